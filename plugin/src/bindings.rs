@@ -1,0 +1,15 @@
+//! The types and traits of `wit/`, generated. They are compiled natively too, so that the rules work on them without conversion.
+#![allow(
+    unsafe_code,
+    missing_docs,
+    reason = "generated: the canonical ABI works on raw memory"
+)]
+
+wit_bindgen::generate!({
+    path: "../wit",
+    world: "plugin",
+    additional_derives: [PartialEq, Eq, Hash],
+    additional_type_attributes: {
+        "pipefold:ci/types@0.1.0/notification": [#[derive(Default)]],
+    },
+});

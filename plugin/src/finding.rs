@@ -1,0 +1,188 @@
+//! What can be wrong, and the words for it.
+//!
+//! Validation notes findings, which borrow and cost no allocation; only what is handed back becomes a [`Violation`] with a message.
+//! Findings are ordered, so that a history's violations depend on its notifications alone, not on their order or repetition.
+
+use crate::field::Field;
+use crate::history::{MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
+use crate::timestamp::TimestampError;
+use crate::validate::MAX_FIELD_BYTES;
+use crate::{Fault, Violation};
+
+/// How many violations a call lists: more than anyone reads, and small enough that a host can always copy them.
+const MAX_LISTED: usize = 100;
+
+/// How much of a value a message quotes, in bytes: enough to recognise it.
+const MAX_QUOTED_BYTES: usize = 64;
+
+/// One thing wrong with one field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Finding<'a> {
+    pub(crate) field: Field,
+    pub(crate) problem: Problem<'a>,
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Problem<'a> {
+    Missing,
+    /// The field's size in bytes.
+    TooLong(usize),
+    /// The control character, and the index of its first byte.
+    Control(char, usize),
+    Timestamp(Quote<'a>, TimestampError),
+    FinishBeforeStart(Quote<'a>, Quote<'a>),
+    Status(Quote<'a>),
+    NoRepository {
+        commit: bool,
+        pr: bool,
+    },
+    PrNumber(i64),
+    /// Two of the names given.
+    MixedRuns(Quote<'a>, Quote<'a>),
+    /// The number of notifications.
+    TooMany(usize),
+    /// The history's size in bytes.
+    TooLarge(usize),
+}
+
+/// A given value, cut to what a message may quote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Quote<'a> {
+    text: &'a str,
+    cut: bool,
+}
+
+impl<'a> From<&'a str> for Quote<'a> {
+    fn from(text: &'a str) -> Self {
+        let end = text.floor_char_boundary(MAX_QUOTED_BYTES);
+        Self {
+            text: text.get(..end).unwrap_or_default(),
+            cut: end < text.len(),
+        }
+    }
+}
+
+impl std::fmt::Display for Quote<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Everything outside printable ASCII is escaped: a message goes to terminals and logs.
+        write!(
+            f,
+            "\"{}{}\"",
+            self.text.escape_default(),
+            if self.cut { "..." } else { "" }
+        )
+    }
+}
+
+/// The findings as violations: sorted, each once, and no more than a host wants to read.
+pub(crate) fn violations(mut findings: Vec<Finding<'_>>) -> Vec<Violation> {
+    findings.sort_unstable();
+    findings.dedup();
+    let (listed, rest) = findings.split_at(findings.len().min(MAX_LISTED));
+    let mut violations: Vec<Violation> = listed.iter().map(Finding::violation).collect();
+    if let Some(next) = rest.first() {
+        violations.push(Violation {
+            fault: next.problem.fault(),
+            field: Field::History.name().into(),
+            message: format!(
+                "{} more violations are not listed; correct the listed ones first",
+                rest.len()
+            ),
+        });
+    }
+    violations
+}
+
+impl Finding<'_> {
+    fn violation(&self) -> Violation {
+        Violation {
+            fault: self.problem.fault(),
+            field: self.field.name().into(),
+            message: self.message(),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self.problem {
+            Problem::Missing => format!("required, but absent or blank; give {}", wanted(self.field)),
+            Problem::TooLong(bytes) => format!("{bytes} bytes long; at most {MAX_FIELD_BYTES} are allowed: shorten it"),
+            Problem::Control(character, index) => {
+                format!(
+                    "has the control character U+{:04X} at byte {index}; remove it: text must be printable",
+                    u32::from(character)
+                )
+            }
+            Problem::Timestamp(value, error) => format!(
+                "{value} {}; give ISO 8601, such as 2025-01-01T12:05:00Z",
+                match error {
+                    TimestampError::Form => "is no ISO 8601 timestamp",
+                    TimestampError::Day => "names a day that the calendar does not have",
+                    TimestampError::Time => "names a time that the day does not have",
+                    TimestampError::Zone => "has an offset from UTC past 23:59",
+                    TimestampError::Range => "lies outside the years 0000 to 9999 in UTC",
+                }
+            ),
+            Problem::FinishBeforeStart(finish, start) => {
+                format!(
+                    "{finish} is before the start {start}; give a finish at or after the start of the same notification"
+                )
+            }
+            Problem::Status(value) => {
+                format!(
+                    "{value} is no status; give one of failure, running, success, cancelled, unknown, in lower case"
+                )
+            }
+            Problem::NoRepository { commit, pr } => format!(
+                "absent or blank, but required with {}; give the repository's full name, such as getdx/some_repo",
+                match (commit, pr) {
+                    (true, true) => "commit_sha and pr_number",
+                    (true, false) => "commit_sha",
+                    (false, _) => "pr_number",
+                }
+            ),
+            Problem::PrNumber(number) => format!("{number} is no pull request; give its number, 1 or greater"),
+            Problem::MixedRuns(one, other) => {
+                format!(
+                    "names more than one run, among them {one} and {other}; give the notifications of one run at a time"
+                )
+            }
+            Problem::TooMany(count) => {
+                format!(
+                    "{count} notifications; at most {MAX_HISTORY_NOTIFICATIONS} a run are allowed: send fewer steps"
+                )
+            }
+            Problem::TooLarge(bytes) => {
+                format!(
+                    "{bytes} bytes of text; at most {MAX_HISTORY_BYTES} a run are allowed: send fewer or shorter notifications"
+                )
+            }
+        }
+    }
+}
+
+impl Problem<'_> {
+    fn fault(self) -> Fault {
+        match self {
+            Self::Missing => Fault::RequiredParamsMissing,
+            Self::Timestamp(..) | Self::FinishBeforeStart(..) => Fault::InvalidTimestamp,
+            Self::Status(_) => Fault::InvalidStatus,
+            Self::NoRepository { .. } => Fault::RepositoryRequired,
+            Self::PrNumber(_) => Fault::InvalidPrNumber,
+            Self::TooLong(_) | Self::TooMany(_) | Self::TooLarge(_) => Fault::TooLong,
+            Self::Control(..) => Fault::InvalidText,
+            Self::MixedRuns(..) => Fault::MixedRuns,
+        }
+    }
+}
+
+/// What a required field is to hold; the examples are DX's.
+fn wanted(field: Field) -> &'static str {
+    match field {
+        Field::PipelineName => "the pipeline's name, such as integration_tests",
+        Field::PipelineSource => "the CI system that runs it, such as Tekton",
+        Field::ReferenceId => "the run's globally unique name, the same in each of its notifications",
+        Field::StartedAt => "the time it began in ISO 8601, such as 2025-01-01T12:05:00Z",
+        _ => "a value",
+    }
+}

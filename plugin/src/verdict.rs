@@ -1,0 +1,61 @@
+//! The hooks: what is worth sending, and how.
+
+use crate::history::fold;
+use crate::merge::{Fold, Outcome};
+use crate::validate::validate;
+use crate::{Notification, Run, Status, Verdict, Violation};
+
+/// Judges the notification that a run begins: it is reported as running, without a finish.
+///
+/// # Errors
+/// Everything that is wrong with the notification.
+pub fn pipeline_start(event: &Notification) -> Result<Verdict, Vec<Violation>> {
+    let fold = Fold::of(&validate(event)?);
+    Ok(Verdict::Report(fold.run(Outcome {
+        status: Status::Running,
+        finished_at: None,
+    })))
+}
+
+/// Judges the notification that a step began or ended: it is held, unless it is urgent.
+///
+/// An urgent one is reported with its own status and without a finish, since the run goes on. The failure or cancellation of a step that
+/// is allowed to fail is reported as running, since DX never takes a failure back.
+///
+/// # Errors
+/// Everything that is wrong with the notification.
+pub fn step(event: &Notification) -> Result<Verdict, Vec<Violation>> {
+    let checked = validate(event)?;
+    if !event.urgent {
+        return Ok(Verdict::Hold);
+    }
+    let status = match checked.status() {
+        Status::Failure | Status::Cancelled if checked.is_allowed_to_fail() => Status::Running,
+        status => status,
+    };
+    Ok(Verdict::Report(Fold::of(&checked).run(Outcome {
+        status,
+        finished_at: None,
+    })))
+}
+
+/// Judges the history of a run that ended: it is reported.
+///
+/// Notifications without a step that carry success, failure or cancelled decide the status among themselves. Without such a one all decide,
+/// except steps that are allowed to fail. Only notifications without a step give the finish.
+///
+/// # Errors
+/// Everything that is wrong with any of the notifications, or with the history as a whole: too large, empty, or of more than one run.
+pub fn pipeline_finish(history: &[Notification]) -> Result<Verdict, Vec<Violation>> {
+    let fold = fold(history)?;
+    Ok(Verdict::Report(fold.run(fold.finished())))
+}
+
+/// Folds notifications of one run by DX's rule, steps and all. Order, repetition and grouping make no difference.
+///
+/// # Errors
+/// As [`pipeline_finish`].
+pub fn merge(history: &[Notification]) -> Result<Run, Vec<Violation>> {
+    let fold = fold(history)?;
+    Ok(fold.run(fold.merged()))
+}

@@ -1,0 +1,184 @@
+//! DX's rule for folding, and that order, repetition and grouping make no difference to it.
+
+use pipefold_plugin::{Notification, Status, merge};
+use proptest::prelude::*;
+
+use crate::support::{at, minimal, name, upsert, worked_example};
+
+#[test]
+fn the_worked_example() {
+    let run = merge(&worked_example()).unwrap();
+    assert_eq!(run.started_at, "2025-01-01T11:24:40Z");
+    assert_eq!(run.finished_at.as_deref(), Some("2025-01-01T11:46:07Z"));
+    assert_eq!(run.status, Status::Failure);
+}
+
+#[test]
+fn a_finish_of_a_step_counts() {
+    let mut history = worked_example();
+    history[0].finished_at = Some("2025-01-01T11:50:00".into());
+    assert_eq!(
+        merge(&history).unwrap().finished_at.as_deref(),
+        Some("2025-01-01T11:50:00Z")
+    );
+}
+
+#[test]
+fn times_are_compared_as_times_not_as_text() {
+    let mut early = at("12:00:00+05:00", "");
+    early.finished_at = Some("2025-01-01T20:00:00+12:00".into());
+    let mut late = at("08:00:00Z", "");
+    late.finished_at = Some("20250101T100000".into());
+    let run = merge(&[late, early]).unwrap();
+    assert_eq!(run.started_at, "2025-01-01T07:00:00Z");
+    assert_eq!(run.finished_at.as_deref(), Some("2025-01-01T10:00:00Z"));
+}
+
+#[test]
+fn other_fields_take_the_greatest_value() {
+    let one = Notification {
+        pipeline_name: Some("Z".into()),
+        repository: Some("getdx/a".into()),
+        pr_number: Some(9),
+        head_branch: Some("main".into()),
+        ..minimal()
+    };
+    let other = Notification {
+        pipeline_name: Some("a".into()),
+        repository: Some("getdx/b".into()),
+        pr_number: Some(10),
+        email: Some("  ".into()),
+        head_branch: Some(" main".into()),
+        ..minimal()
+    };
+    let run = merge(&[one, other]).unwrap();
+    assert_eq!(run.pipeline_name, "a", "text by its bytes");
+    assert_eq!(run.repository.as_deref(), Some("getdx/b"));
+    assert_eq!(run.pr_number, Some(10), "numbers by size");
+    assert_eq!(run.head_branch.as_deref(), Some("main"), "values are kept as given");
+    assert_eq!(run.email, None, "blank is absent");
+}
+
+/// DX's words: sorted by `started_at`, replacing the status if the newer one is higher than the previous.
+fn by_dx_words(history: &[(u32, Status)]) -> Status {
+    let mut sorted = history.to_vec();
+    sorted.sort_by_key(|&(started_at, _)| started_at);
+    let mut previous = Status::Unknown;
+    for (_, newer) in sorted {
+        if newer > previous {
+            previous = newer;
+        }
+    }
+    previous
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    use Status::{Cancelled, Failure, Running, Success, Unknown};
+    prop::sample::select(vec![Unknown, Running, Success, Cancelled, Failure])
+}
+
+fn text() -> impl Strategy<Value = Option<String>> {
+    prop::option::of("[aBé ]{0,3}")
+}
+
+/// Any valid notification of one run, with few distinct values.
+fn notification() -> impl Strategy<Value = Notification> {
+    let zone = prop::sample::select(vec!["", "Z", "+01", "-0930", "+05:45"]);
+    (
+        (
+            0_u32..3600,
+            0_u32..1000,
+            prop::option::of(0_u32..50),
+            zone,
+            prop::option::of(status()),
+        ),
+        (
+            "[ab]",
+            "[ab]",
+            text(),
+            prop::option::of(1_i64..20),
+            text(),
+            text(),
+            text(),
+            text(),
+        ),
+        (any::<bool>(), any::<bool>()),
+    )
+        .prop_map(
+            |((start, millis, length, zone, status), texts, (step, allowed_to_fail))| {
+                let clock = |hour: u32, second: u32| {
+                    format!(
+                        "2025-03-01T{hour:02}:{:02}:{:02}.{millis:03}{zone}",
+                        second / 60,
+                        second % 60
+                    )
+                };
+                Notification {
+                    pipeline_name: Some(texts.0),
+                    pipeline_source: Some(texts.1.clone()),
+                    reference_id: Some("run 1".into()),
+                    started_at: Some(clock(12, start)),
+                    finished_at: length.map(|length| clock(13, length)),
+                    status: status.map(|status| name(status).into()),
+                    repository: Some(texts.1),
+                    commit_sha: texts.2,
+                    pr_number: texts.3,
+                    source_url: texts.4,
+                    head_branch: texts.5,
+                    email: texts.6.clone(),
+                    github_username: texts.7,
+                    gitlab_username: texts.6,
+                    step: step.then(|| "lint".into()),
+                    allowed_to_fail,
+                    urgent: false,
+                }
+            },
+        )
+}
+
+proptest! {
+    #[test]
+    fn status_follows_dx_words(history in prop::collection::vec((0_u32..60, status()), 1..12)) {
+        let notifications: Vec<_> =
+            history.iter().map(|&(minute, status)| at(&format!("12:{minute:02}"), name(status))).collect();
+        prop_assert_eq!(merge(&notifications).unwrap().status, by_dx_words(&history));
+    }
+
+    #[test]
+    fn any_order_any_repetition_any_grouping(
+        (history, again) in prop::collection::vec(notification(), 1..16).prop_flat_map(|history| {
+            // Each at least once, some more often, shuffled, and each put into one of four parts.
+            let repeated = prop::collection::vec(prop::sample::select(history.clone()), 0..8);
+            let again = (Just(history.clone()), repeated)
+                .prop_map(|(mut all, more)| { all.extend(more); all })
+                .prop_shuffle()
+                .prop_flat_map(|all| {
+                    let parts = prop::collection::vec(0_usize..4, all.len());
+                    (Just(all), parts)
+                });
+            (Just(history), again)
+        })
+    ) {
+        let (all, part_of) = again;
+        let whole = merge(&history).unwrap();
+        prop_assert_eq!(&merge(&all).unwrap(), &whole);
+
+        let mut upserts = Vec::new();
+        for part in 0..4 {
+            let members: Vec<_> =
+                all.iter().zip(&part_of).filter(|&(_, &of)| of == part).map(|(event, _)| event.clone()).collect();
+            if !members.is_empty() {
+                upserts.push(upsert(merge(&members).unwrap()));
+            }
+        }
+        prop_assert_eq!(&merge(&upserts).unwrap(), &whole);
+    }
+
+    #[test]
+    fn a_part_reported_twice_changes_nothing(history in prop::collection::vec(notification(), 1..8)) {
+        let whole = merge(&history).unwrap();
+        let mut more = history;
+        more.push(upsert(whole.clone()));
+        prop_assert_eq!(merge(&more).unwrap(), whole);
+    }
+}

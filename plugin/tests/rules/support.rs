@@ -1,0 +1,85 @@
+//! Notifications to start from.
+
+use pipefold_plugin::{Notification, Run, Status, Verdict, Violation};
+
+/// The notification of DX's example request, without a status or a finish.
+pub fn minimal() -> Notification {
+    Notification {
+        pipeline_name: Some("build_panda_finder".into()),
+        pipeline_source: Some("Tekton".into()),
+        reference_id: Some("AA713E04-1880-4E17-8C49-4A41733DAFCF".into()),
+        started_at: Some("2025-01-01T12:05:00".into()),
+        ..Notification::default()
+    }
+}
+
+/// A notification that started at this time, with this status (none if empty).
+pub fn at(time: &str, status: &str) -> Notification {
+    Notification {
+        started_at: Some(format!("2025-01-01T{time}")),
+        status: Some(status.into()).filter(|_| !status.is_empty()),
+        ..minimal()
+    }
+}
+
+/// The same about a step.
+pub fn step_at(time: &str, status: &str) -> Notification {
+    Notification {
+        step: Some("lint".into()),
+        ..at(time, status)
+    }
+}
+
+/// The five rows of the table on DX's page, with the finish that its 11:46:67 must have meant.
+pub fn worked_example() -> Vec<Notification> {
+    vec![
+        step_at("11:25:18", "running"),
+        step_at("11:25:21", "success"),
+        step_at("11:24:40", "failure"),
+        step_at("11:25:21", "running"),
+        Notification {
+            finished_at: Some("2025-01-01T11:46:07".into()),
+            ..step_at("11:26:07", "success")
+        },
+    ]
+}
+
+/// The run that a verdict reports.
+pub fn reported(verdict: Result<Verdict, Vec<Violation>>) -> Run {
+    match verdict {
+        Ok(Verdict::Report(run)) => run,
+        other => panic!("not reported: {other:?}"),
+    }
+}
+
+/// The name of a status, as a notification carries it.
+pub fn name(status: Status) -> &'static str {
+    match status {
+        Status::Unknown => "unknown",
+        Status::Running => "running",
+        Status::Success => "success",
+        Status::Cancelled => "cancelled",
+        Status::Failure => "failure",
+    }
+}
+
+/// A run, said again: what a gateway upserts after folding its part.
+pub fn upsert(run: Run) -> Notification {
+    Notification {
+        pipeline_name: Some(run.pipeline_name),
+        pipeline_source: Some(run.pipeline_source),
+        reference_id: Some(run.reference_id),
+        started_at: Some(run.started_at),
+        finished_at: run.finished_at,
+        status: Some(name(run.status).into()),
+        repository: run.repository,
+        commit_sha: run.commit_sha,
+        pr_number: run.pr_number,
+        source_url: run.source_url,
+        head_branch: run.head_branch,
+        email: run.email,
+        github_username: run.github_username,
+        gitlab_username: run.gitlab_username,
+        ..Notification::default()
+    }
+}
