@@ -1,0 +1,316 @@
+//! Builds the default component's core module: a second cargo, run from inside this build script.
+//!
+//! The crate `pipefold-plugin` becomes a core WebAssembly module for `wasm32-unknown-unknown`, with the first of these that works:
+//!
+//! 1. the toolchain that builds this crate has the target;
+//! 2. Debian's toolchain (`rustc-web`, `cargo-web`, `rust-web-src`, `lld-19`) builds the standard library for the target first.
+//!
+//! Nothing is installed from here: `make setup` does that, and the error says so. `scripts/setup.sh` looks for the same things.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A target without WASI, so that the module cannot import from it.
+const TARGET: &str = "wasm32-unknown-unknown";
+const PACKAGE: &str = "pipefold-plugin";
+const ARTIFACT: &str = "pipefold_plugin.wasm";
+
+/// The inner build's profile. It replaces the workspace's release profile, which is chosen for the native command, and it is the
+/// same whatever profile the outer build uses: there is one default component, and tests run the bytes that users run.
+const PROFILE: &[(&str, &str)] = &[
+    // A merge runs many times, the module is compiled ahead of time: speed counts for more than a few kilobytes.
+    ("opt-level", "3"),
+    // Drops what chrono, alloc and core bring along unused; each kilobyte is mapped by every process.
+    ("lto", "\"fat\""),
+    ("codegen-units", "1"),
+    // A panic is a trap; there is nothing to unwind to.
+    ("panic", "\"abort\""),
+    // Names and debug sections are never read, and they differ from machine to machine.
+    ("strip", "true"),
+    ("debug", "false"),
+    ("debug-assertions", "false"),
+    ("overflow-checks", "false"),
+    ("incremental", "false"),
+    // Macros and build scripts run once, so compiling them quickly beats compiling them well.
+    ("build-override.opt-level", "0"),
+];
+
+/// Where Debian's packages put their programs; a toolchain of rustup's may come before them in `PATH`.
+const DEBIAN_BIN: &str = "/usr/bin";
+const DEBIAN_PACKAGES: &str = "rustc-web cargo-web rust-web-src lld-19";
+/// The linkers that will do, in order. rustc links WebAssembly with rust-lld, which Debian does not ship.
+const WASM_LINKERS: &[&str] = &["wasm-ld-19", "wasm-ld"];
+
+/// `CARGO_*` variables (beginnings of their names) that the inner cargo keeps, because they are the user's and say where packages
+/// come from and how much of the machine to use. All others describe the outer build: its package, flags, profile and directories.
+const KEPT: &[&str] = &[
+    "CARGO_HOME",
+    "CARGO_NET_",
+    "CARGO_HTTP_",
+    "CARGO_REGISTR",
+    "CARGO_SOURCE_",
+    "CARGO_TERM_",
+    "CARGO_BUILD_JOBS",
+];
+
+/// Variables, besides `CARGO_*` and `RUSTC*`, that cargo, clippy or make set for the outer build. Two inner builds that differ in
+/// them would not share their results; flags meant for the host would break the target; make's job server is not ours to wait for.
+const OUTER: &[&str] = &[
+    "RUSTDOC",
+    "RUSTFLAGS",
+    "RUSTDOCFLAGS",
+    "CLIPPY_ARGS",
+    "CLIPPY_CONF_DIR",
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
+    "OUT_DIR",
+    "TARGET",
+    "HOST",
+    "NUM_JOBS",
+    "OPT_LEVEL",
+    "PROFILE",
+    "DEBUG",
+];
+
+/// Builds the plugin's core module and returns its path, a copy inside `out_dir` that no other build writes to.
+///
+/// `plugin_dir` holds the crate, `wit_dir` the contract that it is generated from. Tells cargo to run the build script again when
+/// one of its inputs changes. The inner build keeps its results beside the outer ones, for all profiles, and never touches `Cargo.lock`.
+///
+/// # Errors
+/// Says what is missing and what to run, or that the inner build failed; its own messages are on stderr then.
+pub fn core_module(plugin_dir: &Path, wit_dir: &Path, out_dir: &Path) -> Result<PathBuf, String> {
+    let root = workspace_root(plugin_dir)?;
+    // The workspace's manifest has the dependencies' features, its lock file their versions.
+    let inputs = [
+        plugin_dir.join("src"),
+        plugin_dir.join("Cargo.toml"),
+        wit_dir.to_path_buf(),
+        root.join("Cargo.toml"),
+        root.join("Cargo.lock"),
+    ];
+    for input in inputs {
+        println!("cargo:rerun-if-changed={}", input.display());
+    }
+
+    let toolchain = Toolchain::find(&root)?;
+    let target_dir = shared_target_dir(out_dir);
+    let status = toolchain.build(&root, &target_dir).status().map_err(|error| {
+        format!(
+            "cannot start `{}` to build {PACKAGE}: {error}",
+            toolchain.cargo.display()
+        )
+    })?;
+    if !status.success() {
+        return Err(format!(
+            "building {PACKAGE} for {TARGET} failed ({status}); what `{}` said is on stderr",
+            toolchain.cargo.display()
+        ));
+    }
+
+    let built = target_dir.join(TARGET).join("release").join(ARTIFACT);
+    let module = out_dir.join(ARTIFACT);
+    fs::copy(&built, &module)
+        .map_err(|error| format!("cannot copy {} to {}: {error}", built.display(), module.display()))?;
+    Ok(module)
+}
+
+/// A cargo and a rustc that can build for [`TARGET`].
+struct Toolchain {
+    cargo: PathBuf,
+    rustc: PathBuf,
+    /// Set when the standard library must be built too: the linker, since such a toolchain has none of its own.
+    build_std_with: Option<&'static str>,
+}
+
+impl Toolchain {
+    fn find(root: &Path) -> Result<Self, String> {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")).into();
+        let rustc: PathBuf = env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc")).into();
+        if has_target(&rustc) {
+            return Ok(Self {
+                cargo,
+                rustc,
+                build_std_with: None,
+            });
+        }
+        Self::debian().map_err(|missing| {
+            format!(
+                "the default component cannot be built: the toolchain of `{}` lacks the target {TARGET}, and Debian's, which can \
+                 do without, is not complete (missing: {missing}). Run `make setup` in {}, or install one of them: \
+                 `rustup target add {TARGET}`, or `apt-get install {DEBIAN_PACKAGES}`",
+                rustc.display(),
+                root.display(),
+            )
+        })
+    }
+
+    /// Debian's toolchain, or what is missing of it.
+    fn debian() -> Result<Self, String> {
+        let (cargo, rustc) = (Path::new(DEBIAN_BIN).join("cargo"), Path::new(DEBIAN_BIN).join("rustc"));
+        let linker = WASM_LINKERS
+            .iter()
+            .copied()
+            .find(|name| Path::new(DEBIAN_BIN).join(name).is_file());
+        // `--print sysroot` also tells Debian's own rustc from a rustup proxy of the same name: that one's sysroot has no sources.
+        let sources = print(&rustc, &["--print", "sysroot"]).is_some_and(|root| {
+            Path::new(&root)
+                .join("lib/rustlib/src/rust/library/std/Cargo.toml")
+                .is_file()
+        });
+        let missing: Vec<&str> = [
+            (rustc.is_file(), "rustc-web"),
+            (cargo.is_file(), "cargo-web"),
+            (sources, "rust-web-src"),
+            (linker.is_some(), "lld-19"),
+        ]
+        .into_iter()
+        .filter_map(|(found, package)| (!found).then_some(package))
+        .collect();
+        if !missing.is_empty() {
+            return Err(missing.join(", "));
+        }
+        Ok(Self {
+            cargo,
+            rustc,
+            build_std_with: linker,
+        })
+    }
+
+    /// The command that builds the plugin into `target_dir`.
+    fn build(&self, root: &Path, target_dir: &Path) -> Command {
+        let mut command = Command::new(&self.cargo);
+        for (name, _) in env::vars_os() {
+            if name.to_str().is_some_and(is_outer) {
+                command.env_remove(name);
+            }
+        }
+        command
+            // Cargo reads `.cargo/config.toml` from here upwards.
+            .current_dir(root)
+            // Not left to `build.rustc` or `PATH`: this is the one that was looked at.
+            .env("RUSTC", &self.rustc)
+            .env("CARGO_ENCODED_RUSTFLAGS", rustflags(root))
+            // The outer cargo has brought the lock file up to date.
+            .args([
+                "build",
+                "--locked",
+                "--lib",
+                "--release",
+                "--package",
+                PACKAGE,
+                "--target",
+                TARGET,
+            ])
+            .arg("--target-dir")
+            .arg(target_dir)
+            // Where a user's configuration shares one build directory, the outer cargo holds its lock until this build ends.
+            .arg("--config")
+            .arg(format!("build.build-dir={:?}", target_dir.display().to_string()));
+        if let Some(jobs) = env::var_os("NUM_JOBS") {
+            command.arg("--jobs").arg(jobs);
+        }
+        for (key, value) in PROFILE {
+            command.arg("--config").arg(format!("profile.release.{key}={value}"));
+        }
+        if let Some(linker) = self.build_std_with {
+            command
+                // Unlocks `-Z` on a stable toolchain.
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("PATH", path_with_first(DEBIAN_BIN))
+                // They name another toolchain and its libraries.
+                .env_remove("RUSTUP_TOOLCHAIN")
+                .env_remove("LD_LIBRARY_PATH")
+                .arg("-Zbuild-std=std,panic_abort")
+                .arg("--config")
+                .arg(format!("target.{TARGET}.linker=\"{linker}\""));
+        }
+        // Cargo would read the inner cargo's stdout as this build script's instructions.
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+}
+
+fn is_outer(name: &str) -> bool {
+    let cargos = (name.starts_with("CARGO_") && !KEPT.iter().any(|kept| name.starts_with(kept)))
+        || name.starts_with("RUSTC")
+        || name.starts_with("DEP_");
+    cargos || OUTER.contains(&name)
+}
+
+/// Whether the target's standard library is installed: its directory can exist without one.
+fn has_target(rustc: &Path) -> bool {
+    let Some(libraries) = print(rustc, &["--print", "target-libdir", "--target", TARGET]) else {
+        return false;
+    };
+    let Ok(entries) = fs::read_dir(libraries) else {
+        return false;
+    };
+    entries
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+}
+
+/// The first line that `program` prints, if it can be run and succeeds.
+fn print(program: &Path, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    if !output.status.success() {
+        return None;
+    }
+    String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
+}
+
+/// Flags for the target only. Setting them, even to nothing, also keeps out the ones that a user's configuration means for the host.
+fn rustflags(root: &Path) -> String {
+    // Panic messages carry source paths into the module: without these, its bytes would differ with the builder's home directory.
+    let registry = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
+        .map(|home| home.join("registry").join("src"));
+    let mut flags = vec![format!("--remap-path-prefix={}=/pipefold", root.display())];
+    flags.extend(registry.map(|sources| format!("--remap-path-prefix={}=/registry", sources.display())));
+    flags.join("\u{1f}")
+}
+
+/// One directory for the inner builds of every outer profile, inside the outer target directory so that `cargo clean` empties it,
+/// but not the same one, whose lock the outer cargo holds.
+fn shared_target_dir(out_dir: &Path) -> PathBuf {
+    let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
+    let outer = out_dir
+        .ancestors()
+        .find(|dir| marks.iter().any(|mark| dir.join(mark).is_file()));
+    outer.unwrap_or(out_dir).join("pipefold-component")
+}
+
+fn workspace_root(plugin_dir: &Path) -> Result<PathBuf, String> {
+    let plugin_dir = plugin_dir
+        .canonicalize()
+        .map_err(|error| format!("cannot read the plugin's directory {}: {error}", plugin_dir.display()))?;
+    plugin_dir
+        .ancestors()
+        .find(|dir| dir.join("Cargo.lock").is_file())
+        .map(Path::to_path_buf)
+        .ok_or_else(|| {
+            format!(
+                "no Cargo.lock in {} or above it: run `cargo generate-lockfile` in the workspace",
+                plugin_dir.display()
+            )
+        })
+}
+
+fn path_with_first(first: &str) -> OsString {
+    let mut path = OsString::from(first);
+    if let Some(rest) = env::var_os("PATH") {
+        path.push(":");
+        path.push(rest);
+    }
+    path
+}

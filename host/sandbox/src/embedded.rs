@@ -1,0 +1,33 @@
+//! The default component, compiled ahead of time by this crate's build script and embedded in the binary.
+
+use crate::error::LoadError;
+use wasmtime::{Engine, component::Component};
+
+/// How messages name the default plugin.
+pub(crate) const NAME: &str = "default";
+
+/// The default component's compiled code: an ELF file for the target's baseline CPU.
+static COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.cwasm"));
+
+/// Hexadecimal sha256 of the component file from which the embedded code was compiled.
+pub const DEFAULT_COMPONENT_SHA256: &str = env!("PIPEFOLD_COMPONENT_SHA256");
+
+/// Size in bytes of the component file from which the embedded code was compiled.
+pub const DEFAULT_COMPONENT_SIZE: &str = env!("PIPEFOLD_COMPONENT_SIZE");
+
+/// The compiled code as it is embedded, for tests that look at what CPU it needs.
+#[doc(hidden)]
+#[must_use]
+pub fn default_compiled_code() -> &'static [u8] {
+    COMPILED
+}
+
+#[allow(unsafe_code)]
+pub(crate) fn component(engine: &Engine) -> Result<Component, LoadError> {
+    // SAFETY: `COMPILED` was made by wasmtime in this crate's own build script, from this project's own component, and is part of the
+    // binary: whoever could change it could change the rest of the program as well. wasmtime checks version and settings.
+    unsafe { Component::deserialize(engine, COMPILED) }.map_err(|error| LoadError::Code {
+        plugin: NAME.into(),
+        reason: format!("{error:#}"),
+    })
+}

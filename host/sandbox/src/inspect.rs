@@ -1,0 +1,200 @@
+//! What a component file says of itself, read without running or compiling it.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, KnownCustom, Parser, Payload};
+
+/// Names kept of each list: a real component has a handful, and a hostile file may have millions.
+const MOST_NAMES: usize = 1000;
+
+/// What a component file holds.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct Inspection {
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Hexadecimal sha256 of the file, as a pin `file.wasm@sha256:…` has it.
+    pub sha256: String,
+    /// What it needs from its host.
+    pub imports: Vec<Item>,
+    /// What it offers.
+    pub exports: Vec<Item>,
+    /// Core modules inside.
+    pub core_modules: usize,
+    /// The tools that made it, as `name version`.
+    pub producers: Vec<String>,
+}
+
+/// One import or export.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct Item {
+    /// Its name, such as `pipefold:ci/hooks@0.1.0`.
+    pub name: String,
+    /// What it is: `instance`, `function`, `type`, `component`, `module` or `value`.
+    pub kind: &'static str,
+}
+
+/// Why a file cannot be inspected.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// It cannot be read.
+    #[error("{}: {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is larger than a component may be.
+    #[error("{}: larger than {limit} bytes, the limit for a component", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// It is a core module, from which a component is yet to be made.
+    #[error("{}: a core module, not a component; make a component of it with `wasm-tools component new`", .0.display())]
+    CoreModule(PathBuf),
+    /// It is not WebAssembly, or damaged.
+    #[error("{}: not a WebAssembly component: {reason}", .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Reads a component file of at most `limit` bytes and tells what it holds.
+///
+/// # Errors
+/// [`InspectError`], each naming the file.
+pub fn inspect(path: &Path, limit: u64) -> Result<Inspection, InspectError> {
+    let read = |source| InspectError::Read {
+        path: path.into(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too large from one that just fits, whatever its metadata say.
+    File::open(path)
+        .map_err(read)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(read)?;
+    if bytes.len() as u64 > limit {
+        return Err(InspectError::TooLarge {
+            path: path.into(),
+            limit,
+        });
+    }
+    let malformed = |reason: String| InspectError::Malformed {
+        path: path.into(),
+        reason,
+    };
+    if bytes.is_empty() {
+        return Err(malformed("the file is empty".into()));
+    }
+    inspect_bytes(&bytes)
+        .map_err(|error| malformed(error.to_string()))?
+        .ok_or_else(|| InspectError::CoreModule(path.into()))
+}
+
+/// The same for bytes in memory; none if they are a core module.
+fn inspect_bytes(bytes: &[u8]) -> Result<Option<Inspection>, wasmparser::BinaryReaderError> {
+    let mut found = Inspection {
+        size: bytes.len() as u64,
+        sha256: format!("{:x}", Sha256::digest(bytes)),
+        imports: Vec::new(),
+        exports: Vec::new(),
+        core_modules: 0,
+        producers: Vec::new(),
+    };
+    // Modules and components inside the outermost one come as one flat stream: only what lies at depth 1 is the file's own.
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload? {
+            Payload::Version {
+                encoding: Encoding::Module,
+                ..
+            } if depth == 0 => return Ok(None),
+            Payload::Version { encoding, .. } => {
+                depth += 1;
+                found.core_modules += usize::from(encoding == Encoding::Module);
+            }
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    let import = import?;
+                    push(
+                        &mut found.imports,
+                        Item {
+                            name: import.name.name.into(),
+                            kind: type_kind(&import.ty),
+                        },
+                    );
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section {
+                    let export = export?;
+                    push(
+                        &mut found.exports,
+                        Item {
+                            name: export.name.name.into(),
+                            kind: export_kind(export.kind),
+                        },
+                    );
+                }
+            }
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Producers(producers) = section.as_known() {
+                    for field in producers {
+                        for value in field?.values {
+                            let value = value?;
+                            push(
+                                &mut found.producers,
+                                format!("{} {}", value.name, value.version).trim().to_owned(),
+                            );
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(Some(found))
+}
+
+/// Adds what is not there yet, up to [`MOST_NAMES`].
+fn push<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if list.len() < MOST_NAMES && !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+fn type_kind(ty: &ComponentTypeRef) -> &'static str {
+    match ty {
+        ComponentTypeRef::Module(_) => "module",
+        ComponentTypeRef::Func(_) => "function",
+        ComponentTypeRef::Value(_) => "value",
+        ComponentTypeRef::Type(_) => "type",
+        ComponentTypeRef::Instance(_) => "instance",
+        ComponentTypeRef::Component(_) => "component",
+    }
+}
+
+fn export_kind(kind: ComponentExternalKind) -> &'static str {
+    match kind {
+        ComponentExternalKind::Module => "module",
+        ComponentExternalKind::Func => "function",
+        ComponentExternalKind::Value => "value",
+        ComponentExternalKind::Type => "type",
+        ComponentExternalKind::Instance => "instance",
+        ComponentExternalKind::Component => "component",
+    }
+}

@@ -1,0 +1,259 @@
+//! The Rust face of `wit/types.wit`: what goes into a plugin and what comes out.
+//!
+//! Each type is lifted and lowered as its namesake in the WIT file, and read and written as JSON with DX's own field names. wasmtime
+//! compares the shapes when a plugin is loaded, so a difference from the WIT file is an error at load and never a wrong value.
+
+use serde::{Deserialize, Serialize};
+use wasmtime::component::{ComponentType, Lift, Lower};
+
+/// How a run, or a step of it, went; in ascending priority (DX's page, "Usage info").
+#[derive(
+    ComponentType,
+    Lift,
+    Lower,
+    Serialize,
+    Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+)]
+#[component(enum)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum Status {
+    /// Nothing is known yet; sent to DX as no status at all.
+    #[default]
+    #[component(name = "unknown")]
+    Unknown,
+    /// It has started and not ended.
+    #[component(name = "running")]
+    Running,
+    /// It ended well.
+    #[component(name = "success")]
+    Success,
+    /// It was stopped before its end.
+    #[component(name = "cancelled")]
+    Cancelled,
+    /// It ended badly.
+    #[component(name = "failure")]
+    Failure,
+}
+
+impl Status {
+    /// The word DX uses for it, such as `cancelled`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Cancelled => "cancelled",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One thing a CI system said about a run, unchecked. The fields are the arguments of DX's `pipelineRuns.upsert`, and three of ours.
+#[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[component(record)]
+#[serde(default)]
+pub struct Notification {
+    /// Name of the pipeline. Required.
+    #[component(name = "pipeline-name")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline_name: Option<String>,
+    /// The system that runs it, such as `Jenkins`. Required.
+    #[component(name = "pipeline-source")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline_source: Option<String>,
+    /// The globally unique name of the run. Required.
+    #[component(name = "reference-id")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference_id: Option<String>,
+    /// When the run or the step began, ISO 8601. Required.
+    #[component(name = "started-at")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// When it ended, ISO 8601.
+    #[component(name = "finished-at")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// One of the names of [`Status`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Full name of the repository, such as `getdx/some_repo`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The commit that was built.
+    #[component(name = "commit-sha")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit_sha: Option<String>,
+    /// The pull request that was built, from 1.
+    #[component(name = "pr-number")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pr_number: Option<i64>,
+    /// Address of a page that shows the run.
+    #[component(name = "source-url")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_url: Option<String>,
+    /// The branch that was built.
+    #[component(name = "head-branch")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_branch: Option<String>,
+    /// E-mail address of the person who started the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// GitHub user name of the person who started the run.
+    #[component(name = "github-username")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub github_username: Option<String>,
+    /// GitLab user name of the person who started the run.
+    #[component(name = "gitlab-username")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gitlab_username: Option<String>,
+    /// Name of the step this is about; none when it is about the whole run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// A step whose failure or cancellation is not the run's.
+    #[component(name = "allowed-to-fail")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allowed_to_fail: bool,
+    /// A step to be sent without waiting for the finish of its run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
+}
+
+/// One run, checked and merged: what DX is told. Times are RFC 3339 in UTC with `Z`.
+#[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
+#[component(record)]
+pub struct Run {
+    /// Name of the pipeline.
+    #[component(name = "pipeline-name")]
+    pub pipeline_name: String,
+    /// The system that ran it.
+    #[component(name = "pipeline-source")]
+    pub pipeline_source: String,
+    /// The globally unique name of the run.
+    #[component(name = "reference-id")]
+    pub reference_id: String,
+    /// The earliest start given.
+    #[component(name = "started-at")]
+    pub started_at: String,
+    /// The latest finish given.
+    #[component(name = "finished-at")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// The status after folding.
+    #[serde(default)]
+    pub status: Status,
+    /// Full name of the repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The commit that was built.
+    #[component(name = "commit-sha")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_sha: Option<String>,
+    /// The pull request that was built.
+    #[component(name = "pr-number")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pr_number: Option<i64>,
+    /// Address of a page that shows the run.
+    #[component(name = "source-url")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_url: Option<String>,
+    /// The branch that was built.
+    #[component(name = "head-branch")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_branch: Option<String>,
+    /// E-mail address of the person who started the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// GitHub user name of the person who started the run.
+    #[component(name = "github-username")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub github_username: Option<String>,
+    /// GitLab user name of the person who started the run.
+    #[component(name = "gitlab-username")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gitlab_username: Option<String>,
+}
+
+/// The kind of a [`Violation`]. Names that DX's page has are DX's.
+#[derive(
+    ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+#[component(enum)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Fault {
+    /// A required field is absent or blank.
+    #[component(name = "required-params-missing")]
+    RequiredParamsMissing,
+    /// A time is not ISO 8601, or a finish lies before its start.
+    #[component(name = "invalid-timestamp")]
+    InvalidTimestamp,
+    /// The status is none of the known names.
+    #[component(name = "invalid-status")]
+    InvalidStatus,
+    /// A commit or pull request was given without a repository.
+    #[component(name = "repository-required")]
+    RepositoryRequired,
+    /// The pull request's number is below 1.
+    #[component(name = "invalid-pr-number")]
+    InvalidPrNumber,
+    /// A field, or the whole history, is larger than allowed.
+    #[component(name = "too-long")]
+    TooLong,
+    /// A field has control characters.
+    #[component(name = "invalid-text")]
+    InvalidText,
+    /// The history speaks of more than one run.
+    #[component(name = "mixed-runs")]
+    MixedRuns,
+}
+
+/// One thing wrong with a notification or a history.
+#[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
+#[component(record)]
+pub struct Violation {
+    /// The kind of fault.
+    pub fault: Fault,
+    /// Name of the field, as DX spells it.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// What to do with a notification, or with the history of a run.
+#[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[component(variant)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Tell DX this, now.
+    #[component(name = "report")]
+    Report(Run),
+    /// It is recorded; there is nothing to send yet.
+    #[component(name = "hold")]
+    Hold,
+    /// A policy dropped it; the text says why.
+    #[component(name = "discard")]
+    Discard(String),
+}

@@ -1,0 +1,108 @@
+//! Lets running plugins look at the clock.
+//!
+//! Compiled code checks the engine's epoch at every loop and call. The watchdog's thread raises the epoch every few milliseconds, but only
+//! while a call is under way; each store then compares the time with its own deadline. Raising the epoch just once at a deadline would
+//! not do: a late raise would stop the next call early.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+use wasmtime::Engine;
+
+/// How late a call may be stopped. Short beside the limits (hundreds of milliseconds), long beside the cost of a wake-up.
+const TICK: Duration = Duration::from_millis(4);
+
+/// The clock of one engine. Its thread starts with the first call and ends when this is dropped.
+pub(crate) struct Watchdog {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    engine: Engine,
+}
+
+#[derive(Default)]
+struct State {
+    calls: usize,
+    started: bool,
+    /// The thread sleeps until it is told of a call; otherwise it looks by itself after its tick.
+    asleep: bool,
+    closed: bool,
+}
+
+/// A call under way: while one lives, the epoch advances.
+pub(crate) struct Watch<'a>(&'a Watchdog);
+
+impl Watchdog {
+    pub(crate) fn new(engine: &Engine) -> Self {
+        let shared = Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            engine: engine.clone(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Watches until the answer is dropped. Fails if the system has no thread to spare: a call that nothing can stop must not begin.
+    pub(crate) fn watch(&self) -> std::io::Result<Watch<'_>> {
+        let mut state = self.shared.lock();
+        if !state.started {
+            let shared = Arc::clone(&self.shared);
+            thread::Builder::new()
+                .name("pipefold-watchdog".into())
+                // The thread only waits and adds one: the smallest stack that systems allow is ample.
+                .stack_size(64 << 10)
+                .spawn(move || shared.tick())?;
+            state.started = true;
+        }
+        state.calls += 1;
+        if state.asleep {
+            self.shared.changed.notify_one();
+        }
+        Ok(Watch(self))
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.0.shared.lock().calls -= 1;
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // The state is a few counters, valid at every moment: a panic elsewhere does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tick(&self) {
+        let mut state = self.lock();
+        while !state.closed {
+            if state.calls == 0 {
+                state.asleep = true;
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.asleep = false;
+            } else {
+                state = self
+                    .changed
+                    .wait_timeout(state, TICK)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+                self.engine.increment_epoch();
+            }
+        }
+    }
+}

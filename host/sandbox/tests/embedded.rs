@@ -1,0 +1,86 @@
+//! What is embedded in the binary: the default component, which needs nothing, compiled for a CPU that everyone has.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../src/engine_config.rs"]
+#[allow(dead_code)]
+mod engine_config;
+mod engine_section;
+
+use engine_section::EngineSection;
+use pipefold_sandbox::{
+    DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE, Limits, default_compiled_code, inspect::inspect,
+};
+use std::path::Path;
+use wasmparser::{Parser, Payload};
+
+const COMPONENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/component/default.wasm");
+
+#[test]
+fn the_default_component_imports_nothing() {
+    let component = inspect(Path::new(COMPONENT), Limits::default().component_size).unwrap();
+    assert_eq!(component.imports, []);
+    assert!(!component.exports.is_empty());
+    // The file that was looked at is the one that the embedded code was made from.
+    assert_eq!(component.sha256, DEFAULT_COMPONENT_SHA256);
+    assert_eq!(component.size.to_string(), DEFAULT_COMPONENT_SIZE);
+}
+
+#[test]
+fn nor_do_the_modules_within_beyond_what_the_component_gives_them() {
+    // Memories, tables and trampolines between a component's own modules have names that a tool made; the plugin's own have packages.
+    let bytes = std::fs::read(COMPONENT).unwrap();
+    for payload in Parser::new(0).parse_all(&bytes) {
+        if let Payload::ImportSection(section) = payload.unwrap() {
+            for import in section.into_imports() {
+                let module = import.unwrap().module;
+                assert!(
+                    !module.contains(':') && !module.contains("wasi"),
+                    "a core module imports from {module}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_compiled_code_needs_no_cpu_feature_beyond_the_baseline() {
+    let section = EngineSection::of(default_compiled_code());
+    assert!(section.target.starts_with(std::env::consts::ARCH), "{}", section.target);
+    let features: Vec<&str> = section.cpu_features().map(|(name, _)| name).collect();
+    // A check of nothing would always hold.
+    assert!(
+        features.len() > 3,
+        "the flags that name CPU features were not found: {:?}",
+        section.isa_flags
+    );
+    let needed: Vec<&str> = section
+        .cpu_features()
+        .filter(|(_, on)| *on)
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(needed, [""; 0], "the code would not load on an older CPU");
+}
+
+#[test]
+fn compiled_for_this_cpu_it_would_show() {
+    let newer = cfg!(target_arch = "x86_64")
+        && std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|info| info.contains(" sse4_2"));
+    let component = wat::parse_str("(component)").unwrap();
+    let engine = wasmtime::Engine::new(&engine_config::engine_config()).unwrap();
+    let compiled = engine.precompile_component(&component).unwrap();
+    let section = EngineSection::of(&compiled);
+    assert_eq!(
+        section.cpu_features().any(|(name, on)| name == "has_sse42" && on),
+        newer,
+        "{:?}",
+        section.isa_flags
+    );
+    // The same names: so the other test has looked at everything that there is to see.
+    let names = |section: &EngineSection| {
+        section
+            .cpu_features()
+            .map(|(name, _)| name.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&section), names(&EngineSection::of(default_compiled_code())));
+}

@@ -1,0 +1,40 @@
+//! Guests in the text format: a core module with the plugin's exports, wrapped into a component as a toolchain would.
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// A component whose `step` has this body (WAT: one parameter, the address of the notification; the result is the address of the
+/// answer) and whose other exports trap. `more` is added to the module.
+pub fn guest(step: &str, more: &str) -> Vec<u8> {
+    let hooks = "pipefold:ci/hooks@0.1.0";
+    let module = format!(
+        r#"(module
+            (memory (export "memory") 2)
+            (global $next (mut i32) (i32.const 65536))
+            (func (export "cabi_realloc") (param $old i32) (param $size i32) (param $align i32) (param $new i32) (result i32)
+                (local $at i32)
+                (local.set $at (i32.and
+                    (i32.add (global.get $next) (i32.sub (local.get $align) (i32.const 1)))
+                    (i32.sub (i32.const 0) (local.get $align))))
+                (global.set $next (i32.add (local.get $at) (local.get $new)))
+                (local.get $at))
+            {more}
+            (func (export "{hooks}#pipeline-start") (param i32) (result i32) unreachable)
+            (func (export "{hooks}#step") (param i32) (result i32) {step})
+            (func (export "{hooks}#pipeline-finish") (param i32 i32) (result i32) unreachable)
+            (func (export "pipefold:ci/merging@0.1.0#merge") (param i32 i32) (result i32) unreachable))"#
+    );
+    component(&module)
+}
+
+/// Wraps a core module made for the world `plugin`.
+pub fn component(module: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(module).unwrap();
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve
+        .push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit"))
+        .unwrap();
+    let world = resolve.select_world(&[package], Some("plugin")).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
