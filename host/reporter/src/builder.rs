@@ -1,0 +1,137 @@
+//! Builds a [`Reporter`].
+
+use crate::{
+    config::{Budgets, DEFAULT_SPOOL_LIMIT},
+    dx::{Client, ClientError, ClientOptions, DxUrl, ProxyOptions, UrlError},
+    judge::Judge,
+    reporter::Reporter,
+    spool::Destination,
+    store::Store,
+    token::{Token, TokenDigest},
+};
+use pipefold_sandbox::Limits;
+use std::path::PathBuf;
+
+/// Collects what a [`Reporter`] needs; see [`Reporter::builder`].
+#[derive(Default)]
+pub struct Builder {
+    dx_url: Option<String>,
+    token: Option<Token>,
+    recorded_for: Option<TokenDigest>,
+    spool: Option<PathBuf>,
+    spool_limit: Option<u64>,
+    ca_file: Option<PathBuf>,
+    proxy: ProxyOptions,
+    budgets: Budgets,
+    limits: Limits,
+}
+
+/// Why a [`Reporter`] could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The address of DX is not one.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The client could not be set up.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// No directory was given for the spool.
+    #[error("no directory is given for the spool; name one with `Builder::spool`")]
+    NoSpool,
+}
+
+impl Builder {
+    /// Address of DX, such as `https://yourinstance.getdx.net`. Without one, notifications are recorded and wait.
+    #[must_use]
+    pub fn dx_url(mut self, url: impl Into<String>) -> Self {
+        self.dx_url = Some(url.into());
+        self
+    }
+
+    /// The token for DX. Without one, notifications are recorded and wait for an explicit flush.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// For a process without the token whose parent has it: notifications are recorded for that token, and the parent sends them.
+    #[must_use]
+    pub fn recorded_for(mut self, digest: TokenDigest) -> Self {
+        self.recorded_for = Some(digest);
+        self
+    }
+
+    /// Directory of the spool; made if missing, readable by its owner only.
+    #[must_use]
+    pub fn spool(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.spool = Some(directory.into());
+        self
+    }
+
+    /// Size in bytes at which the spool takes no more; 256 MiB by default.
+    #[must_use]
+    pub fn spool_limit(mut self, bytes: u64) -> Self {
+        self.spool_limit = Some(bytes);
+        self
+    }
+
+    /// A PEM file of certificates to trust beside the system's.
+    #[must_use]
+    pub fn ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(file.into());
+        self
+    }
+
+    /// The proxy for https.
+    #[must_use]
+    pub fn proxy(mut self, proxy: ProxyOptions) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    /// How long deliveries may take.
+    #[must_use]
+    pub fn budgets(mut self, budgets: Budgets) -> Self {
+        self.budgets = budgets;
+        self
+    }
+
+    /// What the plugin may use.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Builds it. A spool that cannot be opened is no error: notifications then live in memory, and receipts say so.
+    ///
+    /// # Errors
+    /// [`BuildError`] if the address of DX, the CA file or the proxy is wrong, or no spool was named.
+    pub fn build(self) -> Result<Reporter, BuildError> {
+        let directory = self.spool.ok_or(BuildError::NoSpool)?;
+        let url = self.dx_url.as_deref().map(DxUrl::parse).transpose()?;
+        let digest = self.token.as_ref().map(Token::digest).or(self.recorded_for);
+        let destination = Destination {
+            url: url.as_ref().map(DxUrl::to_string),
+            token: digest.map(|digest| digest.to_string()),
+        };
+        let dx = url
+            .map(|url| {
+                Client::new(ClientOptions {
+                    url,
+                    ca_file: self.ca_file,
+                    proxy: self.proxy,
+                })
+            })
+            .transpose()?;
+        Ok(Reporter {
+            judge: Judge::new(self.limits),
+            store: Store::open(&directory, self.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT)),
+            dx,
+            token: self.token,
+            destination,
+            budgets: self.budgets,
+        })
+    }
+}

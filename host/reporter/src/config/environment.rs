@@ -1,0 +1,129 @@
+//! The process environment as data.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Variables by name. Taken from the process once, at its edge, and passed down from there.
+///
+/// An empty value counts as absent: CI systems set a variable to nothing where another tool would leave it out (`GITHUB_HEAD_REF` outside
+/// a pull request, a secret in a build of a fork). Printing an environment with `{:?}` shows names only, for a value may be a secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+}
+
+impl Environment {
+    /// The variables of this process, as they are now.
+    #[must_use]
+    pub fn from_process() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// Variables from pairs of name and value; of a name that stands twice the last one counts.
+    pub fn from_pairs<N: Into<OsString>, V: Into<OsString>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        pairs
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    /// The value as text. `None` if there is no such variable, or it is empty, or it is not UTF-8; [`Environment::not_utf8`] names the last.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.get_os(name)?.to_str()
+    }
+
+    /// The value as the system gave it, UTF-8 or not. `None` if there is no such variable or it is empty.
+    #[must_use]
+    pub fn get_os(&self, name: &str) -> Option<&OsStr> {
+        let value = self.variables.get(OsStr::new(name))?;
+        (!value.is_empty()).then_some(value.as_os_str())
+    }
+
+    /// The value as an absolute path; a relative one counts as absent, as the XDG base directory specification asks.
+    #[must_use]
+    pub fn absolute_path(&self, name: &str) -> Option<PathBuf> {
+        let path = Path::new(self.get_os(name)?);
+        path.is_absolute().then(|| path.to_path_buf())
+    }
+
+    /// Names that start with `prefix` and whose value is not empty, in order. A name that is not UTF-8 is none of ours and left out.
+    pub fn names<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.present()
+            .filter_map(|(name, _)| name.to_str())
+            .filter(move |name| name.starts_with(prefix))
+    }
+
+    /// Names of the variables whose value is not UTF-8, so that [`Environment::get`] has nothing to give, in order.
+    pub fn not_utf8(&self) -> impl Iterator<Item = &str> {
+        self.present()
+            .filter(|(_, value)| value.to_str().is_none())
+            .filter_map(|(name, _)| name.to_str())
+    }
+
+    fn present(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
+        self.variables.iter().filter(|(_, value)| !value.is_empty())
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(pairs: I) -> Self {
+        Self {
+            variables: pairs.into_iter().collect(),
+        }
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn empty_is_absent() {
+        let environment = Environment::from_pairs([("GITHUB_HEAD_REF", ""), ("CI", "true")]);
+        assert_eq!(environment.get("GITHUB_HEAD_REF"), None);
+        assert_eq!(environment.get_os("GITHUB_HEAD_REF"), None);
+        assert_eq!(environment.get("CI"), Some("true"));
+        assert_eq!(environment.get("NONE"), None);
+        assert_eq!(environment.names("").collect::<Vec<_>>(), ["CI"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_no_text_are_absent_and_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = OsString::from_vec(b"/spool\xff".to_vec());
+        let environment = Environment::from_pairs([("PIPEFOLD_SPOOL", bytes.clone()), ("CI", "true".into())]);
+        assert_eq!(environment.get("PIPEFOLD_SPOOL"), None);
+        assert_eq!(environment.get_os("PIPEFOLD_SPOOL"), Some(bytes.as_os_str()));
+        assert_eq!(environment.not_utf8().collect::<Vec<_>>(), ["PIPEFOLD_SPOOL"]);
+    }
+
+    #[test]
+    fn a_relative_path_is_absent() {
+        let environment = Environment::from_pairs([("A", "state"), ("B", "/state")]);
+        assert_eq!(environment.absolute_path("A"), None);
+        assert_eq!(environment.absolute_path("B"), Some(PathBuf::from("/state")));
+    }
+
+    #[test]
+    fn printing_it_shows_no_value() {
+        let environment = Environment::from_pairs([("DX_API_TOKEN", "s3cret")]);
+        assert_eq!(format!("{environment:?}"), r#"{"DX_API_TOKEN"}"#);
+    }
+
+    #[test]
+    fn the_process_gives_its_own() {
+        let path = std::env::var("PATH").unwrap();
+        assert_eq!(Environment::from_process().get("PATH"), Some(path.as_str()));
+    }
+}

@@ -1,0 +1,188 @@
+//! `pipefold.toml`: what it may say, and who may say it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::keys::{BUDGET_KEYS, LIMIT_KEYS, OPERATOR_KEYS, TOKEN_KEYS};
+use super::open::{line_of, read_text};
+use super::reader::{Entry, entries};
+use super::tuning::{BudgetKeys, LimitKeys};
+use super::{ConfigError, Sourced};
+use crate::detect::{Field, Fields};
+
+/// Whose word a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Found upwards from the working directory: a pull request may have written it. Fields of the run only.
+    Workspace,
+    /// Named by `--config`, or `/etc/pipefold.toml`: the word of whoever runs the build.
+    Operator,
+}
+
+/// What one file says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct File {
+    /// Fields of the run.
+    pub fields: Fields,
+    /// What only an operator's file can set; of a workspace file always empty.
+    pub operator: OperatorKeys,
+}
+
+/// The settings that only an operator's file can have. What is absent was not said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OperatorKeys {
+    /// Address of the DX instance.
+    pub dx_url: Option<Sourced<String>>,
+    /// File that holds the token.
+    pub token_file: Option<Sourced<PathBuf>>,
+    /// File of certificates to trust, in PEM.
+    pub ca_file: Option<Sourced<PathBuf>>,
+    /// Directory of the spool.
+    pub spool: Option<Sourced<PathBuf>>,
+    /// The most the spool may hold, in bytes.
+    pub spool_limit: Option<u64>,
+    /// Whether trouble with reporting fails the command.
+    pub strict: Option<bool>,
+    /// How long delivery may take.
+    pub budgets: BudgetKeys,
+    /// What a plugin may use.
+    pub limits: LimitKeys,
+    /// What happens when a policy fails, as it is written.
+    pub failure: Option<Sourced<String>>,
+    /// The tables `[[policy]]`, as they are written, in order.
+    pub policies: Vec<toml::Table>,
+}
+
+impl File {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Every kind of [`ConfigError`] but [`ConfigError::Variable`]; of several faults the first in the file.
+    pub fn read(path: &Path, trust: Trust) -> Result<Self, ConfigError> {
+        Self::parse(path, &read_text(path, trust)?, trust)
+    }
+
+    /// Reads a file that need not be there.
+    ///
+    /// # Errors
+    /// As [`File::read`], except that an absent file is `None`.
+    pub fn read_if_there(path: &Path, trust: Trust) -> Result<Option<Self>, ConfigError> {
+        match Self::read(path, trust) {
+            Err(ConfigError::Unreadable { source, .. })
+                if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
+                Ok(None)
+            }
+            answer => answer.map(Some),
+        }
+    }
+
+    /// Reads the text of the file at `path`, which is not opened.
+    ///
+    /// # Errors
+    /// As [`File::read`], without those of opening it.
+    pub fn parse(path: &Path, text: &str, trust: Trust) -> Result<Self, ConfigError> {
+        let syntax = |error: toml::de::Error| ConfigError::Syntax {
+            path: path.to_path_buf(),
+            line: error.span().map_or(1, |span| line_of(text.as_bytes(), span.start)),
+            problem: error.message().escape_debug().to_string(),
+        };
+        let document = DeTable::parse(text).map_err(syntax)?;
+        let mut file = Self::default();
+        for entry in entries(document.get_ref(), "", path, text) {
+            file.take(&entry, trust)?;
+            if entry.name == "policy" {
+                // Parsed again as plain values: `DeTable` borrows from the text and has no way to give up its places.
+                let raw: toml::Table = text.parse().map_err(syntax)?;
+                let tables = raw.get("policy").and_then(toml::Value::as_array).into_iter().flatten();
+                file.operator.policies = tables.filter_map(toml::Value::as_table).cloned().collect();
+            }
+        }
+        Ok(file)
+    }
+
+    fn take(&mut self, entry: &Entry<'_>, trust: Trust) -> Result<(), ConfigError> {
+        if TOKEN_KEYS.contains(&entry.name.to_ascii_lowercase().replace('-', "_").as_str()) {
+            return Err(entry.is_a_token());
+        }
+        if let Some(field) = Field::from_name(entry.name) {
+            if !field.in_files() {
+                return Err(entry.in_no_file(field));
+            }
+            let value = match field {
+                Field::PrNumber => entry.text_or_integer()?,
+                _ => entry.text()?,
+            };
+            self.fields.set(field, value.unwrap_or_default(), entry.origin());
+            return Ok(());
+        }
+        match OPERATOR_KEYS.iter().find(|known| known.name == entry.name) {
+            None => Err(entry.unknown(&names(trust))),
+            Some(known) if trust == Trust::Workspace => Err(entry.not_in_workspace(known.instead())),
+            Some(_) => self.operator.take(entry),
+        }
+    }
+}
+
+impl OperatorKeys {
+    fn take(&mut self, entry: &Entry<'_>) -> Result<(), ConfigError> {
+        let sourced = |path: PathBuf| Sourced::new(path, entry.origin());
+        match entry.name {
+            "dx_url" => self.dx_url = entry.text()?.map(|url| Sourced::new(url, entry.origin())),
+            "token_file" => self.token_file = entry.path()?.map(sourced),
+            "ca_file" => self.ca_file = entry.path()?.map(sourced),
+            "spool" => self.spool = entry.path()?.map(sourced),
+            "spool_limit" => self.spool_limit = Some(entry.size()?),
+            "strict" => self.strict = Some(entry.boolean()?),
+            "failure" => self.failure = entry.text()?.map(|word| Sourced::new(word, entry.origin())),
+            "policy" => entry.is_list_of_tables()?,
+            "budgets" => {
+                for entry in entry.table()? {
+                    let budget = match entry.name {
+                        "start" => &mut self.budgets.start,
+                        "finish" => &mut self.budgets.finish,
+                        "stop" => &mut self.budgets.stop,
+                        _ => return Err(entry.unknown(&BUDGET_KEYS)),
+                    };
+                    *budget = Some(entry.duration()?);
+                }
+            }
+            "limits" => {
+                for entry in entry.table()? {
+                    self.limits.take(&entry)?;
+                }
+            }
+            _ => return Err(entry.unknown(&names(Trust::Operator))),
+        }
+        Ok(())
+    }
+}
+
+impl LimitKeys {
+    fn take(&mut self, entry: &Entry<'_>) -> Result<(), ConfigError> {
+        match entry.name {
+            "hook" => self.hook = Some(entry.duration()?),
+            "chain" => self.chain = Some(entry.duration()?),
+            "memory" => self.memory = Some(entry.size()?),
+            "component_size" => self.component_size = Some(entry.size()?),
+            "table_elements" => self.table_elements = Some(entry.count()?),
+            "instances" => self.instances = Some(entry.count()?),
+            "hostcall_fuel" => self.hostcall_fuel = Some(entry.size()?),
+            "stack" => self.stack = Some(entry.size()?),
+            _ => return Err(entry.unknown(&LIMIT_KEYS)),
+        }
+        Ok(())
+    }
+}
+
+/// The keys that may stand at the top of a file.
+fn names(trust: Trust) -> Vec<&'static str> {
+    let fields = Field::ALL.into_iter().filter(|field| field.in_files()).map(Field::name);
+    let operator = OPERATOR_KEYS
+        .iter()
+        .map(|key| key.name)
+        .filter(|_| trust == Trust::Operator);
+    fields.chain(operator).collect()
+}

@@ -1,0 +1,57 @@
+//! The keys of `pipefold.toml`, beside the fields of the run.
+
+use super::variables;
+
+/// A key at the top of an operator's file, and the other places that set the same.
+pub(super) struct OperatorKey {
+    pub(super) name: &'static str,
+    flag: Option<&'static str>,
+    variable: Option<&'static str>,
+}
+
+const fn key(name: &'static str, flag: Option<&'static str>, variable: Option<&'static str>) -> OperatorKey {
+    OperatorKey { name, flag, variable }
+}
+
+/// What only an operator may set: where the token goes, what a policy may do, how long and how much.
+pub(super) const OPERATOR_KEYS: [OperatorKey; 10] = [
+    key("dx_url", Some("--dx-url"), Some(variables::DX_API_URL)),
+    key("token_file", Some("--token-file"), Some(variables::TOKEN_FILE)),
+    key("ca_file", Some("--ca-file"), Some(variables::CA_FILE)),
+    key("spool", Some("--spool"), Some(variables::SPOOL)),
+    key("spool_limit", None, None),
+    key("strict", Some("--strict"), Some(variables::STRICT)),
+    key("budgets", None, None),
+    key("limits", None, None),
+    key("policy", Some("--policy"), None),
+    key("failure", None, None),
+];
+
+/// Keys under which people have been seen to put the token itself.
+pub(super) const TOKEN_KEYS: [&str; 5] = ["token", "dx_token", "api_token", "dx_api_token", "auth_token"];
+
+/// Keys of the table `budgets`.
+pub(super) const BUDGET_KEYS: [&str; 3] = ["start", "finish", "stop"];
+
+/// Keys of the table `limits`.
+pub(super) const LIMIT_KEYS: [&str; 8] = [
+    "hook",
+    "chain",
+    "memory",
+    "component_size",
+    "table_elements",
+    "instances",
+    "hostcall_fuel",
+    "stack",
+];
+
+impl OperatorKey {
+    /// Where the key may stand, as the end of "set it …".
+    pub(super) fn instead(&self) -> String {
+        let mut places = Vec::new();
+        places.extend(self.flag.map(|flag| format!("by {flag}")));
+        places.extend(self.variable.map(|variable| format!("by the variable {variable}")));
+        places.push("in /etc/pipefold.toml or the file that --config names".to_owned());
+        places.join(", or ")
+    }
+}

@@ -1,0 +1,44 @@
+//! What pipefold is told: by flags, by variables, by files; and how far each of them is trusted.
+//!
+//! **Precedence**, the same for everything that can be set, highest first:
+//!
+//! 1. a flag of the command, or a setter of the builder;
+//! 2. a variable: `PIPEFOLD_*`, `DX_API_URL`, `DX_API_TOKEN`;
+//! 3. the workspace's `pipefold.toml`, found upwards from the working directory: fields of the run only;
+//! 4. the operator's file: the one that `--config` names, else `/etc/pipefold.toml`;
+//! 5. what the CI system says ([`crate::detect`]): fields of the run, and where the spool may lie;
+//! 6. the default.
+//!
+//! **Trust.** A workspace file may have been written by a pull request ([`Trust::Workspace`]), so it decides neither where a token
+//! goes nor what a policy may do: such a key in it is an error, not a warning. The place of the file decides its trust, never its content.
+//!
+//! Nothing in here, and nothing below it, reads the process environment by itself: it is passed in as an [`Environment`].
+
+mod duration;
+mod environment;
+mod error;
+mod file;
+mod keys;
+mod nearest;
+mod open;
+mod origin;
+mod reader;
+mod search;
+mod settings;
+mod size;
+mod spool_place;
+#[cfg(test)]
+mod tests;
+mod tuning;
+pub mod variables;
+
+pub use duration::{LONGEST, parse_duration};
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use file::{File, OperatorKeys, Trust};
+pub use origin::{Origin, Sourced};
+pub use search::FILE_NAME;
+pub use settings::{Flags, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files};
+pub use size::parse_size;
+pub use spool_place::{SpoolPlace, spool_place};
+pub use tuning::{Budgets, DEFAULT_SPOOL_LIMIT, LimitKeys};

@@ -1,0 +1,201 @@
+//! Typed values out of a parsed file, with errors that name the line.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::nearest::nearest;
+use super::open::line_of;
+use super::{ConfigError, Origin, parse_duration, parse_size};
+use crate::detect::Field;
+
+/// One key of a file with its value.
+pub(super) struct Entry<'a> {
+    /// The name as it stands in its table.
+    pub(super) name: &'a str,
+    /// The name with that of its table: `budgets.start`.
+    pub(super) key: String,
+    /// The line, from 1.
+    pub(super) line: usize,
+    value: &'a DeValue<'a>,
+    path: &'a Path,
+    text: &'a str,
+}
+
+/// The entries of a table in the order they stand in the file, so that the first fault is the one that is told.
+pub(super) fn entries<'a>(table: &'a DeTable<'a>, parent: &str, path: &'a Path, text: &'a str) -> Vec<Entry<'a>> {
+    let mut pairs: Vec<(&Spanned<_>, &Spanned<DeValue<'_>>)> = table.iter().collect();
+    pairs.sort_by_key(|(name, _)| name.span().start);
+    pairs
+        .into_iter()
+        .map(|(name, value)| Entry {
+            name: name.get_ref(),
+            key: dotted(parent, name.get_ref()),
+            line: line_of(text.as_bytes(), name.span().start),
+            value: value.get_ref(),
+            path,
+            text,
+        })
+        .collect()
+}
+
+/// A key to show: escaped, and no longer than the longest real one a few times over, for the file may be anyone's.
+fn dotted(parent: &str, name: &str) -> String {
+    let name: String = name.chars().take(80).flat_map(char::escape_debug).collect();
+    if parent.is_empty() {
+        name
+    } else {
+        format!("{parent}.{name}")
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// Text; `None` if it is blank, which counts as absent.
+    pub(super) fn text(&self) -> Result<Option<String>, ConfigError> {
+        match self.value.as_str() {
+            Some(text) => Ok((!text.trim().is_empty()).then(|| text.to_owned())),
+            None => Err(self.wrong_type("text in quotes")),
+        }
+    }
+
+    /// Text, or a whole number as its decimal digits.
+    pub(super) fn text_or_integer(&self) -> Result<Option<String>, ConfigError> {
+        match self.value.as_integer() {
+            Some(number) => Ok(Some(
+                // One too large is passed on as it is written, to be refused with the field's own words.
+                i64::from_str_radix(number.as_str(), number.radix())
+                    .map_or_else(|_| number.to_string(), |number| number.to_string()),
+            )),
+            None => self.text(),
+        }
+    }
+
+    /// A path; a relative one is taken from the file's own directory, wherever the command runs.
+    pub(super) fn path(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let directory = self.path.parent().unwrap_or(Path::new(""));
+        Ok(self.text()?.map(|path| directory.join(path)))
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&self) -> Result<bool, ConfigError> {
+        self.value.as_bool().ok_or_else(|| self.wrong_type("true or false"))
+    }
+
+    /// A size in bytes, as text with a unit or as a number.
+    pub(super) fn size(&self) -> Result<u64, ConfigError> {
+        match self.value {
+            DeValue::String(text) => parse_size(text).map_err(|problem| self.wrong(problem)),
+            DeValue::Integer(_) => self.count(),
+            _ => Err(self.wrong_type("a size such as \"256 MiB\"")),
+        }
+    }
+
+    /// A duration, as text with a unit.
+    pub(super) fn duration(&self) -> Result<Duration, ConfigError> {
+        match self.value.as_str() {
+            Some(text) => parse_duration(text).map_err(|problem| self.wrong(problem)),
+            None => Err(self.wrong_type("a duration in quotes, such as \"500ms\" or \"1s\"")),
+        }
+    }
+
+    /// A whole number from 0.
+    pub(super) fn count(&self) -> Result<u64, ConfigError> {
+        match self.value.as_integer() {
+            Some(number) => u64::from_str_radix(number.as_str(), number.radix())
+                .map_err(|_| self.wrong(format!("this has to be a whole number from 0 to {}", u64::MAX))),
+            None => Err(self.wrong_type("a whole number")),
+        }
+    }
+
+    /// The entries of a table.
+    pub(super) fn table(&self) -> Result<Vec<Entry<'a>>, ConfigError> {
+        match self.value.as_table() {
+            Some(table) => Ok(entries(table, &self.key, self.path, self.text)),
+            None => Err(self.wrong_type(&format!("a table ([{}])", self.key))),
+        }
+    }
+
+    /// Checks that this is a list of tables.
+    pub(super) fn is_list_of_tables(&self) -> Result<(), ConfigError> {
+        match self.value.as_array() {
+            Some(list) if list.iter().all(|item| item.get_ref().is_table()) => Ok(()),
+            _ => Err(self.wrong_type(&format!("a list of tables ([[{}]])", self.key))),
+        }
+    }
+
+    /// This place, as the origin of a value.
+    pub(super) fn origin(&self) -> Origin {
+        Origin::File {
+            path: self.path.to_path_buf(),
+            key: self.key.clone(),
+        }
+    }
+
+    /// The error that no such key exists, with those that do.
+    pub(super) fn unknown(&self, known: &[&'static str]) -> ConfigError {
+        ConfigError::UnknownKey {
+            path: self.path.to_path_buf(),
+            line: self.line,
+            key: self.key.clone(),
+            hint: match nearest(self.name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the keys here are {}", known.join(", ")),
+            },
+        }
+    }
+
+    /// The error that this is the operator's to set, `instead` in one of those places.
+    pub(super) fn not_in_workspace(&self, instead: String) -> ConfigError {
+        ConfigError::NotInWorkspace {
+            path: self.path.to_path_buf(),
+            line: self.line,
+            key: self.key.clone(),
+            instead,
+        }
+    }
+
+    /// The error that this field belongs to one moment of a run.
+    pub(super) fn in_no_file(&self, field: Field) -> ConfigError {
+        ConfigError::NotInAnyFile {
+            path: self.path.to_path_buf(),
+            line: self.line,
+            key: self.key.clone(),
+            flag: field.flag(),
+            variable: field.variable(),
+        }
+    }
+
+    /// The error that this looks like the token itself.
+    pub(super) fn is_a_token(&self) -> ConfigError {
+        ConfigError::TokenInFile {
+            path: self.path.to_path_buf(),
+            line: self.line,
+            key: self.key.clone(),
+        }
+    }
+
+    /// The error that the value cannot be used, for `problem`.
+    fn wrong(&self, problem: String) -> ConfigError {
+        ConfigError::Value {
+            path: self.path.to_path_buf(),
+            line: self.line,
+            key: self.key.clone(),
+            problem,
+        }
+    }
+
+    fn wrong_type(&self, wanted: &str) -> ConfigError {
+        let given = match self.value {
+            DeValue::String(_) => "text",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number with a point",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.wrong(format!("this has to be {wanted}, and is {given}"))
+    }
+}

@@ -1,0 +1,231 @@
+//! The resolved whole: flags, variables, files and detection, each in its place.
+
+use std::path::{Path, PathBuf};
+
+use super::search::find_upwards;
+use super::{
+    Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, File, LimitKeys, OperatorKeys, Origin, Sourced, SpoolPlace,
+    Trust, spool_place, variables,
+};
+use crate::detect::{self, Fields};
+
+/// The operator's file where no other is named.
+pub const OPERATOR_FILE: &str = "/etc/pipefold.toml";
+
+/// What the command line said, or the builder.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Flags {
+    /// Fields of the run.
+    pub fields: Fields,
+    /// `--dx-url`.
+    pub dx_url: Option<String>,
+    /// `--token-file`.
+    pub token_file: Option<PathBuf>,
+    /// `--ca-file`.
+    pub ca_file: Option<PathBuf>,
+    /// `--spool`.
+    pub spool: Option<PathBuf>,
+    /// `--strict`.
+    pub strict: bool,
+    /// `--dry-run`.
+    pub dry_run: bool,
+}
+
+/// What [`Settings::load`] works from.
+#[derive(Clone, Copy, Debug)]
+pub struct SettingsInput<'a> {
+    /// The process environment, or what stands for it.
+    pub environment: &'a Environment,
+    /// What the command line said.
+    pub flags: &'a Flags,
+    /// The working directory, absolute: where the search for the workspace's file starts, and what relative paths are taken from.
+    pub cwd: &'a Path,
+    /// The file that `--config` names. It is trusted, for the operator's own word names it, and has to exist.
+    pub config: Option<&'a Path>,
+    /// The operator's file when `config` is none; usually [`OPERATOR_FILE`]. It need not exist.
+    pub etc: &'a Path,
+}
+
+/// Where the token is to be read from. The token itself is never part of the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenPlace {
+    /// The variable of this name.
+    Variable(&'static str),
+    /// The content of this file.
+    File(PathBuf),
+}
+
+/// Everything that was set, by the precedence of [`crate::config`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Address of the DX instance, unchecked.
+    pub dx_url: Option<Sourced<String>>,
+    /// Where the token is to be read from.
+    pub token: Option<Sourced<TokenPlace>>,
+    /// Certificates to trust, in PEM.
+    pub ca_file: Option<Sourced<PathBuf>>,
+    /// Where the spool lies.
+    pub spool: SpoolPlace,
+    /// The most the spool may hold, in bytes.
+    pub spool_limit: u64,
+    /// How long delivery may take.
+    pub budgets: Budgets,
+    /// What a plugin may use, as far as a file said so.
+    pub limits: LimitKeys,
+    /// What happens when a policy fails, as a file has it, unchecked.
+    pub failure: Option<Sourced<String>>,
+    /// The tables `[[policy]]` of the operator's file, unchecked.
+    pub policies: Vec<toml::Table>,
+    /// Whether trouble with reporting fails the command.
+    pub strict: bool,
+    /// Whether to print what would be sent, and send nothing.
+    pub dry_run: bool,
+    /// Fields of the run.
+    pub fields: Fields,
+    /// The CI system that was recognised, by its usual name.
+    pub system: Option<&'static str>,
+    /// The files that were read, with the trust each was given, in order of precedence.
+    pub files: Vec<(PathBuf, Trust)>,
+    /// One line for each thing that was set and has no effect.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the files and puts every source in its place.
+    ///
+    /// # Errors
+    /// A file or a variable that cannot be used. Then nothing may be sent; [`strict_without_files`] says whether the command fails.
+    pub fn load(input: SettingsInput<'_>) -> Result<Self, ConfigError> {
+        let (environment, flags, cwd) = (input.environment, input.flags, input.cwd);
+        let (config, etc) = (input.config, input.etc);
+        let mut files = Vec::new();
+        let workspace = match find_upwards(cwd).filter(|path| !is_operator_file(path, cwd, config, etc)) {
+            Some(path) => {
+                let file = File::read(&path, Trust::Workspace)?;
+                files.push((path, Trust::Workspace));
+                file.fields
+            }
+            None => Fields::default(),
+        };
+        let operator = match config {
+            Some(path) => Some((cwd.join(path), File::read(&cwd.join(path), Trust::Operator)?)),
+            None => File::read_if_there(etc, Trust::Operator)?.map(|file| (etc.to_path_buf(), file)),
+        };
+        let operator = match operator {
+            Some((path, file)) => {
+                files.push((path, Trust::Operator));
+                file
+            }
+            None => File::default(),
+        };
+        let detected = detect::detect(environment);
+        let fields = Fields::resolve(&[
+            &flags.fields,
+            &Fields::from_variables(environment),
+            &workspace,
+            &operator.fields,
+            &detected.fields,
+        ]);
+        let strict = strict(environment, flags)?;
+        let operator = operator.operator;
+        Ok(Self {
+            dx_url: dx_url(environment, flags, &operator),
+            token: token_place(environment, flags, &operator, cwd),
+            ca_file: flag_path(flags.ca_file.as_deref(), "--ca-file", cwd)
+                .or_else(|| variable_path(environment, variables::CA_FILE, cwd))
+                .or(operator.ca_file),
+            spool: spool_place(environment, flags.spool.as_deref(), operator.spool.as_ref(), cwd),
+            spool_limit: operator.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT),
+            budgets: operator.budgets.resolve(),
+            limits: operator.limits,
+            failure: operator.failure,
+            policies: operator.policies,
+            strict: strict.or(operator.strict).unwrap_or(false),
+            dry_run: flags.dry_run,
+            fields,
+            system: detected.system,
+            files,
+            warnings: variables::warnings(environment),
+        })
+    }
+}
+
+/// Whether trouble fails the command, as far as flag and variable say: what to go by when [`Settings::load`] failed, for then no file
+/// can be asked.
+#[must_use]
+pub fn strict_without_files(environment: &Environment, flags: &Flags) -> bool {
+    strict(environment, flags).ok().flatten().unwrap_or(false)
+}
+
+fn strict(environment: &Environment, flags: &Flags) -> Result<Option<bool>, ConfigError> {
+    if flags.strict {
+        return Ok(Some(true));
+    }
+    match environment
+        .get(variables::STRICT)
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
+        None => Ok(None),
+        Some("true" | "1" | "yes" | "on") => Ok(Some(true)),
+        Some("false" | "0" | "no" | "off") => Ok(Some(false)),
+        Some(_) => Err(ConfigError::Variable {
+            name: variables::STRICT,
+            problem: "this has to be true or false".to_owned(),
+        }),
+    }
+}
+
+/// Whether the file that the search found is one of the operator's own, under whatever name: it is then read as that, or not at all
+/// (`/etc/pipefold.toml` below `--config`), but never as the workspace's.
+fn is_operator_file(found: &Path, cwd: &Path, config: Option<&Path>, etc: &Path) -> bool {
+    // The last component is not resolved: a link that a pull request put there may point to the operator's file, and is not it.
+    let place = |path: &Path| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    let found = place(found);
+    let named = config.map(|path| cwd.join(path));
+    let mut operators = [named.as_deref(), Some(etc)].into_iter().flatten();
+    found.is_some() && operators.any(|path| place(path) == found || path.canonicalize().ok() == found)
+}
+
+fn dx_url(environment: &Environment, flags: &Flags, operator: &OperatorKeys) -> Option<Sourced<String>> {
+    let flag = flags.dx_url.as_deref().map(|url| (url, Origin::Flag("--dx-url")));
+    let variable = environment
+        .get(variables::DX_API_URL)
+        .map(|url| (url, Origin::Variable(variables::DX_API_URL)));
+    [flag, variable]
+        .into_iter()
+        .flatten()
+        .find(|(url, _)| !url.trim().is_empty())
+        .map(|(url, origin)| Sourced::new(url.to_owned(), origin))
+        .or_else(|| operator.dx_url.clone())
+}
+
+fn token_place(
+    environment: &Environment,
+    flags: &Flags,
+    operator: &OperatorKeys,
+    cwd: &Path,
+) -> Option<Sourced<TokenPlace>> {
+    let file = |path: Sourced<PathBuf>| Sourced::new(TokenPlace::File(path.value), path.origin);
+    let name = variables::DX_API_TOKEN;
+    flag_path(flags.token_file.as_deref(), "--token-file", cwd)
+        .map(file)
+        .or_else(|| {
+            environment.get_os(name)?;
+            Some(Sourced::new(TokenPlace::Variable(name), Origin::Variable(name)))
+        })
+        .or_else(|| variable_path(environment, variables::TOKEN_FILE, cwd).map(file))
+        .or_else(|| operator.token_file.clone().map(file))
+}
+
+fn flag_path(path: Option<&Path>, flag: &'static str, cwd: &Path) -> Option<Sourced<PathBuf>> {
+    let path = path.filter(|path| !path.as_os_str().is_empty())?;
+    Some(Sourced::new(cwd.join(path), Origin::Flag(flag)))
+}
+
+fn variable_path(environment: &Environment, name: &'static str, cwd: &Path) -> Option<Sourced<PathBuf>> {
+    Some(Sourced::new(
+        cwd.join(environment.get_os(name)?),
+        Origin::Variable(name),
+    ))
+}

@@ -1,0 +1,208 @@
+//! What a file may say, and the words of each refusal.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::{File, Trust};
+use crate::detect::Field;
+
+fn operator(text: &str) -> File {
+    File::parse(Path::new("/etc/pipefold.toml"), text, Trust::Operator).unwrap()
+}
+
+fn refused(text: &str, trust: Trust) -> String {
+    File::parse(Path::new("/repo/pipefold.toml"), text, trust)
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn a_workspace_file_sets_fields() {
+    let text = "pipeline_name = 'build'\npr_number = 0x2A\nemail = ''\n";
+    let file = File::parse(Path::new("/repo/pipefold.toml"), text, Trust::Workspace).unwrap();
+    assert_eq!(file.fields.value(Field::PipelineName), Some("build"));
+    assert_eq!(file.fields.value(Field::PrNumber), Some("42"));
+    assert_eq!(file.fields.value(Field::Email), None);
+    let origin = &file.fields.get(Field::PipelineName).unwrap().origin;
+    assert_eq!(origin.to_string(), "pipeline_name in /repo/pipefold.toml");
+}
+
+#[test]
+fn an_operator_file_sets_everything() {
+    let file = operator(
+        r#"
+        repository = "getdx/some_repo"
+        dx_url = "https://yourinstance.getdx.net"
+        token_file = "/run/secrets/dx"
+        ca_file = "ca.pem"
+        spool = "spool"
+        spool_limit = "1 GiB"
+        strict = true
+        failure = "open"
+        budgets = { start = "500ms", finish = "10s" }
+        limits.hook = "100ms"
+        limits.memory = 1048576
+        limits.instances = 50
+        [[policy]]
+        file = "a.wasm"
+        [[policy]]
+        file = "b.wasm"
+        grant = { wasi = true }
+        "#,
+    );
+    let keys = file.operator;
+    assert_eq!(file.fields.value(Field::Repository), Some("getdx/some_repo"));
+    assert_eq!(keys.dx_url.unwrap().value, "https://yourinstance.getdx.net");
+    assert_eq!(keys.token_file.unwrap().value, PathBuf::from("/run/secrets/dx"));
+    assert_eq!(keys.ca_file.unwrap().value, PathBuf::from("/etc/ca.pem"));
+    assert_eq!(keys.spool.unwrap().value, PathBuf::from("/etc/spool"));
+    assert_eq!((keys.spool_limit, keys.strict), (Some(1 << 30), Some(true)));
+    assert_eq!(keys.failure.unwrap().value, "open");
+    let budgets = keys.budgets.resolve();
+    assert_eq!(budgets.start, Duration::from_millis(500));
+    assert_eq!(budgets.finish, Duration::from_secs(10));
+    assert_eq!(budgets.stop, Duration::from_secs(2));
+    assert_eq!(keys.limits.hook, Some(Duration::from_millis(100)));
+    assert_eq!((keys.limits.memory, keys.limits.instances), (Some(1 << 20), Some(50)));
+    assert_eq!(keys.limits.chain, None);
+    let names: Vec<_> = keys
+        .policies
+        .iter()
+        .map(|policy| policy["file"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["a.wasm", "b.wasm"]);
+    assert_eq!(keys.policies[1]["grant"]["wasi"].as_bool(), Some(true));
+}
+
+#[test]
+fn an_empty_file_says_nothing() {
+    for text in [
+        "",
+        "# nothing\n",
+        "\u{feff}",
+        "dx_url = ''\nspool = ' '\n[budgets]\n[limits]\n",
+    ] {
+        assert_eq!(operator(text), File::default(), "{text:?}");
+    }
+}
+
+/// Every key that decides where a token goes, or what a policy may do, or what a run may cost, in the hands of a pull request.
+#[test]
+fn a_workspace_file_sets_nothing_of_the_operator_s() {
+    for line in [
+        "dx_url = 'https://evil.example'",
+        "token_file = '/etc/shadow'",
+        "ca_file = 'mine.pem'",
+        "spool = '/tmp/mine'",
+        "spool_limit = 0",
+        "strict = true",
+        "failure = 'open'",
+        "budgets.start = '1h'",
+        "budgets = 3",
+        "[limits]\nhook = '1h'",
+        "[[policy]]\nfile = 'mine.wasm'",
+        "policy = 'mine.wasm'",
+    ] {
+        let key = line.trim_start_matches('[').split([' ', '.', ']']).next().unwrap();
+        let error = refused(&format!("repository = 'a/b'\n\n{line}"), Trust::Workspace);
+        let start = format!("/repo/pipefold.toml:3: `{key}` may not be set in a workspace file");
+        assert!(error.starts_with(&start), "{error}");
+    }
+    for line in [
+        "grant = 'dir'",
+        "policies = []",
+        "\"dx-url\" = 'x'",
+        "DX_URL = 'x'",
+        "url = 'x'",
+    ] {
+        let error = refused(line, Trust::Workspace);
+        assert!(error.starts_with("/repo/pipefold.toml:1: unknown key `"), "{error}");
+    }
+}
+
+#[test]
+fn the_refusals_say_where_and_what_to_do() {
+    insta::assert_snapshot!(refused("\ndx_url = 'https://evil.example'", Trust::Workspace),
+        @"/repo/pipefold.toml:2: `dx_url` may not be set in a workspace file, which anyone who can open a pull request can write; set it by --dx-url, or by the variable DX_API_URL, or in /etc/pipefold.toml or the file that --config names");
+    insta::assert_snapshot!(refused("[[policy]]", Trust::Workspace),
+        @"/repo/pipefold.toml:1: `policy` may not be set in a workspace file, which anyone who can open a pull request can write; set it by --policy, or in /etc/pipefold.toml or the file that --config names");
+    insta::assert_snapshot!(refused("email = 'a@b.c'\nreposotory = 'a/b'", Trust::Workspace),
+        @"/repo/pipefold.toml:2: unknown key `reposotory`; did you mean `repository`?");
+    insta::assert_snapshot!(refused("colour = 'red'", Trust::Workspace),
+        @"/repo/pipefold.toml:1: unknown key `colour`; the keys here are pipeline_name, pipeline_source, reference_id, repository, commit_sha, pr_number, source_url, head_branch, email, github_username, gitlab_username");
+    insta::assert_snapshot!(refused("[budgets]\nstart = '1s'\nfinsh = '1s'", Trust::Operator),
+        @"/repo/pipefold.toml:3: unknown key `budgets.finsh`; did you mean `finish`?");
+    insta::assert_snapshot!(refused("[limits]\nfuel = 1", Trust::Operator),
+        @"/repo/pipefold.toml:2: unknown key `limits.fuel`; the keys here are hook, chain, memory, component_size, table_elements, instances, hostcall_fuel, stack");
+    insta::assert_snapshot!(refused("status = 'success'", Trust::Operator),
+        @"/repo/pipefold.toml:1: `status` belongs to one moment of one run, not to a file; give it by --status or PIPEFOLD_STATUS");
+    insta::assert_snapshot!(refused("repository = 3", Trust::Workspace),
+        @"/repo/pipefold.toml:1: `repository`: this has to be text in quotes, and is a whole number");
+    insta::assert_snapshot!(refused("spool_limit = '10 MByte'", Trust::Operator),
+        @r#"/repo/pipefold.toml:1: `spool_limit`: "10 MByte" is not a size; write a whole number and one of B, KiB, MiB, GiB, kB, MB, GB, such as "256 MiB""#);
+    insta::assert_snapshot!(refused("budgets.start = 5", Trust::Operator),
+        @r#"/repo/pipefold.toml:1: `budgets.start`: this has to be a duration in quotes, such as "500ms" or "1s", and is a whole number"#);
+    insta::assert_snapshot!(refused("limits.instances = -1", Trust::Operator),
+        @"/repo/pipefold.toml:1: `limits.instances`: this has to be a whole number from 0 to 18446744073709551615");
+    insta::assert_snapshot!(refused("policy = { file = 'a.wasm' }", Trust::Operator),
+        @"/repo/pipefold.toml:1: `policy`: this has to be a list of tables ([[policy]]), and is a table");
+    insta::assert_snapshot!(refused("budgets = '1s'", Trust::Operator),
+        @"/repo/pipefold.toml:1: `budgets`: this has to be a table ([budgets]), and is text");
+    insta::assert_snapshot!(refused("strict = 'true'", Trust::Operator),
+        @"/repo/pipefold.toml:1: `strict`: this has to be true or false, and is text");
+    insta::assert_snapshot!(refused("email = 'a@b.c'\nrepository = \n", Trust::Workspace),
+        @"/repo/pipefold.toml:2: this is not TOML: string values must be quoted, expected literal string");
+    insta::assert_snapshot!(refused("email = 'a'\nemail = 'b'", Trust::Workspace),
+        @"/repo/pipefold.toml:2: this is not TOML: duplicate key");
+    insta::assert_snapshot!(refused("[[policy]\n", Trust::Workspace),
+        @"/repo/pipefold.toml:1: this is not TOML: unclosed array table, expected `]`");
+    insta::assert_snapshot!(refused("token = 's3cret'", Trust::Operator),
+        @"/repo/pipefold.toml:1: `token`: a token never stands in a file of settings; put it into the variable DX_API_TOKEN, or into a file of its own that `token_file` (in /etc/pipefold.toml or the file that --config names), PIPEFOLD_TOKEN_FILE or --token-file names, and change the token if this file was shared");
+}
+
+#[test]
+fn of_several_faults_the_first_in_the_file_is_told() {
+    let error = refused("zz = 1\nrepository = 3\naa = 1", Trust::Workspace);
+    assert!(error.contains(":1: unknown key `zz`"), "{error}");
+}
+
+#[test]
+fn no_error_shows_a_token() {
+    for text in [
+        "token = 's3cret'",
+        "dx_api_token = 's3cret'",
+        "DX_API_TOKEN = 's3cret'",
+        "api-token = 's3cret'",
+        "token = s3cret",
+        "token = 's3cret",
+        "token: s3cret",
+        "token = 's3cret' 's3cret'",
+        "[token]\nvalue = 's3cret'",
+        "tokn = 's3cret'",
+        "budgets.token = 's3cret'",
+    ] {
+        for trust in [Trust::Workspace, Trust::Operator] {
+            let error = refused(text, trust);
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn hostile_text_gives_a_short_error_or_none() {
+    let (key, deep) = ("k".repeat(200_000), "[".repeat(200_000));
+    for text in [
+        format!("{key} = 1"),
+        format!("\"a\\u001b[31m{key}\" = 1"),
+        format!("email = {deep}"),
+        format!("{}a = 1", "a.".repeat(100_000)),
+        format!("email = {}", "{a=".repeat(50_000)),
+        "[[policy]]\n".repeat(20_000),
+        format!("email = {}", "9".repeat(200_000)),
+        "\u{1b}[31m".repeat(50_000),
+    ] {
+        let error = refused(&text, Trust::Workspace);
+        assert!(error.len() < 600, "{} bytes: {}", error.len(), &error[..300]);
+        assert!(!error.contains(char::is_control), "{error:?}");
+    }
+}

@@ -1,0 +1,100 @@
+//! The variables that pipefold reads, beside one for each field of the run ([`crate::detect::Field::variable`]).
+
+use super::Environment;
+use super::nearest::nearest;
+use crate::detect::Field;
+
+/// Address of the DX instance.
+pub const DX_API_URL: &str = "DX_API_URL";
+/// The token itself.
+pub const DX_API_TOKEN: &str = "DX_API_TOKEN";
+/// A file that holds the token.
+pub const TOKEN_FILE: &str = "PIPEFOLD_TOKEN_FILE";
+/// A file of certificates, in PEM, to trust beside the system's.
+pub const CA_FILE: &str = "PIPEFOLD_CA_FILE";
+/// Directory of the spool.
+pub const SPOOL: &str = "PIPEFOLD_SPOOL";
+/// Whether trouble with reporting fails the command: `true` or `false`.
+pub const STRICT: &str = "PIPEFOLD_STRICT";
+/// Set by `exec` for its child: an `exec` of this run is already under way and delivers for it.
+pub const OUTER: &str = "PIPEFOLD_OUTER";
+/// Set by `exec` for its child: what the run's notifications were recorded for.
+pub const DESTINATION: &str = "PIPEFOLD_DESTINATION";
+
+/// The prefix of pipefold's own variables.
+const PREFIX: &str = "PIPEFOLD_";
+
+/// Every variable of pipefold's own that means something.
+fn known() -> impl Iterator<Item = &'static str> + Clone {
+    let others = [TOKEN_FILE, CA_FILE, SPOOL, STRICT, OUTER, DESTINATION];
+    Field::ALL.into_iter().map(Field::variable).chain(others)
+}
+
+/// One line for each variable that looks meant for pipefold and has no effect. Values are never shown: a misnamed one may be the token.
+#[must_use]
+pub fn warnings(environment: &Environment) -> Vec<String> {
+    let unknown = environment
+        .names(PREFIX)
+        .filter(|name| !known().any(|known| known == *name))
+        .map(|name| {
+            let hint = nearest(name, known()).map_or_else(
+                || format!("; pipefold reads {}", known().collect::<Vec<_>>().join(", ")),
+                |near| format!("; did you mean {near}?"),
+            );
+            format!(
+                "{} is no variable of pipefold and has no effect{hint}",
+                name.escape_debug()
+            )
+        });
+    // A path may be any bytes, so these four are read as they are.
+    let paths = [TOKEN_FILE, CA_FILE, SPOOL, DX_API_TOKEN];
+    let not_text = environment
+        .not_utf8()
+        .filter(|name| (known().any(|known| known == *name) || *name == DX_API_URL) && !paths.contains(name))
+        .map(|name| format!("{name} is not UTF-8 and was ignored; set it to UTF-8 text"));
+    unknown.chain(not_text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_known_or_foreign_is_quiet() {
+        let names = known().chain(["DX_API_URL", "DX_API_TOKEN", "PIPEFOLDER", "pipefold_spool"]);
+        assert_eq!(
+            warnings(&Environment::from_pairs(names.map(|name| (name, "x")))),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_misspelt_one_gets_the_nearest() {
+        let environment = Environment::from_pairs([("PIPEFOLD_REPOSITRY", "s3cret")]);
+        insta::assert_snapshot!(
+            warnings(&environment).join("\n"),
+            @"PIPEFOLD_REPOSITRY is no variable of pipefold and has no effect; did you mean PIPEFOLD_REPOSITORY?"
+        );
+    }
+
+    #[test]
+    fn one_that_is_near_to_none_gets_the_list_and_keeps_its_value_secret() {
+        let warning = warnings(&Environment::from_pairs([("PIPEFOLD_XYZZY", "s3cret")])).join("\n");
+        assert!(warning.contains("pipefold reads PIPEFOLD_PIPELINE_NAME, "), "{warning}");
+        assert!(!warning.contains("s3cret"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_field_that_is_no_text_is_named_and_a_path_may_be() {
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = || std::ffi::OsString::from_vec(b"\xff".to_vec());
+        let names = ["PIPEFOLD_EMAIL", "PIPEFOLD_SPOOL", "DX_API_URL", "DX_API_TOKEN", "HOME"];
+        let environment = Environment::from_pairs(names.map(|name| (name, bytes())));
+        insta::assert_snapshot!(warnings(&environment).join("\n"), @r"
+        DX_API_URL is not UTF-8 and was ignored; set it to UTF-8 text
+        PIPEFOLD_EMAIL is not UTF-8 and was ignored; set it to UTF-8 text
+        ");
+    }
+}

@@ -1,0 +1,100 @@
+//! When a run is tried, and when it is tried again.
+
+use crate::spool::RunKey;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// First pause after a failure: long enough for a restarted proxy, short beside the smallest budget.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause without DX asking for one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// One run that is to be delivered.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) key: RunKey,
+    /// Why the last try failed.
+    pub(crate) why: Option<String>,
+    not_before: Option<Instant>,
+    pauses: ExponentialBackoff,
+}
+
+/// The runs that are to be delivered, each with its own pauses, so that one that fails does not hold up another.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    queue: VecDeque<Attempt>,
+    /// DX asked everyone to wait until then.
+    paused_until: Option<Instant>,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Try this one now.
+    Try(Attempt),
+    /// Nothing is due before this has passed.
+    Wait(Duration),
+    /// Nothing is left.
+    Done,
+}
+
+impl Attempts {
+    pub(crate) fn new(keys: impl IntoIterator<Item = RunKey>) -> Self {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(FIRST_PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_factor(2.0)
+            .without_max_times()
+            .with_jitter();
+        let attempt = |key| Attempt {
+            key,
+            why: None,
+            not_before: None,
+            pauses: pauses.build(),
+        };
+        Self {
+            queue: keys.into_iter().map(attempt).collect(),
+            paused_until: None,
+        }
+    }
+
+    /// How many wait beside the one that is being tried.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(crate) fn next(&mut self) -> Next {
+        let now = Instant::now();
+        if let Some(pause) = self.paused_until.and_then(|until| until.checked_duration_since(now))
+            && !self.queue.is_empty()
+        {
+            return Next::Wait(pause);
+        }
+        let due = |attempt: &Attempt| attempt.not_before.is_none_or(|time| time <= now);
+        if let Some(index) = self.queue.iter().position(due) {
+            return self.queue.remove(index).map_or(Next::Done, Next::Try);
+        }
+        let earliest = self.queue.iter().filter_map(|attempt| attempt.not_before).min();
+        earliest.map_or(Next::Done, |time| Next::Wait(time.duration_since(now)))
+    }
+
+    /// Tries it again: after its own next pause, or when DX said, which then holds for all.
+    pub(crate) fn again(&mut self, mut attempt: Attempt, why: String, after: Option<Duration>) {
+        let now = Instant::now();
+        let pause = attempt.pauses.next().unwrap_or(LONGEST_PAUSE);
+        if let Some(until) = after.and_then(|after| now.checked_add(after)) {
+            self.paused_until = Some(self.paused_until.map_or(until, |pause| pause.max(until)));
+        }
+        attempt.not_before = now.checked_add(pause);
+        attempt.why = Some(why);
+        self.queue.push_back(attempt);
+    }
+
+    /// Those that were not delivered.
+    pub(crate) fn rest(self) -> impl Iterator<Item = Attempt> {
+        self.queue.into_iter()
+    }
+}

@@ -1,0 +1,268 @@
+//! One delivery: lock, try every run that waits, unlock, look again.
+
+use super::{
+    attempts::{Attempt, Attempts, Next},
+    budget::Budget,
+    delivery::{Delivery, MOST_NAMED},
+    plan::{Own, Work, plan},
+};
+use crate::{
+    clock,
+    dx::Client,
+    judge::Judge,
+    kill_points,
+    spool::{EntryId, Judged, RunKey, SpoolError, SpooledRun, Trouble},
+    store::Store,
+    token::Token,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+/// What a delivery works with.
+pub(crate) struct Courier<'a> {
+    pub(crate) judge: &'a Judge,
+    pub(crate) store: &'a Store,
+    pub(crate) client: &'a Client,
+    pub(crate) token: &'a Token,
+    pub(crate) own: Own,
+}
+
+/// What is asked of a delivery.
+pub(crate) struct Errand<'a> {
+    /// The run to begin with.
+    pub(crate) first: Option<RunKey>,
+    /// Whether to deliver no other.
+    pub(crate) only: bool,
+    pub(crate) budget: &'a Budget,
+    /// Whether to wait for another process that is delivering. One that does not relies on the other's last look.
+    pub(crate) wait: bool,
+}
+
+/// The notifications that this delivery has looked at.
+type Seen = BTreeMap<RunKey, BTreeSet<EntryId>>;
+
+/// What became of one try.
+pub(super) enum Tried {
+    /// Nothing of the run waits any more, or nothing that can be sent.
+    Settled,
+    /// It is worth another try, after the pause DX asked for if it did.
+    Again { why: String, after: Option<Duration> },
+    /// It waits for something that this process cannot bring about.
+    Kept(String),
+    /// No run can be delivered now, for this reason.
+    Hopeless(String),
+}
+
+impl Courier<'_> {
+    /// Delivers what it can.
+    pub(crate) fn deliver(&self, errand: &Errand<'_>) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut seen = Seen::new();
+        loop {
+            kill_points::pass("deliver.lock");
+            let until = if errand.wait {
+                errand.budget.deadline()
+            } else {
+                Instant::now()
+            };
+            let lock = match self.store.lock(until) {
+                Ok(Some(lock)) => lock,
+                Ok(None) => {
+                    delivery.busy = true;
+                    return delivery;
+                }
+                Err(error) => {
+                    delivery.warn(error.to_string());
+                    return delivery;
+                }
+            };
+            let hopeless = self.pass(errand, &mut seen, &mut delivery);
+            kill_points::pass("deliver.unlock");
+            drop(lock);
+            // Whoever recorded something while the lock was held, and did not wait for it, relies on this look.
+            if hopeless || !self.something_new(errand, &seen) {
+                return delivery;
+            }
+        }
+    }
+
+    /// Every run that the errand is about, its own first.
+    fn runs(&self, errand: &Errand<'_>) -> Result<impl Iterator<Item = RunKey>, SpoolError> {
+        let mut keys = self.store.runs()?;
+        let first = errand.first.filter(|first| keys.remove(first));
+        if errand.only {
+            keys.clear();
+        }
+        Ok(first.into_iter().chain(keys))
+    }
+
+    /// Whether a run has notifications that neither an acceptance nor an earlier look of this delivery covers.
+    fn is_news(&self, key: RunKey, seen: &Seen) -> Result<bool, SpoolError> {
+        let known = seen.get(&key);
+        Ok(self
+            .store
+            .unsent(key)?
+            .iter()
+            .any(|id| known.is_none_or(|known| !known.contains(id))))
+    }
+
+    fn something_new(&self, errand: &Errand<'_>, seen: &Seen) -> bool {
+        let Ok(mut keys) = self.runs(errand) else { return false };
+        keys.any(|key| errand.budget.left().is_some() && self.is_news(key, seen).unwrap_or(false))
+    }
+
+    /// Tries every run that waits until all are settled or the budget is spent. Tells whether going on is hopeless.
+    fn pass(&self, errand: &Errand<'_>, seen: &mut Seen, delivery: &mut Delivery) -> bool {
+        let mut attempts = match self.runs(errand) {
+            Ok(keys) => Attempts::new(keys),
+            Err(error) => {
+                delivery.warn(error.to_string());
+                return true;
+            }
+        };
+        let mut hopeless = None;
+        while let Some(left) = errand.budget.left() {
+            let attempt = match attempts.next() {
+                Next::Try(attempt) => attempt,
+                Next::Wait(pause) => {
+                    errand.budget.sleep(pause);
+                    continue;
+                }
+                Next::Done => break,
+            };
+            // With others waiting, one that hangs may take only half of what is left.
+            let timeout = if attempts.len() == 0 { left } else { left / 2 };
+            let key = attempt.key;
+            match self.attempt(&attempt, Instant::now() + timeout, seen, delivery) {
+                Ok(Tried::Settled) => delivery.first_settled |= Some(key) == errand.first,
+                Ok(Tried::Again { why, after }) => attempts.again(attempt, why, after),
+                Ok(Tried::Kept(why)) => self.keep(key, &why, delivery),
+                Ok(Tried::Hopeless(why)) => {
+                    self.keep(key, &why, delivery);
+                    hopeless = Some(why);
+                    break;
+                }
+                Err(error) => delivery.warn(error.to_string()),
+            }
+        }
+        for attempt in attempts.rest() {
+            match hopeless.clone().or(attempt.why) {
+                Some(why) => self.keep(attempt.key, &why, delivery),
+                None => delivery.not_looked_at += 1,
+            }
+        }
+        hopeless.is_some()
+    }
+
+    /// Sends what of a run is to be sent.
+    fn attempt(
+        &self,
+        attempt: &Attempt,
+        deadline: Instant,
+        seen: &mut Seen,
+        delivery: &mut Delivery,
+    ) -> Result<Tried, SpoolError> {
+        let key = attempt.key;
+        if attempt.why.is_none() && !self.is_news(key, seen)? {
+            return Ok(Tried::Settled);
+        }
+        loop {
+            kill_points::pass("deliver.load");
+            let run = self.store.load(key)?;
+            for aside in &run.aside {
+                delivery.warn(aside.to_string());
+            }
+            seen.entry(key)
+                .or_default()
+                .extend(run.entries.iter().map(|(id, _)| *id));
+            if let Some(why) = self.refused_before(&run) {
+                return Ok(Tried::Kept(why));
+            }
+            let plan = plan(&run, &self.own);
+            delivery.foreign += plan.foreign;
+            if plan.left_out > 0 {
+                delivery.warn(format!(
+                    "run {}: {} notifications are left out of its record, as the rules allow 10000 and 8 MiB in one run",
+                    reference_id(&run),
+                    plan.left_out
+                ));
+            }
+            let mut judged_one = false;
+            for work in plan.work {
+                let tried = match work {
+                    Work::Judge { id } => {
+                        judged_one = true;
+                        self.judge_again(&run, id, delivery)?
+                    }
+                    Work::Report { run: report, id } => {
+                        self.send(&run, &report, &BTreeSet::from([id]), deadline, delivery)?
+                    }
+                    Work::Finish { history, covers } => {
+                        kill_points::pass("deliver.judge");
+                        match self.judge.finish(&history) {
+                            Ok(Judged::Report(report)) => self.send(&run, &report, &covers, deadline, delivery)?,
+                            Ok(Judged::Hold) => Tried::Settled,
+                            Ok(Judged::Discard(_)) => {
+                                self.store.mark_sent(key, &covers)?;
+                                Tried::Settled
+                            }
+                            Ok(Judged::Unjudged(why)) => Tried::Kept(why),
+                            Err(refused) => {
+                                self.reject(&run, &covers, "refused", &refused.to_string(), None, delivery)?;
+                                Tried::Settled
+                            }
+                        }
+                    }
+                };
+                if !matches!(tried, Tried::Settled) {
+                    return Ok(tried);
+                }
+            }
+            if !judged_one {
+                return Ok(Tried::Settled);
+            }
+        }
+    }
+
+    /// Tells why a run waits, here and to whoever asks for the spool's status.
+    fn keep(&self, key: RunKey, why: &str, delivery: &mut Delivery) {
+        if delivery.kept.len() == MOST_NAMED {
+            // The budget is spent by now: reading thousands of runs just to name them would overdraw it.
+            delivery.kept_count += 1;
+            return;
+        }
+        let Ok(run) = self.store.load(key) else { return };
+        delivery.keep(reference_id(&run), why);
+        if run.trouble.as_ref().is_none_or(|trouble| trouble.message != why) {
+            let noted = run.trouble.unwrap_or_else(|| trouble("waiting", why, 0, None));
+            self.store.note(
+                key,
+                Some(&Trouble {
+                    message: why.into(),
+                    ..noted
+                }),
+            );
+        }
+    }
+}
+
+/// How messages name a run.
+pub(super) fn reference_id(run: &SpooledRun) -> &str {
+    run.entries
+        .iter()
+        .find_map(|(_, entry)| entry.notification.reference_id.as_deref())
+        .unwrap_or("?")
+}
+
+/// A note why a run waits.
+pub(super) fn trouble(kind: &str, message: &str, tries: u32, token: Option<String>) -> Trouble {
+    Trouble {
+        at: clock::now(),
+        kind: kind.into(),
+        message: message.into(),
+        tries,
+        token,
+    }
+}

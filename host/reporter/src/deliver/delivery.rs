@@ -1,0 +1,76 @@
+//! What came of a delivery.
+
+/// Entries kept of each list of a [`Delivery`]; the counts beside them are complete.
+pub(super) const MOST_NAMED: usize = 20;
+
+/// What came of a delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Requests that DX accepted.
+    pub accepted: usize,
+    /// Runs that wait on, with the reason; the first twenty.
+    pub kept: Vec<Kept>,
+    /// How many runs wait on.
+    pub kept_count: usize,
+    /// Runs that nobody looked at, as there was no time left.
+    pub not_looked_at: usize,
+    /// What DX or the rules refused for good, with their words; the first twenty.
+    pub rejected: Vec<Kept>,
+    /// How many were refused for good.
+    pub rejected_count: usize,
+    /// Notifications that wait but belong to another DX or token.
+    pub foreign: usize,
+    /// Nothing of the run that the delivery began with waits any more.
+    pub first_settled: bool,
+    /// Another process was delivering, and looks again when it is done.
+    pub busy: bool,
+    /// Nothing could be delivered at all, for this reason.
+    pub impossible: Option<String>,
+    /// Things worth telling that stopped nothing.
+    pub warnings: Vec<String>,
+}
+
+/// A run and why it was not delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The run's `reference_id`.
+    pub reference_id: String,
+    /// Why it waits or was refused.
+    pub why: String,
+}
+
+impl Delivery {
+    /// Why the run was not delivered, if it was not.
+    #[must_use]
+    pub fn trouble_of(&self, reference_id: &str) -> Option<&str> {
+        let mut all = self.kept.iter().chain(&self.rejected);
+        all.find(|kept| kept.reference_id == reference_id)
+            .map(|kept| kept.why.as_str())
+    }
+
+    pub(crate) fn keep(&mut self, reference_id: &str, why: impl Into<String>) {
+        self.kept_count += 1;
+        note(&mut self.kept, reference_id, why.into());
+    }
+
+    pub(crate) fn reject(&mut self, reference_id: &str, why: impl Into<String>) {
+        self.rejected_count += 1;
+        note(&mut self.rejected, reference_id, why.into());
+    }
+
+    pub(crate) fn warn(&mut self, warning: impl Into<String>) {
+        let warning = warning.into();
+        if self.warnings.len() < MOST_NAMED && !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+}
+
+fn note(list: &mut Vec<Kept>, reference_id: &str, why: String) {
+    if list.len() < MOST_NAMED {
+        list.push(Kept {
+            reference_id: reference_id.into(),
+            why,
+        });
+    }
+}

@@ -1,0 +1,140 @@
+//! One request for a run, and what follows from DX's answer.
+
+use super::{
+    courier::{Courier, Tried, reference_id, trouble},
+    delivery::Delivery,
+    plan::{UNAUTHORISED, refused_token},
+};
+use crate::{
+    clock,
+    dx::{Outcome, body},
+    kill_points,
+    spool::{EntryId, Judged, Rejection, SpoolError, SpooledRun},
+};
+use pipefold_sandbox::Run;
+use std::{collections::BTreeSet, time::Instant};
+
+/// Tries before DX's refusal with a code that the page does not list counts as final (DESIGN section 3, "DX's answer").
+const TRIES: u32 = 3;
+
+impl Courier<'_> {
+    /// One request, and what follows from its answer.
+    pub(super) fn send(
+        &self,
+        run: &SpooledRun,
+        report: &Run,
+        covers: &BTreeSet<EntryId>,
+        deadline: Instant,
+        delivery: &mut Delivery,
+    ) -> Result<Tried, SpoolError> {
+        kill_points::pass("deliver.send");
+        let Some(timeout) = deadline
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero())
+        else {
+            return Ok(Tried::Again {
+                why: "there was no time left to send it".into(),
+                after: None,
+            });
+        };
+        let outcome = self.client.upsert(report, self.token, timeout);
+        kill_points::pass("deliver.answered");
+        let words = outcome.to_string();
+        Ok(match outcome {
+            Outcome::Accepted => {
+                delivery.accepted += 1;
+                self.store.mark_sent(run.key, covers)?;
+                if run.trouble.is_some() {
+                    self.store.note(run.key, None);
+                }
+                Tried::Settled
+            }
+            Outcome::Rejected { code, message } => {
+                self.reject(run, covers, &code, &message, Some(report), delivery)?;
+                Tried::Settled
+            }
+            Outcome::Refused { code, message, .. } => {
+                let tries = 1 + run.trouble.as_ref().map_or(0, |trouble| trouble.tries);
+                if tries >= TRIES {
+                    self.reject(run, covers, &code, &message, Some(report), delivery)?;
+                    Tried::Settled
+                } else {
+                    self.store.note(run.key, Some(&trouble(&code, &words, tries, None)));
+                    Tried::Again {
+                        why: words,
+                        after: None,
+                    }
+                }
+            }
+            Outcome::Unauthorised { .. } => {
+                let digest = self.token.digest().to_string();
+                self.store
+                    .note(run.key, Some(&trouble(UNAUTHORISED, &words, 1, Some(digest))));
+                Tried::Hopeless(words)
+            }
+            Outcome::Redirected { .. } => Tried::Hopeless(words),
+            Outcome::Retry { after, why } => Tried::Again { why, after },
+        })
+    }
+
+    /// The token was refused for this run before, and is still the same: DX is asked again only on request.
+    pub(super) fn refused_before(&self, run: &SpooledRun) -> Option<String> {
+        let trouble = run.trouble.as_ref()?;
+        let same = refused_token(trouble) == Some(self.token.digest().to_string().as_str());
+        (same && !self.own.explicit).then(|| trouble.message.clone())
+    }
+
+    pub(super) fn judge_again(
+        &self,
+        run: &SpooledRun,
+        id: EntryId,
+        delivery: &mut Delivery,
+    ) -> Result<Tried, SpoolError> {
+        let Some((_, entry)) = run.entries.iter().find(|(kept, _)| *kept == id) else {
+            return Ok(Tried::Settled);
+        };
+        match self.judge.one(entry.hook, &entry.notification) {
+            Ok(Judged::Unjudged(why)) => Ok(Tried::Kept(why)),
+            Ok(verdict) => {
+                let mut judged = entry.clone();
+                judged.verdict = verdict;
+                self.store.rewrite(run.key, id, &judged)?;
+                Ok(Tried::Settled)
+            }
+            Err(refused) => {
+                self.reject(
+                    run,
+                    &BTreeSet::from([id]),
+                    "refused",
+                    &refused.to_string(),
+                    None,
+                    delivery,
+                )?;
+                Ok(Tried::Settled)
+            }
+        }
+    }
+
+    pub(super) fn reject(
+        &self,
+        run: &SpooledRun,
+        ids: &BTreeSet<EntryId>,
+        code: &str,
+        message: &str,
+        report: Option<&Run>,
+        delivery: &mut Delivery,
+    ) -> Result<(), SpoolError> {
+        delivery.reject(reference_id(run), format!("{code}: {message}"));
+        let request = report
+            .and_then(|run| serde_json::from_slice(&body(run)).ok())
+            .unwrap_or_default();
+        let reason = Rejection {
+            at: clock::now(),
+            url: self.own.destination.url.clone().unwrap_or_default(),
+            code: code.into(),
+            message: message.into(),
+            request,
+        };
+        self.store.reject(run.key, ids, &reason)
+    }
+}

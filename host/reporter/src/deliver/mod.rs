@@ -1,0 +1,17 @@
+//! Brings what waits to DX, within a time budget.
+//!
+//! One process delivers at a time. What waits is what no acceptance covers (there is no other state), so every step may be repeated
+//! and a crash leaves nothing half-done.
+
+mod attempts;
+mod budget;
+mod courier;
+mod delivery;
+mod dispatch;
+mod plan;
+
+pub use budget::Budget;
+pub use delivery::{Delivery, Kept};
+
+pub(crate) use courier::{Courier, Errand};
+pub(crate) use plan::Own;

@@ -1,0 +1,231 @@
+//! Some of a run's fields, and where each came from.
+
+use std::collections::BTreeMap;
+
+use pipefold_sandbox::{Fault, Notification, Violation};
+
+use super::Field;
+use crate::config::{Environment, Origin, Sourced};
+
+/// A notification in the making: what one source, or all of them laid over each other, says of a run. Values are unchecked text.
+///
+/// A blank value counts as absent: `--repository "$REPO"` with an empty variable has said nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    values: BTreeMap<Field, Sourced<String>>,
+    /// The step's failure or cancellation is not the run's. Said only where the step is reported, so it has no variable and no key.
+    pub allowed_to_fail: bool,
+    /// The step is sent without waiting for the finish of its run. Said only where the step is reported, too.
+    pub urgent: bool,
+}
+
+impl Fields {
+    /// What the `PIPEFOLD_*` variables say.
+    #[must_use]
+    pub fn from_variables(environment: &Environment) -> Self {
+        let mut fields = Self::default();
+        for field in Field::ALL {
+            let variable = field.variable();
+            if let Some(value) = environment.get(variable) {
+                fields.set(field, value, Origin::Variable(variable));
+            }
+        }
+        fields
+    }
+
+    /// Sets a field, or with a blank value takes it away.
+    pub fn set(&mut self, field: Field, value: impl Into<String>, origin: Origin) {
+        let value = value.into();
+        if value.trim().is_empty() {
+            self.values.remove(&field);
+        } else {
+            self.values.insert(field, Sourced::new(value, origin));
+        }
+    }
+
+    /// Sets a field from its flag.
+    pub fn set_flag(&mut self, field: Field, value: impl Into<String>) {
+        self.set(field, value, Origin::Flag(field.flag()));
+    }
+
+    /// The value and where it came from.
+    #[must_use]
+    pub fn get(&self, field: Field) -> Option<&Sourced<String>> {
+        self.values.get(&field)
+    }
+
+    /// The value alone.
+    #[must_use]
+    pub fn value(&self, field: Field) -> Option<&str> {
+        self.get(field).map(|sourced| sourced.value.as_str())
+    }
+
+    /// What is there, in the order of [`Field`].
+    pub fn iter(&self) -> impl Iterator<Item = (Field, &Sourced<String>)> {
+        self.values.iter().map(|(field, sourced)| (*field, sourced))
+    }
+
+    /// Lays the layers over each other: of each field the value of the first layer that has one. A step is allowed to fail, or urgent, if any
+    /// layer says so.
+    #[must_use]
+    pub fn resolve(layers: &[&Self]) -> Self {
+        let mut resolved = Self::default();
+        for layer in layers {
+            for (field, sourced) in &layer.values {
+                resolved.values.entry(*field).or_insert_with(|| sourced.clone());
+            }
+            resolved.allowed_to_fail |= layer.allowed_to_fail;
+            resolved.urgent |= layer.urgent;
+        }
+        resolved
+    }
+
+    /// The notification these make, and what of it could not even be written down: a number that is none is left out and named, so that the
+    /// plugin can still name everything else that is wrong. With violations the notification must not be reported.
+    #[must_use = "with violations the notification must not be reported"]
+    pub fn to_notification(&self) -> (Notification, Vec<Violation>) {
+        let text = |field| self.value(field).map(str::to_owned);
+        let mut violations = Vec::new();
+        let pr_number = self.get(Field::PrNumber).and_then(|given| {
+            let number = given.value.trim().parse();
+            number.map_err(|_| violations.push(not_a_number(given))).ok()
+        });
+        let notification = Notification {
+            pipeline_name: text(Field::PipelineName),
+            pipeline_source: text(Field::PipelineSource),
+            reference_id: text(Field::ReferenceId),
+            started_at: text(Field::StartedAt),
+            finished_at: text(Field::FinishedAt),
+            status: text(Field::Status),
+            repository: text(Field::Repository),
+            commit_sha: text(Field::CommitSha),
+            pr_number,
+            source_url: text(Field::SourceUrl),
+            head_branch: text(Field::HeadBranch),
+            email: text(Field::Email),
+            github_username: text(Field::GithubUsername),
+            gitlab_username: text(Field::GitlabUsername),
+            step: text(Field::Step),
+            allowed_to_fail: self.allowed_to_fail,
+            urgent: self.urgent,
+        };
+        (notification, violations)
+    }
+}
+
+fn not_a_number(given: &Sourced<String>) -> Violation {
+    // Enough to recognise what was given; it may be megabytes.
+    let shown: String = given.value.chars().take(40).collect();
+    Violation {
+        fault: Fault::InvalidPrNumber,
+        field: Field::PrNumber.name().to_owned(),
+        message: format!(
+            "{shown:?} (from {}) is not the number of a pull request; give a whole number from 1, such as 42",
+            given.origin
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn fields(pairs: &[(Field, &str)], origin: &Origin) -> Fields {
+        let mut fields = Fields::default();
+        for (field, value) in pairs {
+            fields.set(*field, *value, origin.clone());
+        }
+        fields
+    }
+
+    #[test]
+    fn every_variable_reaches_its_member_of_the_notification() {
+        let pairs = Field::ALL.map(|field| {
+            let value = if field == Field::PrNumber { "7" } else { field.name() };
+            (field.variable(), value)
+        });
+        let mut fields = Fields::from_variables(&Environment::from_pairs(pairs));
+        (fields.allowed_to_fail, fields.urgent) = (true, true);
+        let (notification, violations) = fields.to_notification();
+        assert_eq!(violations, []);
+        let text = |name: &str| Some(name.to_owned());
+        let expected = Notification {
+            pipeline_name: text("pipeline_name"),
+            pipeline_source: text("pipeline_source"),
+            reference_id: text("reference_id"),
+            started_at: text("started_at"),
+            finished_at: text("finished_at"),
+            status: text("status"),
+            repository: text("repository"),
+            commit_sha: text("commit_sha"),
+            pr_number: Some(7),
+            source_url: text("source_url"),
+            head_branch: text("head_branch"),
+            email: text("email"),
+            github_username: text("github_username"),
+            gitlab_username: text("gitlab_username"),
+            step: text("step"),
+            allowed_to_fail: true,
+            urgent: true,
+        };
+        assert_eq!(notification, expected);
+        assert_eq!(
+            fields.get(Field::Email).unwrap().origin,
+            Origin::Variable("PIPEFOLD_EMAIL")
+        );
+        assert_eq!(fields.iter().count(), Field::ALL.len());
+    }
+
+    #[test]
+    fn the_first_layer_that_has_a_field_gives_it() {
+        let flags = fields(
+            &[(Field::Email, "flag"), (Field::Repository, "")],
+            &Origin::Flag("--email"),
+        );
+        let variables = fields(
+            &[(Field::Email, "variable"), (Field::Repository, "variable")],
+            &Origin::Variable("V"),
+        );
+        let file = fields(
+            &[(Field::HeadBranch, "file"), (Field::Repository, " ")],
+            &Origin::Default,
+        );
+        let resolved = Fields::resolve(&[&flags, &variables, &file]);
+        assert_eq!(resolved.value(Field::Email), Some("flag"));
+        assert_eq!(resolved.get(Field::Repository).unwrap().origin, Origin::Variable("V"));
+        assert_eq!(resolved.value(Field::HeadBranch), Some("file"));
+        assert_eq!(resolved.iter().count(), 3);
+        assert!(!resolved.urgent && !resolved.allowed_to_fail);
+        let urgent = Fields {
+            urgent: true,
+            ..Fields::default()
+        };
+        assert!(Fields::resolve(&[&urgent, &flags]).urgent);
+    }
+
+    #[test]
+    fn a_pull_request_that_is_no_number_is_a_violation_and_not_dropped() {
+        for value in ["abc", "12a", "1.0", "#5", "9223372036854775808", "false"] {
+            let (notification, violations) = fields(&[(Field::PrNumber, value)], &Origin::Default).to_notification();
+            assert_eq!(notification.pr_number, None, "{value}");
+            assert_eq!(violations[0].fault, Fault::InvalidPrNumber, "{value}");
+        }
+        let mut given = Fields::default();
+        given.set_flag(Field::PrNumber, "#42\u{1b}");
+        insta::assert_snapshot!(
+            given.to_notification().1[0],
+            @r##"pr_number: "#42\u{1b}" (from --pr-number) is not the number of a pull request; give a whole number from 1, such as 42"##
+        );
+        given.set_flag(Field::PrNumber, "x".repeat(1_000_000));
+        assert!(given.to_notification().1[0].message.len() < 200);
+    }
+
+    #[test]
+    fn numbers_below_one_are_left_to_the_plugin_to_refuse() {
+        for (value, number) in [(" 5 ", 5), ("0", 0), ("-3", -3)] {
+            let (notification, violations) = fields(&[(Field::PrNumber, value)], &Origin::Default).to_notification();
+            assert_eq!((notification.pr_number, violations), (Some(number), vec![]));
+        }
+    }
+}

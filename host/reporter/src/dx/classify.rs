@@ -1,0 +1,308 @@
+//! From an HTTP answer to an [`Outcome`].
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use ureq::http::Uri;
+
+use super::answer::Answer;
+use super::outcome::Outcome;
+use super::quote::quote;
+use crate::token::Token;
+
+/// The longest wait that a server can ask for. One that asks for more is asked again all the same, or a wrong header could silence a
+/// runner for good.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// The parts of an HTTP answer that decide.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reply<'a> {
+    /// The status.
+    pub status: u16,
+    /// The `Retry-After` header.
+    pub retry_after: Option<&'a str>,
+    /// The `Location` header.
+    pub location: Option<&'a str>,
+    /// The body, or as much of it as was read.
+    pub body: &'a [u8],
+}
+
+/// What an answer means. `now` is what a date in `Retry-After` is compared with; `token` is taken out of what is quoted.
+#[must_use]
+pub fn classify(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>) -> Outcome {
+    let status = reply.status;
+    let answer = Answer::parse(reply.body);
+    let retry = |why: String| Outcome::Retry {
+        after: reply.retry_after.and_then(|text| parse_retry_after(text, now)),
+        why,
+    };
+    let words = |answer: &Answer| {
+        let code = answer
+            .error
+            .as_deref()
+            .map(|code| quote(code, token))
+            .filter(|code| !code.is_empty());
+        let message = answer
+            .message
+            .as_deref()
+            .map(|message| quote(message, token))
+            .unwrap_or_default();
+        (code.unwrap_or_else(|| "without a code".to_owned()), message)
+    };
+    match (status, answer) {
+        (301 | 302 | 303 | 307 | 308, _) => Outcome::Redirected {
+            status,
+            to_host: redirected_to(reply.location, token),
+        },
+        (200..=299, Some(Answer { ok: true, .. })) => Outcome::Accepted,
+        (408 | 425 | 429 | 500..=599, Some(answer)) => {
+            let (code, message) = words(&answer);
+            let said = if message.is_empty() {
+                code
+            } else {
+                format!("{code}: {message}")
+            };
+            retry(format!("DX answered with status {status}, {said}"))
+        }
+        (200..=299 | 400..=499, Some(answer @ Answer { ok: false, .. })) => {
+            let (code, message) = words(&answer);
+            match code.as_str() {
+                "invalid_json" | "invalid_timestamp" | "required_params_missing" => Outcome::Rejected { code, message },
+                "not_authed" | "invalid_auth" | "account_inactive" => Outcome::Unauthorised { code, message },
+                _ => Outcome::Refused { status, code, message },
+            }
+        }
+        (_, Some(_)) => retry(format!(
+            "the server answered with status {status} to a run, which says neither yes nor no"
+        )),
+        (_, None) => retry(format!(
+            "the server answered with status {status} and not in DX's words: perhaps a proxy or another page"
+        )),
+    }
+}
+
+/// The host in a `Location` header. Not more of it: a path or a query may have secrets.
+pub(super) fn redirected_to(location: Option<&str>, token: Option<&Token>) -> String {
+    let uri = location.and_then(|location| location.parse::<Uri>().ok());
+    uri.as_ref()
+        .and_then(Uri::host)
+        .map_or_else(|| "the same host".to_owned(), |host| quote(host, token))
+}
+
+/// A `Retry-After` header: seconds or a date (RFC 9110, sections 10.2.3 and 5.6.7), within 0 and [`MAX_RETRY_AFTER`]; none if it is neither.
+fn parse_retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds is still a number.
+        let seconds = text.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+    }
+    let date = NaiveDateTime::parse_from_str(text, "%a, %d %b %Y %H:%M:%S GMT").ok()?;
+    Some((date.and_utc() - now).to_std().unwrap_or_default().min(MAX_RETRY_AFTER))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    /// A Wednesday.
+    const NOW: &str = "2025-01-01T12:00:00Z";
+
+    fn outcome(status: u16, body: &str) -> Outcome {
+        classify(
+            &Reply {
+                status,
+                body: body.as_bytes(),
+                ..Reply::default()
+            },
+            NOW.parse().unwrap(),
+            None,
+        )
+    }
+
+    fn no(code: &str) -> String {
+        format!(r#"{{"ok":false,"error":"{code}","message":"because"}}"#)
+    }
+
+    #[test]
+    fn accepted_only_with_2xx_and_ok() {
+        for status in [200, 201, 202, 299] {
+            assert_eq!(outcome(status, r#"{"ok":true}"#), Outcome::Accepted);
+        }
+        for status in [100, 199, 304, 400, 401, 404, 429, 500, 503] {
+            assert!(
+                matches!(outcome(status, r#"{"ok":true}"#), Outcome::Retry { .. }),
+                "{status}"
+            );
+        }
+        for body in ["", "{}", "ok", "<html>", r#"{"ok":"true"}"#, r#"{"ok":true"#] {
+            assert!(
+                matches!(outcome(200, body), Outcome::Retry { after: None, .. }),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn codes_decide_under_2xx_and_4xx() {
+        let message = || "because".to_owned();
+        for status in [200, 400, 401, 403, 404, 422] {
+            for code in ["invalid_json", "invalid_timestamp", "required_params_missing"] {
+                assert_eq!(
+                    outcome(status, &no(code)),
+                    Outcome::Rejected {
+                        code: code.into(),
+                        message: message()
+                    }
+                );
+            }
+            for code in ["not_authed", "invalid_auth", "account_inactive"] {
+                assert_eq!(
+                    outcome(status, &no(code)),
+                    Outcome::Unauthorised {
+                        code: code.into(),
+                        message: message()
+                    }
+                );
+            }
+            let refused = Outcome::Refused {
+                status,
+                code: "other".into(),
+                message: message(),
+            };
+            assert_eq!(outcome(status, &no("other")), refused);
+        }
+        let bare = Outcome::Refused {
+            status: 400,
+            code: "without a code".into(),
+            message: String::new(),
+        };
+        assert_eq!(outcome(400, r#"{"ok":false}"#), bare);
+    }
+
+    #[test]
+    fn trouble_that_may_pass_is_retried_whatever_the_code() {
+        for status in [408, 425, 429, 500, 502, 503, 504, 599] {
+            for body in [
+                no("invalid_json"),
+                no("invalid_auth"),
+                no("other"),
+                "<html>".to_owned(),
+                String::new(),
+            ] {
+                assert!(
+                    matches!(outcome(status, &body), Outcome::Retry { .. }),
+                    "{status} {body}"
+                );
+            }
+        }
+        let Outcome::Retry { why, .. } = outcome(503, &no("down")) else {
+            panic!("not retried")
+        };
+        assert_eq!(why, "DX answered with status 503, down: because");
+    }
+
+    #[test]
+    fn without_the_words_of_dx_it_was_somebody_else() {
+        for status in [400, 401, 403, 404, 407, 413, 600, 0] {
+            assert!(
+                matches!(outcome(status, "<html>Denied</html>"), Outcome::Retry { .. }),
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn redirects_are_named_by_host_only() {
+        let redirect = |location| {
+            let reply = Reply {
+                status: 307,
+                location,
+                body: br#"{"ok":true}"#,
+                ..Reply::default()
+            };
+            match classify(&reply, NOW.parse().unwrap(), None) {
+                Outcome::Redirected { status: 307, to_host } => to_host,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(
+            redirect(Some("https://user:secret@evil.example:8443/a?b=c")),
+            "evil.example"
+        );
+        assert_eq!(redirect(Some("/login")), "the same host");
+        assert_eq!(redirect(Some("\0")), "the same host");
+        assert_eq!(redirect(None), "the same host");
+        for status in [301, 302, 303, 308] {
+            assert!(matches!(outcome(status, ""), Outcome::Redirected { .. }));
+        }
+        for status in [300, 304, 305] {
+            assert!(matches!(outcome(status, ""), Outcome::Retry { .. }));
+        }
+    }
+
+    #[test]
+    fn retry_after_in_both_forms_and_clamped() {
+        let after = |text| {
+            let reply = Reply {
+                status: 429,
+                retry_after: Some(text),
+                body: b"",
+                ..Reply::default()
+            };
+            match classify(&reply, NOW.parse().unwrap(), None) {
+                Outcome::Retry { after, .. } => after.map(|after| after.as_secs()),
+                other => panic!("{other:?}"),
+            }
+        };
+        let cases = [
+            ("0", Some(0)),
+            (" 7 ", Some(7)),
+            ("3600", Some(3600)),
+            ("3601", Some(3600)),
+            ("99999999999999999999999", Some(3600)),
+            ("Wed, 01 Jan 2025 12:00:30 GMT", Some(30)),
+            ("Wed, 01 Jan 2025 11:59:00 GMT", Some(0)),
+            ("Thu, 01 Jan 2026 12:00:00 GMT", Some(3600)),
+            ("Thu, 01 Jan 2025 12:00:30 GMT", None),
+            ("2025-01-01T12:00:30Z", None),
+            ("-1", None),
+            ("1.5", None),
+            ("", None),
+            ("soon", None),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(after(text), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_dx_says_is_bounded_and_without_the_token() {
+        let token = Token::new("sesame-open".to_owned()).unwrap();
+        let long = "x".repeat(5000);
+        let body =
+            format!(r#"{{"ok":false,"error":"bad sesame-open","message":"\u001b[2J key sesame\u002dopen {long}"}}"#);
+        for status in [200, 400, 500] {
+            let reply = Reply {
+                status,
+                body: body.as_bytes(),
+                ..Reply::default()
+            };
+            let text = format!("{:?}", classify(&reply, NOW.parse().unwrap(), Some(&token)));
+            assert!(
+                text.contains("(token)") && !text.contains("sesame") && !text.contains("u{1b}"),
+                "{text}"
+            );
+            assert!(text.len() < 900, "{}", text.len());
+        }
+        let location = Some("https://sesame-open.example/");
+        let reply = Reply {
+            status: 302,
+            location,
+            ..Reply::default()
+        };
+        let text = format!("{:?}", classify(&reply, NOW.parse().unwrap(), Some(&token)));
+        assert!(!text.contains("sesame"), "{text}");
+    }
+}

@@ -1,0 +1,27 @@
+//! DX's `pipelineRuns.upsert`: the only place that knows its JSON and its URL (invariant 2), as client and as server types.
+//!
+//! [`Client::upsert`] sends one run and says in an [`Outcome`] what is to become of it. [`Arguments`] and [`Answer`] are the same exchange
+//! seen from the server's side.
+
+mod answer;
+mod arguments;
+mod classify;
+mod client;
+mod failure;
+mod outcome;
+mod proxy;
+mod quote;
+mod roots;
+mod url;
+mod wire;
+
+pub use answer::Answer;
+pub use arguments::Arguments;
+pub use classify::{MAX_RETRY_AFTER, Reply, classify};
+pub use client::{Client, ClientOptions, MAX_ANSWER, Probe};
+pub use failure::ClientError;
+pub use outcome::Outcome;
+pub use proxy::ProxyOptions;
+pub use quote::MAX_QUOTE;
+pub use url::{DxUrl, METHOD_PATH, UrlError};
+pub use wire::{HEADERS, USER_AGENT, Upsert, body};

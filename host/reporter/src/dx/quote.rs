@@ -1,0 +1,58 @@
+//! Words from the network, made fit for a message.
+
+use crate::token::Token;
+
+/// How much of a foreign text goes into a message, in characters: a few lines of a terminal.
+pub const MAX_QUOTE: usize = 300;
+
+/// `text` on one line, without control characters, without the token, and of at most [`MAX_QUOTE`] characters.
+pub(crate) fn quote(text: &str, token: Option<&Token>) -> String {
+    // In this order: removing characters could put the token together, and cutting could leave a half of it.
+    let visible: String = text
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !is_hidden(*c))
+        .collect();
+    let safe = match token {
+        Some(token) => visible.replace(token.expose(), "(token)"),
+        None => visible,
+    };
+    let safe = safe.trim();
+    match safe.char_indices().nth(MAX_QUOTE) {
+        None => safe.to_owned(),
+        Some(_) => safe.chars().take(MAX_QUOTE - 1).chain(['…']).collect(),
+    }
+}
+
+/// Control characters, and those that change the direction of text: either could make a terminal show what was never said.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_go_and_lines_join() {
+        assert_eq!(quote(" a\r\nb\x1b[31mc\u{202e}d\0\u{2028}e ", None), "a  b[31mcd e");
+    }
+
+    #[test]
+    fn length_is_bounded() {
+        assert_eq!(quote(&"é".repeat(MAX_QUOTE), None).chars().count(), MAX_QUOTE);
+        let cut = quote(&"é".repeat(MAX_QUOTE + 1), None);
+        assert!(cut.chars().count() == MAX_QUOTE && cut.ends_with("é…"));
+    }
+
+    #[test]
+    fn the_token_goes_however_it_is_hidden() {
+        let token = Token::new("sesame-open".to_owned()).unwrap();
+        assert_eq!(quote("key sesame-open!", Some(&token)), "key (token)!");
+        assert_eq!(quote("key ses\0ame-\u{200b}open!", Some(&token)), "key (token)!");
+        let at_the_cut = format!("{}sesame-open", "x".repeat(MAX_QUOTE - 5));
+        assert!(!quote(&at_the_cut, Some(&token)).contains("ses"));
+    }
+}

@@ -1,0 +1,63 @@
+//! Reports CI pipeline runs to DX.
+//!
+//! A [`Reporter`] does three things with a notification: a sandboxed WebAssembly plugin judges it, a spool on disk records it, and a
+//! delivery sends what waits to DX within a time budget. A notification that was accepted is on disk when the call returns, and stays
+//! there until DX said `ok`.
+//!
+//! ```no_run
+//! use pipefold::{Notification, Reporter, Token};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let reporter = Reporter::builder()
+//!     .dx_url("https://yourinstance.getdx.net")
+//!     .token(Token::new(std::env::var("DX_API_TOKEN")?)?)
+//!     .spool("/var/lib/my-ci/pipefold")
+//!     .build()?;
+//!
+//! let run = Notification {
+//!     pipeline_name: Some("integration_tests".into()),
+//!     pipeline_source: Some("my-ci".into()),
+//!     reference_id: Some("my-ci/integration_tests/4711".into()),
+//!     ..Notification::default()
+//! };
+//! reporter.start(run.clone())?;
+//! let receipt = reporter.finish(Notification { status: Some("success".into()), ..run })?;
+//! match receipt.trouble() {
+//!     None => println!("delivered"),
+//!     Some(why) => println!("kept: {why}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The parts:
+//! - [`Reporter`], [`Builder`], [`Receipt`], [`Delivery`]: the interface for hosts that embed this.
+//! - [`config`] and [`detect`]: what flags, variables, files and the CI system say.
+//! - [`spool`]: the durable record; [`dx`]: DX's JSON, URL and answers; [`Token`]: the secret.
+
+mod builder;
+pub mod clock;
+mod complete;
+pub mod config;
+mod deliver;
+pub mod detect;
+pub mod dx;
+mod judge;
+mod kill_points;
+mod overview;
+mod receipt;
+mod reporter;
+pub mod spool;
+mod store;
+mod token;
+
+pub use builder::{BuildError, Builder};
+pub use deliver::{Budget, Delivery, Kept};
+pub use judge::Refused;
+pub use overview::{Overview, RunState, WaitingRun};
+pub use receipt::Receipt;
+pub use reporter::{Flush, Judgement, Preview, Reporter};
+pub use spool::Hook;
+pub use token::{Token, TokenDigest, TokenError, TokenFile};
+
+pub use pipefold_sandbox::{Fault, Limits, Notification, Run, Status, Verdict, Violation};

@@ -1,0 +1,60 @@
+//! What a caller gets back for a notification.
+
+use crate::{deliver::Delivery, spool::Judged};
+use pipefold_sandbox::Verdict;
+
+/// What became of one notification.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// The run's `reference_id`.
+    pub reference_id: String,
+    /// When the run or step began, as recorded.
+    pub started_at: String,
+    /// What the plugin said of it; none if the plugin failed, in which case the notification is kept and judged again later.
+    pub verdict: Option<Verdict>,
+    /// Whether it is on disk. If not, it lives only as long as the [`Reporter`](crate::Reporter).
+    pub on_disk: bool,
+    /// What was delivered, if this call delivered.
+    pub delivery: Option<Delivery>,
+    /// Things worth telling that stopped nothing.
+    pub warnings: Vec<String>,
+}
+
+impl Receipt {
+    /// Whether nothing of this run waits any more that could be sent.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.delivery
+            .as_ref()
+            .is_some_and(|delivery| delivery.first_settled && self.trouble().is_none())
+    }
+
+    /// Whether DX, or the rules, refused the run for good.
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        let rejected = self.delivery.iter().flat_map(|delivery| &delivery.rejected);
+        rejected
+            .into_iter()
+            .any(|rejected| rejected.reference_id == self.reference_id)
+    }
+
+    /// Why the run waits, or why DX refused it.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        let delivery = self.delivery.as_ref()?;
+        delivery
+            .impossible
+            .as_deref()
+            .or_else(|| delivery.trouble_of(&self.reference_id))
+    }
+}
+
+/// The verdict behind what the spool keeps, if there is one.
+pub(crate) fn verdict(judged: &Judged) -> Option<Verdict> {
+    match judged {
+        Judged::Report(run) => Some(Verdict::Report(run.clone())),
+        Judged::Hold => Some(Verdict::Hold),
+        Judged::Discard(reason) => Some(Verdict::Discard(reason.clone())),
+        Judged::Unjudged(_) => None,
+    }
+}

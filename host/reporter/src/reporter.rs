@@ -1,0 +1,321 @@
+//! The reporter: judge, record, deliver.
+
+use crate::{
+    builder::Builder,
+    clock,
+    complete::{Completed, complete},
+    config::Budgets,
+    deliver::{Budget, Courier, Delivery, Errand, Own},
+    dx::Client,
+    judge::{Judge, Refused},
+    overview::Overview,
+    receipt::{Receipt, verdict},
+    spool::{Destination, Entry, Hook, Judged, RunKey, Spool, SpoolError},
+    store::{Kept, Store},
+    token::Token,
+};
+use pipefold_sandbox::{Notification, Run};
+
+/// Reports runs to DX. Made by [`Reporter::builder`]; can be shared between threads.
+///
+/// A notification goes through three steps: the sandboxed plugin judges it, the spool records it durably, and a delivery sends what
+/// waits. [`start`](Self::start), [`step`](Self::step) and [`finish`](Self::finish) do all that is due; [`record`](Self::record) and
+/// [`deliver`](Self::deliver) are the same in parts, for a host that delivers beside other work.
+pub struct Reporter {
+    pub(crate) judge: Judge,
+    pub(crate) store: Store,
+    pub(crate) dx: Option<Client>,
+    pub(crate) token: Option<Token>,
+    /// What notifications are recorded for.
+    pub(crate) destination: Destination,
+    pub(crate) budgets: Budgets,
+}
+
+impl Reporter {
+    /// A builder with defaults: no DX, no token, the usual spool.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A run begins: records it and delivers within the start budget. `started_at` is now if absent.
+    ///
+    /// # Errors
+    /// [`Refused`] with everything that is wrong with the notification; then nothing was recorded.
+    pub fn start(&self, notification: Notification) -> Result<Receipt, Refused> {
+        let receipt = self.record(Hook::Start, notification)?;
+        Ok(self.and_deliver(receipt, &Budget::new(self.budgets.start), false))
+    }
+
+    /// A step began or ended: records it, and delivers within the start budget if it is urgent.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn step(&self, notification: Notification) -> Result<Receipt, Refused> {
+        let urgent = notification.urgent;
+        let receipt = self.record(Hook::Step, notification)?;
+        Ok(if urgent {
+            self.and_deliver(receipt, &Budget::new(self.budgets.start), false)
+        } else {
+            receipt
+        })
+    }
+
+    /// A run ended: records it and delivers the whole run within the finish budget. `finished_at` is now if absent.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn finish(&self, notification: Notification) -> Result<Receipt, Refused> {
+        let receipt = self.record(Hook::Finish, notification)?;
+        Ok(self.and_deliver(receipt, &Budget::new(self.budgets.finish), true))
+    }
+
+    /// Judges and records a notification without delivering. On return it is on disk, unless the receipt says otherwise.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn record(&self, hook: Hook, notification: Notification) -> Result<Receipt, Refused> {
+        Ok(self.keep(self.judge(hook, notification)?))
+    }
+
+    /// Judges a notification, the first half of [`record`](Self::record).
+    ///
+    /// What the notification leaves out is taken from what is recorded of its run: the names of pipeline and source, and for a finish
+    /// the start.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn judge(&self, hook: Hook, notification: Notification) -> Result<Judgement, Refused> {
+        let Completed { notification, warnings } = complete(hook, notification, &self.store);
+        let verdict = self.judge.one(hook, &notification)?;
+        Ok(Judgement {
+            hook,
+            notification,
+            verdict,
+            warnings,
+        })
+    }
+
+    /// Records what was judged, the second half of [`record`](Self::record).
+    pub fn keep(&self, judgement: Judgement) -> Receipt {
+        let Judgement {
+            hook,
+            notification,
+            verdict: judged,
+            mut warnings,
+        } = judgement;
+        let reference_id = notification.reference_id.clone().unwrap_or_default();
+        let started_at = notification.started_at.clone().unwrap_or_default();
+        if let Judged::Unjudged(why) = &judged {
+            warnings.push(format!("{why}; it is kept and judged again by the next flush"));
+        }
+        let verdict = verdict(&judged);
+        let on_disk = match judged {
+            Judged::Discard(_) => true,
+            judged => {
+                let entry = Entry::new(hook, clock::now(), self.destination.clone(), judged, notification);
+                match self.store.record(RunKey::of(&reference_id), entry) {
+                    Ok(Kept::Disk) => true,
+                    Ok(Kept::Memory(why)) => {
+                        warnings.push(format!("{why}; what cannot be delivered now is lost"));
+                        false
+                    }
+                    Err(error) => {
+                        warnings.push(error.to_string());
+                        false
+                    }
+                }
+            }
+        };
+        Receipt {
+            reference_id,
+            started_at,
+            verdict,
+            on_disk,
+            delivery: None,
+            warnings,
+        }
+    }
+
+    /// What a notification would come to, without recording or sending anything. For a finish, the whole run as it would be sent.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn preview(&self, hook: Hook, notification: Notification) -> Result<Preview, Refused> {
+        let notification = complete(hook, notification, &self.store).notification;
+        let judged = self.judge.one(hook, &notification)?;
+        let judged = match (hook, judged) {
+            (Hook::Finish, Judged::Report(_)) => {
+                let key = RunKey::of(notification.reference_id.as_deref().unwrap_or_default());
+                let mut history: Vec<Notification> = self
+                    .store
+                    .load(key)
+                    .map(|run| run.entries.into_iter().map(|(_, entry)| entry.notification).collect())
+                    .unwrap_or_default();
+                history.push(notification);
+                self.judge.finish(&history)?
+            }
+            (_, judged) => judged,
+        };
+        Ok(match judged {
+            Judged::Report(run) => Preview::Send(Box::new(run)),
+            Judged::Hold => Preview::Hold,
+            Judged::Discard(reason) => Preview::Discard(reason),
+            Judged::Unjudged(reason) => Preview::Unjudged(reason),
+        })
+    }
+
+    /// Delivers what waits for this reporter's DX and token, beginning with the run named, until the budget is spent. With `wait` it
+    /// waits for another process that is delivering; without, it leaves the work to that one.
+    pub fn deliver(&self, first: Option<&str>, budget: &Budget, wait: bool) -> Delivery {
+        let errand = Errand {
+            first: first.map(RunKey::of),
+            only: false,
+            budget,
+            wait,
+        };
+        self.drain(&errand, self.own(false, false))
+    }
+
+    /// Delivers everything that waits for this reporter's DX, also what was recorded without a token, and asks again where DX refused
+    /// the token before.
+    pub fn flush(&self, budget: &Budget, what: &Flush) -> Delivery {
+        let errand = Errand {
+            first: what.only.as_deref().map(RunKey::of),
+            only: what.only.is_some(),
+            budget,
+            wait: true,
+        };
+        self.drain(&errand, self.own(true, what.other_tokens))
+    }
+
+    /// How many notifications of a run wait, by a look at their names. A host that delivers beside a build asks this now and then to see
+    /// whether the build added something.
+    pub fn waiting(&self, reference_id: &str) -> usize {
+        self.store.unsent(RunKey::of(reference_id)).map_or(0, |ids| ids.len())
+    }
+
+    /// Everything that is kept, for a person who asks what waits and why.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn overview(&self) -> Result<Overview, SpoolError> {
+        Overview::of(&self.store)
+    }
+
+    /// Folds notifications of one run by DX's rule.
+    ///
+    /// # Errors
+    /// The outer error says why the plugin failed; the inner one what is wrong with the notifications.
+    pub fn merge(&self, history: &[Notification]) -> Result<Result<Run, Refused>, String> {
+        self.judge.merge(history)
+    }
+
+    /// The spool.
+    ///
+    /// # Errors
+    /// Why it could not be opened; notifications then live in memory only.
+    pub fn spool(&self) -> Result<&Spool, &SpoolError> {
+        self.store.spool()
+    }
+
+    /// The client for DX, if a URL was given.
+    #[must_use]
+    pub fn dx(&self) -> Option<&Client> {
+        self.dx.as_ref()
+    }
+
+    /// What notifications are recorded for.
+    #[must_use]
+    pub fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// The budgets.
+    #[must_use]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// Delivers beginning with the receipt's run, and adds what came of it to the receipt.
+    #[must_use]
+    pub fn and_deliver(&self, mut receipt: Receipt, budget: &Budget, wait: bool) -> Receipt {
+        receipt.delivery = Some(self.deliver(Some(&receipt.reference_id), budget, wait));
+        receipt
+    }
+
+    fn own(&self, explicit: bool, adopt: bool) -> Own {
+        Own {
+            destination: self.destination.clone(),
+            explicit,
+            adopt,
+        }
+    }
+
+    fn drain(&self, errand: &Errand<'_>, own: Own) -> Delivery {
+        let mut delivery = match (&self.dx, &self.token) {
+            (Some(client), Some(token)) => Courier {
+                judge: &self.judge,
+                store: &self.store,
+                client,
+                token,
+                own,
+            }
+            .deliver(errand),
+            (None, _) => Delivery::impossible("no DX is set; give its address with DX_API_URL or --dx-url"),
+            (_, None) => Delivery::impossible("no token is set; give one with DX_API_TOKEN or --token-file"),
+        };
+        if let Err(error) = self.store.prune() {
+            delivery.warn(error.to_string());
+        }
+        delivery
+    }
+}
+
+/// A notification that the plugin accepted and that is not recorded yet.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    hook: Hook,
+    notification: Notification,
+    verdict: Judged,
+    warnings: Vec<String>,
+}
+
+impl Judgement {
+    /// The notification as it will be recorded.
+    #[must_use]
+    pub fn notification(&self) -> &Notification {
+        &self.notification
+    }
+}
+
+/// What to flush.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flush {
+    /// Only the run of this `reference_id`.
+    pub only: Option<String>,
+    /// Also what was recorded for other tokens of the same DX: after a token was replaced, say.
+    pub other_tokens: bool,
+}
+
+/// What a notification would come to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Preview {
+    /// This would be sent.
+    Send(Box<Run>),
+    /// It would be recorded; nothing would be sent yet.
+    Hold,
+    /// A policy would drop it, for this reason.
+    Discard(String),
+    /// The plugin failed, for this reason.
+    Unjudged(String),
+}
+
+impl Delivery {
+    fn impossible(why: &str) -> Self {
+        Self {
+            impossible: Some(why.into()),
+            ..Self::default()
+        }
+    }
+}

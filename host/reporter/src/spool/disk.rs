@@ -1,0 +1,260 @@
+//! [`Files`] on a real disk.
+//!
+//! Every path is walked one name at a time from the spool's own directory handle, with `O_NOFOLLOW`: not even a link that was planted
+//! in the spool leads out of it. Before each operation is a kill point, so that a test can die there.
+
+use super::files::{Content, Files, Kind, Metadata, NewFile};
+use crate::kill_points::pass;
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::any::Any;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::path::{Component, Path};
+use std::time::{Duration, SystemTime};
+
+/// A directory tree on disk.
+pub(super) struct Disk {
+    root: Dir,
+    /// Our effective user id: only our own files are read.
+    me: u32,
+    /// Nothing is ever changed.
+    look_only: bool,
+}
+
+impl Disk {
+    pub(super) fn new(root: Dir, look_only: bool) -> Self {
+        Self {
+            root,
+            me: rustix::process::geteuid().as_raw(),
+            look_only,
+        }
+    }
+
+    /// Calls `act` with the directory `dir` opened.
+    fn within<T>(&self, dir: &Path, act: impl FnOnce(&Dir) -> io::Result<T>) -> io::Result<T> {
+        let mut opened: Option<Dir> = None;
+        for part in dir.components() {
+            let Component::Normal(name) = part else {
+                return Err(io::ErrorKind::InvalidInput.into());
+            };
+            opened = Some(open_dir(opened.as_ref().unwrap_or(&self.root), Path::new(name))?);
+        }
+        act(opened.as_ref().unwrap_or(&self.root))
+    }
+
+    /// Calls `act` with the directory that `path` is in, opened, and its last name.
+    fn at<T>(&self, path: &Path, act: impl FnOnce(&Dir, &OsStr) -> io::Result<T>) -> io::Result<T> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        self.within(parent, |dir| act(dir, name))
+    }
+
+    fn may_change(&self) -> io::Result<()> {
+        if self.look_only {
+            Err(io::ErrorKind::ReadOnlyFilesystem.into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Opens the directory `path` in `parent`, unless its last name is a link.
+pub(super) fn open_dir(parent: impl AsFd, path: &Path) -> io::Result<Dir> {
+    open(parent, path, OFlags::RDONLY | OFlags::DIRECTORY).map(Dir::from_std_file)
+}
+
+fn open(parent: impl AsFd, name: &Path, flags: OFlags) -> io::Result<File> {
+    // Non-blocking, because opening a named pipe would otherwise wait for its other end.
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    match rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(fd) => Ok(File::from(fd)),
+        // The standard library has no stable name for "is a link".
+        Err(Errno::LOOP) if flags.contains(OFlags::DIRECTORY) => Err(Errno::NOTDIR.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes the names in `dir` survive a crash.
+pub(super) fn sync_names(dir: &File) -> io::Result<()> {
+    match dir.sync_all() {
+        // Some network and user-space file systems cannot sync a directory: then there is nothing more that anyone could do.
+        Err(e)
+            if matches!(
+                Errno::from_io_error(&e),
+                Some(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS)
+            ) =>
+        {
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_lossless,
+    reason = "the fields' types differ by platform"
+)]
+fn describe(stat: &Stat) -> Metadata {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        _ => Kind::Other,
+    };
+    // A time before 1970 is a broken clock's: as old as can be.
+    let seconds = Duration::from_secs(u64::try_from(stat.st_mtime as i64).unwrap_or(0));
+    let modified = SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(stat.st_mtime_nsec as u64);
+    Metadata {
+        kind,
+        len: u64::try_from(stat.st_size as i64).unwrap_or(0),
+        modified,
+        owner: stat.st_uid,
+    }
+}
+
+fn describe_name(dir: &Dir, name: &OsStr) -> io::Result<Metadata> {
+    Ok(describe(&rustix::fs::statat(
+        dir,
+        Path::new(name),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?))
+}
+
+struct Written(File);
+
+impl NewFile for Written {
+    fn sync(self: Box<Self>) -> io::Result<()> {
+        pass("spool.sync");
+        self.0.sync_all()
+    }
+}
+
+impl Files for Disk {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        pass("spool.create_dir");
+        self.may_change()?;
+        self.at(dir, |parent, name| {
+            parent.create_dir_with(name, DirBuilder::new().mode(0o700))
+        })
+    }
+
+    fn list(&self, dir: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+        pass("spool.list");
+        self.within(dir, |dir| {
+            for entry in dir.entries()? {
+                each(&entry?.file_name());
+            }
+            Ok(())
+        })
+    }
+
+    fn list_with_metadata(&self, dir: &Path) -> io::Result<Vec<(OsString, Metadata)>> {
+        pass("spool.list");
+        self.within(dir, |dir| {
+            let mut found = Vec::new();
+            for entry in dir.entries()? {
+                let name = entry?.file_name();
+                match describe_name(dir, &name) {
+                    Ok(metadata) => found.push((name, metadata)),
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        pass("spool.metadata");
+        self.at(path, describe_name)
+    }
+
+    fn read(&self, path: &Path, max: u64) -> io::Result<Content> {
+        pass("spool.read");
+        let unusable = |why: String| Ok(Content::Unusable(why));
+        self.at(path, |dir, name| {
+            let file = match open(dir, Path::new(name), OFlags::RDONLY) {
+                Ok(file) => file,
+                Err(e) => {
+                    return match Errno::from_io_error(&e) {
+                        Some(Errno::LOOP) => unusable("is a symbolic link".into()),
+                        Some(Errno::NXIO) => unusable("is no regular file".into()),
+                        _ => Err(e),
+                    };
+                }
+            };
+            let found = describe(&rustix::fs::fstat(&file)?);
+            match found.kind {
+                Kind::Directory => return unusable("is a directory".into()),
+                Kind::Other => return unusable("is no regular file".into()),
+                Kind::File if found.owner != self.me => {
+                    return unusable(format!("belongs to the user with id {}", found.owner));
+                }
+                Kind::File => {}
+            }
+            // One byte more, because the file may grow after it was measured.
+            let mut bytes = Vec::with_capacity(usize::try_from(found.len.min(max)).unwrap_or(0));
+            file.take(max + 1).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 > max {
+                return unusable(format!("is larger than {max} bytes"));
+            }
+            Ok(Content::Whole(bytes))
+        })
+    }
+
+    fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<Box<dyn NewFile>> {
+        pass("spool.create");
+        self.may_change()?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let mut file = self.at(path, |dir, name| open(dir, Path::new(name), flags))?;
+        pass("spool.write");
+        file.write_all(bytes)?;
+        Ok(Box::new(Written(file)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        pass("spool.rename");
+        self.may_change()?;
+        self.at(from, |from_dir, from| {
+            self.at(to, |to_dir, to| from_dir.rename(from, to_dir, to))
+        })
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        pass("spool.sync_dir");
+        self.within(dir, |dir| sync_names(&dir.try_clone()?.into_std_file()))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        pass("spool.remove");
+        self.may_change()?;
+        self.at(path, |dir, name| dir.remove_file(name))
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        pass("spool.remove_dir");
+        self.may_change()?;
+        self.at(dir, |parent, name| parent.remove_dir(name))
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
+        pass("spool.lock");
+        self.may_change()?;
+        let file = self.at(path, |dir, name| {
+            open(dir, Path::new(name), OFlags::RDWR | OFlags::CREATE)
+        })?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(e),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! One recorded notification, as it lies on disk.
+
+use super::error::SpoolError;
+use super::key::RunKey;
+use pipefold_sandbox::{Notification, Run};
+use serde::{Deserialize, Serialize};
+
+/// The largest record, in bytes. A notification has 14 texts of at most 4 KiB and a verdict as many, which JSON may lengthen; twice that.
+pub(super) const MAX_RECORD: u64 = 256 * 1024;
+
+/// The only form of a record so far. A record with a higher number comes from a newer program and is left alone.
+const VERSION: u32 = 1;
+
+/// Which hook a notification went through.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum Hook {
+    /// `pipeline-start`
+    Start,
+    /// `step`
+    Step,
+    /// `pipeline-finish`: the run is over.
+    Finish,
+}
+
+/// Whom a notification was recorded for: a process delivers only what was recorded for its own destination.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[serde(default)]
+pub struct Destination {
+    /// The DX URL; none when none was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// A short digest of the token, never the token; none when there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// What the hook said, when the notification was recorded or last judged.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant, reason = "the common case is the large one")]
+pub enum Judged {
+    /// Tell DX this, now.
+    Report(Run),
+    /// It is recorded; there is nothing to send yet.
+    Hold,
+    /// A policy dropped it; the text says why.
+    Discard(String),
+    /// The hook failed, and the text says how: to be judged again before anything is sent.
+    Unjudged(String),
+}
+
+/// One recorded notification. As JSON at most 256 KiB.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    version: u32,
+    /// The hook it went through.
+    pub hook: Hook,
+    /// When it was recorded: RFC 3339.
+    pub recorded_at: String,
+    /// Whom it is for.
+    pub destination: Destination,
+    /// What the hook said.
+    pub verdict: Judged,
+    /// What the CI system said. Its `reference_id` names the run.
+    pub notification: Notification,
+}
+
+/// Why the bytes of a file are not a record.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotARecord {
+    /// A later program wrote it; it is good, but not for us.
+    Newer,
+    /// It is torn, foreign or in the wrong place.
+    Broken(String),
+}
+
+impl Entry {
+    /// A record of `notification`, in the form this program writes.
+    #[must_use]
+    pub fn new(
+        hook: Hook,
+        recorded_at: String,
+        destination: Destination,
+        verdict: Judged,
+        notification: Notification,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            hook,
+            recorded_at,
+            destination,
+            verdict,
+            notification,
+        }
+    }
+
+    /// The run it belongs to; none without a `reference_id`.
+    #[must_use]
+    pub fn run_key(&self) -> Option<RunKey> {
+        self.notification.reference_id.as_deref().map(RunKey::of)
+    }
+
+    pub(super) fn encode(&self) -> Result<Vec<u8>, SpoolError> {
+        let mut bytes = serde_json::to_vec(self).map_err(|e| SpoolError::Encode { reason: e.to_string() })?;
+        bytes.push(b'\n');
+        if bytes.len() as u64 > MAX_RECORD {
+            return Err(SpoolError::TooLarge {
+                size: bytes.len() as u64,
+                limit: MAX_RECORD,
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a record of run `key`.
+    pub(super) fn decode(bytes: &[u8], key: RunKey) -> Result<Self, NotARecord> {
+        let entry = Self::decode_any(bytes)?;
+        if entry.run_key() != Some(key) {
+            return Err(NotARecord::Broken("belongs to another run".into()));
+        }
+        Ok(entry)
+    }
+
+    /// Reads a record of whatever run its `reference_id` names.
+    pub(super) fn decode_any(bytes: &[u8]) -> Result<Self, NotARecord> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        if bytes.is_empty() {
+            return Err(NotARecord::Broken("is empty".into()));
+        }
+        // First alone: what a later version wrote need not have our fields.
+        let form: Versioned = serde_json::from_slice(bytes).map_err(|e| NotARecord::Broken(what_is_wrong(&e)))?;
+        match form.version {
+            VERSION => serde_json::from_slice(bytes).map_err(|e| NotARecord::Broken(what_is_wrong(&e))),
+            0 => Err(NotARecord::Broken("has no known version".into())),
+            _ => Err(NotARecord::Newer),
+        }
+    }
+}
+
+/// Says where, but quotes nothing: the file may be anyone's.
+pub(super) fn what_is_wrong(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "is cut short",
+        serde_json::error::Category::Data => "is JSON, but not of this kind",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "is not JSON",
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::spool::tests::entry;
+
+    #[test]
+    fn reads_back_what_it_wrote_in_the_form_the_documents_show() {
+        let entry = entry("a/b", Hook::Finish, 7);
+        let bytes = entry.encode().unwrap();
+        assert_eq!(Entry::decode(&bytes, RunKey::of("a/b")), Ok(entry));
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(
+            (&json["version"], &json["hook"], &json["verdict"]),
+            (&1.into(), &"finish".into(), &"hold".into())
+        );
+    }
+
+    #[test]
+    fn every_cut_and_every_wrong_place_is_refused() {
+        let bytes = entry("a/b", Hook::Step, 1).encode().unwrap();
+        for end in 0..bytes.len() - 1 {
+            assert!(
+                matches!(
+                    Entry::decode(&bytes[..end], RunKey::of("a/b")),
+                    Err(NotARecord::Broken(_))
+                ),
+                "{end}"
+            );
+        }
+        assert_eq!(
+            Entry::decode(&bytes, RunKey::of("c")),
+            Err(NotARecord::Broken("belongs to another run".into()))
+        );
+    }
+
+    #[test]
+    fn a_later_version_is_told_from_a_broken_file() {
+        assert_eq!(
+            Entry::decode(br#"{"version":2,"new":[]}"#, RunKey::of("a")),
+            Err(NotARecord::Newer)
+        );
+        assert!(matches!(
+            Entry::decode(br#"{"version":0}"#, RunKey::of("a")),
+            Err(NotARecord::Broken(_))
+        ));
+        assert!(matches!(
+            Entry::decode(br#"{"version":1}"#, RunKey::of("a")),
+            Err(NotARecord::Broken(_))
+        ));
+    }
+
+    #[test]
+    fn a_record_past_the_limit_is_refused() {
+        let mut entry = entry("a", Hook::Step, 1);
+        entry.notification.email = Some("x".repeat(MAX_RECORD as usize));
+        assert!(matches!(entry.encode(), Err(SpoolError::TooLarge { .. })));
+    }
+}

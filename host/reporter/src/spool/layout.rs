@@ -1,0 +1,67 @@
+//! Where things lie in the spool. Paths are relative to it.
+
+use super::key::{EntryId, RunKey};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// The directory of all runs.
+pub(super) const RUNS: &str = "runs";
+/// What DX refused.
+pub(super) const REJECTED: &str = "rejected";
+/// What is torn or foreign.
+pub(super) const ASIDE: &str = "aside";
+/// Held by the process that delivers. Never removed, or two processes could hold two different files.
+pub(super) const LOCK: &str = "drain.lock";
+/// While it exists, nothing new is accepted.
+pub(super) const FULL: &str = "full";
+/// In a run: what DX's last `ok` covered.
+pub(super) const SENT: &str = "sent";
+/// In a run: why it could not be delivered.
+pub(super) const TROUBLE: &str = "trouble.json";
+/// Begins the name of a file that is being written.
+const TEMPORARY: &str = ".tmp-";
+
+/// What a file in the directory of a run is, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Record(EntryId),
+    Sent,
+    Trouble,
+    Temporary,
+    Stray,
+}
+
+pub(super) fn role(name: &OsStr) -> Role {
+    let Some(name) = name.to_str() else { return Role::Stray };
+    if let Some(id) = name.strip_suffix(".json").and_then(|id| id.parse().ok()) {
+        return Role::Record(id);
+    }
+    match name {
+        SENT => Role::Sent,
+        TROUBLE => Role::Trouble,
+        _ if name
+            .strip_prefix(TEMPORARY)
+            .is_some_and(|id| id.parse::<EntryId>().is_ok()) =>
+        {
+            Role::Temporary
+        }
+        _ => Role::Stray,
+    }
+}
+
+pub(super) fn run(key: RunKey) -> PathBuf {
+    Path::new(RUNS).join(key.to_string())
+}
+
+pub(super) fn record(id: EntryId) -> String {
+    format!("{id}.json")
+}
+
+pub(super) fn temporary(id: EntryId) -> String {
+    format!("{TEMPORARY}{id}")
+}
+
+/// A record among the rejected ones.
+pub(super) fn rejected(key: RunKey, id: EntryId) -> PathBuf {
+    Path::new(REJECTED).join(format!("{key}-{id}.json"))
+}

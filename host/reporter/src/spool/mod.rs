@@ -1,0 +1,54 @@
+//! The durable spool: what was accepted is on disk before the caller goes on, and stays there until DX said `ok`.
+//!
+//! ```text
+//! <spool>/                        0700, owned by the user that runs
+//!   runs/<run>/<id>.json          one notification: the hook, the verdict, the destination
+//!   runs/<run>/sent               the ids that DX's last `ok` covered, one a line
+//!   runs/<run>/trouble.json       why the last attempt to deliver failed; advice only
+//!   rejected/<run>-<id>.json      what DX refused, beside <run>-<digest>.reason.json with its words
+//!   aside/                        what was found here and is not ours, or is torn; never deleted
+//!   drain.lock                    held by the process that delivers
+//!   full                          while it exists, nothing new is accepted
+//! ```
+//!
+//! `<run>` is a [`RunKey`], `<id>` an [`EntryId`]. There is no other state and no index: what waits is every record whose id is not in
+//! `sent`, so a crash leaves nothing half-done, and processes that record at the same time need no lock.
+//!
+//! A file is written aside, synced, renamed, and its directory synced. Nothing is opened through a symbolic link, nothing outside the
+//! directory is touched, every read is bounded.
+
+mod disk;
+mod entry;
+mod error;
+mod files;
+mod key;
+mod layout;
+mod load;
+mod lock;
+mod open;
+mod place;
+mod prune;
+mod record;
+mod reject;
+mod sent;
+#[cfg(test)]
+mod simulated;
+mod strays;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod trouble;
+mod unsent;
+mod write;
+
+pub use entry::{Destination, Entry, Hook, Judged};
+pub use error::SpoolError;
+pub use key::{EntryId, ParseKeyError, RunKey};
+pub use load::SpooledRun;
+pub use lock::{DrainLock, LockState};
+pub use open::{Limits, Spool};
+pub use prune::{Pruned, Size};
+pub use reject::{Rejected, Rejection};
+pub use strays::SetAside;
+pub use transfer::{BadLine, Exported, Imported};
+pub use trouble::Trouble;

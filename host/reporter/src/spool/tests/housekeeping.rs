@@ -1,0 +1,172 @@
+//! What is removed, what is kept, and when nothing new is accepted.
+
+use super::super::{Limits, Rejection, SpoolError, Trouble};
+use super::*;
+use std::time::{Duration, SystemTime};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+fn finish_and_send(spool: &Spool, reference_id: &str) {
+    put(spool, &entry(reference_id, Hook::Finish, 0));
+    send(spool, reference_id);
+}
+
+fn send(spool: &Spool, reference_id: &str) {
+    spool
+        .mark_sent(RunKey::of(reference_id), ids(&load(spool, reference_id)))
+        .unwrap();
+}
+
+#[test]
+fn a_finished_and_delivered_run_goes_after_a_day() {
+    let (_dir, spool) = spool();
+    finish_and_send(&spool, "done");
+    record(&spool, "unfinished", 1);
+    send(&spool, "unfinished");
+    put(&spool, &entry("unsent", Hook::Finish, 0));
+    let now = SystemTime::now();
+    assert_eq!(spool.prune_at(now + 23 * HOUR).unwrap().removed, 0);
+    assert_eq!(
+        spool.prune_at(now - 48 * HOUR).unwrap().removed,
+        0,
+        "a clock that was put back removes nothing"
+    );
+    assert_eq!(spool.prune_at(now + 25 * HOUR).unwrap().removed, 1);
+    let mut left = spool.runs().unwrap();
+    left.sort_unstable();
+    let mut expected = [RunKey::of("unfinished"), RunKey::of("unsent")];
+    expected.sort_unstable();
+    assert_eq!(left, expected);
+}
+
+#[test]
+fn past_the_limit_delivered_data_goes_then_nothing_new_is_accepted() {
+    let (_dir, spool) = spool();
+    // A run of one record and its `sent` takes three blocks: its directory's, and a file's twice.
+    let spool = spool.with_limits(Limits {
+        size: 6 * 4096,
+        ..Default::default()
+    });
+    for run in ["first", "second"] {
+        finish_and_send(&spool, run);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let waiting = record(&spool, "waiting", 2);
+    let pruned = spool.prune().unwrap();
+    assert_eq!((pruned.removed, pruned.full), (1, false), "{pruned:?}");
+    assert!(
+        !spool.runs().unwrap().contains(&RunKey::of("first")),
+        "the oldest goes first"
+    );
+    assert_eq!(pruned.size, spool.measure().unwrap());
+
+    let more = record(&spool, "waiting", 4);
+    let pruned = spool.prune().unwrap();
+    assert_eq!((pruned.removed, pruned.full), (1, true), "{pruned:?}");
+    let error = spool.record(&entry("new", Hook::Start, 0)).unwrap_err();
+    assert!(
+        matches!(error, SpoolError::Full { .. }) && error.to_string().contains("pipefold flush"),
+        "{error}"
+    );
+    assert_eq!(
+        ids(&load(&spool, "waiting")),
+        sorted([waiting, more].concat()),
+        "what waits is never removed"
+    );
+
+    send(&spool, "waiting");
+    assert!(!spool.prune().unwrap().full);
+    record(&spool, "new", 1);
+}
+
+#[test]
+fn a_run_takes_so_many_records_and_no_more() {
+    let (_dir, spool) = spool();
+    let spool = spool.with_limits(Limits {
+        records_per_run: 3,
+        ..Default::default()
+    });
+    record(&spool, "a", 3);
+    let error = spool.record(&entry("a", Hook::Step, 3)).unwrap_err();
+    assert!(matches!(error, SpoolError::TooMany { limit: 3, .. }), "{error}");
+    assert_eq!(
+        (load(&spool, "a").entries.len(), spool.measure().unwrap().files),
+        (3, 3)
+    );
+    record(&spool, "b", 1);
+}
+
+#[test]
+fn trouble_is_noted_replaced_and_forgotten() {
+    let (_dir, spool) = spool();
+    let key = RunKey::of("a");
+    let mut trouble = Trouble {
+        at: "2025-01-01T00:00:00Z".into(),
+        kind: "invalid_auth".into(),
+        message: "x".repeat(9000),
+        tries: 1,
+        token: None,
+    };
+    spool.note_trouble(key, &trouble).unwrap();
+    assert_eq!(spool.runs().unwrap(), [], "a run that is gone is not made again");
+    record(&spool, "a", 1);
+    spool.note_trouble(key, &trouble).unwrap();
+    (trouble.tries, trouble.token) = (2, Some("0123abcd".into()));
+    spool.note_trouble(key, &trouble).unwrap();
+    trouble.message.truncate(4096);
+    assert_eq!(load(&spool, "a").trouble, Some(trouble));
+    spool.clear_trouble(key).unwrap();
+    spool.clear_trouble(key).unwrap();
+    assert_eq!(load(&spool, "a").trouble, None);
+}
+
+#[test]
+fn a_request_too_large_for_its_reason_is_left_out() {
+    let (_dir, spool) = spool();
+    let all = record(&spool, "a", 1);
+    let text = "y".repeat(2 * 1024 * 1024);
+    let reason = Rejection {
+        at: "2025-01-01T00:00:00Z".into(),
+        url: "https://example.test".into(),
+        code: "invalid_json".into(),
+        message: text.clone(),
+        request: text.into(),
+    };
+    spool.reject(RunKey::of("a"), all, &reason).unwrap();
+    let rejected = spool.rejected().unwrap();
+    assert_eq!(
+        (
+            rejected[0].rejection.message.len(),
+            rejected[0].rejection.request.is_null()
+        ),
+        (4096, true)
+    );
+    assert!(!spool.run_is_waiting(RunKey::of("a")).unwrap());
+    let pruned = spool.prune_at(SystemTime::now() + 25 * HOUR).unwrap();
+    assert_eq!(
+        (pruned.removed, spool.rejected().unwrap().len()),
+        (1, 1),
+        "the empty run goes, the rejected record stays"
+    );
+}
+
+#[test]
+fn one_process_at_a_time_delivers() {
+    use super::super::LockState::{Busy, Held};
+    use std::time::Instant;
+    let (_dir, spool) = spool();
+    let other = Spool::open(spool.path()).unwrap();
+    let held = spool.try_lock().unwrap();
+    assert!(matches!(held, Held(_)));
+    assert!(matches!(other.try_lock().unwrap(), Busy));
+    assert!(matches!(
+        other.lock_until(Instant::now() + Duration::from_millis(20)).unwrap(),
+        Busy
+    ));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| other.lock_until(Instant::now() + Duration::from_secs(60)).unwrap());
+        std::thread::sleep(Duration::from_millis(20));
+        drop(held);
+        assert!(matches!(waiting.join().unwrap(), Held(_)));
+    });
+}

@@ -1,0 +1,209 @@
+//! Carrying what waits to another machine: one JSON object a line.
+
+use super::entry::{Entry, MAX_RECORD, NotARecord, what_is_wrong};
+use super::error::SpoolError;
+use super::key::{EntryId, RunKey};
+use super::layout::{self, Role};
+use super::open::Spool;
+use super::strays::SetAside;
+use serde::{Deserialize, Serialize};
+use std::io::{self, BufRead, Read, Write};
+use std::path::Path;
+
+/// The longest line, in bytes: a record, its id and some punctuation.
+const MAX_LINE: u64 = MAX_RECORD + 1024;
+/// How many bad lines are named one by one; the rest is counted.
+const MAX_NAMED: usize = 100;
+
+#[derive(Serialize)]
+struct LineOut<'a> {
+    id: EntryId,
+    sent: bool,
+    entry: &'a Entry,
+}
+
+#[derive(Deserialize)]
+struct LineIn {
+    id: EntryId,
+    sent: bool,
+    /// Not yet an [`Entry`]: a later program's is told from a broken one by its version.
+    entry: serde_json::Value,
+}
+
+/// What [`Spool::export`] wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// How many runs.
+    pub runs: usize,
+    /// How many records, one a line.
+    pub records: usize,
+    /// What could not be read, and so is not in the export.
+    pub aside: Vec<SetAside>,
+}
+
+/// A line that is no record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadLine {
+    /// Its number, from 1.
+    pub number: u64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What [`Spool::import`] read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// How many records are new here.
+    pub new: usize,
+    /// How many were here already.
+    pub known: usize,
+    /// The first hundred bad lines.
+    pub bad: Vec<BadLine>,
+    /// How many further lines were bad.
+    pub more_bad: usize,
+}
+
+impl Spool {
+    /// Writes every run that waits for something, whole: a record that was sent may still decide what the run's finish says. Tokens are in
+    /// it as in the spool, by a short digest. The spool itself does not change, except that bad files are set aside.
+    ///
+    /// # Errors
+    /// [`SpoolError::Export`] when `out` fails, else when the spool cannot be read.
+    pub fn export(&self, out: &mut dyn Write) -> Result<Exported, SpoolError> {
+        let mut done = Exported::default();
+        for key in self.runs()? {
+            if self.run_is_waiting(key)? {
+                self.export_run(key, out, &mut done)?;
+            }
+        }
+        out.flush().map_err(SpoolError::Export)?;
+        Ok(done)
+    }
+
+    /// One record at a time: a spool may be larger than the memory.
+    fn export_run(&self, key: RunKey, out: &mut dyn Write, done: &mut Exported) -> Result<(), SpoolError> {
+        let run = layout::run(key);
+        let mut ids = Vec::new();
+        let listed = self.files.list(&run, &mut |name| match layout::role(name) {
+            Role::Record(id) => ids.push(id),
+            Role::Stray => done
+                .aside
+                .push(Self::leave(&run.join(name), "is no file of the spool's".into())),
+            Role::Sent | Role::Trouble | Role::Temporary => {}
+        });
+        if let Err(e) = listed {
+            done.aside.push(Self::leave(&run, format!("cannot be listed ({e})")));
+            return Ok(());
+        }
+        ids.sort_unstable();
+        let (sent, _) = self.read_sent(key)?;
+        let before = done.records;
+        for id in ids {
+            match self.read_record(key, id) {
+                Ok((entry, _)) => {
+                    let line = LineOut {
+                        id,
+                        sent: sent.contains(&id),
+                        entry: &entry,
+                    };
+                    serde_json::to_writer(&mut *out, &line).map_err(|e| SpoolError::Export(e.into()))?;
+                    out.write_all(b"\n").map_err(SpoolError::Export)?;
+                    done.records += 1;
+                }
+                Err(why) => done.aside.extend(self.deal_with(&run.join(layout::record(id)), why)),
+            }
+        }
+        done.runs += usize::from(done.records > before);
+        Ok(())
+    }
+
+    /// Records what an export holds, each durably. A record that is here already stays as it is, so the same file may be imported again.
+    /// A line that is none is named by its number and passed over; an empty line is nothing.
+    ///
+    /// # Errors
+    /// [`SpoolError::Import`] when `input` fails, else as [`Spool::record`]; what came before is recorded then.
+    pub fn import(&self, input: &mut dyn BufRead) -> Result<Imported, SpoolError> {
+        let mut done = Imported::default();
+        let mut sent: (Option<RunKey>, Vec<EntryId>) = (None, Vec::new());
+        let mut number = 0;
+        while let Some(line) = next_line(input).map_err(SpoolError::Import)? {
+            number += 1;
+            match line.as_deref().map_err(Clone::clone).and_then(parse) {
+                Ok(None) => {}
+                Ok(Some((id, was_sent, key, entry))) => {
+                    // An export keeps the records of a run together, so this is one write a run.
+                    if sent.0 != Some(key) {
+                        self.mark_imported(&mut sent)?;
+                        sent.0 = Some(key);
+                    }
+                    if self.has_record(key, id)? {
+                        done.known += 1;
+                    } else {
+                        self.put(id, &entry)?;
+                        done.new += 1;
+                    }
+                    if was_sent {
+                        sent.1.push(id);
+                    }
+                }
+                Err(why) if done.bad.len() < MAX_NAMED => done.bad.push(BadLine { number, why }),
+                Err(_) => done.more_bad += 1,
+            }
+        }
+        self.mark_imported(&mut sent)?;
+        Ok(done)
+    }
+
+    fn mark_imported(&self, sent: &mut (Option<RunKey>, Vec<EntryId>)) -> Result<(), SpoolError> {
+        let ids = std::mem::take(&mut sent.1);
+        match sent.0 {
+            Some(key) if !ids.is_empty() => self.mark_sent(key, ids),
+            _ => Ok(()),
+        }
+    }
+
+    fn has_record(&self, key: RunKey, id: EntryId) -> Result<bool, SpoolError> {
+        let path = layout::run(key).join(layout::record(id));
+        match self.files.metadata(&path) {
+            Ok(_) => Ok(true),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+            Err(e) => Err(self.failed("look at", Path::new(&path))(e)),
+        }
+    }
+}
+
+/// The next line without its end, or why it is none; none at the end of the input.
+fn next_line(input: &mut dyn BufRead) -> io::Result<Option<Result<Vec<u8>, String>>> {
+    let mut line = Vec::new();
+    if input.take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.last() != Some(&b'\n') && line.len() as u64 == MAX_LINE {
+        // The rest of the line, in pieces, so that it is never in memory whole.
+        let mut rest = Vec::new();
+        while rest.last() != Some(&b'\n') {
+            rest.clear();
+            if input.take(MAX_LINE).read_until(b'\n', &mut rest)? == 0 {
+                break;
+            }
+        }
+        return Ok(Some(Err(format!("is longer than {MAX_LINE} bytes"))));
+    }
+    Ok(Some(Ok(line)))
+}
+
+type Parsed = (EntryId, bool, RunKey, Entry);
+
+fn parse(line: &[u8]) -> Result<Option<Parsed>, String> {
+    let line = line.trim_ascii();
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let line: LineIn = serde_json::from_slice(line).map_err(|e| what_is_wrong(&e))?;
+    let entry = Entry::decode_any(line.entry.to_string().as_bytes()).map_err(|e| match e {
+        NotARecord::Newer => "was exported by a newer pipefold: import it with that one".to_owned(),
+        NotARecord::Broken(why) => why,
+    })?;
+    let key = entry.run_key().ok_or("has no reference_id")?;
+    Ok(Some((line.id, line.sent, key, entry)))
+}

@@ -1,0 +1,65 @@
+//! How a file gets onto the disk whole: written aside, synced, renamed, its directory synced.
+
+use super::error::SpoolError;
+use super::key::EntryId;
+use super::layout;
+use super::open::Spool;
+use std::path::{Path, PathBuf};
+
+/// A file whose bytes are safe and which has no name yet. Dropped without one, it is removed.
+pub(super) struct Staged<'a> {
+    spool: &'a Spool,
+    path: PathBuf,
+    named: bool,
+}
+
+impl Staged<'_> {
+    /// Gives it its name; whatever had that name before is replaced in the same step.
+    pub(super) fn name(mut self, path: &Path) -> Result<(), SpoolError> {
+        self.spool
+            .files
+            .rename(&self.path, path)
+            .map_err(self.spool.failed("write", path))?;
+        self.named = true;
+        Ok(())
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        if !self.named {
+            // If this fails too, whoever loads the run an hour later removes it.
+            let _ = self.spool.files.remove(&self.path);
+        }
+    }
+}
+
+impl Spool {
+    /// Writes `bytes` aside in `dir` and syncs them.
+    pub(super) fn stage(&self, dir: &Path, bytes: &[u8]) -> Result<Staged<'_>, SpoolError> {
+        // A name of its own each time: an import writes the same record again after a crash, or beside another import.
+        let path = dir.join(layout::temporary(EntryId::random()?));
+        let staged = Staged {
+            spool: self,
+            path,
+            named: false,
+        };
+        let file = self
+            .files
+            .write_new(&staged.path, bytes)
+            .map_err(self.failed("write", &staged.path))?;
+        file.sync().map_err(self.failed("sync", &staged.path))?;
+        Ok(staged)
+    }
+
+    /// Puts `bytes` into `dir` as `name`, whole or not at all, and durably.
+    pub(super) fn write_whole(&self, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
+        self.stage(dir, bytes)?.name(&dir.join(name))?;
+        self.sync(dir)
+    }
+
+    /// Makes the names in `dir` survive a crash.
+    pub(super) fn sync(&self, dir: &Path) -> Result<(), SpoolError> {
+        self.files.sync_dir(dir).map_err(self.failed("sync", dir))
+    }
+}
