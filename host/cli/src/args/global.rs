@@ -1,0 +1,70 @@
+//! Flags that every command has.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+
+use super::values::text;
+
+const HEADING: &str = "Reporting";
+
+/// Where and how to report; before or after the command's name.
+#[derive(Debug, Args)]
+#[command(next_help_heading = HEADING)]
+pub(crate) struct GlobalFlags {
+    /// Address of DX [env: DX_API_URL]
+    ///
+    /// The base address of DX's web API, or of a collector that speaks it. Plain http only to this machine.
+    #[arg(long, global = true, value_name = "URL", value_parser = text())]
+    pub(crate) dx_url: Option<String>,
+
+    /// File that holds the token [env: DX_API_TOKEN, the token itself]
+    ///
+    /// A file that anyone may write is refused.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Certificates to trust besides the system's (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Directory where records wait until DX has them [env: PIPEFOLD_SPOOL]
+    ///
+    /// By default the CI system's temporary directory of the job, else $XDG_STATE_HOME/pipefold, else a directory of your own in the
+    /// temporary directory. Where a runner dies with its job, put it on a volume.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) spool: Option<PathBuf>,
+
+    /// Configuration file, instead of /etc/pipefold.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Policy component in front of the rules; repeat it for a chain
+    ///
+    /// A component that sees each notification first and may change or drop it. With @sha256:… the file must have that digest.
+    #[arg(long = "policy", global = true, value_name = "FILE[@sha256:…]", value_parser = text())]
+    pub(crate) policies: Vec<String>,
+
+    /// Print the request, token hidden, and send nothing
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+
+    /// Answer in JSON on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Make trouble with reporting an error
+    ///
+    /// Exit code 2 for bad input and 1 for other trouble, instead of a warning and 0. The exit code of a wrapped command is passed on all
+    /// the same, unless it is 0.
+    #[arg(long, global = true)]
+    pub(crate) strict: bool,
+
+    /// Say more on stderr; up to -vvv
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}

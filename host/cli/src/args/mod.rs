@@ -1,0 +1,133 @@
+//! The command line: every command and flag, and nothing of what they do.
+//!
+//! Values stay as they were given. What a field may hold is the component's to say, all faults at once and without stopping a build; where a
+//! missing flag's value comes from (environment, files, the CI system) is the reporter's. A wrong *command line* ends with exit code 2.
+
+mod fields;
+mod global;
+mod run;
+mod token;
+mod tools;
+mod values;
+mod waiting;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub(crate) use fields::FieldFlags;
+pub(crate) use global::GlobalFlags;
+pub(crate) use run::{ExecArgs, FinishArgs, StartArgs, StepArgs};
+pub(crate) use tools::{CompletionsArgs, ComponentArgs, ComponentCommand, DoctorArgs, HookArgs, HookName, ManArgs};
+pub(crate) use waiting::{FlushArgs, StatusArgs};
+
+/// Report CI pipeline runs to DX
+///
+/// pipefold tells DX when a pipeline run starts, steps and ends. Put it in front of a build, or call it from a CI system's own steps; what is
+/// reported is on disk before the command returns, and is sent again until DX has it. Trouble with reporting never changes a build: it is one
+/// line on stderr, unless --strict is given.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pipefold",
+    version,
+    max_term_width = 110,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{ENVIRONMENT}\n\n{EXIT_CODES}"))]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalFlags,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pipefold exec --pipeline-name build -- make test
+  pipefold start && make test; pipefold finish --status success
+  pipefold step --step lint --allow-failure -- make lint
+  pipefold exec --dry-run --json -- true";
+
+// Lines of 78 columns at most: on a narrow terminal the library would break them anywhere.
+const ENVIRONMENT: &str = "\
+Environment:
+  DX_API_TOKEN    the token; there is no flag for it, where other processes
+                  could read it (see --token-file)
+  DX_API_URL      where DX is (see --dx-url)
+  PIPEFOLD_SPOOL  where records wait (see --spool)
+  PIPEFOLD_…      each run field: PIPEFOLD_PIPELINE_NAME is --pipeline-name
+  NO_COLOR        no colours; CLICOLOR_FORCE=1 is colours without a terminal";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  exec, step with a command: the command's own; 128+N if signal N killed it;
+      127 if it was not found, 126 if it could not be run
+  otherwise: 0, also when reporting had trouble; with --strict 2 for bad input
+      and 1 for other trouble
+  a wrong command line: 2";
+
+/// One for each command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Exec(ExecArgs),
+    Start(StartArgs),
+    Step(StepArgs),
+    Finish(FinishArgs),
+    Flush(FlushArgs),
+    Status(StatusArgs),
+    Hook(HookArgs),
+    Doctor(DoctorArgs),
+    Component(ComponentArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// What was asked for on this command line; its first word is the program's name.
+///
+/// # Errors
+/// A wrong command line, or a request for help or the version: [`clap::Error::exit`] shows it and ends with the right code.
+pub(crate) fn parse(line: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Cli, clap::Error> {
+    let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
+    let mut command = token::known(Cli::command());
+    let mut matches = command.try_get_matches_from_mut(&line).map_err(with_tip)?;
+    if token::was_given(&matches) {
+        return Err(command.error(ErrorKind::ArgumentConflict, token::REFUSAL));
+    }
+    let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+    // The library keeps only those after the command's name when there are some on both sides: a policy would be left out silently.
+    if cli.global.policies.len() != policies_given(&line) {
+        let message =
+            "give all --policy flags on one side of the command's name: their order is the order of the chain";
+        return Err(command.error(ErrorKind::ArgumentConflict, message));
+    }
+    Ok(cli)
+}
+
+/// How often `--policy` stands on the line. No flag takes it for a value, and what follows `--` is another command's.
+fn policies_given(line: &[OsString]) -> usize {
+    let flags = line
+        .iter()
+        .map(|word| word.as_encoded_bytes())
+        .take_while(|word| *word != b"--");
+    flags
+        .filter(|word| *word == b"--policy" || word.starts_with(b"--policy="))
+        .count()
+}
+
+/// Says where the command goes when it is missing, or is there without `--` in front of it.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let missing =
+        error.kind() == ErrorKind::MissingRequiredArgument && context(ContextKind::InvalidArg).contains("<COMMAND>");
+    let bare_word = error.kind() == ErrorKind::UnknownArgument && !context(ContextKind::InvalidArg).starts_with('-');
+    if context(ContextKind::Usage).contains("-- COMMAND") && (missing || bare_word) {
+        let tip = "the command goes after `--`, as in `-- make test`";
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}

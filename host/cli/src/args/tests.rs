@@ -1,0 +1,163 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use super::*;
+
+fn line(words: &str) -> Result<Cli, clap::Error> {
+    parse(std::iter::once("pipefold").chain(words.split_whitespace()))
+}
+
+fn refused(words: &str) -> String {
+    let error = line(words).unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{error}");
+    error.to_string()
+}
+
+/// The help of a command, at a width that does not depend on the terminal of the test.
+fn help(path: &[&str]) -> String {
+    let mut command = Cli::command().term_width(100);
+    command.build();
+    let found = path
+        .iter()
+        .try_fold(&mut command, |command, name| command.find_subcommand_mut(name));
+    found.unwrap().clone().term_width(100).render_long_help().to_string()
+}
+
+#[test]
+fn the_definition_is_sound() {
+    token::known(Cli::command()).debug_assert();
+}
+
+#[test]
+fn help_texts() {
+    for path in [
+        &[] as &[&str],
+        &["exec"],
+        &["start"],
+        &["step"],
+        &["finish"],
+        &["flush"],
+        &["status"],
+        &["hook"],
+        &["doctor"],
+        &["component"],
+        &["component", "inspect"],
+        &["completions"],
+        &["man"],
+    ] {
+        let text = help(path);
+        // What every command has is in the first snapshot only.
+        let own = if path.is_empty() { text } else { without_global(&text) };
+        insta::assert_snapshot!(format!("help_{}", path.join("_")), own);
+    }
+}
+
+fn without_global(text: &str) -> String {
+    let (before, global) = text.split_once("Reporting:\n").unwrap();
+    let after = global.split_once("Say nothing on stderr but errors\n").unwrap().1;
+    format!("{before}(Reporting)\n{after}")
+}
+
+#[test]
+fn fields_stay_as_given() {
+    let cli = line("start --pipeline-name= --reference-id a:1 --pr-number -5 --started-at yesterday").unwrap();
+    let Command::Start(args) = cli.command else {
+        panic!("{:?}", cli.command)
+    };
+    let fields = args.fields;
+    assert_eq!(fields.pipeline_name.as_deref(), Some(""));
+    assert_eq!(fields.reference_id.as_deref(), Some("a:1"));
+    assert_eq!(fields.pr_number.as_deref(), Some("-5"));
+    assert_eq!(fields.started_at.as_deref(), Some("yesterday"));
+    assert_eq!(fields.repository, None);
+}
+
+#[test]
+fn a_branch_that_is_no_utf8_does_not_stop_a_build() {
+    let branch = OsString::from_vec(b"--head-branch=caf\xe9".to_vec());
+    let words = ["pipefold", "exec"].map(OsString::from).into_iter();
+    let cli = parse(words.chain([branch, "--".into(), OsString::from_vec(b"\xff".to_vec())])).unwrap();
+    let Command::Exec(args) = cli.command else {
+        panic!("{:?}", cli.command)
+    };
+    assert_eq!(args.fields.head_branch.as_deref(), Some("caf\u{fffd}"));
+    assert_eq!(
+        args.command,
+        [OsString::from_vec(b"\xff".to_vec())],
+        "the command's bytes are its own"
+    );
+}
+
+#[test]
+fn the_commands_words_are_its_own() {
+    let cli = line("exec --json -- make --strict -- --token x --policy p").unwrap();
+    assert!(cli.global.json && !cli.global.strict && cli.global.policies.is_empty());
+    let Command::Exec(args) = cli.command else {
+        panic!("{:?}", cli.command)
+    };
+    assert_eq!(
+        args.command,
+        ["make", "--strict", "--", "--token", "x", "--policy", "p"]
+    );
+}
+
+#[test]
+fn global_flags_stand_on_either_side() {
+    for words in ["--spool /s -vv --dry-run status", "status --spool /s -vv --dry-run"] {
+        let global = line(words).unwrap().global;
+        assert_eq!(
+            (global.spool.as_deref(), global.verbose, global.dry_run),
+            (Some(Path::new("/s")), 2, true)
+        );
+    }
+}
+
+#[test]
+fn no_policy_is_left_out() {
+    for words in ["--policy a --policy=b status", "status --policy a --policy=b"] {
+        assert_eq!(line(words).unwrap().global.policies, ["a", "b"]);
+    }
+    assert!(refused("--policy a status --policy b").contains("on one side"));
+}
+
+#[test]
+fn a_token_is_refused_and_not_shown() {
+    for words in [
+        "start --token hush",
+        "--token=hush start",
+        "start --dx-api-token -hush",
+        "exec --api-token hush -- true",
+        "start --token a --dx-token hush",
+        "component --token hush inspect x",
+    ] {
+        let message = refused(words);
+        assert!(message.contains("use DX_API_TOKEN or --token-file"), "{message}");
+        assert!(!message.contains("hush"), "{message}");
+    }
+    for words in ["start --tokn=hush", "start --tokn hush"] {
+        assert!(!refused(words).contains("hush"));
+    }
+}
+
+#[test]
+fn a_command_goes_after_two_dashes() {
+    for words in ["exec", "exec --", "exec make test", "step --step a make"] {
+        let message = refused(words);
+        assert!(message.contains("the command goes after `--`"), "{words}: {message}");
+    }
+    for words in ["step", "exec --no-such-flag -- make", "start make"] {
+        assert!(!refused(words).contains("goes after"), "{words}");
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    refused("step --step a --status failure -- make");
+    refused("flush --export a --import b");
+    refused("status -v -q");
+    refused("step --status success");
+    refused("hook other");
+    refused("");
+}

@@ -1,0 +1,91 @@
+//! The commands for looking around and for hosts in other languages: `hook`, `doctor`, `component`, `completions`, `man`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::fields::FieldFlags;
+
+/// Ask a hook for its verdict: JSON on stdin, JSON on stdout
+///
+/// For hosts in any language. Nothing is recorded and nothing is sent.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  echo '{\"pipeline_name\":\"build\",\"pipeline_source\":\"Jenkins\",\"reference_id\":\"1\",\"started_at\":\"2025-01-31\"}' |
+    pipefold hook start")]
+pub(crate) struct HookArgs {
+    /// Which hook
+    #[arg(value_name = "HOOK")]
+    pub(crate) hook: HookName,
+}
+
+/// The hooks of the contract, and the merge that the default component exports besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HookName {
+    /// A run begins: one notification
+    Start,
+    /// A step of it: one notification
+    Step,
+    /// It has ended: the list of its notifications
+    Finish,
+    /// No verdict, only the run that a list of notifications makes
+    Merge,
+}
+
+/// Show what was detected, from where, what would be sent, and whether DX can be reached
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pipefold doctor --json")]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) fields: FieldFlags,
+}
+
+/// Look at WebAssembly components
+#[derive(Debug, Args)]
+pub(crate) struct ComponentArgs {
+    #[command(subcommand)]
+    pub(crate) command: ComponentCommand,
+}
+
+/// What to do with a component.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ComponentCommand {
+    /// Show a component's imports, exports, size, digest and limits
+    #[command(after_help = "\
+Example:
+  pipefold component inspect policy.wasm --json")]
+    Inspect {
+        /// The component
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// Print a shell's completions
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipefold completions bash > ~/.local/share/bash-completion/completions/pipefold
+  pipefold completions zsh > ~/.zfunc/_pipefold
+  pipefold completions fish > ~/.config/fish/completions/pipefold.fish")]
+pub(crate) struct CompletionsArgs {
+    /// For which shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+/// Print the manual page, or write one a command
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipefold man | man -l -
+  pipefold man --out /usr/local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// Directory to write all pages to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}

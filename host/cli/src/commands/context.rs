@@ -1,0 +1,210 @@
+//! What every reporting command starts from: settings, fields and a reporter.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use pipefold::config::{
+    Environment, Flags, LimitKeys, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files, variables,
+};
+use pipefold::detect::{Field, Fields};
+use pipefold::dx::ProxyOptions;
+use pipefold::{Limits, Notification, Reporter, Token, TokenDigest, Violation};
+
+use super::trouble::Trouble;
+use crate::args::{FieldFlags, GlobalFlags};
+
+/// Settings and a reporter made of them.
+pub(crate) struct Context {
+    pub(crate) settings: Settings,
+    pub(crate) reporter: Reporter,
+    pub(crate) environment: Environment,
+    /// A working reporter with something wrong: said once, and with `--strict` the command fails.
+    pub(crate) troubles: Vec<Trouble>,
+}
+
+impl Context {
+    /// Reads flags, environment and files, and makes a reporter. With an error nothing may be sent.
+    pub(crate) fn load(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
+        let environment = Environment::from_process();
+        let flags = flags(global, fields);
+        let cwd = std::env::current_dir()
+            .map_err(|error| Trouble::other(format!("the working directory cannot be used: {error}")))?;
+        let settings = Settings::load(SettingsInput {
+            environment: &environment,
+            flags: &flags,
+            cwd: &cwd,
+            config: global.config.as_deref(),
+            etc: Path::new(OPERATOR_FILE),
+        })
+        .map_err(|error| Trouble::input(error.to_string()))?;
+        if !settings.policies.is_empty() || !global.policies.is_empty() {
+            return Err(Trouble::input(
+                "this build runs no policies; remove `--policy` and `[[policy]]`".into(),
+            ));
+        }
+        let mut troubles: Vec<Trouble> = settings.warnings.iter().cloned().map(Trouble::notice).collect();
+        let token = read_token(&settings, &environment).unwrap_or_else(|trouble| {
+            troubles.push(trouble);
+            None
+        });
+        let reporter = reporter(&settings, &environment, token)?;
+        if let Err(error) = reporter.spool() {
+            troubles.push(Trouble::other(format!(
+                "{error}; notifications are kept in memory only"
+            )));
+        }
+        Ok(Self {
+            settings,
+            reporter,
+            environment,
+            troubles,
+        })
+    }
+
+    /// The notification that the fields make, or everything that is wrong with them.
+    pub(crate) fn notification(&self) -> Result<Notification, Vec<Violation>> {
+        let (notification, violations) = self.settings.fields.to_notification();
+        if violations.is_empty() {
+            Ok(notification)
+        } else {
+            Err(violations)
+        }
+    }
+
+    /// Whether this command runs within an `exec` of the same run, which then delivers for it.
+    pub(crate) fn within_exec(&self) -> bool {
+        let outer = self.environment.get(variables::OUTER);
+        outer.is_some() && outer == self.settings.fields.value(Field::ReferenceId)
+    }
+}
+
+/// Whether trouble fails the command, when the settings themselves could not be read.
+pub(crate) fn is_strict(global: &GlobalFlags) -> bool {
+    strict_without_files(&Environment::from_process(), &flags(global, Fields::default()))
+}
+
+/// What the flags say about the run.
+pub(crate) fn fields(flags: &FieldFlags) -> Fields {
+    let mut fields = Fields::default();
+    let given = [
+        (Field::PipelineName, &flags.pipeline_name),
+        (Field::PipelineSource, &flags.pipeline_source),
+        (Field::ReferenceId, &flags.reference_id),
+        (Field::StartedAt, &flags.started_at),
+        (Field::FinishedAt, &flags.finished_at),
+        (Field::Repository, &flags.repository),
+        (Field::CommitSha, &flags.commit_sha),
+        (Field::PrNumber, &flags.pr_number),
+        (Field::SourceUrl, &flags.source_url),
+        (Field::HeadBranch, &flags.head_branch),
+        (Field::Email, &flags.email),
+        (Field::GithubUsername, &flags.github_username),
+        (Field::GitlabUsername, &flags.gitlab_username),
+    ];
+    for (field, value) in given {
+        if let Some(value) = value {
+            fields.set_flag(field, value.as_str());
+        }
+    }
+    fields
+}
+
+/// What a wrapped command gets to know: the names that let a `pipefold` within it join the run, and never the token.
+pub(crate) fn for_the_child(context: &Context, notification: &Notification) -> Vec<(&'static str, OsString)> {
+    let mut variables = Vec::new();
+    let mut set = |name: &'static str, value: &str| variables.push((name, OsString::from(value)));
+    for (field, sourced) in context.settings.fields.iter() {
+        if !matches!(
+            field,
+            Field::Status | Field::StartedAt | Field::FinishedAt | Field::Step
+        ) {
+            set(field.variable(), &sourced.value);
+        }
+    }
+    if let Some(id) = &notification.reference_id {
+        set(variables::OUTER, id);
+    }
+    if let Some(digest) = &context.reporter.destination().token {
+        set(variables::DESTINATION, digest);
+    }
+    if let Ok(spool) = context.reporter.spool() {
+        variables.push((variables::SPOOL, spool.path().into()));
+    }
+    if let Some(url) = &context.reporter.destination().url {
+        variables.push((variables::DX_API_URL, url.into()));
+    }
+    variables
+}
+
+fn flags(global: &GlobalFlags, fields: Fields) -> Flags {
+    Flags {
+        fields,
+        dx_url: global.dx_url.clone(),
+        token_file: global.token_file.clone(),
+        ca_file: global.ca_file.clone(),
+        spool: global.spool.clone(),
+        strict: global.strict,
+        dry_run: global.dry_run,
+    }
+}
+
+fn read_token(settings: &Settings, environment: &Environment) -> Result<Option<Token>, Trouble> {
+    let wrong = |error: pipefold::TokenError| Trouble::input(format!("{error}; nothing is sent"));
+    match settings.token.as_ref().map(|sourced| &sourced.value) {
+        None => Ok(None),
+        Some(TokenPlace::Variable(name)) => environment
+            .get(name)
+            .map(|text| Token::new(text.to_owned()))
+            .transpose()
+            .map_err(wrong),
+        Some(TokenPlace::File(path)) => {
+            let file = Token::from_file(path).map_err(wrong)?;
+            if file.readable_by_others {
+                tracing::info!(path = %path.display(), "the token file can be read by other users");
+            }
+            Ok(Some(file.token))
+        }
+    }
+}
+
+fn reporter(settings: &Settings, environment: &Environment, token: Option<Token>) -> Result<Reporter, Trouble> {
+    let mut builder = Reporter::builder()
+        .spool(&settings.spool.path)
+        .spool_limit(settings.spool_limit)
+        .budgets(settings.budgets)
+        .limits(limits(&settings.limits))
+        .proxy(ProxyOptions::from_env(|name| environment.get(name).map(str::to_owned)));
+    if let Some(url) = &settings.dx_url {
+        builder = builder.dx_url(&url.value);
+    }
+    if let Some(file) = settings.ca_file.as_ref().map(|sourced| PathBuf::clone(&sourced.value)) {
+        builder = builder.ca_file(file);
+    }
+    let handed_down = environment
+        .get(variables::DESTINATION)
+        .map(|digest| TokenDigest::try_from(digest.to_owned()));
+    builder = match (token, handed_down) {
+        (Some(token), _) => builder.token(token),
+        (None, Some(Ok(digest))) => builder.recorded_for(digest),
+        (None, _) => builder,
+    };
+    builder
+        .build()
+        .map_err(|error| Trouble::input(format!("{error}; nothing is sent")))
+}
+
+/// The sandbox's limits as far as the operator set them. A size beyond what this machine can address is as good as its largest.
+fn limits(keys: &LimitKeys) -> Limits {
+    let default = Limits::default();
+    let size = |key: Option<u64>, default| key.map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    Limits {
+        component_size: keys.component_size.unwrap_or(default.component_size),
+        memory: size(keys.memory, default.memory),
+        table_elements: size(keys.table_elements, default.table_elements),
+        core_instances: size(keys.instances, default.core_instances),
+        hook: keys.hook.unwrap_or(default.hook),
+        chain: keys.chain.unwrap_or(default.chain),
+        copied_out: size(keys.hostcall_fuel, default.copied_out),
+        stack: size(keys.stack, default.stack),
+    }
+}

@@ -1,0 +1,75 @@
+//! `--dry-run`: the exact request, and nothing sent or recorded.
+
+use pipefold::dx::{HEADERS, METHOD_PATH, body};
+use pipefold::{Hook, Notification, Preview};
+use serde_json::{Map, Value, json};
+
+use super::context::Context;
+use super::print;
+use super::trouble::Trouble;
+use crate::args::GlobalFlags;
+
+/// Prints what a notification would send.
+pub(crate) fn show(
+    context: &Context,
+    global: &GlobalFlags,
+    hook: Hook,
+    notification: Notification,
+    troubles: &mut Vec<Trouble>,
+) -> anyhow::Result<()> {
+    let preview = match context.reporter.preview(hook, notification) {
+        Ok(preview) => preview,
+        Err(refused) => {
+            troubles.push(refused.into());
+            return Ok(());
+        }
+    };
+    let nothing = |verdict: &str, why: &str| json!({ "verdict": verdict, "why": why });
+    let answer = match preview {
+        Preview::Send(run) => {
+            let url = context.reporter.dx().map(|client| client.url().endpoint());
+            if url.is_none() {
+                troubles.push(Trouble::other(
+                    "no DX is set; give its address with DX_API_URL or --dx-url".into(),
+                ));
+            }
+            let mut headers: Map<String, Value> = HEADERS
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect();
+            headers.insert("Authorization".into(), "Bearer ***".into());
+            json!({
+                "method": "POST",
+                "url": url.unwrap_or_else(|| format!("https://YOURINSTANCE.getdx.net{}", METHOD_PATH)),
+                "headers": headers,
+                "body": serde_json::from_slice::<Value>(&body(&run))?,
+            })
+        }
+        Preview::Hold => nothing("hold", "recorded, and sent with the end of the run"),
+        Preview::Discard(why) => nothing("discard", &why),
+        Preview::Unjudged(why) => nothing("unjudged", &why),
+    };
+    let text = if global.json {
+        serde_json::to_string(&answer)? + "\n"
+    } else {
+        as_http(&answer)?
+    };
+    print(text.as_bytes())
+}
+
+/// The request as it would go over the wire.
+fn as_http(answer: &Value) -> anyhow::Result<String> {
+    let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
+    let Some(body) = answer.get("body") else {
+        return Ok(format!("{}: {}\n", text("verdict"), text("why")));
+    };
+    let mut lines = vec![format!("{} {}", text("method"), text("url"))];
+    for (name, value) in answer.get("headers").and_then(Value::as_object).into_iter().flatten() {
+        lines.push(format!("{name}: {}", value.as_str().unwrap_or_default()));
+    }
+    Ok(format!(
+        "{}\n\n{}\n",
+        lines.join("\n"),
+        serde_json::to_string_pretty(body)?
+    ))
+}

@@ -1,0 +1,168 @@
+//! `flush`: deliver what waits, or carry it elsewhere.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use pipefold::detect::Fields;
+use pipefold::spool::Spool;
+use pipefold::{Budget, Delivery, Flush};
+use serde_json::json;
+
+use super::context::{Context, is_strict};
+use super::print;
+use super::trouble::{Trouble, conclude};
+use crate::args::{FlushArgs, GlobalFlags};
+use crate::terminal::{neutral, say};
+
+/// How long to try without `--timeout`: whoever flushes means to wait, but a job should end.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// `pipefold flush`
+pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<ExitCode> {
+    let mut context = match Context::load(global, Fields::default()) {
+        Ok(context) => context,
+        Err(trouble) => return Ok(conclude(&[trouble], global, is_strict(global))),
+    };
+    let strict = context.settings.strict;
+    let mut troubles = std::mem::take(&mut context.troubles);
+    if let Some(file) = &args.import {
+        let input = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let imported = spool(&context)?.import(&mut BufReader::new(input))?;
+        tell(
+            global,
+            &format!(
+                "{} notifications taken in, {} known already",
+                imported.new, imported.known
+            ),
+        );
+        for bad in &imported.bad {
+            let place = format!(
+                "{}, line {}: {}; the line is left out",
+                file.display(),
+                bad.number,
+                bad.why
+            );
+            troubles.push(Trouble::input(place));
+        }
+        if imported.more_bad > 0 {
+            troubles.push(Trouble::input(format!(
+                "{}: {} further bad lines",
+                file.display(),
+                imported.more_bad
+            )));
+        }
+    }
+    if let Some(file) = &args.export {
+        // A file that is there may be the only copy of an earlier export.
+        let output = OpenOptions::new().write(true).create_new(true).open(file);
+        let mut output = BufWriter::new(output.with_context(|| format!("cannot make {}", file.display()))?);
+        let exported = spool(&context)?.export(&mut output)?;
+        output.flush()?;
+        output.into_inner().map_err(|error| error.into_error())?.sync_all()?;
+        tell(
+            global,
+            &format!(
+                "{} notifications of {} runs written to {}",
+                exported.records,
+                exported.runs,
+                file.display()
+            ),
+        );
+        return Ok(conclude(&troubles, global, strict));
+    }
+    let budget = Budget::new(args.timeout.unwrap_or(TIMEOUT));
+    let what = Flush {
+        only: args.run.clone(),
+        other_tokens: args.other_tokens,
+    };
+    let delivery = context.reporter.flush(&budget, &what);
+    troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
+    if global.json {
+        print(&(serde_json::to_vec(&answer(&delivery))?))?;
+        print(b"\n")?;
+    } else {
+        tell(global, &summary(&delivery));
+    }
+    troubles.extend(left(&delivery));
+    Ok(conclude(&troubles, global, strict))
+}
+
+fn spool(context: &Context) -> anyhow::Result<&Spool> {
+    context.reporter.spool().map_err(|error| anyhow!("{error}"))
+}
+
+fn tell(global: &GlobalFlags, text: &str) {
+    if !global.quiet {
+        say(&format!("pipefold: {}", neutral(text)));
+    }
+}
+
+fn summary(delivery: &Delivery) -> String {
+    let count = |number: usize, what: &str| format!("{number} {what}");
+    let mut parts = vec![count(delivery.accepted, "requests accepted by DX")];
+    for (number, what) in [
+        (delivery.kept_count, "runs still waiting"),
+        (delivery.not_looked_at, "runs not looked at for lack of time"),
+        (delivery.rejected_count, "refused for good"),
+        (delivery.foreign, "notifications for another DX or token"),
+    ] {
+        if number > 0 {
+            parts.push(count(number, what));
+        }
+    }
+    parts.join(", ")
+}
+
+/// What is left, as trouble.
+fn left(delivery: &Delivery) -> Vec<Trouble> {
+    let mut troubles = Vec::new();
+    troubles.extend(
+        delivery
+            .impossible
+            .iter()
+            .map(|why| Trouble::other(format!("nothing was sent: {why}"))),
+    );
+    if delivery.busy {
+        troubles.push(Trouble::other(
+            "another process is delivering and did not end in time".into(),
+        ));
+    }
+    for kept in &delivery.kept {
+        troubles.push(Trouble::other(format!("run {} waits: {}", kept.reference_id, kept.why)));
+    }
+    for kept in &delivery.rejected {
+        troubles.push(Trouble::other(format!(
+            "run {} was refused and is in rejected/: {}",
+            kept.reference_id, kept.why
+        )));
+    }
+    if delivery.not_looked_at > 0 {
+        troubles.push(Trouble::other(format!(
+            "no time was left for {} runs; give more with --timeout",
+            delivery.not_looked_at
+        )));
+    }
+    troubles
+}
+
+fn answer(delivery: &Delivery) -> serde_json::Value {
+    let list = |list: &[pipefold::Kept]| -> Vec<_> {
+        list.iter()
+            .map(|kept| json!({ "reference_id": kept.reference_id, "why": kept.why }))
+            .collect()
+    };
+    json!({
+        "accepted": delivery.accepted,
+        "kept": delivery.kept_count,
+        "kept_runs": list(&delivery.kept),
+        "rejected": delivery.rejected_count,
+        "rejected_runs": list(&delivery.rejected),
+        "foreign": delivery.foreign,
+        "not_looked_at": delivery.not_looked_at,
+        "busy": delivery.busy,
+        "impossible": delivery.impossible,
+    })
+}

@@ -1,0 +1,52 @@
+//! What each command does: one file each, from its flags to its exit code.
+
+mod completions;
+mod component;
+mod context;
+mod doctor;
+mod dry_run;
+mod exec;
+mod flush;
+mod hook;
+mod man;
+mod notify;
+mod status;
+mod step;
+mod trouble;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::args::{Cli, Command};
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// What kept it from doing so, for a person: the caller shows it and ends with a failure.
+pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Exec(args) => exec::run(global, args),
+        Command::Start(args) => notify::start(global, args),
+        Command::Step(args) => step::run(global, args),
+        Command::Finish(args) => notify::finish(global, args),
+        Command::Flush(args) => flush::run(global, args),
+        Command::Status(_) => status::run(global),
+        Command::Hook(args) => hook::run(args),
+        Command::Doctor(args) => doctor::run(global, args),
+        Command::Component(args) => component::run(global, args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
+    }
+}
+
+/// Writes a command's whole answer to stdout. A reader that has had enough, as `| head`, is no error.
+fn print(answer: &[u8]) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(answer).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,131 @@
+//! `start`, `finish` and a `step` without a command: one notification.
+
+use std::process::ExitCode;
+
+use pipefold::detect::{Field, Fields};
+use pipefold::{Budget, Hook, Receipt};
+
+use super::context::{Context, fields, is_strict};
+use super::trouble::{Trouble, conclude};
+use super::{dry_run, print};
+use crate::args::{FinishArgs, GlobalFlags, StartArgs, StepArgs};
+
+/// `pipefold start`
+pub(crate) fn start(global: &GlobalFlags, args: &StartArgs) -> anyhow::Result<ExitCode> {
+    notify(global, Hook::Start, fields(&args.fields))
+}
+
+/// `pipefold finish`
+pub(crate) fn finish(global: &GlobalFlags, args: &FinishArgs) -> anyhow::Result<ExitCode> {
+    let mut fields = fields(&args.fields);
+    if let Some(status) = &args.status {
+        fields.set_flag(Field::Status, status.as_str());
+    }
+    notify(global, Hook::Finish, fields)
+}
+
+/// `pipefold step` without a command
+pub(crate) fn step(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitCode> {
+    let mut fields = step_fields(args);
+    fields.set_flag(Field::Status, args.status.as_deref().unwrap_or("running"));
+    notify(global, Hook::Step, fields)
+}
+
+/// The fields that a step's flags give, without its status.
+pub(crate) fn step_fields(args: &StepArgs) -> Fields {
+    let mut fields = fields(&args.fields);
+    fields.set_flag(Field::Step, args.step.as_str());
+    fields.allowed_to_fail = args.allow_failure;
+    fields.urgent = args.now;
+    fields
+}
+
+fn notify(global: &GlobalFlags, hook: Hook, fields: Fields) -> anyhow::Result<ExitCode> {
+    let mut context = match Context::load(global, fields) {
+        Ok(context) => context,
+        Err(trouble) => return Ok(conclude(&[trouble], global, is_strict(global))),
+    };
+    let strict = context.settings.strict;
+    let mut troubles = std::mem::take(&mut context.troubles);
+    match report(&context, global, hook, &mut troubles)? {
+        Some(receipt) if global.json => print(&serde_json::to_vec(&summary(&receipt))?)?,
+        _ => {}
+    }
+    Ok(conclude(&troubles, global, strict))
+}
+
+fn report(
+    context: &Context,
+    global: &GlobalFlags,
+    hook: Hook,
+    troubles: &mut Vec<Trouble>,
+) -> anyhow::Result<Option<Receipt>> {
+    let mut notification = match context.notification() {
+        Ok(notification) => notification,
+        Err(violations) => {
+            troubles.push(Trouble::refused(violations));
+            return Ok(None);
+        }
+    };
+    if hook != Hook::Step {
+        // PIPEFOLD_STEP may be set for a whole job; a run's start and end are not one of its steps.
+        notification.step = None;
+    }
+    if context.settings.dry_run {
+        dry_run::show(context, global, hook, notification, troubles)?;
+        return Ok(None);
+    }
+    let urgent = notification.urgent;
+    let receipt = match context.reporter.record(hook, notification) {
+        Ok(receipt) => receipt,
+        Err(refused) => {
+            troubles.push(refused.into());
+            return Ok(None);
+        }
+    };
+    let (budget, wait) = match hook {
+        Hook::Finish => (context.settings.budgets.finish, true),
+        Hook::Start | Hook::Step => (context.settings.budgets.start, false),
+    };
+    let receipt = if context.within_exec() || (hook == Hook::Step && !urgent && receipt.on_disk) {
+        receipt
+    } else {
+        context.reporter.and_deliver(receipt, &Budget::new(budget), wait)
+    };
+    troubles.extend(told_by(&receipt, context));
+    Ok(Some(receipt))
+}
+
+/// What a receipt has to tell.
+pub(crate) fn told_by(receipt: &Receipt, context: &Context) -> Vec<Trouble> {
+    let mut troubles: Vec<Trouble> = receipt.warnings.iter().cloned().map(Trouble::other).collect();
+    if let Some(delivery) = &receipt.delivery {
+        troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
+        if let Some(why) = receipt.trouble() {
+            troubles.push(Trouble::other(kept(why, receipt.on_disk, context)));
+        }
+    }
+    troubles
+}
+
+/// Says that a run was not delivered, where it is, and how it gets to DX.
+pub(crate) fn kept(why: &str, on_disk: bool, context: &Context) -> String {
+    if on_disk {
+        format!(
+            "not delivered yet: {why}; it waits in {} (`pipefold flush` sends it; on a runner that is thrown away, put --spool on a \
+             volume or use `flush --export`)",
+            context.settings.spool.path.display()
+        )
+    } else {
+        format!("not delivered: {why}; it is lost")
+    }
+}
+
+fn summary(receipt: &Receipt) -> serde_json::Value {
+    serde_json::json!({
+        "reference_id": receipt.reference_id,
+        "on_disk": receipt.on_disk,
+        "delivered": receipt.is_settled(),
+        "why": receipt.trouble(),
+    })
+}

@@ -1,0 +1,84 @@
+//! `status`: what waits, and why.
+
+use std::process::ExitCode;
+
+use pipefold::detect::Fields;
+use pipefold::{Overview, RunState};
+
+use super::context::{Context, is_strict};
+use super::print;
+use super::trouble::conclude;
+use crate::args::GlobalFlags;
+use crate::terminal::{excerpt, neutral};
+
+/// Runs that a person is shown; `--json` has more.
+const MOST_SHOWN: usize = 50;
+
+/// `pipefold status`
+pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    let mut context = match Context::load(global, Fields::default()) {
+        Ok(context) => context,
+        Err(trouble) => return Ok(conclude(&[trouble], global, is_strict(global))),
+    };
+    let troubles = std::mem::take(&mut context.troubles);
+    let overview = context.reporter.overview()?;
+    let place = context.settings.spool.path.display().to_string();
+    if global.json {
+        let mut answer = serde_json::to_value(&overview)?;
+        if let Some(object) = answer.as_object_mut() {
+            object.insert("spool".into(), place.into());
+        }
+        print(format!("{answer}\n").as_bytes())?;
+    } else {
+        print(for_people(&overview, &place).as_bytes())?;
+    }
+    Ok(conclude(&troubles, global, context.settings.strict))
+}
+
+fn for_people(overview: &Overview, place: &str) -> String {
+    let mut lines = vec![format!(
+        "{}: {} runs, {} waiting, {} KiB",
+        neutral(place),
+        overview.run_count,
+        overview.waiting_count,
+        overview.bytes.div_ceil(1024)
+    )];
+    for run in overview.runs.iter().take(MOST_SHOWN) {
+        let state = match run.state {
+            RunState::Waiting => "waiting",
+            RunState::Unjudged => "unjudged",
+            RunState::Held => "held",
+            RunState::Delivered => "delivered",
+        };
+        let pipeline = run.pipeline_name.as_deref().unwrap_or("-");
+        lines.push(format!(
+            "{state:<9} {} ({}, {} of {} notifications unsent)",
+            neutral(&run.reference_id),
+            neutral(pipeline),
+            run.unsent,
+            run.notifications
+        ));
+        if let Some(why) = &run.why {
+            lines.push(format!("          {}", excerpt(why)));
+        }
+    }
+    if overview.run_count > MOST_SHOWN {
+        lines.push(format!(
+            "… and {} runs more",
+            overview.run_count - MOST_SHOWN.min(overview.runs.len())
+        ));
+    }
+    for rejected in &overview.rejected {
+        let reason = &rejected.rejection;
+        let words = excerpt(&format!("{}: {}", reason.code, reason.message));
+        lines.push(format!(
+            "rejected  {} notifications of {}: {words}",
+            rejected.ids.len(),
+            rejected.run
+        ));
+    }
+    for name in &overview.aside {
+        lines.push(format!("aside     {}", neutral(name)));
+    }
+    lines.join("\n") + "\n"
+}

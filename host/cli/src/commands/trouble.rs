@@ -1,0 +1,102 @@
+//! Trouble with reporting: one line on stderr, and an exit code that says whether anyone wanted to know.
+
+use std::process::ExitCode;
+
+use pipefold::{Refused, Violation};
+
+use crate::args::GlobalFlags;
+use crate::terminal::{excerpt, neutral, say};
+
+/// Something that went wrong with reporting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// What happened and what to do.
+    text: String,
+    weight: Weight,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    /// Worth a line, and no failure even with `--strict`.
+    Notice,
+    /// The world's fault: DX, the disk.
+    Other,
+    /// The caller's fault: a field, a flag, a file.
+    Input,
+}
+
+impl Trouble {
+    /// Wrong input.
+    pub(crate) fn input(text: String) -> Self {
+        Self {
+            text,
+            weight: Weight::Input,
+        }
+    }
+
+    /// Anything else that failed.
+    pub(crate) fn other(text: String) -> Self {
+        Self {
+            text,
+            weight: Weight::Other,
+        }
+    }
+
+    /// Something to know that is no failure.
+    pub(crate) fn notice(text: String) -> Self {
+        Self {
+            text,
+            weight: Weight::Notice,
+        }
+    }
+
+    /// What is wrong with a notification, all of it.
+    pub(crate) fn refused(violations: Vec<Violation>) -> Self {
+        let refused = Refused { violations };
+        Self::input(format!("the run is not reported: {refused}"))
+    }
+
+    /// What happened.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<Refused> for Trouble {
+    fn from(refused: Refused) -> Self {
+        Self::refused(refused.violations)
+    }
+}
+
+/// Says what went wrong, and gives the exit code for it: 0 unless `strict`, then 2 for wrong input and 1 for the rest.
+pub(crate) fn conclude(troubles: &[Trouble], global: &GlobalFlags, strict: bool) -> ExitCode {
+    tell(troubles, global);
+    ExitCode::from(code(troubles, strict))
+}
+
+/// The exit code that the troubles come to.
+pub(crate) fn code(troubles: &[Trouble], strict: bool) -> u8 {
+    match troubles.iter().map(|trouble| trouble.weight).max() {
+        Some(Weight::Input) if strict => 2,
+        Some(Weight::Other) if strict => 1,
+        _ => 0,
+    }
+}
+
+/// Says what went wrong, each on one line.
+pub(crate) fn tell(troubles: &[Trouble], global: &GlobalFlags) {
+    if global.quiet && !global.strict {
+        return;
+    }
+    for trouble in troubles {
+        let text = match trouble.weight {
+            // The caller's own words come back in these, bounded where they are made; DX's words are cut.
+            Weight::Input => neutral(&trouble.text),
+            _ => excerpt(&trouble.text),
+        };
+        say(&format!(
+            "pipefold: {}: {text}",
+            if global.strict { "error" } else { "warning" }
+        ));
+    }
+}

@@ -1,0 +1,137 @@
+//! What the command makes for shells and manuals, from the built program.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::process::{Command, Output, Stdio};
+
+fn pipefold(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pipefold"));
+    command.args(arguments);
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    pipefold(arguments).output().unwrap()
+}
+
+fn text(arguments: &[&str]) -> String {
+    let output = output(arguments);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Whether the text offers `--token`, which exists only to be refused.
+fn offers_token(text: &str) -> bool {
+    let text = text.replace("\\-", "-");
+    text.match_indices("--token")
+        .any(|(at, found)| !text[at + found.len()..].starts_with("-file"))
+        || text
+            .match_indices("-l token")
+            .any(|(at, found)| !text[at + found.len()..].starts_with("-file"))
+}
+
+#[test]
+fn completions_know_every_command_and_hide_the_token() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = text(&["completions", shell]);
+        for word in [
+            "exec",
+            "start",
+            "step",
+            "finish",
+            "flush",
+            "status",
+            "hook",
+            "doctor",
+            "inspect",
+            "head-branch",
+            "token-file",
+        ] {
+            assert!(script.contains(word), "{shell} does not complete {word}");
+        }
+        assert!(!offers_token(&script), "{shell} offers --token");
+    }
+}
+
+#[test]
+fn bash_takes_its_completions() {
+    let script = text(&["completions", "bash"]);
+    let check = r#"set -e; eval "$1"; COMP_WORDS=(pipefold fi); COMP_CWORD=1; _pipefold pipefold fi pipefold; echo "${COMPREPLY[*]}""#;
+    let bash = Command::new("bash")
+        .args(["-c", check, "bash", &script])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), "finish", "{bash:?}");
+}
+
+#[test]
+fn one_manual_page_a_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let pages = directory.path().join("man1");
+    assert_eq!(text(&["man", "--out", pages.to_str().unwrap()]), "");
+    let mut names: Vec<_> = std::fs::read_dir(&pages)
+        .unwrap()
+        .map(|page| page.unwrap().file_name())
+        .collect();
+    names.sort();
+    let expected = [
+        "pipefold-completions.1",
+        "pipefold-component-inspect.1",
+        "pipefold-component.1",
+        "pipefold-doctor.1",
+        "pipefold-exec.1",
+        "pipefold-finish.1",
+        "pipefold-flush.1",
+        "pipefold-hook.1",
+        "pipefold-man.1",
+        "pipefold-start.1",
+        "pipefold-status.1",
+        "pipefold-step.1",
+        "pipefold.1",
+    ];
+    assert_eq!(names, expected);
+    for name in names {
+        let page = std::fs::read_to_string(pages.join(&name)).unwrap();
+        assert!(page.contains(".SH NAME") && !offers_token(&page), "{name:?}");
+    }
+    assert!(text(&["man"]).contains("pipefold\\-exec(1)"));
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let output = output(&["man", "--out", "/dev/null/man1"]);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        message.starts_with("pipefold: cannot make the directory \"/dev/null/man1\": "),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_trouble() {
+    let mut child = pipefold(&["completions", "zsh"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    for arguments in [
+        &["exec"] as &[&str],
+        &["no-such-command"],
+        &["start", "--token", "x"],
+        &[],
+    ] {
+        assert_eq!(output(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(output(&["--help"]).status.code(), Some(0));
+    assert_eq!(
+        text(&["--version"]).trim(),
+        format!("pipefold {}", env!("CARGO_PKG_VERSION"))
+    );
+}

@@ -1,0 +1,1 @@
+//! A DX-compatible server that stores, shows and forwards pipeline runs.

@@ -1,0 +1,122 @@
+//! From requests to records, by the rule on DX's page ("Usage info").
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::arguments::{Upsert, text};
+
+/// DX's priority list, lowest first.
+const PRIORITY: [&str; 5] = ["unknown", "running", "success", "cancelled", "failure"];
+
+/// What DX knows about one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The run's name.
+    pub reference_id: String,
+    /// The pipeline's name.
+    pub pipeline_name: String,
+    /// The system that ran it.
+    pub pipeline_source: String,
+    /// The earliest start given; RFC 3339 in UTC, zeros at the end of a fraction left away.
+    pub started_at: String,
+    /// The latest finish given, in the same form.
+    pub finished_at: Option<String>,
+    /// One of DX's words, or `unknown`.
+    pub status: String,
+    /// The number of the pull request.
+    pub pr_number: Option<i64>,
+    /// The other arguments, by DX's names; of each the last one given.
+    pub others: BTreeMap<String, String>,
+    /// How many accepted requests it was made of.
+    pub upserts: usize,
+}
+
+impl Record {
+    /// One of the arguments without a field of its own, such as `head_branch`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.others.get(name).map(String::as_str)
+    }
+
+    /// The record as JSON with DX's own names, and `upserts`.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut out = json!({
+            "reference_id": self.reference_id, "pipeline_name": self.pipeline_name, "pipeline_source": self.pipeline_source,
+            "started_at": self.started_at, "status": self.status, "upserts": self.upserts,
+        });
+        if let Some(finished_at) = &self.finished_at {
+            out["finished_at"] = json!(finished_at);
+        }
+        if let Some(pr_number) = self.pr_number {
+            out["pr_number"] = json!(pr_number);
+        }
+        for (name, value) in &self.others {
+            out[name] = json!(value);
+        }
+        out
+    }
+}
+
+/// The records by `reference_id`.
+pub(crate) fn fold(upserts: &[Upsert]) -> BTreeMap<String, Record> {
+    let mut runs: BTreeMap<&str, Vec<&Upsert>> = BTreeMap::new();
+    for upsert in upserts {
+        runs.entry(&upsert.reference_id).or_default().push(upsert);
+    }
+    runs.into_iter()
+        .map(|(reference_id, upserts)| (reference_id.to_owned(), fold_run(reference_id, &upserts)))
+        .collect()
+}
+
+fn fold_run(reference_id: &str, upserts: &[&Upsert]) -> Record {
+    let mut sorted = upserts.to_vec();
+    sorted.sort_by_key(|upsert| upsert.started_at);
+    let mut status = 0;
+    for upsert in &sorted {
+        let given = text(&upsert.given, "status").unwrap_or_default();
+        // A word that is not on the list counts as unknown: the page has no error for it.
+        let newer = PRIORITY.iter().position(|known| *known == given).unwrap_or_default();
+        if newer > status {
+            status = newer;
+        }
+    }
+    let mut others = BTreeMap::new();
+    for upsert in upserts {
+        for name in upsert.given.keys() {
+            if let Some(value) = text(&upsert.given, name) {
+                others.insert(name.clone(), value);
+            }
+        }
+    }
+    for folded in ["reference_id", "started_at", "finished_at", "status"] {
+        others.remove(folded);
+    }
+    Record {
+        reference_id: reference_id.to_owned(),
+        pipeline_name: others.remove("pipeline_name").unwrap_or_default(),
+        pipeline_source: others.remove("pipeline_source").unwrap_or_default(),
+        started_at: upserts
+            .iter()
+            .map(|upsert| upsert.started_at)
+            .min()
+            .map(format_time)
+            .unwrap_or_default(),
+        finished_at: upserts
+            .iter()
+            .filter_map(|upsert| upsert.finished_at)
+            .max()
+            .map(format_time),
+        status: PRIORITY.get(status).copied().unwrap_or_default().to_owned(),
+        pr_number: others.remove("pr_number").and_then(|number| number.parse().ok()),
+        others,
+        upserts: upserts.len(),
+    }
+}
+
+fn format_time(time: DateTime<Utc>) -> String {
+    let text = time.format("%Y-%m-%dT%H:%M:%S%.9f").to_string();
+    format!("{}Z", text.trim_end_matches('0').trim_end_matches('.'))
+}

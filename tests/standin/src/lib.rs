@@ -1,0 +1,35 @@
+//! A small HTTP server that stands in for DX in tests, demonstrations and measurements.
+//!
+//! It behaves as DX's page for `pipelineRuns.upsert` says: bearer token, JSON (or a form), five error codes, and one record a run,
+//! folded by the page's rule. The fold is written here once more, simply, so that it can disagree with pipefold's own.
+//! On demand it misbehaves, in all the ways a server on the far side of a proxy can: see [`Mode`].
+//!
+//! ```
+//! use dx_standin::{Mode, Standin, Times};
+//!
+//! let dx = Standin::start();
+//! dx.misbehave(Mode::InternalError, Times::Next(2));
+//! println!("post to {} with the token {}", dx.url(), dx.token());
+//! assert!(dx.records().is_empty());
+//! ```
+//!
+//! It listens on 127.0.0.1 only, at a port of the system's choice, and stops when dropped.
+
+mod answer;
+mod arguments;
+mod connection;
+mod dx;
+mod fold;
+mod http;
+mod listener;
+mod mode;
+mod recorded;
+mod server;
+mod state;
+mod tls;
+
+pub use fold::Record;
+pub use mode::{Mode, RetryAfter, Times};
+pub use recorded::Recorded;
+pub use server::{DEFAULT_TOKEN, Options, Standin};
+pub use tls::NAME;

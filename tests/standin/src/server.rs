@@ -1,0 +1,266 @@
+//! The server: its life, its settings and what it has seen.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::fold::{self, Record};
+use crate::listener::Listener;
+use crate::mode::{Mode, Rule, Times};
+use crate::recorded::Recorded;
+use crate::state::{State, lock};
+use crate::tls::Tls;
+
+/// The token that is accepted if no other was asked for.
+pub const DEFAULT_TOKEN: &str = "standin-0123456789-abcd";
+
+/// How long to try to get the old port again. Another process may have taken it as the source of an outgoing connection.
+const REOPEN: Duration = Duration::from_secs(5);
+
+/// How a server is to be.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The tokens it accepts; the first is what [`Standin::token`] gives.
+    pub tokens: Vec<String>,
+    /// Whether it speaks HTTPS, with a certificate of an unknown authority.
+    pub tls: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            tokens: vec![DEFAULT_TOKEN.to_owned()],
+            tls: false,
+        }
+    }
+}
+
+/// A running server. It stops when dropped.
+#[derive(Debug)]
+pub struct Standin {
+    address: SocketAddr,
+    token: String,
+    state: Arc<State>,
+    tls: Option<Arc<Tls>>,
+    /// None while connections are refused.
+    listener: Mutex<Option<Listener>>,
+}
+
+impl Standin {
+    /// Starts a server with the default options.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot listen on 127.0.0.1.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(Options::default())
+    }
+
+    /// Starts a server that speaks HTTPS; see [`Self::ca_file`].
+    ///
+    /// # Panics
+    ///
+    /// If it cannot listen on 127.0.0.1, or write the authority's certificate to the temporary directory.
+    #[must_use]
+    pub fn start_tls() -> Self {
+        Self::start_with(Options {
+            tls: true,
+            ..Options::default()
+        })
+    }
+
+    /// Starts a server.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::start_tls`].
+    #[must_use]
+    pub fn start_with(options: Options) -> Self {
+        match Self::try_start(options) {
+            Ok(standin) => standin,
+            Err(why) => panic!("the stand-in for DX could not start: {why}"),
+        }
+    }
+
+    /// Starts a server.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot listen on 127.0.0.1, or write the authority's certificate to the temporary directory.
+    pub fn try_start(options: Options) -> io::Result<Self> {
+        let tls = if options.tls { Some(Arc::new(Tls::new()?)) } else { None };
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = socket.local_addr()?;
+        let token = options.tokens.first().cloned().unwrap_or_default();
+        let state = Arc::new(State::default());
+        *lock(&state.tokens) = options.tokens;
+        let listener = Listener::run(socket, Arc::clone(&state), tls.clone())?;
+        Ok(Self {
+            address,
+            token,
+            state,
+            tls,
+            listener: Mutex::new(Some(listener)),
+        })
+    }
+
+    /// The base URL, such as `http://127.0.0.1:40123`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A token that it accepts, or did at the start.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Replaces the tokens that it accepts from now on.
+    pub fn set_tokens(&self, tokens: &[&str]) {
+        *lock(&self.state.tokens) = tokens.iter().map(|token| (*token).to_owned()).collect();
+    }
+
+    /// The certificate of the authority that vouches for an HTTPS server, as PEM; empty for plain HTTP.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        self.tls.as_ref().map_or("", |tls| tls.ca_pem())
+    }
+
+    /// A file with [`Self::ca_pem`], for `--ca-file`; it is removed when the server stops. Empty for plain HTTP.
+    #[must_use]
+    pub fn ca_file(&self) -> &Path {
+        self.tls.as_ref().map_or(Path::new(""), |tls| tls.ca_file())
+    }
+
+    /// Forgets all modes and, unless it is [`Mode::Normal`], follows this one for every request.
+    pub fn set_mode(&self, mode: Mode) {
+        lock(&self.state.rules).clear();
+        match mode {
+            Mode::RefuseConnections => self.close(),
+            Mode::Normal => self.reopen(),
+            mode => self.misbehave(mode, Times::Always),
+        }
+    }
+
+    /// Adds a mode. Modes are used up in the order in which they were added.
+    ///
+    /// # Panics
+    ///
+    /// For [`Mode::RefuseConnections`] with a number: nobody can count what the kernel refuses.
+    pub fn misbehave(&self, mode: Mode, times: Times) {
+        self.add_rule(mode, times, None);
+    }
+
+    /// Adds a mode for requests about one run only.
+    ///
+    /// # Panics
+    ///
+    /// For [`Mode::RefuseConnections`]: whom a connection is about is known only after it was accepted.
+    pub fn misbehave_for(&self, reference_id: &str, mode: Mode, times: Times) {
+        self.add_rule(mode, times, Some(reference_id.to_owned()));
+    }
+
+    fn add_rule(&self, mode: Mode, times: Times, reference_id: Option<String>) {
+        if mode == Mode::RefuseConnections {
+            assert!(
+                times == Times::Always && reference_id.is_none(),
+                "connections are refused always and to all, or not at all"
+            );
+            return self.close();
+        }
+        self.reopen();
+        lock(&self.state.rules).push(Rule {
+            mode,
+            times,
+            reference_id,
+        });
+    }
+
+    /// Every request so far, in the order of arrival.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Recorded> {
+        lock(&self.state.requests).clone()
+    }
+
+    /// The bodies of the accepted requests, in the order of arrival.
+    #[must_use]
+    pub fn upserts(&self) -> Vec<Value> {
+        lock(&self.state.upserts)
+            .iter()
+            .map(|upsert| Value::Object(upsert.given.clone()))
+            .collect()
+    }
+
+    /// What DX would know by now: one record a run, by `reference_id`.
+    #[must_use]
+    pub fn records(&self) -> BTreeMap<String, Record> {
+        fold::fold(&lock(&self.state.upserts))
+    }
+
+    /// Waits until something holds, at most so long; says whether it does.
+    pub fn wait_until(&self, timeout: Duration, holds: impl Fn(&Self) -> bool) -> bool {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if holds(self) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn close(&self) {
+        if let Some(listener) = lock(&self.listener).take() {
+            listener.close();
+        }
+        self.state.cut_connections();
+    }
+
+    /// Listens again, if it does not.
+    fn reopen(&self) {
+        let mut listener = lock(&self.listener);
+        if listener.is_some() {
+            return;
+        }
+        let deadline = Instant::now() + REOPEN;
+        let opened = loop {
+            let opened = TcpListener::bind(self.address)
+                .and_then(|socket| Listener::run(socket, Arc::clone(&self.state), self.tls.clone()));
+            if opened.is_ok() || Instant::now() >= deadline {
+                break opened;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        match opened {
+            Ok(opened) => *listener = Some(opened),
+            Err(why) => panic!("the stand-in for DX could not listen on {} again: {why}", self.address),
+        }
+    }
+}
+
+impl Drop for Standin {
+    fn drop(&mut self) {
+        self.state.stopped.store(true, Ordering::Relaxed);
+        self.close();
+        if let Some(tls) = &self.tls {
+            tls.remove_ca_file();
+        }
+    }
+}
