@@ -1,0 +1,32 @@
+# Each target does its own set-up, so that any of them is the first command on a new machine.
+
+# make's job server is for make's children; cargo has its own, and warns about a stranger's.
+unexport MAKEFLAGS MFLAGS
+
+.PHONY: help setup demo test lint bench soak clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: ## check the toolchain; add what the default component's build lacks
+	@scripts/setup.sh
+
+demo: setup ## build, run a real pipeline, show the one record that DX would hold
+	@scripts/demo.sh
+
+test: setup ## formatting, lints, all tests
+	@scripts/lint.sh
+	@scripts/test.sh
+
+lint: setup ## formatting and lints only
+	@scripts/lint.sh
+
+bench: setup ## measure, and print the table of the README
+	@scripts/bench.sh
+
+soak: setup ## hundreds of rounds of killing processes at every point
+	@scripts/soak.sh
+
+clean: ## remove everything that was built
+	cargo clean
+	rm -rf host/sandbox/component
