@@ -71,31 +71,6 @@ impl Spool {
         }
     }
 
-    /// Whether the run has anything that was not sent, or that [`Spool::load`] should name. It reads names and `sent`, no record.
-    ///
-    /// # Errors
-    /// When the run cannot be read.
-    pub fn run_is_waiting(&self, key: RunKey) -> Result<bool, SpoolError> {
-        let run = layout::run(key);
-        let (mut records, mut strays) = (Vec::new(), false);
-        let listed = self.files.list(&run, &mut |name| match layout::role(name) {
-            Role::Record(id) => records.push(id),
-            Role::Stray => strays = true,
-            Role::Sent | Role::Trouble | Role::Temporary => {}
-        });
-        match listed {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(true),
-            Err(e) => return Err(self.failed("list", &run)(e)),
-            Ok(()) => {}
-        }
-        if strays || records.is_empty() {
-            return Ok(strays);
-        }
-        let (sent, bad) = self.read_sent(key)?;
-        Ok(bad.is_some() || records.iter().any(|id| !sent.contains(id)))
-    }
-
     /// Reads a run. What is torn, foreign or planted among its files is set aside and named; a half-written file of a crashed process is
     /// removed once it is an hour old. A run that does not exist is empty.
     ///

@@ -1,0 +1,67 @@
+//! Invariants about who may know what, read off the sources.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every source file below `host/` and `plugin/`, with its path from the root.
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut found = Vec::new();
+    let mut folders = vec![root.join("host"), root.join("plugin")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(root).unwrap().to_path_buf(), text));
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources are not where this test looks");
+    found
+}
+
+/// Files with a line of code, outside comments and tests, that holds one of the words.
+fn who_says(words: &[&str]) -> Vec<PathBuf> {
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let says = |text: &str| text.lines().filter(is_code).any(|line| words.iter().any(|word| line.contains(word)));
+    let in_tests = |path: &Path| path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
+    sources().into_iter().filter(|(path, text)| !in_tests(path) && says(text)).map(|(path, _)| path).collect()
+}
+
+#[test]
+fn only_the_dx_module_knows_the_url_and_the_answers_of_dx() {
+    for path in who_says(&["api/pipelineRuns", "\"invalid_auth\"", "\"not_authed\"", "\"invalid_json\""]) {
+        assert!(path.starts_with("host/reporter/src/dx"), "{} knows DX's URL or answers", path.display());
+    }
+}
+
+#[test]
+fn unsafe_code_stands_where_our_own_compiled_code_is_loaded_and_nowhere_else() {
+    let with_unsafe = who_says(&["unsafe {", "unsafe fn", "unsafe impl"]);
+    assert_eq!(with_unsafe, [Path::new("host/sandbox/src/embedded.rs")]);
+}
+
+#[test]
+fn imports_run_one_way() {
+    // Each crate, and the crates of the project that it may use (DESIGN: the house).
+    let allowed: [(&str, &[&str]); 5] = [
+        ("plugin", &[]),
+        ("host/sandbox", &[]),
+        ("host/reporter", &["pipefold-sandbox", "dx-standin"]),
+        ("host/gocd", &["pipefold", "pipefold-sandbox", "dx-standin"]),
+        ("host/collector", &["pipefold-gocd", "pipefold", "pipefold-sandbox", "dx-standin"]),
+    ];
+    let ours = ["pipefold-plugin", "pipefold-sandbox", "pipefold", "pipefold-gocd", "pipefold-collector", "pipefold-cli", "dx-standin"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for (crate_folder, may_use) in allowed {
+        let manifest = fs::read_to_string(root.join(crate_folder).join("Cargo.toml")).unwrap();
+        let used = manifest.lines().filter_map(|line| line.split_once(".workspace").map(|(name, _)| name.trim()));
+        for name in used.filter(|name| ours.contains(name)) {
+            assert!(may_use.contains(&name), "{crate_folder} uses {name}");
+        }
+    }
+}
