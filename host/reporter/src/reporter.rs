@@ -253,6 +253,7 @@ impl Reporter {
     }
 
     fn drain(&self, errand: &Errand<'_>, own: Own) -> Delivery {
+        let explicit = own.explicit;
         let mut delivery = match (&self.dx, &self.token) {
             (Some(client), Some(token)) => Courier {
                 judge: &self.judge,
@@ -265,7 +266,7 @@ impl Reporter {
             (None, _) => Delivery::impossible("no DX is set; give its address with DX_API_URL or --dx-url"),
             (_, None) => Delivery::impossible("no token is set; give one with DX_API_TOKEN or --token-file"),
         };
-        if let Err(error) = self.store.prune() {
+        if let Err(error) = self.store.tidy(explicit) {
             delivery.warn(error.to_string());
         }
         delivery

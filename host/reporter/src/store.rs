@@ -146,9 +146,15 @@ impl Store {
         }
     }
 
-    /// Removes what was delivered long ago.
-    pub(crate) fn prune(&self) -> Result<(), SpoolError> {
-        self.on_disk(|spool| spool.prune().map(|_| ()))
+    /// Removes what was delivered long ago: `now`, or when it is this process's turn.
+    pub(crate) fn tidy(&self, now: bool) -> Result<(), SpoolError> {
+        self.on_disk(|spool| {
+            if now {
+                spool.prune().map(|_| ())
+            } else {
+                spool.prune_in_turn()
+            }
+        })
     }
 
     /// The right to deliver, which one process has at a time; threads of this one share it. None if it was not free by the deadline.

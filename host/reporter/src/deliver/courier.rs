@@ -148,9 +148,11 @@ impl Courier<'_> {
             }
         }
         for attempt in attempts.rest() {
-            match hopeless.clone().or(attempt.why) {
-                Some(why) => self.keep(attempt.key, &why, delivery),
-                None => delivery.not_looked_at += 1,
+            match (attempt.why, &hopeless) {
+                (Some(why), _) => self.keep(attempt.key, &why, delivery),
+                // Naming a few of those that nobody tried is enough: reading thousands of runs for it would overdraw the budget.
+                (None, Some(why)) if delivery.kept.len() < MOST_NAMED => self.keep(attempt.key, why, delivery),
+                (None, _) => delivery.not_looked_at += 1,
             }
         }
         hopeless.is_some()
@@ -228,12 +230,10 @@ impl Courier<'_> {
 
     /// Tells why a run waits, here and to whoever asks for the spool's status.
     fn keep(&self, key: RunKey, why: &str, delivery: &mut Delivery) {
-        if delivery.kept.len() == MOST_NAMED {
-            // The budget is spent by now: reading thousands of runs just to name them would overdraw it.
-            delivery.kept_count += 1;
+        let Ok(run) = self.store.load(key) else { return };
+        if plan(&run, &self.own).work.is_empty() {
             return;
         }
-        let Ok(run) = self.store.load(key) else { return };
         delivery.keep(reference_id(&run), why);
         if run.trouble.as_ref().is_none_or(|trouble| trouble.message != why) {
             let noted = run.trouble.unwrap_or_else(|| trouble("waiting", why, 0, None));

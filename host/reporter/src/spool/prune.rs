@@ -66,11 +66,24 @@ fn on_disk(found: &Metadata) -> u64 {
 }
 
 impl Spool {
+    /// [`prune`](Self::prune), if the spool is full or it is this process's turn, which it is once in 64 times: walking a large spool
+    /// takes longer than all else that a process does.
+    ///
+    /// # Errors
+    /// As [`Spool::prune`].
+    pub fn prune_in_turn(&self) -> Result<(), SpoolError> {
+        let full = self.files.metadata(Path::new(FULL)).is_ok();
+        if full || EntryId::random()?.is_on_duty() {
+            self.prune()?;
+        }
+        Ok(())
+    }
+
     /// Removes each run that is finished and delivered, and to which nothing happened for a day ([`Limits::keep`](super::Limits)). Past
     /// the size limit, delivered runs go before their day, the quietest first; if that is not enough, nothing new is accepted any more
     /// until there is room. What was not delivered, rejected or set aside is never removed.
     ///
-    /// It looks at every file: a tenth of a second for a full spool. Every drain calls it, and one record in 64.
+    /// It looks at every file: a tenth of a second for a full spool. Every flush calls it, and one record and one other delivery in 64.
     ///
     /// # Errors
     /// When the spool cannot be read.
