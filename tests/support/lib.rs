@@ -1,0 +1,43 @@
+//! Support for whole-system tests: the real binaries as real processes, in an environment of their own, against the stand-in for DX.
+//!
+//! ```no_run
+//! use pipefold_tests::Ci;
+//!
+//! let ci = Ci::new();
+//! let output = ci.exec(["sh", "-c", "exit 3"]).run();
+//! output.assert_code(3);
+//! assert_eq!(ci.record().status, "failure");
+//! ```
+//!
+//! A test machine ([`Ci`]) has a stand-in for DX, a spool, an operator's file and a workspace, all in a temporary directory. [`Pipefold`] is one
+//! command to be run there; [`Running`] and [`Output`] are what it becomes. Processes inherit no variable but `PATH`.
+//!
+//! The binaries are found beside the tests' own, where `cargo test --workspace` builds them. To run one file of tests alone, name a test of
+//! each package that has a binary too, or cargo leaves the old binary there:
+//! `cargo test --workspace --exclude pipefold-bench --test exec --test generated`.
+// This is test code in a library's clothes: a panic is how it reports.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod bin;
+mod ci;
+mod fixtures;
+pub mod killing;
+mod mounted;
+mod output;
+mod pipefold;
+mod random;
+mod running;
+mod spool;
+mod wait;
+
+pub use bin::binary;
+pub use ci::{Ci, PIPELINE, RUN, SOURCE};
+pub use dx_standin::{Mode, Record, Recorded, RetryAfter, Standin, Times};
+pub use fixtures::{fixtures, skipped, workspace_root};
+pub use mounted::Mounted;
+pub use output::Output;
+pub use pipefold::Pipefold;
+pub use random::Random;
+pub use running::Running;
+pub use spool::{SpoolContent, SpooledRecord};
+pub use wait::eventually;
