@@ -178,6 +178,48 @@ fn it_works_with_little_address_space() {
 }
 
 #[test]
+fn when_the_rules_cannot_be_asked_the_build_goes_on_and_they_are_asked_later() {
+    let ci = Ci::new();
+    // The default component needs more.
+    ci.operator("[limits]\nmemory = \"64 KiB\"\n");
+    let output = ci.exec(["sh", "-c", "exit 3"]).run();
+    output.assert_code(3);
+    assert!(output.stderr().contains("plugin default"), "{output}");
+    assert!(ci.dx.requests().is_empty(), "nothing is sent that was not judged");
+    ci.operator("");
+    ci.pipefold(["flush"]).run().assert_code(0);
+    assert_eq!(ci.record().status, "failure");
+}
+
+#[test]
+fn a_run_may_have_any_name() {
+    for name in [
+        "../../../etc/run",
+        "/",
+        ".",
+        "a b\u{1f680}",
+        "--dry-run",
+        &"x".repeat(4096),
+    ] {
+        let ci = Ci::new();
+        let id = format!("--reference-id={name}");
+        let fields = ["exec", "--pipeline-name", "p", "--pipeline-source", "s", &id];
+        ci.pipefold(fields.into_iter().chain(["--", "true"]))
+            .run()
+            .assert_code(0);
+        assert_eq!(ci.record_of(name).status, "success");
+        let runs = std::fs::read_dir(ci.spool().join("runs")).unwrap();
+        let names: Vec<_> = runs
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert!(
+            names.len() == 1 && names[0].bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{names:?}"
+        );
+    }
+}
+
+#[test]
 fn what_the_command_leaves_in_the_background_does_not_hold_it_up() {
     let ci = Ci::new();
     let output = ci.exec(["sh", "-c", "sleep 60 >/dev/null 2>&1 & exit 4"]).run();

@@ -3,10 +3,8 @@
 //! Here are thirty deaths, drawn by a seed; `make soak` has hundreds, each place among them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use pipefold_tests::{
-    Random,
-    killing::{FLUSH, Round, Undisturbed, count_places},
-};
+use pipefold_tests::killing::{FLUSH, KILL_AT, Round, Undisturbed, count_places};
+use pipefold_tests::{Ci, RUN, Random, SpoolContent};
 
 /// Any number; another draws other rounds.
 const SEED: u64 = 20_250_101;
@@ -56,5 +54,32 @@ fn an_undisturbed_pipeline_tells_all_that_it_says() {
             all,
             "without command {missing}"
         );
+    }
+}
+
+#[test]
+fn a_killed_exec_leaves_what_it_recorded() {
+    for kill_at in 1.. {
+        let ci = Ci::new();
+        let output = ci.exec(["sh", "-c", "exit 3"]).env(KILL_AT, kill_at.to_string()).run();
+        let survived = output.code == Some(3);
+        assert!(survived || output.signal == Some(9), "{kill_at}: {output}");
+        ci.pipefold(["flush", "--timeout", "20s"]).run().assert_code(0);
+        let content = SpoolContent::read(&ci.spool());
+        content.assert_sound(&kill_at);
+        assert_eq!(content.waiting().count(), 0, "{kill_at}: {content:#?}");
+        let has = |hook: &str| content.records.iter().any(|record| record.hook() == hook);
+        match ci.dx.records().remove(RUN) {
+            None => assert!(content.records.is_empty(), "{kill_at}: {content:#?}"),
+            Some(record) => {
+                assert_eq!(record.finished_at.is_some(), has("finish"), "{kill_at}: {record:?}");
+                assert_eq!(record.status == "failure", has("finish"), "{kill_at}: {record:?}");
+                assert!(has("start") || has("finish"), "{kill_at}: {record:?}");
+            }
+        }
+        if survived {
+            assert!(kill_at > 20, "too few places to die at: {kill_at}");
+            return;
+        }
     }
 }

@@ -111,6 +111,19 @@ fn a_command_that_takes_longer_than_dx_hangs_is_not_held_up_at_its_start() {
 }
 
 #[test]
+fn a_start_takes_no_more_than_its_own_budget() {
+    let ci = Ci::new();
+    // Were the budget of the finish used, this would take longer than a test may.
+    ci.budgets(300, 120_000, 300);
+    ci.dx.set_mode(Mode::Hang);
+    ci.report(["start"]).run().assert_code(0).assert_within(SOON);
+    ci.report(["step", "--step", "s", "--now"])
+        .run()
+        .assert_code(0)
+        .assert_within(SOON);
+}
+
+#[test]
 fn server_errors() {
     survives(Mode::InternalError, Fate::Kept, "status 500");
     survives(Mode::BadGateway, Fate::Kept, "status 502");

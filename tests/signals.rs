@@ -82,11 +82,13 @@ fn killed_after_the_grace_it_has_left_the_cancellation_behind() {
     ci.dx.set_mode(Mode::RefuseConnections);
     let running = start(&ci, "trap '' TERM; touch ready; until [ -e go ]; do sleep 0.02; done");
     running.signal(Signal::TERM);
-    let says_cancelled = |content: &[u8]| String::from_utf8_lossy(content).contains("cancelled");
+    let is_cancelled = |(path, content): &(std::path::PathBuf, Vec<u8>)| {
+        // Under another name it is still being written.
+        path.extension().is_some_and(|extension| extension == "json")
+            && String::from_utf8_lossy(content).contains("cancelled")
+    };
     eventually("the cancellation is on disk", || {
-        Ci::files(&ci.spool())
-            .iter()
-            .any(|(_, content)| says_cancelled(content))
+        Ci::files(&ci.spool()).iter().any(is_cancelled)
     });
     running.signal(Signal::KILL);
     // What it ran is ours to end.
@@ -146,6 +148,24 @@ fn a_signal_while_only_delivery_is_left_ends_it_with_the_commands_code() {
     ci.dx.set_mode(Mode::Normal);
     ci.pipefold(["flush"]).run().assert_code(0);
     assert_eq!(ci.record().status, "failure", "the command had ended by itself");
+}
+
+#[test]
+fn a_finish_that_is_killed_while_it_delivers_is_on_disk() {
+    for signal in [Signal::TERM, Signal::KILL] {
+        let ci = Ci::new();
+        ci.dx.set_mode(Mode::Hang);
+        let running = ci.report(["finish", "--status", "success"]).spawn();
+        assert!(
+            ci.dx
+                .wait_until(Duration::from_secs(20), |dx| !dx.requests().is_empty())
+        );
+        running.signal(signal);
+        assert_eq!(running.wait().signal, Some(signal.as_raw()));
+        ci.dx.set_mode(Mode::Normal);
+        ci.pipefold(["flush"]).run().assert_code(0);
+        assert_eq!(ci.record().status, "success");
+    }
 }
 
 #[test]

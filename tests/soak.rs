@@ -1,6 +1,6 @@
 //! Hundreds of deaths: at each place of each command once, then at places drawn by a seed. Run by `make soak`.
 //!
-//! `PIPEFOLD_SOAK_ROUNDS` (default 600) and `PIPEFOLD_SOAK_SECONDS` (default 1200) bound it; `PIPEFOLD_SEED` repeats what an earlier one drew.
+//! `PIPEFOLD_SOAK_ROUNDS` (default 1000) and `PIPEFOLD_SOAK_SECONDS` (default 600) bound it; `PIPEFOLD_SEED` repeats what an earlier one drew.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeSet;
@@ -16,8 +16,8 @@ use pipefold_tests::killing::{FLUSH, Round, Undisturbed, count_places};
 const AT_ONCE: usize = 4;
 
 fn main() -> ExitCode {
-    let rounds = number("PIPEFOLD_SOAK_ROUNDS").unwrap_or(600) as usize;
-    let deadline = Instant::now() + Duration::from_secs(number("PIPEFOLD_SOAK_SECONDS").unwrap_or(1200));
+    let rounds = number("PIPEFOLD_SOAK_ROUNDS").unwrap_or(1000) as usize;
+    let deadline = Instant::now() + Duration::from_secs(number("PIPEFOLD_SOAK_SECONDS").unwrap_or(600));
     let now = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |age| age.as_secs());
     let seed = number("PIPEFOLD_SEED").unwrap_or_else(now);
     let places = count_places();

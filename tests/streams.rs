@@ -92,6 +92,39 @@ fn the_end_of_stdin_and_a_closed_stdout_are_the_commands_to_see() {
 }
 
 #[test]
+fn a_full_stderr_is_nobodys_trouble() {
+    let ci = Ci::new();
+    ci.budgets(200, 300, 200).dx.set_mode(Mode::RefuseConnections);
+    for command in [
+        "exec -vvv -- sh -c 'exit 3'",
+        "step --step s --now -vvv -- sh -c 'exit 3'",
+    ] {
+        let fields = format!(
+            "--pipeline-name p --pipeline-source s --reference-id {}",
+            pipefold_tests::RUN
+        );
+        let (name, rest) = command.split_once(' ').unwrap();
+        let script = format!(
+            "{} {name} {fields} {rest} 2>/dev/full",
+            pipefold_tests::binary("pipefold").display()
+        );
+        ci.program("/bin/sh").args(["-c", &script]).run().assert_code(3);
+    }
+}
+
+#[test]
+fn arguments_are_handed_on_byte_for_byte() {
+    use std::os::unix::ffi::OsStrExt;
+    let ci = Ci::new();
+    let argument = std::ffi::OsStr::from_bytes(b"a\xff \n'\"--strict");
+    let output = ci
+        .exec(["printf".as_ref(), "%s|%s".as_ref(), argument, "".as_ref()])
+        .run();
+    output.assert_code(0);
+    assert_eq!(output.stdout, b"a\xff \n'\"--strict|");
+}
+
+#[test]
 fn other_descriptors_are_handed_on_as_makes_job_server_needs() {
     let ci = Ci::new();
     let script = "exec 3>other; pipefold step --step s -- sh -c 'echo through >&3'";

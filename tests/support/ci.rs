@@ -198,8 +198,11 @@ impl Ci {
             if path.is_dir() && !path.is_symlink() {
                 found.extend(Self::files(&path));
             } else if path.is_file() {
-                let content = std::fs::read(&path).unwrap();
-                found.push((path, content));
+                match std::fs::read(&path) {
+                    // A process at work may have renamed it meanwhile.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    content => found.push((path, content.unwrap())),
+                }
             }
         }
         found

@@ -69,15 +69,16 @@ impl Round {
 
         let content = SpoolContent::read(&ci.spool());
         content.assert_sound(self);
-        assert_eq!(
-            content.waiting().count(),
-            0,
-            "{self:?}: something still waits: {content:#?}"
-        );
         let accepted = content
             .records
             .iter()
             .fold(0, |set, record| set | member(record.hook(), record.field("step")));
+        // Steps of a run that was never finished are held until it is.
+        let ended = accepted & member("finish", "") != 0;
+        let waiting = content
+            .waiting()
+            .filter(|record| ended || record.json["verdict"] != "hold");
+        assert_eq!(waiting.count(), 0, "{self:?}: something still waits: {content:#?}");
         assert_eq!(
             accepted & heard,
             heard,

@@ -1,0 +1,113 @@
+//! The rules called natively beside the same rules in the sandbox: what the sandbox costs.
+//!
+//! In the sandbox every call is a whole one, as a host makes it: a fresh instance, the arguments copied in, the answer copied out.
+// A benchmark that cannot run has nothing to measure: it stops, and says why.
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    reason = "criterion's macros make public functions"
+)]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use pipefold_plugin as native;
+use pipefold_sandbox::{Limits, Notification, Plugin, Sandbox};
+
+/// Lengths of a run's history: one command, a small build, a large one, and a matrix that got out of hand.
+const HISTORIES: [usize; 4] = [1, 10, 100, 1_000];
+
+/// What a step of a real build says about itself.
+fn notification(number: usize) -> Notification {
+    let (minute, second) = (number / 60 % 60, number % 60);
+    let text = |value: &str| Some(value.to_owned());
+    Notification {
+        pipeline_name: text("integration_tests"),
+        pipeline_source: text("Tekton"),
+        reference_id: text("AA713E04-1880-4E17-8C49-4A41733DAFCF"),
+        started_at: Some(format!("2025-01-01T12:{minute:02}:{second:02}.250Z")),
+        finished_at: Some(format!("2025-01-01T13:{minute:02}:{second:02}.750Z")),
+        status: text(["success", "running", "failure", "cancelled"][number % 4]),
+        repository: text("getdx/some_repo"),
+        commit_sha: text("7f3a1b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a"),
+        pr_number: Some(417),
+        source_url: text("https://ci.example/pipelines/integration_tests/runs/417"),
+        head_branch: text("feature/faster-builds"),
+        email: text("john@getdx.com"),
+        github_username: text("johndoe"),
+        gitlab_username: None,
+        step: Some(format!("compile module {number}")),
+        allowed_to_fail: false,
+        urgent: false,
+    }
+}
+
+/// The same in the rules' own type, which the sandbox makes from the guest's memory.
+fn natively(from: &Notification) -> native::Notification {
+    let from = from.clone();
+    native::Notification {
+        pipeline_name: from.pipeline_name,
+        pipeline_source: from.pipeline_source,
+        reference_id: from.reference_id,
+        started_at: from.started_at,
+        finished_at: from.finished_at,
+        status: from.status,
+        repository: from.repository,
+        commit_sha: from.commit_sha,
+        pr_number: from.pr_number,
+        source_url: from.source_url,
+        head_branch: from.head_branch,
+        email: from.email,
+        github_username: from.github_username,
+        gitlab_username: from.gitlab_username,
+        step: from.step,
+        allowed_to_fail: from.allowed_to_fail,
+        urgent: from.urgent,
+    }
+}
+
+fn plugin() -> Plugin {
+    Sandbox::new(Limits::default())
+        .and_then(|sandbox| sandbox.default_plugin())
+        .expect("the default component loads")
+}
+
+fn step(criterion: &mut Criterion) {
+    let plugin = plugin();
+    let event = notification(7);
+    let same = natively(&event);
+    let mut group = criterion.benchmark_group("step");
+    group.bench_function("native", |b| b.iter(|| native::step(black_box(&same))));
+    group.bench_function("wasm", |b| {
+        b.iter(|| plugin.step(black_box(&event)).expect("the step is valid"))
+    });
+    group.finish();
+}
+
+fn merge(criterion: &mut Criterion) {
+    let plugin = plugin();
+    let mut group = criterion.benchmark_group("merge");
+    for length in HISTORIES {
+        let history: Vec<_> = (0..length).map(notification).collect();
+        let same: Vec<_> = history.iter().map(natively).collect();
+        group.throughput(Throughput::Elements(length as u64));
+        group.bench_with_input(BenchmarkId::new("native", length), &same, |b, history| {
+            b.iter(|| native::merge(black_box(history)).expect("the history is valid"))
+        });
+        group.bench_with_input(BenchmarkId::new("wasm", length), &history, |b, history| {
+            b.iter(|| plugin.merge(black_box(history)).expect("the history is valid"))
+        });
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    // Ten of these take less than a minute; the medians stay within a few per cent.
+    config = Criterion::default()
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3));
+    targets = step, merge
+}
+criterion_main!(benches);

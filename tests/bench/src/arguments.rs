@@ -1,0 +1,54 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "usage: pipefold-bench --pipefold FILE [--criterion DIR] [--rounds N]
+  --pipefold FILE   the command to measure
+  --criterion DIR   criterion's results, for the rows about the plugin
+  --rounds N        how often to run each command (60)";
+
+/// Enough for a median that repeats to within some per cent; all rounds take less than a minute.
+const ROUNDS: usize = 60;
+
+/// What to measure.
+pub(crate) struct Arguments {
+    pub(crate) pipefold: PathBuf,
+    pub(crate) criterion: Option<PathBuf>,
+    pub(crate) rounds: usize,
+}
+
+impl Arguments {
+    pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Self> {
+        let (mut pipefold, mut criterion, mut rounds) = (None, None, ROUNDS);
+        let mut arguments = arguments.into_iter();
+        while let Some(flag) = arguments.next() {
+            let mut value = || {
+                let missing = || format!("{} needs a value\n{USAGE}", flag.display());
+                arguments.next().with_context(missing)
+            };
+            match flag.to_str() {
+                Some("--pipefold") => pipefold = Some(PathBuf::from(value()?)),
+                Some("--criterion") => criterion = Some(PathBuf::from(value()?)),
+                Some("--rounds") => {
+                    let number = value()?.to_str().and_then(|text| text.parse().ok());
+                    rounds = number
+                        .filter(|rounds| *rounds > 0)
+                        .with_context(|| format!("--rounds takes a number from 1\n{USAGE}"))?;
+                }
+                _ => bail!("{} is not known\n{USAGE}", flag.display()),
+            }
+        }
+        let pipefold = pipefold.with_context(|| format!("--pipefold is missing\n{USAGE}"))?;
+        let pipefold = pipefold
+            .canonicalize()
+            .with_context(|| format!("there is no {}: build it first", pipefold.display()))?;
+        Ok(Self {
+            pipefold,
+            criterion,
+            rounds,
+        })
+    }
+}

@@ -1,0 +1,41 @@
+//! Measures pipefold as whole processes, beside `curl` posting the same body to the same server on this machine, and prints the table of
+//! the README. `make bench` runs it.
+//!
+//! - `arguments`: what it is told: where the command and criterion's results are.
+//! - `bench`: the rounds: every command once in each, so that a busy moment hits all alike.
+//! - `scene`: a server that stands in for DX, a spool, and the commands to be measured there.
+//! - `samples`: durations and their median.
+//! - `memory`: the most memory that a process held.
+//! - `disk`: the file system of the spool, and what syncing costs there by itself.
+//! - `plugin`: criterion's results.
+//! - `report`, `table`: what was measured, beside what was to be reached.
+
+mod arguments;
+mod bench;
+mod disk;
+mod memory;
+mod plugin;
+mod report;
+mod samples;
+mod scene;
+mod table;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1).collect::<Vec<_>>();
+    let done = match arguments.split_first() {
+        Some((first, command)) if first == memory::FLAG => memory::measure_here(command),
+        _ => arguments::Arguments::parse(arguments).and_then(|arguments| {
+            let results = bench::run(&arguments)?;
+            report::print(&arguments, &results)
+        }),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pipefold-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
