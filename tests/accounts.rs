@@ -119,17 +119,14 @@ fn two_accounts_at_one_address_are_told_apart_by_their_tokens() {
 }
 
 #[test]
-fn even_one_run_that_both_report_is_split() {
+fn even_one_run_that_both_report_with_one_token_is_split() {
     let ci = Ci::new();
-    let (first, second) = (server(&["alpha-token"]), server(&["beta-token"]));
-    let one = Account {
-        dx: &first,
-        token: "alpha-token",
+    let (first, second) = (server(&["shared-token"]), server(&["shared-token"]));
+    let account = |dx| Account {
+        dx,
+        token: "shared-token",
     };
-    let two = Account {
-        dx: &second,
-        token: "beta-token",
-    };
+    let (one, two) = (account(&first), account(&second));
     one.runs(
         &ci,
         &["both"],

@@ -59,7 +59,7 @@ fn a_refused_token_is_told_once_and_the_run_is_kept() {
     flush(&ci);
     assert_eq!(requests_about(&ci, "run-1"), 2, "on request it is asked again");
     assert_eq!(SpoolContent::read(&ci.spool()).waiting().count(), 3);
-    ci.dx.set_tokens(&[&ci.dx.token().to_owned()]);
+    ci.dx.set_tokens(&[ci.dx.token()]);
     flush(&ci);
     assert!(ci.record().finished_at.is_some(), "the account may have been put right");
     assert_eq!(SpoolContent::read(&ci.spool()).waiting().count(), 0);

@@ -15,6 +15,15 @@ use pipefold_tests::killing::{FLUSH, Round, Undisturbed, count_places};
 /// Two on each of two processors: a process waits for the disk half of its time.
 const AT_ONCE: usize = 4;
 
+/// What came of the rounds that were played.
+#[derive(Default)]
+struct Done {
+    rounds: usize,
+    deaths: usize,
+    /// Each victim with the place at which it died.
+    places: BTreeSet<(usize, u64)>,
+}
+
 fn main() -> ExitCode {
     let rounds = number("PIPEFOLD_SOAK_ROUNDS").unwrap_or(1000) as usize;
     let deadline = Instant::now() + Duration::from_secs(number("PIPEFOLD_SOAK_SECONDS").unwrap_or(600));
@@ -28,7 +37,7 @@ fn main() -> ExitCode {
 
     let drawn = draw(rounds, seed, places);
     let next = Mutex::new(drawn.iter());
-    let done: Mutex<(usize, usize, BTreeSet<(usize, u64)>)> = Mutex::default();
+    let done = Mutex::new(Done::default());
     let work = || {
         let mut undisturbed = Undisturbed::default();
         while Instant::now() < deadline {
@@ -37,13 +46,13 @@ fn main() -> ExitCode {
             };
             let died = round.play(&mut undisturbed);
             let mut done = done.lock().unwrap();
-            done.0 += 1;
+            done.rounds += 1;
             if died {
-                done.1 += 1;
-                done.2.insert((round.victim, round.kill_at));
+                done.deaths += 1;
+                done.places.insert((round.victim, round.kill_at));
             }
-            if done.0.is_multiple_of(100) {
-                say(&format!("soak: {} rounds, {} deaths", done.0, done.1));
+            if done.rounds.is_multiple_of(100) {
+                say(&format!("soak: {} rounds, {} deaths", done.rounds, done.deaths));
             }
         }
     };
@@ -51,9 +60,9 @@ fn main() -> ExitCode {
         let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
         workers.into_iter().filter_map(|worker| worker.join().err()).count()
     });
-    let (played, deaths, places) = done.into_inner().unwrap_or_else(|error| error.into_inner());
+    let Done { rounds, deaths, places } = done.into_inner().unwrap_or_else(|error| error.into_inner());
     say(&format!(
-        "soak: {played} of {} rounds played, {deaths} deaths at {} different places, {failed} failed; PIPEFOLD_SEED={seed}",
+        "soak: {rounds} of {} rounds played, {deaths} deaths at {} different places, {failed} failed; PIPEFOLD_SEED={seed}",
         drawn.len(),
         places.len()
     ));

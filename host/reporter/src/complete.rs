@@ -24,6 +24,8 @@ pub(crate) fn complete(hook: Hook, mut notification: Notification, store: &Store
         Some(id) if hook == Hook::Finish || (hook == Hook::Step && incomplete) => store.load(RunKey::of(id)).ok(),
         _ => None,
     };
+    // Whoever finds something that does not belong in the spool moves it away, and so is the only one who can name it.
+    warnings.extend(recorded.iter().flat_map(|run| &run.aside).map(ToString::to_string));
     if let Some(run) = recorded.as_ref().and_then(first_known) {
         n.pipeline_name.get_or_insert_with(|| run.0.clone());
         n.pipeline_source.get_or_insert_with(|| run.1.clone());

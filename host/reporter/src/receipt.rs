@@ -29,6 +29,22 @@ impl Receipt {
             .is_some_and(|delivery| delivery.first_settled && self.trouble().is_none())
     }
 
+    /// Why the run is not settled, as far as the delivery knows; none if nothing was delivered.
+    #[must_use]
+    pub fn why_not_settled(&self) -> Option<&str> {
+        let delivery = self.delivery.as_ref()?;
+        let busy = delivery
+            .busy
+            .then_some("another process is delivering, and may take it along");
+        let other = || {
+            delivery
+                .warnings
+                .first()
+                .map_or("there was no time left to send it", String::as_str)
+        };
+        Some(self.trouble().or(busy).unwrap_or_else(other))
+    }
+
     /// Whether DX, or the rules, refused the run for good.
     #[must_use]
     pub fn is_rejected(&self) -> bool {

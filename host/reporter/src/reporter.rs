@@ -231,6 +231,12 @@ impl Reporter {
         &self.destination
     }
 
+    /// Whether there is a token to deliver with.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// The budgets.
     #[must_use]
     pub fn budgets(&self) -> &Budgets {
@@ -266,8 +272,9 @@ impl Reporter {
             (None, _) => Delivery::impossible("no DX is set; give its address with DX_API_URL or --dx-url"),
             (_, None) => Delivery::impossible("no token is set; give one with DX_API_TOKEN or --token-file"),
         };
-        if let Err(error) = self.store.tidy(explicit) {
-            delivery.warn(error.to_string());
+        match self.store.tidy(explicit) {
+            Ok(aside) => aside.iter().for_each(|aside| delivery.warn(aside.to_string())),
+            Err(error) => delivery.warn(error.to_string()),
         }
         delivery
     }

@@ -1,6 +1,8 @@
 //! Where notifications wait: the spool, and the process's own memory when the spool cannot take them.
 
-use crate::spool::{self, Entry, EntryId, LockState, Rejection, RunKey, Spool, SpoolError, SpooledRun, Trouble};
+use crate::spool::{
+    self, Entry, EntryId, LockState, Rejection, RunKey, SetAside, Spool, SpoolError, SpooledRun, Trouble,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -146,15 +148,15 @@ impl Store {
         }
     }
 
-    /// Removes what was delivered long ago: `now`, or when it is this process's turn.
-    pub(crate) fn tidy(&self, now: bool) -> Result<(), SpoolError> {
-        self.on_disk(|spool| {
-            if now {
-                spool.prune().map(|_| ())
-            } else {
-                spool.prune_in_turn()
-            }
-        })
+    /// Removes what was delivered long ago: `now`, or when it is this process's turn. Gives what it found that does not belong there.
+    pub(crate) fn tidy(&self, now: bool) -> Result<Vec<SetAside>, SpoolError> {
+        let Ok(spool) = &self.spool else { return Ok(Vec::new()) };
+        let pruned = if now {
+            spool.prune().map(Some)
+        } else {
+            spool.prune_in_turn()
+        };
+        Ok(pruned?.map(|pruned| pruned.aside).unwrap_or_default())
     }
 
     /// The right to deliver, which one process has at a time; threads of this one share it. None if it was not free by the deadline.

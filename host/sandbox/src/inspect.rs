@@ -42,7 +42,7 @@ pub struct Item {
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// It cannot be read.
-    #[error("{}: {source}", .path.display())]
+    #[error("cannot read {}", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -98,6 +98,11 @@ pub fn inspect(path: &Path, limit: u64) -> Result<Inspection, InspectError> {
     };
     if bytes.is_empty() {
         return Err(malformed("the file is empty".into()));
+    }
+    if !bytes.starts_with(b"\0asm") {
+        return Err(malformed(
+            "it does not begin as WebAssembly does; the text format is to be compiled first".into(),
+        ));
     }
     inspect_bytes(&bytes)
         .map_err(|error| malformed(error.to_string()))?

@@ -56,7 +56,7 @@ pub(crate) struct GlobalFlags {
     /// Make trouble with reporting an error
     ///
     /// Exit code 2 for bad input and 1 for other trouble, instead of a warning and 0. The exit code of a wrapped command is passed on all
-    /// the same, unless it is 0.
+    /// the same, unless it is 0; with bad input the command is not run at all.
     #[arg(long, global = true)]
     pub(crate) strict: bool,
 

@@ -66,7 +66,8 @@ Environment:
 const EXIT_CODES: &str = "\
 Exit codes:
   exec, step with a command: the command's own; 128+N if signal N killed it;
-      127 if it was not found, 126 if it could not be run
+      127 if it was not found, 126 if it could not be run; with --strict, wrong
+      input is found before the command is run, and it is not run
   otherwise: 0, also when reporting had trouble; with --strict 2 for bad input
       and 1 for other trouble
   a wrong command line: 2";

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pipefold::config::{
     Environment, Flags, LimitKeys, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files, variables,
 };
 use pipefold::detect::{Field, Fields};
 use pipefold::dx::ProxyOptions;
-use pipefold::{Limits, Notification, Reporter, Token, TokenDigest, Violation};
+use pipefold::{Budget, Hook, Limits, Notification, Receipt, Reporter, Token, TokenDigest, Violation};
 
 use super::trouble::Trouble;
 use crate::args::{FieldFlags, GlobalFlags};
@@ -20,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) environment: Environment,
     /// A working reporter with something wrong: said once, and with `--strict` the command fails.
     pub(crate) troubles: Vec<Trouble>,
+    /// A token was given and cannot be used, which `troubles` say.
+    token_refused: bool,
 }
 
 impl Context {
@@ -43,8 +46,10 @@ impl Context {
             ));
         }
         let mut troubles: Vec<Trouble> = settings.warnings.iter().cloned().map(Trouble::notice).collect();
+        let mut token_refused = false;
         let token = read_token(&settings, &environment).unwrap_or_else(|trouble| {
             troubles.push(trouble);
+            token_refused = true;
             None
         });
         let reporter = reporter(&settings, &environment, token)?;
@@ -58,17 +63,61 @@ impl Context {
             reporter,
             environment,
             troubles,
+            token_refused,
         })
     }
 
     /// The notification that the fields make, or everything that is wrong with them.
-    pub(crate) fn notification(&self) -> Result<Notification, Vec<Violation>> {
-        let (notification, violations) = self.settings.fields.to_notification();
+    pub(crate) fn notification(&self, hook: Hook) -> Result<Notification, Vec<Violation>> {
+        let (notification, mut violations) = self.settings.fields.to_notification();
         if violations.is_empty() {
-            Ok(notification)
-        } else {
-            Err(violations)
+            return Ok(notification);
         }
+        // What could be read is judged all the same, so that every fault is told at once.
+        if let Err(refused) = self.reporter.judge(hook, notification) {
+            violations.extend(refused.violations);
+        }
+        Err(violations)
+    }
+
+    /// Delivers beginning with the receipt's run, unless an `exec` around this process does.
+    pub(crate) fn deliver(&self, receipt: Receipt, budget: Duration, wait: bool) -> Receipt {
+        if self.within_exec() || self.is_handed_down() {
+            return receipt;
+        }
+        self.reporter.and_deliver(receipt, &Budget::new(budget), wait)
+    }
+
+    /// What a receipt has to tell.
+    pub(crate) fn told_by(&self, receipt: &Receipt) -> Vec<Trouble> {
+        let mut troubles: Vec<Trouble> = receipt.warnings.iter().cloned().map(Trouble::other).collect();
+        let Some(delivery) = &receipt.delivery else {
+            return troubles;
+        };
+        troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
+        let told_already = self.token_refused && delivery.impossible.is_some();
+        if let Some(why) = receipt.trouble().filter(|_| !told_already) {
+            troubles.push(Trouble::other(self.kept(why, receipt.on_disk)));
+        }
+        troubles
+    }
+
+    /// Says that a run was not delivered, where it is, and how it gets to DX.
+    pub(crate) fn kept(&self, why: &str, on_disk: bool) -> String {
+        if on_disk {
+            format!(
+                "not delivered yet: {why}; it waits in {} (`pipefold flush` sends it; on a runner that is thrown away, put --spool on \
+                 a volume or use `flush --export`)",
+                self.settings.spool.path.display()
+            )
+        } else {
+            format!("not delivered: {why}; it is lost")
+        }
+    }
+
+    /// Whether an `exec` around this process has the token, and this one does not: what is recorded here is delivered by that one.
+    pub(crate) fn is_handed_down(&self) -> bool {
+        !self.reporter.has_token() && self.reporter.destination().token.is_some()
     }
 
     /// Whether this command runs within an `exec` of the same run, which then delivers for it.

@@ -104,7 +104,7 @@ fn examine(context: &Context, troubles: &[Trouble]) -> Vec<Finding> {
 fn would_send(context: &Context) -> Finding {
     let what = "record";
     match context
-        .notification()
+        .notification(Hook::Start)
         .map_err(|violations| pipefold::Refused { violations })
         .and_then(|mut notification| {
             notification.step = None;
@@ -127,6 +127,7 @@ fn files(context: &Context) -> Vec<Finding> {
 
 fn token(context: &Context) -> Finding {
     match context.settings.token.as_ref() {
+        None if context.is_handed_down() => Finding::good("token", "held by the `pipefold exec` around this", None),
         None => Finding::bad("token", "none", "set DX_API_TOKEN or give --token-file"),
         Some(sourced) => {
             let place = match &sourced.value {

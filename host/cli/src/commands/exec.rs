@@ -2,29 +2,18 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
 use std::time::Duration;
 
-use pipefold::{Budget, Hook, Judgement, Notification, Receipt, Status, clock};
+use pipefold::{Hook, Judgement, Receipt, Status, clock};
 
+use super::beside::{Beside, cancelled};
 use super::context::{Context, fields, for_the_child, is_strict};
-use super::notify::{kept, told_by};
-use super::trouble::{Trouble, code, tell};
-use super::{dry_run, step};
+use super::trouble::{Trouble, code, conclude, tell};
+use super::{dry_run, step, wrapped};
 use crate::args::{ExecArgs, GlobalFlags};
-use crate::child::{Command, Ended};
+use crate::child::Ended;
 use crate::privacy::make_private;
 use crate::terminal::{Closing, Fate, Paint, say};
-
-/// A command that ends sooner is reported in one request instead of two: about what a first connection to DX takes anyway.
-const PAUSE_BEFORE_START: Duration = Duration::from_millis(20);
-/// How often to look whether something within the command left an urgent step.
-const LOOK: Duration = Duration::from_secs(1);
-/// The most that one delivery beside the command may take; a hanging DX then is tried anew.
-const BESIDE: Duration = Duration::from_secs(10);
-/// How long a command that was asked to stop may take before `cancelled` is reported without it: CI systems kill some seconds later.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// `pipefold exec`
 pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitCode> {
@@ -40,11 +29,21 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
     }
     let strict = context.settings.strict;
     let troubles = std::mem::take(&mut context.troubles);
+    if code(&troubles, strict) == 2 {
+        return Ok(conclude(&troubles, global, strict));
+    }
     let begun = context
-        .notification()
+        .notification(Hook::Start)
         .map_err(Trouble::refused)
         .and_then(|mut notification| {
-            (notification.step, notification.status, notification.finished_at) = (None, None, None);
+            (notification.step, notification.status) = (None, None);
+            if notification.finished_at.is_some() {
+                // Found wrong only at the end, it would leave behind a run that has begun and never ends.
+                let mut whole = notification.clone();
+                whole.started_at.get_or_insert_with(clock::now);
+                context.reporter.judge(Hook::Start, whole)?;
+                notification.finished_at = None;
+            }
             if context.settings.dry_run {
                 return Ok(Err(notification));
             }
@@ -58,7 +57,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
         Ok(Err(notification)) => {
             let mut troubles = troubles;
             dry_run::show(&context, global, Hook::Start, notification, &mut troubles)?;
-            Ok(super::trouble::conclude(&troubles, global, strict))
+            Ok(conclude(&troubles, global, strict))
         }
         Ok(Ok(judgement)) => {
             tell(&troubles, global);
@@ -72,23 +71,10 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
 fn unreported(global: &GlobalFlags, args: &ExecArgs, trouble: Trouble, strict: bool) -> anyhow::Result<ExitCode> {
     let troubles = [trouble];
     tell(&troubles, global);
-    let refusal = code(&troubles, strict);
-    if refusal != 0 {
-        return Ok(ExitCode::from(refusal));
+    match code(&troubles, strict) {
+        0 => wrapped::run(&args.command),
+        refusal => Ok(ExitCode::from(refusal)),
     }
-    match command(args).spawn() {
-        Ok(mut running) => Ok(ExitCode::from(running.wait(|_| {}, GRACE, || {})?.code)),
-        Err(error) => {
-            say(&format!("pipefold: {error}"));
-            Ok(ExitCode::from(error.code()))
-        }
-    }
-}
-
-fn command(args: &ExecArgs) -> Command {
-    let mut command = Command::new(&args.command);
-    command.env_remove(pipefold::config::variables::DX_API_TOKEN);
-    command
 }
 
 /// Runs the command, tells of its start beside it and of its end after it.
@@ -101,7 +87,7 @@ fn reported(
 ) -> anyhow::Result<ExitCode> {
     let notification = start.notification().clone();
     let began = clock::now();
-    let mut command = command(args);
+    let mut command = wrapped::command(&args.command);
     for (name, value) in for_the_child(&context, &notification) {
         command.env_set(name, value);
     }
@@ -120,7 +106,7 @@ fn reported(
         let late = || beside.report_late(cancelled(&notification, &began));
         running.wait(
             |seen| tracing::info!(signal = seen.name(), "the run is cancelled"),
-            GRACE,
+            context.settings.budgets.stop,
             late,
         )
     });
@@ -156,9 +142,9 @@ fn reported(
     if let Some(running) = running {
         running.exit_on_signal(code, context.settings.budgets.stop);
     }
-    let mut troubles: Vec<Trouble> = start.iter().flat_map(|receipt| told_by(receipt, &context)).collect();
+    let mut troubles: Vec<Trouble> = start.iter().flat_map(|receipt| context.told_by(receipt)).collect();
     let receipt = match recorded {
-        Ok(receipt) => Some(context.reporter.and_deliver(receipt, &Budget::new(budget), true)),
+        Ok(receipt) => Some(context.deliver(receipt, budget, true)),
         Err(refused) => {
             troubles.push(refused.into());
             None
@@ -197,23 +183,22 @@ fn close(
     receipt: Option<&Receipt>,
 ) -> Option<Trouble> {
     let why = match receipt {
-        None => Some("the end of the run is not valid".to_owned()),
+        None => Some("the end of the run is not valid"),
         Some(receipt) if receipt.is_settled() => None,
         Some(receipt) => Some(
             receipt
-                .trouble()
-                .unwrap_or("another process is delivering, and may take it along")
-                .into(),
+                .why_not_settled()
+                .unwrap_or("the `pipefold exec` around this one delivers it"),
         ),
     };
     let on_disk = receipt.is_some_and(|receipt| receipt.on_disk);
-    let told = why.as_ref().map(|why| kept(why, on_disk, context));
+    let told = why.map(|why| context.kept(why, on_disk));
     let fate = match (&told, receipt) {
         (None, _) => Fate::Delivered,
-        (Some(_), None) => Fate::Refused(why.as_deref().unwrap_or_default()),
-        (Some(_), Some(receipt)) if receipt.is_rejected() => Fate::Refused(why.as_deref().unwrap_or_default()),
+        (Some(_), None) => Fate::Refused(why.unwrap_or_default()),
+        (Some(_), Some(receipt)) if receipt.is_rejected() => Fate::Refused(why.unwrap_or_default()),
         (Some(told), _) if on_disk => Fate::Kept(told.strip_prefix("not delivered yet: ").unwrap_or(told)),
-        (Some(_), _) => Fate::Lost(why.as_deref().unwrap_or_default()),
+        (Some(_), _) => Fate::Lost(why.unwrap_or_default()),
     };
     if !global.quiet {
         say(&Closing { status, duration, fate }.line(Paint::of_stderr()));
@@ -228,93 +213,5 @@ fn status(ended: &Ended) -> Status {
         } => Status::Cancelled,
         Ended { code: 0, .. } => Status::Success,
         _ => Status::Failure,
-    }
-}
-
-/// The end of a run whose command was asked to stop and has not yet.
-fn cancelled(notification: &Notification, began: &str) -> Notification {
-    let now = clock::now();
-    Notification {
-        status: Some(Status::Cancelled.as_str().into()),
-        started_at: notification.started_at.clone().or_else(|| Some(began.into())),
-        finished_at: Some(now),
-        ..notification.clone()
-    }
-}
-
-/// The work beside the command: recording the start, and delivering.
-struct Beside {
-    context: Arc<Context>,
-    budget: Budget,
-    over: Sender<()>,
-    started: Receiver<Receipt>,
-}
-
-impl Beside {
-    fn begin(context: Arc<Context>, start: Judgement) -> Self {
-        let (over, is_over) = channel();
-        let (starting, started) = channel();
-        // Longer than any build; its end comes by `cancel`.
-        let budget = Budget::new(Duration::MAX);
-        let work = {
-            let (context, budget, start, starting) =
-                (Arc::clone(&context), budget.clone(), start.clone(), starting.clone());
-            move || {
-                let receipt = context.reporter.keep(start);
-                let id = receipt.reference_id.clone();
-                if starting.send(receipt).is_ok() {
-                    deliver_beside(&context, &id, &budget, &is_over);
-                }
-            }
-        };
-        if thread::Builder::new().name("delivery".into()).spawn(work).is_err() {
-            // A system without a thread to spare: the start is recorded here, and all is delivered at the end.
-            let _ = starting.send(context.reporter.keep(start));
-        }
-        Self {
-            context,
-            budget,
-            over,
-            started,
-        }
-    }
-
-    /// Reports the run's end while its command still runs.
-    fn report_late(&self, finish: Notification) {
-        self.budget.cancel();
-        let context = Arc::clone(&self.context);
-        let report = move || {
-            if let Ok(receipt) = context.reporter.record(Hook::Finish, finish) {
-                let _ = context
-                    .reporter
-                    .and_deliver(receipt, &Budget::new(context.settings.budgets.stop), true);
-            }
-        };
-        let _ = thread::Builder::new().name("cancelled".into()).spawn(report);
-    }
-
-    /// Ends the work and gives the receipt of the start, which is recorded by now. A request that hangs is not waited for.
-    fn end(self) -> Option<Receipt> {
-        self.budget.cancel();
-        let _ = self.over.send(());
-        self.started.recv().ok()
-    }
-}
-
-fn deliver_beside(context: &Context, reference_id: &str, budget: &Budget, is_over: &Receiver<()>) {
-    let mut pause = PAUSE_BEFORE_START;
-    let mut known = 0;
-    while let Err(RecvTimeoutError::Timeout) = is_over.recv_timeout(pause) {
-        pause = LOOK;
-        let waiting = context.reporter.waiting(reference_id);
-        if waiting == known {
-            continue;
-        }
-        let delivery = context
-            .reporter
-            .deliver(Some(reference_id), &budget.within(BESIDE), false);
-        tracing::debug!(?delivery, "delivered beside the command");
-        // What could not be sent now is sent with the end of the run; only something new is a reason to try again before.
-        known = context.reporter.waiting(reference_id);
     }
 }

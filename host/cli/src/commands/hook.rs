@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use pipefold::{Notification, Verdict};
 use pipefold_sandbox::{HookError, Limits, Plugin, Sandbox};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::print;
 use crate::args::{HookArgs, HookName};
@@ -36,11 +36,16 @@ pub(crate) fn run(args: &HookArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn ask(plugin: &Plugin, hook: HookName, input: &[u8]) -> anyhow::Result<Result<Value, HookError>> {
+    // By its fields and never by position, as which serde would also read a list.
     let one = || -> anyhow::Result<Notification> {
-        serde_json::from_slice(input).context("stdin is not the JSON object of one notification")
+        let what = "stdin is not the JSON object of one notification";
+        let object: Map<String, Value> = serde_json::from_slice(input).context(what)?;
+        serde_json::from_value(object.into()).context(what)
     };
     let many = || -> anyhow::Result<Vec<Notification>> {
-        serde_json::from_slice(input).context("stdin is not the JSON array of a run's notifications")
+        let what = "stdin is not the JSON array of a run's notifications, each an object";
+        let objects: Vec<Map<String, Value>> = serde_json::from_slice(input).context(what)?;
+        serde_json::from_value(objects.into()).context(what)
     };
     Ok(match hook {
         HookName::Start => plugin.pipeline_start(&one()?).map(verdict),

@@ -1,5 +1,6 @@
 //! What each command does: one file each, from its flags to its exit code.
 
+mod beside;
 mod completions;
 mod component;
 mod context;
@@ -13,6 +14,7 @@ mod notify;
 mod status;
 mod step;
 mod trouble;
+mod wrapped;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use pipefold::detect::{Field, Fields};
-use pipefold::{Budget, Hook, Receipt};
+use pipefold::{Hook, Receipt};
 
 use super::context::{Context, fields, is_strict};
 use super::trouble::{Trouble, conclude};
@@ -48,7 +48,7 @@ fn notify(global: &GlobalFlags, hook: Hook, fields: Fields) -> anyhow::Result<Ex
     let strict = context.settings.strict;
     let mut troubles = std::mem::take(&mut context.troubles);
     match report(&context, global, hook, &mut troubles)? {
-        Some(receipt) if global.json => print(&serde_json::to_vec(&summary(&receipt))?)?,
+        Some(receipt) if global.json => print(format!("{}\n", summary(&receipt)).as_bytes())?,
         _ => {}
     }
     Ok(conclude(&troubles, global, strict))
@@ -60,7 +60,7 @@ fn report(
     hook: Hook,
     troubles: &mut Vec<Trouble>,
 ) -> anyhow::Result<Option<Receipt>> {
-    let mut notification = match context.notification() {
+    let mut notification = match context.notification(hook) {
         Ok(notification) => notification,
         Err(violations) => {
             troubles.push(Trouble::refused(violations));
@@ -70,6 +70,10 @@ fn report(
     if hook != Hook::Step {
         // PIPEFOLD_STEP may be set for a whole job; a run's start and end are not one of its steps.
         notification.step = None;
+    }
+    if hook == Hook::Start {
+        // Nor does PIPEFOLD_STATUS say how a run went that has only begun: the start would decide with it at the end.
+        notification.status = None;
     }
     if context.settings.dry_run {
         dry_run::show(context, global, hook, notification, troubles)?;
@@ -87,38 +91,14 @@ fn report(
         Hook::Finish => (context.settings.budgets.finish, true),
         Hook::Start | Hook::Step => (context.settings.budgets.start, false),
     };
-    let receipt = if context.within_exec() || (hook == Hook::Step && !urgent && receipt.on_disk) {
+    let may_wait = hook == Hook::Step && !urgent && receipt.on_disk;
+    let receipt = if may_wait {
         receipt
     } else {
-        context.reporter.and_deliver(receipt, &Budget::new(budget), wait)
+        context.deliver(receipt, budget, wait)
     };
-    troubles.extend(told_by(&receipt, context));
+    troubles.extend(context.told_by(&receipt));
     Ok(Some(receipt))
-}
-
-/// What a receipt has to tell.
-pub(crate) fn told_by(receipt: &Receipt, context: &Context) -> Vec<Trouble> {
-    let mut troubles: Vec<Trouble> = receipt.warnings.iter().cloned().map(Trouble::other).collect();
-    if let Some(delivery) = &receipt.delivery {
-        troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
-        if let Some(why) = receipt.trouble() {
-            troubles.push(Trouble::other(kept(why, receipt.on_disk, context)));
-        }
-    }
-    troubles
-}
-
-/// Says that a run was not delivered, where it is, and how it gets to DX.
-pub(crate) fn kept(why: &str, on_disk: bool, context: &Context) -> String {
-    if on_disk {
-        format!(
-            "not delivered yet: {why}; it waits in {} (`pipefold flush` sends it; on a runner that is thrown away, put --spool on a \
-             volume or use `flush --export`)",
-            context.settings.spool.path.display()
-        )
-    } else {
-        format!("not delivered: {why}; it is lost")
-    }
 }
 
 fn summary(receipt: &Receipt) -> serde_json::Value {

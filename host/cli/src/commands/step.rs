@@ -3,21 +3,18 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use pipefold::detect::Field;
-use pipefold::{Budget, Hook, Notification, clock};
+use pipefold::{Hook, Notification, clock};
 
 use super::context::{Context, for_the_child, is_strict};
-use super::dry_run;
-use super::notify::{self, step_fields, told_by};
+use super::notify::{self, step_fields};
 use super::trouble::{Trouble, code, tell};
+use super::{dry_run, wrapped};
 use crate::args::{GlobalFlags, StepArgs};
-use crate::child::Command;
 use crate::privacy::make_private;
 use crate::terminal::say;
-
-/// How long a command that was asked to stop is waited for before anything else happens; a step reports only at its end.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// `pipefold step`
 pub(crate) fn run(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitCode> {
@@ -28,12 +25,12 @@ pub(crate) fn run(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitC
         tracing::info!(%error, "this process's entry in /proc stays readable");
     }
     match Context::load(global, step_fields(args)) {
-        Ok(context) => wrapped(global, context, &args.command),
+        Ok(context) => reported(global, context, &args.command),
         Err(trouble) => {
             let troubles = [trouble];
             tell(&troubles, global);
             match code(&troubles, is_strict(global)) {
-                0 => plain(&args.command),
+                0 => wrapped::run(&args.command),
                 refusal => Ok(ExitCode::from(refusal)),
             }
         }
@@ -50,27 +47,14 @@ pub(crate) fn within(global: &GlobalFlags, mut context: Context, command: &[OsSt
             .unwrap_or_default();
         context.settings.fields.set_flag(Field::Step, program.to_string_lossy());
     }
-    wrapped(global, context, command)
+    reported(global, context, command)
 }
 
-/// Runs the command without reporting it.
-fn plain(argv: &[OsString]) -> anyhow::Result<ExitCode> {
-    let mut command = Command::new(argv);
-    command.env_remove(pipefold::config::variables::DX_API_TOKEN);
-    match command.spawn() {
-        Ok(mut running) => Ok(ExitCode::from(running.wait(|_| {}, GRACE, || {})?.code)),
-        Err(error) => {
-            say(&format!("pipefold: {error}"));
-            Ok(ExitCode::from(error.code()))
-        }
-    }
-}
-
-fn wrapped(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> anyhow::Result<ExitCode> {
+fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> anyhow::Result<ExitCode> {
     let strict = context.settings.strict;
     let mut troubles = std::mem::take(&mut context.troubles);
     let notification = match context
-        .notification()
+        .notification(Hook::Step)
         .map_err(Trouble::refused)
         .and_then(|notification| {
             // What is wrong is found before the command runs, and not after an hour of it.
@@ -81,7 +65,7 @@ fn wrapped(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> any
             troubles.push(trouble);
             tell(&troubles, global);
             return match code(&troubles, strict) {
-                0 => plain(argv),
+                0 => wrapped::run(argv),
                 refusal => Ok(ExitCode::from(refusal)),
             };
         }
@@ -90,8 +74,7 @@ fn wrapped(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> any
         dry_run::show(&context, global, Hook::Step, notification, &mut troubles)?;
         return Ok(super::trouble::conclude(&troubles, global, strict));
     }
-    let mut command = Command::new(argv);
-    command.env_remove(pipefold::config::variables::DX_API_TOKEN);
+    let mut command = wrapped::command(argv);
     for (name, value) in for_the_child(&context, &notification) {
         // A step delivers nothing for what runs within it, so it is not the one to wait for.
         if name != pipefold::config::variables::OUTER || context.within_exec() {
@@ -101,7 +84,7 @@ fn wrapped(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> any
     let began = clock::now();
     let (status, exit, duration) = match command.spawn() {
         Ok(mut running) => {
-            let ended = running.wait(|_| {}, GRACE, || {})?;
+            let ended = running.wait(|_| {}, wrapped::FOREVER, || {})?;
             let status = match (ended.interrupted, ended.code) {
                 (Some(_), _) => "cancelled",
                 (None, 0) => "success",
@@ -111,7 +94,7 @@ fn wrapped(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> any
         }
         Err(error) => {
             say(&format!("pipefold: {error}"));
-            ("failure", error.code(), std::time::Duration::ZERO)
+            ("failure", error.code(), Duration::ZERO)
         }
     };
     let given = |field| context.settings.fields.value(field).map(str::to_owned);
@@ -123,15 +106,15 @@ fn wrapped(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> any
     };
     let urgent = ended.urgent;
     match context.reporter.record(Hook::Step, ended) {
-        Ok(receipt) if context.within_exec() || (!urgent && receipt.on_disk) => {
-            troubles.extend(told_by(&receipt, &context))
-        }
         Ok(receipt) => {
-            let budget = Budget::new(context.settings.budgets.start);
-            troubles.extend(told_by(
-                &context.reporter.and_deliver(receipt, &budget, false),
-                &context,
-            ));
+            let may_wait = !urgent && receipt.on_disk;
+            let budget = context.settings.budgets.start;
+            let receipt = if may_wait {
+                receipt
+            } else {
+                context.deliver(receipt, budget, false)
+            };
+            troubles.extend(context.told_by(&receipt));
         }
         Err(refused) => troubles.push(refused.into()),
     }

@@ -40,8 +40,16 @@ pub(crate) struct Errand<'a> {
     pub(crate) wait: bool,
 }
 
-/// The notifications that this delivery has looked at.
-type Seen = BTreeMap<RunKey, BTreeSet<EntryId>>;
+/// What a delivery has learnt so far.
+#[derive(Default)]
+struct Learnt {
+    /// The notifications that it has looked at.
+    seen: BTreeMap<RunKey, BTreeSet<EntryId>>,
+    /// Digests of the tokens that DX is known to have refused.
+    refused: BTreeSet<String>,
+    /// Runs in which something waits that was recorded for another destination.
+    foreign: BTreeSet<RunKey>,
+}
 
 /// What became of one try.
 pub(super) enum Tried {
@@ -55,11 +63,20 @@ pub(super) enum Tried {
     Hopeless(String),
 }
 
+impl Learnt {
+    /// Whether any of these notifications, which no acceptance covers, has not been looked at.
+    fn is_news(&self, key: RunKey, unsent: &BTreeSet<EntryId>) -> bool {
+        self.seen
+            .get(&key)
+            .map_or(!unsent.is_empty(), |seen| !unsent.is_subset(seen))
+    }
+}
+
 impl Courier<'_> {
     /// Delivers what it can.
     pub(crate) fn deliver(&self, errand: &Errand<'_>) -> Delivery {
         let mut delivery = Delivery::default();
-        let mut seen = Seen::new();
+        let mut learnt = Learnt::default();
         loop {
             kill_points::pass("deliver.lock");
             let until = if errand.wait {
@@ -78,11 +95,19 @@ impl Courier<'_> {
                     return delivery;
                 }
             };
-            let hopeless = self.pass(errand, &mut seen, &mut delivery);
+            let refused = learnt.refused.len();
+            let hopeless = self.pass(errand, &mut learnt, &mut delivery);
+            if learnt.refused.len() > refused {
+                // What seemed another's a moment ago may be of the token that this process's own has replaced.
+                for key in std::mem::take(&mut learnt.foreign) {
+                    learnt.seen.remove(&key);
+                }
+                delivery.foreign = 0;
+            }
             kill_points::pass("deliver.unlock");
             drop(lock);
             // Whoever recorded something while the lock was held, and did not wait for it, relies on this look.
-            if hopeless || !self.something_new(errand, &seen) {
+            if hopeless || !self.something_new(errand, &learnt) {
                 return delivery;
             }
         }
@@ -98,23 +123,16 @@ impl Courier<'_> {
         Ok(first.into_iter().chain(keys))
     }
 
-    /// Whether a run has notifications that neither an acceptance nor an earlier look of this delivery covers.
-    fn is_news(&self, key: RunKey, seen: &Seen) -> Result<bool, SpoolError> {
-        let known = seen.get(&key);
-        Ok(self
-            .store
-            .unsent(key)?
-            .iter()
-            .any(|id| known.is_none_or(|known| !known.contains(id))))
-    }
-
-    fn something_new(&self, errand: &Errand<'_>, seen: &Seen) -> bool {
+    /// Whether any run has notifications that neither an acceptance nor an earlier look of this delivery covers.
+    fn something_new(&self, errand: &Errand<'_>, learnt: &Learnt) -> bool {
         let Ok(mut keys) = self.runs(errand) else { return false };
-        keys.any(|key| errand.budget.left().is_some() && self.is_news(key, seen).unwrap_or(false))
+        keys.any(|key| {
+            errand.budget.left().is_some() && self.store.unsent(key).is_ok_and(|unsent| learnt.is_news(key, &unsent))
+        })
     }
 
     /// Tries every run that waits until all are settled or the budget is spent. Tells whether going on is hopeless.
-    fn pass(&self, errand: &Errand<'_>, seen: &mut Seen, delivery: &mut Delivery) -> bool {
+    fn pass(&self, errand: &Errand<'_>, learnt: &mut Learnt, delivery: &mut Delivery) -> bool {
         let mut attempts = match self.runs(errand) {
             Ok(keys) => Attempts::new(keys),
             Err(error) => {
@@ -135,12 +153,12 @@ impl Courier<'_> {
             // With others waiting, one that hangs may take only half of what is left.
             let timeout = if attempts.len() == 0 { left } else { left / 2 };
             let key = attempt.key;
-            match self.attempt(&attempt, Instant::now() + timeout, seen, delivery) {
+            match self.attempt(&attempt, Instant::now() + timeout, learnt, delivery) {
                 Ok(Tried::Settled) => delivery.first_settled |= Some(key) == errand.first,
                 Ok(Tried::Again { why, after }) => attempts.again(attempt, why, after),
-                Ok(Tried::Kept(why)) => self.keep(key, &why, delivery),
+                Ok(Tried::Kept(why)) => self.keep(key, &why, learnt, delivery),
                 Ok(Tried::Hopeless(why)) => {
-                    self.keep(key, &why, delivery);
+                    self.keep(key, &why, learnt, delivery);
                     hopeless = Some(why);
                     break;
                 }
@@ -149,9 +167,9 @@ impl Courier<'_> {
         }
         for attempt in attempts.rest() {
             match (attempt.why, &hopeless) {
-                (Some(why), _) => self.keep(attempt.key, &why, delivery),
+                (Some(why), _) => self.keep(attempt.key, &why, learnt, delivery),
                 // Naming a few of those that nobody tried is enough: reading thousands of runs for it would overdraw the budget.
-                (None, Some(why)) if delivery.kept.len() < MOST_NAMED => self.keep(attempt.key, why, delivery),
+                (None, Some(why)) if delivery.kept.len() < MOST_NAMED => self.keep(attempt.key, why, learnt, delivery),
                 (None, _) => delivery.not_looked_at += 1,
             }
         }
@@ -163,11 +181,12 @@ impl Courier<'_> {
         &self,
         attempt: &Attempt,
         deadline: Instant,
-        seen: &mut Seen,
+        learnt: &mut Learnt,
         delivery: &mut Delivery,
     ) -> Result<Tried, SpoolError> {
         let key = attempt.key;
-        if attempt.why.is_none() && !self.is_news(key, seen)? {
+        let unsent = self.store.unsent(key)?;
+        if attempt.why.is_none() && !learnt.is_news(key, &unsent) {
             return Ok(Tried::Settled);
         }
         loop {
@@ -176,14 +195,21 @@ impl Courier<'_> {
             for aside in &run.aside {
                 delivery.warn(aside.to_string());
             }
-            seen.entry(key)
-                .or_default()
-                .extend(run.entries.iter().map(|(id, _)| *id));
+            let seen = learnt.seen.entry(key).or_default();
+            seen.extend(run.entries.iter().map(|(id, _)| *id));
+            if run.unread == 0 {
+                // With those that cannot be read now, or only by a newer program: looking again would not change that.
+                seen.extend(&unsent);
+            }
+            learnt.refused.extend(self.own.refused_in(&run).map(str::to_owned));
             if let Some(why) = self.refused_before(&run) {
                 return Ok(Tried::Kept(why));
             }
-            let plan = plan(&run, &self.own);
+            let plan = plan(&run, &self.own, &learnt.refused);
             delivery.foreign += plan.foreign;
+            if plan.foreign > 0 {
+                learnt.foreign.insert(key);
+            }
             if plan.left_out > 0 {
                 delivery.warn(format!(
                     "run {}: {} notifications are left out of its record, as the rules allow 10000 and 8 MiB in one run",
@@ -229,9 +255,9 @@ impl Courier<'_> {
     }
 
     /// Tells why a run waits, here and to whoever asks for the spool's status.
-    fn keep(&self, key: RunKey, why: &str, delivery: &mut Delivery) {
+    fn keep(&self, key: RunKey, why: &str, learnt: &Learnt, delivery: &mut Delivery) {
         let Ok(run) = self.store.load(key) else { return };
-        if plan(&run, &self.own).work.is_empty() {
+        if plan(&run, &self.own, &learnt.refused).work.is_empty() {
             return;
         }
         delivery.keep(reference_id(&run), why);

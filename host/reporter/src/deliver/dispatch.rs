@@ -43,7 +43,10 @@ impl Courier<'_> {
         Ok(match outcome {
             Outcome::Accepted => {
                 delivery.accepted += 1;
-                self.store.mark_sent(run.key, covers)?;
+                // DX has it: that this cannot be noted costs a repetition some day, and is no reason to call the run undelivered.
+                if let Err(error) = self.store.mark_sent(run.key, covers) {
+                    delivery.warn(format!("{error}; DX has the run, and is told again another time"));
+                }
                 if run.trouble.is_some() {
                     self.store.note(run.key, None);
                 }

@@ -24,14 +24,23 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// Whether this process may send the entry. `refused` is the digest of a token that DX is known to have refused for this run: a new
-    /// token of the same DX then takes its place.
-    fn includes(&self, entry: &Entry, refused: Option<&str>) -> bool {
+    /// Digest of the token that DX did not take for this run: another one than the process's own, for the same DX.
+    pub(super) fn refused_in<'a>(&self, run: &'a SpooledRun) -> Option<&'a str> {
+        let token = refused_token(run.trouble.as_ref()?)?;
+        let is_replaced =
+            |other: &Destination| other.url == self.destination.url && other.token.as_deref() == Some(token);
+        let may_be = self.destination.token.as_deref() != Some(token);
+        (may_be && run.entries.iter().any(|(_, entry)| is_replaced(&entry.destination))).then_some(token)
+    }
+
+    /// Whether this process may send the entry. `refused` holds digests of tokens that DX is known to have refused: the process's own, for
+    /// the same DX, then takes their place.
+    fn includes(&self, entry: &Entry, refused: &BTreeSet<String>) -> bool {
         let (own, other) = (&self.destination, &entry.destination);
         match (&other.url, &other.token) {
             (Some(url), _) if Some(url) != own.url.as_ref() => false,
             (None, _) | (_, None) => self.explicit,
-            (_, Some(token)) => Some(token) == own.token.as_ref() || self.adopt || Some(token.as_str()) == refused,
+            (_, Some(token)) => Some(token) == own.token.as_ref() || self.adopt || refused.contains(token),
         }
     }
 }
@@ -77,8 +86,7 @@ const MOST: usize = 10_000;
 const MOST_BYTES: usize = 8 << 20;
 
 /// Decides what of a run is to be sent.
-pub(crate) fn plan(run: &SpooledRun, own: &Own) -> Plan {
-    let refused = run.trouble.as_ref().and_then(refused_token);
+pub(crate) fn plan(run: &SpooledRun, own: &Own, refused: &BTreeSet<String>) -> Plan {
     let (mine, others): (Vec<_>, Vec<_>) = run.entries.iter().partition(|(_, entry)| own.includes(entry, refused));
     let waits = |id: &EntryId| !run.sent.contains(id);
     let foreign = others.iter().filter(|(id, _)| waits(id)).count();

@@ -33,7 +33,8 @@ pub enum LockState {
     Held(DrainLock),
     /// Another process has it.
     Busy,
-    /// There are no locks here (some network disks, a disk that is full or read-only): deliver without, since upserts repeat harmlessly.
+    /// There are no locks here (some network disks, a disk that is full, read-only or closed to us): deliver without, since upserts repeat
+    /// harmlessly.
     Unsupported,
 }
 
@@ -75,10 +76,10 @@ impl Spool {
 }
 
 fn is_unsupported(error: &io::Error) -> bool {
-    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull, Unsupported};
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, Unsupported};
     matches!(
         error.kind(),
-        Unsupported | ReadOnlyFilesystem | StorageFull | QuotaExceeded
+        Unsupported | ReadOnlyFilesystem | StorageFull | QuotaExceeded | PermissionDenied
     ) || matches!(
         Errno::from_io_error(error),
         Some(Errno::NOLCK | Errno::NOTSUP | Errno::NOSYS)
@@ -98,10 +99,11 @@ mod tests {
             Errno::ROFS,
             Errno::NOSPC,
             Errno::DQUOT,
+            Errno::ACCESS,
         ] {
             assert!(is_unsupported(&errno.into()), "{errno}");
         }
-        for errno in [Errno::ACCESS, Errno::IO, Errno::LOOP, Errno::NOENT] {
+        for errno in [Errno::IO, Errno::LOOP, Errno::NOENT] {
             assert!(!is_unsupported(&errno.into()), "{errno}");
         }
     }

@@ -71,12 +71,12 @@ impl Spool {
     ///
     /// # Errors
     /// As [`Spool::prune`].
-    pub fn prune_in_turn(&self) -> Result<(), SpoolError> {
+    pub fn prune_in_turn(&self) -> Result<Option<Pruned>, SpoolError> {
         let full = self.files.metadata(Path::new(FULL)).is_ok();
         if full || EntryId::random()?.is_on_duty() {
-            self.prune()?;
+            return self.prune().map(Some);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Removes each run that is finished and delivered, and to which nothing happened for a day ([`Limits::keep`](super::Limits)). Past

@@ -1,0 +1,105 @@
+//! What `exec` does beside the command: records the start and delivers, so that a slow disk or DX costs the build nothing.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use pipefold::{Budget, Hook, Judgement, Notification, Receipt, Status, clock};
+
+use super::context::Context;
+
+/// A command that ends sooner is reported in one request instead of two: about what a first connection to DX takes anyway.
+const PAUSE_BEFORE_START: Duration = Duration::from_millis(20);
+/// How often to look whether something within the command left an urgent step.
+const LOOK: Duration = Duration::from_secs(1);
+/// The most that one delivery beside the command may take; a hanging DX then is tried anew.
+const BESIDE: Duration = Duration::from_secs(10);
+
+/// The work beside the command: recording the start, and delivering.
+pub(crate) struct Beside {
+    context: Arc<Context>,
+    budget: Budget,
+    over: Sender<()>,
+    started: Receiver<Receipt>,
+}
+
+impl Beside {
+    pub(crate) fn begin(context: Arc<Context>, start: Judgement) -> Self {
+        let (over, is_over) = channel();
+        let (starting, started) = channel();
+        // Longer than any build; its end comes by `cancel`.
+        let budget = Budget::new(Duration::MAX);
+        let work = {
+            let (context, budget, start, starting) =
+                (Arc::clone(&context), budget.clone(), start.clone(), starting.clone());
+            move || {
+                let receipt = context.reporter.keep(start);
+                let id = receipt.reference_id.clone();
+                if starting.send(receipt).is_ok() {
+                    deliver_beside(&context, &id, &budget, &is_over);
+                }
+            }
+        };
+        if thread::Builder::new().name("delivery".into()).spawn(work).is_err() {
+            // A system without a thread to spare: the start is recorded here, and all is delivered at the end.
+            let _ = starting.send(context.reporter.keep(start));
+        }
+        Self {
+            context,
+            budget,
+            over,
+            started,
+        }
+    }
+
+    /// Reports the run's end while its command still runs.
+    pub(crate) fn report_late(&self, finish: Notification) {
+        self.budget.cancel();
+        let context = Arc::clone(&self.context);
+        let report = move || {
+            if let Ok(receipt) = context.reporter.record(Hook::Finish, finish) {
+                let _ = context
+                    .reporter
+                    .and_deliver(receipt, &Budget::new(context.settings.budgets.stop), true);
+            }
+        };
+        let _ = thread::Builder::new().name("cancelled".into()).spawn(report);
+    }
+
+    /// Ends the work and gives the receipt of the start, which is recorded by now. A request that hangs is not waited for.
+    pub(crate) fn end(self) -> Option<Receipt> {
+        self.budget.cancel();
+        let _ = self.over.send(());
+        self.started.recv().ok()
+    }
+}
+
+fn deliver_beside(context: &Context, reference_id: &str, budget: &Budget, is_over: &Receiver<()>) {
+    let mut pause = PAUSE_BEFORE_START;
+    let mut known = 0;
+    while let Err(RecvTimeoutError::Timeout) = is_over.recv_timeout(pause) {
+        pause = LOOK;
+        let waiting = context.reporter.waiting(reference_id);
+        if waiting == known {
+            continue;
+        }
+        let delivery = context
+            .reporter
+            .deliver(Some(reference_id), &budget.within(BESIDE), false);
+        tracing::debug!(?delivery, "delivered beside the command");
+        // What could not be sent now is sent with the end of the run; only something new is a reason to try again before.
+        known = context.reporter.waiting(reference_id);
+    }
+}
+
+/// The end of a run whose command was asked to stop and has not yet.
+pub(crate) fn cancelled(notification: &Notification, began: &str) -> Notification {
+    let now = clock::now();
+    Notification {
+        status: Some(Status::Cancelled.as_str().into()),
+        started_at: notification.started_at.clone().or_else(|| Some(began.into())),
+        finished_at: Some(now),
+        ..notification.clone()
+    }
+}
