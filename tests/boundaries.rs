@@ -27,15 +27,35 @@ fn sources() -> Vec<(PathBuf, String)> {
 /// Files with a line of code, outside comments and tests, that holds one of the words.
 fn who_says(words: &[&str]) -> Vec<PathBuf> {
     let is_code = |line: &&str| !line.trim_start().starts_with("//");
-    let says = |text: &str| text.lines().filter(is_code).any(|line| words.iter().any(|word| line.contains(word)));
-    let in_tests = |path: &Path| path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
-    sources().into_iter().filter(|(path, text)| !in_tests(path) && says(text)).map(|(path, _)| path).collect()
+    let says = |text: &str| {
+        text.lines()
+            .filter(is_code)
+            .any(|line| words.iter().any(|word| line.contains(word)))
+    };
+    let in_tests = |path: &Path| {
+        path.components()
+            .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
+    };
+    sources()
+        .into_iter()
+        .filter(|(path, text)| !in_tests(path) && says(text))
+        .map(|(path, _)| path)
+        .collect()
 }
 
 #[test]
 fn only_the_dx_module_knows_the_url_and_the_answers_of_dx() {
-    for path in who_says(&["api/pipelineRuns", "\"invalid_auth\"", "\"not_authed\"", "\"invalid_json\""]) {
-        assert!(path.starts_with("host/reporter/src/dx"), "{} knows DX's URL or answers", path.display());
+    for path in who_says(&[
+        "api/pipelineRuns",
+        "\"invalid_auth\"",
+        "\"not_authed\"",
+        "\"invalid_json\"",
+    ]) {
+        assert!(
+            path.starts_with("host/reporter/src/dx"),
+            "{} knows DX's URL or answers",
+            path.display()
+        );
     }
 }
 
@@ -53,13 +73,26 @@ fn imports_run_one_way() {
         ("host/sandbox", &[]),
         ("host/reporter", &["pipefold-sandbox", "dx-standin"]),
         ("host/gocd", &["pipefold", "pipefold-sandbox", "dx-standin"]),
-        ("host/collector", &["pipefold-gocd", "pipefold", "pipefold-sandbox", "dx-standin"]),
+        (
+            "host/collector",
+            &["pipefold-gocd", "pipefold", "pipefold-sandbox", "dx-standin"],
+        ),
     ];
-    let ours = ["pipefold-plugin", "pipefold-sandbox", "pipefold", "pipefold-gocd", "pipefold-collector", "pipefold-cli", "dx-standin"];
+    let ours = [
+        "pipefold-plugin",
+        "pipefold-sandbox",
+        "pipefold",
+        "pipefold-gocd",
+        "pipefold-collector",
+        "pipefold-cli",
+        "dx-standin",
+    ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for (crate_folder, may_use) in allowed {
         let manifest = fs::read_to_string(root.join(crate_folder).join("Cargo.toml")).unwrap();
-        let used = manifest.lines().filter_map(|line| line.split_once(".workspace").map(|(name, _)| name.trim()));
+        let used = manifest
+            .lines()
+            .filter_map(|line| line.split_once(".workspace").map(|(name, _)| name.trim()));
         for name in used.filter(|name| ours.contains(name)) {
             assert!(may_use.contains(&name), "{crate_folder} uses {name}");
         }

@@ -246,6 +246,7 @@ impl std::fmt::Display for Violation {
 #[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[component(variant)]
 #[serde(rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant, reason = "the common case is the large one")]
 pub enum Verdict {
     /// Tell DX this, now.
     #[component(name = "report")]
