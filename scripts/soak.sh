@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Kills pipefold at every place where a death could do harm, hundreds of times, and checks that nothing that was accepted is lost. Stops by
-# itself: after PIPEFOLD_SOAK_ROUNDS (default 600) or PIPEFOLD_SOAK_SECONDS (default 1200). PIPEFOLD_SEED=N repeats what an earlier one drew.
+# itself: after PIPEFOLD_SOAK_ROUNDS (default 1000) or PIPEFOLD_SOAK_SECONDS (default 600). PIPEFOLD_SEED=N repeats what an earlier one drew.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

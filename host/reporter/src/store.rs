@@ -148,7 +148,7 @@ impl Store {
         }
     }
 
-    /// Removes what was delivered long ago: `now`, or when it is this process's turn. Gives what it found that does not belong there.
+    /// Removes what was delivered long ago, and opens a full spool again: `now`, or when it is this process's turn. Gives what it found that does not belong there.
     pub(crate) fn tidy(&self, now: bool) -> Result<Vec<SetAside>, SpoolError> {
         let Ok(spool) = &self.spool else { return Ok(Vec::new()) };
         let pruned = if now {

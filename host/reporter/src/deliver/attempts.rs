@@ -42,23 +42,26 @@ pub(crate) enum Next {
 }
 
 impl Attempts {
-    pub(crate) fn new(keys: impl IntoIterator<Item = RunKey>) -> Self {
+    pub(crate) fn new(first: impl IntoIterator<Item = RunKey>) -> Self {
+        let mut attempts = Self::default();
+        attempts.add(first);
+        attempts
+    }
+
+    /// Adds runs at the end.
+    pub(crate) fn add(&mut self, keys: impl IntoIterator<Item = RunKey>) {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
             .with_factor(2.0)
             .without_max_times()
             .with_jitter();
-        let attempt = |key| Attempt {
+        self.queue.extend(keys.into_iter().map(|key| Attempt {
             key,
             why: None,
             not_before: None,
             pauses: pauses.build(),
-        };
-        Self {
-            queue: keys.into_iter().map(attempt).collect(),
-            paused_until: None,
-        }
+        }));
     }
 
     /// How many wait beside the one that is being tried.

@@ -113,46 +113,56 @@ impl Courier<'_> {
         }
     }
 
-    /// Every run that the errand is about, its own first.
-    fn runs(&self, errand: &Errand<'_>) -> Result<impl Iterator<Item = RunKey>, SpoolError> {
-        let mut keys = self.store.runs()?;
-        let first = errand.first.filter(|first| keys.remove(first));
+    /// Every run that the errand is about, besides its own.
+    fn others(&self, errand: &Errand<'_>) -> Result<BTreeSet<RunKey>, SpoolError> {
         if errand.only {
-            keys.clear();
+            return Ok(BTreeSet::new());
         }
-        Ok(first.into_iter().chain(keys))
+        let mut keys = self.store.runs()?;
+        if let Some(first) = errand.first {
+            keys.remove(&first);
+        }
+        Ok(keys)
     }
 
     /// Whether any run has notifications that neither an acceptance nor an earlier look of this delivery covers.
     fn something_new(&self, errand: &Errand<'_>, learnt: &Learnt) -> bool {
-        let Ok(mut keys) = self.runs(errand) else { return false };
-        keys.any(|key| {
+        let Ok(others) = self.others(errand) else { return false };
+        errand.first.into_iter().chain(others).any(|key| {
             errand.budget.left().is_some() && self.store.unsent(key).is_ok_and(|unsent| learnt.is_news(key, &unsent))
         })
     }
 
     /// Tries every run that waits until all are settled or the budget is spent. Tells whether going on is hopeless.
     fn pass(&self, errand: &Errand<'_>, learnt: &mut Learnt, delivery: &mut Delivery) -> bool {
-        let mut attempts = match self.runs(errand) {
-            Ok(keys) => Attempts::new(keys),
-            Err(error) => {
-                delivery.warn(error.to_string());
-                return true;
-            }
-        };
+        let mut attempts = Attempts::new(errand.first);
+        let mut listed = false;
         let mut hopeless = None;
         while let Some(left) = errand.budget.left() {
             let attempt = match attempts.next() {
                 Next::Try(attempt) => attempt,
+                // The errand's own run was tried: only now is it worth the time to list what else there is.
+                Next::Wait(_) | Next::Done if !listed => {
+                    listed = true;
+                    match self.others(errand) {
+                        Ok(keys) => attempts.add(keys),
+                        Err(error) => delivery.warn(error.to_string()),
+                    }
+                    continue;
+                }
                 Next::Wait(pause) => {
                     errand.budget.sleep(pause);
                     continue;
                 }
                 Next::Done => break,
             };
-            // With others waiting, one that hangs may take only half of what is left.
-            let timeout = if attempts.len() == 0 { left } else { left / 2 };
             let key = attempt.key;
+            // One that hangs must leave some time for the others, and the errand's own is what the caller waits for.
+            let timeout = match attempts.len() {
+                _ if Some(key) == errand.first => left * 4 / 5,
+                0 => left,
+                _ => left / 2,
+            };
             match self.attempt(&attempt, Instant::now() + timeout, learnt, delivery) {
                 Ok(Tried::Settled) => delivery.first_settled |= Some(key) == errand.first,
                 Ok(Tried::Again { why, after }) => attempts.again(attempt, why, after),

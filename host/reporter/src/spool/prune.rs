@@ -66,14 +66,13 @@ fn on_disk(found: &Metadata) -> u64 {
 }
 
 impl Spool {
-    /// [`prune`](Self::prune), if the spool is full or it is this process's turn, which it is once in 64 times: walking a large spool
+    /// [`prune`](Self::prune), if it is this process's turn, which it is once in 64 times: walking a large spool
     /// takes longer than all else that a process does.
     ///
     /// # Errors
     /// As [`Spool::prune`].
     pub fn prune_in_turn(&self) -> Result<Option<Pruned>, SpoolError> {
-        let full = self.files.metadata(Path::new(FULL)).is_ok();
-        if full || EntryId::random()?.is_on_duty() {
+        if EntryId::random()?.is_on_duty() {
             return self.prune().map(Some);
         }
         Ok(None)
