@@ -1,124 +1,178 @@
-//! One call of one hook: a fresh store and instance, a deadline, and an account of what went wrong.
+//! One call of one export: a fresh store and instance, a deadline, and an account of what went wrong.
 
 use crate::{
+    chain::Line,
     error::{HookError, Limit},
+    grants::Grants,
     limiter::Limiter,
+    plugin::{Answer, Link},
     sandbox::Core,
-    types::Violation,
 };
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 use wasmtime::{
     Store, Trap, UpdateDeadline,
-    component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower},
+    component::{ComponentExportIndex, ComponentNamedList, Lift, Lower},
 };
 
 /// What the host keeps beside an instance.
 pub(crate) struct State {
-    limiter: Limiter,
-    deadline: Instant,
-    timed_out: bool,
+    pub(crate) plugin: Arc<str>,
+    pub(crate) limiter: Limiter,
+    /// When this call must have ended; the time that the next link takes is added.
+    pub(crate) deadline: Instant,
+    /// When the whole chain must have ended.
+    pub(crate) whole: Instant,
+    timed_out: Option<TimedOut>,
+    /// The links behind this one.
+    pub(crate) next: Option<Next>,
+    /// How a link further in failed: then it is not this one's fault.
+    pub(crate) further: Option<HookError>,
+    /// A limit of the host's functions that was hit.
+    pub(crate) hit: Option<Limit>,
+    pub(crate) grants: Grants,
+    /// Log lines written so far.
+    pub(crate) lines: u32,
 }
 
-/// What a call is named by in errors, and the engine it runs on.
-pub(crate) struct Hooked<'a> {
+/// The links behind one, and how often it asked them.
+pub(crate) struct Next {
+    pub(crate) line: Arc<Line>,
+    pub(crate) place: usize,
+    pub(crate) calls: u32,
+}
+
+impl Next {
+    pub(crate) fn new(line: Arc<Line>, place: usize) -> Self {
+        Self { line, place, calls: 0 }
+    }
+}
+
+/// Whose time was up.
+#[derive(Clone, Copy)]
+enum TimedOut {
+    Hook,
+    Chain,
+}
+
+/// Whose failure it is that a call gave no verdict.
+pub(crate) enum Failed {
+    /// The link's own.
+    Own(HookError),
+    /// A link's further in.
+    Further(HookError),
+}
+
+impl Failed {
+    pub(crate) fn into_error(self) -> HookError {
+        match self {
+            Self::Own(error) | Self::Further(error) => error,
+        }
+    }
+}
+
+/// One call: of which link, for which hook, and with what behind it.
+pub(crate) struct Call<'a> {
     pub(crate) core: &'a Core,
-    pub(crate) plugin: &'a str,
+    pub(crate) link: &'a Link,
     pub(crate) hook: &'static str,
+    pub(crate) next: Option<Next>,
+    pub(crate) whole: Instant,
 }
 
-impl Hooked<'_> {
+impl Call<'_> {
     /// Instantiates, calls and explains.
-    pub(crate) fn call<P, T>(
-        &self,
-        pre: &InstancePre<State>,
-        export: &ComponentExportIndex,
-        params: P,
-    ) -> Result<T, HookError>
+    pub(crate) fn run<P, T>(mut self, export: &ComponentExportIndex, params: P) -> Result<T, Failed>
     where
         P: ComponentNamedList + Lower,
         T: Send + Sync + 'static,
-        (Result<T, Vec<Violation>>,): ComponentNamedList + Lift,
+        Answer<T>: ComponentNamedList + Lift,
     {
-        let limits = &self.core.limits;
+        let limits = &self.link.limits;
         let watch = self
             .core
             .watchdog
             .watch()
-            .map_err(|error| self.host(error.to_string()))?;
-        let mut store = Store::new(
-            &self.core.engine,
-            State {
-                limiter: Limiter::new(limits),
-                deadline: Instant::now() + limits.hook,
-                timed_out: false,
-            },
-        );
+            .map_err(|error| Failed::Own(self.host(error.to_string())))?;
+        let state = State {
+            plugin: Arc::clone(&self.link.name),
+            limiter: Limiter::new(limits),
+            deadline: Instant::now() + limits.hook,
+            whole: self.whole,
+            timed_out: None,
+            next: self.next.take(),
+            further: None,
+            hit: None,
+            grants: self.link.grants.clone(),
+            lines: 0,
+        };
+        let mut store = Store::new(&self.core.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.copied_out);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();
-            if Instant::now() < state.deadline {
-                return Ok(UpdateDeadline::Continue(1));
-            }
-            state.timed_out = true;
+            let now = Instant::now();
+            state.timed_out = match (now >= state.whole, now >= state.deadline) {
+                (true, _) => Some(TimedOut::Chain),
+                (_, true) => Some(TimedOut::Hook),
+                _ => return Ok(UpdateDeadline::Continue(1)),
+            };
             Ok(UpdateDeadline::Interrupt)
         });
-        let outcome = pre.instantiate(&mut store).and_then(|instance| {
-            let function = instance.get_typed_func::<P, (Result<T, Vec<Violation>>,)>(&mut store, export)?;
+        let outcome = self.link.pre.instantiate(&mut store).and_then(|instance| {
+            let function = instance.get_typed_func::<P, Answer<T>>(&mut store, export)?;
             function.call(&mut store, params)
         });
         drop(watch);
         match outcome {
-            Ok((answer,)) => answer.map_err(HookError::Refused),
-            Err(error) => Err(self.explain(store.data(), &error)),
+            Ok((answer,)) => answer.map_err(|violations| Failed::Own(HookError::Refused(violations))),
+            Err(error) => Err(self.explain(store.into_data(), &error)),
         }
     }
 
-    /// Names the cause of a failed call. wasmtime exports types for traps only; what it does not is recognised by the limiter's
-    /// record, and last by wasmtime's words.
-    fn explain(&self, state: &State, error: &wasmtime::Error) -> HookError {
-        let limit = |limit| HookError::Limit {
-            plugin: self.plugin.into(),
-            hook: self.hook,
-            limit,
-        };
-        if state.timed_out {
-            return HookError::TimedOut {
-                plugin: self.plugin.into(),
-                hook: self.hook,
-                limit: self.core.limits.hook,
-            };
+    /// Names the cause of a failed call. wasmtime exports types for traps only; what it does not is recognised by what was recorded on
+    /// the way, and last by wasmtime's words.
+    fn explain(&self, state: State, error: &wasmtime::Error) -> Failed {
+        if let Some(further) = state.further {
+            return Failed::Further(further);
         }
-        if let Some(hit) = state.limiter.hit() {
-            return limit(hit);
-        }
+        let (plugin, hook) = (self.link.name.to_string(), self.hook);
+        let limits = &self.link.limits;
         let reason = format!("{error:#}");
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::StackOverflow) => limit(Limit::Stack(self.core.limits.stack)),
-            Some(trap) => HookError::Trap {
-                plugin: self.plugin.into(),
-                hook: self.hook,
+        let limit = match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Some(Limit::Stack(self.core.limits.stack)),
+            None if reason.contains("fuel allocated for hostcalls has been exhausted") => {
+                Some(Limit::CopiedOut(limits.copied_out))
+            }
+            None if reason.contains("resource limit exceeded") => Some(Limit::CoreInstances(limits.core_instances)),
+            _ => None,
+        };
+        let limit = state.hit.or(state.limiter.hit()).or(limit);
+        Failed::Own(match (state.timed_out, limit, error.downcast_ref::<Trap>()) {
+            (Some(TimedOut::Hook), _, _) => HookError::TimedOut {
+                plugin,
+                hook,
+                limit: limits.hook,
+            },
+            (Some(TimedOut::Chain), _, _) => HookError::ChainTimedOut {
+                plugin,
+                hook,
+                limit: self.core.limits.chain,
+            },
+            (None, Some(limit), _) => HookError::Limit { plugin, hook, limit },
+            (None, None, Some(trap)) => HookError::Trap {
+                plugin,
+                hook,
                 trap: trap.to_string(),
             },
-            None if reason.contains("fuel allocated for hostcalls has been exhausted") => {
-                limit(Limit::CopiedOut(self.core.limits.copied_out))
-            }
-            None if reason.contains("resource limit exceeded") => {
-                limit(Limit::CoreInstances(self.core.limits.core_instances))
-            }
-            None if state.limiter.host_failed() || reason.contains("mmap failed") => self.host(reason),
-            None => HookError::BadAnswer {
-                plugin: self.plugin.into(),
-                hook: self.hook,
-                reason,
-            },
-        }
+            (None, None, None) if state.limiter.host_failed() || reason.contains("mmap failed") => self.host(reason),
+            (None, None, None) => HookError::BadAnswer { plugin, hook, reason },
+        })
     }
 
     fn host(&self, reason: String) -> HookError {
         HookError::Host {
-            plugin: self.plugin.into(),
+            plugin: self.link.name.to_string(),
             hook: self.hook,
             reason,
         }

@@ -16,6 +16,8 @@ pub enum Limit {
     Stack(usize),
     /// Core instances in a component.
     CoreInstances(usize),
+    /// Calls of the next plugin in line.
+    NextCalls(u32),
 }
 
 impl fmt::Display for Limit {
@@ -29,6 +31,7 @@ impl fmt::Display for Limit {
                 Size(*bytes)
             ),
             Self::Stack(bytes) => write!(f, "the stack limit of {}", Size(*bytes)),
+            Self::NextCalls(count) => write!(f, "the limit of {count} calls of the next plugin"),
             Self::CoreInstances(count) => write!(f, "the limit of {count} core instances"),
         }
     }
@@ -63,6 +66,16 @@ pub enum HookError {
         /// The limit.
         limit: Duration,
     },
+    /// It was still running when the whole chain's time was up.
+    #[error("plugin {plugin}: {hook} was stopped, as the chain of plugins had taken {} ms, its time limit", .limit.as_millis())]
+    ChainTimedOut {
+        /// Name of the plugin that was running.
+        plugin: String,
+        /// Name of the hook.
+        hook: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
     /// It wanted more than it may have.
     #[error("plugin {plugin}: {hook} reached {limit}")]
     Limit {
@@ -83,8 +96,8 @@ pub enum HookError {
         /// The trap, in wasmtime's words.
         trap: String,
     },
-    /// Its answer is not a value of the type it promised.
-    #[error("plugin {plugin}: {hook} gave an answer that cannot be read: {reason}")]
+    /// Its answer is not a value of the type it promised, or breaks what no plugin may break.
+    #[error("plugin {plugin}: {hook} gave a bad answer: {reason}")]
     BadAnswer {
         /// Name of the plugin.
         plugin: String,
@@ -128,15 +141,15 @@ pub enum LoadError {
         limit: u64,
     },
     /// It needs something that is not granted.
-    #[error("plugin {plugin}: {reason}")]
+    #[error("plugin {plugin}: {imports}")]
     Import {
         /// Name of the plugin.
         plugin: String,
-        /// The import that is missing.
-        reason: String,
+        /// The imports that are missing, and what would allow each.
+        imports: String,
     },
     /// It lacks an export, or has it with another type.
-    #[error("plugin {plugin}: export {export} {reason}; it must be made for the world `plugin` of pipefold:ci@0.1.0")]
+    #[error("plugin {plugin}: export {export} {reason}; it must be made for a world of pipefold:ci@0.1.0")]
     Export {
         /// Name of the plugin.
         plugin: String,
@@ -145,6 +158,19 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl HookError {
+    /// Whether the plugin did its work and refused its input, rather than fail.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+
+    /// Whether it is this one plugin that failed: neither its input is refused, nor is the time of the whole chain up.
+    pub(crate) fn is_the_plugins(&self) -> bool {
+        !matches!(self, Self::Refused(_) | Self::ChainTimedOut { .. })
+    }
 }
 
 fn join(violations: &[Violation]) -> String {

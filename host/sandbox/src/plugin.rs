@@ -1,38 +1,44 @@
-//! A loaded plugin and the calls of its hooks.
+//! A loaded component and the calls of its hooks.
 
 use crate::{
-    call::{Hooked, State},
+    call::{Call, Failed, Next, State},
+    chain::OnFailure,
     error::{HookError, LoadError},
+    grants::Grants,
+    limits::Limits,
+    policy::Policy,
+    question::Question,
     sandbox::Core,
     types::{Notification, Run, Verdict, Violation},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower};
 
 /// The interface with the three hooks.
-const HOOKS: &str = "pipefold:ci/hooks@0.1.0";
+pub(crate) const HOOKS: &str = "pipefold:ci/hooks@0.1.0";
 /// The interface with DX's rule by itself.
 const MERGING: &str = "pipefold:ci/merging@0.1.0";
 
-/// What a hook answers. The outer result of a call tells whether there was an answer at all.
-type Answer<T> = (Result<T, Vec<Violation>>,);
+/// What an export answers. The outer result of a call tells whether there was an answer at all.
+pub(crate) type Answer<T> = (Result<T, Vec<Violation>>,);
 
-/// A plugin that is ready to be called, from any thread. Every call gets a fresh instance, so calls share nothing.
-pub struct Plugin {
-    core: Arc<Core>,
-    name: String,
-    pre: InstancePre<State>,
+/// A component with the three hooks: a policy, or the plugin at the end of the line.
+pub struct Link {
+    pub(crate) name: Arc<str>,
+    pub(crate) limits: Limits,
+    pub(crate) grants: Grants,
+    pub(crate) on_failure: OnFailure,
+    pub(crate) pre: InstancePre<State>,
     pipeline_start: ComponentExportIndex,
     step: ComponentExportIndex,
     pipeline_finish: ComponentExportIndex,
-    merge: ComponentExportIndex,
 }
 
-impl Plugin {
-    pub(crate) fn new(core: Arc<Core>, name: &str, component: &Component) -> Result<Self, LoadError> {
-        let linker = Linker::<State>::new(&core.engine);
-        let pre = linker.instantiate_pre(component).map_err(|error| LoadError::Import {
-            plugin: name.into(),
+impl Link {
+    pub(crate) fn new(linker: &Linker<State>, component: &Component, policy: &Policy) -> Result<Self, LoadError> {
+        let name = &policy.name;
+        let pre = linker.instantiate_pre(component).map_err(|error| LoadError::Code {
+            plugin: name.clone(),
             reason: format!("{error:#}"),
         })?;
         let exports = Exports {
@@ -44,17 +50,76 @@ impl Plugin {
             pipeline_start: exports.find::<(&Notification,), Answer<Verdict>>(HOOKS, "pipeline-start")?,
             step: exports.find::<(&Notification,), Answer<Verdict>>(HOOKS, "step")?,
             pipeline_finish: exports.find::<(&[Notification],), Answer<Verdict>>(HOOKS, "pipeline-finish")?,
-            merge: exports.find::<(&[Notification],), Answer<Run>>(MERGING, "merge")?,
-            name: name.into(),
-            core,
+            name: name.as_str().into(),
+            limits: policy.limits.clone(),
+            grants: policy.grants.clone(),
+            on_failure: policy.on_failure,
             pre,
         })
+    }
+
+    /// How messages name it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Asks it, with the links behind it at hand and until the whole chain's deadline at most.
+    pub(crate) fn ask(
+        &self,
+        core: &Core,
+        question: &Question<'_>,
+        next: Option<Next>,
+        whole: Instant,
+    ) -> Result<Verdict, Failed> {
+        let call = Call {
+            core,
+            link: self,
+            hook: question.hook(),
+            next,
+            whole,
+        };
+        let verdict = match question {
+            Question::PipelineStart(event) => call.run(&self.pipeline_start, (*event,)),
+            Question::Step(event) => call.run(&self.step, (*event,)),
+            Question::PipelineFinish(history) => call.run(&self.pipeline_finish, (*history,)),
+        }?;
+        crate::answer::check(&verdict, question).map_err(|reason| {
+            let (plugin, hook) = (self.name.to_string(), question.hook());
+            Failed::Own(HookError::BadAnswer { plugin, hook, reason })
+        })?;
+        Ok(verdict)
+    }
+}
+
+/// A plugin that is ready to be called, from any thread. Every call gets a fresh instance, so calls share nothing.
+pub struct Plugin {
+    core: Arc<Core>,
+    link: Link,
+    merge: ComponentExportIndex,
+}
+
+impl Plugin {
+    pub(crate) fn new(core: Arc<Core>, name: &str, component: &Component) -> Result<Self, LoadError> {
+        let policy = Policy {
+            limits: core.limits.clone(),
+            ..Policy::new(name)
+        };
+        policy.grants.check(name, component, &core.engine, false)?;
+        let link = Link::new(&Linker::new(&core.engine), component, &policy)?;
+        let exports = Exports {
+            name,
+            component,
+            pre: &link.pre,
+        };
+        let merge = exports.find::<(&[Notification],), Answer<Run>>(MERGING, "merge")?;
+        Ok(Self { core, link, merge })
     }
 
     /// How messages name this plugin.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.link.name()
     }
 
     /// Judges the notification that a run begins (`hooks.pipeline-start`).
@@ -62,7 +127,7 @@ impl Plugin {
     /// # Errors
     /// [`HookError::Refused`] with every violation; anything else means that there is no judgement.
     pub fn pipeline_start(&self, event: &Notification) -> Result<Verdict, HookError> {
-        self.call("pipeline-start", &self.pipeline_start, (event,))
+        self.ask(&Question::PipelineStart(event))
     }
 
     /// Judges the notification of a step (`hooks.step`).
@@ -70,7 +135,7 @@ impl Plugin {
     /// # Errors
     /// As [`Plugin::pipeline_start`].
     pub fn step(&self, event: &Notification) -> Result<Verdict, HookError> {
-        self.call("step", &self.step, (event,))
+        self.ask(&Question::Step(event))
     }
 
     /// Judges the whole history of a run that ended (`hooks.pipeline-finish`).
@@ -78,7 +143,7 @@ impl Plugin {
     /// # Errors
     /// As [`Plugin::pipeline_start`].
     pub fn pipeline_finish(&self, history: &[Notification]) -> Result<Verdict, HookError> {
-        self.call("pipeline-finish", &self.pipeline_finish, (history,))
+        self.ask(&Question::PipelineFinish(history))
     }
 
     /// Folds notifications of one run by DX's rule (`merging.merge`).
@@ -86,25 +151,30 @@ impl Plugin {
     /// # Errors
     /// As [`Plugin::pipeline_start`].
     pub fn merge(&self, history: &[Notification]) -> Result<Run, HookError> {
-        self.call("merge", &self.merge, (history,))
+        let whole = Instant::now() + self.core.limits.chain;
+        let call = Call {
+            core: &self.core,
+            link: &self.link,
+            hook: "merge",
+            next: None,
+            whole,
+        };
+        call.run(&self.merge, (history,)).map_err(Failed::into_error)
     }
 
-    fn call<P, T>(&self, hook: &'static str, export: &ComponentExportIndex, params: P) -> Result<T, HookError>
-    where
-        P: ComponentNamedList + Lower,
-        T: Send + Sync + 'static,
-        Answer<T>: ComponentNamedList + Lift,
-    {
-        Hooked {
-            core: &self.core,
-            plugin: &self.name,
-            hook,
-        }
-        .call(&self.pre, export, params)
+    fn ask(&self, question: &Question<'_>) -> Result<Verdict, HookError> {
+        let whole = Instant::now() + self.core.limits.chain;
+        self.link
+            .ask(&self.core, question, None, whole)
+            .map_err(Failed::into_error)
+    }
+
+    pub(crate) fn into_link(self) -> (Arc<Core>, Link) {
+        (self.core, self.link)
     }
 }
 
-/// Finds exports and compares their types, so that a plugin which loads can be called.
+/// Finds exports and compares their types, so that a component which loads can be called.
 struct Exports<'a> {
     name: &'a str,
     component: &'a Component,
@@ -122,14 +192,12 @@ impl Exports<'_> {
             export: format!("{interface}#{function}"),
             reason,
         };
-        let interface = self
-            .component
-            .get_export_index(None, interface)
-            .ok_or_else(|| fail("is missing".into()))?;
+        let missing = || fail("is missing".into());
+        let interface = self.component.get_export_index(None, interface).ok_or_else(missing)?;
         let (item, index) = self
             .component
             .get_export(Some(&interface), function)
-            .ok_or_else(|| fail("is missing".into()))?;
+            .ok_or_else(missing)?;
         let wasmtime::component::types::ComponentItem::ComponentFunc(found) = item else {
             return Err(fail("is not a function".into()));
         };

@@ -70,18 +70,25 @@ impl Sandbox {
     /// # Errors
     /// [`LoadError`] if it is larger than the limit, no component, or not made for the world `plugin`.
     pub fn compile_here(&self, name: &str, component: &[u8]) -> Result<Plugin, LoadError> {
-        let limit = self.core.limits.component_size;
+        let component = self.compile(name, component, self.core.limits.component_size)?;
+        Plugin::new(Arc::clone(&self.core), name, &component)
+    }
+
+    pub(crate) fn compile(&self, name: &str, component: &[u8], limit: u64) -> Result<Component, LoadError> {
         if component.len() as u64 > limit {
             return Err(LoadError::TooLarge {
                 plugin: name.into(),
                 limit,
             });
         }
-        let component = Component::from_binary(&self.core.engine, component).map_err(|error| LoadError::Code {
+        Component::from_binary(&self.core.engine, component).map_err(|error| LoadError::Code {
             plugin: name.into(),
             reason: format!("{error:#}"),
-        })?;
-        Plugin::new(Arc::clone(&self.core), name, &component)
+        })
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
     }
 
     /// The limits that plugins are held to.

@@ -1,0 +1,179 @@
+//! What the host checks of a verdict, whoever gave it.
+//!
+//! A plugin is foreign code: what it reports goes to DX under the operator's token, so it must be about the run that was asked about, and
+//! in the form that the contract promises. The rules themselves are the default plugin's; this is only what no plugin may break.
+
+use crate::{
+    question::Question,
+    types::{Run, Verdict},
+};
+
+/// Bytes of a text that goes to DX, as the rules have it (`plugin`, "too_long").
+const MOST_TEXT: usize = 4 << 10;
+/// Bytes of a reason for a discard: a line or two in a build log.
+const MOST_REASON: usize = 1 << 10;
+
+/// Checks a verdict against the question it answers. The error says what is wrong with it.
+pub(crate) fn check(verdict: &Verdict, question: &Question<'_>) -> Result<(), String> {
+    match verdict {
+        Verdict::Report(run) => check_run(run, question),
+        Verdict::Discard(reason) if reason.len() > MOST_REASON => Err(format!(
+            "its reason for a discard has {} bytes; {MOST_REASON} are allowed",
+            reason.len()
+        )),
+        Verdict::Discard(_) | Verdict::Hold => Ok(()),
+    }
+}
+
+fn check_run(run: &Run, question: &Question<'_>) -> Result<(), String> {
+    let asked = question
+        .notifications()
+        .iter()
+        .find_map(|notification| notification.reference_id.as_deref());
+    if asked != Some(run.reference_id.as_str()) {
+        return Err("it answers for another reference_id than it was asked about".into());
+    }
+    let required = [
+        ("pipeline_name", &run.pipeline_name),
+        ("pipeline_source", &run.pipeline_source),
+        ("started_at", &run.started_at),
+    ];
+    if let Some((field, _)) = required.iter().find(|(_, value)| value.trim().is_empty()) {
+        return Err(format!("its run lacks {field}"));
+    }
+    let optional = [
+        ("finished_at", &run.finished_at),
+        ("repository", &run.repository),
+        ("commit_sha", &run.commit_sha),
+        ("source_url", &run.source_url),
+        ("head_branch", &run.head_branch),
+        ("email", &run.email),
+        ("github_username", &run.github_username),
+        ("gitlab_username", &run.gitlab_username),
+    ];
+    let optional = optional
+        .iter()
+        .filter_map(|(field, value)| Some((*field, value.as_ref()?)));
+    for (field, value) in required.into_iter().chain(optional) {
+        if value.len() > MOST_TEXT {
+            return Err(format!(
+                "its {field} has {} bytes; {MOST_TEXT} are allowed",
+                value.len()
+            ));
+        }
+        if value.chars().any(char::is_control) {
+            return Err(format!("its {field} has control characters"));
+        }
+    }
+    let times = [Some(&run.started_at), run.finished_at.as_ref()];
+    if let Some(time) = times.into_iter().flatten().find(|time| !is_utc(time)) {
+        return Err(format!("its time {time:?} is not RFC 3339 in UTC with Z"));
+    }
+    if run.pr_number.is_some_and(|number| number < 1) {
+        return Err("its pr_number is below 1".into());
+    }
+    Ok(())
+}
+
+/// `2025-01-01T12:05:00Z`, with or without a fraction of a second. Whether there is such a day is the rules' business.
+fn is_utc(time: &str) -> bool {
+    let Some(time) = time.strip_suffix('Z') else {
+        return false;
+    };
+    let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let form = b"dddd-dd-ddTdd:dd:dd";
+    let fits = |(byte, form): (u8, &u8)| {
+        if *form == b'd' {
+            byte.is_ascii_digit()
+        } else {
+            byte == *form
+        }
+    };
+    whole.len() == form.len()
+        && whole.bytes().zip(form).all(fits)
+        && !fraction.is_empty()
+        && fraction.len() <= 9
+        && fraction.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::types::{Notification, Status};
+
+    fn run() -> Run {
+        Run {
+            pipeline_name: "build".into(),
+            pipeline_source: "Jenkins".into(),
+            reference_id: "1".into(),
+            started_at: "2025-01-01T12:05:00Z".into(),
+            finished_at: None,
+            status: Status::Running,
+            repository: None,
+            commit_sha: None,
+            pr_number: None,
+            source_url: None,
+            head_branch: None,
+            email: None,
+            github_username: None,
+            gitlab_username: None,
+        }
+    }
+
+    fn wrong(change: impl FnOnce(&mut Run)) -> String {
+        let mut run = run();
+        change(&mut run);
+        let event = Notification {
+            reference_id: Some("1".into()),
+            ..Notification::default()
+        };
+        check(&Verdict::Report(run), &Question::Step(&event)).unwrap_err()
+    }
+
+    #[test]
+    fn an_honest_run_passes() {
+        let event = Notification {
+            reference_id: Some("1".into()),
+            ..Notification::default()
+        };
+        assert_eq!(check(&Verdict::Report(run()), &Question::PipelineStart(&event)), Ok(()));
+        let fraction = Run {
+            finished_at: Some("2025-01-01T12:05:00.25Z".into()),
+            ..run()
+        };
+        assert_eq!(
+            check(&Verdict::Report(fraction), &Question::PipelineFinish(&[event])),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn what_no_plugin_may_do_is_named() {
+        assert_eq!(
+            wrong(|run| run.reference_id = "2".into()),
+            "it answers for another reference_id than it was asked about"
+        );
+        assert_eq!(
+            wrong(|run| run.pipeline_name = " ".into()),
+            "its run lacks pipeline_name"
+        );
+        assert_eq!(
+            wrong(|run| run.email = Some("x".repeat(5000))),
+            "its email has 5000 bytes; 4096 are allowed"
+        );
+        assert_eq!(
+            wrong(|run| run.head_branch = Some("a\nb".into())),
+            "its head_branch has control characters"
+        );
+        assert_eq!(
+            wrong(|run| run.started_at = "now".into()),
+            "its time \"now\" is not RFC 3339 in UTC with Z"
+        );
+        assert_eq!(
+            wrong(|run| run.finished_at = Some("2025-01-01T12:05:00+01:00".into())),
+            "its time \"2025-01-01T12:05:00+01:00\" is not RFC 3339 in UTC with Z"
+        );
+        assert_eq!(wrong(|run| run.pr_number = Some(0)), "its pr_number is below 1");
+    }
+}

@@ -1,0 +1,54 @@
+//! A policy: a component of someone else's that stands before the next plugin.
+
+use crate::{
+    chain::{OnFailure, link_next},
+    error::LoadError,
+    grants::Grants,
+    limits::Limits,
+    plugin::Link,
+    sandbox::Sandbox,
+};
+use wasmtime::component::Linker;
+
+/// How a policy is to be run.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// How messages name it.
+    pub name: String,
+    /// What it may use in one call; the time of a whole chain is the sandbox's.
+    pub limits: Limits,
+    /// What it may use besides its arguments.
+    pub grants: Grants,
+    /// What becomes of a notification when it fails.
+    pub on_failure: OnFailure,
+}
+
+impl Policy {
+    /// A policy of this name with the default limits, no grants, and closed on failure.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            limits: Limits::default(),
+            grants: Grants::default(),
+            on_failure: OnFailure::Closed,
+        }
+    }
+}
+
+impl Sandbox {
+    /// Compiles a policy in this process; see [`Sandbox::compile_here`] for what that means.
+    ///
+    /// # Errors
+    /// [`LoadError`] if it is larger than its limit, no component, imports what is not granted, or lacks a hook.
+    pub fn policy_compiled_here(&self, policy: &Policy, component: &[u8]) -> Result<Link, LoadError> {
+        let component = self.compile(&policy.name, component, policy.limits.component_size)?;
+        let core = self.core();
+        policy.grants.check(&policy.name, &component, &core.engine, true)?;
+        let mut linker = Linker::new(&core.engine);
+        link_next(&mut linker)
+            .and_then(|()| policy.grants.link(&mut linker))
+            .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        Link::new(&linker, &component, policy)
+    }
+}

@@ -1,0 +1,358 @@
+//! Policies in a line: what they can do, what they cannot, and whose fault a failure is.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod guests;
+
+use guests::policy;
+use pipefold_sandbox::{
+    Chain, Grants, HookError, Limits, Link, LogLevel, Notification, OnFailure, Policy, Question, Run, Sandbox, Verdict,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+/// Passes the question on.
+const FORWARD: &str = "(call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
+const TRAP: &str = "unreachable";
+const LOOP: &str = "(loop (br 0)) unreachable";
+
+fn urgent_step() -> Notification {
+    Notification {
+        pipeline_name: Some("build".into()),
+        pipeline_source: Some("Tekton".into()),
+        reference_id: Some("r/1".into()),
+        started_at: Some("2025-01-01T12:05:00Z".into()),
+        email: Some("john@getdx.com".into()),
+        step: Some("compile".into()),
+        urgent: true,
+        ..Notification::default()
+    }
+}
+
+fn named(name: &str) -> Policy {
+    Policy::new(name)
+}
+
+fn open(name: &str) -> Policy {
+    Policy {
+        on_failure: OnFailure::Open,
+        ..named(name)
+    }
+}
+
+/// A sandbox whose hooks are short, so that endless loops do not make the tests long.
+fn sandbox() -> Sandbox {
+    Sandbox::new(Limits {
+        chain: Duration::from_millis(600),
+        ..Limits::default()
+    })
+    .unwrap()
+}
+
+fn link(sandbox: &Sandbox, policy: &Policy, component: &[u8]) -> Link {
+    sandbox.policy_compiled_here(policy, component).unwrap()
+}
+
+/// A chain of policies, each with its `step`.
+fn chain(policies: &[(Policy, &str)]) -> Chain {
+    let sandbox = sandbox();
+    let links = policies
+        .iter()
+        .map(|(policy, step)| link(&sandbox, policy, &guests::policy(step, "", "")))
+        .collect();
+    Chain::new(links, sandbox.default_plugin().unwrap()).unwrap()
+}
+
+fn ask(chain: &Chain) -> Result<Verdict, HookError> {
+    chain.ask(&Question::Step(&urgent_step()))
+}
+
+fn reported(answer: Result<Verdict, HookError>) -> Run {
+    match answer {
+        Ok(Verdict::Report(run)) => run,
+        other => panic!("no report: {other:?}"),
+    }
+}
+
+fn error_of(policies: &[(Policy, &str)]) -> String {
+    ask(&chain(policies)).unwrap_err().to_string()
+}
+
+#[test]
+fn a_policy_that_passes_on_changes_nothing() {
+    let alone = ask(&chain(&[])).unwrap();
+    let behind_four = [FORWARD; 4].map(|step| (named("forward"), step));
+    assert_eq!(ask(&chain(&behind_four)).unwrap(), alone);
+    let history = [
+        urgent_step(),
+        Notification {
+            step: None,
+            status: Some("success".into()),
+            ..urgent_step()
+        },
+    ];
+    let finish = Question::PipelineFinish(&history);
+    assert_eq!(
+        chain(&behind_four).ask(&finish).unwrap(),
+        chain(&[]).ask(&finish).unwrap()
+    );
+    let start = urgent_step();
+    let start = Question::PipelineStart(&start);
+    assert_eq!(
+        chain(&behind_four).ask(&start).unwrap(),
+        chain(&[]).ask(&start).unwrap()
+    );
+}
+
+#[test]
+fn a_policy_can_rewrite_hold_and_discard() {
+    // The e-mail is the twelfth field of the record: its presence is the byte at 136.
+    let redact = "(i32.store8 offset=136 (local.get 0) (i32.const 0)) (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
+    assert_eq!(reported(ask(&chain(&[]))).email.as_deref(), Some("john@getdx.com"));
+    assert_eq!(reported(ask(&chain(&[(named("redact"), redact)]))).email, None);
+
+    let hold = "(i32.store8 (i32.const 1032) (i32.const 1)) (i32.const 1024)";
+    assert_eq!(ask(&chain(&[(named("hold"), hold)])).unwrap(), Verdict::Hold);
+
+    let discard = r"(i32.store8 (i32.const 1032) (i32.const 2)) (i32.store (i32.const 1040) (i32.const 2000))
+        (i32.store (i32.const 1044) (i32.const 4)) (i32.store (i32.const 2000) (i32.const 0x65666173)) (i32.const 1024)";
+    assert_eq!(
+        ask(&chain(&[(named("discard"), discard)])).unwrap(),
+        Verdict::Discard("safe".into())
+    );
+}
+
+#[test]
+fn the_input_is_refused_through_every_policy() {
+    let wrong = Notification {
+        started_at: Some("yesterday".into()),
+        ..urgent_step()
+    };
+    let chain = chain(&[(named("a"), FORWARD), (open("b"), FORWARD)]);
+    let error = chain.ask(&Question::Step(&wrong)).unwrap_err();
+    assert!(error.is_refusal(), "{error}");
+    assert!(error.to_string().starts_with("started_at: "), "{error}");
+}
+
+#[test]
+fn a_failure_is_closed_by_default_and_names_the_link_at_fault() {
+    assert_eq!(
+        error_of(&[(named("outer"), FORWARD), (named("inner"), TRAP)]),
+        "plugin inner: step crashed: wasm trap: wasm `unreachable` instruction executed"
+    );
+    assert_eq!(
+        error_of(&[(named("outer"), TRAP), (named("inner"), FORWARD)]),
+        "plugin outer: step crashed: wasm trap: wasm `unreachable` instruction executed"
+    );
+}
+
+#[test]
+fn an_open_policy_that_fails_is_passed_over_and_the_others_apply() {
+    let redact = "(i32.store8 offset=136 (local.get 0) (i32.const 0)) (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
+    for failing in [
+        TRAP,
+        LOOP,
+        "(i32.const -1)",
+        "(i32.store8 (i32.const 1024) (i32.const 9)) (i32.const 1024)",
+    ] {
+        let run = reported(ask(&chain(&[(open("broken"), failing), (named("redact"), redact)])));
+        assert_eq!(run.email, None, "{failing}");
+        let run = reported(ask(&chain(&[(named("redact"), redact), (open("broken"), failing)])));
+        assert_eq!(run.email, None, "{failing}");
+    }
+    // An open policy does not hide that a closed one behind it failed.
+    let error = error_of(&[(open("outer"), FORWARD), (named("inner"), TRAP)]);
+    assert!(error.starts_with("plugin inner: "), "{error}");
+}
+
+#[test]
+fn time_of_the_next_link_is_not_the_outer_ones() {
+    let began = Instant::now();
+    let error = error_of(&[(named("outer"), FORWARD), (named("inner"), LOOP)]);
+    assert_eq!(error, "plugin inner: step was stopped after 250 ms, its time limit");
+    assert!(began.elapsed() >= Duration::from_millis(250));
+    // The inner one is passed over after its whole time, and the outer one still has its own.
+    reported(ask(&chain(&[(named("outer"), FORWARD), (open("inner"), LOOP)])));
+}
+
+#[test]
+fn a_chain_has_a_time_limit_of_its_own() {
+    let endless = [("a", LOOP), ("b", LOOP), ("c", LOOP)].map(|(name, step)| (open(name), step));
+    assert_eq!(
+        error_of(&endless),
+        "plugin c: step was stopped, as the chain of plugins had taken 600 ms, its time limit"
+    );
+}
+
+#[test]
+fn the_next_link_can_be_asked_four_times_and_no_more() {
+    let times = |count| format!("(call $next (local.get 0) (i32.const 1024))").repeat(count) + "(i32.const 1024)";
+    reported(ask(&chain(&[(named("four"), &times(4))])));
+    assert_eq!(
+        error_of(&[(named("five"), &times(5))]),
+        "plugin five: step reached the limit of 4 calls of the next plugin"
+    );
+}
+
+#[test]
+fn the_next_link_asked_from_the_bottom_of_a_recursion_is_safe() {
+    // Each level of the recursion takes a few dozen bytes: the first depth fits the stack limit, the second does not.
+    let dive = |depth: u32| {
+        policy(
+            &format!("(call $dive (local.get 0) (i32.const {depth}))"),
+            "",
+            r"(func $dive (param $event i32) (param $left i32) (result i32)
+                (if (result i32) (local.get $left)
+                    (then (call $dive (local.get $event) (i32.sub (local.get $left) (i32.const 1))))
+                    (else (call $next (local.get $event) (i32.const 1024)) (i32.const 1024))))",
+        )
+    };
+    let sandbox = sandbox();
+    let line = |depth| {
+        let links = (0..4).map(|_| link(&sandbox, &named("diver"), &dive(depth))).collect();
+        Chain::new(links, sandbox.default_plugin().unwrap()).unwrap()
+    };
+    reported(ask(&line(8_000)));
+    assert_eq!(
+        ask(&line(1_000_000)).unwrap_err().to_string(),
+        "plugin diver: step reached the stack limit of 512 KiB"
+    );
+}
+
+#[test]
+fn a_policy_that_lies_about_the_run_is_found_out() {
+    // Changes the first letter of the reference_id before it passes the question on.
+    let lie = r"(i32.store8 (i32.load offset=28 (local.get 0)) (i32.const 120))
+        (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
+    assert_eq!(
+        error_of(&[(named("liar"), lie)]),
+        "plugin liar: step gave a bad answer: it answers for another reference_id than it was asked about"
+    );
+}
+
+#[test]
+fn the_largest_legal_history_passes_through_a_policy() {
+    let one = Notification {
+        step: None,
+        urgent: false,
+        source_url: Some("x".repeat(700)),
+        ..urgent_step()
+    };
+    let history = vec![one; 10_000];
+    let chain = chain(&[(named("forward"), FORWARD)]);
+    assert!(matches!(
+        chain.ask(&Question::PipelineFinish(&history)),
+        Ok(Verdict::Report(_))
+    ));
+}
+
+#[test]
+fn a_fifth_policy_is_one_too_many() {
+    let sandbox = sandbox();
+    let links = (0..5)
+        .map(|_| link(&sandbox, &named("forward"), &policy(FORWARD, "", "")))
+        .collect();
+    assert_eq!(Chain::new(links, sandbox.default_plugin().unwrap()).err(), Some(5));
+}
+
+const LOG: &str = r#"(import "pipefold:ci/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
+const CONFIG: &str = r#"(import "pipefold:ci/config@0.1.0" "get" (func $get (param i32 i32 i32)))"#;
+
+#[test]
+fn what_is_not_granted_cannot_be_imported() {
+    let sandbox = sandbox();
+    let refused = |imports: &str| {
+        let component = policy(FORWARD, imports, "");
+        sandbox
+            .policy_compiled_here(&named("nosy"), &component)
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    assert_eq!(
+        refused(LOG),
+        "plugin nosy: it imports pipefold:ci/log@0.1.0, which is not granted; grant `log` to allow it"
+    );
+    assert_eq!(
+        refused(CONFIG),
+        "plugin nosy: it imports pipefold:ci/config@0.1.0, which is not granted; grant `config` to allow it"
+    );
+    let wasi = wat::parse_str(
+        r#"(component (import "wasi:cli/environment@0.2.0" (instance (export "get-environment" (func)))))"#,
+    )
+    .unwrap();
+    assert_eq!(
+        sandbox
+            .policy_compiled_here(&named("nosy"), &wasi)
+            .err()
+            .unwrap()
+            .to_string(),
+        "plugin nosy: it imports wasi:cli/environment@0.2.0, which is not granted; no grant of this host provides it"
+    );
+}
+
+#[test]
+fn a_flood_of_log_lines_ends_after_fifty() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let sink = {
+        let lines = Arc::clone(&lines);
+        Arc::new(move |plugin: &str, level: LogLevel, line: &str| {
+            lines.lock().unwrap().push((plugin.to_owned(), level, line.len()));
+        })
+    };
+    let flood = policy(
+        "(local $i i32) (loop (call $log (i32.const 1) (i32.const 4096) (i32.const 5000)) (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000)))) \
+         (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)",
+        LOG,
+        "",
+    );
+    let sandbox = sandbox();
+    let granted = Policy {
+        grants: Grants {
+            log: Some(sink),
+            ..Grants::default()
+        },
+        ..named("chatty")
+    };
+    let chain = Chain::new(
+        vec![link(&sandbox, &granted, &flood)],
+        sandbox.default_plugin().unwrap(),
+    )
+    .unwrap();
+    reported(ask(&chain));
+    let lines = lines.lock().unwrap();
+    assert_eq!(lines.len(), 51);
+    assert_eq!(lines[0], ("chatty".into(), LogLevel::Info, 1024));
+    assert_eq!(lines[50].1, LogLevel::Warn);
+}
+
+#[test]
+fn a_policy_sees_its_own_settings_only() {
+    // Asks for the key "k": where there is a value, the verdict is a discard with it as the reason.
+    let asks = policy(
+        "(i32.store8 (i32.const 3000) (i32.const 107)) (call $get (i32.const 3000) (i32.const 1) (i32.const 3008)) \
+         (if (i32.load8_u (i32.const 3008)) (then (i32.store8 (i32.const 1032) (i32.const 2)) \
+            (i32.store (i32.const 1040) (i32.load (i32.const 3012))) (i32.store (i32.const 1044) (i32.load (i32.const 3016)))) \
+            (else (i32.store8 (i32.const 1032) (i32.const 1)))) (i32.const 1024)",
+        CONFIG,
+        "",
+    );
+    let sandbox = sandbox();
+    let with = |table: BTreeMap<String, String>| {
+        let policy = Policy {
+            grants: Grants {
+                config: Some(Arc::new(table)),
+                ..Grants::default()
+            },
+            ..named("asks")
+        };
+        ask(&Chain::new(vec![link(&sandbox, &policy, &asks)], sandbox.default_plugin().unwrap()).unwrap()).unwrap()
+    };
+    assert_eq!(
+        with([("k".into(), "value".into())].into()),
+        Verdict::Discard("value".into())
+    );
+    assert_eq!(with([("other".into(), "value".into())].into()), Verdict::Hold);
+}
