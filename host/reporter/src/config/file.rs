@@ -7,6 +7,7 @@ use toml::de::DeTable;
 
 use super::keys::{BUDGET_KEYS, LIMIT_KEYS, OPERATOR_KEYS, TOKEN_KEYS};
 use super::open::{line_of, read_text};
+use super::policy::{Failure, PolicyKeys, failure};
 use super::reader::{Entry, entries};
 use super::tuning::{BudgetKeys, LimitKeys};
 use super::{ConfigError, Sourced};
@@ -49,10 +50,10 @@ pub struct OperatorKeys {
     pub budgets: BudgetKeys,
     /// What a plugin may use.
     pub limits: LimitKeys,
-    /// What happens when a policy fails, as it is written.
-    pub failure: Option<Sourced<String>>,
-    /// The tables `[[policy]]`, as they are written, in order.
-    pub policies: Vec<toml::Table>,
+    /// What happens when a policy fails that does not say so itself.
+    pub failure: Option<Failure>,
+    /// The tables `[[policy]]`, in order.
+    pub policies: Vec<PolicyKeys>,
 }
 
 impl File {
@@ -93,12 +94,6 @@ impl File {
         let mut file = Self::default();
         for entry in entries(document.get_ref(), "", path, text) {
             file.take(&entry, trust)?;
-            if entry.name == "policy" {
-                // Parsed again as plain values: `DeTable` borrows from the text and has no way to give up its places.
-                let raw: toml::Table = text.parse().map_err(syntax)?;
-                let tables = raw.get("policy").and_then(toml::Value::as_array).into_iter().flatten();
-                file.operator.policies = tables.filter_map(toml::Value::as_table).cloned().collect();
-            }
         }
         Ok(file)
     }
@@ -136,8 +131,8 @@ impl OperatorKeys {
             "spool" => self.spool = entry.path()?.map(sourced),
             "spool_limit" => self.spool_limit = Some(entry.size()?),
             "strict" => self.strict = Some(entry.boolean()?),
-            "failure" => self.failure = entry.text()?.map(|word| Sourced::new(word, entry.origin())),
-            "policy" => entry.is_list_of_tables()?,
+            "failure" => self.failure = Some(failure(entry)?),
+            "policy" => self.policies = entry.tables()?.iter().map(PolicyKeys::read).collect::<Result<_, _>>()?,
             "budgets" => {
                 for entry in entry.table()? {
                     let budget = match entry.name {
@@ -161,7 +156,7 @@ impl OperatorKeys {
 }
 
 impl LimitKeys {
-    fn take(&mut self, entry: &Entry<'_>) -> Result<(), ConfigError> {
+    pub(super) fn take(&mut self, entry: &Entry<'_>) -> Result<(), ConfigError> {
         match entry.name {
             "hook" => self.hook = Some(entry.duration()?),
             "chain" => self.chain = Some(entry.duration()?),

@@ -30,6 +30,9 @@ pub(super) const OPERATOR_KEYS: [OperatorKey; 10] = [
 /// Keys under which people have been seen to put the token itself.
 pub(super) const TOKEN_KEYS: [&str; 5] = ["token", "dx_token", "api_token", "dx_api_token", "auth_token"];
 
+/// Keys of a table `[[policy]]`.
+pub(super) const POLICY_KEYS: [&str; 6] = ["file", "name", "failure", "grants", "config", "limits"];
+
 /// Keys of the table `budgets`.
 pub(super) const BUDGET_KEYS: [&str; 3] = ["start", "finish", "stop"];
 

@@ -117,12 +117,31 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Checks that this is a list of tables.
-    pub(super) fn is_list_of_tables(&self) -> Result<(), ConfigError> {
+    /// A list of tables, each as an entry of this key.
+    pub(super) fn tables(&self) -> Result<Vec<Entry<'a>>, ConfigError> {
         match self.value.as_array() {
-            Some(list) if list.iter().all(|item| item.get_ref().is_table()) => Ok(()),
+            Some(list) if list.iter().all(|item| item.get_ref().is_table()) => Ok(list
+                .iter()
+                .map(|item| Entry {
+                    name: self.name,
+                    key: self.key.clone(),
+                    line: line_of(self.text.as_bytes(), item.span().start),
+                    value: item.get_ref(),
+                    path: self.path,
+                    text: self.text,
+                })
+                .collect()),
             _ => Err(self.wrong_type(&format!("a list of tables ([[{}]])", self.key))),
         }
+    }
+
+    /// A list of texts.
+    pub(super) fn list_of_text(&self) -> Result<Vec<String>, ConfigError> {
+        let wrong = || self.wrong_type("a list of text in quotes");
+        let list = self.value.as_array().ok_or_else(wrong)?;
+        list.iter()
+            .map(|item| item.get_ref().as_str().map(str::to_owned).ok_or_else(wrong))
+            .collect()
     }
 
     /// This place, as the origin of a value.
@@ -177,7 +196,7 @@ impl<'a> Entry<'a> {
     }
 
     /// The error that the value cannot be used, for `problem`.
-    fn wrong(&self, problem: String) -> ConfigError {
+    pub(super) fn wrong(&self, problem: String) -> ConfigError {
         ConfigError::Value {
             path: self.path.to_path_buf(),
             line: self.line,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::search::find_upwards;
 use super::{
-    Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, File, LimitKeys, OperatorKeys, Origin, Sourced, SpoolPlace,
-    Trust, spool_place, variables,
+    Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, LimitKeys, OperatorKeys, Origin, PolicyKeys,
+    Sourced, SpoolPlace, Trust, spool_place, variables,
 };
 use crate::detect::{self, Fields};
 
@@ -72,10 +72,10 @@ pub struct Settings {
     pub budgets: Budgets,
     /// What a plugin may use, as far as a file said so.
     pub limits: LimitKeys,
-    /// What happens when a policy fails, as a file has it, unchecked.
-    pub failure: Option<Sourced<String>>,
-    /// The tables `[[policy]]` of the operator's file, unchecked.
-    pub policies: Vec<toml::Table>,
+    /// What happens when a policy fails that does not say so itself.
+    pub failure: Failure,
+    /// The policies of the operator's file, in order.
+    pub policies: Vec<PolicyKeys>,
     /// Whether trouble with reporting fails the command.
     pub strict: bool,
     /// Whether to print what would be sent, and send nothing.
@@ -138,7 +138,7 @@ impl Settings {
             spool_limit: operator.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT),
             budgets: operator.budgets.resolve(),
             limits: operator.limits,
-            failure: operator.failure,
+            failure: operator.failure.unwrap_or(Failure::Closed),
             policies: operator.policies,
             strict: strict.or(operator.strict).unwrap_or(false),
             dry_run: flags.dry_run,

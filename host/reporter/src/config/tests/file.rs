@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::{File, Trust};
+use crate::config::{Failure, File, Grant, Trust};
 use crate::detect::Field;
 
 fn operator(text: &str) -> File {
@@ -46,8 +46,12 @@ fn an_operator_file_sets_everything() {
         [[policy]]
         file = "a.wasm"
         [[policy]]
-        file = "b.wasm"
-        grant = { wasi = true }
+        file = "/opt/b.wasm"
+        name = "redact"
+        failure = "closed"
+        grants = ["log", "config"]
+        config = { domain = "getdx.com" }
+        limits.hook = "50ms"
         "#,
     );
     let keys = file.operator;
@@ -57,7 +61,7 @@ fn an_operator_file_sets_everything() {
     assert_eq!(keys.ca_file.unwrap().value, PathBuf::from("/etc/ca.pem"));
     assert_eq!(keys.spool.unwrap().value, PathBuf::from("/etc/spool"));
     assert_eq!((keys.spool_limit, keys.strict), (Some(1 << 30), Some(true)));
-    assert_eq!(keys.failure.unwrap().value, "open");
+    assert_eq!(keys.failure, Some(Failure::Open));
     let budgets = keys.budgets.resolve();
     assert_eq!(budgets.start, Duration::from_millis(500));
     assert_eq!(budgets.finish, Duration::from_secs(10));
@@ -65,13 +69,17 @@ fn an_operator_file_sets_everything() {
     assert_eq!(keys.limits.hook, Some(Duration::from_millis(100)));
     assert_eq!((keys.limits.memory, keys.limits.instances), (Some(1 << 20), Some(50)));
     assert_eq!(keys.limits.chain, None);
-    let names: Vec<_> = keys
-        .policies
-        .iter()
-        .map(|policy| policy["file"].as_str().unwrap())
-        .collect();
-    assert_eq!(names, ["a.wasm", "b.wasm"]);
-    assert_eq!(keys.policies[1]["grant"]["wasi"].as_bool(), Some(true));
+    let files: Vec<_> = keys.policies.iter().map(|policy| policy.file.as_str()).collect();
+    assert_eq!(files, ["/etc/a.wasm", "/opt/b.wasm"]);
+    let redact = &keys.policies[1];
+    assert_eq!(
+        (redact.name.as_deref(), redact.failure),
+        (Some("redact"), Some(Failure::Closed))
+    );
+    assert_eq!(redact.grants, [Grant::Log, Grant::Config].into());
+    assert_eq!(redact.config["domain"], "getdx.com");
+    assert_eq!(redact.limits.hook, Some(Duration::from_millis(50)));
+    assert!(keys.policies[0].grants.is_empty() && keys.policies[0].failure.is_none());
 }
 
 #[test]
@@ -204,5 +212,32 @@ fn hostile_text_gives_a_short_error_or_none() {
         let error = refused(&text, Trust::Workspace);
         assert!(error.len() < 600, "{} bytes: {}", error.len(), &error[..300]);
         assert!(!error.contains(char::is_control), "{error:?}");
+    }
+}
+
+#[test]
+fn a_policy_that_cannot_be_meant_is_refused() {
+    for (text, problem) in [
+        ("[[policy]]\nname = 'a'", "a policy needs a key `file`"),
+        (
+            "[[policy]]\nfile = 'a.wasm'\ngrants = ['wasi']",
+            "there is no grant \"wasi\"",
+        ),
+        (
+            "[[policy]]\nfile = 'a.wasm'\ngrants = 'log'",
+            "this has to be a list of text in quotes, and is text",
+        ),
+        (
+            "[[policy]]\nfile = 'a.wasm'\nfailure = 'ajar'",
+            "this has to be \"closed\" or \"open\"",
+        ),
+        (
+            "[[policy]]\nfiles = 'a.wasm'",
+            "unknown key `policy.files`; did you mean `file`?",
+        ),
+        ("failure = 'ajar'", "this has to be \"closed\" or \"open\""),
+    ] {
+        let error = refused(text, Trust::Operator);
+        assert!(error.contains(problem), "{error}");
     }
 }
