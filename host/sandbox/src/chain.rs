@@ -8,8 +8,7 @@ use crate::{
     error::{HookError, Limit},
     plugin::{HOOKS, Link, Plugin},
     question::Question,
-    sandbox::Core,
-    types::{Notification, Verdict, Violation},
+    types::{Notification, Run, Verdict, Violation},
 };
 use std::{sync::Arc, thread, time::Instant};
 use wasmtime::{StoreContextMut, component::Linker};
@@ -19,8 +18,8 @@ pub const MOST_POLICIES: usize = 4;
 /// Calls of the next link that one call of a policy may make: with four policies that is at most 4^4 calls of the default plugin.
 pub(crate) const MOST_CALLS: u32 = 4;
 
-/// Native stack for each link: the wasm stack of 512 KiB, and as much again for the host's frames in between and to spare.
-const STACK_PER_LINK: usize = 768 << 10;
+/// Native stack for each link beside its wasm stack: the host's frames in between, several times over.
+const STACK_PER_LINK: usize = 256 << 10;
 /// Native stack below all links.
 const STACK_BELOW: usize = 1 << 20;
 
@@ -39,10 +38,10 @@ pub struct Chain {
     line: Arc<Line>,
 }
 
-/// The links, outermost first; the last is the plugin that needs no other.
+/// The links, outermost first, and the plugin that needs no other.
 pub(crate) struct Line {
-    pub(crate) core: Arc<Core>,
-    links: Vec<Link>,
+    policies: Vec<Link>,
+    plugin: Plugin,
 }
 
 impl Chain {
@@ -54,12 +53,17 @@ impl Chain {
         if policies.len() > MOST_POLICIES {
             return Err(policies.len());
         }
-        let (core, last) = plugin.into_link();
-        let mut links = policies;
-        links.push(last);
         Ok(Self {
-            line: Arc::new(Line { core, links }),
+            line: Arc::new(Line { policies, plugin }),
         })
+    }
+
+    /// Folds notifications of one run by DX's rule, which no policy has a say in (`merging.merge` of the plugin).
+    ///
+    /// # Errors
+    /// As [`Chain::ask`].
+    pub fn merge(&self, history: &[Notification]) -> Result<Run, HookError> {
+        self.line.plugin.merge(history)
     }
 
     /// Asks the chain.
@@ -67,12 +71,13 @@ impl Chain {
     /// # Errors
     /// [`HookError::Refused`] with the violations; anything else means that there is no judgement, and names the link at fault.
     pub fn ask(&self, question: &Question<'_>) -> Result<Verdict, HookError> {
-        let whole = Instant::now() + self.line.core.limits.chain;
-        if self.line.links.len() == 1 {
+        let whole = Instant::now() + self.line.plugin.core().limits.chain;
+        if self.line.policies.is_empty() {
             return Line::ask(&self.line, 0, question, whole);
         }
         // wasmtime limits the stack of each store by itself: nested links add up, and the caller's thread may be too small for them.
-        let stack = self.line.links.len() * STACK_PER_LINK + STACK_BELOW;
+        let stack =
+            (self.line.policies.len() + 1) * (self.line.plugin.core().limits.stack + STACK_PER_LINK) + STACK_BELOW;
         thread::scope(|scope| {
             let asked = thread::Builder::new()
                 .name("pipefold-chain".into())
@@ -95,19 +100,14 @@ impl Chain {
 impl Line {
     /// Asks the link at `place`, which may ask the ones behind it.
     fn ask(line: &Arc<Self>, place: usize, question: &Question<'_>, whole: Instant) -> Result<Verdict, HookError> {
-        let Some(link) = line.links.get(place) else {
-            let reason = "there is no next plugin".into();
-            return Err(HookError::Host {
-                plugin: "chain".into(),
-                hook: question.hook(),
-                reason,
-            });
-        };
-        let next = (place + 1 < line.links.len()).then(|| Next::new(Arc::clone(line), place + 1));
-        let is_policy = next.is_some();
-        match link.ask(&line.core, question, next, whole) {
+        let policy = line.policies.get(place);
+        let link = policy.unwrap_or_else(|| line.plugin.link());
+        let next = policy.map(|_| Next::new(Arc::clone(line), place + 1));
+        match link.ask(line.plugin.core(), question, next, whole) {
             Ok(verdict) => Ok(verdict),
-            Err(Failed::Own(error)) if is_policy && link.on_failure == OnFailure::Open && error.is_the_plugins() => {
+            Err(Failed::Own(error))
+                if policy.is_some() && link.on_failure == OnFailure::Open && error.is_the_plugins() =>
+            {
                 Self::ask(line, place + 1, question, whole)
             }
             Err(Failed::Own(error) | Failed::Further(error)) => Err(error),

@@ -22,7 +22,7 @@ pub struct Limits {
     /// and huge in the host; the largest history that the rules allow fits.
     pub copied_out: usize,
     /// Bytes of native stack that one call may use. A chain of plugins adds up on one thread, so it is small; a guest made from Python
-    /// needs about a third of it.
+    /// needs about a third of it. At most 1 MiB.
     pub stack: usize,
 }
 

@@ -169,8 +169,12 @@ impl Plugin {
             .map_err(Failed::into_error)
     }
 
-    pub(crate) fn into_link(self) -> (Arc<Core>, Link) {
-        (self.core, self.link)
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
     }
 }
 

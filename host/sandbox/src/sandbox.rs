@@ -6,6 +6,10 @@ use crate::{
 use std::sync::Arc;
 use wasmtime::{Engine, component::Component};
 
+/// The most stack that a call can be given: threads have 2 MiB by default, of which the host needs some, and running over the end of a
+/// thread's stack ends the process.
+const MOST_STACK: usize = 1 << 20;
+
 /// An engine, its watchdog and the limits that plugins are held to. Cheap to clone; clones share everything.
 ///
 /// ```
@@ -41,7 +45,8 @@ impl Sandbox {
     ///
     /// # Errors
     /// [`LoadError::Engine`] if this machine cannot run one.
-    pub fn new(limits: Limits) -> Result<Self, LoadError> {
+    pub fn new(mut limits: Limits) -> Result<Self, LoadError> {
+        limits.stack = limits.stack.min(MOST_STACK);
         let mut config = engine_config();
         config.max_wasm_stack(limits.stack);
         let engine = Engine::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
