@@ -3,7 +3,7 @@
 # make's job server is for make's children; cargo has its own, and warns about a stranger's.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup demo test lint bench soak clean
+.PHONY: help setup demo test lint bench soak package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ bench: setup ## measure, and print the table of the README
 
 soak: setup ## hundreds of rounds of killing processes at every point
 	@scripts/soak.sh
+
+package: setup ## check that the packaged crates build outside this workspace, without a wasm target
+	@scripts/package.sh
 
 clean: ## remove everything that was built
 	cargo clean

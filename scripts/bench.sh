@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Measures pipefold and prints the table of the README: whole processes beside `curl`, and the rules in the sandbox beside the same rules
+# called natively. After building it takes two minutes. On a machine that does something else meanwhile, the numbers mean little.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+command -v curl >/dev/null || {
+    echo "bench: \`curl\` is missing, and it is what pipefold is measured beside. Debian: apt-get install curl" >&2
+    exit 1
+}
+target=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)
+
+# The same packages each time, or cargo takes other features for what they share, and compiles the engine again. Of the command's own
+# dependencies none gets another feature by it, but for those of the benchmarks, which are left out where it is built: it is what a release has.
+packages=(${CI:+--locked} -p pipefold-cli -p pipefold-plugin)
+cargo build --release "${packages[@]}" --bin pipefold
+packages+=(-p pipefold-bench)
+cargo build --release "${packages[@]}" --bin pipefold-bench
+
+export CRITERION_HOME=$target/criterion
+# Results of an earlier time must not stand in for those of this one.
+rm -rf "$CRITERION_HOME"
+cargo bench "${packages[@]}" --bench plugin -- --quiet
+
+exec "$target/release/pipefold-bench" --pipefold "$target/release/pipefold" --criterion "$CRITERION_HOME"
