@@ -188,7 +188,7 @@ fn a_chain_has_a_time_limit_of_its_own() {
 
 #[test]
 fn the_next_link_can_be_asked_four_times_and_no_more() {
-    let times = |count| format!("(call $next (local.get 0) (i32.const 1024))").repeat(count) + "(i32.const 1024)";
+    let times = |count| "(call $next (local.get 0) (i32.const 1024))".repeat(count) + "(i32.const 1024)";
     reported(ask(&chain(&[(named("four"), &times(4))])));
     assert_eq!(
         error_of(&[(named("five"), &times(5))]),
