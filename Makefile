@@ -3,10 +3,10 @@
 # make's job server is for make's children; cargo has its own, and warns about a stranger's.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup demo test lint bench soak package clean
+.PHONY: help setup demo test lint bench soak examples package clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: ## check the toolchain; add what the default component's build lacks
 	@scripts/setup.sh
@@ -26,6 +26,9 @@ bench: setup ## measure, and print the table of the README
 
 soak: setup ## hundreds of rounds of killing processes at every point
 	@scripts/soak.sh
+
+examples: setup ## run the hosts and build the policies of examples/, and compare their records with the command's
+	@scripts/examples.sh
 
 package: setup ## check that the packaged crates build outside this workspace, without a wasm target
 	@scripts/package.sh

@@ -10,8 +10,8 @@ command -v curl >/dev/null || {
 }
 target=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)
 
-# The same packages each time, or cargo takes other features for what they share, and compiles the engine again. Of the command's own
-# dependencies none gets another feature by it, but for those of the benchmarks, which are left out where it is built: it is what a release has.
+# The same packages each time, or cargo takes other features for what they share, and compiles the engine again. Only the benchmarks
+# themselves add some, to packages that the engine does not use: so the command is built before them, and is what a release has.
 packages=(${CI:+--locked} -p pipefold-cli -p pipefold-plugin)
 cargo build --release "${packages[@]}" --bin pipefold
 packages+=(-p pipefold-bench)

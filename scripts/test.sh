@@ -8,9 +8,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
+# A shell that runs this in the background has SIGINT ignored, which its children inherit and keep: a test of signals then has none to see.
+clean=()
+if env --default-signal=INT,QUIT true 2>/dev/null; then clean=(env --default-signal=INT,QUIT,HUP,TERM); fi
+
 # One failing binary must not hide the others. In CI, a lock file that was forgotten in a commit must not be mended silently.
 status=0
-cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --no-fail-fast | tee "$log" || status=$?
+"${clean[@]}" cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --no-fail-fast | tee "$log" || status=$?
 
 awk -v status="$status" '
     /^test result:/ {

@@ -62,7 +62,7 @@ fn only_the_dx_module_knows_the_url_and_the_answers_of_dx() {
 #[test]
 fn unsafe_code_stands_where_our_own_compiled_code_is_loaded_and_nowhere_else() {
     let with_unsafe = who_says(&["unsafe {", "unsafe fn", "unsafe impl"]);
-    assert_eq!(with_unsafe, [Path::new("host/sandbox/src/embedded.rs")]);
+    assert_eq!(with_unsafe, [Path::new("host/sandbox/src/compiled.rs")]);
 }
 
 #[test]

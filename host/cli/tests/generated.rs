@@ -75,6 +75,7 @@ fn one_manual_page_a_command() {
     names.sort();
     let expected = [
         "pipefold-completions.1",
+        "pipefold-component-compile.1",
         "pipefold-component-inspect.1",
         "pipefold-component.1",
         "pipefold-doctor.1",

@@ -9,7 +9,6 @@ use crate::{
     store::Store,
     token::{Token, TokenDigest},
 };
-use pipefold_sandbox::Limits;
 use std::path::PathBuf;
 
 /// Collects what a [`Reporter`] needs; see [`Reporter::builder`].
@@ -23,7 +22,7 @@ pub struct Builder {
     ca_file: Option<PathBuf>,
     proxy: ProxyOptions,
     budgets: Budgets,
-    limits: Limits,
+    judge: Judge,
 }
 
 /// Why a [`Reporter`] could not be built.
@@ -97,10 +96,10 @@ impl Builder {
         self
     }
 
-    /// What the plugin may use.
+    /// What judges, with policies before the default plugin, say; by default the default plugin alone.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+    pub fn judge(mut self, judge: Judge) -> Self {
+        self.judge = judge;
         self
     }
 
@@ -126,7 +125,7 @@ impl Builder {
             })
             .transpose()?;
         Ok(Reporter {
-            judge: Judge::new(self.limits),
+            judge: self.judge,
             store: Store::open(&directory, self.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT)),
             dx,
             token: self.token,

@@ -45,6 +45,7 @@ pub mod dx;
 mod judge;
 mod kill_points;
 mod overview;
+mod policies;
 mod receipt;
 mod reporter;
 pub mod spool;
@@ -53,11 +54,14 @@ mod token;
 
 pub use builder::{BuildError, Builder};
 pub use deliver::{Budget, Delivery, Kept};
-pub use judge::Refused;
+pub use judge::{Judge, LoadedPolicy, NoVerdict, Refused};
 pub use overview::{Overview, RunState, WaitingRun};
+pub use policies::PolicySource;
 pub use receipt::Receipt;
 pub use reporter::{Flush, Judgement, Preview, Reporter};
 pub use spool::Hook;
 pub use token::{Token, TokenDigest, TokenError, TokenFile};
 
-pub use pipefold_sandbox::{Fault, Limits, Notification, Run, Status, Verdict, Violation};
+pub use pipefold_sandbox::{
+    Cache, Compiler, ComponentFile, Fault, Limits, Notification, Run, Status, Verdict, Violation,
+};

@@ -7,7 +7,7 @@ use crate::{
     config::Budgets,
     deliver::{Budget, Courier, Delivery, Errand, Own},
     dx::Client,
-    judge::{Judge, Refused},
+    judge::{Judge, NoVerdict, Refused},
     overview::Overview,
     receipt::{Receipt, verdict},
     spool::{Destination, Entry, Hook, Judged, RunKey, Spool, SpoolError},
@@ -206,9 +206,15 @@ impl Reporter {
     /// Folds notifications of one run by DX's rule.
     ///
     /// # Errors
-    /// The outer error says why the plugin failed; the inner one what is wrong with the notifications.
-    pub fn merge(&self, history: &[Notification]) -> Result<Result<Run, Refused>, String> {
+    /// [`NoVerdict`]: the notifications are refused, or the plugin failed.
+    pub fn merge(&self, history: &[Notification]) -> Result<Run, NoVerdict> {
         self.judge.merge(history)
+    }
+
+    /// What judges: the policies and the default plugin.
+    #[must_use]
+    pub fn judges(&self) -> &Judge {
+        &self.judge
     }
 
     /// The spool.

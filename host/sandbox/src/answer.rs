@@ -1,33 +1,67 @@
-//! What the host checks of a verdict, whoever gave it.
+//! What the host checks of an answer, whoever gave it.
 //!
 //! A plugin is foreign code: what it reports goes to DX under the operator's token, so it must be about the run that was asked about, and
-//! in the form that the contract promises. The rules themselves are the default plugin's; this is only what no plugin may break.
+//! in the form that the contract promises. What it says of a notification that it drops or refuses is printed in a build's log, so that
+//! is short, and cannot move a terminal's cursor or begin a line of its own. The rules themselves are the default plugin's; this is only
+//! what no plugin may break.
 
 use crate::{
     question::Question,
-    types::{Run, Verdict},
+    types::{Notification, Run, Verdict, Violation},
 };
 
 /// Bytes of a text that goes to DX, as the rules have it (`plugin`, "too_long").
 const MOST_TEXT: usize = 4 << 10;
 /// Bytes of a reason for a discard: a line or two in a build log.
 const MOST_REASON: usize = 1 << 10;
+/// Violations in a refusal: the default plugin lists 100, and says in one more how many it left out.
+const MOST_VIOLATIONS: usize = 101;
+/// Bytes of a violation's message, which may quote two names of runs.
+const MOST_MESSAGE: usize = 1 << 10;
+/// Bytes of a field's name, of which the longest that DX knows has 15.
+const MOST_FIELD: usize = 64;
 
 /// Checks a verdict against the question it answers. The error says what is wrong with it.
 pub(crate) fn check(verdict: &Verdict, question: &Question<'_>) -> Result<(), String> {
     match verdict {
-        Verdict::Report(run) => check_run(run, question),
-        Verdict::Discard(reason) if reason.len() > MOST_REASON => Err(format!(
-            "its reason for a discard has {} bytes; {MOST_REASON} are allowed",
-            reason.len()
-        )),
-        Verdict::Discard(_) | Verdict::Hold => Ok(()),
+        Verdict::Report(run) => check_run(run, question.notifications()),
+        Verdict::Discard(reason) => check_words("reason for a discard", reason, MOST_REASON),
+        Verdict::Hold => Ok(()),
     }
 }
 
-fn check_run(run: &Run, question: &Question<'_>) -> Result<(), String> {
-    let asked = question
-        .notifications()
+/// Checks a refusal, which is printed and not sent. The error says what is wrong with it.
+pub(crate) fn check_refusal(violations: &[Violation]) -> Result<(), String> {
+    if violations.is_empty() {
+        return Err("its refusal names no violation".into());
+    }
+    if violations.len() > MOST_VIOLATIONS {
+        return Err(format!(
+            "its refusal names {} violations; {MOST_VIOLATIONS} are allowed",
+            violations.len()
+        ));
+    }
+    for violation in violations {
+        check_words("name of a refused field", &violation.field, MOST_FIELD)?;
+        check_words("message of a refusal", &violation.message, MOST_MESSAGE)?;
+    }
+    Ok(())
+}
+
+/// Checks what a person is to read.
+fn check_words(what: &str, text: &str, most: usize) -> Result<(), String> {
+    if text.len() > most {
+        return Err(format!("its {what} has {} bytes; {most} are allowed", text.len()));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(format!("its {what} has control characters"));
+    }
+    Ok(())
+}
+
+/// Checks a run against the notifications that it is made of. The error says what is wrong with it.
+pub(crate) fn check_run(run: &Run, notifications: &[Notification]) -> Result<(), String> {
+    let asked = notifications
         .iter()
         .find_map(|notification| notification.reference_id.as_deref());
     if asked != Some(run.reference_id.as_str()) {
@@ -55,15 +89,7 @@ fn check_run(run: &Run, question: &Question<'_>) -> Result<(), String> {
         .iter()
         .filter_map(|(field, value)| Some((*field, value.as_ref()?)));
     for (field, value) in required.into_iter().chain(optional) {
-        if value.len() > MOST_TEXT {
-            return Err(format!(
-                "its {field} has {} bytes; {MOST_TEXT} are allowed",
-                value.len()
-            ));
-        }
-        if value.chars().any(char::is_control) {
-            return Err(format!("its {field} has control characters"));
-        }
+        check_words(field, value, MOST_TEXT)?;
     }
     let times = [Some(&run.started_at), run.finished_at.as_ref()];
     if let Some(time) = times.into_iter().flatten().find(|time| !is_utc(time)) {
@@ -100,7 +126,7 @@ fn is_utc(time: &str) -> bool {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
-    use crate::types::{Notification, Status};
+    use crate::types::{Fault, Status};
 
     fn run() -> Run {
         Run {
@@ -175,5 +201,38 @@ mod tests {
             "its time \"2025-01-01T12:05:00+01:00\" is not RFC 3339 in UTC with Z"
         );
         assert_eq!(wrong(|run| run.pr_number = Some(0)), "its pr_number is below 1");
+    }
+
+    fn refusal(count: usize, field: &str, message: &str) -> Vec<Violation> {
+        let violation = Violation {
+            fault: Fault::InvalidText,
+            field: field.into(),
+            message: message.into(),
+        };
+        vec![violation; count]
+    }
+
+    #[test]
+    fn what_is_printed_is_short_and_plain() {
+        assert_eq!(check_refusal(&refusal(101, "email", &"x".repeat(1024))), Ok(()));
+        let wrong = |violations: &[Violation]| check_refusal(violations).unwrap_err();
+        assert_eq!(wrong(&[]), "its refusal names no violation");
+        assert_eq!(
+            wrong(&refusal(102, "email", "no")),
+            "its refusal names 102 violations; 101 are allowed"
+        );
+        assert_eq!(
+            wrong(&refusal(1, "email", &"x".repeat(1025))),
+            "its message of a refusal has 1025 bytes; 1024 are allowed"
+        );
+        assert_eq!(
+            wrong(&refusal(1, "a\nb", "no")),
+            "its name of a refused field has control characters"
+        );
+        let event = Notification::default();
+        assert_eq!(
+            check(&Verdict::Discard("\u{1b}[2J".into()), &Question::Step(&event)),
+            Err("its reason for a discard has control characters".into())
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! One call of one export: a fresh store and instance, a deadline, and an account of what went wrong.
 
 use crate::{
+    answer,
     chain::Line,
     error::{HookError, Limit},
     grants::Grants,
@@ -13,6 +14,10 @@ use wasmtime::{
     Store, Trap, UpdateDeadline,
     component::{ComponentExportIndex, ComponentNamedList, Lift, Lower},
 };
+
+/// Handles of resources that one call may hold at a time. The contract has none, and what WASI hands out is a few files and streams;
+/// the engine keeps some dozens of bytes for each.
+const MOST_HANDLES: usize = 10_000;
 
 /// What the host keeps beside an instance.
 pub(crate) struct State {
@@ -108,6 +113,7 @@ impl Call<'_> {
         let mut store = Store::new(&self.core.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.copied_out);
+        store.set_max_component_handles(MOST_HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();
@@ -125,7 +131,11 @@ impl Call<'_> {
         });
         drop(watch);
         match outcome {
-            Ok((answer,)) => answer.map_err(|violations| Failed::Own(HookError::Refused(violations))),
+            Ok((Ok(answer),)) => Ok(answer),
+            Ok((Err(violations),)) => Err(Failed::Own(match answer::check_refusal(&violations) {
+                Ok(()) => HookError::Refused(violations),
+                Err(reason) => self.link.bad_answer(self.hook, reason),
+            })),
             Err(error) => Err(self.explain(store.into_data(), &error)),
         }
     }
@@ -144,6 +154,7 @@ impl Call<'_> {
             None if reason.contains("fuel allocated for hostcalls has been exhausted") => {
                 Some(Limit::CopiedOut(limits.copied_out))
             }
+            None if reason.contains("store handle limit exceeded") => Some(Limit::Handles(MOST_HANDLES)),
             None if reason.contains("resource limit exceeded") => Some(Limit::CoreInstances(limits.core_instances)),
             _ => None,
         };
@@ -166,7 +177,7 @@ impl Call<'_> {
                 trap: trap.to_string(),
             },
             (None, None, None) if state.limiter.host_failed() || reason.contains("mmap failed") => self.host(reason),
-            (None, None, None) => HookError::BadAnswer { plugin, hook, reason },
+            (None, None, None) => self.link.bad_answer(hook, reason),
         })
     }
 

@@ -1,6 +1,6 @@
 //! The default component, compiled ahead of time by this crate's build script and embedded in the binary.
 
-use crate::error::LoadError;
+use crate::{compiled, error::LoadError};
 use wasmtime::{Engine, component::Component};
 
 /// How messages name the default plugin.
@@ -22,11 +22,17 @@ pub fn default_compiled_code() -> &'static [u8] {
     COMPILED
 }
 
-#[allow(unsafe_code)]
+/// The code that is part of the binary; there is no other of this type.
+pub(crate) struct Embedded(());
+
+impl Embedded {
+    pub(crate) fn bytes(&self) -> &'static [u8] {
+        COMPILED
+    }
+}
+
 pub(crate) fn component(engine: &Engine) -> Result<Component, LoadError> {
-    // SAFETY: `COMPILED` was made by wasmtime in this crate's own build script, from this project's own component, and is part of the
-    // binary: whoever could change it could change the rest of the program as well. wasmtime checks version and settings.
-    unsafe { Component::deserialize(engine, COMPILED) }.map_err(|error| LoadError::Code {
+    compiled::embedded(engine, &Embedded(())).map_err(|error| LoadError::Code {
         plugin: NAME.into(),
         reason: format!("{error:#}"),
     })

@@ -1,6 +1,6 @@
 //! What can go wrong with a plugin, told apart by whose fault it is.
 
-use crate::types::Violation;
+use crate::{compile::CompileError, component_file::ComponentFileError, types::Violation};
 use std::{fmt, time::Duration};
 
 /// A limit that a plugin ran into.
@@ -16,6 +16,8 @@ pub enum Limit {
     Stack(usize),
     /// Core instances in a component.
     CoreInstances(usize),
+    /// Handles of resources that are held at one time.
+    Handles(usize),
     /// Calls of the next plugin in line.
     NextCalls(u32),
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Limit {
             ),
             Self::Stack(bytes) => write!(f, "the stack limit of {}", Size(*bytes)),
             Self::NextCalls(count) => write!(f, "the limit of {count} calls of the next plugin"),
+            Self::Handles(count) => write!(f, "the limit of {count} resource handles"),
             Self::CoreInstances(count) => write!(f, "the limit of {count} core instances"),
         }
     }
@@ -97,7 +100,7 @@ pub enum HookError {
         trap: String,
     },
     /// Its answer is not a value of the type it promised, or breaks what no plugin may break.
-    #[error("plugin {plugin}: {hook} gave a bad answer: {reason}")]
+    #[error("plugin {plugin}: {hook} gave a bad answer: {}", Foreign(.reason))]
     BadAnswer {
         /// Name of the plugin.
         plugin: String,
@@ -125,7 +128,7 @@ pub enum LoadError {
     #[error("the WebAssembly engine does not start on this machine: {0}")]
     Engine(String),
     /// The compiled component does not fit this engine or this machine.
-    #[error("plugin {plugin}: it does not load: {reason}")]
+    #[error("plugin {plugin}: it does not load: {}", Foreign(.reason))]
     Code {
         /// Name of the plugin.
         plugin: String,
@@ -140,8 +143,32 @@ pub enum LoadError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// Its file cannot be read, or is not the one that is pinned.
+    #[error("plugin {plugin}: {reason}")]
+    File {
+        /// Name of the plugin.
+        plugin: String,
+        /// What is wrong with it.
+        reason: ComponentFileError,
+    },
+    /// It cannot be compiled within the limits.
+    #[error("plugin {plugin}: {}", Foreign(&.reason.to_string()))]
+    Compile {
+        /// Name of the plugin.
+        plugin: String,
+        /// What went wrong.
+        reason: CompileError,
+    },
+    /// It was compiled, and could not be kept in the cache.
+    #[error("plugin {plugin}: {reason}")]
+    NotKept {
+        /// Name of the plugin.
+        plugin: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// It needs something that is not granted.
-    #[error("plugin {plugin}: {imports}")]
+    #[error("plugin {plugin}: {}", Foreign(.imports))]
     Import {
         /// Name of the plugin.
         plugin: String,
@@ -149,7 +176,7 @@ pub enum LoadError {
         imports: String,
     },
     /// It lacks an export, or has it with another type.
-    #[error("plugin {plugin}: export {export} {reason}; it must be made for a world of pipefold:ci@0.1.0")]
+    #[error("plugin {plugin}: export {export} {}; it must be made for a world of pipefold:ci@0.1.0", Foreign(.reason))]
     Export {
         /// Name of the plugin.
         plugin: String,
@@ -170,6 +197,28 @@ impl HookError {
     /// Whether it is this one plugin that failed: neither its input is refused, nor is the time of the whole chain up.
     pub(crate) fn is_the_plugins(&self) -> bool {
         !matches!(self, Self::Refused(_) | Self::ChainTimedOut { .. })
+    }
+}
+
+/// Words that may quote a plugin's own: on one line, without what moves a terminal's cursor, and cut off where nobody reads on.
+struct Foreign<'a>(&'a str);
+
+/// Bytes shown of foreign words: the name of an interface with an explanation takes a few hundred.
+const MOST_FOREIGN: usize = 1 << 10;
+
+impl fmt::Display for Foreign<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, character) in self.0.char_indices() {
+            if at >= MOST_FOREIGN {
+                return write!(f, "… ({} bytes in all)", self.0.len());
+            }
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                write!(f, "{character}")?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -79,19 +79,24 @@ impl Grants {
         engine: &Engine,
         is_policy: bool,
     ) -> Result<(), LoadError> {
+        let ty = component.component_type();
+        self.check_names(plugin, ty.imports(engine).map(|(name, _)| name), is_policy)
+    }
+
+    /// The same by the names of the imports.
+    pub(crate) fn check_names<'a>(
+        &self,
+        plugin: &str,
+        imports: impl Iterator<Item = &'a str>,
+        is_policy: bool,
+    ) -> Result<(), LoadError> {
         let granted = |import: &str| {
             (import == TYPES)
                 || (import == HOOKS && is_policy)
                 || (import == LOG && self.log.is_some())
                 || (import == CONFIG && self.config.is_some())
         };
-        let ty = component.component_type();
-        let missing: Vec<String> = ty
-            .imports(engine)
-            .map(|(name, _)| name)
-            .filter(|name| !granted(name))
-            .map(explain)
-            .collect();
+        let missing: Vec<String> = imports.filter(|name| !granted(name)).map(explain).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -102,13 +107,35 @@ impl Grants {
     }
 }
 
+/// What an import takes to be provided.
+pub(crate) enum Need {
+    /// It asks for nothing.
+    Nothing,
+    /// A next plugin, which a policy has.
+    Next,
+    /// The grant of this name.
+    Grant(&'static str),
+    /// Nothing that there is; the text says so.
+    Unknown(&'static str),
+}
+
+pub(crate) fn need(import: &str) -> Need {
+    match import {
+        TYPES => Need::Nothing,
+        HOOKS => Need::Next,
+        LOG => Need::Grant("log"),
+        CONFIG => Need::Grant("config"),
+        wasi if wasi.starts_with("wasi:") => Need::Unknown("no grant of this host provides it"),
+        _ => Need::Unknown("nothing provides it"),
+    }
+}
+
 fn explain(import: &str) -> String {
-    let grant = match import {
-        LOG => "grant `log` to allow it".to_owned(),
-        CONFIG => "grant `config` to allow it".to_owned(),
-        HOOKS => "only a policy has a next plugin to call".to_owned(),
-        wasi if wasi.starts_with("wasi:") => "no grant of this host provides it".to_owned(),
-        _ => "nothing provides it".to_owned(),
+    let grant = match need(import) {
+        Need::Grant(name) => format!("grant `{name}` to allow it"),
+        Need::Next => "only a policy has a next plugin to call".to_owned(),
+        Need::Unknown(why) => why.to_owned(),
+        Need::Nothing => "nothing provides it".to_owned(),
     };
     format!("it imports {import}, which is not granted; {grant}")
 }

@@ -175,6 +175,26 @@ fn inspect_bytes(bytes: &[u8]) -> Result<Option<Inspection>, wasmparser::BinaryR
     Ok(Some(found))
 }
 
+/// Names of what a component imports, as far as they can be read: a file that is no component is for the compiler to refuse.
+pub(crate) fn import_names(bytes: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload {
+            Ok(Payload::Version { .. }) => depth += 1,
+            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Payload::ComponentImportSection(section)) if depth == 1 => {
+                let section = section.into_iter().map_while(Result::ok);
+                let left = MOST_NAMES - names.len();
+                names.extend(section.take(left).map(|import| import.name.name.to_owned()));
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    names
+}
+
 /// Adds what is not there yet, up to [`MOST_NAMES`].
 fn push<T: PartialEq>(list: &mut Vec<T>, item: T) {
     if list.len() < MOST_NAMES && !list.contains(&item) {

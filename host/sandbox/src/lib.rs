@@ -3,20 +3,28 @@
 //! - [`Sandbox`] is an engine with a watchdog; it loads plugins.
 //! - [`Plugin`] is a loaded component: three hooks and a merge, each call in a fresh instance.
 //! - [`Policy`] and [`Chain`]: someone else's components in a line before a plugin, with what [`Grants`] allow them.
+//! - [`ComponentFile`], [`Cache`] and [`Compiler`]: where a policy comes from, and how it is compiled once.
 //! - [`Limits`] says what a call may use; [`HookError`] and [`LoadError`] say what went wrong, and whose fault it was.
 //! - [`types`] is the Rust face of `wit/types.wit`.
 //! - [`inspect`] tells what a component file imports and exports, without running or compiling it.
 
 mod answer;
+mod cache;
 mod call;
 mod chain;
+mod compile;
+mod compiled;
+mod component_file;
 mod embedded;
 mod engine_config;
 mod error;
+mod fit;
 mod grants;
 pub mod inspect;
 mod limiter;
 mod limits;
+mod load;
+mod outline;
 mod plugin;
 mod policy;
 mod question;
@@ -24,11 +32,16 @@ mod sandbox;
 pub mod types;
 mod watchdog;
 
+pub use cache::{Cache, CacheError};
 pub use chain::{Chain, MOST_POLICIES, OnFailure};
+pub use compile::{ChildCompiler, CompileError, Compiler, compile_worker};
+pub use component_file::{ComponentBytes, ComponentFile, ComponentFileError};
 pub use embedded::{DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE, default_compiled_code};
 pub use error::{HookError, Limit, LoadError};
+pub use fit::{Fit, Role};
 pub use grants::{Grants, LogLevel, LogSink};
 pub use limits::Limits;
+pub use load::{Loaded, Precompiled};
 pub use plugin::{Link, Plugin};
 pub use policy::Policy;
 pub use question::Question;

@@ -1,6 +1,7 @@
 //! A loaded component and the calls of its hooks.
 
 use crate::{
+    answer,
     call::{Call, Failed, Next, State},
     chain::OnFailure,
     error::{HookError, LoadError},
@@ -17,7 +18,7 @@ use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, I
 /// The interface with the three hooks.
 pub(crate) const HOOKS: &str = "pipefold:ci/hooks@0.1.0";
 /// The interface with DX's rule by itself.
-const MERGING: &str = "pipefold:ci/merging@0.1.0";
+pub(crate) const MERGING: &str = "pipefold:ci/merging@0.1.0";
 
 /// What an export answers. The outer result of a call tells whether there was an answer at all.
 pub(crate) type Answer<T> = (Result<T, Vec<Violation>>,);
@@ -84,11 +85,13 @@ impl Link {
             Question::Step(event) => call.run(&self.step, (*event,)),
             Question::PipelineFinish(history) => call.run(&self.pipeline_finish, (*history,)),
         }?;
-        crate::answer::check(&verdict, question).map_err(|reason| {
-            let (plugin, hook) = (self.name.to_string(), question.hook());
-            Failed::Own(HookError::BadAnswer { plugin, hook, reason })
-        })?;
+        answer::check(&verdict, question).map_err(|reason| Failed::Own(self.bad_answer(question.hook(), reason)))?;
         Ok(verdict)
+    }
+
+    pub(crate) fn bad_answer(&self, hook: &'static str, reason: String) -> HookError {
+        let plugin = self.name.to_string();
+        HookError::BadAnswer { plugin, hook, reason }
     }
 }
 
@@ -152,14 +155,17 @@ impl Plugin {
     /// As [`Plugin::pipeline_start`].
     pub fn merge(&self, history: &[Notification]) -> Result<Run, HookError> {
         let whole = Instant::now() + self.core.limits.chain;
+        let hook = "merge";
         let call = Call {
             core: &self.core,
             link: &self.link,
-            hook: "merge",
+            hook,
             next: None,
             whole,
         };
-        call.run(&self.merge, (history,)).map_err(Failed::into_error)
+        let run = call.run(&self.merge, (history,)).map_err(Failed::into_error)?;
+        answer::check_run(&run, history).map_err(|reason| self.link.bad_answer(hook, reason))?;
+        Ok(run)
     }
 
     fn ask(&self, question: &Question<'_>) -> Result<Verdict, HookError> {

@@ -8,7 +8,7 @@ use crate::{
     plugin::Link,
     sandbox::Sandbox,
 };
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 /// How a policy is to be run.
 #[derive(Clone, Debug)]
@@ -43,12 +43,17 @@ impl Sandbox {
     /// [`LoadError`] if it is larger than its limit, no component, imports what is not granted, or lacks a hook.
     pub fn policy_compiled_here(&self, policy: &Policy, component: &[u8]) -> Result<Link, LoadError> {
         let component = self.compile(&policy.name, component, policy.limits.component_size)?;
+        self.policy_link(policy, &component)
+    }
+
+    /// Links a compiled policy with what it is granted.
+    pub(crate) fn policy_link(&self, policy: &Policy, component: &Component) -> Result<Link, LoadError> {
         let core = self.core();
-        policy.grants.check(&policy.name, &component, &core.engine, true)?;
+        policy.grants.check(&policy.name, component, &core.engine, true)?;
         let mut linker = Linker::new(&core.engine);
         link_next(&mut linker)
             .and_then(|()| policy.grants.link(&mut linker))
             .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        Link::new(&linker, &component, policy)
+        Link::new(&linker, component, policy)
     }
 }

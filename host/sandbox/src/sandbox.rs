@@ -1,7 +1,8 @@
 //! The engine with its clock, and what it can load.
 
 use crate::{
-    embedded, engine_config::engine_config, error::LoadError, limits::Limits, plugin::Plugin, watchdog::Watchdog,
+    embedded, engine_config::engine_config, error::LoadError, limits::Limits, outline, plugin::Plugin,
+    watchdog::Watchdog,
 };
 use std::sync::Arc;
 use wasmtime::{Engine, component::Component};
@@ -86,10 +87,12 @@ impl Sandbox {
                 limit,
             });
         }
-        Component::from_binary(&self.core.engine, component).map_err(|error| LoadError::Code {
+        let code = |reason| LoadError::Code {
             plugin: name.into(),
-            reason: format!("{error:#}"),
-        })
+            reason,
+        };
+        outline::check(component).map_err(|refused| code(refused.to_string()))?;
+        Component::from_binary(&self.core.engine, component).map_err(|error| code(format!("{error:#}")))
     }
 
     pub(crate) fn core(&self) -> &Core {

@@ -46,7 +46,7 @@ fn reached(arguments: &Arguments, results: &Results) -> Result<Table> {
     let mut table = Table::new(["what", "pipefold", "beside it", "ratio", "reach", "reached"]);
     let true_alone = results.nothing.median();
     let places = [("http", &results.http), ("https", &results.https)];
-    let what = "`step` without a command, recorded and synced, beside http";
+    let what = "`step` without a command, recorded and synced";
     row_of_times(
         &mut table,
         what.into(),
@@ -204,7 +204,8 @@ fn machine(results: &Results) -> String {
     let file_system = results.http.file_system.as_deref().unwrap_or("an unknown file system");
     format!(
         "Medians of {} rounds on {cores} cores of {cpu}, {curl}, the spool on {file_system}, where making one file durable (write, sync, rename, \
-         sync of the directory) takes {:.2} ms and starting `true` {:.2} ms. DX is a server on this machine; `curl` posts the body of `start` to it.\n",
+         sync of the directory) takes {:.2} ms and starting `true` {:.2} ms. DX is a server on this machine; `curl` posts the body of `start` to it. \
+         The spool has the runs of the rounds before, two a round, all delivered.\n",
         results.nothing.count(),
         results.http.durable.median(),
         results.nothing.median(),
@@ -221,10 +222,11 @@ fn spread(samples: &Samples) -> String {
 }
 
 fn microseconds(value: f64) -> String {
-    if value < 10.0 {
-        format!("{value:.1} µs")
-    } else {
-        format!("{value:.0} µs")
+    match value {
+        ..1.0 => format!("{value:.2} µs"),
+        ..10.0 => format!("{value:.1} µs"),
+        ..1_000.0 => format!("{value:.0} µs"),
+        _ => format!("{:.2} ms", value / 1e3),
     }
 }
 

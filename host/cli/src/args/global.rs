@@ -45,6 +45,13 @@ pub(crate) struct GlobalFlags {
     #[arg(long = "policy", global = true, value_name = "FILE[@sha256:…]", value_parser = text())]
     pub(crate) policies: Vec<String>,
 
+    /// Directory where compiled policies are kept
+    ///
+    /// By default $XDG_CACHE_HOME/pipefold, else ~/.cache/pipefold, else a directory of your own in the temporary directory. It must
+    /// belong to you or to root, and nobody else may write to it. `component compile` fills it.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) policy_cache: Option<PathBuf>,
+
     /// Print the request, token hidden, and send nothing
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,

@@ -44,6 +44,7 @@ fn help_texts() {
         &["doctor"],
         &["component"],
         &["component", "inspect"],
+        &["component", "compile"],
         &["completions"],
         &["man"],
     ] {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use pipefold_sandbox::ComponentFile;
 
 use super::fields::FieldFlags;
 
@@ -44,7 +45,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) fields: FieldFlags,
 }
 
-/// Look at WebAssembly components
+/// Look at WebAssembly components, and compile them ahead
 #[derive(Debug, Args)]
 pub(crate) struct ComponentArgs {
     #[command(subcommand)]
@@ -54,7 +55,7 @@ pub(crate) struct ComponentArgs {
 /// What to do with a component.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ComponentCommand {
-    /// Show a component's imports, exports, size, digest and limits
+    /// Show a component's imports, exports, size, digest and limits, and whether it loads here
     #[command(after_help = "\
 Example:
   pipefold component inspect policy.wasm --json")]
@@ -63,6 +64,22 @@ Example:
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Compile a component into the cache, so that no build has to
+    ///
+    /// It is compiled in a process of its own, with limits on its time and memory. Without this, the first command that uses a policy
+    /// compiles it.
+    #[command(after_help = "\
+Examples:
+  pipefold component compile policy.wasm
+  sudo pipefold component compile policy.wasm --policy-cache /var/cache/pipefold")]
+    Compile {
+        /// The component; with @sha256:… it must have that digest
+        #[arg(value_name = "FILE[@sha256:…]")]
+        file: ComponentFile,
+    },
+    /// What the command starts to compile: a component on stdin, its code on stdout
+    #[command(hide = true)]
+    CompileWorker,
 }
 
 /// Print a shell's completions

@@ -1,8 +1,16 @@
-//! `component`: looks at WebAssembly components.
+//! `component`: looks at WebAssembly components, and compiles them.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
-use pipefold_sandbox::{Limits, inspect};
+use anyhow::Context;
+use pipefold_sandbox::{
+    Cache, ChildCompiler, Compiler, ComponentFile, Fit, Limits, Sandbox, compile_worker,
+    inspect::{self, Inspection, Item},
+};
+use serde_json::{Value, json};
 
 use super::print;
 use crate::args::{ComponentArgs, ComponentCommand, GlobalFlags};
@@ -10,28 +18,81 @@ use crate::terminal::neutral;
 
 /// `pipefold component`
 pub(crate) fn run(global: &GlobalFlags, args: &ComponentArgs) -> anyhow::Result<ExitCode> {
-    let ComponentCommand::Inspect { file } = &args.command;
+    let lines = match &args.command {
+        ComponentCommand::Inspect { file } => inspected(global.json, file)?,
+        ComponentCommand::Compile { file } => compile(global.json, file, global.policy_cache.as_ref())?,
+        ComponentCommand::CompileWorker => {
+            compile_worker(io::stdin().lock(), io::stdout().lock()).context("cannot compile")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    print((lines.join("\n") + "\n").as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The compiler of this command: the command itself, in a child process.
+pub(crate) fn compiler() -> anyhow::Result<Compiler> {
+    let this = std::env::current_exe().context("cannot find this program's own file, to compile with it")?;
+    Ok(Compiler::Child(ChildCompiler::new(
+        this,
+        ["component", "compile-worker"],
+    )))
+}
+
+/// `pipefold component compile`
+fn compile(json: bool, file: &ComponentFile, cache: Option<&PathBuf>) -> anyhow::Result<Vec<String>> {
+    let began = Instant::now();
+    let cache = Cache::open(cache.unwrap_or(&Cache::usual_dir()))?;
+    let done = Sandbox::new(Limits::default())?.precompile(file, &cache, &compiler()?)?;
+    let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if json {
+        let answer = json!({
+            "file": file.path().display().to_string(),
+            "sha256": done.sha256,
+            "cache": cache.path().display().to_string(),
+            "compiled": done.compiled,
+            "code_size": done.code_size,
+            "milliseconds": milliseconds,
+            "notes": done.notes,
+        });
+        return Ok(vec![answer.to_string()]);
+    }
+    let mut lines = vec![pinned(file.path(), &done.sha256)];
+    let how = if done.compiled {
+        format!("compiled in {milliseconds} ms")
+    } else {
+        format!("compiled before; found in {milliseconds} ms")
+    };
+    lines.push(format!("code      {} bytes, {how}", done.code_size));
+    lines.push(format!("cache     {}", neutral(&cache.path().display().to_string())));
+    lines.extend(done.notes.iter().map(|note| format!("note      {}", neutral(note))));
+    Ok(lines)
+}
+
+/// `pipefold component inspect`
+fn inspected(json: bool, file: &Path) -> anyhow::Result<Vec<String>> {
     let limits = Limits::default();
     let found = inspect::inspect(file, limits.component_size)?;
-    if global.json {
+    let fit = found.fit();
+    if json {
         let mut answer = serde_json::to_value(&found)?;
-        if let Some(object) = answer.as_object_mut() {
-            object.insert("limits".into(), serde_json::to_value(&limits)?);
+        if let (Some(answer), Value::Object(fit)) = (answer.as_object_mut(), serde_json::to_value(&fit)?) {
+            answer.extend(fit);
+            answer.insert("limits".into(), serde_json::to_value(&limits)?);
         }
-        print(format!("{answer}\n").as_bytes())?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(vec![answer.to_string()]);
     }
-    let mut lines = vec![format!(
-        "{}@sha256:{}",
-        neutral(&file.display().to_string()),
-        found.sha256
-    )];
+    Ok(for_people(file, &found, &fit, &limits))
+}
+
+fn for_people(file: &Path, found: &Inspection, fit: &Fit, limits: &Limits) -> Vec<String> {
+    let mut lines = vec![pinned(file, &found.sha256)];
     let sized = format!("{} bytes, {} core modules", found.size, found.core_modules);
     lines.push(format!(
         "size      {sized}; the limit is {} bytes",
         limits.component_size
     ));
-    let mut list = |title: &str, items: &[inspect::Item]| {
+    let mut list = |title: &str, items: &[Item]| {
         if items.is_empty() {
             lines.push(format!("{title:<9} none"));
         }
@@ -41,8 +102,20 @@ pub(crate) fn run(global: &GlobalFlags, args: &ComponentArgs) -> anyhow::Result<
     };
     list("imports", &found.imports);
     list("exports", &found.exports);
+    for version in &fit.wit_versions {
+        lines.push(format!("made for  pipefold:ci@{}", neutral(version)));
+    }
     for producer in &found.producers {
         lines.push(format!("made by   {}", neutral(producer)));
+    }
+    let role = fit.role.as_str();
+    lines.push(match fit.grants.as_slice() {
+        _ if !fit.loads => "loads     no".to_owned(),
+        [] => format!("loads     as a {role}, without any grant"),
+        grants => format!("loads     as a {role}, if it is granted {}", grants.join(", ")),
+    });
+    for obstacle in &fit.obstacles {
+        lines.push(format!("because   {}", neutral(obstacle)));
     }
     lines.push(format!(
         "may use   {} MiB memory, {} ms a hook, {} ms a chain, {} KiB stack",
@@ -51,6 +124,10 @@ pub(crate) fn run(global: &GlobalFlags, args: &ComponentArgs) -> anyhow::Result<
         limits.chain.as_millis(),
         limits.stack >> 10
     ));
-    print((lines.join("\n") + "\n").as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    lines
+}
+
+/// The file with its digest, as `--policy` takes it.
+fn pinned(file: &Path, sha256: &str) -> String {
+    format!("{}@sha256:{sha256}", neutral(&file.display().to_string()))
 }

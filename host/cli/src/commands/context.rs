@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipefold::config::{
-    Environment, Flags, LimitKeys, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files, variables,
+    Environment, Flags, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files, variables,
 };
 use pipefold::detect::{Field, Fields};
 use pipefold::dx::ProxyOptions;
-use pipefold::{Budget, Hook, Limits, Notification, Receipt, Reporter, Token, TokenDigest, Violation};
+use pipefold::{Budget, Hook, Judge, Notification, Receipt, Reporter, Token, TokenDigest, Violation};
 
+use super::policies;
 use super::trouble::Trouble;
 use crate::args::{FieldFlags, GlobalFlags};
 
@@ -29,30 +30,16 @@ impl Context {
     /// Reads flags, environment and files, and makes a reporter. With an error nothing may be sent.
     pub(crate) fn load(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
         let environment = Environment::from_process();
-        let flags = flags(global, fields);
-        let cwd = std::env::current_dir()
-            .map_err(|error| Trouble::other(format!("the working directory cannot be used: {error}")))?;
-        let settings = Settings::load(SettingsInput {
-            environment: &environment,
-            flags: &flags,
-            cwd: &cwd,
-            config: global.config.as_deref(),
-            etc: Path::new(OPERATOR_FILE),
-        })
-        .map_err(|error| Trouble::input(error.to_string()))?;
-        if !settings.policies.is_empty() || !global.policies.is_empty() {
-            return Err(Trouble::input(
-                "this build runs no policies; remove `--policy` and `[[policy]]`".into(),
-            ));
-        }
+        let settings = settings(global, fields, &environment)?;
         let mut troubles: Vec<Trouble> = settings.warnings.iter().cloned().map(Trouble::notice).collect();
+        let judge = policies::judge(global, &settings, &mut troubles)?;
         let mut token_refused = false;
         let token = read_token(&settings, &environment).unwrap_or_else(|trouble| {
             troubles.push(trouble);
             token_refused = true;
             None
         });
-        let reporter = reporter(&settings, &environment, token)?;
+        let reporter = reporter(&settings, &environment, token, judge)?;
         if let Err(error) = reporter.spool() {
             troubles.push(Trouble::other(format!(
                 "{error}; notifications are kept in memory only"
@@ -125,6 +112,20 @@ impl Context {
         let outer = self.environment.get(variables::OUTER);
         outer.is_some() && outer == self.settings.fields.value(Field::ReferenceId)
     }
+}
+
+/// Reads flags, environment and files.
+pub(crate) fn settings(global: &GlobalFlags, fields: Fields, environment: &Environment) -> Result<Settings, Trouble> {
+    let cwd = std::env::current_dir()
+        .map_err(|error| Trouble::other(format!("the working directory cannot be used: {error}")))?;
+    Settings::load(SettingsInput {
+        environment,
+        flags: &flags(global, fields),
+        cwd: &cwd,
+        config: global.config.as_deref(),
+        etc: Path::new(OPERATOR_FILE),
+    })
+    .map_err(|error| Trouble::input(error.to_string()))
 }
 
 /// Whether trouble fails the command, when the settings themselves could not be read.
@@ -216,12 +217,17 @@ fn read_token(settings: &Settings, environment: &Environment) -> Result<Option<T
     }
 }
 
-fn reporter(settings: &Settings, environment: &Environment, token: Option<Token>) -> Result<Reporter, Trouble> {
+fn reporter(
+    settings: &Settings,
+    environment: &Environment,
+    token: Option<Token>,
+    judge: Judge,
+) -> Result<Reporter, Trouble> {
     let mut builder = Reporter::builder()
         .spool(&settings.spool.path)
         .spool_limit(settings.spool_limit)
         .budgets(settings.budgets)
-        .limits(limits(&settings.limits))
+        .judge(judge)
         .proxy(ProxyOptions::from_env(|name| environment.get(name).map(str::to_owned)));
     if let Some(url) = &settings.dx_url {
         builder = builder.dx_url(&url.value);
@@ -240,20 +246,4 @@ fn reporter(settings: &Settings, environment: &Environment, token: Option<Token>
     builder
         .build()
         .map_err(|error| Trouble::input(format!("{error}; nothing is sent")))
-}
-
-/// The sandbox's limits as far as the operator set them. A size beyond what this machine can address is as good as its largest.
-fn limits(keys: &LimitKeys) -> Limits {
-    let default = Limits::default();
-    let size = |key: Option<u64>, default| key.map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    Limits {
-        component_size: keys.component_size.unwrap_or(default.component_size),
-        memory: size(keys.memory, default.memory),
-        table_elements: size(keys.table_elements, default.table_elements),
-        core_instances: size(keys.instances, default.core_instances),
-        hook: keys.hook.unwrap_or(default.hook),
-        chain: keys.chain.unwrap_or(default.chain),
-        copied_out: size(keys.hostcall_fuel, default.copied_out),
-        stack: size(keys.stack, default.stack),
-    }
 }

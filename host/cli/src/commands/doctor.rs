@@ -92,7 +92,7 @@ fn examine(context: &Context, troubles: &[Trouble]) -> Vec<Finding> {
     findings.push(token(context));
     findings.push(dx(context));
     findings.push(spool(context));
-    findings.push(Finding::good("policies", "none", None));
+    findings.extend(policies(context));
     findings.extend(
         troubles
             .iter()
@@ -123,6 +123,29 @@ fn files(context: &Context) -> Vec<Finding> {
     files
         .map(|(path, trust)| Finding::good("file", path.display().to_string(), Some(format!("{trust:?}"))))
         .collect()
+}
+
+fn policies(context: &Context) -> Vec<Finding> {
+    let policies = context.reporter.judges().policies();
+    if policies.is_empty() {
+        return vec![Finding::good("policies", "none", None)];
+    }
+    let finding = |policy: &pipefold::LoadedPolicy| {
+        let grants = if policy.grants.is_empty() {
+            "no grants".into()
+        } else {
+            format!("grants {}", policy.grants.join(", "))
+        };
+        let failure = if policy.open { "open" } else { "closed" };
+        match (&policy.sha256, &policy.trouble) {
+            (Some(digest), _) => {
+                let found = format!("{}: {grants}, {failure} on failure, sha256:{digest}", policy.name);
+                Finding::good("policy", found, Some(policy.file.clone()))
+            }
+            (None, trouble) => Finding::bad("policy", policy.name.clone(), trouble.clone().unwrap_or_default()),
+        }
+    };
+    policies.iter().map(finding).collect()
 }
 
 fn token(context: &Context) -> Finding {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pipefold::{Hook, Judgement, Receipt, Status, clock};
 
@@ -15,8 +15,12 @@ use crate::child::Ended;
 use crate::privacy::make_private;
 use crate::terminal::{Closing, Fate, Paint, say};
 
+/// What this process takes before it looks at the clock, and after it has said its last line.
+const START_AND_END: Duration = Duration::from_millis(10);
+
 /// `pipefold exec`
 pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitCode> {
+    let arrived = Instant::now();
     if let Err(error) = make_private() {
         tracing::info!(%error, "this process's entry in /proc stays readable");
     }
@@ -62,7 +66,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
         Ok(Ok(judgement)) => {
             tell(&troubles, global);
             let failed = code(&troubles, strict);
-            reported(global, args, context, judgement, failed)
+            reported(global, args, context, judgement, failed, arrived)
         }
     }
 }
@@ -84,6 +88,7 @@ fn reported(
     context: Context,
     start: Judgement,
     failed: u8,
+    arrived: Instant,
 ) -> anyhow::Result<ExitCode> {
     let notification = start.notification().clone();
     let began = clock::now();
@@ -139,6 +144,8 @@ fn reported(
     } else {
         context.settings.budgets.finish
     };
+    // The budget is what all of this costs the build, over the command itself.
+    let budget = budget.saturating_sub(arrived.elapsed().saturating_sub(duration) + START_AND_END);
     if let Some(running) = running {
         running.exit_on_signal(code, context.settings.budgets.stop);
     }

@@ -4,18 +4,22 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use pipefold::{Notification, Verdict};
-use pipefold_sandbox::{HookError, Limits, Plugin, Sandbox};
+use pipefold::config::Environment;
+use pipefold::detect::Fields;
+use pipefold::{Judge, NoVerdict, Notification, Verdict};
+use pipefold_sandbox::Question;
 use serde_json::{Map, Value, json};
 
-use super::print;
-use crate::args::{HookArgs, HookName};
+use super::context::settings;
+use super::trouble::tell;
+use super::{policies, print};
+use crate::args::{GlobalFlags, HookArgs, HookName};
 
 /// The most that is read: the largest history that the rules allow, with every character escaped as JSON may.
 const MOST: u64 = 64 << 20;
 
 /// `pipefold hook`
-pub(crate) fn run(args: &HookArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitCode> {
     let mut input = Vec::new();
     std::io::stdin()
         .lock()
@@ -25,17 +29,26 @@ pub(crate) fn run(args: &HookArgs) -> anyhow::Result<ExitCode> {
     if input.len() as u64 > MOST {
         bail!("stdin has more than {} MiB, which no legal history takes", MOST >> 20);
     }
-    let plugin = Sandbox::new(Limits::default())?.default_plugin()?;
-    let (answer, code) = match ask(&plugin, args.hook, &input)? {
+    let environment = Environment::from_process();
+    let mut troubles = Vec::new();
+    let judge = settings(global, Fields::default(), &environment)
+        .and_then(|settings| policies::judge(global, &settings, &mut troubles));
+    let judge = match judge {
+        Ok(judge) => judge,
+        // Unlike a build, whoever asks a hook waits for its answer: that there is none is a failure.
+        Err(trouble) => bail!("{}", trouble.text()),
+    };
+    tell(&troubles, global);
+    let (answer, code) = match ask(&judge, args.hook, &input)? {
         Ok(answer) => (answer, 0),
-        Err(HookError::Refused(violations)) => (json!({ "violations": violations }), 2),
+        Err(NoVerdict::Refused(refused)) => (json!({ "violations": refused.violations }), 2),
         Err(error) => return Err(error.into()),
     };
     print(format!("{answer}\n").as_bytes())?;
     Ok(ExitCode::from(code))
 }
 
-fn ask(plugin: &Plugin, hook: HookName, input: &[u8]) -> anyhow::Result<Result<Value, HookError>> {
+fn ask(judge: &Judge, hook: HookName, input: &[u8]) -> anyhow::Result<Result<Value, NoVerdict>> {
     // By its fields and never by position, as which serde would also read a list.
     let one = || -> anyhow::Result<Notification> {
         let what = "stdin is not the JSON object of one notification";
@@ -48,10 +61,10 @@ fn ask(plugin: &Plugin, hook: HookName, input: &[u8]) -> anyhow::Result<Result<V
         serde_json::from_value(objects.into()).context(what)
     };
     Ok(match hook {
-        HookName::Start => plugin.pipeline_start(&one()?).map(verdict),
-        HookName::Step => plugin.step(&one()?).map(verdict),
-        HookName::Finish => plugin.pipeline_finish(&many()?).map(verdict),
-        HookName::Merge => plugin.merge(&many()?).map(|run| json!({ "run": run })),
+        HookName::Start => judge.ask(&Question::PipelineStart(&one()?)).map(verdict),
+        HookName::Step => judge.ask(&Question::Step(&one()?)).map(verdict),
+        HookName::Finish => judge.ask(&Question::PipelineFinish(&many()?)).map(verdict),
+        HookName::Merge => judge.merge(&many()?).map(|run| json!({ "run": run })),
     })
 }
 

@@ -11,6 +11,7 @@ mod flush;
 mod hook;
 mod man;
 mod notify;
+mod policies;
 mod status;
 mod step;
 mod trouble;
@@ -36,7 +37,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Finish(args) => notify::finish(global, args),
         Command::Flush(args) => flush::run(global, args),
         Command::Status(_) => status::run(global),
-        Command::Hook(args) => hook::run(args),
+        Command::Hook(args) => hook::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
         Command::Component(args) => component::run(global, args),
         Command::Completions(args) => completions::run(args),

@@ -27,10 +27,23 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         let mut answer = serde_json::to_value(&overview)?;
         if let Some(object) = answer.as_object_mut() {
             object.insert("spool".into(), place.into());
+            object.insert(
+                "policies".into(),
+                serde_json::to_value(context.reporter.judges().policies())?,
+            );
         }
         print(format!("{answer}\n").as_bytes())?;
     } else {
         print(for_people(&overview, &place).as_bytes())?;
+        for policy in context.reporter.judges().policies() {
+            let digest = policy.sha256.unwrap_or_else(|| "not loaded".into());
+            let grants = if policy.grants.is_empty() {
+                "no grants".into()
+            } else {
+                policy.grants.join(", ")
+            };
+            print(format!("policy    {} ({grants}) {digest}\n", neutral(&policy.name)).as_bytes())?;
+        }
     }
     Ok(conclude(&troubles, global, context.settings.strict))
 }

@@ -9,8 +9,8 @@ use std::io;
 use std::path::Path;
 
 /// How often a record is tried again when the directory of its run was removed meanwhile. Only housekeeping removes it, and only when it
-/// has been quiet for a day, so a second time is already a wonder.
-const ATTEMPTS: usize = 8;
+/// has been quiet for a day, so a second time is already a wonder; a hundred take a millisecond.
+const ATTEMPTS: usize = 100;
 
 impl Spool {
     /// Records `entry`. When this returns, it survives a crash of the machine, and stays until it is delivered.

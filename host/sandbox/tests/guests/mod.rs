@@ -1,5 +1,6 @@
 //! Guests in the text format: a core module with the plugin's exports, wrapped into a component as a toolchain would.
 
+use std::path::Path;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -69,12 +70,21 @@ pub fn policy(step: &str, imports: &str, more: &str) -> Vec<u8> {
 
 /// Wraps a core module made for a world of the contract.
 pub fn component(module: &str, world: &str) -> Vec<u8> {
+    component_in(module, world, StringEncoding::UTF8)
+}
+
+/// The same for a module whose texts are in another encoding.
+pub fn component_in(module: &str, world: &str, encoding: StringEncoding) -> Vec<u8> {
     let mut module = wat::parse_str(module).unwrap();
     let mut resolve = Resolve::default();
+    // The tests of another package, elsewhere in the workspace, use this file too.
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|dir| dir.join("wit"));
     let (package, _) = resolve
-        .push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit"))
+        .push_dir(wit.into_iter().find(|dir| dir.is_dir()).unwrap())
         .unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();
     ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
 }

@@ -1,0 +1,127 @@
+//! What an entry is found by.
+
+use std::hash::{Hash, Hasher};
+use wasmtime::Engine;
+
+/// How the names of entries end.
+pub(super) const ENTRY: &str = ".cwasm";
+/// How the names of locks end.
+pub(super) const LOCK: &str = ".lock";
+/// How the names of entries that are being written end.
+pub(super) const ASIDE: &str = ".new";
+
+/// Hexadecimal digits kept of the engine's digest: 128 bits.
+const ENGINE_DIGITS: usize = 32;
+
+/// A component, and the engine that it is compiled for.
+pub(crate) struct Key {
+    stem: String,
+}
+
+impl Key {
+    /// The key of a component with this digest. The engine's part covers wasmtime's exact version, its settings and the CPU's features.
+    pub(crate) fn new(engine: &Engine, component: blake3::Hash) -> Self {
+        let mut hasher = Digest(blake3::Hasher::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let engine = hasher.0.finalize().to_hex();
+        Self {
+            stem: format!("{component}-{}", &engine[..ENGINE_DIGITS]),
+        }
+    }
+
+    /// Name of the entry's file.
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}{ENTRY}", self.stem)
+    }
+
+    pub(super) fn lock_name(&self) -> String {
+        format!("{}{LOCK}", self.stem)
+    }
+
+    pub(super) fn aside_name(&self, number: u64) -> String {
+        format!("{}.{number:016x}{ASIDE}", self.stem)
+    }
+
+    /// What an entry holds of it, so that one that was renamed is found out.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        *blake3::hash(self.stem.as_bytes()).as_bytes()
+    }
+}
+
+/// Whether a file's name is one of a cache's own: nothing else is ever removed.
+pub(super) fn is_ours(name: &str) -> bool {
+    let Some((stem, ending)) = name.split_once('.') else {
+        return false;
+    };
+    let is_hex = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_stem = stem
+        .split_once('-')
+        .is_some_and(|(component, engine)| is_hex(component, 64) && is_hex(engine, ENGINE_DIGITS));
+    let is_ending = match ending.split_once('.') {
+        Some((number, rest)) => is_hex(number, 16) && Some(rest) == ASIDE.strip_prefix('.'),
+        None => [ENTRY, LOCK].iter().any(|ours| ours.strip_prefix('.') == Some(ending)),
+    };
+    is_stem && is_ending
+}
+
+/// Digests what is hashed: the standard library's own hashers are too short for a name and may change.
+struct Digest(blake3::Hasher);
+
+impl Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest = self.0.finalize();
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest.as_bytes()[..8]);
+        u64::from_le_bytes(first)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::engine_config::engine_config;
+
+    #[test]
+    fn another_component_or_other_settings_give_another_name() {
+        let engine = |change: fn(&mut wasmtime::Config) -> &mut wasmtime::Config| {
+            let mut config = engine_config();
+            change(&mut config);
+            Engine::new(&config).unwrap()
+        };
+        let name = |engine: &Engine, component: &[u8]| Key::new(engine, blake3::hash(component)).file_name();
+        let ours = engine(|config| config);
+        assert_eq!(name(&ours, b"a"), name(&engine(|config| config), b"a"));
+        assert_ne!(name(&ours, b"a"), name(&ours, b"b"));
+        let other_settings = engine(|config| config.epoch_interruption(false));
+        assert_ne!(name(&ours, b"a"), name(&other_settings, b"a"));
+        let other_version = engine(|config| {
+            config
+                .module_version(wasmtime::ModuleVersionStrategy::Custom("48.0.7".into()))
+                .unwrap()
+        });
+        assert_ne!(name(&ours, b"a"), name(&other_version, b"a"));
+        // The stack is no matter of the code: sandboxes with other limits share entries.
+        assert_eq!(
+            name(&ours, b"a"),
+            name(&engine(|config| config.max_wasm_stack(1 << 20)), b"a")
+        );
+    }
+
+    #[test]
+    fn ones_own_names_are_known() {
+        let engine = Engine::new(&engine_config()).unwrap();
+        let key = Key::new(&engine, blake3::hash(b""));
+        for name in [key.file_name(), key.lock_name(), key.aside_name(7)] {
+            assert!(is_ours(&name), "{name}");
+        }
+        for name in ["notes.txt", "a-b.cwasm", "x.lock", ".new", ""] {
+            assert!(!is_ours(name), "{name}");
+        }
+        assert!(!is_ours(&format!("{}.bak", key.file_name())));
+    }
+}

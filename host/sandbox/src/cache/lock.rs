@@ -1,0 +1,40 @@
+//! Compiling once when several processes want the same component at the same time.
+
+use super::{key::Key, place};
+use cap_std::fs::Dir;
+use rustix::fs::OFlags;
+use std::{
+    fs::{File, TryLockError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How often to look: rarely beside the seconds that compiling takes, and often enough that nobody notices.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Leave to make an entry. The system takes a lock back when its holder ends, however it ends.
+pub(crate) enum Lock {
+    /// Nobody else makes it while this is held.
+    Held(#[allow(dead_code, reason = "held until it is dropped")] File),
+    /// Someone else has been at it for too long.
+    Busy,
+    /// There are no locks in this place, or nothing can be written there.
+    None,
+}
+
+impl Lock {
+    pub(super) fn take(dir: &Dir, key: &Key, wait: Duration) -> Self {
+        let until = Instant::now() + wait;
+        let Ok(file) = place::open(dir, key.lock_name().as_ref(), OFlags::RDWR | OFlags::CREATE) else {
+            return Self::None;
+        };
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Self::Held(file),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => return Self::Busy,
+                Err(TryLockError::Error(_)) => return Self::None,
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The parent's side of compiling in a child process.
+
+use super::{
+    compiler::MOST_CODE,
+    error::CompileError,
+    wire::{Answer, Outcome, Request},
+};
+use std::{
+    ffi::OsString,
+    io::{self, Read, Write},
+    path::PathBuf,
+    process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A guest made from Python takes about 4 s; this leaves room for a slow and busy machine.
+pub(super) const TIME: Duration = Duration::from_secs(60);
+/// Address space, most of which is never touched.
+const MEMORY: u64 = 2 << 30;
+/// Bytes kept of what the child writes to stderr, and of its reasons.
+const MOST_TEXT: u64 = 4 << 10;
+/// Bytes that are passed on at a time.
+const PART: usize = 256 << 10;
+
+/// Compiles in a child process, which is killed when its time is up and has a limit on its memory.
+///
+/// The program must call [`compile_worker`](crate::compile_worker). It gets an empty environment.
+#[derive(Clone, Debug)]
+pub struct ChildCompiler {
+    /// The program to start.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Wall-clock time that it may take; 60 s by default.
+    pub time: Duration,
+    /// Bytes of address space that it may use; 2 GiB by default.
+    pub memory: u64,
+}
+
+impl ChildCompiler {
+    /// A child with the default limits.
+    pub fn new<A: Into<OsString>>(program: impl Into<PathBuf>, arguments: impl IntoIterator<Item = A>) -> Self {
+        Self {
+            program: program.into(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            time: TIME,
+            memory: MEMORY,
+        }
+    }
+
+    pub(super) fn compile_to(&self, component: Arc<Vec<u8>>, output: &mut dyn Write) -> Result<(), CompileError> {
+        let until = Instant::now() + self.time;
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|reason| self.cannot_start(reason))?;
+        let answered = self.talk(&mut child, component, until, output);
+        // It has nothing more to say; most often it is gone already, and then this does nothing.
+        let ended = match &answered {
+            Ok(_) => wait(&mut child),
+            Err(_) => None,
+        };
+        if ended.is_none() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        match answered? {
+            Talk::Done => Ok(()),
+            Talk::Silent { said, reason } => Err(self.explain_silence(ended, said, reason)),
+        }
+    }
+
+    /// Sends the component and passes the answer on. Threads do the reading and writing, since a pipe knows no deadline; they end by
+    /// themselves when the child and its pipes are gone.
+    fn talk(
+        &self,
+        child: &mut Child,
+        component: Arc<Vec<u8>>,
+        until: Instant,
+        output: &mut dyn Write,
+    ) -> Result<Talk, CompileError> {
+        let (Some(mut stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(self.cannot_start(io::Error::other("it has no pipes")));
+        };
+        let request = Request {
+            memory: self.memory,
+            // Rounded up, as the system counts whole seconds.
+            seconds: self.time.as_secs() + 1,
+            length: component.len() as u64,
+        };
+        let (send_part, parts) = sync_channel(2);
+        let (send_text, text) = channel();
+        let spawn = |work: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new()
+                .name("pipefold-compile".into())
+                .spawn(work)
+                .map_err(|reason| self.cannot_start(reason))
+        };
+        spawn(Box::new(move || {
+            // A child that does not listen tells why in another way.
+            let _ = stdin
+                .write_all(request.to_line().as_bytes())
+                .and_then(|()| stdin.write_all(&component));
+        }))?;
+        spawn(Box::new(move || read_answer(stdout, &send_part)))?;
+        spawn(Box::new(move || read_text(stderr, &send_text)))?;
+
+        let answer = match self.next(&parts, until)? {
+            Some(Part::Answer(Ok(answer))) => answer,
+            Some(Part::Answer(Err(reason))) => {
+                // Whatever goes wrong in the child, its stderr ends soon after its stdout; if not, its words are not waited for.
+                let said = text.recv_timeout(Duration::from_millis(500)).unwrap_or_default();
+                return Ok(Talk::Silent { said, reason });
+            }
+            _ => return Err(self.bad_answer("it has none")),
+        };
+        let limit = match answer.outcome {
+            Outcome::Code => MOST_CODE,
+            _ => MOST_TEXT,
+        };
+        if answer.length > limit {
+            return Err(CompileError::TooLarge { limit });
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut length = 0;
+        let mut words = Vec::new();
+        while let Some(Part::Bytes(bytes)) = self.next(&parts, until)? {
+            length += bytes.len() as u64;
+            if length > answer.length {
+                return Err(self.bad_answer("it is longer than it says"));
+            }
+            hasher.update(&bytes);
+            match answer.outcome {
+                Outcome::Code => output.write_all(&bytes).map_err(CompileError::Output)?,
+                _ => words.extend_from_slice(&bytes),
+            }
+        }
+        if length != answer.length || hasher.finalize() != answer.digest {
+            return Err(self.bad_answer("it is cut short or damaged"));
+        }
+        match answer.outcome {
+            Outcome::Code => Ok(Talk::Done),
+            Outcome::Refused => Err(CompileError::Refused(String::from_utf8_lossy(&words).into_owned())),
+            Outcome::Memory => Err(CompileError::Memory { limit: self.memory }),
+        }
+    }
+
+    /// The next part of the answer; none at its end.
+    fn next(&self, parts: &Receiver<Part>, until: Instant) -> Result<Option<Part>, CompileError> {
+        match parts.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(part) => Ok(Some(part)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => Err(CompileError::TimedOut { limit: self.time }),
+        }
+    }
+
+    fn explain_silence(&self, ended: Option<ExitStatus>, said: String, reason: io::Error) -> CompileError {
+        match ended {
+            // What Rust's allocator says before it aborts the process.
+            Some(status) if !status.success() && said.contains("memory allocation of") => {
+                CompileError::Memory { limit: self.memory }
+            }
+            Some(status) if !status.success() => CompileError::Died { status, said },
+            _ => self.bad_answer(&reason.to_string()),
+        }
+    }
+
+    fn cannot_start(&self, reason: io::Error) -> CompileError {
+        CompileError::Start {
+            program: self.program.clone(),
+            reason,
+        }
+    }
+
+    fn bad_answer(&self, reason: &str) -> CompileError {
+        CompileError::Answer {
+            program: self.program.clone(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// What came of talking to a child.
+enum Talk {
+    Done,
+    /// It ended, or said something else, instead of an answer.
+    Silent {
+        said: String,
+        reason: io::Error,
+    },
+}
+
+/// Part of what a child writes to its stdout.
+enum Part {
+    Answer(io::Result<Answer>),
+    Bytes(Vec<u8>),
+}
+
+fn read_answer(mut stdout: ChildStdout, send: &SyncSender<Part>) {
+    let answer = Answer::read(&mut stdout);
+    let whole = answer.is_ok();
+    if send.send(Part::Answer(answer)).is_err() || !whole {
+        return;
+    }
+    loop {
+        let mut bytes = Vec::with_capacity(PART);
+        match stdout.by_ref().take(PART as u64).read_to_end(&mut bytes) {
+            Ok(read) if read > 0 && send.send(Part::Bytes(bytes)).is_ok() => {}
+            _ => return,
+        }
+    }
+}
+
+fn read_text(mut stderr: ChildStderr, send: &Sender<String>) {
+    let mut text = Vec::new();
+    let _ = stderr.by_ref().take(MOST_TEXT).read_to_end(&mut text);
+    let _ = send.send(String::from_utf8_lossy(&text).trim().to_owned());
+    // What else comes is thrown away, so that the child does not wait.
+    let _ = io::copy(&mut stderr, &mut io::sink());
+}
+
+/// Waits a little for a child that has closed its stdout, and so is about to end.
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let until = Instant::now() + Duration::from_secs(1);
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if Instant::now() < until => thread::sleep(Duration::from_millis(1)),
+            _ => return None,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! A component's file as an operator names it: a path, and perhaps the digest that it must have.
+
+use sha2::{Digest, Sha256};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// What stands between the path and the digest.
+const PIN: &str = "@sha256:";
+
+/// A component's file, `FILE` or `FILE@sha256:HEX`. With a digest, a file that has another one is never looked into.
+///
+/// ```
+/// # use pipefold_sandbox::ComponentFile;
+/// let file: ComponentFile = "redact.wasm".parse()?;
+/// assert_eq!(file.path(), std::path::Path::new("redact.wasm"));
+/// assert!("redact.wasm@sha256:12".parse::<ComponentFile>().is_err());
+/// # Ok::<(), pipefold_sandbox::ComponentFileError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentFile {
+    path: PathBuf,
+    /// In lower case.
+    pin: Option<String>,
+}
+
+/// A component in memory. If its file is pinned, it is what was pinned.
+#[derive(Clone, Debug)]
+pub struct ComponentBytes {
+    /// The whole file.
+    pub bytes: Vec<u8>,
+    /// Its sha256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// Why a component's file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentFileError {
+    /// Nothing stands before the pin, or nothing at all.
+    #[error("`{0}` names no file; write FILE or FILE@sha256:HEX")]
+    NoName(String),
+    /// The pin is no digest.
+    #[error("`{0}`: after `@sha256:` go the 64 hexadecimal digits that `sha256sum` prints")]
+    NoDigest(String),
+    /// It cannot be read.
+    #[error("cannot read {}: {reason}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// It is larger than a component may be.
+    #[error("{}: larger than {limit} bytes, the limit for a component", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// It is not the file that was pinned.
+    #[error("{}: its sha256 is {found}, and {pinned} is pinned; if the change is meant, pin the new digest", .path.display())]
+    OtherDigest {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        pinned: String,
+        /// What it is.
+        found: String,
+    },
+}
+
+impl FromStr for ComponentFile {
+    type Err = ComponentFileError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (path, pin) = match text.rsplit_once(PIN) {
+            Some((path, pin)) => (path, Some(pin.to_ascii_lowercase())),
+            None => (text, None),
+        };
+        if path.is_empty() {
+            return Err(ComponentFileError::NoName(text.into()));
+        }
+        let is_digest = |pin: &String| pin.len() == 64 && pin.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !pin.as_ref().is_none_or(is_digest) {
+            return Err(ComponentFileError::NoDigest(text.into()));
+        }
+        Ok(Self { path: path.into(), pin })
+    }
+}
+
+impl From<PathBuf> for ComponentFile {
+    /// A file that is not pinned.
+    fn from(path: PathBuf) -> Self {
+        Self { path, pin: None }
+    }
+}
+
+impl fmt::Display for ComponentFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        match &self.pin {
+            Some(pin) => write!(f, "{PIN}{pin}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ComponentFile {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The sha256 that it must have, in hexadecimal.
+    #[must_use]
+    pub fn pin(&self) -> Option<&str> {
+        self.pin.as_deref()
+    }
+
+    /// Reads the file, of at most `limit` bytes, and compares it with its pin.
+    ///
+    /// # Errors
+    /// [`ComponentFileError`], naming the file.
+    pub fn read(&self, limit: u64) -> Result<ComponentBytes, ComponentFileError> {
+        let mut bytes = Vec::new();
+        self.read_to(limit, |part| bytes.extend_from_slice(part))?;
+        let sha256 = format!("{:x}", Sha256::digest(&bytes));
+        self.check_pin(&sha256)?;
+        Ok(ComponentBytes { bytes, sha256 })
+    }
+
+    /// The blake3 digest by which a cache knows the file. Not every CPU has instructions for sha256, and without them a component of
+    /// 20 MB takes longer to digest than a whole process may.
+    pub(crate) fn fingerprint(&self, limit: u64) -> Result<blake3::Hash, ComponentFileError> {
+        let mut hasher = blake3::Hasher::new();
+        self.read_to(limit, |part| {
+            hasher.update(part);
+        })?;
+        Ok(hasher.finalize())
+    }
+
+    pub(crate) fn check_pin(&self, sha256: &str) -> Result<(), ComponentFileError> {
+        match &self.pin {
+            Some(pinned) if pinned != sha256 => Err(ComponentFileError::OtherDigest {
+                path: self.path.clone(),
+                pinned: pinned.clone(),
+                found: sha256.into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands the file over in parts.
+    fn read_to(&self, limit: u64, mut part: impl FnMut(&[u8])) -> Result<(), ComponentFileError> {
+        let failed = |reason| ComponentFileError::Read {
+            path: self.path.clone(),
+            reason,
+        };
+        // Opening a named pipe would wait for its other end.
+        if !self.path.metadata().map_err(failed)?.is_file() {
+            return Err(failed(io::Error::other("it is no regular file")));
+        }
+        let mut file = File::open(&self.path).map_err(failed)?;
+        let mut buffer = vec![0; crate::cache::PART];
+        let mut length = 0;
+        loop {
+            let read = match file.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            // Counted while reading, whatever the file's metadata say.
+            length += read as u64;
+            if length > limit {
+                return Err(ComponentFileError::TooLarge {
+                    path: self.path.clone(),
+                    limit,
+                });
+            }
+            part(&buffer[..read]);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    fn wrong(text: &str) -> String {
+        text.parse::<ComponentFile>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_pin_is_split_off() {
+        let digest = "0123456789abcdef".repeat(4);
+        let file: ComponentFile = format!("a@b/c.wasm@sha256:{}", digest.to_uppercase()).parse().unwrap();
+        assert_eq!(
+            (file.path(), file.pin()),
+            (Path::new("a@b/c.wasm"), Some(digest.as_str()))
+        );
+        assert_eq!(file.to_string(), format!("a@b/c.wasm@sha256:{digest}"));
+        assert_eq!("a@b.wasm".parse::<ComponentFile>().unwrap().pin(), None);
+    }
+
+    #[test]
+    fn what_is_no_pin_or_no_name_is_said() {
+        let form = "after `@sha256:` go the 64 hexadecimal digits that `sha256sum` prints";
+        assert_eq!(wrong("a.wasm@sha256:12"), format!("`a.wasm@sha256:12`: {form}"));
+        let long = format!("a.wasm@sha256:{}", "g".repeat(64));
+        assert_eq!(wrong(&long), format!("`{long}`: {form}"));
+        assert!(wrong("").contains("names no file"));
+        let nameless = format!("@sha256:{}", "0".repeat(64));
+        assert!(wrong(&nameless).contains("names no file"));
+    }
+}

@@ -1,0 +1,163 @@
+//! Loads a guest, asks it, and makes sure that it harmed nothing but itself.
+
+use crate::{isolated::from_here, module::Module};
+use pipefold_sandbox::{Chain, HookError, Limits, Notification, Plugin, Policy, Question, Sandbox, Verdict};
+use std::time::{Duration, Instant};
+
+/// How much longer than its limit a call may take on a busy machine.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// What the guests are asked about.
+pub fn event() -> Notification {
+    Notification {
+        pipeline_name: Some("build".into()),
+        pipeline_source: Some("Tekton".into()),
+        reference_id: Some("r/1".into()),
+        started_at: Some("2025-01-01T12:05:00Z".into()),
+        step: Some("compile".into()),
+        ..Notification::default()
+    }
+}
+
+/// The largest history that the rules allow: 10,000 notifications with 8 MiB of text.
+pub fn largest_history() -> Vec<Notification> {
+    let one = Notification {
+        step: None,
+        source_url: Some("x".repeat(790)),
+        ..event()
+    };
+    vec![one; 10_000]
+}
+
+/// The default limits, but for those of time: a busy machine may take long for what is not about time.
+pub fn patient() -> Limits {
+    Limits {
+        hook: Duration::from_secs(20),
+        chain: Duration::from_secs(60),
+        ..Limits::default()
+    }
+}
+
+/// A sandbox, and its default plugin.
+pub struct Scene {
+    pub sandbox: Sandbox,
+    default: Plugin,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        Self::with(patient())
+    }
+
+    pub fn with(limits: Limits) -> Self {
+        let sandbox = Sandbox::new(limits).unwrap();
+        let default = sandbox.default_plugin().unwrap();
+        Self { sandbox, default }
+    }
+
+    /// The guest `guest` as a whole plugin.
+    pub fn plugin(&self, component: &[u8]) -> Plugin {
+        self.sandbox.compile_here("guest", component).unwrap()
+    }
+
+    /// Policies before the default plugin, named `guest`, or `guest 1` and so on.
+    pub fn chain(&self, components: &[Vec<u8>]) -> Chain {
+        let named = |place| match components.len() {
+            1 => "guest".to_owned(),
+            _ => format!("guest {place}"),
+        };
+        let policies = components.iter().zip(1..).map(|(component, place)| {
+            let policy = Policy {
+                limits: self.sandbox.limits().clone(),
+                ..Policy::new(named(place))
+            };
+            self.sandbox.policy_compiled_here(&policy, component).unwrap()
+        });
+        Chain::new(policies.collect(), self.sandbox.default_plugin().unwrap()).unwrap()
+    }
+
+    /// Makes a call that must end in time, after which the default plugin must answer.
+    pub fn call<T>(&self, most: Duration, call: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let answer = call();
+        let took = began.elapsed();
+        assert!(took <= most + SLACK, "took {took:?}, where {most:?} are allowed");
+        assert_eq!(self.default.step(&event()).unwrap(), Verdict::Hold);
+        answer
+    }
+
+    /// The same for one hook, in words.
+    pub fn hook(&self, call: impl FnOnce() -> Result<Verdict, HookError>) -> String {
+        in_words(self.call(self.sandbox.limits().hook, call))
+    }
+}
+
+/// An answer, for comparison.
+pub fn in_words(answer: Result<Verdict, HookError>) -> String {
+    match answer {
+        Ok(verdict) => format!("{verdict:?}"),
+        Err(HookError::Refused(violations)) => format!("refused: {}", HookError::Refused(violations)),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What the guest's `step` is told as a plugin and as a policy, which must be the same.
+pub fn step_of(module: &Module) -> String {
+    step_within(patient(), module)
+}
+
+/// The same within these limits.
+pub fn step_within(limits: Limits, module: &Module) -> String {
+    let (plugin, policy) = (module.plugin(), module.policy());
+    let scene = Scene::with(limits);
+    let (plugin, chain) = (scene.plugin(&plugin), scene.chain(&[policy]));
+    from_here();
+    let as_plugin = scene.hook(|| plugin.step(&event()));
+    let as_policy = scene.hook(|| chain.ask(&Question::Step(&event())));
+    assert_eq!(as_plugin, as_policy);
+    as_plugin
+}
+
+/// The same for a `step` with this body; `more` is added to the module.
+pub fn step(body: &str, more: &str) -> String {
+    step_of(&Module::step(body, more))
+}
+
+/// What a plugin is told for its `merge`.
+pub fn merge(limits: Limits, body: &str, more: &str) -> String {
+    let component = Module {
+        merge: body.into(),
+        more: more.into(),
+        ..Module::default()
+    }
+    .plugin();
+    let scene = Scene::with(limits);
+    let plugin = scene.plugin(&component);
+    from_here();
+    let answer = scene.call(scene.sandbox.limits().hook, || plugin.merge(&[event()]));
+    answer.map_or_else(|error| error.to_string(), |run| format!("{run:?}"))
+}
+
+/// What a guest is told within these limits, a line a hook.
+pub fn each_hook(limits: Limits, module: &Module) -> String {
+    let (plugin, policy) = (module.plugin(), module.policy());
+    let scene = Scene::with(limits);
+    let (plugin, chain) = (scene.plugin(&plugin), scene.chain(&[policy]));
+    from_here();
+    let (event, history) = (event(), [event()]);
+    let questions = [
+        Question::PipelineStart(&event),
+        Question::Step(&event),
+        Question::PipelineFinish(&history),
+    ];
+    let told = questions.map(|question| {
+        let as_plugin = scene.hook(|| match question {
+            Question::PipelineStart(event) => plugin.pipeline_start(event),
+            Question::Step(event) => plugin.step(event),
+            Question::PipelineFinish(history) => plugin.pipeline_finish(history),
+        });
+        assert_eq!(as_plugin, scene.hook(|| chain.ask(&question)));
+        as_plugin
+    });
+    told.join("\n")
+}

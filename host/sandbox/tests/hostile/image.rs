@@ -1,0 +1,114 @@
+//! The answer of a hook as it lies in a guest's memory, to be bent.
+//!
+//! Offsets are those of the canonical ABI for `result<verdict, list<violation>>`.
+
+use crate::module::Module;
+use std::fmt::Write;
+
+/// Where the answer lies.
+const AT: usize = 1024;
+/// Where its texts begin.
+const TEXTS: usize = AT + 256;
+
+/// Offsets of a run's fields within the answer.
+pub const PIPELINE_NAME: usize = 16;
+pub const PIPELINE_SOURCE: usize = 24;
+pub const REFERENCE_ID: usize = 32;
+pub const STARTED_AT: usize = 40;
+pub const FINISHED_AT: usize = 48;
+pub const STATUS: usize = 60;
+pub const PR_NUMBER: usize = 88;
+pub const HEAD_BRANCH: usize = 116;
+pub const EMAIL: usize = 128;
+/// Offset of the verdict's discriminant.
+pub const VERDICT: usize = 8;
+/// Offset of a discard's reason.
+pub const REASON: usize = 16;
+/// Offset of a refusal's list.
+pub const VIOLATIONS: usize = 8;
+
+/// An answer, changed at will.
+pub struct Image {
+    fixed: [u8; 256],
+    texts: Vec<u8>,
+}
+
+impl Image {
+    /// All zeros: a report of a run without any field.
+    pub fn empty() -> Self {
+        Self {
+            fixed: [0; 256],
+            texts: Vec::new(),
+        }
+    }
+
+    /// An honest report of the run that is asked about.
+    pub fn report() -> Self {
+        Self::empty()
+            .text(PIPELINE_NAME, b"build")
+            .text(PIPELINE_SOURCE, b"Tekton")
+            .text(REFERENCE_ID, b"r/1")
+            .text(STARTED_AT, b"2025-01-01T12:05:00Z")
+    }
+
+    /// A discard for this reason.
+    pub fn discard(reason: &[u8]) -> Self {
+        Self::empty().byte(VERDICT, 2).text(REASON, reason)
+    }
+
+    /// A refusal with one violation: its fault, field and message.
+    pub fn refusal(fault: u8, field: &[u8], message: &[u8]) -> Self {
+        // The list's one element lies behind the answer itself.
+        Self::empty()
+            .byte(0, 1)
+            .pointer(VIOLATIONS, (AT + 64) as u32, 1)
+            .byte(64, fault)
+            .text(68, field)
+            .text(76, message)
+    }
+
+    pub fn byte(mut self, offset: usize, value: u8) -> Self {
+        self.fixed[offset] = value;
+        self
+    }
+
+    /// A text: its address and length, and its bytes behind the answer.
+    pub fn text(mut self, offset: usize, text: &[u8]) -> Self {
+        let at = TEXTS + self.texts.len();
+        self.texts.extend_from_slice(text);
+        self.pointer(offset, at as u32, text.len() as u32)
+    }
+
+    /// A text that may be absent, present.
+    pub fn option(self, offset: usize, text: &[u8]) -> Self {
+        self.byte(offset, 1).text(offset + 4, text)
+    }
+
+    pub fn pointer(mut self, offset: usize, address: u32, length: u32) -> Self {
+        self.fixed[offset..offset + 4].copy_from_slice(&address.to_le_bytes());
+        self.fixed[offset + 4..offset + 8].copy_from_slice(&length.to_le_bytes());
+        self
+    }
+
+    /// A data segment with the answer, for a module whose hook answers `(i32.const 1024)`.
+    pub fn data(&self) -> String {
+        let mut bytes = String::new();
+        for byte in self.fixed.iter().chain(&self.texts) {
+            let _ = write!(bytes, "\\{byte:02x}");
+        }
+        format!(r#"(data (i32.const {AT}) "{bytes}")"#)
+    }
+
+    /// A guest of four pages whose `step` answers this.
+    pub fn module(&self) -> Module {
+        Module {
+            pages: 4,
+            ..Module::step("(i32.const 1024)", &self.data())
+        }
+    }
+
+    /// What such a guest is told.
+    pub fn told(&self) -> String {
+        crate::asking::step_of(&self.module())
+    }
+}

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# Runs the hosts of examples/hosts against a server that stands in for DX, and compares what the hooks said and what DX would hold with what
+# the command makes of the same notifications, byte for byte. Builds the policies of examples/policies, and puts each before a run.
+#
+# An example whose language or packages cannot be had here is skipped, and says why. The last line counts.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+
+work=$(mktemp -d)
+server=
+clean_up() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap clean_up EXIT
+
+say "Building pipefold and the Rust host"
+# The profile and package set of `make test`, and with examples also its features: another would compile the engine again.
+cargo build ${CI:+--locked} --workspace --exclude pipefold-bench --bins --examples --quiet
+target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
+PATH=$target/debug:$PATH
+component=$PWD/host/sandbox/component/default.wasm
+notifications=$PWD/examples/hosts/notifications.jsonl
+
+# What this shell was told about some DX or run is not the examples'; and no proxy stands before this machine itself.
+for name in $(compgen -e PIPEFOLD_) DX_API_URL DX_API_TOKEN; do unset "$name"; done
+export no_proxy=127.0.0.1${no_proxy:+,$no_proxy} NO_PROXY=127.0.0.1${NO_PROXY:+,$NO_PROXY}
+# The command also asks the variables of CI systems.
+clean=(env -i "PATH=$PATH" "HOME=$HOME" "XDG_CACHE_HOME=$work/cache" "PIPEFOLD_SPOOL=$work/spool")
+
+passed=0 failed=0 skipped=0
+pass() { printf '%-20s %s\n' "$1" "$2" && passed=$((passed + 1)); }
+fail() { printf '%-20s FAILED: %s\n' "$1" "$2" && failed=$((failed + 1)); }
+same() { # NAME WHAT EXPECTED ACTUAL
+    cmp -s "$3" "$4" && return
+    fail "$1" "$2 differ (expected, then actual):"
+    cat "$3" "$4"
+    return 1
+}
+
+# with_dx RECORDS COMMAND...: runs a command against a server of its own, and writes the records that DX would hold.
+with_dx() {
+    local records=$1 url status=0
+    shift
+    rm -f "$work/to-server" "$work/from-server"
+    mkfifo "$work/to-server" "$work/from-server"
+    dx-standin --token example-token --seconds 300 <"$work/to-server" >"$work/from-server" &
+    server=$!
+    exec 3>"$work/to-server" 4<"$work/from-server"
+    read -r url <&4
+    DX_API_URL=$url DX_API_TOKEN=example-token "$@" 3>&- 4<&- || status=$?
+    exec 3>&-
+    # How many requests it took is the host's own affair.
+    grep -v '"upserts"' <&4 >"$records"
+    exec 4<&-
+    wait "$server" || true
+    server=
+    rm -rf "$work/spool"
+    return "$status"
+}
+
+say "The command"
+history() { printf '[%s]' "$(paste -sd , "$notifications")"; }
+{
+    sed -n 1p "$notifications" | pipefold hook start
+    sed -n 2p "$notifications" | pipefold hook step
+    history | pipefold hook finish
+    history | pipefold hook merge
+} >"$work/expected"
+cat "$work/expected"
+
+# The same notifications as flags. A preview is the exact request: {"body":{…},"headers":…}, and the body is the run.
+as_flags() (
+    cd "$work/empty"
+    command=("${clean[@]}" "DX_API_URL=$DX_API_URL" "DX_API_TOKEN=$DX_API_TOKEN" pipefold --strict)
+    run=(--pipeline-name integration_tests --pipeline-source Tekton --reference-id AA713E04)
+    start=(start "${run[@]}" --started-at 2025-01-01T12:05:00 --repository getdx/some_repo --commit-sha 2c1c3d7 --pr-number 4711
+        --head-branch größer --email mona@example.com --github-username mona)
+    step=(step "${run[@]}" --started-at 2025-01-01T13:06:00+01:00 --finished-at 2025-01-01T12:08:00.250Z --status failure
+        --step lint --allow-failure)
+    finish=(finish "${run[@]}" --started-at 2025-01-01T12:05:00 --finished-at 2025-01-01T12:10:00 --status success
+        --source-url https://tekton.example.com/runs/AA713E04)
+    "${command[@]}" --dry-run --json "${start[@]}" &&
+        "${command[@]}" "${start[@]}" &&
+        "${command[@]}" "${step[@]}" &&
+        "${command[@]}" --dry-run --json "${finish[@]}" &&
+        "${command[@]}" "${finish[@]}"
+)
+mkdir "$work/empty"
+status=0
+with_dx "$work/expected-record" as_flags >"$work/previews" 2>"$work/stderr" || status=$?
+if [ "$status" = 0 ]; then
+    sed 's/^{"body":\(.*\),"headers":.*/{"run":\1,"verdict":"report"}/' "$work/previews" >"$work/flags"
+    sed -n '1p;3p' "$work/expected" >"$work/expected-flags"
+    same flags "the records of the hooks and of the flags" "$work/expected-flags" "$work/flags" && pass flags "the same records"
+else
+    fail flags "$(cat "$work/stderr")"
+fi
+
+say "Hosts"
+for host in rust python javascript shell java; do
+    status=0
+    with_dx "$work/record" "examples/hosts/$host/run.sh" "$component" "$notifications" >"$work/said" 2>"$work/stderr" || status=$?
+    if [ "$status" = 77 ]; then
+        printf '%-20s %s\n' "$host" "$(cat "$work/stderr")" && skipped=$((skipped + 1))
+    elif [ "$status" != 0 ]; then
+        fail "$host" "exit code $status: $(cat "$work/stderr")"
+    else
+        same "$host" "what the hooks said" "$work/expected" "$work/said" &&
+            same "$host" "the records that DX would hold" "$work/expected-record" "$work/record" &&
+            pass "$host" "the same records" || true
+    fi
+done
+
+say "Policies"
+mkdir -p "$target/examples/policies"
+# policy LANGUAGE GONE THERE: previews a start with the policy before it. The request must have THERE and not GONE.
+policy() {
+    local name=$1 gone=$2 there=$3 status=0 file=$target/examples/policies/$1.wasm
+    "examples/policies/$name/build.sh" "$file" 2>"$work/stderr" || status=$?
+    if [ "$status" = 77 ]; then
+        printf '%-20s %s\n' "$name" "$(cat "$work/stderr")" && skipped=$((skipped + 1))
+        return
+    elif [ "$status" != 0 ]; then
+        fail "$name" "exit code $status: $(cat "$work/stderr")"
+        return
+    fi
+    (cd "$work/empty" && "${clean[@]}" DX_API_URL=http://127.0.0.1:9 \
+        pipefold --strict --dry-run --json --policy "$file" start --pipeline-name build-PR-4711 \
+        --pipeline-source Tekton --reference-id 1 --head-branch "mona@example.com/fix" \
+        --email mona@example.com --github-username mona) >"$work/said" 2>"$work/stderr" || status=$?
+    if [ "$status" != 0 ]; then
+        fail "$name" "exit code $status: $(cat "$work/stderr")"
+    elif grep -qF "$gone" "$work/said" || ! grep -qF "$there" "$work/said"; then
+        fail "$name" "expected $there and no $gone: $(cat "$work/said")"
+    else
+        pass "$name" "$there, and no $gone"
+    fi
+}
+policy rust mona@example.com '"head_branch":"[redacted]/fix"'
+policy python '"github_username":"mona"' '"github_username":"mona.lisa"'
+policy javascript build-PR-4711 '"pipeline_name":"build"'
+
+printf '\ntotal: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" = 0 ]
