@@ -41,8 +41,13 @@ fn first(start: &str, finish: &str) -> Module {
 
 /// Guests, and what stands in the build's log of each.
 fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
-    // Another first letter for the reference_id of the one notification, which both hooks are handed the address of.
+    // Another first letter for the reference_id of each notification; a notification has 192 bytes.
     let lie = "(i32.store8 (i32.load offset=28 (local.get 0)) (i32.const 120))";
+    let lies = "(local $i i32) (loop
+        (i32.store8
+            (i32.load offset=28 (i32.add (local.get 0) (i32.mul (local.get $i) (i32.const 192))))
+            (i32.const 120))
+        (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get 1))))";
     let wasi = r#"(component (import "wasi:filesystem/preopens@0.2.0" (instance)))"#;
     let whole = first("", "").policy();
     vec![
@@ -73,7 +78,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ),
         (
             "a lie",
-            first(lie, lie).policy(),
+            first(lie, lies).policy(),
             "gave a bad answer: it answers for another reference_id than it was asked about",
         ),
         ("a part", whole[..whole.len() / 2].to_vec(), "it does not load"),

@@ -16,7 +16,7 @@ use crate::privacy::make_private;
 use crate::terminal::{Closing, Fate, Paint, say};
 
 /// What this process takes before it looks at the clock, and after it has said its last line.
-const START_AND_END: Duration = Duration::from_millis(10);
+const START_AND_END: Duration = Duration::from_millis(20);
 
 /// `pipefold exec`
 pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitCode> {

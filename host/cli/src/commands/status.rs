@@ -50,7 +50,7 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
 
 fn for_people(overview: &Overview, place: &str) -> String {
     let mut lines = vec![format!(
-        "{}: {} runs, {} waiting, {} KiB",
+        "{}: {} runs kept, {} waiting, {} KiB",
         neutral(place),
         overview.run_count,
         overview.waiting_count,

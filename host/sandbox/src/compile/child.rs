@@ -118,6 +118,9 @@ impl ChildCompiler {
 
         let answer = match self.next(&parts, until)? {
             Some(Part::Answer(Ok(answer))) => answer,
+            Some(Part::Answer(Err(reason))) if reason.kind() != io::ErrorKind::UnexpectedEof => {
+                return Err(self.bad_answer(&reason.to_string()));
+            }
             Some(Part::Answer(Err(reason))) => {
                 // Whatever goes wrong in the child, its stderr ends soon after its stdout; if not, its words are not waited for.
                 let said = text.recv_timeout(Duration::from_millis(500)).unwrap_or_default();
@@ -194,7 +197,7 @@ impl ChildCompiler {
 /// What came of talking to a child.
 enum Talk {
     Done,
-    /// It ended, or said something else, instead of an answer.
+    /// It closed its stdout instead of an answer.
     Silent {
         said: String,
         reason: io::Error,

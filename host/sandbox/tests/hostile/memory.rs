@@ -23,12 +23,13 @@ fn pages(count: u32) -> String {
     )
 }
 
-/// Goes so many levels down and comes back.
-fn recursion(depth: u32) -> String {
-    step(
+/// Goes so many levels of some 32 bytes down and comes back, where calls may use so much stack.
+fn recursion(stack: usize, depth: u32) -> String {
+    let module = Module::step(
         &format!("(call $f (i32.const {depth})) {HOLD}"),
         "(func $f (param i32) (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1))))))",
-    )
+    );
+    step_within(Limits { stack, ..patient() }, &module)
 }
 
 /// A guest that calls itself for ever, where calls may use so much stack.
@@ -60,15 +61,21 @@ fn instances(count: usize, module: &str) -> String {
     ))
 }
 
-/// A component whose start function makes resource handles without end.
-const HANDLES: &str = r#"(component
-    (type $r (resource (rep i32)))
-    (core func $new (canon resource.new $r))
-    (core module $m
-        (import "" "new" (func $new (param i32) (result i32)))
-        (func $f (loop (drop (call $new (i32.const 1))) (br 0)))
-        (start $f))
-    (core instance (instantiate $m (with "" (instance (export "new" (func $new)))))))"#;
+/// What a policy is told whose start function makes so many resource handles.
+fn handles(count: u32) -> String {
+    inside(&format!(
+        r#"(component
+            (type $r (resource (rep i32)))
+            (core func $new (canon resource.new $r))
+            (core module $m
+                (import "" "new" (func $new (param i32) (result i32)))
+                (func $f (local $i i32) (loop
+                    (drop (call $new (i32.const 1)))
+                    (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {count})))))
+                (start $f))
+            (core instance (instantiate $m (with "" (instance (export "new" (func $new)))))))"#
+    ))
+}
 
 hostile! {
     memory_up_to_the_limit granted 64 << 20; pages(1022) => "Hold";
@@ -83,6 +90,8 @@ hostile! {
     memories_that_pass_the_limit_together; step(HOLD, "(memory 512) (memory 511)")
         => "plugin guest: step reached the memory limit of 64 MiB";
     a_hundred_memories_at_most; instances(45, "(memory 1) (memory 1) (memory 1)")
+        => "plugin guest: step reached the limit of 100 core instances";
+    a_hundred_tables_at_most; instances(45, "(table 0 funcref) (table 0 funcref) (table 0 funcref)")
         => "plugin guest: step reached the limit of 100 core instances";
 
     a_table_that_grows_past_the_limit; step(
@@ -102,7 +111,9 @@ hostile! {
     endless_recursion_on_a_small_stack; endless_recursion_on(64 << 10) => "plugin guest: step reached the stack limit of 64 KiB";
     /// More than a thread may have is not given, whatever is asked for.
     endless_recursion_on_a_huge_stack; endless_recursion_on(1 << 30) => "plugin guest: step reached the stack limit of 1 MiB";
-    recursion_within_the_limit; recursion(8_000) => "Hold";
+    recursion_within_the_limit; recursion(512 << 10, 8_000) => "Hold";
+    recursion_past_a_small_limit; recursion(128 << 10, 8_000) => "plugin guest: step reached the stack limit of 128 KiB";
+    recursion_within_a_large_limit; recursion(1 << 20, 24_000) => "Hold";
     frames_of_many_locals; step(
         "(call $f (i32.const 0))",
         &format!(
@@ -116,7 +127,8 @@ hostile! {
     eighty_core_instances; instances(80, "") => "Hold";
     a_hundred_and_one_core_instances; instances(101, "")
         => "plugin guest: step reached the limit of 100 core instances";
-    handles_without_end; inside(HANDLES) => "plugin guest: step reached the limit of 10000 resource handles";
+    ten_thousand_handles; handles(10_000) => "Hold";
+    ten_thousand_and_one_handles; handles(10_001) => "plugin guest: step reached the limit of 10000 resource handles";
     many_globals_in_many_instances; instances(90, &"(global i64 (i64.const 0))".repeat(100_000))
         => "plugin guest: it does not load: its instances have more globals, functions and segments than fit into 16 MiB";
     many_functions_in_many_instances; instances(90, &format!("(elem declare func {}) {}",

@@ -35,7 +35,9 @@ fn four_that_do_not_end() -> String {
     });
     let chain = Chain::new(policies.collect(), scene.sandbox.default_plugin().unwrap()).unwrap();
     from_here();
-    in_words(scene.call(Duration::from_millis(600), || chain.ask(&Question::Step(&event()))))
+    let told = in_words(scene.call(Duration::from_millis(600), || chain.ask(&Question::Step(&event()))));
+    // The third one, or on a busy machine another.
+    told.split_once(": ").unwrap().1.into()
 }
 
 hostile! {
@@ -71,5 +73,5 @@ hostile! {
     a_loop_of_refused_growth; step("(loop (drop (memory.grow (i32.const 60000))) (br 0)) unreachable", "")
         => "plugin guest: step was stopped after 250 ms, its time limit";
     four_policies_that_do_not_end; four_that_do_not_end()
-        => "plugin guest 3: step was stopped, as the chain of plugins had taken 600 ms, its time limit";
+        => "step was stopped, as the chain of plugins had taken 600 ms, its time limit";
 }
