@@ -86,7 +86,7 @@ mod tests {
 
     fn decide(pairs: &[(&str, &str)], flag: Option<&str>, file: Option<&Sourced<PathBuf>>) -> (String, String) {
         let environment = Environment::from_pairs(pairs.iter().copied());
-        let place = spool_place(&environment, flag.map(Path::new), file, Path::new("/work"));
+        let place = spool_place(&environment, flag.map(Path::new), file, Path::new("/build"));
         (place.path.display().to_string(), place.origin.to_string())
     }
 
@@ -139,8 +139,8 @@ mod tests {
     fn an_empty_word_is_none_and_a_relative_one_is_from_the_working_directory() {
         let pairs = [("PIPEFOLD_SPOOL", ""), ("XDG_STATE_HOME", "/state")];
         assert_eq!(decide(&pairs, Some(""), None).0, "/state/pipefold");
-        assert_eq!(decide(&pairs, Some("spool"), None).0, "/work/spool");
-        assert_eq!(decide(&[("PIPEFOLD_SPOOL", "s")], None, None).0, "/work/s");
+        assert_eq!(decide(&pairs, Some("spool"), None).0, "/build/spool");
+        assert_eq!(decide(&[("PIPEFOLD_SPOOL", "s")], None, None).0, "/build/s");
         let relative = [("XDG_STATE_HOME", "state"), ("TMPDIR", "/temporary")];
         assert!(decide(&relative, None, None).0.starts_with("/temporary/pipefold-"));
     }
