@@ -489,20 +489,3 @@ fn the_process_prints_its_url_then_its_records() {
     let records: Value = serde_json::from_str(&rest).unwrap();
     assert_eq!(records["r"]["pipeline_source"], "Tekton");
 }
-
-#[test]
-fn the_process_stops_when_its_time_is_up() {
-    let output = Command::new(env!("CARGO_BIN_EXE_dx-standin"))
-        .args(["--seconds", "0", "--ignore-stdin"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(output.status.success());
-    assert!(String::from_utf8(output.stdout).unwrap().ends_with("\n{}\n"));
-    let output = Command::new(env!("CARGO_BIN_EXE_dx-standin"))
-        .arg("--what")
-        .output()
-        .unwrap();
-    assert!(!output.status.success());
-    assert!(String::from_utf8(output.stderr).unwrap().contains("usage:"));
-}
