@@ -180,10 +180,10 @@ fn time_of_the_next_link_is_not_the_outer_ones() {
 #[test]
 fn a_chain_has_a_time_limit_of_its_own() {
     let endless = [("a", LOOP), ("b", LOOP), ("c", LOOP)].map(|(name, step)| (open(name), step));
-    assert_eq!(
-        error_of(&endless),
-        "plugin c: step was stopped, as the chain of plugins had taken 600 ms, its time limit"
-    );
+    // Which link it is that the chain's end meets depends on how long the others were stopped for.
+    let error = error_of(&endless);
+    let words = "step was stopped, as the chain of plugins had taken 600 ms, its time limit";
+    assert!(error.ends_with(words), "{error}");
 }
 
 #[test]
@@ -241,7 +241,19 @@ fn the_largest_legal_history_passes_through_a_policy() {
         ..urgent_step()
     };
     let history = vec![one; 10_000];
-    let chain = chain(&[(named("forward"), FORWARD)]);
+    // The sizes are under test: a debug build on a busy machine may take long.
+    let limits = Limits {
+        hook: Duration::from_secs(20),
+        chain: Duration::from_secs(20),
+        ..Limits::default()
+    };
+    let sandbox = Sandbox::new(limits.clone()).unwrap();
+    let forward = Policy {
+        limits,
+        ..named("forward")
+    };
+    let first = link(&sandbox, &forward, &policy(FORWARD, "", ""));
+    let chain = Chain::new(vec![first], sandbox.default_plugin().unwrap()).unwrap();
     assert!(matches!(
         chain.ask(&Question::PipelineFinish(&history)),
         Ok(Verdict::Report(_))

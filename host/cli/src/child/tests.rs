@@ -242,9 +242,11 @@ fn a_signal_of_the_terminal_is_not_sent_twice() {
     let mut script = Plain::new("script")
         .args([
             "-qec",
-            r#""$INNER_TEST" --exact "$INNER_NAME" --nocapture"#,
+            // exec: a shell that stays would get the SIGINT too, and end with it.
+            r#"exec "$INNER_TEST" --exact "$INNER_NAME" --nocapture"#,
             "/dev/null",
         ])
+        .env("SHELL", "/bin/sh")
         .env("INNER_TEST", std::env::current_exe().unwrap())
         .env("INNER_NAME", NAME)
         .env("PIPEFOLD_TEST_INNER", dir.path())
