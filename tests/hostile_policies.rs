@@ -8,6 +8,8 @@ mod guests;
 #[allow(dead_code, reason = "the sandbox's own tests bend more of a guest")]
 #[path = "../host/sandbox/tests/hostile/module.rs"]
 mod module;
+#[path = "../host/sandbox/tests/wasi/components.rs"]
+mod wasi;
 
 use module::Module;
 use pipefold_tests::{Ci, Output, RUN};
@@ -192,4 +194,49 @@ fn assert_neutral(output: &Output) {
     assert!(!output.stderr().contains('\x1b'), "{output}");
     let forged = output.stderr().lines().any(|line| line.starts_with("::error::"));
     assert!(!forged, "{output}");
+}
+
+/// What becomes of a step behind a policy that opens `path` in a directory with a file and a pipe, and drops the step for what it read.
+fn step_behind_a_reader(path: &str, access: &str) -> String {
+    let ci = Ci::new();
+    let data = ci.directory().join("data");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(data.join("teams.csv"), "ada").unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, data.join("pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let read = "(i64.const 100) (i64.const 0) (i32.const 2032) (call $read)
+        (call $say (i32.load (i32.const 2036)) (i32.load (i32.const 2040)))";
+    fs::write(ci.directory().join("guest.wasm"), wasi::opens(path, 0, 1, read)).unwrap();
+    // A relative path is taken from the directory of the file.
+    ci.operator(&format!("[[policy]]\nfile = \"guest.wasm\"\n{access}\n"));
+    let wrapped = ci
+        .report(["step", "--step", "compile", "--", "sh", "-c", "exit 7"])
+        .run();
+    wrapped.assert_code(7).assert_within(LONGEST);
+    ci.report(["step", "--step", "compile", "--dry-run"]).run().to_string()
+}
+
+#[test]
+fn a_policy_reads_the_directory_that_it_is_granted() {
+    let output = step_behind_a_reader("teams.csv", "dir = {path = \"data\"}");
+    assert!(output.contains("discard: ada\n"), "{output}");
+}
+
+#[test]
+fn a_policy_without_a_directory_does_not_load() {
+    let output = step_behind_a_reader("teams.csv", "");
+    let told = "it imports wasi:filesystem/preopens@0.2.0, which is not granted; grant `wasi` to allow it, which has no files, or `dir`";
+    assert!(output.contains(told), "{output}");
+}
+
+#[test]
+fn a_pipe_in_a_granted_directory_holds_up_no_build() {
+    let output = step_behind_a_reader("pipe", "dir = {path = \"data\"}");
+    assert!(output.contains("its time limit"), "{output}");
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let output = step_behind_a_reader("teams.csv", "dir = {path = \"none\"}");
+    assert!(output.contains("none cannot be opened: No such file"), "{output}");
 }

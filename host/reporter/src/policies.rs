@@ -1,7 +1,9 @@
 //! Policies as an embedder or the operator's file names them.
 
 use crate::config::{Failure, Grant, LimitKeys, PolicyKeys};
-use pipefold_sandbox::{ComponentFile, Grants, Limits, LogSink, OnFailure, Policy};
+use pipefold_sandbox::{
+    Access, ComponentFile, Directory, DirectoryError, Grants, Limits, LogSink, OnFailure, Policy, Wasi,
+};
 use std::{path::Path, sync::Arc};
 
 /// A policy and the file of its component.
@@ -27,7 +29,7 @@ impl PolicySource {
     /// A policy as the operator's file has it, with `limits`, `failure` and `sink` for what it does not say itself.
     ///
     /// # Errors
-    /// What is wrong with the name of its file.
+    /// What is wrong with the name of its file, or with the directory that it is granted.
     pub fn from_keys(keys: &PolicyKeys, limits: &Limits, failure: Failure, sink: &LogSink) -> Result<Self, String> {
         let file: ComponentFile = keys
             .file
@@ -36,19 +38,40 @@ impl PolicySource {
         let name = keys.name.clone().unwrap_or_else(|| name_of(file.path()));
         let granted = |grant| keys.grants.contains(&grant);
         let policy = Policy {
-            name,
             limits: keys.limits.over(limits),
             grants: Grants {
                 log: granted(Grant::Log).then(|| Arc::clone(sink)),
                 config: granted(Grant::Config).then(|| Arc::new(keys.config.clone())),
+                wasi: wasi(keys).map_err(|error| format!("policy {name}: {error}"))?,
             },
             on_failure: match keys.failure.unwrap_or(failure) {
                 Failure::Closed => OnFailure::Closed,
                 Failure::Open => OnFailure::Open,
             },
+            name,
         };
         Ok(Self { file, policy })
     }
+}
+
+/// The system interface, if it is granted, by itself or for what stands behind it.
+fn wasi(keys: &PolicyKeys) -> Result<Option<Wasi>, DirectoryError> {
+    let granted = |grant| keys.grants.contains(&grant);
+    let directory = keys.directory.as_ref().map(|directory| {
+        let access = if directory.writable {
+            Access::ReadWrite
+        } else {
+            Access::ReadOnly
+        };
+        Directory::open(&directory.path, access)
+    });
+    let wasi = Wasi {
+        clock: granted(Grant::Clock),
+        random: granted(Grant::Random),
+        directory: directory.transpose()?,
+    };
+    let asked = granted(Grant::Wasi) || wasi.clock || wasi.random || wasi.directory.is_some();
+    Ok(asked.then_some(wasi))
 }
 
 /// The name of the file without its ending.

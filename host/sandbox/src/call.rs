@@ -4,7 +4,7 @@ use crate::{
     answer,
     chain::Line,
     error::{HookError, Limit},
-    grants::Grants,
+    grants::{Grants, MOST_RESOURCES, WasiState},
     limiter::Limiter,
     plugin::{Answer, Link},
     sandbox::Core,
@@ -12,8 +12,9 @@ use crate::{
 use std::{sync::Arc, time::Instant};
 use wasmtime::{
     Store, Trap, UpdateDeadline,
-    component::{ComponentExportIndex, ComponentNamedList, Lift, Lower},
+    component::{ComponentExportIndex, ComponentNamedList, Lift, Lower, ResourceTableError},
 };
+use wasmtime_wasi::I32Exit;
 
 /// Handles of resources that one call may hold at a time. The contract has none, and what WASI hands out is a few files and streams;
 /// the engine keeps some dozens of bytes for each.
@@ -35,6 +36,8 @@ pub(crate) struct State {
     /// A limit of the host's functions that was hit.
     pub(crate) hit: Option<Limit>,
     pub(crate) grants: Grants,
+    /// What it holds of the system interface, once it used it.
+    pub(crate) wasi: Option<Box<WasiState>>,
     /// Log lines written so far.
     pub(crate) lines: u32,
 }
@@ -108,6 +111,7 @@ impl Call<'_> {
             further: None,
             hit: None,
             grants: self.link.grants.clone(),
+            wasi: None,
             lines: 0,
         };
         let mut store = Store::new(&self.core.engine, state);
@@ -151,6 +155,9 @@ impl Call<'_> {
         let reason = format!("{error:#}");
         let limit = match error.downcast_ref::<Trap>() {
             Some(Trap::StackOverflow) => Some(Limit::Stack(self.core.limits.stack)),
+            None if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) => {
+                Some(Limit::Handles(MOST_RESOURCES))
+            }
             None if reason.contains("fuel allocated for hostcalls has been exhausted") => {
                 Some(Limit::CopiedOut(limits.copied_out))
             }
@@ -175,6 +182,11 @@ impl Call<'_> {
                 plugin,
                 hook,
                 trap: trap.to_string(),
+            },
+            (None, None, None) if error.is::<I32Exit>() => HookError::Trap {
+                plugin,
+                hook,
+                trap: "it ended itself instead of answering".into(),
             },
             (None, None, None) if state.limiter.host_failed() || reason.contains("mmap failed") => self.host(reason),
             (None, None, None) => self.link.bad_answer(hook, reason),

@@ -5,6 +5,7 @@
 
 use crate::{
     call::{Failed, Next, State},
+    detached,
     error::{HookError, Limit},
     plugin::{HOOKS, Link, Plugin},
     question::Question,
@@ -78,28 +79,58 @@ impl Chain {
         // wasmtime limits the stack of each store by itself: nested links add up, and the caller's thread may be too small for them.
         let stack =
             (self.line.policies.len() + 1) * (self.line.plugin.core().limits.stack + STACK_PER_LINK) + STACK_BELOW;
+        if self.line.policies.iter().any(may_wait) {
+            return detached::ask(&self.line, question, whole, stack);
+        }
         thread::scope(|scope| {
             let asked = thread::Builder::new()
                 .name("pipefold-chain".into())
                 .stack_size(stack)
                 .spawn_scoped(scope, || Line::ask(&self.line, 0, question, whole));
-            let failed = |reason: String| HookError::Host {
-                plugin: "chain".into(),
-                hook: question.hook(),
-                reason,
-            };
             match asked.map(thread::ScopedJoinHandle::join) {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(failed("the thread of the chain ended early".into())),
-                Err(error) => Err(failed(error.to_string())),
+                Ok(Err(_)) => Err(self
+                    .line
+                    .failed(question.hook(), "the thread of the chain ended early".into())),
+                Err(error) => Err(self.line.failed(question.hook(), error.to_string())),
             }
         })
     }
 }
 
+/// Whether a policy may have to wait for the system, which no limit here can end.
+fn may_wait(policy: &Link) -> bool {
+    policy.grants.wasi.as_ref().is_some_and(|wasi| wasi.directory.is_some())
+}
+
 impl Line {
+    /// The chain itself could not run.
+    pub(crate) fn failed(&self, hook: &'static str, reason: String) -> HookError {
+        let plugin = "chain".into();
+        HookError::Host { plugin, hook, reason }
+    }
+
+    /// A policy did not come back from the system in time.
+    pub(crate) fn waited_in_vain(&self, hook: &'static str) -> HookError {
+        HookError::ChainTimedOut {
+            plugin: self
+                .policies
+                .iter()
+                .find(|policy| may_wait(policy))
+                .map_or("chain", Link::name)
+                .into(),
+            hook,
+            limit: self.plugin.core().limits.chain,
+        }
+    }
+
     /// Asks the link at `place`, which may ask the ones behind it.
-    fn ask(line: &Arc<Self>, place: usize, question: &Question<'_>, whole: Instant) -> Result<Verdict, HookError> {
+    pub(crate) fn ask(
+        line: &Arc<Self>,
+        place: usize,
+        question: &Question<'_>,
+        whole: Instant,
+    ) -> Result<Verdict, HookError> {
         let policy = line.policies.get(place);
         let link = policy.unwrap_or_else(|| line.plugin.link());
         let next = policy.map(|_| Next::new(Arc::clone(line), place + 1));

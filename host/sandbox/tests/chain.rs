@@ -301,7 +301,7 @@ fn what_is_not_granted_cannot_be_imported() {
             .err()
             .unwrap()
             .to_string(),
-        "plugin nosy: it imports wasi:cli/environment@0.2.0, which is not granted; no grant of this host provides it"
+        "plugin nosy: it imports wasi:cli/environment@0.2.0, which is not granted; grant `wasi` to allow it, which has no environment, no arguments, no input and no output"
     );
 }
 

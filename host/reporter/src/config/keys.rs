@@ -31,7 +31,10 @@ pub(super) const OPERATOR_KEYS: [OperatorKey; 10] = [
 pub(super) const TOKEN_KEYS: [&str; 5] = ["token", "dx_token", "api_token", "dx_api_token", "auth_token"];
 
 /// Keys of a table `[[policy]]`.
-pub(super) const POLICY_KEYS: [&str; 6] = ["file", "name", "failure", "grants", "config", "limits"];
+pub(super) const POLICY_KEYS: [&str; 7] = ["file", "name", "failure", "grants", "dir", "config", "limits"];
+
+/// Keys of a policy's table `dir`.
+pub(super) const DIR_KEYS: [&str; 2] = ["path", "access"];
 
 /// Keys of the table `budgets`.
 pub(super) const BUDGET_KEYS: [&str; 3] = ["start", "finish", "stop"];

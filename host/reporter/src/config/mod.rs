@@ -38,7 +38,7 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::{File, OperatorKeys, Trust};
 pub use origin::{Origin, Sourced};
-pub use policy::{Failure, Grant, PolicyKeys};
+pub use policy::{Failure, Grant, GrantedDirectory, PolicyKeys};
 pub use search::FILE_NAME;
 pub use settings::{Flags, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files};
 pub use size::parse_size;

@@ -1,9 +1,10 @@
 //! The tables `[[policy]]` of an operator's file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::ConfigError;
-use super::keys::POLICY_KEYS;
+use super::keys::{DIR_KEYS, POLICY_KEYS};
 use super::reader::Entry;
 use super::tuning::LimitKeys;
 
@@ -23,6 +24,38 @@ pub enum Grant {
     Log,
     /// To read its own table `config`.
     Config,
+    /// To import the system interface WASI, with nothing behind it.
+    Wasi,
+    /// To know the time by it.
+    Clock,
+    /// To get random bytes by it.
+    Random,
+}
+
+impl Grant {
+    const WORDS: [(&'static str, Self); 5] = [
+        ("log", Self::Log),
+        ("config", Self::Config),
+        ("wasi", Self::Wasi),
+        ("clock", Self::Clock),
+        ("random", Self::Random),
+    ];
+
+    fn of(word: &str) -> Option<Self> {
+        Self::WORDS
+            .iter()
+            .find(|(name, _)| *name == word)
+            .map(|(_, grant)| *grant)
+    }
+}
+
+/// A directory that a policy is granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantedDirectory {
+    /// Where it is; a relative path is taken from the directory of the file of settings.
+    pub path: PathBuf,
+    /// Whether the policy may write and delete in it, too.
+    pub writable: bool,
 }
 
 /// One table `[[policy]]`.
@@ -36,6 +69,8 @@ pub struct PolicyKeys {
     pub failure: Option<Failure>,
     /// What it may use.
     pub grants: BTreeSet<Grant>,
+    /// A directory that it may use, through WASI.
+    pub directory: Option<GrantedDirectory>,
     /// Its own settings.
     pub config: BTreeMap<String, String>,
     /// What it may use up, where it differs from the top level's `[limits]`.
@@ -56,16 +91,11 @@ impl PolicyKeys {
                 "failure" => policy.failure = Some(failure(&entry)?),
                 "grants" => {
                     for word in entry.list_of_text()? {
-                        policy.grants.insert(match word.as_str() {
-                            "log" => Grant::Log,
-                            "config" => Grant::Config,
-                            other => {
-                                return Err(entry
-                                    .wrong(format!("there is no grant {other:?}; there are \"log\" and \"config\"")));
-                            }
-                        });
+                        let grant = Grant::of(&word).ok_or_else(|| entry.wrong(no_such_grant(&word)))?;
+                        policy.grants.insert(grant);
                     }
                 }
+                "dir" => policy.directory = Some(directory(&entry)?),
                 "config" => {
                     for entry in entry.table()? {
                         if let Some(value) = entry.text()? {
@@ -86,6 +116,37 @@ impl PolicyKeys {
         }
         Ok(policy)
     }
+}
+
+fn no_such_grant(word: &str) -> String {
+    let words = Grant::WORDS.map(|(word, _)| format!("{word:?}")).join(", ");
+    // Looked for among the words, for that is what it is called where it is missed.
+    let hint = if word == "dir" {
+        "; a directory is granted by the key `dir`"
+    } else {
+        ""
+    };
+    format!("there is no grant {word:?}; there are {words}{hint}")
+}
+
+fn directory(table: &Entry<'_>) -> Result<GrantedDirectory, ConfigError> {
+    let (mut path, mut writable) = (None, false);
+    for entry in table.table()? {
+        match entry.name {
+            "path" => path = entry.path()?,
+            "access" => {
+                writable = match entry.text()?.as_deref() {
+                    Some("read-only") => false,
+                    Some("read-write") => true,
+                    _ => return Err(entry.wrong("this has to be \"read-only\" or \"read-write\"".into())),
+                }
+            }
+            _ => return Err(entry.unknown(&DIR_KEYS)),
+        }
+    }
+    let path = path.filter(|path| !path.as_os_str().is_empty());
+    let path = path.ok_or_else(|| table.wrong("a granted directory needs a key `path`".into()))?;
+    Ok(GrantedDirectory { path, writable })
 }
 
 /// `open` or `closed`.

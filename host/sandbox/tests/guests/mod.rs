@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use wit_parser::{PackageId, Resolve};
 
 #[allow(dead_code, reason = "not every test file has whole plugins")]
 /// A component whose `step` has this body (WAT: one parameter, the address of the notification; the result is the address of the
@@ -33,8 +33,19 @@ pub fn guest(step: &str, more: &str) -> Vec<u8> {
 /// `pipeline-start` and `pipeline-finish` pass the question on. `more` is added to the module, `imports` to its imports.
 #[allow(dead_code, reason = "not every test file has policies")]
 pub fn policy(step: &str, imports: &str, more: &str) -> Vec<u8> {
+    let world = if imports.is_empty() {
+        "policy"
+    } else {
+        "policy-with-host"
+    };
+    component(&policy_module(step, imports, more), world)
+}
+
+/// The core module of such a policy.
+#[allow(dead_code, reason = "not every test file has policies")]
+pub fn policy_module(step: &str, imports: &str, more: &str) -> String {
     let hooks = "pipefold:ci/hooks@0.1.0";
-    let module = format!(
+    format!(
         r#"(module
             (import "{hooks}" "step" (func $next (param i32 i32)))
             (import "{hooks}" "pipeline-start" (func $next_start (param i32 i32)))
@@ -57,14 +68,6 @@ pub fn policy(step: &str, imports: &str, more: &str) -> Vec<u8> {
                 (call $next_start (local.get 0) (i32.const 1024)) (i32.const 1024))
             (func (export "{hooks}#pipeline-finish") (param i32 i32) (result i32)
                 (call $next_finish (local.get 0) (local.get 1) (i32.const 1024)) (i32.const 1024)))"#
-    );
-    component(
-        &module,
-        if imports.is_empty() {
-            "policy"
-        } else {
-            "policy-with-host"
-        },
     )
 }
 
@@ -76,6 +79,14 @@ pub fn component(module: &str, world: &str) -> Vec<u8> {
 /// The same for a module whose texts are in another encoding.
 pub fn component_in(module: &str, world: &str, encoding: StringEncoding) -> Vec<u8> {
     let mut module = wat::parse_str(module).unwrap();
+    let (resolve, package) = contract();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
+/// The contract, to which a test may add packages of its own.
+pub fn contract() -> (Resolve, PackageId) {
     let mut resolve = Resolve::default();
     // The tests of another package, elsewhere in the workspace, use this file too.
     let wit = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -84,7 +95,5 @@ pub fn component_in(module: &str, world: &str, encoding: StringEncoding) -> Vec<
     let (package, _) = resolve
         .push_dir(wit.into_iter().find(|dir| dir.is_dir()).unwrap())
         .unwrap();
-    let world = resolve.select_world(&[package], Some(world)).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+    (resolve, package)
 }

@@ -216,15 +216,17 @@ hostile! {
         => "plugin guest: export pipefold:ci/hooks@0.1.0#pipeline-start is not a function; it must be made for a world of pipefold:ci@0.1.0";
 
     wasi_files; wasi("wasi:filesystem/preopens@0.2.0")
-        => "plugin guest: it imports wasi:filesystem/preopens@0.2.0, which is not granted; no grant of this host provides it";
+        => "plugin guest: it imports wasi:filesystem/preopens@0.2.0, which is not granted; grant `wasi` to allow it, which has no files, or `dir`, which has those of one directory";
     wasi_sockets; wasi("wasi:sockets/tcp@0.2.0")
-        => "plugin guest: it imports wasi:sockets/tcp@0.2.0, which is not granted; no grant of this host provides it";
+        => "plugin guest: it imports wasi:sockets/tcp@0.2.0, which is not granted; grant `wasi` to allow it, which has no network";
     wasi_clock; wasi("wasi:clocks/wall-clock@0.2.0")
-        => "plugin guest: it imports wasi:clocks/wall-clock@0.2.0, which is not granted; no grant of this host provides it";
+        => "plugin guest: it imports wasi:clocks/wall-clock@0.2.0, which is not granted; grant `wasi` to allow it, whose clocks stand, or `clock`, whose clocks run";
     wasi_environment; wasi("wasi:cli/environment@0.2.0")
-        => "plugin guest: it imports wasi:cli/environment@0.2.0, which is not granted; no grant of this host provides it";
+        => "plugin guest: it imports wasi:cli/environment@0.2.0, which is not granted; grant `wasi` to allow it, which has no environment, no arguments, no input and no output";
     wasi_random; wasi("wasi:random/random@0.2.0")
-        => "plugin guest: it imports wasi:random/random@0.2.0, which is not granted; no grant of this host provides it";
+        => "plugin guest: it imports wasi:random/random@0.2.0, which is not granted; grant `wasi` to allow it, with the same bytes in every call, or `random`, with unpredictable ones";
+    wasi_http; wasi("wasi:http/outgoing-handler@0.2.0")
+        => "plugin guest: it imports wasi:http/outgoing-handler@0.2.0, which is not granted; no grant of this host provides it";
     another_interface; imports(["evil:host/shell@1.0.0".to_owned()].into_iter())
         => "plugin guest: it imports evil:host/shell@1.0.0, which is not granted; nothing provides it";
     a_thousand_imports; ends(&imports((0..1000).map(|i| format!("evil:host/shell{i}"))))

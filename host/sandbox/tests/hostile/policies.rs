@@ -96,6 +96,7 @@ fn logged(limits: Limits, imports: &str, step: &str) -> (String, usize, usize) {
                 *written = (written.0 + 1, written.1 + line.len());
             })),
             config: Some(Arc::default()),
+            ..Grants::default()
         },
         ..Policy::new("guest")
     };

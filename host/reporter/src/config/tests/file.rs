@@ -220,8 +220,24 @@ fn a_policy_that_cannot_be_meant_is_refused() {
     for (text, problem) in [
         ("[[policy]]\nname = 'a'", "a policy needs a key `file`"),
         (
-            "[[policy]]\nfile = 'a.wasm'\ngrants = ['wasi']",
-            "there is no grant \"wasi\"",
+            "[[policy]]\nfile = 'a.wasm'\ngrants = ['network']",
+            "there is no grant \"network\"; there are \"log\", \"config\", \"wasi\", \"clock\", \"random\"",
+        ),
+        (
+            "[[policy]]\nfile = 'a.wasm'\ngrants = ['dir']",
+            "a directory is granted by the key `dir`",
+        ),
+        (
+            "[[policy]]\nfile = 'a.wasm'\ndir = '/data'",
+            "this has to be a table",
+        ),
+        (
+            "[[policy]]\nfile = 'a.wasm'\ndir = {access = 'read-only'}",
+            "a granted directory needs a key `path`",
+        ),
+        (
+            "[[policy]]\nfile = 'a.wasm'\ndir = {path = '/data', access = 'all'}",
+            "this has to be \"read-only\" or \"read-write\"",
         ),
         (
             "[[policy]]\nfile = 'a.wasm'\ngrants = 'log'",

@@ -1,42 +1,28 @@
 //! What a host may grant a policy, by name. By default: nothing.
+//!
+//! - `log` and `config` are interfaces of the contract.
+//! - `wasi` is the system interface that guests of many languages are built on, with nothing behind it; `clock`, `random` and `dir` each put
+//!   one thing behind it.
+
+mod clock;
+mod config;
+mod log;
+mod wasi;
+
+pub use log::{LogLevel, LogSink};
+pub use wasi::{Access, Directory, DirectoryError, Wasi};
 
 use crate::{call::State, error::LoadError, plugin::HOOKS};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 use wasmtime::{
-    Engine, StoreContextMut,
-    component::{Component, ComponentType, Lift, Linker, Lower},
+    Engine,
+    component::{Component, Linker},
 };
 
-/// The interface for log lines.
-const LOG: &str = "pipefold:ci/log@0.1.0";
-/// The interface for a policy's own settings.
-const CONFIG: &str = "pipefold:ci/config@0.1.0";
+pub(crate) use wasi::{MOST_RESOURCES, WasiState};
+
 /// Types alone: importing them asks for nothing.
 const TYPES: &str = "pipefold:ci/types@0.1.0";
-
-/// Lines that one call may write: enough to debug a policy, and no flood in a build log.
-const MOST_LINES: u32 = 50;
-/// Bytes of one line; the rest of a longer one is cut off.
-const LONGEST_LINE: usize = 1 << 10;
-
-/// How much a line matters.
-#[derive(ComponentType, Lift, Lower, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[component(enum)]
-#[repr(u8)]
-pub enum LogLevel {
-    /// For the author of the policy.
-    #[component(name = "debug")]
-    Debug,
-    /// For whoever reads along.
-    #[component(name = "info")]
-    Info,
-    /// Something to look at.
-    #[component(name = "warn")]
-    Warn,
-}
-
-/// Takes the lines of a policy: its name, the level and the line, which is foreign text.
-pub type LogSink = Arc<dyn Fn(&str, LogLevel, &str) + Send + Sync>;
 
 /// What a policy may use besides its arguments.
 #[derive(Clone, Default)]
@@ -45,6 +31,8 @@ pub struct Grants {
     pub log: Option<LogSink>,
     /// Its own settings; none means that it may not ask.
     pub config: Option<Arc<BTreeMap<String, String>>>,
+    /// The system interface WASI, and what is behind it; none means that it may not import it.
+    pub wasi: Option<Wasi>,
 }
 
 impl fmt::Debug for Grants {
@@ -56,17 +44,30 @@ impl fmt::Debug for Grants {
 impl Grants {
     /// Names of what is granted.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        let log = self.log.is_some().then_some("log");
-        log.into_iter().chain(self.config.is_some().then_some("config"))
+        let wasi = self.wasi.as_ref();
+        let given = [
+            ("log", self.log.is_some()),
+            ("config", self.config.is_some()),
+            ("wasi", wasi.is_some()),
+            ("clock", wasi.is_some_and(|wasi| wasi.clock)),
+            ("random", wasi.is_some_and(|wasi| wasi.random)),
+            ("dir", wasi.is_some_and(|wasi| wasi.directory.is_some())),
+        ];
+        given
+            .into_iter()
+            .filter_map(|(name, is_given)| is_given.then_some(name))
     }
 
     /// Defines what is granted, and nothing else.
     pub(crate) fn link(&self, linker: &mut Linker<State>) -> wasmtime::Result<()> {
         if self.log.is_some() {
-            linker.instance(LOG)?.func_wrap("write", write)?;
+            log::link(linker)?;
         }
         if self.config.is_some() {
-            linker.instance(CONFIG)?.func_wrap("get", get)?;
+            config::link(linker)?;
+        }
+        if self.wasi.is_some() {
+            wasi::link(linker)?;
         }
         Ok(())
     }
@@ -90,11 +91,11 @@ impl Grants {
         imports: impl Iterator<Item = &'a str>,
         is_policy: bool,
     ) -> Result<(), LoadError> {
-        let granted = |import: &str| {
-            (import == TYPES)
-                || (import == HOOKS && is_policy)
-                || (import == LOG && self.log.is_some())
-                || (import == CONFIG && self.config.is_some())
+        let granted = |import: &str| match need(import) {
+            Need::Nothing => true,
+            Need::Next => is_policy,
+            Need::Grant(grant) => self.names().any(|name| name == grant),
+            Need::Unknown(_) => false,
         };
         let missing: Vec<String> = imports.filter(|name| !granted(name)).map(explain).collect();
         if missing.is_empty() {
@@ -123,8 +124,9 @@ pub(crate) fn need(import: &str) -> Need {
     match import {
         TYPES => Need::Nothing,
         HOOKS => Need::Next,
-        LOG => Need::Grant("log"),
-        CONFIG => Need::Grant("config"),
+        log::INTERFACE => Need::Grant("log"),
+        config::INTERFACE => Need::Grant("config"),
+        wasi if wasi::provides(wasi) => Need::Grant("wasi"),
         wasi if wasi.starts_with("wasi:") => Need::Unknown("no grant of this host provides it"),
         _ => Need::Unknown("nothing provides it"),
     }
@@ -132,39 +134,11 @@ pub(crate) fn need(import: &str) -> Need {
 
 fn explain(import: &str) -> String {
     let grant = match need(import) {
+        Need::Grant(_) if wasi::provides(import) => wasi::advice(import).to_owned(),
         Need::Grant(name) => format!("grant `{name}` to allow it"),
         Need::Next => "only a policy has a next plugin to call".to_owned(),
         Need::Unknown(why) => why.to_owned(),
         Need::Nothing => "nothing provides it".to_owned(),
     };
     format!("it imports {import}, which is not granted; {grant}")
-}
-
-fn write(mut store: StoreContextMut<'_, State>, (level, line): (LogLevel, String)) -> wasmtime::Result<()> {
-    let state = store.data_mut();
-    let Some(sink) = state.grants.log.clone() else {
-        return Ok(());
-    };
-    state.lines += 1;
-    if state.lines > MOST_LINES {
-        return Ok(());
-    }
-    let end = (0..=LONGEST_LINE.min(line.len()))
-        .rev()
-        .find(|end| line.is_char_boundary(*end))
-        .unwrap_or(0);
-    sink(&state.plugin, level, &line[..end]);
-    if state.lines == MOST_LINES {
-        sink(&state.plugin, LogLevel::Warn, "further lines of this call are left out");
-    }
-    Ok(())
-}
-
-fn get(store: StoreContextMut<'_, State>, (key,): (String,)) -> wasmtime::Result<(Option<String>,)> {
-    Ok((store
-        .data()
-        .grants
-        .config
-        .as_ref()
-        .and_then(|table| table.get(&key).cloned()),))
 }

@@ -1,0 +1,202 @@
+//! The grant `wasi`: the system interface (WASI 0.2) with nothing behind it, and what else an operator puts there.
+//!
+//! The interface itself is wasmtime's. No environment, no arguments, no files, no network; input is at its end, output goes nowhere; the
+//! clocks stand and random bytes are the same in every call, so that a policy gives the same answer to the same question.
+
+use super::clock::{self, Monotonic, Standing};
+use crate::call::State;
+use sha2::{Digest, Sha256};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime_wasi::{Deterministic, FsPerms, WasiCtx, WasiCtxView, WasiView, filesystem::WasiFilesystemCtx};
+
+/// Packages of WASI that are there; of `http` and others nothing is.
+const PACKAGES: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
+/// Every 0.2 is compatible with the ones before it.
+const VERSION: &str = "@0.2.";
+
+/// Bytes that a policy may ask for at once: keys and seeds take some dozens.
+const MOST_RANDOM: u64 = 64 << 10;
+/// Files, streams and moments that one call may hold at a time; the host keeps some hundreds of bytes for each.
+pub(crate) const MOST_RESOURCES: usize = 1_000;
+/// Where a policy finds its directory: a relative path and an absolute one lead to the same.
+const MOUNT: &str = "/";
+
+/// What stands behind the system interface; by default nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Wasi {
+    /// The grant `clock`: the machine's time. Without it the clocks stand.
+    pub clock: bool,
+    /// The grant `random`: the machine's random bytes. Without it they are the same in every call.
+    pub random: bool,
+    /// The grant `dir`: one directory.
+    pub directory: Option<Directory>,
+}
+
+/// What a policy may do in its directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To read.
+    ReadOnly,
+    /// To read, write and delete.
+    ReadWrite,
+}
+
+/// A directory of the host, opened once; a policy sees it as its root, and nothing outside it.
+#[derive(Clone)]
+pub struct Directory {
+    path: PathBuf,
+    access: Access,
+    opened: Arc<WasiFilesystemCtx>,
+}
+
+/// Why a directory cannot be granted.
+#[derive(Debug, thiserror::Error)]
+#[error("the directory {} cannot be opened: {reason}", .path.display())]
+pub struct DirectoryError {
+    path: PathBuf,
+    reason: io::Error,
+}
+
+impl Directory {
+    /// Opens a directory. Whatever takes its place later is not what is granted.
+    ///
+    /// # Errors
+    /// It is not there, is no directory, or may not be opened.
+    pub fn open(path: &Path, access: Access) -> Result<Self, DirectoryError> {
+        let permissions = match access {
+            Access::ReadOnly => FsPerms::ReadOnly,
+            Access::ReadWrite => FsPerms::ReadWrite,
+        };
+        let failed = |reason| DirectoryError {
+            path: path.to_owned(),
+            reason,
+        };
+        // The interface's own message has no path and hides the system's words.
+        path.read_dir().map_err(failed)?;
+        let mut context = WasiCtx::builder();
+        context
+            .preopened_dir(path, MOUNT, permissions)
+            .map_err(|error| failed(io::Error::other(format!("{error:#}"))))?;
+        Ok(Self {
+            path: path.to_owned(),
+            access,
+            opened: Arc::new(context.build().filesystem().clone()),
+        })
+    }
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?})", self.path.display(), self.access)
+    }
+}
+
+/// Whether an import is part of the system interface as it is here.
+pub(super) fn provides(import: &str) -> bool {
+    let interface = import.strip_prefix("wasi:").and_then(|rest| rest.split_once('/'));
+    interface.is_some_and(|(package, rest)| PACKAGES.contains(&package) && rest.contains(VERSION))
+}
+
+/// What would allow an import of it, and what comes with that.
+pub(super) fn advice(import: &str) -> &'static str {
+    match import.split_once('/').map_or(import, |(package, _)| package) {
+        "wasi:filesystem" => "grant `wasi` to allow it, which has no files, or `dir`, which has those of one directory",
+        "wasi:clocks" => "grant `wasi` to allow it, whose clocks stand, or `clock`, whose clocks run",
+        "wasi:random" => "grant `wasi` to allow it, with the same bytes in every call, or `random`, with unpredictable ones",
+        "wasi:sockets" => "grant `wasi` to allow it, which has no network",
+        _ => "grant `wasi` to allow it, which has no environment, no arguments, no input and no output",
+    }
+}
+
+/// Defines the interface.
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_sync(linker)?;
+    clock::link(linker)
+}
+
+/// What one call holds of the system.
+pub(crate) struct WasiState {
+    context: WasiCtx,
+    table: ResourceTable,
+    clock: Monotonic,
+}
+
+impl WasiState {
+    fn new(granted: &Wasi) -> Self {
+        let mut context = WasiCtx::builder();
+        context.allow_tcp(false).allow_udp(false).max_random_size(MOST_RANDOM);
+        if !granted.clock {
+            context.wall_clock(Standing);
+        }
+        if !granted.random {
+            // Any bytes will do, as long as they differ from each other: some guests ask again until they get others.
+            let seed = || Deterministic::new(Sha256::digest("pipefold").to_vec());
+            context
+                .secure_random(seed())
+                .insecure_random(seed())
+                .insecure_random_seed(1);
+        }
+        let mut context = context.build();
+        if let Some(directory) = &granted.directory {
+            context.filesystem().clone_from(&directory.opened);
+        }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_RESOURCES);
+        Self {
+            context,
+            table,
+            clock: Monotonic::new(granted.clock),
+        }
+    }
+
+    pub(super) fn clock(&mut self) -> clock::View<'_> {
+        clock::View {
+            clock: &mut self.clock,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl State {
+    /// Made at the first use, so that a policy without the grant does not pay for it.
+    pub(super) fn wasi(&mut self) -> &mut WasiState {
+        let granted = &self.grants.wasi;
+        self.wasi
+            .get_or_insert_with(|| Box::new(WasiState::new(&granted.clone().unwrap_or_default())))
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let wasi = self.wasi();
+        WasiCtxView {
+            ctx: &mut wasi.context,
+            table: &mut wasi.table,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packages_that_are_there() {
+        assert!(provides("wasi:cli/environment@0.2.0"));
+        assert!(provides("wasi:io/streams@0.2.12"));
+        for other in [
+            "wasi:http/types@0.2.0",
+            "wasi:cli/environment@0.3.0",
+            "wasi:cli",
+            "evil:cli/environment@0.2.0",
+            "pipefold:ci/log@0.1.0",
+        ] {
+            assert!(!provides(other), "{other}");
+        }
+    }
+}
