@@ -107,7 +107,9 @@ pub(super) fn advice(import: &str) -> &'static str {
     match import.split_once('/').map_or(import, |(package, _)| package) {
         "wasi:filesystem" => "grant `wasi` to allow it, which has no files, or `dir`, which has those of one directory",
         "wasi:clocks" => "grant `wasi` to allow it, whose clocks stand, or `clock`, whose clocks run",
-        "wasi:random" => "grant `wasi` to allow it, with the same bytes in every call, or `random`, with unpredictable ones",
+        "wasi:random" => {
+            "grant `wasi` to allow it, with the same bytes in every call, or `random`, with unpredictable ones"
+        }
         "wasi:sockets" => "grant `wasi` to allow it, which has no network",
         _ => "grant `wasi` to allow it, which has no environment, no arguments, no input and no output",
     }
