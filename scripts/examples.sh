@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the hosts of examples/hosts against a server that stands in for DX, and compares what the hooks said and what DX would hold with what
-# the command makes of the same notifications, byte for byte. Builds the policies of examples/policies, and puts each before a run.
+# the command makes of the same notifications, byte for byte. Builds the policies of examples/policies, and puts each before a run. Checks the
+# recipes of examples/ci by their systems' schemas.
 #
 # An example whose language or packages cannot be had here is skipped, and says why. The last line counts.
 set -euo pipefail
@@ -142,6 +143,11 @@ policy() {
 policy rust mona@example.com '"head_branch":"[redacted]/fix"'
 policy python '"github_username":"mona"' '"github_username":"mona.lisa"'
 policy javascript build-PR-4711 '"pipeline_name":"build"'
+
+say "Recipes"
+status=0
+examples/ci/check.sh || status=$?
+case $status in 0) passed=$((passed + 1)) ;; 77) skipped=$((skipped + 1)) ;; *) failed=$((failed + 1)) ;; esac
 
 printf '\ntotal: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 [ "$failed" = 0 ]

@@ -3,12 +3,12 @@
 
 use pipefold_tests::{Ci, Output};
 
-/// Runs a command of these words. What is wrong is warned of and no failure; with `--strict` it is exit code 2, with the same words.
+/// Runs a command of these words, in a CI system that says nothing of itself. What is wrong is warned of and no failure; with `--strict` it is exit code 2, with the same words.
 fn refused(words: &[&str]) -> String {
     let ci = Ci::new();
-    let lenient = ci.pipefold(words).run();
+    let lenient = ci.pipefold(words).env("CI", "true").run();
     lenient.assert_code(0);
-    let strict = ci.pipefold(["--strict"]).args(words).run();
+    let strict = ci.pipefold(["--strict"]).args(words).env("CI", "true").run();
     strict.assert_code(2);
     let said = |output: &Output, label: &str| {
         assert!(output.stdout.is_empty(), "{output}");
@@ -211,6 +211,7 @@ fn the_wrapped_command_runs_all_the_same() {
         let flags: &[&str] = if strict { &["--strict"] } else { &[] };
         ci.pipefold(flags)
             .args(["exec", "--started-at", "yesterday", "--", "sh", "-c", script])
+            .env("CI", "true")
             .stdin("in")
             .run()
     };
@@ -234,7 +235,7 @@ fn the_wrapped_command_runs_all_the_same() {
         "-c",
         "exit 5",
     ];
-    ci.pipefold(step).run().assert_code(5);
+    ci.pipefold(step).env("CI", "true").run().assert_code(5);
     nothing_happened(&ci, &["exec"]);
 }
 

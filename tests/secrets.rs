@@ -245,7 +245,13 @@ fn given_in_the_wrong_place_it_is_refused_without_being_shown() {
     for line in wrong_places {
         let ci = ci();
         let line = line.iter().map(|word| word.replace("TOKEN", &token()));
-        let output = ci.pipefold(["--strict"]).args(line).env_remove("DX_API_TOKEN").run();
+        let output = ci
+            .pipefold(["--strict"])
+            .args(line)
+            // Outside CI a run without a name is not reported, so nothing of it would be looked at.
+            .env("CI", "true")
+            .env_remove("DX_API_TOKEN")
+            .run();
         output.assert_code(2);
         check(&ci, "command line", &[output]);
         assert!(ci.dx.requests().is_empty());

@@ -145,7 +145,7 @@ fn doctor_names_what_is_wrong_and_what_to_do() {
     output.assert_code(0);
     let findings = output.json();
     let fix = |what: &str| {
-        let finding = findings
+        let finding = findings["checks"]
             .as_array()
             .unwrap()
             .iter()

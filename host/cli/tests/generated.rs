@@ -45,6 +45,7 @@ fn completions_know_every_command_and_hide_the_token() {
             "inspect",
             "head-branch",
             "token-file",
+            "local",
         ] {
             assert!(script.contains(word), "{shell} does not complete {word}");
         }

@@ -52,6 +52,14 @@ pub(crate) struct GlobalFlags {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) policy_cache: Option<PathBuf>,
 
+    /// Report also outside CI, as git tells of the run [env: PIPEFOLD_LOCAL=true]
+    ///
+    /// Without it, a command that no CI system runs reports nothing unless --pipeline-name, --pipeline-source or --reference-id (or their
+    /// variables) name the run. With it, repository, branch, commit and e-mail address come from the git repository around the working
+    /// directory, and the source is `local`. In a CI system it changes nothing.
+    #[arg(long, global = true)]
+    pub(crate) local: bool,
+
     /// Print the request, token hidden, and send nothing
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,

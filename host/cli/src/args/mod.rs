@@ -60,7 +60,9 @@ Environment:
                   could read it (see --token-file)
   DX_API_URL      where DX is (see --dx-url)
   PIPEFOLD_SPOOL  where records wait (see --spool)
-  PIPEFOLD_…      each run field: PIPEFOLD_PIPELINE_NAME is --pipeline-name
+  PIPEFOLD_…      each run field: PIPEFOLD_PIPELINE_NAME is --pipeline-name;
+                  PIPEFOLD_PIPELINE_NAME_TEMPLATE makes it of what CI tells
+  PIPEFOLD_LOCAL  true reports also outside CI (see --local)
   NO_COLOR        no colours; CLICOLOR_FORCE=1 is colours without a terminal";
 
 const EXIT_CODES: &str = "\

@@ -11,8 +11,8 @@ use pipefold::detect::{Field, Fields};
 use pipefold::dx::ProxyOptions;
 use pipefold::{Budget, Hook, Judge, Notification, Receipt, Reporter, Token, TokenDigest, Violation};
 
-use super::policies;
 use super::trouble::Trouble;
+use super::{outside, policies};
 use crate::args::{FieldFlags, GlobalFlags};
 
 /// Settings and a reporter made of them.
@@ -22,8 +22,8 @@ pub(crate) struct Context {
     pub(crate) environment: Environment,
     /// A working reporter with something wrong: said once, and with `--strict` the command fails.
     pub(crate) troubles: Vec<Trouble>,
-    /// A token was given and cannot be used, which `troubles` say.
-    token_refused: bool,
+    /// Why a token that was given cannot be used, which `troubles` say too.
+    pub(crate) token_refused: Option<String>,
 }
 
 impl Context {
@@ -31,12 +31,26 @@ impl Context {
     pub(crate) fn load(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
         let environment = Environment::from_process();
         let settings = settings(global, fields, &environment)?;
+        Self::of(global, settings, environment)
+    }
+
+    /// The same for a command that tells of a run: outside CI, where nothing is reported, it makes no reporter and touches no spool.
+    pub(crate) fn load_to_report(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
+        let environment = Environment::from_process();
+        let settings = settings(global, fields, &environment)?;
+        match outside::why_unreported(&settings, &environment) {
+            None => Self::of(global, settings, environment),
+            Some(remark) => Err(remark),
+        }
+    }
+
+    fn of(global: &GlobalFlags, settings: Settings, environment: Environment) -> Result<Self, Trouble> {
         let mut troubles: Vec<Trouble> = settings.warnings.iter().cloned().map(Trouble::notice).collect();
         let judge = policies::judge(global, &settings, &mut troubles)?;
-        let mut token_refused = false;
+        let mut token_refused = None;
         let token = read_token(&settings, &environment).unwrap_or_else(|trouble| {
+            token_refused = Some(trouble.text().to_owned());
             troubles.push(trouble);
-            token_refused = true;
             None
         });
         let reporter = reporter(&settings, &environment, token, judge)?;
@@ -82,7 +96,7 @@ impl Context {
             return troubles;
         };
         troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
-        let told_already = self.token_refused && delivery.impossible.is_some();
+        let told_already = self.token_refused.is_some() && delivery.impossible.is_some();
         if let Some(why) = receipt.trouble().filter(|_| !told_already) {
             troubles.push(Trouble::other(self.kept(why, receipt.on_disk)));
         }
@@ -195,6 +209,7 @@ fn flags(global: &GlobalFlags, fields: Fields) -> Flags {
         spool: global.spool.clone(),
         strict: global.strict,
         dry_run: global.dry_run,
+        local: global.local,
     }
 }
 

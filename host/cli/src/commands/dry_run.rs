@@ -1,7 +1,7 @@
 //! `--dry-run`: the exact request, and nothing sent or recorded.
 
 use pipefold::dx::{HEADERS, METHOD_PATH, body};
-use pipefold::{Hook, Notification, Preview};
+use pipefold::{Hook, Notification, Preview, Run};
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
@@ -27,23 +27,12 @@ pub(crate) fn show(
     let nothing = |verdict: &str, why: &str| json!({ "verdict": verdict, "why": why });
     let answer = match preview {
         Preview::Send(run) => {
-            let url = context.reporter.dx().map(|client| client.url().endpoint());
-            if url.is_none() {
+            if context.reporter.dx().is_none() {
                 troubles.push(Trouble::other(
                     "no DX is set; give its address with DX_API_URL or --dx-url".into(),
                 ));
             }
-            let mut headers: Map<String, Value> = HEADERS
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into()))
-                .collect();
-            headers.insert("Authorization".into(), "Bearer ***".into());
-            json!({
-                "method": "POST",
-                "url": url.unwrap_or_else(|| format!("https://YOURINSTANCE.getdx.net{}", METHOD_PATH)),
-                "headers": headers,
-                "body": serde_json::from_slice::<Value>(&body(&run))?,
-            })
+            request(context, &run)?
         }
         Preview::Hold => nothing("hold", "recorded, and sent with the end of the run"),
         Preview::Discard(why) => nothing("discard", &why),
@@ -55,6 +44,22 @@ pub(crate) fn show(
         as_http(&answer)?
     };
     print(text.as_bytes())
+}
+
+/// The request that would send a run, with the token hidden.
+pub(super) fn request(context: &Context, run: &Run) -> anyhow::Result<Value> {
+    let url = context.reporter.dx().map(|client| client.url().endpoint());
+    let mut headers: Map<String, Value> = HEADERS
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect();
+    headers.insert("Authorization".into(), "Bearer ***".into());
+    Ok(json!({
+        "method": "POST",
+        "url": url.unwrap_or_else(|| format!("https://YOURINSTANCE.getdx.net{}", METHOD_PATH)),
+        "headers": headers,
+        "body": serde_json::from_slice::<Value>(&body(run))?,
+    }))
 }
 
 /// The request as it would go over the wire.

@@ -24,7 +24,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
     if let Err(error) = make_private() {
         tracing::info!(%error, "this process's entry in /proc stays readable");
     }
-    let mut context = match Context::load(global, fields(&args.fields)) {
+    let mut context = match Context::load_to_report(global, fields(&args.fields)) {
         Ok(context) => context,
         Err(trouble) => return unreported(global, args, trouble, is_strict(global)),
     };
@@ -76,6 +76,7 @@ fn unreported(global: &GlobalFlags, args: &ExecArgs, trouble: Trouble, strict: b
     let troubles = [trouble];
     tell(&troubles, global);
     match code(&troubles, strict) {
+        0 if global.dry_run => Ok(ExitCode::SUCCESS),
         0 => wrapped::run(&args.command),
         refusal => Ok(ExitCode::from(refusal)),
     }

@@ -11,6 +11,7 @@ mod flush;
 mod hook;
 mod man;
 mod notify;
+mod outside;
 mod policies;
 mod status;
 mod step;

@@ -7,7 +7,7 @@ use pipefold::{Hook, Receipt};
 
 use super::context::{Context, fields, is_strict};
 use super::trouble::{Trouble, conclude};
-use super::{dry_run, print};
+use super::{dry_run, outside, print};
 use crate::args::{FinishArgs, GlobalFlags, StartArgs, StepArgs};
 
 /// `pipefold start`
@@ -41,12 +41,13 @@ pub(crate) fn step_fields(args: &StepArgs) -> Fields {
 }
 
 fn notify(global: &GlobalFlags, hook: Hook, fields: Fields) -> anyhow::Result<ExitCode> {
-    let mut context = match Context::load(global, fields) {
+    let mut context = match Context::load_to_report(global, fields) {
         Ok(context) => context,
         Err(trouble) => return Ok(conclude(&[trouble], global, is_strict(global))),
     };
     let strict = context.settings.strict;
     let mut troubles = std::mem::take(&mut context.troubles);
+    troubles.extend(outside::how_to_go_on(&context.settings));
     match report(&context, global, hook, &mut troubles)? {
         Some(receipt) if global.json => print(format!("{}\n", summary(&receipt)).as_bytes())?,
         _ => {}

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use pipefold::config::{Origin, Sourced};
 use pipefold::detect::Field;
 use pipefold::{Hook, Notification, clock};
 
@@ -24,12 +25,13 @@ pub(crate) fn run(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitC
     if let Err(error) = make_private() {
         tracing::info!(%error, "this process's entry in /proc stays readable");
     }
-    match Context::load(global, step_fields(args)) {
+    match Context::load_to_report(global, step_fields(args)) {
         Ok(context) => reported(global, context, &args.command),
         Err(trouble) => {
             let troubles = [trouble];
             tell(&troubles, global);
             match code(&troubles, is_strict(global)) {
+                0 if global.dry_run => Ok(ExitCode::SUCCESS),
                 0 => wrapped::run(&args.command),
                 refusal => Ok(ExitCode::from(refusal)),
             }
@@ -37,9 +39,11 @@ pub(crate) fn run(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitC
     }
 }
 
-/// An `exec` within an `exec` of the same run: a step of it, named after its command unless it has a name.
+/// An `exec` within an `exec` of the same run: a step of it, named after its command unless someone named it.
 pub(crate) fn within(global: &GlobalFlags, mut context: Context, command: &[OsString]) -> anyhow::Result<ExitCode> {
-    if context.settings.fields.get(Field::Step).is_none() {
+    // The name of the job, which the outer `exec` is about, says nothing of this command.
+    let of_the_job = |step: &Sourced<String>| matches!(step.origin, Origin::Detected { .. });
+    if context.settings.fields.get(Field::Step).is_none_or(of_the_job) {
         let program = command
             .first()
             .map(Path::new)

@@ -17,6 +17,8 @@ pub(crate) struct Trouble {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
+    /// Nothing is wrong; it is said without a word of warning.
+    Remark,
     /// Worth a line, and no failure even with `--strict`.
     Notice,
     /// The world's fault: DX, the disk.
@@ -47,6 +49,14 @@ impl Trouble {
         Self {
             text,
             weight: Weight::Notice,
+        }
+    }
+
+    /// Something to know with nothing wrong; an empty text is not said at all.
+    pub(crate) fn remark(text: String) -> Self {
+        Self {
+            text,
+            weight: Weight::Remark,
         }
     }
 
@@ -90,6 +100,12 @@ pub(crate) fn tell(troubles: &[Trouble], global: &GlobalFlags) {
     }
     for trouble in troubles {
         let text = match trouble.weight {
+            Weight::Remark => {
+                if !trouble.text.is_empty() {
+                    say(&format!("pipefold: {}", neutral(&trouble.text)));
+                }
+                continue;
+            }
             // The caller's own words come back in these, bounded where they are made; DX's words are cut.
             Weight::Input => neutral(&trouble.text),
             _ => excerpt(&trouble.text),

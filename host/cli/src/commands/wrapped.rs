@@ -21,7 +21,10 @@ pub(crate) fn command(argv: &[OsString]) -> Command {
 
 /// Runs the command and tells nobody.
 pub(crate) fn run(argv: &[OsString]) -> anyhow::Result<ExitCode> {
-    match command(argv).spawn() {
+    let mut command = command(argv);
+    // What runs within it has no run to join, and does not say once more that there is none.
+    command.env_set(variables::LOCAL, "false");
+    match command.spawn() {
         Ok(mut running) => Ok(ExitCode::from(running.wait(|_| {}, FOREVER, || {})?.code)),
         Err(error) => {
             say(&format!("pipefold: {error}"));

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-/// Whether colours are wanted on stderr.
+/// Whether colours are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
     /// They are not: a file, a pipe, a CI log, or the user said so.
@@ -18,6 +18,11 @@ impl Paint {
     /// For this process's stderr.
     pub(crate) fn of_stderr() -> Self {
         Self::decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name))
+    }
+
+    /// For this process's stdout.
+    pub(crate) fn of_stdout() -> Self {
+        Self::decide(std::io::stdout().is_terminal(), |name| std::env::var_os(name))
     }
 
     /// `NO_COLOR` (no-color.org) beats `CLICOLOR_FORCE` (bixense.com/clicolors) beats whether it is a terminal, and one that can.

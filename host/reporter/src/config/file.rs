@@ -9,14 +9,18 @@ use super::keys::{BUDGET_KEYS, LIMIT_KEYS, OPERATOR_KEYS, TOKEN_KEYS};
 use super::open::{line_of, read_text};
 use super::policy::{Failure, PolicyKeys, failure};
 use super::reader::{Entry, entries};
+use super::templates::TemplateKeys;
 use super::tuning::{BudgetKeys, LimitKeys};
 use super::{ConfigError, Sourced};
 use crate::detect::{Field, Fields};
 
+/// The table of templates, which may stand in every file: a template says no more than a field does.
+const TEMPLATES: &str = "templates";
+
 /// Whose word a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// Found upwards from the working directory: a pull request may have written it. Fields of the run only.
+    /// Found upwards from the working directory: a pull request may have written it. Fields of the run and templates only.
     Workspace,
     /// Named by `--config`, or `/etc/pipefold.toml`: the word of whoever runs the build.
     Operator,
@@ -27,6 +31,8 @@ pub enum Trust {
 pub struct File {
     /// Fields of the run.
     pub fields: Fields,
+    /// Templates for fields of the run.
+    pub templates: TemplateKeys,
     /// What only an operator's file can set; of a workspace file always empty.
     pub operator: OperatorKeys,
 }
@@ -113,6 +119,9 @@ impl File {
             self.fields.set(field, value.unwrap_or_default(), entry.origin());
             return Ok(());
         }
+        if entry.name == TEMPLATES {
+            return entry.table()?.iter().try_for_each(|entry| self.templates.take(entry));
+        }
         match OPERATOR_KEYS.iter().find(|known| known.name == entry.name) {
             None => Err(entry.unknown(&names(trust))),
             Some(known) if trust == Trust::Workspace => Err(entry.not_in_workspace(known.instead())),
@@ -179,5 +188,5 @@ fn names(trust: Trust) -> Vec<&'static str> {
         .iter()
         .map(|key| key.name)
         .filter(|_| trust == Trust::Operator);
-    fields.chain(operator).collect()
+    fields.chain([TEMPLATES]).chain(operator).collect()
 }

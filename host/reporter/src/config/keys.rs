@@ -36,6 +36,9 @@ pub(super) const POLICY_KEYS: [&str; 7] = ["file", "name", "failure", "grants", 
 /// Keys of a policy's table `dir`.
 pub(super) const DIR_KEYS: [&str; 2] = ["path", "access"];
 
+/// Keys of the table `templates`.
+pub(super) const TEMPLATE_KEYS: [&str; 2] = ["pipeline_name", "reference_id"];
+
 /// Keys of the table `budgets`.
 pub(super) const BUDGET_KEYS: [&str; 3] = ["start", "finish", "stop"];
 

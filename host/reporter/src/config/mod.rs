@@ -4,10 +4,12 @@
 //!
 //! 1. a flag of the command, or a setter of the builder;
 //! 2. a variable: `PIPEFOLD_*`, `DX_API_URL`, `DX_API_TOKEN`;
-//! 3. the workspace's `pipefold.toml`, found upwards from the working directory: fields of the run only;
+//! 3. the workspace's `pipefold.toml`, found upwards from the working directory: fields of the run and templates only;
 //! 4. the operator's file: the one that `--config` names, else `/etc/pipefold.toml`;
 //! 5. what the CI system says ([`crate::detect`]): fields of the run, and where the spool may lie;
 //! 6. the default.
+//!
+//! Within one place a value beats a template ([`crate::detect::Template`]); a template beats every place below its own.
 //!
 //! **Trust.** A workspace file may have been written by a pull request ([`Trust::Workspace`]), so it decides neither where a token
 //! goes nor what a policy may do: such a key in it is an error, not a warning. The place of the file decides its trust, never its content.
@@ -28,6 +30,7 @@ mod search;
 mod settings;
 mod size;
 mod spool_place;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod tuning;
@@ -37,10 +40,12 @@ pub use duration::{LONGEST, parse_duration};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::{File, OperatorKeys, Trust};
+pub(crate) use nearest::nearest;
 pub use origin::{Origin, Sourced};
 pub use policy::{Failure, Grant, GrantedDirectory, PolicyKeys};
 pub use search::FILE_NAME;
 pub use settings::{Flags, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files};
 pub use size::parse_size;
 pub use spool_place::{SpoolPlace, spool_place};
+pub use templates::{TemplateKeys, TemplateOutcome, TemplateUse};
 pub use tuning::{Budgets, DEFAULT_SPOOL_LIMIT, LimitKeys};

@@ -24,6 +24,8 @@ pub enum Origin {
         /// The variable.
         variable: &'static str,
     },
+    /// What is known of this machine outside CI, in words: `git's HEAD`.
+    Local(&'static str),
     /// A variable that the system or the user's session sets for every program, such as `HOME`.
     Session(&'static str),
     /// Nothing was said.
@@ -33,7 +35,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Flag(name) | Self::Variable(name) | Self::Session(name) => f.write_str(name),
+            Self::Flag(name) | Self::Variable(name) | Self::Session(name) | Self::Local(name) => f.write_str(name),
             Self::File { path, key } => write!(f, "{key} in {}", path.display()),
             Self::Detected { system, variable } => write!(f, "{variable} of {system}"),
             Self::Default => f.write_str("the default"),

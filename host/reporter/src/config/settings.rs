@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::search::find_upwards;
+use super::templates::{Layer, resolve};
 use super::{
     Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, LimitKeys, OperatorKeys, Origin, PolicyKeys,
-    Sourced, SpoolPlace, Trust, spool_place, variables,
+    Sourced, SpoolPlace, TemplateKeys, TemplateUse, Trust, spool_place, variables,
 };
 use crate::detect::{self, Fields};
 
@@ -29,6 +30,8 @@ pub struct Flags {
     pub strict: bool,
     /// `--dry-run`.
     pub dry_run: bool,
+    /// `--local`.
+    pub local: bool,
 }
 
 /// What [`Settings::load`] works from.
@@ -82,6 +85,10 @@ pub struct Settings {
     pub dry_run: bool,
     /// Fields of the run.
     pub fields: Fields,
+    /// The templates that were found, in order of precedence, and what became of each.
+    pub templates: Vec<TemplateUse>,
+    /// Whether a run outside CI is reported: yes, no, or nobody said so, which is no.
+    pub local: Option<bool>,
     /// The CI system that was recognised, by its usual name.
     pub system: Option<&'static str>,
     /// The files that were read, with the trust each was given, in order of precedence.
@@ -103,9 +110,9 @@ impl Settings {
             Some(path) => {
                 let file = File::read(&path, Trust::Workspace)?;
                 files.push((path, Trust::Workspace));
-                file.fields
+                file
             }
-            None => Fields::default(),
+            None => File::default(),
         };
         let operator = match config {
             Some(path) => Some((cwd.join(path), File::read(&cwd.join(path), Trust::Operator)?)),
@@ -118,15 +125,33 @@ impl Settings {
             }
             None => File::default(),
         };
-        let detected = detect::detect(environment);
-        let fields = Fields::resolve(&[
-            &flags.fields,
-            &Fields::from_variables(environment),
-            &workspace,
-            &operator.fields,
-            &detected.fields,
-        ]);
         let strict = strict(environment, flags)?;
+        let local = if flags.local {
+            Some(true)
+        } else {
+            truth(environment, variables::LOCAL)?
+        };
+        let mut detected = detect::detect(environment, &detect::read_file);
+        if detected.system.is_none() && local == Some(true) {
+            detected = detect::local(environment, cwd);
+        }
+        let layer = |fields, templates| Layer { fields, templates };
+        let mut resolved = resolve(
+            &[
+                layer(&flags.fields, &TemplateKeys::default()),
+                layer(
+                    &Fields::from_variables(environment),
+                    &TemplateKeys::from_variables(environment)?,
+                ),
+                layer(&workspace.fields, &workspace.templates),
+                layer(&operator.fields, &operator.templates),
+            ],
+            &detected,
+        );
+        let mut warnings = variables::warnings(environment);
+        warnings.extend(detected.warnings);
+        warnings.extend(resolved.warnings);
+        warnings.extend(resolved.fields.leave_out_orphans());
         let operator = operator.operator;
         Ok(Self {
             dx_url: dx_url(environment, flags, &operator),
@@ -142,10 +167,12 @@ impl Settings {
             policies: operator.policies,
             strict: strict.or(operator.strict).unwrap_or(false),
             dry_run: flags.dry_run,
-            fields,
+            fields: resolved.fields,
+            templates: resolved.templates,
+            local,
             system: detected.system,
             files,
-            warnings: variables::warnings(environment),
+            warnings,
         })
     }
 }
@@ -161,16 +188,17 @@ fn strict(environment: &Environment, flags: &Flags) -> Result<Option<bool>, Conf
     if flags.strict {
         return Ok(Some(true));
     }
-    match environment
-        .get(variables::STRICT)
-        .map(str::to_ascii_lowercase)
-        .as_deref()
-    {
+    truth(environment, variables::STRICT)
+}
+
+/// What a variable says that is true or false.
+fn truth(environment: &Environment, name: &'static str) -> Result<Option<bool>, ConfigError> {
+    match environment.get(name).map(str::to_ascii_lowercase).as_deref() {
         None => Ok(None),
         Some("true" | "1" | "yes" | "on") => Ok(Some(true)),
         Some("false" | "0" | "no" | "off") => Ok(Some(false)),
         Some(_) => Err(ConfigError::Variable {
-            name: variables::STRICT,
+            name,
             problem: "this has to be true or false".to_owned(),
         }),
     }

@@ -16,6 +16,12 @@ pub const CA_FILE: &str = "PIPEFOLD_CA_FILE";
 pub const SPOOL: &str = "PIPEFOLD_SPOOL";
 /// Whether trouble with reporting fails the command: `true` or `false`.
 pub const STRICT: &str = "PIPEFOLD_STRICT";
+/// Whether a run outside CI is reported: `true` or `false`.
+pub const LOCAL: &str = "PIPEFOLD_LOCAL";
+/// Template for the name of the pipeline.
+pub const PIPELINE_NAME_TEMPLATE: &str = "PIPEFOLD_PIPELINE_NAME_TEMPLATE";
+/// Template for the name of the run.
+pub const REFERENCE_ID_TEMPLATE: &str = "PIPEFOLD_REFERENCE_ID_TEMPLATE";
 /// Set by `exec` for its child: an `exec` of this run is already under way and delivers for it.
 pub const OUTER: &str = "PIPEFOLD_OUTER";
 /// Set by `exec` for its child: what the run's notifications were recorded for.
@@ -26,7 +32,17 @@ const PREFIX: &str = "PIPEFOLD_";
 
 /// Every variable of pipefold's own that means something.
 fn known() -> impl Iterator<Item = &'static str> + Clone {
-    let others = [TOKEN_FILE, CA_FILE, SPOOL, STRICT, OUTER, DESTINATION];
+    let others = [
+        TOKEN_FILE,
+        CA_FILE,
+        SPOOL,
+        STRICT,
+        LOCAL,
+        PIPELINE_NAME_TEMPLATE,
+        REFERENCE_ID_TEMPLATE,
+        OUTER,
+        DESTINATION,
+    ];
     Field::ALL.into_iter().map(Field::variable).chain(others)
 }
 

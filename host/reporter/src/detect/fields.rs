@@ -80,6 +80,29 @@ impl Fields {
         resolved
     }
 
+    /// Takes away what a CI system said that DX refuses without a repository (`repository_required` of the rules), if nobody named one: a
+    /// commit and a pull request that were given are wrong then, but these would only keep the rest from being a record. One line for each.
+    #[must_use = "someone has to be told"]
+    pub fn leave_out_orphans(&mut self) -> Vec<String> {
+        if self.get(Field::Repository).is_some() {
+            return Vec::new();
+        }
+        let mut warnings = Vec::new();
+        for field in [Field::CommitSha, Field::PrNumber] {
+            let is_detected = |sourced: &Sourced<String>| matches!(sourced.origin, Origin::Detected { .. });
+            if self.get(field).is_some_and(is_detected)
+                && let Some(Sourced { origin, .. }) = self.values.remove(&field)
+            {
+                warnings.push(format!(
+                    "{} (from {origin}) was left out: DX takes it only with a repository; name one with --repository or {}",
+                    field.name(),
+                    Field::Repository.variable()
+                ));
+            }
+        }
+        warnings
+    }
+
     /// The notification these make, and what of it could not even be written down: a number that is none is left out and named, so that the
     /// plugin can still name everything else that is wrong. With violations the notification must not be reported.
     #[must_use = "with violations the notification must not be reported"]
@@ -202,6 +225,25 @@ mod tests {
             ..Fields::default()
         };
         assert!(Fields::resolve(&[&urgent, &flags]).urgent);
+    }
+
+    #[test]
+    fn a_detected_commit_needs_a_repository_and_a_given_one_is_left_to_the_plugin() {
+        let detected = Origin::Detected {
+            system: "Jenkins",
+            variable: "GIT_COMMIT",
+        };
+        let mut orphan = fields(&[(Field::CommitSha, "abc"), (Field::Email, "e")], &detected);
+        orphan.set_flag(Field::PrNumber, "7");
+        insta::assert_snapshot!(
+            orphan.leave_out_orphans().join("\n"),
+            @"commit_sha (from GIT_COMMIT of Jenkins) was left out: DX takes it only with a repository; name one with --repository or PIPEFOLD_REPOSITORY"
+        );
+        let left: Vec<_> = orphan.iter().map(|(field, _)| field).collect();
+        assert_eq!(left, [Field::PrNumber, Field::Email]);
+        let mut whole = fields(&[(Field::CommitSha, "abc"), (Field::Repository, "r")], &detected);
+        assert_eq!(whole.leave_out_orphans(), [""; 0]);
+        assert_eq!(whole.iter().count(), 2);
     }
 
     #[test]

@@ -2,14 +2,27 @@
 //!
 //! - [`Field`] is the one table of fields: their names, flags and variables.
 //! - [`Fields`] is some of them, each with where it came from; [`Fields::resolve`] lays sources over each other.
-//! - [`detect`] reads what a CI system says, and [`temp_dir`] where a job's temporary files go.
+//! - [`Template`] makes a name out of them; [`local`] reads what git says outside CI.
+//! - [`detect`] reads what a CI system says, by a table with an entry a system, and [`temp_dir`] where a job's temporary files go.
 
+mod detected;
 mod field;
 mod fields;
+mod files;
+mod git;
+mod job;
+mod local;
+mod reference_id;
 mod system;
+mod systems;
 mod temp_dir;
+mod template;
+mod values;
 
+pub use detected::{Detected, ReadFile, detect};
 pub use field::Field;
 pub use fields::Fields;
-pub use system::{Detected, System, detect};
+pub use files::read_file;
+pub use local::local;
 pub use temp_dir::temp_dir;
+pub use template::{Missing, Template, TemplateError};

@@ -1,101 +1,121 @@
-//! What a CI system says of a run.
+//! What there is to know of a CI system: an entry of the table.
 
-use super::{Field, Fields};
-use crate::config::{Environment, Origin};
+use super::job::Job;
 
-/// A CI system: how it is recognised, and which of its variables give which field.
-pub struct System {
-    /// Its usual name, such as `GitHub Actions`.
-    pub name: &'static str,
-    /// Whether this environment is one of its jobs.
-    pub is_here: fn(&Environment) -> bool,
-    /// For each field the variables that give it, the best first.
-    pub fields: &'static [(Field, &'static [&'static str])],
+/// Where a value comes from. A field has a list of these, the best first; the first one that gives a sound value is taken.
+#[derive(Clone, Copy)]
+pub(crate) enum Source {
+    /// A variable.
+    Var(&'static str),
+    /// A variable that is about something else in the build of a pull request: the target branch, or the commit of a trial merge.
+    OutsidePr(&'static str),
+    /// A variable that names who wrote the commit. That is who started the run only where a push did.
+    Pushed(&'static str),
+    /// A value that has to be worked out.
+    By(fn(&Job<'_>) -> Option<Found>),
 }
 
-/// The CI systems, in the order they are asked: one that sets the variables of another comes before it. None is known by its variables, so
-/// a field that no flag, variable or file gives is absent, and the plugin says which one is missing.
-const SYSTEMS: &[System] = &[];
-
-/// What was found out about the run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Detected {
-    /// The CI system, by its usual name; none outside of one.
-    pub system: Option<&'static str>,
-    /// What it says of the run. Nothing in here is guessed.
-    pub fields: Fields,
+/// A value, and the variable that it came from, or that had most to do with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) value: String,
+    pub(crate) variable: &'static str,
 }
 
-/// Reads what the CI system says of the run it is in.
-#[must_use]
-pub fn detect(environment: &Environment) -> Detected {
-    detect_among(SYSTEMS, environment)
+/// A list of sources, the best first.
+pub(crate) type Sources = &'static [Source];
+
+/// A CI system: how it is recognised, and where it says what.
+///
+/// Each member becomes a field, a fact for templates or a part of `reference_id`; the values are trimmed, checked and cleaned by what they
+/// are ([`super::values`]), so an entry names variables and no more. What a system does not have stays out: `..System::NONE`.
+#[derive(Clone, Copy)]
+pub(crate) struct System {
+    /// Its usual name, as people write it: the field `pipeline_source`.
+    pub(crate) name: &'static str,
+    /// Its short name, the beginning of each `reference_id`. It must never change, or a run that is under way falls apart.
+    pub(crate) id: &'static str,
+    /// Sets of variables. One whole set has to be there; `NAME=value` asks for that value.
+    pub(crate) marks: &'static [&'static [&'static str]],
+    /// Name of the pipeline.
+    pub(crate) pipeline: Sources,
+    /// Name of the workflow, where a pipeline has several.
+    pub(crate) workflow: Sources,
+    /// Name of the job.
+    pub(crate) job: Sources,
+    /// Name of the step in the job.
+    pub(crate) step: Sources,
+    /// Address or name of the server, or of the organisation on it. Part of `reference_id`.
+    pub(crate) host: Sources,
+    /// What the number of a run is counted in: repository or pipeline. Part of `reference_id`.
+    pub(crate) scope: Sources,
+    /// What names the run in its scope, the same in each of its jobs. Part of `reference_id`.
+    pub(crate) run: Sources,
+    /// What tells a re-run from the run before it, where the run keeps its number. Part of `reference_id`.
+    pub(crate) attempt: Sources,
+    /// The repository: its full name or an address.
+    pub(crate) repository: Sources,
+    /// The commit: of a pull request its head, never a trial merge.
+    pub(crate) sha: Sources,
+    /// Number of the pull request.
+    pub(crate) pr: Sources,
+    /// Whether this is the build of a pull request, also where no number says so.
+    pub(crate) is_pr: fn(&Job<'_>) -> bool,
+    /// Whether a push started the run. A pull request is no push.
+    pub(crate) is_push: fn(&Job<'_>) -> bool,
+    /// Page of the run.
+    pub(crate) url: Sources,
+    /// The branch.
+    pub(crate) branch: Sources,
+    /// The tag: a branch of the same name is none.
+    pub(crate) tag: Sources,
+    /// GitHub user name of who started the run.
+    pub(crate) github: Sources,
+    /// GitLab user name of who started the run.
+    pub(crate) gitlab: Sources,
+    /// E-mail address of who started the run.
+    pub(crate) email: Sources,
 }
 
-fn detect_among(systems: &[System], environment: &Environment) -> Detected {
-    let Some(system) = systems.iter().find(|system| (system.is_here)(environment)) else {
-        return Detected::default();
+impl System {
+    /// A system that says nothing.
+    pub(crate) const NONE: Self = Self {
+        name: "",
+        id: "",
+        marks: &[],
+        pipeline: &[],
+        workflow: &[],
+        job: &[],
+        step: &[],
+        host: &[],
+        scope: &[],
+        run: &[],
+        attempt: &[],
+        repository: &[],
+        sha: &[],
+        pr: &[],
+        is_pr: |_| false,
+        is_push: |_| false,
+        url: &[],
+        branch: &[],
+        tag: &[],
+        github: &[],
+        gitlab: &[],
+        email: &[],
     };
-    let mut fields = Fields::default();
-    for (field, variables) in system.fields {
-        let given = variables
-            .iter()
-            .find_map(|variable| Some((variable, environment.get(variable)?)));
-        if let Some((variable, value)) = given {
-            let system = system.name;
-            fields.set(*field, value, Origin::Detected { system, variable });
-        }
-    }
-    Detected {
-        system: Some(system.name),
-        fields,
+
+    /// The first variable of the first set of marks that is all there.
+    pub(crate) fn recognised_by(&self, job: &Job<'_>) -> Option<&'static str> {
+        let set = self.marks.iter().find(|set| set.iter().all(|mark| is_set(job, mark)))?;
+        set.first()
+            .map(|mark| mark.split_once('=').map_or(*mark, |(name, _)| name))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use super::*;
-
-    const TABLE: &[System] = &[
-        System {
-            name: "Fork",
-            is_here: |environment| environment.get("FORK") == Some("true"),
-            fields: &[],
-        },
-        System {
-            name: "Original",
-            is_here: |environment| environment.get("ORIGINAL").is_some(),
-            fields: &[
-                (Field::HeadBranch, &["HEAD_REF", "REF_NAME"]),
-                (Field::CommitSha, &["SHA"]),
-            ],
-        },
-    ];
-
-    #[test]
-    fn outside_every_system_nothing_is_said() {
-        let environment = Environment::from_pairs([("PATH", "/bin"), ("USER", "panda")]);
-        assert_eq!(detect(&environment), Detected::default());
-        assert_eq!(detect_among(TABLE, &environment), Detected::default());
-    }
-
-    #[test]
-    fn the_first_variable_that_is_not_empty_gives_the_field() {
-        let environment = Environment::from_pairs([("ORIGINAL", "1"), ("HEAD_REF", ""), ("REF_NAME", "main")]);
-        let detected = detect_among(TABLE, &environment);
-        assert_eq!(detected.system, Some("Original"));
-        let branch = detected.fields.get(Field::HeadBranch).unwrap();
-        assert_eq!(
-            (branch.value.as_str(), branch.origin.to_string().as_str()),
-            ("main", "REF_NAME of Original")
-        );
-        assert_eq!(detected.fields.iter().count(), 1);
-    }
-
-    #[test]
-    fn the_first_system_that_is_here_wins() {
-        let environment = Environment::from_pairs([("ORIGINAL", "1"), ("FORK", "true"), ("SHA", "abc")]);
-        assert_eq!(detect_among(TABLE, &environment).system, Some("Fork"));
+fn is_set(job: &Job<'_>, mark: &str) -> bool {
+    match mark.split_once('=') {
+        Some((name, value)) => job.raw(name).is_some_and(|given| given == value),
+        // Some tools switch a CI system's behaviour off this way.
+        None => job.raw(mark).is_some_and(|given| given != "false" && given != "0"),
     }
 }

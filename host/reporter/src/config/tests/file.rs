@@ -137,7 +137,7 @@ fn the_refusals_say_where_and_what_to_do() {
     insta::assert_snapshot!(refused("email = 'a@b.c'\nreposotory = 'a/b'", Trust::Workspace),
         @"/repo/pipefold.toml:2: unknown key `reposotory`; did you mean `repository`?");
     insta::assert_snapshot!(refused("colour = 'red'", Trust::Workspace),
-        @"/repo/pipefold.toml:1: unknown key `colour`; the keys here are pipeline_name, pipeline_source, reference_id, repository, commit_sha, pr_number, source_url, head_branch, email, github_username, gitlab_username");
+        @"/repo/pipefold.toml:1: unknown key `colour`; the keys here are pipeline_name, pipeline_source, reference_id, repository, commit_sha, pr_number, source_url, head_branch, email, github_username, gitlab_username, templates");
     insta::assert_snapshot!(refused("[budgets]\nstart = '1s'\nfinsh = '1s'", Trust::Operator),
         @"/repo/pipefold.toml:3: unknown key `budgets.finsh`; did you mean `finish`?");
     insta::assert_snapshot!(refused("[limits]\nfuel = 1", Trust::Operator),
@@ -227,10 +227,7 @@ fn a_policy_that_cannot_be_meant_is_refused() {
             "[[policy]]\nfile = 'a.wasm'\ngrants = ['dir']",
             "a directory is granted by the key `dir`",
         ),
-        (
-            "[[policy]]\nfile = 'a.wasm'\ndir = '/data'",
-            "this has to be a table",
-        ),
+        ("[[policy]]\nfile = 'a.wasm'\ndir = '/data'", "this has to be a table"),
         (
             "[[policy]]\nfile = 'a.wasm'\ndir = {access = 'read-only'}",
             "a granted directory needs a key `path`",

@@ -3,3 +3,4 @@
 
 mod file;
 mod settings;
+mod templates;

@@ -1,0 +1,53 @@
+//! Runs outside of every CI system: a build on someone's own machine is nobody else's business unless they say so.
+
+use pipefold::config::{Environment, Origin, Settings};
+use pipefold::detect::Field;
+
+use super::trouble::Trouble;
+
+/// What names a run: whoever gives one of these means to report, wherever it is.
+const NAMES: [Field; 3] = [Field::PipelineName, Field::PipelineSource, Field::ReferenceId];
+
+/// Why a command reports nothing here, if it does not. A remark without text where the user has said that it should not.
+pub(crate) fn why_unreported(settings: &Settings, environment: &Environment) -> Option<Trouble> {
+    let is_outside = is_outside(settings, environment);
+    is_outside.then(|| match settings.local {
+        Some(_) => Trouble::remark(String::new()),
+        None => Trouble::remark(
+            "no CI system is recognised here, so nothing is reported; --local reports it all the same, as does naming the run by \
+             --pipeline-name, --pipeline-source and --reference-id"
+                .into(),
+        ),
+    })
+}
+
+/// Whether a run is nobody's but this machine's: in no CI system, also in none that pipefold does not know, and without a name of its own.
+pub(crate) fn is_outside(settings: &Settings, environment: &Environment) -> bool {
+    let named = NAMES.iter().any(|field| {
+        let origin = settings.fields.get(*field).map(|sourced| &sourced.origin);
+        match origin {
+            Some(Origin::Flag(_)) => true,
+            Some(Origin::Variable(name)) => *name == field.variable(),
+            _ => false,
+        }
+    });
+    settings.system.is_none() && settings.local != Some(true) && !named && !says_ci(environment)
+}
+
+/// Whether the variable that most CI systems set says so.
+fn says_ci(environment: &Environment) -> bool {
+    environment
+        .get("CI")
+        .is_some_and(|value| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0" | "no"))
+}
+
+/// How later commands join a local run whose name was made up here: they would make up another.
+pub(crate) fn how_to_go_on(settings: &Settings) -> Option<Trouble> {
+    let id = settings.fields.get(Field::ReferenceId)?;
+    matches!(id.origin, Origin::Local(_)).then(|| {
+        Trouble::remark(format!(
+            "this run is {id}; give the next command about it --reference-id {id}",
+            id = id.value
+        ))
+    })
+}

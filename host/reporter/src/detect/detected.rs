@@ -1,0 +1,194 @@
+//! What a CI system says of a run.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use super::job::Job;
+use super::reference_id::reference_id;
+use super::system::{Found, Source, System};
+use super::systems::SYSTEMS;
+use super::values::{self, MAX_BYTES, Person};
+use super::{Field, Fields};
+use crate::config::{Environment, Origin};
+
+/// Reads a file that a variable names: usually [`super::read_file`].
+pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
+
+/// What was found out about the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detected {
+    /// The CI system, by its usual name; none outside of one.
+    pub system: Option<&'static str>,
+    /// What it says of the run. Nothing in here is guessed, and each value is one that the plugin takes.
+    pub fields: Fields,
+    /// What templates are made of: `system` (its short name), `repository`, `pipeline`, `workflow`, `job`, `step`, `run`, `attempt`,
+    /// `branch`, `sha` and `pr`, as far as they are known.
+    pub facts: BTreeMap<&'static str, String>,
+    /// One line for each variable that was left out and each file that could not be read. It names the variable, never the value.
+    pub warnings: Vec<String>,
+}
+
+/// Reads what the CI system says of the run it is in. `read` is asked for no other file than the one that describes the run, if the system
+/// points to one: the event of GitHub, Gitea and Forgejo, the properties of TeamCity.
+#[must_use]
+pub fn detect(environment: &Environment, read: ReadFile<'_>) -> Detected {
+    let systems = SYSTEMS.iter().map(|system| Job::new(system, environment, read));
+    let mut recognised = systems.filter_map(|job| Some((job.system.recognised_by(&job)?, job)));
+    match recognised.next() {
+        Some((mark, job)) => describe(job, mark),
+        None => Detected::default(),
+    }
+}
+
+/// Puts together what one system says.
+fn describe(job: Job<'_>, mark: &'static str) -> Detected {
+    let system = job.system;
+    let mut found = Collected::new(system);
+    let repository = job.first(system.repository, values::repository);
+    let pipeline = job.first(system.pipeline, values::text).or_else(|| repository.clone());
+    let workflow = job.first(system.workflow, values::text);
+    let pr = job.first(system.pr, values::pr_number);
+    let sha = job.first(system.sha, values::commit_sha);
+    if sha.is_none() {
+        warn_of_merge(&job);
+    }
+    let tag = job.first(system.tag, |tag| Ok(tag.trim_start_matches("refs/tags/").to_owned()));
+    let branch = job.first(system.branch, values::branch);
+    let branch = branch.filter(|branch| tag.as_ref().is_none_or(|tag| tag.value != branch.value));
+    let url = job.first(system.url, values::page);
+    let step = job.first(system.step, values::text);
+    let name = job.first(system.job, values::text);
+    let run = job.first(system.run, values::text);
+    let attempt = job.first(system.attempt, values::text);
+
+    found.field(Field::PipelineSource, job.made(system.name, mark));
+    found.field(
+        Field::ReferenceId,
+        reference_id(&job, run.as_ref(), attempt.as_ref(), url.as_ref()),
+    );
+    found.field(
+        Field::Step,
+        name_of_step(pipeline.as_ref(), name.as_ref(), step.as_ref()),
+    );
+    found.field(Field::SourceUrl, url);
+    person(&job, &mut found);
+
+    found.fact("system", job.made(system.id, mark));
+    found.fact("workflow", workflow);
+    found.fact("job", name);
+    found.fact("step", step);
+    found.fact("run", run);
+    found.fact("attempt", attempt);
+    for (field, fact, value) in [
+        (Field::PipelineName, "pipeline", pipeline),
+        (Field::Repository, "repository", repository),
+        (Field::CommitSha, "sha", sha),
+        (Field::PrNumber, "pr", pr),
+        (Field::HeadBranch, "branch", branch),
+    ] {
+        found.fact(fact, value.clone());
+        found.field(field, value);
+    }
+    for too_long in std::mem::take(&mut found.too_long) {
+        job.warn(too_long);
+    }
+    Detected {
+        system: Some(system.name),
+        fields: found.fields,
+        facts: found.facts,
+        warnings: job.into_warnings(),
+    }
+}
+
+/// Says that the commit is known only as a trial merge, which nobody made and DX cannot link.
+fn warn_of_merge(job: &Job<'_>) {
+    let merge = job.system.sha.iter().find_map(|source| match source {
+        Source::OutsidePr(name) if job.is_pr() => job.found(name),
+        _ => None,
+    });
+    if let Some(merge) = merge {
+        job.warn(format!(
+            "{} is not the head of the pull request; commit_sha was left out (set PIPEFOLD_COMMIT_SHA to the head commit)",
+            merge.variable
+        ));
+    }
+}
+
+/// `job / step`, or the one of them that is known. A job that is the whole pipeline is no part of it.
+fn name_of_step(pipeline: Option<&Found>, job: Option<&Found>, step: Option<&Found>) -> Option<Found> {
+    let job = job.filter(|job| pipeline.is_none_or(|pipeline| pipeline.value != job.value));
+    match (job, step) {
+        (Some(job), Some(step)) => Some(Found {
+            value: format!("{} / {}", job.value, step.value),
+            variable: job.variable,
+        }),
+        (one, other) => one.or(other).cloned(),
+    }
+}
+
+/// Who started the run. An address that only hides a user name gives that name, unless the system says one itself.
+fn person(job: &Job<'_>, found: &mut Collected) {
+    let system = job.system;
+    found.field(Field::GithubUsername, job.first(system.github, values::text));
+    found.field(Field::GitlabUsername, job.first(system.gitlab, values::text));
+    let on_gitlab = !system.gitlab.is_empty();
+    let named = system.email.iter().find_map(|source| {
+        let given = job.first(std::slice::from_ref(source), values::text)?;
+        Some((values::person(&given.value, on_gitlab)?, given.variable))
+    });
+    let (field, value, variable) = match named {
+        Some((Person::Email(address), variable)) => (Field::Email, address, variable),
+        Some((Person::Github(name), variable)) => (Field::GithubUsername, name, variable),
+        Some((Person::Gitlab(name), variable)) => (Field::GitlabUsername, name, variable),
+        None => return,
+    };
+    if found.fields.get(field).is_none() {
+        found.field(field, job.made(value, variable));
+    }
+}
+
+/// Fields and facts in the making.
+struct Collected {
+    system: &'static str,
+    fields: Fields,
+    facts: BTreeMap<&'static str, String>,
+    too_long: Vec<String>,
+}
+
+impl Collected {
+    fn new(system: &System) -> Self {
+        Self {
+            system: system.name,
+            fields: Fields::default(),
+            facts: BTreeMap::new(),
+            too_long: Vec::new(),
+        }
+    }
+
+    /// Keeps a value, unless putting it together made it longer than a field may be.
+    fn fitting(&mut self, found: Option<Found>) -> Option<Found> {
+        let found = found?;
+        let fits = found.value.len() <= MAX_BYTES;
+        if !fits {
+            let variable = found.variable;
+            self.too_long.push(format!(
+                "what {variable} gives is longer than {MAX_BYTES} bytes; it was left out"
+            ));
+        }
+        fits.then_some(found)
+    }
+
+    fn field(&mut self, field: Field, found: impl Into<Option<Found>>) {
+        if let Some(Found { value, variable }) = self.fitting(found.into()) {
+            let system = self.system;
+            self.fields.set(field, value, Origin::Detected { system, variable });
+        }
+    }
+
+    fn fact(&mut self, name: &'static str, found: impl Into<Option<Found>>) {
+        if let Some(Found { value, .. }) = self.fitting(found.into()) {
+            self.facts.insert(name, value);
+        }
+    }
+}

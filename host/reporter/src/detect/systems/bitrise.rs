@@ -1,0 +1,46 @@
+//! Bitrise ("Available environment variables" in its documentation).
+
+use crate::detect::job::Job;
+use crate::detect::system::Source::{By, Pushed, Var};
+use crate::detect::system::{Found, System};
+
+pub(super) const BITRISE: System = System {
+    name: "Bitrise",
+    id: "bitrise",
+    marks: &[&["BITRISE_BUILD_SLUG"], &["BITRISE_BUILD_URL"], &["BITRISE_IO"]],
+    pipeline: &[Var("BITRISEIO_PIPELINE_TITLE"), Var("BITRISE_TRIGGERED_WORKFLOW_ID")],
+    workflow: &[Var("BITRISE_TRIGGERED_WORKFLOW_ID")],
+    job: &[Var("BITRISE_TRIGGERED_WORKFLOW_ID")],
+    scope: &[
+        Var("BITRISE_APP_SLUG"),
+        By(cloned),
+        Var("BITRISE_TRIGGERED_WORKFLOW_ID"),
+    ],
+    // A pipeline's workflows are builds of their own, which the first has in common.
+    run: &[
+        Var("BITRISEIO_PIPELINE_ID"),
+        Var("BITRISE_BUILD_SLUG"),
+        Var("BITRISE_BUILD_NUMBER"),
+    ],
+    repository: &[Var("GIT_REPOSITORY_URL"), By(owned)],
+    sha: &[Var("BITRISE_GIT_COMMIT"), Var("GIT_CLONE_COMMIT_HASH")],
+    pr: &[Var("BITRISE_PULL_REQUEST")],
+    is_push: |job| job.is_one_of("BITRISE_TRIGGER_METHOD", &["webhook"], true),
+    url: &[Var("BITRISE_BUILD_URL")],
+    branch: &[Var("BITRISE_GIT_BRANCH")],
+    tag: &[Var("BITRISE_GIT_TAG")],
+    email: &[Pushed("GIT_CLONE_COMMIT_AUTHOR_EMAIL")],
+    ..System::NONE
+};
+
+fn cloned(job: &Job<'_>) -> Option<Found> {
+    job.first(BITRISE.repository, crate::detect::values::repository)
+}
+
+fn owned(job: &Job<'_>) -> Option<Found> {
+    let (owner, name) = (
+        job.get("BITRISEIO_GIT_REPOSITORY_OWNER")?,
+        job.get("BITRISEIO_GIT_REPOSITORY_SLUG")?,
+    );
+    Some(job.made(format!("{owner}/{name}"), "BITRISEIO_GIT_REPOSITORY_SLUG"))
+}

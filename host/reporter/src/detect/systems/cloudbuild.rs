@@ -1,0 +1,42 @@
+//! Google Cloud Build ("Substituting variable values" in its documentation). A step sees only what its build file maps into `env`.
+
+use crate::detect::job::Job;
+use crate::detect::system::Source::{By, OutsidePr, Var};
+use crate::detect::system::{Found, System};
+use crate::detect::values::path_segment;
+
+pub(super) const CLOUDBUILD: System = System {
+    name: "Google Cloud Build",
+    id: "cloudbuild",
+    marks: &[
+        &["BUILDER_OUTPUT"],
+        &["BUILD_ID", "PROJECT_ID"],
+        &["BUILD_ID", "TRIGGER_NAME"],
+    ],
+    pipeline: &[Var("TRIGGER_NAME")],
+    host: &[Var("PROJECT_ID"), Var("GOOGLE_CLOUD_PROJECT")],
+    scope: &[
+        Var("TRIGGER_NAME"),
+        Var("REPO_FULL_NAME"),
+        Var("REPO_NAME"),
+        Var("PROJECT_ID"),
+    ],
+    run: &[Var("BUILD_ID")],
+    repository: &[Var("REPO_FULL_NAME"), Var("_REPO_FULL_NAME"), Var("REPO_NAME")],
+    sha: &[Var("COMMIT_SHA"), Var("REVISION_ID")],
+    pr: &[Var("_PR_NUMBER")],
+    url: &[By(run_page)],
+    branch: &[Var("_HEAD_BRANCH"), OutsidePr("BRANCH_NAME")],
+    tag: &[Var("TAG_NAME")],
+    ..System::NONE
+};
+
+/// The console's page.
+fn run_page(job: &Job<'_>) -> Option<Found> {
+    let (build, project) = (path_segment(job.get("BUILD_ID")?), path_segment(job.get("PROJECT_ID")?));
+    let region = job
+        .get("LOCATION")
+        .map_or(String::new(), |region| format!(";region={}", path_segment(region)));
+    let url = format!("https://console.cloud.google.com/cloud-build/builds{region}/{build}?project={project}");
+    Some(job.made(url, "BUILD_ID"))
+}

@@ -1,0 +1,36 @@
+//! Codefresh ("Variables in pipelines" in its documentation).
+
+use crate::detect::job::Job;
+use crate::detect::system::Source::{By, Var};
+use crate::detect::system::{Found, System};
+use crate::detect::values::repository_of_page;
+
+pub(super) const CODEFRESH: System = System {
+    name: "Codefresh",
+    id: "codefresh",
+    marks: &[&["CF_BUILD_ID"], &["CF_BUILD_URL"]],
+    pipeline: &[Var("CF_PIPELINE_NAME")],
+    step: &[Var("CF_STEP_NAME")],
+    host: &[Var("CF_ACCOUNT")],
+    scope: &[Var("CF_PIPELINE_NAME"), By(repository), By(repository_of_commit)],
+    run: &[Var("CF_BUILD_ID")],
+    repository: &[By(repository), By(repository_of_commit)],
+    sha: &[Var("CF_REVISION")],
+    pr: &[Var("CF_PULL_REQUEST_NUMBER")],
+    url: &[Var("CF_BUILD_URL")],
+    branch: &[Var("CF_PULL_REQUEST_HEAD_BRANCH"), Var("CF_BRANCH")],
+    tag: &[Var("CF_RELEASE_TAG")],
+    // Often a login: then it is no address.
+    email: &[Var("CF_BUILD_INITIATOR")],
+    ..System::NONE
+};
+
+fn repository(job: &Job<'_>) -> Option<Found> {
+    let (owner, name) = (job.get("CF_REPO_OWNER")?, job.get("CF_REPO_NAME")?);
+    Some(job.made(format!("{owner}/{name}"), "CF_REPO_NAME"))
+}
+
+fn repository_of_commit(job: &Job<'_>) -> Option<Found> {
+    let name = repository_of_page(job.get("CF_COMMIT_URL")?)?;
+    Some(job.made(name, "CF_COMMIT_URL"))
+}

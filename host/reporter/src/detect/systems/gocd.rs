@@ -1,0 +1,110 @@
+//! GoCD ("Environment variables" in its documentation), with those of its pull request plugins.
+
+use crate::detect::job::Job;
+use crate::detect::system::Source::{By, Var};
+use crate::detect::system::{Found, System};
+use crate::detect::values::{commit_sha, path_segment, repository, repository_of_page, server};
+
+pub(super) const GOCD: System = System {
+    name: "GoCD",
+    id: "gocd",
+    marks: &[
+        &["GO_PIPELINE_NAME", "GO_SERVER_URL"],
+        &["GO_PIPELINE_NAME", "GO_PIPELINE_COUNTER"],
+    ],
+    pipeline: &[Var("GO_PIPELINE_NAME")],
+    workflow: &[Var("GO_STAGE_NAME")],
+    job: &[Var("GO_JOB_NAME")],
+    host: &[Var("GO_SERVER_URL")],
+    scope: &[Var("GO_PIPELINE_NAME")],
+    // GO_PIPELINE_LABEL is for people. A stage that is run again keeps the pipeline's counter, as the other stages do.
+    run: &[Var("GO_PIPELINE_COUNTER")],
+    repository: &[
+        By(pull_request_repository),
+        Var("GO_MATERIAL_URL"),
+        By(material_repository),
+    ],
+    sha: &[Var("GO_REVISION"), Var("GO_TO_REVISION"), By(material_commit)],
+    pr: &[By(pull_request)],
+    url: &[By(stage_page)],
+    branch: &[By(pull_request_branch), Var("GO_MATERIAL_BRANCH"), By(material_branch)],
+    // Often a login, or `changes` or `timer`: then it is no address.
+    email: &[Var("GO_TRIGGER_USER")],
+    ..System::NONE
+};
+
+/// The variable `PREFIX…SUFFIX` of the only material that has one. With several, which is meant is anyone's guess.
+fn only<'j>(job: &'j Job<'_>, prefix: &'static str, suffix: &str) -> Option<(&'j str, &'j str)> {
+    let mut found = job.suffixes(prefix).filter_map(|name| {
+        let material = name.strip_suffix(suffix).filter(|material| !material.is_empty())?;
+        Some((material, job.get(&format!("{prefix}{name}"))?))
+    });
+    found.next().filter(|_| found.next().is_none())
+}
+
+fn pull_request_page<'j>(job: &'j Job<'_>) -> Option<&'j str> {
+    Some(only(job, "GO_SCM_", "_PR_URL")?.1)
+}
+
+fn pull_request_repository(job: &Job<'_>) -> Option<Found> {
+    Some(job.made(repository_of_page(pull_request_page(job)?)?, "GO_SCM_*_PR_URL"))
+}
+
+fn pull_request(job: &Job<'_>) -> Option<Found> {
+    let number = pull_request_page(job)?.trim_end_matches('/').rsplit_once('/')?.1;
+    Some(job.made(number, "GO_SCM_*_PR_URL"))
+}
+
+fn pull_request_branch(job: &Job<'_>) -> Option<Found> {
+    let (_, branch) = only(job, "GO_SCM_", "_PR_BRANCH")?;
+    Some(job.made(branch, "GO_SCM_*_PR_BRANCH"))
+}
+
+/// The only material that is a repository; others are packages or pipelines.
+fn material<'j>(job: &'j Job<'_>) -> Option<&'j str> {
+    let is_repository = |name: &&str| {
+        let url = job.get(&format!("GO_MATERIAL_URL_{name}"));
+        let commit = job.get(&format!("GO_REVISION_{name}"));
+        url.is_some_and(|url| repository(url).is_ok()) && commit.is_none_or(|commit| commit_sha(commit).is_ok())
+    };
+    let mut names = job.suffixes("GO_MATERIAL_URL_").filter(is_repository);
+    names.next().filter(|_| names.next().is_none())
+}
+
+fn material_repository(job: &Job<'_>) -> Option<Found> {
+    let url = job.get(&format!("GO_MATERIAL_URL_{}", material(job)?))?;
+    Some(job.made(url, "GO_MATERIAL_URL_*"))
+}
+
+fn material_commit(job: &Job<'_>) -> Option<Found> {
+    let commit = match material(job) {
+        Some(name) => job.get(&format!("GO_REVISION_{name}"))?,
+        None => {
+            only(job, "GO_REVISION_", "")
+                .filter(|(_, commit)| commit_sha(commit).is_ok())?
+                .1
+        }
+    };
+    Some(job.made(commit, "GO_REVISION_*"))
+}
+
+fn material_branch(job: &Job<'_>) -> Option<Found> {
+    let branch = job.get(&format!("GO_MATERIAL_BRANCH_{}", material(job)?))?;
+    Some(job.made(branch, "GO_MATERIAL_BRANCH_*"))
+}
+
+/// The server's address ends in `/go`, which belongs to it.
+fn stage_page(job: &Job<'_>) -> Option<Found> {
+    let server = server(job.get("GO_SERVER_URL")?)?;
+    let mut url = format!("{server}/pipelines");
+    for name in [
+        "GO_PIPELINE_NAME",
+        "GO_PIPELINE_COUNTER",
+        "GO_STAGE_NAME",
+        "GO_STAGE_COUNTER",
+    ] {
+        url.push('/');
+        url.push_str(&path_segment(job.get(name)?));
+    }
+    Some(job.made(url, "GO_SERVER_URL"))
+}

@@ -1,0 +1,48 @@
+//! Semaphore ("Environment variables" in its documentation).
+
+use crate::detect::job::Job;
+use crate::detect::system::Source::{By, OutsidePr, Var};
+use crate::detect::system::{Found, System};
+use crate::detect::values::{path_segment, server};
+
+pub(super) const SEMAPHORE: System = System {
+    name: "Semaphore",
+    id: "semaphore",
+    marks: &[&["SEMAPHORE"], &["SEMAPHORE_JOB_ID"]],
+    pipeline: &[Var("SEMAPHORE_PIPELINE_NAME"), Var("SEMAPHORE_PROJECT_NAME")],
+    workflow: &[Var("SEMAPHORE_PIPELINE_NAME")],
+    job: &[Var("SEMAPHORE_JOB_NAME"), Var("SEMAPHORE_BLOCK_NAME")],
+    host: &[Var("SEMAPHORE_ORGANIZATION_URL")],
+    scope: &[
+        Var("SEMAPHORE_PROJECT_NAME"),
+        Var("SEMAPHORE_PROJECT_ID"),
+        Var("SEMAPHORE_GIT_REPO_SLUG"),
+    ],
+    // A workflow has several pipelines, one after the other; each is a run, and new when it is run again.
+    run: &[Var("SEMAPHORE_PIPELINE_ID"), Var("SEMAPHORE_WORKFLOW_ID")],
+    repository: &[Var("SEMAPHORE_GIT_REPO_SLUG"), Var("SEMAPHORE_GIT_URL")],
+    sha: &[Var("SEMAPHORE_GIT_PR_SHA"), OutsidePr("SEMAPHORE_GIT_SHA")],
+    pr: &[Var("SEMAPHORE_GIT_PR_NUMBER")],
+    is_pr: |job| job.is_one_of("SEMAPHORE_GIT_REF_TYPE", &["pull-request"], false),
+    url: &[By(run_page)],
+    // Of a pull request the second is the target.
+    branch: &[
+        Var("SEMAPHORE_GIT_PR_BRANCH"),
+        Var("SEMAPHORE_GIT_WORKING_BRANCH"),
+        OutsidePr("SEMAPHORE_GIT_BRANCH"),
+    ],
+    tag: &[Var("SEMAPHORE_GIT_TAG_NAME")],
+    // Often a login: then it is no address.
+    email: &[Var("SEMAPHORE_WORKFLOW_TRIGGERED_BY")],
+    ..System::NONE
+};
+
+fn run_page(job: &Job<'_>) -> Option<Found> {
+    let server = server(job.get("SEMAPHORE_ORGANIZATION_URL")?)?;
+    if let Some(workflow) = job.get("SEMAPHORE_WORKFLOW_ID") {
+        let url = format!("{server}/workflows/{}", path_segment(workflow));
+        return Some(job.made(url, "SEMAPHORE_WORKFLOW_ID"));
+    }
+    let url = format!("{server}/jobs/{}", path_segment(job.get("SEMAPHORE_JOB_ID")?));
+    Some(job.made(url, "SEMAPHORE_JOB_ID"))
+}

@@ -1,0 +1,37 @@
+//! Travis CI ("Environment variables" in its documentation).
+
+use crate::detect::job::Job;
+use crate::detect::system::Source::{By, OutsidePr, Var};
+use crate::detect::system::{Found, System};
+
+pub(super) const TRAVIS: System = System {
+    name: "Travis CI",
+    id: "travis",
+    marks: &[&["TRAVIS"], &["TRAVIS_JOB_NUMBER"]],
+    pipeline: &[Var("TRAVIS_REPO_SLUG")],
+    workflow: &[Var("TRAVIS_BUILD_STAGE_NAME")],
+    job: &[Var("TRAVIS_JOB_NAME"), Var("TRAVIS_JOB_NUMBER")],
+    scope: &[Var("TRAVIS_REPO_SLUG")],
+    run: &[Var("TRAVIS_BUILD_ID"), Var("TRAVIS_BUILD_NUMBER"), By(build_of_job)],
+    attempt: &[By(restarted)],
+    repository: &[Var("TRAVIS_REPO_SLUG")],
+    sha: &[Var("TRAVIS_PULL_REQUEST_SHA"), OutsidePr("TRAVIS_COMMIT")],
+    pr: &[Var("TRAVIS_PULL_REQUEST")],
+    url: &[Var("TRAVIS_BUILD_WEB_URL")],
+    // Of a pull request the second is the target.
+    branch: &[Var("TRAVIS_PULL_REQUEST_BRANCH"), OutsidePr("TRAVIS_BRANCH")],
+    tag: &[Var("TRAVIS_TAG")],
+    ..System::NONE
+};
+
+/// Jobs are numbered `7.1`, `7.2` in build 7.
+fn build_of_job(job: &Job<'_>) -> Option<Found> {
+    let (build, _) = job.get("TRAVIS_JOB_NUMBER")?.split_once('.')?;
+    Some(job.made(build, "TRAVIS_JOB_NUMBER"))
+}
+
+/// A restart keeps build and job; all that is said is that there was one.
+fn restarted(job: &Job<'_>) -> Option<Found> {
+    job.is_true("TRAVIS_JOB_RESTARTED")
+        .then(|| job.made("restarted", "TRAVIS_JOB_RESTARTED"))
+}

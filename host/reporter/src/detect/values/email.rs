@@ -1,0 +1,88 @@
+//! E-mail addresses, and the user names that some of them stand for.
+
+/// Who an address names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Person {
+    /// Someone with this address.
+    Email(String),
+    /// A GitHub user who keeps the address private.
+    Github(String),
+    /// A GitLab user who keeps the address private.
+    Gitlab(String),
+}
+
+/// Who is named by an address or by `Name <address>`; none if that is a machine or no address at all, for some systems give a login here.
+///
+/// `on_gitlab`: the job runs on a GitLab server, whose own `users.noreply.…` it then is.
+pub(crate) fn person(text: &str, on_gitlab: bool) -> Option<Person> {
+    let address = match text.rsplit_once('<') {
+        Some((_, rest)) => rest.strip_suffix('>')?,
+        None => text,
+    };
+    let (local, domain) = address.rsplit_once('@')?;
+    let is_address = !local.is_empty()
+        && !local.contains('@')
+        && !domain.is_empty()
+        && !address.contains(|character: char| character.is_whitespace() || "<>,;".contains(character));
+    if !is_address {
+        return None;
+    }
+    let domain = domain.to_ascii_lowercase();
+    if let Some(host) = domain.strip_prefix("users.noreply.") {
+        // GitHub: `number+name@`, older ones `name@`. GitLab: `number-name@`, and names may contain `-`.
+        return match (host, on_gitlab) {
+            ("gitlab.com", _) | (_, true) => Some(Person::Gitlab(after_number(local, '-').to_owned())),
+            ("github.com", _) => Some(Person::Github(after_number(local, '+').to_owned())),
+            _ => None,
+        };
+    }
+    let machine = ["noreply", "no-reply", "donotreply", "do-not-reply"];
+    let is_machine = machine.iter().any(|name| local.eq_ignore_ascii_case(name))
+        || domain.starts_with("noreply.")
+        || domain.ends_with(".noreply")
+        || domain.contains(".noreply.");
+    (!is_machine).then(|| Person::Email(address.to_owned()))
+}
+
+fn after_number(local: &str, mark: char) -> &str {
+    match local.split_once(mark) {
+        Some((number, name)) if !name.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => local,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_who_hides_behind_them() {
+        let email = |text: &str| Some(Person::Email(text.into()));
+        let github = |text: &str| Some(Person::Github(text.into()));
+        let gitlab = |text: &str| Some(Person::Gitlab(text.into()));
+        for (text, on_gitlab, expected) in [
+            ("panda@example.com", false, email("panda@example.com")),
+            ("Red Panda <panda@example.com>", false, email("panda@example.com")),
+            ("123+panda@users.noreply.github.com", false, github("panda")),
+            ("panda@users.noreply.github.com", false, github("panda")),
+            (
+                "49699333+dependabot[bot]@users.noreply.github.com",
+                false,
+                github("dependabot[bot]"),
+            ),
+            ("123-red-panda@users.noreply.gitlab.com", false, gitlab("red-panda")),
+            ("123-panda@users.noreply.git.example.com", true, gitlab("panda")),
+            ("123-panda@users.noreply.git.example.com", false, None),
+            ("noreply@github.com", false, None),
+            ("panda@noreply.localhost", false, None),
+            ("panda", false, None),
+            ("changes", false, None),
+            ("a@b@c", false, None),
+            ("panda@example.com, bear@example.com", false, None),
+            ("Red <panda", false, None),
+            ("@example.com", false, None),
+        ] {
+            assert_eq!(person(text, on_gitlab), expected, "{text}");
+        }
+    }
+}

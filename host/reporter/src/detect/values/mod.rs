@@ -1,0 +1,23 @@
+//! What a value has to be like: one file a kind. Each function takes a text that is trimmed and not empty, and gives it in the form a record
+//! needs, or says why it is none.
+
+mod branch;
+mod email;
+mod job_name;
+mod number;
+mod repository;
+mod sha;
+mod text;
+mod url;
+
+pub(crate) use branch::branch;
+pub(crate) use email::{Person, person};
+pub(crate) use job_name::without_branch;
+pub(crate) use number::pr_number;
+pub(crate) use repository::{repository, repository_of_page};
+pub(crate) use sha::commit_sha;
+pub(crate) use text::{MAX_BYTES, Unfit, sound, text, truth};
+pub(crate) use url::{host, page, path_segment, server};
+
+/// Brings a value into form.
+pub(crate) type Clean = fn(&str) -> Result<String, Unfit>;

@@ -1,0 +1,64 @@
+//! What every value has to be.
+
+use std::ffi::OsStr;
+
+/// The largest field that the plugin takes, in bytes (`too_long` of the rules).
+pub(crate) const MAX_BYTES: usize = 4096;
+
+/// Why a value is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It says in the system's own way that there is none: nobody needs to know.
+    Absent,
+    /// It is not what it should be. The text continues a sentence that begins with the variable's name.
+    Wrong(&'static str),
+}
+
+/// The text of a variable, trimmed, if it can be a field: the plugin refuses a whole record for one control character.
+pub(crate) fn sound(value: &OsStr) -> Result<&str, Unfit> {
+    // Before anything else is looked at: a variable may hold a megabyte.
+    if value.len() > MAX_BYTES {
+        return Err(Unfit::Wrong("is longer than 4096 bytes"));
+    }
+    let text = value.to_str().ok_or(Unfit::Wrong("is not UTF-8"))?.trim();
+    if text.is_empty() {
+        return Err(Unfit::Absent);
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Unfit::Wrong("contains control characters"));
+    }
+    Ok(text)
+}
+
+/// Any text will do.
+pub(crate) fn text(text: &str) -> Result<String, Unfit> {
+    Ok(text.to_owned())
+}
+
+/// Whether the word means yes.
+pub(crate) fn truth(word: &str) -> bool {
+    word == "1" || word.eq_ignore_ascii_case("true")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sound_is_trimmed_and_what_is_not_says_why() {
+        assert_eq!(sound(" main\n".as_ref()), Ok("main"));
+        assert_eq!(sound("  ".as_ref()), Err(Unfit::Absent));
+        for (value, why) in [
+            ("a\nb", "control"),
+            ("a\u{85}b", "control"),
+            (&*"x".repeat(4097), "4096 bytes"),
+        ] {
+            let problem = sound(value.as_ref());
+            assert!(
+                matches!(problem, Err(Unfit::Wrong(told)) if told.contains(why)),
+                "{problem:?}"
+            );
+        }
+        assert!(sound("x".repeat(MAX_BYTES).as_ref()).is_ok());
+    }
+}
