@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-const USAGE: &str = "usage: pipefold-bench --pipefold FILE [--criterion DIR] [--rounds N]
+const USAGE: &str = "usage: pipefold-bench --pipefold FILE [--criterion DIR] [--policies DIR] [--rounds N]
   --pipefold FILE   the command to measure
   --criterion DIR   criterion's results, for the rows about the plugin
+  --policies DIR    rust.wasm and python.wasm, for the rows about policies
   --rounds N        how often to run each command (60)";
 
 /// Enough for a median that repeats to within some per cent; all rounds take less than a minute.
@@ -17,12 +18,13 @@ const ROUNDS: usize = 60;
 pub(crate) struct Arguments {
     pub(crate) pipefold: PathBuf,
     pub(crate) criterion: Option<PathBuf>,
+    pub(crate) policies: Option<PathBuf>,
     pub(crate) rounds: usize,
 }
 
 impl Arguments {
     pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Self> {
-        let (mut pipefold, mut criterion, mut rounds) = (None, None, ROUNDS);
+        let (mut pipefold, mut criterion, mut policies, mut rounds) = (None, None, None, ROUNDS);
         let mut arguments = arguments.into_iter();
         while let Some(flag) = arguments.next() {
             let mut value = || {
@@ -32,6 +34,7 @@ impl Arguments {
             match flag.to_str() {
                 Some("--pipefold") => pipefold = Some(PathBuf::from(value()?)),
                 Some("--criterion") => criterion = Some(PathBuf::from(value()?)),
+                Some("--policies") => policies = Some(PathBuf::from(value()?)),
                 Some("--rounds") => {
                     let number = value()?.to_str().and_then(|text| text.parse().ok());
                     rounds = number
@@ -48,6 +51,7 @@ impl Arguments {
         Ok(Self {
             pipefold,
             criterion,
+            policies,
             rounds,
         })
     }

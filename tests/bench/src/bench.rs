@@ -203,13 +203,13 @@ fn peaks(stages: &[Stage]) -> Result<Vec<(String, u64)>> {
     Ok(peaks)
 }
 
-fn succeed(mut command: Command) -> Result<()> {
+pub(crate) fn succeed(mut command: Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
     ensure!(status.success(), "{command:?} failed: {status}");
     Ok(())
 }
 
-fn temporary(directory: &Path) -> Result<TempDir> {
+pub(crate) fn temporary(directory: &Path) -> Result<TempDir> {
     tempfile::Builder::new()
         .prefix("pipefold-bench-")
         .tempdir_in(directory)

@@ -7,6 +7,7 @@
 //! - `samples`: durations and their median.
 //! - `memory`: the most memory that a process held.
 //! - `disk`: the file system of the spool, and what syncing costs there by itself.
+//! - `policies`: a step behind a policy, beside one without.
 //! - `plugin`: criterion's results.
 //! - `report`, `table`: what was measured, beside what was to be reached.
 
@@ -15,6 +16,7 @@ mod bench;
 mod disk;
 mod memory;
 mod plugin;
+mod policies;
 mod report;
 mod samples;
 mod scene;
@@ -28,7 +30,8 @@ fn main() -> ExitCode {
         Some((first, command)) if first == memory::FLAG => memory::measure_here(command),
         _ => arguments::Arguments::parse(arguments).and_then(|arguments| {
             let results = bench::run(&arguments)?;
-            report::print(&arguments, &results)
+            report::print(&arguments, &results)?;
+            policies::measure_and_print(&arguments)
         }),
     };
     match done {

@@ -221,7 +221,7 @@ fn spread(samples: &Samples) -> String {
     )
 }
 
-fn microseconds(value: f64) -> String {
+pub(crate) fn microseconds(value: f64) -> String {
     match value {
         ..1.0 => format!("{value:.2} µs"),
         ..10.0 => format!("{value:.1} µs"),
@@ -234,6 +234,6 @@ fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-fn yes(reached: bool) -> String {
+pub(crate) fn yes(reached: bool) -> String {
     if reached { "yes" } else { "**no**" }.into()
 }

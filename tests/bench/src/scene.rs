@@ -35,6 +35,11 @@ impl Scene {
         self.directory.join("spool")
     }
 
+    /// Where compiled policies are kept.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.directory.join("cache")
+    }
+
     /// From now on the server reads requests and never answers.
     pub(crate) fn hang(&self) {
         self.dx.set_mode(Mode::Hang);
