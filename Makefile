@@ -3,7 +3,7 @@
 # make's job server is for make's children; cargo has its own, and warns about a stranger's.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup demo test lint bench soak examples package clean
+.PHONY: help setup demo test lint bench soak fuzz examples guides package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -27,12 +27,18 @@ bench: setup ## measure, and print the table of the README
 soak: setup ## hundreds of rounds of killing processes at every point
 	@scripts/soak.sh
 
+fuzz: setup ## feed random bytes to whatever reads foreign ones, FUZZ_SECONDS (60) for each target
+	@scripts/fuzz.sh
+
 examples: setup ## run the hosts and build the policies of examples/, and compare their records with the command's
 	@scripts/examples.sh
+
+guides: setup ## follow the guides of docs/, command by command
+	@scripts/guides.sh
 
 package: setup ## check that the packaged crates build outside this workspace, without a wasm target
 	@scripts/package.sh
 
 clean: ## remove everything that was built
 	cargo clean
-	rm -rf host/sandbox/component
+	rm -rf host/sandbox/component fuzz/target

@@ -6,6 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if cargo fmt --version >/dev/null 2>&1; then
     cargo fmt --all --check
+    # A workspace of its own.
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
 else
     echo "lint: formatting not checked: no rustfmt here (\`rustup component add rustfmt\`, Debian: rustfmt-web)"
 fi

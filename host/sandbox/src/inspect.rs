@@ -94,7 +94,8 @@ pub fn inspect(path: &Path, limit: u64) -> Result<Inspection, InspectError> {
     }
     let malformed = |reason: String| InspectError::Malformed {
         path: path.into(),
-        reason,
+        // The parser's own words may take several lines.
+        reason: reason.split_whitespace().collect::<Vec<_>>().join(" "),
     };
     if bytes.is_empty() {
         return Err(malformed("the file is empty".into()));
