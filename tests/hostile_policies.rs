@@ -196,6 +196,25 @@ fn assert_neutral(output: &Output) {
     assert!(!forged, "{output}");
 }
 
+#[test]
+fn what_a_policy_drops_is_told() {
+    let words = r#"(data (i32.const 4096) "nobody's business")"#;
+    let discard = "(i32.store8 (i32.const 1032) (i32.const 2)) (i32.store (i32.const 1040) (i32.const 4096)) (i32.store (i32.const 1044) (i32.const 17)) (i32.const 1024)";
+    let ci = Ci::new();
+    let output = build(&ci, &each_hook(discard, words), "", "");
+    let stderr = output.stderr();
+    let last = stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("pipefold: failure in "), "{output}");
+    assert!(last.ends_with(", dropped: nobody's business"), "{output}");
+    let start = ci.report(["start", "--strict"]).run();
+    start.assert_code(0);
+    assert_eq!(
+        start.stderr(),
+        "pipefold: not reported, as a policy dropped it: nobody's business\n"
+    );
+    assert_eq!(ci.dx.requests().len(), 0);
+}
+
 /// What becomes of a step behind a policy that opens `path` in a directory with a file and a pipe, and drops the step for what it read.
 fn step_behind_a_reader(path: &str, access: &str) -> String {
     let ci = Ci::new();

@@ -9,7 +9,7 @@ use pipefold::config::{
 };
 use pipefold::detect::{Field, Fields};
 use pipefold::dx::ProxyOptions;
-use pipefold::{Budget, Hook, Judge, Notification, Receipt, Reporter, Token, TokenDigest, Violation};
+use pipefold::{Budget, Hook, Judge, Notification, Receipt, Reporter, Token, TokenDigest, Verdict, Violation};
 
 use super::trouble::Trouble;
 use super::{outside, policies};
@@ -101,6 +101,16 @@ impl Context {
             troubles.push(Trouble::other(self.kept(why, receipt.on_disk)));
         }
         troubles
+    }
+
+    /// Says that a policy dropped what was reported, and why: nobody would find it missing otherwise.
+    pub(crate) fn dropped(receipt: &Receipt) -> Option<Trouble> {
+        let Some(Verdict::Discard(reason)) = &receipt.verdict else {
+            return None;
+        };
+        Some(Trouble::remark(format!(
+            "not reported, as a policy dropped it: {reason}"
+        )))
     }
 
     /// Says that a run was not delivered, where it is, and how it gets to DX.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipefold::{Hook, Judgement, Receipt, Status, clock};
+use pipefold::{Hook, Judgement, Receipt, Status, Verdict, clock};
 
 use super::beside::{Beside, cancelled};
 use super::context::{Context, fields, for_the_child, is_strict};
@@ -202,6 +202,13 @@ fn close(
     let on_disk = receipt.is_some_and(|receipt| receipt.on_disk);
     let told = why.map(|why| context.kept(why, on_disk));
     let fate = match (&told, receipt) {
+        (
+            None,
+            Some(Receipt {
+                verdict: Some(Verdict::Discard(reason)),
+                ..
+            }),
+        ) => Fate::Dropped(reason),
         (None, _) => Fate::Delivered,
         (Some(_), None) => Fate::Refused(why.unwrap_or_default()),
         (Some(_), Some(receipt)) if receipt.is_rejected() => Fate::Refused(why.unwrap_or_default()),

@@ -98,6 +98,7 @@ fn report(
     } else {
         context.deliver(receipt, budget, wait)
     };
+    troubles.extend(Context::dropped(&receipt));
     troubles.extend(context.told_by(&receipt));
     Ok(Some(receipt))
 }

@@ -118,6 +118,7 @@ fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> an
             } else {
                 context.deliver(receipt, budget, false)
             };
+            troubles.extend(Context::dropped(&receipt));
             troubles.extend(context.told_by(&receipt));
         }
         Err(refused) => troubles.push(refused.into()),

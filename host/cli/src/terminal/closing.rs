@@ -14,6 +14,8 @@ pub(crate) enum Fate<'a> {
     Delivered,
     /// It is in the spool and will be tried again.
     Kept(&'a str),
+    /// A policy dropped it.
+    Dropped(&'a str),
     /// The run will not be sent: it is not valid, or DX or a policy refused it.
     Refused(&'a str),
     /// It is neither at DX nor in the spool.
@@ -39,6 +41,7 @@ impl Closing<'_> {
         let (fate, why) = match self.fate {
             Fate::Delivered => (paint.text(AnsiColor::Green, "delivered"), ""),
             Fate::Kept(why) => (paint.text(AnsiColor::Yellow, "kept"), why),
+            Fate::Dropped(why) => (paint.text(AnsiColor::Yellow, "dropped"), why),
             Fate::Refused(why) => (paint.text(AnsiColor::Red, "refused"), why),
             Fate::Lost(why) => (paint.text(AnsiColor::Red, "not recorded"), why),
         };
