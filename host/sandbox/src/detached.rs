@@ -29,10 +29,9 @@ struct Place;
 impl Place {
     fn take() -> Option<Self> {
         let take = |threads| (threads < MOST_THREADS).then_some(threads + 1);
-        THREADS
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .is_ok()
-            .then_some(Self)
+        let taken = THREADS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        // Only one that is taken may be made: it is given back when it is dropped.
+        taken.ok().map(|_| Self)
     }
 }
 

@@ -109,8 +109,8 @@ pub enum HookError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The host could not provide what the limits allow, for instance under a small `ulimit -v`.
-    #[error("plugin {plugin}: {hook} could not run, as this machine gave no memory for it: {reason}")]
+    /// The host could not provide what it takes: no memory, for instance under a small `ulimit -v`, or no thread.
+    #[error("plugin {plugin}: {hook} could not run on this machine: {reason}")]
     Host {
         /// Name of the plugin.
         plugin: String,

@@ -192,6 +192,20 @@ fn random_bytes_are_the_same_unless_they_are_granted() {
 }
 
 #[test]
+fn random_bytes_are_limited_in_number() {
+    let draws = |count: u32| {
+        guest(
+            &format!("(call $random (i64.const {count}) (i32.const 2000)) (call $digit (i32.const 1))"),
+            r#"(import "wasi:random/random@0.2.0" "get-random-bytes" (func $random (param i64 i32)))"#,
+            "",
+        )
+    };
+    assert_eq!(said(&draws(64 << 10), Wasi::default()), "1");
+    let error = ask(&draws((64 << 10) + 1), Wasi::default()).unwrap_err().to_string();
+    assert!(error.contains("65537"), "{error}");
+}
+
+#[test]
 fn one_that_ends_itself_has_crashed() {
     let exits = guest(
         "(call $exit (i32.const 0)) unreachable",
