@@ -1,7 +1,7 @@
 //! DX's `pipelineRuns.upsert`: the only place that knows its JSON and its URL (invariant 2), as client and as server types.
 //!
-//! [`Client::upsert`] sends one run and says in an [`Outcome`] what is to become of it. [`Arguments`] and [`Answer`] are the same exchange
-//! seen from the server's side.
+//! [`Client::upsert`] sends one run and says in an [`Outcome`] what is to become of it. [`Arguments`], [`Answer`], [`Refusal`] and [`ErrorCode`] are
+//! the same exchange seen from the server's side.
 
 mod answer;
 mod arguments;
@@ -12,6 +12,7 @@ mod outcome;
 mod proxy;
 mod quote;
 mod roots;
+mod server;
 mod url;
 mod wire;
 
@@ -23,5 +24,6 @@ pub use failure::ClientError;
 pub use outcome::Outcome;
 pub use proxy::ProxyOptions;
 pub use quote::MAX_QUOTE;
+pub use server::{BodyError, ErrorCode, MAX_DEPTH, Refusal};
 pub use url::{DxUrl, METHOD_PATH, UrlError};
 pub use wire::{HEADERS, USER_AGENT, Upsert, body};

@@ -1,0 +1,155 @@
+//! The tokens' file, and a server that reads it while it changes.
+
+use crate::access::{Access, Refusal, Rights, Secret, TOKENS_FILE, TokenFile, TokenName, Tokens, TokensError};
+use chrono::DateTime;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+fn name(text: &str) -> TokenName {
+    text.parse().unwrap()
+}
+
+fn reader(glob: &str) -> Access {
+    Access::new(Rights::Read, vec![glob.parse().unwrap()])
+}
+
+fn add(file: &TokenFile, text: &str, access: Access) -> Secret {
+    file.add(name(text), access, DateTime::UNIX_EPOCH).unwrap()
+}
+
+fn content(dir: &Path) -> String {
+    std::fs::read_to_string(dir.join(TOKENS_FILE)).unwrap()
+}
+
+#[test]
+fn a_token_works_until_it_is_revoked_while_the_server_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = TokenFile::of(dir.path());
+    let server = Tokens::open(file.clone()).unwrap();
+    assert!(server.is_empty().unwrap());
+
+    let (web, api) = (
+        add(&file, "web", reader("web-*")),
+        add(&file, "api", Access::everything()),
+    );
+    assert!(!server.is_empty().unwrap());
+    let known = server.identify(&web).unwrap();
+    assert_eq!(
+        (
+            known.name.as_str(),
+            known.access.may_see("web-1"),
+            known.access.may_write("web-1")
+        ),
+        ("web", true, false)
+    );
+    assert_eq!(server.identify_named("api", &api).unwrap().name, name("api"));
+    assert!(
+        matches!(server.identify_named("web", &api), Err(Refusal::Unknown)),
+        "another's name"
+    );
+    for guess in ["", "web", "pft_", &web.reveal()[1..], &web.reveal().to_uppercase()] {
+        assert!(
+            matches!(server.identify(&Secret::shown(guess.to_owned())), Err(Refusal::Unknown)),
+            "{guess}"
+        );
+    }
+
+    file.revoke(&name("web")).unwrap();
+    assert!(matches!(server.identify(&web), Err(Refusal::Unknown)));
+    assert!(!server.has(&name("web")).unwrap() && server.has(&name("api")).unwrap());
+    assert!(server.identify(&api).is_ok());
+}
+
+#[test]
+fn only_the_hash_is_stored_and_only_for_us() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = TokenFile::of(dir.path());
+    let secret = add(&file, "web", reader("*"));
+    let text = content(dir.path());
+    assert!(!text.contains(&secret.reveal()[4..]), "{text}");
+    assert!(text.contains(&String::from(secret.hash())), "{text}");
+    assert!(
+        !format!("{file:?} {:?} {:?}", file.list().unwrap(), Tokens::open(file.clone()))
+            .contains(&secret.reveal()[4..])
+    );
+    let mode = std::fs::metadata(dir.path().join(TOKENS_FILE))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn names_are_unique_and_must_exist_to_be_revoked() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = TokenFile::of(dir.path());
+    add(&file, "b", reader("*"));
+    add(&file, "a", reader("*"));
+    let before = content(dir.path());
+    let again = file.add(name("a"), reader("*"), DateTime::UNIX_EPOCH).unwrap_err();
+    assert!(matches!(again, TokensError::Exists(_)) && again.to_string().contains("named a already"));
+    assert!(matches!(file.revoke(&name("c")), Err(TokensError::Unknown(_))));
+    assert_eq!(content(dir.path()), before);
+    let names: Vec<_> = file.list().unwrap().into_iter().map(|token| token.name).collect();
+    assert_eq!(names, [name("a"), name("b")]);
+    for bad in ["", "a:b", "a b", "é", "a/b", &"x".repeat(65)] {
+        assert!(bad.parse::<TokenName>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_damaged_file_lets_no_one_in_and_is_not_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = TokenFile::of(dir.path());
+    let secret = add(&file, "web", Access::everything());
+    let server = Tokens::open(file.clone()).unwrap();
+    let good = content(dir.path());
+    for bad in ["", "{", r#"{"tokens":[{"name":"x y"}]}"#, &good[..good.len() / 2]] {
+        std::fs::write(dir.path().join(TOKENS_FILE), bad).unwrap();
+        assert!(
+            matches!(
+                server.identify(&secret),
+                Err(Refusal::Tokens(TokensError::Damaged { .. }))
+            ),
+            "{bad}"
+        );
+        let add = file.add(name("new"), Access::everything(), DateTime::UNIX_EPOCH);
+        assert!(matches!(add, Err(TokensError::Damaged { .. })), "{bad}");
+        assert_eq!(content(dir.path()), bad);
+    }
+    std::fs::write(dir.path().join(TOKENS_FILE), &good).unwrap();
+    assert!(server.identify(&secret).is_ok(), "it recovers");
+}
+
+#[test]
+fn a_file_that_others_may_write_to_is_not_trusted() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = TokenFile::of(dir.path());
+    let secret = add(&file, "web", Access::everything());
+    let server = Tokens::open(file).unwrap();
+    let path = dir.path().join(TOKENS_FILE);
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o620)).unwrap();
+    assert!(matches!(
+        server.identify(&secret),
+        Err(Refusal::Tokens(TokensError::NotOurs(_)))
+    ));
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    assert!(server.identify(&secret).is_ok());
+}
+
+#[test]
+fn changes_at_the_same_time_are_all_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = TokenFile::of(dir.path());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let file = &file;
+            scope.spawn(move || {
+                for n in 0..5 {
+                    add(file, &format!("t{thread}-{n}"), reader("*"));
+                }
+            });
+        }
+    });
+    assert_eq!(file.list().unwrap().len(), 20);
+}

@@ -1,0 +1,119 @@
+//! The tokens as a running server sees them.
+
+use super::entry::{TokenEntry, TokenName};
+use super::error::{Refusal, TokensError};
+use super::file::{Stamp, TokenFile};
+use super::rights::Access;
+use super::secret::Secret;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Who shows a token that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The token's name.
+    pub name: TokenName,
+    /// What it may do.
+    pub access: Arc<Access>,
+}
+
+/// The tokens of a data directory, as they are at each moment: a token that is revoked is refused from the next request on.
+#[derive(Debug)]
+pub struct Tokens {
+    file: TokenFile,
+    read: RwLock<Arc<Read>>,
+}
+
+#[derive(Debug, Default)]
+struct Read {
+    tokens: Vec<(TokenEntry, Arc<Access>)>,
+    /// `None` where there was no file.
+    stamp: Option<Stamp>,
+}
+
+impl Tokens {
+    /// Reads the tokens of `file`.
+    ///
+    /// # Errors
+    /// As [`TokenFile::list`].
+    pub fn open(file: TokenFile) -> Result<Self, TokensError> {
+        let read = Read::of(&file)?;
+        Ok(Self {
+            file,
+            read: RwLock::new(Arc::new(read)),
+        })
+    }
+
+    /// Whether there is none: the server then asks for none, and listens on loopback only.
+    ///
+    /// # Errors
+    /// As [`TokenFile::list`].
+    pub fn is_empty(&self) -> Result<bool, TokensError> {
+        Ok(self.current()?.tokens.is_empty())
+    }
+
+    /// Whose token it is. All known tokens are compared, each in constant time, so that time tells nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`]; [`Refusal::Tokens`] when the file cannot be read.
+    pub fn identify(&self, secret: &Secret) -> Result<Identity, Refusal> {
+        let shown = secret.hash();
+        let current = self.current()?;
+        let mut found = None;
+        for (token, access) in &current.tokens {
+            if bool::from(token.sha256.is(&shown)) {
+                found = Some((token, access));
+            }
+        }
+        let (token, access) = found.ok_or(Refusal::Unknown)?;
+        Ok(Identity {
+            name: token.name.clone(),
+            access: Arc::clone(access),
+        })
+    }
+
+    /// Whose token it is, shown as the password of the user `name`, as Basic authentication does.
+    ///
+    /// # Errors
+    /// As [`Tokens::identify`]; [`Refusal::Unknown`] too when the token has another name.
+    pub fn identify_named(&self, name: &str, secret: &Secret) -> Result<Identity, Refusal> {
+        let identity = self.identify(secret)?;
+        if identity.name.as_str() == name {
+            Ok(identity)
+        } else {
+            Err(Refusal::Unknown)
+        }
+    }
+
+    /// Whether a token of that name exists still: for answers that go on for long.
+    ///
+    /// # Errors
+    /// As [`TokenFile::list`].
+    pub fn has(&self, name: &TokenName) -> Result<bool, TokensError> {
+        Ok(self.current()?.tokens.iter().any(|(token, _)| token.name == *name))
+    }
+
+    fn current(&self) -> Result<Arc<Read>, TokensError> {
+        let stamp = self.file.stamp()?;
+        let read = Arc::clone(&self.read.read().unwrap_or_else(PoisonError::into_inner));
+        if read.stamp == stamp {
+            return Ok(read);
+        }
+        let read = Arc::new(Read::of(&self.file)?);
+        *self.read.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&read);
+        Ok(read)
+    }
+}
+
+impl Read {
+    fn of(file: &TokenFile) -> Result<Self, TokensError> {
+        let (tokens, stamp) = file.read()?;
+        let tokens = tokens
+            .into_iter()
+            .map(|token| {
+                let access = Arc::new(token.access.clone());
+                (token, access)
+            })
+            .collect();
+        Ok(Self { tokens, stamp })
+    }
+}

@@ -1,0 +1,90 @@
+//! The trait that every store implements.
+
+use super::append::{Append, Appended};
+use super::error::StoreError;
+use super::feed::FeedQuery;
+use super::forward::{Forwarded, Waiting, WaitingQuery};
+use super::list::{Page, RunQuery};
+use super::pipeline::{Bucket, PipelineQuery, PipelineSummary, StatsQuery};
+use super::run::{RunDetail, RunKey, RunSummary};
+use super::upkeep::{Retention, StaleQuery};
+use std::path::PathBuf;
+use std::pin::Pin;
+
+/// What a store says later. It needs no particular runtime; dropping it gives up the answer, not what was asked for.
+pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
+
+/// Notifications, durable; runs, in the orders that people and programs ask for them.
+///
+/// No method blocks: what cannot be taken at once is refused with [`StoreError::Busy`]. An id or a counter that was once given out is
+/// never given to anything else.
+pub trait Store: Send + Sync {
+    /// Keeps a notification. `Ok` means that it is on disk, and that every question asked from now on knows of it.
+    ///
+    /// # Errors
+    /// [`StoreError::NoName`], [`StoreError::Foreign`], [`StoreError::HistoryFull`] and [`StoreError::Refused`] are about the notification,
+    /// all others about the store; after any of them nothing of the notification was kept. Only when the machine loses its power while the
+    /// answer is being prepared may it have been.
+    fn append(&self, append: Append) -> Answer<Appended>;
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// About the store.
+    fn runs(&self, query: RunQuery) -> Answer<Page>;
+
+    /// One run with all its notifications; `None` when there is no such run. Whoever asks checks that it may be seen.
+    ///
+    /// # Errors
+    /// About the store.
+    fn run(&self, key: RunKey) -> Answer<Option<RunDetail>>;
+
+    /// Pipelines by name.
+    ///
+    /// # Errors
+    /// About the store.
+    fn pipelines(&self, query: PipelineQuery) -> Answer<Vec<PipelineSummary>>;
+
+    /// How a pipeline did over time, oldest first; spans without a run are left out. An unknown pipeline has none.
+    ///
+    /// # Errors
+    /// About the store.
+    fn stats(&self, query: StatsQuery) -> Answer<Vec<Bucket>>;
+
+    /// Completed runs of a pipeline, as a page of a GoCD stage feed. An unknown pipeline has none.
+    ///
+    /// # Errors
+    /// About the store.
+    fn completed(&self, query: FeedQuery) -> Answer<Vec<RunSummary>>;
+
+    /// Runs of which DX does not know everything, the one that has waited longest first.
+    ///
+    /// # Errors
+    /// About the store.
+    fn waiting(&self, query: WaitingQuery) -> Answer<Vec<Waiting>>;
+
+    /// Notes that DX has been told of a run's first notifications. An unknown run, removed meanwhile, is no error.
+    ///
+    /// # Errors
+    /// About the store.
+    fn forwarded(&self, forwarded: Forwarded) -> Answer<()>;
+
+    /// Runs that started and never finished, by id.
+    ///
+    /// # Errors
+    /// About the store.
+    fn stale(&self, query: StaleQuery) -> Answer<Vec<RunSummary>>;
+
+    /// Removes old runs, and says how many. Appends go on meanwhile. Dropping the answer ends it after a few more runs.
+    ///
+    /// # Errors
+    /// About the store; what was removed before it stays removed.
+    fn retain(&self, retention: Retention) -> Answer<u64>;
+
+    /// Writes everything, as it is at this moment, to a new file. Appends go on meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::BackupExists`] when there is such a file; otherwise about the store or the file. No half-written file of that name
+    /// is left behind.
+    fn backup(&self, to: PathBuf) -> Answer<()>;
+}

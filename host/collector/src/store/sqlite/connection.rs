@@ -1,0 +1,76 @@
+//! SQLite's settings, with the reason for each.
+
+use super::trouble::{Result, Trouble};
+use crate::store::StoreError;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// For how long to wait for a lock that another program holds. In WAL mode only another writer's counts, such as a `sqlite3` at work.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Pages of 4 KiB in the log before its content is carried over into the database. Fewer cost a sync of the database more often, in the
+/// middle of a commit that callers wait for; more make the log longer to read through after a crash. 4,000 are 16 MiB, some 20 ms.
+const CHECKPOINT_PAGES: u32 = 4_000;
+
+/// The writer's cache, in KiB: the inner pages of every index of some million runs, and the pages that are being filled.
+const WRITER_CACHE_KIB: i64 = 24 * 1024;
+
+/// The cache of one reader, in KiB. What a page of a list needs is small; the system's own cache has the rest.
+const READER_CACHE_KIB: i64 = 4 * 1024;
+
+/// Statements that stay prepared on a connection: all that this store has.
+const STATEMENTS: usize = 64;
+
+/// The one connection that writes. Nothing is written yet, and nothing is carried over from the log until [`may_write`].
+pub(super) fn writer(path: &Path) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Opening what turns out not to be ours must leave it as it is: closing would carry its log over.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
+/// Prepares a checked database for writing.
+pub(super) fn may_write(connection: &Connection) -> Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    // Kept in the file: readers go on while the writer writes.
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Trouble::Told(StoreError::Io {
+            action: "keep a log beside",
+            path: connection.path().map(PathBuf::from).unwrap_or_default(),
+            why: "its file system has no shared memory: name a data directory on a local disk".into(),
+        }));
+    }
+    // A commit returns when it is on disk. With NORMAL, a power cut would lose what was acknowledged since the last checkpoint.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // After a burst, or after a reader that held the log back, the file shrinks again.
+    connection.pragma_update(None, "journal_size_limit", i64::from(CHECKPOINT_PAGES) * 4096 * 2)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    Ok(())
+}
+
+/// A connection that reads and cannot write.
+pub(super) fn reader(path: &Path) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    Ok(connection)
+}
+
+fn open(path: &Path, access: OpenFlags) -> Result<Connection> {
+    // Each connection stays in one thread at a time; and what is at the end of the path is no link that someone planted.
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // The file may have been put there: it cannot make SQLite call functions of ours or write into its own tables.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Finds damage within a page when it is read, instead of following it; costs under one percent.
+    connection.pragma_update(None, "cell_size_check", "ON")?;
+    Ok(connection)
+}

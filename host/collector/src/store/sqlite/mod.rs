@@ -1,0 +1,47 @@
+//! The store on one machine: SQLite, with one thread that writes and a few that read.
+//!
+//! An append waits in a queue, and is answered after the commit that has it. While one commit waits for the disk the next ones gather,
+//! so that many callers share each wait (group commit). Readers see the last commit and never wait for the writer (WAL). The run of each
+//! notification is folded within the same transaction; of a very long run the folding follows a moment later, in a thread of its own.
+//!
+//! - `place`: the data directory, its lock, the names of its files.
+//! - `open`: everything put together.
+//! - `connection`: SQLite's settings, with the reason for each.
+//! - `schema`: the tables, and how older ones become today's.
+//! - `trouble`: SQLite's errors in our words.
+//! - `queue`: what waits for a thread, within bounds.
+//! - `writer`: the thread that writes; `sequence`: the ids it gives out.
+//! - `append`, `record`: a notification and its run; `history`: the notifications of a run; `folder`: runs too long to be folded at once.
+//! - `readers`: the threads that read; `row`, `list`, `streams`, `detail`, `pipelines`, `stats`, `feed`: what they answer.
+//! - `forward`, `upkeep`, `backup`: the rest of the trait.
+
+mod append;
+mod backup;
+mod connection;
+mod detail;
+mod feed;
+mod folder;
+mod forward;
+mod history;
+mod list;
+mod open;
+mod pipelines;
+mod place;
+mod queue;
+mod readers;
+mod record;
+mod row;
+mod schema;
+mod sequence;
+mod stats;
+mod store;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod trouble;
+mod upkeep;
+mod writer;
+
+pub use backup::backup;
+pub use open::{Limits, SqliteStore};
+pub use place::{DATABASE_FILE, LOCK_FILE, data_directory};

@@ -1,0 +1,79 @@
+//! The trait, on SQLite.
+
+use super::open::SqliteStore;
+use super::{append, backup, detail, feed, forward, list, pipelines, stats, upkeep};
+use crate::store::{
+    Answer, Append, Appended, Bucket, FeedQuery, Forwarded, Page, PipelineQuery, PipelineSummary, Retention, RunDetail,
+    RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store, Waiting, WaitingQuery,
+};
+use std::path::PathBuf;
+
+impl Store for SqliteStore {
+    fn append(&self, append: Append) -> Answer<Appended> {
+        let bell = self.bell.clone();
+        // Texts, and what holds them.
+        let weight = super::history::text_bytes(&append.notification) as usize + 1024;
+        self.writer.ask(weight, move |tx, tools| {
+            let appended = append::append(tx, tools, &append)?;
+            if appended.run.notifications > append::FOLDED_AT_ONCE
+                && let Some(bell) = &bell
+            {
+                // Rung before the commit, heard after it: the folder waits a moment before it looks. A full bell is rung already.
+                let _ = bell.try_send(());
+            }
+            Ok(appended)
+        })
+    }
+
+    fn runs(&self, query: RunQuery) -> Answer<Page> {
+        self.readers.ask(move |connection| list::runs(connection, &query))
+    }
+
+    fn run(&self, key: RunKey) -> Answer<Option<RunDetail>> {
+        let fold = self.fold.clone();
+        self.readers.ask(move |connection| detail::run(connection, &fold, &key))
+    }
+
+    fn pipelines(&self, query: PipelineQuery) -> Answer<Vec<PipelineSummary>> {
+        self.readers
+            .ask(move |connection| pipelines::pipelines(connection, &query))
+    }
+
+    fn stats(&self, query: StatsQuery) -> Answer<Vec<Bucket>> {
+        self.readers.ask(move |connection| stats::stats(connection, &query))
+    }
+
+    fn completed(&self, query: FeedQuery) -> Answer<Vec<RunSummary>> {
+        self.readers.ask(move |connection| feed::completed(connection, &query))
+    }
+
+    fn waiting(&self, query: WaitingQuery) -> Answer<Vec<Waiting>> {
+        self.readers.ask(move |connection| forward::waiting(connection, &query))
+    }
+
+    fn forwarded(&self, forwarded: Forwarded) -> Answer<()> {
+        self.writer.ask(0, move |tx, _| forward::forwarded(tx, &forwarded))
+    }
+
+    fn stale(&self, query: StaleQuery) -> Answer<Vec<RunSummary>> {
+        self.readers.ask(move |connection| upkeep::stale(connection, query))
+    }
+
+    fn retain(&self, retention: Retention) -> Answer<u64> {
+        let writer = self.writer.clone();
+        Box::pin(async move {
+            let (mut removed, mut after) = (0, Some(0));
+            while let Some(begin) = after {
+                let step = writer.ask(0, move |tx, _| upkeep::retain(tx, retention, begin)).await?;
+                removed += step.removed;
+                after = step.next;
+            }
+            Ok(removed)
+        })
+    }
+
+    fn backup(&self, to: PathBuf) -> Answer<()> {
+        self.readers
+            .ask_outside(move |connection| backup::write(connection, &to))
+    }
+}

@@ -1,0 +1,240 @@
+//! What is kept, under which ids, and for whom.
+
+use super::support::{access, append, appending, at, detail, ended, fresh, open, running, step, try_append, wait};
+use crate::access::Rights;
+use crate::store::sqlite::{Limits, SqliteStore};
+use crate::store::{Append, Received, RunKey, Store, StoreError};
+use pipefold_sandbox::{Notification, Status};
+use std::collections::HashSet;
+
+#[test]
+fn notifications_are_kept_as_they_came_beside_their_fold() {
+    let (dir, store) = fresh();
+    let begun = running("web", "r1", 10);
+    let finished = Notification {
+        head_branch: Some("main".into()),
+        pr_number: Some(7),
+        allowed_to_fail: true,
+        ..ended("web", "r1", 5, "failure")
+    };
+    assert!(append(&store, begun.clone(), 100).is_new);
+    let appended = append(&store, finished.clone(), 101);
+    assert!(!appended.is_new);
+
+    let kept = detail(&store, "r1").unwrap();
+    let received = |notification, arrived| Received {
+        notification,
+        token: "ci".into(),
+        arrived: at(arrived),
+    };
+    assert_eq!(kept.received, [received(begun, 100), received(finished, 101)]);
+    assert_eq!(kept.summary, appended.run, "the answer knows what a question would");
+    assert_eq!((kept.summary.started, kept.summary.finished), (at(5), Some(at(65))));
+    assert_eq!(
+        (kept.summary.first_arrived, kept.summary.last_arrived),
+        (at(100), at(101))
+    );
+    assert_eq!(
+        (kept.summary.record.status, kept.summary.record.pr_number),
+        (Status::Failure, Some(7))
+    );
+    assert!(detail(&store, "R1").is_none(), "references have a case");
+    drop(store);
+    assert_eq!(detail(&open(dir.path()), "r1").unwrap(), kept);
+}
+
+#[test]
+fn ids_never_change_and_name_one_thing_each() {
+    let (dir, store) = fresh();
+    let (one, two) = (
+        append(&store, running("web", "r1", 0), 0).run,
+        append(&store, running("api", "r2", 0), 0).run,
+    );
+    for name in ["unit", "lint", "unit"] {
+        append(&store, step("web", "r1", name), 1);
+    }
+    append(&store, ended("web", "r1", 0, "success"), 2);
+    let third = append(&store, running("web", "r3", 0), 3).run;
+    assert_eq!(
+        (one.counter, two.counter, third.counter),
+        (1, 1, 2),
+        "counted within the pipeline"
+    );
+
+    let before = detail(&store, "r1").unwrap();
+    let steps: Vec<_> = before.jobs.iter().map(|job| job.step.as_deref()).collect();
+    assert_eq!(steps, [None, Some("unit"), Some("lint")]);
+    drop(store);
+    let store = open(dir.path());
+    append(&store, step("web", "r1", "late"), 4);
+    let after = detail(&store, "r1").unwrap();
+    assert_eq!(after.jobs[..3], before.jobs);
+    assert_eq!(
+        (after.summary.id, after.summary.stage_id, after.summary.counter),
+        (one.id, one.stage_id, 1)
+    );
+
+    let ids: Vec<u64> = [&one, &two, &third]
+        .iter()
+        .flat_map(|run| [run.id, run.stage_id])
+        .chain(after.jobs.iter().map(|job| job.id))
+        .collect();
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len(), "{ids:?}");
+
+    let found = |key| wait(store.run(key)).unwrap().map(|run| run.summary.record.reference_id);
+    let r1 = Some("r1".to_owned());
+    assert_eq!(found(RunKey::Id(one.id)), r1);
+    assert_eq!(found(RunKey::Stage(one.stage_id)), r1);
+    assert!(after.jobs.iter().all(|job| found(RunKey::Job(job.id)) == r1));
+    assert_eq!(found(RunKey::Counter("web".into(), 1)), r1);
+    for key in [
+        RunKey::Id(one.stage_id),
+        RunKey::Stage(one.id),
+        RunKey::Stage(after.jobs[1].id),
+        RunKey::Job(one.id),
+        RunKey::Id(0),
+        RunKey::Stage(0),
+        RunKey::Id(u64::MAX),
+        RunKey::Job(u64::MAX),
+        RunKey::Counter("web".into(), 3),
+        RunKey::Counter("Web".into(), 1),
+        RunKey::Counter("web".into(), u64::MAX),
+    ] {
+        assert_eq!(found(key.clone()), None, "{key:?}");
+    }
+}
+
+#[test]
+fn a_reference_belongs_to_the_pipeline_that_first_used_it() {
+    let (_dir, store) = fresh();
+    append(&store, running("web", "r1", 0), 0);
+    let with = |notification: Notification, globs: &[&str]| Append {
+        access: access(Rights::Write, globs),
+        ..appending(notification, 1)
+    };
+    let before = detail(&store, "r1").unwrap();
+    // It says another pipeline, which it may write to, or even the right one.
+    for pipeline in ["api", "web"] {
+        let foreign = wait(store.append(with(ended(pipeline, "r1", 0, "failure"), &["api"])));
+        assert_eq!(foreign, Err(StoreError::Foreign));
+    }
+    assert_eq!(
+        wait(store.append(with(running("web", "r2", 0), &["api"]))),
+        Err(StoreError::Foreign)
+    );
+    assert_eq!(detail(&store, "r1").unwrap(), before);
+    assert!(detail(&store, "r2").is_none());
+    assert!(wait(store.append(with(ended("web", "r1", 0, "success"), &["w*"]))).is_ok());
+    // A token for both may say another name; the run stays where it is.
+    let moved = wait(store.append(with(running("zzz", "r1", 0), &["*"]))).unwrap().run;
+    assert_eq!(
+        (moved.pipeline.as_str(), moved.record.pipeline_name.as_str()),
+        ("web", "zzz")
+    );
+}
+
+#[test]
+fn what_is_refused_leaves_nothing_and_disturbs_no_one() {
+    let (_dir, store) = fresh();
+    append(&store, running("web", "r1", 0), 0);
+    let before = detail(&store, "r1").unwrap();
+    let refused = Notification {
+        status: Some("refused".into()),
+        ..running("web", "r1", 0)
+    };
+    let cases = [
+        refused.clone(),
+        Notification {
+            reference_id: Some("new".into()),
+            ..refused
+        },
+        step("web", "r1", "unfoldable"),
+        step("web", "r1", "panic"),
+        Notification {
+            reference_id: Some(" ".into()),
+            ..running("web", "", 0)
+        },
+        Notification {
+            pipeline_name: None,
+            ..running("", "r1", 0)
+        },
+    ];
+    // Together, so that they share a commit with one that is fine.
+    let mut answers: Vec<_> = cases.into_iter().map(|case| store.append(appending(case, 1))).collect();
+    answers.push(store.append(appending(running("web", "r2", 0), 1)));
+    let mut outcomes: Vec<_> = answers.into_iter().map(wait).collect();
+    assert!(outcomes.pop().unwrap().is_ok());
+    let kinds: Vec<bool> = outcomes
+        .iter()
+        .map(|outcome| outcome.as_ref().unwrap_err().is_about_request())
+        .collect();
+    assert_eq!(kinds, [true, true, false, false, true, true], "{outcomes:?}");
+    assert!(matches!(&outcomes[3], Err(StoreError::FoldFailed(why)) if why.contains("panicked")));
+    assert_eq!(detail(&store, "r1").unwrap(), before);
+    assert!(detail(&store, "new").is_none());
+    assert_eq!(detail(&store, "r2").unwrap().summary.counter, 2, "no counter was spent");
+}
+
+#[test]
+fn a_run_takes_no_more_than_the_rules_merge() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        notifications_per_run: 3,
+        text_bytes_per_run: 1000,
+    };
+    let store = SqliteStore::open(dir.path(), super::support::fold(), limits).unwrap();
+    for n in 0..3 {
+        append(&store, running("web", "r1", n), 0);
+    }
+    let full = try_append(&store, running("web", "r1", 0), 0).unwrap_err();
+    assert!(
+        matches!(full, StoreError::HistoryFull { notifications: 3, .. }),
+        "{full}"
+    );
+    let large = |length| Notification {
+        source_url: Some("x".repeat(length)),
+        ..running("web", "r2", 0)
+    };
+    assert!(try_append(&store, large(1000), 0).is_err());
+    append(&store, large(800), 0);
+    assert!(matches!(
+        try_append(&store, large(800), 0),
+        Err(StoreError::HistoryFull { notifications: 1, .. })
+    ));
+    assert_eq!(detail(&store, "r2").unwrap().received.len(), 1);
+}
+
+#[test]
+fn a_clock_that_jumps_back_changes_no_order_and_no_id() {
+    let (_dir, store) = fresh();
+    let first = append(&store, running("web", "r1", 100), 100).run;
+    let again = append(&store, ended("web", "r1", 100, "success"), -1_000_000).run;
+    assert_eq!((again.first_arrived, again.last_arrived), (at(100), at(100)));
+    let second = append(&store, running("web", "r2", -1_000_000), -1_000_000).run;
+    assert!(second.id > first.id && second.counter == 2);
+    assert_eq!(
+        detail(&store, "r1").unwrap().received[1].arrived,
+        at(-1_000_000),
+        "as it was read"
+    );
+}
+
+#[test]
+fn hostile_texts_come_back_as_they_were() {
+    let (_dir, store) = fresh();
+    for name in [
+        "'; DROP TABLE runs; --",
+        "%_*",
+        "\u{202e}\u{1f600}é",
+        "</script>]]>",
+        " x ",
+    ] {
+        append(&store, step(name, name, name), 0);
+        let kept = detail(&store, name).unwrap();
+        assert_eq!(
+            (kept.summary.pipeline.as_str(), kept.jobs[1].step.as_deref()),
+            (name, Some(name))
+        );
+        assert_eq!(kept.received[0].notification, step(name, name, name));
+    }
+}

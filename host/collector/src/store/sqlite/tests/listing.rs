@@ -1,0 +1,270 @@
+//! Lists: what is in them, in which order, and that they stay quick.
+
+use super::support::{access, append, at, ended, fresh, open, page, query, references, running, wait};
+use crate::access::Rights;
+use crate::store::{PipelineQuery, RunFilter, RunQuery, Store};
+use pipefold_sandbox::{Notification, Status};
+
+fn by(set: impl FnOnce(&mut RunFilter)) -> RunQuery {
+    let mut filter = RunFilter::default();
+    set(&mut filter);
+    query(filter, 2)
+}
+
+#[test]
+fn newest_first_whatever_the_order_of_arrival_and_the_future_is_not_newer_than_now() {
+    let (_dir, store) = fresh();
+    for (reference, started, arrived) in [
+        ("b", 20, 100),
+        ("c", 30, 101),
+        ("a", 10, 102),
+        ("future", 1_000_000_000, 15),
+    ] {
+        append(&store, running("web", reference, started), arrived);
+    }
+    assert_eq!(
+        references(&store, query(RunFilter::default(), 200)),
+        ["c", "b", "future", "a"]
+    );
+    for limit in [0, 1, 2, 3] {
+        let mut query = query(RunFilter::default(), limit);
+        query.limit = limit.max(1);
+        assert_eq!(references(&store, query), ["c", "b", "future", "a"], "{limit}");
+    }
+    // An earlier start that comes later moves it down.
+    append(&store, running("web", "c", 5), 103);
+    assert_eq!(
+        references(&store, query(RunFilter::default(), 200)),
+        ["b", "future", "a", "c"]
+    );
+}
+
+#[test]
+fn runs_of_the_same_moment_are_all_shown_once() {
+    let (_dir, store) = fresh();
+    for n in 0..7 {
+        append(&store, running("web", &format!("r{n}"), 0), 0);
+    }
+    let expected: Vec<_> = (0..7).rev().map(|n| format!("r{n}")).collect();
+    assert_eq!(references(&store, query(RunFilter::default(), 3)), expected);
+}
+
+#[test]
+fn filters_alone_and_together() {
+    let (_dir, store) = fresh();
+    let add = |reference: &str, n, pipeline: &str, status: &str, change: fn(&mut Notification)| {
+        let mut notification = ended(pipeline, reference, n, status);
+        change(&mut notification);
+        append(&store, notification, 1000);
+    };
+    add("R-one", 1, "web", "success", |n| {
+        n.head_branch = Some("main".into());
+        n.email = Some("ann@x.org".into());
+        n.github_username = Some("ann".into());
+        n.gitlab_username = Some("ann".into());
+    });
+    add("R-two", 2, "web", "failure", |n| {
+        n.head_branch = Some("main".into());
+        n.gitlab_username = Some("ann".into());
+        n.repository = Some("Acme/Shop".into());
+        n.commit_sha = Some("deadbeef".into());
+        n.pr_number = Some(12);
+    });
+    add("R-three", 3, "api", "failure", |n| {
+        n.head_branch = Some(r#"fix\É"1"#.into())
+    });
+    add("R-four", 4, "Web", "success", |_| ());
+
+    let of = |query| references(&store, query);
+    assert_eq!(of(by(|f| f.pipeline = Some("web".into()))), ["R-two", "R-one"]);
+    assert_eq!(of(by(|f| f.pipeline = Some("we".into()))), [""; 0]);
+    assert_eq!(of(by(|f| f.status = Some(Status::Failure))), ["R-three", "R-two"]);
+    assert_eq!(of(by(|f| f.status = Some(Status::Running))), [""; 0]);
+    assert_eq!(of(by(|f| f.branch = Some("main".into()))), ["R-two", "R-one"]);
+    assert_eq!(of(by(|f| f.person = Some("ann".into()))), ["R-two", "R-one"]);
+    assert_eq!(of(by(|f| f.person = Some("ann@x.org".into()))), ["R-one"]);
+    for (text, expected) in [
+        ("r-T", vec!["R-three", "R-two"]),
+        ("SHOP", vec!["R-two"]),
+        ("dead", vec!["R-two"]),
+        ("#12", vec!["R-two"]),
+        ("12", vec![]),
+        ("ann", vec!["R-two", "R-one"]),
+        ("web", vec!["R-four", "R-two", "R-one"]),
+        ("R-one", vec!["R-one"]),
+        ("", vec!["R-four", "R-three", "R-two", "R-one"]),
+        ("%", vec![]),
+        ("head_branch", vec![]),
+        (r#"X\é"1"#, vec!["R-three"]),
+        ("É", vec!["R-three"]),
+    ] {
+        assert_eq!(of(by(|f| f.text = Some(text.into()))), expected, "{text}");
+    }
+    let together = by(|f| {
+        f.branch = Some("main".into());
+        f.person = Some("ann".into());
+        f.status = Some(Status::Success);
+    });
+    assert_eq!(of(together), ["R-one"]);
+    let wrong_exact = by(|f| {
+        f.text = Some("R-one".into());
+        f.status = Some(Status::Failure);
+    });
+    assert_eq!(of(wrong_exact), [""; 0], "a whole reference obeys the other filters");
+}
+
+#[test]
+fn a_search_that_goes_on_shows_each_run_once_and_in_order() {
+    let (_dir, store) = fresh();
+    // So many pipelines that the search leaves each of them after a hundred and some runs.
+    for n in 0..30 {
+        append(&store, running(&format!("p{n}"), &format!("first-{n}"), 0), 5000);
+    }
+    append(&store, running("p1", "wanted-old", 10), 5000);
+    append(&store, running("p0", "wanted-new", 20), 5000);
+    for n in 0..200 {
+        append(&store, running("p0", &format!("other-{n}"), 100 + n), 5000);
+    }
+    let mut query = query(RunFilter::default(), 200);
+    query.filter.text = Some("wanted".into());
+    query.access = access(Rights::Read, &["p?", "p1?", "p2?"]);
+    assert_eq!(
+        page(&store, query.clone()).runs,
+        [],
+        "the older one is not shown before the newer one"
+    );
+    assert_eq!(references(&store, query), ["wanted-new", "wanted-old"]);
+}
+
+#[test]
+fn a_token_sees_only_its_pipelines_whatever_it_asks() {
+    let (_dir, store) = fresh();
+    // More of each than are walked along one by one.
+    for n in 0..40 {
+        append(
+            &store,
+            ended(&format!("open-{n:02}"), &format!("o{n}"), n, "success"),
+            1000,
+        );
+        append(
+            &store,
+            ended(&format!("shut-{n:02}"), &format!("s{n}"), n, "success"),
+            1000,
+        );
+    }
+    for globs in [
+        vec!["open-*"],
+        vec!["open-0*", "open-1?"],
+        vec!["open-07"],
+        vec!["none"],
+        vec![],
+    ] {
+        let access = access(Rights::Read, &globs);
+        let expected: Vec<_> = (0..40)
+            .rev()
+            .filter(|n| access.may_see(&format!("open-{n:02}")))
+            .map(|n| format!("o{n}"))
+            .collect();
+        for filter in [
+            RunFilter::default(),
+            RunFilter {
+                status: Some(Status::Success),
+                ..RunFilter::default()
+            },
+        ] {
+            let mut query = query(filter, 7);
+            query.access = access.clone();
+            assert_eq!(references(&store, query), expected, "{globs:?}");
+        }
+        for filter in [
+            RunFilter {
+                text: Some("s7".into()),
+                ..RunFilter::default()
+            },
+            RunFilter {
+                pipeline: Some("shut-07".into()),
+                ..RunFilter::default()
+            },
+        ] {
+            let mut query = query(filter, 7);
+            query.access = access.clone();
+            assert_eq!(page(&store, query).runs, [], "{globs:?}");
+        }
+        let pipelines = wait(store.pipelines(PipelineQuery {
+            access: access.clone(),
+            after: None,
+            limit: 100,
+        }));
+        assert_eq!(pipelines.unwrap().len(), expected.len());
+    }
+    let mut blind = query(RunFilter::default(), 7);
+    blind.access = access(Rights::Write, &["*"]);
+    assert_eq!(page(&store, blind).runs, []);
+}
+
+#[test]
+fn pipelines_have_counts_and_pages() {
+    let (_dir, store) = fresh();
+    for (n, status) in ["success", "failure", "running", "success"].into_iter().enumerate() {
+        append(&store, ended("web", &format!("w{n}"), 0, status), 10);
+    }
+    append(&store, ended("web", "w2", 0, "cancelled"), 20);
+    append(&store, running("api", "a", 0), 5);
+    let some = |after: Option<&str>, limit| {
+        wait(store.pipelines(PipelineQuery {
+            access: crate::access::Access::everything(),
+            after: after.map(str::to_owned),
+            limit,
+        }))
+        .unwrap()
+    };
+    assert_eq!(some(None, 1)[0].name, "api");
+    let web = &some(Some("api"), 1)[0];
+    let counts = web.counts;
+    assert_eq!(
+        (
+            counts.success,
+            counts.failure,
+            counts.cancelled,
+            counts.running,
+            counts.total()
+        ),
+        (2, 1, 1, 0, 4)
+    );
+    assert_eq!(counts.pass_rate(), Some(2.0 / 3.0));
+    assert_eq!(
+        (web.name.as_str(), web.last_counter, web.last_changed),
+        ("web", 4, at(20))
+    );
+    assert!(some(Some("web"), 1).is_empty());
+}
+
+#[test]
+fn every_list_follows_an_index_and_sorts_nothing() {
+    let (dir, store) = fresh();
+    append(&store, running("web", "r", 0), 0);
+    drop(store);
+    drop(open(dir.path()));
+    let connection = rusqlite::Connection::open(dir.path().join(super::super::DATABASE_FILE)).unwrap();
+    for (condition, index) in [
+        ("?1 = 0", "runs_by_place"),
+        ("r.pipeline = ?1", "runs_by_pipeline"),
+        ("r.status = ?1", "runs_by_status"),
+        ("r.branch = ?1", "runs_by_branch"),
+        ("r.email = ?1", "runs_by_email"),
+        ("r.github = ?1", "runs_by_github"),
+        ("r.gitlab = ?1", "runs_by_gitlab"),
+    ] {
+        let sql = super::super::streams::sql(condition);
+        let plan: Vec<String> = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap()
+            .query_map([0, 0, 0], |row| row.get(3))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains(&format!("USING INDEX {index} ")), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}

@@ -1,0 +1,173 @@
+//! A store to try, a fold, and notifications.
+
+use crate::access::{Access, Rights};
+use crate::store::sqlite::{Limits, SqliteStore};
+use crate::store::{
+    Answer, Append, Appended, Fold, FoldError, Page, RunDetail, RunFilter, RunKey, RunQuery, Store, StoreError,
+};
+use chrono::{DateTime, Utc};
+use pipefold_sandbox::{Fault, Notification, Run, Status, Violation};
+use std::path::Path;
+use std::sync::Arc;
+
+pub(super) fn wait<T>(answer: Answer<T>) -> Result<T, StoreError> {
+    super::super::readers::wait(answer)
+}
+
+/// A fold like DX's as far as a store is concerned: it cares about neither order nor repetition. The status `refused` is refused, a step
+/// `unfoldable` cannot be folded, a step `panic` panics.
+pub(super) fn fold() -> Fold {
+    Arc::new(fold_all)
+}
+
+pub(super) fn fold_all(history: &[Notification]) -> Result<Run, FoldError> {
+    let steps = || history.iter().filter_map(|notification| notification.step.as_deref());
+    if steps().any(|step| step == "unfoldable") {
+        return Err(FoldError::Failed("no time".into()));
+    }
+    assert!(!steps().any(|step| step == "panic"), "as asked for");
+    if history
+        .iter()
+        .any(|notification| notification.status.as_deref() == Some("refused"))
+    {
+        return Err(FoldError::Refused(vec![Violation {
+            fault: Fault::InvalidStatus,
+            field: "status".into(),
+            message: "is refused".into(),
+        }]));
+    }
+    let greatest = |field: fn(&Notification) -> &Option<String>| history.iter().filter_map(|n| field(n).clone()).max();
+    let least = |field: fn(&Notification) -> &Option<String>| history.iter().filter_map(|n| field(n).clone()).min();
+    let status = |name: &str| match name {
+        "running" => Status::Running,
+        "success" => Status::Success,
+        "cancelled" => Status::Cancelled,
+        "failure" => Status::Failure,
+        _ => Status::Unknown,
+    };
+    Ok(Run {
+        pipeline_name: greatest(|n| &n.pipeline_name).unwrap_or_default(),
+        pipeline_source: greatest(|n| &n.pipeline_source).unwrap_or_default(),
+        reference_id: greatest(|n| &n.reference_id).unwrap_or_default(),
+        started_at: least(|n| &n.started_at).unwrap_or_default(),
+        finished_at: greatest(|n| &n.finished_at),
+        status: history
+            .iter()
+            .filter_map(|n| n.status.as_deref())
+            .map(status)
+            .max()
+            .unwrap_or_default(),
+        repository: greatest(|n| &n.repository),
+        commit_sha: greatest(|n| &n.commit_sha),
+        pr_number: history.iter().filter_map(|n| n.pr_number).max(),
+        source_url: greatest(|n| &n.source_url),
+        head_branch: greatest(|n| &n.head_branch),
+        email: greatest(|n| &n.email),
+        github_username: greatest(|n| &n.github_username),
+        gitlab_username: greatest(|n| &n.gitlab_username),
+    })
+}
+
+/// `seconds` after 2025 began.
+pub(super) fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_735_689_600 + seconds, 0).unwrap()
+}
+
+pub(super) fn text_at(seconds: i64) -> String {
+    at(seconds).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+}
+
+/// The run `reference` of `pipeline` began at `started`.
+pub(super) fn running(pipeline: &str, reference: &str, started: i64) -> Notification {
+    Notification {
+        pipeline_name: Some(pipeline.into()),
+        pipeline_source: Some("Tekton".into()),
+        reference_id: Some(reference.into()),
+        started_at: Some(text_at(started)),
+        status: Some("running".into()),
+        ..Notification::default()
+    }
+}
+
+/// It ended so a minute later.
+pub(super) fn ended(pipeline: &str, reference: &str, started: i64, status: &str) -> Notification {
+    Notification {
+        finished_at: Some(text_at(started + 60)),
+        status: Some(status.into()),
+        ..running(pipeline, reference, started)
+    }
+}
+
+pub(super) fn step(pipeline: &str, reference: &str, name: &str) -> Notification {
+    Notification {
+        step: Some(name.into()),
+        ..running(pipeline, reference, 0)
+    }
+}
+
+pub(super) fn open(dir: &Path) -> SqliteStore {
+    SqliteStore::open(dir, fold(), Limits::default()).unwrap()
+}
+
+/// A store in a directory that goes with it.
+pub(super) fn fresh() -> (tempfile::TempDir, SqliteStore) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    (dir, store)
+}
+
+pub(super) fn appending(notification: Notification, arrived: i64) -> Append {
+    Append {
+        notification,
+        token: "ci".into(),
+        access: Access::everything(),
+        arrived: at(arrived),
+    }
+}
+
+pub(super) fn try_append(
+    store: &SqliteStore,
+    notification: Notification,
+    arrived: i64,
+) -> Result<Appended, StoreError> {
+    wait(store.append(appending(notification, arrived)))
+}
+
+pub(super) fn append(store: &SqliteStore, notification: Notification, arrived: i64) -> Appended {
+    try_append(store, notification, arrived).unwrap()
+}
+
+pub(super) fn detail(store: &SqliteStore, reference: &str) -> Option<RunDetail> {
+    wait(store.run(RunKey::Reference(reference.into()))).unwrap()
+}
+
+pub(super) fn access(rights: Rights, globs: &[&str]) -> Access {
+    Access::new(rights, globs.iter().map(|glob| glob.parse().unwrap()).collect())
+}
+
+pub(super) fn query(filter: RunFilter, limit: u16) -> RunQuery {
+    RunQuery {
+        filter,
+        access: Access::everything(),
+        after: None,
+        limit,
+    }
+}
+
+pub(super) fn page(store: &SqliteStore, query: RunQuery) -> Page {
+    wait(store.runs(query)).unwrap()
+}
+
+/// The references of all pages, in their order.
+pub(super) fn references(store: &SqliteStore, mut query: RunQuery) -> Vec<String> {
+    let mut all = Vec::new();
+    loop {
+        let page = page(store, query.clone());
+        assert!(page.runs.len() <= usize::from(query.limit));
+        all.extend(page.runs.into_iter().map(|run| run.record.reference_id));
+        // Through its text, as a URL carries it.
+        let Some(next) = page.next else { return all };
+        assert!(query.after.is_none_or(|before| next < before), "pages go on");
+        query.after = Some(next.to_string().parse().unwrap());
+    }
+}

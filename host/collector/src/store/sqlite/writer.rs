@@ -1,0 +1,178 @@
+//! The thread that writes.
+
+use super::queue::{Full, Queue};
+use super::sequence::Sequence;
+use super::trouble::{Result, Trouble};
+use crate::store::{Answer, Fold, StoreError};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// The most changes in one commit. More gain nothing, as the wait for the disk is shared by then, and would keep the first ones waiting.
+const BATCH: usize = 256;
+
+/// The most changes that wait: four commits, so that who is taken in is answered soon. Whoever comes on top is told to come again.
+const WAITING: usize = 4 * BATCH;
+
+/// The most bytes that wait, for the sake of memory: as much as 32 of the largest requests.
+const WAITING_BYTES: usize = 32 * 1024 * 1024;
+
+/// What a change works with, besides the transaction.
+pub(super) struct Tools {
+    pub(super) sequence: Sequence,
+    pub(super) fold: Fold,
+    pub(super) limits: super::open::Limits,
+}
+
+/// Something to be done within a transaction, together with others.
+trait Change: Send {
+    /// Does it. An error about the request alone leaves the transaction as it was; any other undoes all of the transaction, and it may be
+    /// called again in another one.
+    fn apply(&mut self, tx: &Transaction<'_>, tools: &mut Tools) -> Result<()>;
+    /// Tells whoever waits, after the transaction's end.
+    fn answer(self: Box<Self>, committed: std::result::Result<(), StoreError>);
+}
+
+struct Asked<T, F> {
+    act: F,
+    outcome: Option<std::result::Result<T, StoreError>>,
+    asker: oneshot::Sender<std::result::Result<T, StoreError>>,
+}
+
+impl<T: Send, F: FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send> Change for Asked<T, F> {
+    fn apply(&mut self, tx: &Transaction<'_>, tools: &mut Tools) -> Result<()> {
+        self.outcome = Some(match (self.act)(tx, tools) {
+            Ok(value) => Ok(value),
+            Err(Trouble::Told(error)) => Err(error),
+            Err(trouble) => return Err(trouble),
+        });
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: std::result::Result<(), StoreError>) {
+        let outcome = match (committed, self.outcome) {
+            // A refusal stands, whatever became of the others.
+            (_, Some(Err(error))) | (Err(error), _) => Err(error),
+            (Ok(()), outcome) => outcome.unwrap_or(Err(StoreError::Closed)),
+        };
+        // Who does not wait any more does not mind.
+        let _ = self.asker.send(outcome);
+    }
+}
+
+/// The way to the thread that writes.
+#[derive(Clone)]
+pub(super) struct Writer {
+    queue: Arc<Queue<Box<dyn Change>>>,
+}
+
+impl Writer {
+    /// Starts the thread. It ends when the queue is closed and empty.
+    pub(super) fn start(
+        connection: Connection,
+        path: PathBuf,
+        tools: Tools,
+    ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+        let queue = Arc::new(Queue::new(WAITING, WAITING_BYTES));
+        let writer = Self {
+            queue: Arc::clone(&queue),
+        };
+        let mut thread = Thread {
+            connection,
+            path,
+            tools,
+        };
+        let handle = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
+            // Even a panic must not leave callers waiting for ever.
+            let _open = OpenUntilDropped(&queue);
+            while let Some(batch) = queue.pop_many(BATCH) {
+                thread.write(batch);
+            }
+        })?;
+        Ok((writer, handle))
+    }
+
+    /// Has `act` done within a transaction, and answers after its commit. `weight` is roughly how many bytes it holds. If the transaction
+    /// fails, `act` may be called a second time.
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        weight: usize,
+        act: impl FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        let (asker, answer) = oneshot::channel();
+        let asked = Asked {
+            act,
+            outcome: None,
+            asker,
+        };
+        // At once, and not when the answer is first waited for: the order of calls is the order of commits.
+        let queued = self.queue.push(Box::new(asked), weight);
+        Box::pin(async move {
+            queued.map_err(|full| match full {
+                Full::Busy => StoreError::Busy,
+                Full::Closed => StoreError::Closed,
+            })?;
+            answer.await.unwrap_or(Err(StoreError::Closed))
+        })
+    }
+
+    pub(super) fn close(&self) {
+        self.queue.close();
+    }
+}
+
+struct OpenUntilDropped<'a>(&'a Queue<Box<dyn Change>>);
+
+impl Drop for OpenUntilDropped<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        while self.0.pop_many(BATCH).is_some() {}
+    }
+}
+
+struct Thread {
+    connection: Connection,
+    path: PathBuf,
+    tools: Tools,
+}
+
+impl Thread {
+    fn write(&mut self, mut batch: Vec<Box<dyn Change>>) {
+        let committed = match self.commit(&mut batch) {
+            // One that hits a damaged page must not take the others with it.
+            Err(StoreError::Corrupt { .. }) if batch.len() > 1 => {
+                for change in batch {
+                    self.write(vec![change]);
+                }
+                return;
+            }
+            committed => committed,
+        };
+        for change in batch {
+            change.answer(committed.clone());
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Change>]) -> std::result::Result<(), StoreError> {
+        let before = self.tools.sequence;
+        self.try_commit(batch).map_err(|trouble| {
+            self.tools.sequence = before;
+            trouble.told(&self.path)
+        })
+    }
+
+    fn try_commit(&mut self, batch: &mut [Box<dyn Change>]) -> Result<()> {
+        let before = self.tools.sequence;
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for change in batch {
+            change.apply(&tx, &mut self.tools)?;
+        }
+        if self.tools.sequence != before {
+            self.tools.sequence.write(&tx)?;
+        }
+        Ok(tx.commit()?)
+    }
+}

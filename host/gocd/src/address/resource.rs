@@ -1,0 +1,192 @@
+//! What there is on a server.
+
+use crate::Dialect;
+use crate::documents::{Counter, JobLocator, Name, PipelineLocator, StageLocator};
+
+use super::segment::{decode, encode};
+
+/// A document or page of a GoCD server, without the server: the only addresses that are ever called or followed.
+///
+/// The forms with ids are those of dialect C, the ones with locators those of D.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// The list of pipelines.
+    Pipelines(Dialect),
+    /// The feed of a pipeline's completed stages.
+    StageFeed {
+        /// Whose form of the address.
+        dialect: Dialect,
+        /// The pipeline.
+        pipeline: Name,
+        /// The cursor: entries before this one only. In C a job transition's id, in D a pipeline's counter.
+        before: Option<u64>,
+    },
+    /// A pipeline's run by its database id (C). The server does not look at the name.
+    PipelineById {
+        /// The pipeline that the address names.
+        pipeline: Name,
+        /// The run's id.
+        id: u64,
+    },
+    /// A pipeline's run (D).
+    Pipeline(PipelineLocator),
+    /// A stage's run by its database id (C).
+    StageById(u64),
+    /// A stage's run, which C answers with a redirection to the one by id.
+    StageByName(StageLocator),
+    /// A stage's run (D).
+    Stage(StageLocator),
+    /// A job by its database id (C).
+    JobById(u64),
+    /// A job (D).
+    Job(JobLocator),
+    /// The page that shows a stage's run to people; also what names a feed's entry.
+    StagePage(StageLocator),
+    /// The page that shows a stage's run as a part of its pipeline's.
+    PipelinePage(StageLocator),
+    /// The page that shows a pipeline's run with what it came from.
+    ValueStreamMap(PipelineLocator),
+}
+
+impl Resource {
+    /// The path below the server's `/go`, with the query.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self {
+            Self::Pipelines(Dialect::C) => "/api/pipelines.xml".into(),
+            Self::Pipelines(Dialect::D) => "/api/feed/pipelines.xml".into(),
+            Self::StageFeed {
+                dialect,
+                pipeline,
+                before,
+            } => {
+                let api = match dialect {
+                    Dialect::C => "/api/pipelines",
+                    Dialect::D => "/api/feed/pipelines",
+                };
+                let query = before.map_or(String::new(), |before| format!("?before={before}"));
+                format!("{api}/{}/stages.xml{query}", encode(pipeline.as_str()))
+            }
+            Self::PipelineById { pipeline, id } => format!("/api/pipelines/{}/{id}.xml", encode(pipeline.as_str())),
+            Self::Pipeline(run) => format!("/api/feed/pipelines/{}.xml", pipeline_path(run)),
+            Self::StageById(id) => format!("/api/stages/{id}.xml"),
+            Self::StageByName(stage) => format!("/pipelines/{}.xml", stage_path(stage)),
+            Self::Stage(stage) => format!("/api/feed/pipelines/{}.xml", stage_path(stage)),
+            Self::JobById(id) => format!("/api/jobs/{id}.xml"),
+            Self::Job(job) => {
+                format!("/api/feed/pipelines/{}.xml", job_path(job))
+            }
+            Self::StagePage(stage) => format!("/pipelines/{}", stage_path(stage)),
+            Self::PipelinePage(stage) => format!("/pipelines/{}/pipeline", stage_path(stage)),
+            Self::ValueStreamMap(run) => format!("/pipelines/value_stream_map/{}", pipeline_path(run)),
+        }
+    }
+
+    /// What a path, with or without a query, leads to. Spelling counts. What stands before `/go` is the place of the server and is not
+    /// looked at. None for everything that is not in [`Resource`].
+    #[must_use]
+    pub fn parse(path_and_query: &str) -> Option<Self> {
+        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+        let mut segments = path.strip_prefix('/')?.split('/');
+        segments.find(|segment| *segment == "go")?;
+        let segments: Vec<&str> = segments.collect();
+        match segments.as_slice() {
+            ["api", "pipelines.xml"] => Some(Self::Pipelines(Dialect::C)),
+            ["api", "feed", "pipelines.xml"] => Some(Self::Pipelines(Dialect::D)),
+            ["api", "stages", file] => Some(Self::StageById(number(file.strip_suffix(".xml")?)?)),
+            ["api", "jobs", file] => Some(Self::JobById(number(file.strip_suffix(".xml")?)?)),
+            ["api", "pipelines", pipeline, "stages.xml"] => feed(Dialect::C, pipeline, query),
+            ["api", "feed", "pipelines", pipeline, "stages.xml"] => feed(Dialect::D, pipeline, query),
+            ["api", "pipelines", pipeline, file] => {
+                let id = number(file.strip_suffix(".xml")?)?;
+                Some(Self::PipelineById {
+                    pipeline: name(pipeline)?,
+                    id,
+                })
+            }
+            ["api", "feed", "pipelines", pipeline, file] => {
+                Some(Self::Pipeline(run(pipeline, file.strip_suffix(".xml")?)?))
+            }
+            ["api", "feed", "pipelines", pipeline, of, stage_name, file] => Some(Self::Stage(stage(
+                pipeline,
+                of,
+                stage_name,
+                file.strip_suffix(".xml")?,
+            )?)),
+            ["api", "feed", "pipelines", pipeline, of, stage_name, counter, file] => {
+                let name = name(file.strip_suffix(".xml")?)?;
+                Some(Self::Job(JobLocator {
+                    stage: stage(pipeline, of, stage_name, counter)?,
+                    name,
+                }))
+            }
+            ["pipelines", "value_stream_map", pipeline, counter] => Some(Self::ValueStreamMap(run(pipeline, counter)?)),
+            ["pipelines", pipeline, of, stage_name, file] => match file.strip_suffix(".xml") {
+                Some(counter) => Some(Self::StageByName(stage(pipeline, of, stage_name, counter)?)),
+                None => Some(Self::StagePage(stage(pipeline, of, stage_name, file)?)),
+            },
+            ["pipelines", pipeline, of, stage_name, counter, "pipeline"] => {
+                Some(Self::PipelinePage(stage(pipeline, of, stage_name, counter)?))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn pipeline_path(run: &PipelineLocator) -> String {
+    format!("{}/{}", encode(run.name.as_str()), run.counter)
+}
+
+fn stage_path(stage: &StageLocator) -> String {
+    format!(
+        "{}/{}/{}",
+        pipeline_path(&stage.pipeline),
+        encode(stage.name.as_str()),
+        stage.counter
+    )
+}
+
+pub(super) fn job_path(job: &JobLocator) -> String {
+    format!("{}/{}", stage_path(&job.stage), encode(job.name.as_str()))
+}
+
+fn name(segment: &str) -> Option<Name> {
+    Name::new(&decode(segment)?).ok()
+}
+
+/// Digits only: `parse` would take a sign.
+fn number(text: &str) -> Option<u64> {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
+fn run(pipeline: &str, counter: &str) -> Option<PipelineLocator> {
+    Some(PipelineLocator {
+        name: name(pipeline)?,
+        counter: Counter::parse(counter)?,
+    })
+}
+
+fn stage(pipeline: &str, of: &str, stage: &str, counter: &str) -> Option<StageLocator> {
+    Some(StageLocator {
+        pipeline: run(pipeline, of)?,
+        name: name(stage)?,
+        counter: Counter::parse(counter)?,
+    })
+}
+
+/// A cursor that is no number makes no address: following it without would begin at the top again.
+fn feed(dialect: Dialect, pipeline: &str, query: &str) -> Option<Resource> {
+    let cursor = query.split('&').find_map(|pair| pair.strip_prefix("before="));
+    let before = match cursor {
+        Some(text) => Some(number(text)?),
+        None => None,
+    };
+    Some(Resource::StageFeed {
+        dialect,
+        pipeline: name(pipeline)?,
+        before,
+    })
+}

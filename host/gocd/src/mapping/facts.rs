@@ -1,0 +1,162 @@
+//! What a run was made from.
+
+use super::history::{Revisions, RunHistory};
+use super::pattern::Pattern;
+use super::repository::repository;
+use super::warning::Warning;
+use crate::documents::{Changeset, MaterialKind, Pipeline};
+
+/// Repository, commit and branch of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) repository: Option<String>,
+    pub(super) commit_sha: Option<String>,
+    pub(super) head_branch: Option<String>,
+    pub(super) pr_number: Option<i64>,
+    /// Who made the change, as the version control system has it.
+    pub(super) committer: Option<String>,
+}
+
+pub(super) fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &mut Vec<Warning>) -> Facts {
+    let Some(pipeline) = &history.pipeline else {
+        return Facts::default();
+    };
+    let Some((repository, branch, changesets)) = material(pipeline, chosen, warnings) else {
+        let committer = only_committer(pipeline).filter(|change| is_of_run(change, history));
+        return Facts {
+            committer: committer.and_then(|change| change.user.clone()),
+            ..Facts::default()
+        };
+    };
+    let (head_branch, pr_number) = branch.map_or((None, None), reference);
+    // The first is the one that was built, whatever the times say.
+    let change = changesets.first();
+    let of_run = change.filter(|change| is_of_run(change, history));
+    if change.is_some() && of_run.is_none() {
+        warnings.push(Warning::OtherRevision);
+    }
+    let revision = of_run.and_then(|change| change.revision.as_deref());
+    let commit_sha = revision
+        .filter(|revision| is_commit(revision))
+        .map(str::to_ascii_lowercase);
+    if revision.is_some() && commit_sha.is_none() {
+        warnings.push(Warning::NotACommit {
+            repository: repository.clone(),
+        });
+    }
+    let committer = of_run.and_then(|change| change.user.clone());
+    Facts {
+        repository: Some(repository),
+        commit_sha,
+        head_branch,
+        pr_number,
+        committer,
+    }
+}
+
+/// The material that names the repository, with its branch and its changes.
+fn material<'p>(
+    pipeline: &'p Pipeline,
+    chosen: Option<&Pattern>,
+    warnings: &mut Vec<Warning>,
+) -> Option<(String, Option<&'p str>, &'p [Changeset])> {
+    let mut has_git = false;
+    let mut named = Vec::new();
+    for material in &pipeline.materials {
+        let MaterialKind::Git { url, branch, .. } = &material.kind else {
+            continue;
+        };
+        has_git = true;
+        if let Some(name) = repository(url) {
+            named.push((name, branch.as_deref(), material.changesets.as_slice()));
+        }
+    }
+    let count = named.len();
+    let wanted = |name: &str| chosen.is_none_or(|pattern| pattern.matches(name));
+    let taken = named.into_iter().find(|(name, ..)| wanted(name));
+    match &taken {
+        Some((name, ..)) if count > 1 && chosen.is_none() => {
+            warnings.push(Warning::SeveralMaterials {
+                count,
+                chosen: name.clone(),
+            });
+        }
+        None if has_git => warnings.push(Warning::NoRepository),
+        _ => {}
+    }
+    taken
+}
+
+/// The newest change of the first material that people change, where none names a repository: its author still started the run.
+fn only_committer(pipeline: &Pipeline) -> Option<&Changeset> {
+    let is_code = |kind: &MaterialKind| !matches!(kind, MaterialKind::Dependency { .. } | MaterialKind::Package { .. });
+    pipeline
+        .materials
+        .iter()
+        .find(|material| is_code(&material.kind))?
+        .changesets
+        .first()
+}
+
+/// Whether the run can have used a change. A server that gives the newest it knows gives one from after the run for most.
+fn is_of_run(change: &Changeset, history: &RunHistory) -> bool {
+    match history.revisions {
+        Revisions::OfRun => true,
+        Revisions::LatestKnown { was_newest } => {
+            let scheduled = history.pipeline.as_ref().and_then(|pipeline| pipeline.scheduled);
+            let is_later = change
+                .checked_in
+                .zip(scheduled)
+                .is_some_and(|(change, run)| change > run);
+            was_newest && !is_later
+        }
+    }
+}
+
+/// SHA-1 or SHA-256, spelled out.
+fn is_commit(revision: &str) -> bool {
+    matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The branch, or the pull request, of a material's branch or refspec (`refs/pull/12/head:refs/remotes/origin/pr-12`).
+fn reference(branch: &str) -> (Option<String>, Option<i64>) {
+    let source = branch.trim_start_matches('+').split(':').next().unwrap_or_default();
+    let pull_request = source
+        .strip_prefix("refs/pull/")
+        .or_else(|| source.strip_prefix("refs/merge-requests/"));
+    if let Some(rest) = pull_request {
+        let number = rest
+            .split('/')
+            .next()
+            .and_then(|number| number.parse().ok())
+            .filter(|number| *number > 0);
+        return (None, number);
+    }
+    let name = source.strip_prefix("refs/heads/").unwrap_or(source);
+    // A tag or a wildcard is no branch.
+    let is_branch = !name.is_empty() && !name.starts_with("refs/") && !name.contains('*');
+    (is_branch.then(|| name.to_owned()), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branches_and_pull_requests() {
+        for (given, branch, pull_request) in [
+            ("master", Some("master"), None),
+            ("feature/one", Some("feature/one"), None),
+            ("refs/heads/feature/one", Some("feature/one"), None),
+            ("refs/heads/one:refs/remotes/origin/one", Some("one"), None),
+            ("+refs/pull/12/head:refs/remotes/origin/pr-12", None, Some(12)),
+            ("refs/merge-requests/7/head", None, Some(7)),
+            ("refs/pull/*/head:refs/remotes/origin/pr-*", None, None),
+            ("refs/heads/*:refs/remotes/origin/*", None, None),
+            ("refs/tags/v1", None, None),
+            ("refs/pull/-1/head", None, None),
+        ] {
+            assert_eq!(reference(given), (branch.map(str::to_owned), pull_request), "{given}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! A pipeline's run, put together from documents, to the notifications that DX is told.
+//!
+//! Pure: what comes out depends on the documents and the settings alone, not on when or how often they were asked for, so that filling in
+//! history and following along give the same runs. A run is a pipeline's name and counter; its stages are steps; since DX never takes a
+//! failure back, a stage that is run again begins another attempt ([`Reruns::Attempts`]), which DX sees as a run of its own.
+
+mod attempts;
+mod facts;
+mod history;
+mod notifications;
+mod pattern;
+mod person;
+mod repository;
+mod settings;
+mod times;
+mod warning;
+
+pub use history::{Revisions, RunHistory, StageRun};
+pub use notifications::{Attempt, Mapped};
+pub use pattern::Pattern;
+pub use settings::{LateStages, Mapping, Reruns, ServerId, ServerIdError};
+pub use warning::Warning;

@@ -1,0 +1,248 @@
+//! Attempts to notifications.
+
+use chrono::{DateTime, Utc};
+use pipefold_sandbox::{Notification, Status};
+
+use super::attempts::{Part, split};
+use super::facts::{Facts, facts};
+use super::history::RunHistory;
+use super::person::{Person, Trigger, person};
+use super::settings::{LateStages, Mapping, Reruns};
+use super::times::{Timed, sent};
+use super::warning::Warning;
+use crate::Resource;
+use crate::address::encode;
+use crate::documents::{StageResult, StageState, Timestamp};
+
+/// DX's name for the system.
+const SOURCE: &str = "GoCD";
+
+/// What a pipeline's run becomes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its attempts, the first first: each a run of DX.
+    pub attempts: Vec<Attempt>,
+    /// What the documents left open.
+    pub warnings: Vec<Warning>,
+}
+
+/// What DX is told of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which attempt, from 1.
+    pub number: u32,
+    /// The name of the run in DX: `gocd/SERVER/PIPELINE/COUNTER`, from the second attempt on with `/attempt-N`.
+    pub reference_id: String,
+    /// Its beginning, for the hook `pipeline-start`.
+    pub start: Notification,
+    /// Its stages, for the hook `step`, in the order in which they ended.
+    pub steps: Vec<Notification>,
+    /// Its end, for the hook `pipeline-finish`; none while it has not ended.
+    pub finish: Option<Notification>,
+}
+
+impl Mapping {
+    /// Maps a pipeline's run. `now` matters for [`Reruns::Latest`] only.
+    #[must_use]
+    pub fn map(&self, history: &RunHistory, now: DateTime<Utc>) -> Mapped {
+        let mut warnings = Vec::new();
+        let parts = split(history, self.reruns, &mut warnings);
+        let facts = facts(history, self.material.as_ref(), &mut warnings);
+        let mut attempts = Vec::new();
+        let mut number = 0;
+        for part in &parts {
+            number += 1;
+            match started(history, part, number, &mut warnings) {
+                Some(started) => attempts.push(self.attempt(history, part, number, started, &facts, now)),
+                None => warnings.push(Warning::NoStart { attempt: number }),
+            }
+        }
+        Mapped { attempts, warnings }
+    }
+
+    fn attempt(
+        &self,
+        history: &RunHistory,
+        part: &Part<'_>,
+        number: u32,
+        started: Timestamp,
+        facts: &Facts,
+        now: DateTime<Utc>,
+    ) -> Attempt {
+        let run = &history.run;
+        let suffix = if number > 1 {
+            format!("/attempt-{number}")
+        } else {
+            String::new()
+        };
+        let reference_id = format!(
+            "gocd/{}/{}/{}{suffix}",
+            self.server_id.as_str(),
+            encode(run.name.as_str()),
+            run.counter
+        );
+        let bare = Notification {
+            pipeline_name: Some(run.name.as_str().to_owned()),
+            pipeline_source: Some(SOURCE.to_owned()),
+            reference_id: Some(reference_id.clone()),
+            ..Notification::default()
+        };
+        let (email, github_username) = match self.person(history, part, number, facts) {
+            Some(Person::Email(address)) => (Some(address), None),
+            Some(Person::Github(name)) => (None, Some(name)),
+            None => (None, None),
+        };
+        let start = Notification {
+            started_at: Some(sent(started)),
+            status: Some(Status::Running.as_str().to_owned()),
+            repository: facts.repository.clone(),
+            commit_sha: facts.commit_sha.clone(),
+            pr_number: facts.pr_number,
+            head_branch: facts.head_branch.clone(),
+            source_url: Some(self.pages.url(&Resource::ValueStreamMap(run.clone()))),
+            email,
+            github_username,
+            ..bare.clone()
+        };
+        let finish = self.outcome(history, part, now).map(|status| Notification {
+            status: Some(status.as_str().to_owned()),
+            finished_at: self.finished(part).filter(|finished| *finished >= started).map(sent),
+            ..start.clone()
+        });
+        Attempt {
+            number,
+            reference_id,
+            start,
+            steps: steps(part, started, &bare),
+            finish,
+        }
+    }
+
+    /// How the attempt went; none while that is not known.
+    fn outcome(&self, history: &RunHistory, part: &Part<'_>, now: DateTime<Utc>) -> Option<Status> {
+        if part.stages.iter().any(|timed| timed.stage.state.is_active()) {
+            return None;
+        }
+        if let Reruns::Latest { quiet } = self.reruns {
+            let last = part.all.iter().filter_map(|timed| timed.ended).max();
+            if last.is_some_and(|last| now.signed_duration_since(last) < quiet) {
+                return None;
+            }
+        }
+        // DX's priority, by stages: GoCD has weighed the jobs of each.
+        let status = part.stages.iter().map(|timed| status(timed)).max()?;
+        let awaited = self.final_stages.get(&history.run.name);
+        let has_passed = |timed: &Timed<'_>| Some(&timed.stage.name) == awaited && status_is_success(timed);
+        let is_held = status == Status::Success && awaited.is_some() && !part.stages.iter().any(has_passed);
+        (!is_held).then_some(status)
+    }
+
+    /// When the attempt ended: by default before the first stage that waited for a person, or a click days later would stretch it.
+    fn finished(&self, part: &Part<'_>) -> Option<Timestamp> {
+        let is_late = |timed: &Timed<'_>| {
+            let approved_by = timed.stage.approved_by.as_deref();
+            matches!(approved_by.map(Trigger::parse), Some(Trigger::Person(_)))
+        };
+        let kept = match self.late_stages {
+            LateStages::Extend => part.stages.len(),
+            // The first is the one that the attempt began with, whoever did that.
+            LateStages::Keep => part
+                .stages
+                .iter()
+                .skip(1)
+                .position(is_late)
+                .map_or(part.stages.len(), |place| place + 1),
+        };
+        part.stages.iter().take(kept).filter_map(|timed| timed.ended).max()
+    }
+
+    /// Who set the attempt going.
+    fn person(&self, history: &RunHistory, part: &Part<'_>, number: u32, facts: &Facts) -> Option<Person> {
+        let first = part.all.first()?.stage;
+        let is_rerun = || {
+            history
+                .stages
+                .iter()
+                .any(|other| other.name == first.name && other.counter > first.counter)
+        };
+        // The pipeline's document speaks of the latest run of the first stage.
+        let of_pipeline = || {
+            history
+                .pipeline
+                .as_ref()
+                .filter(|_| number == 1 && !is_rerun())?
+                .approved_by
+                .as_deref()
+        };
+        match Trigger::parse(first.approved_by.as_deref().or_else(of_pipeline)?) {
+            Trigger::Changes => person(facts.committer.as_deref()?),
+            Trigger::Timer => None,
+            Trigger::Person(name) => person(self.users.get(name).map_or(name, String::as_str)),
+        }
+    }
+}
+
+fn status_is_success(timed: &Timed<'_>) -> bool {
+    status(timed) == Status::Success
+}
+
+fn status(timed: &Timed<'_>) -> Status {
+    match (timed.stage.state, timed.stage.result) {
+        // Failing: the failure is certain, the end is not, and until then DX is told of none.
+        (StageState::Building | StageState::Failing, _) => Status::Running,
+        (_, StageResult::Passed) => Status::Success,
+        (_, StageResult::Failed) => Status::Failure,
+        (_, StageResult::Cancelled) => Status::Cancelled,
+        (_, StageResult::Unknown) => Status::Unknown,
+    }
+}
+
+/// When an attempt began: when its first job was put into the queue. Without jobs' times the first attempt began when the pipeline was
+/// scheduled, if that is not from a re-run; for any other, the end of its first stage has to do.
+fn started(history: &RunHistory, part: &Part<'_>, number: u32, warnings: &mut Vec<Warning>) -> Option<Timestamp> {
+    if let Some(began) = part.all.iter().filter_map(|timed| timed.began).min() {
+        return Some(began);
+    }
+    let first_end = part
+        .all
+        .iter()
+        .filter_map(|timed| timed.ended.or(timed.stage.updated))
+        .min();
+    let scheduled = history.pipeline.as_ref().and_then(|pipeline| pipeline.scheduled);
+    match (scheduled.filter(|_| number == 1), first_end) {
+        (Some(scheduled), Some(end)) if scheduled <= end => Some(scheduled),
+        (Some(scheduled), None) => Some(scheduled),
+        (_, end) => {
+            if end.is_some() {
+                warnings.push(Warning::ApproximateStart { attempt: number });
+            }
+            end
+        }
+    }
+}
+
+/// The stages as steps. One without jobs' times began when the one before it ended, unless it waited for a person.
+fn steps(part: &Part<'_>, started: Timestamp, bare: &Notification) -> Vec<Notification> {
+    let mut steps = Vec::new();
+    let mut before = Some(started);
+    for timed in &part.all {
+        let approved_by = timed.stage.approved_by.as_deref();
+        let has_waited = !steps.is_empty() && matches!(approved_by.map(Trigger::parse), Some(Trigger::Person(_)));
+        let own = timed.ended.or(timed.stage.updated);
+        let began = timed
+            .began
+            .or(if has_waited { own } else { before.or(own) })
+            .unwrap_or(started)
+            .max(started);
+        let ended = timed.ended.filter(|ended| *ended >= began);
+        steps.push(Notification {
+            started_at: Some(sent(began)),
+            finished_at: ended.map(sent),
+            status: Some(status(timed).as_str().to_owned()),
+            step: Some(timed.stage.name.as_str().to_owned()),
+            ..bare.clone()
+        });
+        before = timed.ended;
+    }
+    steps
+}

@@ -1,0 +1,117 @@
+//! Why a document cannot be read.
+
+use thiserror::Error;
+
+use super::limits::{MAX_ATTRIBUTES, MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, MAX_TEXT};
+
+/// A document that was refused: which, where in it, and why.
+#[derive(Debug, Error)]
+#[error("{document}, line {line}{}: {fault}", Within(.element))]
+pub struct ReadError {
+    /// The kind of the document, such as `<stage> document`; `document` while that is not known.
+    pub document: String,
+    /// The line on which reading stopped, from 1.
+    pub line: usize,
+    /// The name of the element that it is about, if it is about one.
+    pub element: Option<String>,
+    /// What is wrong.
+    pub fault: ReadFault,
+}
+
+struct Within<'a>(&'a Option<String>);
+
+impl std::fmt::Display for Within<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(element) => write!(f, ", <{element}>"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is wrong with a document, and what to do about it.
+#[derive(Debug, Error)]
+pub enum ReadFault {
+    /// The bytes could not be had.
+    #[error("reading failed: {0}; try again")]
+    Io(#[from] std::io::Error),
+    /// There is nothing in it.
+    #[error("it is empty; if it was cut off on its way, try again")]
+    Empty,
+    /// It is longer than [`MAX_BYTES`].
+    #[error("it is longer than {MAX_BYTES} bytes, more than any feed; check the server's address")]
+    TooLong,
+    /// Elements are nested deeper than [`MAX_DEPTH`].
+    #[error("elements are nested more than {MAX_DEPTH} deep; no GoCD server sends that, check the server's address")]
+    TooDeep,
+    /// There are more than [`MAX_ELEMENTS`] elements.
+    #[error("there are more than {MAX_ELEMENTS} elements; no GoCD server sends that, check the server's address")]
+    TooManyElements,
+    /// An element has more than [`MAX_ATTRIBUTES`] attributes.
+    #[error(
+        "the element has more than {MAX_ATTRIBUTES} attributes; no GoCD server sends that, check the server's address"
+    )]
+    TooManyAttributes,
+    /// A text or an attribute is longer than [`MAX_TEXT`].
+    #[error("its text is longer than {MAX_TEXT} bytes, more than can be a name, a time or an address")]
+    TextTooLong,
+    /// It is a page for people.
+    #[error(
+        "it is an HTML page; a login page or a proxy may have answered: check the server's address, the user and the password"
+    )]
+    Html,
+    /// It is something else than XML.
+    #[error("it is no XML; check the server's address, and whether it answered with an error")]
+    NotXml,
+    /// It has a document type declaration.
+    #[error(
+        "it has a document type declaration, which is refused for what it can expand to; GoCD sends none, check the server's address"
+    )]
+    DocumentType,
+    /// It is declared to be in another encoding than UTF-8.
+    #[error(
+        "it is encoded as {0}, not as UTF-8 as GoCD's documents are; a proxy that recodes documents must leave these alone"
+    )]
+    Encoding(String),
+    /// It is not UTF-8.
+    #[error(
+        "there are bytes that are not UTF-8, as which GoCD's documents are encoded; a proxy that recodes documents must leave these alone"
+    )]
+    NotUtf8,
+    /// It ends too early.
+    #[error("it ends before the element does; it was cut off on its way, try again")]
+    Truncated,
+    /// It is not well-formed.
+    #[error("it is not well-formed XML: {0}; try again, and tell the server's administrator if it stays so")]
+    Malformed(String),
+    /// Something comes after the document.
+    #[error("there is more after the end of the document; two answers may have run together, try again")]
+    Trailing,
+    /// It is none of the documents that are read.
+    #[error(
+        "a document that begins so is none of a pipelines list, feed, pipeline, stage or job; check the server's address"
+    )]
+    UnknownRoot,
+    /// It is another of the documents than the one that was asked for.
+    #[error("a <{expected}> document was expected; check the server's address, or whether a redirect led elsewhere")]
+    OtherRoot {
+        /// The root of the document that was asked for.
+        expected: &'static str,
+    },
+    /// It is a feed of Cruise 1.x or Go 2.0.
+    #[error("it is a feed of Cruise 1.x or Go 2.0, which does not name the runs it lists; Go 2.1 or later is needed")]
+    TooOld,
+    /// Something that identifies a run is not there.
+    #[error("{0} is missing, so that it is unclear which run this is about; a GoCD server from Go 2.1 on sends it")]
+    Missing(&'static str),
+    /// Something that identifies a run is not what it has to be.
+    #[error("{what} is not {expected}, so that it is unclear which run this is about: `{value}`")]
+    Unfit {
+        /// What it is.
+        what: &'static str,
+        /// What it has to be.
+        expected: &'static str,
+        /// What it says, shortened.
+        value: String,
+    },
+}

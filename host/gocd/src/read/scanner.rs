@@ -1,0 +1,317 @@
+//! The pass over a document: elements one by one, within bounds.
+
+use std::borrow::Cow;
+
+use quick_xml::Error;
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::reader::Reader;
+
+use super::attributes::Attributes;
+use super::element::Element;
+use super::error::{ReadError, ReadFault};
+use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, MAX_TEXT};
+
+/// How much of a value an error shows.
+const SHOWN_CHARACTERS: usize = 80;
+
+/// What to do with a text that is longer than [`MAX_TEXT`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Long {
+    Refuse,
+    Cut,
+}
+
+/// Walks through a document. Whoever gets an [`Element`] reads its children, its text, or skips it, and so leaves the scanner behind its
+/// end.
+pub(super) struct Scanner<'b> {
+    bytes: &'b [u8],
+    reader: Reader<&'b [u8]>,
+    depth: usize,
+    elements: usize,
+    /// The root's name, once it is known.
+    root: Option<String>,
+}
+
+impl<'b> Scanner<'b> {
+    /// Begins with a document, and gives its root element.
+    pub(super) fn open(bytes: &'b [u8]) -> Result<(Self, Element<'b>), ReadError> {
+        let mut scanner = Self {
+            bytes,
+            reader: Reader::from_reader(bytes),
+            depth: 0,
+            elements: 0,
+            root: None,
+        };
+        if bytes.len() > MAX_BYTES {
+            return Err(scanner.error(ReadFault::TooLong));
+        }
+        // Byte order marks of the other encodings of Unicode.
+        if bytes.starts_with(b"\xfe\xff") || bytes.starts_with(b"\xff\xfe") {
+            return Err(scanner.error(ReadFault::Encoding("UTF-16".into())));
+        }
+        let root = scanner.find_root()?;
+        scanner.root = Some(root.name().to_owned());
+        Ok((scanner, root))
+    }
+
+    fn find_root(&mut self) -> Result<Element<'b>, ReadError> {
+        loop {
+            match self.event()? {
+                Event::Start(start) => return self.begin(start, false),
+                Event::Empty(start) => return self.begin(start, true),
+                Event::Decl(declaration) => match declaration.encoding() {
+                    Some(Ok(name)) if !is_utf8(&name) => {
+                        return Err(self.error(ReadFault::Encoding(shown(&name))));
+                    }
+                    _ => {}
+                },
+                Event::DocType(text) => {
+                    let is_html = text
+                        .trim_start()
+                        .get(..4)
+                        .is_some_and(|name| name.eq_ignore_ascii_case("html"));
+                    return Err(self.error(if is_html {
+                        ReadFault::Html
+                    } else {
+                        ReadFault::DocumentType
+                    }));
+                }
+                Event::Text(text) if text.trim().is_empty() => {}
+                Event::Comment(_) | Event::PI(_) => {}
+                Event::Eof if self.bytes.iter().all(u8::is_ascii_whitespace) => {
+                    return Err(self.error(ReadFault::Empty));
+                }
+                Event::Eof => return Err(self.error(ReadFault::Truncated)),
+                Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) | Event::End(_) => {
+                    return Err(self.error(ReadFault::NotXml));
+                }
+            }
+        }
+    }
+
+    /// The next child of an element; none at its end. Text between children is passed over.
+    pub(super) fn child(&mut self, of: &Element<'_>) -> Result<Option<Element<'b>>, ReadError> {
+        if of.is_empty {
+            return Ok(None);
+        }
+        loop {
+            match self.event()? {
+                Event::Start(start) => return self.begin(start, false).map(Some),
+                Event::Empty(start) => return self.begin(start, true).map(Some),
+                Event::End(_) => {
+                    self.depth -= 1;
+                    return Ok(None);
+                }
+                Event::Eof => return Err(self.error_in(of, ReadFault::Truncated)),
+                Event::DocType(_) => return Err(self.error(ReadFault::DocumentType)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Goes behind an element's end.
+    pub(super) fn skip(&mut self, element: &Element<'_>) -> Result<(), ReadError> {
+        while let Some(child) = self.child(element)? {
+            // The depth is bounded: so is this recursion.
+            self.skip(&child)?;
+        }
+        Ok(())
+    }
+
+    /// An element's text without the white space around it; none if that leaves nothing. Elements within are passed over.
+    pub(super) fn text(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
+        self.collect(element, Long::Refuse)
+    }
+
+    /// The same, cut at the greatest length instead of refused.
+    pub(super) fn long_text(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
+        self.collect(element, Long::Cut)
+    }
+
+    /// The same on one line: documents were seen in which something had wrapped the text.
+    pub(super) fn line(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
+        let text = self.collect(element, Long::Refuse)?;
+        Ok(text.map(|text| {
+            // Mostly there is nothing to do.
+            if is_one_line(&text) {
+                text
+            } else {
+                text.split_whitespace().collect::<Vec<_>>().join(" ")
+            }
+        }))
+    }
+
+    fn collect(&mut self, element: &Element<'_>, long: Long) -> Result<Option<String>, ReadError> {
+        if element.is_empty {
+            return Ok(None);
+        }
+        let mut text = String::new();
+        loop {
+            match self.event()? {
+                Event::Text(part) => self.append(&mut text, &part.xml10_content(), element, long)?,
+                Event::CData(part) => self.append(&mut text, &part.xml10_content(), element, long)?,
+                Event::GeneralRef(reference) => {
+                    let resolved = match reference.resolve_char_ref().map_err(|error| self.failed(error))? {
+                        Some(character) => Cow::Owned(character.to_string()),
+                        None => quick_xml::escape::resolve_xml_entity(&reference)
+                            .map(Cow::Borrowed)
+                            .ok_or_else(|| {
+                                let unknown = format!("the entity `&{};` is not declared", shown(&reference));
+                                self.error_in(element, ReadFault::Malformed(unknown))
+                            })?,
+                    };
+                    self.append(&mut text, &resolved, element, long)?;
+                }
+                Event::Start(start) => {
+                    let child = self.begin(start, false)?;
+                    self.skip(&child)?;
+                }
+                Event::Empty(start) => {
+                    self.begin(start, true)?;
+                }
+                Event::End(_) => {
+                    self.depth -= 1;
+                    break;
+                }
+                Event::Eof => return Err(self.error_in(element, ReadFault::Truncated)),
+                Event::DocType(_) => return Err(self.error(ReadFault::DocumentType)),
+                Event::Comment(_) | Event::PI(_) | Event::Decl(_) => {}
+            }
+        }
+        let trimmed = text.trim();
+        Ok(match trimmed.len() {
+            0 => None,
+            length if length == text.len() => Some(text),
+            _ => Some(trimmed.to_owned()),
+        })
+    }
+
+    fn append(&self, text: &mut String, part: &str, of: &Element<'_>, long: Long) -> Result<(), ReadError> {
+        let room = MAX_TEXT - text.len();
+        if part.len() <= room {
+            text.push_str(part);
+        } else if long == Long::Cut {
+            text.push_str(part.get(..part.floor_char_boundary(room)).unwrap_or_default());
+        } else if !part.trim().is_empty() {
+            return Err(self.error_in(of, ReadFault::TextTooLong));
+        }
+        Ok(())
+    }
+
+    /// An element's attributes.
+    pub(super) fn attributes<'e>(&self, element: &'e Element<'_>) -> Result<Attributes<'e>, ReadError> {
+        Attributes::parse(element.start.attributes_raw()).map_err(|fault| self.error_in(element, fault))
+    }
+
+    /// Makes sure that nothing but comments and white space comes after the root.
+    pub(super) fn close(mut self) -> Result<(), ReadError> {
+        loop {
+            match self.event()? {
+                Event::Eof => return Ok(()),
+                Event::Text(text) if text.trim().is_empty() => {}
+                Event::Comment(_) | Event::PI(_) => {}
+                _ => return Err(self.error(ReadFault::Trailing)),
+            }
+        }
+    }
+
+    fn begin(&mut self, start: BytesStart<'b>, is_empty: bool) -> Result<Element<'b>, ReadError> {
+        let element = Element { start, is_empty };
+        self.elements += 1;
+        if self.elements > MAX_ELEMENTS {
+            return Err(self.error_in(&element, ReadFault::TooManyElements));
+        }
+        if !is_empty {
+            self.depth += 1;
+            if self.depth > MAX_DEPTH {
+                return Err(self.error_in(&element, ReadFault::TooDeep));
+            }
+        }
+        Ok(element)
+    }
+
+    fn event(&mut self) -> Result<Event<'b>, ReadError> {
+        self.reader.read_event().map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: Error) -> ReadError {
+        let fault = match error {
+            Error::Encoding(_) => ReadFault::NotUtf8,
+            // Until there is an element, this may be anything.
+            Error::Syntax(_) if self.elements > 0 => ReadFault::Truncated,
+            _ if self.elements == 0 => ReadFault::NotXml,
+            error => ReadFault::Malformed(shown(&error.to_string())),
+        };
+        self.error(fault)
+    }
+
+    /// An error at the place that was reached.
+    pub(super) fn error(&self, fault: ReadFault) -> ReadError {
+        let read = usize::try_from(self.reader.buffer_position())
+            .unwrap_or(usize::MAX)
+            .min(self.bytes.len());
+        let line = 1 + self.bytes.iter().take(read).filter(|byte| **byte == b'\n').count();
+        let document = match &self.root {
+            Some(root) => format!("<{}> document", shown(root)),
+            None => "document".to_owned(),
+        };
+        ReadError {
+            document,
+            line,
+            element: None,
+            fault,
+        }
+    }
+
+    /// An error about an element.
+    pub(super) fn error_in(&self, element: &Element<'_>, fault: ReadFault) -> ReadError {
+        ReadError {
+            element: Some(shown(element.name())),
+            ..self.error(fault)
+        }
+    }
+
+    /// An error about a value that identifies something.
+    pub(super) fn unfit(
+        &self,
+        element: &Element<'_>,
+        what: &'static str,
+        expected: &'static str,
+        value: &str,
+    ) -> ReadError {
+        self.error_in(
+            element,
+            ReadFault::Unfit {
+                what,
+                expected,
+                value: shown(value),
+            },
+        )
+    }
+}
+
+fn is_utf8(encoding: &str) -> bool {
+    ["utf-8", "utf8", "us-ascii"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(encoding.trim()))
+}
+
+/// Whether a text surely has no other white space than single spaces.
+fn is_one_line(text: &str) -> bool {
+    let mut before = 0;
+    text.bytes().all(|byte| {
+        let is_single = byte != b' ' || before != b' ';
+        before = byte;
+        is_single && (b' '..0x7f).contains(&byte)
+    })
+}
+
+/// The beginning of a text from a document, fit for a terminal.
+pub(super) fn shown(text: &str) -> String {
+    let mut characters = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let mut shown: String = characters.by_ref().take(SHOWN_CHARACTERS).collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}

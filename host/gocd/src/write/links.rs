@@ -1,0 +1,151 @@
+//! The links that a server's documents have.
+
+use crate::Dialect;
+use crate::address::{Href, Resource, ServerUrl};
+use crate::documents::{
+    ArtifactRoot, Category, JobLocator, Link, Name, PipelineLocator, Relation, StageLocator, StageResult,
+};
+
+/// Makes the links of a server's documents. Ids are the ones that dialect C's addresses have; D's have counters, and do not use them.
+#[derive(Clone, Debug)]
+pub struct Links {
+    server: ServerUrl,
+    dialect: Dialect,
+}
+
+impl Links {
+    /// `server` is what clients call it: a configured address rather than what a request happens to name.
+    #[must_use]
+    pub fn new(server: ServerUrl, dialect: Dialect) -> Self {
+        Self { server, dialect }
+    }
+
+    /// The list of pipelines.
+    #[must_use]
+    pub fn pipelines(&self) -> Href {
+        self.server.href(&Resource::Pipelines(self.dialect))
+    }
+
+    /// A pipeline's feed, or the page of it that begins below a cursor.
+    #[must_use]
+    pub fn feed(&self, pipeline: &Name, before: Option<u64>) -> Href {
+        self.server.href(&Resource::StageFeed {
+            dialect: self.dialect,
+            pipeline: pipeline.clone(),
+            before,
+        })
+    }
+
+    /// A pipeline's run.
+    #[must_use]
+    pub fn pipeline(&self, run: &PipelineLocator, id: u64) -> Href {
+        self.server.href(&match self.dialect {
+            Dialect::C => Resource::PipelineById {
+                pipeline: run.name.clone(),
+                id,
+            },
+            Dialect::D => Resource::Pipeline(run.clone()),
+        })
+    }
+
+    /// A stage's run.
+    #[must_use]
+    pub fn stage(&self, stage: &StageLocator, id: u64) -> Href {
+        self.server.href(&match self.dialect {
+            Dialect::C => Resource::StageById(id),
+            Dialect::D => Resource::Stage(stage.clone()),
+        })
+    }
+
+    /// A job.
+    #[must_use]
+    pub fn job(&self, job: &JobLocator, id: u64) -> Href {
+        self.server.href(&match self.dialect {
+            Dialect::C => Resource::JobById(id),
+            Dialect::D => Resource::Job(job.clone()),
+        })
+    }
+
+    /// The id of a stage's entry: the page that shows it.
+    #[must_use]
+    pub fn entry_id(&self, stage: &StageLocator) -> Href {
+        self.server.href(&Resource::StagePage(stage.clone()))
+    }
+
+    /// The title of a stage's entry, such as `pipe(269) stage build(1) Passed`.
+    #[must_use]
+    pub fn entry_title(stage: &StageLocator, result: StageResult) -> String {
+        let run = &stage.pipeline;
+        format!(
+            "{}({}) stage {}({}) {}",
+            run.name,
+            run.counter,
+            stage.name,
+            stage.counter,
+            result.as_str()
+        )
+    }
+
+    /// The links of a stage's entry. The one to the document comes first of each pair: readers of dialect B take the first.
+    #[must_use]
+    pub fn entry_links(&self, stage: &StageLocator, stage_id: u64, pipeline_id: u64) -> Vec<Link> {
+        let run = &stage.pipeline;
+        let pipeline_page = match self.dialect {
+            Dialect::C => Resource::PipelinePage(stage.clone()),
+            Dialect::D => Resource::StagePage(stage.clone()),
+        };
+        let link = |relation, href, media_type: &'static str, title: String| Link {
+            relation,
+            href,
+            media_type: Some(media_type.into()),
+            title: Some(title),
+        };
+        let of_stage = format!("{} Stage Detail", stage.name);
+        let of_pipeline = format!("{} Pipeline Detail", run.name);
+        vec![
+            link(
+                Relation::Alternate,
+                self.stage(stage, stage_id),
+                DOCUMENT,
+                of_stage.clone(),
+            ),
+            link(Relation::Alternate, self.entry_id(stage), PAGE, of_stage),
+            link(
+                Relation::Pipeline,
+                self.pipeline(run, pipeline_id),
+                DOCUMENT,
+                of_pipeline.clone(),
+            ),
+            link(Relation::Pipeline, self.server.href(&pipeline_page), PAGE, of_pipeline),
+        ]
+    }
+
+    /// The categories of a stage's entry.
+    #[must_use]
+    pub fn categories(result: StageResult) -> Vec<Category> {
+        [
+            ("stage", "Stage"),
+            ("completed", "Completed"),
+            (result.term(), result.as_str()),
+        ]
+        .into_iter()
+        .map(|(term, label)| Category {
+            term: term.into(),
+            label: Some(label.into()),
+            scheme: Some(Category::SCHEME.into()),
+        })
+        .collect()
+    }
+
+    /// Where a job's artifacts would be.
+    #[must_use]
+    pub fn artifacts(&self, job: &JobLocator) -> ArtifactRoot {
+        self.server.artifacts(job)
+    }
+}
+
+/// The type of the Feeds API's documents.
+const DOCUMENT: &str = "application/vnd.go+xml";
+
+/// The type of pages for people.
+const PAGE: &str = "text/html";

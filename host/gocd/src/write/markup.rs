@@ -1,0 +1,127 @@
+//! Elements, one a line, indented by their depth.
+
+use chrono::SecondsFormat;
+
+use super::escape;
+use crate::Dialect;
+use crate::documents::Timestamp;
+
+/// An attribute's name, and its value if it has one.
+pub(super) type Attribute<'a> = (&'a str, Option<&'a str>);
+
+/// A document that is being written.
+pub(super) struct Markup {
+    text: String,
+    open: Vec<&'static str>,
+}
+
+impl Markup {
+    /// A document without an XML declaration.
+    pub(super) fn bare() -> Self {
+        Self {
+            text: String::new(),
+            open: Vec::new(),
+        }
+    }
+
+    /// A document with one. Dialect C has an empty line behind it.
+    pub(super) fn declared(dialect: Dialect) -> Self {
+        let mut markup = Self::bare();
+        markup.text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        if dialect == Dialect::C {
+            markup.text.push('\n');
+        }
+        markup
+    }
+
+    /// An element whose children follow, until [`Markup::close`].
+    pub(super) fn open(&mut self, name: &'static str, attributes: &[Attribute<'_>]) {
+        self.start(name, attributes);
+        self.text.push_str(">\n");
+        self.open.push(name);
+    }
+
+    /// Ends the element that was opened last.
+    pub(super) fn close(&mut self) {
+        if let Some(name) = self.open.pop() {
+            self.indent();
+            self.end(name);
+        }
+    }
+
+    /// An element without content.
+    pub(super) fn empty(&mut self, name: &'static str, attributes: &[Attribute<'_>]) {
+        self.start(name, attributes);
+        self.text.push_str("/>\n");
+    }
+
+    /// An element with a text; none if there is no text.
+    pub(super) fn text(&mut self, name: &'static str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.start(name, &[]);
+            self.text.push('>');
+            escape::content(&mut self.text, text);
+            self.end(name);
+        }
+    }
+
+    /// An element with a text as a CDATA section; none if there is no text.
+    pub(super) fn cdata(&mut self, name: &'static str, attributes: &[Attribute<'_>], text: Option<&str>) {
+        if let Some(text) = text {
+            self.start(name, attributes);
+            self.text.push('>');
+            escape::cdata(&mut self.text, text);
+            self.end(name);
+        }
+    }
+
+    /// An element with a point in time, to the second; none if there is no time.
+    pub(super) fn time(&mut self, name: &'static str, time: Option<Timestamp>, dialect: Dialect) {
+        let written = time.map(|time| match dialect {
+            Dialect::C => time.to_rfc3339_opts(SecondsFormat::Secs, true),
+            Dialect::D => time.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true),
+        });
+        self.text(name, written.as_deref());
+    }
+
+    /// A comment, of words that cannot end it.
+    pub(super) fn comment(&mut self, words: &'static str) {
+        self.indent();
+        self.text.push_str("<!--");
+        self.text.push_str(words);
+        self.text.push_str("-->\n");
+    }
+
+    /// The document.
+    pub(super) fn finish(mut self) -> String {
+        while !self.open.is_empty() {
+            self.close();
+        }
+        self.text
+    }
+
+    fn indent(&mut self) {
+        self.text.extend(std::iter::repeat_n("  ", self.open.len()));
+    }
+
+    fn start(&mut self, name: &str, attributes: &[Attribute<'_>]) {
+        self.indent();
+        self.text.push('<');
+        self.text.push_str(name);
+        for (key, value) in attributes {
+            if let Some(value) = value {
+                self.text.push(' ');
+                self.text.push_str(key);
+                self.text.push_str("=\"");
+                escape::attribute(&mut self.text, value);
+                self.text.push('"');
+            }
+        }
+    }
+
+    fn end(&mut self, name: &str) {
+        self.text.push_str("</");
+        self.text.push_str(name);
+        self.text.push_str(">\n");
+    }
+}

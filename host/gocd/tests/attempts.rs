@@ -1,0 +1,263 @@
+//! Stages to attempts: each decision by itself.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use chrono::TimeDelta;
+use pipefold_gocd::documents::*;
+use pipefold_gocd::mapping::*;
+use pipefold_gocd::read;
+use support::{at, history, mapping, now, stage, summary};
+
+#[test]
+fn a_stage_that_is_run_again_begins_an_attempt() {
+    let mut stages = vec![
+        stage("build", 1, "Passed", (1, 10), "changes"),
+        stage("test", 1, "Failed", (1, 11), "changes"),
+        stage("test", 2, "Passed", (1, 14), "ann"),
+        stage("deploy", 1, "Passed", (1, 15), "changes"),
+        stage("deploy", 2, "Cancelled", (20, 12), "bob"),
+    ];
+    let expected = [
+        "p/7 2019-12-01T08:00:00Z failure 2019-12-01T10:00:00Z",
+        "p/7/attempt-2 2019-12-01T13:00:00Z success 2019-12-01T14:00:00Z",
+        "p/7/attempt-3 2019-12-20T11:00:00Z cancelled 2019-12-20T11:00:00Z",
+    ];
+    assert_eq!(summary(&mapping(), &history(&stages)), expected);
+    // In whatever order they are found, and however often.
+    stages.extend(stages.clone());
+    stages.reverse();
+    assert_eq!(summary(&mapping(), &history(&stages)), expected);
+    // Following along gives the same: what was said of an attempt stays.
+    stages.reverse();
+    for (known, attempts) in [(2, 1), (4, 2)] {
+        assert_eq!(summary(&mapping(), &history(&stages[..known])), expected[..attempts]);
+    }
+    let warnings = mapping().map(&history(&stages), now()).warnings;
+    assert_eq!(
+        warnings,
+        [
+            Warning::ApproximateStart { attempt: 2 },
+            Warning::ApproximateStart { attempt: 3 }
+        ]
+    );
+}
+
+#[test]
+fn a_stage_that_the_attempt_does_not_hold_joins_it() {
+    let stages = [
+        stage("build", 1, "Passed", (1, 10), "changes"),
+        stage("test", 1, "Failed", (1, 11), "changes"),
+        stage("build", 2, "Passed", (1, 13), "ann"),
+        stage("test", 2, "Passed", (1, 14), "changes"),
+        stage("deploy", 1, "Passed", (1, 15), "changes"),
+        stage("test", 3, "Passed", (2, 10), "ann"),
+        // From before it in the pipeline, and still not held by the third.
+        stage("build", 3, "Failed", (3, 10), "ann"),
+    ];
+    let attempts = mapping().map(&history(&stages), now()).attempts;
+    let steps: Vec<usize> = attempts.iter().map(|attempt| attempt.steps.len()).collect();
+    assert_eq!(steps, [2, 3, 2]);
+}
+
+#[test]
+fn the_same_run_told_twice_counts_as_it_was_updated_last() {
+    let stages = [
+        stage("build", 1, "Failed", (1, 12), "changes"),
+        stage("build", 1, "Passed", (1, 10), "changes"),
+        stage("build", 1, "Building", (1, 9), "changes"),
+    ];
+    assert_eq!(
+        summary(&mapping(), &history(&stages)),
+        ["p/7 2019-12-01T08:00:00Z failure 2019-12-01T11:00:00Z"]
+    );
+}
+
+#[test]
+fn stages_that_ended_in_the_same_second_are_told_apart_by_their_ids() {
+    let id = |run: StageRun, id| StageRun { id: Some(id), ..run };
+    let mut stages = [
+        id(stage("test", 1, "Failed", (1, 10), "changes"), 5),
+        id(stage("test", 2, "Passed", (1, 10), "ann"), 6),
+        id(stage("build", 1, "Passed", (1, 10), "changes"), 4),
+        // By its counter, of the first attempt.
+        id(stage("deploy", 1, "Passed", (1, 10), "changes"), 7),
+    ];
+    for _ in 0..stages.len() {
+        stages.rotate_left(1);
+        let attempts = mapping().map(&history(&stages), now()).attempts;
+        let steps = |attempt: &Attempt| {
+            attempt
+                .steps
+                .iter()
+                .map(|step| step.step.clone().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            attempts.iter().map(steps).collect::<Vec<_>>(),
+            [["build", "test"], ["test", "deploy"]]
+        );
+    }
+}
+
+#[test]
+fn a_late_stage_counts_and_does_not_stretch_the_run() {
+    let stages = [
+        stage("build", 1, "Passed", (1, 10), "ann"),
+        stage("test", 1, "Passed", (1, 11), "changes"),
+        stage("deploy", 1, "Failed", (9, 12), "bob"),
+        stage("smoke", 1, "Passed", (9, 13), "changes"),
+    ];
+    assert_eq!(
+        summary(&mapping(), &history(&stages)),
+        ["p/7 2019-12-01T08:00:00Z failure 2019-12-01T10:00:00Z"]
+    );
+    assert_eq!(
+        summary(&mapping(), &history(&stages[..2])),
+        ["p/7 2019-12-01T08:00:00Z success 2019-12-01T10:00:00Z"]
+    );
+    let extend = Mapping {
+        late_stages: LateStages::Extend,
+        ..mapping()
+    };
+    assert_eq!(
+        summary(&extend, &history(&stages)),
+        ["p/7 2019-12-01T08:00:00Z failure 2019-12-09T12:00:00Z"]
+    );
+    let deploy = &mapping().map(&history(&stages), now()).attempts[0].steps[2];
+    assert_eq!(
+        deploy.started_at, deploy.finished_at,
+        "days of waiting are no time of the step"
+    );
+}
+
+#[test]
+fn a_run_has_no_outcome_while_a_stage_is_under_way() {
+    for word in ["Building", "Failing"] {
+        let stages = [
+            stage("build", 1, "Passed", (1, 10), "changes"),
+            stage("test", 1, word, (1, 11), "changes"),
+        ];
+        assert_eq!(summary(&mapping(), &history(&stages)), ["p/7 2019-12-01T08:00:00Z - -"]);
+        let step = &mapping().map(&history(&stages), now()).attempts[0].steps[1];
+        assert_eq!(
+            (step.status.as_deref(), step.finished_at.as_deref()),
+            (Some("running"), None)
+        );
+        assert!(history(&stages).is_open(now()));
+    }
+    let unknown = [
+        stage("build", 1, "Passed", (1, 10), ""),
+        stage("test", 1, "Completed", (1, 11), ""),
+    ];
+    let mapped = mapping().map(&history(&unknown), now());
+    assert_eq!(mapped.attempts[0].steps.len(), 1);
+    assert!(matches!(mapped.warnings[..], [Warning::UnknownResult { .. }]));
+    assert_eq!(mapping().map(&history(&[]), now()), Mapped::default());
+}
+
+#[test]
+fn a_final_stage_holds_success_back_and_nothing_else() {
+    let mut mapping = mapping();
+    mapping
+        .final_stages
+        .insert(Name::new("p").unwrap(), Name::new("deploy").unwrap());
+    let mut stages = vec![stage("build", 1, "Passed", (1, 10), "changes")];
+    assert_eq!(summary(&mapping, &history(&stages)), ["p/7 2019-12-01T08:00:00Z - -"]);
+    stages.push(stage("deploy", 1, "Passed", (1, 11), "changes"));
+    assert_eq!(
+        summary(&mapping, &history(&stages)),
+        ["p/7 2019-12-01T08:00:00Z success 2019-12-01T10:00:00Z"]
+    );
+    stages[1].result = StageResult::Failed;
+    assert_eq!(
+        summary(&mapping, &history(&stages)),
+        ["p/7 2019-12-01T08:00:00Z failure 2019-12-01T10:00:00Z"]
+    );
+}
+
+#[test]
+fn other_ways_with_reruns() {
+    let stages = [
+        stage("build", 1, "Passed", (1, 10), "changes"),
+        stage("test", 1, "Failed", (1, 11), "changes"),
+        stage("test", 2, "Passed", (1, 14), ""),
+    ];
+    let merge = Mapping {
+        reruns: Reruns::Merge,
+        ..mapping()
+    };
+    assert_eq!(
+        summary(&merge, &history(&stages)),
+        ["p/7 2019-12-01T08:00:00Z failure 2019-12-01T13:00:00Z"]
+    );
+    let latest = |quiet| Mapping {
+        reruns: Reruns::Latest { quiet },
+        ..mapping()
+    };
+    assert_eq!(
+        summary(&latest(TimeDelta::days(30)), &history(&stages)),
+        ["p/7 2019-12-01T08:00:00Z success 2019-12-01T13:00:00Z"]
+    );
+    assert_eq!(
+        summary(&latest(TimeDelta::days(31)), &history(&stages)),
+        ["p/7 2019-12-01T08:00:00Z - -"]
+    );
+}
+
+#[test]
+fn times_of_another_run_s_jobs_are_not_used() {
+    let document = |counter: u64| {
+        format!(
+            r#"<job name="j"><pipeline name="p" counter="7"/><stage name="build" counter="{counter}"/><result>Passed</result>
+            <properties><property name="cruise_timestamp_01_scheduled">2019-12-01 09:30:00 +0100</property>
+            <property name="cruise_timestamp_06_completed">2019-12-01T09:45:00+01:00</property></properties></job>"#
+        )
+    };
+    let run = |counter| StageRun {
+        jobs: vec![read::job(document(counter).as_bytes()).unwrap()],
+        ..stage("build", 2, "Passed", (1, 10), "changes")
+    };
+    let own = history(&[run(2)]);
+    assert_eq!(
+        summary(&mapping(), &own),
+        ["p/7 2019-12-01T08:30:00Z success 2019-12-01T08:45:00Z"]
+    );
+    let other = history(&[run(1)]);
+    assert_eq!(
+        summary(&mapping(), &other),
+        ["p/7 2019-12-01T08:00:00Z success 2019-12-01T09:00:00Z"]
+    );
+    assert!(matches!(
+        mapping().map(&other, now()).warnings[..],
+        [Warning::OtherJob { .. }]
+    ));
+}
+
+#[test]
+fn without_any_time_there_is_no_run() {
+    let mut history = history(&[StageRun {
+        updated: None,
+        ..stage("build", 1, "Passed", (1, 10), "changes")
+    }]);
+    assert_eq!(summary(&mapping(), &history), ["p/7 2019-12-01T08:00:00Z success -"]);
+    history.pipeline.as_mut().unwrap().scheduled = None;
+    let mapped = mapping().map(&history, now());
+    assert_eq!(
+        (mapped.attempts, mapped.warnings),
+        (vec![], vec![Warning::NoStart { attempt: 1 }])
+    );
+}
+
+#[test]
+fn a_run_is_open_until_it_has_passed_and_for_a_fortnight() {
+    let failed = history(&[stage("build", 1, "Failed", (1, 10), "")]);
+    assert!(failed.is_open(now()));
+    let passed = history(&[
+        stage("build", 1, "Failed", (1, 10), ""),
+        stage("build", 2, "Passed", (1, 11), ""),
+    ]);
+    assert!(!passed.is_open(now()));
+    assert!(passed.is_open(at(15, 10).to_utc()));
+    assert!(!passed.is_open(at(15, 11).to_utc()));
+}
