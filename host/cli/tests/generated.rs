@@ -23,10 +23,10 @@ fn text(arguments: &[&str]) -> String {
 fn offers_token(text: &str) -> bool {
     let text = text.replace("\\-", "-");
     text.match_indices("--token")
-        .any(|(at, found)| !text[at + found.len()..].starts_with("-file"))
+        .any(|(at, found)| !text[at + found.len()..].starts_with('-'))
         || text
             .match_indices("-l token")
-            .any(|(at, found)| !text[at + found.len()..].starts_with("-file"))
+            .any(|(at, found)| !text[at + found.len()..].starts_with('-'))
 }
 
 #[test]
@@ -43,6 +43,8 @@ fn completions_know_every_command_and_hide_the_token() {
             "hook",
             "doctor",
             "inspect",
+            "serve",
+            "revoke",
             "head-branch",
             "token-file",
             "local",
@@ -85,9 +87,14 @@ fn one_manual_page_a_command() {
         "pipefold-flush.1",
         "pipefold-hook.1",
         "pipefold-man.1",
+        "pipefold-serve.1",
         "pipefold-start.1",
         "pipefold-status.1",
         "pipefold-step.1",
+        "pipefold-token-add.1",
+        "pipefold-token-list.1",
+        "pipefold-token-revoke.1",
+        "pipefold-token.1",
         "pipefold.1",
     ];
     assert_eq!(names, expected);

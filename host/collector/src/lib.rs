@@ -1,7 +1,19 @@
 //! A DX-compatible server that stores, shows and forwards pipeline runs.
 //!
+//! - [`server`]: the whole of it, [`server::Collector`], and what every request passes: limits, TLS, who asks.
+//! - [`upsert`]: `POST /api/pipelineRuns.upsert`, as DX's page says.
+//! - [`api`]: runs as JSON for programs, with an OpenAPI document.
+//! - [`page`]: runs for people, in a browser.
+//! - [`forward`]: every run on to DX.
 //! - [`store`]: notifications as they came, and the runs that they fold into.
 //! - [`access`]: tokens, and what each may write and see.
+//! - [`metrics`]: what it counts.
 
 pub mod access;
+pub mod api;
+pub mod forward;
+pub mod metrics;
+pub mod page;
+pub mod server;
 pub mod store;
+pub mod upsert;

@@ -6,6 +6,7 @@
 mod fields;
 mod global;
 mod run;
+mod serve;
 mod token;
 mod tools;
 mod values;
@@ -22,6 +23,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub(crate) use fields::FieldFlags;
 pub(crate) use global::GlobalFlags;
 pub(crate) use run::{ExecArgs, FinishArgs, StartArgs, StepArgs};
+pub(crate) use serve::{DataDirFlag, ServeArgs, TokenArgs, TokenCommand};
 pub(crate) use tools::{CompletionsArgs, ComponentArgs, ComponentCommand, DoctorArgs, HookArgs, HookName, ManArgs};
 pub(crate) use waiting::{FlushArgs, StatusArgs};
 
@@ -86,6 +88,8 @@ pub(crate) enum Command {
     Hook(HookArgs),
     Doctor(DoctorArgs),
     Component(ComponentArgs),
+    Serve(ServeArgs),
+    Token(TokenArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

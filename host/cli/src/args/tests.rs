@@ -45,6 +45,11 @@ fn help_texts() {
         &["component"],
         &["component", "inspect"],
         &["component", "compile"],
+        &["serve"],
+        &["token"],
+        &["token", "add"],
+        &["token", "list"],
+        &["token", "revoke"],
         &["completions"],
         &["man"],
     ] {

@@ -13,8 +13,10 @@ mod man;
 mod notify;
 mod outside;
 mod policies;
+mod serve;
 mod status;
 mod step;
+mod token;
 mod trouble;
 mod wrapped;
 
@@ -41,6 +43,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Hook(args) => hook::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
         Command::Component(args) => component::run(global, args),
+        Command::Serve(args) => serve::run(global, args),
+        Command::Token(args) => token::run(global, args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }

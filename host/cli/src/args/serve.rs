@@ -1,0 +1,189 @@
+//! The collector: `serve`, and `token` for who may do what with it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::values::text;
+
+/// Where the collector keeps everything.
+#[derive(Debug, Args)]
+pub(crate) struct DataDirFlag {
+    /// Directory of the collector [env: STATE_DIRECTORY, as systemd sets it]
+    ///
+    /// By default $XDG_STATE_HOME/pipefold-collector, else ~/.local/state/pipefold-collector. It is made if it is missing, and must be for
+    /// nothing else and nobody else.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Receive, keep, show and forward pipeline runs: a server that speaks DX's API
+///
+/// Point pipelines at it with DX_API_URL, and a browser to see what ran. Without a token it answers everyone on this machine and nobody
+/// else; `pipefold token add` makes tokens. With --forward-to it tells DX of every run, so that runners need not hold the DX token.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipefold serve
+  pipefold serve --forward-to https://yourinstance.getdx.net --token-file dx-token
+  pipefold serve --listen 0.0.0.0:8642 --tls-cert cert.pem --tls-key key.pem
+  pipefold serve --backup runs.sqlite    while another one serves")]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) data_dir: DataDirFlag,
+
+    /// Where to listen; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8642")]
+    pub(crate) listen: SocketAddr,
+
+    /// Certificate and those up to its authority (PEM); read again when it is replaced
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// A proxy in front does the encryption, and sets X-Forwarded-For
+    #[arg(long)]
+    pub(crate) behind_proxy: bool,
+
+    /// Tell this DX of every run, with the token of --token-file
+    #[arg(long, value_name = "URL", value_parser = text())]
+    pub(crate) forward_to: Option<String>,
+
+    /// Requests to DX a second, at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = rate, requires = "forward_to")]
+    pub(crate) forward_rate: f64,
+
+    /// Requests a second that a token may send, at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) token_rate: u32,
+
+    /// Remove runs that nothing was heard of for so long, such as 90d [default: keep everything]
+    #[arg(long, value_name = "TIME", value_parser = age)]
+    pub(crate) keep: Option<Duration>,
+
+    /// Show unfinished runs as stale when nothing was heard of them for so long
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = age)]
+    pub(crate) stale_after: Duration,
+
+    /// Write everything that is kept to a new file, and end
+    #[arg(long, value_name = "FILE")]
+    pub(crate) backup: Option<PathBuf>,
+}
+
+/// Make, list and revoke the tokens of a collector
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    #[command(subcommand)]
+    pub(crate) command: TokenCommand,
+}
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token, and show it this once
+    ///
+    /// It goes to stdout alone. Only a hash of it is kept. A collector that runs knows it at once.
+    #[command(after_help = "\
+Examples:
+  pipefold token add builds --write > token
+  pipefold token add web-team --read --pipelines 'web-*'")]
+    Add {
+        /// What to call it; also the user's name where a browser asks for one
+        #[arg(value_name = "NAME", value_parser = text())]
+        name: String,
+        /// Only for pipelines of this name, with * and ?; repeat it for more
+        #[arg(long, value_name = "GLOB", value_parser = text())]
+        pipelines: Vec<String>,
+        /// It may report runs, and not see any
+        #[arg(long, conflicts_with = "read")]
+        write: bool,
+        /// It may see runs, and not report any
+        #[arg(long)]
+        read: bool,
+        #[command(flatten)]
+        data_dir: DataDirFlag,
+    },
+    /// Show names and rights; the tokens themselves are not kept
+    List {
+        #[command(flatten)]
+        data_dir: DataDirFlag,
+    },
+    /// Forget a token; a collector that runs refuses it at once
+    Revoke {
+        /// What it is called
+        #[arg(value_name = "NAME", value_parser = text())]
+        name: String,
+        #[command(flatten)]
+        data_dir: DataDirFlag,
+    },
+}
+
+/// A number from 0.1 to 1,000.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.1..=1000.0).contains(rate));
+    rate.ok_or_else(|| "give a number from 0.1 to 1000".to_owned())
+}
+
+/// A whole number of minutes, hours or days, from a minute to a hundred years.
+fn age(text: &str) -> Result<Duration, String> {
+    const MINUTE: u64 = 60;
+    const DAY: u64 = 24 * 60 * MINUTE;
+    let wanted = || "give a whole number with m, h or d, such as 90d".to_owned();
+    let unit = text.chars().next_back().ok_or_else(wanted)?;
+    let factor = match unit {
+        'm' => MINUTE,
+        'h' => 60 * MINUTE,
+        'd' => DAY,
+        _ => return Err(wanted()),
+    };
+    let number = text.trim_end_matches(unit);
+    let number = number
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| number.parse::<u64>().ok());
+    let seconds = number.flatten().and_then(|number| number.checked_mul(factor));
+    let seconds = seconds.filter(|seconds| (MINUTE..=36_500 * DAY).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(wanted)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_rates() {
+        for (text, seconds) in [
+            ("1m", 60),
+            ("24h", 86_400),
+            ("90d", 7_776_000),
+            ("36500d", 3_153_600_000),
+        ] {
+            assert_eq!(age(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in [
+            "",
+            "d",
+            "0d",
+            "90",
+            "-1d",
+            "+1d",
+            "1.5d",
+            "1w",
+            "36501d",
+            "99999999999999999999d",
+            "é",
+        ] {
+            assert!(age(text).is_err(), "{text}");
+        }
+        assert_eq!((rate("0.1"), rate("1000")), (Ok(0.1), Ok(1000.0)));
+        for text in ["", "0", "-1", "1001", "nan", "inf"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `serve`: the collector.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use pipefold::config::Environment;
+use pipefold::detect::Fields;
+use pipefold::dx::{Client, ClientOptions, DxUrl, ProxyOptions};
+use pipefold::{Judge, Token};
+use pipefold_collector::forward::ForwardOptions;
+use pipefold_collector::server::{Collector, Limits, Options, TlsFiles};
+use pipefold_collector::store::sqlite;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::Level;
+
+use super::context::settings;
+use super::trouble::tell;
+use super::{policies, print};
+use crate::args::{DataDirFlag, GlobalFlags, ServeArgs};
+use crate::terminal::{neutral, say};
+
+/// `pipefold serve`
+pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    let environment = Environment::from_process();
+    let data_dir = data_dir(&args.data_dir, &environment)?;
+    if let Some(file) = &args.backup {
+        sqlite::backup(&data_dir, file)?;
+        if !global.quiet {
+            say(&format!(
+                "pipefold: everything in {} is in {}",
+                data_dir.display(),
+                file.display()
+            ));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    log(global);
+    let forward = forward(global, args, &environment)?;
+    let tls = args.tls_cert.clone().zip(args.tls_key.clone());
+    let options = Options {
+        data_dir: data_dir.clone(),
+        address: args.listen,
+        tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
+        behind_proxy: args.behind_proxy,
+        limits: Limits {
+            per_token: args.token_rate,
+            ..Limits::default()
+        },
+        forward,
+        keep: args.keep,
+        stale_after: args.stale_after,
+    };
+    let judge = judge(global, &environment)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the threads that serve")?;
+    runtime.block_on(async {
+        // Before anyone is told where to connect: from then on a signal is a clean end.
+        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+        let collector = Collector::bind(options, Arc::new(judge)).await?;
+        announce(global, &collector, &data_dir)?;
+        collector
+            .run(async {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            })
+            .await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The directory that was asked for, or the usual one.
+pub(super) fn data_dir(flag: &DataDirFlag, environment: &Environment) -> anyhow::Result<PathBuf> {
+    if let Some(dir) = &flag.data_dir {
+        return Ok(dir.clone());
+    }
+    if let Some(dir) = environment.absolute_path("STATE_DIRECTORY") {
+        return Ok(dir);
+    }
+    let state = environment
+        .absolute_path("XDG_STATE_HOME")
+        .or_else(|| Some(environment.absolute_path("HOME")?.join(".local/state")));
+    let state = state.ok_or_else(|| anyhow!("no home is known to keep runs in: name a directory with --data-dir"))?;
+    Ok(state.join("pipefold-collector"))
+}
+
+/// Where, on stdout; what to know about it, on stderr.
+fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &std::path::Path) -> anyhow::Result<()> {
+    let url = collector.url();
+    if collector.is_open()? && !global.quiet {
+        say(
+            "pipefold: there is no token: everyone on this machine may report and read, and nobody else; \
+             `pipefold token add NAME` makes one",
+        );
+    }
+    let line = if global.json {
+        json!({ "url": url, "data_dir": data_dir.display().to_string() }).to_string()
+    } else {
+        url
+    };
+    print(format!("{line}\n").as_bytes())
+}
+
+fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Judge> {
+    let mut troubles = Vec::new();
+    let judge = settings(global, Fields::default(), environment)
+        .and_then(|settings| policies::judge(global, &settings, &mut troubles));
+    // A server that judged otherwise than it was told to would be worse than none.
+    let judge = judge.map_err(|trouble| anyhow!("{}", trouble.text()))?;
+    tell(&troubles, global);
+    for policy in judge.policies() {
+        if let Some(why) = policy.trouble.filter(|_| !policy.open) {
+            bail!("{}", neutral(&why));
+        }
+    }
+    Ok(judge)
+}
+
+fn forward(
+    global: &GlobalFlags,
+    args: &ServeArgs,
+    environment: &Environment,
+) -> anyhow::Result<Option<ForwardOptions>> {
+    let Some(url) = &args.forward_to else { return Ok(None) };
+    let Some(token_file) = &global.token_file else {
+        bail!("--forward-to needs the DX token: put it into a file, and give --token-file");
+    };
+    // Looked at now, since nobody may be there to read the log later.
+    Token::from_file(token_file)?;
+    let client = Client::new(ClientOptions {
+        url: DxUrl::parse(url)?,
+        ca_file: global.ca_file.clone(),
+        proxy: ProxyOptions::from_env(|name| environment.get(name).map(str::to_owned)),
+    })?;
+    Ok(Some(ForwardOptions {
+        per_second: args.forward_rate,
+        ..ForwardOptions::new(client, token_file.clone())
+    }))
+}
+
+/// Unlike other commands a server has nobody who asks it what went wrong: it tells its log without `-v` too.
+fn log(global: &GlobalFlags) {
+    if global.verbose > 0 {
+        return;
+    }
+    let level = if global.quiet { Level::ERROR } else { Level::WARN };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .init();
+}

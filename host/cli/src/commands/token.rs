@@ -1,0 +1,133 @@
+//! `token`: who may do what with a collector.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use chrono::Utc;
+use pipefold::config::Environment;
+use pipefold_collector::access::{Access, Glob, Rights, TokenEntry, TokenFile, TokenName};
+use serde_json::{Value, json};
+
+use super::print;
+use super::serve::data_dir;
+use crate::args::{GlobalFlags, TokenArgs, TokenCommand};
+use crate::terminal::{neutral, say};
+
+/// `pipefold token`
+pub(crate) fn run(global: &GlobalFlags, args: &TokenArgs) -> anyhow::Result<ExitCode> {
+    let environment = Environment::from_process();
+    match &args.command {
+        TokenCommand::Add {
+            name,
+            pipelines,
+            write,
+            read,
+            data_dir: dir,
+        } => {
+            let dir = data_dir(dir, &environment)?;
+            let name = name_of(name)?;
+            let access = Access::new(rights(*write, *read), globs(pipelines)?);
+            add(global, &dir, name, access)?;
+        }
+        TokenCommand::List { data_dir: dir } => {
+            let tokens = TokenFile::of(&data_dir(dir, &environment)?).list()?;
+            print(list(global.json, &tokens).as_bytes())?;
+        }
+        TokenCommand::Revoke { name, data_dir: dir } => {
+            let name = name_of(name)?;
+            TokenFile::of(&data_dir(dir, &environment)?).revoke(&name)?;
+            if !global.quiet {
+                say(&format!("pipefold: {name} is revoked"));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn add(global: &GlobalFlags, dir: &Path, name: TokenName, access: Access) -> anyhow::Result<()> {
+    // Tokens may be made before the server has run for the first time.
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.with_context(|| format!("cannot make {}", dir.display()))?;
+    let told = format!("pipefold: {name} may {}; its token is not shown again", words(&access));
+    let secret = TokenFile::of(dir).add(name.clone(), access, Utc::now())?;
+    let line = if global.json {
+        json!({ "name": name.as_str(), "token": secret.reveal() }).to_string()
+    } else {
+        secret.reveal().to_owned()
+    };
+    print(format!("{line}\n").as_bytes())?;
+    if !global.quiet {
+        say(&told);
+    }
+    Ok(())
+}
+
+fn name_of(text: &str) -> anyhow::Result<TokenName> {
+    text.parse().map_err(|why: &str| anyhow!("{why}"))
+}
+
+fn rights(write: bool, read: bool) -> Rights {
+    match (write, read) {
+        (true, false) => Rights::Write,
+        (false, true) => Rights::Read,
+        _ => Rights::ReadWrite,
+    }
+}
+
+fn globs(patterns: &[String]) -> anyhow::Result<Vec<Glob>> {
+    let all = ["*".to_owned()];
+    let patterns = if patterns.is_empty() { &all[..] } else { patterns };
+    if patterns.len() > pipefold_collector::access::MAX_GLOBS {
+        anyhow::bail!("a token has {} patterns at most", pipefold_collector::access::MAX_GLOBS);
+    }
+    let parse = |pattern: &String| {
+        pattern
+            .parse()
+            .map_err(|why| anyhow!("--pipelines {}: {why}", neutral(pattern)))
+    };
+    patterns.iter().map(parse).collect()
+}
+
+fn words(access: &Access) -> String {
+    let what = match access.rights() {
+        Rights::Write => "report",
+        Rights::Read => "read",
+        Rights::ReadWrite => "report and read",
+    };
+    let globs: Vec<&str> = access.pipelines().iter().map(Glob::as_str).collect();
+    if globs.contains(&"*") {
+        format!("{what} runs of every pipeline")
+    } else {
+        neutral(&format!("{what} runs of {}", globs.join(", ")))
+    }
+}
+
+fn list(json: bool, tokens: &[TokenEntry]) -> String {
+    if json {
+        let tokens: Vec<Value> = tokens
+            .iter()
+            .map(|token| {
+                let globs: Vec<&str> = token.access.pipelines().iter().map(Glob::as_str).collect();
+                json!({
+                    "name": token.name.as_str(),
+                    "rights": token.access.rights().as_str(),
+                    "pipelines": globs,
+                    "created": token.created,
+                })
+            })
+            .collect();
+        return format!("{}\n", json!({ "tokens": tokens }));
+    }
+    let width = tokens
+        .iter()
+        .map(|token| token.name.as_str().len())
+        .max()
+        .unwrap_or_default();
+    let line = |token: &TokenEntry| {
+        let made = token.created.format("%Y-%m-%d");
+        format!("{:width$}  {made}  may {}\n", token.name, words(&token.access))
+    };
+    tokens.iter().map(line).collect()
+}

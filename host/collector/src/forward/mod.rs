@@ -1,0 +1,20 @@
+//! What the server was told, told to DX: the run that its notifications make, each time that it changed.
+//!
+//! The store is the outbox. It knows of how many notifications of a run DX knows; what was sent and not noted is sent again, which DX's
+//! rule does not mind. Sending goes through the reporter's client, so that every answer means the same as on a runner.
+//!
+//! - `options`: where to, and how fast.
+//! - `pace`: so many a second, and no more after a pause.
+//! - `pauses`: when a run, and when all of them, are tried again.
+//! - `forwarder`: the work.
+
+mod forwarder;
+mod options;
+mod pace;
+mod pauses;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;
+
+pub use forwarder::forward;
+pub use options::ForwardOptions;

@@ -1,0 +1,187 @@
+//! When a run, and when all of them, are tried again.
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Failures in a row, of different requests, after which it is DX that fails and not a run.
+const DX_FAILS: u32 = 3;
+
+/// Tries of a run that DX refuses without one of the codes that are final (DESIGN, section 3).
+const REFUSALS: u32 = 3;
+
+/// The most runs with a pause of their own. When more fail, those that fail later are tried again sooner, at the pace of all.
+const MOST: usize = 10_000;
+
+/// The pauses that are under way.
+#[derive(Debug)]
+pub(super) struct Pauses {
+    builder: ExponentialBuilder,
+    longest: Duration,
+    runs: HashMap<u64, OwnPause>,
+    failures: u32,
+    all: ExponentialBackoff,
+    all_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct OwnPause {
+    until: Instant,
+    pauses: ExponentialBackoff,
+    refusals: u32,
+}
+
+impl Pauses {
+    pub(super) fn new(first: Duration, longest: Duration) -> Self {
+        let builder = ExponentialBuilder::default()
+            .with_min_delay(first)
+            .with_max_delay(longest)
+            .with_factor(2.0)
+            .without_max_times()
+            .with_jitter();
+        Self {
+            builder,
+            longest,
+            runs: HashMap::new(),
+            failures: 0,
+            all: builder.build(),
+            all_until: None,
+        }
+    }
+
+    /// How long nothing at all may be sent.
+    pub(super) fn all(&self, now: Instant) -> Option<Duration> {
+        self.all_until?
+            .checked_duration_since(now)
+            .filter(|left| !left.is_zero())
+    }
+
+    /// Whether this run may be sent.
+    pub(super) fn is_due(&self, run: u64, now: Instant) -> bool {
+        self.runs.get(&run).is_none_or(|pause| pause.until <= now)
+    }
+
+    /// When the first of the runs that wait for themselves is due.
+    pub(super) fn first_due(&self, now: Instant) -> Option<Duration> {
+        let first = self.runs.values().map(|pause| pause.until).min()?;
+        Some(first.saturating_duration_since(now))
+    }
+
+    /// DX answered, whatever it said: it is there.
+    pub(super) fn reached(&mut self) {
+        self.failures = 0;
+        self.all = self.builder.build();
+        self.all_until = None;
+    }
+
+    /// A run is done with.
+    pub(super) fn settled(&mut self, run: u64) {
+        self.runs.remove(&run);
+    }
+
+    /// A request for a run failed in a way that may pass; `after` is what DX asked for, of everyone.
+    pub(super) fn failed(&mut self, run: u64, after: Option<Duration>, now: Instant) {
+        self.pause(run, now);
+        self.failures = self.failures.saturating_add(1);
+        if let Some(after) = after {
+            self.pause_all(after, now);
+        } else if self.failures >= DX_FAILS {
+            let pause = self.all.next().unwrap_or(self.longest);
+            self.pause_all(pause, now);
+        }
+    }
+
+    /// DX refused a run, perhaps not for good. Whether it was tried often enough.
+    pub(super) fn refused(&mut self, run: u64, now: Instant) -> bool {
+        self.pause(run, now);
+        self.runs.get_mut(&run).is_none_or(|pause| {
+            pause.refusals += 1;
+            pause.refusals >= REFUSALS
+        })
+    }
+
+    /// Nothing can be sent as things are: for the next of the long pauses.
+    pub(super) fn stuck(&mut self, now: Instant) {
+        let pause = self.all.next().unwrap_or(self.longest);
+        self.pause_all(pause, now);
+    }
+
+    fn pause_all(&mut self, pause: Duration, now: Instant) {
+        let until = now + pause;
+        self.all_until = Some(self.all_until.map_or(until, |before| before.max(until)));
+    }
+
+    fn pause(&mut self, run: u64, now: Instant) {
+        if self.runs.len() >= MOST && !self.runs.contains_key(&run) {
+            return;
+        }
+        let own = self.runs.entry(run).or_insert_with(|| OwnPause {
+            until: now,
+            pauses: self.builder.build(),
+            refusals: 0,
+        });
+        own.until = now + own.pauses.next().unwrap_or(self.longest);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn pauses() -> Pauses {
+        Pauses::new(SECOND, 60 * SECOND)
+    }
+
+    #[test]
+    fn a_run_that_fails_alone_holds_up_no_other() {
+        let (mut pauses, now) = (pauses(), Instant::now());
+        for _ in 0..20 {
+            pauses.failed(1, None, now);
+            pauses.reached();
+        }
+        assert!(pauses.all(now).is_none() && pauses.is_due(2, now) && !pauses.is_due(1, now));
+        assert!(pauses.first_due(now).unwrap() >= 60 * SECOND && pauses.is_due(1, now + 121 * SECOND));
+        pauses.settled(1);
+        assert!(pauses.is_due(1, now) && pauses.first_due(now).is_none());
+    }
+
+    #[test]
+    fn when_everything_fails_everything_pauses_longer_and_longer() {
+        let (mut pauses, mut now) = (pauses(), Instant::now());
+        let mut lengths = Vec::new();
+        for run in 0..20 {
+            pauses.failed(run, None, now);
+            let pause = pauses.all(now);
+            assert_eq!(pause.is_some(), run >= 2, "{run}");
+            now += pause.unwrap_or_default();
+            lengths.extend(pause);
+        }
+        assert!(
+            lengths[0] < 3 * SECOND && *lengths.last().unwrap() >= 60 * SECOND,
+            "{lengths:?}"
+        );
+        pauses.reached();
+        assert!(pauses.all(now).is_none());
+    }
+
+    #[test]
+    fn what_dx_asks_for_holds_for_all() {
+        let (mut pauses, now) = (pauses(), Instant::now());
+        pauses.failed(1, Some(7 * SECOND), now);
+        assert_eq!(pauses.all(now), Some(7 * SECOND));
+        assert!(pauses.all(now + 7 * SECOND).is_none());
+    }
+
+    #[test]
+    fn the_third_refusal_is_the_last() {
+        let (mut pauses, now) = (pauses(), Instant::now());
+        assert_eq!(
+            [pauses.refused(1, now), pauses.refused(1, now), pauses.refused(1, now)],
+            [false, false, true]
+        );
+        assert!(!pauses.refused(2, now));
+    }
+}

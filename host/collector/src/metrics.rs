@@ -1,0 +1,145 @@
+//! Counters, and how Prometheus reads them (its text format, version 0.0.4).
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Upper bounds of the histogram of upserts, in seconds: around what one disk's sync takes, up to what a client waits for.
+const BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// What the server counts. No label has a value that comes from outside, so there are never more series than these.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Connections that are open.
+    pub connections: AtomicU64,
+    /// Upserts that were kept.
+    pub accepted: AtomicU64,
+    /// Upserts that a policy dropped.
+    pub dropped: AtomicU64,
+    /// Upserts that were refused for what they say.
+    pub refused: AtomicU64,
+    /// Requests that were refused for who sent them.
+    pub unauthorised: AtomicU64,
+    /// Requests that were refused as too many.
+    pub limited: AtomicU64,
+    /// Requests that the server could not answer.
+    pub failed: AtomicU64,
+    /// Runs that DX took.
+    pub forwarded: AtomicU64,
+    /// Requests to DX that did not end well.
+    pub not_forwarded: AtomicU64,
+    /// Whether DX could be reached the last time: 1 or 0.
+    pub dx_up: AtomicU64,
+    buckets: [AtomicU64; BOUNDS.len()],
+    microseconds: AtomicU64,
+    count: AtomicU64,
+}
+
+impl Metrics {
+    /// Notes how long an upsert took to be on disk.
+    pub fn took(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        if let Some(bucket) = BOUNDS.iter().position(|bound| seconds <= *bound) {
+            self.buckets[bucket].fetch_add(1, Relaxed);
+        }
+        self.microseconds
+            .fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Relaxed);
+        self.count.fetch_add(1, Relaxed);
+    }
+
+    /// All of it, as Prometheus reads it. What concerns forwarding only where the server `forwards`.
+    #[must_use]
+    pub fn text(&self, forwards: bool) -> String {
+        let mut text = String::new();
+        let mut one = |name: &str, kind: &str, help: &str, values: &[(&str, &AtomicU64)]| {
+            let _ = writeln!(text, "# HELP pipefold_{name} {help}\n# TYPE pipefold_{name} {kind}");
+            for (label, value) in values {
+                let _ = writeln!(text, "pipefold_{name}{label} {}", value.load(Relaxed));
+            }
+        };
+        one(
+            "connections",
+            "gauge",
+            "Connections that are open.",
+            &[("", &self.connections)],
+        );
+        one(
+            "requests_total",
+            "counter",
+            "Requests by what became of them.",
+            &[
+                ("{result=\"accepted\"}", &self.accepted),
+                ("{result=\"dropped\"}", &self.dropped),
+                ("{result=\"refused\"}", &self.refused),
+                ("{result=\"unauthorised\"}", &self.unauthorised),
+                ("{result=\"limited\"}", &self.limited),
+                ("{result=\"failed\"}", &self.failed),
+            ],
+        );
+        if forwards {
+            one(
+                "forwards_total",
+                "counter",
+                "Requests to DX by what became of them.",
+                &[
+                    ("{result=\"accepted\"}", &self.forwarded),
+                    ("{result=\"failed\"}", &self.not_forwarded),
+                ],
+            );
+            one(
+                "dx_up",
+                "gauge",
+                "Whether DX took the last request.",
+                &[("", &self.dx_up)],
+            );
+        }
+        self.histogram(&mut text);
+        text
+    }
+
+    fn histogram(&self, text: &mut String) {
+        let name = "pipefold_upsert_duration_seconds";
+        let _ = writeln!(
+            text,
+            "# HELP {name} From a whole request to its being on disk.\n# TYPE {name} histogram"
+        );
+        let mut sum = 0;
+        for (bound, bucket) in BOUNDS.iter().zip(&self.buckets) {
+            sum += bucket.load(Relaxed);
+            let _ = writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {sum}");
+        }
+        // Never below the sum of the buckets, whatever is counted meanwhile.
+        let count = self.count.load(Relaxed).max(sum);
+        let _ = writeln!(text, "{name}_bucket{{le=\"+Inf\"}} {count}");
+        let _ = writeln!(text, "{name}_sum {}", self.microseconds.load(Relaxed) as f64 / 1e6);
+        let _ = writeln!(text, "{name}_count {count}");
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_histogram_is_cumulative_and_forwarding_shows_only_where_it_is_done() {
+        let metrics = Metrics::default();
+        for millis in [0, 4, 4, 60, 10_000] {
+            metrics.took(Duration::from_millis(millis));
+        }
+        metrics.accepted.fetch_add(3, Relaxed);
+        let text = metrics.text(false);
+        for line in [
+            "pipefold_requests_total{result=\"accepted\"} 3",
+            "pipefold_upsert_duration_seconds_bucket{le=\"0.001\"} 1",
+            "pipefold_upsert_duration_seconds_bucket{le=\"0.005\"} 3",
+            "pipefold_upsert_duration_seconds_bucket{le=\"5\"} 4",
+            "pipefold_upsert_duration_seconds_bucket{le=\"+Inf\"} 5",
+            "pipefold_upsert_duration_seconds_count 5",
+            "pipefold_upsert_duration_seconds_sum 10.068",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("forwards") && metrics.text(true).contains("pipefold_dx_up 0\n"));
+    }
+}

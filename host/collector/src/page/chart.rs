@@ -1,0 +1,183 @@
+//! The charts of a pipeline's page: columns over time.
+//!
+//! Across they are drawn in percent, so that letters stay as large as they are on a phone; upwards in pixels.
+
+use super::pulse::percent;
+use super::scale::step;
+use super::span::TimeSpan;
+use super::words;
+use crate::store::{Bucket, StatusCounts};
+use chrono::{DateTime, TimeDelta, Utc};
+use maud::{Markup, html};
+use std::time::Duration;
+
+/// Above the highest line, for its letters.
+const TOP: f64 = 8.0;
+
+/// Height of the columns' field.
+const FIELD: f64 = 132.0;
+
+/// Below it, for the marks of time.
+const BOTTOM: f64 = 22.0;
+
+/// Marks of time: so many fit on a phone.
+const TIMES: u32 = 4;
+
+/// Lines across, besides the one at the bottom.
+const LINES: u32 = 3;
+
+/// The share of a column that is drawn; the rest keeps it from the next.
+const FILLED: f64 = 0.72;
+
+/// Of those runs that passed or failed, how many passed.
+pub(super) fn pass_rates(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
+    let judged: Vec<(&Bucket, f64)> = buckets
+        .iter()
+        .filter_map(|bucket| Some((bucket, bucket.counts.pass_rate()?)))
+        .collect();
+    let lowest = judged.iter().min_by(|(_, a), (_, b)| a.total_cmp(b));
+    let spoken = match lowest {
+        Some((bucket, rate)) => format!(
+            "Share of runs that passed, by time. Lowest: {} at {}. The numbers are in the table below.",
+            words::percent(*rate),
+            span.label(bucket.from)
+        ),
+        None => "No run has passed or failed in this time.".to_owned(),
+    };
+    let frame = Frame::new(span, now);
+    let lines = [0.5, 1.0].map(|share| (share, words::percent(share)));
+    frame.draw(&spoken, &lines, &html! {
+        @for (bucket, rate) in judged {
+            @let StatusCounts { success, failure, .. } = bucket.counts;
+            g {
+                title { (span.label(bucket.from)) ": " (success) " of " (success + failure) " passed (" (words::percent(rate)) ")" }
+                (frame.column(bucket.from, "s-success", 0.0, rate))
+                (frame.column(bucket.from, "s-failure", rate, 1.0))
+            }
+        }
+    })
+}
+
+/// What half of the finished runs took at most, and what nine in ten did.
+pub(super) fn durations(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
+    let timed: Vec<(&Bucket, Duration, Duration)> = buckets
+        .iter()
+        .filter_map(|bucket| {
+            let median = bucket.median?;
+            Some((bucket, median, bucket.p90.unwrap_or(median)))
+        })
+        .collect();
+    let longest = timed
+        .iter()
+        .map(|(_, _, p90)| *p90)
+        .max()
+        .unwrap_or_default()
+        .max(Duration::from_secs(1));
+    let spoken = match timed.last() {
+        Some((bucket, median, p90)) => format!(
+            "Durations of finished runs, by time. Latest, {}: half took at most {}, nine in ten at most {}. The numbers are in the table below.",
+            span.label(bucket.from),
+            words::duration(*median),
+            words::duration(*p90)
+        ),
+        None => "No run has finished in this time.".to_owned(),
+    };
+    let step = step(longest, LINES);
+    let highest = (step * LINES).as_secs_f64();
+    let lines: Vec<(f64, String)> = (1..=LINES)
+        .map(|n| (f64::from(n) / f64::from(LINES), words::mark(step * n)))
+        .collect();
+    let frame = Frame::new(span, now);
+    html! {
+        (frame.draw(&spoken, &lines, &html! {
+            @for (bucket, median, p90) in timed {
+                @let (middle, top) = (median.as_secs_f64() / highest, p90.as_secs_f64() / highest);
+                g {
+                    title { (span.label(bucket.from)) ": half within " (words::duration(median)) ", nine in ten within " (words::duration(p90)) }
+                    (frame.column(bucket.from, "median", 0.0, middle))
+                    (frame.column(bucket.from, "p90", middle, top))
+                }
+            }
+        }))
+        p .legend {
+            svg width="10" height="10" aria-hidden="true" { rect .median width="10" height="10" rx="2" {} } " half of the runs "
+            svg width="10" height="10" aria-hidden="true" { rect .p90 width="10" height="10" rx="2" {} } " nine in ten"
+        }
+    }
+}
+
+/// The field that columns stand in.
+struct Frame {
+    span: TimeSpan,
+    from: DateTime<Utc>,
+    /// The width of a column, in percent.
+    width: f64,
+}
+
+impl Frame {
+    fn new(span: TimeSpan, now: DateTime<Utc>) -> Self {
+        Self {
+            span,
+            from: span.around(now).0,
+            width: 100.0 / f64::from(span.columns()),
+        }
+    }
+
+    /// `lines` are where lines across go, from 0 at the bottom to 1, and what they say.
+    fn draw(&self, spoken: &str, lines: &[(f64, String)], columns: &Markup) -> Markup {
+        html! {
+            svg .chart width="100%" height=(TOP + FIELD + BOTTOM) role="img" aria-label=(spoken) {
+                @for (share, word) in lines {
+                    @let y = height(*share);
+                    line .grid x1="0" x2="100%" y1=(y) y2=(y) {}
+                    text x="-8" y=(height_beside(*share)) text-anchor="end" { (word) }
+                }
+                (columns)
+                line .base x1="0" x2="100%" y1=(height(0.0)) y2=(height(0.0)) {}
+                @for (at, anchor, word) in self.times() {
+                    text x=(percent(at)) y=(TOP + FIELD + BOTTOM - 6.0) text-anchor=(anchor) { (word) }
+                }
+            }
+        }
+    }
+
+    /// A part of the column that begins at `from`: upwards from `low` to `high`, both from 0 to 1.
+    fn column(&self, from: DateTime<Utc>, class: &str, low: f64, high: f64) -> Markup {
+        let share = (high - low).clamp(0.0, 1.0);
+        let place = words::between(self.from, from).as_secs_f64() / self.span.bucket().as_secs_f64();
+        html! {
+            @if share > 0.0 {
+                rect class=(class) x=(percent(self.width * (place + (1.0 - FILLED) / 2.0))) width=(percent(self.width * FILLED))
+                    y=(height(high)) height=(format!("{:.1}", share * FIELD)) rx="1" {}
+            }
+        }
+    }
+
+    /// Marks of time: at the middle of every few columns.
+    fn times(&self) -> Vec<(f64, &'static str, String)> {
+        let bucket = TimeDelta::from_std(self.span.bucket()).unwrap_or_default();
+        let last = self.span.columns() - 1;
+        (0..=TIMES)
+            .map(|mark| {
+                let column = last * mark / TIMES;
+                let time = self.from + bucket * i32::try_from(column).unwrap_or_default();
+                let (at, anchor) = match mark {
+                    0 => (0.0, "start"),
+                    TIMES => (100.0, "end"),
+                    _ => (self.width * (f64::from(column) + 0.5), "middle"),
+                };
+                (at, anchor, self.span.mark(time))
+            })
+            .collect()
+    }
+}
+
+/// Where a share of the field's height is, from the top of the drawing.
+fn height(share: f64) -> String {
+    format!("{:.1}", TOP + FIELD * (1.0 - share.clamp(0.0, 1.0)))
+}
+
+/// For letters beside the line there.
+fn height_beside(share: f64) -> String {
+    format!("{:.1}", TOP + FIELD * (1.0 - share) + 4.0)
+}

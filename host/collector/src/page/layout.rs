@@ -1,0 +1,94 @@
+//! What is around every page.
+
+use super::assets::{ICON_ADDRESS, SCRIPT, STYLE_ADDRESS};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// Which part of the site a page belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Here {
+    Runs,
+    Pipelines,
+    Elsewhere,
+}
+
+/// What is around the content of a page.
+pub(super) struct Shell<'a> {
+    title: &'a str,
+    here: Here,
+    is_live: bool,
+}
+
+impl<'a> Shell<'a> {
+    /// `title` names the page in the browser's tabs.
+    pub(super) fn new(title: &'a str, here: Here) -> Self {
+        Self {
+            title,
+            here,
+            is_live: false,
+        }
+    }
+
+    /// With the script that keeps the content up to date.
+    pub(super) fn live(mut self, is_live: bool) -> Self {
+        self.is_live = is_live;
+        self
+    }
+
+    /// The whole document.
+    pub(super) fn page(&self, content: &Markup) -> Markup {
+        let current = |here| (self.here == here).then_some("page");
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    title { (self.title) " · pipefold" }
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="robots" content="noindex, nofollow";
+                    link rel="icon" type="image/svg+xml" href=(ICON_ADDRESS);
+                    link rel="stylesheet" href=(STYLE_ADDRESS.as_str());
+                }
+                body {
+                    a .skip href="#main" { "Skip to the content" }
+                    (sprite())
+                    header .site {
+                        a .brand href="/" {
+                            svg viewBox="4 8 24 16" width="24" height="16" aria-hidden="true" {
+                                path .fold-1 d="M4 8h13l-5 8 5 8H4z" {}
+                                path .fold-2 d="M17 8h11v16H17l-5-8z" {}
+                            }
+                            "pipefold"
+                        }
+                        nav aria-label="Site" {
+                            a href="/" aria-current=[current(Here::Runs)] { "Runs" }
+                            a href="/pipelines" aria-current=[current(Here::Pipelines)] { "Pipelines" }
+                        }
+                        @if self.is_live {
+                            span #live-sign .live-sign role="status" hidden { "Live" }
+                        }
+                    }
+                    main #main tabindex="-1" { (content) }
+                    footer .site { "pipefold " (env!("CARGO_PKG_VERSION")) " · times are UTC" }
+                    @if self.is_live {
+                        script { (PreEscaped(SCRIPT)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The shapes of the statuses, once for a page: a status is told by its word and its shape, the colour only helps.
+fn sprite() -> Markup {
+    html! {
+        svg .sprite width="0" height="0" aria-hidden="true" {
+            symbol #i-success viewBox="0 0 16 16" { path d="M3.5 8.5l3 3 6-7" {} }
+            symbol #i-failure viewBox="0 0 16 16" { path d="M4.5 4.5l7 7m0-7l-7 7" {} }
+            symbol #i-running viewBox="0 0 16 16" { path d="M8 2.5a5.5 5.5 0 1 1-5.5 5.5" {} }
+            symbol #i-cancelled viewBox="0 0 16 16" { path d="M8 2.5a5.5 5.5 0 1 0 .01 0zM4.2 4.2l7.6 7.6" {} }
+            symbol #i-unknown viewBox="0 0 16 16" { path d="M5.5 6a2.5 2.5 0 1 1 3.6 2.2c-.8.4-1.1.8-1.1 1.6M8 12.4v.1" {} }
+            symbol #i-stale viewBox="0 0 16 16" { path d="M8 2.5a5.5 5.5 0 1 0 .01 0zM8 5v3.2l2.2 1.6" {} }
+        }
+    }
+}

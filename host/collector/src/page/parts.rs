@@ -1,0 +1,103 @@
+//! Pieces that several pages have.
+
+use super::words;
+use crate::store::RunSummary;
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use pipefold_sandbox::{Run, Status};
+use std::time::Duration;
+
+/// A status as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// As the rules say.
+    Is(Status),
+    /// It began, and nothing was heard of it for long.
+    Stale,
+}
+
+impl Shown {
+    /// A run's.
+    pub(super) fn of(run: &RunSummary, now: DateTime<Utc>, stale_after: Duration) -> Self {
+        if run.completion.is_none() && words::between(run.last_arrived, now) > stale_after {
+            Self::Stale
+        } else {
+            Self::Is(run.record.status)
+        }
+    }
+
+    /// Its name, which is also its class in the stylesheet.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Is(status) => status.as_str(),
+            Self::Stale => "stale",
+        }
+    }
+
+    /// The word for it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Is(Status::Unknown) => "Unknown",
+            Self::Is(Status::Running) => "Running",
+            Self::Is(Status::Success) => "Success",
+            Self::Is(Status::Cancelled) => "Cancelled",
+            Self::Is(Status::Failure) => "Failure",
+            Self::Stale => "Stale",
+        }
+    }
+
+    /// Word and shape.
+    pub(super) fn pill(self) -> Markup {
+        let name = self.name();
+        let why = (self == Self::Stale).then_some("It began, and nothing was heard of it for a long time.");
+        html! {
+            span class={ "pill s-" (name) } title=[why] {
+                svg width="16" height="16" aria-hidden="true" { use href={ "#i-" (name) } {} }
+                (self.word())
+            }
+        }
+    }
+}
+
+/// A value that was reported: whatever its letters do, they do not reach beyond it.
+pub(super) fn value(text: &str) -> Markup {
+    html! { bdi { (text) } }
+}
+
+/// A moment, as long ago as it is.
+pub(super) fn ago(then: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
+    html! { time datetime=(words::machine(then)) title=(words::full(then)) { (words::age(then, now)) } }
+}
+
+/// A moment to the second.
+pub(super) fn moment(time: DateTime<Utc>) -> Markup {
+    html! { time datetime=(words::machine(time)) { (words::full(time)) } }
+}
+
+/// How long a run took, or has taken so far.
+pub(super) fn duration(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
+    match (run.finished, shown) {
+        (Some(finished), _) => html! { (words::duration(words::between(run.started, finished))) },
+        (None, Shown::Is(Status::Running)) => html! {
+            span .so-far { (words::duration(words::between(run.started, now))) " so far" }
+        },
+        _ => html! { span .none { "–" } },
+    }
+}
+
+/// The person who started a run, by the shortest of the names.
+pub(super) fn person(run: &Run) -> Option<&str> {
+    [&run.github_username, &run.gitlab_username, &run.email]
+        .into_iter()
+        .find_map(|name| name.as_deref())
+}
+
+/// As many letters of a commit as git shows, at least; all of it where it is none of git's.
+pub(super) fn short_commit(commit: &str) -> &str {
+    const SHOWN: usize = 8;
+    if commit.len() > SHOWN && commit.bytes().all(|b| b.is_ascii_hexdigit()) {
+        &commit[..SHOWN]
+    } else {
+        commit
+    }
+}

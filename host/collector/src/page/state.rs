@@ -1,0 +1,62 @@
+//! What the pages need from the server.
+
+use super::clock::Clock;
+use crate::store::Store;
+use pipefold_sandbox::Run;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, broadcast};
+
+/// How many browsers may listen for changes at a time: each holds a connection and a few KiB. More are told to come back later, and show
+/// the page without it.
+const MAX_STREAMS: usize = 256;
+
+/// What the pages need from the server.
+#[derive(Clone)]
+pub struct PageState {
+    /// The runs.
+    pub(super) store: Arc<dyn Store>,
+    /// The name of a run's pipeline, each time one of its runs changed.
+    pub(super) changes: broadcast::WeakSender<Arc<str>>,
+    /// What DX is sent for a run.
+    pub(super) body: fn(&Run) -> Vec<u8>,
+    /// Whether runs are forwarded to DX.
+    pub(super) forwards: bool,
+    /// How long after its last notification an unfinished run counts as stale.
+    pub(super) stale_after: Duration,
+    pub(super) clock: Clock,
+    pub(super) streams: Arc<Semaphore>,
+}
+
+impl PageState {
+    /// - `changes` is sent the name of a run's pipeline each time that one of its runs changed. The pages hold it weakly: once the server
+    ///   has dropped its own, every stream of events ends.
+    /// - `body` makes the JSON object that DX is sent for a run.
+    /// - `forwards` says whether runs are forwarded to DX.
+    /// - `stale_after`: so long after its last notification a run that has not finished counts as stale.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        changes: &broadcast::Sender<Arc<str>>,
+        body: fn(&Run) -> Vec<u8>,
+        forwards: bool,
+        stale_after: Duration,
+    ) -> Self {
+        Self {
+            store,
+            changes: changes.downgrade(),
+            body,
+            forwards,
+            stale_after,
+            clock: Clock::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        }
+    }
+
+    /// The same with another clock: for pages that look the same each time.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+}

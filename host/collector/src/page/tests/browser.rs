@@ -1,0 +1,248 @@
+//! The pages in a real browser: Chromium, without a window.
+
+use super::site::{Site, ago, began};
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use futures_util::{StreamExt, stream};
+use pipefold_sandbox::Notification;
+use std::fs::File;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+/// A browser starts in a second; on a busy machine in many.
+const LONG: Duration = Duration::from_secs(90);
+
+/// The browser, or nothing where the machine has none; the output then says so.
+fn browser(test: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let found = std::env::split_paths(&path)
+        .flat_map(|dir| names.map(|name| dir.join(name)))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        writeln!(std::io::stdout(), "skipped: {test}: there is no Chromium in PATH").unwrap();
+    }
+    found
+}
+
+/// What a browser made of an address.
+struct Seen {
+    /// The document as it was when all was loaded.
+    document: String,
+    /// Its log, with the messages of the page's console.
+    log: String,
+}
+
+fn see(browser: &Path, address: &str, options: &[&str]) -> Seen {
+    let dir = tempfile::tempdir().unwrap();
+    let (document, log) = (dir.path().join("document"), dir.path().join("log"));
+    let mut child = Command::new(browser)
+        // Nothing but the loopback, no sandbox of its own (containers forbid it, and the pages are ours), no traces of earlier visits.
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-sync",
+            "--dump-dom",
+        ])
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-dev-shm-usage",
+            "--enable-logging=stderr",
+        ])
+        .arg(format!("--user-data-dir={}", dir.path().join("profile").display()))
+        .args(options)
+        .arg(address)
+        .env("HOME", dir.path())
+        .stdin(Stdio::null())
+        .stdout(File::create(&document).unwrap())
+        .stderr(File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begin.elapsed() > LONG {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("the browser did not end: {}", std::fs::read_to_string(&log).unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Seen {
+        document: std::fs::read_to_string(&document).unwrap(),
+        log: String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned(),
+    }
+}
+
+async fn serve(router: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// A run whose values would rename the document if they ran.
+fn attacker(reference_id: &str) -> Notification {
+    let attack = |field: &str| {
+        format!(
+            "</title>\"'><script>document.title='{field} ran'</script><img src=x onerror=\"document.title='{field} ran'\"><xss-{field}>"
+        )
+    };
+    Notification {
+        pipeline_source: Some(attack("source")),
+        repository: Some(attack("repository")),
+        head_branch: Some(attack("branch")),
+        commit_sha: Some(attack("commit")),
+        email: Some(attack("email")),
+        github_username: Some(attack("person")),
+        step: Some(attack("step")),
+        source_url: Some("javascript:document.title='link ran'".into()),
+        ..began(&attack("pipeline"), reference_id, 60)
+    }
+}
+
+/// What the two sides of the test tell each other.
+#[derive(Clone)]
+struct Stage {
+    listening: Arc<Semaphore>,
+    asked_again: Arc<Semaphore>,
+}
+
+/// Sends the end of the first page only after the page was asked for again: until then the browser has not loaded it, and waits.
+async fn hold_open(State(stage): State<Stage>, request: Request, next: Next) -> Response {
+    let (path, from_script) = (
+        request.uri().path().to_owned(),
+        request
+            .headers()
+            .get("sec-fetch-dest")
+            .is_some_and(|dest| dest == "empty"),
+    );
+    let response = next.run(request).await;
+    match (path.as_str(), from_script) {
+        ("/events", _) => stage.listening.add_permits(1),
+        ("/", true) => stage.asked_again.add_permits(1),
+        ("/", false) => {
+            let (mut parts, body) = response.into_parts();
+            let text = String::from_utf8(to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
+            let (now, later) = text.rsplit_once("</body>").unwrap();
+            let later = format!("</body>{later}");
+            let later = stream::once(async move {
+                // However it ends, the page does.
+                let _ = timeout(LONG / 2, stage.asked_again.acquire()).await;
+                sleep(Duration::from_millis(500)).await;
+                Ok::<_, std::io::Error>(Bytes::from(later))
+            });
+            let now = stream::iter([Ok(Bytes::from(now.to_owned()))]);
+            parts.headers.remove("content-length");
+            return Response::from_parts(parts, Body::from_stream(now.chain(later)));
+        }
+        _ => {}
+    }
+    response
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_appears_by_itself_and_its_values_do_nothing() {
+    let Some(browser) = browser("a_run_appears_by_itself_and_its_values_do_nothing") else {
+        return;
+    };
+    let site = Site::new();
+    site.add(attacker("before"), ago(60)).await;
+    let stage = Stage {
+        listening: Arc::new(Semaphore::new(0)),
+        asked_again: Arc::new(Semaphore::new(0)),
+    };
+    let address = serve(site.router().layer(from_fn_with_state(stage.clone(), hold_open))).await;
+    let seeing = tokio::task::spawn_blocking(move || see(&browser, &format!("http://{address}/"), &[]));
+    timeout(LONG, stage.listening.acquire())
+        .await
+        .unwrap()
+        .unwrap()
+        .forget();
+    site.add(attacker("after"), ago(30)).await;
+    site.changes.send("any".into()).unwrap();
+    let seen = seeing.await.unwrap();
+    let document = &seen.document;
+    assert!(
+        document.contains("\"/runs/before\"") && document.contains("\"/runs/after\""),
+        "{document}\n{}",
+        seen.log
+    );
+    assert!(
+        document.contains("<title>Runs · pipefold</title>") && !document.contains("<xss-"),
+        "{document}"
+    );
+    let sign = document
+        .split("id=\"live-sign\"")
+        .nth(1)
+        .unwrap()
+        .split('>')
+        .next()
+        .unwrap();
+    assert!(!sign.contains("hidden"), "{sign}");
+    assert!(
+        !seen.log.contains("Content Security Policy") && !seen.log.contains("Uncaught"),
+        "{}",
+        seen.log
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_is_in_nobodys_way_and_no_value_runs() {
+    let Some(browser) = browser("the_policy_is_in_nobodys_way_and_no_value_runs") else {
+        return;
+    };
+    let site = Site::new();
+    let pipeline = site.add(attacker("r"), ago(60)).await.pipeline;
+    let pipeline = percent_encoding::utf8_percent_encode(&pipeline, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let address = serve(site.router()).await;
+    for page in [
+        "/runs/r".to_owned(),
+        "/pipelines".to_owned(),
+        format!("/pipelines/{pipeline}"),
+        format!("/?branch={pipeline}"),
+    ] {
+        let browser = browser.clone();
+        let address = format!("http://{address}{page}");
+        let seen = tokio::task::spawn_blocking(move || see(&browser, &address, &["--window-size=360,800"]))
+            .await
+            .unwrap();
+        assert!(
+            seen.document.contains("<main id=\"main\""),
+            "{page}: {}\n{}",
+            seen.document,
+            seen.log
+        );
+        let title = seen
+            .document
+            .split("<title>")
+            .nth(1)
+            .unwrap()
+            .split("</title>")
+            .next()
+            .unwrap();
+        assert!(title.ends_with(" · pipefold"), "{page}: {title}");
+        assert!(
+            !seen.document.contains("<xss-") && !seen.document.contains("<img"),
+            "{page}: {}",
+            seen.document
+        );
+        assert!(
+            !seen.log.contains("Content Security Policy") && !seen.log.contains("Uncaught"),
+            "{page}: {}",
+            seen.log
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! The lists: order, filters, pages, and nothing to show.
+
+use super::site::{Site, ago, attributes, began, ended};
+use crate::access::Rights;
+use pipefold_sandbox::Notification;
+use std::collections::HashSet;
+
+async fn many(site: &Site, runs: i64) {
+    for n in 0..runs {
+        let start = Notification {
+            head_branch: Some(if n % 3 == 0 { "main" } else { "a&b c" }.into()),
+            github_username: Some("mona".into()),
+            ..began(
+                if n % 2 == 0 { "even" } else { "odd" },
+                &format!("run-{n}"),
+                10_000 - n * 10,
+            )
+        };
+        site.add(start.clone(), ago(10_000 - n * 10)).await;
+        site.add(
+            ended(&start, if n % 5 == 0 { "failure" } else { "success" }, 5),
+            ago(9_990 - n * 10),
+        )
+        .await;
+    }
+}
+
+fn runs(page: &str) -> Vec<&str> {
+    attributes(page, "href")
+        .into_iter()
+        .filter(|href| href.starts_with("/runs/"))
+        .collect()
+}
+
+fn next(page: &str) -> Option<String> {
+    let link = page.split("rel=\"next\" href=\"").nth(1)?;
+    Some(link.split('"').next()?.replace("&amp;", "&"))
+}
+
+#[tokio::test]
+async fn following_the_pages_shows_each_run_once_newest_first() {
+    let site = Site::new();
+    many(&site, 120).await;
+    let (mut address, mut seen) = ("/".to_owned(), Vec::new());
+    loop {
+        let page = site.page(&address).await;
+        assert_eq!(
+            page.contains("data-events"),
+            address == "/",
+            "only the newest runs are live"
+        );
+        seen.extend(runs(&page).into_iter().map(str::to_owned));
+        match next(&page) {
+            Some(next) => address = next,
+            None => break,
+        }
+        assert!(seen.len() <= 120);
+    }
+    let expected: Vec<String> = (0..120).rev().map(|n| format!("/runs/run-{n}")).collect();
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn filters_come_from_the_address_and_stay_in_every_link() {
+    let site = Site::new();
+    many(&site, 120).await;
+    let page = site
+        .page("/?pipeline=odd&status=success&branch=a%26b+c&person=mona&text=RUN-&after=")
+        .await;
+    let fit = (0..120)
+        .rev()
+        .filter(|n| n % 2 == 1 && n % 5 != 0 && n % 3 != 0)
+        .map(|n| format!("/runs/run-{n}"));
+    assert_eq!(runs(&page), fit.collect::<Vec<_>>());
+    for (name, value) in [
+        ("pipeline", "odd"),
+        ("branch", "a&amp;b c"),
+        ("person", "mona"),
+        ("text", "RUN-"),
+    ] {
+        assert!(
+            page.contains(&format!("name=\"{name}\" value=\"{value}\"")),
+            "{name}:\n{page}"
+        );
+    }
+    let failures = attributes(&page, "href")
+        .into_iter()
+        .find(|href| href.contains("status=failure"))
+        .unwrap();
+    assert_eq!(
+        failures,
+        "/?status=failure&amp;pipeline=odd&amp;branch=a%26b%20c&amp;person=mona&amp;text=RUN-"
+    );
+    // And over the pages.
+    let page = site.page("/?branch=a%26b%20c").await;
+    let next = site.page(&next(&page).unwrap()).await;
+    let both: HashSet<&str> = runs(&page).into_iter().chain(runs(&next)).collect();
+    assert_eq!(both.len(), 80);
+}
+
+#[tokio::test]
+async fn nothing_to_show_says_what_to_do() {
+    let site = Site::new();
+    let page = site.page("/").await;
+    assert!(page.contains("No runs yet") && page.contains("pipefold exec"));
+    assert!(site.page("/pipelines").await.contains("No pipelines yet"));
+    many(&site, 1).await;
+    let page = site.page("/?text=nowhere").await;
+    assert!(page.contains("No run fits") && page.contains("Show all runs"));
+    assert!(site.page("/pipelines/even?days=1").await.contains("Pass rate"));
+}
+
+#[tokio::test]
+async fn pipelines_go_on_page_by_page() {
+    let site = Site::new();
+    for n in 0..150 {
+        site.add(began(&format!("p{n:03}"), &format!("r{n}"), 60), ago(60))
+            .await;
+    }
+    let first = site.page("/pipelines").await;
+    assert!(first.contains("/pipelines/p099\"") && !first.contains("/pipelines/p100\""));
+    let address = next(&first).unwrap();
+    let second = site.page(&address).await;
+    assert!(!second.contains("/pipelines/p099\"") && second.contains("/pipelines/p149\"") && next(&second).is_none());
+}
+
+#[tokio::test]
+async fn who_may_not_see_a_pipeline_sees_nothing_of_it() {
+    let site = Site::new();
+    site.add(began("secret", "hidden-run", 60), ago(60)).await;
+    site.add(began("open", "shown-run", 60), ago(60)).await;
+    let site = site.seen_by(Rights::Read, &["open"]);
+    for address in [
+        "/",
+        "/pipelines",
+        "/?text=hidden-run",
+        "/?pipeline=secret",
+        "/?status=running",
+    ] {
+        let page = site.page(address).await;
+        assert!(
+            !page.contains("/runs/hidden") && !page.contains("/pipelines/secret"),
+            "{address}"
+        );
+    }
+    for address in [
+        "/runs/hidden-run",
+        "/runs?reference_id=hidden-run",
+        "/pipelines/secret",
+        "/pipelines?name=secret",
+    ] {
+        let (hidden, absent) = (
+            site.get(address).await,
+            site.get(&address.replace("hidden-run", "no").replace("secret", "no"))
+                .await,
+        );
+        assert_eq!((hidden.status.as_u16(), hidden.text), (404, absent.text), "{address}");
+    }
+    assert!(site.page("/runs/shown-run").await.contains("open"));
+}
+
+#[tokio::test]
+async fn a_run_of_which_nothing_is_heard_is_stale() {
+    let site = Site::new();
+    site.add(began("p", "old", 7 * 3_600), ago(7 * 3_600)).await;
+    site.add(began("p", "new", 5 * 3_600), ago(5 * 3_600)).await;
+    let done = began("p", "done", 8 * 3_600);
+    site.add(ended(&done, "success", 60), ago(8 * 3_600)).await;
+    for (reference, class) in [
+        ("old", "pill s-stale"),
+        ("new", "pill s-running"),
+        ("done", "pill s-success"),
+    ] {
+        let page = site.page(&format!("/runs/{reference}")).await;
+        assert!(page.contains(class), "{reference}");
+        assert_eq!(page.contains("s-stale"), reference == "old");
+        assert_eq!(page.contains("so far"), reference == "new");
+    }
+    assert_eq!(site.page("/").await.matches("pill s-stale").count(), 1);
+}

@@ -1,0 +1,138 @@
+//! A site over a store of its own.
+
+use super::fold::fold;
+use crate::access::{Access, Rights};
+use crate::page::{Clock, PageState, router};
+use crate::store::sqlite::{Limits, SqliteStore};
+use crate::store::{Append, RunSummary, Store};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use chrono::{DateTime, TimeDelta, Utc};
+use pipefold_sandbox::Notification;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::broadcast::Sender;
+use tower::ServiceExt;
+
+/// When all of it happens.
+pub(super) fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_750_000_000, 0).unwrap()
+}
+
+/// So many seconds before [`now`].
+pub(super) fn ago(seconds: i64) -> DateTime<Utc> {
+    now() - TimeDelta::seconds(seconds)
+}
+
+pub(super) struct Site {
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) changes: Sender<Arc<str>>,
+    pub(super) state: PageState,
+    pub(super) access: Option<Access>,
+    _dir: TempDir,
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Site {
+    pub(super) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let rules = Arc::new(|history: &[Notification]| Ok(fold(history)));
+        let store = Arc::new(SqliteStore::open(&dir.path().join("data"), rules, Limits::default()).unwrap());
+        let (changes, _) = tokio::sync::broadcast::channel(16);
+        let body = |run: &_| serde_json::to_vec(run).unwrap_or_default();
+        let as_store: Arc<dyn Store> = Arc::clone(&store) as _;
+        let state =
+            PageState::new(as_store, &changes, body, true, Duration::from_secs(6 * 3_600)).with_clock(Clock::new(now));
+        Self {
+            store,
+            changes,
+            state,
+            access: Some(Access::everything()),
+            _dir: dir,
+        }
+    }
+
+    /// Seen by a token that may read these pipelines.
+    pub(super) fn seen_by(mut self, rights: Rights, pipelines: &[&str]) -> Self {
+        self.access = Some(Access::new(
+            rights,
+            pipelines.iter().map(|glob| glob.parse().unwrap()).collect(),
+        ));
+        self
+    }
+
+    pub(super) fn router(&self) -> Router {
+        let router = router(self.state.clone());
+        match &self.access {
+            Some(access) => router.layer(axum::Extension(access.clone())),
+            None => router,
+        }
+    }
+
+    pub(super) async fn add(&self, notification: Notification, arrived: DateTime<Utc>) -> RunSummary {
+        let append = Append {
+            notification,
+            token: "ci".into(),
+            access: Access::everything(),
+            arrived,
+        };
+        self.store.append(append).await.unwrap().run
+    }
+
+    pub(super) async fn get(&self, address: &str) -> Answer {
+        let request = Request::get(address).body(Body::empty()).unwrap();
+        let response = self.router().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = to_bytes(response.into_body(), 16 << 20).await.unwrap();
+        Answer {
+            status,
+            headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    /// A page that is there.
+    pub(super) async fn page(&self, address: &str) -> String {
+        let answer = self.get(address).await;
+        assert_eq!(answer.status, StatusCode::OK, "{address}: {}", answer.text);
+        answer.text
+    }
+}
+
+/// A run of a pipeline that began so many seconds ago.
+pub(super) fn began(pipeline: &str, reference_id: &str, seconds_ago: i64) -> Notification {
+    Notification {
+        pipeline_name: Some(pipeline.into()),
+        pipeline_source: Some("Jenkins".into()),
+        reference_id: Some(reference_id.into()),
+        started_at: Some(ago(seconds_ago).format("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        status: Some("running".into()),
+        ..Notification::default()
+    }
+}
+
+/// Its end, after so many seconds.
+pub(super) fn ended(began: &Notification, status: &str, after: i64) -> Notification {
+    let start = DateTime::parse_from_rfc3339(began.started_at.as_deref().unwrap()).unwrap();
+    Notification {
+        status: Some(status.into()),
+        finished_at: Some((start + TimeDelta::seconds(after)).to_rfc3339()),
+        ..began.clone()
+    }
+}
+
+/// The values of an attribute, as they are written.
+pub(super) fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
+    let begin = format!(" {name}=\"");
+    page.split(&begin)
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect()
+}

@@ -1,0 +1,147 @@
+//! A run and its steps, drawn over time.
+
+use super::lanes::{Lane, MAX_LANES, lanes};
+use super::parts::{Shown, value};
+use super::pulse::percent;
+use super::scale::ticks;
+use super::words;
+use crate::store::RunDetail;
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use pipefold_sandbox::Status;
+use std::time::Duration;
+
+/// How many marks the axis has at most: on a phone they still do not touch.
+const MARKS: u32 = 4;
+
+/// The narrowest bar, in percent of the whole: something that took no time did take place.
+const NARROWEST: f64 = 0.4;
+
+/// The span that is drawn.
+struct Span {
+    from: DateTime<Utc>,
+    length: Duration,
+}
+
+impl Span {
+    fn of(lanes: &[Lane], now: Option<DateTime<Utc>>) -> Self {
+        let starts = lanes.iter().map(|lane| lane.from);
+        let ends = lanes
+            .iter()
+            .flat_map(|lane| lane.until.into_iter().chain(lane.marks.iter().copied()));
+        let from = starts.min().unwrap_or_default();
+        let until = ends.chain(now).max().unwrap_or(from);
+        // A second at least, so that there is something to divide by.
+        let length = words::between(from, until).max(Duration::from_secs(1));
+        Self { from, length }
+    }
+
+    /// Where a moment is, in percent.
+    fn place(&self, at: DateTime<Utc>) -> f64 {
+        100.0 * words::between(self.from, at).as_secs_f64() / self.length.as_secs_f64()
+    }
+}
+
+/// `shown` is the run's status; a run that is under way is drawn up to now.
+pub(super) fn timeline(run: &RunDetail, shown: Shown, now: DateTime<Utc>) -> Markup {
+    let lanes = lanes(run);
+    let is_running = shown == Shown::Is(Status::Running) && run.summary.finished.is_none();
+    let span = Span::of(&lanes, is_running.then_some(now));
+    let marks = ticks(span.length, MARKS);
+    let steps = run.jobs.iter().filter(|job| job.step.is_some()).count();
+    html! {
+        table .timeline {
+            caption .hidden { "The run and its steps over time" }
+            thead {
+                tr {
+                    th scope="col" { "Step" }
+                    th scope="col" { "Status" }
+                    th .number scope="col" { "Duration" }
+                    th .axis scope="col" {
+                        span .hidden { "Over time" }
+                        svg width="100%" height="16" aria-hidden="true" {
+                            @for mark in &marks {
+                                @let at = 100.0 * mark.as_secs_f64() / span.length.as_secs_f64();
+                                // The last one would reach over the edge.
+                                text x=(percent(at)) y="12" text-anchor=(if at < 5.0 { "start" } else if at > 90.0 { "end" } else { "middle" }) {
+                                    (words::mark(*mark))
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            tbody {
+                @for lane in &lanes {
+                    @let open_end = is_running && lane.until.is_none();
+                    (row(lane, shown, &span, &marks, open_end.then_some(now)))
+                }
+            }
+        }
+        @if steps > MAX_LANES {
+            p .note { "The first " (MAX_LANES) " of " (words::count(steps as u64, "step")) "." }
+        }
+    }
+}
+
+fn row(lane: &Lane, run: Shown, span: &Span, marks: &[Duration], open_until: Option<DateTime<Utc>>) -> Markup {
+    let shown = if lane.step.is_none() {
+        run
+    } else {
+        Shown::Is(lane.status)
+    };
+    let last = lane
+        .until
+        .or(open_until)
+        .or(lane.marks.iter().max().copied())
+        .unwrap_or(lane.from);
+    let (left, right) = (span.place(lane.from), span.place(last));
+    let width = (right - left).max(NARROWEST);
+    let left = left.min(100.0 - NARROWEST);
+    html! {
+        tr class=(if lane.step.is_none() { "whole" } else { "step" }) {
+            th scope="row" {
+                @match &lane.step {
+                    Some(step) => (value(step)),
+                    None => "The run",
+                }
+                @if lane.allowed_to_fail { " " span .tag { "may fail" } }
+            }
+            td { (shown.pill()) }
+            td .number {
+                @match (lane.until, open_until) {
+                    (Some(until), _) => (words::duration(words::between(lane.from, until))),
+                    (None, Some(now)) => span .so-far { (words::duration(words::between(lane.from, now))) },
+                    (None, None) => span .none { "–" },
+                }
+            }
+            td .axis {
+                svg width="100%" height="22" role="img" aria-label=(spoken(lane, span)) {
+                    @for mark in marks {
+                        @let at = percent(100.0 * mark.as_secs_f64() / span.length.as_secs_f64());
+                        line .grid x1=(at) x2=(at) y1="0" y2="22" {}
+                    }
+                    rect class={ "bar s-" (shown.name()) @if lane.until.is_none() { " open" } }
+                        x=(percent(left)) width=(percent(width)) y="5" height="12" rx="3" {}
+                    // Where a bar begins something was heard anyway.
+                    @for mark in lane.marks.iter().filter(|mark| **mark != lane.from) {
+                        circle .mark cx=(percent(span.place(*mark))) cy="11" r="2" {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The bar in words.
+fn spoken(lane: &Lane, span: &Span) -> String {
+    let after = words::duration(words::between(span.from, lane.from));
+    let notifications = words::count(lane.marks.len() as u64, "notification");
+    match lane.until {
+        Some(until) => format!(
+            "Began after {after}, ended after {}, {notifications}",
+            words::duration(words::between(span.from, until))
+        ),
+        None => format!("Began after {after}, {notifications}"),
+    }
+}

@@ -1,0 +1,41 @@
+//! Answers in JSON. Each has `ok`.
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{Response as HttpResponse, StatusCode};
+use axum::response::Response;
+use pipefold::dx::{ErrorCode, Refusal};
+use serde::Serialize;
+use std::time::Duration;
+
+/// An answer with a JSON body, which nobody may keep: it depends on who asks, and on when.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    // Texts, numbers and lists under fixed names: there is nothing in them that JSON could not say.
+    let body = serde_json::to_vec(body).unwrap_or_else(|_| br#"{"ok":false,"error":"internal_error"}"#.to_vec());
+    let mut answer = HttpResponse::new(Body::from(body));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+/// A refusal with a sentence.
+pub(crate) fn refused(code: ErrorCode, message: impl Into<String>) -> Response {
+    json(status(code), &Refusal::new(code, message))
+}
+
+/// A refusal that may end after `wait`.
+pub(crate) fn retry_later(code: ErrorCode, message: &str, wait: Duration) -> Response {
+    // Whole seconds, and never a time before which it would be refused again.
+    let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
+    let mut answer = refused(code, format!("{message}: again in {seconds} s"));
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    answer
+}
+
+/// The status of a code.
+pub(crate) fn status(code: ErrorCode) -> StatusCode {
+    StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

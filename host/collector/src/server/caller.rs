@@ -1,0 +1,353 @@
+//! Who sends a request, and whether it may.
+
+use super::answer::{refused, retry_later};
+use super::app::App;
+use crate::access::{Access, FailureKey, Refusal, Secret, TokenName};
+use axum::http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::{Extensions, HeaderName, HeaderValue};
+use axum::response::Response;
+use pipefold::dx::ErrorCode;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// Where a connection comes from; an extension of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// Who sends a request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The token; `None` where the server asks for none.
+    pub token: Option<TokenName>,
+    /// What it may do.
+    pub access: Arc<Access>,
+}
+
+/// How a token may be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schemes {
+    /// `Authorization: Bearer TOKEN`, as DX's page says.
+    Bearer,
+    /// That, or Basic authentication with the token's name and the token, as browsers and GoCD's clients do.
+    BearerOrBasic,
+}
+
+/// Why a request is not let in.
+#[derive(Debug)]
+pub enum Denied {
+    /// No token was shown, or not in a way that is known.
+    NoToken,
+    /// The token is not known.
+    BadToken,
+    /// Again after this time.
+    TooOften(Duration),
+    /// The tokens cannot be read.
+    Broken,
+    /// A browser sent it for a page of somebody else.
+    Foreign(&'static str),
+}
+
+impl Caller {
+    /// Finds out who sends a request.
+    ///
+    /// A known token is let in however many unknown ones came from its address: behind one address there may be a whole company, and
+    /// 192 random bits are not found by trying. What is limited is the answer to failures.
+    ///
+    /// # Errors
+    /// [`Denied`], counted.
+    pub fn of(app: &App, headers: &HeaderMap, extensions: &Extensions, schemes: Schemes) -> Result<Self, Denied> {
+        let caller = Self::find(app, headers, schemes);
+        let now = Instant::now();
+        let denied = match caller {
+            Ok(caller) => match caller.token.as_ref().map(|token| app.per_token.take(token, now)) {
+                Some(Err(wait)) => Denied::TooOften(wait),
+                _ => return Ok(caller),
+            },
+            Err(Denied::BadToken) => {
+                let key = address(app, headers, extensions).map(FailureKey::from);
+                match key.map(|key| app.failures.take(&key, now)) {
+                    Some(Err(wait)) => Denied::TooOften(wait),
+                    _ => Denied::BadToken,
+                }
+            }
+            Err(denied) => denied,
+        };
+        let metrics = &app.metrics;
+        let counter = match denied {
+            Denied::TooOften(_) => &metrics.limited,
+            Denied::Broken => &metrics.failed,
+            _ => &metrics.unauthorised,
+        };
+        counter.fetch_add(1, Relaxed);
+        Err(denied)
+    }
+
+    fn find(app: &App, headers: &HeaderMap, schemes: Schemes) -> Result<Self, Denied> {
+        let broken = |error: &dyn std::fmt::Display| {
+            app.complain("tokens", error);
+            Denied::Broken
+        };
+        if app.is_open().map_err(|error| broken(&error))? {
+            from_this_machine(headers)?;
+            return Ok(Self {
+                token: None,
+                access: Arc::new(Access::everything()),
+            });
+        }
+        let identity = match shown(headers, schemes).ok_or(Denied::NoToken)? {
+            (None, secret) => app.tokens.identify(&secret),
+            (Some(name), secret) => app.tokens.identify_named(&name, &secret),
+        };
+        match identity {
+            Ok(identity) => Ok(Self {
+                token: Some(identity.name),
+                access: identity.access,
+            }),
+            Err(Refusal::Unknown) => Err(Denied::BadToken),
+            Err(Refusal::TooOften(wait)) => Err(Denied::TooOften(wait)),
+            Err(Refusal::Tokens(error)) => Err(broken(&error)),
+        }
+    }
+
+    /// The token's name, or nothing.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.token.as_ref().map_or("", TokenName::as_str)
+    }
+}
+
+/// The token that the headers show, and the user's name with Basic authentication. Two such headers are as good as none.
+fn shown(headers: &HeaderMap, schemes: Schemes) -> Option<(Option<String>, Secret)> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?.to_str().ok()?, values.next()) else {
+        return None;
+    };
+    let (scheme, rest) = value.split_once(' ')?;
+    let rest = rest.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some((None, Secret::shown(rest.to_owned())));
+    }
+    if scheme.eq_ignore_ascii_case("basic") && schemes == Schemes::BearerOrBasic {
+        let text = String::from_utf8(base64(rest)?).ok()?;
+        let (name, password) = text.split_once(':')?;
+        return Some((Some(name.to_owned()), Secret::shown(password.to_owned())));
+    }
+    None
+}
+
+/// Decodes base64 (RFC 4648, section 4), with its padding or without.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches('=').as_bytes();
+    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    for chunk in text.chunks(4) {
+        let mut bits = 0_u32;
+        for byte in chunk {
+            let value = match byte {
+                b'A'..=b'Z' => byte - b'A',
+                b'a'..=b'z' => byte - b'a' + 26,
+                b'0'..=b'9' => byte - b'0' + 52,
+                b'+' => 62,
+                b'/' => 63,
+                _ => return None,
+            };
+            bits = bits << 6 | u32::from(value);
+        }
+        let bytes = chunk.len() * 6 / 8;
+        if bytes == 0 {
+            return None;
+        }
+        bits <<= 6 * (4 - chunk.len());
+        out.extend_from_slice(&bits.to_be_bytes()[1..=bytes]);
+    }
+    Some(out)
+}
+
+/// Where no token is asked for, any page that is open in a browser on this machine could send requests here, and read the answers under a
+/// name of its own that leads to 127.0.0.1. Such requests tell by their headers.
+fn from_this_machine(headers: &HeaderMap) -> Result<(), Denied> {
+    let near = |authority: &str| {
+        let host = authority.rsplit_once(':').map_or(authority, |(host, port)| {
+            if port.bytes().all(|byte| byte.is_ascii_digit()) {
+                host
+            } else {
+                authority
+            }
+        });
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    };
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if text(HOST).is_some_and(|host| !near(host)) {
+        return Err(Denied::Foreign(
+            "without a token this server answers only under 127.0.0.1, [::1] or localhost",
+        ));
+    }
+    if let Some(origin) = text(ORIGIN) {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        // Another server's page on this machine is another origin too: the port must be ours.
+        if authority.is_none_or(|authority| !near(authority) || text(HOST) != Some(authority)) {
+            return Err(Denied::Foreign(
+                "without a token this server takes no requests from other servers' pages",
+            ));
+        }
+    }
+    if text(HeaderName::from_static("sec-fetch-site")).is_some_and(|site| site == "cross-site")
+        && text(HeaderName::from_static("sec-fetch-mode")).is_none_or(|mode| mode != "navigate")
+    {
+        return Err(Denied::Foreign(
+            "without a token this server takes no requests from other servers' pages",
+        ));
+    }
+    Ok(())
+}
+
+/// The client's address: the connection's, or what the proxy in front says. Only its own entry, the last, can be believed.
+fn address(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+    let peer = extensions.get::<Peer>()?.0.ip();
+    if !app.exposure.behind_proxy {
+        return Some(peer);
+    }
+    let last = headers.get_all("x-forwarded-for").iter().next_back();
+    let last = last.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    last.or(Some(peer))
+}
+
+impl Denied {
+    /// The answer to it. One for a browser asks it for a name and a password.
+    #[must_use]
+    pub fn answer(self, schemes: Schemes) -> Response {
+        let mut answer = match self {
+            Self::NoToken => refused(
+                ErrorCode::NotAuthed,
+                "send a token in the header `Authorization: Bearer TOKEN`",
+            ),
+            Self::BadToken => refused(
+                ErrorCode::InvalidAuth,
+                "this token is not known here: it may have been revoked",
+            ),
+            Self::TooOften(wait) => {
+                return retry_later(ErrorCode::RateLimited, "too many requests", wait);
+            }
+            Self::Broken => {
+                return retry_later(
+                    ErrorCode::Unavailable,
+                    "the server cannot check tokens now; its log says why",
+                    Duration::from_secs(10),
+                );
+            }
+            Self::Foreign(why) => return refused(ErrorCode::Forbidden, why),
+        };
+        let challenge = match schemes {
+            Schemes::Bearer => "Bearer realm=\"pipefold\"",
+            Schemes::BearerOrBasic => "Basic realm=\"pipefold\", charset=\"UTF-8\"",
+        };
+        answer
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        answer
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_any_length() {
+        for (text, bytes) in [
+            ("", ""),
+            ("Zg==", "f"),
+            ("Zg", "f"),
+            ("Zm8=", "fo"),
+            ("Zm9v", "foo"),
+            ("Zm9vYmFy", "foobar"),
+        ] {
+            assert_eq!(base64(text).unwrap(), bytes.as_bytes());
+        }
+        assert_eq!(base64("+/+/").unwrap(), [0xfb, 0xff, 0xbf]);
+        for bad in ["Z", "Zm9vZ", "Zm 9v", "Zm9v\n", "Zg==Zg==", "é"] {
+            assert!(base64(bad).is_none(), "{bad}");
+        }
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn tokens_are_taken_from_the_header_alone() {
+        let found = |value: &str, schemes| {
+            let found = shown(&headers(&[("authorization", value)]), schemes);
+            found.map(|(name, secret)| (name, secret.reveal().to_owned()))
+        };
+        assert_eq!(found("bEaReR  x ", Schemes::Bearer), Some((None, "x".into())));
+        assert_eq!(found("Basic bmFtZTpwOnc=", Schemes::Bearer), None);
+        assert_eq!(
+            found("Basic bmFtZTpwOnc=", Schemes::BearerOrBasic),
+            Some((Some("name".into()), "p:w".into()))
+        );
+        for bad in [
+            "",
+            "x",
+            "Bearer",
+            "Bearer ",
+            "Token x",
+            "Basic",
+            "Basic !",
+            "Basic bmFtZQ==",
+        ] {
+            assert_eq!(found(bad, Schemes::BearerOrBasic), None, "{bad}");
+        }
+        let mut two = headers(&[("authorization", "Bearer x")]);
+        two.append(AUTHORIZATION, HeaderValue::from_static("Bearer y"));
+        assert!(shown(&two, Schemes::Bearer).is_none());
+    }
+
+    #[test]
+    fn pages_of_others_cannot_use_a_server_without_tokens() {
+        let ok = |pairs: &[(&'static str, &str)]| from_this_machine(&headers(pairs)).is_ok();
+        for host in ["127.0.0.1:8642", "localhost", "LOCALHOST:1", "[::1]:8642", "127.8.9.1"] {
+            assert!(ok(&[("host", host)]), "{host}");
+        }
+        assert!(ok(&[]), "HTTP/1.0");
+        for host in [
+            "evil.example:8642",
+            "127.0.0.1.evil.example",
+            "localhost.evil",
+            "192.0.2.1",
+            "0.0.0.0",
+            "",
+            "x@127.0.0.1",
+        ] {
+            assert!(!ok(&[("host", host)]), "{host}");
+        }
+        let host = ("host", "127.0.0.1:8642");
+        assert!(ok(&[host, ("origin", "http://127.0.0.1:8642")]));
+        for origin in [
+            "null",
+            "http://127.0.0.1:9",
+            "https://evil.example",
+            "http://localhost:8642",
+        ] {
+            assert!(!ok(&[host, ("origin", origin)]), "{origin}");
+        }
+        assert!(!ok(&[
+            host,
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "no-cors")
+        ]));
+        assert!(
+            ok(&[host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]),
+            "a link"
+        );
+    }
+}

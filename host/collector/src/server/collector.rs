@@ -1,0 +1,123 @@
+//! Everything put together: a store, the server over it, and what goes on beside.
+
+use super::app::App;
+use super::error::ServeError;
+use super::exposure::Exposure;
+use super::limits::Limits;
+use super::listen::Server;
+use super::router::introduced;
+use super::rules::{Rules, fold};
+use super::tls::TlsFiles;
+use super::upkeep::keep_for;
+use crate::access::{TokenFile, Tokens};
+use crate::forward::{ForwardOptions, forward};
+use crate::page::{self, PageState};
+use crate::store::Store;
+use crate::store::sqlite::{self, SqliteStore};
+use axum::Router;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How a collector is set up.
+#[derive(Debug)]
+pub struct Options {
+    /// Where everything is kept; made if it is missing.
+    pub data_dir: PathBuf,
+    /// Where to listen. Port 0 is for the system to choose.
+    pub address: SocketAddr,
+    /// With which certificate; none is plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Whether a proxy in front lets others in, and names them in `X-Forwarded-For`.
+    pub behind_proxy: bool,
+    /// What a peer may take.
+    pub limits: Limits,
+    /// Where to send on to.
+    pub forward: Option<ForwardOptions>,
+    /// For how long to keep runs of which nothing is heard any more; `None` for ever.
+    pub keep: Option<Duration>,
+    /// After how long an unfinished run of which nothing is heard is shown as stale.
+    pub stale_after: Duration,
+}
+
+/// A collector that listens, and does not answer yet.
+pub struct Collector {
+    server: Server,
+    app: Arc<App>,
+    forward: Option<ForwardOptions>,
+    keep: Option<Duration>,
+}
+
+impl Collector {
+    /// Opens the store, checks that listening is safe, and listens.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn bind(options: Options, rules: Arc<dyn Rules>) -> Result<Self, ServeError> {
+        let dir = &options.data_dir;
+        let store = SqliteStore::open(dir, fold(Arc::clone(&rules)), sqlite::Limits::default())?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let tokens = Tokens::open(TokenFile::of(dir))?;
+        let exposure = Exposure {
+            address: options.address,
+            tls: options.tls.is_some(),
+            behind_proxy: options.behind_proxy,
+        };
+        let forwards = options.forward.is_some();
+        let app = App::new(Arc::clone(&store), rules, tokens, exposure, options.limits, forwards);
+        let app = Arc::new(app);
+        let pages = app.changes().map_or_else(Router::new, |changes| {
+            let state = PageState::new(store, &changes, pipefold::dx::body, forwards, options.stale_after);
+            introduced(Arc::clone(&app), page::router(state))
+        });
+        let server = Server::bind(Arc::clone(&app), options.tls, pages).await?;
+        Ok(Self {
+            server,
+            app,
+            forward: options.forward,
+            keep: options.keep,
+        })
+    }
+
+    /// The URL under which this machine reaches it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Whether it answers without a token.
+    ///
+    /// # Errors
+    /// When the tokens cannot be read.
+    pub fn is_open(&self) -> Result<bool, ServeError> {
+        Ok(self.app.is_open()?)
+    }
+
+    /// Works until `stop`, then ends as [`Server::run`] does. What is acknowledged is on disk all along; what DX was not told is told after
+    /// the next start.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self {
+            server,
+            app,
+            forward: options,
+            keep,
+        } = self;
+        let mut beside = JoinSet::new();
+        if let Some(options) = options {
+            beside.spawn(forward(options, Arc::clone(&app)));
+        }
+        if let Some(age) = keep {
+            let app = Arc::clone(&app);
+            beside.spawn(async move { keep_for(age, &app).await });
+        }
+        server.run(stop).await;
+        // A request to DX that is under way may end within the same time once more.
+        let _ = timeout(app.limits.shutdown, async {
+            while beside.join_next().await.is_some() {}
+        })
+        .await;
+    }
+}

@@ -1,0 +1,161 @@
+//! The socket that is listened on, and the end.
+
+use super::app::App;
+use super::connection::{self, Transport};
+use super::descriptors;
+use super::error::ServeError;
+use super::router::router;
+use super::tls::{Tls, TlsFiles};
+use axum::Router;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// After the system refused a connection, mostly for lack of files: it does so again at once.
+const AFTER_REFUSAL: Duration = Duration::from_millis(100);
+
+/// A server that listens. Connections wait until it [runs](Server::run).
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Tls>,
+    app: Arc<App>,
+    router: Router,
+}
+
+impl Server {
+    /// Checks that listening is safe, and listens. `more` is what else to serve beside the API; it has neither fallbacks nor addresses
+    /// of the API.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn bind(app: Arc<App>, tls: Option<TlsFiles>, more: Router) -> Result<Self, ServeError> {
+        app.exposure.check(!app.tokens.is_empty()?)?;
+        app.is_open()?;
+        let tls = tls.map(Tls::load).transpose()?;
+        descriptors::raise(app.limits.connections);
+        let address = app.exposure.address;
+        let failed = |why| ServeError::Listen { address, why };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let router = router(Arc::clone(&app), more);
+        Ok(Self {
+            listener,
+            address,
+            tls,
+            app,
+            router,
+        })
+    }
+
+    /// Where it listens, with the port that the system chose if it was to choose one.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL under which this machine reaches it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            let near = if address.is_ipv4() {
+                [127, 0, 0, 1].into()
+            } else {
+                std::net::Ipv6Addr::LOCALHOST.into()
+            };
+            address.set_ip(near);
+        }
+        format!("{scheme}://{address}")
+    }
+
+    /// Serves until `stop`. Then nothing new is taken, what is under way is answered within [`Limits::shutdown`](super::Limits::shutdown),
+    /// and what is not by then is cut.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self {
+            listener,
+            address: _,
+            tls,
+            app,
+            router,
+        } = self;
+        let permits = Arc::new(Semaphore::new(app.limits.connections));
+        let mut stop = pin!(stop);
+        let mut connections = JoinSet::new();
+        loop {
+            let (permit, stream, peer) = tokio::select! {
+                () = &mut stop => break,
+                Some(ended) = connections.join_next() => {
+                    note(&app, ended);
+                    continue;
+                }
+                accepted = accept(&listener, &permits) => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(why) => {
+                        app.complain("accept", &format!("cannot take a connection: {why}"));
+                        sleep(AFTER_REFUSAL).await;
+                        continue;
+                    }
+                },
+            };
+            let transport = match &tls {
+                Some(tls) => Transport::Tls(tls.acceptor()),
+                None => Transport::Plain,
+            };
+            let (app, router) = (Arc::clone(&app), router.clone());
+            connections.spawn(async move {
+                app.metrics.connections.fetch_add(1, Relaxed);
+                let _open = Open(&app, permit);
+                connection::serve(stream, peer, transport, &app, router).await;
+            });
+        }
+        drop(listener);
+        app.stop();
+        let rest = async {
+            while let Some(ended) = connections.join_next().await {
+                note(&app, ended);
+            }
+        };
+        if timeout(app.limits.shutdown, rest).await.is_err() {
+            tracing::warn!("{} connections were cut at the end", connections.len());
+        }
+    }
+}
+
+/// A connection that is counted for as long as this lives.
+struct Open<'a>(
+    &'a App,
+    #[expect(dead_code, reason = "given back when dropped")] OwnedSemaphorePermit,
+);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.connections.fetch_sub(1, Relaxed);
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> std::io::Result<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
+    let permit = Arc::clone(permits)
+        .acquire_owned()
+        .await
+        .map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((permit, stream, peer))
+}
+
+fn note(app: &App, ended: Result<(), tokio::task::JoinError>) {
+    if ended.is_err_and(|error| error.is_panic()) {
+        app.metrics.failed.fetch_add(1, Relaxed);
+        app.complain("panic", &"answering a request panicked; its connection was cut");
+    }
+}

@@ -1,0 +1,74 @@
+//! Which address leads where.
+
+use super::answer::refused;
+use super::app::App;
+use super::caller::{Caller, Denied, Schemes};
+use crate::{api, upsert};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{get, post};
+use pipefold::dx::{ErrorCode, METHOD_PATH};
+use std::sync::Arc;
+
+/// The API, and `more` beside it.
+pub fn router(app: Arc<App>, more: Router) -> Router {
+    Router::new()
+        .route(METHOD_PATH, post(upsert::upsert))
+        .route("/api/runs", get(api::list))
+        .route("/api/runs/{reference_id}", get(api::one))
+        .route("/api/openapi.json", get(api::document))
+        .route("/healthz", get(api::health))
+        .route("/metrics", get(api::metrics))
+        .with_state(app)
+        .merge(more)
+        .fallback(nowhere)
+        .method_not_allowed_fallback(otherwise)
+}
+
+/// Says who looks at pages, whose requests get the [`Access`](crate::access::Access) of their token as an extension. A page for which there is
+/// none shows nothing: what a visitor without a token is told is for the pages to say.
+pub fn introduced(app: Arc<App>, pages: Router) -> Router {
+    pages.layer(from_fn_with_state(app, introduce))
+}
+
+async fn introduce(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let schemes = Schemes::BearerOrBasic;
+    match Caller::of(&app, request.headers(), request.extensions(), schemes) {
+        Ok(caller) => {
+            request.extensions_mut().insert((*caller.access).clone());
+        }
+        Err(Denied::NoToken | Denied::BadToken) => {}
+        Err(denied) => return denied.answer(schemes),
+    }
+    next.run(request).await
+}
+
+/// The same for feeds, which nobody reaches without a token that may read.
+pub fn guarded(app: Arc<App>, feeds: Router) -> Router {
+    feeds.layer(from_fn_with_state(app, guard))
+}
+
+async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let schemes = Schemes::BearerOrBasic;
+    match Caller::of(&app, request.headers(), request.extensions(), schemes) {
+        Ok(caller) if caller.access.reads() => {
+            request.extensions_mut().insert((*caller.access).clone());
+            next.run(request).await
+        }
+        Ok(_) => refused(ErrorCode::NoPermission, "this token may report, and not read"),
+        Err(denied) => denied.answer(schemes),
+    }
+}
+
+async fn nowhere() -> Response {
+    refused(ErrorCode::NotFound, "there is nothing under this address")
+}
+
+async fn otherwise() -> Response {
+    refused(
+        ErrorCode::MethodNotAllowed,
+        "this address takes other methods: see the header `Allow`",
+    )
+}

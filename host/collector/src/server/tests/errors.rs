@@ -1,0 +1,233 @@
+//! Each documented error, and each of ours.
+
+use super::support::{EXAMPLE, Setup, post, start};
+use crate::access::{Rights, TokenFile};
+use serde_json::json;
+
+fn with_tokens() -> Setup {
+    Setup {
+        tokens: vec![
+            ("all", Rights::ReadWrite, "*"),
+            ("web", Rights::ReadWrite, "web-*"),
+            ("reads", Rights::Read, "*"),
+            ("writes", Rights::Write, "*"),
+        ],
+        ..Setup::default()
+    }
+}
+
+fn run(pipeline: &str, reference_id: &str, more: &str) -> String {
+    format!(
+        r#"{{"pipeline_name":"{pipeline}","pipeline_source":"s","reference_id":"{reference_id}","started_at":"2025-01-01T12:05:00"{more}}}"#
+    )
+}
+
+#[test]
+fn tokens_that_are_missing_malformed_unknown_or_revoked() {
+    let server = start(with_tokens());
+    let refusal = |headers: &str| server.upsert(headers, EXAMPLE).refusal();
+    for headers in [
+        "",
+        "Authorization: Basic eA==\r\n",
+        "Authorization: Bearer\r\n",
+        "Authorization: x\r\n",
+        "X-Authorization: Bearer x\r\n",
+    ] {
+        assert_eq!(refusal(headers), (401, "not_authed".into()), "{headers}");
+    }
+    let twice = server.bearer(0) + &server.bearer(0);
+    assert_eq!(refusal(&twice), (401, "not_authed".into()));
+    assert_eq!(refusal("Authorization: Bearer wrong\r\n"), (401, "invalid_auth".into()));
+    assert_eq!(
+        refusal(&server.bearer(2)),
+        (401, "invalid_auth".into()),
+        "it may only read"
+    );
+    let answer = server.upsert("Authorization: Bearer wrong\r\n", EXAMPLE);
+    assert!(
+        answer
+            .header("www-authenticate")
+            .is_some_and(|value| value.starts_with("Bearer"))
+    );
+    assert!(!answer.body.contains("wrong"));
+
+    assert_eq!(server.upsert(&server.bearer(3), EXAMPLE).json(), json!({ "ok": true }));
+    TokenFile::of(server.dir.path())
+        .revoke(&"writes".parse().unwrap())
+        .unwrap();
+    assert_eq!(
+        refusal(&server.bearer(3)),
+        (401, "invalid_auth".into()),
+        "revoked while running"
+    );
+}
+
+#[test]
+fn the_first_token_closes_the_server_and_the_last_does_not_open_it() {
+    let server = start(Setup::default());
+    assert_eq!(server.upsert("", EXAMPLE).status, 200);
+    let (file, name) = (TokenFile::of(server.dir.path()), "a".parse().unwrap());
+    let secret = file
+        .add(name, crate::access::Access::everything(), chrono::Utc::now())
+        .unwrap();
+    assert_eq!(server.upsert("", EXAMPLE).refusal(), (401, "not_authed".into()));
+    let bearer = format!("Authorization: Bearer {}\r\n", secret.reveal());
+    assert_eq!(server.upsert(&bearer, EXAMPLE).status, 200);
+    file.revoke(&"a".parse().unwrap()).unwrap();
+    assert_eq!(server.upsert("", EXAMPLE).refusal(), (401, "not_authed".into()));
+    assert_eq!(server.upsert(&bearer, EXAMPLE).refusal(), (401, "invalid_auth".into()));
+}
+
+#[test]
+fn tokens_that_cannot_be_read_let_in_nobody() {
+    let server = start(with_tokens());
+    std::fs::write(server.dir.path().join("tokens.json"), "{").unwrap();
+    let answer = server.upsert(&server.bearer(0), EXAMPLE);
+    assert_eq!(answer.refusal(), (503, "service_unavailable".into()));
+    assert!(answer.header("retry-after").is_some());
+}
+
+#[test]
+fn what_a_body_can_be_wrong_in() {
+    let server = start(Setup::default());
+    let post = |body: &str| server.upsert("", body);
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "\u{0}",
+        "\u{feff}{}",
+        r#"{"email":{}}"#,
+        r#"{"email":"a","email":"b"}"#,
+        r#"{"pr_number":1.5}"#,
+        "{}x",
+    ] {
+        assert_eq!(post(body).refusal(), (400, "invalid_json".into()), "{body}");
+    }
+    for body in ["{}", r#"{"reference_id":"r"}"#, &run(" ", "r", ""), &run("p", "", "")] {
+        assert_eq!(post(body).refusal(), (422, "required_params_missing".into()), "{body}");
+    }
+    for more in [
+        r#","finished_at":"yesterday""#,
+        r#","finished_at":"2025-01-01T11:46:67""#,
+        r#","finished_at":"2024-01-01""#,
+    ] {
+        assert_eq!(
+            post(&run("p", "r", more)).refusal(),
+            (422, "invalid_timestamp".into()),
+            "{more}"
+        );
+    }
+    let long = format!(r#","head_branch":"{}""#, "x".repeat(4097));
+    for (more, fault) in [
+        (r#","status":"green""#, "invalid_status"),
+        (r#","commit_sha":"abc""#, "repository_required"),
+        (r#","pr_number":0,"repository":"o/r""#, "invalid_pr_number"),
+        (r#","email":"a\u0000b""#, "invalid_text"),
+        (long.as_str(), "too_long"),
+    ] {
+        let answer = post(&run("p", "r", more));
+        assert_eq!(answer.refusal(), (422, "invalid_arguments".into()), "{more}");
+        assert_eq!(answer.json()["violations"][0]["fault"], fault);
+    }
+    assert_eq!(
+        server.get("/api/runs", "").json()["runs"],
+        json!([]),
+        "nothing of it was kept"
+    );
+}
+
+#[test]
+fn runs_and_pipelines_of_others() {
+    let server = start(with_tokens());
+    let post = |token: usize, body: &str| server.upsert(&server.bearer(token), body);
+    assert_eq!(post(1, &run("api", "1", "")).refusal(), (403, "no_permission".into()));
+    assert_eq!(post(0, &run("api", "1", "")).status, 200);
+    assert_eq!(
+        post(1, &run("web-1", "1", "")).refusal(),
+        (403, "no_permission".into()),
+        "it belongs to api"
+    );
+    assert_eq!(post(1, &run("web-1", "2", "")).status, 200);
+
+    let get = |path: &str, token: usize| server.get(path, &server.bearer(token));
+    let names = |token: usize| -> Vec<String> {
+        let runs = get("/api/runs", token).json()["runs"].take();
+        runs.as_array()
+            .unwrap()
+            .iter()
+            .map(|run| run["pipeline"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!((names(2).len(), names(1)), (2, vec!["web-1".to_owned()]));
+    assert_eq!(get("/api/runs/1", 0).status, 200);
+    assert_eq!(
+        get("/api/runs/1", 1).refusal(),
+        (404, "not_found".into()),
+        "as if there were none"
+    );
+    for path in ["/api/runs", "/api/runs/1", "/metrics"] {
+        assert_eq!(get(path, 3).refusal(), (403, "no_permission".into()), "{path}");
+        assert_eq!(server.get(path, "").refusal(), (401, "not_authed".into()), "{path}");
+    }
+    assert_eq!(
+        (
+            server.get("/healthz", "").status,
+            server.get("/api/openapi.json", "").status
+        ),
+        (200, 200)
+    );
+}
+
+#[test]
+fn addresses_methods_and_content_types() {
+    let server = start(Setup::default());
+    for path in [
+        "/",
+        "/api",
+        "/api/",
+        "/api/runs/",
+        "/api/pipelineruns.upsert",
+        "/api//runs",
+        "/API/runs",
+        "/api/runs/a/b",
+        "/healthz/",
+    ] {
+        assert_eq!(server.get(path, "").refusal(), (404, "not_found".into()), "{path}");
+    }
+    let answer = server.get("/api/pipelineRuns.upsert", "");
+    assert_eq!(answer.refusal(), (405, "method_not_allowed".into()));
+    assert_eq!(answer.header("allow"), Some("POST"));
+    for method in ["DELETE", "PUT", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        let answer = server.send(format!("{method} /api/runs HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"));
+        assert_eq!(answer.refusal(), (405, "method_not_allowed".into()), "{method}");
+    }
+    for kind in [
+        "text/plain",
+        "multipart/form-data; boundary=x",
+        "application/xml",
+        "",
+        "json",
+    ] {
+        let answer = server.upsert(&format!("Content-Type: {kind}\r\n"), EXAMPLE);
+        assert_eq!(answer.refusal(), (415, "unsupported_media_type".into()), "{kind}");
+    }
+    let answer = server.upsert("Content-Encoding: gzip\r\n", EXAMPLE);
+    assert_eq!(answer.refusal(), (415, "unsupported_media_type".into()));
+    assert_eq!(
+        server
+            .upsert("Content-Type: Application/JSON; charset=utf-8\r\n", EXAMPLE)
+            .status,
+        200
+    );
+}
+
+#[test]
+fn pages_of_other_servers_are_refused_where_no_token_is_asked_for() {
+    let server = start(Setup::default());
+    let rebound = post("", EXAMPLE).replace("Host: 127.0.0.1", "Host: evil.example");
+    assert_eq!(server.send(rebound).refusal(), (403, "forbidden".into()));
+    let cross = server.upsert("Origin: https://evil.example\r\n", EXAMPLE);
+    assert_eq!(cross.refusal(), (403, "forbidden".into()));
+}

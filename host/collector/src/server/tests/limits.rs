@@ -1,0 +1,131 @@
+//! What one peer may take of the server.
+
+use super::support::{EXAMPLE, PATIENCE, Setup, post, read_answer, start};
+use crate::access::Rights;
+use crate::server::Limits;
+use axum::Router;
+use axum::routing::get;
+use std::io::{Read, Write};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_token_that_asks_too_often_waits_and_others_do_not() {
+    let limits = Limits {
+        per_token: 1,
+        ..Limits::default()
+    };
+    let tokens = vec![("a", Rights::ReadWrite, "*"), ("b", Rights::ReadWrite, "*")];
+    let server = start(Setup {
+        limits,
+        tokens,
+        ..Setup::default()
+    });
+    let answers: Vec<_> = (0..30).map(|_| server.upsert(&server.bearer(0), EXAMPLE)).collect();
+    assert!(answers[..10].iter().all(|answer| answer.status == 200));
+    let refused = answers.iter().find(|answer| answer.status != 200).unwrap();
+    assert_eq!(refused.refusal(), (429, "rate_limited".into()));
+    assert!((1..=2).contains(&refused.header("retry-after").unwrap().parse::<u32>().unwrap()));
+    assert_eq!(server.upsert(&server.bearer(1), EXAMPLE).status, 200);
+}
+
+#[test]
+fn failures_are_limited_and_a_known_token_is_let_in_all_the_same() {
+    let server = start(Setup {
+        tokens: vec![("a", Rights::ReadWrite, "*")],
+        ..Setup::default()
+    });
+    let codes: Vec<u16> = (0..40)
+        .map(|_| server.upsert("Authorization: Bearer x\r\n", EXAMPLE).status)
+        .collect();
+    assert!(codes[0] == 401 && codes.contains(&429), "{codes:?}");
+    assert_eq!(server.upsert(&server.bearer(0), EXAMPLE).status, 200);
+    let metrics = server.get("/metrics", &server.bearer(0)).body;
+    assert!(
+        metrics.contains("pipefold_requests_total{result=\"accepted\"} 1\n"),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn a_thousand_idle_connections_keep_nobody_out() {
+    let server = start(Setup::default());
+    let wanted = usize::try_from(
+        rustix::process::getrlimit(rustix::process::Resource::Nofile)
+            .current
+            .unwrap_or(4096),
+    )
+    .unwrap();
+    // Both ends are in this process.
+    let count = 1000.min(wanted.saturating_sub(200) / 2);
+    let idle: Vec<_> = (0..count).map(|_| server.connect()).collect();
+    let begin = Instant::now();
+    assert_eq!(server.upsert("", EXAMPLE).status, 200);
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    assert!(server.app.metrics.connections.load(Relaxed) > idle.len() as u64 / 2);
+}
+
+#[test]
+fn more_connections_than_allowed_wait_for_their_turn() {
+    let limits = Limits {
+        connections: 2,
+        head: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let server = start(Setup {
+        limits,
+        ..Setup::default()
+    });
+    let _idle = [server.connect(), server.connect()];
+    assert_eq!(server.upsert("", EXAMPLE).status, 200, "when the idle ones are gone");
+}
+
+#[test]
+fn a_reader_that_reads_nothing_is_left() {
+    let limits = Limits {
+        stall: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let more = Router::new().route("/large", get(|| async { "x".repeat(64 << 20) }));
+    let server = start(Setup {
+        limits,
+        more,
+        ..Setup::default()
+    });
+    let mut stream = server.connect();
+    stream
+        .write_all(b"GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        .unwrap();
+    let begin = Instant::now();
+    // It is counted a moment after it was taken.
+    while server.app.metrics.connections.load(Relaxed) == 0 && begin.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    while server.app.metrics.connections.load(Relaxed) > 0 && begin.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.app.metrics.connections.load(Relaxed), 0);
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.len() < 64 << 20);
+}
+
+#[test]
+fn requests_that_follow_each_other_unasked_are_answered_in_order() {
+    let server = start(Setup::default());
+    let mut stream = server.connect();
+    let both = post("", "{") + &post("", EXAMPLE);
+    stream.write_all(both.as_bytes()).unwrap();
+    // One at a time: the second answer may come with the first.
+    let mut answers = Vec::new();
+    while answers.windows(11).filter(|found| found == br#"{"ok":true}"#).count() == 0 {
+        let mut more = [0; 1024];
+        let count = stream.read(&mut more).unwrap();
+        assert!(count > 0);
+        answers.extend_from_slice(&more[..count]);
+    }
+    let text = String::from_utf8(answers).unwrap();
+    assert!(text.find("invalid_json").unwrap() < text.find(r#"{"ok":true}"#).unwrap());
+    drop(stream);
+    assert!(read_answer(&mut server.connect().take(0)).is_none());
+}

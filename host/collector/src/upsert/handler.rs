@@ -1,0 +1,97 @@
+//! One upsert.
+
+use crate::server::{App, Caller, Kind, Schemes, json, kind, read, refused, told};
+use crate::store::{Append, FoldError, StoreError};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::Utc;
+use pipefold::dx::{Answer, Arguments, ErrorCode};
+use pipefold_sandbox::{Notification, Verdict};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+/// Takes a notification. The answer is DX's: `{"ok":true}` once it is on disk, else `ok` is false with a code and a sentence.
+pub async fn upsert(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
+    let caller = match Caller::of(&app, headers, &parts.extensions, Schemes::Bearer) {
+        Ok(caller) => caller,
+        Err(denied) => return denied.answer(Schemes::Bearer),
+    };
+    if !caller.access.writes() {
+        app.metrics.unauthorised.fetch_add(1, Relaxed);
+        return refused(ErrorCode::InvalidAuth, "this token may read, and not report");
+    }
+    let counted = |answer: Response| {
+        let counter = if answer.status().is_server_error() {
+            &app.metrics.failed
+        } else {
+            &app.metrics.refused
+        };
+        counter.fetch_add(1, Relaxed);
+        answer
+    };
+    let kind = match kind(headers) {
+        Ok(kind) => kind,
+        Err(answer) => return counted(*answer),
+    };
+    let body = match read(&app, headers, body).await {
+        Ok(body) => body,
+        Err(answer) => return counted(*answer),
+    };
+    let began = Instant::now();
+    let arguments = match kind {
+        Kind::Json => Arguments::from_foreign_json(&body),
+        Kind::Form => Arguments::from_form(&body),
+    };
+    match arguments {
+        Ok(arguments) => keep(&app, &caller, arguments.into(), began).await,
+        Err(why) => counted(refused(ErrorCode::InvalidJson, why.to_string())),
+    }
+}
+
+async fn keep(app: &App, caller: &Caller, notification: Notification, began: Instant) -> Response {
+    let pipeline = notification
+        .pipeline_name
+        .as_deref()
+        .filter(|name| !name.trim().is_empty());
+    if pipeline.is_some_and(|name| !caller.access.may_write(name)) {
+        app.metrics.refused.fetch_add(1, Relaxed);
+        return refused(
+            ErrorCode::NoPermission,
+            "this token may not report runs of this pipeline",
+        );
+    }
+    let judge = || app.rules.judge(std::slice::from_ref(&notification));
+    let verdict = if app.rules.may_be_slow() {
+        tokio::task::block_in_place(judge)
+    } else {
+        judge()
+    };
+    match verdict {
+        Ok(Verdict::Report(_) | Verdict::Hold) => {}
+        Ok(Verdict::Discard(why)) => {
+            tracing::debug!("a policy dropped a notification: {why}");
+            app.metrics.dropped.fetch_add(1, Relaxed);
+            return json(StatusCode::OK, &Answer::accepted());
+        }
+        Err(error @ (FoldError::Refused(_) | FoldError::Failed(_))) => return told(app, StoreError::from(error)),
+    }
+    let append = Append {
+        notification,
+        token: caller.name().to_owned(),
+        access: (*caller.access).clone(),
+        arrived: Utc::now(),
+    };
+    match app.store.append(append).await {
+        Ok(appended) => {
+            app.metrics.accepted.fetch_add(1, Relaxed);
+            app.metrics.took(began.elapsed());
+            app.announce(&appended.run.pipeline);
+            json(StatusCode::OK, &Answer::accepted())
+        }
+        Err(error) => told(app, error),
+    }
+}
