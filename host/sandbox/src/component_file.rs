@@ -211,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_read_than_may_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("guest.wasm");
+        std::fs::write(&path, [0; 100]).unwrap();
+        let file: ComponentFile = path.to_str().unwrap().parse().unwrap();
+        assert!(file.read(100).is_ok());
+        assert!(matches!(
+            file.read(99).map(|_| ()),
+            Err(ComponentFileError::TooLarge { limit: 99, .. })
+        ));
+        assert!(file.fingerprint(99).is_err());
+    }
+
+    #[test]
     fn what_is_no_pin_or_no_name_is_said() {
         let form = "after `@sha256:` go the 64 hexadecimal digits that `sha256sum` prints";
         assert_eq!(wrong("a.wasm@sha256:12"), format!("`a.wasm@sha256:12`: {form}"));
