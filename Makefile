@@ -11,7 +11,7 @@ help: ## this list
 setup: ## check the toolchain; add what the default component's build lacks
 	@scripts/setup.sh
 
-demo: setup ## build, run a real pipeline, show the one record that DX would hold
+demo: setup ## build, run a real pipeline, show the run, in a browser if you like
 	@scripts/demo.sh
 
 test: setup ## formatting, lints, all tests

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs a real pipeline around this project's own sources under `pipefold exec`, with a server on this machine in place of DX, and shows the
-# one record that DX would hold. It sends nothing anywhere else, and leaves nothing running and nothing behind but what was built.
+# Runs a real pipeline around this project's own sources under `pipefold exec`, with `pipefold serve` on this machine in place of DX, and
+# shows the run: the one record of it here, and on a terminal its page in a browser, until Enter is pressed. It sends nothing anywhere
+# else, and leaves nothing running and nothing behind but what was built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,8 +13,7 @@ say "Building pipefold (some minutes the first time: a WebAssembly engine is com
 directory=$(mktemp -d)
 server=
 clean_up() {
-    # Its stdin has ended, which ends it; this is for the case that it hangs.
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$server" ] || { kill "$server" && wait "$server"; } 2>/dev/null || true
     rm -rf "$directory"
 }
 trap clean_up EXIT
@@ -29,15 +29,14 @@ PATH=$(cd "${CARGO_TARGET_DIR:-target}/debug" && pwd):$PATH
 # What this shell was told about some other DX, pipeline or run is not the demonstration's.
 for name in $(compgen -e PIPEFOLD_) DX_API_URL DX_API_TOKEN; do unset "$name"; done
 
-say "Starting a server that stands in for DX"
-mkfifo "$directory/to-server" "$directory/from-server"
-dx-standin --token demo-token --seconds 300 <"$directory/to-server" >"$directory/from-server" &
+say "Starting \`pipefold serve\`, which speaks DX's API"
+mkfifo "$directory/from-server"
+pipefold serve --listen 127.0.0.1:0 --data-dir "$directory/runs" >"$directory/from-server" &
 server=$!
-exec 3>"$directory/to-server" 4<"$directory/from-server"
-read -r DX_API_URL <&4
+read -r DX_API_URL <"$directory/from-server" || { echo "demo: the server did not start; what it said is above" >&2 && exit 1; }
 echo "$DX_API_URL"
 
-export DX_API_URL DX_API_TOKEN=demo-token PIPEFOLD_SPOOL=$directory/spool
+export DX_API_URL DX_API_TOKEN=any PIPEFOLD_SPOOL=$directory/spool
 run=demo-$(date +%Y%m%d-%H%M%S)-$$
 branch=$(git symbolic-ref --quiet --short HEAD 2>/dev/null || true)
 
@@ -63,9 +62,27 @@ pipefold exec --pipeline-name pipefold --pipeline-source "make demo" --reference
 say "After the run: \`pipefold status\`"
 pipefold status
 
-say "The one record that DX holds"
-exec 3>&-
-cat <&4
+say "The run, as the server has it"
+# A shell can ask without any client; `jq` only makes the answer easier to read.
+exec 3<>"/dev/tcp/127.0.0.1/${DX_API_URL##*:}"
+printf 'GET /api/runs/%s HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' "$run" >&3
+answer=$(sed '1,/^\r*$/d' <&3)
+exec 3<&-
+case $answer in
+*'"status":"success"'*) ;;
+*) status=1 ;;
+esac
+if command -v jq >/dev/null; then jq .run.record <<<"$answer"; else echo "$answer"; fi
+
+page=$DX_API_URL/runs/$run
+if [ -t 0 ] && [ -t 1 ] && [ -z "${CI:-}" ]; then
+    say "Look at it in a browser: $page"
+    read -rt 600 -p "It is there for ten minutes, or until you press Enter. " || true
+    echo
+else
+    say "In a browser it would be at $page; nobody is looking, so the server stops"
+fi
+kill "$server"
 wait "$server"
 server=
 exit "$status"
