@@ -8,6 +8,8 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 /// The arguments of `pipelineRuns.upsert` as clients send them, unchecked: all optional, unknown ones ignored, null as if absent. A number
 /// may be given as text, as shell scripts do, and a whole number where text belongs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+///
+/// [`step`](Self::step) and [`allowed_to_fail`](Self::allowed_to_fail) are none of DX's: what a run was made of, for servers that show it.
 #[serde(default)]
 #[expect(missing_docs, reason = "each field is the argument of its name on DX's page")]
 pub struct Arguments {
@@ -39,6 +41,12 @@ pub struct Arguments {
     pub github_username: Option<String>,
     #[serde(deserialize_with = "text")]
     pub gitlab_username: Option<String>,
+    /// The step that this is about; without one it is about the run.
+    #[serde(deserialize_with = "text")]
+    pub step: Option<String>,
+    /// Whether the step's failure is not the run's.
+    #[serde(deserialize_with = "truth")]
+    pub allowed_to_fail: bool,
 }
 
 impl Arguments {
@@ -73,6 +81,8 @@ impl From<Arguments> for Notification {
             email: given.email,
             github_username: given.github_username,
             gitlab_username: given.gitlab_username,
+            step: given.step.filter(|step| !step.trim().is_empty()),
+            allowed_to_fail: given.allowed_to_fail,
             ..Self::default()
         }
     }
@@ -104,6 +114,22 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::
             .parse()
             .map(Some)
             .map_err(|_| D::Error::custom("expected a whole number")),
+    }
+}
+
+/// As JSON has it, or as a form does.
+fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Truth {
+        Given(Option<bool>),
+        Text(String),
+    }
+    match Truth::deserialize(deserializer) {
+        Ok(Truth::Given(truth)) => Ok(truth.unwrap_or_default()),
+        Ok(Truth::Text(text)) if text == "true" => Ok(true),
+        Ok(Truth::Text(text)) if text.is_empty() || text == "false" => Ok(false),
+        _ => Err(D::Error::custom("expected true or false")),
     }
 }
 
@@ -184,7 +210,7 @@ mod tests {
     fn lenient_where_clients_differ() {
         assert_eq!(parse("{}").unwrap(), Arguments::default());
         let given =
-            parse(r#"{"pr_number":"12 ","reference_id":345,"email":null,"step":"x","more":{"a":[1]}}"#).unwrap();
+            parse(r#"{"pr_number":"12 ","reference_id":345,"email":null,"other":"x","more":{"a":[1]}}"#).unwrap();
         assert_eq!(
             (given.pr_number, given.reference_id.as_deref(), given.email),
             (Some(12), Some("345"), None)
@@ -201,6 +227,23 @@ mod tests {
             Some(-1),
             "judged later, with its field's name"
         );
+    }
+
+    #[test]
+    fn a_step_is_told_beside_what_dx_knows() {
+        let given = |json: &str| {
+            let given = Notification::from(parse(json).unwrap());
+            (given.step, given.allowed_to_fail)
+        };
+        assert_eq!(
+            given(r#"{"step":"lint","allowed_to_fail":true}"#),
+            (Some("lint".into()), true)
+        );
+        assert_eq!(given(r#"{"step":" ","allowed_to_fail":null}"#), (None, false));
+        let form = |text: &str| Arguments::from_form(text.as_bytes()).map(|given| given.allowed_to_fail);
+        assert!(form("step=lint&allowed_to_fail=true").unwrap());
+        assert!(!form("allowed_to_fail=false").unwrap() && !form("allowed_to_fail=").unwrap());
+        assert!(form("allowed_to_fail=maybe").is_err() && parse(r#"{"allowed_to_fail":1}"#).is_err());
     }
 
     #[test]
