@@ -34,7 +34,9 @@
 //! - [`Reporter`], [`Builder`], [`Receipt`], [`Delivery`]: the interface for hosts that embed this.
 //! - [`config`] and [`detect`]: what flags, variables, files and the CI system say.
 //! - [`spool`]: the durable record; [`dx`]: DX's JSON, URL and answers; [`Token`]: the secret.
+//! - [`http`]: what every HTTP client shares.
 
+mod batch;
 mod builder;
 pub mod clock;
 mod complete;
@@ -42,6 +44,7 @@ pub mod config;
 mod deliver;
 pub mod detect;
 pub mod dx;
+pub mod http;
 mod judge;
 mod kill_points;
 mod overview;
@@ -52,6 +55,7 @@ pub mod spool;
 mod store;
 mod token;
 
+pub use batch::{Batch, BatchError};
 pub use builder::{BuildError, Builder};
 pub use deliver::{Budget, Delivery, Kept};
 pub use judge::{Judge, LoadedPolicy, NoVerdict, Refused};
@@ -60,7 +64,7 @@ pub use policies::PolicySource;
 pub use receipt::Receipt;
 pub use reporter::{Flush, Judgement, Preview, Reporter};
 pub use spool::Hook;
-pub use token::{Token, TokenDigest, TokenError, TokenFile};
+pub use token::{MAX_TOKEN_LENGTH, Token, TokenDigest, TokenError, TokenFile};
 
 pub use pipefold_sandbox::{
     Cache, Compiler, ComponentFile, Fault, Limits, Notification, Run, Status, Verdict, Violation,

@@ -1,13 +1,13 @@
 //! The token that DX knows us by: held so that it cannot be printed.
 
 use std::fmt;
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::http::{SecretFile, SecretFileError};
 
 /// The longest token accepted. Known ones have a few dozen characters, signed ones up to about 2 KiB; HTTP servers refuse headers past 8 KiB.
 pub const MAX_TOKEN_LENGTH: usize = 4096;
@@ -28,7 +28,10 @@ impl Token {
     /// never show the token.
     pub fn new(text: String) -> Result<Self, TokenError> {
         // The allocation that held it is wiped too: a copy is wiped when `text` is dropped as a secret.
-        let text = SecretString::from(text);
+        Self::checked(&SecretString::from(text))
+    }
+
+    fn checked(text: &SecretString) -> Result<Self, TokenError> {
         let token = text.expose_secret().trim_end_matches(['\r', '\n']);
         if token.is_empty() {
             return Err(TokenError::Empty);
@@ -48,28 +51,18 @@ impl Token {
     ///
     /// [`TokenError::Unreadable`], [`TokenError::WritableByAll`], or what is wrong with its content, [`TokenError::InFile`].
     pub fn from_file(path: &Path) -> Result<TokenFile, TokenError> {
-        let unreadable = |why: io::Error| TokenError::Unreadable {
-            path: path.to_owned(),
-            why: why.to_string(),
-        };
-        let file = File::open(path).map_err(unreadable)?;
-        // Asked of the open file: its name may lead elsewhere by now.
-        let access = Access::of(&file.metadata().map_err(unreadable)?);
-        if access.writable_by_all {
-            return Err(TokenError::WritableByAll { path: path.to_owned() });
-        }
-        let mut text = String::new();
-        // Room for a line end after the longest token; one byte more shows that it is too long.
-        let limit = MAX_TOKEN_LENGTH as u64 + 3;
-        file.take(limit).read_to_string(&mut text).map_err(unreadable)?;
+        let file = SecretFile::read(path, MAX_TOKEN_LENGTH).map_err(|why| match why {
+            SecretFileError::Unreadable { path, why } => TokenError::Unreadable { path, why },
+            SecretFileError::WritableByAll { path } => TokenError::WritableByAll { path },
+        })?;
         let in_file = |why| TokenError::InFile {
             path: path.to_owned(),
             why: Box::new(why),
         };
-        let token = Self::new(text).map_err(in_file)?;
+        let token = Self::checked(&file.text).map_err(in_file)?;
         Ok(TokenFile {
             token,
-            readable_by_others: access.readable_by_others,
+            readable_by_others: file.readable_by_others,
         })
     }
 
@@ -182,38 +175,6 @@ pub enum TokenError {
         /// What is wrong with it.
         why: Box<TokenError>,
     },
-}
-
-/// Who may do what with a file.
-struct Access {
-    writable_by_all: bool,
-    readable_by_others: bool,
-}
-
-impl Access {
-    #[cfg(unix)]
-    fn of(metadata: &Metadata) -> Self {
-        use std::os::unix::fs::PermissionsExt;
-
-        // The mode of a pipe (`--token-file <(…)`) says nothing about who could have written what comes out of it.
-        let mode = if metadata.is_file() {
-            metadata.permissions().mode()
-        } else {
-            0
-        };
-        Self {
-            writable_by_all: mode & 0o002 != 0,
-            readable_by_others: mode & 0o044 != 0,
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn of(_: &Metadata) -> Self {
-        Self {
-            writable_by_all: false,
-            readable_by_others: false,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 /// Failures in a row, of different requests, after which it is DX that fails and not a run.
@@ -38,7 +39,9 @@ impl Pauses {
             .with_max_delay(longest)
             .with_factor(2.0)
             .without_max_times()
-            .with_jitter();
+            .with_jitter()
+            // The library would take the same one everywhere, and all machines would come back at once.
+            .with_jitter_seed(RandomState::new().build_hasher().finish());
         Self {
             builder,
             longest,

@@ -4,6 +4,7 @@ use crate::spool::RunKey;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::{
     collections::VecDeque,
+    hash::{BuildHasher, Hasher, RandomState},
     time::{Duration, Instant},
 };
 
@@ -55,7 +56,9 @@ impl Attempts {
             .with_max_delay(LONGEST_PAUSE)
             .with_factor(2.0)
             .without_max_times()
-            .with_jitter();
+            .with_jitter()
+            // The library would take the same one everywhere, and all machines would come back at once.
+            .with_jitter_seed(RandomState::new().build_hasher().finish());
         self.queue.extend(keys.into_iter().map(|key| Attempt {
             key,
             why: None,

@@ -9,13 +9,19 @@ use crate::{
     clock,
     dx::{Outcome, body},
     kill_points,
-    spool::{EntryId, Judged, Rejection, SpoolError, SpooledRun},
+    spool::{EntryId, Hook, Judged, Rejection, SpoolError, SpooledRun},
 };
 use pipefold_sandbox::Run;
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 /// Tries before DX's refusal with a code that the page does not list counts as final (DESIGN section 3, "DX's answer").
 const TRIES: u32 = 3;
+
+/// For what is only there to be looked at, a build waits no longer.
+const STEPS: Duration = Duration::from_secs(1);
 
 impl Courier<'_> {
     /// One request, and what follows from its answer.
@@ -43,6 +49,7 @@ impl Courier<'_> {
         Ok(match outcome {
             Outcome::Accepted => {
                 delivery.accepted += 1;
+                self.tell_steps(run, report, covers, deadline);
                 // DX has it: that this cannot be noted costs a repetition some day, and is no reason to call the run undelivered.
                 if let Err(error) = self.store.mark_sent(run.key, covers) {
                     delivery.warn(format!("{error}; DX has the run, and is told again another time"));
@@ -78,6 +85,21 @@ impl Courier<'_> {
             Outcome::Redirected { .. } => Tried::Hopeless(words),
             Outcome::Retry { after, why } => Tried::Again { why, after },
         })
+    }
+
+    /// Tells a server that shows them of the steps that DX now has the outcome of. A policy judges what DX is told, and these are not that:
+    /// with one, they stay here.
+    fn tell_steps(&self, run: &SpooledRun, report: &Run, covers: &BTreeSet<EntryId>, deadline: Instant) {
+        let left = deadline.saturating_duration_since(Instant::now()).min(STEPS);
+        if left.is_zero() || !self.judge.policies().is_empty() {
+            return;
+        }
+        let told = run
+            .entries
+            .iter()
+            .filter(|(id, entry)| entry.hook == Hook::Step && covers.contains(id) && !run.sent.contains(id));
+        let notifications = told.map(|(_, entry)| &entry.notification);
+        self.client.tell_steps(report, notifications, self.token, left);
     }
 
     /// The token was refused for this run before, and is still the same: DX is asked again only on request.

@@ -5,11 +5,14 @@ use std::fmt;
 use pipefold_sandbox::Notification;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use super::steps::{MAX_STEPS, StepArguments, objects};
+
 /// The arguments of `pipelineRuns.upsert` as clients send them, unchecked: all optional, unknown ones ignored, null as if absent. A number
 /// may be given as text, as shell scripts do, and a whole number where text belongs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 ///
-/// [`step`](Self::step) and [`allowed_to_fail`](Self::allowed_to_fail) are none of DX's: what a run was made of, for servers that show it.
+/// [`step`](Self::step), [`allowed_to_fail`](Self::allowed_to_fail) and [`steps`](Self::steps) are none of DX's: what a run was made of, for
+/// servers that show it.
 #[serde(default)]
 #[expect(missing_docs, reason = "each field is the argument of its name on DX's page")]
 pub struct Arguments {
@@ -47,6 +50,9 @@ pub struct Arguments {
     /// Whether the step's failure is not the run's.
     #[serde(deserialize_with = "truth")]
     pub allowed_to_fail: bool,
+    /// Steps: then this is about them alone, and what else it says is said of each. At most [`MAX_STEPS`].
+    #[serde(deserialize_with = "objects")]
+    pub steps: Vec<StepArguments>,
 }
 
 impl Arguments {
@@ -60,10 +66,29 @@ impl Arguments {
         if body.trim_ascii_start().starts_with(b"[") {
             return Err(serde_json::Error::custom("the JSON body is an array and not an object"));
         }
-        serde_json::from_slice(body)
+        let given: Self = serde_json::from_slice(body)?;
+        if given.steps.len() > MAX_STEPS {
+            let count = given.steps.len();
+            return Err(serde_json::Error::custom(format!(
+                "there are {count} steps; {MAX_STEPS} are allowed in one upsert"
+            )));
+        }
+        Ok(given)
+    }
+
+    /// What it says: one notification, or one for each step.
+    #[must_use]
+    pub fn into_notifications(mut self) -> Vec<Notification> {
+        let steps = std::mem::take(&mut self.steps);
+        let whole = Notification::from(self);
+        if steps.is_empty() {
+            return vec![whole];
+        }
+        steps.into_iter().map(|step| step.of(&whole)).collect()
     }
 }
 
+/// What it says of the whole; not its [`steps`](Arguments::steps).
 impl From<Arguments> for Notification {
     fn from(given: Arguments) -> Self {
         Self {
@@ -95,7 +120,7 @@ enum Scalar {
     Whole(i64),
 }
 
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Scalar::deserialize(deserializer)? {
         Scalar::Absent => None,
         Scalar::Text(text) => Some(text),
@@ -118,7 +143,7 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::
 }
 
 /// As JSON has it, or as a form does.
-fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+pub(super) fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
     enum Truth {

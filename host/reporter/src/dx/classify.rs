@@ -1,18 +1,12 @@
 //! From an HTTP answer to an [`Outcome`].
 
-use std::time::Duration;
-
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use ureq::http::Uri;
 
 use super::answer::Answer;
 use super::outcome::Outcome;
-use super::quote::quote;
+use crate::http::{quote, retry_after};
 use crate::token::Token;
-
-/// The longest wait that a server can ask for. One that asks for more is asked again all the same, or a wrong header could silence a
-/// runner for good.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// The parts of an HTTP answer that decide.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,19 +27,19 @@ pub fn classify(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>) ->
     let status = reply.status;
     let answer = Answer::parse(reply.body);
     let retry = |why: String| Outcome::Retry {
-        after: reply.retry_after.and_then(|text| parse_retry_after(text, now)),
+        after: reply.retry_after.and_then(|text| retry_after(text, now)),
         why,
     };
     let words = |answer: &Answer| {
         let code = answer
             .error
             .as_deref()
-            .map(|code| quote(code, token))
+            .map(|code| quote(code, token.map(Token::expose)))
             .filter(|code| !code.is_empty());
         let message = answer
             .message
             .as_deref()
-            .map(|message| quote(message, token))
+            .map(|message| quote(message, token.map(Token::expose)))
             .unwrap_or_default();
         (code.unwrap_or_else(|| "without a code".to_owned()), message)
     };
@@ -84,21 +78,10 @@ pub fn classify(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>) ->
 /// The host in a `Location` header. Not more of it: a path or a query may have secrets.
 pub(super) fn redirected_to(location: Option<&str>, token: Option<&Token>) -> String {
     let uri = location.and_then(|location| location.parse::<Uri>().ok());
-    uri.as_ref()
-        .and_then(Uri::host)
-        .map_or_else(|| "the same host".to_owned(), |host| quote(host, token))
-}
-
-/// A `Retry-After` header: seconds or a date (RFC 9110, sections 10.2.3 and 5.6.7), within 0 and [`MAX_RETRY_AFTER`]; none if it is neither.
-fn parse_retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
-    let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a number holds is still a number.
-        let seconds = text.parse().unwrap_or(u64::MAX);
-        return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
-    }
-    let date = NaiveDateTime::parse_from_str(text, "%a, %d %b %Y %H:%M:%S GMT").ok()?;
-    Some((date.and_utc() - now).to_std().unwrap_or_default().min(MAX_RETRY_AFTER))
+    uri.as_ref().and_then(Uri::host).map_or_else(
+        || "the same host".to_owned(),
+        |host| quote(host, token.map(Token::expose)),
+    )
 }
 
 #[cfg(test)]

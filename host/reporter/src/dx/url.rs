@@ -1,10 +1,11 @@
 //! Where DX is.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ureq::http::Uri;
+
+use crate::http::Origin;
 
 /// The method's path below an instance's address (DX's page, "Facts").
 pub const METHOD_PATH: &str = "/api/pipelineRuns.upsert";
@@ -111,10 +112,16 @@ impl DxUrl {
     /// Whether the host is this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let host = self.host();
-        host == "localhost"
-            || host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
-            || host.parse().is_ok_and(|address: Ipv6Addr| address.is_loopback())
+        self.origin().is_loopback()
+    }
+
+    /// What decides how it is reached.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            https: self.https,
+            host: self.host().to_owned(),
+            port: self.port,
+        }
     }
 }
 

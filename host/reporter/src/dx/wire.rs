@@ -3,8 +3,7 @@
 use pipefold_sandbox::{Run, Status};
 use serde::Serialize;
 
-/// How we name ourselves: a product and its version (RFC 9110, section 10.1.5).
-pub const USER_AGENT: &str = concat!("pipefold/", env!("CARGO_PKG_VERSION"));
+use crate::http::USER_AGENT;
 
 /// The headers sent with every run, besides `Authorization`, `Host` and `Content-Length`.
 pub const HEADERS: [(&str, &str); 3] = [

@@ -1,34 +1,10 @@
 //! Why there was no answer, in one line.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::error::ClientError;
 use super::quote::quote;
-
-/// Why no answer came from DX. No message has the token or a proxy's password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ClientError {
-    /// The file of further authorities is of no use.
-    #[error("could not use the CA file {}: {why}; give a readable file of certificates in PEM form with --ca-file", .path.display())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The proxy's address is of no use.
-    #[error("the proxy address in {variable} {why}: it should look like http://proxy.example:3128")]
-    Proxy {
-        /// The variable that names it.
-        variable: &'static str,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The exchange failed.
-    #[error("{0}")]
-    Exchange(String),
-}
 
 /// What was tried, for the message.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +54,7 @@ impl ClientError {
             other if is_certificate(&other.to_string()) => certificate(url, &other.to_string()),
             other => format!("could not exchange data with {url}{through}: {other}"),
         };
-        Self::Exchange(quote(&text, None))
+        Self::Exchange(quote(&text, []))
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustls_native_certs::load_native_certs;
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
-use super::failure::ClientError;
+use super::error::ClientError;
 
 /// The largest file of authorities read; Mozilla's whole list has 220 KB.
 const MAX_CA_FILE: u64 = 4 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! The proxy on the way to DX, as the environment names it.
+//! The proxy on the way, as the environment names it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use secrecy::{ExposeSecret, SecretString};
 use ureq::{Proxy, ProxyProtocol};
 
-use super::failure::ClientError;
-use super::url::DxUrl;
+use super::error::ClientError;
+use super::origin::Origin;
 
 /// What the environment says about proxies. Its `Debug` shows only whether there is one, since the address may have a password in it.
 #[derive(Clone, Default)]
@@ -41,14 +41,14 @@ impl ProxyOptions {
         }
     }
 
-    /// The proxy to reach `url` through. None for plain http and for this machine, which a proxy cannot reach.
+    /// The proxy to reach `origin` through. None for plain http and for this machine, which a proxy cannot reach.
     ///
     /// # Errors
     ///
     /// [`ClientError::Proxy`] if there is one and its address cannot be used.
-    pub(crate) fn for_url(&self, url: &DxUrl) -> Result<Option<Proxy>, ClientError> {
+    pub(crate) fn for_origin(&self, origin: &Origin) -> Result<Option<Proxy>, ClientError> {
         let Some(address) = &self.https else { return Ok(None) };
-        if !url.is_https() || url.is_loopback() || self.exempts(url) {
+        if !origin.https || origin.is_loopback() || self.exempts(origin) {
             return Ok(None);
         }
         let unusable = |why| ClientError::Proxy {
@@ -62,10 +62,10 @@ impl ProxyOptions {
         }
     }
 
-    /// Whether `NO_PROXY` has the host of `url`: as `*`, as its name or a domain above it (with or without a leading dot), as its address
+    /// Whether `NO_PROXY` has the host of `origin`: as `*`, as its name or a domain above it (with or without a leading dot), as its address
     /// or a network in CIDR notation; each but the last with an optional port. This is how curl and Go read it.
-    fn exempts(&self, url: &DxUrl) -> bool {
-        let host = url.host();
+    fn exempts(&self, origin: &Origin) -> bool {
+        let host = origin.host.as_str();
         let address: Option<IpAddr> = host.parse().ok();
         let entries = self
             .exempt
@@ -78,7 +78,7 @@ impl ProxyOptions {
                 Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
                 _ => (entry.as_str(), None),
             };
-            if port.is_some_and(|port| port.parse() != Ok(url.port())) {
+            if port.is_some_and(|port| port.parse() != Ok(origin.port)) {
                 return false;
             }
             let name = name.trim_start_matches('[').trim_end_matches(']');
@@ -144,7 +144,7 @@ mod tests {
 
     fn proxy(variables: &[(&str, &str)], url: &str) -> Option<String> {
         options(variables)
-            .for_url(&url.parse().unwrap())
+            .for_origin(&Origin::of(url).unwrap())
             .unwrap()
             .as_ref()
             .map(display)
@@ -249,7 +249,7 @@ mod tests {
         let options = options(&[("HTTPS_PROXY", "http://user:sesame@a:1")]);
         assert!(!format!("{options:?}").contains("sesame"));
         let proxy = options
-            .for_url(&"https://dx.example".parse().unwrap())
+            .for_origin(&Origin::of("https://dx.example").unwrap())
             .unwrap()
             .unwrap();
         assert_eq!(
@@ -267,7 +267,7 @@ mod tests {
             "http://user:%ff@sesame",
         ] {
             let why = options(&[("ALL_PROXY", address)])
-                .for_url(&"https://dx.example".parse().unwrap())
+                .for_origin(&Origin::of("https://dx.example").unwrap())
                 .unwrap_err();
             assert!(
                 why.to_string().contains("ALL_PROXY") && !why.to_string().contains("sesame"),

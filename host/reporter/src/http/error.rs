@@ -1,0 +1,27 @@
+//! What can be wrong with a client and with an exchange.
+
+use std::path::PathBuf;
+
+/// Why no answer came from a server. No message has a token, or a proxy's password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The file of further authorities is of no use.
+    #[error("could not use the CA file {}: {why}; give a readable file of certificates in PEM form with --ca-file", .path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The proxy's address is of no use.
+    #[error("the proxy address in {variable} {why}: it should look like http://proxy.example:3128")]
+    Proxy {
+        /// The variable that names it.
+        variable: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The exchange failed.
+    #[error("{0}")]
+    Exchange(String),
+}

@@ -1,0 +1,27 @@
+//! What every HTTP client here shares, whatever it talks to: whom to trust, the way there, and words for what goes wrong.
+//!
+//! A [`Transport`] reaches one [`Origin`] and no other: it follows no redirect, and looks for nothing in the environment but the system's
+//! certificates. What is sent and what an answer means is its user's: [`dx`](crate::dx), and the reader of GoCD's feeds.
+
+mod body;
+mod error;
+mod failure;
+mod origin;
+mod proxy;
+mod quote;
+mod retry_after;
+mod roots;
+mod secret_file;
+mod transport;
+
+pub use body::{header, read_body};
+pub use error::ClientError;
+pub use origin::Origin;
+pub use proxy::ProxyOptions;
+pub use quote::{MAX_QUOTE, quote};
+pub use retry_after::{MAX_RETRY_AFTER, retry_after};
+pub use secret_file::{SecretFile, SecretFileError};
+pub use transport::{Transport, TransportOptions};
+
+/// How we name ourselves: a product and its version (RFC 9110, section 10.1.5).
+pub const USER_AGENT: &str = concat!("pipefold/", env!("CARGO_PKG_VERSION"));

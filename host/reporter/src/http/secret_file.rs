@@ -1,0 +1,143 @@
+//! A password or a token in a file.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+/// A file's text that nobody may see, and what is to be said about the file.
+#[derive(Clone, Debug)]
+pub struct SecretFile {
+    /// The text as it is, line ends included.
+    pub text: SecretString,
+    /// Whether other users than the owner may read the file. Worth a word at `-v`; Kubernetes mounts them so.
+    pub readable_by_others: bool,
+}
+
+impl SecretFile {
+    /// Reads a file, following links, as Kubernetes mounts secrets through them. Of a file longer than `limit` bytes some more are read,
+    /// enough to see that it is too long.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretFileError`] if it cannot be read as UTF-8, or every user may write to it.
+    pub fn read(path: &Path, limit: usize) -> Result<Self, SecretFileError> {
+        let unreadable = |why: io::Error| SecretFileError::Unreadable {
+            path: path.to_owned(),
+            why: why.to_string(),
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        // Asked of the open file: its name may lead elsewhere by now.
+        let access = Access::of(&file.metadata().map_err(unreadable)?);
+        if access.writable_by_all {
+            return Err(SecretFileError::WritableByAll { path: path.to_owned() });
+        }
+        let mut text = String::new();
+        // Room for a line end after the longest text; one byte more shows that it is too long.
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(3);
+        let read = file.take(limit).read_to_string(&mut text);
+        // Before the error, so that what was read is wiped.
+        let text = SecretString::from(text);
+        read.map_err(unreadable)?;
+        Ok(Self {
+            text,
+            readable_by_others: access.readable_by_others,
+        })
+    }
+}
+
+/// Why a file's secret is not used. Never shows it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretFileError {
+    /// The file could not be read.
+    #[error("could not read the file {}: {why}; give a file with the secret alone on one line", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// Every user of the machine may change the file, and so choose the secret.
+    #[error("the file {0} may be written to by every user, so its content cannot be trusted: run `chmod o-w {0}`", .path.display())]
+    WritableByAll {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Who may do what with a file.
+struct Access {
+    writable_by_all: bool,
+    readable_by_others: bool,
+}
+
+impl Access {
+    #[cfg(unix)]
+    fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+
+        // The mode of a pipe (`--password-file <(…)`) says nothing about who could have written what comes out of it.
+        let mode = if metadata.is_file() {
+            metadata.permissions().mode()
+        } else {
+            0
+        };
+        Self {
+            writable_by_all: mode & 0o002 != 0,
+            readable_by_others: mode & 0o044 != 0,
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn of(_: &Metadata) -> Self {
+        Self {
+            writable_by_all: false,
+            readable_by_others: false,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn file_modes() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        std::fs::write(&path, "open sesame\n").unwrap();
+        let read = |mode: u32| {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            SecretFile::read(&path, 100)
+        };
+        for (mode, readable_by_others) in [(0o600, false), (0o640, true), (0o604, true)] {
+            let file = read(mode).unwrap();
+            assert_eq!(file.text.expose_secret(), "open sesame\n");
+            assert_eq!(file.readable_by_others, readable_by_others, "{mode:o}");
+            assert!(!format!("{file:?}").contains("sesame"));
+        }
+        let why = read(0o602).unwrap_err().to_string();
+        assert!(why.contains(&format!("chmod o-w {}", path.display())), "{why}");
+    }
+
+    #[test]
+    fn bounded_and_utf8() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        std::fs::write(&path, "x".repeat(100_000)).unwrap();
+        let file = SecretFile::read(&path, 10).unwrap();
+        assert_eq!(file.text.expose_secret().len(), 13);
+        std::fs::write(&path, b"sesam\xe9").unwrap();
+        let why = SecretFile::read(&path, 10).unwrap_err().to_string();
+        assert!(why.contains("UTF-8") && !why.contains("sesam"), "{why}");
+        assert!(SecretFile::read(dir.path(), 10).is_err());
+        assert!(SecretFile::read(&dir.path().join("none"), 10).is_err());
+    }
+}
