@@ -4,16 +4,20 @@
 //! - [`address`]: the API's addresses, and which of them may be trusted: [`ServerUrl`], [`Resource`], [`Href`].
 //! - [`read`]: a document's bytes to a value, within bounds; tolerant where real servers differ, strict where identity is at stake.
 //! - [`write`](mod@write): a value to the document that a server of a [`Dialect`] would send.
+//! - [`client`]: a server's documents over HTTP: [`client::Source`].
 //! - [`mapping`]: a pipeline's run, put together from documents, to the notifications that DX is told.
+//! - [`sync`]: a server's history, read and followed, from a [`client::Source`] to whatever takes the notifications.
 //!
 //! Servers speak in four ways, named A to D after their age. C and D are read and written; B is the page of the documentation, and is
 //! read as C, from which it differs only in small things; A (Cruise 1.x, Go 2.0) is recognised and refused.
 
 pub mod address;
+pub mod client;
 mod dialect;
 pub mod documents;
 pub mod mapping;
 pub mod read;
+pub mod sync;
 pub mod write;
 
 pub use address::{Href, Resource, ServerUrl};

@@ -157,6 +157,25 @@ fn a_run_has_no_outcome_while_a_stage_is_under_way() {
 }
 
 #[test]
+fn an_attempt_is_told_once_its_first_stage_has_ended() {
+    let mut stages = vec![
+        stage("build", 1, "Failed", (1, 10), "changes"),
+        stage("build", 2, "Building", (1, 12), "ann"),
+    ];
+    let expected = "p/7 2019-12-01T08:00:00Z failure 2019-12-01T09:00:00Z";
+    let mapped = mapping().map(&history(&stages), now());
+    // What is under way was updated at some time between its beginning and its end: as a start that would have to be taken back.
+    assert_eq!(summary(&mapping(), &history(&stages)), [expected]);
+    assert_eq!(mapped.warnings, []);
+    stages[1] = stage("build", 2, "Passed", (1, 13), "ann");
+    stages.push(stage("test", 1, "Building", (1, 14), "changes"));
+    assert_eq!(
+        summary(&mapping(), &history(&stages)),
+        [expected, "p/7/attempt-2 2019-12-01T12:00:00Z - -"]
+    );
+}
+
+#[test]
 fn a_final_stage_holds_success_back_and_nothing_else() {
     let mut mapping = mapping();
     mapping

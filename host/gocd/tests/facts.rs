@@ -147,4 +147,13 @@ fn the_newest_revisions_are_not_taken_for_those_of_another_run() {
     assert!(!sha(false, at(1, 9)));
     // Checked in at seven.
     assert!(!sha(true, at(1, 6)));
+    // Run again from its first stage, it is no longer known when it was scheduled at first.
+    let mut again = history(&[
+        stage("build", 1, "Passed", (1, 10), "changes"),
+        stage("build", 2, "Passed", (2, 10), "changes"),
+    ]);
+    again.revisions = Revisions::LatestKnown { was_newest: true };
+    let mapped = mapping().map(&again, now());
+    assert_eq!(mapped.attempts[0].start.commit_sha, None);
+    assert!(mapped.warnings.contains(&Warning::OtherRevision));
 }

@@ -1,6 +1,6 @@
 //! What a run was made from.
 
-use super::history::{Revisions, RunHistory};
+use super::history::{Revisions, RunHistory, StageRun};
 use super::pattern::Pattern;
 use super::repository::repository;
 use super::warning::Warning;
@@ -108,9 +108,20 @@ fn is_of_run(change: &Changeset, history: &RunHistory) -> bool {
                 .checked_in
                 .zip(scheduled)
                 .is_some_and(|(change, run)| change > run);
-            was_newest && !is_later
+            was_newest && !is_later && !has_moved(history)
         }
     }
+}
+
+/// Whether the time at which the run was scheduled is from a re-run: its first stage was run again. A change that came while that ran at
+/// first cannot be told from those that it ran with.
+fn has_moved(history: &RunHistory) -> bool {
+    let ended = history.stages.iter().filter(|stage| !stage.state.is_active());
+    let first = ended.min_by_key(|stage| (stage.updated.is_none(), stage.updated, stage.counter));
+    first.is_some_and(|first| {
+        let is_again = |other: &StageRun| other.name == first.name && other.counter > first.counter;
+        history.stages.iter().any(is_again)
+    })
 }
 
 /// SHA-1 or SHA-256, spelled out.

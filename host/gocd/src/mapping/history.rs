@@ -99,6 +99,12 @@ impl RunHistory {
     /// Whether more may come: a stage is under way or has not passed, or the last one ended less than 14 days ago.
     #[must_use]
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
+        self.open_until().is_none_or(|until| now < until)
+    }
+
+    /// Until when more may come, if all of its stages have passed. None if that has no end.
+    #[must_use]
+    pub fn open_until(&self) -> Option<DateTime<Utc>> {
         let latest = |run: &StageRun| {
             !self
                 .stages
@@ -106,8 +112,8 @@ impl RunHistory {
                 .any(|other| other.name == run.name && other.counter > run.counter)
         };
         let is_done = |run: &StageRun| run.state == StageState::Completed && run.result == StageResult::Passed;
-        let last = self.stages.iter().filter_map(|run| run.updated).max();
-        !self.stages.iter().filter(|run| latest(run)).all(is_done)
-            || last.is_none_or(|last| now.signed_duration_since(last) < OPEN_FOR)
+        let last = self.stages.iter().filter_map(|run| run.updated).max()?;
+        let are_done = self.stages.iter().filter(|run| latest(run)).all(is_done);
+        are_done.then(|| last.to_utc().checked_add_signed(OPEN_FOR)).flatten()
     }
 }

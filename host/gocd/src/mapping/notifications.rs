@@ -54,6 +54,8 @@ impl Mapping {
             number += 1;
             match started(history, part, number, &mut warnings) {
                 Some(started) => attempts.push(self.attempt(history, part, number, started, &facts, now)),
+                // It is told once its first stage has ended: when that was updated before, its end does not show.
+                None if part.stages.iter().any(|timed| timed.stage.state.is_active()) => {}
                 None => warnings.push(Warning::NoStart { attempt: number }),
             }
         }
@@ -203,11 +205,7 @@ fn started(history: &RunHistory, part: &Part<'_>, number: u32, warnings: &mut Ve
     if let Some(began) = part.all.iter().filter_map(|timed| timed.began).min() {
         return Some(began);
     }
-    let first_end = part
-        .all
-        .iter()
-        .filter_map(|timed| timed.ended.or(timed.stage.updated))
-        .min();
+    let first_end = part.all.iter().filter_map(|timed| timed.ended).min();
     let scheduled = history.pipeline.as_ref().and_then(|pipeline| pipeline.scheduled);
     match (scheduled.filter(|_| number == 1), first_end) {
         (Some(scheduled), Some(end)) if scheduled <= end => Some(scheduled),

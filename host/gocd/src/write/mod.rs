@@ -12,6 +12,7 @@ mod markup;
 mod material;
 mod pipeline;
 mod pipelines;
+mod refusal;
 mod stage;
 
 pub use feed::feed;
@@ -19,4 +20,5 @@ pub use job::job;
 pub use links::Links;
 pub use pipeline::pipeline;
 pub use pipelines::pipelines;
+pub use refusal::refusal;
 pub use stage::stage;

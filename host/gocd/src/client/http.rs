@@ -1,0 +1,226 @@
+//! The HTTP client for a GoCD server.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use pipefold::http::{Origin, Transport, TransportOptions, USER_AGENT, header, read_body, retry_after};
+use ureq::Agent;
+use ureq::http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, LOCATION, RETRY_AFTER, USER_AGENT as USER_AGENT_NAME, WWW_AUTHENTICATE,
+};
+
+use super::answer::{self, Kind};
+use super::credentials::Credentials;
+use super::deprecation;
+use super::error::FetchError;
+use super::options::{ClientError, ClientOptions};
+use super::pace::{Held, Pace};
+use super::redirect;
+use super::source::Source;
+use crate::address::{Resource, ServerUrl, encode};
+use crate::documents::PipelineLocator;
+
+/// The most redirections of one request. A server sends one.
+const MAX_REDIRECTS: usize = 3;
+
+/// How much is read of an answer that is no document, so that the connection can be kept: error pages have a few KiB.
+const MAX_ERROR_PAGE: usize = 64 * 1024;
+
+/// A client for one GoCD server, which it asks one thing at a time. It keeps its connection between requests.
+#[derive(Debug)]
+pub struct Client {
+    server: ServerUrl,
+    credentials: Credentials,
+    transport: Transport,
+    timeout: Duration,
+    max_document: usize,
+    pace: Pace,
+    requests: AtomicU64,
+    deprecation: OnceLock<String>,
+}
+
+/// What is left of an answer once it is read.
+enum Answer {
+    Document(Vec<u8>),
+    Redirect(Option<String>),
+}
+
+impl Client {
+    /// Makes a client. Nothing is asked for yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`] if the credentials cannot be sent, or not safely, or the CA file or proxy cannot be used.
+    pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
+        let ClientOptions {
+            server, credentials, ..
+        } = options;
+        let origin = Origin::of(&server.to_string()).ok_or_else(|| ClientError::Address(server.to_string()))?;
+        credentials.check()?;
+        if !(credentials.is_none() || origin.https || origin.is_loopback() || options.allow_plain) {
+            return Err(ClientError::PlainHttp { host: origin.host });
+        }
+        let transport = Transport::new(TransportOptions {
+            origin,
+            ca_file: options.ca_file,
+            proxy: options.proxy,
+        })?;
+        Ok(Self {
+            server,
+            credentials,
+            transport,
+            timeout: options.timeout,
+            max_document: options.max_document,
+            pace: Pace::new(options.min_pause, options.first_pause, options.tries, options.stop),
+            requests: AtomicU64::new(0),
+            deprecation: OnceLock::new(),
+        })
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn server(&self) -> &ServerUrl {
+        &self.server
+    }
+
+    /// How many requests were sent until now, with repetitions and redirections.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// What the server said of the age of the Feeds API when it first did, in its own words, shortened. To be told once.
+    #[must_use]
+    pub fn deprecation(&self) -> Option<String> {
+        self.deprecation.get().cloned()
+    }
+
+    /// Asks, and asks again after a failure that may pass.
+    fn ask(&self, url: &str, kind: Kind) -> Result<Answer, FetchError> {
+        let mut pauses = self.pace.pauses();
+        loop {
+            self.pace.wait().map_err(|held| not_asked(url, &held))?;
+            let answer = self.ask_once(url, kind);
+            let asked_to_wait = match &answer {
+                Err(FetchError::Unavailable { retry_after, .. }) => *retry_after,
+                _ => None,
+            };
+            self.pace.over(asked_to_wait);
+            match (answer, pauses.next()) {
+                (Err(why), Some(pause)) if why.is_transient() && !self.pace.is_quiet_for_long() => {
+                    // What was sent failed: to say only that it was stopped would hide why.
+                    self.pace.sleep(pause).map_err(|_| why)?;
+                }
+                (answer, _) => return answer,
+            }
+        }
+    }
+
+    fn not_followed(&self, asked: Option<&Resource>, url: &str, location: Option<&str>) -> FetchError {
+        redirect::refusal(asked, url, location, &self.credentials)
+    }
+
+    fn ask_once(&self, url: &str, kind: Kind) -> Result<Answer, FetchError> {
+        let request = |agent: &Agent, timeout: Duration| {
+            let mut request = agent
+                .get(url)
+                .header(ACCEPT, kind.accept())
+                // Jetty would compress, and how much that unpacks to is hard to bound.
+                .header(ACCEPT_ENCODING, "identity")
+                .header(USER_AGENT_NAME, USER_AGENT);
+            if let Some(authorization) = self.credentials.header() {
+                request = request.header(AUTHORIZATION, authorization);
+            }
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            let mut response = request.config().timeout_global(Some(timeout)).build().call()?;
+            if response.status() != 200 {
+                // Only so that the connection can be kept: the status says it all.
+                let _ = read_body(&mut response, MAX_ERROR_PAGE);
+                return Ok((response, None));
+            }
+            // No use in reading what says itself that it is too long.
+            let announced = response.body().content_length().unwrap_or(0);
+            if announced > u64::try_from(self.max_document).unwrap_or(u64::MAX) {
+                return Ok((response, None));
+            }
+            let body = read_body(&mut response, self.max_document)?;
+            let body = (body.len() <= self.max_document).then_some(body);
+            Ok((response, body))
+        };
+        let unavailable = |why: pipefold::http::ClientError| FetchError::Unavailable {
+            status: None,
+            retry_after: None,
+            why: why.to_string(),
+        };
+        let (response, body) = self
+            .transport
+            .exchange(&url, self.timeout, request)
+            .map_err(unavailable)?;
+        if let Some(notice) = deprecation::notice(response.headers()) {
+            self.deprecation.get_or_init(|| self.credentials.quote(&notice));
+        }
+        match (response.status().as_u16(), body) {
+            (200, Some(body)) => kind.check(url, &body).map(|()| Answer::Document(body)),
+            (200, None) => Err(FetchError::TooLarge(format!(
+                "{url} gave more than {} bytes, which is more than is read of a document",
+                self.max_document
+            ))),
+            (301 | 302 | 303 | 307 | 308, _) => Ok(Answer::Redirect(header(&response, &LOCATION).map(str::to_owned))),
+            (status, _) => {
+                let wants_credentials = response.headers().contains_key(WWW_AUTHENTICATE);
+                let pause =
+                    header(&response, &RETRY_AFTER).and_then(|text| retry_after(text, SystemTime::now().into()));
+                Err(answer::error(status, wants_credentials, pause, url))
+            }
+        }
+    }
+}
+
+fn not_asked(url: &str, held: &Held) -> FetchError {
+    let (retry_after, why) = match held {
+        Held::Stopped => (None, "the reader was told to stop".to_owned()),
+        Held::Quiet(left) => (
+            Some(*left),
+            format!("the server asked to be left alone for {} s more", left.as_secs()),
+        ),
+    };
+    FetchError::Unavailable {
+        status: None,
+        retry_after,
+        why: format!("{url} was not asked for: {why}"),
+    }
+}
+
+impl Source for Client {
+    fn get(&self, resource: &Resource) -> Result<Vec<u8>, FetchError> {
+        let mut url = self.server.url(resource);
+        for _ in 0..=MAX_REDIRECTS {
+            match self.ask(&url, Kind::Xml)? {
+                Answer::Document(body) => return Ok(body),
+                Answer::Redirect(location) => {
+                    let target = redirect::target(resource, location.as_deref())
+                        .ok_or_else(|| self.not_followed(Some(resource), &url, location.as_deref()))?;
+                    url = self.server.url(&target);
+                }
+            }
+        }
+        Err(FetchError::Redirected(format!(
+            "{} is redirected more than {MAX_REDIRECTS} times: the server leads in a circle",
+            self.server.url(resource)
+        )))
+    }
+
+    fn get_json(&self, run: &PipelineLocator) -> Result<Vec<u8>, FetchError> {
+        let url = format!(
+            "{}/api/pipelines/{}/{}",
+            self.server,
+            encode(run.name.as_str()),
+            run.counter
+        );
+        match self.ask(&url, Kind::Json)? {
+            Answer::Document(body) => Ok(body),
+            Answer::Redirect(location) => Err(self.not_followed(None, &url, location.as_deref())),
+        }
+    }
+}

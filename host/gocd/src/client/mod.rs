@@ -1,0 +1,23 @@
+//! Asking a GoCD server.
+//!
+//! [`Source`] is what the rest knows of a server: documents by their [`Resource`](crate::Resource). [`Client`] is one over HTTP. It asks
+//! one server only, at addresses that it makes itself ([`ServerUrl::url`](crate::ServerUrl::url)): no document, link or redirect decides
+//! where the credentials go.
+
+mod answer;
+mod credentials;
+mod deprecation;
+mod error;
+mod http;
+mod options;
+mod pace;
+mod redirect;
+mod secret;
+mod source;
+
+pub use credentials::{Credentials, CredentialsError};
+pub use error::FetchError;
+pub use http::Client;
+pub use options::{ClientError, ClientOptions};
+pub use secret::{MAX_SECRET, Secret, SecretError};
+pub use source::Source;

@@ -1,0 +1,168 @@
+//! When the next request may go out.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+/// The longest that a request waits because the server asked for it. Past that the caller is told, who may have something better to do.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How often a pause looks whether it is to end: nobody notices a tenth of a second.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Pauses: between requests, after failures, and those that the server asked for, which hold for every request.
+#[derive(Debug)]
+pub(super) struct Pace {
+    min_pause: Duration,
+    first_pause: Duration,
+    tries: u32,
+    stop: Option<Arc<AtomicBool>>,
+    times: Mutex<Times>,
+}
+
+#[derive(Debug, Default)]
+struct Times {
+    /// When the last request was over.
+    last: Option<Instant>,
+    /// Until when the server wants to be left alone.
+    quiet_until: Option<Instant>,
+}
+
+/// Why no request may go out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// The server wants to be left alone for so long.
+    Quiet(Duration),
+    /// The caller wants no more.
+    Stopped,
+}
+
+impl Pace {
+    pub(super) fn new(min_pause: Duration, first_pause: Duration, tries: u32, stop: Option<Arc<AtomicBool>>) -> Self {
+        Self {
+            min_pause,
+            first_pause,
+            tries,
+            stop,
+            times: Mutex::default(),
+        }
+    }
+
+    /// The pauses after the failures of one request: one less than tries.
+    pub(super) fn pauses(&self) -> ExponentialBackoff {
+        // Without its own seed every machine would pause for the same times, and so all would come back together.
+        let seed = RandomState::new().build_hasher().finish();
+        let retries = usize::try_from(self.tries.saturating_sub(1)).unwrap_or(usize::MAX);
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(self.first_pause)
+            .with_max_delay(LONGEST_WAIT)
+            .with_factor(2.0)
+            .with_max_times(retries)
+            .with_jitter()
+            .with_jitter_seed(seed);
+        pauses.build()
+    }
+
+    /// Waits until a request may go out.
+    pub(super) fn wait(&self) -> Result<(), Held> {
+        let pause = {
+            let times = self.times();
+            let quiet = left(times.quiet_until);
+            if quiet > LONGEST_WAIT {
+                return Err(Held::Quiet(quiet));
+            }
+            let after_last = times.last.and_then(|last| last.checked_add(self.min_pause));
+            quiet.max(left(after_last))
+        };
+        self.sleep(pause)
+    }
+
+    /// Waits for so long, or until it is to stop.
+    pub(super) fn sleep(&self, pause: Duration) -> Result<(), Held> {
+        let start = Instant::now();
+        loop {
+            if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(Held::Stopped);
+            }
+            let rest = pause.saturating_sub(start.elapsed());
+            if rest.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(rest.min(SLICE));
+        }
+    }
+
+    /// A request is over, and the server perhaps asked to be left alone.
+    pub(super) fn over(&self, retry_after: Option<Duration>) {
+        let now = Instant::now();
+        let mut times = self.times();
+        times.last = Some(now);
+        if let Some(until) = retry_after.and_then(|pause| now.checked_add(pause)) {
+            times.quiet_until = Some(times.quiet_until.map_or(until, |known| known.max(until)));
+        }
+    }
+
+    /// Whether a repetition would wait too long.
+    pub(super) fn is_quiet_for_long(&self) -> bool {
+        left(self.times().quiet_until) > LONGEST_WAIT
+    }
+
+    fn times(&self) -> std::sync::MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn left(until: Option<Instant>) -> Duration {
+    until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_differ_between_machines_and_end() {
+        let pace = Pace::new(Duration::ZERO, Duration::from_secs(1), 3, None);
+        let (one, other): (Vec<_>, Vec<_>) = (pace.pauses().collect(), pace.pauses().collect());
+        assert_eq!(one.len(), 2);
+        assert!(
+            one[0] >= Duration::from_secs(1) && one[1] >= Duration::from_secs(2),
+            "{one:?}"
+        );
+        assert!(one[1] <= Duration::from_secs(4), "{one:?}");
+        assert_ne!(one, other, "the same jitter everywhere is none");
+        let never = Pace::new(Duration::ZERO, Duration::from_secs(1), 0, None);
+        assert_eq!(never.pauses().count(), 0);
+    }
+
+    #[test]
+    fn a_long_quiet_is_told_and_a_short_one_waited_for() {
+        let pace = Pace::new(Duration::ZERO, Duration::ZERO, 3, None);
+        pace.over(Some(Duration::from_millis(30)));
+        let start = Instant::now();
+        pace.wait().unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(25));
+        pace.over(Some(LONGEST_WAIT * 2));
+        // A later, shorter wish does not take the first one back.
+        pace.over(Some(Duration::ZERO));
+        let held = pace.wait().unwrap_err();
+        assert!(matches!(held, Held::Quiet(left) if left > LONGEST_WAIT), "{held:?}");
+    }
+
+    #[test]
+    fn a_pause_ends_when_it_is_to_stop() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let pace = Pace::new(Duration::from_secs(60), Duration::ZERO, 1, Some(Arc::clone(&stop)));
+        pace.wait().unwrap();
+        pace.over(None);
+        std::thread::scope(|scope| {
+            scope.spawn(|| stop.store(true, Ordering::Relaxed));
+            assert_eq!(pace.wait(), Err(Held::Stopped));
+        });
+    }
+}

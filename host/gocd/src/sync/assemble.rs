@@ -1,0 +1,356 @@
+//! A run, put together from its documents.
+//!
+//! The feed only says which runs to look at: what it lists of a run depends on when and where in it one looks. The documents do not, so
+//! that a run that is met while it goes on, and again years later, is the same.
+
+use super::notice::Notice;
+use super::server::{Halt, Lack};
+use super::session::{Session, is_same};
+use crate::documents::{Counter, JobState, Name, Pipeline, PipelineLocator, Stage, StageEntry, StageLocator};
+use crate::mapping::{Revisions, RunHistory, StageRun};
+use crate::{Dialect, Href, Resource, read};
+
+/// How many runs of one stage within a pipeline's run are asked for. People re-run a stage some dozen times at most.
+pub(super) const MAX_RERUNS: u64 = 500;
+
+/// A run to be looked at.
+pub(super) struct Wanted<'e> {
+    /// Which.
+    pub(super) counter: Counter,
+    /// Its database id (dialect C).
+    pub(super) id: Option<u64>,
+    /// What the feed has of it, as far as it is at hand.
+    pub(super) entries: Vec<&'e StageEntry>,
+    /// Its own document, if that is at hand.
+    pub(super) document: Option<Pipeline>,
+    /// Whether to do without what cannot be read.
+    pub(super) is_last_try: bool,
+}
+
+impl<'e> Wanted<'e> {
+    /// A run with nothing at hand.
+    pub(super) fn new(counter: Counter) -> Self {
+        Self {
+            counter,
+            id: None,
+            entries: Vec::new(),
+            document: None,
+            is_last_try: false,
+        }
+    }
+
+    /// A run with what a page of the feed has of it.
+    pub(super) fn on_page(counter: Counter, entries: &'e [StageEntry]) -> Self {
+        let of_run = |entry: &&StageEntry| entry.stage.pipeline.counter == counter;
+        let entries: Vec<&StageEntry> = entries.iter().filter(of_run).collect();
+        let id = |entry: &&StageEntry| match entry.pipeline_link()?.resource()? {
+            Resource::PipelineById { id, .. } => Some(id),
+            _ => None,
+        };
+        Self {
+            id: entries.iter().find_map(id),
+            entries,
+            ..Self::new(counter)
+        }
+    }
+}
+
+/// A run with what came up.
+pub(super) struct Found {
+    pub(super) history: RunHistory,
+    pub(super) notices: Vec<Notice>,
+}
+
+/// A stage's run to be asked for.
+struct WantedStage {
+    resource: Resource,
+    /// Which it is, where that is known beforehand.
+    stage: Option<StageLocator>,
+}
+
+impl Session<'_, '_> {
+    /// Puts a run together. The inner error: a document is missing that may come.
+    pub(super) fn assemble(&mut self, mut wanted: Wanted<'_>, newest: u64) -> Result<Result<Found, Lack>, Halt> {
+        let asked = PipelineLocator {
+            name: self.pipeline.clone(),
+            counter: wanted.counter,
+        };
+        let mut notices = Vec::new();
+        let mut pipeline = match wanted.document.take() {
+            Some(pipeline) => Some(pipeline),
+            None => match self.pipeline_document(&asked, wanted.id, &mut notices)? {
+                Ok(pipeline) => pipeline,
+                Err(lack) if wanted.is_last_try => {
+                    notices.push(Notice::NoPipeline(lack.why()));
+                    None
+                }
+                Err(lack) => return Ok(Err(lack)),
+            },
+        };
+        let mut revisions = Revisions::OfRun;
+        if let Some(pipeline) = &mut pipeline {
+            revisions = match self.revisions(pipeline, &asked, newest, &mut notices)? {
+                Ok(revisions) => revisions,
+                Err(lack) if wanted.is_last_try => {
+                    notices.push(Notice::NoRevisions(lack.why()));
+                    Revisions::LatestKnown { was_newest: false }
+                }
+                Err(lack) => return Ok(Err(lack)),
+            };
+        }
+        let mut entries = std::mem::take(&mut wanted.entries);
+        let feed;
+        if pipeline.is_none() && entries.is_empty() && self.dialect == Dialect::D {
+            feed = self.page(asked.counter.get().checked_add(1))?;
+            entries = Wanted::on_page(asked.counter, &feed.entries).entries;
+        }
+        let mut stages = Vec::new();
+        let mut stored: Option<Name> = entries.first().map(|entry| entry.stage.pipeline.name.clone());
+        for latest in self.latest(pipeline.as_ref(), &entries) {
+            let entry = entries.iter().find(|entry| is_about(entry, &latest)).copied();
+            let known = latest.stage.clone().or_else(|| entry.map(|entry| entry.stage.clone()));
+            let (name, counter) = match self.stage(&latest.resource, known.as_ref(), &asked, &mut notices)? {
+                Ok(Some((stage, document))) => {
+                    stored = Some(document.pipeline.name.clone());
+                    let key = (stage.name.clone(), stage.counter);
+                    let stage = match self.with_jobs(stage, &document, wanted.is_last_try, &mut notices)? {
+                        Ok(stage) => stage,
+                        Err(lack) => return Ok(Err(lack)),
+                    };
+                    stages.push(stage);
+                    key
+                }
+                Err(lack) if !lack.is_final() && !wanted.is_last_try => return Ok(Err(lack)),
+                without => {
+                    if let (None, Err(lack)) = (entry, without) {
+                        notices.push(no_stage(known.as_ref(), &latest.resource, &lack));
+                    }
+                    stages.extend(entry.map(StageRun::from));
+                    match known {
+                        Some(known) => (known.name, known.counter),
+                        None => continue,
+                    }
+                }
+            };
+            let lack = self.earlier(
+                &asked,
+                (&name, counter),
+                (&entries, wanted.is_last_try),
+                &mut stages,
+                &mut notices,
+            )?;
+            if let Err(lack) = lack {
+                return Ok(Err(lack));
+            }
+        }
+        let run = PipelineLocator {
+            name: stored.unwrap_or(asked.name),
+            counter: asked.counter,
+        };
+        let history = RunHistory {
+            run,
+            pipeline,
+            revisions,
+            stages,
+        };
+        Ok(Ok(Found { history, notices }))
+    }
+
+    /// The run's own document; none if it is not there, or about another run.
+    pub(super) fn pipeline_document(
+        &mut self,
+        asked: &PipelineLocator,
+        id: Option<u64>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Result<Option<Pipeline>, Lack>, Halt> {
+        let resource = match (self.dialect, id) {
+            (Dialect::D, _) => Resource::Pipeline(asked.clone()),
+            (Dialect::C, Some(id)) => Resource::PipelineById {
+                pipeline: asked.name.clone(),
+                id,
+            },
+            (Dialect::C, None) => {
+                notices.push(Notice::NoPipeline("the feed does not link to it".into()));
+                return Ok(Ok(None));
+            }
+        };
+        match self.document(&resource, read::pipeline)? {
+            // Dialect C does not look at the name: an id leads to whatever run has it.
+            Ok(found) if is_same(&found.name, &asked.name) && found.counter == asked.counter => Ok(Ok(Some(found))),
+            Ok(found) => {
+                notices.push(Notice::OtherDocument {
+                    asked: format!("run {} of {}", asked.counter, asked.name),
+                    found: format!("run {} of {}", found.counter, found.name),
+                });
+                Ok(Ok(None))
+            }
+            Err(lack) if lack.is_final() => {
+                notices.push(Notice::NoPipeline(lack.why()));
+                Ok(Ok(None))
+            }
+            Err(lack) => Ok(Err(lack)),
+        }
+    }
+
+    /// The latest run of each stage: as the run's document has them, else as the feed has.
+    fn latest(&self, pipeline: Option<&Pipeline>, entries: &[&StageEntry]) -> Vec<WantedStage> {
+        if let Some(pipeline) = pipeline {
+            let stage = |resource: &Resource| match resource {
+                Resource::Stage(stage) => Some(stage.clone()),
+                _ => None,
+            };
+            let resources = pipeline.stage_resources().into_iter();
+            return resources
+                .map(|resource| WantedStage {
+                    stage: stage(&resource),
+                    resource,
+                })
+                .collect();
+        }
+        let is_latest = |entry: &&&StageEntry| {
+            let later =
+                |other: &&StageEntry| other.stage.name == entry.stage.name && other.stage.counter > entry.stage.counter;
+            !entries.iter().any(later)
+        };
+        let mut latest: Vec<WantedStage> = Vec::new();
+        for entry in entries.iter().filter(is_latest) {
+            let linked = entry.stage_link().and_then(Href::resource);
+            let resource = match (self.dialect, linked) {
+                (Dialect::C, Some(resource @ Resource::StageById(_))) => resource,
+                (Dialect::C, _) => Resource::StageByName(entry.stage.clone()),
+                (Dialect::D, _) => Resource::Stage(entry.stage.clone()),
+            };
+            if !latest.iter().any(|other| other.resource == resource) {
+                latest.push(WantedStage {
+                    resource,
+                    stage: Some(entry.stage.clone()),
+                });
+            }
+        }
+        latest
+    }
+
+    /// The runs of a stage before its latest.
+    fn earlier(
+        &mut self,
+        run: &PipelineLocator,
+        (name, latest): (&Name, Counter),
+        (entries, is_last_try): (&[&StageEntry], bool),
+        stages: &mut Vec<StageRun>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Result<(), Lack>, Halt> {
+        let first = latest.get().saturating_sub(MAX_RERUNS).max(1);
+        if first > 1 {
+            notices.push(Notice::TooManyReruns {
+                stage: name.clone(),
+                count: latest.get(),
+            });
+        }
+        for counter in (first..latest.get()).filter_map(Counter::new) {
+            let stage = StageLocator {
+                pipeline: run.clone(),
+                name: name.clone(),
+                counter,
+            };
+            let entry = entries
+                .iter()
+                .find(|entry| entry.stage.name == *name && entry.stage.counter == counter);
+            let resource = match self.dialect {
+                Dialect::C => Resource::StageByName(stage.clone()),
+                Dialect::D => Resource::Stage(stage.clone()),
+            };
+            match self.stage(&resource, Some(&stage), run, notices)? {
+                Ok(Some((stage, document))) => match self.with_jobs(stage, &document, is_last_try, notices)? {
+                    Ok(stage) => stages.push(stage),
+                    Err(lack) => return Ok(Err(lack)),
+                },
+                Ok(None) => stages.extend(entry.map(|entry| StageRun::from(*entry))),
+                Err(lack) => {
+                    // Without it the attempts are counted wrongly: a failure that may pass is waited for, also where it is how dialect D
+                    // says that it knows no such stage.
+                    if !lack.is_final() && !is_last_try {
+                        return Ok(Err(lack));
+                    }
+                    match entry {
+                        Some(entry) => stages.push(StageRun::from(*entry)),
+                        None => notices.push(no_stage(Some(&stage), &resource, &lack)),
+                    }
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// A stage's document; none if it is about another run.
+    fn stage(
+        &mut self,
+        resource: &Resource,
+        known: Option<&StageLocator>,
+        run: &PipelineLocator,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Result<Option<(StageRun, Stage)>, Lack>, Halt> {
+        let document = match self.document(resource, read::stage)? {
+            Ok(document) => document,
+            Err(lack) => return Ok(Err(lack)),
+        };
+        let found = document.locator();
+        let is_asked = is_same(&found.pipeline.name, &run.name)
+            && found.pipeline.counter == run.counter
+            && known.is_none_or(|known| is_same(&known.name, &found.name) && known.counter == found.counter);
+        if is_asked {
+            return Ok(Ok(Some((StageRun::from(&document), document))));
+        }
+        notices.push(Notice::OtherDocument {
+            asked: resource.path(),
+            found: Resource::StagePage(found).path(),
+        });
+        Ok(Ok(None))
+    }
+
+    /// A stage's run with its jobs' documents, where these may have times.
+    fn with_jobs(
+        &mut self,
+        mut stage: StageRun,
+        document: &Stage,
+        is_last_try: bool,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Result<StageRun, Lack>, Halt> {
+        if !self.job_times {
+            return Ok(Ok(stage));
+        }
+        for resource in document.job_resources() {
+            match self.document(&resource, read::job)? {
+                Ok(job) => {
+                    // From GoCD 19.10 on none has any; a job that was copied into a re-run has none before that either.
+                    let has_none = job.properties.is_empty() && job.state == JobState::Completed;
+                    stage.jobs.push(job);
+                    if has_none && stage.counter == Counter::FIRST {
+                        break;
+                    }
+                }
+                Err(lack) if lack.is_final() || is_last_try => notices.push(Notice::NoJob {
+                    stage: stage.name.clone(),
+                    why: lack.why(),
+                }),
+                Err(lack) => return Ok(Err(lack)),
+            }
+        }
+        Ok(Ok(stage))
+    }
+}
+
+/// Whether a feed's entry is about what is asked for.
+fn is_about(entry: &StageEntry, wanted: &WantedStage) -> bool {
+    match &wanted.stage {
+        Some(stage) => entry.stage.name == stage.name && entry.stage.counter == stage.counter,
+        None => entry.stage_link().and_then(Href::resource).as_ref() == Some(&wanted.resource),
+    }
+}
+
+fn no_stage(known: Option<&StageLocator>, resource: &Resource, lack: &Lack) -> Notice {
+    Notice::NoStage {
+        stage: known.map_or_else(|| resource.path(), |stage| stage.name.to_string()),
+        counter: known.map_or(1, |stage| stage.counter.get()),
+        why: lack.why(),
+    }
+}

@@ -1,0 +1,84 @@
+//! The pipelines of a server, and how it speaks.
+
+use super::failure::SyncError;
+use super::server::{Halt, Lack, Server};
+use super::state::ServerState;
+use super::store::{StateError, StateStore};
+use crate::documents::{Name, Pipelines};
+use crate::{Dialect, Resource, read};
+
+/// What a server lists.
+pub(super) struct Listed {
+    pub(super) pipelines: Vec<Name>,
+    pub(super) dialect: Dialect,
+    /// Whether jobs' documents may have times.
+    pub(super) job_times: bool,
+}
+
+impl Listed {
+    fn new(list: Pipelines, dialect: Dialect, job_times: bool) -> Self {
+        Self {
+            pipelines: list.pipelines.into_iter().map(|pipeline| pipeline.name).collect(),
+            dialect,
+            job_times,
+        }
+    }
+}
+
+impl Server<'_> {
+    /// Asks for the pipelines in the dialect that is known, else finds out which it is.
+    pub(super) fn list(&mut self, store: &dyn StateStore, asked: Option<Dialect>) -> Result<Listed, Halt> {
+        let state = |error: StateError| Halt::Round(error.into());
+        let known = store.load_server().map_err(state)?;
+        if let Some(known) = known.filter(|known| asked.is_none_or(|asked| asked == known.dialect())) {
+            match self.pipelines(known.dialect())? {
+                Ok(list) => return Ok(Listed::new(list, known.dialect(), known.has_job_times())),
+                // The server is another version now, or there is none at this address.
+                Err(lack) if lack.is_other_dialect() && asked.is_none() => {}
+                Err(lack) => return Err(fatal(lack)),
+            }
+        }
+        let listed = self.find(asked)?;
+        let found = ServerState::new(listed.dialect, listed.job_times);
+        if known != Some(found) {
+            store.save_server(&found).map_err(state)?;
+        }
+        Ok(listed)
+    }
+
+    /// Finds out how the server speaks. Where it does both ways (20.1 to 20.3), the older has what the newer lost; its jobs have no times
+    /// then, for these went with 19.10.
+    fn find(&mut self, asked: Option<Dialect>) -> Result<Listed, Halt> {
+        if asked == Some(Dialect::D) {
+            let list = self.pipelines(Dialect::D)?.map_err(fatal)?;
+            return Ok(Listed::new(list, Dialect::D, false));
+        }
+        let old = match self.pipelines(Dialect::C)? {
+            Ok(list) => {
+                let has_both = self.pipelines(Dialect::D)?.is_ok();
+                return Ok(Listed::new(list, Dialect::C, !has_both));
+            }
+            Err(lack) if lack.is_other_dialect() && asked.is_none() => lack,
+            Err(lack) => return Err(fatal(lack)),
+        };
+        match self.pipelines(Dialect::D)? {
+            Ok(list) => Ok(Listed::new(list, Dialect::D, false)),
+            Err(new) => match (old.into_fetch_error(), new.into_fetch_error()) {
+                (Ok(old), Ok(new)) => Err(Halt::Round(SyncError::NotGocd {
+                    old: Box::new(old),
+                    new: Box::new(new),
+                })),
+                (Err(lack), _) | (_, Err(lack)) => Err(fatal(lack)),
+            },
+        }
+    }
+
+    fn pipelines(&mut self, dialect: Dialect) -> Result<Result<Pipelines, Lack>, Halt> {
+        self.document(&Resource::Pipelines(dialect), read::pipelines)
+    }
+}
+
+/// A list that cannot be had ends the round.
+fn fatal(lack: Lack) -> Halt {
+    Halt::Round(lack.into_sync_error())
+}

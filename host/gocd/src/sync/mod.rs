@@ -1,0 +1,46 @@
+//! Reading a server's history, and following it: [`Engine`].
+//!
+//! Pure logic over four traits: a [`Source`](crate::client::Source) gives documents, a [`Sink`] takes what is new, a [`StateStore`] keeps the
+//! place in each pipeline's history, an [`Observer`] watches.
+//!
+//! - The feed only says which runs to look at. A run is put together from its documents alone, so that what DX is told of it does not depend
+//!   on when and where in the feed it was met: a run followed live, read in parts or filled in years later is the same. Two things a server
+//!   forgets in dialect D, and only someone who followed along knows: the start of a run whose first stage was run again since, and its
+//!   revisions once a newer run is there. What was told of them stays, since DX keeps the earliest start, and a value once given.
+//! - Dialect C's feed is in the order of completion: it is read until something known. Dialect D's is in the order of the pipeline's counter:
+//!   of it new runs are read, runs of which more may come are asked after one by one, and once a day all of it is walked through.
+//! - What was read is remembered after it was taken. A kill at any point loses nothing; what was taken and not yet remembered is told again,
+//!   which an upsert bears.
+//! - One pipeline's failure does not stop the others.
+
+mod assemble;
+mod engine;
+mod enrich;
+mod failure;
+mod full_walk;
+mod hash;
+mod list;
+mod look;
+mod new_feed;
+mod notice;
+mod observer;
+mod old_feed;
+mod options;
+mod revisions;
+mod round;
+mod server;
+mod session;
+mod sink;
+mod state;
+mod store;
+mod told;
+
+pub use engine::Engine;
+pub use failure::{Failure, SyncError};
+pub use notice::Notice;
+pub use observer::Observer;
+pub use options::Options;
+pub use round::{Round, Tally};
+pub use sink::{News, Reported, Sink, SinkError};
+pub use state::{MAX_STATE_BYTES, PipelineState, ServerState};
+pub use store::{StateError, StateStore};

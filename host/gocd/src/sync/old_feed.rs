@@ -1,0 +1,186 @@
+//! Dialect C's feed: in the order of completion, so that whatever is new is at its top.
+
+use std::collections::BTreeSet;
+
+use super::assemble::Wanted;
+use super::failure::Failure;
+use super::hash;
+use super::notice::Notice;
+use super::server::{Halt, tolerated};
+use super::session::Session;
+use super::state::{Gap, PipelineState};
+use crate::documents::{StageEntry, StageFeed};
+
+/// How many entries of the first page are remembered. A page has 25, and any one of them that did not change shows where the known begins;
+/// on a longer one, what is behind these is known by where it stands.
+pub(super) const MAX_MARKS: usize = 1024;
+
+/// How many stretches are kept apart. More than one comes of being stopped again before the last was read; more than these are read as one.
+const MAX_GAPS: usize = 8;
+
+/// How many pages are read in a round: a million stages. The next round goes on behind them.
+pub(super) const MAX_PAGES: u64 = 40_000;
+
+/// How many runs are remembered as looked at within a walk. Entries of a run are close together.
+const MAX_LOOKED: usize = 4096;
+
+/// What a page of the feed tells of the walk.
+struct Passed {
+    /// Its entries.
+    marks: Vec<u64>,
+    /// Whether what comes behind it is known, or too old, or nothing.
+    is_end: bool,
+}
+
+impl Session<'_, '_> {
+    /// Reads what is new, then what was not read to its end before.
+    pub(super) fn old_feed(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+        let mut looked = BTreeSet::new();
+        let page = self.page(None)?;
+        self.check_reset(state, &page);
+        let until = std::mem::take(&mut state.old.marks);
+        let passed = self.pass(state, &page, &until, &mut looked);
+        let passed = match passed {
+            Ok(passed) => passed,
+            Err(halt) => {
+                state.old.marks = until;
+                return Err(halt);
+            }
+        };
+        state.old.marks = passed.marks.iter().copied().take(MAX_MARKS).collect();
+        state.old.cursor = page.next_before().or(state.old.cursor);
+        if let (false, Some(before)) = (passed.is_end, page.next_before()) {
+            state.old.gaps.push(Gap { before, until });
+            join(&mut state.old.gaps);
+        }
+        self.save_if_walking(state)?;
+        self.gaps(state, passed.marks, &mut looked)
+    }
+
+    /// The first page alone is saved with what follows it: a round without news writes nothing.
+    fn save_if_walking(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+        if state.old.gaps.is_empty() {
+            Ok(())
+        } else {
+            self.save(state)
+        }
+    }
+
+    /// Reads the stretches that are left, the newest first. One that cannot be read does not keep the others from it.
+    fn gaps(&mut self, state: &mut PipelineState, first: Vec<u64>, looked: &mut BTreeSet<u64>) -> Result<(), Halt> {
+        let mut failure = None;
+        for place in (0..state.old.gaps.len()).rev() {
+            failure = failure.or(tolerated(self.gap(state, place, first.clone(), looked))?);
+        }
+        state.old.gaps.retain(|gap| gap.before > 0);
+        failure.map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    /// Reads a stretch; once it is read it begins before 0.
+    fn gap(
+        &mut self,
+        state: &mut PipelineState,
+        place: usize,
+        mut previous: Vec<u64>,
+        looked: &mut BTreeSet<u64>,
+    ) -> Result<(), Halt> {
+        for _ in 0..MAX_PAGES {
+            let Some(Gap { before, until }) = state.old.gaps.get(place).cloned() else {
+                return Ok(());
+            };
+            if before == 0 {
+                return Ok(());
+            }
+            let page = self.page(Some(before))?;
+            let passed = self.pass(state, &page, &until, looked)?;
+            if !passed.marks.is_empty() && passed.marks == previous {
+                return Err(Failure::PageRepeated { before }.into());
+            }
+            previous = passed.marks;
+            let next = match page.next_before() {
+                Some(next) if !passed.is_end => next,
+                _ => 0,
+            };
+            if next >= before {
+                return Err(Failure::CursorStuck { before, next }.into());
+            }
+            if let Some(gap) = state.old.gaps.get_mut(place) {
+                gap.before = next;
+            }
+            self.save(state)?;
+        }
+        Err(Failure::TooManyPages(MAX_PAGES).into())
+    }
+
+    /// Looks at the runs that a page has news of.
+    fn pass(
+        &mut self,
+        state: &mut PipelineState,
+        page: &StageFeed,
+        until: &[u64],
+        looked: &mut BTreeSet<u64>,
+    ) -> Result<Passed, Halt> {
+        let marks: Vec<u64> = page.entries.iter().map(hash::of_entry).collect();
+        let counters = page.entries.iter().map(|entry| entry.stage.pipeline.counter.get());
+        state.newest = counters.fold(state.newest, u64::max);
+        let known: BTreeSet<u64> = until.iter().copied().collect();
+        // Not the first: a stage that ended anew within the second it ended in looks as before, and stands above what is new.
+        let end = marks.iter().rposition(|mark| known.contains(mark));
+        let of_interest: Vec<&StageEntry> = page
+            .entries
+            .iter()
+            .zip(&marks)
+            .take(end.unwrap_or(marks.len()))
+            .filter(|(entry, mark)| !known.contains(mark) && !self.is_before_since(entry))
+            .map(|(entry, _)| entry)
+            .collect();
+        for entry in &of_interest {
+            let counter = entry.stage.pipeline.counter;
+            if !looked.insert(counter.get()) {
+                continue;
+            }
+            self.look(state, Wanted::on_page(counter, &page.entries))?;
+            if looked.len() > MAX_LOOKED {
+                looked.pop_last();
+            }
+        }
+        let is_too_old = page.entries.iter().all(|entry| self.is_before_since(entry));
+        Ok(Passed {
+            marks,
+            is_end: end.is_some() || is_too_old,
+        })
+    }
+
+    /// Notices a server that counts anew, and forgets what is not about it. The cursor alone could go back where stages were removed, the
+    /// counter alone where old runs were run again.
+    fn check_reset(&mut self, state: &mut PipelineState, page: &StageFeed) {
+        let found = page
+            .entries
+            .iter()
+            .map(|entry| entry.stage.pipeline.counter.get())
+            .max();
+        let Some(found) = found.filter(|found| *found < state.newest) else {
+            return;
+        };
+        let is_back = state
+            .old
+            .cursor
+            .zip(page.next_before())
+            .is_some_and(|(known, next)| next < known);
+        if is_back {
+            let known = state.newest;
+            self.notice(None, &Notice::CountersReset { known, found });
+            state.forget();
+        }
+    }
+}
+
+/// Keeps the number of stretches within its bound: the newest two as one, which reads what is between them once more.
+fn join(gaps: &mut Vec<Gap>) {
+    while gaps.len() > MAX_GAPS {
+        let Some(newest) = gaps.pop() else { return };
+        if let Some(gap) = gaps.last_mut() {
+            gap.before = newest.before;
+        }
+    }
+}

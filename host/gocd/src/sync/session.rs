@@ -1,0 +1,106 @@
+//! A pipeline's part of a round.
+
+use chrono::{DateTime, Utc};
+
+use super::failure::Failure;
+use super::notice::Notice;
+use super::options::Options;
+use super::server::{Halt, Lack, Server};
+use super::sink::Sink;
+use super::state::PipelineState;
+use super::store::StateStore;
+use crate::documents::{Name, PipelineLocator, StageEntry, StageFeed};
+use crate::read::{self, ReadError};
+use crate::{Dialect, Resource};
+
+/// A pipeline in a round.
+pub(super) struct Session<'p, 's> {
+    pub(super) server: &'p mut Server<'s>,
+    pub(super) store: &'p dyn StateStore,
+    pub(super) sink: &'p mut dyn Sink,
+    pub(super) options: &'p Options,
+    pub(super) now: DateTime<Utc>,
+    pub(super) dialect: Dialect,
+    /// Whether jobs' documents may have times.
+    pub(super) job_times: bool,
+    /// The pipeline, as the list of pipelines has it.
+    pub(super) pipeline: Name,
+    /// How many looks in a row failed.
+    pub(super) lacks: u32,
+}
+
+impl Session<'_, '_> {
+    /// Asks for a document. What is only about this one is the inner error.
+    pub(super) fn document<T>(
+        &mut self,
+        resource: &Resource,
+        parse: fn(&[u8]) -> Result<T, ReadError>,
+    ) -> Result<Result<T, Lack>, Halt> {
+        self.server.document(resource, parse)
+    }
+
+    /// A page of the pipeline's feed.
+    pub(super) fn page(&mut self, before: Option<u64>) -> Result<StageFeed, Halt> {
+        let resource = Resource::StageFeed {
+            dialect: self.dialect,
+            pipeline: self.pipeline.clone(),
+            before,
+        };
+        let mut page = match self.document(&resource, read::feed)? {
+            Ok(page) => page,
+            Err(lack) if lack.is_final() => return Err(Failure::Vanished.into()),
+            Err(lack) => return Err(lack.into_failure().into()),
+        };
+        self.server.round.pages += 1;
+        self.server.observer.page(&self.pipeline);
+        let links = page
+            .entries
+            .iter()
+            .flat_map(|entry| [entry.stage_link(), entry.pipeline_link()]);
+        let is_foreign = |link: &&crate::Href| self.options.server.is_foreign(link);
+        self.server.round.foreign_links += links.flatten().filter(is_foreign).count() as u64;
+        let mut entries = Vec::new();
+        for entry in page.entries.drain(..) {
+            let name = &entry.stage.pipeline.name;
+            if is_same(name, &self.pipeline) {
+                entries.push(entry);
+            } else {
+                let notice = Notice::OtherDocument {
+                    asked: resource.path(),
+                    found: format!("an entry of pipeline {name}"),
+                };
+                self.notice(None, &notice);
+            }
+        }
+        page.entries = entries;
+        Ok(page)
+    }
+
+    /// Whether an entry is from before the time that the operator set.
+    pub(super) fn is_before_since(&self, entry: &StageEntry) -> bool {
+        let before = |since: DateTime<Utc>| entry.updated.is_some_and(|updated| updated < since);
+        self.options.since.is_some_and(before)
+    }
+
+    pub(super) fn notice(&mut self, run: Option<&PipelineLocator>, notice: &Notice) {
+        match run {
+            Some(run) => self
+                .server
+                .round
+                .count(&format_args!("{} {}", run.name, run.counter), notice),
+            None => self.server.round.count(&self.pipeline, notice),
+        }
+        self.server.observer.notice(&self.pipeline, run, notice);
+    }
+
+    pub(super) fn save(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+        state.trim();
+        let saved = self.store.save(&self.pipeline, state);
+        saved.map_err(|error| Halt::Round(error.into()))
+    }
+}
+
+/// Servers match names of pipelines whatever their case, and some documents have the spelling that was asked for.
+pub(super) fn is_same(one: &Name, other: &Name) -> bool {
+    one.as_str().eq_ignore_ascii_case(other.as_str())
+}

@@ -1,0 +1,304 @@
+//! The place in a pipeline's history.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::store::StateError;
+use crate::Dialect;
+
+/// The form that this version writes, and the latest that it reads.
+const FORM: u32 = 1;
+
+/// The longest state, in bytes: ten times what one with all its bounds reached has.
+pub const MAX_STATE_BYTES: usize = 32 * 1024 * 1024;
+
+/// How many runs are remembered one by one: those in progress, and of the others the newest. GoCD shows fewer on a dashboard.
+const MAX_RUNS: usize = 200;
+
+/// How many notifications of a run are remembered. One with more is told anew when it changes: harmless, and rare.
+const MAX_TOLD: usize = 256;
+
+/// How many spans' digests are kept: a million runs.
+const MAX_SPANS: usize = 16 * 1024;
+
+/// The place in a pipeline's history. Its size hardly grows with the history: some 60 KiB after 20,000 runs.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct PipelineState {
+    form: u32,
+    /// The highest counter seen in the feed; 0 before any.
+    #[serde(default)]
+    pub(super) newest: u64,
+    /// How far back the history was read, in seconds since 1970; none is all of it. The outer is none before anything was read.
+    #[serde(default)]
+    pub(super) since: Option<Since>,
+    /// Dialect C's feed.
+    #[serde(default)]
+    pub(super) old: OldFeed,
+    /// Dialect D's feed.
+    #[serde(default)]
+    pub(super) new: NewFeed,
+    /// Runs by counter.
+    #[serde(default)]
+    pub(super) runs: BTreeMap<u64, RunState>,
+    /// Runs that are to be looked at again, by counter.
+    #[serde(default)]
+    pub(super) due: BTreeMap<u64, Due>,
+}
+
+/// How far back. With a name for what it holds: JSON has one `null` for a missing state and for all of the history.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Since {
+    pub(super) at: Option<i64>,
+}
+
+/// The place in dialect C's feed, which is in the order of completion.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OldFeed {
+    /// The newest entries that were seen. Where one of them is met again, everything further back was there before.
+    pub(super) marks: Vec<u64>,
+    /// The cursor behind the first page: it only grows while the server is the same.
+    pub(super) cursor: Option<u64>,
+    /// Stretches that were not read to their end, the oldest first.
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// A stretch of dialect C's feed that is to be read.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Gap {
+    /// The cursor of its next page.
+    pub(super) before: u64,
+    /// Entries that show its end; none of them means the feed's.
+    pub(super) until: Vec<u64>,
+}
+
+/// The place in dialect D's feed, which is in the order of the pipeline's counter.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct NewFeed {
+    /// The entries of the first page.
+    pub(super) marks: Vec<u64>,
+    /// New runs that were not all looked at.
+    pub(super) news: Option<Stretch>,
+    /// A walk to the end of the feed that is under way.
+    pub(super) walk: Option<FullWalk>,
+    /// When the last one that got there began, in seconds since 1970.
+    pub(super) walked: Option<i64>,
+    /// The entries of [`SPAN`](super::full_walk::SPAN) counters each, in sum.
+    pub(super) spans: BTreeMap<u64, u64>,
+    /// Of the span that is being read, the runs that were looked at, with their entries in sum then.
+    pub(super) looked: BTreeMap<u64, u64>,
+}
+
+/// Counters below `before` and above `floor`.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) before: u64,
+    pub(super) floor: u64,
+}
+
+/// A walk from the newest run to the oldest.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FullWalk {
+    /// When it began, in seconds since 1970.
+    pub(super) began: i64,
+    /// What is below this counter is to be read; none before the first page.
+    pub(super) before: Option<u64>,
+}
+
+/// What is remembered of a run.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct RunState {
+    /// Its entries in the feed, in sum.
+    pub(super) seen: u64,
+    /// The notifications that were taken.
+    pub(super) told: Vec<u64>,
+    /// What more may come of it (dialect D, where that does not show in the feed).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) open: Option<Open>,
+}
+
+/// A run of which more may come.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Open {
+    /// When it was looked at last, in milliseconds since 1970: two rounds may begin within a second.
+    pub(super) looked: i64,
+    /// Until when; none while a stage has not passed.
+    pub(super) until: Option<i64>,
+    /// The runs of stages that its document names.
+    pub(super) links: u64,
+    /// The stage that is under way, and which run of it.
+    pub(super) active: Option<(String, u64)>,
+}
+
+/// A run that is to be looked at again.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    /// From when on, in seconds since 1970.
+    pub(super) at: i64,
+    /// Its database id (dialect C).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<u64>,
+    /// How often it could not be read, and since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) failed: Option<(u32, i64)>,
+}
+
+impl Default for PipelineState {
+    fn default() -> Self {
+        Self {
+            form: FORM,
+            newest: 0,
+            since: None,
+            old: OldFeed::default(),
+            new: NewFeed::default(),
+            runs: BTreeMap::new(),
+            due: BTreeMap::new(),
+        }
+    }
+}
+
+impl PipelineState {
+    /// Reads what [`PipelineState::to_json`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if it is damaged, too long, or from a later version.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, StateError> {
+        from_json(bytes)
+    }
+
+    /// As JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Damaged`] if it cannot be written, which does not happen.
+    pub fn to_json(&self) -> Result<Vec<u8>, StateError> {
+        serde_json::to_vec(self).map_err(|error| StateError::Damaged(error.to_string()))
+    }
+
+    /// Forgets everything but that the pipeline is known.
+    pub(super) fn forget(&mut self) {
+        let since = self.since;
+        *self = Self {
+            since,
+            ..Self::default()
+        };
+    }
+
+    /// Keeps to the bounds.
+    pub(super) fn trim(&mut self) {
+        for run in self.runs.values_mut() {
+            if run.told.len() > MAX_TOLD {
+                run.told.clear();
+            }
+        }
+        while self.runs.len() > MAX_RUNS {
+            // Without what is open, a late stage would be found by the next full walk only.
+            let closed = self.runs.iter().find(|(_, run)| run.open.is_none());
+            let Some(counter) = closed.or_else(|| self.runs.iter().next()).map(|(counter, _)| *counter) else {
+                break;
+            };
+            self.runs.remove(&counter);
+        }
+        while self.new.spans.len() > MAX_SPANS {
+            self.new.spans.pop_first();
+        }
+    }
+}
+
+/// What is known of a server.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerState {
+    form: u32,
+    /// Whether it speaks dialect C.
+    old: bool,
+    /// Whether its jobs' documents may have times.
+    job_times: bool,
+}
+
+impl ServerState {
+    pub(super) fn new(dialect: Dialect, job_times: bool) -> Self {
+        Self {
+            form: FORM,
+            old: dialect == Dialect::C,
+            job_times,
+        }
+    }
+
+    /// How it speaks.
+    #[must_use]
+    pub fn dialect(self) -> Dialect {
+        if self.old { Dialect::C } else { Dialect::D }
+    }
+
+    pub(super) fn has_job_times(self) -> bool {
+        self.job_times
+    }
+
+    /// Reads what [`ServerState::to_json`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if it is damaged, too long, or from a later version.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, StateError> {
+        from_json(bytes)
+    }
+
+    /// As JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Damaged`] if it cannot be written, which does not happen.
+    pub fn to_json(&self) -> Result<Vec<u8>, StateError> {
+        serde_json::to_vec(self).map_err(|error| StateError::Damaged(error.to_string()))
+    }
+}
+
+fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {
+    /// What every form has.
+    #[derive(Deserialize)]
+    struct Form {
+        form: u32,
+    }
+    if bytes.len() > MAX_STATE_BYTES {
+        return Err(StateError::TooLong);
+    }
+    let damaged = |error: serde_json::Error| StateError::Damaged(error.to_string());
+    let Form { form } = serde_json::from_slice(bytes).map_err(damaged)?;
+    if form > FORM {
+        return Err(StateError::Newer(form));
+    }
+    serde_json::from_slice(bytes).map_err(damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_is_remembered_longer_than_what_is_newer() {
+        let mut state = PipelineState::default();
+        let open = Open {
+            looked: 0,
+            until: None,
+            links: 0,
+            active: None,
+        };
+        let run = |open| RunState {
+            open,
+            ..RunState::default()
+        };
+        state.runs.insert(1, run(Some(open.clone())));
+        state.runs.extend((2..1000).map(|counter| (counter, run(None))));
+        state.trim();
+        assert_eq!(state.runs.len(), MAX_RUNS);
+        assert!(state.runs.contains_key(&1) && state.runs.contains_key(&999) && !state.runs.contains_key(&2));
+        // Of those that are open the newest.
+        state
+            .runs
+            .extend((1..1000).map(|counter| (counter, run(Some(open.clone())))));
+        state.trim();
+        assert_eq!((state.runs.len(), state.runs.keys().next()), (MAX_RUNS, Some(&800)));
+    }
+}

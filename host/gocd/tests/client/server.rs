@@ -1,0 +1,252 @@
+//! A server on a socket that answers what a test says, and what all tests use.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use pipefold_gocd::client::{Client, ClientOptions, Credentials, Secret};
+use pipefold_gocd::documents::{Counter, Name, PipelineLocator, StageLocator};
+use pipefold_gocd::{Dialect, Resource, ServerUrl};
+
+/// A document, as far as the client looks.
+pub(crate) const DOCUMENT: &str = "<?xml version=\"1.0\"?>\n<pipelines/>";
+/// Enough for any answer that comes at all, and short enough to fail a test that waits for ever.
+pub(crate) const AMPLE: Duration = Duration::from_secs(20);
+/// For answers that do not come.
+pub(crate) const SHORT: Duration = Duration::from_millis(300);
+
+/// What the server does with a request.
+pub(crate) enum Deed {
+    /// Answers with a status, headers and a body, and keeps the connection.
+    Say(u16, Vec<(String, String)>, Vec<u8>),
+    /// Writes that and closes.
+    Raw(Vec<u8>),
+    /// Writes the first, then the second again and again with a pause between.
+    Repeat(Vec<u8>, Vec<u8>, Duration),
+    /// Says nothing and keeps the connection open.
+    Silence,
+}
+
+/// An answer with that status and body.
+pub(crate) fn say(status: u16, body: &str) -> Deed {
+    Deed::Say(status, Vec::new(), body.as_bytes().to_vec())
+}
+
+/// The same with headers.
+pub(crate) fn say_with(status: u16, headers: &[(&str, &str)], body: &str) -> Deed {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Deed::Say(status, headers.iter().map(owned).collect(), body.as_bytes().to_vec())
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// How many came before it.
+    pub(crate) number: usize,
+    /// Which connection it came on, from 0.
+    pub(crate) connection: usize,
+    /// Method and path.
+    pub(crate) line: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Request {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// A server that ends when it is dropped.
+pub(crate) struct Server {
+    port: u16,
+    requests: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<Mutex<Vec<TcpStream>>>,
+    ended: Arc<AtomicBool>,
+    accepting: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Server {
+    pub(crate) fn start(deed: impl Fn(&Request) -> Deed + Send + Sync + 'static) -> Self {
+        Self::start_at(0, deed)
+    }
+
+    pub(crate) fn start_at(port: u16, deed: impl Fn(&Request) -> Deed + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (requests, connections) = (
+            Arc::<Mutex<Vec<Request>>>::default(),
+            Arc::<Mutex<Vec<TcpStream>>>::default(),
+        );
+        let (ended, deed) = (Arc::new(AtomicBool::new(false)), Arc::new(deed));
+        let accepting = {
+            let (requests, connections, ended) = (requests.clone(), connections.clone(), ended.clone());
+            std::thread::spawn(move || {
+                for (connection, stream) in listener.incoming().enumerate() {
+                    if ended.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    let stream = stream.unwrap();
+                    connections.lock().unwrap().push(stream.try_clone().unwrap());
+                    let (requests, deed, ended) = (requests.clone(), deed.clone(), ended.clone());
+                    std::thread::spawn(move || serve(stream, connection, &requests, &*deed, &ended));
+                }
+            })
+        };
+        Self {
+            port,
+            requests,
+            connections,
+            ended,
+            accepting: Some(accepting),
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.requests().into_iter().map(|request| request.line).collect()
+    }
+
+    pub(crate) fn options(&self) -> ClientOptions {
+        options(self.port)
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.options()).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let _ = self.accepting.take().map(std::thread::JoinHandle::join);
+        for stream in self.connections.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+fn serve(
+    mut stream: TcpStream,
+    connection: usize,
+    requests: &Mutex<Vec<Request>>,
+    deed: &dyn Fn(&Request) -> Deed,
+    ended: &AtomicBool,
+) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    loop {
+        let mut line = || {
+            let mut line = String::new();
+            let read = reader.read_line(&mut line).unwrap_or_default();
+            (read > 0).then(|| line.trim_end().to_owned())
+        };
+        let Some(first) = line() else { return };
+        let mut headers = Vec::new();
+        while let Some(header) = line().filter(|header| !header.is_empty()) {
+            let (name, value) = header.split_once(": ").unwrap();
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        let request = {
+            let mut requests = requests.lock().unwrap();
+            let line = first.strip_suffix(" HTTP/1.1").unwrap().to_owned();
+            let number = requests.len();
+            requests.push(Request {
+                number,
+                connection,
+                line,
+                headers,
+            });
+            requests.last().unwrap().clone()
+        };
+        match deed(&request) {
+            Deed::Say(status, headers, body) => {
+                let mut head = format!("HTTP/1.1 {status} Words\r\nContent-Length: {}\r\n", body.len());
+                for (name, value) in headers {
+                    head += &format!("{name}: {value}\r\n");
+                }
+                if stream.write_all(&[head.as_bytes(), b"\r\n", &body].concat()).is_err() {
+                    return;
+                }
+            }
+            Deed::Raw(bytes) => {
+                let _ = stream.write_all(&bytes);
+                let _ = stream.shutdown(std::net::Shutdown::Both);
+                return;
+            }
+            Deed::Repeat(first, rest, pause) => {
+                let mut alive = stream.write_all(&first).is_ok();
+                while alive && !ended.load(Ordering::SeqCst) {
+                    alive = stream.write_all(&rest).is_ok();
+                    std::thread::sleep(pause);
+                }
+                return;
+            }
+            Deed::Silence => {
+                // Until the other side has had enough.
+                let _ = stream.read(&mut [0; 16]);
+                return;
+            }
+        }
+    }
+}
+
+pub(crate) fn server_url(port: u16) -> ServerUrl {
+    ServerUrl::parse(&format!("http://127.0.0.1:{port}/go")).unwrap()
+}
+
+/// With pauses as short as tests need.
+pub(crate) fn options(port: u16) -> ClientOptions {
+    ClientOptions {
+        timeout: AMPLE,
+        first_pause: Duration::from_millis(1),
+        ..ClientOptions::new(server_url(port))
+    }
+}
+
+pub(crate) fn basic(password: &str) -> Credentials {
+    Credentials::Basic {
+        user: "Aladdin".to_owned(),
+        password: Secret::new(password.to_owned()).unwrap(),
+    }
+}
+
+pub(crate) fn pipelines() -> Resource {
+    Resource::Pipelines(Dialect::D)
+}
+
+pub(crate) fn run() -> PipelineLocator {
+    PipelineLocator {
+        name: Name::new("shop/ä").unwrap(),
+        counter: Counter::parse("7").unwrap(),
+    }
+}
+
+/// A stage's run by its name, which C redirects.
+pub(crate) fn by_name() -> Resource {
+    Resource::StageByName(StageLocator {
+        pipeline: PipelineLocator {
+            name: Name::new("shop").unwrap(),
+            counter: Counter::parse("7").unwrap(),
+        },
+        name: Name::new("build").unwrap(),
+        counter: Counter::parse("1").unwrap(),
+    })
+}
+
+/// Runs something, and says whether it ended long before a test's patience.
+pub(crate) fn quickly<T>(run: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = run();
+    assert!(start.elapsed() < AMPLE / 2, "took {:?}", start.elapsed());
+    result
+}

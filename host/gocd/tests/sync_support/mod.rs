@@ -1,0 +1,262 @@
+//! A server, a store and a sink in memory, and DX's rule in short.
+#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod plain;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use gocd_standin::{Answer, Expected, Generation, History, Reading, Server, Wanted};
+use pipefold_gocd::client::{FetchError, Source};
+use pipefold_gocd::documents::{Name, PipelineLocator};
+use pipefold_gocd::mapping::{Mapping, ServerId};
+use pipefold_gocd::sync::*;
+use pipefold_gocd::{Href, Resource, ServerUrl};
+use pipefold_sandbox::Notification;
+use serde_json::{Value, json};
+
+/// Where people find the server's pages.
+pub const PAGES: &str = "https://go.example.com/go";
+
+/// A repeatable source of trouble (splitmix64).
+pub struct Dice(Cell<u64>);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(Cell::new(seed))
+    }
+
+    /// Below `end`.
+    pub fn roll(&self, end: u64) -> u64 {
+        self.0.set(self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
+        let one = (self.0.get() ^ (self.0.get() >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let two = (one ^ (one >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (two ^ (two >> 31)) % end
+    }
+}
+
+/// A server that is asked without a network.
+pub struct Memory {
+    pub server: RefCell<Server>,
+    /// Paths with queries, as they were asked for.
+    pub asked: RefCell<Vec<String>>,
+    /// How many of a thousand requests fail, and by what.
+    pub trouble: Option<(u64, Dice)>,
+}
+
+impl Memory {
+    pub fn new(history: &History, generation: Generation) -> Self {
+        Self {
+            server: RefCell::new(Server::new(history.clone(), generation)),
+            asked: RefCell::default(),
+            trouble: None,
+        }
+    }
+
+    fn answer(&self, path: &str, accept: &str) -> Result<Answer, FetchError> {
+        self.asked.borrow_mut().push(path.to_owned());
+        if let Some((often, dice)) = &self.trouble
+            && dice.roll(1000) < *often
+        {
+            let status = [None, Some(500), Some(503)][usize::try_from(dice.roll(3)).unwrap()];
+            return Err(unavailable(status));
+        }
+        let headers = [("accept".to_owned(), accept.to_owned())];
+        Ok(self.server.borrow().answer(&format!("/go{path}"), &headers))
+    }
+}
+
+pub fn unavailable(status: Option<u16>) -> FetchError {
+    FetchError::Unavailable {
+        status,
+        retry_after: None,
+        why: "on purpose".into(),
+    }
+}
+
+/// What a client makes of an answer.
+pub fn body(answer: Answer) -> Result<Vec<u8>, FetchError> {
+    match answer.status {
+        200 => Ok(answer.body),
+        401 if answer.header("WWW-Authenticate").is_some() => Err(FetchError::BadCredentials),
+        401 | 403 => Err(FetchError::NoPermission),
+        404 => Err(FetchError::NotFound),
+        status if status >= 500 => Err(unavailable(Some(status))),
+        status => Err(FetchError::Refused {
+            status,
+            why: "no".into(),
+        }),
+    }
+}
+
+impl Source for Memory {
+    fn get(&self, resource: &Resource) -> Result<Vec<u8>, FetchError> {
+        let answer = self.answer(&resource.path(), "application/xml")?;
+        if answer.status == 302 {
+            let to = Href::new(answer.header("Location").unwrap()).unwrap();
+            return self.get(&to.resource().unwrap());
+        }
+        body(answer)
+    }
+
+    fn get_json(&self, run: &PipelineLocator) -> Result<Vec<u8>, FetchError> {
+        let path = format!("/api/pipelines/{}/{}", run.name, run.counter);
+        body(self.answer(&path, "application/vnd.go.cd+json")?)
+    }
+}
+
+/// States as they would be in files.
+#[derive(Default)]
+pub struct Files {
+    pub pipelines: RefCell<BTreeMap<Name, Vec<u8>>>,
+    pub server: RefCell<Option<Vec<u8>>>,
+    pub saves: Cell<u64>,
+    pub trouble: Option<(u64, Dice)>,
+}
+
+impl Files {
+    fn fail(&self) -> Result<(), StateError> {
+        match &self.trouble {
+            Some((often, dice)) if dice.roll(1000) < *often => Err(StateError::Storage("full".into())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl StateStore for Files {
+    fn load(&self, pipeline: &Name) -> Result<Option<PipelineState>, StateError> {
+        self.fail()?;
+        let pipelines = self.pipelines.borrow();
+        pipelines
+            .get(pipeline)
+            .map(|bytes| PipelineState::from_json(bytes))
+            .transpose()
+    }
+
+    fn save(&self, pipeline: &Name, state: &PipelineState) -> Result<(), StateError> {
+        self.fail()?;
+        self.saves.set(self.saves.get() + 1);
+        self.pipelines.borrow_mut().insert(pipeline.clone(), state.to_json()?);
+        Ok(())
+    }
+
+    fn load_server(&self) -> Result<Option<ServerState>, StateError> {
+        self.server.borrow().as_deref().map(ServerState::from_json).transpose()
+    }
+
+    fn save_server(&self, state: &ServerState) -> Result<(), StateError> {
+        self.server.replace(Some(state.to_json()?));
+        Ok(())
+    }
+}
+
+/// What was told, by the name of the run in DX.
+#[derive(Default)]
+pub struct Told {
+    pub by_run: BTreeMap<String, Vec<Notification>>,
+    pub reports: Vec<Reported>,
+    pub trouble: Option<(u64, Dice)>,
+}
+
+impl Sink for Told {
+    fn take(&mut self, run: &Reported) -> Result<(), SinkError> {
+        if let Some((often, dice)) = &self.trouble
+            && dice.roll(1000) < *often
+        {
+            return Err(SinkError("full".into()));
+        }
+        assert!(!run.attempts.is_empty());
+        for attempt in &run.attempts {
+            let told = self.by_run.entry(attempt.reference_id.clone()).or_default();
+            let before = told.len();
+            told.extend(attempt.start.clone());
+            told.extend(attempt.steps.clone());
+            told.extend(attempt.finish.clone());
+            assert!(told.len() > before, "{attempt:?}");
+        }
+        self.reports.push(run.clone());
+        Ok(())
+    }
+}
+
+impl Told {
+    pub fn notifications(&self) -> usize {
+        self.by_run.values().map(Vec::len).sum()
+    }
+
+    /// What DX would hold.
+    pub fn records(&self) -> BTreeMap<String, Value> {
+        self.by_run.iter().map(|(id, told)| (id.clone(), fold(told))).collect()
+    }
+}
+
+/// The rule of the default component for a whole run: the earliest start, the ends that were given without a step decide, and of other
+/// fields the greatest value.
+pub fn fold(told: &[Notification]) -> Value {
+    type Field = fn(&Notification) -> Option<String>;
+    let greatest = |of: Field| told.iter().filter_map(of).max();
+    let is_end = |one: &&Notification| one.step.is_none() && one.status.as_deref() != Some("running");
+    let ends: Vec<&Notification> = told.iter().filter(is_end).collect();
+    let rank = |status: &str| {
+        ["running", "success", "cancelled", "failure"]
+            .iter()
+            .position(|one| *one == status)
+    };
+    let status = ends
+        .iter()
+        .filter_map(|one| one.status.as_deref())
+        .max_by_key(|status| rank(status));
+    json!({
+        "pipeline_name": greatest(|one| one.pipeline_name.clone()),
+        "pipeline_source": greatest(|one| one.pipeline_source.clone()),
+        "started_at": told.iter().filter_map(|one| one.started_at.clone()).min(),
+        "finished_at": ends.iter().filter_map(|one| one.finished_at.clone()).max(),
+        "status": status.unwrap_or("running"),
+        "repository": greatest(|one| one.repository.clone()),
+        "commit_sha": greatest(|one| one.commit_sha.clone()),
+        "head_branch": greatest(|one| one.head_branch.clone()),
+        "pr_number": told.iter().filter_map(|one| one.pr_number).max(),
+        "email": greatest(|one| one.email.clone()),
+        "github_username": greatest(|one| one.github_username.clone()),
+        "source_url": greatest(|one| one.source_url.clone()),
+    })
+}
+
+pub fn options() -> Options {
+    let mapping = Mapping::new(ServerId::new("go").unwrap(), ServerUrl::parse(PAGES).unwrap());
+    Options::new(ServerUrl::parse("http://go.internal:8153/go").unwrap(), mapping)
+}
+
+/// Long after all histories.
+pub fn late() -> DateTime<Utc> {
+    "2030-01-01T00:00:00Z".parse().unwrap()
+}
+
+pub fn round(
+    source: &dyn Source,
+    files: &Files,
+    told: &mut Told,
+    options: &Options,
+    now: DateTime<Utc>,
+) -> Result<Round, SyncError> {
+    Engine::new(source, files, told, &mut (), options.clone()).round(now, &|| false)
+}
+
+/// What must come out of a history, against what did.
+pub fn differences(
+    history: &History,
+    events: u64,
+    (generation, reading, enriched): (Generation, Reading, bool),
+    told: &Told,
+) -> Vec<String> {
+    let wanted = Wanted {
+        generation,
+        reading,
+        enriched,
+        server_id: "go".into(),
+        pages: PAGES.into(),
+    };
+    Expected::differences(&Expected::of(history, events, &wanted), &told.records())
+}
