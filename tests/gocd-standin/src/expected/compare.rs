@@ -1,0 +1,77 @@
+//! Records against what is expected.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::record::Expected;
+
+impl Expected {
+    /// In what records differ from what is expected of them, a line each; nothing if all is right. Records are DX's fields by their names.
+    #[must_use]
+    pub fn differences(expected: &[Self], records: &BTreeMap<String, Value>) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut rest: BTreeMap<&str, &Value> = records.iter().map(|(id, record)| (id.as_str(), record)).collect();
+        for one in expected {
+            match rest.remove(one.reference_id.as_str()) {
+                Some(record) => found.extend(one.compare(record)),
+                None if one.may_be_absent => {}
+                None => found.push(format!("{}: is not there", one.reference_id)),
+            }
+        }
+        found.extend(rest.keys().map(|id| format!("{id}: there is no such run")));
+        found
+    }
+
+    fn compare(&self, record: &Value) -> Vec<String> {
+        let text = |name: &str| record[name].as_str();
+        let mut found = Vec::new();
+        let mut check = |name: &str, is_right: bool, right: &dyn std::fmt::Debug, is: &dyn std::fmt::Debug| {
+            if !is_right {
+                found.push(format!("{}: {name} is {is:?}, not {right:?}", self.reference_id));
+            }
+        };
+        let name = text("pipeline_name");
+        check(
+            "pipeline_name",
+            name == Some(&self.pipeline_name),
+            &self.pipeline_name,
+            &name,
+        );
+        let source = text("pipeline_source");
+        check("pipeline_source", source == Some("GoCD"), &"GoCD", &source);
+        let started = text("started_at");
+        let is_right = self.started_at.iter().any(|time| started == Some(time));
+        check("started_at", is_right, &self.started_at, &started);
+        let outcome = (text("status").unwrap_or_default(), text("finished_at"));
+        let is_right = self
+            .outcomes
+            .iter()
+            .any(|(status, end)| outcome == (*status, end.as_deref()));
+        check("status and finished_at", is_right, &self.outcomes, &outcome);
+        let repository = text("repository");
+        check(
+            "repository",
+            repository == self.repository,
+            &self.repository,
+            &repository,
+        );
+        let commit = text("commit_sha");
+        let is_right = self.commit_sha.iter().any(|right| commit == right.as_deref());
+        check("commit_sha", is_right, &self.commit_sha, &commit);
+        let branch = text("head_branch");
+        check("head_branch", branch == self.head_branch, &self.head_branch, &branch);
+        let number = record["pr_number"].as_i64();
+        check("pr_number", number == self.pr_number, &self.pr_number, &number);
+        let person = (text("email"), text("github_username"));
+        check(
+            "email and github_username",
+            self.people.contains(&person),
+            &self.people,
+            &person,
+        );
+        let url = text("source_url");
+        check("source_url", url == Some(&self.source_url), &self.source_url, &url);
+        found
+    }
+}

@@ -1,0 +1,12 @@
+//! What DX must end with.
+//!
+//! Made from a history's events by the rules of the mapping's defaults, without a look at documents or at the code that reads them. Where
+//! documents cannot tell what happened, an expectation names everything that a reader may rightly have told.
+
+mod attempts;
+mod compare;
+mod people;
+mod record;
+mod times;
+
+pub use record::{Expected, Reading, Wanted};

@@ -1,0 +1,165 @@
+//! One pipeline's run, invented.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use pipefold_gocd::documents::{Counter, Name, StageResult};
+
+use super::facts::{JOBS, PEOPLE};
+use super::model::{JobRun, Moment, StageRun};
+use crate::random::Random;
+
+/// A stage as the configuration has it.
+pub(super) struct ConfiguredStage {
+    pub(super) name: Name,
+    pub(super) is_manual: bool,
+    pub(super) jobs: &'static [&'static str],
+}
+
+impl ConfiguredStage {
+    pub(super) fn invent(random: &mut Random, name: Name, is_manual: bool) -> Self {
+        let jobs = *random.pick(&JOBS);
+        Self { name, is_manual, jobs }
+    }
+}
+
+/// How a run goes on.
+#[derive(Clone, Copy)]
+pub(super) struct Course {
+    /// The most stages' runs.
+    pub(super) length: usize,
+    /// How often of a hundred times a stage is run again after the run would have ended.
+    pub(super) again: u64,
+    /// How often of a hundred times that is months later.
+    pub(super) months_later: u64,
+    /// Whether people press buttons within minutes.
+    pub(super) is_brisk: bool,
+}
+
+/// The stages' runs of a run that begins at a time and was let go by somebody. Events get their places later.
+pub(super) fn stages(
+    random: &mut Random,
+    configured: &[ConfiguredStage],
+    course: Course,
+    begin: DateTime<Utc>,
+    approver: &str,
+) -> Vec<StageRun> {
+    let mut stages: Vec<StageRun> = Vec::new();
+    let mut place = 0;
+    let mut time = begin;
+    let mut approved_by = approver.to_owned();
+    let mut only_failed = false;
+    while let Some(stage) = configured.get(place).filter(|_| stages.len() < course.length) {
+        let before = stages.iter().rev().find(|run| run.name == stage.name);
+        let run = run_of(
+            random,
+            stage,
+            before.filter(|_| only_failed),
+            before,
+            time,
+            &approved_by,
+        );
+        let result = run.result(u64::MAX);
+        let end = run.updated(u64::MAX);
+        stages.push(run);
+        only_failed = false;
+        if result == StageResult::Passed
+            && let Some(next) = configured.get(place + 1)
+            && (!next.is_manual || random.chance(65))
+        {
+            place += 1;
+            if next.is_manual {
+                let gap = if course.is_brisk || random.chance(50) {
+                    20
+                } else {
+                    3 * 86_400
+                };
+                time = end + seconds(random.between(5, 60) * gap / 20);
+                approved_by = random.pick(&PEOPLE).0.to_owned();
+            } else {
+                time = end + seconds(random.between(0, 2));
+                approved_by = "changes".to_owned();
+            }
+            continue;
+        }
+        if !random.chance(course.again) {
+            break;
+        }
+        // Any stage that has run, from the last one on or from an earlier one.
+        let last = place;
+        place = random.between(0, last as u64) as usize;
+        only_failed = place == last && result == StageResult::Failed && random.chance(50);
+        let gap = if random.chance(course.months_later) {
+            random.between(20, 100) * 86_400
+        } else {
+            random.between(60, 3_000)
+        };
+        time = end + seconds(gap);
+        approved_by = random.pick(&PEOPLE).0.to_owned();
+    }
+    stages
+}
+
+fn run_of(
+    random: &mut Random,
+    stage: &ConfiguredStage,
+    repeated: Option<&StageRun>,
+    before: Option<&StageRun>,
+    time: DateTime<Utc>,
+    approved_by: &str,
+) -> StageRun {
+    let counter = before.map_or(1, |run| run.counter.get() + 1);
+    let result = match random.between(1, 100) {
+        1..=70 => StageResult::Passed,
+        71..=90 => StageResult::Failed,
+        _ => StageResult::Cancelled,
+    };
+    let decisive = random.between(0, stage.jobs.len() as u64 - 1) as usize;
+    let mut jobs = Vec::new();
+    for (place, name) in stage.jobs.iter().enumerate() {
+        let passed_before = |run: &&StageRun| run.jobs[place].result == StageResult::Passed;
+        let copied = repeated.filter(passed_before);
+        let result = match (copied, place == decisive) {
+            (Some(_), _) => StageResult::Passed,
+            (None, true) => result,
+            // A stage that is cancelled may have failed jobs too, and is cancelled all the same.
+            (None, false) if result == StageResult::Cancelled && random.chance(30) => StageResult::Failed,
+            (None, false) => StageResult::Passed,
+        };
+        let was_built = result != StageResult::Cancelled || random.chance(50);
+        let lasts = if copied.is_some() || random.chance(5) {
+            0
+        } else if was_built {
+            random.between(9, 900)
+        } else {
+            random.between(1, 30)
+        };
+        jobs.push(JobRun {
+            id: 0,
+            name: Name::new(name).unwrap_or_else(|why| panic!("{name}: {why}")),
+            result,
+            completed: Some(at(time + seconds(lasts))),
+            was_built,
+            is_copied: copied.is_some(),
+        });
+    }
+    let has_been = |result| jobs.iter().any(|job: &JobRun| job.result == result);
+    let cancelled_by = has_been(StageResult::Cancelled).then(|| random.pick(&PEOPLE).0.to_owned());
+    StageRun {
+        id: 0,
+        name: stage.name.clone(),
+        counter: Counter::new(counter).unwrap_or(Counter::FIRST),
+        approved_by: approved_by.to_owned(),
+        is_manual: stage.is_manual,
+        cancelled_by,
+        scheduled: at(time),
+        jobs,
+    }
+}
+
+/// A moment that has no place yet.
+pub(super) fn at(time: DateTime<Utc>) -> Moment {
+    Moment { event: 0, time }
+}
+
+pub(super) fn seconds(number: u64) -> TimeDelta {
+    TimeDelta::seconds(i64::try_from(number).unwrap_or_default())
+}

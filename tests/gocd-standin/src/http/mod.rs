@@ -1,0 +1,10 @@
+//! The server over HTTP.
+
+mod connection;
+mod endless;
+mod fault;
+mod listener;
+mod standin;
+
+pub use fault::{Fault, Times};
+pub use standin::{GocdStandin, Logged};

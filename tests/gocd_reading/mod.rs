@@ -1,0 +1,132 @@
+//! A GoCD server, a machine that reads it, and a DX that is told.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use gocd_standin::{Expected, Generation, GocdStandin, History, Server, Wanted};
+use pipefold_tests::{Ci, Pipefold, SpoolContent};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What the server is called in reference ids.
+pub const SERVER_ID: &str = "go.example.com";
+
+/// Where people see its pages.
+pub const PAGES: &str = "https://go.example.com/go";
+
+/// The history so much later that it ends just now.
+pub fn until_now(history: History) -> History {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let now = DateTime::<Utc>::from_timestamp(now as i64, 0).unwrap();
+    let age = now - history.time(history.events()).unwrap();
+    history.later(age - TimeDelta::seconds(5))
+}
+
+/// Who reads whom.
+pub struct Reading {
+    /// The machine, with its DX.
+    pub ci: Ci,
+    /// The server.
+    pub gocd: GocdStandin,
+    /// As what the server is read: its age, unless it has both feeds and the new one is chosen.
+    pub read_as: Generation,
+    /// Whether revisions are asked for.
+    pub enriched: bool,
+    spool: TempDir,
+    /// What was said at last, for failures.
+    said: RefCell<String>,
+}
+
+impl Reading {
+    /// A server of an age at the end of a history.
+    pub fn new(history: impl Into<Arc<History>>, generation: Generation) -> Self {
+        // The disk adds nothing here but waiting: what a killed process wrote is not lost.
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
+        Self {
+            ci: Ci::new(),
+            gocd: GocdStandin::run(Server::new(history, generation)),
+            read_as: generation,
+            enriched: false,
+            said: RefCell::default(),
+            spool: tempfile::Builder::new()
+                .prefix("pipefold-test-")
+                .tempdir_in(place)
+                .unwrap(),
+        }
+    }
+
+    /// Where what was read is kept.
+    pub fn spool(&self) -> PathBuf {
+        self.spool.path().join("spool")
+    }
+
+    /// `pipefold gocd COMMAND`, with what names the server.
+    pub fn gocd(&self, command: &str) -> Pipefold {
+        let url = self.gocd.url();
+        self.ci
+            .pipefold(["gocd", command, "--server", &url])
+            .args(["--server-id", SERVER_ID, "--pages-url", PAGES])
+            .env("PIPEFOLD_SPOOL", self.spool())
+    }
+
+    /// `pipefold gocd sync`, with its summary in JSON.
+    pub fn sync(&self) -> Pipefold {
+        self.gocd("sync").args(["--json"])
+    }
+
+    /// Reads to the end, and gives the summary.
+    pub fn read(&self) -> Value {
+        let output = self.sync().run();
+        output.assert_code(0);
+        *self.said.borrow_mut() = output.to_string();
+        serde_json::from_str(&output.stdout()).unwrap_or_else(|why| panic!("{why}: {output}"))
+    }
+
+    /// What DX holds.
+    pub fn records(&self) -> BTreeMap<String, Value> {
+        let records = self.ci.dx.records();
+        records.into_iter().map(|(id, record)| (id, record.to_json())).collect()
+    }
+
+    /// What DX must hold, read in this way.
+    pub fn expected(&self, reading: gocd_standin::Reading) -> Vec<Expected> {
+        let server = self.gocd.server();
+        Expected::of(
+            server.history(),
+            server.events(),
+            &Wanted {
+                generation: self.read_as,
+                reading,
+                enriched: self.enriched,
+                server_id: SERVER_ID.to_owned(),
+                pages: PAGES.to_owned(),
+            },
+        )
+    }
+
+    /// Checks that DX holds what it must, and that nothing waits that could go.
+    pub fn assert_told(&self, reading: gocd_standin::Reading, context: &dyn std::fmt::Debug) {
+        let differences = Expected::differences(&self.expected(reading), &self.records());
+        assert!(
+            differences.is_empty(),
+            "{context:?}: {differences:#?}; {}",
+            self.said.borrow()
+        );
+        let content = SpoolContent::read(&self.spool());
+        content.assert_sound(context);
+        // The steps of a run that goes on are held until its end.
+        let is_step = |record: &pipefold_tests::SpooledRecord| record.hook() == "step";
+        assert!(content.waiting().all(is_step), "{context:?}: {content:#?}");
+        assert!(content.rejections.is_empty(), "{context:?}: {:?}", content.rejections);
+    }
+}
