@@ -11,6 +11,7 @@
 //!
 //! A test machine ([`Ci`]) has a stand-in for DX, a spool, an operator's file and a workspace, all in a temporary directory. [`Pipefold`] is one
 //! command to be run there; [`Running`] and [`Output`] are what it becomes. Processes inherit no variable but `PATH`.
+//! A [`Collector`] is a `pipefold serve`, over a directory of the test's.
 //!
 //! The binaries are found beside the tests' own, where `cargo test --workspace` builds them. To run one file of tests alone, name a test of
 //! each package that has a binary too, or cargo leaves the old binary there:
@@ -20,7 +21,9 @@
 
 mod bin;
 mod ci;
+pub mod collector;
 mod fixtures;
+pub mod http;
 pub mod killing;
 mod mounted;
 mod output;
@@ -32,6 +35,7 @@ mod wait;
 
 pub use bin::binary;
 pub use ci::{Ci, PIPELINE, RUN, SOURCE};
+pub use collector::Collector;
 pub use dx_standin::{Mode, Record, Recorded, RetryAfter, Standin, Times};
 pub use fixtures::{fixtures, skipped, workspace_root};
 pub use mounted::Mounted;

@@ -1,7 +1,7 @@
 //! One connection: requests in, answers out, in the mode of the moment.
 
 use std::io::{Read, Write};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, TimeDelta};
 use serde_json::json;
@@ -139,5 +139,6 @@ fn record(request: &Request, connection: u64) -> Recorded {
         body: request.body.clone(),
         authorization: request.header("authorization").map(str::to_owned),
         connection,
+        at: Instant::now(),
     }
 }

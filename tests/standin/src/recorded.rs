@@ -1,5 +1,7 @@
 //! What a client sent.
 
+use std::time::Instant;
+
 use serde_json::Value;
 
 /// One request as it arrived, whatever became of it.
@@ -17,6 +19,8 @@ pub struct Recorded {
     pub authorization: Option<String>,
     /// Number of the connection it came over, from 1: equal numbers mean that a connection was kept.
     pub connection: u64,
+    /// When it had arrived as a whole.
+    pub at: Instant,
 }
 
 impl Recorded {

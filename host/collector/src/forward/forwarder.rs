@@ -2,13 +2,15 @@
 
 use super::options::ForwardOptions;
 use super::pace::Pace;
+use super::parcel::{Parcel, Told};
 use super::pauses::Pauses;
+use super::stale::{Stale, goes_on_for_dx};
 use crate::server::App;
-use crate::store::{DxAnswer, FoldError, Forwarded, RunKey, StoreError, Waiting, WaitingQuery};
+use crate::store::{DxAnswer, Forwarded, RunDetail, RunKey, StoreError, Waiting, WaitingQuery};
 use chrono::Utc;
 use pipefold::Token;
 use pipefold::dx::Outcome;
-use pipefold_sandbox::{Notification, Run, Verdict};
+use pipefold_sandbox::{Notification, Run};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -23,17 +25,6 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// Runs that wait, asked for at a time.
 const PAGE: u16 = 100;
 
-/// What there is to send.
-enum Parcel {
-    Run(Box<Run>),
-    /// A policy keeps it here.
-    Kept(String),
-    /// The rules do not take it any more; it is no use to DX.
-    Unfit(String),
-    /// It was removed.
-    Gone,
-}
-
 /// Tells DX of every run that changes, until the server ends. A request that is under way then is waited for.
 pub async fn forward(options: ForwardOptions, app: Arc<App>) {
     let Some(mut changes) = app.changes().map(|changes| changes.subscribe()) else {
@@ -44,6 +35,7 @@ pub async fn forward(options: ForwardOptions, app: Arc<App>) {
         pace: Pace::new(options.per_second),
         pauses: Pauses::new(options.first_pause, options.longest_pause),
         said: None,
+        stale: options.stale_after.map(|age| Stale::new(age, Instant::now())),
         options,
         app: Arc::clone(&app),
     };
@@ -79,6 +71,7 @@ struct Work {
     app: Arc<App>,
     pace: Pace,
     pauses: Pauses,
+    stale: Option<Stale>,
     /// What was said of the token or the address: once is enough.
     said: Option<String>,
 }
@@ -95,7 +88,11 @@ impl Work {
             let query = WaitingQuery { after, limit: PAGE };
             let page = self.app.store.waiting(query).await?;
             let Some(last) = page.last().cloned() else {
-                let wait = self.pauses.first_due(now).unwrap_or(IDLE);
+                if self.cancel_one(now).await? {
+                    return Ok(Round::Again);
+                }
+                let walk = self.stale.as_ref().map_or(IDLE, |stale| stale.wait(now));
+                let wait = self.pauses.first_due(now).unwrap_or(IDLE).min(walk);
                 // Those that are paused and do not wait any more would be due for ever.
                 return Ok(Round::Nothing(wait.clamp(Duration::from_millis(50), IDLE)));
             };
@@ -108,11 +105,40 @@ impl Work {
     }
 
     async fn send(&mut self, waiting: Waiting) -> Result<(), StoreError> {
-        let id = waiting.id;
-        let Some(detail) = self.app.store.run(RunKey::Id(id)).await? else {
-            self.pauses.settled(id);
+        let Some(detail) = self.app.store.run(RunKey::Id(waiting.id)).await? else {
+            self.pauses.settled(waiting.id);
             return Ok(());
         };
+        self.tell(detail, Told::AsItIs).await
+    }
+
+    /// Tells DX that the next of the stale runs was cancelled, if it does not know. Whether there was one to look at.
+    async fn cancel_one(&mut self, now: Instant) -> Result<bool, StoreError> {
+        let Some(stale) = &mut self.stale else { return Ok(false) };
+        let Some(id) = stale.next(&*self.app.store, now).await? else {
+            return Ok(false);
+        };
+        // In a pause of its own it is come across again.
+        if !self.pauses.is_due(id, now) {
+            return Ok(true);
+        }
+        let Some(detail) = self.app.store.run(RunKey::Id(id)).await? else {
+            return Ok(true);
+        };
+        if detail.forwarding.waiting_since.is_some() {
+            // It came to life meanwhile.
+        } else if goes_on_for_dx(&detail) {
+            self.tell(detail, Told::AsCancelled).await?;
+        } else {
+            stale.settled(id, detail.summary.notifications);
+        }
+        Ok(true)
+    }
+
+    /// Sends what a run is, and notes what DX says.
+    async fn tell(&mut self, detail: RunDetail, told: Told) -> Result<(), StoreError> {
+        let id = detail.summary.id;
+        let known = detail.forwarding.covered;
         let history: Vec<Notification> = detail
             .received
             .into_iter()
@@ -126,9 +152,10 @@ impl Work {
                 at: Utc::now(),
                 accepted,
                 text,
+                as_cancelled: told == Told::AsCancelled,
             }),
         };
-        let run = match self.parcel(history).await {
+        let run = match Parcel::of(&self.app, history, told).await {
             Ok(Parcel::Run(run)) => run,
             Ok(Parcel::Kept(why)) => {
                 return self
@@ -146,15 +173,7 @@ impl Work {
         sleep(self.pace.wait(Instant::now())).await;
         let outcome = self.upsert(run).await;
         let now = Instant::now();
-        let metrics = &self.app.metrics;
-        let accepted = matches!(outcome, Ok(Outcome::Accepted));
-        metrics.dx_up.store(u64::from(accepted), Relaxed);
-        if accepted {
-            &metrics.forwarded
-        } else {
-            &metrics.not_forwarded
-        }
-        .fetch_add(1, Relaxed);
+        self.count(&outcome);
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(why) => {
@@ -163,8 +182,11 @@ impl Work {
                 return Ok(());
             }
         };
-        let text = outcome.to_string();
-        let answer = match outcome {
+        let text = match told {
+            Told::AsItIs => outcome.to_string(),
+            Told::AsCancelled => format!("{outcome} (sent as cancelled: nothing was heard of it any more)"),
+        };
+        match outcome {
             Outcome::Accepted => {
                 self.said = None;
                 self.pauses.reached();
@@ -179,24 +201,35 @@ impl Work {
                 if self.pauses.refused(id, now) {
                     return self.settle(note(false, text)).await;
                 }
-                text
             }
-            Outcome::Retry { after, .. } => {
-                self.pauses.failed(id, after, now);
-                text
-            }
+            Outcome::Retry { after, .. } => self.pauses.failed(id, after, now),
             Outcome::Unauthorised { .. } | Outcome::Redirected { .. } => {
                 self.say_once(text.clone());
                 self.pauses.stuck(now);
-                text
             }
-        };
+        }
+        if told == Told::AsCancelled {
+            // That DX took it before is why it is told at all, and stays noted.
+            return Ok(());
+        }
         // Shown with the run; how much DX knows stays as it was.
         let said = Forwarded {
-            covered: waiting.covered,
-            ..note(false, answer)
+            covered: known,
+            ..note(false, text)
         };
         self.app.store.forwarded(said).await
+    }
+
+    fn count(&self, outcome: &Result<Outcome, String>) {
+        let metrics = &self.app.metrics;
+        let accepted = matches!(outcome, Ok(Outcome::Accepted));
+        metrics.dx_up.store(u64::from(accepted), Relaxed);
+        let counter = if accepted {
+            &metrics.forwarded
+        } else {
+            &metrics.not_forwarded
+        };
+        counter.fetch_add(1, Relaxed);
     }
 
     async fn settle(&mut self, forwarded: Forwarded) -> Result<(), StoreError> {
@@ -204,22 +237,6 @@ impl Work {
         self.app.store.forwarded(forwarded).await?;
         self.pauses.settled(id);
         Ok(())
-    }
-
-    /// What the history comes to, policies and all. In a thread that may wait: ten thousand notifications take a while.
-    async fn parcel(&self, history: Vec<Notification>) -> Result<Parcel, String> {
-        if history.is_empty() {
-            return Ok(Parcel::Gone);
-        }
-        let app = Arc::clone(&self.app);
-        let judged = tokio::task::spawn_blocking(move || app.rules.judge(&history)).await;
-        match judged.map_err(|_| "judging it panicked".to_owned())? {
-            Ok(Verdict::Report(run)) => Ok(Parcel::Run(Box::new(run))),
-            Ok(Verdict::Hold) => Ok(Parcel::Kept("nothing to send yet".to_owned())),
-            Ok(Verdict::Discard(why)) => Ok(Parcel::Kept(why)),
-            Err(error @ FoldError::Refused(_)) => Ok(Parcel::Unfit(error.to_string())),
-            Err(FoldError::Failed(why)) => Err(why),
-        }
     }
 
     async fn upsert(&self, run: Box<Run>) -> Result<Outcome, String> {

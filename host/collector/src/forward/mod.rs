@@ -6,12 +6,15 @@
 //! - `options`: where to, and how fast.
 //! - `pace`: so many a second, and no more after a pause.
 //! - `pauses`: when a run, and when all of them, are tried again.
-//! - `forwarder`: the work.
+//! - `stale`: runs of which nothing is heard any more, where DX is to be told that they were cancelled.
+//! - `forwarder`: the work; `parcel`: what is sent of a run.
 
 mod forwarder;
 mod options;
 mod pace;
+mod parcel;
 mod pauses;
+mod stale;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests;

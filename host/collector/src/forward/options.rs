@@ -19,6 +19,9 @@ pub struct ForwardOptions {
     pub first_pause: Duration,
     /// The longest pause, unless DX asks for a longer one.
     pub longest_pause: Duration,
+    /// After how long an unfinished run of which nothing is heard is told to DX as cancelled; `None` for never. DX does not take that back
+    /// when the run succeeds later.
+    pub stale_after: Option<Duration>,
 }
 
 impl ForwardOptions {
@@ -35,6 +38,7 @@ impl ForwardOptions {
             first_pause: Duration::from_secs(1),
             // An outage that ends is noticed within it.
             longest_pause: Duration::from_mins(5),
+            stale_after: None,
         }
     }
 }

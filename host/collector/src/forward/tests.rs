@@ -16,6 +16,10 @@ struct Forwarding {
 }
 
 fn begin(per_second: f64) -> Forwarding {
+    begin_with(per_second, None)
+}
+
+fn begin_with(per_second: f64, stale_after: Option<Duration>) -> Forwarding {
     let dx = Standin::start();
     let server = start(Setup {
         forwards: true,
@@ -33,6 +37,7 @@ fn begin(per_second: f64) -> Forwarding {
         first_pause: Duration::from_millis(20),
         longest_pause: Duration::from_millis(200),
         timeout: Duration::from_secs(5),
+        stale_after,
         ..ForwardOptions::new(client.unwrap(), token_file.clone())
     };
     server.runtime.spawn(forward(options, Arc::clone(&server.app)));
@@ -47,8 +52,27 @@ impl Forwarding {
         assert_eq!(self.server.upsert("", &body).status, 200);
     }
 
+    fn run(&self, reference_id: &str) -> Value {
+        self.server.get(&format!("/api/runs/{reference_id}"), "").json()["run"].clone()
+    }
+
     fn forwarding(&self, reference_id: &str) -> Value {
-        self.server.get(&format!("/api/runs/{reference_id}"), "").json()["run"]["forwarding"].clone()
+        self.run(reference_id)["forwarding"].clone()
+    }
+
+    fn requests_about(&self, reference_id: &str) -> usize {
+        let requests = self.dx.requests();
+        let about = requests
+            .iter()
+            .filter(|request| request.json()["reference_id"] == reference_id);
+        about.count()
+    }
+
+    fn status_in_dx(&self, reference_id: &str) -> String {
+        let records = self.dx.records();
+        records
+            .get(reference_id)
+            .map_or_else(String::new, |record| record.status.clone())
     }
 
     fn wait(&self, what: &str, done: impl Fn(&Self) -> bool) {
@@ -131,13 +155,7 @@ fn one_runs_failure_does_not_hold_up_another_and_a_refused_run_is_settled() {
     for name in ["good", "rejected", "refused"] {
         it.wait_until_told(name);
     }
-    let tries = |name: &str| {
-        it.dx
-            .requests()
-            .iter()
-            .filter(|request| request.json()["reference_id"] == name)
-            .count()
-    };
+    let tries = |name: &str| it.requests_about(name);
     assert_eq!((tries("rejected"), tries("refused"), tries("good")), (1, 3, 1));
     let said = it.forwarding("refused");
     assert!(said["answer"]["text"].as_str().unwrap().contains("no_such_thing") && said["answer"]["accepted"] == false);
@@ -180,4 +198,100 @@ fn what_dx_asks_for_holds_for_all() {
     it.wait_until_told("b");
     assert!(begin.elapsed() > Duration::from_millis(500), "{:?}", begin.elapsed());
     it.wait_until_told("a");
+}
+
+/// Long enough to be told of before it is over, and short enough to wait for.
+const SOON: Duration = Duration::from_millis(300);
+
+#[test]
+fn a_run_of_which_nothing_is_heard_is_cancelled_to_dx_once_and_stays_what_it_is_here() {
+    let it = begin_with(1000.0, Some(SOON));
+    it.tell(
+        "silent",
+        r#","status":"running","head_branch":"main","repository":"o/r","pr_number":7"#,
+    );
+    it.tell("unknown", "");
+    it.tell("over", r#","status":"success""#);
+    for name in ["silent", "unknown"] {
+        it.wait("cancelled", |it| it.forwarding(name)["answer"]["as_cancelled"] == true);
+        assert_eq!(it.status_in_dx(name), "cancelled");
+    }
+    let requests = it.dx.requests();
+    let told = requests
+        .iter()
+        .rev()
+        .find(|request| request.json()["reference_id"] == "silent");
+    assert_eq!(
+        told.unwrap().json(),
+        serde_json::json!({
+            "pipeline_name": "p", "pipeline_source": "s", "reference_id": "silent", "started_at": "2025-01-01T12:05:00Z",
+            "status": "cancelled", "head_branch": "main", "repository": "o/r", "pr_number": 7,
+        })
+    );
+    let run = it.run("silent");
+    assert_eq!(run["record"]["status"], "running", "nobody said anything else");
+    assert_eq!(run["received"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&run["forwarding"]["covered"], &run["waiting_since"]),
+        (&1.into(), &Value::Null)
+    );
+    std::thread::sleep(SOON * 3);
+    assert_eq!((it.requests_about("silent"), it.requests_about("over")), (2, 1));
+}
+
+#[test]
+fn a_run_that_comes_to_life_is_told_as_it_is_and_dx_keeps_the_higher() {
+    let it = begin_with(1000.0, Some(SOON));
+    for (name, end) in [("well", "success"), ("badly", "failure")] {
+        it.tell(name, r#","status":"running""#);
+        it.wait("cancelled", |it| it.status_in_dx(name) == "cancelled");
+        it.tell(
+            name,
+            &format!(r#","status":"{end}","finished_at":"2025-01-01T12:09:00""#),
+        );
+        it.wait("the end", |it| {
+            let forwarding = it.forwarding(name);
+            forwarding["covered"] == 2 && forwarding["answer"]["as_cancelled"].is_null()
+        });
+        assert_eq!(it.run(name)["record"]["status"], end);
+        assert_eq!(
+            it.dx.records()[name].finished_at.as_deref(),
+            Some("2025-01-01T12:09:00Z")
+        );
+    }
+    assert_eq!(
+        (it.status_in_dx("well"), it.status_in_dx("badly")),
+        ("cancelled".into(), "failure".into())
+    );
+    // One that is silent once more is told so once more: DX may have been told otherwise in between.
+    it.tell("again", "");
+    it.wait("cancelled", |it| it.requests_about("again") == 2);
+    it.tell("again", r#","status":"running""#);
+    it.wait("cancelled again", |it| {
+        it.requests_about("again") == 4 && it.forwarding("again")["answer"]["as_cancelled"] == true
+    });
+}
+
+#[test]
+fn a_silent_run_is_not_cancelled_to_a_dx_that_did_not_take_it_and_waits_for_one_that_is_away() {
+    let it = begin_with(1000.0, Some(SOON));
+    let rejection = Mode::NotOk {
+        code: "invalid_timestamp".into(),
+        status: 422,
+    };
+    it.dx.misbehave_for("rejected", rejection, Times::Always);
+    it.tell("rejected", r#","status":"running""#);
+    it.wait_until_told("rejected");
+    it.tell("later", r#","status":"running""#);
+    it.wait_until_told("later");
+    it.dx.misbehave_for("later", Mode::InternalError, Times::Always);
+    it.wait("tries", |it| it.requests_about("later") >= 3);
+    let said = it.forwarding("later");
+    assert_eq!(
+        (&said["answer"]["accepted"], &said["waiting_since"]),
+        (&true.into(), &Value::Null)
+    );
+    it.dx.set_mode(Mode::Normal);
+    it.wait("cancelled", |it| it.status_in_dx("later") == "cancelled");
+    assert_eq!(it.requests_about("rejected"), 1);
 }

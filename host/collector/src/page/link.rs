@@ -7,7 +7,7 @@ use std::fmt::Write;
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The page of a run.
-pub(super) fn run(reference_id: &str) -> String {
+pub(crate) fn run(reference_id: &str) -> String {
     named("/runs", "reference_id", reference_id)
 }
 

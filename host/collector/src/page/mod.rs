@@ -44,5 +44,6 @@ mod viewer;
 mod words;
 
 pub use clock::Clock;
+pub(crate) use link::run as run_page;
 pub use routes::router;
 pub use state::PageState;

@@ -5,11 +5,12 @@ use super::error::ServeError;
 use super::exposure::Exposure;
 use super::limits::Limits;
 use super::listen::Server;
-use super::router::introduced;
+use super::router::{guarded, introduced};
 use super::rules::{Rules, fold};
 use super::tls::TlsFiles;
 use super::upkeep::keep_for;
 use crate::access::{TokenFile, Tokens};
+use crate::feeds::{self, Feeds, PublicUrl};
 use crate::forward::{ForwardOptions, forward};
 use crate::page::{self, PageState};
 use crate::store::Store;
@@ -33,6 +34,8 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// Whether a proxy in front lets others in, and names them in `X-Forwarded-For`.
     pub behind_proxy: bool,
+    /// What links in feeds begin with; none is the address that is listened on.
+    pub public_url: Option<PublicUrl>,
     /// What a peer may take.
     pub limits: Limits,
     /// Where to send on to.
@@ -73,7 +76,10 @@ impl Collector {
             let state = PageState::new(store, &changes, pipefold::dx::body, forwards, options.stale_after);
             introduced(Arc::clone(&app), page::router(state))
         });
-        let server = Server::bind(Arc::clone(&app), options.tls, pages).await?;
+        let gocd = Feeds::new(Arc::clone(&app), options.public_url);
+        let more = pages.merge(guarded(Arc::clone(&app), feeds::router(Arc::clone(&gocd))));
+        let server = Server::bind(Arc::clone(&app), options.tls, more).await?;
+        gocd.listens_at(&server.url());
         Ok(Self {
             server,
             app,
@@ -113,11 +119,14 @@ impl Collector {
             let app = Arc::clone(&app);
             beside.spawn(async move { keep_for(age, &app).await });
         }
-        server.run(stop).await;
-        // A request to DX that is under way may end within the same time once more.
-        let _ = timeout(app.limits.shutdown, async {
-            while beside.join_next().await.is_some() {}
-        })
-        .await;
+        // A request to DX that is under way may end within the same time, not after it: container engines soon kill.
+        let beside = async {
+            app.stopped().await;
+            let _ = timeout(app.limits.shutdown, async {
+                while beside.join_next().await.is_some() {}
+            })
+            .await;
+        };
+        tokio::join!(server.run(stop), beside);
     }
 }

@@ -3,7 +3,7 @@
 use super::answer::refused;
 use super::app::App;
 use super::caller::{Caller, Denied, Schemes};
-use crate::{api, upsert};
+use crate::{api, feeds, upsert};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -45,21 +45,22 @@ async fn introduce(State(app): State<Arc<App>>, mut request: Request, next: Next
     next.run(request).await
 }
 
-/// The same for feeds, which nobody reaches without a token that may read.
+/// The same for GoCD's feeds, which nobody reaches without a token that may read. Who is not let in is told so in GoCD's way.
 pub fn guarded(app: Arc<App>, feeds: Router) -> Router {
     feeds.layer(from_fn_with_state(app, guard))
 }
 
 async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let schemes = Schemes::BearerOrBasic;
-    match Caller::of(&app, request.headers(), request.extensions(), schemes) {
+    let denied = match Caller::of(&app, request.headers(), request.extensions(), schemes) {
         Ok(caller) if caller.access.reads() => {
             request.extensions_mut().insert((*caller.access).clone());
-            next.run(request).await
+            return next.run(request).await;
         }
         Ok(_) => refused(ErrorCode::NoPermission, "this token may report, and not read"),
         Err(denied) => denied.answer(schemes),
-    }
+    };
+    feeds::restated(request.uri().path(), denied)
 }
 
 async fn nowhere() -> Response {

@@ -45,6 +45,12 @@ pub trait Store: Send + Sync {
     /// About the store.
     fn pipelines(&self, query: PipelineQuery) -> Answer<Vec<PipelineSummary>>;
 
+    /// One pipeline by its name, as it is spelt; `None` when there is none, or never was one. Whoever asks checks that it may be seen.
+    ///
+    /// # Errors
+    /// About the store.
+    fn pipeline(&self, name: String) -> Answer<Option<PipelineSummary>>;
+
     /// How a pipeline did over time, oldest first; spans without a run are left out. An unknown pipeline has none.
     ///
     /// # Errors

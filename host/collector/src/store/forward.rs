@@ -49,6 +49,9 @@ pub struct DxAnswer {
     pub accepted: bool,
     /// Its words, or ours for a success. Kept to the first 4 KiB.
     pub text: String,
+    /// Whether it was told that the run was cancelled, though nobody said so: nothing was heard of it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub as_cancelled: bool,
 }
 
 /// What DX knows of a run.

@@ -3,10 +3,10 @@
 use crate::server::{App, Caller, Kind, Schemes, json, kind, read, refused, told};
 use crate::store::{Append, FoldError, StoreError};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::Utc;
-use pipefold::dx::{Answer, Arguments, ErrorCode};
+use pipefold::dx::{Answer, Arguments, ErrorCode, TAKES_STEPS};
 use pipefold_sandbox::{Notification, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -47,22 +47,39 @@ pub async fn upsert(State(app): State<Arc<App>>, request: Request) -> Response {
         Kind::Form => Arguments::from_form(&body),
     };
     match arguments {
-        Ok(arguments) => keep(&app, &caller, arguments.into(), began).await,
+        Ok(arguments) => {
+            for notification in arguments.into_notifications() {
+                if let Some(refusal) = keep(&app, &caller, notification, began).await {
+                    return refusal;
+                }
+            }
+            accepted()
+        }
         Err(why) => counted(refused(ErrorCode::InvalidJson, why.to_string())),
     }
 }
 
-async fn keep(app: &App, caller: &Caller, notification: Notification, began: Instant) -> Response {
+/// `{"ok":true}`, and that steps are welcome.
+fn accepted() -> Response {
+    let mut answer = json(StatusCode::OK, &Answer::accepted());
+    let (name, value) = (
+        HeaderName::from_static(TAKES_STEPS.0),
+        HeaderValue::from_static(TAKES_STEPS.1),
+    );
+    answer.headers_mut().insert(name, value);
+    answer
+}
+
+/// Keeps a notification, unless a policy drops it; or the answer that refuses it.
+async fn keep(app: &App, caller: &Caller, notification: Notification, began: Instant) -> Option<Response> {
     let pipeline = notification
         .pipeline_name
         .as_deref()
         .filter(|name| !name.trim().is_empty());
     if pipeline.is_some_and(|name| !caller.access.may_write(name)) {
         app.metrics.refused.fetch_add(1, Relaxed);
-        return refused(
-            ErrorCode::NoPermission,
-            "this token may not report runs of this pipeline",
-        );
+        let why = "this token may not report runs of this pipeline";
+        return Some(refused(ErrorCode::NoPermission, why));
     }
     let judge = || app.rules.judge(std::slice::from_ref(&notification));
     let verdict = if app.rules.may_be_slow() {
@@ -75,9 +92,9 @@ async fn keep(app: &App, caller: &Caller, notification: Notification, began: Ins
         Ok(Verdict::Discard(why)) => {
             tracing::debug!("a policy dropped a notification: {why}");
             app.metrics.dropped.fetch_add(1, Relaxed);
-            return json(StatusCode::OK, &Answer::accepted());
+            return None;
         }
-        Err(error @ (FoldError::Refused(_) | FoldError::Failed(_))) => return told(app, StoreError::from(error)),
+        Err(error @ (FoldError::Refused(_) | FoldError::Failed(_))) => return Some(told(app, StoreError::from(error))),
     }
     let append = Append {
         notification,
@@ -90,8 +107,8 @@ async fn keep(app: &App, caller: &Caller, notification: Notification, began: Ins
             app.metrics.accepted.fetch_add(1, Relaxed);
             app.metrics.took(began.elapsed());
             app.announce(&appended.run.pipeline);
-            json(StatusCode::OK, &Answer::accepted())
+            None
         }
-        Err(error) => told(app, error),
+        Err(error) => Some(told(app, error)),
     }
 }

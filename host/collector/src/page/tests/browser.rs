@@ -1,6 +1,8 @@
 //! The pages in a real browser: Chromium, without a window.
 
 use super::site::{Site, ago, began};
+use crate::access::Access;
+use crate::store::{Append, DxAnswer, Forwarded, RunSummary, Store};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -93,14 +95,18 @@ async fn serve(router: Router) -> SocketAddr {
     address
 }
 
-/// A run whose values would rename the document if they ran.
+/// Renames the document if it runs, and is there to be read if it does not.
+fn attack(field: &str) -> String {
+    format!(
+        "</title>\"'><script>document.title='{field} ran'</script><img src=x onerror=\"document.title='{field} ran'\"><xss-{field}>"
+    )
+}
+
+/// A run whose every text is an attack, but for its reference.
 fn attacker(reference_id: &str) -> Notification {
-    let attack = |field: &str| {
-        format!(
-            "</title>\"'><script>document.title='{field} ran'</script><img src=x onerror=\"document.title='{field} ran'\"><xss-{field}>"
-        )
-    };
     Notification {
+        gitlab_username: Some(attack("gitlab")),
+        status: Some(attack("status")),
         pipeline_source: Some(attack("source")),
         repository: Some(attack("repository")),
         head_branch: Some(attack("branch")),
@@ -205,11 +211,39 @@ async fn the_policy_is_in_nobodys_way_and_no_value_runs() {
         return;
     };
     let site = Site::new();
-    let pipeline = site.add(attacker("r"), ago(60)).await.pipeline;
+    let append = Append {
+        notification: Notification {
+            source_url: Some(format!("https://ci.example/{}", attack("url"))),
+            ..attacker("r")
+        },
+        token: attack("token"),
+        access: Access::everything(),
+        arrived: ago(60),
+    };
+    let RunSummary { id, pipeline, .. } = site.store.append(append).await.unwrap().run;
+    let answer = DxAnswer {
+        at: ago(30),
+        accepted: false,
+        text: attack("answer"),
+        as_cancelled: false,
+    };
+    let forwarded = Forwarded {
+        id,
+        covered: 1,
+        answer: Some(answer),
+    };
+    site.store.forwarded(forwarded).await.unwrap();
+    let named = site
+        .add(attacker(&attack("reference")), ago(50))
+        .await
+        .record
+        .reference_id;
+    let named = percent_encoding::utf8_percent_encode(&named, percent_encoding::NON_ALPHANUMERIC).to_string();
     let pipeline = percent_encoding::utf8_percent_encode(&pipeline, percent_encoding::NON_ALPHANUMERIC).to_string();
     let address = serve(site.router()).await;
     for page in [
         "/runs/r".to_owned(),
+        format!("/runs/{named}"),
         "/pipelines".to_owned(),
         format!("/pipelines/{pipeline}"),
         format!("/?branch={pipeline}"),
@@ -244,5 +278,34 @@ async fn the_policy_is_in_nobodys_way_and_no_value_runs() {
             "{page}: {}",
             seen.log
         );
+        // Each is read as it is: none was cut off, or is shown on no page.
+        let shown: &[&str] = match page.as_str() {
+            "/runs/r" => &[
+                "pipeline",
+                "source",
+                "repository",
+                "branch",
+                "commit",
+                "email",
+                "person",
+                "gitlab",
+                "step",
+                "status",
+                "url",
+                "token",
+                "answer",
+            ],
+            "/pipelines" => &["pipeline"],
+            _ if page.ends_with(&named) => &["reference"],
+            _ => &[],
+        };
+        for field in shown {
+            let text = format!("&lt;xss-{field}&gt;");
+            assert!(
+                seen.document.contains(&text),
+                "{page}: {field} is not there\n{}",
+                seen.document
+            );
+        }
     }
 }

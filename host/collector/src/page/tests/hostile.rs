@@ -49,6 +49,7 @@ async fn attacked() -> Site {
         at: ago(400),
         accepted: false,
         text: attack("answer"),
+        as_cancelled: false,
     };
     let forwarded = Forwarded {
         id: run.id,

@@ -20,6 +20,7 @@ fn with_collector(dir: &Path, test: impl FnOnce(&str, oneshot::Sender<()>)) {
         address: "127.0.0.1:0".parse().unwrap(),
         tls: None,
         behind_proxy: false,
+        public_url: None,
         limits: Limits::default(),
         forward: None,
         keep: Some(Duration::from_secs(3600)),

@@ -39,6 +39,11 @@ impl Store for SqliteStore {
             .ask(move |connection| pipelines::pipelines(connection, &query))
     }
 
+    fn pipeline(&self, name: String) -> Answer<Option<PipelineSummary>> {
+        self.readers
+            .ask(move |connection| pipelines::pipeline(connection, &name))
+    }
+
     fn stats(&self, query: StatsQuery) -> Answer<Vec<Bucket>> {
         self.readers.ask(move |connection| stats::stats(connection, &query))
     }

@@ -25,6 +25,7 @@ fn forwarded(store: &SqliteStore, id: u64, covered: u32, text: Option<&str>) {
         at: at(500),
         accepted: true,
         text: text.into(),
+        as_cancelled: false,
     });
     wait(store.forwarded(Forwarded { id, covered, answer })).unwrap();
 }

@@ -220,6 +220,9 @@ fn pipelines_have_counts_and_pages() {
     };
     assert_eq!(some(None, 1)[0].name, "api");
     let web = &some(Some("api"), 1)[0];
+    let named = |name: &str| wait(store.pipeline(name.into())).unwrap();
+    assert_eq!(named("web").as_ref(), Some(web));
+    assert_eq!((named("Web"), named("we"), named("")), (None, None, None));
     let counts = web.counts;
     assert_eq!(
         (

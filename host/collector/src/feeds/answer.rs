@@ -1,0 +1,134 @@
+//! Answers, as GoCD's servers give them.
+
+use axum::body::Body;
+use axum::http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{Response as HttpResponse, StatusCode};
+use axum::response::Response;
+use pipefold_gocd::{Dialect, write};
+
+const XML: &str = "application/xml; charset=utf-8";
+
+/// Of dialect C's feeds, and of no other document.
+const FEED: &str = "application/atom+xml; charset=utf-8";
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// A document.
+pub(super) fn document(dialect: Dialect, headers: &HeaderMap, body: String) -> Response {
+    let kind = match dialect {
+        Dialect::C => XML,
+        Dialect::D => wanted(headers),
+    };
+    answer(StatusCode::OK, kind, body)
+}
+
+/// A page of the feed.
+pub(super) fn feed(dialect: Dialect, headers: &HeaderMap, body: String) -> Response {
+    let kind = match dialect {
+        Dialect::C => FEED,
+        Dialect::D => wanted(headers),
+    };
+    answer(StatusCode::OK, kind, body)
+}
+
+/// A page for people.
+pub(super) fn page(body: &'static str) -> Response {
+    answer(StatusCode::OK, HTML, body.to_owned())
+}
+
+/// It is elsewhere.
+pub(super) fn elsewhere(location: &str) -> Response {
+    let mut answer = answer(StatusCode::FOUND, XML, String::new());
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Percent-encoded all over, it is always one.
+    if let Ok(location) = HeaderValue::from_str(location) {
+        headers.insert(LOCATION, location);
+    }
+    answer
+}
+
+/// A refusal.
+pub(super) fn refused(dialect: Dialect, status: StatusCode, words: &'static str) -> Response {
+    match dialect {
+        Dialect::C => answer(status, TEXT, format!("{words}\n")),
+        Dialect::D => answer(status, XML, write::refusal(element(status), words)),
+    }
+}
+
+/// What dialect D calls a refusal.
+fn element(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "bad-request",
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "access-denied",
+        StatusCode::NOT_FOUND => "not-found",
+        StatusCode::METHOD_NOT_ALLOWED => "method-not-allowed",
+        StatusCode::TOO_MANY_REQUESTS => "too-many-requests",
+        _ => "unavailable",
+    }
+}
+
+/// The refusal of another method.
+pub(super) fn not_allowed(dialect: Dialect) -> Response {
+    let mut answer = refused(
+        dialect,
+        StatusCode::METHOD_NOT_ALLOWED,
+        "Only GET and HEAD are allowed.",
+    );
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    answer
+}
+
+/// A refusal of the API, in words that clients of a GoCD server can read. What it asks them to do stays: which token to send, when to try again.
+pub(super) fn restated(dialect: Dialect, api: Response) -> Response {
+    let words = match api.status() {
+        StatusCode::UNAUTHORIZED => "Send the name of a token as user, and the token as password.",
+        StatusCode::FORBIDDEN => "This token may report, and not read; or the request is another page's.",
+        StatusCode::TOO_MANY_REQUESTS => "Too many requests.",
+        _ => "The server has trouble; its log says which.",
+    };
+    let mut answer = refused(dialect, api.status(), words);
+    for name in [WWW_AUTHENTICATE, RETRY_AFTER] {
+        if let Some(value) = api.headers().get(&name) {
+            answer.headers_mut().insert(name, value.clone());
+        }
+    }
+    answer
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: String) -> Response {
+    let mut answer = HttpResponse::new(Body::from(body));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("max-age=0, private, must-revalidate"),
+    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+/// What dialect D calls a document: the first of these that the client names, without regard to its preferences.
+fn wanted(headers: &HeaderMap) -> &'static str {
+    const KNOWN: [(&str, &str); 4] = [
+        ("application/xml", XML),
+        ("text/xml", "text/xml; charset=utf-8"),
+        ("application/rss+xml", "application/rss+xml; charset=utf-8"),
+        ("application/atom+xml", FEED),
+    ];
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .filter_map(|part| part.split(';').next())
+        .find_map(|named| KNOWN.iter().find(|(known, _)| named.trim().eq_ignore_ascii_case(known)))
+        .map_or(XML, |(_, kind)| kind)
+}

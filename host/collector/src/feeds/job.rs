@@ -1,0 +1,145 @@
+//! A job: the run itself, or a step of it.
+
+use super::answer;
+use super::instance::{Instance, result, time};
+use super::job_name::job_name;
+use super::refusal::Refusal;
+use super::visit::Visit;
+use crate::store::{Job as Kept, RunDetail, RunKey};
+use axum::response::Response;
+use chrono::{DateTime, SecondsFormat, Utc};
+use pipefold_gocd::documents::{Job, JobLocator, JobStage, JobState, Name, Property, StageResult, StageState, Urn};
+use pipefold_gocd::write;
+use pipefold_sandbox::{Notification, Run};
+use std::sync::Arc;
+
+pub(super) async fn by_id(visit: &Visit<'_>, id: u64) -> Result<Response, Refusal> {
+    let detail = visit.run(RunKey::Job(id)).await?;
+    document(visit, &detail, |job, _| job.id == id).await
+}
+
+pub(super) async fn by_name(visit: &Visit<'_>, asked: &JobLocator) -> Result<Response, Refusal> {
+    let detail = visit.run(visit.key_of_stage(&asked.stage)?).await?;
+    document(visit, &detail, |_, name| *name == asked.name).await
+}
+
+async fn document(
+    visit: &Visit<'_>,
+    detail: &RunDetail,
+    is_asked: impl Fn(&Kept, &Name) -> bool,
+) -> Result<Response, Refusal> {
+    let instance = Instance::of(&detail.summary).ok_or(Refusal::NoSuch)?;
+    let named = detail.jobs.iter().map(|job| (job, job_name(job.step.as_deref())));
+    let mut jobs = named.filter_map(|(job, name)| Some((job, name?)));
+    let (kept, name) = jobs.find(|(job, name)| is_asked(job, name)).ok_or(Refusal::NoSuch)?;
+    let outcome = match &kept.step {
+        None => Outcome::of_run(&instance),
+        Some(step) => Outcome::of_step(&instance, folded(visit, detail, step).await),
+    };
+    let links = visit.links();
+    let locator = JobLocator {
+        stage: instance.stage.clone(),
+        name,
+    };
+    let stage = &instance.stage;
+    let mut pipeline = instance.pipeline(&links);
+    // A job's document has no link to the pipeline.
+    pipeline.href = None;
+    let job = Job {
+        self_link: Some(links.job(&locator, kept.id)),
+        urn: Some(Urn::job(&locator)),
+        pipeline,
+        stage: JobStage {
+            name: stage.name.clone(),
+            counter: stage.counter,
+            href: Some(links.stage(stage, detail.summary.stage_id)),
+        },
+        result: outcome.result,
+        state: outcome.state,
+        properties: outcome.properties(&instance, kept.id),
+        agent: None,
+        artifacts: Some(links.artifacts(&locator)),
+        name: locator.name,
+    };
+    let body = write::job(&job, visit.dialect);
+    Ok(answer::document(visit.dialect, visit.headers, body))
+}
+
+/// What the notifications of a step fold into, by DX's rule. `None` if the rules do not say.
+async fn folded(visit: &Visit<'_>, detail: &RunDetail, step: &str) -> Option<Run> {
+    let notifications = detail.received.iter().map(|received| &received.notification);
+    let history: Vec<Notification> = notifications
+        .filter(|notification| notification.step.as_deref() == Some(step))
+        .cloned()
+        .collect();
+    let rules = Arc::clone(&visit.app.rules);
+    // A thread of its own: thousands of them take some milliseconds.
+    let merged = tokio::task::spawn_blocking(move || rules.merge(&history)).await;
+    merged.ok()?.ok()
+}
+
+/// How a job went, and when.
+struct Outcome {
+    result: StageResult,
+    state: JobState,
+    began: Option<DateTime<Utc>>,
+    ended: Option<DateTime<Utc>>,
+}
+
+impl Outcome {
+    fn of_run(instance: &Instance<'_>) -> Self {
+        Self {
+            result: instance.result(),
+            state: instance.job_state(),
+            began: time(&instance.run.record.started_at),
+            ended: instance.finish(),
+        }
+    }
+
+    fn of_step(instance: &Instance<'_>, step: Option<Run>) -> Self {
+        let result = step.as_ref().map_or(StageResult::Unknown, |step| result(step.status));
+        let state = match (result, instance.state()) {
+            (StageResult::Unknown, StageState::Completed) => JobState::Unknown,
+            (StageResult::Unknown, _) => instance.job_state(),
+            _ => JobState::Completed,
+        };
+        let ended = step.as_ref().and_then(|step| time(step.finished_at.as_deref()?));
+        Self {
+            result,
+            state,
+            began: step.as_ref().and_then(|step| time(&step.started_at)),
+            // No job ends after its stage, and readers take the last end for the stage's.
+            ended: ended.map(|ended| instance.finish().map_or(ended, |finish| ended.min(finish))),
+        }
+    }
+
+    /// GoCD writes them down when a job ends. Ours have their start from the start, so that a run that is under way is not told with
+    /// another than later.
+    fn properties(&self, instance: &Instance<'_>, id: u64) -> Vec<Property> {
+        let exact = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let is_done = self.state == JobState::Completed;
+        let ended = self.ended.filter(|_| is_done);
+        let duration = self
+            .began
+            .zip(ended)
+            .map(|(began, ended)| (ended - began).num_seconds());
+        let all = [
+            ("cruise_job_duration", duration.map(|seconds| seconds.to_string())),
+            ("cruise_job_id", Some(id.to_string())),
+            ("cruise_job_result", is_done.then(|| self.result.as_str().to_owned())),
+            ("cruise_pipeline_counter", Some(instance.run.counter.to_string())),
+            ("cruise_pipeline_label", Some(instance.label())),
+            ("cruise_stage_counter", Some(instance.stage.counter.to_string())),
+            ("cruise_timestamp_01_scheduled", self.began.map(exact)),
+            ("cruise_timestamp_04_building", self.began.map(exact)),
+            ("cruise_timestamp_06_completed", ended.map(exact)),
+        ];
+        let known = all.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        known
+            .map(|(name, value)| Property {
+                name: name.to_owned(),
+                value,
+            })
+            .collect()
+    }
+}

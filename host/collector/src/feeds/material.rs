@@ -1,0 +1,125 @@
+//! What a run was made from, and by whom.
+
+use super::instance::Instance;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use pipefold_gocd::documents::{Changeset, Material, MaterialKind};
+use pipefold_sandbox::Run;
+
+/// All but what RFC 3986, section 2.3 calls unreserved.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// DX knows a repository by its name, and not where it is. A name under `invalid` is nobody's (RFC 2606, section 2), so that no reader goes
+/// there; and read as the address of a repository it yields the name.
+const NOWHERE: &str = "https://repository.invalid";
+
+/// The address of a Bitbucket Cloud repository in a workspace that nobody knows: DX has such a repository under its name alone.
+const WITHOUT_OWNER: &str = "https://bitbucket.org/-";
+
+/// The one material; none if nothing is known of any.
+pub(super) fn materials(instance: &Instance<'_>) -> Vec<Material> {
+    let record = &instance.run.record;
+    let user = author(record);
+    let branch = reference(record);
+    if record.repository.is_none() && branch.is_none() && user.is_none() {
+        return Vec::new();
+    }
+    let changeset = Changeset {
+        uri: None,
+        user,
+        // It was there when the run began, and not after.
+        checked_in: Some(instance.scheduled()),
+        revision: record.commit_sha.clone(),
+        message: None,
+    };
+    vec![Material {
+        uri: None,
+        kind: MaterialKind::Git {
+            url: url(record.repository.as_deref()),
+            branch,
+            shallow_clone: None,
+        },
+        changesets: vec![changeset],
+    }]
+}
+
+/// Who made the change, as git has it: an e-mail address, or the one under which GitHub hides it. A name on GitLab is just that.
+pub(super) fn author(record: &Run) -> Option<String> {
+    let github = record.github_username.as_ref();
+    let hidden = || github.map(|login| format!("{login} <{login}@users.noreply.github.com>"));
+    let email = record.email.clone();
+    email.or_else(hidden).or_else(|| record.gitlab_username.clone())
+}
+
+/// The branch, or what a pull request is fetched by.
+fn reference(record: &Run) -> Option<String> {
+    let pull_request = || Some(format!("refs/pull/{}/head", record.pr_number?));
+    record.head_branch.clone().or_else(pull_request)
+}
+
+fn url(repository: Option<&str>) -> String {
+    let Some(repository) = repository else {
+        return format!("{NOWHERE}/");
+    };
+    let base = if repository.contains('/') {
+        NOWHERE
+    } else {
+        WITHOUT_OWNER
+    };
+    let mut url = base.to_owned();
+    for segment in repository.split('/') {
+        url.push('/');
+        url.extend(utf8_percent_encode(segment, SEGMENT));
+    }
+    // Readers take one away, which may be the name's own.
+    url.push_str(".git");
+    url
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    /// A run of which nothing is known but that it is one.
+    fn nothing() -> Run {
+        serde_json::from_str(
+            r#"{"pipeline_name":"p","pipeline_source":"s","reference_id":"r","started_at":"2025-01-01T12:05:00Z","status":"running"}"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn people_and_references() {
+        let mut record = nothing();
+        assert_eq!((author(&record), reference(&record)), (None, None));
+        record.gitlab_username = Some("g".into());
+        record.pr_number = Some(7);
+        assert_eq!(author(&record).as_deref(), Some("g"));
+        assert_eq!(reference(&record).as_deref(), Some("refs/pull/7/head"));
+        record.github_username = Some("octocat".into());
+        record.head_branch = Some("main".into());
+        assert_eq!(
+            author(&record).as_deref(),
+            Some("octocat <octocat@users.noreply.github.com>")
+        );
+        assert_eq!(reference(&record).as_deref(), Some("main"));
+        record.email = Some("a@example.com".into());
+        assert_eq!(author(&record).as_deref(), Some("a@example.com"));
+    }
+
+    #[test]
+    fn addresses() {
+        for (repository, address) in [
+            (Some("o/n"), "https://repository.invalid/o/n.git"),
+            (Some("g/s/n.git"), "https://repository.invalid/g/s/n.git.git"),
+            (
+                Some("My Project/é"),
+                "https://repository.invalid/My%20Project/%C3%A9.git",
+            ),
+            (Some("n"), "https://bitbucket.org/-/n.git"),
+            (None, "https://repository.invalid/"),
+        ] {
+            assert_eq!(url(repository), address);
+        }
+    }
+}

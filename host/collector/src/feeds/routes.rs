@@ -1,0 +1,84 @@
+//! Which address is what.
+
+use super::answer::{self, not_allowed};
+use super::refusal::Refusal;
+use super::site::Feeds;
+use super::visit::Visit;
+use super::{about, feed, job, pages, pipeline, pipelines, stage};
+use crate::access::Access;
+use crate::store::RunKey;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::http::request::Parts;
+use axum::response::Response;
+use axum::routing::any;
+use pipefold_gocd::{Dialect, Resource};
+use std::sync::Arc;
+
+/// GoCD's addresses, for `GET` and `HEAD`.
+///
+/// The server puts the [`Access`] of whoever asks into the extensions of each request; without one there is nothing.
+pub fn router(feeds: Arc<Feeds>) -> Router {
+    // The path is taken apart as it came: decoded, a `/` in a name could not be told from one between two.
+    Router::new().route("/go/{*rest}", any(serve)).with_state(feeds)
+}
+
+async fn serve(State(feeds): State<Arc<Feeds>>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    let dialect = dialect(request.uri.path());
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return not_allowed(dialect);
+    }
+    match find(&feeds, dialect, &request).await {
+        Ok(found) => found,
+        Err(refusal) => refusal.answer(&feeds.app, dialect),
+    }
+}
+
+/// A refusal by the server, in the words of GoCD's.
+pub(crate) fn restated(path: &str, refusal: Response) -> Response {
+    answer::restated(dialect(path), refusal)
+}
+
+/// In which dialect an address is answered, also if there is nothing under it.
+fn dialect(path: &str) -> Dialect {
+    if path.starts_with("/go/api/feed/") {
+        Dialect::D
+    } else {
+        Dialect::C
+    }
+}
+
+async fn find(feeds: &Feeds, dialect: Dialect, request: &Parts) -> Result<Response, Refusal> {
+    let access = request.extensions.get::<Access>().ok_or(Refusal::NoSuch)?;
+    let server = feeds.server().ok_or(Refusal::NotYet)?;
+    let (uri, headers) = (&request.uri, &request.headers);
+    if uri.path() == about::PATH {
+        return Ok(about::page());
+    }
+    let visit = Visit {
+        app: &feeds.app,
+        access,
+        server,
+        dialect,
+        headers,
+    };
+    // Without the query, in which only the feed looks, each dialect in its own way.
+    match Resource::parse(uri.path()).ok_or(Refusal::NoSuch)? {
+        Resource::Pipelines(_) => pipelines::document(&visit).await,
+        Resource::StageFeed { pipeline, .. } => {
+            feed::document(&visit, &pipeline, uri.query().unwrap_or_default()).await
+        }
+        // As in GoCD the name does not matter, and clients know: some put another word there.
+        Resource::PipelineById { id, .. } => pipeline::document(&visit, RunKey::Id(id)).await,
+        Resource::Pipeline(run) => pipeline::document(&visit, Visit::key(&run)).await,
+        Resource::StageById(id) => stage::document(&visit, RunKey::Stage(id)).await,
+        Resource::Stage(of) => stage::document(&visit, visit.key_of_stage(&of)?).await,
+        Resource::StageByName(of) => pages::to_stage(&visit, &of).await,
+        Resource::JobById(id) => job::by_id(&visit, id).await,
+        Resource::Job(of) => job::by_name(&visit, &of).await,
+        Resource::StagePage(of) | Resource::PipelinePage(of) => pages::to_run(&visit, visit.key_of_stage(&of)?).await,
+        Resource::ValueStreamMap(run) => pages::to_run(&visit, Visit::key(&run)).await,
+    }
+}

@@ -1,0 +1,95 @@
+//! Who asks, and what there is for them.
+
+use super::instance::STAGE;
+use super::refusal::Refusal;
+use crate::access::Access;
+use crate::server::App;
+use crate::store::{RunDetail, RunKey};
+use axum::http::HeaderMap;
+use pipefold_gocd::documents::{Counter, Name, PipelineLocator, StageLocator};
+use pipefold_gocd::write::Links;
+use pipefold_gocd::{Dialect, ServerUrl};
+
+/// How much of a document may be links to its parts, in bytes. What is further is left out: readers take 32 MiB (`pipefold_gocd::read`), and
+/// names of 4 KiB, every byte of them escaped, would make a gigabyte of a list of pipelines. Of usual names 100,000 fit.
+const MAX_LINKS: usize = 16 * 1024 * 1024;
+
+/// A request. Whatever it gets to see of the store comes through here.
+pub(super) struct Visit<'a> {
+    pub(super) app: &'a App,
+    pub(super) access: &'a Access,
+    pub(super) server: &'a ServerUrl,
+    pub(super) dialect: Dialect,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl Visit<'_> {
+    /// A run, if there is one that may be seen.
+    pub(super) async fn run(&self, key: RunKey) -> Result<RunDetail, Refusal> {
+        let found = self.app.store.run(key).await?;
+        found
+            .filter(|run| self.access.may_see(&run.summary.pipeline))
+            .ok_or(Refusal::NoSuch)
+    }
+
+    /// Checks that there is such a pipeline, and that it may be seen.
+    pub(super) async fn pipeline(&self, name: &Name) -> Result<(), Refusal> {
+        if !self.access.may_see(name.as_str()) {
+            return Err(Refusal::NoSuchPipeline);
+        }
+        let found = self.app.store.pipeline(name.as_str().to_owned()).await?;
+        found.map(|_| ()).ok_or(Refusal::NoSuchPipeline)
+    }
+
+    /// What names a run in the store.
+    pub(super) fn key(run: &PipelineLocator) -> RunKey {
+        RunKey::Counter(run.name.as_str().to_owned(), run.counter.get())
+    }
+
+    /// The same for its one stage, which never runs twice.
+    pub(super) fn key_of_stage(&self, stage: &StageLocator) -> Result<RunKey, Refusal> {
+        let is_there = stage.name.as_str() == STAGE && stage.counter == Counter::FIRST;
+        is_there.then(|| Self::key(&stage.pipeline)).ok_or(Refusal::NoSuch)
+    }
+
+    pub(super) fn links(&self) -> Links {
+        Links::new(self.server.clone(), self.dialect)
+    }
+
+    /// As many of these as may be in one document.
+    pub(super) fn within_bounds<T>(&self, mut items: Vec<T>, link: impl Fn(&T) -> &str) -> Vec<T> {
+        let (count, fits) = (items.len(), fitting(items.iter().map(link)));
+        items.truncate(fits);
+        if fits < count {
+            let what = format!("a feed lists {fits} of {count} parts of something: their names are too long for more");
+            self.app.complain("feeds", &what);
+        }
+        items
+    }
+}
+
+/// How many of these links fit into a document.
+fn fitting<'l>(links: impl Iterator<Item = &'l str>) -> usize {
+    // What is around a link counts too, or short ones would be too many.
+    let sizes = links.map(|link| link.len() + "<pipeline href=\"\"/>\n".len());
+    let sums = sizes.scan(0, |sum, size| {
+        *sum += size;
+        Some(*sum)
+    });
+    sums.take_while(|sum| *sum <= MAX_LINKS).count()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_names_all_fit_and_long_ones_do_not() {
+        let usual = "https://runs.example.com/go/api/pipelines/a-pipeline-with-a-name-of-some-length/stages.xml";
+        assert_eq!(fitting(std::iter::repeat_n(usual, 100_000)), 100_000);
+        let long = "x".repeat(12_300);
+        let fit = fitting(std::iter::repeat_n(&*long, 100_000));
+        assert!(fit < 1_400 && fit * long.len() > MAX_LINKS / 2, "{fit}");
+    }
+}
