@@ -45,6 +45,8 @@ fn completions_know_every_command_and_hide_the_token() {
             "inspect",
             "serve",
             "revoke",
+            "gocd",
+            "access-token-file",
             "head-branch",
             "token-file",
             "local",
@@ -85,6 +87,9 @@ fn one_manual_page_a_command() {
         "pipefold-exec.1",
         "pipefold-finish.1",
         "pipefold-flush.1",
+        "pipefold-gocd-sync.1",
+        "pipefold-gocd-watch.1",
+        "pipefold-gocd.1",
         "pipefold-hook.1",
         "pipefold-man.1",
         "pipefold-serve.1",
@@ -134,6 +139,7 @@ fn a_wrong_command_line_ends_with_2() {
         &["exec"] as &[&str],
         &["no-such-command"],
         &["start", "--token", "x"],
+        &["gocd", "sync", "--password", "x"],
         &[],
     ] {
         assert_eq!(output(arguments).status.code(), Some(2), "{arguments:?}");

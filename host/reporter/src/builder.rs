@@ -23,6 +23,7 @@ pub struct Builder {
     proxy: ProxyOptions,
     budgets: Budgets,
     judge: Judge,
+    facts_only: bool,
 }
 
 /// Why a [`Reporter`] could not be built.
@@ -103,6 +104,15 @@ impl Builder {
         self
     }
 
+    /// For a process that knows what a run is about, but not how it goes, as a job does whose run another reader follows: of each
+    /// notification only the names of run, pipeline and source, the repository, commit, pull request and branch are told, with no status
+    /// and no finish.
+    #[must_use]
+    pub fn facts_only(mut self, facts_only: bool) -> Self {
+        self.facts_only = facts_only;
+        self
+    }
+
     /// Builds it. A spool that cannot be opened is no error: notifications then live in memory, and receipts say so.
     ///
     /// # Errors
@@ -131,6 +141,7 @@ impl Builder {
             token: self.token,
             destination,
             budgets: self.budgets,
+            facts_only: self.facts_only,
         })
     }
 }

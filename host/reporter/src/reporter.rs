@@ -29,6 +29,8 @@ pub struct Reporter {
     /// What notifications are recorded for.
     pub(crate) destination: Destination,
     pub(crate) budgets: Budgets,
+    /// Whether [`Builder::facts_only`] was asked for.
+    pub(crate) facts_only: bool,
 }
 
 impl Reporter {
@@ -86,6 +88,7 @@ impl Reporter {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn judge(&self, hook: Hook, notification: Notification) -> Result<Judgement, Refused> {
+        let (hook, notification) = self.to_tell(hook, notification);
         let Completed { notification, warnings } = complete(hook, notification, &self.store);
         let verdict = self.judge.one(hook, &notification)?;
         Ok(Judgement {
@@ -142,6 +145,7 @@ impl Reporter {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn preview(&self, hook: Hook, notification: Notification) -> Result<Preview, Refused> {
+        let (hook, notification) = self.to_tell(hook, notification);
         let notification = complete(hook, notification, &self.store).notification;
         let judged = self.judge.one(hook, &notification)?;
         let judged = match (hook, judged) {
@@ -254,6 +258,27 @@ impl Reporter {
     pub fn and_deliver(&self, mut receipt: Receipt, budget: &Budget, wait: bool) -> Receipt {
         receipt.delivery = Some(self.deliver(Some(&receipt.reference_id), budget, wait));
         receipt
+    }
+
+    /// What of a notification is told.
+    fn to_tell(&self, hook: Hook, notification: Notification) -> (Hook, Notification) {
+        if !self.facts_only {
+            return (hook, notification);
+        }
+        // An urgent step is the one hook that reports without a status and without an end.
+        let facts = Notification {
+            pipeline_name: notification.pipeline_name,
+            pipeline_source: notification.pipeline_source,
+            reference_id: notification.reference_id,
+            started_at: notification.started_at,
+            repository: notification.repository,
+            commit_sha: notification.commit_sha,
+            pr_number: notification.pr_number,
+            head_branch: notification.head_branch,
+            urgent: true,
+            ..Notification::default()
+        };
+        (Hook::Step, facts)
     }
 
     fn own(&self, explicit: bool, adopt: bool) -> Own {

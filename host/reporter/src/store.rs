@@ -1,5 +1,6 @@
 //! Where notifications wait: the spool, and the process's own memory when the spool cannot take them.
 
+use crate::batch::BatchError;
 use crate::spool::{
     self, Entry, EntryId, LockState, Rejection, RunKey, SetAside, Spool, SpoolError, SpooledRun, Trouble,
 };
@@ -68,6 +69,14 @@ impl Store {
             .entries
             .push((id, entry));
         Ok(Kept::Memory(error))
+    }
+
+    /// Keeps entries on disk, all of them; never in memory.
+    pub(crate) fn record_all(&self, entries: &[Entry]) -> Result<(), BatchError> {
+        match &self.spool {
+            Ok(spool) => Ok(spool.record_all(entries)?),
+            Err(error) => Err(BatchError::NoSpool(error.to_string())),
+        }
     }
 
     /// A run as far as it is known, from disk and memory.

@@ -5,6 +5,7 @@
 
 mod fields;
 mod global;
+mod gocd;
 mod run;
 mod serve;
 mod token;
@@ -22,6 +23,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use fields::FieldFlags;
 pub(crate) use global::GlobalFlags;
+pub(crate) use gocd::{DialectName, GocdArgs, GocdCommand, LateStagesName, ReadArgs, RerunsName, parse_since};
 pub(crate) use run::{ExecArgs, FinishArgs, StartArgs, StepArgs};
 pub(crate) use serve::{DataDirFlag, ServeArgs, TokenArgs, TokenCommand};
 pub(crate) use tools::{CompletionsArgs, ComponentArgs, ComponentCommand, DoctorArgs, HookArgs, HookName, ManArgs};
@@ -90,6 +92,7 @@ pub(crate) enum Command {
     Component(ComponentArgs),
     Serve(ServeArgs),
     Token(TokenArgs),
+    Gocd(GocdArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -100,10 +103,13 @@ pub(crate) enum Command {
 /// A wrong command line, or a request for help or the version: [`clap::Error::exit`] shows it and ends with the right code.
 pub(crate) fn parse(line: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Cli, clap::Error> {
     let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
-    let mut command = token::known(Cli::command());
+    let mut command = gocd::known(token::known(Cli::command()));
     let mut matches = command.try_get_matches_from_mut(&line).map_err(with_tip)?;
     if token::was_given(&matches) {
         return Err(command.error(ErrorKind::ArgumentConflict, token::REFUSAL));
+    }
+    if gocd::secret_was_given(&matches) {
+        return Err(command.error(ErrorKind::ArgumentConflict, gocd::REFUSAL));
     }
     let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
     // The library keeps only those after the command's name when there are some on both sides: a policy would be left out silently.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use pipefold::config::parse_age;
+use pipefold_collector::feeds::PublicUrl;
 
 use super::values::text;
 
@@ -50,6 +52,10 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) behind_proxy: bool,
 
+    /// What others call this server, for the links in feeds, such as https://runs.example.com [default: where it listens]
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<PublicUrl>,
+
     /// Tell this DX of every run, with the token of --token-file
     #[arg(long, value_name = "URL", value_parser = text())]
     pub(crate) forward_to: Option<String>,
@@ -58,16 +64,23 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = rate, requires = "forward_to")]
     pub(crate) forward_rate: f64,
 
+    /// Tell DX that stale runs were cancelled: see --stale-after
+    ///
+    /// DX keeps the highest of failure, cancelled, success and running that it was ever told. A run that was only silent, and succeeds after
+    /// all, is a success here and stays cancelled in DX; one that fails is a failure in both.
+    #[arg(long, requires = "forward_to")]
+    pub(crate) forward_stale_as_cancelled: bool,
+
     /// Requests a second that a token may send, at most
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) token_rate: u32,
 
     /// Remove runs that nothing was heard of for so long, such as 90d [default: keep everything]
-    #[arg(long, value_name = "TIME", value_parser = age)]
+    #[arg(long, value_name = "TIME", value_parser = parse_age)]
     pub(crate) keep: Option<Duration>,
 
     /// Show unfinished runs as stale when nothing was heard of them for so long
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = age)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_age)]
     pub(crate) stale_after: Duration,
 
     /// Write everything that is kept to a new file, and end
@@ -129,58 +142,13 @@ fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "give a number from 0.1 to 1000".to_owned())
 }
 
-/// A whole number of minutes, hours or days, from a minute to a hundred years.
-fn age(text: &str) -> Result<Duration, String> {
-    const MINUTE: u64 = 60;
-    const DAY: u64 = 24 * 60 * MINUTE;
-    let wanted = || "give a whole number with m, h or d, such as 90d".to_owned();
-    let unit = text.chars().next_back().ok_or_else(wanted)?;
-    let factor = match unit {
-        'm' => MINUTE,
-        'h' => 60 * MINUTE,
-        'd' => DAY,
-        _ => return Err(wanted()),
-    };
-    let number = text.trim_end_matches(unit);
-    let number = number
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| number.parse::<u64>().ok());
-    let seconds = number.flatten().and_then(|number| number.checked_mul(factor));
-    let seconds = seconds.filter(|seconds| (MINUTE..=36_500 * DAY).contains(seconds));
-    seconds.map(Duration::from_secs).ok_or_else(wanted)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn ages_and_rates() {
-        for (text, seconds) in [
-            ("1m", 60),
-            ("24h", 86_400),
-            ("90d", 7_776_000),
-            ("36500d", 3_153_600_000),
-        ] {
-            assert_eq!(age(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in [
-            "",
-            "d",
-            "0d",
-            "90",
-            "-1d",
-            "+1d",
-            "1.5d",
-            "1w",
-            "36501d",
-            "99999999999999999999d",
-            "é",
-        ] {
-            assert!(age(text).is_err(), "{text}");
-        }
+    fn rates() {
         assert_eq!((rate("0.1"), rate("1000")), (Ok(0.1), Ok(1000.0)));
         for text in ["", "0", "-1", "1001", "nan", "inf"] {
             assert!(rate(text).is_err(), "{text}");

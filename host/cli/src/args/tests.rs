@@ -27,7 +27,7 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn the_definition_is_sound() {
-    token::known(Cli::command()).debug_assert();
+    gocd::known(token::known(Cli::command())).debug_assert();
 }
 
 #[test]
@@ -50,6 +50,9 @@ fn help_texts() {
         &["token", "add"],
         &["token", "list"],
         &["token", "revoke"],
+        &["gocd"],
+        &["gocd", "sync"],
+        &["gocd", "watch"],
         &["completions"],
         &["man"],
     ] {
@@ -140,6 +143,15 @@ fn a_token_is_refused_and_not_shown() {
     ] {
         let message = refused(words);
         assert!(message.contains("use DX_API_TOKEN or --token-file"), "{message}");
+        assert!(!message.contains("hush"), "{message}");
+    }
+    for words in [
+        "gocd sync --password hush",
+        "gocd watch --server http://x --access-token=hush",
+        "gocd sync --password=a --password hush",
+    ] {
+        let message = refused(words);
+        assert!(message.contains("use GOCD_PASSWORD or --password-file"), "{message}");
         assert!(!message.contains("hush"), "{message}");
     }
     for words in ["start --tokn=hush", "start --tokn hush"] {

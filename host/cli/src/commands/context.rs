@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipefold::config::{
-    Environment, Flags, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files, variables,
+    Environment, Flags, InJob, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files, variables,
 };
 use pipefold::detect::{Field, Fields};
 use pipefold::dx::ProxyOptions;
@@ -44,7 +44,10 @@ impl Context {
         }
     }
 
-    fn of(global: &GlobalFlags, settings: Settings, environment: Environment) -> Result<Self, Trouble> {
+    fn of(global: &GlobalFlags, mut settings: Settings, environment: Environment) -> Result<Self, Trouble> {
+        // A job whose run a reader follows: what it knows is sent at once, since it never tells of the run's end.
+        let facts_only = settings.in_job == InJob::Facts && settings.system == Some("GoCD");
+        settings.fields.urgent |= facts_only;
         let mut troubles: Vec<Trouble> = settings.warnings.iter().cloned().map(Trouble::notice).collect();
         let judge = policies::judge(global, &settings, &mut troubles)?;
         let mut token_refused = None;
@@ -53,7 +56,7 @@ impl Context {
             troubles.push(trouble);
             None
         });
-        let reporter = reporter(&settings, &environment, token, judge)?;
+        let reporter = reporter(&settings, &environment, token, judge, facts_only)?;
         if let Err(error) = reporter.spool() {
             troubles.push(Trouble::other(format!(
                 "{error}; notifications are kept in memory only"
@@ -247,12 +250,14 @@ fn reporter(
     environment: &Environment,
     token: Option<Token>,
     judge: Judge,
+    facts_only: bool,
 ) -> Result<Reporter, Trouble> {
     let mut builder = Reporter::builder()
         .spool(&settings.spool.path)
         .spool_limit(settings.spool_limit)
         .budgets(settings.budgets)
         .judge(judge)
+        .facts_only(facts_only)
         .proxy(ProxyOptions::from_env(|name| environment.get(name).map(str::to_owned)));
     if let Some(url) = &settings.dx_url {
         builder = builder.dx_url(&url.value);

@@ -8,6 +8,7 @@ mod doctor;
 mod dry_run;
 mod exec;
 mod flush;
+mod gocd;
 mod hook;
 mod man;
 mod notify;
@@ -16,6 +17,7 @@ mod policies;
 mod serve;
 mod status;
 mod step;
+mod stopping;
 mod token;
 mod trouble;
 mod wrapped;
@@ -44,6 +46,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::run(global, args),
         Command::Component(args) => component::run(global, args),
         Command::Serve(args) => serve::run(global, args),
+        Command::Gocd(args) => gocd::run(global, args),
         Command::Token(args) => token::run(global, args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

@@ -8,15 +8,16 @@ use anyhow::{Context as _, anyhow, bail};
 use pipefold::config::Environment;
 use pipefold::detect::Fields;
 use pipefold::dx::{Client, ClientOptions, DxUrl, ProxyOptions};
-use pipefold::{Judge, Token};
+use pipefold::{Judge, NoVerdict, Token};
 use pipefold_collector::forward::ForwardOptions;
 use pipefold_collector::server::{Collector, Limits, Options, TlsFiles};
 use pipefold_collector::store::sqlite;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing::Level;
 
 use super::context::settings;
+use super::stopping::Signals;
 use super::trouble::tell;
 use super::{policies, print};
 use crate::args::{DataDirFlag, GlobalFlags, ServeArgs};
@@ -45,6 +46,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
         address: args.listen,
         tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
         behind_proxy: args.behind_proxy,
+        public_url: args.public_url.clone(),
         limits: Limits {
             per_token: args.token_rate,
             ..Limits::default()
@@ -58,22 +60,38 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
         .enable_all()
         .build()
         .context("cannot start the threads that serve")?;
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         // Before anyone is told where to connect: from then on a signal is a clean end.
-        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+        let mut signals = Signals::catch()?;
         let collector = Collector::bind(options, Arc::new(judge)).await?;
         announce(global, &collector, &data_dir)?;
-        collector
-            .run(async {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            })
-            .await;
-        Ok(ExitCode::SUCCESS)
-    })
+        let (stop, stopped) = oneshot::channel::<()>();
+        let asked_twice = async {
+            let first = signals.next().await;
+            if !global.quiet {
+                say(&format!(
+                    "pipefold: {first}: stopping; what is under way is answered first"
+                ));
+            }
+            // It may have ended by itself.
+            let _ = stop.send(());
+            signals.next().await
+        };
+        let run = collector.run(async {
+            // A sender that is gone asks as well.
+            let _ = stopped.await;
+        });
+        tokio::select! {
+            () = run => anyhow::Ok(ExitCode::SUCCESS),
+            second = asked_twice => {
+                say(&format!("pipefold: {second}: what is under way is cut; what was acknowledged is on disk"));
+                Ok(ExitCode::from(second.exit_code()))
+            }
+        }
+    })?;
+    // A request to DX may wait for its answer in a thread of its own, for longer than whoever stops a server waits. It is sent again.
+    runtime.shutdown_background();
+    Ok(code)
 }
 
 /// The directory that was asked for, or the usual one.
@@ -120,6 +138,10 @@ fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Judg
             bail!("{}", neutral(&why));
         }
     }
+    // Nobody may look any more when the first run comes. There is no run of nothing, which says that the rules can be asked.
+    if let Err(NoVerdict::Failed(why)) = judge.merge(&[]) {
+        bail!("runs could not be judged here: {}", neutral(&why));
+    }
     Ok(judge)
 }
 
@@ -141,6 +163,7 @@ fn forward(
     })?;
     Ok(Some(ForwardOptions {
         per_second: args.forward_rate,
+        stale_after: args.forward_stale_as_cancelled.then_some(args.stale_after),
         ..ForwardOptions::new(client, token_file.clone())
     }))
 }

@@ -1,13 +1,15 @@
-//! What a person reads: the closing line of `exec`, durations, colours, lines of a width, and foreign text made harmless.
+//! What a person reads: the closing line of `exec`, durations, progress, colours, lines of a width, and foreign text made harmless.
 
 mod closing;
 mod colour;
 mod duration;
+mod progress;
 mod text;
 mod wrap;
 
 pub(crate) use closing::{Closing, Fate};
 pub(crate) use colour::Paint;
 pub(crate) use duration::human;
+pub(crate) use progress::Progress;
 pub(crate) use text::{excerpt, neutral, say};
 pub(crate) use wrap::wrap;

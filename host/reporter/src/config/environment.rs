@@ -29,6 +29,14 @@ impl Environment {
             .collect()
     }
 
+    /// The same with one more variable, or another value for one.
+    #[must_use]
+    pub fn with(&self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        let mut variables = self.variables.clone();
+        variables.insert(name.into(), value.into());
+        Self { variables }
+    }
+
     /// The value as text. `None` if there is no such variable, or it is empty, or it is not UTF-8; [`Environment::not_utf8`] names the last.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use super::gocd::GocdKeys;
 use super::keys::{BUDGET_KEYS, LIMIT_KEYS, OPERATOR_KEYS, TOKEN_KEYS};
 use super::open::{line_of, read_text};
 use super::policy::{Failure, PolicyKeys, failure};
@@ -60,6 +61,8 @@ pub struct OperatorKeys {
     pub failure: Option<Failure>,
     /// The tables `[[policy]]`, in order.
     pub policies: Vec<PolicyKeys>,
+    /// The table `[gocd]`.
+    pub gocd: GocdKeys,
 }
 
 impl File {
@@ -142,6 +145,7 @@ impl OperatorKeys {
             "strict" => self.strict = Some(entry.boolean()?),
             "failure" => self.failure = Some(failure(entry)?),
             "policy" => self.policies = entry.tables()?.iter().map(PolicyKeys::read).collect::<Result<_, _>>()?,
+            "gocd" => self.gocd = GocdKeys::read(entry)?,
             "budgets" => {
                 for entry in entry.table()? {
                     let budget = match entry.name {

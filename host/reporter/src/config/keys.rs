@@ -14,7 +14,7 @@ const fn key(name: &'static str, flag: Option<&'static str>, variable: Option<&'
 }
 
 /// What only an operator may set: where the token goes, what a policy may do, how long and how much.
-pub(super) const OPERATOR_KEYS: [OperatorKey; 10] = [
+pub(super) const OPERATOR_KEYS: [OperatorKey; 11] = [
     key("dx_url", Some("--dx-url"), Some(variables::DX_API_URL)),
     key("token_file", Some("--token-file"), Some(variables::TOKEN_FILE)),
     key("ca_file", Some("--ca-file"), Some(variables::CA_FILE)),
@@ -25,6 +25,7 @@ pub(super) const OPERATOR_KEYS: [OperatorKey; 10] = [
     key("limits", None, None),
     key("policy", Some("--policy"), None),
     key("failure", None, None),
+    key("gocd", None, None),
 ];
 
 /// Keys under which people have been seen to put the token itself.
@@ -35,6 +36,37 @@ pub(super) const POLICY_KEYS: [&str; 7] = ["file", "name", "failure", "grants", 
 
 /// Keys of a policy's table `dir`.
 pub(super) const DIR_KEYS: [&str; 2] = ["path", "access"];
+
+/// Keys of the table `gocd`.
+pub(super) const GOCD_KEYS: [&str; 4] = ["in_job", "server_id", "users", "server"];
+
+/// Keys of a table `[[gocd.server]]`.
+pub(super) const GOCD_SERVER_KEYS: [&str; 21] = [
+    "name",
+    "url",
+    "server_id",
+    "user",
+    "password_file",
+    "access_token_file",
+    "ca_file",
+    "insecure_http",
+    "pipelines",
+    "since",
+    "dialect",
+    "reruns",
+    "quiet_for",
+    "late_stages",
+    "final_stages",
+    "material",
+    "users",
+    "pages_url",
+    "enrich",
+    "state",
+    "every",
+];
+
+/// Keys under which a secret of a GoCD server would be put.
+pub(super) const SECRET_KEYS: [&str; 4] = ["password", "access_token", "token", "secret"];
 
 /// Keys of the table `templates`.
 pub(super) const TEMPLATE_KEYS: [&str; 2] = ["pipeline_name", "reference_id"];

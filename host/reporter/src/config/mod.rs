@@ -16,10 +16,12 @@
 //!
 //! Nothing in here, and nothing below it, reads the process environment by itself: it is passed in as an [`Environment`].
 
+mod age;
 mod duration;
 mod environment;
 mod error;
 mod file;
+mod gocd;
 mod keys;
 mod nearest;
 mod open;
@@ -36,10 +38,12 @@ mod tests;
 mod tuning;
 pub mod variables;
 
+pub use age::parse_age;
 pub use duration::{LONGEST, parse_duration};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::{File, OperatorKeys, Trust};
+pub use gocd::{GocdKeys, GocdServerKeys, InJob, server_id_problem};
 pub(crate) use nearest::nearest;
 pub use origin::{Origin, Sourced};
 pub use policy::{Failure, Grant, GrantedDirectory, PolicyKeys};

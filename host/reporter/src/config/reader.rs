@@ -78,6 +78,18 @@ impl<'a> Entry<'a> {
         Ok(self.text()?.map(|path| directory.join(path)))
     }
 
+    /// One of these words; `None` if it is blank.
+    pub(super) fn word(&self, words: &[&'static str]) -> Result<Option<&'static str>, ConfigError> {
+        let Some(text) = self.text()? else { return Ok(None) };
+        match words.iter().find(|word| **word == text.trim()) {
+            Some(word) => Ok(Some(*word)),
+            None => {
+                let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+                Err(self.wrong(format!("this has to be {}", words.join(" or "))))
+            }
+        }
+    }
+
     /// `true` or `false`.
     pub(super) fn boolean(&self) -> Result<bool, ConfigError> {
         self.value.as_bool().ok_or_else(|| self.wrong_type("true or false"))

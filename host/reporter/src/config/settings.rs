@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::search::find_upwards;
 use super::templates::{Layer, resolve};
 use super::{
-    Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, LimitKeys, OperatorKeys, Origin, PolicyKeys,
-    Sourced, SpoolPlace, TemplateKeys, TemplateUse, Trust, spool_place, variables,
+    Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, GocdKeys, InJob, LimitKeys, OperatorKeys,
+    Origin, PolicyKeys, Sourced, SpoolPlace, TemplateKeys, TemplateUse, Trust, spool_place, variables,
 };
 use crate::detect::{self, Fields};
 
@@ -83,6 +83,10 @@ pub struct Settings {
     pub strict: bool,
     /// Whether to print what would be sent, and send nothing.
     pub dry_run: bool,
+    /// What a job inside GoCD tells of its run.
+    pub in_job: InJob,
+    /// The GoCD servers of the operator's file, and what else its table `[gocd]` says.
+    pub gocd: GocdKeys,
     /// Fields of the run.
     pub fields: Fields,
     /// The templates that were found, in order of precedence, and what became of each.
@@ -131,7 +135,17 @@ impl Settings {
         } else {
             truth(environment, variables::LOCAL)?
         };
-        let mut detected = detect::detect(environment, &detect::read_file);
+        let in_job = in_job(environment)?
+            .or(operator.operator.gocd.in_job)
+            .unwrap_or_default();
+        let mut detected = match &operator.operator.gocd.server_id {
+            // Detection knows variables only, and a variable beats the file.
+            Some(id) if environment.get(variables::GOCD_SERVER_ID).is_none() => {
+                let environment = environment.with(variables::GOCD_SERVER_ID, id.value.as_str());
+                detect::detect(&environment, &detect::read_file)
+            }
+            _ => detect::detect(environment, &detect::read_file),
+        };
         if detected.system.is_none() && local == Some(true) {
             detected = detect::local(environment, cwd);
         }
@@ -167,6 +181,8 @@ impl Settings {
             policies: operator.policies,
             strict: strict.or(operator.strict).unwrap_or(false),
             dry_run: flags.dry_run,
+            in_job,
+            gocd: operator.gocd,
             fields: resolved.fields,
             templates: resolved.templates,
             local,
@@ -200,6 +216,21 @@ fn truth(environment: &Environment, name: &'static str) -> Result<Option<bool>, 
         Some(_) => Err(ConfigError::Variable {
             name,
             problem: "this has to be true or false".to_owned(),
+        }),
+    }
+}
+
+/// What the variable says of jobs inside GoCD.
+fn in_job(environment: &Environment) -> Result<Option<InJob>, ConfigError> {
+    let name = variables::GOCD_IN_JOB;
+    let Some(word) = environment.get(name) else {
+        return Ok(None);
+    };
+    match InJob::of(word.trim()) {
+        Some(in_job) => Ok(Some(in_job)),
+        None => Err(ConfigError::Variable {
+            name,
+            problem: "this has to be run or facts".to_owned(),
         }),
     }
 }

@@ -18,6 +18,16 @@ pub const SPOOL: &str = "PIPEFOLD_SPOOL";
 pub const STRICT: &str = "PIPEFOLD_STRICT";
 /// Whether a run outside CI is reported: `true` or `false`.
 pub const LOCAL: &str = "PIPEFOLD_LOCAL";
+/// What names a GoCD server in reference ids, for its reader and for jobs on its agents.
+pub const GOCD_SERVER_ID: &str = "PIPEFOLD_GOCD_SERVER_ID";
+/// Address of the GoCD server to read.
+pub const GOCD_URL: &str = "PIPEFOLD_GOCD_URL";
+/// What a job inside GoCD tells of its run: `run` or `facts`.
+pub const GOCD_IN_JOB: &str = "PIPEFOLD_GOCD_IN_JOB";
+/// The password for a GoCD server.
+pub const GOCD_PASSWORD: &str = "GOCD_PASSWORD";
+/// An access token for a GoCD server.
+pub const GOCD_ACCESS_TOKEN: &str = "GOCD_ACCESS_TOKEN";
 /// Template for the name of the pipeline.
 pub const PIPELINE_NAME_TEMPLATE: &str = "PIPEFOLD_PIPELINE_NAME_TEMPLATE";
 /// Template for the name of the run.
@@ -38,6 +48,9 @@ fn known() -> impl Iterator<Item = &'static str> + Clone {
         SPOOL,
         STRICT,
         LOCAL,
+        GOCD_SERVER_ID,
+        GOCD_URL,
+        GOCD_IN_JOB,
         PIPELINE_NAME_TEMPLATE,
         REFERENCE_ID_TEMPLATE,
         OUTER,

@@ -131,7 +131,7 @@ fn describe_name(dir: &Dir, name: &OsStr) -> io::Result<Metadata> {
 struct Written(File);
 
 impl NewFile for Written {
-    fn sync(self: Box<Self>) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         pass("spool.sync");
         self.0.sync_all()
     }

@@ -35,9 +35,9 @@ pub(super) enum Content {
 }
 
 /// A file that was written and may still be lost.
-pub(super) trait NewFile {
+pub(super) trait NewFile: Send + Sync {
     /// On return its bytes survive a crash of the machine; its name may not.
-    fn sync(self: Box<Self>) -> io::Result<()>;
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// A directory tree. Paths are relative to its root and made of plain names; no part of one is ever followed as a symbolic link, and a

@@ -14,6 +14,8 @@ pub(super) const ASIDE: &str = "aside";
 pub(super) const LOCK: &str = "drain.lock";
 /// While it exists, nothing new is accepted.
 pub(super) const FULL: &str = "full";
+/// What the reader of GoCD's feeds has read so far (pipefold-cli's `commands/gocd`). The spool itself never looks into it.
+pub(super) const GOCD: &str = "gocd";
 /// In a run: what DX's last `ok` covered.
 pub(super) const SENT: &str = "sent";
 /// In a run: why it could not be delivered.

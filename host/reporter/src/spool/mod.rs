@@ -8,6 +8,7 @@
 //!   rejected/<run>-<id>.json      what DX refused, beside <run>-<digest>.reason.json with its words
 //!   aside/                        what was found here and is not ours, or is torn; never deleted
 //!   drain.lock                    held by the process that delivers
+//!   gocd/                         how far GoCD servers were read; not the spool's own
 //!   full                          while it exists, nothing new is accepted
 //! ```
 //!
@@ -17,6 +18,7 @@
 //! A file is written aside, synced, renamed, and its directory synced. Nothing is opened through a symbolic link, nothing outside the
 //! directory is touched, every read is bounded.
 
+mod batch;
 mod disk;
 mod entry;
 mod error;

@@ -318,7 +318,7 @@ struct Written {
 }
 
 impl NewFile for Written {
-    fn sync(self: Box<Self>) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.operation(Some(format!("sync {}", self.path.display())))?;
         if let Node::File { synced, .. } = &mut state.nodes[self.node] {
             *synced = true;

@@ -1,6 +1,7 @@
 //! How a file gets onto the disk whole: written aside, synced, renamed, its directory synced.
 
 use super::error::SpoolError;
+use super::files::NewFile;
 use super::key::EntryId;
 use super::layout;
 use super::open::Spool;
@@ -14,6 +15,11 @@ pub(super) struct Staged<'a> {
 }
 
 impl Staged<'_> {
+    /// Where the bytes are.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Gives it its name; whatever had that name before is replaced in the same step.
     pub(super) fn name(mut self, path: &Path) -> Result<(), SpoolError> {
         self.spool
@@ -37,6 +43,13 @@ impl Drop for Staged<'_> {
 impl Spool {
     /// Writes `bytes` aside in `dir` and syncs them.
     pub(super) fn stage(&self, dir: &Path, bytes: &[u8]) -> Result<Staged<'_>, SpoolError> {
+        let (staged, file) = self.write_aside(dir, bytes)?;
+        file.sync().map_err(self.failed("sync", &staged.path))?;
+        Ok(staged)
+    }
+
+    /// Writes `bytes` aside in `dir`, and leaves it to the caller to sync them.
+    pub(super) fn write_aside(&self, dir: &Path, bytes: &[u8]) -> Result<(Staged<'_>, Box<dyn NewFile>), SpoolError> {
         // A name of its own each time: an import writes the same record again after a crash, or beside another import.
         let path = dir.join(layout::temporary(EntryId::random()?));
         let staged = Staged {
@@ -48,8 +61,7 @@ impl Spool {
             .files
             .write_new(&staged.path, bytes)
             .map_err(self.failed("write", &staged.path))?;
-        file.sync().map_err(self.failed("sync", &staged.path))?;
-        Ok(staged)
+        Ok((staged, file))
     }
 
     /// Puts `bytes` into `dir` as `name`, whole or not at all, and durably.

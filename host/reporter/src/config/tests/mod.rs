@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod file;
+mod gocd;
 mod settings;
 mod templates;

@@ -1,9 +1,11 @@
 //! GoCD ("Environment variables" in its documentation), with those of its pull request plugins.
 
+use crate::config::server_id_problem;
+use crate::config::variables::GOCD_SERVER_ID;
 use crate::detect::job::Job;
 use crate::detect::system::Source::{By, Var};
 use crate::detect::system::{Found, System};
-use crate::detect::values::{commit_sha, path_segment, repository, repository_of_page, server};
+use crate::detect::values::{commit_sha, host, path_segment, repository, repository_of_page, server};
 
 pub(super) const GOCD: System = System {
     name: "GoCD",
@@ -15,7 +17,7 @@ pub(super) const GOCD: System = System {
     pipeline: &[Var("GO_PIPELINE_NAME")],
     workflow: &[Var("GO_STAGE_NAME")],
     job: &[Var("GO_JOB_NAME")],
-    host: &[Var("GO_SERVER_URL")],
+    host: &[By(server_id)],
     scope: &[Var("GO_PIPELINE_NAME")],
     // GO_PIPELINE_LABEL is for people. A stage that is run again keeps the pipeline's counter, as the other stages do.
     run: &[Var("GO_PIPELINE_COUNTER")],
@@ -32,6 +34,24 @@ pub(super) const GOCD: System = System {
     email: &[Var("GO_TRIGGER_USER")],
     ..System::NONE
 };
+
+/// What names the server: what was configured, else its host. Not its port nor its path, for one server has several of both, and the
+/// reader of its feeds has to come to the same name (`ServerUrl::host` of pipefold-gocd).
+fn server_id(job: &Job<'_>) -> Option<Found> {
+    if let Some(id) = job.get(GOCD_SERVER_ID) {
+        match server_id_problem(id) {
+            None => return Some(job.made(id, GOCD_SERVER_ID)),
+            Some(problem) => job.warn(format!("{GOCD_SERVER_ID}: {problem}; it was left out")),
+        }
+    }
+    let url = host(job.get("GO_SERVER_URL")?).ok()?;
+    let authority = url.split('/').next().unwrap_or_default();
+    let name = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => name,
+        _ => authority,
+    };
+    Some(job.made(name, "GO_SERVER_URL"))
+}
 
 /// The variable `PREFIX…SUFFIX` of the only material that has one. With several, which is meant is anyone's guess.
 fn only<'j>(job: &'j Job<'_>, prefix: &'static str, suffix: &str) -> Option<(&'j str, &'j str)> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_files;
+mod batch;
 mod crash;
 mod housekeeping;
 mod place;

@@ -1,0 +1,107 @@
+//! Watches a round, and tells people how it gets on.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use pipefold_gocd::documents::{Name, PipelineLocator};
+use pipefold_gocd::sync::{Failure, Notice, Observer};
+
+use super::deliverer::Deliverer;
+use super::stop::Stop;
+use crate::terminal::{Progress, excerpt, neutral, say};
+
+/// Pipelines that were not read to their end, and why: of many rounds it is told once, until it is another reason.
+pub(super) type Failing = BTreeMap<Name, String>;
+
+/// What is shown of a round while it goes on.
+pub(super) struct Watcher<'a> {
+    progress: Progress,
+    deliverer: Option<&'a Deliverer>,
+    stop: &'a Stop,
+    failing: &'a mut Failing,
+    quiet: bool,
+    begun: Instant,
+    pipelines: usize,
+    at: usize,
+    pages: u64,
+    runs: u64,
+}
+
+impl<'a> Watcher<'a> {
+    pub(super) fn new(quiet: bool, deliverer: Option<&'a Deliverer>, stop: &'a Stop, failing: &'a mut Failing) -> Self {
+        Self {
+            progress: Progress::of_stderr(quiet),
+            deliverer,
+            stop,
+            failing,
+            quiet,
+            begun: Instant::now(),
+            pipelines: 0,
+            at: 0,
+            pages: 0,
+            runs: 0,
+        }
+    }
+
+    fn show(&mut self) {
+        let (at, pipelines, pages, runs) = (self.at, self.pipelines, self.pages, self.runs);
+        let (begun, deliverer) = (self.begun, self.deliverer);
+        self.progress.show(at.saturating_sub(1), pipelines, || {
+            let per_second = runs as f64 / begun.elapsed().as_secs_f64().max(0.001);
+            let delivered = deliverer.map_or(String::new(), |deliverer| {
+                format!(", {} delivered", deliverer.accepted())
+            });
+            format!("pipeline {at} of {pipelines}, {pages} pages, {runs} runs, {per_second:.0} runs/s{delivered}")
+        });
+    }
+}
+
+impl Observer for Watcher<'_> {
+    fn pipelines(&mut self, count: usize) {
+        self.pipelines = count;
+        self.show();
+    }
+
+    fn pipeline(&mut self, _: &Name) {
+        self.at += 1;
+        self.show();
+    }
+
+    fn page(&mut self, _: &Name) {
+        self.pages += 1;
+        self.show();
+    }
+
+    fn request(&mut self) {
+        self.show();
+    }
+
+    fn run(&mut self, run: &PipelineLocator, attempts: usize) {
+        self.runs += 1;
+        tracing::debug!(pipeline = %neutral(run.name.as_str()), counter = %run.counter, attempts, "looked at a run");
+        self.show();
+    }
+
+    fn notice(&mut self, pipeline: &Name, run: Option<&PipelineLocator>, notice: &Notice) {
+        let counter = run.map(|run| run.counter.to_string()).unwrap_or_default();
+        tracing::info!(pipeline = %neutral(pipeline.as_str()), counter, notice = %excerpt(&notice.to_string()));
+    }
+
+    fn failed(&mut self, pipeline: &Name, failure: &Failure) {
+        // A request that was stopped has failed, and nothing is wrong.
+        if self.quiet || self.stop.is_due() {
+            return;
+        }
+        let why = excerpt(&failure.to_string());
+        if self.failing.get(pipeline) == Some(&why) {
+            return;
+        }
+        self.progress.clear();
+        say(&format!(
+            "pipefold: warning: pipeline {} was not read to its end: {}",
+            neutral(pipeline.as_str()),
+            why
+        ));
+        self.failing.insert(pipeline.clone(), why);
+    }
+}

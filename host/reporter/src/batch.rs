@@ -1,0 +1,78 @@
+//! Many notifications at once, for a host that reads what already happened.
+
+use crate::{
+    clock,
+    judge::Refused,
+    reporter::Reporter,
+    spool::{Entry, Hook, Judged, SpoolError},
+};
+use pipefold_sandbox::Notification;
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Notifications that are on disk.
+    pub recorded: usize,
+    /// Notifications that a policy dropped.
+    pub discarded: usize,
+    /// Notifications that the plugin refused: the run's `reference_id`, and everything that is wrong.
+    pub refused: Vec<(String, Refused)>,
+    /// Why the plugin or a policy gave no verdict, the first time; what it was asked about is recorded, and judged again by the next flush.
+    pub unjudged: Option<String>,
+}
+
+/// Why a batch is not on disk, or not all of it. Recording it again does no harm.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// There is no spool.
+    #[error("{0}")]
+    NoSpool(String),
+    /// The spool does not take it.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+impl BatchError {
+    /// Whether it will be taken once something was delivered.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Spool(SpoolError::Full { .. }))
+    }
+}
+
+impl Reporter {
+    /// Judges and records notifications of any number of runs, in their order within each run, without delivering. When it returns, all but
+    /// those that were refused or dropped are on disk. Unlike [`record`](Self::record) it adds nothing to them, neither the time nor what
+    /// is recorded of the run, and keeps nothing in memory: a caller that reads what happened elsewhere can read it again. Nor
+    /// does it leave anything out ([`Builder::facts_only`](crate::Builder::facts_only) is about a job's own notifications).
+    ///
+    /// # Errors
+    /// [`BatchError`]: then some may have been recorded.
+    pub fn record_all(
+        &self,
+        notifications: impl IntoIterator<Item = (Hook, Notification)>,
+    ) -> Result<Batch, BatchError> {
+        let mut batch = Batch::default();
+        let mut entries = Vec::new();
+        let now = clock::now();
+        for (hook, notification) in notifications {
+            match self.judge.one(hook, &notification) {
+                Ok(Judged::Discard(_)) => batch.discarded += 1,
+                Ok(judged) => {
+                    if let Judged::Unjudged(why) = &judged {
+                        batch.unjudged.get_or_insert_with(|| why.clone());
+                    }
+                    let to = self.destination.clone();
+                    entries.push(Entry::new(hook, now.clone(), to, judged, notification));
+                }
+                Err(refused) => {
+                    let run = notification.reference_id.unwrap_or_default();
+                    batch.refused.push((run, refused));
+                }
+            }
+        }
+        self.store.record_all(&entries)?;
+        batch.recorded = entries.len();
+        Ok(batch)
+    }
+}

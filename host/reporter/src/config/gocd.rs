@@ -1,0 +1,204 @@
+//! The table `[gocd]` of an operator's file: which GoCD servers are read, and how a job on an agent joins what is read.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::keys::{GOCD_KEYS, GOCD_SERVER_KEYS, SECRET_KEYS};
+use super::reader::Entry;
+use super::{ConfigError, Sourced, parse_age};
+
+/// What a job inside GoCD tells of its run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InJob {
+    /// Everything, as in any other CI system.
+    #[default]
+    Run,
+    /// Only what a reader of the server's feeds cannot know for sure: repository, commit, pull request and branch. How the run goes is
+    /// the reader's to tell, for a job knows neither its attempt nor what comes after it.
+    Facts,
+}
+
+impl InJob {
+    /// The words for it.
+    pub const WORDS: [&'static str; 2] = ["run", "facts"];
+
+    /// What a word stands for.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "run" => Some(Self::Run),
+            "facts" => Some(Self::Facts),
+            _ => None,
+        }
+    }
+}
+
+/// The table `[gocd]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GocdKeys {
+    /// What a job inside GoCD tells of its run.
+    pub in_job: Option<InJob>,
+    /// What names the server in the reference ids of jobs, where it is not the host of `GO_SERVER_URL`.
+    pub server_id: Option<Sourced<String>>,
+    /// By GoCD's user name: the e-mail address, on every server.
+    pub users: BTreeMap<String, String>,
+    /// The tables `[[gocd.server]]`, in order.
+    pub servers: Vec<GocdServerKeys>,
+}
+
+/// One table `[[gocd.server]]`. What is absent was not said; the words of a choice are those of the flag of the same name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GocdServerKeys {
+    /// What the command calls it.
+    pub name: String,
+    /// Its address.
+    pub url: Option<Sourced<String>>,
+    /// What names it in reference ids.
+    pub server_id: Option<Sourced<String>>,
+    /// The user for a password.
+    pub user: Option<String>,
+    /// File that holds the password.
+    pub password_file: Option<PathBuf>,
+    /// File that holds an access token.
+    pub access_token_file: Option<PathBuf>,
+    /// Certificates to trust, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Whether a secret may be sent over plain http.
+    pub insecure_http: Option<bool>,
+    /// Patterns of the pipelines to read; none is all.
+    pub pipelines: Vec<String>,
+    /// How far back to read: a date, a time or an age.
+    pub since: Option<Sourced<String>>,
+    /// `old` or `new`.
+    pub dialect: Option<&'static str>,
+    /// `attempts`, `latest` or `merge`.
+    pub reruns: Option<&'static str>,
+    /// For how long a run has to be quiet before it is told, with `reruns = "latest"`.
+    pub quiet_for: Option<Duration>,
+    /// `keep` or `extend`.
+    pub late_stages: Option<&'static str>,
+    /// By pipeline: the stage without whose success the run is no success.
+    pub final_stages: BTreeMap<String, String>,
+    /// Pattern of the repository that a run is about, by its full name, where its pipeline has several.
+    pub material: Option<String>,
+    /// By GoCD's user name: the e-mail address.
+    pub users: BTreeMap<String, String>,
+    /// The address under which people see the server's pages.
+    pub pages_url: Option<Sourced<String>>,
+    /// Whether to ask for each run's own revisions.
+    pub enrich: Option<bool>,
+    /// Directory of what was read so far.
+    pub state: Option<PathBuf>,
+    /// The pause between two looks of `watch`.
+    pub every: Option<Duration>,
+}
+
+impl GocdKeys {
+    /// Reads the table.
+    pub(super) fn read(table: &Entry<'_>) -> Result<Self, ConfigError> {
+        let mut gocd = Self::default();
+        for entry in table.table()? {
+            match entry.name {
+                "in_job" => gocd.in_job = entry.word(&InJob::WORDS)?.and_then(InJob::of),
+                "server_id" => gocd.server_id = server_id(&entry)?,
+                "users" => gocd.users = texts(&entry)?,
+                "server" => {
+                    for table in entry.tables()? {
+                        let server = GocdServerKeys::read(&table)?;
+                        if gocd.servers.iter().any(|other| other.name == server.name) {
+                            return Err(table.wrong(format!("there are two servers named {:?}", server.name)));
+                        }
+                        gocd.servers.push(server);
+                    }
+                }
+                _ => return Err(entry.unknown(&GOCD_KEYS)),
+            }
+        }
+        Ok(gocd)
+    }
+}
+
+impl GocdServerKeys {
+    fn read(table: &Entry<'_>) -> Result<Self, ConfigError> {
+        let mut server = Self::default();
+        for entry in table.table()? {
+            let sourced = |text: String| Sourced::new(text, entry.origin());
+            match entry.name {
+                "name" => server.name = entry.text()?.unwrap_or_default(),
+                "url" => server.url = entry.text()?.map(sourced),
+                "server_id" => server.server_id = server_id(&entry)?,
+                "user" => server.user = entry.text()?,
+                "password_file" => server.password_file = entry.path()?,
+                "access_token_file" => server.access_token_file = entry.path()?,
+                "ca_file" => server.ca_file = entry.path()?,
+                "insecure_http" => server.insecure_http = Some(entry.boolean()?),
+                "pipelines" => server.pipelines = entry.list_of_text()?,
+                "since" => server.since = entry.text()?.map(sourced),
+                "dialect" => server.dialect = entry.word(&["old", "new"])?,
+                "reruns" => server.reruns = entry.word(&["attempts", "latest", "merge"])?,
+                "quiet_for" => server.quiet_for = age(&entry)?,
+                "late_stages" => server.late_stages = entry.word(&["keep", "extend"])?,
+                "final_stages" => server.final_stages = texts(&entry)?,
+                "material" => server.material = entry.text()?,
+                "users" => server.users = texts(&entry)?,
+                "pages_url" => server.pages_url = entry.text()?.map(sourced),
+                "enrich" => server.enrich = Some(entry.boolean()?),
+                "state" => server.state = entry.path()?,
+                "every" => server.every = age(&entry)?,
+                name if SECRET_KEYS.contains(&name) => {
+                    return Err(entry.wrong(
+                        "a secret never stands in a file of settings; put it into a file of its own that `password_file` or \
+                         `access_token_file` names, and change it if this file was shared"
+                            .into(),
+                    ));
+                }
+                _ => return Err(entry.unknown(&GOCD_SERVER_KEYS)),
+            }
+        }
+        if server.name.is_empty() {
+            return Err(table.wrong("a server needs a key `name`, by which `gocd sync NAME` finds it".into()));
+        }
+        if server.url.is_none() {
+            return Err(table.wrong("a server needs a key `url`, such as \"https://gocd.example.com/go\"".into()));
+        }
+        Ok(server)
+    }
+}
+
+/// Why a text cannot name a server in reference ids, said so that it can stand behind the name of a setting. In a job's environment and
+/// in a reader's settings the same texts are refused, or the two could not agree on the name of a run.
+#[must_use]
+pub fn server_id_problem(text: &str) -> Option<&'static str> {
+    let has_strange = text.contains("://")
+        || text.starts_with('/')
+        || text.ends_with('/')
+        || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@');
+    (text.is_empty() || text.len() > 255 || has_strange).then_some(
+        "a server's id has 1 to 255 bytes, without spaces, control characters, @ and ://, and no / at its ends, such as ci.example.com",
+    )
+}
+
+fn server_id(entry: &Entry<'_>) -> Result<Option<Sourced<String>>, ConfigError> {
+    let Some(text) = entry.text()? else { return Ok(None) };
+    match server_id_problem(&text) {
+        Some(problem) => Err(entry.wrong(problem.into())),
+        None => Ok(Some(Sourced::new(text, entry.origin()))),
+    }
+}
+
+fn age(entry: &Entry<'_>) -> Result<Option<Duration>, ConfigError> {
+    let Some(text) = entry.text()? else { return Ok(None) };
+    parse_age(&text).map(Some).map_err(|problem| entry.wrong(problem))
+}
+
+/// A table of text by text.
+fn texts(table: &Entry<'_>) -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut texts = BTreeMap::new();
+    for entry in table.table()? {
+        if let Some(text) = entry.text()? {
+            texts.insert(entry.name.to_owned(), text);
+        }
+    }
+    Ok(texts)
+}
