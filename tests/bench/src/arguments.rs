@@ -1,18 +1,24 @@
 //! The command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
-const USAGE: &str = "usage: pipefold-bench --pipefold FILE [--criterion DIR] [--policies DIR] [--rounds N]
+const USAGE: &str =
+    "usage: pipefold-bench --pipefold FILE [--criterion DIR] [--policies DIR] [--rounds N] [--notifications N]
   --pipefold FILE   the command to measure
   --criterion DIR   criterion's results, for the rows about the plugin
   --policies DIR    rust.wasm and python.wasm, for the rows about policies
-  --rounds N        how often to run each command (60)";
+  --rounds N        how often to run each command (60)
+  --notifications N how many the collector is told (1000000)";
 
 /// Enough for a median that repeats to within some per cent; all rounds take less than a minute.
 const ROUNDS: usize = 60;
+
+/// A year of an organisation with three hundred runs a day, at ten notifications each.
+const NOTIFICATIONS: u64 = 1_000_000;
 
 /// What to measure.
 pub(crate) struct Arguments {
@@ -20,11 +26,13 @@ pub(crate) struct Arguments {
     pub(crate) criterion: Option<PathBuf>,
     pub(crate) policies: Option<PathBuf>,
     pub(crate) rounds: usize,
+    pub(crate) notifications: u64,
 }
 
 impl Arguments {
     pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Self> {
-        let (mut pipefold, mut criterion, mut policies, mut rounds) = (None, None, None, ROUNDS);
+        let (mut pipefold, mut criterion, mut policies) = (None, None, None);
+        let (mut rounds, mut notifications) = (ROUNDS, NOTIFICATIONS);
         let mut arguments = arguments.into_iter();
         while let Some(flag) = arguments.next() {
             let mut value = || {
@@ -35,12 +43,8 @@ impl Arguments {
                 Some("--pipefold") => pipefold = Some(PathBuf::from(value()?)),
                 Some("--criterion") => criterion = Some(PathBuf::from(value()?)),
                 Some("--policies") => policies = Some(PathBuf::from(value()?)),
-                Some("--rounds") => {
-                    let number = value()?.to_str().and_then(|text| text.parse().ok());
-                    rounds = number
-                        .filter(|rounds| *rounds > 0)
-                        .with_context(|| format!("--rounds takes a number from 1\n{USAGE}"))?;
-                }
+                Some("--rounds") => rounds = number(&value()?)?,
+                Some("--notifications") => notifications = number(&value()?)?,
                 _ => bail!("{} is not known\n{USAGE}", flag.display()),
             }
         }
@@ -53,6 +57,14 @@ impl Arguments {
             criterion,
             policies,
             rounds,
+            notifications,
         })
     }
+}
+
+fn number<T: FromStr + From<u8> + PartialOrd>(text: &OsStr) -> Result<T> {
+    let number = text.to_str().and_then(|text| text.parse().ok());
+    number
+        .filter(|number| *number >= T::from(1))
+        .with_context(|| format!("{} is no number from 1\n{USAGE}", text.display()))
 }

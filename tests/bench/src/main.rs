@@ -9,11 +9,15 @@
 //! - `disk`: the file system of the spool, and what syncing costs there by itself.
 //! - `policies`: a step behind a policy, beside one without.
 //! - `plugin`: criterion's results.
+//! - `collector`: `pipefold serve` under load, beside a route that only parses and answers.
+//! - `gocd`: documents beside the XML library alone, and whole servers read.
 //! - `report`, `table`: what was measured, beside what was to be reached.
 
 mod arguments;
 mod bench;
+mod collector;
 mod disk;
+mod gocd;
 mod memory;
 mod plugin;
 mod policies;
@@ -28,10 +32,13 @@ fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).collect::<Vec<_>>();
     let done = match arguments.split_first() {
         Some((first, command)) if first == memory::FLAG => memory::measure_here(command),
+        Some((first, _)) if first == collector::BARE_FLAG => collector::serve_bare(),
         _ => arguments::Arguments::parse(arguments).and_then(|arguments| {
             let results = bench::run(&arguments)?;
             report::print(&arguments, &results)?;
-            policies::measure_and_print(&arguments)
+            policies::measure_and_print(&arguments)?;
+            collector::measure_and_print(&arguments)?;
+            gocd::measure_and_print(&arguments)
         }),
     };
     match done {

@@ -19,6 +19,11 @@ impl Samples {
         done
     }
 
+    /// Takes in others.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.0.len()

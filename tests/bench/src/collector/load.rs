@@ -1,0 +1,123 @@
+//! Runners that report.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use chrono::{DateTime, SecondsFormat};
+use pipefold::dx::METHOD_PATH;
+
+use super::connection::Connection;
+use crate::samples::Samples;
+
+/// Connections at the same time.
+const CONNECTIONS: u64 = 64;
+
+/// Notifications of a run: it begins, runs on, and ends.
+pub(crate) const OF_A_RUN: u64 = 10;
+
+/// Runs that a connection reports side by side.
+const SIDE_BY_SIDE: u64 = 10;
+
+/// Seconds since 1970 at which the first run starts.
+const EPOCH: u64 = 1_735_689_600;
+
+/// What is reported.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    runs: u64,
+}
+
+/// What came of it.
+pub(crate) struct Loaded {
+    pub(crate) load: Load,
+    pub(crate) samples: Samples,
+    took: Duration,
+}
+
+impl Loaded {
+    /// Answers a second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.samples.count() as f64 / self.took.as_secs_f64()
+    }
+}
+
+impl Load {
+    /// About so many notifications.
+    pub(crate) fn of(notifications: u64) -> Self {
+        Self {
+            runs: (notifications / OF_A_RUN).max(1),
+        }
+    }
+
+    /// The name of a run's pipeline: 500 pipelines, or fewer where there are few runs, so that each has pages to leaf through.
+    pub(crate) fn pipeline(self, run: u64) -> String {
+        format!("pipeline-{}", run % (self.runs / 200).clamp(1, 500))
+    }
+
+    /// The body of a run's notification `number`. The fields are those of DX's example.
+    fn body(self, run: u64, number: u64) -> String {
+        let last = number + 1 == OF_A_RUN;
+        let status = match (last, run % 50) {
+            (false, _) => "running",
+            (true, 0) => "failure",
+            (true, _) => "success",
+        };
+        let at = |seconds| time(EPOCH + run * 60 + seconds);
+        let finished = if last {
+            format!(r#""finished_at":"{}","#, at(300))
+        } else {
+            String::new()
+        };
+        let branch = if run.is_multiple_of(3) {
+            "main".to_owned()
+        } else {
+            format!("feature/{}", run % 1000)
+        };
+        format!(
+            r#"{{"pipeline_name":"{}","pipeline_source":"Tekton","reference_id":"AA713E04-1880-4E17-8C49-{run:012}","started_at":"{}",{finished}"status":"{status}","repository":"getdx/some_repo","commit_sha":"{run:040x}","pr_number":{},"source_url":"https://ci.example/runs/{run}","head_branch":"{branch}","email":"dev{}@example.org"}}"#,
+            self.pipeline(run),
+            at(number),
+            1 + run % 900,
+            run % 300,
+        )
+    }
+}
+
+/// RFC 3339 of seconds since 1970.
+fn time(seconds: u64) -> String {
+    let time = DateTime::from_timestamp(i64::try_from(seconds).unwrap_or_default(), 0);
+    time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Reports everything, and says how long each answer took.
+pub(crate) fn run(address: SocketAddr, load: Load) -> Result<Loaded> {
+    let begun = Instant::now();
+    let workers: Vec<_> = (0..CONNECTIONS)
+        .map(|worker| thread::spawn(move || report(address, load, worker)))
+        .collect();
+    let mut samples = Samples::default();
+    for worker in workers {
+        let own = worker.join().map_err(|_| anyhow!("a connection's thread panicked"))?;
+        samples.extend(own.context("a connection failed")?);
+    }
+    let took = begun.elapsed();
+    Ok(Loaded { load, samples, took })
+}
+
+fn report(address: SocketAddr, load: Load, worker: u64) -> Result<Samples> {
+    let mut connection = Connection::open(address)?;
+    let mut samples = Samples::default();
+    let mine: Vec<u64> = (worker..load.runs).step_by(CONNECTIONS as usize).collect();
+    for runs in mine.chunks(SIDE_BY_SIDE as usize) {
+        for number in 0..OF_A_RUN {
+            for run in runs {
+                let body = load.body(*run, number);
+                let status = samples.time(|| connection.post(METHOD_PATH, &body))?;
+                ensure!(status == 200, "the server answered {status} to {body}");
+            }
+        }
+    }
+    Ok(samples)
+}
