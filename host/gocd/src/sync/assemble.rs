@@ -315,13 +315,13 @@ impl Session<'_, '_> {
         is_last_try: bool,
         notices: &mut Vec<Notice>,
     ) -> Result<Result<StageRun, Lack>, Halt> {
-        if !self.job_times {
+        if self.dialect == Dialect::D {
             return Ok(Ok(stage));
         }
         for resource in document.job_resources() {
             match self.document(&resource, read::job)? {
                 Ok(job) => {
-                    // From GoCD 19.10 on none has any; a job that was copied into a re-run has none before that either.
+                    // From GoCD 19.10 on none has any, so one shows it; a job that was copied into a re-run has none before that either.
                     let has_none = job.properties.is_empty() && job.state == JobState::Completed;
                     stage.jobs.push(job);
                     if has_none && stage.counter == Counter::FIRST {

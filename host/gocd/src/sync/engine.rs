@@ -116,7 +116,6 @@ impl Pipelines<'_, '_> {
                 options: self.options,
                 now: self.now,
                 dialect: listed.dialect,
-                job_times: listed.job_times,
                 pipeline,
                 lacks: 0,
             };

@@ -11,16 +11,13 @@ use crate::{Dialect, Resource, read};
 pub(super) struct Listed {
     pub(super) pipelines: Vec<Name>,
     pub(super) dialect: Dialect,
-    /// Whether jobs' documents may have times.
-    pub(super) job_times: bool,
 }
 
 impl Listed {
-    fn new(list: Pipelines, dialect: Dialect, job_times: bool) -> Self {
+    fn new(list: Pipelines, dialect: Dialect) -> Self {
         Self {
             pipelines: list.pipelines.into_iter().map(|pipeline| pipeline.name).collect(),
             dialect,
-            job_times,
         }
     }
 }
@@ -32,37 +29,33 @@ impl Server<'_> {
         let known = store.load_server().map_err(state)?;
         if let Some(known) = known.filter(|known| asked.is_none_or(|asked| asked == known.dialect())) {
             match self.pipelines(known.dialect())? {
-                Ok(list) => return Ok(Listed::new(list, known.dialect(), known.has_job_times())),
+                Ok(list) => return Ok(Listed::new(list, known.dialect())),
                 // The server is another version now, or there is none at this address.
                 Err(lack) if lack.is_other_dialect() && asked.is_none() => {}
                 Err(lack) => return Err(fatal(lack)),
             }
         }
         let listed = self.find(asked)?;
-        let found = ServerState::new(listed.dialect, listed.job_times);
+        let found = ServerState::new(listed.dialect);
         if known != Some(found) {
             store.save_server(&found).map_err(state)?;
         }
         Ok(listed)
     }
 
-    /// Finds out how the server speaks. Where it does both ways (20.1 to 20.3), the older has what the newer lost; its jobs have no times
-    /// then, for these went with 19.10.
+    /// Finds out how the server speaks. Where it does both ways (20.1 to 20.3), the older has what the newer lost.
     fn find(&mut self, asked: Option<Dialect>) -> Result<Listed, Halt> {
         if asked == Some(Dialect::D) {
             let list = self.pipelines(Dialect::D)?.map_err(fatal)?;
-            return Ok(Listed::new(list, Dialect::D, false));
+            return Ok(Listed::new(list, Dialect::D));
         }
         let old = match self.pipelines(Dialect::C)? {
-            Ok(list) => {
-                let has_both = self.pipelines(Dialect::D)?.is_ok();
-                return Ok(Listed::new(list, Dialect::C, !has_both));
-            }
+            Ok(list) => return Ok(Listed::new(list, Dialect::C)),
             Err(lack) if lack.is_other_dialect() && asked.is_none() => lack,
             Err(lack) => return Err(fatal(lack)),
         };
         match self.pipelines(Dialect::D)? {
-            Ok(list) => Ok(Listed::new(list, Dialect::D, false)),
+            Ok(list) => Ok(Listed::new(list, Dialect::D)),
             Err(new) => match (old.into_fetch_error(), new.into_fetch_error()) {
                 (Ok(old), Ok(new)) => Err(Halt::Round(SyncError::NotGocd {
                     old: Box::new(old),

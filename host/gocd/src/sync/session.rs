@@ -21,8 +21,6 @@ pub(super) struct Session<'p, 's> {
     pub(super) options: &'p Options,
     pub(super) now: DateTime<Utc>,
     pub(super) dialect: Dialect,
-    /// Whether jobs' documents may have times.
-    pub(super) job_times: bool,
     /// The pipeline, as the list of pipelines has it.
     pub(super) pipeline: Name,
     /// How many looks in a row failed.

@@ -213,16 +213,13 @@ pub struct ServerState {
     form: u32,
     /// Whether it speaks dialect C.
     old: bool,
-    /// Whether its jobs' documents may have times.
-    job_times: bool,
 }
 
 impl ServerState {
-    pub(super) fn new(dialect: Dialect, job_times: bool) -> Self {
+    pub(super) fn new(dialect: Dialect) -> Self {
         Self {
             form: FORM,
             old: dialect == Dialect::C,
-            job_times,
         }
     }
 
@@ -230,10 +227,6 @@ impl ServerState {
     #[must_use]
     pub fn dialect(self) -> Dialect {
         if self.old { Dialect::C } else { Dialect::D }
-    }
-
-    pub(super) fn has_job_times(self) -> bool {
-        self.job_times
     }
 
     /// Reads what [`ServerState::to_json`] wrote.
