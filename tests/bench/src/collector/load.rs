@@ -15,7 +15,7 @@ use crate::samples::Samples;
 const CONNECTIONS: u64 = 64;
 
 /// Notifications of a run: it begins, runs on, and ends.
-pub(crate) const OF_A_RUN: u64 = 10;
+const OF_A_RUN: u64 = 10;
 
 /// Runs that a connection reports side by side.
 const SIDE_BY_SIDE: u64 = 10;
@@ -27,6 +27,8 @@ const EPOCH: u64 = 1_735_689_600;
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     runs: u64,
+    /// Steps of a run, each told by one of its notifications.
+    steps: u64,
 }
 
 /// What came of it.
@@ -48,7 +50,13 @@ impl Load {
     pub(crate) fn of(notifications: u64) -> Self {
         Self {
             runs: (notifications / OF_A_RUN).max(1),
+            steps: 0,
         }
+    }
+
+    /// So many runs of so many steps, fewer than [`OF_A_RUN`] by two.
+    pub(crate) fn of_runs(runs: u64, steps: u64) -> Self {
+        Self { runs, steps }
     }
 
     /// The name of a run's pipeline: 500 pipelines, or fewer where there are few runs, so that each has pages to leaf through.
@@ -70,13 +78,18 @@ impl Load {
         } else {
             String::new()
         };
+        let step = if (1..=self.steps).contains(&number) {
+            format!(r#""step":"step-{number}","#)
+        } else {
+            String::new()
+        };
         let branch = if run.is_multiple_of(3) {
             "main".to_owned()
         } else {
             format!("feature/{}", run % 1000)
         };
         format!(
-            r#"{{"pipeline_name":"{}","pipeline_source":"Tekton","reference_id":"AA713E04-1880-4E17-8C49-{run:012}","started_at":"{}",{finished}"status":"{status}","repository":"getdx/some_repo","commit_sha":"{run:040x}","pr_number":{},"source_url":"https://ci.example/runs/{run}","head_branch":"{branch}","email":"dev{}@example.org"}}"#,
+            r#"{{"pipeline_name":"{}","pipeline_source":"Tekton","reference_id":"AA713E04-1880-4E17-8C49-{run:012}","started_at":"{}",{finished}{step}"status":"{status}","repository":"getdx/some_repo","commit_sha":"{run:040x}","pr_number":{},"source_url":"https://ci.example/runs/{run}","head_branch":"{branch}","email":"dev{}@example.org"}}"#,
             self.pipeline(run),
             at(number),
             1 + run % 900,

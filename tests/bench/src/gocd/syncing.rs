@@ -17,14 +17,15 @@ use crate::collector::{Load, Server, load};
 use crate::memory;
 use crate::scene::quiet;
 
+/// Steps of a collector's runs, each a job with a document of its own.
+const STEPS: u64 = 4;
+
 /// What was measured.
 pub(super) struct Synced {
     pub(super) what: String,
     pub(super) took: Duration,
     /// The most that the reader held, in bytes.
     pub(super) memory: u64,
-    pub(super) beside: String,
-    pub(super) again: Option<Again>,
 }
 
 /// A second round, in which nothing is new.
@@ -73,7 +74,7 @@ pub(super) fn of_the_collector(arguments: &Arguments, runs: u64) -> Result<Synce
     let here = std::env::current_exe().context("cannot find this program's own file")?;
     let root = temporary(here.parent().unwrap_or(Path::new(".")))?;
     let collector = Server::collector(&arguments.pipefold, &root.path().join("runs"))?;
-    load::run(collector.address(), Load::of(runs * load::OF_A_RUN))?;
+    load::run(collector.address(), Load::of_runs(runs, STEPS))?;
     let dx = Standin::start();
     let command = sync(arguments, &format!("http://{}", collector.address()), &dx, root.path())?;
     let (took, memory) = measured(&command)?;
@@ -81,16 +82,14 @@ pub(super) fn of_the_collector(arguments: &Arguments, runs: u64) -> Result<Synce
     ensure!(told == runs, "{told} of {runs} runs were told");
     collector.stop()?;
     Ok(Synced {
-        what: format!("{runs} runs of a collector"),
+        what: format!("{runs} runs of {STEPS} steps of a collector"),
         took,
         memory,
-        beside: String::new(),
-        again: None,
     })
 }
 
-/// A stand-in for GoCD with four stages a run, in one dialect.
-pub(super) fn of_a_gocd_server(arguments: &Arguments, runs: u64, generation: Generation) -> Result<Synced> {
+/// What a second look at a GoCD server asks for.
+pub(super) fn again(arguments: &Arguments, runs: u64, generation: Generation) -> Result<Again> {
     let here = std::env::current_exe().context("cannot find this program's own file")?;
     let root = temporary(here.parent().unwrap_or(Path::new(".")))?;
     let pipelines = 40;
@@ -98,30 +97,16 @@ pub(super) fn of_a_gocd_server(arguments: &Arguments, runs: u64, generation: Gen
     let shape = Shape {
         pipelines,
         runs: of_each..=of_each,
-        long_runs: 0,
         ..Shape::default()
     };
-    let history = History::generate(1, &shape);
-    let stages: usize = history
-        .pipelines
-        .iter()
-        .flat_map(|pipeline| &pipeline.runs)
-        .map(|run| run.stages.len())
-        .sum();
-    let gocd = GocdStandin::start(history, generation);
+    let gocd = GocdStandin::start(History::generate(1, &shape), generation);
     let dx = Standin::start();
     let command = sync(arguments, &gocd.url(), &dx, root.path())?;
-    let (took, memory) = measured(&command)?;
-    let requests = gocd.take_log().len();
     measured(&command)?;
-    let again: Vec<String> = gocd.take_log().into_iter().map(|logged| logged.target).collect();
-    Ok(Synced {
-        what: format!("{runs} runs with {stages} stages of a GoCD server, {generation:?} feeds"),
-        took,
-        memory,
-        beside: format!("{requests} requests"),
-        again: Some(Again::of(&again, pipelines)),
-    })
+    gocd.take_log();
+    measured(&command)?;
+    let paths: Vec<String> = gocd.take_log().into_iter().map(|logged| logged.target).collect();
+    Ok(Again::of(&paths, pipelines))
 }
 
 fn sync(arguments: &Arguments, server: &str, dx: &Standin, root: &Path) -> Result<Command> {
