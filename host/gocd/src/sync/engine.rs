@@ -65,6 +65,7 @@ impl<'a> Engine<'a> {
             observer: &mut *self.observer,
             stop,
             round: Round::new(Dialect::C),
+            saved_at: 0,
         };
         let done = server.list(self.store, self.options.dialect).and_then(|listed| {
             let mut pipelines = Pipelines {

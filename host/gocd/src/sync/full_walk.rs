@@ -18,9 +18,6 @@ pub(super) const SPAN: u64 = 64;
 /// How many entries a page has in every version. A run that fills one may have more.
 const PAGE: usize = 25;
 
-/// After how many looks within a span they are remembered: about as many runs as a page has.
-const SAVED_EVERY: usize = 8;
-
 /// A run in the feed.
 struct Passed {
     counter: Counter,
@@ -158,9 +155,7 @@ impl Session<'_, '_> {
             }
             self.look(state, Wanted::new(run.counter))?;
             state.new.looked.insert(counter, run.digest);
-            if state.new.looked.len().is_multiple_of(SAVED_EVERY) {
-                self.save(state)?;
-            }
+            self.save_now_and_then(state)?;
         }
         state.new.looked.clear();
         state.new.spans.insert(span, digest);

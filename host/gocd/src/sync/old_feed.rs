@@ -38,19 +38,14 @@ impl Session<'_, '_> {
         let mut looked = BTreeSet::new();
         let page = self.page(None)?;
         self.check_reset(state, &page);
-        let until = std::mem::take(&mut state.old.marks);
-        let passed = self.pass(state, &page, &until, &mut looked);
-        let passed = match passed {
-            Ok(passed) => passed,
-            Err(halt) => {
-                state.old.marks = until;
-                return Err(halt);
-            }
-        };
+        let until = state.old.marks.clone();
+        let passed = self.pass(state, None, &page, &until, &mut looked)?;
+        state.old.looked.clear();
         state.old.marks = passed.marks.iter().copied().take(MAX_MARKS).collect();
         state.old.cursor = page.next_before().or(state.old.cursor);
         if let (false, Some(before)) = (passed.is_end, page.next_before()) {
-            state.old.gaps.push(Gap { before, until });
+            let looked = Vec::new();
+            state.old.gaps.push(Gap { before, until, looked });
             join(&mut state.old.gaps);
         }
         self.save_if_walking(state)?;
@@ -85,14 +80,14 @@ impl Session<'_, '_> {
         looked: &mut BTreeSet<u64>,
     ) -> Result<(), Halt> {
         for _ in 0..MAX_PAGES {
-            let Some(Gap { before, until }) = state.old.gaps.get(place).cloned() else {
+            let Some(Gap { before, until, .. }) = state.old.gaps.get(place).cloned() else {
                 return Ok(());
             };
             if before == 0 {
                 return Ok(());
             }
             let page = self.page(Some(before))?;
-            let passed = self.pass(state, &page, &until, looked)?;
+            let passed = self.pass(state, Some(place), &page, &until, looked)?;
             if !passed.marks.is_empty() && passed.marks == previous {
                 return Err(Failure::PageRepeated { before }.into());
             }
@@ -106,16 +101,18 @@ impl Session<'_, '_> {
             }
             if let Some(gap) = state.old.gaps.get_mut(place) {
                 gap.before = next;
+                gap.looked.clear();
             }
             self.save(state)?;
         }
         Err(Failure::TooManyPages(MAX_PAGES).into())
     }
 
-    /// Looks at the runs that a page has news of.
+    /// Looks at the runs that a page has news of: the first one, or the next one of a stretch.
     fn pass(
         &mut self,
         state: &mut PipelineState,
+        gap: Option<usize>,
         page: &StageFeed,
         until: &[u64],
         looked: &mut BTreeSet<u64>,
@@ -139,7 +136,18 @@ impl Session<'_, '_> {
             if !looked.insert(counter.get()) {
                 continue;
             }
+            let of_run = page.entries.iter().zip(&marks);
+            let of_run: Vec<u64> = of_run
+                .filter(|(entry, _)| entry.stage.pipeline.counter == counter)
+                .map(|(_, mark)| *mark)
+                .collect();
+            let known = state.old.looked(gap);
+            if of_run.iter().all(|mark| known.contains(mark)) {
+                continue;
+            }
             self.look(state, Wanted::on_page(counter, &page.entries))?;
+            state.old.looked(gap).extend(of_run);
+            self.save_now_and_then(state)?;
             if looked.len() > MAX_LOOKED {
                 looked.pop_last();
             }
@@ -181,6 +189,7 @@ fn join(gaps: &mut Vec<Gap>) {
         let Some(newest) = gaps.pop() else { return };
         if let Some(gap) = gaps.last_mut() {
             gap.before = newest.before;
+            gap.looked = newest.looked;
         }
     }
 }

@@ -104,6 +104,8 @@ pub(super) struct Server<'s> {
     pub(super) observer: &'s mut dyn Observer,
     pub(super) stop: &'s dyn Fn() -> bool,
     pub(super) round: Round,
+    /// How many requests there had been when a pipeline's state was last saved.
+    pub(super) saved_at: u64,
 }
 
 impl Server<'_> {

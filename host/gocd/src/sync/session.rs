@@ -13,6 +13,9 @@ use crate::documents::{Name, PipelineLocator, StageEntry, StageFeed};
 use crate::read::{self, ReadError};
 use crate::{Dialect, Resource};
 
+/// After how many requests within a page or a span the state is saved: seconds of a slow server's time, and on a fast one a tenth more.
+const SAVED_EVERY: u64 = 50;
+
 /// A pipeline in a round.
 pub(super) struct Session<'p, 's> {
     pub(super) server: &'p mut Server<'s>,
@@ -91,9 +94,18 @@ impl Session<'_, '_> {
         self.server.observer.notice(&self.pipeline, run, notice);
     }
 
+    /// Saves what was looked at within a page or a span, if it took long enough: the next reader may not live longer.
+    pub(super) fn save_now_and_then(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+        if self.server.round.requests.saturating_sub(self.server.saved_at) < SAVED_EVERY {
+            return Ok(());
+        }
+        self.save(state)
+    }
+
     pub(super) fn save(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         state.trim();
         let saved = self.store.save(&self.pipeline, state);
+        self.server.saved_at = self.server.round.requests;
         saved.map_err(|error| Halt::Round(error.into()))
     }
 }

@@ -62,6 +62,19 @@ pub(super) struct OldFeed {
     pub(super) cursor: Option<u64>,
     /// Stretches that were not read to their end, the oldest first.
     pub(super) gaps: Vec<Gap>,
+    /// Entries of the first page whose runs were looked at since they stand there, as long as not all were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) looked: Vec<u64>,
+}
+
+impl OldFeed {
+    /// The entries that were looked at of the page that is being read: the first one, or that of a stretch.
+    pub(super) fn looked(&mut self, gap: Option<usize>) -> &mut Vec<u64> {
+        match gap.and_then(|place| self.gaps.get_mut(place)) {
+            Some(gap) => &mut gap.looked,
+            None => &mut self.looked,
+        }
+    }
 }
 
 /// A stretch of dialect C's feed that is to be read.
@@ -71,6 +84,9 @@ pub(super) struct Gap {
     pub(super) before: u64,
     /// Entries that show its end; none of them means the feed's.
     pub(super) until: Vec<u64>,
+    /// Entries of its next page whose runs were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) looked: Vec<u64>,
 }
 
 /// The place in dialect D's feed, which is in the order of the pipeline's counter.

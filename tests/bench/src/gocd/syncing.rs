@@ -103,7 +103,7 @@ pub(super) fn again(arguments: &Arguments, runs: u64, generation: Generation) ->
     let dx = Standin::start();
     let command = sync(arguments, &gocd.url(), &dx, root.path())?;
     measured(&command)?;
-    gocd.take_log();
+    let _ = gocd.take_log();
     measured(&command)?;
     let paths: Vec<String> = gocd.take_log().into_iter().map(|logged| logged.target).collect();
     Ok(Again::of(&paths, pipelines))
