@@ -156,7 +156,7 @@ fn a_walk_that_is_stopped_goes_on_where_it_was() {
     }
 }
 
-/// A process that is killed within a request saves nothing on its way out.
+/// A process that is killed within a request saves nothing on its way out, and may not live for a page.
 #[test]
 fn a_walk_that_is_killed_goes_on_where_it_was_remembered() {
     for is_old in BOTH {
@@ -166,7 +166,7 @@ fn a_walk_that_is_killed_goes_on_where_it_was_remembered() {
         server.requests();
         for part in 0.. {
             let (server, files, told) = (&server, &files, &mut told);
-            let left = Rc::new(Cell::new(150));
+            let left = Rc::new(Cell::new(70));
             server.tamper(move |_| {
                 left.set(left.get() - 1);
                 if left.get() == 0 {
@@ -178,11 +178,11 @@ fn a_walk_that_is_killed_goes_on_where_it_was_remembered() {
             if done.is_ok() {
                 break;
             }
-            assert!(part < 40, "{is_old}: {} of 300 runs", told.by_run.len());
+            assert!(part < 80, "{is_old}: {} of 300 runs", told.by_run.len());
         }
         assert_eq!(told.by_run.len(), 300);
         let (parts, whole) = (server.requests() as u64, whole.requests);
-        assert!(parts < whole * 2, "{is_old}: {parts} in parts, {whole} at once");
+        assert!(parts < whole * 3, "{is_old}: {parts} in parts, {whole} at once");
     }
 }
 
