@@ -3,7 +3,7 @@
 # make's job server is for make's children; cargo has its own, and warns about a stranger's.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup demo test lint bench soak fuzz examples guides package clean
+.PHONY: help setup demo test lint bench soak simulate fuzz examples guides package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ bench: setup ## measure, and print the table of the README
 
 soak: setup ## hundreds of rounds of killing processes at every point
 	@scripts/soak.sh
+
+simulate: setup ## a day's runs through a fleet on this machine, against a DX that limits; RUNS, SPEED and more by variables
+	@scripts/simulate.sh
 
 fuzz: setup ## feed random bytes to whatever reads foreign ones, FUZZ_SECONDS (60) for each target
 	@scripts/fuzz.sh

@@ -12,7 +12,7 @@ target=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-targe
 
 # The same packages each time, or cargo takes other features for what they share, and compiles the engine again. Only the benchmarks
 # themselves add some, to packages that the engine does not use: so the command is built before them, and is what a release has.
-packages=(${CI:+--locked} -p pipefold-cli -p pipefold-plugin)
+packages=(${CI:+--locked} -p pipefold-cli -p pipefold-plugin --features pipefold-cli/fleet)
 cargo build --release "${packages[@]}" --bin pipefold
 packages+=(-p pipefold-bench)
 cargo build --release "${packages[@]}" --bin pipefold-bench

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 say() { printf '\n== %s\n' "$*"; }
 
 # The profile and package set of `make test`, which then has nothing left to build: another set would compile the engine again.
-build=(cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --no-run)
+build=(cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --no-run)
 say "Building pipefold (some minutes the first time: a WebAssembly engine is compiled too)"
 directory=$(mktemp -d)
 server=
@@ -48,7 +48,7 @@ cat >"$directory/pipeline.sh" <<PIPELINE
 PS4='$ '
 set -eux
 pipefold step $step
-pipefold step --step rules -- cargo test --quiet ${CI:+--locked} --workspace --exclude pipefold-bench --test rules
+pipefold step --step rules -- cargo test --quiet ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --test rules
 pipefold step --step component -- pipefold component inspect host/sandbox/component/default.wasm
 pipefold step --step lines --allow-failure -- sh -c 'find host plugin -name "*.rs" | xargs cat | wc -l'
 : within the run: its steps wait on disk, and go to DX with its end

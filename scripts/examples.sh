@@ -19,7 +19,7 @@ trap clean_up EXIT
 
 say "Building pipefold and the Rust host"
 # The profile and package set of `make test`, and with examples also its features: another would compile the engine again.
-cargo build ${CI:+--locked} --workspace --exclude pipefold-bench --bins --examples --quiet
+cargo build ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --bins --examples --quiet
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 PATH=$target/debug:$PATH
 component=$PWD/host/sandbox/component/default.wasm

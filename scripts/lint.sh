@@ -16,7 +16,7 @@ fi
 of_rustc=$(rustc --version | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
 of_clippy=$(cargo clippy --version 2>/dev/null | sed -n 's/^clippy 0\.1\.\([0-9]*\) .*/\1/p') || true
 if [ -n "$of_clippy" ] && [ "$of_clippy" = "$of_rustc" ]; then
-    cargo clippy ${CI:+--locked} --workspace --exclude pipefold-bench --all-targets -- -D warnings
+    cargo clippy ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --all-targets -- -D warnings
 else
     echo "lint: lints not checked: no clippy of this toolchain here (\`rustup component add clippy\`)"
 fi

@@ -11,7 +11,7 @@ elsewhere=$(mktemp -d)
 trap 'rm -rf "$elsewhere"' EXIT
 
 # Writes the component that the package carries, if it is not there or out of date. The package set is that of `make test`.
-cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --no-run --quiet
+cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --no-run --quiet
 
 # `--allow-dirty`: what is checked is the work at hand; and the component is never committed.
 cargo package ${CI:+--locked} -p pipefold-sandbox -p pipefold --allow-dirty --no-verify --target-dir "$target/packaged"

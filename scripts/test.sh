@@ -14,7 +14,7 @@ if env --default-signal=INT,QUIT true 2>/dev/null; then clean=(env --default-sig
 
 # One failing binary must not hide the others. In CI, a lock file that was forgotten in a commit must not be mended silently.
 status=0
-"${clean[@]}" cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --no-fail-fast | tee "$log" || status=$?
+"${clean[@]}" cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --no-fail-fast | tee "$log" || status=$?
 
 awk -v status="$status" '
     /^test result:/ {

@@ -26,6 +26,7 @@ mod fixtures;
 pub mod http;
 pub mod killing;
 mod mounted;
+pub mod nats;
 mod output;
 mod pipefold;
 mod random;

@@ -2,6 +2,7 @@
 
 use crate::{
     config::{Budgets, DEFAULT_SPOOL_LIMIT},
+    deliver::Outlet,
     dx::{Client, ClientError, ClientOptions, DxUrl, ProxyOptions, UrlError},
     judge::Judge,
     reporter::Reporter,
@@ -24,6 +25,7 @@ pub struct Builder {
     budgets: Budgets,
     judge: Judge,
     facts_only: bool,
+    outlet: Option<Box<dyn Outlet>>,
 }
 
 /// Why a [`Reporter`] could not be built.
@@ -113,17 +115,39 @@ impl Builder {
         self
     }
 
+    /// Where deliveries end instead of DX: a queue before it, say. Notifications are recorded for it, and DX's address and token are not
+    /// used. With [`Builder::recorded_for`] too, they are recorded for it and the parent sends them.
+    #[must_use]
+    pub fn outlet(mut self, outlet: impl Outlet + 'static) -> Self {
+        self.outlet = Some(Box::new(outlet));
+        self
+    }
+
     /// Builds it. A spool that cannot be opened is no error: notifications then live in memory, and receipts say so.
     ///
     /// # Errors
     /// [`BuildError`] if the address of DX, the CA file or the proxy is wrong, or no spool was named.
     pub fn build(self) -> Result<Reporter, BuildError> {
         let directory = self.spool.ok_or(BuildError::NoSpool)?;
-        let url = self.dx_url.as_deref().map(DxUrl::parse).transpose()?;
-        let digest = self.token.as_ref().map(Token::digest).or(self.recorded_for);
-        let destination = Destination {
-            url: url.as_ref().map(DxUrl::to_string),
-            token: digest.map(|digest| digest.to_string()),
+        let dx_url = self.dx_url.filter(|_| self.outlet.is_none());
+        let url = dx_url.as_deref().map(DxUrl::parse).transpose()?;
+        let token = self.token.filter(|_| self.outlet.is_none());
+        let recorded_for = self.recorded_for.map(|digest| digest.to_string());
+        let (destination, outlet) = match self.outlet {
+            Some(outlet) => {
+                let destination = Destination {
+                    url: Some(outlet.address()),
+                    token: Some(recorded_for.clone().unwrap_or_else(|| outlet.credentials())),
+                };
+                (destination, recorded_for.is_none().then_some(outlet))
+            }
+            None => {
+                let destination = Destination {
+                    url: url.as_ref().map(DxUrl::to_string),
+                    token: token.as_ref().map(|token| token.digest().to_string()).or(recorded_for),
+                };
+                (destination, None)
+            }
         };
         let dx = url
             .map(|url| {
@@ -138,7 +162,8 @@ impl Builder {
             judge: self.judge,
             store: Store::open(&directory, self.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT)),
             dx,
-            token: self.token,
+            token,
+            outlet,
             destination,
             budgets: self.budgets,
             facts_only: self.facts_only,

@@ -57,7 +57,7 @@ mod token;
 
 pub use batch::{Batch, BatchError};
 pub use builder::{BuildError, Builder};
-pub use deliver::{Budget, Delivery, Kept};
+pub use deliver::{Budget, Delivery, Kept, Outlet};
 pub use judge::{Judge, LoadedPolicy, NoVerdict, Refused};
 pub use overview::{Overview, RunState, WaitingRun};
 pub use policies::PolicySource;

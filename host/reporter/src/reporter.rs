@@ -5,7 +5,7 @@ use crate::{
     clock,
     complete::{Completed, complete},
     config::Budgets,
-    deliver::{Budget, Courier, Delivery, Errand, Own},
+    deliver::{Budget, Courier, Delivery, Errand, Outlet, Own, ToDx},
     dx::Client,
     judge::{Judge, NoVerdict, Refused},
     overview::Overview,
@@ -26,6 +26,8 @@ pub struct Reporter {
     pub(crate) store: Store,
     pub(crate) dx: Option<Client>,
     pub(crate) token: Option<Token>,
+    /// Where deliveries end instead of DX.
+    pub(crate) outlet: Option<Box<dyn Outlet>>,
     /// What notifications are recorded for.
     pub(crate) destination: Destination,
     pub(crate) budgets: Budgets,
@@ -241,10 +243,16 @@ impl Reporter {
         &self.destination
     }
 
-    /// Whether there is a token to deliver with.
+    /// Whether deliveries end elsewhere than at DX.
+    #[must_use]
+    pub fn has_outlet(&self) -> bool {
+        self.outlet.is_some()
+    }
+
+    /// Whether there is a token to deliver with, or an outlet that needs none of DX's.
     #[must_use]
     pub fn has_token(&self) -> bool {
-        self.token.is_some()
+        self.token.is_some() || self.outlet.is_some()
     }
 
     /// The budgets.
@@ -291,17 +299,21 @@ impl Reporter {
 
     fn drain(&self, errand: &Errand<'_>, own: Own) -> Delivery {
         let explicit = own.explicit;
-        let mut delivery = match (&self.dx, &self.token) {
-            (Some(client), Some(token)) => Courier {
-                judge: &self.judge,
-                store: &self.store,
-                client,
-                token,
+        let courier = |outlet: &dyn Outlet| {
+            let (judge, store) = (&self.judge, &self.store);
+            Courier {
+                judge,
+                store,
+                outlet,
                 own,
             }
-            .deliver(errand),
-            (None, _) => Delivery::impossible("no DX is set; give its address with DX_API_URL or --dx-url"),
-            (_, None) => Delivery::impossible("no token is set; give one with DX_API_TOKEN or --token-file"),
+            .deliver(errand)
+        };
+        let mut delivery = match (&self.outlet, &self.dx, &self.token) {
+            (Some(outlet), ..) => courier(outlet.as_ref()),
+            (None, Some(client), Some(token)) => courier(&ToDx { client, token }),
+            (None, None, _) => Delivery::impossible("no DX is set; give its address with DX_API_URL or --dx-url"),
+            (None, _, None) => Delivery::impossible("no token is set; give one with DX_API_TOKEN or --token-file"),
         };
         match self.store.tidy(explicit) {
             Ok(aside) => aside.iter().for_each(|aside| delivery.warn(aside.to_string())),

@@ -7,18 +7,23 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 
 const USAGE: &str =
-    "usage: pipefold-bench --pipefold FILE [--criterion DIR] [--policies DIR] [--rounds N] [--notifications N]
+    "usage: pipefold-bench --pipefold FILE [--criterion DIR] [--policies DIR] [--rounds N] [--notifications N] [--backlog N]
   --pipefold FILE   the command to measure
   --criterion DIR   criterion's results, for the rows about the plugin
   --policies DIR    rust.wasm and python.wasm, for the rows about policies
   --rounds N        how often to run each command (60)
-  --notifications N how many the collector is told (1000000)";
+  --notifications N how many the collector is told (1000000)
+  --backlog N       how many wait for a fleet's forwarders (1000000)
+  --only fleet      nothing but the fleet";
 
 /// Enough for a median that repeats to within some per cent; all rounds take less than a minute.
 const ROUNDS: usize = 60;
 
 /// A year of an organisation with three hundred runs a day, at ten notifications each.
 const NOTIFICATIONS: u64 = 1_000_000;
+
+/// What a busy day leaves behind while DX is away.
+const BACKLOG: u64 = 1_000_000;
 
 /// What to measure.
 pub(crate) struct Arguments {
@@ -27,12 +32,15 @@ pub(crate) struct Arguments {
     pub(crate) policies: Option<PathBuf>,
     pub(crate) rounds: usize,
     pub(crate) notifications: u64,
+    pub(crate) backlog: u64,
+    pub(crate) only_fleet: bool,
 }
 
 impl Arguments {
     pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Self> {
         let (mut pipefold, mut criterion, mut policies) = (None, None, None);
-        let (mut rounds, mut notifications) = (ROUNDS, NOTIFICATIONS);
+        let (mut rounds, mut notifications, mut backlog) = (ROUNDS, NOTIFICATIONS, BACKLOG);
+        let mut only_fleet = false;
         let mut arguments = arguments.into_iter();
         while let Some(flag) = arguments.next() {
             let mut value = || {
@@ -45,6 +53,8 @@ impl Arguments {
                 Some("--policies") => policies = Some(PathBuf::from(value()?)),
                 Some("--rounds") => rounds = number(&value()?)?,
                 Some("--notifications") => notifications = number(&value()?)?,
+                Some("--backlog") => backlog = number(&value()?)?,
+                Some("--only") if value()? == "fleet" => only_fleet = true,
                 _ => bail!("{} is not known\n{USAGE}", flag.display()),
             }
         }
@@ -58,6 +68,8 @@ impl Arguments {
             policies,
             rounds,
             notifications,
+            backlog,
+            only_fleet,
         })
     }
 }

@@ -11,12 +11,14 @@
 //! - `plugin`: criterion's results.
 //! - `collector`: `pipefold serve` under load, beside a route that only parses and answers.
 //! - `gocd`: documents beside the XML library alone, and whole servers read.
+//! - `fleet`: NATS nodes and forwarders, from publishing to DX's `ok`.
 //! - `report`, `table`: what was measured, beside what was to be reached.
 
 mod arguments;
 mod bench;
 mod collector;
 mod disk;
+mod fleet;
 mod gocd;
 mod memory;
 mod plugin;
@@ -34,11 +36,15 @@ fn main() -> ExitCode {
         Some((first, command)) if first == memory::FLAG => memory::measure_here(command),
         Some((first, _)) if first == collector::BARE_FLAG => collector::serve_bare(),
         _ => arguments::Arguments::parse(arguments).and_then(|arguments| {
+            if arguments.only_fleet {
+                return fleet::measure_and_print(&arguments);
+            }
             let results = bench::run(&arguments)?;
             report::print(&arguments, &results)?;
             policies::measure_and_print(&arguments)?;
             collector::measure_and_print(&arguments)?;
-            gocd::measure_and_print(&arguments)
+            gocd::measure_and_print(&arguments)?;
+            fleet::measure_and_print(&arguments)
         }),
     };
     match done {

@@ -28,6 +28,21 @@ pub(crate) struct GlobalFlags {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
 
+    /// Report into this queue instead of DX: NATS servers, with commas between them [env: PIPEFOLD_QUEUE]
+    ///
+    /// `tls://nats-1.example.com:4222`, or `nats://` on this machine. `pipefold forward` takes what is there to DX. Needs a build with the
+    /// feature `fleet`.
+    #[arg(long, global = true, value_name = "URL", value_parser = text())]
+    pub(crate) queue: Option<String>,
+
+    /// Credentials of a NATS user for the queue
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "queue_token_file")]
+    pub(crate) queue_credentials: Option<PathBuf>,
+
+    /// File that holds the token of the NATS servers
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) queue_token_file: Option<PathBuf>,
+
     /// Directory where records wait until DX has them [env: PIPEFOLD_SPOOL]
     ///
     /// By default the CI system's temporary directory of the job, else $XDG_STATE_HOME/pipefold, else a directory of your own in the

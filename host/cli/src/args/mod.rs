@@ -4,6 +4,7 @@
 //! missing flag's value comes from (environment, files, the CI system) is the reporter's. A wrong *command line* ends with exit code 2.
 
 mod fields;
+mod fleet;
 mod global;
 mod gocd;
 mod run;
@@ -22,6 +23,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use fields::FieldFlags;
+pub(crate) use fleet::{ForwardArgs, QueueArgs};
+#[cfg(feature = "fleet")]
+pub(crate) use fleet::{ForwardCommand, QueueCommand, RejectedCommand, Which};
 pub(crate) use global::GlobalFlags;
 pub(crate) use gocd::{DialectName, GocdArgs, GocdCommand, LateStagesName, ReadArgs, RerunsName, parse_since};
 pub(crate) use run::{ExecArgs, FinishArgs, StartArgs, StepArgs};
@@ -63,6 +67,7 @@ Environment:
   DX_API_TOKEN    the token; there is no flag for it, where other processes
                   could read it (see --token-file)
   DX_API_URL      where DX is (see --dx-url)
+  PIPEFOLD_QUEUE  where a fleet's queue is (see --queue)
   PIPEFOLD_SPOOL  where records wait (see --spool)
   PIPEFOLD_…      each run field: PIPEFOLD_PIPELINE_NAME is --pipeline-name;
                   PIPEFOLD_PIPELINE_NAME_TEMPLATE makes it of what CI tells
@@ -92,6 +97,8 @@ pub(crate) enum Command {
     Component(ComponentArgs),
     Serve(ServeArgs),
     Token(TokenArgs),
+    Forward(ForwardArgs),
+    Queue(QueueArgs),
     Gocd(GocdArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

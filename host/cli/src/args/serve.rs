@@ -60,9 +60,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "URL", value_parser = text())]
     pub(crate) forward_to: Option<String>,
 
-    /// Requests to DX a second, at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = rate, requires = "forward_to")]
-    pub(crate) forward_rate: f64,
+    /// Requests to DX a second, at most [default: 10; into a queue 1000]
+    #[arg(long, value_name = "NUMBER", value_parser = rate)]
+    pub(crate) forward_rate: Option<f64>,
 
     /// Tell DX that stale runs were cancelled: see --stale-after
     ///

@@ -9,10 +9,10 @@ use pipefold::config::{
 };
 use pipefold::detect::{Field, Fields};
 use pipefold::dx::ProxyOptions;
-use pipefold::{Budget, Hook, Judge, Notification, Receipt, Reporter, Token, TokenDigest, Verdict, Violation};
+use pipefold::{Budget, Builder, Hook, Judge, Notification, Receipt, Reporter, Token, TokenDigest, Verdict, Violation};
 
 use super::trouble::Trouble;
-use super::{outside, policies};
+use super::{fleet, outside, policies};
 use crate::args::{FieldFlags, GlobalFlags};
 
 /// Settings and a reporter made of them.
@@ -208,7 +208,11 @@ pub(crate) fn for_the_child(context: &Context, notification: &Notification) -> V
         variables.push((variables::SPOOL, spool.path().into()));
     }
     if let Some(url) = &context.reporter.destination().url {
-        variables.push((variables::DX_API_URL, url.into()));
+        let name = match context.settings.queue {
+            Some(_) => variables::QUEUE,
+            None => variables::DX_API_URL,
+        };
+        variables.push((name, url.into()));
     }
     variables
 }
@@ -219,6 +223,9 @@ fn flags(global: &GlobalFlags, fields: Fields) -> Flags {
         dx_url: global.dx_url.clone(),
         token_file: global.token_file.clone(),
         ca_file: global.ca_file.clone(),
+        queue: global.queue.clone(),
+        queue_credentials: global.queue_credentials.clone(),
+        queue_token_file: global.queue_token_file.clone(),
         spool: global.spool.clone(),
         strict: global.strict,
         dry_run: global.dry_run,
@@ -268,11 +275,25 @@ fn reporter(
     let handed_down = environment
         .get(variables::DESTINATION)
         .map(|digest| TokenDigest::try_from(digest.to_owned()));
+    if let Some(queue) = &settings.queue {
+        builder = fleet::report_into(builder, queue, settings.ca_file.as_ref())?;
+        // Who has no key of its own leaves it to the `exec` around it that has one.
+        let has_key = queue.credentials_file.is_some() || queue.token_file.is_some();
+        builder = match handed_down {
+            Some(Ok(digest)) if !has_key => builder.recorded_for(digest),
+            _ => builder,
+        };
+        return built(builder);
+    }
     builder = match (token, handed_down) {
         (Some(token), _) => builder.token(token),
         (None, Some(Ok(digest))) => builder.recorded_for(digest),
         (None, _) => builder,
     };
+    built(builder)
+}
+
+fn built(builder: Builder) -> Result<Reporter, Trouble> {
     builder
         .build()
         .map_err(|error| Trouble::input(format!("{error}; nothing is sent")))

@@ -27,7 +27,7 @@ pub(crate) fn show(
     let nothing = |verdict: &str, why: &str| json!({ "verdict": verdict, "why": why });
     let answer = match preview {
         Preview::Send(run) => {
-            if context.reporter.dx().is_none() {
+            if context.reporter.dx().is_none() && context.settings.queue.is_none() {
                 troubles.push(Trouble::other(
                     "no DX is set; give its address with DX_API_URL or --dx-url".into(),
                 ));
@@ -48,6 +48,14 @@ pub(crate) fn show(
 
 /// The request that would send a run, with the token hidden.
 pub(super) fn request(context: &Context, run: &Run) -> anyhow::Result<Value> {
+    if context.settings.queue.is_some() {
+        return Ok(json!({
+            "method": "PUBLISH",
+            "url": context.reporter.destination().url,
+            "headers": {},
+            "body": serde_json::from_slice::<Value>(&body(run))?,
+        }));
+    }
     let url = context.reporter.dx().map(|client| client.url().endpoint());
     let mut headers: Map<String, Value> = HEADERS
         .iter()

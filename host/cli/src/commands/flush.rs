@@ -84,7 +84,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<Exit
         print(&(serde_json::to_vec(&answer(&delivery))?))?;
         print(b"\n")?;
     } else {
-        tell(global, &summary(&delivery));
+        tell(global, &summary(&delivery, context.settings.queue.is_some()));
     }
     troubles.extend(left(&delivery));
     Ok(conclude(&troubles, global, strict))
@@ -100,9 +100,14 @@ fn tell(global: &GlobalFlags, text: &str) {
     }
 }
 
-fn summary(delivery: &Delivery) -> String {
+fn summary(delivery: &Delivery, into_queue: bool) -> String {
     let count = |number: usize, what: &str| format!("{number} {what}");
-    let mut parts = vec![count(delivery.accepted, "requests accepted by DX")];
+    let by = if into_queue {
+        "upserts accepted by the queue"
+    } else {
+        "requests accepted by DX"
+    };
+    let mut parts = vec![count(delivery.accepted, by)];
     for (number, what) in [
         (delivery.kept_count, "runs still waiting"),
         (delivery.not_looked_at, "runs not looked at for lack of time"),

@@ -7,6 +7,7 @@ mod context;
 mod doctor;
 mod dry_run;
 mod exec;
+mod fleet;
 mod flush;
 mod gocd;
 mod hook;
@@ -48,6 +49,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(global, args),
         Command::Gocd(args) => gocd::run(global, args),
         Command::Token(args) => token::run(global, args),
+        Command::Forward(args) => fleet::forward(global, args),
+        Command::Queue(args) => fleet::queue(global, args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }

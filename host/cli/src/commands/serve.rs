@@ -19,7 +19,7 @@ use tracing::Level;
 use super::context::settings;
 use super::stopping::Signals;
 use super::trouble::tell;
-use super::{policies, print};
+use super::{fleet, policies, print};
 use crate::args::{DataDirFlag, GlobalFlags, ServeArgs};
 use crate::terminal::{neutral, say};
 
@@ -126,7 +126,7 @@ fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &std::path::P
     print(format!("{line}\n").as_bytes())
 }
 
-fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Judge> {
+pub(super) fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Judge> {
     let mut troubles = Vec::new();
     let judge = settings(global, Fields::default(), environment)
         .and_then(|settings| policies::judge(global, &settings, &mut troubles));
@@ -150,7 +150,28 @@ fn forward(
     args: &ServeArgs,
     environment: &Environment,
 ) -> anyhow::Result<Option<ForwardOptions>> {
-    let Some(url) = &args.forward_to else { return Ok(None) };
+    let settings = settings(global, Fields::default(), environment).map_err(|trouble| anyhow!("{}", trouble.text()))?;
+    if let Some(queue) = &settings.queue {
+        if args.forward_to.is_some() {
+            bail!(
+                "--forward-to and a queue ({}) are both given: give only one of them",
+                queue.url.origin
+            );
+        }
+        let outlet =
+            fleet::outlet(queue, settings.ca_file.as_ref()).map_err(|trouble| anyhow!("{}", trouble.text()))?;
+        let usual = ForwardOptions::into_queue(outlet);
+        return Ok(Some(ForwardOptions {
+            per_second: args.forward_rate.unwrap_or(usual.per_second),
+            ..usual
+        }));
+    }
+    let Some(url) = &args.forward_to else {
+        if args.forward_rate.is_some() {
+            bail!("--forward-rate says how fast to forward, and nothing says where to: give --forward-to or --queue");
+        }
+        return Ok(None);
+    };
     let Some(token_file) = &global.token_file else {
         bail!("--forward-to needs the DX token: put it into a file, and give --token-file");
     };
@@ -161,15 +182,16 @@ fn forward(
         ca_file: global.ca_file.clone(),
         proxy: ProxyOptions::from_env(|name| environment.get(name).map(str::to_owned)),
     })?;
+    let usual = ForwardOptions::new(client, token_file.clone());
     Ok(Some(ForwardOptions {
-        per_second: args.forward_rate,
+        per_second: args.forward_rate.unwrap_or(usual.per_second),
         stale_after: args.forward_stale_as_cancelled.then_some(args.stale_after),
-        ..ForwardOptions::new(client, token_file.clone())
+        ..usual
     }))
 }
 
 /// Unlike other commands a server has nobody who asks it what went wrong: it tells its log without `-v` too.
-fn log(global: &GlobalFlags) {
+pub(super) fn log(global: &GlobalFlags) {
     if global.verbose > 0 {
         return;
     }

@@ -1,6 +1,6 @@
 //! The work: what waits longest goes first.
 
-use super::options::ForwardOptions;
+use super::options::{ForwardOptions, ForwardTo};
 use super::pace::Pace;
 use super::parcel::{Parcel, Told};
 use super::pauses::Pauses;
@@ -183,7 +183,7 @@ impl Work {
             }
         };
         let text = match told {
-            Told::AsItIs => outcome.to_string(),
+            Told::AsItIs => self.options.to.words(&outcome),
             Told::AsCancelled => format!("{outcome} (sent as cancelled: nothing was heard of it any more)"),
         };
         match outcome {
@@ -241,18 +241,19 @@ impl Work {
 
     async fn upsert(&self, run: Box<Run>) -> Result<Outcome, String> {
         let options = Arc::clone(&self.options);
-        let sent = tokio::task::spawn_blocking(move || {
-            let token = Token::from_file(&options.token_file)
-                .map_err(|error| error.to_string())?
-                .token;
-            Ok(options.client.upsert(&run, &token, options.timeout))
+        let sent = tokio::task::spawn_blocking(move || match &options.to {
+            ForwardTo::Dx { client, token_file } => {
+                let file = Token::from_file(token_file).map_err(|error| error.to_string())?;
+                Ok(client.upsert(&run, &file.token, options.timeout))
+            }
+            ForwardTo::Queue(outlet) => Ok(outlet.upsert(&run, options.timeout)),
         });
         sent.await.map_err(|_| "sending panicked".to_owned())?
     }
 
     fn say_once(&mut self, why: String) {
         if self.said.as_ref() != Some(&why) {
-            tracing::error!("nothing is forwarded to {}: {why}", self.options.client.url());
+            tracing::error!("nothing is forwarded to {}: {why}", self.options.to);
             self.said = Some(why);
         }
     }

@@ -20,4 +20,4 @@ mod stale;
 mod tests;
 
 pub use forwarder::forward;
-pub use options::ForwardOptions;
+pub use options::{ForwardOptions, ForwardTo};

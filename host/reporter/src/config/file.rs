@@ -9,6 +9,7 @@ use super::gocd::GocdKeys;
 use super::keys::{BUDGET_KEYS, LIMIT_KEYS, OPERATOR_KEYS, TOKEN_KEYS};
 use super::open::{line_of, read_text};
 use super::policy::{Failure, PolicyKeys, failure};
+use super::queue::QueueKeys;
 use super::reader::{Entry, entries};
 use super::templates::TemplateKeys;
 use super::tuning::{BudgetKeys, LimitKeys};
@@ -63,6 +64,8 @@ pub struct OperatorKeys {
     pub policies: Vec<PolicyKeys>,
     /// The table `[gocd]`.
     pub gocd: GocdKeys,
+    /// The table `[queue]`.
+    pub queue: QueueKeys,
 }
 
 impl File {
@@ -146,6 +149,7 @@ impl OperatorKeys {
             "failure" => self.failure = Some(failure(entry)?),
             "policy" => self.policies = entry.tables()?.iter().map(PolicyKeys::read).collect::<Result<_, _>>()?,
             "gocd" => self.gocd = GocdKeys::read(entry)?,
+            "queue" => self.queue = QueueKeys::read(entry)?,
             "budgets" => {
                 for entry in entry.table()? {
                     let budget = match entry.name {

@@ -14,7 +14,7 @@ const fn key(name: &'static str, flag: Option<&'static str>, variable: Option<&'
 }
 
 /// What only an operator may set: where the token goes, what a policy may do, how long and how much.
-pub(super) const OPERATOR_KEYS: [OperatorKey; 11] = [
+pub(super) const OPERATOR_KEYS: [OperatorKey; 12] = [
     key("dx_url", Some("--dx-url"), Some(variables::DX_API_URL)),
     key("token_file", Some("--token-file"), Some(variables::TOKEN_FILE)),
     key("ca_file", Some("--ca-file"), Some(variables::CA_FILE)),
@@ -26,6 +26,7 @@ pub(super) const OPERATOR_KEYS: [OperatorKey; 11] = [
     key("policy", Some("--policy"), None),
     key("failure", None, None),
     key("gocd", None, None),
+    key("queue", Some("--queue"), Some(variables::QUEUE)),
 ];
 
 /// Keys under which people have been seen to put the token itself.
@@ -67,6 +68,9 @@ pub(super) const GOCD_SERVER_KEYS: [&str; 21] = [
 
 /// Keys under which a secret of a GoCD server would be put.
 pub(super) const SECRET_KEYS: [&str; 4] = ["password", "access_token", "token", "secret"];
+
+/// Keys of the table `queue`.
+pub(super) const QUEUE_KEYS: [&str; 3] = ["url", "credentials_file", "token_file"];
 
 /// Keys of the table `templates`.
 pub(super) const TEMPLATE_KEYS: [&str; 2] = ["pipeline_name", "reference_id"];

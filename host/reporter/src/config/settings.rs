@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::queue::queue;
 use super::search::find_upwards;
 use super::templates::{Layer, resolve};
 use super::{
     Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, GocdKeys, InJob, LimitKeys, OperatorKeys,
-    Origin, PolicyKeys, Sourced, SpoolPlace, TemplateKeys, TemplateUse, Trust, spool_place, variables,
+    Origin, PolicyKeys, QueueSettings, Sourced, SpoolPlace, TemplateKeys, TemplateUse, Trust, spool_place, variables,
 };
 use crate::detect::{self, Fields};
 
@@ -24,6 +25,12 @@ pub struct Flags {
     pub token_file: Option<PathBuf>,
     /// `--ca-file`.
     pub ca_file: Option<PathBuf>,
+    /// `--queue`.
+    pub queue: Option<String>,
+    /// `--queue-credentials`.
+    pub queue_credentials: Option<PathBuf>,
+    /// `--queue-token-file`.
+    pub queue_token_file: Option<PathBuf>,
     /// `--spool`.
     pub spool: Option<PathBuf>,
     /// `--strict`.
@@ -67,6 +74,8 @@ pub struct Settings {
     pub token: Option<Sourced<TokenPlace>>,
     /// Certificates to trust, in PEM.
     pub ca_file: Option<Sourced<PathBuf>>,
+    /// The queue that reporting ends in, instead of DX.
+    pub queue: Option<QueueSettings>,
     /// Where the spool lies.
     pub spool: SpoolPlace,
     /// The most the spool may hold, in bytes.
@@ -167,12 +176,14 @@ impl Settings {
         warnings.extend(resolved.warnings);
         warnings.extend(resolved.fields.leave_out_orphans());
         let operator = operator.operator;
+        let queue = queue(environment, flags, &operator, cwd);
         Ok(Self {
             dx_url: dx_url(environment, flags, &operator),
             token: token_place(environment, flags, &operator, cwd),
             ca_file: flag_path(flags.ca_file.as_deref(), "--ca-file", cwd)
                 .or_else(|| variable_path(environment, variables::CA_FILE, cwd))
                 .or(operator.ca_file),
+            queue,
             spool: spool_place(environment, flags.spool.as_deref(), operator.spool.as_ref(), cwd),
             spool_limit: operator.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT),
             budgets: operator.budgets.resolve(),
@@ -277,7 +288,7 @@ fn token_place(
         .or_else(|| operator.token_file.clone().map(file))
 }
 
-fn flag_path(path: Option<&Path>, flag: &'static str, cwd: &Path) -> Option<Sourced<PathBuf>> {
+pub(super) fn flag_path(path: Option<&Path>, flag: &'static str, cwd: &Path) -> Option<Sourced<PathBuf>> {
     let path = path.filter(|path| !path.as_os_str().is_empty())?;
     Some(Sourced::new(cwd.join(path), Origin::Flag(flag)))
 }

@@ -28,6 +28,8 @@ pub const GOCD_IN_JOB: &str = "PIPEFOLD_GOCD_IN_JOB";
 pub const GOCD_PASSWORD: &str = "GOCD_PASSWORD";
 /// An access token for a GoCD server.
 pub const GOCD_ACCESS_TOKEN: &str = "GOCD_ACCESS_TOKEN";
+/// Address of the queue that reporting ends in.
+pub const QUEUE: &str = "PIPEFOLD_QUEUE";
 /// Template for the name of the pipeline.
 pub const PIPELINE_NAME_TEMPLATE: &str = "PIPEFOLD_PIPELINE_NAME_TEMPLATE";
 /// Template for the name of the run.
@@ -51,6 +53,7 @@ fn known() -> impl Iterator<Item = &'static str> + Clone {
         GOCD_SERVER_ID,
         GOCD_URL,
         GOCD_IN_JOB,
+        QUEUE,
         PIPELINE_NAME_TEMPLATE,
         REFERENCE_ID_TEMPLATE,
         OUTER,

@@ -4,16 +4,15 @@ use super::{
     attempts::{Attempt, Attempts, Next},
     budget::Budget,
     delivery::{Delivery, MOST_NAMED},
+    outlet::Outlet,
     plan::{Own, Work, plan},
 };
 use crate::{
     clock,
-    dx::Client,
     judge::Judge,
     kill_points,
     spool::{EntryId, Judged, RunKey, SpoolError, SpooledRun, Trouble},
     store::Store,
-    token::Token,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,8 +23,7 @@ use std::{
 pub(crate) struct Courier<'a> {
     pub(crate) judge: &'a Judge,
     pub(crate) store: &'a Store,
-    pub(crate) client: &'a Client,
-    pub(crate) token: &'a Token,
+    pub(crate) outlet: &'a dyn Outlet,
     pub(crate) own: Own,
 }
 

@@ -43,7 +43,7 @@ impl Courier<'_> {
                 after: None,
             });
         };
-        let outcome = self.client.upsert(report, self.token, timeout);
+        let outcome = self.outlet.upsert(report, timeout);
         kill_points::pass("deliver.answered");
         let words = outcome.to_string();
         Ok(match outcome {
@@ -77,7 +77,7 @@ impl Courier<'_> {
                 }
             }
             Outcome::Unauthorised { .. } => {
-                let digest = self.token.digest().to_string();
+                let digest = self.outlet.credentials();
                 self.store
                     .note(run.key, Some(&trouble(UNAUTHORISED, &words, 1, Some(digest))));
                 Tried::Hopeless(words)
@@ -98,14 +98,14 @@ impl Courier<'_> {
             .entries
             .iter()
             .filter(|(id, entry)| entry.hook == Hook::Step && covers.contains(id) && !run.sent.contains(id));
-        let notifications = told.map(|(_, entry)| &entry.notification);
-        self.client.tell_steps(report, notifications, self.token, left);
+        let notifications: Vec<_> = told.map(|(_, entry)| &entry.notification).collect();
+        self.outlet.tell_steps(report, &notifications, left);
     }
 
     /// The token was refused for this run before, and is still the same: DX is asked again only on request.
     pub(super) fn refused_before(&self, run: &SpooledRun) -> Option<String> {
         let trouble = run.trouble.as_ref()?;
-        let same = refused_token(trouble) == Some(self.token.digest().to_string().as_str());
+        let same = refused_token(trouble) == Some(self.outlet.credentials().as_str());
         (same && !self.own.explicit).then(|| trouble.message.clone())
     }
 

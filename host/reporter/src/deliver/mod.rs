@@ -8,10 +8,13 @@ mod budget;
 mod courier;
 mod delivery;
 mod dispatch;
+mod outlet;
 mod plan;
 
 pub use budget::Budget;
 pub use delivery::{Delivery, Kept};
+pub use outlet::Outlet;
 
 pub(crate) use courier::{Courier, Errand};
+pub(crate) use outlet::ToDx;
 pub(crate) use plan::Own;

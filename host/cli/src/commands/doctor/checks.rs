@@ -77,6 +77,15 @@ fn files(context: &Context) -> Vec<Check> {
 }
 
 fn dx(context: &Context) -> Check {
+    if let Some(queue) = &context.settings.queue {
+        // What lies behind it is its forwarders' to say.
+        let address = context.reporter.destination().url.clone().unwrap_or_default();
+        return Check::good(
+            "queue",
+            format!("{address} instead of DX"),
+            Some(queue.url.origin.to_string()),
+        );
+    }
     let Some(client) = context.reporter.dx() else {
         let fix = "set DX_API_URL, or give --dx-url, to https://YOURINSTANCE.getdx.net";
         return Check::bad("DX", "no address", fix);
@@ -114,6 +123,13 @@ fn dx(context: &Context) -> Check {
 }
 
 fn token(context: &Context) -> Check {
+    if let Some(queue) = &context.settings.queue {
+        let key = queue.credentials_file.as_ref().or(queue.token_file.as_ref());
+        return match key {
+            Some(file) => Check::good("token", "the queue's own", Some(file.value.display().to_string())),
+            None => Check::good("token", "none is needed: the queue is asked without", None),
+        };
+    }
     if let Some(why) = &context.token_refused {
         return Check::bad("token", "cannot be used", why);
     }

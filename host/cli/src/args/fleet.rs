@@ -1,0 +1,154 @@
+//! A fleet's queue: `queue` makes and checks it, `forward` empties it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use pipefold::config::parse_size;
+
+use super::values::duration;
+
+/// Make and check the queue of a fleet (NATS JetStream)
+#[derive(Debug, Args)]
+pub(crate) struct QueueArgs {
+    #[command(subcommand)]
+    pub(crate) command: QueueCommand,
+}
+
+/// What to do with the queue.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// Make the streams and their consumer; what is there stays as it is, and what is different is told
+    #[command(after_help = "\
+Example:
+  pipefold queue init --queue tls://nats-1.example.com,tls://nats-2.example.com --replicas 3")]
+    Init {
+        /// On how many servers each message is kept before it is acknowledged: 1, 3 or 5
+        #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+        replicas: u8,
+        /// The most the queue may hold; then what comes waits in the spools
+        #[arg(long, value_name = "SIZE", default_value = "1 GiB", value_parser = size)]
+        max_size: u64,
+    },
+    /// Show how the streams are doing, and what is not as it should be
+    Check,
+}
+
+/// Empty the queue of a fleet into DX
+///
+/// Any number of these may run. Each takes what comes, keeps the upserts of a run together for the window, folds them through the policies
+/// and the rules, and tells DX once. What DX refuses for good is kept with DX's words: see `forward rejected`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipefold forward --queue tls://nats.example.com --dx-url https://yourinstance.getdx.net --token-file dx-token
+  pipefold forward rejected list")]
+pub(crate) struct ForwardArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ForwardCommand>,
+
+    /// Requests to DX a second of this forwarder, at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = rate)]
+    pub(crate) rate: f64,
+
+    /// For how long a run's first upsert waits for others to go with it, such as 2s
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = window)]
+    pub(crate) window: Duration,
+
+    /// Requests to DX under way at a time, at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) concurrency: u16,
+
+    /// Answer /metrics and /healthz here; port 0 is any that is free, and is told on stdout
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// Let --listen be an address that other machines can reach
+    #[arg(long, requires = "listen")]
+    pub(crate) listen_anywhere: bool,
+}
+
+/// What else to do with what was forwarded.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ForwardCommand {
+    /// What DX or the rules refused for good
+    Rejected {
+        #[command(subcommand)]
+        command: RejectedCommand,
+    },
+}
+
+/// What to do with what was refused.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RejectedCommand {
+    /// Show them, oldest first, with the reason
+    List {
+        /// How many, at most
+        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Put them back into the queue, to be told again: all, or those of these numbers
+    Retry {
+        /// Their numbers, as `list` shows them
+        #[arg(value_name = "NUMBER")]
+        numbers: Vec<u64>,
+        /// All of them, as without numbers
+        #[arg(long, conflicts_with = "numbers")]
+        all: bool,
+    },
+    /// Forget them
+    Drop(Which),
+}
+
+/// Which of those that were refused.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Which {
+    /// Their numbers, as `list` shows them
+    #[arg(value_name = "NUMBER")]
+    pub(crate) numbers: Vec<u64>,
+    /// All of them
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    // A stream has to hold something, or every upsert would be refused.
+    const LEAST: u64 = 64 * 1024;
+    let size = parse_size(text)?;
+    if size < LEAST || i64::try_from(size).is_err() {
+        return Err("give a size from 64 KiB on, such as 1 GiB".to_owned());
+    }
+    Ok(size)
+}
+
+/// A number from 0.01 to 100,000.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.01..=100_000.0).contains(rate));
+    rate.ok_or_else(|| "give a number from 0.01 to 100000".to_owned())
+}
+
+/// At most what the queue leaves a forwarder in peace for, many times over.
+fn window(text: &str) -> Result<Duration, String> {
+    let window = duration(text)?;
+    if window > Duration::from_mins(10) {
+        return Err("give at most 10m".to_owned());
+    }
+    Ok(window)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds() {
+        assert_eq!(size("64 KiB"), Ok(65_536));
+        assert!(size("1 KiB").is_err() && size("many").is_err());
+        assert_eq!((rate("0.01"), rate("100000")), (Ok(0.01), Ok(100_000.0)));
+        assert!(rate("0").is_err() && rate("nan").is_err() && rate("100001").is_err());
+        assert_eq!(window("0"), Ok(Duration::ZERO));
+        assert!(window("11m").is_err());
+    }
+}

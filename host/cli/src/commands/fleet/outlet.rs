@@ -1,0 +1,73 @@
+//! The queue as where reporting ends.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use pipefold::config::{Environment, QueueSettings, Sourced};
+use pipefold::detect::Fields;
+use pipefold::{Builder, Outlet};
+use pipefold_fleet::{AddressError, Connection, Queue, QueueKeys, QueueOutlet};
+use tokio::runtime::Runtime;
+
+use crate::args::GlobalFlags;
+use crate::commands::context::settings;
+use crate::commands::trouble::Trouble;
+
+/// Lets a reporter's deliveries end in the queue.
+pub(in crate::commands) fn report_into(
+    builder: Builder,
+    queue: &QueueSettings,
+    ca_file: Option<&Sourced<PathBuf>>,
+) -> Result<Builder, Trouble> {
+    let queue = address(queue, ca_file).map_err(|error| Trouble::input(format!("{error}; nothing is sent")))?;
+    Ok(builder.outlet(QueueOutlet::new(queue)))
+}
+
+/// The same for a collector.
+pub(in crate::commands) fn outlet(
+    queue: &QueueSettings,
+    ca_file: Option<&Sourced<PathBuf>>,
+) -> Result<Arc<dyn Outlet>, Trouble> {
+    let queue = address(queue, ca_file).map_err(|error| Trouble::input(error.to_string()))?;
+    Ok(Arc::new(QueueOutlet::new(queue)))
+}
+
+pub(super) fn address(queue: &QueueSettings, ca_file: Option<&Sourced<PathBuf>>) -> Result<Queue, AddressError> {
+    let path = |file: &Option<Sourced<PathBuf>>| file.as_ref().map(|file| file.value.clone());
+    let keys = QueueKeys {
+        credentials_file: path(&queue.credentials_file),
+        token_file: path(&queue.token_file),
+        ca_file: ca_file.map(|file| file.value.clone()),
+    };
+    Queue::new(&queue.url.value, &keys)
+}
+
+/// The queue that flags, variable or file name.
+pub(super) fn named(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Queue> {
+    let settings = settings(global, Fields::default(), environment).map_err(|trouble| anyhow!("{}", trouble.text()))?;
+    let queue = settings.queue.as_ref();
+    let queue =
+        queue.ok_or_else(|| anyhow!("no queue is named: give its NATS servers with --queue or PIPEFOLD_QUEUE"))?;
+    Ok(address(queue, settings.ca_file.as_ref())?)
+}
+
+/// Does something with the queue that is named, and ends.
+pub(super) fn with_queue<T>(
+    global: &GlobalFlags,
+    work: impl AsyncFnOnce(Connection) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let queue = named(global, &Environment::from_process())?;
+    runtime()?.block_on(async { work(Connection::open(&queue).await?).await })
+}
+
+/// What a forwarder works in.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // Waiting is most of it. More threads would only take memory.
+    builder
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the threads that work")
+}

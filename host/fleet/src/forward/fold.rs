@@ -1,0 +1,146 @@
+//! What the upserts of a run come to.
+
+use super::message::Message;
+use pipefold::{Judge, NoVerdict, Notification, Run, Verdict};
+use pipefold_sandbox::Question;
+
+/// What there is to do with a group of messages.
+#[derive(Debug, Default)]
+pub(super) struct Folded {
+    /// What DX is to be told: mostly one.
+    pub(super) runs: Vec<Run>,
+    /// Why a policy of this forwarder drops it.
+    pub(super) dropped: Option<String>,
+    /// Those that the rules do not take, by their place, with a code and the reason. The others are not harmed by them.
+    pub(super) unfit: Vec<(usize, &'static str, String)>,
+}
+
+/// Why nobody can tell now.
+#[derive(Debug)]
+pub(super) struct NotNow(pub(super) String);
+
+/// Folds messages of one run, through the policies and the component.
+pub(super) fn fold(judge: &Judge, messages: &[Message]) -> Result<Folded, NotNow> {
+    let bodies = messages.iter().map(Message::arguments);
+    let said = bodies.map(|said| said.map(pipefold::dx::Arguments::into_notifications));
+    fold_said(judge, said)
+}
+
+fn fold_said(judge: &Judge, said: impl Iterator<Item = Result<Vec<Notification>, String>>) -> Result<Folded, NotNow> {
+    let mut folded = Folded::default();
+    let mut histories: Vec<(usize, Vec<Notification>)> = Vec::new();
+    for (place, said) in said.enumerate() {
+        match said {
+            Ok(notifications) => histories.push((place, notifications)),
+            Err(why) => folded.unfit.push((place, "unreadable", why)),
+        }
+    }
+    if histories.is_empty() {
+        return Ok(folded);
+    }
+    let whole = |histories: &[(usize, Vec<Notification>)]| -> Vec<Notification> {
+        let all = histories.iter().flat_map(|(_, notifications)| notifications);
+        all.cloned().collect()
+    };
+    match ask(judge, &whole(&histories), &mut folded)? {
+        None => return Ok(folded),
+        Some(why) if histories.len() == 1 => {
+            folded
+                .unfit
+                .extend(histories.iter().map(|(place, _)| (*place, "refused", why.clone())));
+            return Ok(folded);
+        }
+        Some(_) => {}
+    }
+    // One of a stranger's spoils the whole: each by itself, then the good ones together.
+    let mut alone = Folded::default();
+    let mut good = Vec::new();
+    for (place, notifications) in histories {
+        match ask(judge, &notifications, &mut alone)? {
+            None => good.push((place, notifications)),
+            Some(why) => folded.unfit.push((place, "refused", why)),
+        }
+    }
+    if !good.is_empty() && ask(judge, &whole(&good), &mut folded)?.is_some() {
+        // Good only one by one: then that is how DX gets them, which folds them itself.
+        folded.runs = alone.runs;
+        folded.dropped = alone.dropped;
+    }
+    Ok(folded)
+}
+
+/// Asks about a history. What is wrong with it, if the rules refuse it.
+fn ask(judge: &Judge, history: &[Notification], folded: &mut Folded) -> Result<Option<String>, NotNow> {
+    match judge.ask(&Question::PipelineFinish(history)) {
+        Ok(Verdict::Report(run)) => folded.runs.push(run),
+        Ok(Verdict::Discard(why)) => folded.dropped = Some(why),
+        Ok(Verdict::Hold) => {
+            return Ok(Some(
+                "a policy of the forwarder holds it, and nothing would release it".to_owned(),
+            ));
+        }
+        Err(NoVerdict::Refused(refused)) => return Ok(Some(refused.to_string())),
+        Err(NoVerdict::Failed(why)) => return Err(NotNow(why)),
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use pipefold::dx::Arguments;
+
+    fn folded(bodies: &[&str]) -> Folded {
+        let said = bodies.iter().map(|body| {
+            let said = Arguments::from_foreign_json(body.as_bytes()).map_err(|why| why.to_string());
+            said.map(Arguments::into_notifications)
+        });
+        fold_said(&Judge::default(), said).unwrap()
+    }
+
+    fn upsert(more: &str) -> String {
+        format!(r#"{{"pipeline_name":"p","pipeline_source":"s","reference_id":"r"{more}}}"#)
+    }
+
+    #[test]
+    fn whatever_is_held_is_one_request() {
+        let (start, end) = (
+            upsert(r#","started_at":"2025-01-01T12:05:00Z","status":"running""#),
+            upsert(r#","started_at":"2025-01-01T12:05:00Z","finished_at":"2025-01-01T12:10:00Z","status":"success""#),
+        );
+        for bodies in [vec![&*start, &*end], vec![&*end, &*start, &*end, &*start]] {
+            let folded = folded(&bodies);
+            assert_eq!(folded.runs.len(), 1);
+            assert_eq!(folded.runs[0].status.as_str(), "success");
+            assert_eq!(folded.runs[0].finished_at.as_deref(), Some("2025-01-01T12:10:00Z"));
+            assert!(folded.unfit.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_strangers_upserts_harm_no_others() {
+        let good = upsert(r#","started_at":"2025-01-01T12:05:00Z","status":"failure""#);
+        let bad = [
+            ("unreadable", "{"),
+            (
+                "refused",
+                &*upsert(r#","started_at":"2025-01-01T12:05:00Z","status":"exploded""#),
+            ),
+            ("refused", &*upsert("")),
+        ]
+        .map(|(code, body)| (code, body.to_owned()));
+        for (code, bad) in &bad {
+            let folded = folded(&[&good, bad, &good]);
+            assert_eq!(folded.runs.len(), 1, "{bad}");
+            assert_eq!(folded.runs[0].status.as_str(), "failure");
+            let unfit: Vec<_> = folded.unfit.iter().map(|(place, code, _)| (*place, *code)).collect();
+            assert_eq!(unfit, [(1, *code)], "{bad}");
+        }
+        let only_bad = folded(&[&bad[1].1]);
+        assert!(
+            only_bad.runs.is_empty() && only_bad.unfit[0].2.contains("status"),
+            "{only_bad:?}"
+        );
+    }
+}

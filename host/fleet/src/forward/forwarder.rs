@@ -1,0 +1,369 @@
+//! The work: what is due goes, as fast as it may.
+
+use super::bucket::Bucket;
+use super::counters::{Counters, set};
+use super::held::Held;
+use super::message::{Group, Message};
+use super::options::ForwarderOptions;
+use super::pauses::Pauses;
+use super::pull::{Puller, Wanted};
+use super::send::{Desk, Ended, PROGRESS};
+use super::sweep::sweep;
+use crate::address::Queue;
+use crate::connection::{ConnectError, Connection};
+use crate::publish::Publisher;
+use crate::stream::{Difference, StreamError, check};
+use pipefold::Judge;
+use pipefold::dx::{Client, ClientError};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, sleep_until, timeout};
+
+/// Messages that are held at a time: with half a kibibyte each and what they come in, a third of the sixty MiB that a forwarder may take.
+const CAPACITY: usize = 16_384;
+
+/// While requests are all under way, groups that are due wait in the queue rather than here, beyond so many for each: another forwarder may
+/// have time for them.
+const AHEAD: usize = 4;
+
+/// While it is the rate that holds them up, so much of it is held here: upserts that come meanwhile join those of their runs, and cost no
+/// request of their own.
+const AHEAD_OF_THE_RATE: Duration = Duration::from_mins(10);
+
+/// With more of it than this, another forwarder may ask first.
+const ENOUGH: Duration = Duration::from_secs(5);
+
+/// Beyond which nothing is looked at before it is asked again.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How often it is decided whether more is wanted: what is due is counted for it.
+const ASK: Duration = Duration::from_millis(10);
+
+/// The same complaint is made once in so long.
+const COMPLAIN: Duration = Duration::from_mins(1);
+
+/// A forwarder that is connected, and does not work yet.
+pub struct Forwarder {
+    desk: Arc<Desk>,
+    clients: Vec<Arc<Client>>,
+    differences: Vec<Difference>,
+}
+
+/// Why a forwarder does not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    /// The queue cannot be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The stream is not there, or cannot be looked at.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The stream is not one that nothing is lost in.
+    #[error(
+        "the queue is not as it should be: {0}; change it with NATS's own tools, or remove it and run `pipefold queue init`"
+    )]
+    Unsafe(String),
+    /// The client for DX cannot be set up.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl Forwarder {
+    /// Connects, and checks the stream.
+    ///
+    /// # Errors
+    /// [`ForwardError`].
+    pub async fn open(queue: &Queue, options: ForwarderOptions, judge: Judge) -> Result<Self, ForwardError> {
+        let clients = (0..options.concurrency.max(1)).map(|_| Client::new(options.dx.clone()).map(Arc::new));
+        let clients = clients.collect::<Result<Vec<_>, _>>()?;
+        let connection = Connection::open(queue).await?;
+        let differences = check(&connection).await?.differences;
+        let fatal: Vec<String> = differences
+            .iter()
+            .filter(|it| it.fatal)
+            .map(ToString::to_string)
+            .collect();
+        if !fatal.is_empty() {
+            return Err(ForwardError::Unsafe(fatal.join("; ")));
+        }
+        let counters = Arc::new(Counters::default());
+        counters.queue_up.store(1, Relaxed);
+        let desk = Desk {
+            options,
+            judge,
+            publisher: Publisher::new(connection),
+            counters,
+        };
+        Ok(Self {
+            desk: Arc::new(desk),
+            clients,
+            differences,
+        })
+    }
+
+    /// What of the streams is not as it should be, and does not keep it from working.
+    #[must_use]
+    pub fn differences(&self) -> &[Difference] {
+        &self.differences
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.desk.counters)
+    }
+
+    /// Works until `stop`. Then requests that are under way are waited for, and what else it holds is given back to the queue.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let room = Arc::new(Semaphore::new(CAPACITY));
+        let (to, from) = mpsc::channel(256);
+        let (want, wanted) = watch::channel(Wanted::Yes);
+        let puller = Puller {
+            connection: self.desk.publisher.connection().clone(),
+            counters: self.counters(),
+            room,
+            wanted,
+            to,
+        };
+        let now = Instant::now();
+        let mut work = Work {
+            bucket: Bucket::new(self.desk.options.per_second, now),
+            pauses: Pauses::default(),
+            held: Held::default(),
+            full: Vec::new(),
+            free: self.clients,
+            under_way: JoinSet::new(),
+            said: HashMap::new(),
+            touched: now,
+            asked: now - ASK,
+            want,
+            desk: self.desk,
+        };
+        let mut beside = JoinSet::new();
+        beside.spawn(puller.run());
+        beside.spawn(sweep(work.desk.publisher.clone(), Arc::clone(&work.desk.counters)));
+        work.until(stop, from).await;
+        // In the middle of whatever they do: what a puller was given comes again to another forwarder.
+        beside.abort_all();
+        work.end().await;
+    }
+}
+
+struct Work {
+    desk: Arc<Desk>,
+    bucket: Bucket,
+    pauses: Pauses,
+    held: Held,
+    /// Groups that take no more, and go before all others.
+    full: Vec<Group>,
+    /// A client for each request that may be under way, so that each keeps its connection.
+    free: Vec<Arc<Client>>,
+    under_way: JoinSet<(Arc<Client>, Ended)>,
+    /// What was complained of, and when.
+    said: HashMap<&'static str, (Instant, String)>,
+    touched: Instant,
+    asked: Instant,
+    want: watch::Sender<Wanted>,
+}
+
+impl Work {
+    async fn until(&mut self, stop: impl Future<Output = ()>, mut from: mpsc::Receiver<Message>) {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let now = Instant::now();
+            let mut next = self.begin_what_is_due(now);
+            if now.duration_since(self.asked) >= ASK {
+                self.asked = now;
+                self.ask_for_more(now);
+            } else {
+                next = next.min(self.asked + ASK);
+            }
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(ended) = self.under_way.join_next() => self.ended(ended),
+                message = from.recv() => match message {
+                    Some(message) => {
+                        self.take(message).await;
+                        // Those that came with it, before anything is begun.
+                        while let Ok(message) = from.try_recv() {
+                            self.take(message).await;
+                        }
+                    }
+                    None => break,
+                },
+                () = sleep_until(next.into()) => {}
+            }
+            if self.touched.elapsed() >= PROGRESS / 4 {
+                self.touched = Instant::now();
+                self.touch().await;
+            }
+        }
+        from.close();
+        while let Some(message) = from.recv().await {
+            self.take(message).await;
+        }
+    }
+
+    /// Begins requests while there is something due and leave to send it. Tells when to look again.
+    fn begin_what_is_due(&mut self, now: Instant) -> Instant {
+        let look_again = now + TICK;
+        if let Some(pause) = self.pauses.left(now) {
+            return (now + pause).min(look_again);
+        }
+        loop {
+            // After a pause one request goes ahead, and the others when it was answered.
+            if self.free.is_empty() || (self.pauses.is_doubtful() && !self.under_way.is_empty()) {
+                return look_again;
+            }
+            if self.full.is_empty() && self.held.next_due().is_none_or(|due| due > now) {
+                return self.held.next_due().unwrap_or(look_again).min(look_again);
+            }
+            if !self.bucket.take(now) {
+                // Timers are of a millisecond: shorter waits would go round for nothing.
+                let wait = self.bucket.wait(now).max(Duration::from_millis(1));
+                return (now + wait).min(look_again);
+            }
+            let Some(group) = self.full.pop().or_else(|| self.held.take_due(now)) else {
+                return look_again;
+            };
+            let Some(client) = self.free.pop() else {
+                return look_again;
+            };
+            let desk = Arc::clone(&self.desk);
+            self.under_way.spawn(async move {
+                let ended = desk.send(group, &client).await;
+                (client, ended)
+            });
+        }
+    }
+
+    /// Whether more could be worked off, for the one who asks for it.
+    fn ask_for_more(&mut self, now: Instant) {
+        let counters = &self.desk.counters;
+        let paused = self.pauses.left(now).is_some();
+        let most = if self.free.is_empty() {
+            AHEAD * self.under_way.len()
+        } else {
+            (AHEAD * self.free.len()).max(self.bucket.within(AHEAD_OF_THE_RATE))
+        };
+        let due = self.held.count_due(now, most + 1);
+        let wanted = match () {
+            () if paused || due > most => Wanted::No,
+            () if due > self.bucket.within(ENOUGH).max(AHEAD * self.free.len()) => Wanted::AfterOthers,
+            () => Wanted::Yes,
+        };
+        self.want
+            .send_if_modified(|before| std::mem::replace(before, wanted) != wanted);
+        set(&counters.held, self.held.len());
+        set(&counters.under_way, self.under_way.len());
+        set(&counters.paused, usize::from(paused));
+    }
+
+    async fn take(&mut self, message: Message) {
+        match message.run() {
+            Ok((key, ended)) => {
+                let window = self.desk.options.window;
+                self.full
+                    .extend(self.held.add(key, message, ended, window, Instant::now()));
+            }
+            Err(why) => {
+                let desk = Arc::clone(&self.desk);
+                // Beside the work: the stream of refused ones may be slow to answer.
+                tokio::spawn(async move { desk.reject(&[message], "unreadable", &why).await });
+            }
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Arc<Client>, Ended), tokio::task::JoinError>) {
+        let now = Instant::now();
+        let first = self.desk.options.first_pause;
+        let Ok((client, ended)) = ended else {
+            tracing::error!("sending a run panicked; it comes again");
+            return;
+        };
+        self.free.push(client);
+        match ended {
+            Ended::Reached => self.reached(),
+            Ended::Again(group) => {
+                self.reached();
+                self.held.again(group, now + first);
+            }
+            Ended::Failed { after, why } => {
+                self.pauses.failed(after, first, now);
+                self.complain("dx", &format!("DX: {why}; runs wait in the queue"));
+            }
+            Ended::Stuck(why) => {
+                self.pauses.stuck(now);
+                self.desk.counters.stuck.store(1, Relaxed);
+                self.complain("stuck", &format!("nothing is forwarded: {why}"));
+            }
+            Ended::Unjudged(why) => self.complain("fold", &format!("a run waits: {why}")),
+        }
+    }
+
+    fn reached(&mut self) {
+        self.pauses.reached();
+        self.desk.counters.stuck.store(0, Relaxed);
+        self.said.remove("stuck");
+    }
+
+    /// Tells the queue of what is held for long.
+    async fn touch(&mut self) {
+        // While nobody is there to hear it, words would only pile up.
+        if !self.desk.publisher.connection().is_up() {
+            return;
+        }
+        let Some(since) = Instant::now().checked_sub(PROGRESS) else {
+            return;
+        };
+        for group in self.held.untouched(since) {
+            self.desk.touch(group).await;
+        }
+    }
+
+    /// Waits for what is under way, and gives the rest back.
+    async fn end(&mut self) {
+        let longest = self.desk.options.timeout + Duration::from_secs(1);
+        let under_way = async {
+            while let Some(ended) = self.under_way.join_next().await {
+                self.ended(ended);
+            }
+        };
+        if timeout(longest, under_way).await.is_err() {
+            tracing::warn!("requests to DX did not end in time; their runs are sent again");
+        }
+        let connection = self.desk.publisher.connection().clone();
+        let back = async {
+            for group in self.held.drain().into_iter().chain(self.full.drain(..)) {
+                for message in group.messages {
+                    message.again(&connection.client, Duration::ZERO).await;
+                }
+            }
+            // What was spawned beside may just be done.
+            sleep(Duration::from_millis(20)).await;
+            connection.flush().await;
+        };
+        // A queue that cannot be reached gives them to others by itself.
+        let _ = timeout(Duration::from_secs(5), back).await;
+    }
+
+    /// Says something again only after a while, or when it is something else.
+    fn complain(&mut self, about: &'static str, what: &str) {
+        let said = self.said.get(about);
+        // Once is enough for what only a person can change.
+        let again = |(at, _): &(Instant, String)| about != "stuck" && at.elapsed() >= COMPLAIN;
+        if said.is_none_or(|said| said.1 != what || again(said)) {
+            if about == "stuck" {
+                tracing::error!("{what}");
+            } else {
+                tracing::warn!("{what}");
+            }
+            self.said.insert(about, (Instant::now(), what.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The upserts of a run together, until they are due.
+
+use super::message::{Group, Message};
+use pipefold::spool::RunKey;
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+/// The most upserts that are folded at a time: the rules allow 10,000 notifications and 8 MiB in one history, and a run has a few.
+const MOST: usize = 256;
+
+/// How long an old message waits, which has waited for others in the queue: what was put there beside it comes with it.
+const OLD: Duration = Duration::from_millis(50);
+
+/// Where DX takes less than there is, ended runs go first, and the others meanwhile meet their ends; but none waits longer than this.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Groups of messages, each with the time when it is due.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    groups: HashMap<RunKey, (Instant, Group)>,
+    /// Those of runs that have ended.
+    ended: BTreeSet<(Instant, RunKey)>,
+    /// Those of runs that go on, as far as is known.
+    open: BTreeSet<(Instant, RunKey)>,
+    messages: usize,
+}
+
+impl Held {
+    /// Adds a message to those of its run. A group that is full is given back: it goes at once.
+    pub(super) fn add(
+        &mut self,
+        key: RunKey,
+        message: Message,
+        ended: bool,
+        window: Duration,
+        now: Instant,
+    ) -> Option<Group> {
+        self.messages += 1;
+        if let Some((due, group)) = self.groups.get_mut(&key) {
+            if ended && !group.ended {
+                group.ended = true;
+                self.open.remove(&(*due, key));
+                self.ended.insert((*due, key));
+            }
+            // Delivered again, as nobody heard of it for too long: the later delivery is the one that counts.
+            if let Some(known) = group
+                .messages
+                .iter_mut()
+                .find(|known| known.sequence == message.sequence)
+            {
+                *known = message;
+                self.messages -= 1;
+                return None;
+            }
+            group.messages.push(message);
+            return if group.messages.len() >= MOST {
+                self.remove(key)
+            } else {
+                None
+            };
+        }
+        let wait = window.saturating_sub(message.age()).max(OLD.min(window));
+        let group = Group {
+            key,
+            messages: vec![message],
+            ended,
+            refusals: 0,
+            touched: now,
+        };
+        self.insert(now + wait, group);
+        None
+    }
+
+    /// Puts a group back, to be tried again.
+    pub(super) fn again(&mut self, mut group: Group, due: Instant) {
+        if let Some(more) = self.remove(group.key) {
+            group.ended |= more.ended;
+            group.touched = group.touched.min(more.touched);
+            group.messages.extend(more.messages);
+        }
+        self.messages += group.messages.len();
+        self.insert(due, group);
+    }
+
+    /// The group that is to go next, of those that are due by now.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Group> {
+        let first = |due: &BTreeSet<(Instant, RunKey)>| due.first().filter(|(due, _)| *due <= now).copied();
+        let (ended, open) = (first(&self.ended), first(&self.open));
+        let waited = |(due, _): &(Instant, RunKey)| now.duration_since(*due) > PATIENCE;
+        let (_, key) = open.filter(waited).or(ended).or(open)?;
+        self.remove(key)
+    }
+
+    /// When the next one is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let firsts = [self.ended.first(), self.open.first()];
+        firsts.into_iter().flatten().map(|(due, _)| *due).min()
+    }
+
+    /// How many are due, counted no further than `most` of each kind.
+    pub(super) fn count_due(&self, now: Instant, most: usize) -> usize {
+        let count =
+            |due: &BTreeSet<(Instant, RunKey)>| due.iter().take(most).take_while(|(due, _)| *due <= now).count();
+        count(&self.ended) + count(&self.open)
+    }
+
+    /// Those of whom the queue was not told for so long.
+    pub(super) fn untouched(&mut self, since: Instant) -> impl Iterator<Item = &mut Group> {
+        let groups = self.groups.values_mut().map(|(_, group)| group);
+        groups.filter(move |group| group.touched <= since)
+    }
+
+    /// Messages in all.
+    pub(super) fn len(&self) -> usize {
+        self.messages
+    }
+
+    /// All of them.
+    pub(super) fn drain(&mut self) -> Vec<Group> {
+        self.ended.clear();
+        self.open.clear();
+        self.messages = 0;
+        self.groups.drain().map(|(_, (_, group))| group).collect()
+    }
+
+    fn insert(&mut self, due: Instant, group: Group) {
+        let by_due = if group.ended { &mut self.ended } else { &mut self.open };
+        by_due.insert((due, group.key));
+        self.groups.insert(group.key, (due, group));
+    }
+
+    fn remove(&mut self, key: RunKey) -> Option<Group> {
+        let (due, group) = self.groups.remove(&key)?;
+        let by_due = if group.ended { &mut self.ended } else { &mut self.open };
+        by_due.remove(&(due, key));
+        self.messages -= group.messages.len();
+        Some(group)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use tokio::sync::Semaphore;
+
+    const WINDOW: Duration = Duration::from_secs(2);
+
+    fn message(sequence: u64) -> Message {
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Message::made_up(sequence, room)
+    }
+
+    fn key(run: &str) -> RunKey {
+        RunKey::of(run)
+    }
+
+    #[test]
+    fn a_runs_upserts_go_together_once_the_window_is_over() {
+        let (mut held, now) = (Held::default(), Instant::now());
+        for sequence in 1..=3 {
+            assert!(held.add(key("a"), message(sequence), false, WINDOW, now).is_none());
+        }
+        held.add(key("b"), message(4), false, WINDOW, now);
+        // Delivered once more: still one message.
+        held.add(key("a"), message(2), false, WINDOW, now);
+        assert_eq!(held.len(), 4);
+        assert!(held.take_due(now).is_none());
+        assert!(held.next_due().unwrap() <= now + WINDOW);
+        let later = now + WINDOW;
+        assert_eq!(held.count_due(later, 10), 2);
+        let groups = [held.take_due(later).unwrap(), held.take_due(later).unwrap()];
+        let mut sizes = groups.map(|group| group.messages.len());
+        sizes.sort_unstable();
+        assert_eq!((sizes, held.len()), ([1, 3], 0));
+        assert!(held.take_due(later).is_none() && held.next_due().is_none());
+    }
+
+    #[test]
+    fn ended_runs_go_first_and_none_waits_for_ever() {
+        let (mut held, now) = (Held::default(), Instant::now());
+        held.add(key("open"), message(1), false, Duration::ZERO, now);
+        held.add(
+            key("ended"),
+            message(2),
+            false,
+            Duration::ZERO,
+            now + Duration::from_secs(1),
+        );
+        held.add(
+            key("ended"),
+            message(3),
+            true,
+            Duration::ZERO,
+            now + Duration::from_secs(1),
+        );
+        let later = now + Duration::from_secs(2);
+        assert_eq!(held.take_due(later).unwrap().key, key("ended"));
+        held.add(key("ended"), message(4), true, Duration::ZERO, later);
+        let much_later = now + PATIENCE + Duration::from_secs(1);
+        assert_eq!(held.take_due(much_later).unwrap().key, key("open"));
+    }
+
+    #[test]
+    fn what_is_put_back_meets_what_came_meanwhile() {
+        let (mut held, now) = (Held::default(), Instant::now());
+        held.add(key("a"), message(1), true, Duration::ZERO, now);
+        let mut group = held.take_due(now).unwrap();
+        group.refusals = 2;
+        held.add(key("a"), message(2), false, Duration::ZERO, now);
+        held.again(group, now + WINDOW);
+        assert!(held.take_due(now).is_none());
+        let group = held.take_due(now + WINDOW).unwrap();
+        assert_eq!((group.messages.len(), group.refusals, group.ended), (2, 2, true));
+        assert_eq!(held.len(), 0);
+    }
+
+    #[test]
+    fn a_group_that_is_full_goes_at_once() {
+        let (mut held, now) = (Held::default(), Instant::now());
+        let full = (0..MOST as u64).find_map(|sequence| held.add(key("a"), message(sequence), false, WINDOW, now));
+        assert_eq!(full.unwrap().messages.len(), MOST);
+        assert_eq!(held.len(), 0);
+    }
+}

@@ -1,0 +1,114 @@
+//! One upsert, and what its server is told of it.
+
+use async_nats::Client;
+use async_nats::jetstream::{AckKind, Message as Delivered};
+use pipefold::dx::Arguments;
+use pipefold::spool::RunKey;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// The largest upsert that is read: fourteen arguments of 4 KiB, each byte escaped, with room. The rules refuse what is longer.
+pub(super) const MAX_BODY: usize = 512 * 1024;
+
+/// An upsert that this forwarder has.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// The body. A copy: the delivered one would keep whatever arrived with it in memory.
+    pub(super) body: Box<[u8]>,
+    /// Its number in the stream.
+    pub(super) sequence: u64,
+    /// How often it was delivered, to whichever forwarder.
+    pub(super) delivered: u32,
+    /// When it was put into the queue, by the server's clock.
+    pub(super) published: SystemTime,
+    /// Where its server hears of it.
+    reply: Box<str>,
+    /// Its share of the forwarder's memory.
+    _room: OwnedSemaphorePermit,
+}
+
+impl Message {
+    /// Takes what was delivered. `None` if it is no message of a stream.
+    pub(super) fn of(delivered: &Delivered, room: OwnedSemaphorePermit) -> Option<(Self, u64)> {
+        let info = delivered.info().ok()?;
+        let message = Self {
+            body: Box::from(&delivered.payload[..]),
+            sequence: info.stream_sequence,
+            delivered: u32::try_from(info.delivered).unwrap_or(u32::MAX),
+            published: SystemTime::from(info.published),
+            reply: Box::from(delivered.reply.as_ref()?.as_str()),
+            _room: room,
+        };
+        Some((message, info.pending))
+    }
+
+    /// One that no server delivered.
+    #[cfg(test)]
+    pub(super) fn made_up(sequence: u64, room: OwnedSemaphorePermit) -> Self {
+        Self {
+            body: Box::default(),
+            sequence,
+            delivered: 1,
+            published: SystemTime::now(),
+            reply: Box::from("nobody"),
+            _room: room,
+        }
+    }
+
+    /// Which run it is about, and whether it says that the run has ended; or why nobody can tell.
+    pub(super) fn run(&self) -> Result<(RunKey, bool), String> {
+        let said = self.arguments()?;
+        // The rules say what a name is; without any there is no run to fold it with.
+        let key = RunKey::of(said.reference_id.as_deref().unwrap_or_default());
+        Ok((key, said.finished_at.is_some()))
+    }
+
+    /// What it says.
+    pub(super) fn arguments(&self) -> Result<Arguments, String> {
+        if self.body.len() > MAX_BODY {
+            return Err(format!("it has {} bytes, and {MAX_BODY} are read", self.body.len()));
+        }
+        Arguments::from_foreign_json(&self.body).map_err(|why| why.to_string())
+    }
+
+    /// How long ago it was put into the queue.
+    pub(super) fn age(&self) -> Duration {
+        SystemTime::now().duration_since(self.published).unwrap_or_default()
+    }
+
+    /// It is done with.
+    pub(super) async fn done(&self, client: &Client) {
+        self.tell(client, AckKind::Ack).await;
+    }
+
+    /// It is to be delivered again after a while, to whichever forwarder.
+    pub(super) async fn again(&self, client: &Client, after: Duration) {
+        let after = (!after.is_zero()).then_some(after);
+        self.tell(client, AckKind::Nak(after)).await;
+    }
+
+    /// This forwarder still has it.
+    pub(super) async fn progress(&self, client: &Client) {
+        self.tell(client, AckKind::Progress).await;
+    }
+
+    /// What does not arrive ends in another delivery, which harms nobody.
+    async fn tell(&self, client: &Client, kind: AckKind) {
+        if let Err(error) = client.publish(self.reply.to_string(), kind.into()).await {
+            tracing::debug!(%error, "the queue was not told of a message");
+        }
+    }
+}
+
+/// The upserts of one run that go together.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) key: RunKey,
+    pub(super) messages: Vec<Message>,
+    /// Whether one of them says that the run has ended.
+    pub(super) ended: bool,
+    /// How often DX refused them in a way that may be overcome.
+    pub(super) refusals: u32,
+    /// When the queue was last told that they are worked on.
+    pub(super) touched: Instant,
+}

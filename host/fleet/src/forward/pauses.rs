@@ -1,0 +1,105 @@
+//! When nothing is sent for a while.
+
+use std::time::{Duration, Instant};
+
+/// Failures in a row, of whichever runs, after which it is DX that cannot be reached, and not a run that is at fault.
+const IN_A_ROW: u32 = 3;
+
+/// The longest pause after such failures. An outage that ends is noticed within it.
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// After DX did not take the token, or redirected: a person has to do something.
+pub(super) const STUCK: Duration = Duration::from_secs(30);
+
+/// The pause of all.
+#[derive(Debug, Default)]
+pub(super) struct Pauses {
+    until: Option<Instant>,
+    failures: u32,
+    doubtful: bool,
+}
+
+impl Pauses {
+    /// How long nothing is to be sent.
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+        self.until?.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+
+    /// DX answered, whatever it said of the run.
+    pub(super) fn reached(&mut self) {
+        self.failures = 0;
+        self.doubtful = false;
+    }
+
+    /// Whether DX did not answer well, or not at all, the last time.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubtful
+    }
+
+    /// It may go better another time; DX may have said when, which then holds for every run.
+    pub(super) fn failed(&mut self, after: Option<Duration>, first: Duration, now: Instant) {
+        if let Some(after) = after {
+            // It answers, and says itself when it wants to be asked again.
+            self.until(now + after);
+            return;
+        }
+        if self.left(now).is_some() {
+            // One of those that were under way when the pause began: it says nothing new.
+            return;
+        }
+        self.failures = self.failures.saturating_add(1);
+        if self.failures >= IN_A_ROW {
+            self.doubtful = true;
+            let doubled = (self.failures - IN_A_ROW).min(8);
+            self.until(now + (first * 2_u32.pow(doubled)).min(LONGEST));
+        }
+    }
+
+    /// Nothing will go until a person does something.
+    pub(super) fn stuck(&mut self, now: Instant) {
+        self.doubtful = true;
+        self.until(now + STUCK);
+    }
+
+    fn until(&mut self, until: Instant) {
+        self.until = Some(self.until.map_or(until, |other| other.max(until)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_runs_failure_stops_no_other_and_dx_is_left_alone_for_as_long_as_it_asks() {
+        let (now, first) = (Instant::now(), Duration::from_secs(1));
+        let mut pauses = Pauses::default();
+        pauses.failed(None, first, now);
+        pauses.failed(None, first, now);
+        assert_eq!(pauses.left(now), None);
+        pauses.failed(None, first, now);
+        assert_eq!(pauses.left(now), Some(first));
+        for _ in 0..16 {
+            pauses.failed(None, first, now);
+        }
+        assert_eq!(
+            pauses.left(now),
+            Some(first),
+            "those under way beside it are no further failures"
+        );
+        pauses.reached();
+        pauses.failed(Some(Duration::from_secs(7)), first, now);
+        assert_eq!(pauses.left(now), Some(Duration::from_secs(7)));
+        pauses.failed(Some(Duration::from_secs(3)), first, now);
+        assert_eq!(pauses.left(now), Some(Duration::from_secs(7)), "the longest holds");
+        assert_eq!(pauses.left(now + Duration::from_secs(7)), None);
+        let mut later = now + Duration::from_secs(7);
+        for _ in 0..40 {
+            pauses.failed(None, first, later);
+            pauses.failed(None, first, later);
+            later += pauses.left(later).unwrap_or_default();
+        }
+        pauses.failed(None, first, later);
+        assert_eq!(pauses.left(later), Some(LONGEST));
+    }
+}

@@ -1,0 +1,245 @@
+//! One request for a run, and what follows from DX's answer.
+
+use super::counters::{Counters, add, set};
+use super::fold::{Folded, NotNow, fold};
+use super::message::{Group, Message};
+use super::options::ForwarderOptions;
+use crate::publish::Publisher;
+use crate::rejected::{Rejected, keep};
+use crate::stream::ACK_WAIT;
+use pipefold::dx::{Client, Outcome};
+use pipefold::{Judge, Token};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+use tokio::time::interval_at;
+
+/// Tries before DX's refusal with a code that its page does not list counts as final (DESIGN section 3, "DX's answer").
+const TRIES: u32 = 3;
+
+/// How often the queue is told that a message is worked on: a lost word of it or two do not matter.
+pub(super) const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
+
+/// What all requests share.
+pub(super) struct Desk {
+    pub(super) options: ForwarderOptions,
+    pub(super) judge: Judge,
+    pub(super) publisher: Publisher,
+    pub(super) counters: Arc<Counters>,
+}
+
+/// What a request means for the forwarder as a whole.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// DX answered, or was not needed.
+    Reached,
+    /// DX refused the run in a way that may be overcome: this one again, after a while.
+    Again(Group),
+    /// It may go better another time; after so long, if DX said so.
+    Failed { after: Option<Duration>, why: String },
+    /// DX does not take the token, or redirects.
+    Stuck(String),
+    /// The policies or the component could not be asked.
+    Unjudged(String),
+}
+
+impl Desk {
+    /// Folds the messages of a run, tells DX of it, and tells the queue what became of them.
+    pub(super) async fn send(self: &Arc<Self>, group: Group, client: &Arc<Client>) -> Ended {
+        let Group {
+            key,
+            messages,
+            ended,
+            refusals,
+            touched,
+        } = group;
+        let lag = messages.iter().map(Message::age).max().unwrap_or_default();
+        set(
+            &self.counters.lag,
+            usize::try_from(lag.as_millis()).unwrap_or(usize::MAX),
+        );
+        let queue = self.publisher.connection().client.clone();
+        let messages = Arc::new(messages);
+        let (desk, dx, theirs) = (Arc::clone(self), Arc::clone(client), Arc::clone(&messages));
+        let mut work = tokio::task::spawn_blocking(move || {
+            let done = desk.ask_dx(&theirs, &dx);
+            drop(theirs);
+            done
+        });
+        let mut ticks = interval_at(touched.max(Instant::now() - PROGRESS).into(), PROGRESS);
+        let done = loop {
+            tokio::select! {
+                done = &mut work => break done,
+                _ = ticks.tick() => {
+                    for message in messages.iter() {
+                        message.progress(&queue).await;
+                    }
+                }
+            }
+        };
+        let done = done.unwrap_or_else(|_| Err(NotNow("judging or sending a run panicked".to_owned())));
+        let Some(messages) = Arc::into_inner(messages) else {
+            // They come again when the queue has waited for them.
+            return Ended::Unjudged("a run is still being sent".to_owned());
+        };
+        let (unfit, outcome) = match done {
+            Ok(done) => done,
+            Err(NotNow(why)) => {
+                add(&self.counters.unjudged, 1);
+                let pause = self.pause(&messages);
+                self.all_again(&messages, pause).await;
+                return Ended::Unjudged(why);
+            }
+        };
+        let messages = self.reject_unfit(messages, unfit).await;
+        match outcome {
+            Sent::Accepted => {
+                for message in &messages {
+                    message.done(&queue).await;
+                }
+                add(&self.counters.done, messages.len());
+                Ended::Reached
+            }
+            Sent::Dropped(why) => {
+                tracing::debug!(%why, "a policy dropped a run");
+                for message in &messages {
+                    message.done(&queue).await;
+                }
+                add(&self.counters.dropped, messages.len());
+                Ended::Reached
+            }
+            Sent::NotAccepted(Outcome::Rejected { code, message }) => {
+                self.reject(&messages, &code, &message).await;
+                Ended::Reached
+            }
+            Sent::NotAccepted(Outcome::Refused { code, message, .. }) if refusals + 1 >= TRIES => {
+                self.reject(&messages, &code, &message).await;
+                Ended::Reached
+            }
+            Sent::NotAccepted(Outcome::Refused { .. }) => Ended::Again(Group {
+                key,
+                messages,
+                ended,
+                refusals: refusals + 1,
+                touched,
+            }),
+            Sent::NotAccepted(Outcome::Retry { after, why }) => {
+                let pause = self.pause(&messages).max(after.unwrap_or_default());
+                self.all_again(&messages, pause).await;
+                Ended::Failed { after, why }
+            }
+            Sent::NotAccepted(outcome) => {
+                self.all_again(&messages, super::pauses::STUCK).await;
+                Ended::Stuck(outcome.to_string())
+            }
+        }
+    }
+
+    /// What waits for a thread: the component and DX.
+    fn ask_dx(&self, messages: &[Message], client: &Client) -> Result<(Vec<Unfit>, Sent), NotNow> {
+        let Folded { runs, dropped, unfit } = fold(&self.judge, messages)?;
+        let mut outcome = match dropped {
+            Some(why) => Sent::Dropped(why),
+            None => Sent::Accepted,
+        };
+        for run in runs {
+            let token = match Token::from_file(&self.options.token_file) {
+                Ok(file) => file.token,
+                Err(why) => {
+                    let stuck = Outcome::Unauthorised {
+                        code: "no token".to_owned(),
+                        message: why.to_string(),
+                    };
+                    self.count(&stuck);
+                    return Ok((unfit, Sent::NotAccepted(stuck)));
+                }
+            };
+            let answer = client.upsert(&run, &token, self.options.timeout);
+            self.count(&answer);
+            outcome = match answer {
+                Outcome::Accepted => Sent::Accepted,
+                other => return Ok((unfit, Sent::NotAccepted(other))),
+            };
+        }
+        Ok((unfit, outcome))
+    }
+
+    fn count(&self, outcome: &Outcome) {
+        let counters = &self.counters;
+        let counter = match outcome {
+            Outcome::Accepted => &counters.accepted,
+            Outcome::Rejected { .. } | Outcome::Refused { .. } => &counters.refused,
+            Outcome::Unauthorised { .. } | Outcome::Redirected { .. } => &counters.unauthorised,
+            Outcome::Retry { .. } => &counters.failed,
+        };
+        add(counter, 1);
+        counters.dx_up.store(u64::from(outcome.is_accepted()), Relaxed);
+    }
+
+    /// For how long messages that failed wait: longer each time, and not all alike.
+    fn pause(&self, messages: &[Message]) -> Duration {
+        let delivered = messages.iter().map(|message| message.delivered).max().unwrap_or(1);
+        let doubled = self.options.first_pause * 2_u32.pow(delivered.saturating_sub(1).min(10));
+        let pause = doubled.min(self.options.longest_pause);
+        let spread = messages.first().map_or(0, |message| message.sequence % 100);
+        pause + pause * u32::try_from(spread).unwrap_or_default() / 200
+    }
+
+    async fn all_again(&self, messages: &[Message], after: Duration) {
+        let queue = &self.publisher.connection().client;
+        for message in messages {
+            message.again(queue, after).await;
+        }
+    }
+
+    async fn reject_unfit(&self, messages: Vec<Message>, unfit: Vec<Unfit>) -> Vec<Message> {
+        if unfit.is_empty() {
+            return messages;
+        }
+        let mut good = Vec::new();
+        for (place, message) in messages.into_iter().enumerate() {
+            match unfit.iter().find(|(unfit, ..)| *unfit == place) {
+                Some((_, code, why)) => self.reject(&[message], code, why).await,
+                None => good.push(message),
+            }
+        }
+        good
+    }
+
+    /// Moves messages to the stream of refused ones. What does not arrive there stays in the queue.
+    pub(super) async fn reject(&self, messages: &[Message], code: &str, why: &str) {
+        let queue = &self.publisher.connection().client;
+        for message in messages {
+            let rejected = Rejected::new(&message.body, code, why);
+            match keep(&self.publisher, &rejected, message.sequence).await {
+                Ok(()) => {
+                    message.done(queue).await;
+                    add(&self.counters.rejected, 1);
+                    tracing::warn!(number = message.sequence, %code, "an upsert was refused, and is kept: {why}");
+                }
+                Err(error) => {
+                    tracing::warn!("a refused upsert stays in the queue: {error}");
+                    message.again(queue, self.options.longest_pause).await;
+                }
+            }
+        }
+    }
+
+    /// Tells the queue that these are worked on.
+    pub(super) async fn touch(&self, group: &mut Group) {
+        let queue = &self.publisher.connection().client;
+        for message in &group.messages {
+            message.progress(queue).await;
+        }
+        group.touched = Instant::now();
+    }
+}
+
+type Unfit = (usize, &'static str, String);
+
+/// What became of a group.
+enum Sent {
+    Accepted,
+    Dropped(String),
+    NotAccepted(Outcome),
+}

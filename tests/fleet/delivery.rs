@@ -1,0 +1,122 @@
+//! What comes out at the end is what direct delivery would have given.
+
+use pipefold_tests::killing::PIPELINE_COMMANDS;
+use pipefold_tests::{Ci, RUN, SpoolContent, eventually};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::place::Fleet;
+
+/// What DX knows of the run, whatever number of requests told it.
+fn record(ci: &Ci) -> Value {
+    let mut record = ci.record().to_json();
+    record.as_object_mut().unwrap().remove("upserts");
+    record
+}
+
+#[test]
+fn a_pipeline_is_the_same_through_a_queue_as_without_and_is_one_request() {
+    let Some(fleet) = Fleet::start("a_pipeline_is_the_same_through_a_queue_as_without_and_is_one_request") else {
+        return;
+    };
+    let direct = Ci::new();
+    for command in PIPELINE_COMMANDS {
+        direct.report(command.split(' ')).run().assert_code(0);
+        let output = fleet.report(RUN, command).run();
+        output.assert_code(0);
+        assert_eq!(output.stderr(), "", "there is nothing to complain about");
+    }
+    let content = SpoolContent::read(&fleet.ci.spool());
+    content.assert_sound(&"through a queue");
+    assert_eq!(content.waiting().count(), 0, "the stream has it: {content:#?}");
+    assert!(fleet.ci.dx.requests().is_empty(), "DX was not told yet");
+
+    // A message is what DX would have got, byte for byte, and its subject tells runs apart without telling their names.
+    let hash: String = Sha256::digest(RUN).iter().map(|byte| format!("{byte:02x}")).collect();
+    let (messages, requests) = (fleet.messages(), direct.dx.requests());
+    assert_eq!(messages.len(), requests.len(), "{messages:?}");
+    for (message, request) in messages.iter().zip(&requests) {
+        assert_eq!(message.json(), request.json());
+        assert_eq!(message.payload, request.body);
+        assert_eq!(message.subject, format!("pipefold.runs.{}", &hash[..32]));
+        assert!(message.header("Nats-Msg-Id").is_some(), "{message:?}");
+    }
+
+    let forwarder = fleet.forward(&[]);
+    fleet.wait_until_empty();
+    assert_eq!(record(&fleet.ci), record(&direct));
+    assert_eq!(
+        fleet.ci.dx.requests().len(),
+        1,
+        "all of it was there: it is one request"
+    );
+    let log = forwarder.stop();
+    assert!(!log.contains(fleet.ci.dx.token()), "the token is in the log: {log}");
+}
+
+#[test]
+fn an_exec_needs_no_token_and_keeps_the_exit_code() {
+    let Some(fleet) = Fleet::start("an_exec_needs_no_token_and_keeps_the_exit_code") else {
+        return;
+    };
+    let forwarder = fleet.forward(&[]);
+    let exec = fleet.told(fleet.ci.exec(["sh", "-c", "echo out; echo err >&2; exit 3"]));
+    let output = exec.run();
+    output.assert_code(3);
+    assert_eq!(output.stdout(), "out\n");
+    assert!(output.stderr().starts_with("err\n"), "{output}");
+    eventually("DX knows how it ended", || {
+        let records = fleet.ci.dx.records();
+        records.get(RUN).is_some_and(|record| record.finished_at.is_some())
+    });
+    assert_eq!(fleet.ci.record().status, "failure");
+    forwarder.stop();
+}
+
+#[test]
+fn a_runs_parts_may_go_through_two_forwarders_late_and_one_by_one() {
+    let Some(fleet) = Fleet::start("a_runs_parts_may_go_through_two_forwarders_late_and_one_by_one") else {
+        return;
+    };
+    let direct = Ci::new();
+    for command in PIPELINE_COMMANDS {
+        direct.report(command.split(' ')).run().assert_code(0);
+    }
+    // In the wrong order, each told before the next one comes.
+    let mut bodies: Vec<Vec<u8>> = direct.dx.requests().into_iter().map(|request| request.body).collect();
+    bodies.reverse();
+    let forwarders = [fleet.forward(&[]), fleet.forward(&[])];
+    for body in &bodies {
+        fleet.publish("pipefold.runs.00000000000000000000000000000000", body);
+        fleet.wait_until_empty();
+    }
+    assert_eq!(record(&fleet.ci), record(&direct));
+    assert_eq!(fleet.ci.dx.requests().len(), bodies.len());
+    for forwarder in forwarders {
+        forwarder.stop();
+    }
+}
+
+#[test]
+fn a_forwarder_tells_how_it_is() {
+    let Some(fleet) = Fleet::start("a_forwarder_tells_how_it_is") else {
+        return;
+    };
+    let forwarder = fleet.forward(&[]);
+    fleet.report(RUN, PIPELINE_COMMANDS[0]).run().assert_code(0);
+    fleet.wait_until_empty();
+    let health = forwarder.get("/healthz");
+    assert_eq!(health.status, 200, "{}", health.text());
+    let metrics = forwarder.get("/metrics").text();
+    assert!(
+        metrics.lines().any(|line| line.starts_with("# TYPE pipefold_")),
+        "{metrics}"
+    );
+    assert!(
+        metrics.lines().any(|line| line.ends_with(" 1")),
+        "one upsert: {metrics}"
+    );
+    assert!(!metrics.contains(fleet.ci.dx.token()));
+    assert_eq!(forwarder.get("/nothing").status, 404);
+    forwarder.stop();
+}

@@ -1,0 +1,59 @@
+//! `pipefold serve --queue`: a collector whose runs go into the stream.
+
+use pipefold_tests::{Collector, eventually};
+use serde_json::json;
+
+use crate::place::{Fleet, STREAM};
+
+#[test]
+fn what_a_gateway_was_told_reaches_dx_through_the_queue_even_when_both_die() {
+    let test = "what_a_gateway_was_told_reaches_dx_through_the_queue_even_when_both_die";
+    let Some(fleet) = Fleet::start(test) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let url = fleet.cluster.url();
+    let mut gateway = Collector::start_with(&directory.path().join("data"), &["--queue", &url]);
+    let tell = |gateway: &Collector, run: &str, number: usize, status: &str| {
+        let upsert = json!({
+            "pipeline_name": "p", "pipeline_source": "tests", "reference_id": run, "status": status,
+            "started_at": format!("2025-01-01T12:05:{number:02}"), "finished_at": format!("2025-01-01T12:10:{number:02}"),
+        });
+        assert_eq!(gateway.client().upsert(&upsert).unwrap().status, 200);
+    };
+    tell(&gateway, "run-1", 0, "success");
+    eventually("the stream has it", || fleet.waiting() > 0);
+
+    fleet.cluster.kill(0);
+    tell(&gateway, "run-1", 1, "failure");
+    tell(&gateway, "run-2", 0, "success");
+    gateway.kill();
+    fleet.cluster.restart(0);
+    fleet.cluster.wait_ready();
+    assert!(
+        fleet.cluster.stream(STREAM).is_some_and(|stream| stream.messages > 0),
+        "it was acknowledged"
+    );
+    let gateway = gateway.again();
+    let forwarder = fleet.forward(&[]);
+    eventually("DX knows of both", || {
+        let records = fleet.ci.dx.records();
+        records.contains_key("run-2") && records.get("run-1").is_some_and(|run| run.status == "failure")
+    });
+    let record = fleet.ci.record_of("run-1");
+    assert_eq!(record.started_at, "2025-01-01T12:05:00Z");
+    assert_eq!(record.finished_at.as_deref(), Some("2025-01-01T12:10:01Z"));
+    fleet.wait_until_empty();
+    forwarder.stop();
+    gateway.stop();
+}
+
+#[test]
+fn a_gateway_forwards_to_one_place() {
+    if crate::place::without_queues("a_gateway_forwards_to_one_place") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["--queue", "nats://127.0.0.1:1", "--forward-to", "http://127.0.0.1:2"];
+    let ended = Collector::try_start(directory.path(), &arguments).unwrap_err();
+    assert_ne!(ended.code, Some(0));
+    assert!(ended.log.contains("--forward-to"), "{}", ended.log);
+}

@@ -1,0 +1,154 @@
+//! Builds that report all the time, each remembering what was accepted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use pipefold_tests::{Collector, Random, SpoolContent};
+use serde_json::{Value, json};
+
+use crate::place::Fleet;
+
+/// What was accepted, by run.
+pub type Accepted = BTreeMap<String, Vec<Value>>;
+
+/// Between a runner's commands: a machine of two processors must have something left for the servers.
+const PAUSE: Duration = Duration::from_millis(30);
+
+/// Between a gateway's notifications.
+const GATEWAY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Longer than anything takes to get from the spools into a stream that is well.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// One machine that runs `pipefold` in one build after the other, over a spool of its own.
+pub struct Runner {
+    name: String,
+    spool: PathBuf,
+    random: Random,
+}
+
+impl Runner {
+    pub fn new(directory: &Path, number: usize, seed: u64) -> Self {
+        Self {
+            name: format!("runner-{number}"),
+            spool: directory.join(format!("runner-{number}")),
+            random: Random::new(seed ^ (number as u64 + 1)),
+        }
+    }
+
+    /// Reports until it is told to stop, each run to its end. Whatever becomes of the queue, no command may fail or take long.
+    pub fn work(&mut self, fleet: &Fleet, limit: Duration, stop: &AtomicBool) -> Accepted {
+        let mut accepted = Accepted::new();
+        for number in 0.. {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let name = format!("{}/{number}", self.name);
+            let (start, status) = (self.random.below(1800), self.random.below(3) as usize);
+            let status = ["success", "failure", "cancelled"][status];
+            let upserts = [
+                json!({ "started_at": time(start), "head_branch": format!("branch-{number}"), "status": "running" }),
+                json!({ "started_at": time(start + 60), "email": format!("{number}@example.com"), "status": "success" }),
+                json!({ "started_at": time(start), "finished_at": time(start + 600), "status": status,
+                    "source_url": format!("https://ci.example/{number}") }),
+            ];
+            for (command, mut upsert) in ["start", "step --step compile --now", "finish"]
+                .into_iter()
+                .zip(upserts)
+            {
+                let mut arguments = command.to_owned();
+                for (field, value) in upsert.as_object().unwrap() {
+                    // A start is always running.
+                    if (command, field.as_str()) != ("start", "status") {
+                        arguments += &format!(" --{} {}", field.replace('_', "-"), value.as_str().unwrap());
+                    }
+                }
+                let output = fleet.report(&name, &arguments).env("PIPEFOLD_SPOOL", &self.spool).run();
+                output.assert_code(0).assert_within(limit);
+                for (field, value) in [
+                    ("reference_id", name.as_str()),
+                    ("pipeline_name", pipefold_tests::PIPELINE),
+                    ("pipeline_source", pipefold_tests::SOURCE),
+                ] {
+                    upsert[field] = value.into();
+                }
+                accepted.entry(name.clone()).or_default().push(upsert);
+                std::thread::sleep(PAUSE);
+            }
+        }
+        accepted
+    }
+
+    /// Delivers what is left, and checks that nothing stays behind.
+    pub fn flush(&self, fleet: &Fleet) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let flush = fleet
+                .pipefold(["flush", "--timeout", "20s"])
+                .env("PIPEFOLD_SPOOL", &self.spool);
+            let output = flush.run();
+            let content = SpoolContent::read(&self.spool);
+            content.assert_sound(&self.name);
+            assert!(content.rejections.is_empty(), "{:?}", content.rejections);
+            if content.waiting().count() == 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{} still waits: {output}", self.name);
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+}
+
+/// Sends upserts of many runs to a gateway, in any order, until it is told to stop. Each of a run's has a field that no other has.
+pub fn through_gateway(gateway: &Collector, name: &str, seed: u64, stop: &AtomicBool) -> Accepted {
+    const STATUSES: [&str; 5] = ["unknown", "running", "success", "cancelled", "failure"];
+    const FIELDS: [&str; 5] = [
+        "source_url",
+        "head_branch",
+        "email",
+        "github_username",
+        "gitlab_username",
+    ];
+    let (mut accepted, mut random, mut client) = (Accepted::new(), Random::new(seed), gateway.client());
+    for batch in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let mut upserts = Vec::new();
+        for run in 0..8 {
+            for field in FIELDS {
+                let start = random.below(1800);
+                let mut upsert = json!({
+                    "pipeline_name": "p", "pipeline_source": "tests", "reference_id": format!("{name}/{batch}-{run}"),
+                    "started_at": time(start), "status": STATUSES[random.below(5) as usize], field: format!("{field}-{batch}-{run}"),
+                });
+                if random.below(3) == 0 {
+                    upsert["finished_at"] = time(start + random.below(600)).into();
+                }
+                upserts.push(upsert);
+            }
+        }
+        for at in (1..upserts.len()).rev() {
+            upserts.swap(at, random.below(at as u64 + 1) as usize);
+        }
+        for upsert in upserts {
+            let answer = client.upsert(&upsert).unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let name = upsert["reference_id"].as_str().unwrap().to_owned();
+            accepted.entry(name).or_default().push(upsert);
+            std::thread::sleep(GATEWAY_PAUSE);
+        }
+    }
+    accepted
+}
+
+fn time(seconds: u64) -> String {
+    format!(
+        "2025-01-01T{:02}:{:02}:{:02}Z",
+        11 + seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}

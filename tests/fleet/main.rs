@@ -1,0 +1,18 @@
+//! A fleet: runners and gateways publish into a NATS stream, forwarders fold what is in it and tell DX.
+//!
+//! The servers are brought up by the tests. Where there is no nats-server to be had, they say so and are counted as skipped.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod delivery;
+mod expected;
+mod forwarder;
+mod full;
+mod gateway;
+mod load;
+mod outage;
+mod place;
+mod queue_commands;
+mod refused;
+mod retries;
+mod rounds;
+mod secrets;

@@ -1,0 +1,191 @@
+//! What DX or the rules refuse for good is kept aside with the reason, and harms nobody else.
+
+use pipefold_tests::{Mode, RetryAfter, Times, eventually};
+use serde_json::{Value, json};
+
+use crate::place::Fleet;
+
+const SUBJECT: &str = "pipefold.runs.00000000000000000000000000000000";
+
+fn upsert(reference_id: &str) -> Value {
+    json!({
+        "pipeline_name": "p", "pipeline_source": "tests", "reference_id": reference_id, "started_at": "2025-01-01T12:05:00Z",
+        "status": "success",
+    })
+}
+
+fn invalid() -> Mode {
+    Mode::NotOk {
+        code: "invalid_timestamp".into(),
+        status: 400,
+    }
+}
+
+fn list(fleet: &Fleet) -> String {
+    let output = fleet.pipefold(["forward", "rejected", "list"]).run();
+    output.assert_code(0);
+    output.stdout()
+}
+
+#[test]
+fn a_refusal_is_kept_with_dxs_words_and_can_be_retried_or_dropped() {
+    let Some(fleet) = Fleet::start("a_refusal_is_kept_with_dxs_words_and_can_be_retried_or_dropped") else {
+        return;
+    };
+    let (dx, forwarder) = (&fleet.ci.dx, fleet.forward(&[]));
+    for name in ["refused-1", "refused-2"] {
+        dx.misbehave_for(name, invalid(), Times::Always);
+    }
+    for name in ["refused-1", "well-1", "refused-2", "well-2"] {
+        fleet.report(name, "finish --status success").run().assert_code(0);
+    }
+    eventually("two are refused", || fleet.refused() == 2);
+    fleet.wait_until_empty();
+    assert_eq!(dx.records().into_keys().collect::<Vec<_>>(), ["well-1", "well-2"]);
+    let listed = list(&fleet);
+    for told in ["refused-1", "refused-2", "invalid_timestamp"] {
+        assert!(listed.contains(told), "{told} is missing: {listed}");
+    }
+    let tries = dx.requests().len();
+    fleet.a_moment();
+    assert_eq!(
+        dx.requests().len(),
+        tries,
+        "what is refused for good is not tried again"
+    );
+
+    // At once, well within the time in which the same upsert counts as the same message.
+    dx.set_mode(Mode::Normal);
+    fleet
+        .pipefold(["forward", "rejected", "retry", "--all"])
+        .run()
+        .assert_code(0);
+    eventually("DX has them now", || dx.records().len() == 4);
+    fleet.wait_until_empty();
+    assert_eq!(fleet.refused(), 0, "{}", list(&fleet));
+
+    dx.misbehave_for("refused-3", invalid(), Times::Always);
+    fleet
+        .report("refused-3", "finish --status success")
+        .run()
+        .assert_code(0);
+    eventually("one is refused", || fleet.refused() == 1);
+    fleet
+        .pipefold(["forward", "rejected", "drop", "--all"])
+        .run()
+        .assert_code(0);
+    assert_eq!(fleet.refused(), 0);
+    fleet.a_moment();
+    assert!(!dx.records().contains_key("refused-3"));
+    forwarder.stop();
+}
+
+#[test]
+fn what_a_stranger_put_there_harms_nobody_else() {
+    let Some(fleet) = Fleet::start("what_a_stranger_put_there_harms_nobody_else") else {
+        return;
+    };
+    let dx = &fleet.ci.dx;
+    let mut wrong_time = upsert("well-1");
+    wrong_time["started_at"] = "yesterday".into();
+    let mut nameless = upsert("");
+    nameless["status"] = json!(7);
+    let deep = format!("{}1{}", "[".repeat(50_000), "]".repeat(50_000));
+    let strange: [&[u8]; 7] = [
+        b"",
+        b"no JSON",
+        b"\xff\xfe\x00",
+        b"[1, 2]",
+        deep.as_bytes(),
+        &wrong_time.to_string().into_bytes(),
+        &nameless.to_string().into_bytes(),
+    ];
+    for payload in strange {
+        fleet.publish(SUBJECT, payload);
+    }
+    // One run's upserts, one of them a stranger's with a wrong time, and one with a field that the sender made up.
+    let mut own = upsert("well-1");
+    own["field_of_tomorrow"] = "x".into();
+    fleet.publish(SUBJECT, own.to_string().as_bytes());
+    fleet.publish(SUBJECT, upsert("well-2").to_string().as_bytes());
+    let forwarder = fleet.forward(&[]);
+    eventually("DX knows of the others", || dx.records().len() == 2);
+    fleet.wait_until_empty();
+    assert_eq!(dx.records().into_keys().collect::<Vec<_>>(), ["well-1", "well-2"]);
+    assert_eq!(fleet.refused(), strange.len() as u64, "{}", list(&fleet));
+    let listed = list(&fleet);
+    assert!(listed.contains("started_at"), "{listed}");
+    assert!(!listed.contains('\u{0}') && !listed.contains('\u{1b}'));
+    forwarder.stop();
+}
+
+#[test]
+fn dx_is_left_alone_for_as_long_as_it_asks_and_then_told_everything() {
+    let Some(fleet) = Fleet::start("dx_is_left_alone_for_as_long_as_it_asks_and_then_told_everything") else {
+        return;
+    };
+    let dx = &fleet.ci.dx;
+    let retry_after = RetryAfter::Seconds(2);
+    dx.misbehave(Mode::TooManyRequests { retry_after }, Times::Next(1));
+    for number in 0..5 {
+        fleet.publish(SUBJECT, upsert(&format!("run-{number}")).to_string().as_bytes());
+    }
+    let forwarder = fleet.forward(&["--rate", "1"]);
+    eventually("DX knows of all", || dx.records().len() == 5);
+    fleet.wait_until_empty();
+    let requests = dx.requests();
+    let pause = requests[1].at - requests[0].at;
+    assert!(pause.as_millis() >= 1900, "after {pause:?}");
+    assert_eq!(requests.len(), 6);
+    forwarder.stop();
+}
+
+#[test]
+fn a_token_that_dx_does_not_take_is_told_once_and_loses_nothing() {
+    let Some(fleet) = Fleet::start("a_token_that_dx_does_not_take_is_told_once_and_loses_nothing") else {
+        return;
+    };
+    let dx = &fleet.ci.dx;
+    dx.set_tokens(&["another-0123456789"]);
+    let forwarder = fleet.forward(&[]);
+    for number in 0..20 {
+        fleet.publish(SUBJECT, upsert(&format!("run-{number:02}")).to_string().as_bytes());
+    }
+    eventually("it tried", || !dx.requests().is_empty());
+    fleet.a_moment();
+    assert_eq!(
+        (fleet.waiting(), fleet.refused()),
+        (20, 0),
+        "it is no fault of the runs'"
+    );
+    let told = forwarder.log().matches("invalid_auth").count();
+    assert_eq!(told, 1, "{}", forwarder.log());
+    assert!(
+        dx.requests().len() <= 6,
+        "all runs have the same token: {}",
+        dx.requests().len()
+    );
+    let metric = |name: &str| {
+        let metrics = forwarder.get("/metrics").text();
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name}: {metrics}")).to_owned()
+    };
+    assert_eq!(metric("pipefold_dx_up"), "0");
+    let health = forwarder.get("/healthz");
+    assert_eq!(health.status, 503, "a person has to do something: {}", health.text());
+
+    std::fs::write(forwarder.token_file(), "another-0123456789").unwrap();
+    // Half a minute, as a rule: a person had to do something.
+    let long = std::time::Duration::from_secs(90);
+    assert!(
+        dx.wait_until(long, |dx| dx.records().len() == 20),
+        "{}",
+        forwarder.log()
+    );
+    fleet.wait_until_empty();
+    eventually("it is well again", || forwarder.get("/healthz").status == 200);
+    assert_eq!(metric("pipefold_dx_up"), "1");
+    forwarder.stop();
+}

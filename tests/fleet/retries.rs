@@ -1,0 +1,50 @@
+//! An upsert whose answer was lost is sent again, and is no second message.
+
+use std::collections::BTreeSet;
+
+use pipefold_tests::SpoolContent;
+use pipefold_tests::killing::{KILL_AT, PIPELINE_COMMANDS};
+
+use crate::place::Fleet;
+
+/// More than a start has places to die at.
+const MANY: u64 = 100;
+
+#[test]
+fn a_runner_that_dies_at_any_place_and_flushes_later_makes_one_message() {
+    let Some(fleet) = Fleet::start("a_runner_that_dies_at_any_place_and_flushes_later_makes_one_message") else {
+        return;
+    };
+    let (mut deaths, mut recorded) = (0, BTreeSet::new());
+    for place in 1..MANY {
+        let run = format!("run-{place}");
+        // Of its own: whoever finds other runs in it has more places to die at.
+        let spool = fleet.ci.directory().join(&run);
+        let start = fleet.report(&run, PIPELINE_COMMANDS[0]).env("PIPEFOLD_SPOOL", &spool);
+        let output = start.env(KILL_AT, place.to_string()).run();
+        let flush = fleet.pipefold(["flush", "--timeout", "20s"]);
+        flush.env("PIPEFOLD_SPOOL", &spool).run().assert_code(0);
+        let content = SpoolContent::read(&spool);
+        content.assert_sound(&place);
+        assert_eq!(content.waiting().count(), 0, "place {place}: {content:#?}");
+        if !content.records.is_empty() {
+            recorded.insert(run);
+        }
+        if output.signal.is_none() {
+            output.assert_code(0);
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(
+        deaths > 5 && deaths + 1 < MANY,
+        "{deaths} deaths: this needs a debug build"
+    );
+    let messages = fleet.messages();
+    let names: Vec<String> = messages
+        .iter()
+        .map(|message| message.json()["reference_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(names.len(), recorded.len(), "{names:?}");
+    assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), recorded);
+}

@@ -1,0 +1,182 @@
+//! Servers that ask who is there.
+
+use std::path::PathBuf;
+
+use pipefold_tests::nats::Options;
+use pipefold_tests::{Ci, RUN, SpoolContent, workspace_root};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+use crate::forwarder::Forwarder;
+use crate::place::Fleet;
+
+const TOKEN: &str = "open-sesame-0123456789";
+
+fn with_token(test: &str) -> Option<Fleet> {
+    let options = Options {
+        configuration: format!("authorization {{ token: \"{TOKEN}\" }}"),
+        ..Options::default()
+    };
+    Fleet::bare(test, &options)
+}
+
+fn file(fleet: &Fleet, name: &str, content: &str) -> PathBuf {
+    let path = fleet.ci.directory().join(name);
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+#[test]
+fn with_the_token_all_works_and_without_runs_wait_and_nothing_shows_it() {
+    let test = "with_the_token_all_works_and_without_runs_wait_and_nothing_shows_it";
+    let Some(fleet) = with_token(test) else { return };
+    fleet.ci.budgets(1000, 1000, 1000);
+    let (right, wrong) = (
+        file(&fleet, "right", TOKEN),
+        file(&fleet, "wrong", "another-secret-987654"),
+    );
+    let (right, wrong) = (right.to_str().unwrap(), wrong.to_str().unwrap());
+    fleet.init(&["--queue-token-file", right]);
+
+    for arguments in [vec![], vec!["--queue-token-file", wrong]] {
+        let check = fleet.pipefold(["queue", "check"].iter().chain(&arguments)).run();
+        assert_ne!(check.code, Some(0), "{check}");
+        assert!(check.stderr().contains("credentials"), "{check}");
+        let command = format!("finish --status success {}", arguments.join(" "));
+        let output = fleet.report(RUN, command.trim()).run();
+        output.assert_code(0);
+        assert!(output.stderr().contains("credentials"), "{output}");
+    }
+    assert_eq!(SpoolContent::read(&fleet.ci.spool()).waiting().count(), 2);
+
+    let finish = format!("finish --status success --queue-token-file {right}");
+    fleet.report("run-2", &finish).run().assert_code(0);
+    let forwarder = Forwarder::start(
+        &fleet.cluster.url(),
+        &fleet.ci.dx,
+        &["--window", "200ms", "--queue-token-file", right],
+    );
+    pipefold_tests::eventually("DX knows of it", || fleet.ci.dx.records().contains_key("run-2"));
+    let log = forwarder.stop();
+    assert!(!log.contains(TOKEN) && !log.contains("another-secret"), "{log}");
+    for (path, content) in Ci::files(&fleet.ci.spool()) {
+        let content = String::from_utf8_lossy(&content);
+        assert!(
+            !content.contains(TOKEN) && !content.contains("another-secret"),
+            "{}",
+            path.display()
+        );
+    }
+    let told = fleet.pipefold(["status"]).run().stdout() + &fleet.pipefold(["doctor"]).run().stdout();
+    assert!(!told.contains(TOKEN), "{told}");
+}
+
+#[test]
+fn a_forwarder_with_wrong_credentials_ends_and_says_what_to_do() {
+    let Some(fleet) = with_token("a_forwarder_with_wrong_credentials_ends_and_says_what_to_do") else {
+        return;
+    };
+    let wrong = file(&fleet, "wrong", "another-secret-987654");
+    let mut forwarder = Forwarder::start(
+        &fleet.cluster.url(),
+        &fleet.ci.dx,
+        &["--queue-token-file", wrong.to_str().unwrap()],
+    );
+    let (code, _) = forwarder.wait();
+    assert_ne!(code, Some(0));
+    assert!(forwarder.log().contains("--queue-token-file"), "{}", forwarder.log());
+    assert!(!forwarder.log().contains("another-secret"), "{}", forwarder.log());
+}
+
+/// Made once for these tests: an operator, an account and a user, and a user of an account that the server does not know.
+fn credentials(name: &str) -> PathBuf {
+    workspace_root().join("tests/fleet/credentials").join(name)
+}
+
+#[test]
+fn the_credentials_of_a_nats_user_are_taken_and_a_strangers_are_not() {
+    let test = "the_credentials_of_a_nats_user_are_taken_and_a_strangers_are_not";
+    let options = Options {
+        configuration: std::fs::read_to_string(credentials("server.conf")).unwrap(),
+        ..Options::default()
+    };
+    let Some(fleet) = Fleet::bare(test, &options) else {
+        return;
+    };
+    let (user, stranger) = (credentials("user.creds"), credentials("stranger.creds"));
+    let (user, stranger) = (user.to_str().unwrap(), stranger.to_str().unwrap());
+    fleet.init(&["--queue-credentials", user]);
+    let check = |file: &str| fleet.pipefold(["queue", "check", "--queue-credentials", file]).run();
+    check(user).assert_code(0);
+    let refused = check(stranger);
+    assert_ne!(refused.code, Some(0), "{refused}");
+    assert!(refused.stderr().contains("credentials"), "{refused}");
+
+    let settings = format!(
+        "[queue]\nurl = \"{}\"\ncredentials_file = \"{user}\"\n",
+        fleet.cluster.url()
+    );
+    fleet.ci.operator(&settings);
+    let finish = fleet.ci.report_run(RUN, ["finish", "--status", "success"]);
+    finish.env_remove("DX_API_TOKEN").run().assert_code(0);
+    let arguments = ["--window", "200ms", "--queue-credentials", user];
+    let forwarder = Forwarder::start(&fleet.cluster.url(), &fleet.ci.dx, &arguments);
+    pipefold_tests::eventually("DX knows of it", || fleet.ci.dx.records().contains_key(RUN));
+    let log = forwarder.stop();
+    let seed = std::fs::read_to_string(user).unwrap();
+    let seed = seed.lines().find(|line| line.starts_with("SU")).unwrap();
+    assert!(!log.contains(seed), "{log}");
+    for (path, content) in Ci::files(&fleet.ci.spool()) {
+        assert!(!String::from_utf8_lossy(&content).contains(seed), "{}", path.display());
+    }
+    // One who gave the other kind by mistake is told, and is not shown what is in the file.
+    let mistaken = file(&fleet, "mistaken", TOKEN);
+    let output = check(mistaken.to_str().unwrap());
+    assert_ne!(output.code, Some(0), "{output}");
+    assert!(!(output.stdout() + &output.stderr()).contains(TOKEN), "{output}");
+}
+
+#[test]
+fn an_encrypted_queue_is_used_only_with_a_certificate_that_is_trusted() {
+    let test = "an_encrypted_queue_is_used_only_with_a_certificate_that_is_trusted";
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let trusted = authority.self_signed(&key).unwrap().pem();
+    let issuer = Issuer::new(authority, key);
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&key, &issuer).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let trusted = write("ca.pem", &trusted);
+    let (certificate, key) = (
+        write("cert.pem", &certificate.pem()),
+        write("key.pem", &key.serialize_pem()),
+    );
+    let options = Options {
+        configuration: format!("tls {{ cert_file: \"{certificate}\", key_file: \"{key}\" }}"),
+        ..Options::default()
+    };
+    let Some(fleet) = Fleet::bare(test, &options) else {
+        return;
+    };
+    let url = fleet.cluster.url().replace("nats://", "tls://");
+    let queue = |arguments: &[&str]| fleet.pipefold(arguments).env("PIPEFOLD_QUEUE", &url).run();
+    queue(&["queue", "init", "--replicas", "1", "--ca-file", &trusted]).assert_code(0);
+    let untrusted = queue(&["queue", "check"]);
+    assert_ne!(untrusted.code, Some(0), "{untrusted}");
+    let command = format!("finish --status success --ca-file {trusted}");
+    let output = fleet.report(RUN, &command).env("PIPEFOLD_QUEUE", &url).run();
+    output.assert_code(0);
+    assert_eq!(fleet.waiting(), 1, "{output}");
+    // Nor does one that was told to encrypt talk in the clear.
+    let plain = Fleet::start(test).unwrap();
+    let address = plain.cluster.url().replace("nats://", "tls://");
+    let output = plain.report(RUN, &command).env("PIPEFOLD_QUEUE", address).run();
+    output.assert_code(0);
+    assert_eq!(plain.waiting(), 0, "{output}");
+}

@@ -1,0 +1,166 @@
+//! What DX knows and has counted.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use super::limit::{Limit, Window};
+use super::record::Record;
+use crate::load::number;
+
+/// The requests so far, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Answered `ok`.
+    pub accepted: u64,
+    /// Answered 429.
+    pub limited: u64,
+    /// Answered with an error; a correct sender has none.
+    pub refused: u64,
+    /// Runs that DX shows as done.
+    pub finished: u64,
+    /// The most 429 that followed one another without an `ok` between them.
+    pub worst_burst: u64,
+}
+
+/// Everything that DX knows: a record for each run, by number.
+#[derive(Debug)]
+pub struct Records {
+    inner: Mutex<Inner>,
+    begun: Instant,
+}
+
+#[derive(Debug)]
+struct Inner {
+    window: Option<Window>,
+    runs: Vec<Record>,
+    /// When each was first shown as done, in milliseconds after the beginning; 0 for never.
+    done: Vec<u32>,
+    counts: Counts,
+    burst: u64,
+    last_accepted: Option<Instant>,
+    first_refusal: Option<String>,
+}
+
+/// Why a request is not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The limit is reached, for so long.
+    Limited(Duration),
+    /// It is wrong.
+    Wrong(String),
+}
+
+impl Records {
+    /// Room for so many runs.
+    #[must_use]
+    pub fn of(runs: u32, limit: Option<Limit>) -> Self {
+        let inner = Inner {
+            window: limit.map(Window::new),
+            runs: vec![Record::default(); runs as usize],
+            done: vec![0; runs as usize],
+            counts: Counts::default(),
+            burst: 0,
+            last_accepted: None,
+            first_refusal: None,
+        };
+        Self {
+            inner: Mutex::new(inner),
+            begun: Instant::now(),
+        }
+    }
+
+    /// Takes a request at `now`.
+    pub(super) fn take(&self, given: &Map<String, Value>, now: Instant) -> Result<(), Refusal> {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        if let Some(Err(left)) = inner.window.as_mut().map(|window| window.take(now)) {
+            inner.counts.limited += 1;
+            inner.burst += 1;
+            inner.counts.worst_burst = inner.counts.worst_burst.max(inner.burst);
+            return Err(Refusal::Limited(left));
+        }
+        inner.burst = 0;
+        let taken = inner.take(given, now.saturating_duration_since(self.begun));
+        match &taken {
+            Ok(()) => {
+                inner.counts.accepted += 1;
+                inner.last_accepted = Some(now);
+            }
+            Err(why) => {
+                inner.counts.refused += 1;
+                inner.first_refusal.get_or_insert_with(|| why.clone());
+            }
+        }
+        taken.map_err(Refusal::Wrong)
+    }
+
+    /// Takes an upsert past any limit.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn accept(&self, given: &Map<String, Value>) -> Result<(), String> {
+        self.lock().take(given, self.begun.elapsed())
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.lock().counts
+    }
+
+    /// When the last request was accepted.
+    #[must_use]
+    pub fn last_accepted(&self) -> Option<Instant> {
+        self.lock().last_accepted
+    }
+
+    /// What was wrong with the first request that was refused.
+    #[must_use]
+    pub fn first_refusal(&self) -> Option<String> {
+        self.lock().first_refusal.clone()
+    }
+
+    /// A run's record.
+    #[must_use]
+    pub fn record(&self, run: u32) -> Record {
+        self.lock().runs.get(run as usize).copied().unwrap_or_default()
+    }
+
+    /// When a run was first shown as done.
+    #[must_use]
+    pub fn done(&self, run: u32) -> Option<Instant> {
+        let millis = self
+            .lock()
+            .done
+            .get(run as usize)
+            .copied()
+            .filter(|millis| *millis > 0)?;
+        Some(self.begun + Duration::from_millis(millis.into()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // After a panic elsewhere the counts are still right.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn take(&mut self, given: &Map<String, Value>, age: Duration) -> Result<(), String> {
+        let name = given.get("reference_id").and_then(Value::as_str).unwrap_or_default();
+        let run = number(name).map(|number| number as usize);
+        let (run, record) = run
+            .and_then(|run| Some((run, self.runs.get_mut(run)?)))
+            .ok_or_else(|| format!("{name:?} is no run of this load"))?;
+        let was_done = record.is_finished();
+        record.take(given)?;
+        if record.is_finished() && !was_done {
+            self.counts.finished += 1;
+            if let Some(done) = self.done.get_mut(run) {
+                *done = u32::try_from(age.as_millis()).unwrap_or(u32::MAX).max(1);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! One run: what is published of it, and when.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta};
+use pipefold::{Run, Status};
+
+use super::day::Day;
+use super::random::Random;
+
+/// What goes wrong, in shares of all cases. No installation was asked: each is as high as a bad day of one might be.
+mod share {
+    /// Runs with urgent steps between start and finish.
+    pub(super) const WITH_STEPS: f64 = 0.2;
+    /// Notifications that waited in a spool, and come late.
+    pub(super) const LATE: f64 = 0.05;
+    /// Notifications that are published again, byte for byte.
+    pub(super) const AGAIN: f64 = 0.05;
+    /// Runners whose clock is minutes off; the others' are within two seconds.
+    pub(super) const SKEWED: f64 = 0.1;
+    /// Runs whose finish comes from another machine, with another clock.
+    pub(super) const TWO_MACHINES: f64 = 0.1;
+    /// Runs that a person lets run on, under the same name, after their end.
+    pub(super) const RESUMED: f64 = 0.01;
+    /// Runs whose machine dies before their end.
+    pub(super) const UNFINISHED: f64 = 0.01;
+}
+
+/// How late a notification comes that waited, and a repeated one, in seconds at most: longer than the queue remembers what it was told.
+const LATEST: f64 = 300.0;
+
+/// One run in so many is another attempt at the one before it, as most systems name them: same pipeline, and a name of its own.
+const ATTEMPTS: u32 = 25;
+
+/// 2025-01-01, at which the simulated time begins; in seconds since 1970.
+const EPOCH: i64 = 1_735_689_600;
+
+/// Before what the names of all runs stand.
+const PREFIX: &str = "simulated";
+
+/// One notification, as its sender's plugin made it.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// When it is published, from the beginning of the simulated time.
+    pub at: Duration,
+    /// The run's number.
+    pub run: u32,
+    /// What DX would get.
+    pub upsert: Run,
+}
+
+/// A machine that reports.
+struct Machine {
+    skew: TimeDelta,
+}
+
+impl Machine {
+    fn any(random: &mut Random) -> Self {
+        let off = if random.happens(share::SKEWED) { 300.0 } else { 2.0 };
+        let skew = random.between(-off, off);
+        Self {
+            skew: TimeDelta::milliseconds((skew * 1e3) as i64),
+        }
+    }
+
+    /// What it takes the time for.
+    fn time(&self, at: Duration) -> String {
+        shown(at, self.skew)
+    }
+}
+
+/// Everything that is published of a run; the same each time for the same seed. Not sorted by time.
+#[must_use]
+pub fn messages(seed: u64, day: Day, number: u32) -> Vec<Message> {
+    let mut random = Random::of(seed, number);
+    let start = whole_milliseconds(day.start(number));
+    // From half a minute to twenty minutes, most of them short.
+    let took = Duration::from_millis((1e3 * 30.0 * 40_f64.powf(random.share())) as u64);
+    let first = Machine::any(&mut random);
+    let mut said = vec![(start, upsert(number, first.time(start), Status::Running))];
+    if random.happens(share::WITH_STEPS) {
+        for step in 1..=3 {
+            let at = whole_milliseconds(start + took.mul_f64(f64::from(step) / 4.0));
+            said.push((at, upsert(number, first.time(at), Status::Running)));
+        }
+    }
+    if !random.happens(share::UNFINISHED) {
+        let last = if random.happens(share::TWO_MACHINES) {
+            Machine::any(&mut random)
+        } else {
+            first
+        };
+        said.push((
+            start + took,
+            finish(number, &last, start, start + took, result(&mut random)),
+        ));
+        if random.happens(share::RESUMED) {
+            let (from, to) = (start + took * 6 / 5, start + took * 3 / 2);
+            said.push((from, upsert(number, last.time(from), Status::Running)));
+            said.push((to, finish(number, &last, start, to, result(&mut random))));
+        }
+    }
+    let mut messages = Vec::with_capacity(said.len() + 1);
+    for (at, upsert) in said {
+        let late = if random.happens(share::LATE) {
+            random.between(0.0, LATEST)
+        } else {
+            random.between(0.0, 0.5)
+        };
+        let message = Message {
+            at: at + Duration::from_secs_f64(late),
+            run: number,
+            upsert,
+        };
+        if random.happens(share::AGAIN) {
+            let again = message.at + Duration::from_secs_f64(random.between(0.0, LATEST));
+            messages.push(Message {
+                at: again,
+                ..message.clone()
+            });
+        }
+        messages.push(message);
+    }
+    messages
+}
+
+/// The number of the run with this name.
+#[must_use]
+pub fn number(reference_id: &str) -> Option<u32> {
+    reference_id.strip_prefix(PREFIX)?.split('/').nth(1)?.parse().ok()
+}
+
+/// What a clock that is right shows.
+pub(super) fn time(at: Duration) -> String {
+    shown(at, TimeDelta::zero())
+}
+
+fn shown(at: Duration, skew: TimeDelta) -> String {
+    let begin = DateTime::from_timestamp(EPOCH, 0).unwrap_or_default();
+    let time = begin + TimeDelta::from_std(at).unwrap_or_default() + skew;
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+fn result(random: &mut Random) -> Status {
+    match random.share() {
+        rank if rank < 0.12 => Status::Failure,
+        rank if rank < 0.15 => Status::Cancelled,
+        _ => Status::Success,
+    }
+}
+
+/// What the first notification of a run says, with this start and status.
+pub(super) fn upsert(number: u32, started_at: String, status: Status) -> Run {
+    let attempt = if number % ATTEMPTS == ATTEMPTS - 1 { 2 } else { 1 };
+    let of = number + 1 - attempt;
+    Run {
+        pipeline_name: format!("pipeline-{}", of % 500),
+        pipeline_source: "simulation".to_owned(),
+        reference_id: format!("{PREFIX}/{number}/{attempt}"),
+        started_at,
+        finished_at: None,
+        status,
+        repository: Some(format!("getdx/repository-{}", of % 100)),
+        commit_sha: Some(format!("{of:040x}")),
+        pr_number: None,
+        source_url: Some(format!("https://ci.example/runs/{number}")),
+        head_branch: Some(format!("feature/{}", of % 1_000)),
+        email: None,
+        github_username: None,
+        gitlab_username: None,
+    }
+}
+
+/// The end knows a little more than the beginning: who it was.
+fn finish(number: u32, machine: &Machine, start: Duration, end: Duration, status: Status) -> Run {
+    Run {
+        finished_at: Some(machine.time(end)),
+        email: Some(format!("dev{}@example.org", number % 300)),
+        pr_number: Some(i64::from(1 + number % 900)),
+        ..upsert(number, machine.time(start), status)
+    }
+}
+
+/// Times are sent in milliseconds at the finest, as CI systems have them.
+fn whole_milliseconds(time: Duration) -> Duration {
+    Duration::from_millis(time.as_millis() as u64)
+}

@@ -1,0 +1,225 @@
+//! Nodes, what is between them, and what can happen to them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::connection::Connection;
+use super::link::{Cut, Link};
+use super::node::Node;
+use super::server::unfit_for_replicas;
+use crate::skipped;
+
+/// What a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many nodes; more than one are a cluster.
+    pub nodes: usize,
+    /// Whether what the nodes say to each other goes through the test, which can then cut it. Costs some speed.
+    pub links: bool,
+    /// Lines for every node's configuration, such as an `authorization` block.
+    pub configuration: String,
+    /// How many bytes a node may store.
+    pub max_store: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            nodes: 1,
+            links: false,
+            configuration: String::new(),
+            // A promise, and no file: what `pipefold queue init` asks for by itself fits, with replicas on one disk.
+            max_store: 64 << 30,
+        }
+    }
+}
+
+/// Running servers. Dropped, they are killed, and their data goes.
+#[derive(Debug)]
+pub struct Cluster {
+    pub(super) nodes: Vec<Node>,
+    /// Each with the two nodes between which it is.
+    links: Vec<((usize, usize), Link)>,
+    directory: TempDir,
+}
+
+impl Cluster {
+    /// Starts so many nodes, and waits until they have agreed on a leader. `None`, said on behalf of the test of this name, where there is no
+    /// nats-server to be had.
+    ///
+    /// # Panics
+    /// If they do not start.
+    #[must_use]
+    pub fn start(test: &str, nodes: usize) -> Option<Self> {
+        let options = Options {
+            nodes,
+            ..Options::default()
+        };
+        Self::start_with(test, &options)
+    }
+
+    /// The same with a network that can be cut.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_linked(test: &str, nodes: usize) -> Option<Self> {
+        let options = Options {
+            nodes,
+            links: true,
+            ..Options::default()
+        };
+        Self::start_with(test, &options)
+    }
+
+    /// The same with options.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_with(test: &str, options: &Options) -> Option<Self> {
+        let found = super::server().and_then(|program| match unfit_for_replicas(&program) {
+            Some(why) if options.nodes > 1 => Err(why),
+            _ => Ok(program),
+        });
+        let program = match found {
+            Ok(program) => program,
+            Err(why) => {
+                skipped(test, &why);
+                return None;
+            }
+        };
+        let directory = tempfile::Builder::new().prefix("pipefold-nats-").tempdir().unwrap();
+        let nodes: Vec<Node> = (0..options.nodes)
+            .map(|index| Node::new(&program, index, &directory.path().join(format!("n{index}"))))
+            .collect();
+        let mut links = Vec::new();
+        if options.links {
+            for low in 0..nodes.len() {
+                for high in low + 1..nodes.len() {
+                    let link = Link::between(nodes[low].route, nodes[high].route);
+                    links.push(((low, high), link));
+                }
+            }
+        }
+        for index in 0..nodes.len() {
+            let routes: Vec<SocketAddr> = (0..nodes.len())
+                .filter(|other| *other != index)
+                .map(|other| {
+                    let link = links
+                        .iter()
+                        .find(|((low, high), _)| (index.min(other), index.max(other)) == (*low, *high));
+                    link.map_or(nodes[other].route, |((low, _), link)| {
+                        if other == *low { link.to_low } else { link.to_high }
+                    })
+                })
+                .collect();
+            nodes[index].configure(&routes, options);
+        }
+        for node in &nodes {
+            node.start();
+        }
+        let cluster = Self {
+            nodes,
+            links,
+            directory,
+        };
+        cluster.wait_ready();
+        Some(cluster)
+    }
+
+    /// How many nodes there are, dead ones too.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The address of all nodes for clients, such as `nats://127.0.0.1:14222,nats://127.0.0.1:14223`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let urls: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|node| format!("nats://{}", node.client))
+            .collect();
+        urls.join(",")
+    }
+
+    /// The address of one node for clients.
+    #[must_use]
+    pub fn url_of(&self, index: usize) -> String {
+        format!("nats://{}", self.nodes[index].client)
+    }
+
+    /// The directory with the nodes' data, configuration and logs.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What a node wrote to its log so far.
+    #[must_use]
+    pub fn log(&self, index: usize) -> String {
+        self.nodes[index].log()
+    }
+
+    /// Whether a node runs.
+    #[must_use]
+    pub fn is_alive(&self, index: usize) -> bool {
+        self.nodes[index].is_alive()
+    }
+
+    /// Kills a node: nothing of it gets to do anything more. Its data stays.
+    pub fn kill(&self, index: usize) {
+        self.nodes[index].kill();
+    }
+
+    /// Starts a killed node over its data. Does not wait until it has caught up; see [`Self::wait_ready`].
+    ///
+    /// # Panics
+    /// If it does not listen in time.
+    pub fn restart(&self, index: usize) {
+        self.nodes[index].start();
+    }
+
+    /// Cuts the network between two nodes; both still reach the others, and their clients.
+    ///
+    /// # Panics
+    /// If the cluster was not started with links.
+    pub fn cut(&self, one: usize, other: usize, how: Cut) {
+        self.link(one, other).cut(how);
+    }
+
+    /// Mends it.
+    ///
+    /// # Panics
+    /// As [`Self::cut`].
+    pub fn heal(&self, one: usize, other: usize) {
+        self.link(one, other).heal();
+    }
+
+    fn link(&self, one: usize, other: usize) -> &Link {
+        let wanted = (one.min(other), one.max(other));
+        let found = self.links.iter().find(|(between, _)| *between == wanted);
+        found
+            .map(|(_, link)| link)
+            .expect("a cluster started with links, and two of its nodes")
+    }
+
+    /// A client of one node, without credentials.
+    ///
+    /// # Errors
+    /// That it does not answer, or refuses.
+    pub fn connect(&self, index: usize) -> std::io::Result<Connection> {
+        Connection::open(self.nodes[index].client, &serde_json::json!({}))
+    }
+
+    /// What a node's monitoring tells under a path. None if it does not answer.
+    #[must_use]
+    pub fn monitor(&self, index: usize, path: &str) -> Option<Value> {
+        self.nodes[index].monitor(path)
+    }
+}
