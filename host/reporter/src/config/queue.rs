@@ -105,7 +105,7 @@ mod tests {
                 queue_token_file: token.map(PathBuf::from),
                 ..Flags::default()
             };
-            queue(&environment, &flags, &file, Path::new("/work")).unwrap()
+            queue(&environment, &flags, &file, Path::new("/builds")).unwrap()
         };
         let urls = |queue: &QueueSettings| queue.url.value.rsplit(':').next().unwrap().to_owned();
         let alone = of(None, None, None);
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(urls(&of(None, Some("nats://h:2"), None)), "2");
         let flagged = of(Some("nats://h:3"), Some("nats://h:2"), Some("t"));
         assert_eq!((urls(&flagged), flagged.credentials_file), ("3".to_owned(), None));
-        assert_eq!(flagged.token_file.unwrap().value, Path::new("/work/t"));
+        assert_eq!(flagged.token_file.unwrap().value, Path::new("/builds/t"));
         assert_eq!(
             queue(
                 &Environment::default(),
