@@ -3,6 +3,7 @@
 //! The servers are brought up by the tests. Where there is no nats-server to be had, they say so and are counted as skipped.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod backlog;
 mod delivery;
 mod expected;
 mod forwarder;

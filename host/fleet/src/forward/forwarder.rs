@@ -7,6 +7,7 @@ use super::message::{Group, Message};
 use super::options::ForwarderOptions;
 use super::pauses::Pauses;
 use super::pull::{Puller, Wanted};
+use super::room::Room;
 use super::send::{Desk, Ended, PROGRESS};
 use super::sweep::sweep;
 use crate::address::Queue;
@@ -19,12 +20,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until, timeout};
-
-/// Messages that are held at a time: with half a kibibyte each and what they come in, a third of the sixty MiB that a forwarder may take.
-const CAPACITY: usize = 16_384;
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 /// While requests are all under way, groups that are due wait in the queue rather than here, beyond so many for each: another forwarder may
 /// have time for them.
@@ -36,6 +34,9 @@ const AHEAD_OF_THE_RATE: Duration = Duration::from_mins(10);
 
 /// With more of it than this, another forwarder may ask first.
 const ENOUGH: Duration = Duration::from_secs(5);
+
+/// How long what comes is waited for in the end: longer than it takes to say that nothing more is wanted.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Beyond which nothing is looked at before it is asked again.
 const TICK: Duration = Duration::from_millis(500);
@@ -119,13 +120,12 @@ impl Forwarder {
 
     /// Works until `stop`. Then requests that are under way are waited for, and what else it holds is given back to the queue.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let room = Arc::new(Semaphore::new(CAPACITY));
         let (to, from) = mpsc::channel(256);
         let (want, wanted) = watch::channel(Wanted::Yes);
         let puller = Puller {
             connection: self.desk.publisher.connection().clone(),
             counters: self.counters(),
-            room,
+            room: Room::default(),
             wanted,
             to,
         };
@@ -147,7 +147,7 @@ impl Forwarder {
         beside.spawn(puller.run());
         beside.spawn(sweep(work.desk.publisher.clone(), Arc::clone(&work.desk.counters)));
         work.until(stop, from).await;
-        // In the middle of whatever they do: what a puller was given comes again to another forwarder.
+        // In the middle of whatever they do: what is lost of it comes again to another forwarder.
         beside.abort_all();
         work.end().await;
     }
@@ -203,8 +203,10 @@ impl Work {
                 self.touch().await;
             }
         }
-        from.close();
-        while let Some(message) = from.recv().await {
+        // What the queue has given already goes back with the rest, or it would be missed until the queue has waited for it.
+        let _ = self.want.send(Wanted::Never);
+        let deadline = tokio::time::Instant::now() + LAST_WORDS;
+        while let Ok(Some(message)) = timeout_at(deadline, from.recv()).await {
             self.take(message).await;
         }
     }

@@ -1,11 +1,11 @@
 //! One upsert, and what its server is told of it.
 
+use super::room::Part;
 use async_nats::Client;
 use async_nats::jetstream::{AckKind, Message as Delivered};
 use pipefold::dx::Arguments;
 use pipefold::spool::RunKey;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::OwnedSemaphorePermit;
 
 /// The largest upsert that is read: fourteen arguments of 4 KiB, each byte escaped, with room. The rules refuse what is longer.
 pub(super) const MAX_BODY: usize = 512 * 1024;
@@ -24,12 +24,12 @@ pub(super) struct Message {
     /// Where its server hears of it.
     reply: Box<str>,
     /// Its share of the forwarder's memory.
-    _room: OwnedSemaphorePermit,
+    _room: Part,
 }
 
 impl Message {
     /// Takes what was delivered. `None` if it is no message of a stream.
-    pub(super) fn of(delivered: &Delivered, room: OwnedSemaphorePermit) -> Option<(Self, u64)> {
+    pub(super) fn of(delivered: &Delivered, room: Part) -> Option<(Self, u64)> {
         let info = delivered.info().ok()?;
         let message = Self {
             body: Box::from(&delivered.payload[..]),
@@ -44,7 +44,7 @@ impl Message {
 
     /// One that no server delivered.
     #[cfg(test)]
-    pub(super) fn made_up(sequence: u64, room: OwnedSemaphorePermit) -> Self {
+    pub(super) fn made_up(sequence: u64, room: Part) -> Self {
         Self {
             body: Box::default(),
             sequence,

@@ -1,16 +1,17 @@
 //! Asking the queue for more.
 
 use super::counters::{Counters, add};
+use super::inbox::{Came, Inbox, Over};
 use super::message::Message;
+use super::room::{Reserved, Room};
 use crate::connection::Connection;
-use crate::stream::{StreamError, consumer};
-use async_nats::jetstream::consumer::{Consumer, pull};
-use futures_util::StreamExt;
+use crate::stream::consumer;
+use async_nats::jetstream::Message as Delivered;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Messages asked for at a time. Large enough that a run's upserts, which lie close together, mostly come to the same forwarder; small
 /// enough that another has its share of a backlog.
@@ -22,7 +23,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// How long a request for messages stands. While it does, other forwarders with time on their hands leave the work to this one.
 const STANDS: Duration = Duration::from_secs(5);
 
-/// After it should have ended, the server that had it is gone.
+/// After it should have ended, the server that had it is gone; and what its end has overtaken has come.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// While another forwarder asks: soon enough to take over when it is busy.
@@ -35,12 +36,15 @@ const LONGEST_TURN: Duration = Duration::from_millis(1280);
 /// After trouble with the queue.
 const AFTER_TROUBLE: Duration = Duration::from_millis(250);
 
+/// After which a message for which there is no room is delivered again, to whichever forwarder has.
+const NO_ROOM: Duration = Duration::from_secs(1);
+
 /// What the puller works with.
 pub(super) struct Puller {
     pub(super) connection: Connection,
     pub(super) counters: Arc<Counters>,
     /// Room for messages.
-    pub(super) room: Arc<Semaphore>,
+    pub(super) room: Room,
     /// Whether more could be worked off.
     pub(super) wanted: watch::Receiver<Wanted>,
     pub(super) to: mpsc::Sender<Message>,
@@ -55,21 +59,24 @@ pub(super) enum Wanted {
     AfterOthers,
     /// There is little to do.
     Yes,
+    /// The forwarder ends.
+    Never,
 }
 
+/// How a request ended that the queue answered.
 enum Ended {
     /// All that was asked for came, or the time was up.
     Well,
     /// Another forwarder asks.
     OthersTurn,
-    /// Nobody takes what comes any more.
-    Nobody,
+    /// The forwarder ends.
+    Stopped,
 }
 
 impl Puller {
-    /// Asks whenever more could be worked off, for ever.
+    /// Asks whenever more could be worked off, until the forwarder ends. What had come by then is handed over as well.
     pub(super) async fn run(mut self) {
-        let mut from = None;
+        let mut inbox = None;
         let mut said = None;
         let mut turn = OTHERS_TURN;
         loop {
@@ -79,17 +86,12 @@ impl Puller {
                 .await
                 .map(|wanted| *wanted)
             {
-                Err(_) => return,
+                Err(_) | Ok(Wanted::Never) => break,
                 Ok(Wanted::AfterOthers) => sleep(2 * OTHERS_TURN).await,
                 Ok(_) => {}
             }
-            let batch = BATCH.min(self.room.available_permits()).max(1);
-            let number = u32::try_from(batch).unwrap_or(1);
-            let Ok(room) = Arc::clone(&self.room).acquire_many_owned(number).await else {
-                return;
-            };
-            match self.ask(&mut from, batch, room).await {
-                Ok(Ended::Nobody) => return,
+            match self.ask(&mut inbox).await {
+                Ok(Ended::Stopped) => break,
                 Ok(Ended::Well) => {
                     said = None;
                     turn = OTHERS_TURN;
@@ -108,64 +110,80 @@ impl Puller {
                         tracing::warn!("the queue gives nothing now: {why}");
                         said = Some(why);
                     }
-                    from = None;
+                    // Its consumer may be gone: it is made anew with the inbox. What still comes to this one comes again.
+                    inbox = None;
                     sleep(AFTER_TROUBLE).await;
+                }
+            }
+        }
+        if let Some(mut inbox) = inbox {
+            inbox.close().await;
+            while let Ok(Some(came)) = timeout(GRACE, inbox.next()).await {
+                if let Came::Message(delivered) = came {
+                    self.hand_over(&delivered, &mut Reserved::default()).await;
                 }
             }
         }
     }
 
-    async fn ask(
-        &mut self,
-        from: &mut Option<Consumer<pull::Config>>,
-        batch: usize,
-        mut room: OwnedSemaphorePermit,
-    ) -> Result<Ended, String> {
-        let consumer = match from {
-            Some(consumer) => consumer,
-            none => none.insert(
-                consumer(&self.connection)
-                    .await
-                    .map_err(|why: StreamError| why.to_string())?,
-            ),
+    /// Asks once, and takes what comes.
+    async fn ask(&mut self, inbox: &mut Option<Inbox>) -> Result<Ended, String> {
+        let inbox = match inbox {
+            Some(inbox) => inbox,
+            none => {
+                consumer(&self.connection).await.map_err(|why| why.to_string())?;
+                none.insert(Inbox::open(&self.connection).await?)
+            }
         };
-        let request = consumer
-            .batch()
-            .max_messages(batch)
-            .max_bytes(BATCH_BYTES)
-            .expires(STANDS);
-        let mut messages = request.messages().await.map_err(|why| why.to_string())?;
-        let until = Instant::now() + STANDS + GRACE;
-        loop {
-            let next = tokio::select! {
-                next = messages.next() => next,
-                () = sleep_until(until) => return Err("no server answered a request for messages".to_owned()),
+        let mut reserved = tokio::select! {
+            reserved = self.room.reserve(BATCH) => reserved,
+            _ = self.wanted.wait_for(|wanted| *wanted == Wanted::Never) => return Ok(Ended::Stopped),
+        };
+        let mut left = reserved.messages();
+        inbox.ask(left, BATCH_BYTES, STANDS).await?;
+        let mut until = Instant::now() + STANDS + GRACE;
+        let mut over = None;
+        while left > 0 {
+            let came = tokio::select! {
+                came = inbox.next() => came,
+                () = sleep_until(until) => break,
+                _ = self.wanted.wait_for(|wanted| *wanted == Wanted::Never) => return Ok(Ended::Stopped),
             };
-            let delivered = match next {
-                None => return Ok(Ended::Well),
-                Some(Ok(delivered)) => delivered,
-                Some(Err(why)) => {
-                    let why = why.to_string();
-                    // All that was asked for, by size instead of by number, is no trouble either.
-                    return match () {
-                        () if why.contains("MaxWaiting") => Ok(Ended::OthersTurn),
-                        () if why.contains("MaxBytes") => Ok(Ended::Well),
-                        () => Err(why),
-                    };
+            match came.ok_or("the connection is closed")? {
+                Came::Message(delivered) => {
+                    left -= 1;
+                    self.hand_over(&delivered, &mut reserved).await;
                 }
-            };
-            let Some(part) = room.split(1) else {
-                return Ok(Ended::Well);
-            };
-            let Some((message, waiting)) = Message::of(&delivered, part) else {
-                continue;
-            };
-            add(&self.counters.delivered, 1);
-            add(&self.counters.redelivered, usize::from(message.delivered > 1));
-            self.counters.waiting.store(waiting, Relaxed);
-            if self.to.send(message).await.is_err() {
-                return Ok(Ended::Nobody);
+                Came::Over { why, undelivered } => {
+                    // What it has overtaken is still to come.
+                    left = undelivered.map_or(0, |undelivered| left.saturating_sub(undelivered));
+                    until = Instant::now() + GRACE;
+                    over = Some(why);
+                }
             }
         }
+        match over {
+            Some(Over::OthersTurn) => Ok(Ended::OthersTurn),
+            Some(Over::Trouble(why)) => Err(why),
+            None if left > 0 => Err("no server answered a request for messages".to_owned()),
+            _ => Ok(Ended::Well),
+        }
+    }
+
+    async fn hand_over(&self, delivered: &Delivered, reserved: &mut Reserved) {
+        let Some(part) = self.room.take(reserved, delivered.payload.len()) else {
+            let _ = delivered
+                .ack_with(async_nats::jetstream::AckKind::Nak(Some(NO_ROOM)))
+                .await;
+            return;
+        };
+        let Some((message, waiting)) = Message::of(delivered, part) else {
+            return;
+        };
+        add(&self.counters.delivered, 1);
+        add(&self.counters.redelivered, usize::from(message.delivered > 1));
+        self.counters.waiting.store(waiting, Relaxed);
+        // If nobody takes it, it is delivered again.
+        let _ = self.to.send(message).await;
     }
 }

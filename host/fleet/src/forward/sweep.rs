@@ -1,9 +1,9 @@
-//! Messages that the stream has kept although they were acknowledged.
+//! Messages that the stream has kept although its consumer counts them as done.
 //!
 //! An acknowledgement is replicated, and each server then removes the message from its own copy of the stream. One that takes the lead in
-//! just that moment may not have done so: nobody delivers such a message any more, and nobody removes it. It takes room, and a stream that
-//! is full takes nothing. So it is put into the queue once more, and the old one removed: what DX was told already harms nobody when it is
-//! told again.
+//! just that moment may not have done so. And a consumer that somebody edited (`max_deliver`) gives up what failed too often. Nobody delivers
+//! such a message any more, and nobody removes it: DX may never have been told, and a stream that is full takes nothing. So it is put into
+//! the queue once more, and the old one removed: what DX was told already harms nobody when it is told again.
 
 use super::counters::{Counters, add};
 use crate::connection::{Connection, words};
@@ -37,9 +37,9 @@ pub(super) async fn sweep(publisher: Publisher, counters: Arc<Counters>) {
             match again(&publisher, &stream, first..=last).await {
                 Ok(count) => {
                     add(&counters.swept, count);
-                    tracing::warn!("the stream had kept {count} messages that were acknowledged; they go once more");
+                    tracing::warn!("the stream had kept {count} messages that count as done; they go once more");
                 }
-                Err(why) => tracing::warn!("messages that were acknowledged take room in the stream: {why}"),
+                Err(why) => tracing::warn!("messages that count as done stay in the stream: {why}"),
             }
             before = None;
         } else {

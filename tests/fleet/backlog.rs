@@ -1,0 +1,131 @@
+//! What is in the stream when a forwarder begins, and what it has when it ends.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use pipefold_tests::nats::{Connection, Options};
+use pipefold_tests::{Mode, eventually};
+use serde_json::json;
+
+use crate::forwarder::Forwarder;
+use crate::place::{Fleet, STREAM};
+
+/// As many requests for messages as show one whose end overtakes what was sent before it.
+const MANY: usize = 5_000;
+
+/// Puts the end of so many runs into the stream.
+fn publish(fleet: &Fleet, runs: usize) {
+    let mut connection = fleet.cluster.connect(0).unwrap();
+    for run in 0..runs {
+        put(&mut connection, run);
+    }
+}
+
+fn put(connection: &mut Connection, run: usize) {
+    let upsert = json!({
+        "pipeline_name": "p", "pipeline_source": "tests", "reference_id": format!("run-{run}"), "status": "success",
+        "started_at": "2025-01-01T12:05:00Z", "finished_at": "2025-01-01T12:10:00Z",
+    });
+    let subject = format!("pipefold.runs.{run}");
+    let answer = connection
+        .request(&subject, &[], upsert.to_string().as_bytes())
+        .unwrap();
+    assert_eq!(answer["stream"], STREAM, "{answer}");
+}
+
+fn count(forwarder: &Forwarder, of: &str) -> usize {
+    let metrics = forwarder.get("/metrics").text();
+    let line = metrics.lines().find_map(|line| line.strip_prefix(of));
+    let number = line.unwrap_or_else(|| panic!("no {of}: {metrics}"));
+    number.trim().parse().unwrap()
+}
+
+#[test]
+fn a_backlog_is_delivered_once_and_at_the_rate_that_dx_takes() {
+    let test = "a_backlog_is_delivered_once_and_at_the_rate_that_dx_takes";
+    // A leader's word to a client of another node takes another way than the messages before it.
+    let options = Options {
+        nodes: 3,
+        ..Options::default()
+    };
+    let Some(fleet) = Fleet::bare(test, &options) else {
+        return;
+    };
+    fleet.init(&[]);
+    publish(&fleet, MANY);
+    let forwarder = fleet.forward(&["--rate", "10000"]);
+    fleet.wait_until_empty();
+    assert_eq!(fleet.ci.dx.records().len(), MANY);
+    let delivered = |result: &str| {
+        count(
+            &forwarder,
+            &format!("pipefold_queue_messages_total{{result=\"{result}\"}}"),
+        )
+    };
+    assert_eq!(delivered("redelivered"), 0, "{}", forwarder.log());
+    assert_eq!(delivered("delivered"), MANY);
+    let log = forwarder.stop();
+    assert!(!log.contains("WARN"), "nothing was wrong: {log}");
+}
+
+#[test]
+fn a_forwarder_that_is_stopped_gives_back_at_once_what_it_holds() {
+    let Some(fleet) = Fleet::start("a_forwarder_that_is_stopped_gives_back_at_once_what_it_holds") else {
+        return;
+    };
+    publish(&fleet, 1000);
+    // It takes all of them, and gathers more for them for longer than this test takes.
+    let forwarder = Forwarder::start(&fleet.cluster.url(), &fleet.ci.dx, &["--window", "10m"]);
+    let in_flight = || fleet.cluster.stream(STREAM).map_or(0, |stream| stream.in_flight);
+    eventually("it has them all", || in_flight() == 1000);
+    let log = forwarder.stop();
+    // Whoever asks, and does not wait, gets them.
+    let mut connection = fleet.cluster.connect(0).unwrap();
+    let mut next = || {
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.forwarders");
+        let answer = connection
+            .request(&subject, &[], br#"{"batch":1,"no_wait":true}"#)
+            .ok()?;
+        Some(answer["reference_id"].as_str()?.to_owned())
+    };
+    let given: BTreeSet<String> = std::iter::from_fn(&mut next).collect();
+    assert_eq!(given.len(), 1000, "the queue waits for a word of the others: {log}");
+}
+
+#[test]
+fn what_the_queue_gave_up_is_found_and_told() {
+    let Some(fleet) = Fleet::start("what_the_queue_gave_up_is_found_and_told") else {
+        return;
+    };
+    let forwarder = fleet.forward(&[]);
+    // Somebody edits the consumer: what fails once is not delivered again, counts as done, and takes room for ever.
+    let mut connection = fleet.cluster.connect(0).unwrap();
+    let config = json!({ "stream_name": STREAM, "config": {
+        "durable_name": "forwarders", "deliver_policy": "all", "ack_policy": "explicit", "ack_wait": 30_000_000_000_u64,
+        "max_ack_pending": 100_000, "max_waiting": 1, "max_deliver": 1,
+    }});
+    let subject = "$JS.API.CONSUMER.DURABLE.CREATE.PIPEFOLD.forwarders";
+    let made = connection.request(subject, &[], config.to_string().as_bytes()).unwrap();
+    assert!(made["error"].is_null(), "{made}");
+    fleet.ci.dx.set_mode(Mode::InternalError);
+    publish(&fleet, 10);
+    eventually("each was tried", || fleet.ci.dx.requests().len() >= 3);
+    fleet.ci.dx.set_mode(Mode::Normal);
+    let swept = || count(&forwarder, "pipefold_queue_messages_total{result=\"swept\"}");
+    // Two looks.
+    assert!(
+        fleet
+            .ci
+            .dx
+            .wait_until(Duration::from_secs(90), |dx| dx.records().len() == 10),
+        "{} swept, {:?}\n{}",
+        swept(),
+        fleet
+            .cluster
+            .monitor(0, "/jsz?accounts=true&streams=true&consumers=true"),
+        forwarder.log()
+    );
+    fleet.wait_until_empty();
+    assert!(swept() > 0);
+    forwarder.stop();
+}
