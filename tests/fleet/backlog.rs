@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pipefold_tests::nats::{Connection, Options};
-use pipefold_tests::{Mode, eventually};
+use pipefold_tests::{Mode, Standin, eventually};
 use serde_json::json;
 
 use crate::forwarder::Forwarder;
@@ -90,6 +90,28 @@ fn a_forwarder_that_is_stopped_gives_back_at_once_what_it_holds() {
     };
     let given: BTreeSet<String> = std::iter::from_fn(&mut next).collect();
     assert_eq!(given.len(), 1000, "the queue waits for a word of the others: {log}");
+}
+
+#[test]
+fn what_is_held_for_longer_than_the_queue_waits_is_not_given_to_another() {
+    let Some(fleet) = Fleet::start("what_is_held_for_longer_than_the_queue_waits_is_not_given_to_another") else {
+        return;
+    };
+    publish(&fleet, 10);
+    // Longer than the half minute after which the queue takes a forwarder for dead.
+    let start = || Forwarder::start(&fleet.cluster.url(), &fleet.ci.dx, &["--window", "40s"]);
+    let forwarders = [start(), start()];
+    let arrived = |dx: &Standin| dx.records().len() == 10;
+    assert!(fleet.ci.dx.wait_until(Duration::from_secs(120), arrived));
+    fleet.wait_until_empty();
+    assert_eq!(fleet.ci.dx.requests().len(), 10);
+    for forwarder in forwarders {
+        assert_eq!(
+            count(&forwarder, "pipefold_queue_messages_total{result=\"redelivered\"}"),
+            0
+        );
+        forwarder.stop();
+    }
 }
 
 #[test]
