@@ -14,7 +14,7 @@ use crate::place::{Fleet, STREAM};
 const MANY: usize = 5_000;
 
 /// Puts the end of so many runs into the stream.
-fn publish(fleet: &Fleet, runs: usize) {
+pub fn publish(fleet: &Fleet, runs: usize) {
     let mut connection = fleet.cluster.connect(0).unwrap();
     for run in 0..runs {
         put(&mut connection, run);

@@ -11,6 +11,7 @@ mod full;
 mod gateway;
 mod load;
 mod outage;
+mod pace;
 mod place;
 mod queue_commands;
 mod refused;
