@@ -76,7 +76,7 @@ enum Ended {
 impl Puller {
     /// Asks whenever more could be worked off, until the forwarder ends. What had come by then is handed over as well.
     pub(super) async fn run(mut self) {
-        let mut inbox = None;
+        let (mut inbox, mut checked) = (None, false);
         let mut said = None;
         let mut turn = OTHERS_TURN;
         loop {
@@ -90,7 +90,7 @@ impl Puller {
                 Ok(Wanted::AfterOthers) => sleep(2 * OTHERS_TURN).await,
                 Ok(_) => {}
             }
-            match self.ask(&mut inbox).await {
+            match self.ask(&mut inbox, &mut checked).await {
                 Ok(Ended::Stopped) => break,
                 Ok(Ended::Well) => {
                     said = None;
@@ -110,8 +110,8 @@ impl Puller {
                         tracing::warn!("the queue gives nothing now: {why}");
                         said = Some(why);
                     }
-                    // Its consumer may be gone: it is made anew with the inbox. What still comes to this one comes again.
-                    inbox = None;
+                    // Its consumer may be gone. The inbox stays: what was sent before may still come.
+                    checked = false;
                     sleep(AFTER_TROUBLE).await;
                 }
             }
@@ -127,13 +127,14 @@ impl Puller {
     }
 
     /// Asks once, and takes what comes.
-    async fn ask(&mut self, inbox: &mut Option<Inbox>) -> Result<Ended, String> {
+    async fn ask(&mut self, inbox: &mut Option<Inbox>, checked: &mut bool) -> Result<Ended, String> {
+        if !*checked {
+            consumer(&self.connection).await.map_err(|why| why.to_string())?;
+            *checked = true;
+        }
         let inbox = match inbox {
             Some(inbox) => inbox,
-            none => {
-                consumer(&self.connection).await.map_err(|why| why.to_string())?;
-                none.insert(Inbox::open(&self.connection).await?)
-            }
+            none => none.insert(Inbox::open(&self.connection).await?),
         };
         let mut reserved = tokio::select! {
             reserved = self.room.reserve(BATCH) => reserved,
