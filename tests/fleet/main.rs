@@ -9,6 +9,8 @@ mod expected;
 mod forwarder;
 mod full;
 mod gateway;
+mod hostile;
+mod liar;
 mod load;
 mod outage;
 mod pace;

@@ -4,6 +4,8 @@ use pipefold::http::{SecretFile, SecretFileError};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,9 @@ const MAX_LENGTH: usize = 2048;
 
 /// The longest file of credentials: a signed user with all its permissions has some KiB.
 const MAX_SECRET: usize = 64 * 1024;
+
+/// The largest file of authorities, as for DX.
+const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
 
 /// The port of NATS, where an address has none.
 const PORT: u16 = 4222;
@@ -34,7 +39,7 @@ pub struct QueueKeys {
     pub credentials_file: Option<PathBuf>,
     /// The token of a NATS server.
     pub token_file: Option<PathBuf>,
-    /// Certificates to trust instead of the system's, in PEM.
+    /// Certificates to trust in place of the system's, in PEM.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -96,11 +101,11 @@ pub enum AddressError {
         path: PathBuf,
     },
     /// The file with certificates cannot be read.
-    #[error("cannot read the certificates in {}: {why}", .path.display())]
+    #[error("cannot use the certificates in {}: {why}; give --ca-file a file with the authority's certificate in PEM form", .path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// What the system said, or what is wrong with it.
         why: String,
     },
 }
@@ -127,9 +132,9 @@ impl Queue {
             (None, None) => Key::None,
         };
         if let Some(path) = &keys.ca_file {
-            std::fs::File::open(path).map_err(|why| AddressError::CaFile {
+            check_ca_file(path).map_err(|why| AddressError::CaFile {
                 path: path.clone(),
-                why: why.to_string(),
+                why,
             })?;
         }
         Ok(Self {
@@ -157,9 +162,8 @@ impl Queue {
         &self.key
     }
 
-    /// Certificates are read where a connection is encrypted, and nowhere else.
     pub(crate) fn ca_file(&self) -> Option<&PathBuf> {
-        self.ca_file.as_ref().filter(|_| self.is_tls())
+        self.ca_file.as_ref()
     }
 
     pub(crate) fn is_tls(&self) -> bool {
@@ -225,6 +229,23 @@ fn secret(path: &Path) -> Result<SecretString, AddressError> {
         return Err(AddressError::NoSecret { path: path.to_owned() });
     }
     Ok(SecretString::from(text))
+}
+
+/// A file without any certificate would leave nobody to trust, and every server's certificate would be said to be at fault.
+fn check_ca_file(path: &Path) -> Result<(), String> {
+    if path.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    let file = File::open(path).map_err(|why| why.to_string())?;
+    let mut pem = Vec::new();
+    let read = file.take(MAX_CA_FILE + 1).read_to_end(&mut pem);
+    read.map_err(|why| why.to_string())?;
+    let begin = b"-----BEGIN CERTIFICATE-----";
+    match () {
+        () if pem.len() as u64 > MAX_CA_FILE => Err(format!("it has more than {MAX_CA_FILE} bytes")),
+        () if !pem.windows(begin.len()).any(|found| found == begin) => Err("it has no certificate".to_owned()),
+        () => Ok(()),
+    }
 }
 
 impl fmt::Display for Server {

@@ -2,11 +2,20 @@
 
 use crate::address::{Key, Queue};
 use async_nats::jetstream::{self, Context, context::ContextBuilder};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use futures_util::FutureExt;
+use pipefold::http::quote;
 use secrecy::ExposeSecret;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-/// For one server of the cluster: a runner's budget for a start is a second, and the next server may answer.
+pub use crate::failure::ConnectError;
+pub(crate) use crate::failure::words;
+
+/// For one server of the cluster: a runner's budget for a start is a second, and the next server may answer. Nothing else bounds what a
+/// server's greeting may have, which is read before its certificate.
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// For an answer of the stream's leader. A new one is chosen within five seconds, and whoever asks asks again.
@@ -20,28 +29,17 @@ const PING: Duration = Duration::from_secs(5);
 pub struct Connection {
     pub(crate) client: Client,
     pub(crate) context: Context,
+    /// Whether what keeps the connection has ended, and nothing will come of it any more.
+    ended: Arc<AtomicBool>,
 }
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// No server takes the credentials.
-    #[error("the queue at {queue} does not take the credentials: correct --queue-credentials or --queue-token-file")]
-    Credentials {
-        /// The queue's address.
-        queue: String,
-    },
-    /// The credentials are none.
-    #[error("the queue's credentials cannot be read: {0}; give the file that `nsc` writes for a user")]
-    NoCredentials(String),
-    /// No server answers.
-    #[error("could not connect to the queue at {queue}: {why}")]
-    Unreachable {
-        /// The queue's address.
-        queue: String,
-        /// What happened.
-        why: String,
-    },
+/// Lives as long as what keeps the connection does.
+struct Alive(Arc<AtomicBool>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 impl Connection {
@@ -50,25 +48,26 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`].
     pub async fn open(queue: &Queue) -> Result<Self, ConnectError> {
-        let options = options(queue)?;
-        let unreachable = |why: String| ConnectError::Unreachable {
-            queue: queue.to_string(),
-            why,
-        };
+        let ended = Arc::new(AtomicBool::new(false));
+        let options = options(queue, Alive(Arc::clone(&ended)))?;
         let servers = queue.servers().map(|server| server.parse::<ServerAddr>());
         let servers = servers.collect::<Result<Vec<_>, _>>();
-        let servers = servers.map_err(|why| unreachable(why.to_string()))?;
-        let client = options.connect(servers).await.map_err(|why| match why.kind() {
-            ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => ConnectError::Credentials {
-                queue: queue.to_string(),
-            },
-            _ => unreachable(words(&why)),
+        let servers = servers.map_err(|why| ConnectError::Unreachable {
+            queue: queue.to_string(),
+            why: why.to_string(),
         })?;
+        // The library panics on some of what a server may say: an error without words, a size beyond all memory. A build must not end by it.
+        let connected = AssertUnwindSafe(options.connect(servers)).catch_unwind().await;
+        let connected = connected.map_err(|_| ConnectError::NotNats {
+            queue: queue.to_string(),
+            why: "it says what no server says".to_owned(),
+        })?;
+        let client = connected.map_err(|why| ConnectError::of(queue, &why))?;
         let context = ContextBuilder::new()
             .timeout(ANSWER)
             .ack_timeout(ANSWER)
             .build(client.clone());
-        Ok(Self { client, context })
+        Ok(Self { client, context, ended })
     }
 
     /// Sends what is still to be sent, such as acknowledgements.
@@ -80,7 +79,13 @@ impl Connection {
     /// Whether a server is reached now.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.client.connection_state() == async_nats::connection::State::Connected
+        !self.has_ended() && self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// Whether it is of no use any more and does not connect anew, after a server said what cannot be read. Another one may be opened.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Relaxed)
     }
 
     /// The stream's interface.
@@ -90,7 +95,8 @@ impl Connection {
     }
 }
 
-fn options(queue: &Queue) -> Result<ConnectOptions, ConnectError> {
+fn options(queue: &Queue, alive: Alive) -> Result<ConnectOptions, ConnectError> {
+    let servers = queue.servers().count();
     let mut options = ConnectOptions::new()
         .name("pipefold")
         .connection_timeout(CONNECT)
@@ -98,14 +104,12 @@ fn options(queue: &Queue) -> Result<ConnectOptions, ConnectError> {
         .ping_interval(PING)
         // Credentials go to the servers that were named, and to none that one of them names.
         .ignore_discovered_servers()
-        // A fleet that comes back all at once would bring the server down again.
-        .reconnect_delay_callback(|tries| Duration::from_millis(50 << tries.min(5)))
-        .event_callback(|event| async move {
-            match event {
-                Event::ClientError(error) => tracing::debug!(%error, "the queue's client"),
-                Event::ServerError(error) => tracing::warn!("the queue's server said: {error}"),
-                event => tracing::info!("the queue: {event}"),
-            }
+        .reconnect_delay_callback(move |tries| pause(tries, servers))
+        .event_callback(move |event| {
+            // The library drops this when it keeps the connection no longer.
+            let _ = &alive;
+            tell(&event);
+            std::future::ready(())
         });
     options = match queue.key() {
         Key::None => options,
@@ -125,16 +129,31 @@ fn options(queue: &Queue) -> Result<ConnectOptions, ConnectError> {
     Ok(options)
 }
 
-/// An error with what is behind it, in one line.
-pub(crate) fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(why) = source {
-        let more = why.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = why.source();
+/// Before a try to connect, of which there were `tries` with this one since the last success. Each of the servers is tried at once: a
+/// runner's second is short. Then a fleet that comes back all at once would bring them down again.
+fn pause(tries: usize, servers: usize) -> Duration {
+    match tries.checked_sub(servers + 1) {
+        None => Duration::ZERO,
+        Some(more) => Duration::from_millis(100 << more.min(4)),
     }
-    text
+}
+
+fn tell(event: &Event) {
+    match event {
+        Event::ClientError(error) => tracing::debug!(%error, "the queue's client"),
+        Event::ServerError(error) => tracing::warn!("the queue's server said: {}", quote(&error.to_string(), [])),
+        event => tracing::info!("the queue: {event}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_server_is_tried_at_once_and_then_ever_more_slowly() {
+        let pauses: Vec<_> = (1..=10).map(|tries| pause(tries, 3).as_millis()).collect();
+        assert_eq!(pauses, [0, 0, 0, 100, 200, 400, 800, 1600, 1600, 1600]);
+        assert_eq!(pause(usize::MAX, 3), pause(10, 3));
+    }
 }

@@ -13,6 +13,7 @@
 
 pub mod address;
 pub mod connection;
+mod failure;
 pub mod forward;
 pub mod health;
 pub mod outlet;

@@ -2,12 +2,13 @@
 
 use crate::address::Queue;
 use crate::connection::Connection;
-use crate::publish::{PublishError, Publisher};
+use crate::publish::Publisher;
 use pipefold::dx::Outcome;
 use pipefold::{Outlet, Run};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout_at;
 
 /// Between uses nobody answers the server's pings: past this it may have hung up, and connecting anew is quicker than finding out.
 const IDLE: Duration = Duration::from_secs(20);
@@ -50,25 +51,24 @@ impl QueueOutlet {
             }),
         };
         let kept = open.publisher.take().filter(|_| open.used.elapsed() < IDLE);
-        let left = deadline.saturating_duration_since(Instant::now());
-        let work = async {
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let done = open.runtime.block_on(async {
             let publisher = match kept {
                 Some(publisher) => publisher,
-                None => Publisher::new(Connection::open(&self.queue).await?),
+                None => match timeout_at(deadline, Connection::open(&self.queue)).await {
+                    Ok(opened) => Publisher::new(opened.map_err(|why| why.to_string())?),
+                    Err(_) => return Err(format!("the queue at {} did not answer in time", self.queue)),
+                },
             };
-            publisher.publish(run).await?;
-            Ok::<_, PublishError>(publisher)
-        };
-        let done = open.runtime.block_on(async { tokio::time::timeout(left, work).await });
+            match timeout_at(deadline, publisher.publish(run)).await {
+                Ok(stored) => stored.map_err(|why| why.to_string())?,
+                Err(_) => return Err(format!("the queue at {} did not acknowledge in time", self.queue)),
+            };
+            Ok(publisher)
+        });
         open.used = Instant::now();
-        match done {
-            Ok(Ok(publisher)) => {
-                open.publisher = Some(publisher);
-                Ok(())
-            }
-            Ok(Err(why)) => Err(why.to_string()),
-            Err(_) => Err(format!("the queue at {} did not acknowledge in time", self.queue)),
-        }
+        open.publisher = Some(done?);
+        Ok(())
     }
 }
 
@@ -89,8 +89,46 @@ impl Outlet for QueueOutlet {
     }
 }
 
+impl Drop for QueueOutlet {
+    fn drop(&mut self) {
+        let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = open.take() {
+            // Looking up a host's name takes a thread, and as long as the name servers like: nobody waits for it past the budget.
+            open.runtime.shutdown_background();
+        }
+    }
+}
+
 impl std::fmt::Debug for QueueOutlet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "QueueOutlet({})", self.queue)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::address::QueueKeys;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_thread_that_looks_up_a_name_is_not_waited_for() {
+        let outlet = QueueOutlet::new(Queue::new("nats://127.0.0.1:1", &QueueKeys::default()).unwrap());
+        let run = serde_json::from_value(serde_json::json!({
+            "pipeline_name": "p", "pipeline_source": "s", "reference_id": "r", "started_at": "2025-01-01T12:05:00Z",
+        }));
+        assert!(outlet.publish(&run.unwrap(), Duration::from_secs(10)).is_err());
+        let (release, held) = mpsc::channel::<()>();
+        let open = outlet.open.lock().unwrap();
+        open.as_ref().unwrap().runtime.spawn_blocking(move || held.recv());
+        std::mem::drop(open);
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            std::mem::drop(outlet);
+            done.send(())
+        });
+        ended.recv_timeout(Duration::from_secs(20)).unwrap();
+        std::mem::drop(release);
     }
 }

@@ -1,7 +1,8 @@
 //! The queue as where reporting ends.
 
+use std::panic;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use anyhow::{Context as _, anyhow};
 use pipefold::config::{Environment, QueueSettings, Sourced};
@@ -33,7 +34,8 @@ pub(in crate::commands) fn outlet(
     Ok(Arc::new(QueueOutlet::new(queue)))
 }
 
-pub(super) fn address(queue: &QueueSettings, ca_file: Option<&Sourced<PathBuf>>) -> Result<Queue, AddressError> {
+fn address(queue: &QueueSettings, ca_file: Option<&Sourced<PathBuf>>) -> Result<Queue, AddressError> {
+    keep_the_clients_panics_quiet();
     let path = |file: &Option<Sourced<PathBuf>>| file.as_ref().map(|file| file.value.clone());
     let keys = QueueKeys {
         credentials_file: path(&queue.credentials_file),
@@ -50,6 +52,22 @@ pub(super) fn named(global: &GlobalFlags, environment: &Environment) -> anyhow::
     let queue =
         queue.ok_or_else(|| anyhow!("no queue is named: give its NATS servers with --queue or PIPEFOLD_QUEUE"))?;
     Ok(address(queue, settings.ca_file.as_ref())?)
+}
+
+/// The queue's client panics on some of what a server may say. That is caught, and told as the failure that it is; Rust's own words would stand
+/// in a build's output.
+fn keep_the_clients_panics_quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |what| {
+            let file = what.location().map(panic::Location::file);
+            match file.is_some_and(|file| file.contains("async-nats")) {
+                true => tracing::debug!("the queue's client gave up on what a server said: {what}"),
+                false => usual(what),
+            }
+        }));
+    });
 }
 
 /// Does something with the queue that is named, and ends.

@@ -1,0 +1,148 @@
+//! Why there is no connection, in words that say what to do.
+
+use crate::address::Queue;
+use async_nats::ConnectErrorKind;
+use async_nats::rustls::{self, AlertDescription, CertificateError};
+use pipefold::http::quote;
+use std::error::Error;
+use std::io;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No server takes the credentials.
+    #[error("the queue at {queue} does not take the credentials: correct --queue-credentials or --queue-token-file")]
+    Credentials {
+        /// The queue's address.
+        queue: String,
+    },
+    /// The credentials are none.
+    #[error("the queue's credentials cannot be read: {0}; give the file that `nsc` writes for a user")]
+    NoCredentials(String),
+    /// Its servers are not who they should be, or do not encrypt.
+    #[error("{0}")]
+    Tls(String),
+    /// Something answers that is no server of NATS, or not a sound one.
+    #[error("what answers at {queue} does not speak NATS as it should: {why}")]
+    NotNats {
+        /// The queue's address.
+        queue: String,
+        /// What was wrong with its answer.
+        why: String,
+    },
+    /// No server answers.
+    #[error("could not connect to the queue at {queue}: {why}")]
+    Unreachable {
+        /// The queue's address.
+        queue: String,
+        /// What happened.
+        why: String,
+    },
+}
+
+impl ConnectError {
+    /// What the client's error means for this queue.
+    pub(crate) fn of(queue: &Queue, error: &async_nats::ConnectError) -> Self {
+        if let Some(why) = tls_error(error).and_then(|why| tls(queue, why)) {
+            return Self::Tls(quote(&why, []));
+        }
+        let queue = queue.to_string();
+        match (error.kind(), error.source()) {
+            (ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication, _) => {
+                Self::Credentials { queue }
+            }
+            (_, Some(why)) if is_nonsense(why) => Self::NotNats { queue, why: words(why) },
+            _ => Self::Unreachable {
+                queue,
+                why: words(error),
+            },
+        }
+    }
+}
+
+fn tls(queue: &Queue, why: &rustls::Error) -> Option<String> {
+    let certificate = format!("the certificate of the queue's server ({queue})");
+    Some(match why {
+        rustls::Error::InvalidCertificate(why) => match why {
+            CertificateError::UnknownIssuer => match queue.ca_file() {
+                None => format!(
+                    "{certificate} was issued by an authority that this system does not know: if it is your own, give its certificate with --ca-file"
+                ),
+                Some(file) => format!(
+                    "{certificate} was not issued by the authority in {}: give the certificate of the one that issued it with --ca-file",
+                    file.display()
+                ),
+            },
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
+                "{certificate} is for another name{}: give the queue's address by a name that it has, or the server a certificate for this one",
+                names(why)
+            ),
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                format!("{certificate} has expired: give the server a new one")
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                format!(
+                    "{certificate} is not valid yet: look at the clocks of this machine and of the one that issued it"
+                )
+            }
+            other => format!("{certificate} is not valid: {other}"),
+        },
+        rustls::Error::InvalidMessage(_) => format!(
+            "what answers at {queue} does not encrypt: give its server a certificate (`tls` in its configuration), or the address of one that has"
+        ),
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => {
+            format!(
+                "the queue's server ({queue}) asks for a certificate of its client, and pipefold has none: leave `verify` out of `tls` in its configuration, and use --queue-credentials"
+            )
+        }
+        _ => return None,
+    })
+}
+
+/// The names that a certificate has.
+fn names(why: &CertificateError) -> String {
+    match why {
+        CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
+            format!(" ({})", presented.join(", "))
+        }
+        _ => String::new(),
+    }
+}
+
+/// What is behind it, if that is a matter of encryption.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let found = match error.downcast_ref::<io::Error>() {
+            Some(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+            None => error.downcast_ref(),
+        };
+        if found.is_some() {
+            return found;
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Whether something answered, and it cannot be read.
+fn is_nonsense(why: &(dyn Error + 'static)) -> bool {
+    match why.downcast_ref::<io::Error>() {
+        Some(why) => why.kind() == io::ErrorKind::InvalidInput,
+        None => why.to_string().starts_with("expected INFO, got"),
+    }
+}
+
+/// An error with what is behind it, in one line that is not too long: servers have a word in it.
+pub(crate) fn words(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(why) = source {
+        let more = why.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = why.source();
+    }
+    quote(&text, [])
+}
