@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use pipefold_tests::nats::Options;
 use pipefold_tests::{Ci, RUN, SpoolContent, workspace_root};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::forwarder::Forwarder;
 use crate::place::Fleet;
@@ -68,6 +67,13 @@ fn with_the_token_all_works_and_without_runs_wait_and_nothing_shows_it() {
     }
     let told = fleet.pipefold(["status"]).run().stdout() + &fleet.pipefold(["doctor"]).run().stdout();
     assert!(!told.contains(TOKEN), "{told}");
+    // Nor to one who wants to know everything.
+    let check = fleet
+        .pipefold(["queue", "check", "-vvv", "--queue-token-file", right])
+        .run();
+    check.assert_code(0);
+    assert!(check.stderr().contains("DEBUG"), "{check}");
+    assert!(!check.stderr().contains(TOKEN), "{check}");
 }
 
 #[test]
@@ -133,50 +139,4 @@ fn the_credentials_of_a_nats_user_are_taken_and_a_strangers_are_not() {
     let output = check(mistaken.to_str().unwrap());
     assert_ne!(output.code, Some(0), "{output}");
     assert!(!(output.stdout() + &output.stderr()).contains(TOKEN), "{output}");
-}
-
-#[test]
-fn an_encrypted_queue_is_used_only_with_a_certificate_that_is_trusted() {
-    let test = "an_encrypted_queue_is_used_only_with_a_certificate_that_is_trusted";
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    let trusted = authority.self_signed(&key).unwrap().pem();
-    let issuer = Issuer::new(authority, key);
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let certificate = certificate.signed_by(&key, &issuer).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let path = directory.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let trusted = write("ca.pem", &trusted);
-    let (certificate, key) = (
-        write("cert.pem", &certificate.pem()),
-        write("key.pem", &key.serialize_pem()),
-    );
-    let options = Options {
-        configuration: format!("tls {{ cert_file: \"{certificate}\", key_file: \"{key}\" }}"),
-        ..Options::default()
-    };
-    let Some(fleet) = Fleet::bare(test, &options) else {
-        return;
-    };
-    let url = fleet.cluster.url().replace("nats://", "tls://");
-    let queue = |arguments: &[&str]| fleet.pipefold(arguments).env("PIPEFOLD_QUEUE", &url).run();
-    queue(&["queue", "init", "--replicas", "1", "--ca-file", &trusted]).assert_code(0);
-    let untrusted = queue(&["queue", "check"]);
-    assert_ne!(untrusted.code, Some(0), "{untrusted}");
-    let command = format!("finish --status success --ca-file {trusted}");
-    let output = fleet.report(RUN, &command).env("PIPEFOLD_QUEUE", &url).run();
-    output.assert_code(0);
-    assert_eq!(fleet.waiting(), 1, "{output}");
-    // Nor does one that was told to encrypt talk in the clear.
-    let plain = Fleet::start(test).unwrap();
-    let address = plain.cluster.url().replace("nats://", "tls://");
-    let output = plain.report(RUN, &command).env("PIPEFOLD_QUEUE", address).run();
-    output.assert_code(0);
-    assert_eq!(plain.waiting(), 0, "{output}");
 }

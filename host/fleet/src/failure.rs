@@ -64,7 +64,8 @@ fn tls(queue: &Queue, why: &rustls::Error) -> Option<String> {
     let certificate = format!("the certificate of the queue's server ({queue})");
     Some(match why {
         rustls::Error::InvalidCertificate(why) => match why {
-            CertificateError::UnknownIssuer => match queue.ca_file() {
+            // An authority that was made anew under its old name signs otherwise.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => match queue.ca_file() {
                 None => format!(
                     "{certificate} was issued by an authority that this system does not know: if it is your own, give its certificate with --ca-file"
                 ),
@@ -103,7 +104,10 @@ fn tls(queue: &Queue, why: &rustls::Error) -> Option<String> {
 fn names(why: &CertificateError) -> String {
     match why {
         CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
-            format!(" ({})", presented.join(", "))
+            // Each is written with its kind: `DnsName("nats.example.com")`.
+            let bare = |name: &String| name.split('"').nth(1).unwrap_or(name).to_owned();
+            let names: Vec<String> = presented.iter().map(bare).collect();
+            format!(" ({})", names.join(", "))
         }
         _ => String::new(),
     }
