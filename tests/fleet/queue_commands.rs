@@ -1,5 +1,7 @@
 //! `pipefold queue init` and `queue check`, and where the queue's address may come from.
 
+use std::time::Duration;
+
 use pipefold_tests::nats::Options;
 use pipefold_tests::{RUN, SpoolContent};
 use serde_json::json;
@@ -61,6 +63,122 @@ fn init_makes_the_streams_once_and_tells_what_is_different() {
         .request(&format!("$JS.API.STREAM.INFO.{STREAM}"), &[], b"")
         .unwrap();
     assert_eq!(answer["config"]["discard"], "old", "{answer}");
+}
+
+#[test]
+fn half_a_set_up_is_told_with_the_rest_and_made_whole() {
+    let Some(fleet) = Fleet::start("half_a_set_up_is_told_with_the_rest_and_made_whole") else {
+        return;
+    };
+    fleet.report(RUN, "start").run().assert_code(0);
+    let mut connection = fleet.cluster.connect(0).unwrap();
+    let mut remove = |what: &str| {
+        let answer = connection.request(&format!("$JS.API.{what}"), &[], b"").unwrap();
+        assert_eq!(answer["success"], true, "{what}: {answer}");
+    };
+    let consumer = format!("CONSUMER.DELETE.{STREAM}.forwarders");
+    remove(&consumer);
+    let check = fleet.pipefold(["queue", "check"]).run();
+    check.assert_code(1);
+    assert!(check.stderr().contains("forwarders: it is missing"), "{check}");
+    for told in [&format!("{STREAM}: 1 messages"), REJECTED, "waiting: 1"] {
+        assert!(check.stdout().contains(told), "{told}: {check}");
+    }
+    let init = fleet.init(&[]);
+    assert_eq!(init.stdout(), "made forwarders\n");
+    fleet.pipefold(["queue", "check"]).run().assert_code(0);
+
+    // A forwarder that works has it made anew: what is in the stream is not lost by it.
+    let forwarder = fleet.forward(&[]);
+    fleet.wait_until_empty();
+    remove(&consumer);
+    fleet.report(RUN, "finish --status success").run().assert_code(0);
+    fleet.wait_until_empty();
+    let check = fleet.pipefold(["queue", "check"]).run();
+    check.assert_code(0);
+    assert_eq!(check.stderr(), "", "as `queue init` makes it");
+    assert_eq!(fleet.ci.record().status, "success");
+    forwarder.stop();
+
+    remove(&format!("STREAM.DELETE.{REJECTED}"));
+    let check = fleet.pipefold(["queue", "check"]).run();
+    check.assert_code(1);
+    assert!(
+        check.stderr().contains(&format!("{REJECTED}: it is missing")),
+        "{check}"
+    );
+    assert!(check.stdout().contains(&format!("{STREAM}: 0 messages")), "{check}");
+    assert_eq!(fleet.init(&[]).stdout(), format!("made {REJECTED}\n"));
+}
+
+#[test]
+fn init_waits_for_a_cluster_that_has_just_begun_and_not_for_what_will_not_come() {
+    let test = "init_waits_for_a_cluster_that_has_just_begun_and_not_for_what_will_not_come";
+    let options = Options {
+        nodes: 3,
+        ..Options::default()
+    };
+    let Some(fleet) = Fleet::bare(test, &options) else {
+        return;
+    };
+    let init = |arguments: &[&str]| fleet.pipefold([&["queue", "init"], arguments].concat()).run();
+    // All of them begin anew, and none leads yet.
+    for node in 0..3 {
+        fleet.cluster.kill(node);
+    }
+    for node in 0..3 {
+        fleet.cluster.restart(node);
+    }
+    let made = init(&["--replicas", "3"]);
+    made.assert_code(0);
+
+    // No room for as much: that stays so.
+    let mut connection = fleet.cluster.connect(0).unwrap();
+    let answer = connection.request(&format!("$JS.API.STREAM.DELETE.{STREAM}"), &[], b"");
+    assert!(answer.unwrap()["success"] == true);
+    let never = init(&["--replicas", "3", "--max-size", "100000 GiB"]);
+    never.assert_code(1);
+    assert!(
+        never.stderr().contains("--max-size") && !never.stderr().contains("trying on"),
+        "{never}"
+    );
+    // More servers may come, and nobody waits for them for ever.
+    let too_many = init(&["--replicas", "5"]);
+    too_many.assert_code(1);
+    assert!(
+        too_many.stderr().contains("trying on") && too_many.stderr().contains("fewer --replicas"),
+        "{too_many}"
+    );
+    too_many.assert_within(Duration::from_secs(40));
+}
+
+#[test]
+fn servers_without_jetstream_are_told_from_those_that_do_not_allow_it() {
+    let test = "servers_without_jetstream_are_told_from_those_that_do_not_allow_it";
+    let user = "no_auth_user: u\naccounts { A { jetstream: enabled, users: [ { user: u, password: p";
+    let settings = [
+        (
+            "without",
+            "no_auth_user: u\naccounts { A { users: [ { user: u, password: p } ] } }".to_owned(),
+        ),
+        (
+            "forbidden",
+            format!("{user}, permissions: {{ publish: [\"pipefold.>\"], subscribe: [\"_INBOX.>\"] }} }} ] }} }}"),
+        ),
+    ];
+    for (what, configuration) in settings {
+        let options = Options {
+            configuration,
+            ..Options::default()
+        };
+        let Some(fleet) = Fleet::bare(test, &options) else {
+            return;
+        };
+        let check = fleet.pipefold(["queue", "check"]).run();
+        check.assert_code(1);
+        let told = if what == "without" { "`jetstream`" } else { "$JS.API.>" };
+        assert!(check.stderr().contains(told), "{check}");
+    }
 }
 
 #[test]

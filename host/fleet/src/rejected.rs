@@ -1,6 +1,6 @@
 //! What DX or the rules refused, kept with the reason.
 
-use crate::connection::{Connection, words};
+use crate::connection::Connection;
 use crate::publish::{PublishError, Publisher, digest};
 use crate::stream::{REJECTED, StreamError, info, refused_subject, subject};
 use async_nats::jetstream::ErrorCode;
@@ -195,9 +195,5 @@ async fn remove(stream: &Stream, number: u64) -> Result<(), RejectedError> {
 }
 
 fn server(what: &'static str, why: &dyn std::error::Error) -> StreamError {
-    StreamError::Server {
-        what,
-        of: REJECTED,
-        why: words(why),
-    }
+    StreamError::server(what, REJECTED, why)
 }

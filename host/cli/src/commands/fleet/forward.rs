@@ -115,7 +115,8 @@ fn announce(global: &GlobalFlags, queue: &Queue, dx: &DxUrl) {
 fn may_come(why: &ForwardError) -> bool {
     matches!(
         why,
-        ForwardError::Connect(ConnectError::Unreachable { .. }) | ForwardError::Stream(StreamError::Server { .. })
+        ForwardError::Connect(ConnectError::Unreachable { .. } | ConnectError::NotNats { .. })
+            | ForwardError::Stream(StreamError::Server { .. })
     )
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use pipefold_fleet::stream::{Checked, Difference, Setup, check, init};
+use pipefold_fleet::stream::{Checked, Difference, PATIENCE, Setup, StreamError, check, init_patiently};
 use serde_json::{Value, json};
 
 use super::outlet::with_queue;
@@ -19,7 +19,15 @@ pub(in crate::commands) fn queue(global: &GlobalFlags, args: &QueueArgs) -> anyh
                 replicas: replicas.into(),
                 max_size,
             };
-            let made = with_queue(global, async |connection| Ok(init(&connection, setup).await?))?;
+            let tries_on = |why: &StreamError| {
+                if !global.quiet {
+                    let why = neutral(&why.to_string());
+                    say(&format!("pipefold: {why}; trying on for {} s", PATIENCE.as_secs()));
+                }
+            };
+            let made = with_queue(global, async |connection| {
+                Ok(init_patiently(&connection, setup, tries_on).await?)
+            })?;
             if global.json {
                 let answer = json!({ "made": made.made, "differences": differences(&made.differences) });
                 print(format!("{answer}\n").as_bytes())?;

@@ -1,0 +1,232 @@
+//! What of a stream or its consumer is not as it should be.
+
+use super::{ACK_WAIT, CONSUMER, wanted};
+use crate::connection::Connection;
+use async_nats::jetstream::consumer;
+use async_nats::jetstream::stream::Config;
+use std::fmt;
+
+/// One thing that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The stream or consumer.
+    pub of: &'static str,
+    /// The setting's name, as NATS has it.
+    pub setting: &'static str,
+    /// How it is.
+    pub is: String,
+    /// How it should be.
+    pub should_be: String,
+    /// Whether forwarding cannot work, or may lose something, as it is.
+    pub fatal: bool,
+}
+
+/// What has been found so far.
+struct Found {
+    of: &'static str,
+    differences: Vec<Difference>,
+}
+
+impl Found {
+    fn in_(of: &'static str) -> Self {
+        let differences = Vec::new();
+        Self { of, differences }
+    }
+
+    /// Compares one setting. `fatal` is whether forwarding cannot work, or may lose something, if it differs.
+    fn one(&mut self, setting: &'static str, fatal: bool, is: &dyn fmt::Debug, should_be: &dyn fmt::Debug) {
+        let (is, should_be) = (format!("{is:?}"), format!("{should_be:?}"));
+        if is != should_be {
+            self.differences.push(Difference {
+                of: self.of,
+                setting,
+                is,
+                should_be,
+                fatal,
+            });
+        }
+    }
+}
+
+pub(super) fn stream_differences(of: &'static str, is: &Config, wanted: &Config) -> Vec<Difference> {
+    let mut found = Found::in_(of);
+    found.one("subjects", true, &is.subjects, &wanted.subjects);
+    found.one("retention", true, &is.retention, &wanted.retention);
+    found.one("storage", true, &is.storage, &wanted.storage);
+    // The oldest would go, and with it runs that DX was not told of.
+    found.one("discard", true, &is.discard, &wanted.discard);
+    found.one("max_age", true, &is.max_age, &wanted.max_age);
+    found.one(
+        "max_msgs_per_subject",
+        true,
+        &none(is.max_messages_per_subject),
+        &none(wanted.max_messages_per_subject),
+    );
+    // Nobody would hear that it has anything.
+    found.one("no_ack", true, &is.no_ack, &wanted.no_ack);
+    found.one("sealed", true, &is.sealed, &wanted.sealed);
+    found.one("num_replicas", false, &is.num_replicas, &wanted.num_replicas);
+    found.one("max_bytes", false, &none(is.max_bytes), &none(wanted.max_bytes));
+    found.one("max_msgs", false, &none(is.max_messages), &none(wanted.max_messages));
+    found.one(
+        "max_msg_size",
+        false,
+        &none(i64::from(is.max_message_size)),
+        &none(i64::from(wanted.max_message_size)),
+    );
+    found.one(
+        "duplicate_window",
+        false,
+        &is.duplicate_window,
+        &wanted.duplicate_window,
+    );
+    found.differences
+}
+
+pub(super) fn consumer_differences(is: &consumer::Config) -> Vec<Difference> {
+    let wanted = wanted::consumer();
+    let mut found = Found::in_(CONSUMER);
+    found.one("ack_policy", true, &is.ack_policy, &wanted.ack_policy);
+    // Given up after so many deliveries is lost after so many outages.
+    found.one("max_deliver", true, &none(is.max_deliver), &none(wanted.max_deliver));
+    found.one("filter_subject", true, &is.filter_subject, &wanted.filter_subject);
+    found.one("headers_only", true, &is.headers_only, &wanted.headers_only);
+    found.one("ack_wait", is.ack_wait < ACK_WAIT, &is.ack_wait, &wanted.ack_wait);
+    found.one("max_ack_pending", false, &is.max_ack_pending, &wanted.max_ack_pending);
+    found.one("max_waiting", false, &is.max_waiting, &wanted.max_waiting);
+    found.differences
+}
+
+/// No limit has several numbers.
+fn none(limit: i64) -> i64 {
+    if limit <= 0 { -1 } else { limit }
+}
+
+/// Half of a set-up, as a restored or half-made cluster has: `queue init` makes the rest.
+pub(super) fn missing(of: &'static str) -> Difference {
+    Difference {
+        of,
+        setting: "it",
+        is: "missing".to_owned(),
+        should_be: "made with `pipefold queue init`".to_owned(),
+        fatal: true,
+    }
+}
+
+/// A server that is too old for what it is to keep. Seen with 2.9.10: when a majority of three was killed and came back, their copies
+/// differed, and a message was gone that they had acknowledged; 2.15.1 keeps all.
+pub(super) fn too_old(connection: &Connection, replicas: usize) -> Option<Difference> {
+    let version = connection.client.server_info().version;
+    (replicas > 1 && is_too_old(&version)).then(|| Difference {
+        of: "nats-server",
+        setting: "version",
+        is: quoted(&version),
+        should_be: "2.10 or newer, as the replicas of older ones may lose messages when servers die".to_owned(),
+        fatal: false,
+    })
+}
+
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version
+        .split('.')
+        .map(|number| number.parse::<u32>().unwrap_or_default());
+    (numbers.next(), numbers.next()) < (Some(2), Some(10))
+}
+
+/// A server's own words.
+fn quoted(text: &str) -> String {
+    pipefold::http::quote(text, [])
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            of,
+            setting,
+            is,
+            should_be,
+            ..
+        } = self;
+        write!(f, "{of}: {setting} is {is}, and should be {should_be}")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::super::{STREAM, Setup};
+    use super::*;
+    use async_nats::jetstream::consumer::{AckPolicy, IntoConsumerConfig};
+    use async_nats::jetstream::stream::{DiscardPolicy, RetentionPolicy, StorageType};
+    use std::time::Duration;
+
+    #[test]
+    fn each_setting_of_a_stream_is_compared() {
+        let [(_, wanted), _] = wanted::streams(Setup::default());
+        assert_eq!(stream_differences(STREAM, &wanted, &wanted), []);
+        let changes: [(&str, bool, fn(&mut Config)); 13] = [
+            ("subjects", true, |it| it.subjects.push("more".to_owned())),
+            ("retention", true, |it| it.retention = RetentionPolicy::Limits),
+            ("storage", true, |it| it.storage = StorageType::Memory),
+            ("discard", true, |it| it.discard = DiscardPolicy::Old),
+            ("max_age", true, |it| it.max_age = Duration::from_secs(60)),
+            ("max_msgs_per_subject", true, |it| it.max_messages_per_subject = 1),
+            ("no_ack", true, |it| it.no_ack = true),
+            ("sealed", true, |it| it.sealed = true),
+            ("num_replicas", false, |it| it.num_replicas = 3),
+            ("max_bytes", false, |it| it.max_bytes = 1),
+            ("max_msgs", false, |it| it.max_messages = 1),
+            ("max_msg_size", false, |it| it.max_message_size = 1),
+            ("duplicate_window", false, |it| {
+                it.duplicate_window = Duration::from_secs(1)
+            }),
+        ];
+        for (setting, fatal, change) in changes {
+            let mut is = wanted.clone();
+            change(&mut is);
+            let found = stream_differences(STREAM, &is, &wanted);
+            let found: Vec<_> = found.iter().map(|it| (it.setting, it.fatal)).collect();
+            assert_eq!(found, [(setting, fatal)]);
+        }
+    }
+
+    #[test]
+    fn each_setting_of_the_consumer_is_compared() {
+        let wanted = wanted::consumer().into_consumer_config();
+        assert_eq!(consumer_differences(&wanted), []);
+        let changes: [(&str, bool, fn(&mut consumer::Config)); 8] = [
+            ("ack_policy", true, |it| it.ack_policy = AckPolicy::None),
+            ("max_deliver", true, |it| it.max_deliver = 5),
+            ("filter_subject", true, |it| {
+                it.filter_subject = "pipefold.runs.a".to_owned()
+            }),
+            ("headers_only", true, |it| it.headers_only = true),
+            ("ack_wait", true, |it| it.ack_wait = Duration::from_secs(1)),
+            ("ack_wait", false, |it| it.ack_wait = Duration::from_mins(5)),
+            ("max_ack_pending", false, |it| it.max_ack_pending = 1),
+            ("max_waiting", false, |it| it.max_waiting = 512),
+        ];
+        for (setting, fatal, change) in changes {
+            let mut is = wanted.clone();
+            change(&mut is);
+            let found = consumer_differences(&is);
+            let found: Vec<_> = found.iter().map(|it| (it.setting, it.fatal)).collect();
+            assert_eq!(found, [(setting, fatal)]);
+        }
+    }
+
+    #[test]
+    fn versions() {
+        for (version, old) in [
+            ("2.9.10", true),
+            ("1.99.0", true),
+            ("2.10.0", false),
+            ("2.15.1", false),
+            ("3.0", false),
+        ] {
+            assert_eq!(is_too_old(version), old, "{version}");
+        }
+        // What cannot be read is no reason to trust it.
+        assert!(is_too_old("") && is_too_old("x.y"));
+    }
+}
