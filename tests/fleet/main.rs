@@ -13,6 +13,7 @@ mod gateway;
 mod hostile;
 mod liar;
 mod load;
+mod many_refused;
 mod outage;
 mod pace;
 mod place;

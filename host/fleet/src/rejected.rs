@@ -2,13 +2,14 @@
 
 use crate::connection::Connection;
 use crate::publish::{PublishError, Publisher, digest};
-use crate::stream::{REJECTED, StreamError, info, refused_subject, subject};
+use crate::stream::{self, REJECTED, StreamError, info, refused_subject, subject};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use chrono::{SecondsFormat, Utc};
 use pipefold::dx::Arguments;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// One upsert that was refused for good, as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,9 +48,6 @@ pub enum RejectedError {
         /// Why.
         why: PublishError,
     },
-    /// There is none of this number.
-    #[error("there is no refused upsert with number {0}; `pipefold forward rejected list` shows them")]
-    NoSuch(u64),
 }
 
 impl Rejected {
@@ -88,6 +86,15 @@ pub(crate) async fn keep(publisher: &Publisher, rejected: &Rejected, sequence: u
     Ok(())
 }
 
+/// What was done with refused ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// With how many.
+    pub count: u64,
+    /// Numbers that were given, and that there are none of.
+    pub missing: Vec<u64>,
+}
+
 /// The refused ones, oldest first, at most `limit`; and how many there are.
 ///
 /// # Errors
@@ -96,82 +103,100 @@ pub async fn list(connection: &Connection, limit: usize) -> Result<(Vec<Numbered
     let state = info(connection, REJECTED).await?.state;
     let stream = stream(connection).await?;
     let mut found = Vec::new();
-    if state.messages > 0 {
-        for number in state.first_sequence..=state.last_sequence {
-            if found.len() >= limit {
-                break;
-            }
-            found.extend(read(&stream, number).await?);
-        }
+    let mut from = state.first_sequence;
+    while found.len() < limit {
+        let Some(next) = next(&stream, from, state.last_sequence).await? else {
+            break;
+        };
+        from = next.number.saturating_add(1);
+        found.push(next);
     }
     Ok((found, state.messages))
 }
 
-/// Puts refused ones back into the queue: those of these numbers, or all if none are given. Gives how many.
+/// Puts refused ones back into the queue: those of these numbers, or all that are there now if none are given. One after the other, and each
+/// is removed after it was put back: an interrupted one loses nothing, and the next goes on.
 ///
 /// # Errors
 /// [`RejectedError`]; those before it were put back.
-pub async fn retry(connection: &Connection, numbers: &[u64]) -> Result<usize, RejectedError> {
+pub async fn retry(connection: &Connection, numbers: &[u64]) -> Result<Done, RejectedError> {
+    let last = info(connection, REJECTED).await?.state.last_sequence;
+    let stream = stream(connection).await?;
     let publisher = Publisher::new(connection.clone());
-    each(connection, numbers, async |stream, found: Numbered| {
-        let (number, rejected) = (found.number, &found.rejected);
-        let body = rejected.body();
-        let subject = subject(&rejected.reference_id().unwrap_or_default());
-        // Another name than the first time: within the duplicate window it would pass for that, and be lost.
-        let id = format!("{}-again-{number}", digest(&body));
-        let put = publisher.put(subject, &id, body).await;
-        put.map_err(|why| RejectedError::NotPutBack { number, why })?;
-        remove(stream, number).await
-    })
-    .await
+    let mut done = Done::default();
+    if numbers.is_empty() {
+        let mut from = 1;
+        while let Some(found) = next(&stream, from, last).await? {
+            from = found.number.saturating_add(1);
+            put_back(&publisher, &stream, &found).await?;
+            done.count += 1;
+        }
+    }
+    for number in each(numbers) {
+        match next(&stream, number, number).await? {
+            Some(found) => {
+                put_back(&publisher, &stream, &found).await?;
+                done.count += 1;
+            }
+            None => done.missing.push(number),
+        }
+    }
+    Ok(done)
 }
 
-/// Forgets refused ones: those of these numbers, or all if none are given. Gives how many.
+/// Forgets refused ones: those of these numbers, or all that are there now if none are given.
 ///
 /// # Errors
 /// [`RejectedError`]; those before it were forgotten.
-pub async fn drop(connection: &Connection, numbers: &[u64]) -> Result<usize, RejectedError> {
-    each(connection, numbers, async |stream, found: Numbered| {
-        remove(stream, found.number).await
-    })
-    .await
+pub async fn drop(connection: &Connection, numbers: &[u64]) -> Result<Done, RejectedError> {
+    let last = info(connection, REJECTED).await?.state.last_sequence;
+    let stream = stream(connection).await?;
+    let mut done = Done::default();
+    if numbers.is_empty() {
+        // What comes meanwhile nobody has seen.
+        let purged = stream.purge().sequence(last.saturating_add(1)).await;
+        done.count = purged.map_err(|why| server("empty the stream", &why))?.purged;
+    }
+    for number in each(numbers) {
+        match next(&stream, number, number).await? {
+            Some(found) => {
+                remove(&stream, found.number).await?;
+                done.count += 1;
+            }
+            None => done.missing.push(number),
+        }
+    }
+    Ok(done)
 }
 
-async fn each(
-    connection: &Connection,
-    numbers: &[u64],
-    act: impl AsyncFn(&Stream, Numbered) -> Result<(), RejectedError>,
-) -> Result<usize, RejectedError> {
-    let state = info(connection, REJECTED).await?.state;
-    let stream = stream(connection).await?;
-    let mut count = 0;
-    if !numbers.is_empty() {
-        for number in numbers {
-            let found = read(&stream, *number).await?.ok_or(RejectedError::NoSuch(*number))?;
-            act(&stream, found).await?;
-            count += 1;
-        }
-        return Ok(count);
-    }
-    if state.messages > 0 {
-        for number in state.first_sequence..=state.last_sequence {
-            if let Some(found) = read(&stream, number).await? {
-                act(&stream, found).await?;
-                count += 1;
-            }
-        }
-    }
-    Ok(count)
+/// Each number once, the lowest first.
+fn each(numbers: &[u64]) -> BTreeSet<u64> {
+    numbers.iter().copied().collect()
+}
+
+async fn put_back(publisher: &Publisher, stream: &Stream, found: &Numbered) -> Result<(), RejectedError> {
+    let (number, rejected) = (found.number, &found.rejected);
+    let body = rejected.body();
+    let subject = subject(&rejected.reference_id().unwrap_or_default());
+    // Another name than the first time: within the duplicate window it would pass for that, and be lost.
+    let id = format!("{}-again-{number}", digest(&body));
+    let put = publisher.put(subject, &id, body).await;
+    put.map_err(|why| RejectedError::NotPutBack { number, why })?;
+    remove(stream, number).await
 }
 
 async fn stream(connection: &Connection) -> Result<Stream, RejectedError> {
-    let stream = connection.context.get_stream(REJECTED).await;
-    Ok(stream.map_err(|why| server("look at the stream", &why))?)
+    Ok(stream::stream(connection, REJECTED).await?)
 }
 
-/// One of them; `None` if it was removed.
-async fn read(stream: &Stream, number: u64) -> Result<Option<Numbered>, RejectedError> {
-    let message = match stream.get_raw_message(number).await {
+/// The first of them between two numbers, both included; `None` if there is none. One request, however many were removed between.
+async fn next(stream: &Stream, from: u64, to: u64) -> Result<Option<Numbered>, RejectedError> {
+    if from > to || from == u64::MAX {
+        return Ok(None);
+    }
+    // A stream's first message has the number 1, and its server takes 0 for no number at all.
+    let request = stream.raw_message_builder().sequence(from.max(1)).next_by_subject(">");
+    let message = match request.send().await {
         Ok(message) => message,
         Err(why) => match why.kind() {
             RawMessageErrorKind::NoMessageFound => return Ok(None),
@@ -181,6 +206,11 @@ async fn read(stream: &Stream, number: u64) -> Result<Option<Numbered>, Rejected
             _ => return Err(server("read a message of", &why).into()),
         },
     };
+    // One that was asked for and answers with an earlier one would go round for ever.
+    let number = message.sequence;
+    if !(from..=to).contains(&number) {
+        return Ok(None);
+    }
     let rejected = serde_json::from_slice(&message.payload).unwrap_or_else(|_| {
         // Somebody else's message: shown as it is.
         Rejected::new(&message.payload, "unknown", "this was not put here by a forwarder")

@@ -8,7 +8,7 @@ use async_nats::jetstream::context::{ConsumerInfoErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Info, Stream};
 
 /// One of the streams.
-pub(super) async fn stream(connection: &Connection, name: &'static str) -> Result<Stream, StreamError> {
+pub(crate) async fn stream(connection: &Connection, name: &'static str) -> Result<Stream, StreamError> {
     let stream = connection.context.get_stream(name).await;
     stream.map_err(|why| match why.kind() {
         GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {

@@ -14,7 +14,7 @@ pub use check::{Checked, Standing, check};
 pub use difference::Difference;
 pub use error::StreamError;
 pub use init::{Made, PATIENCE, init, init_patiently};
-pub(crate) use look::{consumer, info};
+pub(crate) use look::{consumer, info, stream};
 pub use wanted::{ACK_WAIT, Setup};
 
 use pipefold::spool::RunKey;

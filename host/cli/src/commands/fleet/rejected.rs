@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use pipefold_fleet::rejected::{self, Numbered};
+use pipefold_fleet::rejected::{self, Done, Numbered};
 use serde_json::json;
 
 use super::outlet::with_queue;
 use crate::args::{GlobalFlags, RejectedCommand, Which};
 use crate::commands::print;
-use crate::terminal::{excerpt, neutral, say};
+use crate::terminal::{excerpt, say};
 
 /// `pipefold forward rejected`
 pub(super) fn run(global: &GlobalFlags, command: &RejectedCommand) -> anyhow::Result<ExitCode> {
@@ -22,19 +22,22 @@ pub(super) fn run(global: &GlobalFlags, command: &RejectedCommand) -> anyhow::Re
             print(text.as_bytes())?;
             let shown = u64::try_from(found.len()).unwrap_or(u64::MAX);
             if shown < all && !global.quiet {
-                say(&format!("pipefold: {shown} of {all} are shown; see --limit"));
+                let more = all - shown;
+                say(&format!(
+                    "pipefold: {more} more are not shown; `--limit {all}` shows all"
+                ));
             }
+            Ok(ExitCode::SUCCESS)
         }
         RejectedCommand::Retry { numbers, .. } => {
-            let count = with_queue(global, async |queue| Ok(rejected::retry(&queue, numbers).await?))?;
-            tell(global, count, "put back into the queue");
+            let done = with_queue(global, async |queue| Ok(rejected::retry(&queue, numbers).await?))?;
+            tell(global, &done, "put back into the queue")
         }
         RejectedCommand::Drop(which) => {
-            let count = with_queue(global, async |queue| Ok(rejected::drop(&queue, numbers(which)).await?))?;
-            tell(global, count, "forgotten");
+            let done = with_queue(global, async |queue| Ok(rejected::drop(&queue, numbers(which)).await?))?;
+            tell(global, &done, "forgotten")
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// None stands for all of them.
@@ -42,24 +45,35 @@ fn numbers(which: &Which) -> &[u64] {
     if which.all { &[] } else { &which.numbers }
 }
 
-fn tell(global: &GlobalFlags, count: usize, what: &str) {
+/// Also of numbers that there are none of, which is a failure: somebody meant another one.
+fn tell(global: &GlobalFlags, done: &Done, what: &str) -> anyhow::Result<ExitCode> {
     if global.json {
-        // It is all that there is to say.
-        let _ = print(format!("{}\n", json!({ "count": count })).as_bytes());
+        let answer = json!({ "count": done.count, "missing": done.missing });
+        print(format!("{answer}\n").as_bytes())?;
     } else if !global.quiet {
-        say(&format!("pipefold: {count} {what}"));
+        say(&format!("pipefold: {} {what}", done.count));
     }
+    if done.missing.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let missing: Vec<String> = done.missing.iter().map(u64::to_string).collect();
+    say(&format!(
+        "pipefold: there is no refused upsert with number {}; `pipefold forward rejected list` shows them",
+        missing.join(", ")
+    ));
+    Ok(ExitCode::FAILURE)
 }
 
+/// Each part is foreign: DX's, a runner's, or of whoever else may write to the stream.
 fn line(found: &Numbered) -> String {
     let rejected = &found.rejected;
     let about = rejected.reference_id();
     format!(
         "{}  {}  {}  {}: {}\n",
         found.number,
-        neutral(&rejected.at),
-        neutral(about.as_deref().unwrap_or("?")),
-        neutral(&rejected.code),
+        excerpt(&rejected.at),
+        excerpt(about.as_deref().unwrap_or("?")),
+        excerpt(&rejected.code),
         excerpt(&rejected.message)
     )
 }
