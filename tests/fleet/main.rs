@@ -6,6 +6,7 @@
 mod backlog;
 mod certificates;
 mod delivery;
+mod doctor;
 mod expected;
 mod forwarder;
 mod full;

@@ -10,6 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::sync::watch;
 
 pub use crate::failure::ConnectError;
 pub(crate) use crate::failure::words;
@@ -31,6 +32,8 @@ pub struct Connection {
     pub(crate) context: Context,
     /// Whether what keeps the connection has ended, and nothing will come of it any more.
     ended: Arc<AtomicBool>,
+    /// Whether a server said that the credentials do not allow something.
+    denied: watch::Receiver<bool>,
 }
 
 /// Lives as long as what keeps the connection does.
@@ -49,7 +52,8 @@ impl Connection {
     /// [`ConnectError`].
     pub async fn open(queue: &Queue) -> Result<Self, ConnectError> {
         let ended = Arc::new(AtomicBool::new(false));
-        let options = options(queue, Alive(Arc::clone(&ended)))?;
+        let (deny, denied) = watch::channel(false);
+        let options = options(queue, Alive(Arc::clone(&ended)), deny)?;
         let servers = queue.servers().map(|server| server.parse::<ServerAddr>());
         let servers = servers.collect::<Result<Vec<_>, _>>();
         let servers = servers.map_err(|why| ConnectError::Unreachable {
@@ -67,7 +71,12 @@ impl Connection {
             .timeout(ANSWER)
             .ack_timeout(ANSWER)
             .build(client.clone());
-        Ok(Self { client, context, ended })
+        Ok(Self {
+            client,
+            context,
+            ended,
+            denied,
+        })
     }
 
     /// Sends what is still to be sent, such as acknowledgements.
@@ -88,6 +97,14 @@ impl Connection {
         self.ended.load(Relaxed)
     }
 
+    /// Waits until a server says that the credentials do not allow what was asked. Whoever asked gets no other answer.
+    pub(crate) async fn denied(&self) {
+        if self.denied.clone().wait_for(|denied| *denied).await.is_err() {
+            // Nobody is there to say it any more.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The stream's interface.
     #[must_use]
     pub fn jetstream(&self) -> &jetstream::Context {
@@ -95,7 +112,7 @@ impl Connection {
     }
 }
 
-fn options(queue: &Queue, alive: Alive) -> Result<ConnectOptions, ConnectError> {
+fn options(queue: &Queue, alive: Alive, deny: watch::Sender<bool>) -> Result<ConnectOptions, ConnectError> {
     let servers = queue.servers().count();
     let mut options = ConnectOptions::new()
         .name("pipefold")
@@ -109,6 +126,9 @@ fn options(queue: &Queue, alive: Alive) -> Result<ConnectOptions, ConnectError> 
             // The library drops this when it keeps the connection no longer.
             let _ = &alive;
             tell(&event);
+            if is_denial(&event) {
+                deny.send_replace(true);
+            }
             std::future::ready(())
         });
     options = match queue.key() {
@@ -127,6 +147,11 @@ fn options(queue: &Queue, alive: Alive) -> Result<ConnectOptions, ConnectError> 
         options = options.add_root_certificates(file.clone());
     }
     Ok(options)
+}
+
+/// Whether a server said that the credentials do not allow something.
+fn is_denial(event: &Event) -> bool {
+    matches!(event, Event::ServerError(error) if error.to_string().to_ascii_lowercase().contains("permissions violation"))
 }
 
 /// Before a try to connect, of which there were `tries` with this one since the last success. Each of the servers is tried at once: a

@@ -7,6 +7,7 @@
 //! - [`address`]: where the queue is, and what it is asked with. [`connection`]: getting there.
 //! - [`stream`]: the streams and their consumer: made, and compared with what they should be.
 //! - [`publish`]: upserts into the queue; [`outlet`]: the same for a reporter, without an asynchronous runtime of the caller's.
+//! - [`probe`]: whether it is there.
 //! - [`forward`]: out of the queue, folded, to DX.
 //! - [`rejected`]: what DX or the rules refused, kept with the reason.
 //! - [`health`]: how a forwarder is doing, over HTTP.
@@ -17,6 +18,7 @@ mod failure;
 pub mod forward;
 pub mod health;
 pub mod outlet;
+pub mod probe;
 pub mod publish;
 pub mod rejected;
 pub mod stream;

@@ -60,9 +60,15 @@ impl QueueOutlet {
                     Err(_) => return Err(format!("the queue at {} did not answer in time", self.queue)),
                 },
             };
-            match timeout_at(deadline, publisher.publish(run)).await {
-                Ok(stored) => stored.map_err(|why| why.to_string())?,
-                Err(_) => return Err(format!("the queue at {} did not acknowledge in time", self.queue)),
+            tokio::select! {
+                stored = timeout_at(deadline, publisher.publish(run)) => match stored {
+                    Ok(stored) => stored.map_err(|why| why.to_string())?,
+                    Err(_) => return Err(format!("the queue at {} did not acknowledge in time", self.queue)),
+                },
+                () = publisher.connection().denied() => return Err(format!(
+                    "the queue at {} does not let these credentials publish: they need pipefold.runs.> and, for the answers, _INBOX.>",
+                    self.queue
+                )),
             };
             Ok(publisher)
         });

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use pipefold::config::{TokenPlace, Trust};
+use pipefold::config::{QueueSettings, TokenPlace, Trust};
 use serde::Serialize;
 
 use crate::commands::context::Context;
+use crate::commands::fleet;
 use crate::commands::trouble::Trouble;
 
-/// How long DX may take to answer; a person waits.
+/// How long DX or a queue may take to answer; a person waits.
 const PROBE: Duration = Duration::from_secs(5);
 
 /// One thing that was looked at.
@@ -76,15 +77,25 @@ fn files(context: &Context) -> Vec<Check> {
         .collect()
 }
 
+/// What lies behind it is its forwarders' to say.
+fn queue(context: &Context, queue: &QueueSettings) -> Check {
+    let address = context.reporter.destination().url.clone().unwrap_or_default();
+    match fleet::probe(queue, context.settings.ca_file.as_ref(), PROBE) {
+        Err(why) => Check::bad("queue", format!("{address}, instead of DX, cannot be used"), why),
+        Ok((found, fix)) => Check {
+            fix,
+            ..Check::good(
+                "queue",
+                format!("{address}, instead of DX, {found}"),
+                Some(queue.url.origin.to_string()),
+            )
+        },
+    }
+}
+
 fn dx(context: &Context) -> Check {
-    if let Some(queue) = &context.settings.queue {
-        // What lies behind it is its forwarders' to say.
-        let address = context.reporter.destination().url.clone().unwrap_or_default();
-        return Check::good(
-            "queue",
-            format!("{address} instead of DX"),
-            Some(queue.url.origin.to_string()),
-        );
+    if let Some(settings) = &context.settings.queue {
+        return queue(context, settings);
     }
     let Some(client) = context.reporter.dx() else {
         let fix = "set DX_API_URL, or give --dx-url, to https://YOURINSTANCE.getdx.net";

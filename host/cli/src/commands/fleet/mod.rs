@@ -14,7 +14,7 @@ mod queue;
 mod rejected;
 
 #[cfg(feature = "fleet")]
-pub(super) use {forward::forward, outlet::outlet, outlet::report_into, queue::queue};
+pub(super) use {forward::forward, outlet::outlet, outlet::probe, outlet::report_into, queue::queue};
 
 #[cfg(not(feature = "fleet"))]
-pub(super) use none::{forward, outlet, queue, report_into};
+pub(super) use none::{forward, outlet, probe, queue, report_into};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use pipefold::config::{QueueSettings, Sourced};
@@ -28,6 +29,14 @@ pub(in crate::commands) fn outlet(
     _: Option<&Sourced<PathBuf>>,
 ) -> Result<Arc<dyn Outlet>, Trouble> {
     Err(none(queue))
+}
+
+pub(in crate::commands) fn probe(
+    _: &QueueSettings,
+    _: Option<&Sourced<PathBuf>>,
+    _: Duration,
+) -> Result<(String, Option<String>), String> {
+    Err(NONE.to_owned())
 }
 
 pub(in crate::commands) fn forward(_: &GlobalFlags, _: &ForwardArgs) -> anyhow::Result<ExitCode> {

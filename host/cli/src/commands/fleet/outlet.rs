@@ -3,12 +3,13 @@
 use std::panic;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use pipefold::config::{Environment, QueueSettings, Sourced};
 use pipefold::detect::Fields;
 use pipefold::{Builder, Outlet};
-use pipefold_fleet::{AddressError, Connection, Queue, QueueKeys, QueueOutlet};
+use pipefold_fleet::{AddressError, Connection, Queue, QueueKeys, QueueOutlet, probe};
 use tokio::runtime::Runtime;
 
 use crate::args::GlobalFlags;
@@ -43,6 +44,36 @@ fn address(queue: &QueueSettings, ca_file: Option<&Sourced<PathBuf>>) -> Result<
         ca_file: ca_file.map(|file| file.value.clone()),
     };
     Queue::new(&queue.url.value, &keys)
+}
+
+/// Whether the queue is there, found out within a time; and what is to be mended in it.
+pub(in crate::commands) fn probe(
+    queue: &QueueSettings,
+    ca_file: Option<&Sourced<PathBuf>>,
+    within: Duration,
+) -> Result<(String, Option<String>), String> {
+    let queue = address(queue, ca_file).map_err(|why| why.to_string())?;
+    let runtime = runtime().map_err(|why| why.to_string())?;
+    let probed = runtime.block_on(probe::probe(&queue, within));
+    // Looking up a host's name may take longer than anyone waits.
+    runtime.shutdown_background();
+    let probe = probed.map_err(|why| why.to_string())?;
+    let answers = format!("answers after {} ms", probe.latency.as_millis());
+    let Some(checked) = probe.checked else {
+        return Ok((
+            format!("{answers}; what is in it is not shown to these credentials"),
+            None,
+        ));
+    };
+    let count = checked.standing.first().map_or(0, |stream| stream.messages);
+    let differences: Vec<String> = checked
+        .differences
+        .iter()
+        .filter(|it| it.fatal)
+        .map(ToString::to_string)
+        .collect();
+    let fix = (!differences.is_empty()).then(|| differences.join("; "));
+    Ok((format!("{answers}, with {count} messages in it"), fix))
 }
 
 /// The queue that flags, variable or file name.
