@@ -1,6 +1,6 @@
-//! Counters, and how Prometheus reads them (its text format, version 0.0.4).
+//! Counters, and what Prometheus is shown of them.
 
-use std::fmt::Write as _;
+use pipefold::prometheus::{Kind, Page};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -50,69 +50,53 @@ impl Metrics {
     /// All of it, as Prometheus reads it. What concerns forwarding only where the server `forwards`.
     #[must_use]
     pub fn text(&self, forwards: bool) -> String {
-        let mut text = String::new();
-        let mut one = |name: &str, kind: &str, help: &str, values: &[(&str, &AtomicU64)]| {
-            let _ = writeln!(text, "# HELP pipefold_{name} {help}\n# TYPE pipefold_{name} {kind}");
-            for (label, value) in values {
-                let _ = writeln!(text, "pipefold_{name}{label} {}", value.load(Relaxed));
-            }
-        };
-        one(
-            "connections",
-            "gauge",
-            "Connections that are open.",
-            &[("", &self.connections)],
-        );
-        one(
-            "requests_total",
-            "counter",
-            "Requests by what became of them.",
-            &[
-                ("{result=\"accepted\"}", &self.accepted),
-                ("{result=\"dropped\"}", &self.dropped),
-                ("{result=\"refused\"}", &self.refused),
-                ("{result=\"unauthorised\"}", &self.unauthorised),
-                ("{result=\"limited\"}", &self.limited),
-                ("{result=\"failed\"}", &self.failed),
-            ],
-        );
-        if forwards {
-            one(
-                "forwards_total",
-                "counter",
-                "Requests to DX by what became of them.",
-                &[
-                    ("{result=\"accepted\"}", &self.forwarded),
-                    ("{result=\"failed\"}", &self.not_forwarded),
+        let mut page = Page::default();
+        let now = |counter: &AtomicU64| counter.load(Relaxed);
+        page.metric("connections", Kind::Gauge, "Connections that are open.")
+            .is(now(&self.connections));
+        page.metric("requests_total", Kind::Counter, "Requests by what became of them.")
+            .by(
+                "result",
+                [
+                    ("accepted", now(&self.accepted)),
+                    ("dropped", now(&self.dropped)),
+                    ("refused", now(&self.refused)),
+                    ("unauthorised", now(&self.unauthorised)),
+                    ("limited", now(&self.limited)),
+                    ("failed", now(&self.failed)),
                 ],
             );
-            one(
-                "dx_up",
-                "gauge",
-                "Whether DX took the last request.",
-                &[("", &self.dx_up)],
-            );
+        if forwards {
+            let by = [("accepted", now(&self.forwarded)), ("failed", now(&self.not_forwarded))];
+            page.metric(
+                "forwards_total",
+                Kind::Counter,
+                "Requests to DX by what became of them.",
+            )
+            .by("result", by);
+            page.metric("dx_up", Kind::Gauge, "Whether DX took the last request.")
+                .is(now(&self.dx_up));
         }
-        self.histogram(&mut text);
-        text
+        self.histogram(&mut page);
+        page.into_text()
     }
 
-    fn histogram(&self, text: &mut String) {
-        let name = "pipefold_upsert_duration_seconds";
-        let _ = writeln!(
-            text,
-            "# HELP {name} From a whole request to its being on disk.\n# TYPE {name} histogram"
+    fn histogram(&self, page: &mut Page) {
+        let mut metric = page.metric(
+            "upsert_duration_seconds",
+            Kind::Histogram,
+            "From a whole request to its being on disk.",
         );
         let mut sum = 0;
         for (bound, bucket) in BOUNDS.iter().zip(&self.buckets) {
             sum += bucket.load(Relaxed);
-            let _ = writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {sum}");
+            metric = metric.part("_bucket", Some(("le", &bound.to_string())), sum);
         }
         // Never below the sum of the buckets, whatever is counted meanwhile.
         let count = self.count.load(Relaxed).max(sum);
-        let _ = writeln!(text, "{name}_bucket{{le=\"+Inf\"}} {count}");
-        let _ = writeln!(text, "{name}_sum {}", self.microseconds.load(Relaxed) as f64 / 1e6);
-        let _ = writeln!(text, "{name}_count {count}");
+        metric = metric.part("_bucket", Some(("le", "+Inf")), count);
+        metric = metric.part("_sum", None, self.microseconds.load(Relaxed) as f64 / 1e6);
+        metric.part("_count", None, count).end();
     }
 }
 

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use pipefold::prometheus::CONTENT_TYPE;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -69,8 +70,7 @@ impl Health {
 }
 
 async fn metrics(State(counters): State<Arc<Counters>>) -> impl IntoResponse {
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], counters.text())
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], counters.text())
 }
 
 /// Whether runs get through. While DX is only away they wait, and all is as it should be.

@@ -34,7 +34,7 @@
 //! - [`Reporter`], [`Builder`], [`Receipt`], [`Delivery`]: the interface for hosts that embed this.
 //! - [`config`] and [`detect`]: what flags, variables, files and the CI system say.
 //! - [`spool`]: the durable record; [`dx`]: DX's JSON, URL and answers; [`Token`]: the secret.
-//! - [`http`]: what every HTTP client shares.
+//! - [`http`]: what every HTTP client shares; [`prometheus`]: how servers show what they count.
 
 mod batch;
 mod builder;
@@ -49,6 +49,7 @@ mod judge;
 mod kill_points;
 mod overview;
 mod policies;
+pub mod prometheus;
 mod receipt;
 mod reporter;
 pub mod spool;

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use pipefold::dx::{Answer, ErrorCode};
+use pipefold::prometheus;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -34,7 +35,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
 pub async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response {
     match Caller::of(&app, request.headers(), request.extensions(), Schemes::BearerOrBasic) {
         Ok(caller) if caller.access.reads() => {
-            let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+            let kind = HeaderValue::from_static(prometheus::CONTENT_TYPE);
             ([(CONTENT_TYPE, kind)], app.metrics.text(app.forwards)).into_response()
         }
         Ok(_) => refused(ErrorCode::NoPermission, "this token may report, and not read"),

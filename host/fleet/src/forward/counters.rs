@@ -1,6 +1,6 @@
-//! What a forwarder counts, and how Prometheus reads it (its text format, version 0.0.4).
+//! What a forwarder counts, and what Prometheus is shown of it.
 
-use std::fmt::Write as _;
+use pipefold::prometheus::{Kind, Page};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a forwarder counts. No label has a value that comes from outside, so there are never more series than these.
@@ -58,43 +58,44 @@ impl Counters {
     /// All of it, as Prometheus reads it.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        let mut one = |name: &str, kind: &str, help: &str, values: &[(&str, &AtomicU64)]| {
-            let _ = writeln!(text, "# HELP pipefold_{name} {help}\n# TYPE pipefold_{name} {kind}");
-            for (label, value) in values {
-                let _ = writeln!(text, "pipefold_{name}{label} {}", value.load(Relaxed));
-            }
-        };
-        one(
+        let mut page = Page::default();
+        let now = |counter: &AtomicU64| counter.load(Relaxed);
+        page.metric(
             "queue_messages_total",
-            "counter",
+            Kind::Counter,
             "Messages from the queue by what became of them.",
-            &[
-                ("{result=\"delivered\"}", &self.delivered),
-                ("{result=\"redelivered\"}", &self.redelivered),
-                ("{result=\"done\"}", &self.done),
-                ("{result=\"dropped\"}", &self.dropped),
-                ("{result=\"rejected\"}", &self.rejected),
-                ("{result=\"swept\"}", &self.swept),
+        )
+        .by(
+            "result",
+            [
+                ("delivered", now(&self.delivered)),
+                ("redelivered", now(&self.redelivered)),
+                ("done", now(&self.done)),
+                ("dropped", now(&self.dropped)),
+                ("rejected", now(&self.rejected)),
+                ("swept", now(&self.swept)),
             ],
         );
-        one(
+        page.metric(
             "forwards_total",
-            "counter",
+            Kind::Counter,
             "Requests to DX by what became of them.",
-            &[
-                ("{result=\"accepted\"}", &self.accepted),
-                ("{result=\"refused\"}", &self.refused),
-                ("{result=\"unauthorised\"}", &self.unauthorised),
-                ("{result=\"failed\"}", &self.failed),
+        )
+        .by(
+            "result",
+            [
+                ("accepted", now(&self.accepted)),
+                ("refused", now(&self.refused)),
+                ("unauthorised", now(&self.unauthorised)),
+                ("failed", now(&self.failed)),
             ],
         );
-        one(
+        page.metric(
             "unjudged_total",
-            "counter",
+            Kind::Counter,
             "Times that policies or component could not be asked.",
-            &[("", &self.unjudged)],
-        );
+        )
+        .is(now(&self.unjudged));
         for (name, help, value) in [
             ("queue_waiting", "Messages that no forwarder has yet.", &self.waiting),
             ("queue_held", "Messages that this forwarder has.", &self.held),
@@ -108,15 +109,15 @@ impl Counters {
                 &self.stuck,
             ),
         ] {
-            one(name, "gauge", help, &[("", value)]);
+            page.metric(name, Kind::Gauge, help).is(now(value));
         }
-        let name = "pipefold_forward_lag_seconds";
-        let lag = self.lag.load(Relaxed) as f64 / 1000.0;
-        let _ = writeln!(
-            text,
-            "# HELP {name} Age of the oldest message of the last request.\n# TYPE {name} gauge\n{name} {lag}"
-        );
-        text
+        page.metric(
+            "forward_lag_seconds",
+            Kind::Gauge,
+            "Age of the oldest message of the last request.",
+        )
+        .is(now(&self.lag) as f64 / 1000.0);
+        page.into_text()
     }
 }
 
