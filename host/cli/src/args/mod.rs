@@ -13,6 +13,7 @@ mod token;
 mod tools;
 mod values;
 mod waiting;
+mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -110,13 +111,23 @@ pub(crate) enum Command {
 /// A wrong command line, or a request for help or the version: [`clap::Error::exit`] shows it and ends with the right code.
 pub(crate) fn parse(line: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Cli, clap::Error> {
     let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
-    let mut command = gocd::known(token::known(Cli::command()));
+    let mut command = worker::known(gocd::known(token::known(Cli::command())));
     let mut matches = command.try_get_matches_from_mut(&line).map_err(with_tip)?;
     if token::was_given(&matches) {
         return Err(command.error(ErrorKind::ArgumentConflict, token::REFUSAL));
     }
     if gocd::secret_was_given(&matches) {
         return Err(command.error(ErrorKind::ArgumentConflict, gocd::REFUSAL));
+    }
+    if worker::was_asked_for(&matches) {
+        let global = GlobalFlags::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+        let worker = ComponentArgs {
+            command: ComponentCommand::CompileWorker,
+        };
+        return Ok(Cli {
+            global,
+            command: Command::Component(worker),
+        });
     }
     let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
     // The library keeps only those after the command's name when there are some on both sides: a policy would be left out silently.

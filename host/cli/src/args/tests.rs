@@ -27,7 +27,20 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn the_definition_is_sound() {
-    gocd::known(token::known(Cli::command())).debug_assert();
+    worker::known(gocd::known(token::known(Cli::command()))).debug_assert();
+}
+
+#[test]
+fn the_worker_is_known() {
+    let cli = line("--spool /s component compile-worker -v").unwrap();
+    let Command::Component(args) = cli.command else {
+        panic!("{:?}", cli.command)
+    };
+    assert!(matches!(args.command, ComponentCommand::CompileWorker));
+    assert_eq!(
+        (cli.global.spool.as_deref(), cli.global.verbose),
+        (Some(Path::new("/s")), 1)
+    );
 }
 
 #[test]

@@ -77,8 +77,8 @@ Examples:
         #[arg(value_name = "FILE[@sha256:…]")]
         file: ComponentFile,
     },
-    /// What the command starts to compile: a component on stdin, its code on stdout
-    #[command(hide = true)]
+    /// What the command starts to compile: a component on stdin, its code on stdout. Made known elsewhere, as it is for nobody else.
+    #[command(skip)]
     CompileWorker,
 }
 
