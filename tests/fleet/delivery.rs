@@ -119,4 +119,17 @@ fn a_forwarder_tells_how_it_is() {
     assert!(!metrics.contains(fleet.ci.dx.token()));
     assert_eq!(forwarder.get("/nothing").status, 404);
     forwarder.stop();
+
+    // Not to everyone, and that is said at once, also while the queue is away.
+    let arguments = ["--listen", "0.0.0.0:0", "--queue", "nats://127.0.0.1:1"];
+    let command = fleet
+        .ci
+        .pipefold(["forward"])
+        .args(arguments)
+        .env_remove("DX_API_TOKEN");
+    let token = fleet.ci.directory().join("dx-token");
+    std::fs::write(&token, fleet.ci.dx.token()).unwrap();
+    let exposed = command.args(["--token-file".into(), token.into_os_string()]).run();
+    exposed.assert_code(1);
+    assert!(exposed.stderr().contains("--listen-anywhere"), "{exposed}");
 }

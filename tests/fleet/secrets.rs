@@ -138,5 +138,6 @@ fn the_credentials_of_a_nats_user_are_taken_and_a_strangers_are_not() {
     let mistaken = file(&fleet, "mistaken", TOKEN);
     let output = check(mistaken.to_str().unwrap());
     assert_ne!(output.code, Some(0), "{output}");
+    assert!(output.stderr().contains(mistaken.to_str().unwrap()), "{output}");
     assert!(!(output.stdout() + &output.stderr()).contains(TOKEN), "{output}");
 }

@@ -55,7 +55,7 @@ struct Server {
 #[derive(Clone)]
 pub(crate) enum Key {
     None,
-    Credentials(SecretString),
+    Credentials { text: SecretString, file: PathBuf },
     Token(SecretString),
 }
 
@@ -127,7 +127,10 @@ impl Queue {
         let servers = servers.collect::<Result<Vec<_>, _>>()?;
         let key = match (&keys.credentials_file, &keys.token_file) {
             (Some(_), Some(_)) => return Err(AddressError::TwoKeys),
-            (Some(file), None) => Key::Credentials(secret(file)?),
+            (Some(file), None) => Key::Credentials {
+                text: secret(file)?,
+                file: file.clone(),
+            },
             (None, Some(file)) => Key::Token(secret(file)?),
             (None, None) => Key::None,
         };
@@ -149,7 +152,7 @@ impl Queue {
     pub fn credentials(&self) -> String {
         let (kind, text): (&[u8], _) = match &self.key {
             Key::None => return "queue".to_owned(),
-            Key::Credentials(text) => (b"credentials\0", text),
+            Key::Credentials { text, .. } => (b"credentials\0", text),
             Key::Token(text) => (b"token\0", text),
         };
         let hash = Sha256::new().chain_update(DIGEST_DOMAIN).chain_update(kind);

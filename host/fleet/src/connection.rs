@@ -134,10 +134,10 @@ fn options(queue: &Queue, alive: Alive, deny: watch::Sender<bool>) -> Result<Con
     options = match queue.key() {
         Key::None => options,
         Key::Token(token) => options.token(token.expose_secret().to_owned()),
-        Key::Credentials(text) => {
+        Key::Credentials { text, file } => {
             let taken = options.credentials(text.expose_secret());
             // Not the library's words, which may quote what it read.
-            taken.map_err(|why| ConnectError::NoCredentials(why.kind().to_string()))?
+            taken.map_err(|_| ConnectError::NoCredentials { file: file.clone() })?
         }
     };
     if queue.is_tls() {

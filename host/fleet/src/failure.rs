@@ -6,6 +6,7 @@ use async_nats::rustls::{self, AlertDescription, CertificateError};
 use pipefold::http::quote;
 use std::error::Error;
 use std::io;
+use std::path::PathBuf;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +18,11 @@ pub enum ConnectError {
         queue: String,
     },
     /// The credentials are none.
-    #[error("the queue's credentials cannot be read: {0}; give the file that `nsc` writes for a user")]
-    NoCredentials(String),
+    #[error("the file {} has no credentials of a NATS user: give the one that `nsc` writes, or a token with --queue-token-file", .file.display())]
+    NoCredentials {
+        /// The file.
+        file: PathBuf,
+    },
     /// Its servers are not who they should be, or do not encrypt.
     #[error("{0}")]
     Tls(String),

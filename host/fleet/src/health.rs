@@ -42,12 +42,21 @@ impl Health {
     /// # Errors
     /// [`HealthError`]. An address that other machines can reach is refused unless `anywhere`.
     pub async fn bind(address: SocketAddr, anywhere: bool, counters: Arc<Counters>) -> Result<Self, HealthError> {
-        if !anywhere && !address.ip().is_loopback() {
-            return Err(HealthError::Exposed(address));
-        }
+        Self::allow(address, anywhere)?;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|why| HealthError::Listen { address, why })?;
         Ok(Self { listener, counters })
+    }
+
+    /// Whether it may listen there.
+    ///
+    /// # Errors
+    /// [`HealthError::Exposed`].
+    pub fn allow(address: SocketAddr, anywhere: bool) -> Result<(), HealthError> {
+        match anywhere || address.ip().is_loopback() {
+            true => Ok(()),
+            false => Err(HealthError::Exposed(address)),
+        }
     }
 
     /// Where it listens.

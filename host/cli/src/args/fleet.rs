@@ -24,10 +24,10 @@ Example:
   pipefold queue init --queue tls://nats-1.example.com,tls://nats-2.example.com --replicas 3")]
     Init {
         /// On how many servers each message is kept before it is acknowledged: 1, 3 or 5
-        #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+        #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = replicas, allow_negative_numbers = true)]
         replicas: u8,
         /// The most the queue may hold; then what comes waits in the spools
-        #[arg(long, value_name = "SIZE", default_value = "1 GiB", value_parser = size)]
+        #[arg(long, value_name = "SIZE", default_value = "1 GiB", value_parser = size, allow_negative_numbers = true)]
         max_size: u64,
     },
     /// Show how the streams are doing, and what is not as it should be
@@ -48,7 +48,7 @@ pub(crate) struct ForwardArgs {
     pub(crate) command: Option<ForwardCommand>,
 
     /// Requests to DX a second of this forwarder, at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = rate)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = rate, allow_negative_numbers = true)]
     pub(crate) rate: f64,
 
     /// For how long a run's first upsert waits for others to go with it, such as 2s
@@ -56,11 +56,11 @@ pub(crate) struct ForwardArgs {
     pub(crate) window: Duration,
 
     /// Requests to DX under way at a time, at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = concurrency, allow_negative_numbers = true)]
     pub(crate) concurrency: u16,
 
     /// Answer /metrics and /healthz here; port 0 is any that is free, and is told on stdout
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
 
     /// Let --listen be an address that other machines can reach
@@ -84,13 +84,13 @@ pub(crate) enum RejectedCommand {
     /// Show them, oldest first, with the reason
     List {
         /// How many, at most
-        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = limit, allow_negative_numbers = true)]
         limit: usize,
     },
     /// Put them back into the queue, to be told again: all, or those of these numbers
     Retry {
         /// Their numbers, as `list` shows them
-        #[arg(value_name = "NUMBER")]
+        #[arg(value_name = "NUMBER", value_parser = number, allow_negative_numbers = true)]
         numbers: Vec<u64>,
         /// All of them, as without numbers
         #[arg(long, conflicts_with = "numbers")]
@@ -105,21 +105,49 @@ pub(crate) enum RejectedCommand {
 #[group(required = true, multiple = false)]
 pub(crate) struct Which {
     /// Their numbers, as `list` shows them
-    #[arg(value_name = "NUMBER")]
+    #[arg(value_name = "NUMBER", value_parser = number, allow_negative_numbers = true)]
     pub(crate) numbers: Vec<u64>,
     /// All of them
     #[arg(long)]
     pub(crate) all: bool,
 }
 
+/// Of an even number a majority is as many as of the next odd one, so that one more server survives nothing more.
+fn replicas(text: &str) -> Result<u8, String> {
+    let replicas = text.parse().ok().filter(|replicas| matches!(replicas, 1 | 3 | 5));
+    replicas.ok_or_else(|| {
+        "give 1, 3 or 5: 3 survive the loss of one server and 5 of two; 2 and 4 survive no more than 1 and 3".to_owned()
+    })
+}
+
 fn size(text: &str) -> Result<u64, String> {
     // A stream has to hold something, or every upsert would be refused.
     const LEAST: u64 = 64 * 1024;
     let size = parse_size(text)?;
-    if size < LEAST || i64::try_from(size).is_err() {
-        return Err("give a size from 64 KiB on, such as 1 GiB".to_owned());
+    match () {
+        () if size < LEAST => Err("give a size from 64 KiB on, such as 1 GiB".to_owned()),
+        () if i64::try_from(size).is_err() => Err("that is more than NATS can count: give less than 8 EiB".to_owned()),
+        () => Ok(size),
     }
-    Ok(size)
+}
+
+fn concurrency(text: &str) -> Result<u16, String> {
+    let concurrency = text.parse().ok().filter(|number| (1..=256).contains(number));
+    concurrency.ok_or_else(|| "give a whole number from 1 to 256".to_owned())
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wanted = "give an address and a port, such as 127.0.0.1:9642 or [::1]:9642; it is no name";
+    text.parse().map_err(|_| wanted.to_owned())
+}
+
+fn limit(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "give a whole number, such as 1000".to_owned())
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    let wanted = "give the number that stands first in a line of `pipefold forward rejected list`";
+    text.parse().map_err(|_| wanted.to_owned())
 }
 
 /// A number from 0.01 to 100,000.
@@ -145,7 +173,16 @@ mod tests {
     #[test]
     fn bounds() {
         assert_eq!(size("64 KiB"), Ok(65_536));
-        assert!(size("1 KiB").is_err() && size("many").is_err());
+        assert_eq!(size("9223372036854775807"), Ok(9_223_372_036_854_775_807));
+        assert!(size("1 KiB").is_err() && size("many").is_err() && size("9223372036854775808").is_err());
+        assert_eq!((replicas("1"), replicas("3"), replicas("5")), (Ok(1), Ok(3), Ok(5)));
+        assert!(
+            ["0", "2", "4", "7", "-1", ""]
+                .iter()
+                .all(|text| replicas(text).is_err())
+        );
+        assert_eq!((concurrency("1"), concurrency("256")), (Ok(1), Ok(256)));
+        assert!(concurrency("0").is_err() && concurrency("257").is_err());
         assert_eq!((rate("0.01"), rate("100000")), (Ok(0.01), Ok(100_000.0)));
         assert!(rate("0").is_err() && rate("nan").is_err() && rate("100001").is_err());
         assert_eq!(window("0"), Ok(Duration::ZERO));

@@ -200,3 +200,39 @@ fn what_contradicts_itself_is_refused() {
     refused("hook other");
     refused("");
 }
+
+#[test]
+fn what_is_wrong_with_a_flag_of_a_fleet_is_said_with_what_is_right() {
+    let lines = [
+        "queue init --replicas 2",
+        "queue init --replicas -1",
+        "queue init --replicas three",
+        "queue init --max-size 0",
+        "queue init --max-size -1",
+        "queue init --max-size 9223372036854775808",
+        "queue init --max-size 1.5GiB",
+        "forward --rate 0",
+        "forward --rate -1",
+        "forward --rate 10/s",
+        "forward --window 11m",
+        "forward --window soon",
+        "forward --concurrency 0",
+        "forward --concurrency many",
+        "forward --listen 9642",
+        "forward --listen localhost:9642",
+        "forward --listen-anywhere",
+        "forward rejected list --limit -1",
+        "forward rejected list --limit all",
+        "forward rejected retry first",
+        "forward rejected retry -1",
+        "forward rejected retry 1 --all",
+        "forward rejected drop",
+        "forward rejected drop 1 --all",
+    ];
+    let told = lines.map(|line| {
+        let error = refused(line);
+        let end = error.find("\n\nUsage").or_else(|| error.find("\n\nFor more"));
+        format!("{line}\n    {}\n", &error[..end.unwrap_or(error.len())])
+    });
+    insta::assert_snapshot!("wrong_flags_of_a_fleet", told.join(""));
+}

@@ -38,6 +38,10 @@ pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> 
         settings(global, Fields::default(), &environment).map_err(|trouble| anyhow!("{}", trouble.text()))?;
     let queue = named(global, &environment)?;
     let options = options(args, &settings, &environment)?;
+    if let Some(address) = args.listen {
+        // Before the queue is reached, which may take long.
+        Health::allow(address, args.listen_anywhere)?;
+    }
     let dx = options.dx.url.clone();
     let mut judge = Some(judge(global, &environment)?);
     let runtime = runtime()?;
