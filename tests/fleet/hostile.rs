@@ -147,6 +147,28 @@ fn a_command_says_what_is_wrong_and_ends() {
 }
 
 #[test]
+fn a_server_that_says_nothing_leaves_time_for_the_next_one() {
+    let Some(fleet) = Fleet::start("a_server_that_says_nothing_leaves_time_for_the_next_one") else {
+        return;
+    };
+    let silent = Liar::saying("");
+    let queue = format!("{},{}", silent.url(), fleet.cluster.url());
+    // Each begins with either of them.
+    let runs: Vec<_> = (0..8)
+        .map(|number| {
+            let command = fleet.report(&format!("run-{number}"), "finish --status success");
+            command.env("PIPEFOLD_QUEUE", &queue).spawn()
+        })
+        .collect();
+    for run in runs {
+        let output = run.wait();
+        output.assert_code(0);
+        assert_eq!(output.stderr(), "", "{output}");
+    }
+    assert_eq!(fleet.waiting(), 8);
+}
+
+#[test]
 fn credentials_go_to_no_server_that_another_one_names() {
     if without_queues("credentials_go_to_no_server_that_another_one_names") {
         return;

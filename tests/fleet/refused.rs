@@ -120,6 +120,66 @@ fn what_a_stranger_put_there_harms_nobody_else() {
 }
 
 #[test]
+fn what_is_too_large_to_be_kept_as_it_is_is_kept_in_part() {
+    let Some(fleet) = Fleet::start("what_is_too_large_to_be_kept_as_it_is_is_kept_in_part") else {
+        return;
+    };
+    // Nearly as large as a message may be, and larger in JSON.
+    let mut long = upsert("long");
+    long["source_url"] = "x".repeat(1_000_000).into();
+    let large = [
+        vec![0xff; 1_040_000],
+        vec![b'"'; 700_000],
+        long.to_string().into_bytes(),
+        format!("\"{}\"", "\\u0001".repeat(170_000)).into_bytes(),
+    ];
+    for payload in &large {
+        fleet.publish(SUBJECT, payload);
+    }
+    let forwarder = fleet.forward(&[]);
+    fleet.wait_until_empty();
+    assert_eq!(fleet.refused(), large.len() as u64, "{}", forwarder.log());
+    let listed = list(&fleet);
+    assert_eq!(listed.matches("524288 are read").count(), large.len(), "{listed}");
+    let json = fleet.pipefold(["forward", "rejected", "list", "--json"]).run().json();
+    for kept in json["rejected"].as_array().unwrap() {
+        assert!(kept.to_string().len() < 100_000, "{}", kept.to_string().len());
+        assert!(
+            kept["message"].as_str().unwrap().contains("of which"),
+            "{}",
+            kept["message"]
+        );
+    }
+    forwarder.stop();
+}
+
+#[test]
+fn while_no_more_refused_ones_can_be_kept_they_stay_in_the_queue() {
+    let Some(fleet) = Fleet::start("while_no_more_refused_ones_can_be_kept_they_stay_in_the_queue") else {
+        return;
+    };
+    let mut connection = fleet.cluster.connect(0).unwrap();
+    let config = json!({
+        "name": "PIPEFOLD_REJECTED", "subjects": ["pipefold.rejected.*"], "storage": "file", "max_msgs": 1, "discard": "new",
+        "duplicate_window": 120_000_000_000_u64,
+    });
+    let subject = "$JS.API.STREAM.UPDATE.PIPEFOLD_REJECTED";
+    let answer = connection.request(subject, &[], config.to_string().as_bytes()).unwrap();
+    assert!(answer["error"].is_null(), "{answer}");
+    let dx = &fleet.ci.dx;
+    dx.set_mode(invalid());
+    for number in 0..3 {
+        fleet.publish(SUBJECT, upsert(&format!("run-{number}")).to_string().as_bytes());
+    }
+    let forwarder = fleet.forward(&[]);
+    eventually("one is kept", || fleet.refused() == 1);
+    eventually("it says that it cannot keep more", || forwarder.log().contains("full"));
+    fleet.a_moment();
+    assert_eq!((fleet.waiting(), fleet.refused()), (2, 1), "{}", forwarder.log());
+    forwarder.stop();
+}
+
+#[test]
 fn dx_is_left_alone_for_as_long_as_it_asks_and_then_told_everything() {
     let Some(fleet) = Fleet::start("dx_is_left_alone_for_as_long_as_it_asks_and_then_told_everything") else {
         return;

@@ -331,6 +331,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_long_is_refused() {
+        let address = |length: usize| format!("tls://{}", "a".repeat(length - "tls://".len()));
+        assert!(queue(&address(MAX_LENGTH)).is_ok());
+        assert_eq!(queue(&address(MAX_LENGTH + 1)).unwrap_err(), AddressError::Malformed);
+
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        let with = |keys: &QueueKeys| Queue::new("tls://a.example", keys);
+        let secret = QueueKeys {
+            token_file: Some(file.clone()),
+            ..QueueKeys::default()
+        };
+        std::fs::write(&file, "x".repeat(MAX_SECRET) + "\n").unwrap();
+        assert!(with(&secret).is_ok());
+        std::fs::write(&file, "x".repeat(MAX_SECRET + 1)).unwrap();
+        assert!(matches!(with(&secret), Err(AddressError::NoSecret { .. })));
+
+        let trusted = QueueKeys {
+            ca_file: Some(file.clone()),
+            ..QueueKeys::default()
+        };
+        let begin = "-----BEGIN CERTIFICATE-----\n";
+        let most = usize::try_from(MAX_CA_FILE).unwrap();
+        std::fs::write(&file, begin.to_owned() + &"\n".repeat(most - begin.len())).unwrap();
+        assert!(with(&trusted).is_ok());
+        std::fs::write(&file, begin.to_owned() + &"\n".repeat(most)).unwrap();
+        assert!(matches!(with(&trusted), Err(AddressError::CaFile { .. })));
+    }
+
+    #[test]
     fn secrets_have_a_digest_and_show_nowhere() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("key");

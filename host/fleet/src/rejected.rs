@@ -11,6 +11,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+/// The largest that is kept whole, in bytes. What can be read has 512 KiB at most, and room for the reason; what cannot be read nobody needs
+/// whole, and its text in JSON may be six times as long.
+const MAX_KEPT: usize = 600 * 1024;
+
+/// What is kept of a larger one, in bytes: enough to know it by.
+const EXCERPT: usize = 4096;
+
+/// What else a server counts as part of a message, in bytes: a subject and a header of some dozens each.
+const HEAD: usize = 1024;
+
 /// One upsert that was refused for good, as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rejected {
@@ -69,6 +79,18 @@ impl Rejected {
         Arguments::from_foreign_json(&self.body()).ok()?.reference_id
     }
 
+    /// The same with as much of the upsert as a person needs to know it by.
+    fn in_part(&self) -> Self {
+        let body = self.body();
+        let text = String::from_utf8_lossy(body.get(..EXCERPT).unwrap_or(&body)).into_owned();
+        let (message, length) = (&self.message, body.len());
+        Self {
+            upsert: Value::from(text),
+            message: format!("{message}; it has {length} bytes, of which {EXCERPT} are kept"),
+            ..self.clone()
+        }
+    }
+
     fn body(&self) -> Vec<u8> {
         match &self.upsert {
             Value::String(text) => text.clone().into_bytes(),
@@ -80,7 +102,11 @@ impl Rejected {
 /// Keeps a refused message, whose number in the queue is `sequence`. On return a majority has it.
 pub(crate) async fn keep(publisher: &Publisher, rejected: &Rejected, sequence: u64) -> Result<(), PublishError> {
     let subject = refused_subject(rejected.reference_id().as_deref());
-    let body = serde_json::to_vec(rejected).unwrap_or_default();
+    let mut body = serde_json::to_vec(rejected).unwrap_or_default();
+    let room = publisher.connection().client.max_payload().saturating_sub(HEAD);
+    if body.len() > MAX_KEPT.min(room) {
+        body = serde_json::to_vec(&rejected.in_part()).unwrap_or_default();
+    }
     // By its number and not by what it says: the same upsert, put back and refused again, is another message.
     publisher.put(subject, &format!("rejected-{sequence}"), body).await?;
     Ok(())
