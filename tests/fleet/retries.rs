@@ -48,3 +48,24 @@ fn a_runner_that_dies_at_any_place_and_flushes_later_makes_one_message() {
     assert_eq!(names.len(), recorded.len(), "{names:?}");
     assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), recorded);
 }
+
+#[test]
+fn many_that_wait_go_over_one_connection() {
+    let Some(fleet) = Fleet::start("many_that_wait_go_over_one_connection") else {
+        return;
+    };
+    fleet.ci.budgets(100, 100, 100);
+    fleet.cluster.kill(0);
+    for number in 0..10 {
+        let output = fleet.report(&format!("run-{number}"), "finish --status success").run();
+        output.assert_code(0);
+    }
+    assert_eq!(SpoolContent::read(&fleet.ci.spool()).waiting().count(), 10);
+    fleet.cluster.restart(0);
+    fleet.cluster.wait_ready();
+    fleet.flush_all();
+    assert_eq!(fleet.waiting(), 10);
+    let told = fleet.cluster.monitor(0, "/varz").unwrap();
+    let connections = told["total_connections"].as_u64().unwrap();
+    assert!(connections < 5, "{connections} for ten");
+}

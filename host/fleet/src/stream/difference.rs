@@ -160,11 +160,14 @@ mod tests {
     use async_nats::jetstream::stream::{DiscardPolicy, RetentionPolicy, StorageType};
     use std::time::Duration;
 
+    /// A setting, whether it is fatal, and how to change it.
+    type Change<C> = (&'static str, bool, fn(&mut C));
+
     #[test]
     fn each_setting_of_a_stream_is_compared() {
         let [(_, wanted), _] = wanted::streams(Setup::default());
         assert_eq!(stream_differences(STREAM, &wanted, &wanted), []);
-        let changes: [(&str, bool, fn(&mut Config)); 13] = [
+        let changes: [Change<Config>; 13] = [
             ("subjects", true, |it| it.subjects.push("more".to_owned())),
             ("retention", true, |it| it.retention = RetentionPolicy::Limits),
             ("storage", true, |it| it.storage = StorageType::Memory),
@@ -194,7 +197,7 @@ mod tests {
     fn each_setting_of_the_consumer_is_compared() {
         let wanted = wanted::consumer().into_consumer_config();
         assert_eq!(consumer_differences(&wanted), []);
-        let changes: [(&str, bool, fn(&mut consumer::Config)); 8] = [
+        let changes: [Change<consumer::Config>; 8] = [
             ("ack_policy", true, |it| it.ack_policy = AckPolicy::None),
             ("max_deliver", true, |it| it.max_deliver = 5),
             ("filter_subject", true, |it| {
