@@ -13,8 +13,10 @@
 
 mod cluster;
 mod connection;
-mod link;
+mod namespace;
+mod network;
 mod node;
+mod proxy;
 mod server;
 mod standing;
 
@@ -22,7 +24,7 @@ use std::time::Duration;
 
 pub use cluster::{Cluster, Options};
 pub use connection::{Connection, Message};
-pub use link::Cut;
+pub use network::Cut;
 pub use server::server;
 pub use standing::Stream;
 

@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::connection::Connection;
-use super::link::{Cut, Link};
+use super::namespace::{Cable, Namespace};
+use super::network::{Cut, Link, places};
 use super::node::Node;
 use super::server::unfit_for_replicas;
 use crate::skipped;
@@ -17,7 +19,8 @@ use crate::skipped;
 pub struct Options {
     /// How many nodes; more than one are a cluster.
     pub nodes: usize,
-    /// Whether what the nodes say to each other goes through the test, which can then cut it. Costs some speed.
+    /// Whether the network between the nodes can be cut: each is in a namespace of its own, with a cable to each other, where the test may make
+    /// such; else what they say to each other goes through the test. Costs some speed.
     pub links: bool,
     /// Lines for every node's configuration, such as an `authorization` block.
     pub configuration: String,
@@ -93,14 +96,22 @@ impl Cluster {
             }
         };
         let directory = tempfile::Builder::new().prefix("pipefold-nats-").tempdir().unwrap();
+        let places = options.links.then(|| places(test, options.nodes)).flatten();
+        let places: Option<Vec<Arc<Namespace>>> = places.map(|places| places.into_iter().map(Arc::new).collect());
         let nodes: Vec<Node> = (0..options.nodes)
-            .map(|index| Node::new(&program, index, &directory.path().join(format!("n{index}"))))
+            .map(|index| {
+                let place = places.as_ref().map(|places| Arc::clone(&places[index]));
+                Node::new(&program, index, &directory.path().join(format!("n{index}")), place)
+            })
             .collect();
         let mut links = Vec::new();
         if options.links {
             for low in 0..nodes.len() {
                 for high in low + 1..nodes.len() {
-                    let link = Link::between(nodes[low].route, nodes[high].route);
+                    let link = match &places {
+                        Some(places) => Link::Cable(Cable::between(places, low, high)),
+                        None => Link::proxies(nodes[low].route, nodes[high].route),
+                    };
                     links.push(((low, high), link));
                 }
             }
@@ -113,7 +124,7 @@ impl Cluster {
                         .iter()
                         .find(|((low, high), _)| (index.min(other), index.max(other)) == (*low, *high));
                     link.map_or(nodes[other].route, |((low, _), link)| {
-                        if other == *low { link.to_low } else { link.to_high }
+                        if other == *low { link.to_low() } else { link.to_high() }
                     })
                 })
                 .collect();
@@ -143,7 +154,7 @@ impl Cluster {
         let urls: Vec<String> = self
             .nodes
             .iter()
-            .map(|node| format!("nats://{}", node.client))
+            .map(|node| format!("nats://{}", node.client()))
             .collect();
         urls.join(",")
     }
@@ -151,7 +162,7 @@ impl Cluster {
     /// The address of one node for clients.
     #[must_use]
     pub fn url_of(&self, index: usize) -> String {
-        format!("nats://{}", self.nodes[index].client)
+        format!("nats://{}", self.nodes[index].client())
     }
 
     /// The directory with the nodes' data, configuration and logs.
@@ -214,7 +225,7 @@ impl Cluster {
     /// # Errors
     /// That it does not answer, or refuses.
     pub fn connect(&self, index: usize) -> std::io::Result<Connection> {
-        Connection::open(self.nodes[index].client, &serde_json::json!({}))
+        Connection::open(self.nodes[index].client(), &serde_json::json!({}))
     }
 
     /// What a node's monitoring tells under a path. None if it does not answer.

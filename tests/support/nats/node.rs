@@ -6,13 +6,15 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::PATIENCE;
 use super::cluster::Options;
+use super::namespace::{ANY_ROUTE, Namespace};
+use super::proxy::{Gate, Proxy};
 use super::standing::tail;
 use crate::Random;
 
@@ -25,9 +27,15 @@ pub(super) struct Node {
     pub(super) index: usize,
     program: PathBuf,
     directory: PathBuf,
-    pub(super) client: SocketAddr,
+    /// The network that it is in, if that is one of its own.
+    place: Option<Arc<Namespace>>,
+    /// Where it listens for clients.
+    listens: SocketAddr,
+    /// Where other nodes reach it, unless there is something between them that can be cut.
     pub(super) route: SocketAddr,
     monitor: SocketAddr,
+    /// Where clients find one that is in a network of its own: `pipefold` speaks without TLS to this machine alone.
+    entrance: Option<Proxy>,
     /// Behind a lock because asking whether a process lives changes what is known of it.
     process: Mutex<Option<Child>>,
 }
@@ -38,18 +46,33 @@ pub(super) fn index_of(name: &str) -> Option<usize> {
 }
 
 impl Node {
-    pub(super) fn new(program: &Path, index: usize, directory: &Path) -> Self {
+    pub(super) fn new(program: &Path, index: usize, directory: &Path, place: Option<Arc<Namespace>>) -> Self {
+        /// What services use: nobody else is in there.
+        const PORTS: [u16; 2] = [4222, 8222];
         std::fs::create_dir(directory).unwrap();
-        let [client, route, monitor] = free_ports();
+        let [listens, route, monitor] = match &place {
+            Some(place) => {
+                let [client, monitor] = PORTS.map(|port| SocketAddr::from((place.address, port)));
+                [client, ANY_ROUTE, monitor]
+            }
+            None => free_ports(),
+        };
         Self {
             index,
             program: program.to_owned(),
             directory: directory.to_owned(),
-            client,
+            entrance: place.as_ref().map(|_| Proxy::to(listens, &Gate::new())),
+            place,
+            listens,
             route,
             monitor,
             process: Mutex::new(None),
         }
+    }
+
+    /// Where clients find it.
+    pub(super) fn client(&self) -> SocketAddr {
+        self.entrance.as_ref().map_or(self.listens, |entrance| entrance.address)
     }
 
     /// Writes its configuration.
@@ -57,7 +80,7 @@ impl Node {
         let (index, store) = (self.index, self.directory.join("data"));
         let mut text = format!(
             "server_name: n{index}\nlisten: \"{}\"\nhttp: \"{}\"\njetstream {{ store_dir: \"{}\", max_memory_store: 16MB, max_file_store: {} }}\n{}\n",
-            self.client,
+            self.listens,
             self.monitor,
             store.display(),
             options.max_store,
@@ -88,7 +111,11 @@ impl Node {
             .append(true)
             .open(self.directory.join("log"))
             .unwrap();
-        let child = Command::new(&self.program)
+        let mut command = match &self.place {
+            Some(place) => place.command(&self.program),
+            None => Command::new(&self.program),
+        };
+        let child = command
             .arg("--config")
             .arg(self.directory.join("nats.conf"))
             .env_clear()
@@ -98,9 +125,12 @@ impl Node {
             .stderr(log)
             .spawn()
             .unwrap();
+        if let Some(place) = &self.place {
+            place.ends_with_the_test(Some(child.id()));
+        }
         *self.process.lock().unwrap() = Some(child);
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(self.client).is_err() {
+        while TcpStream::connect(self.listens).is_err() {
             let alive = self.is_alive();
             assert!(
                 alive && Instant::now() < deadline,
@@ -124,6 +154,10 @@ impl Node {
             // It may have ended.
             let _ = child.kill();
             let _ = child.wait();
+            // The number may become another process's.
+            if let Some(place) = &self.place {
+                place.ends_with_the_test(None);
+            }
         }
     }
 

@@ -92,6 +92,15 @@ impl Cluster {
         })
     }
 
+    /// How many messages a node got from another one over the connections that they have now.
+    #[must_use]
+    pub fn heard(&self, index: usize, from: usize) -> u64 {
+        let info = self.monitor(index, "/routez").unwrap_or_default();
+        let routes = info["routes"].as_array().into_iter().flatten();
+        let of = routes.filter(|route| route["remote_name"].as_str().and_then(node::index_of) == Some(from));
+        of.filter_map(|route| route["in_msgs"].as_u64()).sum()
+    }
+
     /// The node that leads a stream; none while there is no leader.
     #[must_use]
     pub fn leader(&self, stream: &str) -> Option<usize> {
