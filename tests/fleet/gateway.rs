@@ -1,9 +1,42 @@
 //! `pipefold serve --queue`: a collector whose runs go into the stream.
 
+use std::path::Path;
+use std::sync::Mutex;
+
+use pipefold_tests::http::Client;
 use pipefold_tests::{Collector, eventually};
 use serde_json::json;
 
 use crate::place::{Fleet, STREAM};
+
+/// A gateway that may be killed while others report to it.
+pub struct Gateway(Mutex<Collector>);
+
+impl Gateway {
+    /// Starts one over a data directory, with an argument that bounds how much a second goes into the queue.
+    pub fn start(fleet: &Fleet, data_dir: &Path, rate: &str) -> Self {
+        let arguments = ["--queue", &fleet.cluster.url(), "--forward-rate", rate];
+        Self(Mutex::new(Collector::start_with(data_dir, &arguments)))
+    }
+
+    /// A client of it as it is now: the next one has another port. Waits while there is none.
+    pub fn client(&self) -> Client {
+        self.0.lock().unwrap().client()
+    }
+
+    /// Kills it, and starts another one over what it left.
+    pub fn kill_and_start_again(&self) {
+        let mut gateway = self.0.lock().unwrap();
+        let ended = gateway.kill();
+        assert_eq!(ended.signal, Some(9), "it had ended by itself: {ended:?}");
+        *gateway = gateway.again();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn stop(self) {
+        self.0.into_inner().unwrap().stop();
+    }
+}
 
 #[test]
 fn what_a_gateway_was_told_reaches_dx_through_the_queue_even_when_both_die() {

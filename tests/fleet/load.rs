@@ -1,23 +1,24 @@
 //! Builds that report all the time, each remembering what was accepted.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pipefold_tests::{Collector, Random, SpoolContent};
-use serde_json::{Value, json};
+use pipefold_tests::{Random, SpoolContent};
+use serde_json::json;
 
+use crate::accepted::Accepted;
+use crate::gateway::Gateway;
 use crate::place::Fleet;
-
-/// What was accepted, by run.
-pub type Accepted = BTreeMap<String, Vec<Value>>;
 
 /// Between a runner's commands: a machine of two processors must have something left for the servers.
 const PAUSE: Duration = Duration::from_millis(30);
 
 /// Between a gateway's notifications.
 const GATEWAY_PAUSE: Duration = Duration::from_millis(20);
+
+/// More than there are when a gateway is killed, each time in the middle of one, in the longest run.
+const MOST_UNANSWERED: u32 = 1000;
 
 /// Longer than anything takes to get from the spools into a stream that is well.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -27,6 +28,8 @@ pub struct Runner {
     name: String,
     spool: PathBuf,
     random: Random,
+    /// How many runs it began.
+    runs: u64,
 }
 
 impl Runner {
@@ -35,16 +38,16 @@ impl Runner {
             name: format!("runner-{number}"),
             spool: directory.join(format!("runner-{number}")),
             random: Random::new(seed ^ (number as u64 + 1)),
+            runs: 0,
         }
     }
 
     /// Reports until it is told to stop, each run to its end. Whatever becomes of the queue, no command may fail or take long.
     pub fn work(&mut self, fleet: &Fleet, limit: Duration, stop: &AtomicBool) -> Accepted {
-        let mut accepted = Accepted::new();
-        for number in 0.. {
-            if stop.load(Ordering::Relaxed) {
-                break;
-            }
+        let mut accepted = Accepted::default();
+        while !stop.load(Ordering::Relaxed) {
+            let number = self.runs;
+            self.runs += 1;
             let name = format!("{}/{number}", self.name);
             let (start, status) = (self.random.below(1800), self.random.below(3) as usize);
             let status = ["success", "failure", "cancelled"][status];
@@ -74,7 +77,7 @@ impl Runner {
                 ] {
                     upsert[field] = value.into();
                 }
-                accepted.entry(name.clone()).or_default().push(upsert);
+                accepted.add(upsert);
                 std::thread::sleep(PAUSE);
             }
         }
@@ -101,8 +104,8 @@ impl Runner {
     }
 }
 
-/// Sends upserts of many runs to a gateway, in any order, until it is told to stop. Each of a run's has a field that no other has.
-pub fn through_gateway(gateway: &Collector, name: &str, seed: u64, stop: &AtomicBool) -> Accepted {
+/// Sends upserts of many runs to a gateway that may die, in any order, until it is told to stop. Each of a run's has a field that no other has.
+pub fn through_gateway(gateway: &Gateway, name: &str, seed: u64, stop: &AtomicBool) -> Accepted {
     const STATUSES: [&str; 5] = ["unknown", "running", "success", "cancelled", "failure"];
     const FIELDS: [&str; 5] = [
         "source_url",
@@ -111,7 +114,8 @@ pub fn through_gateway(gateway: &Collector, name: &str, seed: u64, stop: &Atomic
         "github_username",
         "gitlab_username",
     ];
-    let (mut accepted, mut random, mut client) = (Accepted::new(), Random::new(seed), gateway.client());
+    let (mut accepted, mut random, mut client) = (Accepted::default(), Random::new(seed), gateway.client());
+    let mut unanswered = 0;
     for batch in 0.. {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -134,13 +138,26 @@ pub fn through_gateway(gateway: &Collector, name: &str, seed: u64, stop: &Atomic
             upserts.swap(at, random.below(at as u64 + 1) as usize);
         }
         for upsert in upserts {
-            let answer = client.upsert(&upsert).unwrap();
-            assert_eq!(answer.status, 200, "{}", answer.text());
-            let name = upsert["reference_id"].as_str().unwrap().to_owned();
-            accepted.entry(name).or_default().push(upsert);
+            // One that was not answered may have been taken or not: it is told again, which is no second one.
+            loop {
+                match client.upsert(&upsert) {
+                    Ok(answer) => {
+                        assert_eq!(answer.status, 200, "{}", answer.text());
+                        break;
+                    }
+                    Err(_) => client = gateway.client(),
+                }
+                unanswered += 1;
+                assert!(
+                    unanswered < MOST_UNANSWERED,
+                    "{name}: the gateway does not answer any more"
+                );
+            }
+            accepted.add(upsert);
             std::thread::sleep(GATEWAY_PAUSE);
         }
     }
+    println!("{name}: {unanswered} upserts were not answered, and told again");
     accepted
 }
 

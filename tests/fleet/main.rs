@@ -5,6 +5,7 @@
 
 mod backlog;
 mod certificates;
+mod accepted;
 mod delivery;
 mod doctor;
 mod expected;
@@ -23,3 +24,4 @@ mod refused;
 mod retries;
 mod rounds;
 mod secrets;
+mod trouble;

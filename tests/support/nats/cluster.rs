@@ -12,6 +12,7 @@ use super::namespace::{Cable, Namespace};
 use super::network::{Cut, Link, places};
 use super::node::Node;
 use super::server::unfit_for_replicas;
+use super::standing::tail;
 use crate::skipped;
 
 /// What a cluster is made of.
@@ -232,5 +233,16 @@ impl Cluster {
     #[must_use]
     pub fn monitor(&self, index: usize, path: &str) -> Option<Value> {
         self.nodes[index].monitor(path)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The logs go with it, and a test that failed has something to explain.
+        if std::thread::panicking() {
+            for node in &self.nodes {
+                println!("--- n{}\n{}", node.index, tail(&node.log()));
+            }
+        }
     }
 }

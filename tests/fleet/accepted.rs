@@ -1,0 +1,74 @@
+//! What runners and gateways were told is safe, and what DX has of it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::expected;
+use crate::place::Fleet;
+
+/// Longer than a backlog takes to drain, and than the queue waits for a word from one that it gave something to.
+const DRAIN: Duration = Duration::from_secs(180);
+
+/// What was accepted, by run.
+#[derive(Default)]
+pub struct Accepted(BTreeMap<String, Vec<Value>>);
+
+impl Accepted {
+    /// Remembers an upsert.
+    pub fn add(&mut self, upsert: Value) {
+        let name = upsert["reference_id"].as_str().unwrap().to_owned();
+        self.0.entry(name).or_default().push(upsert);
+    }
+
+    /// Remembers what somebody else's runs were told.
+    pub fn join(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// How many runs there are.
+    pub fn runs(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many upserts there are.
+    pub fn notifications(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+
+    /// Waits until the queue is empty, and DX's record of each run is the fold of what was accepted.
+    pub fn assert_told(&self, fleet: &Fleet) {
+        let deadline = Instant::now() + DRAIN;
+        loop {
+            let (waiting, wrong) = (fleet.waiting(), self.wrong(fleet));
+            if waiting == 0 && wrong.is_empty() {
+                break;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} of {} runs are wrong or missing, {waiting} upserts wait\n{}",
+                wrong.len(),
+                self.runs(),
+                wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n")
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        assert_eq!(fleet.refused(), 0, "nothing of it was wrong");
+    }
+
+    /// What DX knows otherwise than it should, or not at all.
+    fn wrong(&self, fleet: &Fleet) -> Vec<String> {
+        let known = fleet.ci.dx.records();
+        let compare = |(name, upserts): (&String, &Vec<Value>)| {
+            let expected = expected::fold(upserts);
+            let Some(record) = known.get(name) else {
+                return Some(format!("{name} is lost: {expected}"));
+            };
+            let mut record = record.to_json();
+            record.as_object_mut().unwrap().remove("upserts");
+            (record != expected).then(|| format!("{name} is {record}\n  and should be {expected}"))
+        };
+        self.0.iter().filter_map(compare).collect()
+    }
+}

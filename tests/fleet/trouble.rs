@@ -1,0 +1,164 @@
+//! What can happen to a fleet.
+
+use std::time::{Duration, Instant};
+
+use pipefold_tests::nats::{Cluster, Cut};
+use pipefold_tests::{Mode, Random, eventually};
+
+use crate::forwarder::Forwarder;
+use crate::gateway::Gateway;
+use crate::place::{Fleet, STREAM};
+
+/// How long a trouble lasts, as a rule: longer than it takes to elect another leader would be a round of 10 s.
+const TROUBLE: Duration = Duration::from_secs(3);
+
+/// Long enough for a node that hears nothing to call for another leader.
+const CUT: Duration = Duration::from_secs(6);
+
+/// As long as an outage of DX's is, or of a network.
+const OUTAGE: Duration = Duration::from_secs(60);
+
+/// What was on its way when the network was cut has arrived then, or never does.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
+/// Until two nodes hear each other again: TCP waits before it sends once more, each time twice as long as before and so at most as long as the
+/// cut was; and a node waits before it connects anew.
+const MENDED: Duration = Duration::from_secs(120);
+
+/// How often a gateway is killed in a round: it must be at work when it dies, and is so about each fourth time.
+const GATEWAY_DEATHS: u64 = 4;
+
+/// What happens in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    LeaderKilled,
+    FollowerKilled,
+    ForwarderKilled,
+    GatewayKilled,
+    NetworkSilent,
+    NetworkReset,
+    DxDown,
+}
+
+impl Trouble {
+    pub const ALL: [Self; 7] = [
+        Self::LeaderKilled,
+        Self::ForwarderKilled,
+        Self::DxDown,
+        Self::FollowerKilled,
+        Self::NetworkSilent,
+        Self::NetworkReset,
+        Self::GatewayKilled,
+    ];
+
+    /// Every trouble once in an order of its own, again and again, each with the time that it lasts. In a long run the last outage of DX and of
+    /// the network are as long as such are.
+    pub fn draw(random: &mut Random, rounds: usize) -> Vec<(Self, Duration)> {
+        let mut drawn = Vec::new();
+        while drawn.len() < rounds {
+            let mut all = Self::ALL;
+            for at in (1..all.len()).rev() {
+                all.swap(at, random.below(at as u64 + 1) as usize);
+            }
+            drawn.extend(all);
+        }
+        drawn.truncate(rounds);
+        let last = |of: Self| drawn.iter().rposition(|trouble| *trouble == of);
+        let long = [last(Self::DxDown), last(Self::NetworkSilent)];
+        let with_time = |(round, trouble): (usize, &Self)| {
+            let lasts = match trouble {
+                _ if rounds > 20 && long.contains(&Some(round)) => OUTAGE,
+                Self::NetworkSilent | Self::NetworkReset => CUT,
+                _ => TROUBLE,
+            };
+            (*trouble, lasts)
+        };
+        drawn.iter().enumerate().map(with_time).collect()
+    }
+}
+
+/// Whom something can happen to.
+pub struct Victims<'a> {
+    pub fleet: &'a Fleet,
+    pub forwarders: Vec<Forwarder>,
+    pub gateway: &'a Gateway,
+}
+
+impl Victims<'_> {
+    /// Lets something happen, and waits until the cluster is whole again.
+    pub fn suffer(&mut self, trouble: Trouble, lasts: Duration, random: &mut Random) {
+        let (cluster, dx) = (&self.fleet.cluster, &self.fleet.ci.dx);
+        match trouble {
+            Trouble::LeaderKilled | Trouble::FollowerKilled => {
+                let other = usize::from(trouble == Trouble::FollowerKilled) * (1 + random.below(2) as usize);
+                let victim = (leader(cluster) + other) % 3;
+                cluster.kill(victim);
+                std::thread::sleep(lasts);
+                cluster.restart(victim);
+            }
+            Trouble::ForwarderKilled => {
+                let victim = random.below(self.forwarders.len() as u64) as usize;
+                self.forwarders[victim].kill_and_start_another();
+            }
+            Trouble::GatewayKilled => {
+                for _ in 0..GATEWAY_DEATHS {
+                    // In the middle of something, and with more or less of it not yet in the queue.
+                    std::thread::sleep(Duration::from_millis(100 + random.below(500)));
+                    self.gateway.kill_and_start_again();
+                }
+            }
+            Trouble::NetworkSilent => cut(cluster, Cut::Silent, lasts, random),
+            Trouble::NetworkReset => cut(cluster, Cut::Reset, lasts, random),
+            Trouble::DxDown => {
+                let modes = [Mode::RefuseConnections, Mode::InternalError, Mode::BadGateway];
+                dx.set_mode(modes[random.below(3) as usize].clone());
+                std::thread::sleep(lasts);
+                dx.set_mode(Mode::Normal);
+            }
+        }
+        cluster.wait_ready();
+        // The next trouble must not find a majority of one.
+        eventually("every node has the stream again", || {
+            cluster.stream(STREAM).is_some_and(|stream| stream.current)
+        });
+    }
+}
+
+fn leader(cluster: &Cluster) -> usize {
+    let mut leader = None;
+    eventually("the stream has a leader", || {
+        leader = cluster.leader(STREAM);
+        leader.is_some()
+    });
+    leader.unwrap_or_default()
+}
+
+/// Cuts the network between the leader and another node, and sees to it that neither hears the other, by no other way either, and that both do
+/// again afterwards.
+fn cut(cluster: &Cluster, how: Cut, lasts: Duration, random: &mut Random) {
+    let leader = leader(cluster);
+    let other = (leader + 1 + random.below(2) as usize) % 3;
+    let heard = || [cluster.heard(leader, other), cluster.heard(other, leader)];
+    cluster.cut(leader, other, how);
+    std::thread::sleep(ON_ITS_WAY);
+    let before = heard();
+    std::thread::sleep(lasts.saturating_sub(ON_ITS_WAY));
+    let after = heard();
+    // Fewer, if a node gave a connection up.
+    let deaf = (0..2).all(|node| after[node] <= before[node]);
+    assert!(
+        deaf,
+        "n{leader} and n{other} hear each other: {before:?}, {after:?} messages"
+    );
+    cluster.heal(leader, other);
+    let deadline = Instant::now() + MENDED;
+    while heard().iter().zip(after).any(|(now, then)| *now == 0 || *now == then) {
+        let told = [leader, other].map(|index| format!("--- n{index}\n{}", cluster.log(index)));
+        assert!(
+            Instant::now() < deadline,
+            "n{leader} and n{other} do not hear each other after {MENDED:?}\n{}",
+            told.join("\n")
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
