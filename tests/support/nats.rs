@@ -11,6 +11,7 @@
 //! cluster.heal(0, 1);
 //! ```
 
+mod cable;
 mod cluster;
 mod connection;
 mod namespace;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::cable::Cable;
 use super::connection::Connection;
-use super::namespace::{Cable, Namespace};
+use super::namespace::Namespace;
 use super::network::{Cut, Link, places};
 use super::node::Node;
 use super::server::unfit_for_replicas;

@@ -1,25 +1,21 @@
-//! A network of its own for a node, and cables between two of them: what is cut is cut by the kernel.
+//! A network of its own for a node, as a namespace of the kernel's.
 //!
-//! A namespace lives as long as a process that waits in it for the test to end, so one that a killed test leaves behind goes by itself.
+//! It lives as long as a process that waits in it for the test to end, so what a killed test leaves behind goes by itself.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 
-use super::network::Cut;
 use crate::Random;
-
-/// Where nodes listen for each other. They share it with nobody.
-const ROUTES: u16 = 6222;
 
 /// Waits for the end of its input, which a test's death is too, and then ends the node whose process number came last: it would keep the
 /// namespace.
 const HOLDER: &str =
     "ip link set lo up && echo up && while read -r line; do node=$line; done; [ -z \"$node\" ] || kill -9 \"$node\"";
 
-/// A network with a cable to the test's.
+/// A network with a way to the test's.
 #[derive(Debug)]
 pub(super) struct Namespace {
     /// The process that holds it. Behind a lock because the node's process number is told to it.
@@ -84,11 +80,13 @@ impl Namespace {
         writeln!(holder.stdin.as_mut().unwrap(), "{told}").unwrap();
     }
 
-    fn ip(&self, arguments: &str) -> Result<(), String> {
+    /// `ip` in it.
+    pub(super) fn ip(&self, arguments: &str) -> Result<(), String> {
         run(self.command("ip".as_ref()).args(arguments.split(' ')))
     }
 
-    fn id(&self) -> u32 {
+    /// What names it to `ip`.
+    pub(super) fn id(&self) -> u32 {
         self.holder.lock().unwrap().id()
     }
 }
@@ -101,73 +99,7 @@ impl Drop for Namespace {
     }
 }
 
-/// A cable between two namespaces, with an address at each end. There is no other way from one to the other: none has a route but to what its
-/// own cables reach.
-#[derive(Debug)]
-pub(super) struct Cable {
-    /// Each end's namespace, and what the cable is called there.
-    ends: [(Arc<Namespace>, String); 2],
-    /// Where the node with the lower index listens.
-    pub(super) low: SocketAddr,
-    /// Where the other one does.
-    pub(super) high: SocketAddr,
-}
-
-impl Cable {
-    /// Lays one between the namespaces of two nodes.
-    ///
-    /// # Panics
-    /// If that fails.
-    pub(super) fn between(places: &[Arc<Namespace>], low: usize, high: usize) -> Self {
-        // Only these two namespaces know of them, so that they may be the same in each cluster.
-        let address = |end: u8| Ipv4Addr::new(10, u8::try_from(low).unwrap(), u8::try_from(high).unwrap(), end);
-        let ends = [(low, high), (high, low)].map(|(at, to)| (Arc::clone(&places[at]), format!("to-n{to}")));
-        let [(one, to_high), (other, to_low)] = &ends;
-        let (one, other) = (one.id(), other.id());
-        ip(&format!(
-            "link add {to_high} netns {one} type veth peer name {to_low} netns {other}"
-        ))
-        .unwrap();
-        for ((place, name), end) in ends.iter().zip([1, 2]) {
-            place.ip(&format!("addr add {}/24 dev {name}", address(end))).unwrap();
-            place.ip(&format!("link set {name} up")).unwrap();
-        }
-        Self {
-            low: (address(1), ROUTES).into(),
-            high: (address(2), ROUTES).into(),
-            ends,
-        }
-    }
-
-    pub(super) fn cut(&self, how: Cut) {
-        for (place, name) in &self.ends {
-            place.ip(&format!("link set {name} down")).unwrap();
-        }
-        if how == Cut::Reset {
-            for ((place, _), far) in self.ends.iter().zip([self.high, self.low]) {
-                // After the link went down, or new connections would take the old ones' place. Each end is told by its own kernel; one that was
-                // built without `INET_DIAG_DESTROY` tells nobody, and the cut is a silent one.
-                let far = far.ip().to_string();
-                run(place.command("ss".as_ref()).args(["--kill", "--tcp", "dst", &far])).unwrap();
-            }
-        }
-    }
-
-    pub(super) fn heal(&self) {
-        for (place, name) in &self.ends {
-            place.ip(&format!("link set {name} up")).unwrap();
-        }
-        for ((place, _), far) in self.ends.iter().zip([self.high, self.low]) {
-            // The kernel forgot them with the link, and fails here if they are not there again.
-            place.ip(&format!("route get {}", far.ip())).unwrap();
-        }
-    }
-}
-
-/// Where nodes in namespaces listen for each other.
-pub(super) const ANY_ROUTE: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, ROUTES));
-
-/// Two addresses for a cable to the test's network, out of what is set aside for tests of network devices and so is nobody else's
+/// Two addresses for the way to the test's network, out of what is set aside for tests of network devices and so is nobody else's
 /// (RFC 2544, 198.18.0.0/15).
 fn free_addresses() -> Result<[Ipv4Addr; 2], String> {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
@@ -184,12 +116,13 @@ fn free_addresses() -> Result<[Ipv4Addr; 2], String> {
     }
 }
 
-/// In the test's own network.
-fn ip(arguments: &str) -> Result<(), String> {
+/// `ip` in the test's own network.
+pub(super) fn ip(arguments: &str) -> Result<(), String> {
     run(Command::new("ip").args(arguments.split(' ')))
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+/// Runs a command that says nothing of interest unless it fails.
+pub(super) fn run(command: &mut Command) -> Result<(), String> {
     output(command).map(drop)
 }
 

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::namespace::{Cable, Namespace};
+use super::cable::Cable;
+use super::namespace::Namespace;
 use super::proxy::{Gate, Proxy};
 
 /// How a network can be cut.

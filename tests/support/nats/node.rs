@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::PATIENCE;
+use super::cable::ANY_ROUTE;
 use super::cluster::Options;
-use super::namespace::{ANY_ROUTE, Namespace};
+use super::namespace::Namespace;
 use super::proxy::{Gate, Proxy};
 use super::standing::tail;
 use crate::Random;
