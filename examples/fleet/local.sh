@@ -8,27 +8,41 @@
 #     --stay SECONDS  leave everything running for so long afterwards, to look at it (0)
 # It takes `pipefold` and `dx-standin` from PATH, or builds them. nats-server: from PATH, Debian's package or PyPI's.
 set -euo pipefail
+shopt -s extglob
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
 runs=60 dx_url='' stay=0
+usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0"; }
 while [ $# -gt 0 ]; do
-    case $1 in
-    --runs) runs=$2 ;;
-    --dx-url) dx_url=$2 ;;
-    --stay) stay=$2 ;;
-    *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0" >&2 && exit 2 ;;
+    case $#:$1:${2:-} in
+    *:--help:* | *:-h:*) usage && exit ;;
+    # With fewer nothing is left to report once a part of it is dead.
+    *:--runs:[3-9] | *:--runs:[1-9][0-9]*([0-9])) runs=$2 ;;
+    *:--dx-url:http*) dx_url=$2 ;;
+    *:--stay:[0-9]*([0-9])) stay=$2 ;;
+    *) usage >&2 && exit 2 ;;
     esac
     shift 2
 done
+# Before anything is started.
+token=${DX_API_TOKEN:-}
+[ -z "$dx_url" ] || [ -n "$token" ] || { echo "fleet: $dx_url needs a token: set DX_API_TOKEN" >&2 && exit 2; }
 
 say() { printf '\n== %s\n' "$*"; }
 
 work=$(mktemp -d)
 declare -A process=()
 clean_up() {
-    # Only what was started here, by number; forwarders first, so that they end cleanly.
-    for name in "${!process[@]}"; do kill "${process[$name]}" 2>/dev/null || true; done
+    # Only what was started here, by number. Forwarders and gateways first: without a queue they would wait for it before they end.
+    local name
+    for name in "${!process[@]}"; do
+        case $name in n[0-2]) ;; *) kill "${process[$name]}" 2>/dev/null || true ;; esac
+    done
+    for name in "${!process[@]}"; do
+        case $name in n[0-2]) ;; *) wait "${process[$name]}" 2>/dev/null || true ;; esac
+    done
+    for name in n0 n1 n2; do [ -z "${process[$name]:-}" ] || kill "${process[$name]}" 2>/dev/null || true; done
     wait 2>/dev/null || true
     rm -rf "$work"
 }
@@ -90,7 +104,6 @@ if ! { command -v pipefold && { [ -n "$dx_url" ] || command -v dx-standin; }; } 
     PATH=$(cd "$root" && cd "${CARGO_TARGET_DIR:-target}/debug" && pwd):$PATH
 fi
 # What this shell was told about some other DX, pipeline or run is not this fleet's.
-token=${DX_API_TOKEN:-}
 for name in $(compgen -e PIPEFOLD_) DX_API_URL DX_API_TOKEN; do unset "$name"; done
 export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
 touch "$work/operator.toml"
@@ -116,7 +129,7 @@ echo "$queue"
 say "The queue: one copy on each node"
 # Nodes that have just met may need a moment until one of them leads.
 await "the queue" 60 pipefold queue init --queue "$queue" --replicas 3 --max-size "512 MiB"
-pipefold queue check --queue "$queue"
+await "a look at the queue" 60 pipefold queue check --queue "$queue"
 
 say "DX"
 if [ -z "$dx_url" ]; then
@@ -128,7 +141,6 @@ if [ -z "$dx_url" ]; then
     await "the stand-in for DX" 20 test -s "$work/dx.out"
     dx_url=$(head -n 1 "$work/dx.out")
 fi
-[ -n "$token" ] || fail "$dx_url needs a token: set DX_API_TOKEN"
 (umask 077 && printf '%s' "$token" >"$work/dx-token")
 echo "$dx_url"
 
@@ -190,12 +202,15 @@ drained() {
     done
 }
 await "the end of the queue" 180 drained
-pipefold queue check --queue "$queue"
+await "a look at the queue" 60 pipefold queue check --queue "$queue"
 get "${forwarders[2]}" /metrics | grep -v '^#'
 
 if [ "$stay" -gt 0 ]; then
     say "Everything stays for $stay seconds"
-    sleep "$stay"
+    # In the background: a signal would be heard only after it.
+    begin stay sleep "$stay"
+    wait "${process[stay]}"
+    unset "process[stay]"
 fi
 if [ -n "${process[dx]:-}" ]; then
     say "What DX has"
