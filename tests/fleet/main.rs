@@ -3,9 +3,9 @@
 //! The servers are brought up by the tests. Where there is no nats-server to be had, they say so and are counted as skipped.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod accepted;
 mod backlog;
 mod certificates;
-mod accepted;
 mod delivery;
 mod doctor;
 mod expected;

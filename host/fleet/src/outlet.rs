@@ -96,10 +96,11 @@ impl Outlet for QueueOutlet {
 }
 
 impl Drop for QueueOutlet {
+    /// Nobody waits for its threads. Looking up a host's name takes one, and as long as the name servers like; and a server that stops lets go
+    /// of it where nobody may wait, on pain of a panic.
     fn drop(&mut self) {
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = open.take() {
-            // Looking up a host's name takes a thread, and as long as the name servers like: nobody waits for it past the budget.
             open.runtime.shutdown_background();
         }
     }
@@ -118,23 +119,36 @@ mod tests {
     use crate::address::QueueKeys;
     use std::sync::mpsc;
 
-    #[test]
-    fn a_thread_that_looks_up_a_name_is_not_waited_for() {
+    /// One that has started what talks to a queue where nobody listens.
+    fn outlet() -> QueueOutlet {
         let outlet = QueueOutlet::new(Queue::new("nats://127.0.0.1:1", &QueueKeys::default()).unwrap());
         let run = serde_json::from_value(serde_json::json!({
             "pipeline_name": "p", "pipeline_source": "s", "reference_id": "r", "started_at": "2025-01-01T12:05:00Z",
         }));
         assert!(outlet.publish(&run.unwrap(), Duration::from_secs(10)).is_err());
+        outlet
+    }
+
+    #[test]
+    fn a_thread_that_looks_up_a_name_is_not_waited_for() {
+        let outlet = outlet();
         let (release, held) = mpsc::channel::<()>();
         let open = outlet.open.lock().unwrap();
         open.as_ref().unwrap().runtime.spawn_blocking(move || held.recv());
-        std::mem::drop(open);
+        drop(open);
         let (done, ended) = mpsc::channel();
         std::thread::spawn(move || {
-            std::mem::drop(outlet);
+            drop(outlet);
             done.send(())
         });
         ended.recv_timeout(Duration::from_secs(20)).unwrap();
-        std::mem::drop(release);
+        drop(release);
+    }
+
+    #[test]
+    fn it_may_end_where_nobody_may_wait() {
+        let outlet = outlet();
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async move { drop(outlet) });
     }
 }
