@@ -2,7 +2,7 @@
 
 use crate::address::Queue;
 use crate::connection::{ConnectError, Connection, words};
-use crate::stream::{STREAM, StreamError, subject};
+use crate::stream::{STREAM, subject};
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::ErrorCode;
@@ -35,9 +35,11 @@ pub enum PublishError {
     /// The stream holds as much as it may.
     #[error("the queue is full: what comes waits where it comes from, until forwarders have caught up")]
     Full,
-    /// There is no such stream.
-    #[error(transparent)]
-    Stream(#[from] StreamError),
+    /// Nobody listens where upserts go. Servers do not say which it is.
+    #[error(
+        "the queue takes nothing now: its stream {STREAM} has no leader, or was never made; `pipefold queue check` tells which"
+    )]
+    NoTaker,
     /// No majority has answered.
     #[error("the queue did not acknowledge: {0}")]
     NoAcknowledgement(String),
@@ -78,7 +80,7 @@ impl Publisher {
             .publish_with_headers(subject, headers, body.into());
         let answer = async { sent.await?.await }.await;
         let stored = answer.map_err(|why| match why.kind() {
-            PublishErrorKind::StreamNotFound => PublishError::Stream(StreamError::Missing(STREAM)),
+            PublishErrorKind::StreamNotFound => PublishError::NoTaker,
             _ if is_full(&why) => PublishError::Full,
             _ => PublishError::NoAcknowledgement(words(&why)),
         })?;

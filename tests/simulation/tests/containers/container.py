@@ -67,8 +67,8 @@ class Container:
         for place, (user, group) in image.directories:
             yield f"mkdir -p {inside(place)}; chown {user}:{group} {inside(place)}"
         for source, place, is_read_only in mounts:
-            make = "mkdir -p" if os.path.isdir(source) else "touch"
-            yield f"{make} {inside(place)}; mount --bind {shlex.quote(source)} {inside(place)}"
+            yield f"mkdir -p {inside(place if os.path.isdir(source) else os.path.dirname(place))}"
+            yield f"test -e {inside(place)} || touch {inside(place)}; mount --bind {shlex.quote(source)} {inside(place)}"
             if is_read_only:
                 yield f"mount -o remount,bind,ro {inside(place)}"
         if read_only:

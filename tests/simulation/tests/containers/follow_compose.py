@@ -34,7 +34,7 @@ def scenario(world):
             until(forwarder, lambda: is_well(f"http://{addresses.of[forwarder]}:9642/healthz"))
         check = [TOKEN_FILE, "/secrets/queue-token", "--json", "queue", "check"]
         until("the end of the queue", lambda: project.check() or is_empty(project.run("init", check)))
-        code, _ = project.run("init", [TOKEN_FILE, "/secrets/dx-token", "queue", "check"])
+        code, _ = project.run(forwarders[0], [TOKEN_FILE, "/secrets/dx-token", "queue", "check"])
         assert code == 1, "the queue takes a token that is not its own"
         project.stop()
     world.expect(f"{gateway}/{time_up}" for gateway in gateways for time_up in ("first", "again"))
