@@ -1,5 +1,6 @@
 //! What DX or the rules refuse for good is kept aside with the reason, and harms nobody else.
 
+use pipefold_tests::nats::Options;
 use pipefold_tests::{Mode, RetryAfter, Times, eventually};
 use serde_json::{Value, json};
 
@@ -150,6 +151,43 @@ fn what_is_too_large_to_be_kept_as_it_is_is_kept_in_part() {
             kept["message"]
         );
     }
+    forwarder.stop();
+}
+
+#[test]
+fn one_that_is_larger_than_all_that_is_asked_for_holds_up_nobody() {
+    let test = "one_that_is_larger_than_all_that_is_asked_for_holds_up_nobody";
+    let options = Options {
+        configuration: "max_payload: 8MB".to_owned(),
+        ..Options::default()
+    };
+    let Some(fleet) = Fleet::bare(test, &options) else {
+        return;
+    };
+    fleet.init(&[]);
+    let mut connection = fleet.cluster.connect(0).unwrap();
+    let large = vec![b'x'; 6 << 20];
+    let refused = connection.request(SUBJECT, &[], &large).unwrap();
+    assert!(
+        refused["error"].is_object(),
+        "`queue init` allows no such message: {refused}"
+    );
+    // A stream that somebody else made.
+    let config = json!({
+        "name": "PIPEFOLD", "subjects": ["pipefold.runs.*"], "storage": "file", "retention": "workqueue", "discard": "new",
+        "duplicate_window": 120_000_000_000_u64,
+    });
+    let update = "$JS.API.STREAM.UPDATE.PIPEFOLD";
+    let answer = connection.request(update, &[], config.to_string().as_bytes()).unwrap();
+    assert!(answer["error"].is_null(), "{answer}");
+    for payload in [&large, upsert("well").to_string().as_bytes()] {
+        let answer = connection.request(SUBJECT, &[], payload).unwrap();
+        assert!(answer["error"].is_null(), "{answer}");
+    }
+    let forwarder = fleet.forward(&[]);
+    fleet.wait_until_empty();
+    assert_eq!(fleet.ci.dx.records().into_keys().collect::<Vec<_>>(), ["well"]);
+    assert_eq!(fleet.refused(), 1, "{}", forwarder.log());
     forwarder.stop();
 }
 

@@ -11,8 +11,9 @@ const MOST: usize = 256;
 /// How long an old message waits, which has waited for others in the queue: what was put there beside it comes with it.
 const OLD: Duration = Duration::from_millis(50);
 
-/// Where DX takes less than there is, ended runs go first, and the others meanwhile meet their ends; but none waits longer than this.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// Where DX takes less than there is, ended runs go first, and the others meanwhile meet their ends; but none waits longer than this, which is
+/// as far ahead as the rate lets a forwarder take.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Groups of messages, each with the time when it is due.
 #[derive(Debug, Default)]

@@ -46,6 +46,8 @@ pub(super) enum Over {
     Done,
     /// Another forwarder's request stands.
     OthersTurn,
+    /// The next message is larger than all that was asked for.
+    TooLarge,
     /// Something is wrong with the consumer or its server.
     Trouble(String),
 }
@@ -63,10 +65,16 @@ impl Inbox {
         })
     }
 
-    /// Asks for messages: so many at most, of so many bytes in all, within so long.
-    pub(super) async fn ask(&mut self, batch: usize, max_bytes: usize, expires: Duration) -> Result<(), String> {
+    /// Asks for messages: so many at most, of so many bytes in all (of any size without), within so long.
+    pub(super) async fn ask(
+        &mut self,
+        batch: usize,
+        max_bytes: Option<usize>,
+        expires: Duration,
+    ) -> Result<(), String> {
         self.requests += 1;
         let to = format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{CONSUMER}");
+        let max_bytes = max_bytes.unwrap_or_default();
         let wanted = json!({ "batch": batch, "max_bytes": max_bytes, "expires": expires.as_nanos() as u64 });
         let client = &self.connection.client;
         let sent = client
@@ -114,6 +122,7 @@ fn over(status: StatusCode, said: &str) -> Option<Over> {
         408 | 404 => Some(Over::Done),
         409 if said.contains("MaxWaiting") => Some(Over::OthersTurn),
         409 if said.contains("Batch Completed") => Some(Over::Done),
+        409 if said.contains("Exceeds MaxBytes") => Some(Over::TooLarge),
         503 => Some(Over::Trouble("no server has the consumer now".to_owned())),
         _ => Some(Over::Trouble(format!("{status} {said}"))),
     }
@@ -136,9 +145,9 @@ mod tests {
             assert_eq!(over(status, said), Some(Over::Done));
         }
         assert_eq!(over(409, "Exceeded MaxWaiting"), Some(Over::OthersTurn));
+        assert_eq!(over(409, "Message Size Exceeds MaxBytes"), Some(Over::TooLarge));
         for (status, said) in [
             (409, "Leadership Change"),
-            (409, "Message Size Exceeds MaxBytes"),
             (409, "Consumer Deleted"),
             (503, ""),
             (999, "?"),

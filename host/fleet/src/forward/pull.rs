@@ -63,12 +63,24 @@ pub(super) enum Wanted {
     Never,
 }
 
+/// How much is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+enum Most {
+    /// As a rule.
+    #[default]
+    Batch,
+    /// After one that is larger than that: it is refused, and would keep all others waiting.
+    OneOfAnySize,
+}
+
 /// How a request ended that the queue answered.
 enum Ended {
     /// All that was asked for came, or the time was up.
     Well,
     /// Another forwarder asks.
     OthersTurn,
+    /// A message is larger than what was asked for, and goes before all others.
+    TooLarge,
     /// The forwarder ends.
     Stopped,
 }
@@ -76,7 +88,7 @@ enum Ended {
 impl Puller {
     /// Asks whenever more could be worked off, until the forwarder ends. What had come by then is handed over as well.
     pub(super) async fn run(mut self) {
-        let (mut inbox, mut checked) = (None, false);
+        let (mut inbox, mut checked, mut most) = (None, false, Most::Batch);
         let mut said = None;
         let mut turn = OTHERS_TURN;
         loop {
@@ -90,13 +102,14 @@ impl Puller {
                 Ok(Wanted::AfterOthers) => sleep(2 * OTHERS_TURN).await,
                 Ok(_) => {}
             }
-            match self.ask(&mut inbox, &mut checked).await {
+            match self.ask(&mut inbox, &mut checked, std::mem::take(&mut most)).await {
                 Ok(Ended::Stopped) => break,
                 Ok(Ended::Well) => {
                     said = None;
                     turn = OTHERS_TURN;
                     self.counters.queue_up.store(1, Relaxed);
                 }
+                Ok(Ended::TooLarge) => most = Most::OneOfAnySize,
                 Ok(Ended::OthersTurn) => {
                     self.counters.queue_up.store(1, Relaxed);
                     sleep(turn).await;
@@ -127,7 +140,7 @@ impl Puller {
     }
 
     /// Asks once, and takes what comes.
-    async fn ask(&mut self, inbox: &mut Option<Inbox>, checked: &mut bool) -> Result<Ended, String> {
+    async fn ask(&mut self, inbox: &mut Option<Inbox>, checked: &mut bool, most: Most) -> Result<Ended, String> {
         if !*checked {
             consumer(&self.connection).await.map_err(|why| why.to_string())?;
             *checked = true;
@@ -136,12 +149,16 @@ impl Puller {
             Some(inbox) => inbox,
             none => none.insert(Inbox::open(&self.connection).await?),
         };
+        let (batch, bytes) = match most {
+            Most::Batch => (BATCH, Some(BATCH_BYTES)),
+            Most::OneOfAnySize => (1, None),
+        };
         let mut reserved = tokio::select! {
-            reserved = self.room.reserve(BATCH) => reserved,
+            reserved = self.room.reserve(batch) => reserved,
             _ = self.wanted.wait_for(|wanted| *wanted == Wanted::Never) => return Ok(Ended::Stopped),
         };
         let mut left = reserved.messages();
-        inbox.ask(left, BATCH_BYTES, STANDS).await?;
+        inbox.ask(left, bytes, STANDS).await?;
         let mut until = Instant::now() + STANDS + GRACE;
         let mut over = None;
         while left > 0 {
@@ -165,6 +182,7 @@ impl Puller {
         }
         match over {
             Some(Over::OthersTurn) => Ok(Ended::OthersTurn),
+            Some(Over::TooLarge) => Ok(Ended::TooLarge),
             Some(Over::Trouble(why)) => Err(why),
             None if left > 0 => Err("no server answered a request for messages".to_owned()),
             _ => Ok(Ended::Well),

@@ -38,7 +38,8 @@ impl Room {
 
     /// Room for a message of so many bytes: out of what was reserved, and of what is free beside it. `None` if there is too little.
     pub(super) fn take(&self, reserved: &mut Reserved, bytes: usize) -> Option<Part> {
-        let more = bytes.saturating_sub(1) / UNIT;
+        // One that is larger than everything must have its turn, to be refused.
+        let more = (bytes.saturating_sub(1) / UNIT).min(CAPACITY / 2);
         let first = match reserved.0.as_mut().and_then(|reserved| reserved.split(1)) {
             Some(first) => first,
             None => Arc::clone(&self.0).try_acquire_owned().ok()?,
@@ -93,5 +94,9 @@ mod tests {
         assert!(part.is_some(), "room for short ones is left");
         drop(rest);
         assert!(room.take(&mut Reserved::default(), 5 * UNIT).is_some());
+        assert!(
+            room.take(&mut Reserved::default(), 1 << 30).is_some(),
+            "it is refused, and must come for that"
+        );
     }
 }

@@ -19,6 +19,10 @@ const MAX_ACK_PENDING: i64 = 100_000;
 /// request. One that is busy does not ask, and so the next takes over.
 const MAX_WAITING: i64 = 1;
 
+/// The longest message: the largest upsert that forwarders read has half of it, and without a bound one message could be larger than all that
+/// a forwarder asks for at a time.
+const MAX_MESSAGE: i32 = 1 << 20;
+
 /// How many refused upserts are kept, at most: for people to look at.
 const MAX_REJECTED: i64 = 1_000_000;
 
@@ -55,6 +59,7 @@ fn queue(setup: Setup) -> Config {
         storage: StorageType::File,
         num_replicas: setup.replicas,
         max_bytes: i64::try_from(setup.max_size).unwrap_or(i64::MAX),
+        max_message_size: MAX_MESSAGE,
         discard: DiscardPolicy::New,
         duplicate_window: DUPLICATES,
         ..Config::default()
