@@ -67,7 +67,7 @@ fn it_tells_whether_the_queue_can_be_used_and_what_to_do() {
 /// Someone who may publish runs and no more, as a runner should; and someone who may not even that.
 const USERS: &str = "accounts { A { jetstream: enabled, users: [
     { user: all, password: p },
-    { user: runner, password: p, permissions: { publish: [\"pipefold.runs.>\"], subscribe: [\"_INBOX.>\"] } }
+    { user: runner, password: p, permissions: { publish: [\"pipefold.runs.>\"], subscribe: [\"_INBOX.report.>\"] } }
 ] } }
 ";
 

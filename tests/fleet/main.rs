@@ -22,6 +22,7 @@ mod place;
 mod queue_commands;
 mod refused;
 mod retries;
+mod rights;
 mod rounds;
 mod secrets;
 mod trouble;

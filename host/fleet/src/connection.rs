@@ -36,6 +36,25 @@ pub struct Connection {
     denied: watch::Receiver<bool>,
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Upserts go into the queue, and nothing is read of it.
+    Report,
+    /// They are read as well.
+    Forward,
+}
+
+impl Purpose {
+    /// What begins the subjects of answers. Two of them, so that those who report can be kept from listening to what forwarders are given.
+    fn inbox(self) -> &'static str {
+        match self {
+            Self::Report => "_INBOX.report",
+            Self::Forward => "_INBOX.forward",
+        }
+    }
+}
+
 /// Lives as long as what keeps the connection does.
 struct Alive(Arc<AtomicBool>);
 
@@ -50,10 +69,10 @@ impl Connection {
     ///
     /// # Errors
     /// [`ConnectError`].
-    pub async fn open(queue: &Queue) -> Result<Self, ConnectError> {
+    pub async fn open(queue: &Queue, purpose: Purpose) -> Result<Self, ConnectError> {
         let ended = Arc::new(AtomicBool::new(false));
         let (deny, denied) = watch::channel(false);
-        let options = options(queue, Alive(Arc::clone(&ended)), deny)?;
+        let options = options(queue, Alive(Arc::clone(&ended)), deny)?.custom_inbox_prefix(purpose.inbox());
         let servers = queue.servers().map(|server| server.parse::<ServerAddr>());
         let servers = servers.collect::<Result<Vec<_>, _>>();
         let servers = servers.map_err(|why| ConnectError::Unreachable {

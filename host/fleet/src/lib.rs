@@ -24,7 +24,7 @@ pub mod rejected;
 pub mod stream;
 
 pub use address::{AddressError, Queue, QueueKeys};
-pub use connection::{ConnectError, Connection};
+pub use connection::{ConnectError, Connection, Purpose};
 pub use forward::{ForwardError, Forwarder, ForwarderOptions};
 pub use outlet::QueueOutlet;
 pub use publish::{PublishError, Publisher, Stored};

@@ -1,7 +1,7 @@
 //! The queue as a reporter's outlet, for callers without an asynchronous runtime.
 
 use crate::address::Queue;
-use crate::connection::Connection;
+use crate::connection::{Connection, Purpose};
 use crate::publish::Publisher;
 use pipefold::dx::Outcome;
 use pipefold::{Outlet, Run};
@@ -55,7 +55,7 @@ impl QueueOutlet {
         let done = open.runtime.block_on(async {
             let publisher = match kept {
                 Some(publisher) => publisher,
-                None => match timeout_at(deadline, Connection::open(&self.queue)).await {
+                None => match timeout_at(deadline, Connection::open(&self.queue, Purpose::Report)).await {
                     Ok(opened) => Publisher::new(opened.map_err(|why| why.to_string())?),
                     Err(_) => return Err(format!("the queue at {} did not answer in time", self.queue)),
                 },
@@ -66,7 +66,7 @@ impl QueueOutlet {
                     Err(_) => return Err(format!("the queue at {} did not acknowledge in time", self.queue)),
                 },
                 () = publisher.connection().denied() => return Err(format!(
-                    "the queue at {} does not let these credentials publish: they need pipefold.runs.> and, for the answers, _INBOX.>",
+                    "the queue at {} does not let these credentials publish: they need pipefold.runs.* and, for the answers, _INBOX.report.>",
                     self.queue
                 )),
             };

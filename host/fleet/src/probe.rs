@@ -1,7 +1,7 @@
 //! Whether the queue is there and as it should be, for someone who may do nothing but publish.
 
 use crate::address::Queue;
-use crate::connection::{ConnectError, Connection};
+use crate::connection::{ConnectError, Connection, Purpose};
 use crate::stream::{Checked, StreamError, check};
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
@@ -44,7 +44,7 @@ pub async fn probe(queue: &Queue, within: Duration) -> Result<Probe, ProbeError>
         queue: queue.to_string(),
         within,
     };
-    let opened = timeout_at(deadline, Connection::open(queue)).await;
+    let opened = timeout_at(deadline, Connection::open(queue, Purpose::Report)).await;
     let connection = opened.map_err(|_| silent())??;
     let latency = begin.elapsed();
     let looked = timeout_at(deadline, async {

@@ -1,7 +1,7 @@
 //! Upserts into the queue.
 
 use crate::address::Queue;
-use crate::connection::{ConnectError, Connection, words};
+use crate::connection::{ConnectError, Connection, Purpose, words};
 use crate::stream::{STREAM, subject};
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
@@ -51,7 +51,7 @@ impl Publisher {
     /// # Errors
     /// [`ConnectError`].
     pub async fn connect(queue: &Queue) -> Result<Self, ConnectError> {
-        Ok(Self::new(Connection::open(queue).await?))
+        Ok(Self::new(Connection::open(queue, Purpose::Report).await?))
     }
 
     /// Publishes through a connection that is there already.

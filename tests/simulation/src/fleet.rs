@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use pipefold_fleet::stream::{self, STREAM, Setup};
-use pipefold_fleet::{Connection, Queue, QueueKeys};
+use pipefold_fleet::{Connection, Purpose, Queue, QueueKeys};
 use pipefold_tests::nats::{Cluster, Options};
 use tempfile::TempDir;
 
@@ -81,7 +81,7 @@ impl Fleet {
         runtime.block_on(async {
             loop {
                 let made = async {
-                    let connection = Connection::open(&self.queue).await?;
+                    let connection = Connection::open(&self.queue, Purpose::Forward).await?;
                     stream::init(&connection, setup).await?;
                     anyhow::Ok(())
                 };

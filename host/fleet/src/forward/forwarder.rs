@@ -11,7 +11,7 @@ use super::room::Room;
 use super::send::{Desk, Ended, PROGRESS};
 use super::sweep::sweep;
 use crate::address::Queue;
-use crate::connection::{ConnectError, Connection};
+use crate::connection::{ConnectError, Connection, Purpose};
 use crate::publish::Publisher;
 use crate::stream::{Difference, StreamError, check};
 use pipefold::Judge;
@@ -81,7 +81,7 @@ impl Forwarder {
     pub async fn open(queue: &Queue, options: ForwarderOptions, judge: Judge) -> Result<Self, ForwardError> {
         let clients = (0..options.concurrency.max(1)).map(|_| Client::new(options.dx.clone()).map(Arc::new));
         let clients = clients.collect::<Result<Vec<_>, _>>()?;
-        let connection = Connection::open(queue).await?;
+        let connection = Connection::open(queue, Purpose::Forward).await?;
         let differences = check(&connection).await?.differences;
         let fatal: Vec<String> = differences
             .iter()

@@ -48,10 +48,15 @@ pub(super) async fn sweep(publisher: Publisher, counters: Arc<Counters>) {
     }
 }
 
-/// The first message of the stream, and the last up to which all are acknowledged. `None` if nobody can tell, or there are no messages.
+/// The first message of the stream, and the last up to which none is to be waited for. `None` if nobody can tell, or there are no messages.
 async fn look(connection: &Connection) -> Option<(Stream, u64, u64)> {
     let stream = connection.context.get_stream(STREAM).await.ok()?;
-    let floor = stream.consumer_info(CONSUMER).await.ok()?.ack_floor.stream_sequence;
+    let consumer = stream.consumer_info(CONSUMER).await.ok()?;
+    // One that gives up the newest message leaves it above its floor.
+    let floor = match consumer.num_ack_pending {
+        0 => consumer.delivered.stream_sequence,
+        _ => consumer.ack_floor.stream_sequence,
+    };
     let state = &stream.cached_info().state;
     let first = (state.messages > 0).then_some(state.first_sequence)?;
     Some((stream, first, floor))

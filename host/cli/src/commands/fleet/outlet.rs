@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use pipefold::config::{Environment, QueueSettings, Sourced};
 use pipefold::detect::Fields;
 use pipefold::{Builder, Outlet};
-use pipefold_fleet::{AddressError, Connection, Queue, QueueKeys, QueueOutlet, probe};
+use pipefold_fleet::{AddressError, Connection, Purpose, Queue, QueueKeys, QueueOutlet, probe};
 use tokio::runtime::Runtime;
 
 use crate::args::GlobalFlags;
@@ -107,7 +107,7 @@ pub(super) fn with_queue<T>(
     work: impl AsyncFnOnce(Connection) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let queue = named(global, &Environment::from_process())?;
-    runtime()?.block_on(async { work(Connection::open(&queue).await?).await })
+    runtime()?.block_on(async { work(Connection::open(&queue, Purpose::Forward).await?).await })
 }
 
 /// What a forwarder works in.
