@@ -113,6 +113,7 @@ class Container:
 
     def succeeds(self, command):
         """Whether a command does what it should in it, beside what runs there."""
+        self.check()
         inside = ["nsenter", f"--target={self._first_process()}", "--mount", "--net", "--pid", "--root", "--wd"]
         return subprocess.run([*inside, *command], capture_output=True, timeout=20).returncode == 0
 
@@ -122,4 +123,9 @@ class Container:
 
     def _first_process(self):
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as children:
-            return int(children.read().split()[0])
+            found = children.read().split()
+        if not found:
+            # It may just have ended, or not be there yet.
+            self.check()
+            raise SystemExit(f"{self.name} has no process yet")
+        return int(found[0])
