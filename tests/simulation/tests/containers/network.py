@@ -35,9 +35,12 @@ class Addresses:
 
 def attach(namespace, address):
     """Makes a network namespace of this name with an address on the bridge."""
-    outer = f"v{address.rsplit('.', 1)[1]}"
+    number = address.rsplit(".", 1)[1]
+    outer = f"v{number}"
+    # The same again after another start: the others remember it for half a minute.
+    hardware = f"02:00:00:00:00:{int(number):02x}"
     run("ip", "netns", "add", namespace)
-    run("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", namespace)
+    run("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "address", hardware, "netns", namespace)
     run("ip", "link", "set", outer, "master", BRIDGE, "up")
     run("ip", "-n", namespace, "address", "add", f"{address}/24", "dev", "eth0")
     run("ip", "-n", namespace, "link", "set", "eth0", "up")

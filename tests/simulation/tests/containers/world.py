@@ -16,8 +16,8 @@ from dx import TOKEN, Dx
 
 EXAMPLE = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../../../examples/fleet"))
 DX = "yourinstance.getdx.net"
-# What takes longer has failed: a busy machine takes a tenth of it.
-PATIENCE = 60
+# What takes longer has failed: a busy machine takes a tenth of it, and what a forwarder lost comes to another after half a minute.
+PATIENCE = 120
 
 
 def until(what, works):
