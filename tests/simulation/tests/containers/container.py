@@ -39,10 +39,11 @@ class Container:
         user, group = user or image.user
         variables = {"PATH": PATH, "HOSTNAME": name, **image.environment, **(environment or {})}
         drop = ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"] if locked else []
-        self._start = [
-            *("chroot", root, "setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *drop, "--"),
-            *("env", "-i", *(f"{key}={value}" for key, value in variables.items()), *command),
+        self._as_user = [
+            *("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *drop, "--"),
+            *("env", "-i", *(f"{key}={value}" for key, value in variables.items())),
         ]
+        self._start = ["chroot", root, *self._as_user, *command]
 
     @staticmethod
     def _setup(root, image, hosts, mounts, read_only):
@@ -115,7 +116,7 @@ class Container:
         """Whether a command does what it should in it, beside what runs there."""
         self.check()
         inside = ["nsenter", f"--target={self._first_process()}", "--mount", "--net", "--pid", "--root", "--wd"]
-        return subprocess.run([*inside, *command], capture_output=True, timeout=20).returncode == 0
+        return subprocess.run([*inside, *self._as_user, *command], capture_output=True, timeout=20).returncode == 0
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:

@@ -82,6 +82,7 @@ def scenario(world):
             world.report(f"http://127.0.0.1:{8000 + number}", token, f"{gateway.name}/{round_number}")
         check = ["--queue-token-file", "/queue/token", "--json", "queue", "check"]
         until("the end of the queue", lambda: is_empty(init.run(check)))
+        assert forwarders[0].running.succeeds(["pipefold", *check]), "the command that README.md has for looking at the queue"
         for pod in [*gateways, *forwarders]:
             pod.stop()
     world.expect(f"{gateway.name}/{round_number}" for gateway in gateways for round_number in range(2))
