@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::expected;
 use crate::place::Fleet;
 
-/// Longer than a backlog takes to drain, and than the queue waits for a word from one that it gave something to.
-const DRAIN: Duration = Duration::from_secs(180);
+/// Longer than a minute's backlog takes to drain at the lowest rate of a test, with what the queue waits for a word from one that it gave
+/// something to.
+const DRAIN: Duration = Duration::from_secs(300);
 
 /// What was accepted, by run.
 #[derive(Default)]

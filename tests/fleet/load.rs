@@ -17,8 +17,8 @@ const PAUSE: Duration = Duration::from_millis(30);
 /// Between a gateway's notifications.
 const GATEWAY_PAUSE: Duration = Duration::from_millis(20);
 
-/// More than there are when a gateway is killed, each time in the middle of one, in the longest run.
-const MOST_UNANSWERED: u32 = 1000;
+/// More than are not answered in the longest run, where each death of a gateway leaves one.
+const MOST_AGAIN: u32 = 1000;
 
 /// Longer than anything takes to get from the spools into a stream that is well.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -115,7 +115,7 @@ pub fn through_gateway(gateway: &Gateway, name: &str, seed: u64, stop: &AtomicBo
         "gitlab_username",
     ];
     let (mut accepted, mut random, mut client) = (Accepted::default(), Random::new(seed), gateway.client());
-    let mut unanswered = 0;
+    let mut again = 0;
     for batch in 0.. {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -141,23 +141,20 @@ pub fn through_gateway(gateway: &Gateway, name: &str, seed: u64, stop: &AtomicBo
             // One that was not answered may have been taken or not: it is told again, which is no second one.
             loop {
                 match client.upsert(&upsert) {
-                    Ok(answer) => {
-                        assert_eq!(answer.status, 200, "{}", answer.text());
-                        break;
-                    }
+                    Ok(answer) if answer.status == 200 => break,
+                    // It kept nothing: the machine was too busy to judge it in time.
+                    Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.text()),
                     Err(_) => client = gateway.client(),
                 }
-                unanswered += 1;
-                assert!(
-                    unanswered < MOST_UNANSWERED,
-                    "{name}: the gateway does not answer any more"
-                );
+                again += 1;
+                assert!(again < MOST_AGAIN, "{name}: the gateway takes nothing any more");
+                std::thread::sleep(GATEWAY_PAUSE);
             }
             accepted.add(upsert);
             std::thread::sleep(GATEWAY_PAUSE);
         }
     }
-    println!("{name}: {unanswered} upserts were not answered, and told again");
+    println!("{name}: {again} upserts were told again, as they were not answered or not taken");
     accepted
 }
 
