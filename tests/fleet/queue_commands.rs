@@ -26,8 +26,27 @@ fn init_makes_the_streams_once_and_tells_what_is_different() {
     let stream = |name: &str| fleet.cluster.stream(name).map(|stream| stream.messages);
     assert_eq!((stream(STREAM), stream(REJECTED)), (Some(0), Some(0)));
 
-    // Someone made another stream of it: one that forgets, and drops the oldest when it is full.
     let mut connection = fleet.cluster.connect(0).unwrap();
+    let mut config = |name: &str| {
+        let answer = connection
+            .request(&format!("$JS.API.STREAM.INFO.{name}"), &[], b"")
+            .unwrap();
+        answer["config"].clone()
+    };
+    // Longer than a runner tries in one go; and refused ones have an end too.
+    let minute = 60_000_000_000;
+    assert!(config(STREAM)["duplicate_window"].as_u64().unwrap() >= minute);
+    let refused = config(REJECTED);
+    assert!(
+        refused["max_msgs"].as_u64().is_some_and(|most| most > 10_000),
+        "{refused}"
+    );
+    assert_eq!(
+        (&refused["discard"], &config(STREAM)["discard"]),
+        (&json!("new"), &json!("new"))
+    );
+
+    // Someone made another stream of it: one that forgets, and drops the oldest when it is full.
     let mut config = json!({
         "name": STREAM, "subjects": ["pipefold.runs.*"], "storage": "file", "num_replicas": 1, "retention": "workqueue",
         "discard": "old", "max_bytes": 1 << 20, "max_age": 3_600_000_000_000_u64, "duplicate_window": 10_000_000_000_u64,

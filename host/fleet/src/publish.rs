@@ -2,7 +2,7 @@
 
 use crate::address::Queue;
 use crate::connection::{ConnectError, Connection, Purpose, words};
-use crate::stream::{STREAM, subject};
+use crate::stream::{REJECTED, of_subject, subject};
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::ErrorCode;
@@ -35,11 +35,14 @@ pub enum PublishError {
     /// The stream holds as much as it may.
     #[error("the queue is full: what comes waits where it comes from, until forwarders have caught up")]
     Full,
+    /// The stream of refused ones holds as many as it may.
+    #[error("no more refused ones can be kept: see `pipefold forward rejected list`, then retry or drop them")]
+    RejectedFull,
     /// Nobody listens where upserts go. Servers do not say which it is.
     #[error(
-        "the queue takes nothing now: its stream {STREAM} has no leader, or was never made; `pipefold queue check` tells which"
+        "the queue takes nothing now: its stream {0} has no leader, or was never made; `pipefold queue check` tells which"
     )]
-    NoTaker,
+    NoTaker(&'static str),
     /// No majority has answered.
     #[error("the queue did not acknowledge: {0}")]
     NoAcknowledgement(String),
@@ -74,13 +77,15 @@ impl Publisher {
     pub(crate) async fn put(&self, subject: String, id: &str, body: Vec<u8>) -> Result<Stored, PublishError> {
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, id);
+        let stream = of_subject(&subject);
         let sent = self
             .connection
             .context
             .publish_with_headers(subject, headers, body.into());
         let answer = async { sent.await?.await }.await;
         let stored = answer.map_err(|why| match why.kind() {
-            PublishErrorKind::StreamNotFound => PublishError::NoTaker,
+            PublishErrorKind::StreamNotFound => PublishError::NoTaker(stream),
+            _ if is_full(&why) && stream == REJECTED => PublishError::RejectedFull,
             _ if is_full(&why) => PublishError::Full,
             _ => PublishError::NoAcknowledgement(words(&why)),
         })?;

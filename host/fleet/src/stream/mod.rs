@@ -40,6 +40,11 @@ pub fn subject(reference_id: &str) -> String {
     format!("{RUNS}{}", RunKey::of(reference_id))
 }
 
+/// The stream that takes what is published under a subject.
+pub(crate) fn of_subject(subject: &str) -> &'static str {
+    if subject.starts_with(REFUSED) { REJECTED } else { STREAM }
+}
+
 /// The subject under which a refused upsert of a run is kept; of one that names none, a word.
 pub(crate) fn refused_subject(reference_id: Option<&str>) -> String {
     match reference_id {

@@ -107,7 +107,11 @@ pub(super) fn with_queue<T>(
     work: impl AsyncFnOnce(Connection) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let queue = named(global, &Environment::from_process())?;
-    runtime()?.block_on(async { work(Connection::open(&queue, Purpose::Forward).await?).await })
+    let runtime = runtime()?;
+    let done = runtime.block_on(async { work(Connection::open(&queue, Purpose::Forward).await?).await });
+    // As for a probe.
+    runtime.shutdown_background();
+    done
 }
 
 /// What a forwarder works in.
