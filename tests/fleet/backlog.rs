@@ -33,7 +33,7 @@ fn put(connection: &mut Connection, run: usize) {
     assert_eq!(answer["stream"], STREAM, "{answer}");
 }
 
-fn count(forwarder: &Forwarder, of: &str) -> usize {
+pub fn count(forwarder: &Forwarder, of: &str) -> usize {
     let metrics = forwarder.get("/metrics").text();
     let line = metrics.lines().find_map(|line| line.strip_prefix(of));
     let number = line.unwrap_or_else(|| panic!("no {of}: {metrics}"));

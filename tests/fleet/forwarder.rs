@@ -102,10 +102,15 @@ impl Forwarder {
 
     /// Asks it to end by SIGTERM, and waits until it has. It must do so with the exit code 0.
     pub fn stop(mut self) -> String {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         let (code, signal) = self.wait();
         assert_eq!((code, signal), (Some(0), None), "{}", self.log());
         self.log()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for its end: the exit code and the signal.

@@ -5,6 +5,7 @@
 
 mod accepted;
 mod backlog;
+mod behind;
 mod certificates;
 mod delivery;
 mod doctor;

@@ -28,6 +28,10 @@ pub struct Counters {
     pub unjudged: AtomicU64,
     /// Messages that the stream had kept although they were acknowledged, and that were put into it again.
     pub swept: AtomicU64,
+    /// Messages that were told with others of their run before any forwarder was given them, or while another had them.
+    pub gathered: AtomicU64,
+    /// Messages that this forwarder had, and another told.
+    pub elsewhere: AtomicU64,
     /// Messages that are held.
     pub held: AtomicU64,
     /// Requests under way.
@@ -74,6 +78,8 @@ impl Counters {
                 ("dropped", now(&self.dropped)),
                 ("rejected", now(&self.rejected)),
                 ("swept", now(&self.swept)),
+                ("gathered", now(&self.gathered)),
+                ("elsewhere", now(&self.elsewhere)),
             ],
         );
         page.metric(
@@ -140,6 +146,6 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         let series = text.lines().filter(|line| !line.starts_with('#'));
-        assert!(series.count() == 19, "{text}");
+        assert!(series.count() == 21, "{text}");
     }
 }

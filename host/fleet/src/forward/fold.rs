@@ -1,6 +1,6 @@
 //! What the upserts of a run come to.
 
-use super::message::Message;
+use pipefold::dx::Arguments;
 use pipefold::{Judge, NoVerdict, Notification, Run, Verdict};
 use pipefold_sandbox::Question;
 
@@ -19,19 +19,13 @@ pub(super) struct Folded {
 #[derive(Debug)]
 pub(super) struct NotNow(pub(super) String);
 
-/// Folds messages of one run, through the policies and the component.
-pub(super) fn fold(judge: &Judge, messages: &[Message]) -> Result<Folded, NotNow> {
-    let bodies = messages.iter().map(Message::arguments);
-    let said = bodies.map(|said| said.map(pipefold::dx::Arguments::into_notifications));
-    fold_said(judge, said)
-}
-
-fn fold_said(judge: &Judge, said: impl Iterator<Item = Result<Vec<Notification>, String>>) -> Result<Folded, NotNow> {
+/// Folds upserts of one run, or what is wrong with them, through the policies and the component.
+pub(super) fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments, String>>) -> Result<Folded, NotNow> {
     let mut folded = Folded::default();
     let mut histories: Vec<(usize, Vec<Notification>)> = Vec::new();
-    for (place, said) in said.enumerate() {
-        match said {
-            Ok(notifications) => histories.push((place, notifications)),
+    for (place, upsert) in upserts.enumerate() {
+        match upsert {
+            Ok(said) => histories.push((place, said.into_notifications())),
             Err(why) => folded.unfit.push((place, "unreadable", why)),
         }
     }
@@ -89,14 +83,11 @@ fn ask(judge: &Judge, history: &[Notification], folded: &mut Folded) -> Result<O
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
-    use pipefold::dx::Arguments;
 
     fn folded(bodies: &[&str]) -> Folded {
-        let said = bodies.iter().map(|body| {
-            let said = Arguments::from_foreign_json(body.as_bytes()).map_err(|why| why.to_string());
-            said.map(Arguments::into_notifications)
-        });
-        fold_said(&Judge::default(), said).unwrap()
+        let said = bodies.iter();
+        let said = said.map(|body| Arguments::from_foreign_json(body.as_bytes()).map_err(|why| why.to_string()));
+        fold(&Judge::default(), said).unwrap()
     }
 
     fn upsert(more: &str) -> String {

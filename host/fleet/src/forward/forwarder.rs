@@ -29,14 +29,17 @@ use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 const AHEAD: usize = 4;
 
 /// While it is the rate that holds them up, so much of it is held here: upserts that come meanwhile join those of their runs, and cost no
-/// request of their own.
-const AHEAD_OF_THE_RATE: Duration = Duration::from_mins(10);
+/// request of their own. Not more, or another forwarder that has nothing to do could not help.
+const AHEAD_OF_THE_RATE: Duration = Duration::from_mins(1);
 
 /// With more of it than this, another forwarder may ask first.
 const ENOUGH: Duration = Duration::from_secs(5);
 
 /// How long what comes is waited for in the end: longer than it takes to say that nothing more is wanted.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// With more of it than this due, the rate lets through less than there is.
+const BEHIND: Duration = Duration::from_secs(1);
 
 /// Beyond which nothing is looked at before it is asked again.
 const TICK: Duration = Duration::from_millis(500);
@@ -71,6 +74,11 @@ pub enum ForwardError {
     /// The client for DX cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The connection is gone for good, after it worked.
+    #[error(
+        "a server of the queue said what no server says, and the connection to it is gone: what was held goes to another forwarder; start this one again"
+    )]
+    Lost,
 }
 
 impl Forwarder {
@@ -119,7 +127,10 @@ impl Forwarder {
     }
 
     /// Works until `stop`. Then requests that are under way are waited for, and what else it holds is given back to the queue.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// [`ForwardError::Lost`], before `stop`.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ForwardError> {
         let (to, from) = mpsc::channel(256);
         let (want, wanted) = watch::channel(Wanted::Yes);
         let puller = Puller {
@@ -138,6 +149,7 @@ impl Forwarder {
             free: self.clients,
             under_way: JoinSet::new(),
             said: HashMap::new(),
+            behind: false,
             touched: now,
             asked: now - ASK,
             want,
@@ -146,10 +158,11 @@ impl Forwarder {
         let mut beside = JoinSet::new();
         beside.spawn(puller.run());
         beside.spawn(sweep(work.desk.publisher.clone(), Arc::clone(&work.desk.counters)));
-        work.until(stop, from).await;
+        let ended = work.until(stop, from).await;
         // In the middle of whatever they do: what is lost of it comes again to another forwarder.
         beside.abort_all();
         work.end().await;
+        ended
     }
 }
 
@@ -165,15 +178,26 @@ struct Work {
     under_way: JoinSet<(Arc<Client>, Ended)>,
     /// What was complained of, and when.
     said: HashMap<&'static str, (Instant, String)>,
+    /// Whether the rate lets through less than there is.
+    behind: bool,
     touched: Instant,
     asked: Instant,
     want: watch::Sender<Wanted>,
 }
 
 impl Work {
-    async fn until(&mut self, stop: impl Future<Output = ()>, mut from: mpsc::Receiver<Message>) {
+    async fn until(
+        &mut self,
+        stop: impl Future<Output = ()>,
+        mut from: mpsc::Receiver<Message>,
+    ) -> Result<(), ForwardError> {
         let mut stop = std::pin::pin!(stop);
+        let mut ended = Ok(());
         loop {
+            if self.desk.publisher.connection().has_ended() {
+                ended = Err(ForwardError::Lost);
+                break;
+            }
             let now = Instant::now();
             let mut next = self.begin_what_is_due(now);
             if now.duration_since(self.asked) >= ASK {
@@ -209,6 +233,7 @@ impl Work {
         while let Ok(Some(message)) = timeout_at(deadline, from.recv()).await {
             self.take(message).await;
         }
+        ended
     }
 
     /// Begins requests while there is something due and leave to send it. Tells when to look again.
@@ -236,9 +261,9 @@ impl Work {
             let Some(client) = self.free.pop() else {
                 return look_again;
             };
-            let desk = Arc::clone(&self.desk);
+            let (desk, behind) = (Arc::clone(&self.desk), self.behind);
             self.under_way.spawn(async move {
-                let ended = desk.send(group, &client).await;
+                let ended = desk.send(group, &client, behind).await;
                 (client, ended)
             });
         }
@@ -259,6 +284,7 @@ impl Work {
             () if due > self.bucket.within(ENOUGH).max(AHEAD * self.free.len()) => Wanted::AfterOthers,
             () => Wanted::Yes,
         };
+        self.behind = due > self.bucket.within(BEHIND) && !self.bucket.wait(now).is_zero();
         self.want
             .send_if_modified(|before| std::mem::replace(before, wanted) != wanted);
         set(&counters.held, self.held.len());
@@ -291,6 +317,7 @@ impl Work {
         self.free.push(client);
         match ended {
             Ended::Reached => self.reached(),
+            Ended::Elsewhere => self.bucket.give_back(),
             Ended::Again(group) => {
                 self.reached();
                 self.held.again(group, now + first);

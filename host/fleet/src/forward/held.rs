@@ -11,8 +11,8 @@ const MOST: usize = 256;
 /// How long an old message waits, which has waited for others in the queue: what was put there beside it comes with it.
 const OLD: Duration = Duration::from_millis(50);
 
-/// Where DX takes less than there is, ended runs go first, and the others meanwhile meet their ends; but none waits longer than this, which is
-/// as far ahead as the rate lets a forwarder take.
+/// Where DX takes less than there is, ended runs go first, and the others meanwhile meet their ends; but none waits longer than this: most
+/// runs have ended by then.
 const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Groups of messages, each with the time when it is due.
@@ -66,6 +66,7 @@ impl Held {
             messages: vec![message],
             ended,
             refusals: 0,
+            alone: false,
             touched: now,
         };
         self.insert(now + wait, group);
@@ -76,6 +77,7 @@ impl Held {
     pub(super) fn again(&mut self, mut group: Group, due: Instant) {
         if let Some(more) = self.remove(group.key) {
             group.ended |= more.ended;
+            group.alone |= more.alone;
             group.touched = group.touched.min(more.touched);
             group.messages.extend(more.messages);
         }

@@ -57,18 +57,13 @@ impl Message {
 
     /// Which run it is about, and whether it says that the run has ended; or why nobody can tell.
     pub(super) fn run(&self) -> Result<(RunKey, bool), String> {
-        let said = self.arguments()?;
-        // The rules say what a name is; without any there is no run to fold it with.
-        let key = RunKey::of(said.reference_id.as_deref().unwrap_or_default());
+        let (key, said) = parse(&self.body)?;
         Ok((key, said.finished_at.is_some()))
     }
 
     /// What it says.
     pub(super) fn arguments(&self) -> Result<Arguments, String> {
-        if self.body.len() > MAX_BODY {
-            return Err(format!("it has {} bytes, and {MAX_BODY} are read", self.body.len()));
-        }
-        Arguments::from_foreign_json(&self.body).map_err(|why| why.to_string())
+        parse(&self.body).map(|(_, said)| said)
     }
 
     /// How long ago it was put into the queue.
@@ -100,6 +95,17 @@ impl Message {
     }
 }
 
+/// Which run an upsert is about, and what it says; or why nobody can tell.
+pub(super) fn parse(body: &[u8]) -> Result<(RunKey, Arguments), String> {
+    if body.len() > MAX_BODY {
+        return Err(format!("it has {} bytes, and {MAX_BODY} are read", body.len()));
+    }
+    let said = Arguments::from_foreign_json(body).map_err(|why| why.to_string())?;
+    // The rules say what a name is; without any there is no run to fold it with.
+    let key = RunKey::of(said.reference_id.as_deref().unwrap_or_default());
+    Ok((key, said))
+}
+
 /// The upserts of one run that go together.
 #[derive(Debug)]
 pub(super) struct Group {
@@ -109,6 +115,8 @@ pub(super) struct Group {
     pub(super) ended: bool,
     /// How often DX refused them in a way that may be overcome.
     pub(super) refusals: u32,
+    /// Whether nothing else of the run may go with them, as it may be at fault for a refusal.
+    pub(super) alone: bool,
     /// When the queue was last told that they are worked on.
     pub(super) touched: Instant,
 }

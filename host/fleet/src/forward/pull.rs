@@ -99,7 +99,13 @@ impl Puller {
                 .map(|wanted| *wanted)
             {
                 Err(_) | Ok(Wanted::Never) => break,
-                Ok(Wanted::AfterOthers) => sleep(2 * OTHERS_TURN).await,
+                Ok(Wanted::AfterOthers) => {
+                    // Longer than any other that has little to do waits between its tries.
+                    let wait = self.wanted.wait_for(|wanted| *wanted != Wanted::AfterOthers);
+                    if timeout(2 * LONGEST_TURN, wait).await.is_ok() {
+                        continue;
+                    }
+                }
                 Ok(_) => {}
             }
             match self.ask(&mut inbox, &mut checked, std::mem::take(&mut most)).await {

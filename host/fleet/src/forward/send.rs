@@ -2,12 +2,13 @@
 
 use super::counters::{Counters, add, set};
 use super::fold::{Folded, NotNow, fold};
+use super::gather::{Gathered, ToldByAnother, gather};
 use super::message::{Group, Message};
 use super::options::ForwarderOptions;
 use crate::publish::Publisher;
 use crate::rejected::{Rejected, keep};
 use crate::stream::ACK_WAIT;
-use pipefold::dx::{Client, Outcome};
+use pipefold::dx::{Arguments, Client, Outcome};
 use pipefold::{Judge, Token};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -33,6 +34,8 @@ pub(super) struct Desk {
 pub(super) enum Ended {
     /// DX answered, or was not needed.
     Reached,
+    /// Another forwarder has told DX of it.
+    Elsewhere,
     /// DX refused the run in a way that may be overcome: this one again, after a while.
     Again(Group),
     /// It may go better another time; after so long, if DX said so.
@@ -45,14 +48,31 @@ pub(super) enum Ended {
 
 impl Desk {
     /// Folds the messages of a run, tells DX of it, and tells the queue what became of them.
-    pub(super) async fn send(self: &Arc<Self>, group: Group, client: &Arc<Client>) -> Ended {
+    ///
+    /// `behind` is whether DX takes less than there is: then what else the stream has of the run goes with it.
+    pub(super) async fn send(self: &Arc<Self>, group: Group, client: &Arc<Client>, behind: bool) -> Ended {
         let Group {
             key,
             messages,
             ended,
             refusals,
+            alone,
             touched,
         } = group;
+        let gathered = if behind && !alone {
+            gather(self.publisher.connection(), key).await
+        } else {
+            None
+        };
+        let held: Vec<u64> = messages.iter().map(|message| message.sequence).collect();
+        let gathered = match gathered.map(|gathered| gathered.beside(&held)).transpose() {
+            Ok(gathered) => gathered.filter(|gathered| gathered.len() > 0),
+            // Without a word to the queue: should it have them after all, it gives them to another.
+            Err(ToldByAnother) => {
+                add(&self.counters.elsewhere, messages.len());
+                return Ended::Elsewhere;
+            }
+        };
         let lag = messages.iter().map(Message::age).max().unwrap_or_default();
         set(
             &self.counters.lag,
@@ -61,8 +81,9 @@ impl Desk {
         let queue = self.publisher.connection().client.clone();
         let messages = Arc::new(messages);
         let (desk, dx, theirs) = (Arc::clone(self), Arc::clone(client), Arc::clone(&messages));
+        let others: Vec<Arguments> = gathered.iter().flat_map(Gathered::said).collect();
         let mut work = tokio::task::spawn_blocking(move || {
-            let done = desk.ask_dx(&theirs, &dx);
+            let done = desk.ask_dx(&theirs, others, &dx);
             drop(theirs);
             done
         });
@@ -91,6 +112,29 @@ impl Desk {
                 return Ended::Unjudged(why);
             }
         };
+        // What is wrong with one that was gathered is found when it is given to a forwarder.
+        let (unfit, others_unfit): (Vec<_>, Vec<_>) =
+            unfit.into_iter().partition(|(place, ..)| *place < messages.len());
+        if let Some(gathered) = gathered {
+            match &outcome {
+                Sent::Accepted | Sent::Dropped(_) => {
+                    let but: Vec<usize> = others_unfit.iter().map(|(place, ..)| place - messages.len()).collect();
+                    add(&self.counters.gathered, gathered.len() - but.len());
+                    gathered.remove(&but).await;
+                }
+                Sent::NotAccepted(Outcome::Rejected { .. } | Outcome::Refused { .. }) => {
+                    return Ended::Again(Group {
+                        key,
+                        messages,
+                        ended,
+                        refusals,
+                        alone: true,
+                        touched,
+                    });
+                }
+                Sent::NotAccepted(_) => {}
+            }
+        }
         let messages = self.reject_unfit(messages, unfit).await;
         match outcome {
             Sent::Accepted => {
@@ -121,6 +165,7 @@ impl Desk {
                 messages,
                 ended,
                 refusals: refusals + 1,
+                alone,
                 touched,
             }),
             Sent::NotAccepted(Outcome::Retry { after, why }) => {
@@ -136,8 +181,17 @@ impl Desk {
     }
 
     /// What waits for a thread: the component and DX.
-    fn ask_dx(&self, messages: &[Message], client: &Client) -> Result<(Vec<Unfit>, Sent), NotNow> {
-        let Folded { runs, dropped, unfit } = fold(&self.judge, messages)?;
+    fn ask_dx(
+        &self,
+        messages: &[Message],
+        others: Vec<Arguments>,
+        client: &Client,
+    ) -> Result<(Vec<Unfit>, Sent), NotNow> {
+        let said = messages
+            .iter()
+            .map(Message::arguments)
+            .chain(others.into_iter().map(Ok));
+        let Folded { runs, dropped, unfit } = fold(&self.judge, said)?;
         let mut outcome = match dropped {
             Some(why) => Sent::Dropped(why),
             None => Sent::Accepted,

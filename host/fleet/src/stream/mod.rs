@@ -37,7 +37,12 @@ const REFUSED: &str = "pipefold.rejected.";
 /// The subject of a run's upserts.
 #[must_use]
 pub fn subject(reference_id: &str) -> String {
-    format!("{RUNS}{}", RunKey::of(reference_id))
+    subject_of(RunKey::of(reference_id))
+}
+
+/// The subject of the upserts of the run with this key.
+pub(crate) fn subject_of(run: RunKey) -> String {
+    format!("{RUNS}{run}")
 }
 
 /// The stream that takes what is published under a subject.

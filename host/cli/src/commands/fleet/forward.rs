@@ -97,7 +97,10 @@ pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> 
             signals.next().await
         };
         tokio::select! {
-            () = run => Ok(ExitCode::SUCCESS),
+            ended = run => {
+                ended?;
+                Ok(ExitCode::SUCCESS)
+            }
             second = asked_twice => {
                 say(&format!("pipefold: {second}: what is under way is cut; other forwarders get it"));
                 Ok(ExitCode::from(second.exit_code()))
