@@ -284,7 +284,8 @@ impl Work {
             () if due > self.bucket.within(ENOUGH).max(AHEAD * self.free.len()) => Wanted::AfterOthers,
             () => Wanted::Yes,
         };
-        self.behind = due > self.bucket.within(BEHIND) && !self.bucket.wait(now).is_zero();
+        let much = self.bucket.within(BEHIND);
+        self.behind = !self.bucket.wait(now).is_zero() && self.held.count_due(now, much + 1) > much;
         self.want
             .send_if_modified(|before| std::mem::replace(before, wanted) != wanted);
         set(&counters.held, self.held.len());

@@ -1,6 +1,7 @@
 //! One upsert, and what its server is told of it.
 
 use super::room::Part;
+use crate::stream::subject_of;
 use async_nats::Client;
 use async_nats::jetstream::{AckKind, Message as Delivered};
 use pipefold::dx::Arguments;
@@ -15,6 +16,8 @@ pub(super) const MAX_BODY: usize = 512 * 1024;
 pub(super) struct Message {
     /// The body. A copy: the delivered one would keep whatever arrived with it in memory.
     pub(super) body: Box<[u8]>,
+    /// The subject under which it was put into the queue.
+    subject: Box<str>,
     /// Its number in the stream.
     pub(super) sequence: u64,
     /// How often it was delivered, to whichever forwarder.
@@ -33,6 +36,7 @@ impl Message {
         let info = delivered.info().ok()?;
         let message = Self {
             body: Box::from(&delivered.payload[..]),
+            subject: Box::from(delivered.subject.as_str()),
             sequence: info.stream_sequence,
             delivered: u32::try_from(info.delivered).unwrap_or(u32::MAX),
             published: SystemTime::from(info.published),
@@ -47,6 +51,7 @@ impl Message {
     pub(super) fn made_up(sequence: u64, room: Part) -> Self {
         Self {
             body: Box::default(),
+            subject: Box::default(),
             sequence,
             delivered: 1,
             published: SystemTime::now(),
@@ -59,6 +64,11 @@ impl Message {
     pub(super) fn run(&self) -> Result<(RunKey, bool), String> {
         let (key, said) = parse(&self.body)?;
         Ok((key, said.finished_at.is_some()))
+    }
+
+    /// Whether it is under the subject of this run, where others look for it.
+    pub(super) fn is_under(&self, run: RunKey) -> bool {
+        *self.subject == *subject_of(run)
     }
 
     /// What it says.

@@ -7,8 +7,7 @@
 //! - `options`: where to, and how fast. `bucket`: so many requests a second; `pauses`: none at all for a while.
 //! - `message`: one upsert and what its server is told of it; `held`: those of a run together, until they are due.
 //! - `pull`: asking for more, while it can be worked off; `inbox`: where it comes to; `room`: how much of it is held.
-//! - `fold`: what the upserts of a run come to; `gather`: those of them that are elsewhere.
-//! `send`: one request, and what follows from DX's answer.
+//! - `fold`: what the upserts of a run come to; `gather`: those of them that are elsewhere. `send`: one request, and what follows from DX's answer.
 //! - `sweep`: what a stream has kept by mistake.
 //! - `forwarder`: the work. `counters`: what it counts.
 

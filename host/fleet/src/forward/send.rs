@@ -59,7 +59,9 @@ impl Desk {
             alone,
             touched,
         } = group;
-        let gathered = if behind && !alone {
+        // Of what a stranger has put under another subject, the run's own says nothing.
+        let is_whole = messages.iter().all(|message| message.is_under(key));
+        let gathered = if behind && !alone && is_whole {
             gather(self.publisher.connection(), key).await
         } else {
             None
