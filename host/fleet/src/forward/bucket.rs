@@ -34,11 +34,6 @@ impl Bucket {
         is_there
     }
 
-    /// Gives back one that was not used.
-    pub(super) fn give_back(&mut self) {
-        self.tokens = (self.tokens + 1.0).min(self.size);
-    }
-
     /// How long until there is one.
     pub(super) fn wait(&mut self, now: Instant) -> Duration {
         self.fill(now);

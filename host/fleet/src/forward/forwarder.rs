@@ -16,7 +16,7 @@ use crate::publish::Publisher;
 use crate::stream::{Difference, StreamError, check};
 use pipefold::Judge;
 use pipefold::dx::{Client, ClientError};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -40,6 +40,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// With more of it than this due, the rate lets through less than there is.
 const BEHIND: Duration = Duration::from_secs(1);
+
+/// Runs at a time of which it is looked what else the stream has: some of a second's, and quicker than DX answers.
+const GATHERING: usize = 16;
 
 /// Beyond which nothing is looked at before it is asked again.
 const TICK: Duration = Duration::from_millis(500);
@@ -145,7 +148,8 @@ impl Forwarder {
             bucket: Bucket::new(self.desk.options.per_second, now),
             pauses: Pauses::default(),
             held: Held::default(),
-            full: Vec::new(),
+            full: VecDeque::new(),
+            gathering: JoinSet::new(),
             free: self.clients,
             under_way: JoinSet::new(),
             said: HashMap::new(),
@@ -172,7 +176,10 @@ struct Work {
     pauses: Pauses,
     held: Held,
     /// Groups that take no more, and go before all others.
-    full: Vec<Group>,
+    full: VecDeque<Group>,
+    /// Those of which it is looked what else the stream has; they are full then. Before a token is taken for them, so that requests keep the
+    /// distance that tokens have.
+    gathering: JoinSet<Option<Group>>,
     /// A client for each request that may be under way, so that each keeps its connection.
     free: Vec<Arc<Client>>,
     under_way: JoinSet<(Arc<Client>, Ended)>,
@@ -210,6 +217,7 @@ impl Work {
                 biased;
                 () = &mut stop => break,
                 Some(ended) = self.under_way.join_next() => self.ended(ended),
+                Some(gathered) = self.gathering.join_next() => self.full.extend(gathered.ok().flatten()),
                 message = from.recv() => match message {
                     Some(message) => {
                         self.take(message).await;
@@ -242,30 +250,50 @@ impl Work {
         if let Some(pause) = self.pauses.left(now) {
             return (now + pause).min(look_again);
         }
+        if self.behind {
+            self.gather_what_is_due(now);
+        }
         loop {
             // After a pause one request goes ahead, and the others when it was answered.
             if self.free.is_empty() || (self.pauses.is_doubtful() && !self.under_way.is_empty()) {
                 return look_again;
             }
-            if self.full.is_empty() && self.held.next_due().is_none_or(|due| due > now) {
-                return self.held.next_due().unwrap_or(look_again).min(look_again);
+            if self.full.is_empty() {
+                if self.behind && !self.gathering.is_empty() {
+                    return look_again;
+                }
+                let next = self.held.next_due().unwrap_or(look_again);
+                if next > now {
+                    return next.min(look_again);
+                }
             }
             if !self.bucket.take(now) {
                 // Timers are of a millisecond: shorter waits would go round for nothing.
                 let wait = self.bucket.wait(now).max(Duration::from_millis(1));
                 return (now + wait).min(look_again);
             }
-            let Some(group) = self.full.pop().or_else(|| self.held.take_due(now)) else {
+            let Some(group) = self.full.pop_front().or_else(|| self.held.take_due(now)) else {
                 return look_again;
             };
             let Some(client) = self.free.pop() else {
                 return look_again;
             };
-            let (desk, behind) = (Arc::clone(&self.desk), self.behind);
+            let desk = Arc::clone(&self.desk);
             self.under_way.spawn(async move {
-                let ended = desk.send(group, &client, behind).await;
+                let ended = desk.send(group, &client).await;
                 (client, ended)
             });
+        }
+    }
+
+    /// Looks for what else there is of some runs that are to go next.
+    fn gather_what_is_due(&mut self, now: Instant) {
+        while self.gathering.len() + self.full.len() < GATHERING {
+            let Some(group) = self.held.take_due(now) else {
+                return;
+            };
+            let desk = Arc::clone(&self.desk);
+            self.gathering.spawn(async move { desk.gather(group).await });
         }
     }
 
@@ -318,10 +346,9 @@ impl Work {
         self.free.push(client);
         match ended {
             Ended::Reached => self.reached(),
-            Ended::Elsewhere => self.bucket.give_back(),
             Ended::Again(group) => {
                 self.reached();
-                self.held.again(group, now + first);
+                self.held.again(*group, now + first);
             }
             Ended::Failed { after, why } => {
                 self.pauses.failed(after, first, now);
@@ -351,7 +378,8 @@ impl Work {
         let Some(since) = Instant::now().checked_sub(PROGRESS) else {
             return;
         };
-        for group in self.held.untouched(since) {
+        let full = self.full.iter_mut().filter(|group| group.touched <= since);
+        for group in self.held.untouched(since).chain(full) {
             self.desk.touch(group).await;
         }
     }
@@ -369,6 +397,9 @@ impl Work {
         }
         let connection = self.desk.publisher.connection().clone();
         let back = async {
+            while let Some(gathered) = self.gathering.join_next().await {
+                self.full.extend(gathered.ok().flatten());
+            }
             for group in self.held.drain().into_iter().chain(self.full.drain(..)) {
                 for message in group.messages {
                     message.again(&connection.client, Duration::ZERO).await;

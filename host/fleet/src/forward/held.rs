@@ -67,6 +67,7 @@ impl Held {
             ended,
             refusals: 0,
             alone: false,
+            gathered: None,
             touched: now,
         };
         self.insert(now + wait, group);

@@ -1,5 +1,6 @@
 //! One upsert, and what its server is told of it.
 
+use super::gather::Gathered;
 use super::room::Part;
 use crate::stream::subject_of;
 use async_nats::Client;
@@ -127,6 +128,8 @@ pub(super) struct Group {
     pub(super) refusals: u32,
     /// Whether nothing else of the run may go with them, as it may be at fault for a refusal.
     pub(super) alone: bool,
+    /// What else the stream has of the run.
+    pub(super) gathered: Option<Gathered>,
     /// When the queue was last told that they are worked on.
     pub(super) touched: Instant,
 }

@@ -34,10 +34,8 @@ pub(super) struct Desk {
 pub(super) enum Ended {
     /// DX answered, or was not needed.
     Reached,
-    /// Another forwarder has told DX of it.
-    Elsewhere,
     /// DX refused the run in a way that may be overcome: this one again, after a while.
-    Again(Group),
+    Again(Box<Group>),
     /// It may go better another time; after so long, if DX said so.
     Failed { after: Option<Duration>, why: String },
     /// DX does not take the token, or redirects.
@@ -47,34 +45,39 @@ pub(super) enum Ended {
 }
 
 impl Desk {
+    /// Looks for what else the stream has of a run. `None` if another forwarder has told DX of it.
+    pub(super) async fn gather(&self, mut group: Group) -> Option<Group> {
+        // Of what a stranger has put under another subject, the run's own says nothing.
+        let is_whole = group.messages.iter().all(|message| message.is_under(group.key));
+        if group.alone || !is_whole {
+            return Some(group);
+        }
+        let Some(gathered) = gather(self.publisher.connection(), group.key).await else {
+            return Some(group);
+        };
+        let held: Vec<u64> = group.messages.iter().map(|message| message.sequence).collect();
+        match gathered.beside(&held) {
+            Ok(gathered) => group.gathered = Some(gathered).filter(|gathered| gathered.len() > 0),
+            // Without a word to the queue: should it have them after all, it gives them to another.
+            Err(ToldByAnother) => {
+                add(&self.counters.elsewhere, group.messages.len());
+                return None;
+            }
+        }
+        Some(group)
+    }
+
     /// Folds the messages of a run, tells DX of it, and tells the queue what became of them.
-    ///
-    /// `behind` is whether DX takes less than there is: then what else the stream has of the run goes with it.
-    pub(super) async fn send(self: &Arc<Self>, group: Group, client: &Arc<Client>, behind: bool) -> Ended {
+    pub(super) async fn send(self: &Arc<Self>, group: Group, client: &Arc<Client>) -> Ended {
         let Group {
             key,
             messages,
             ended,
             refusals,
             alone,
+            gathered,
             touched,
         } = group;
-        // Of what a stranger has put under another subject, the run's own says nothing.
-        let is_whole = messages.iter().all(|message| message.is_under(key));
-        let gathered = if behind && !alone && is_whole {
-            gather(self.publisher.connection(), key).await
-        } else {
-            None
-        };
-        let held: Vec<u64> = messages.iter().map(|message| message.sequence).collect();
-        let gathered = match gathered.map(|gathered| gathered.beside(&held)).transpose() {
-            Ok(gathered) => gathered.filter(|gathered| gathered.len() > 0),
-            // Without a word to the queue: should it have them after all, it gives them to another.
-            Err(ToldByAnother) => {
-                add(&self.counters.elsewhere, messages.len());
-                return Ended::Elsewhere;
-            }
-        };
         let lag = messages.iter().map(Message::age).max().unwrap_or_default();
         set(
             &self.counters.lag,
@@ -125,14 +128,15 @@ impl Desk {
                     gathered.remove(&but).await;
                 }
                 Sent::NotAccepted(Outcome::Rejected { .. } | Outcome::Refused { .. }) => {
-                    return Ended::Again(Group {
+                    return Ended::Again(Box::new(Group {
                         key,
                         messages,
                         ended,
                         refusals,
                         alone: true,
+                        gathered: None,
                         touched,
-                    });
+                    }));
                 }
                 Sent::NotAccepted(_) => {}
             }
@@ -162,14 +166,15 @@ impl Desk {
                 self.reject(&messages, &code, &message).await;
                 Ended::Reached
             }
-            Sent::NotAccepted(Outcome::Refused { .. }) => Ended::Again(Group {
+            Sent::NotAccepted(Outcome::Refused { .. }) => Ended::Again(Box::new(Group {
                 key,
                 messages,
                 ended,
                 refusals: refusals + 1,
                 alone,
+                gathered: None,
                 touched,
-            }),
+            })),
             Sent::NotAccepted(Outcome::Retry { after, why }) => {
                 let pause = self.pause(&messages).max(after.unwrap_or_default());
                 self.all_again(&messages, pause).await;
