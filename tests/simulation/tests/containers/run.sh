@@ -5,6 +5,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../../../../examples/tools.sh"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
+# Where a path is for users, what administrators use is beside it.
+PATH=$PATH:/usr/sbin:/sbin
 for program in unshare nsenter setpriv chroot ip wget openssl; do need "$program"; done
 unshare --mount --net --pid --fork --kill-child --mount-proc ip link add pf-br type bridge 2>/dev/null ||
     skip "this user may not make namespaces with a network of their own"
