@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pipefold_tests::nats::{Connection, Options};
+use pipefold_tests::nats::Connection;
 use pipefold_tests::{Mode, Standin, eventually};
 use serde_json::json;
 
@@ -42,16 +42,10 @@ pub fn count(forwarder: &Forwarder, of: &str) -> usize {
 
 #[test]
 fn a_backlog_is_delivered_once_and_at_the_rate_that_dx_takes() {
-    let test = "a_backlog_is_delivered_once_and_at_the_rate_that_dx_takes";
-    // A leader's word to a client of another node takes another way than the messages before it.
-    let options = Options {
-        nodes: 3,
-        ..Options::default()
-    };
-    let Some(fleet) = Fleet::bare(test, &options) else {
+    // Where a stream has copies, a leader's word takes another way than the messages before it.
+    let Some(fleet) = Fleet::of_three("a_backlog_is_delivered_once_and_at_the_rate_that_dx_takes") else {
         return;
     };
-    fleet.init(&[]);
     publish(&fleet, MANY);
     let forwarder = fleet.forward(&["--rate", "10000"]);
     fleet.wait_until_empty();

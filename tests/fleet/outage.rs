@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pipefold_tests::SpoolContent;
-use pipefold_tests::nats::Options;
 
 use crate::accepted::Accepted;
 use crate::gateway::Gateway;
@@ -78,14 +77,7 @@ fn exec(fleet: &Fleet, state: &str) {
 #[test]
 fn without_any_node_or_a_majority_builds_go_on_and_everything_arrives_after() {
     let test = "without_any_node_or_a_majority_builds_go_on_and_everything_arrives_after";
-    let options = Options {
-        nodes: 3,
-        ..Options::default()
-    };
-    let Some(fleet) = Fleet::bare(test, &options) else {
-        return;
-    };
-    fleet.init(&[]);
+    let Some(fleet) = Fleet::of_three(test) else { return };
     fleet.ci.budgets(300, 1000, 300);
     let forwarder = fleet.forward(&["--rate", RATE]);
     let directory = tempfile::tempdir().unwrap();

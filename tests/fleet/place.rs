@@ -38,6 +38,17 @@ impl Fleet {
         Some(fleet)
     }
 
+    /// Three nodes that each keep everything.
+    pub fn of_three(test: &str) -> Option<Self> {
+        let options = Options {
+            nodes: 3,
+            ..Options::default()
+        };
+        let fleet = Self::bare(test, &options)?;
+        fleet.init(&[]);
+        Some(fleet)
+    }
+
     /// The nodes without any stream.
     pub fn bare(test: &str, options: &Options) -> Option<Self> {
         if without_queues(test) {
