@@ -1,17 +1,11 @@
 //! What the host checks of an answer, whoever gave it.
 //!
-//! A plugin is foreign code: what it reports goes to DX under the operator's token, so it must be about the run that was asked about, and
-//! in the form that the contract promises. What it says of a notification that it drops or refuses is printed in a build's log, so that
-//! is short, and cannot move a terminal's cursor or begin a line of its own. The rules themselves are the default plugin's; this is only
-//! what no plugin may break.
+//! A plugin is foreign code: what it reports goes to DX under the operator's token, so it must be about the run that was asked about.
+//! What it says of a notification that it drops or refuses is printed in a build's log, so that is short, and cannot move a terminal's
+//! cursor or begin a line of its own. The form of a run is the rules' business: what a policy reports, a chain has the default plugin check.
 
-use crate::{
-    question::Question,
-    types::{Notification, Run, Verdict, Violation},
-};
+use crate::types::{Notification, Run, Verdict, Violation};
 
-/// Bytes of a text that goes to DX, as the rules have it (`plugin`, "too_long").
-const MOST_TEXT: usize = 4 << 10;
 /// Bytes of a reason for a discard: a line or two in a build log.
 const MOST_REASON: usize = 1 << 10;
 /// Violations in a refusal: the default plugin lists 100, and says in one more how many it left out.
@@ -22,9 +16,9 @@ const MOST_MESSAGE: usize = 1 << 10;
 const MOST_FIELD: usize = 64;
 
 /// Checks a verdict against the question it answers. The error says what is wrong with it.
-pub(crate) fn check(verdict: &Verdict, question: &Question<'_>) -> Result<(), String> {
+pub(crate) fn check(verdict: &Verdict, notifications: &[Notification]) -> Result<(), String> {
     match verdict {
-        Verdict::Report(run) => check_run(run, question.notifications()),
+        Verdict::Report(run) => check_run(run, notifications),
         Verdict::Discard(reason) => check_words("reason for a discard", reason, MOST_REASON),
         Verdict::Hold => Ok(()),
     }
@@ -59,7 +53,7 @@ fn check_words(what: &str, text: &str, most: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks a run against the notifications that it is made of. The error says what is wrong with it.
+/// Checks that a run is the one of the notifications that it is made of. The error says what is wrong with it.
 pub(crate) fn check_run(run: &Run, notifications: &[Notification]) -> Result<(), String> {
     let asked = notifications
         .iter()
@@ -67,59 +61,7 @@ pub(crate) fn check_run(run: &Run, notifications: &[Notification]) -> Result<(),
     if asked != Some(run.reference_id.as_str()) {
         return Err("it answers for another reference_id than it was asked about".into());
     }
-    let required = [
-        ("pipeline_name", &run.pipeline_name),
-        ("pipeline_source", &run.pipeline_source),
-        ("started_at", &run.started_at),
-    ];
-    if let Some((field, _)) = required.iter().find(|(_, value)| value.trim().is_empty()) {
-        return Err(format!("its run lacks {field}"));
-    }
-    let optional = [
-        ("finished_at", &run.finished_at),
-        ("repository", &run.repository),
-        ("commit_sha", &run.commit_sha),
-        ("source_url", &run.source_url),
-        ("head_branch", &run.head_branch),
-        ("email", &run.email),
-        ("github_username", &run.github_username),
-        ("gitlab_username", &run.gitlab_username),
-    ];
-    let optional = optional
-        .iter()
-        .filter_map(|(field, value)| Some((*field, value.as_ref()?)));
-    for (field, value) in required.into_iter().chain(optional) {
-        check_words(field, value, MOST_TEXT)?;
-    }
-    let times = [Some(&run.started_at), run.finished_at.as_ref()];
-    if let Some(time) = times.into_iter().flatten().find(|time| !is_utc(time)) {
-        return Err(format!("its time {time:?} is not RFC 3339 in UTC with Z"));
-    }
-    if run.pr_number.is_some_and(|number| number < 1) {
-        return Err("its pr_number is below 1".into());
-    }
     Ok(())
-}
-
-/// `2025-01-01T12:05:00Z`, with or without a fraction of a second. Whether there is such a day is the rules' business.
-fn is_utc(time: &str) -> bool {
-    let Some(time) = time.strip_suffix('Z') else {
-        return false;
-    };
-    let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let form = b"dddd-dd-ddTdd:dd:dd";
-    let fits = |(byte, form): (u8, &u8)| {
-        if *form == b'd' {
-            byte.is_ascii_digit()
-        } else {
-            byte == *form
-        }
-    };
-    whole.len() == form.len()
-        && whole.bytes().zip(form).all(fits)
-        && !fraction.is_empty()
-        && fraction.len() <= 9
-        && fraction.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

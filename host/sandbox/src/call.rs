@@ -2,12 +2,14 @@
 
 use crate::{
     answer,
+    asking::Asking,
     chain::Line,
     error::{HookError, Limit},
     grants::{Grants, MOST_RESOURCES, WasiState},
     limiter::Limiter,
     plugin::{Answer, Link},
     sandbox::Core,
+    seen::Answered,
 };
 use std::{sync::Arc, time::Instant};
 use wasmtime::{
@@ -20,14 +22,16 @@ use wasmtime_wasi::I32Exit;
 /// the engine keeps some dozens of bytes for each.
 const MOST_HANDLES: usize = 10_000;
 
+/// Ticks of the watchdog that no process lives to see: 4 ms each, and some five hundred million years of them.
+const NEVER: u64 = 1 << 62;
+
 /// What the host keeps beside an instance.
 pub(crate) struct State {
-    pub(crate) plugin: Arc<str>,
+    pub(crate) link: Arc<str>,
     pub(crate) limiter: Limiter,
     /// When this call must have ended; the time that the next link takes is added.
     pub(crate) deadline: Instant,
-    /// When the whole chain must have ended.
-    pub(crate) whole: Instant,
+    pub(crate) asking: Arc<Asking>,
     timed_out: Option<TimedOut>,
     /// The links behind this one.
     pub(crate) next: Option<Next>,
@@ -42,16 +46,22 @@ pub(crate) struct State {
     pub(crate) lines: u32,
 }
 
-/// The links behind one, and how often it asked them.
+/// The links behind one, how often it asked them, and what they answered.
 pub(crate) struct Next {
     pub(crate) line: Arc<Line>,
     pub(crate) place: usize,
     pub(crate) calls: u32,
+    pub(crate) answers: Vec<Answered>,
 }
 
 impl Next {
     pub(crate) fn new(line: Arc<Line>, place: usize) -> Self {
-        Self { line, place, calls: 0 }
+        Self {
+            line,
+            place,
+            calls: 0,
+            answers: Vec::new(),
+        }
     }
 }
 
@@ -84,28 +94,25 @@ pub(crate) struct Call<'a> {
     pub(crate) link: &'a Link,
     pub(crate) hook: &'static str,
     pub(crate) next: Option<Next>,
-    pub(crate) whole: Instant,
+    pub(crate) asking: Arc<Asking>,
 }
 
 impl Call<'_> {
-    /// Instantiates, calls and explains.
-    pub(crate) fn run<P, T>(mut self, export: &ComponentExportIndex, params: P) -> Result<T, Failed>
+    /// Instantiates, calls and explains. With the answer comes what the links behind this one answered.
+    pub(crate) fn run<P, T>(mut self, export: &ComponentExportIndex, params: P) -> Result<(T, Vec<Answered>), Failed>
     where
         P: ComponentNamedList + Lower,
         T: Send + Sync + 'static,
         Answer<T>: ComponentNamedList + Lift,
     {
         let limits = &self.link.limits;
-        let watch = self
-            .core
-            .watchdog
-            .watch()
-            .map_err(|error| Failed::Own(self.host(error.to_string())))?;
+        let watch = self.link.timed.then(|| self.core.watchdog.watch()).transpose();
+        let watch = watch.map_err(|error| Failed::Own(self.host(error.to_string())))?;
         let state = State {
-            plugin: Arc::clone(&self.link.name),
+            link: Arc::clone(&self.link.name),
             limiter: Limiter::new(limits),
             deadline: Instant::now() + limits.hook,
-            whole: self.whole,
+            asking: Arc::clone(&self.asking),
             timed_out: None,
             next: self.next.take(),
             further: None,
@@ -118,11 +125,11 @@ impl Call<'_> {
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.copied_out);
         store.set_max_component_handles(MOST_HANDLES);
-        store.set_epoch_deadline(1);
+        store.set_epoch_deadline(if self.link.timed { 1 } else { NEVER });
         store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();
             let now = Instant::now();
-            state.timed_out = match (now >= state.whole, now >= state.deadline) {
+            state.timed_out = match (now >= state.asking.until(), now >= state.deadline) {
                 (true, _) => Some(TimedOut::Chain),
                 (_, true) => Some(TimedOut::Hook),
                 _ => return Ok(UpdateDeadline::Continue(1)),
@@ -135,7 +142,10 @@ impl Call<'_> {
         });
         drop(watch);
         match outcome {
-            Ok((Ok(answer),)) => Ok(answer),
+            Ok((Ok(answer),)) => Ok((
+                answer,
+                store.into_data().next.map_or_else(Vec::new, |next| next.answers),
+            )),
             Ok((Err(violations),)) => Err(Failed::Own(match answer::check_refusal(&violations) {
                 Ok(()) => HookError::Refused(violations),
                 Err(reason) => self.link.bad_answer(self.hook, reason),
@@ -150,7 +160,7 @@ impl Call<'_> {
         if let Some(further) = state.further {
             return Failed::Further(further);
         }
-        let (plugin, hook) = (self.link.name.to_string(), self.hook);
+        let (plugin, hook) = (self.link.title(), self.hook);
         let limits = &self.link.limits;
         let reason = format!("{error:#}");
         let limit = match error.downcast_ref::<Trap>() {
@@ -195,7 +205,7 @@ impl Call<'_> {
 
     fn host(&self, reason: String) -> HookError {
         HookError::Host {
-            plugin: self.link.name.to_string(),
+            plugin: self.link.title(),
             hook: self.hook,
             reason,
         }

@@ -4,13 +4,17 @@
 //! what it does wrong is its own fault: a failure further in is parked in the outer link's store and told instead of the outer one's.
 
 use crate::{
+    asking::Asking,
     call::{Failed, Next, State},
     detached,
-    error::{HookError, Limit},
+    digest::ChainDigest,
+    error::{HookError, Limit, join},
     plugin::{HOOKS, Link, Plugin},
     question::Question,
+    seen::{self, Answered},
     types::{Notification, Run, Verdict, Violation},
 };
+
 use std::{sync::Arc, thread, time::Instant};
 use wasmtime::{StoreContextMut, component::Linker};
 
@@ -67,26 +71,46 @@ impl Chain {
         self.line.plugin.merge(history)
     }
 
+    /// The digest of its policies, which is that of [`ChainDigest::of`] before they were loaded.
+    #[must_use]
+    pub fn digest(&self) -> ChainDigest {
+        ChainDigest::join(self.line.policies.iter().map(|policy| policy.digest))
+    }
+
     /// Asks the chain.
     ///
     /// # Errors
-    /// [`HookError::Refused`] with the violations; anything else means that there is no judgement, and names the link at fault.
+    /// [`HookError::Refused`] with the violations, if the rules refuse this very question; anything else means that there is no
+    /// judgement, and names the link at fault. A policy that refuses what the rules accept, makes them refuse it or reports what they
+    /// refuse is at fault.
     pub fn ask(&self, question: &Question<'_>) -> Result<Verdict, HookError> {
-        let whole = Instant::now() + self.line.plugin.core().limits.chain;
+        self.answer(question, false).map(|answered| answered.verdict)
+    }
+
+    /// The same, and tells what the rules saw.
+    ///
+    /// # Errors
+    /// As [`Chain::ask`].
+    pub fn ask_and_see(&self, question: &Question<'_>) -> Result<Answered, HookError> {
+        self.answer(question, true)
+    }
+
+    fn answer(&self, question: &Question<'_>, seen: bool) -> Result<Answered, HookError> {
+        let limits = &self.line.plugin.core().limits;
+        let asking = Arc::new(Asking::new(limits.chain, seen));
         if self.line.policies.is_empty() {
-            return Line::ask(&self.line, 0, question, whole);
+            return Line::ask(&self.line, 0, question, &asking);
         }
         // wasmtime limits the stack of each store by itself: nested links add up, and the caller's thread may be too small for them.
-        let stack =
-            (self.line.policies.len() + 1) * (self.line.plugin.core().limits.stack + STACK_PER_LINK) + STACK_BELOW;
+        let stack = (self.line.policies.len() + 1) * (limits.stack + STACK_PER_LINK) + STACK_BELOW;
         if self.line.policies.iter().any(may_wait) {
-            return detached::ask(&self.line, question, whole, stack);
+            return detached::ask(&self.line, question, &asking, stack);
         }
         thread::scope(|scope| {
             let asked = thread::Builder::new()
                 .name("pipefold-chain".into())
                 .stack_size(stack)
-                .spawn_scoped(scope, || Line::ask(&self.line, 0, question, whole));
+                .spawn_scoped(scope, || Line::ask(&self.line, 0, question, &asking));
             match asked.map(thread::ScopedJoinHandle::join) {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_)) => Err(self
@@ -106,7 +130,7 @@ fn may_wait(policy: &Link) -> bool {
 impl Line {
     /// The chain itself could not run.
     pub(crate) fn failed(&self, hook: &'static str, reason: String) -> HookError {
-        let plugin = "chain".into();
+        let plugin = "the chain of policies".into();
         HookError::Host { plugin, hook, reason }
     }
 
@@ -117,8 +141,7 @@ impl Line {
                 .policies
                 .iter()
                 .find(|policy| may_wait(policy))
-                .map_or("chain", Link::name)
-                .into(),
+                .map_or_else(|| "the chain of policies".into(), Link::title),
             hook,
             limit: self.plugin.core().limits.chain,
         }
@@ -129,21 +152,69 @@ impl Line {
         line: &Arc<Self>,
         place: usize,
         question: &Question<'_>,
-        whole: Instant,
-    ) -> Result<Verdict, HookError> {
-        let policy = line.policies.get(place);
-        let link = policy.unwrap_or_else(|| line.plugin.link());
-        let next = policy.map(|_| Next::new(Arc::clone(line), place + 1));
-        match link.ask(line.plugin.core(), question, next, whole) {
-            Ok(verdict) => Ok(verdict),
-            Err(Failed::Own(error))
-                if policy.is_some() && link.on_failure == OnFailure::Open && error.is_the_plugins() =>
-            {
-                Self::ask(line, place + 1, question, whole)
+        asking: &Arc<Asking>,
+    ) -> Result<Answered, HookError> {
+        let Some(policy) = line.policies.get(place) else {
+            return Ok(Answered {
+                verdict: line.plugin.ask_within(question, asking)?,
+                seen: asking.seen.then(|| question.notifications().to_vec()),
+            });
+        };
+        let next = Next::new(Arc::clone(line), place + 1);
+        let answered = match policy.ask(line.plugin.core(), question, Some(next), asking) {
+            Ok((verdict, inner)) => line.accept(policy, question, verdict, inner, asking),
+            Err(Failed::Own(HookError::Refused(violations))) => Err(line.refuse(policy, question, &violations, asking)),
+            Err(failed) => Err(failed),
+        };
+        match answered {
+            Ok(answered) => Ok(answered),
+            Err(Failed::Own(error)) if policy.on_failure == OnFailure::Open && error.is_the_plugins() => {
+                Self::ask(line, place + 1, question, asking)
             }
-            Err(Failed::Own(error) | Failed::Further(error)) => Err(error),
+            Err(failed) => Err(failed.into_error()),
         }
     }
+
+    /// Has the rules check what a policy reports, unless it is what it was told: they are the only ones that know what DX takes.
+    fn accept(
+        &self,
+        policy: &Link,
+        question: &Question<'_>,
+        verdict: Verdict,
+        inner: Vec<Answered>,
+        asking: &Arc<Asking>,
+    ) -> Result<Answered, Failed> {
+        let verdict = match verdict {
+            Verdict::Report(run) if !inner.iter().any(|answered| is_report(&answered.verdict, &run)) => {
+                match self.plugin.merge_within(&[run.into()], asking) {
+                    Ok(run) => Verdict::Report(run),
+                    Err(HookError::Refused(violations)) => {
+                        let reason = format!("the rules refuse its report: {}", join(&violations));
+                        return Err(Failed::Own(policy.bad_answer(question.hook(), reason)));
+                    }
+                    Err(error) => return Err(Failed::Further(error)),
+                }
+            }
+            verdict => verdict,
+        };
+        let seen = asking.seen.then(|| seen::behind(&verdict, inner)).flatten();
+        Ok(Answered { verdict, seen })
+    }
+
+    /// Tells whose fault a refusal behind a policy is: the question's, if the rules refuse it as the policy got it, else the policy's.
+    fn refuse(&self, policy: &Link, question: &Question<'_>, violations: &[Violation], asking: &Arc<Asking>) -> Failed {
+        match self.plugin.ask_within(question, asking) {
+            Ok(_) => {
+                let reason = format!("it refuses what the rules accept: {}", join(violations));
+                Failed::Own(policy.bad_answer(question.hook(), reason))
+            }
+            Err(error) => Failed::Further(error),
+        }
+    }
+}
+
+fn is_report(verdict: &Verdict, run: &Run) -> bool {
+    matches!(verdict, Verdict::Report(told) if told == run)
 }
 
 /// Defines the next link's hooks as a policy's import.
@@ -166,7 +237,7 @@ type Answer = (Result<Verdict, Vec<Violation>>,);
 
 fn next(mut store: StoreContextMut<'_, State>, question: &Question<'_>) -> wasmtime::Result<Answer> {
     let state = store.data_mut();
-    let whole = state.whole;
+    let asking = Arc::clone(&state.asking);
     let Some(next) = &mut state.next else {
         wasmtime::bail!("there is no next plugin")
     };
@@ -177,11 +248,17 @@ fn next(mut store: StoreContextMut<'_, State>, question: &Question<'_>) -> wasmt
     next.calls += 1;
     let (line, place) = (Arc::clone(&next.line), next.place);
     let began = Instant::now();
-    let answer = Line::ask(&line, place, question, whole);
+    let answer = Line::ask(&line, place, question, &asking);
     // The time of the next link is not this one's.
     state.deadline += began.elapsed();
     match answer {
-        Ok(verdict) => Ok((Ok(verdict),)),
+        Ok(answered) => {
+            let verdict = answered.verdict.clone();
+            if let Some(next) = &mut state.next {
+                next.answers.push(answered);
+            }
+            Ok((Ok(verdict),))
+        }
         Err(HookError::Refused(violations)) => Ok((Err(violations),)),
         Err(error) => {
             state.further = Some(error);

@@ -1,12 +1,7 @@
 //! Asks a chain whose policies may open files. The system may let an open wait for as long as it likes (a named pipe waits for its other
 //! end), and nothing in this process can end such a wait: so the chain runs on a thread that can be left behind.
 
-use crate::{
-    chain::Line,
-    error::HookError,
-    question::Question,
-    types::{Notification, Verdict},
-};
+use crate::{asking::Asking, chain::Line, error::HookError, question::Question, seen::Answered, types::Notification};
 use std::{
     sync::{
         Arc,
@@ -70,9 +65,9 @@ impl Owned {
 pub(crate) fn ask(
     line: &Arc<Line>,
     question: &Question<'_>,
-    whole: Instant,
+    asking: &Arc<Asking>,
     stack: usize,
-) -> Result<Verdict, HookError> {
+) -> Result<Answered, HookError> {
     let Some(place) = Place::take() else {
         return Err(line.failed(
             question.hook(),
@@ -80,22 +75,27 @@ pub(crate) fn ask(
         ));
     };
     let (sender, receiver) = mpsc::sync_channel(1);
-    let (owned, its_line) = (Owned::of(question), Arc::clone(line));
+    let (owned, its_line, its_asking) = (Owned::of(question), Arc::clone(line), Arc::clone(asking));
     let work = move || {
         let _place = place;
         // Nobody may be waiting any more.
-        let _ = sender.send(Line::ask(&its_line, 0, &owned.question(), whole));
+        let _ = sender.send(Line::ask(&its_line, 0, &owned.question(), &its_asking));
     };
     thread::Builder::new()
         .name("pipefold-chain".into())
         .stack_size(stack)
         .spawn(work)
         .map_err(|error| line.failed(question.hook(), error.to_string()))?;
-    match receiver.recv_timeout(whole.saturating_duration_since(Instant::now()) + GRACE) {
-        Ok(answer) => answer,
-        Err(mpsc::RecvTimeoutError::Timeout) => Err(line.waited_in_vain(question.hook())),
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            Err(line.failed(question.hook(), "the thread of the chain ended early".into()))
+    loop {
+        // The end moves while the rules are at work.
+        let left = (asking.until() + GRACE).saturating_duration_since(Instant::now());
+        match receiver.recv_timeout(left) {
+            Ok(answer) => return answer,
+            Err(mpsc::RecvTimeoutError::Timeout) if asking.until() + GRACE > Instant::now() => {}
+            Err(mpsc::RecvTimeoutError::Timeout) => return Err(line.waited_in_vain(question.hook())),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Err(line.failed(question.hook(), "the thread of the chain ended early".into()));
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The default component, compiled ahead of time by this crate's build script and embedded in the binary.
 
-use crate::{compiled, error::LoadError};
+use crate::{compiled, error::LoadError, fit::Role};
 use wasmtime::{Engine, component::Component};
 
 /// How messages name the default plugin.
@@ -33,7 +33,7 @@ impl Embedded {
 
 pub(crate) fn component(engine: &Engine) -> Result<Component, LoadError> {
     compiled::embedded(engine, &Embedded(())).map_err(|error| LoadError::Code {
-        plugin: NAME.into(),
+        plugin: Role::Plugin.title(NAME),
         reason: format!("{error:#}"),
     })
 }

@@ -1,7 +1,7 @@
 //! What can go wrong with a plugin, told apart by whose fault it is.
 
 use crate::{compile::CompileError, component_file::ComponentFileError, types::Violation};
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 /// A limit that a plugin ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +60,9 @@ pub enum HookError {
     #[error("{}", join(.0))]
     Refused(Vec<Violation>),
     /// It was still running at its deadline, and was stopped.
-    #[error("plugin {plugin}: {hook} was stopped after {} ms, its time limit", .limit.as_millis())]
+    #[error("{plugin}: {hook} was stopped after {} ms, its time limit", .limit.as_millis())]
     TimedOut {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// Name of the hook.
         hook: &'static str,
@@ -70,9 +70,9 @@ pub enum HookError {
         limit: Duration,
     },
     /// It was still running when the whole chain's time was up.
-    #[error("plugin {plugin}: {hook} was stopped, as the chain of plugins had taken {} ms, its time limit", .limit.as_millis())]
+    #[error("{plugin}: {hook} was stopped, as the chain of plugins had taken {} ms, its time limit", .limit.as_millis())]
     ChainTimedOut {
-        /// Name of the plugin that was running.
+        /// Which one was running, such as `policy redact`.
         plugin: String,
         /// Name of the hook.
         hook: &'static str,
@@ -80,9 +80,9 @@ pub enum HookError {
         limit: Duration,
     },
     /// It wanted more than it may have.
-    #[error("plugin {plugin}: {hook} reached {limit}")]
+    #[error("{plugin}: {hook} reached {limit}")]
     Limit {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// Name of the hook.
         hook: &'static str,
@@ -90,9 +90,9 @@ pub enum HookError {
         limit: Limit,
     },
     /// It crashed.
-    #[error("plugin {plugin}: {hook} crashed: {trap}")]
+    #[error("{plugin}: {hook} crashed: {trap}")]
     Trap {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// Name of the hook.
         hook: &'static str,
@@ -100,9 +100,9 @@ pub enum HookError {
         trap: String,
     },
     /// Its answer is not a value of the type it promised, or breaks what no plugin may break.
-    #[error("plugin {plugin}: {hook} gave a bad answer: {}", Foreign(.reason))]
+    #[error("{plugin}: {hook} gave a bad answer: {}", Foreign(.reason))]
     BadAnswer {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// Name of the hook.
         hook: &'static str,
@@ -110,9 +110,9 @@ pub enum HookError {
         reason: String,
     },
     /// The host could not provide what it takes: no memory, for instance under a small `ulimit -v`, or no thread.
-    #[error("plugin {plugin}: {hook} could not run on this machine: {reason}")]
+    #[error("{plugin}: {hook} could not run on this machine: {reason}")]
     Host {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// Name of the hook.
         hook: &'static str,
@@ -128,63 +128,89 @@ pub enum LoadError {
     #[error("the WebAssembly engine does not start on this machine: {0}")]
     Engine(String),
     /// The compiled component does not fit this engine or this machine.
-    #[error("plugin {plugin}: it does not load: {}", Foreign(.reason))]
+    #[error("{plugin}: it does not load: {}", Foreign(.reason))]
     Code {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// What is wrong with it.
         reason: String,
     },
     /// Its file is larger than a component may be.
-    #[error("plugin {plugin}: larger than {limit} bytes, the limit for a component")]
+    #[error("{plugin}: larger than {limit} bytes, the limit for a component")]
     TooLarge {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// The limit in bytes.
         limit: u64,
     },
     /// Its file cannot be read, or is not the one that is pinned.
-    #[error("plugin {plugin}: {reason}")]
+    #[error("{plugin}: {reason}")]
     File {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// What is wrong with it.
         reason: ComponentFileError,
     },
     /// It cannot be compiled within the limits.
-    #[error("plugin {plugin}: {}", Foreign(&.reason.to_string()))]
+    #[error("{plugin}: {}", Foreign(&.reason.to_string()))]
     Compile {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// What went wrong.
         reason: CompileError,
     },
+    /// The caller's deadline passed before it was compiled. Nothing is wrong with it.
+    #[error("{plugin}: still compiling; to have it ready ahead of builds, run `pipefold component compile {}`", .path.display())]
+    Unfinished {
+        /// Which one, such as `policy redact`.
+        plugin: String,
+        /// Its file.
+        path: PathBuf,
+    },
+    /// It could not be compiled before, here or in another process with the same cache.
+    #[error("{plugin}: not compiled, as that failed before: {}; to try it again, run `pipefold component compile {}`", Foreign(.reason), .path.display())]
+    Remembered {
+        /// Which one, such as `policy redact`.
+        plugin: String,
+        /// What went wrong then.
+        reason: String,
+        /// Its file.
+        path: PathBuf,
+    },
     /// It was compiled, and could not be kept in the cache.
-    #[error("plugin {plugin}: {reason}")]
+    #[error("{plugin}: {reason}")]
     NotKept {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// What went wrong.
         reason: String,
     },
     /// It needs something that is not granted.
-    #[error("plugin {plugin}: {}", Foreign(.imports))]
+    #[error("{plugin}: {}", Foreign(.imports))]
     Import {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// The imports that are missing, and what would allow each.
         imports: String,
     },
     /// It lacks an export, or has it with another type.
-    #[error("plugin {plugin}: export {export} {}; it must be made for a world of pipefold:ci@0.1.0", Foreign(.reason))]
+    #[error("{plugin}: export {export} {}; it must be made for a world of pipefold:ci@0.1.0", Foreign(.reason))]
     Export {
-        /// Name of the plugin.
+        /// Which one, such as `policy redact`.
         plugin: String,
         /// Name of the export.
         export: String,
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl LoadError {
+    /// Whether only the time of the caller was too short: it loads when it is tried again with more.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        matches!(self, Self::Unfinished { .. })
+    }
 }
 
 impl HookError {
@@ -222,7 +248,7 @@ impl fmt::Display for Foreign<'_> {
     }
 }
 
-fn join(violations: &[Violation]) -> String {
+pub(crate) fn join(violations: &[Violation]) -> String {
     let all: Vec<String> = violations.iter().map(Violation::to_string).collect();
     all.join("; ")
 }

@@ -29,6 +29,11 @@ impl Role {
             Self::Policy => "policy",
         }
     }
+
+    /// How messages call one of this name.
+    pub(crate) fn title(self, name: &str) -> String {
+        format!("{} {name}", self.as_str())
+    }
 }
 
 /// Whether and how a component loads. The types of its functions are compared when it is loaded, and not here.

@@ -9,13 +9,16 @@
 //! - [`inspect`] tells what a component file imports and exports, without running or compiling it.
 
 mod answer;
+mod asking;
 mod cache;
 mod call;
 mod chain;
 mod compile;
 mod compiled;
 mod component_file;
+mod deadline;
 mod detached;
+mod digest;
 mod embedded;
 mod engine_config;
 mod error;
@@ -30,6 +33,7 @@ mod plugin;
 mod policy;
 mod question;
 mod sandbox;
+mod seen;
 pub mod types;
 mod watchdog;
 
@@ -37,6 +41,8 @@ pub use cache::{Cache, CacheError};
 pub use chain::{Chain, MOST_POLICIES, OnFailure};
 pub use compile::{ChildCompiler, CompileError, Compiler, compile_worker};
 pub use component_file::{ComponentBytes, ComponentFile, ComponentFileError};
+pub use deadline::Deadline;
+pub use digest::{ChainDigest, ChainDigestError};
 pub use embedded::{DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE, default_compiled_code};
 pub use error::{HookError, Limit, LoadError};
 pub use fit::{Fit, Role};
@@ -47,4 +53,5 @@ pub use plugin::{Link, Plugin};
 pub use policy::Policy;
 pub use question::Question;
 pub use sandbox::Sandbox;
+pub use seen::Answered;
 pub use types::{Fault, Notification, Run, Status, Verdict, Violation};

@@ -1,11 +1,13 @@
 //! From a component's file to something that can be called, compiled at most once.
 
 use crate::{
-    cache::{Cache, CacheError, Flaw, Key, Lock},
+    cache::{Cache, CacheError, Failure, Flaw, Key, Lock},
     compile::{CompileError, Compiler},
     compiled,
     component_file::{ComponentBytes, ComponentFile, ComponentFileError},
+    deadline::Deadline,
     error::LoadError,
+    fit::Role,
     inspect, outline,
     plugin::Link,
     policy::Policy,
@@ -54,16 +56,34 @@ impl Sandbox {
         cache: Option<&Cache>,
         compiler: &Compiler,
     ) -> Result<Loaded, LoadError> {
+        self.policy_by(policy, file, cache, compiler, &Deadline::never())
+    }
+
+    /// The same, up to a deadline. A compilation that is under way then is ended, and is not remembered as failed.
+    ///
+    /// # Errors
+    /// As [`Sandbox::policy`]; and [`LoadError::Unfinished`] if the deadline passed first, here or while another process compiled it.
+    pub fn policy_by(
+        &self,
+        policy: &Policy,
+        file: &ComponentFile,
+        cache: Option<&Cache>,
+        compiler: &Compiler,
+        deadline: &Deadline,
+    ) -> Result<Loaded, LoadError> {
+        let title = Role::Policy.title(&policy.name);
         let check = |imports: &[String]| {
             let imports = imports.iter().map(String::as_str);
-            policy.grants.check_names(&policy.name, imports, true)
+            policy.grants.check_names(&title, imports, true)
         };
         let loading = Loading {
             engine: &self.core().engine,
-            name: &policy.name,
+            title: &title,
             file,
             limit: policy.limits.component_size,
             compiler,
+            deadline,
+            again: false,
             check: &check,
             notes: Vec::new(),
         };
@@ -71,15 +91,46 @@ impl Sandbox {
             Some(cache) => loading.through(cache)?,
             None => loading.without_cache()?,
         };
+        self.loaded(policy, ready)
+    }
+
+    /// Makes a policy ready if its code is in the cache; none if it is yet to be compiled. Nothing is waited for: as quick as reading the
+    /// file and the entry.
+    ///
+    /// # Errors
+    /// As [`Sandbox::policy`]; among them a failure to compile it that is remembered.
+    pub fn policy_if_compiled(
+        &self,
+        policy: &Policy,
+        file: &ComponentFile,
+        cache: &Cache,
+        compiler: &Compiler,
+    ) -> Result<Option<Loaded>, LoadError> {
+        let loading = Loading {
+            engine: &self.core().engine,
+            title: &Role::Policy.title(&policy.name),
+            file,
+            limit: policy.limits.component_size,
+            compiler,
+            deadline: &Deadline::never(),
+            again: false,
+            check: &|_| Ok(()),
+            notes: Vec::new(),
+        };
+        let ready = loading.if_compiled(cache)?;
+        ready.map(|ready| self.loaded(policy, ready)).transpose()
+    }
+
+    fn loaded(&self, policy: &Policy, ready: Ready) -> Result<Loaded, LoadError> {
         Ok(Loaded {
-            link: self.policy_link(policy, &ready.component)?,
+            link: self.policy_link(policy, &ready.component, &ready.fingerprint)?,
             notes: ready.notes,
             compiled: ready.compiled,
             sha256: ready.sha256,
         })
     }
 
-    /// Fills a cache: afterwards [`Sandbox::policy`] finds the component there.
+    /// Fills a cache: afterwards [`Sandbox::policy`] finds the component there. What failed before is tried again.
     ///
     /// # Errors
     /// As [`Sandbox::policy`], but for what it imports and exports; and if the cache cannot be written to.
@@ -92,10 +143,12 @@ impl Sandbox {
         let name = file.path().display().to_string();
         let loading = Loading {
             engine: &self.core().engine,
-            name: &name,
+            title: &name,
             file,
             limit: self.limits().component_size,
             compiler,
+            deadline: &Deadline::never(),
+            again: true,
             check: &|_| Ok(()),
             notes: Vec::new(),
         };
@@ -121,6 +174,8 @@ struct Ready {
     notes: Vec<String>,
     compiled: bool,
     sha256: String,
+    /// The digest by which a cache knows it.
+    fingerprint: blake3::Hash,
     /// Bytes of code in the cache, if it is there.
     kept: Option<u64>,
 }
@@ -134,10 +189,13 @@ enum NotMade {
 /// One component on its way.
 struct Loading<'a> {
     engine: &'a Engine,
-    name: &'a str,
+    title: &'a str,
     file: &'a ComponentFile,
     limit: u64,
     compiler: &'a Compiler,
+    deadline: &'a Deadline,
+    /// It is compiled even if that failed before.
+    again: bool,
     /// Looks at its imports, before seconds are spent on it.
     check: &'a dyn Fn(&[String]) -> Result<(), LoadError>,
     notes: Vec<String>,
@@ -145,42 +203,90 @@ struct Loading<'a> {
 
 impl Loading<'_> {
     fn through(mut self, cache: &Cache) -> Result<Ready, LoadError> {
-        let fingerprint = self.file.fingerprint(self.limit);
-        let key = Key::new(self.engine, fingerprint.map_err(|error| self.bad_file(error))?);
-        if let Some(ready) = self.find(cache, &key, false)? {
+        let fingerprint = self.fingerprint()?;
+        let key = Key::new(self.engine, fingerprint);
+        if let Some(ready) = self.kept(cache, &key, fingerprint, false)? {
             return Ok(self.done(ready));
         }
         let ComponentBytes { bytes, sha256 } = self.read()?;
         // What is compiled is what was read now, whatever the file held a moment ago.
-        let key = Key::new(self.engine, blake3::hash(&bytes));
-        let lock = cache.lock(&key, self.compiler.time());
-        if let Lock::Busy = lock {
-            let path = cache.path().display();
-            self.notes.push(format!(
-                "cache {path}: another process has been compiling this component for too long; compiled it here as well"
-            ));
+        let fingerprint = blake3::hash(&bytes);
+        let key = Key::new(self.engine, fingerprint);
+        let lock = cache.lock(&key, self.compiler.time(), self.deadline);
+        match &lock {
+            Lock::Over => return Err(self.not_compiled(CompileError::Unfinished)),
+            Lock::Busy => {
+                let path = cache.path().display();
+                self.notes.push(format!(
+                    "cache {path}: another process has been compiling this component for too long; compiled it here as well"
+                ));
+            }
+            Lock::Held(_) | Lock::None => {}
         }
-        // Whoever held the lock before may have made it.
-        if let Some(ready) = self.find(cache, &key, true)? {
+        // Whoever held the lock before may have made it, or have failed to.
+        if let Some(ready) = self.kept(cache, &key, fingerprint, true)? {
             return Ok(self.done(ready));
         }
         let component = Arc::new(bytes);
         match self.make(cache, &key, &component, &sha256) {
             Ok(()) => {
+                cache.forget(&key);
                 cache.prune(&key);
-                if let Some(ready) = self.find(cache, &key, true)? {
+                if let Some(ready) = self.find(cache, &key, fingerprint, true)? {
                     return Ok(self.done(Ready {
                         compiled: true,
                         ..ready
                     }));
                 }
             }
-            Err(NotMade::Compile(error)) => return Err(self.not_compiled(error)),
+            Err(NotMade::Compile(error)) => {
+                if let Some(bound) = error.lasts() {
+                    let reason = error.to_string();
+                    cache.remember(&key, &Failure { sha256, bound, reason });
+                }
+                return Err(self.not_compiled(error));
+            }
             Err(NotMade::Cache(error)) => self.notes.push(format!(
                 "{error}; it is compiled again by each process until that is mended"
             )),
         }
         self.in_memory(component, sha256)
+    }
+
+    fn if_compiled(mut self, cache: &Cache) -> Result<Option<Ready>, LoadError> {
+        let fingerprint = self.fingerprint()?;
+        let key = Key::new(self.engine, fingerprint);
+        let ready = self.kept(cache, &key, fingerprint, false)?;
+        Ok(ready.map(|ready| self.done(ready)))
+    }
+
+    fn fingerprint(&self) -> Result<blake3::Hash, LoadError> {
+        self.file.fingerprint(self.limit).map_err(|error| self.bad_file(error))
+    }
+
+    /// What the cache has of it: its code, or why there is none.
+    fn kept(
+        &mut self,
+        cache: &Cache,
+        key: &Key,
+        fingerprint: blake3::Hash,
+        note: bool,
+    ) -> Result<Option<Ready>, LoadError> {
+        if let Some(ready) = self.find(cache, key, fingerprint, note)? {
+            return Ok(Some(ready));
+        }
+        let failure = cache
+            .failure(key)
+            .filter(|failure| !self.again && !self.compiler.exceeds(&failure.bound));
+        let Some(Failure { sha256, reason, .. }) = failure else {
+            return Ok(None);
+        };
+        self.file.check_pin(&sha256).map_err(|error| self.bad_file(error))?;
+        Err(LoadError::Remembered {
+            plugin: self.title.into(),
+            reason,
+            path: self.file.path().into(),
+        })
     }
 
     fn without_cache(self) -> Result<Ready, LoadError> {
@@ -189,7 +295,13 @@ impl Loading<'_> {
     }
 
     /// Takes it from the cache, if it is there and as it should be.
-    fn find(&mut self, cache: &Cache, key: &Key, note: bool) -> Result<Option<Ready>, LoadError> {
+    fn find(
+        &mut self,
+        cache: &Cache,
+        key: &Key,
+        fingerprint: blake3::Hash,
+        note: bool,
+    ) -> Result<Option<Ready>, LoadError> {
         let found = cache.find(key).and_then(|entry| {
             let Some(entry) = entry else { return Ok(None) };
             let component = compiled::entry(self.engine, &entry);
@@ -200,6 +312,7 @@ impl Loading<'_> {
                 notes: Vec::new(),
                 compiled: false,
                 sha256: entry.sha256().into(),
+                fingerprint,
                 kept: Some(entry.code_size()),
             }))
         });
@@ -227,7 +340,7 @@ impl Loading<'_> {
     fn read(&self) -> Result<ComponentBytes, LoadError> {
         let component = self.file.read(self.limit).map_err(|error| self.bad_file(error))?;
         outline::check(&component.bytes).map_err(|refused| LoadError::Code {
-            plugin: self.name.into(),
+            plugin: self.title.into(),
             reason: refused.to_string(),
         })?;
         (self.check)(&inspect::import_names(&component.bytes))?;
@@ -238,7 +351,10 @@ impl Loading<'_> {
     fn make(&self, cache: &Cache, key: &Key, component: &Arc<Vec<u8>>, sha256: &str) -> Result<(), NotMade> {
         let mut aside = cache.begin(key).map_err(NotMade::Cache)?;
         let keep = |reason| NotMade::Cache(cache.failed("write to", reason));
-        match self.compiler.compile_to(self.engine, component, &mut aside) {
+        match self
+            .compiler
+            .compile_to(self.engine, component, &mut aside, self.deadline)
+        {
             Ok(()) => aside.finish(key, sha256).map_err(keep),
             Err(CompileError::Output(reason)) => Err(keep(reason)),
             Err(error) => Err(NotMade::Compile(error)),
@@ -247,10 +363,11 @@ impl Loading<'_> {
 
     /// Compiles it for this process alone.
     fn in_memory(self, component: Arc<Vec<u8>>, sha256: String) -> Result<Ready, LoadError> {
-        let code = self.compiler.compile(self.engine, &component);
+        let fingerprint = blake3::hash(&component);
+        let code = self.compiler.compile(self.engine, &component, self.deadline);
         let code = code.map_err(|error| self.not_compiled(error))?;
         let component = compiled::fresh(self.engine, &code).map_err(|error| LoadError::Code {
-            plugin: self.name.into(),
+            plugin: self.title.into(),
             reason: format!("{error:#}"),
         })?;
         Ok(self.done(Ready {
@@ -258,6 +375,7 @@ impl Loading<'_> {
             notes: Vec::new(),
             compiled: true,
             sha256,
+            fingerprint,
             kept: None,
         }))
     }
@@ -270,7 +388,7 @@ impl Loading<'_> {
     }
 
     fn bad_file(&self, error: ComponentFileError) -> LoadError {
-        let plugin = self.name.into();
+        let plugin = self.title.into();
         match error {
             ComponentFileError::TooLarge { limit, .. } => LoadError::TooLarge { plugin, limit },
             reason => LoadError::File { plugin, reason },
@@ -278,8 +396,12 @@ impl Loading<'_> {
     }
 
     fn not_compiled(&self, error: CompileError) -> LoadError {
-        let plugin = self.name.into();
+        let plugin = self.title.into();
         match error {
+            CompileError::Unfinished => LoadError::Unfinished {
+                plugin,
+                path: self.file.path().into(),
+            },
             CompileError::Refused(reason) => LoadError::Code { plugin, reason },
             reason => LoadError::Compile { plugin, reason },
         }

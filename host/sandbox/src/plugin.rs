@@ -2,17 +2,20 @@
 
 use crate::{
     answer,
+    asking::Asking,
     call::{Call, Failed, Next, State},
     chain::OnFailure,
     error::{HookError, LoadError},
+    fit::Role,
     grants::Grants,
     limits::Limits,
     policy::Policy,
     question::Question,
     sandbox::Core,
+    seen::Answered,
     types::{Notification, Run, Verdict, Violation},
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower};
 
 /// The interface with the three hooks.
@@ -29,6 +32,10 @@ pub struct Link {
     pub(crate) limits: Limits,
     pub(crate) grants: Grants,
     pub(crate) on_failure: OnFailure,
+    /// A clock runs against its calls.
+    pub(crate) timed: bool,
+    pub(crate) digest: blake3::Hash,
+    role: Role,
     pub(crate) pre: InstancePre<State>,
     pipeline_start: ComponentExportIndex,
     step: ComponentExportIndex,
@@ -36,14 +43,19 @@ pub struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(linker: &Linker<State>, component: &Component, policy: &Policy) -> Result<Self, LoadError> {
-        let name = &policy.name;
+    pub(crate) fn new(
+        linker: &Linker<State>,
+        component: &Component,
+        policy: &Policy,
+        role: Role,
+    ) -> Result<Self, LoadError> {
+        let title = role.title(&policy.name);
         let pre = linker.instantiate_pre(component).map_err(|error| LoadError::Code {
-            plugin: name.clone(),
+            plugin: title.clone(),
             reason: format!("{error:#}"),
         })?;
         let exports = Exports {
-            name,
+            title: &title,
             component,
             pre: &pre,
         };
@@ -51,10 +63,13 @@ impl Link {
             pipeline_start: exports.find::<(&Notification,), Answer<Verdict>>(HOOKS, "pipeline-start")?,
             step: exports.find::<(&Notification,), Answer<Verdict>>(HOOKS, "step")?,
             pipeline_finish: exports.find::<(&[Notification],), Answer<Verdict>>(HOOKS, "pipeline-finish")?,
-            name: name.as_str().into(),
+            name: policy.name.as_str().into(),
             limits: policy.limits.clone(),
             grants: policy.grants.clone(),
             on_failure: policy.on_failure,
+            timed: true,
+            role,
+            digest: blake3::Hash::from_bytes([0; 32]),
             pre,
         })
     }
@@ -65,32 +80,38 @@ impl Link {
         &self.name
     }
 
-    /// Asks it, with the links behind it at hand and until the whole chain's deadline at most.
+    /// How errors name it.
+    pub(crate) fn title(&self) -> String {
+        self.role.title(&self.name)
+    }
+
+    /// Asks it, with the links behind it at hand.
     pub(crate) fn ask(
         &self,
         core: &Core,
         question: &Question<'_>,
         next: Option<Next>,
-        whole: Instant,
-    ) -> Result<Verdict, Failed> {
+        asking: &Arc<Asking>,
+    ) -> Result<(Verdict, Vec<Answered>), Failed> {
         let call = Call {
             core,
             link: self,
             hook: question.hook(),
             next,
-            whole,
+            asking: Arc::clone(asking),
         };
-        let verdict = match question {
+        let (verdict, answers) = match question {
             Question::PipelineStart(event) => call.run(&self.pipeline_start, (*event,)),
             Question::Step(event) => call.run(&self.step, (*event,)),
             Question::PipelineFinish(history) => call.run(&self.pipeline_finish, (*history,)),
         }?;
-        answer::check(&verdict, question).map_err(|reason| Failed::Own(self.bad_answer(question.hook(), reason)))?;
-        Ok(verdict)
+        answer::check(&verdict, question.notifications())
+            .map_err(|reason| Failed::Own(self.bad_answer(question.hook(), reason)))?;
+        Ok((verdict, answers))
     }
 
     pub(crate) fn bad_answer(&self, hook: &'static str, reason: String) -> HookError {
-        let plugin = self.name.to_string();
+        let plugin = self.title();
         HookError::BadAnswer { plugin, hook, reason }
     }
 }
@@ -108,15 +129,22 @@ impl Plugin {
             limits: core.limits.clone(),
             ..Policy::new(name)
         };
-        policy.grants.check(name, component, &core.engine, false)?;
-        let link = Link::new(&Linker::new(&core.engine), component, &policy)?;
+        let title = Role::Plugin.title(name);
+        policy.grants.check(&title, component, &core.engine, false)?;
+        let link = Link::new(&Linker::new(&core.engine), component, &policy, Role::Plugin)?;
         let exports = Exports {
-            name,
+            title: &title,
             component,
             pre: &link.pre,
         };
         let merge = exports.find::<(&[Notification],), Answer<Run>>(MERGING, "merge")?;
         Ok(Self { core, link, merge })
+    }
+
+    /// The rules themselves: no clock runs against them.
+    pub(crate) fn without_clock(mut self) -> Self {
+        self.link.timed = false;
+        self
     }
 
     /// How messages name this plugin.
@@ -154,39 +182,54 @@ impl Plugin {
     /// # Errors
     /// As [`Plugin::pipeline_start`].
     pub fn merge(&self, history: &[Notification]) -> Result<Run, HookError> {
-        let whole = Instant::now() + self.core.limits.chain;
-        let hook = "merge";
+        self.merge_within(history, &self.asking())
+    }
+
+    /// The same for a question that is on its way already.
+    pub(crate) fn merge_within(&self, history: &[Notification], asking: &Arc<Asking>) -> Result<Run, HookError> {
         let call = Call {
             core: &self.core,
             link: &self.link,
-            hook,
+            hook: "merge",
             next: None,
-            whole,
+            asking: Arc::clone(asking),
         };
-        let run = call.run(&self.merge, (history,)).map_err(Failed::into_error)?;
+        let hook = call.hook;
+        let (run, _) = self
+            .counted(asking, || call.run(&self.merge, (history,)))
+            .map_err(Failed::into_error)?;
         answer::check_run(&run, history).map_err(|reason| self.link.bad_answer(hook, reason))?;
         Ok(run)
     }
 
     fn ask(&self, question: &Question<'_>) -> Result<Verdict, HookError> {
-        let whole = Instant::now() + self.core.limits.chain;
-        self.link
-            .ask(&self.core, question, None, whole)
+        self.ask_within(question, &self.asking())
+    }
+
+    /// Asks it a question that is on its way already.
+    pub(crate) fn ask_within(&self, question: &Question<'_>, asking: &Arc<Asking>) -> Result<Verdict, HookError> {
+        self.counted(asking, || self.link.ask(&self.core, question, None, asking))
+            .map(|(verdict, _)| verdict)
             .map_err(Failed::into_error)
+    }
+
+    fn asking(&self) -> Arc<Asking> {
+        Arc::new(Asking::new(self.core.limits.chain, false))
+    }
+
+    /// Does a call, whose time is nobody's if no clock runs against it.
+    fn counted<T>(&self, asking: &Asking, call: impl FnOnce() -> T) -> T {
+        if self.link.timed { call() } else { asking.in_rules(call) }
     }
 
     pub(crate) fn core(&self) -> &Core {
         &self.core
     }
-
-    pub(crate) fn link(&self) -> &Link {
-        &self.link
-    }
 }
 
 /// Finds exports and compares their types, so that a component which loads can be called.
 struct Exports<'a> {
-    name: &'a str,
+    title: &'a str,
     component: &'a Component,
     pre: &'a InstancePre<State>,
 }
@@ -198,7 +241,7 @@ impl Exports<'_> {
         R: ComponentNamedList + Lift,
     {
         let fail = |reason: String| LoadError::Export {
-            plugin: self.name.into(),
+            plugin: self.title.into(),
             export: format!("{interface}#{function}"),
             reason,
         };

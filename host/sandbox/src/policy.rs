@@ -2,7 +2,9 @@
 
 use crate::{
     chain::{OnFailure, link_next},
+    digest,
     error::LoadError,
+    fit::Role,
     grants::Grants,
     limits::Limits,
     plugin::Link,
@@ -42,18 +44,31 @@ impl Sandbox {
     /// # Errors
     /// [`LoadError`] if it is larger than its limit, no component, imports what is not granted, or lacks a hook.
     pub fn policy_compiled_here(&self, policy: &Policy, component: &[u8]) -> Result<Link, LoadError> {
-        let component = self.compile(&policy.name, component, policy.limits.component_size)?;
-        self.policy_link(policy, &component)
+        let fingerprint = blake3::hash(component);
+        let component = self.compile(
+            &Role::Policy.title(&policy.name),
+            component,
+            policy.limits.component_size,
+        )?;
+        self.policy_link(policy, &component, &fingerprint)
     }
 
     /// Links a compiled policy with what it is granted.
-    pub(crate) fn policy_link(&self, policy: &Policy, component: &Component) -> Result<Link, LoadError> {
+    pub(crate) fn policy_link(
+        &self,
+        policy: &Policy,
+        component: &Component,
+        fingerprint: &blake3::Hash,
+    ) -> Result<Link, LoadError> {
         let core = self.core();
-        policy.grants.check(&policy.name, component, &core.engine, true)?;
+        let title = Role::Policy.title(&policy.name);
+        policy.grants.check(&title, component, &core.engine, true)?;
         let mut linker = Linker::new(&core.engine);
         link_next(&mut linker)
             .and_then(|()| policy.grants.link(&mut linker))
             .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        Link::new(&linker, component, policy)
+        let mut link = Link::new(&linker, component, policy, Role::Policy)?;
+        link.digest = digest::link(policy, fingerprint.as_bytes());
+        Ok(link)
     }
 }

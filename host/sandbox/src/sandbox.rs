@@ -1,7 +1,7 @@
 //! The engine with its clock, and what it can load.
 
 use crate::{
-    embedded, engine_config::engine_config, error::LoadError, limits::Limits, outline, plugin::Plugin,
+    embedded, engine_config::engine_config, error::LoadError, fit::Role, limits::Limits, outline, plugin::Plugin,
     watchdog::Watchdog,
 };
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Sandbox {
     /// [`LoadError`] if its code does not fit this machine.
     pub fn default_plugin(&self) -> Result<Plugin, LoadError> {
         let component = embedded::component(&self.core.engine)?;
-        Plugin::new(Arc::clone(&self.core), embedded::NAME, &component)
+        Ok(Plugin::new(Arc::clone(&self.core), embedded::NAME, &component)?.without_clock())
     }
 
     /// Compiles a component in this process and makes it ready. Compiling takes as long and as much memory as it takes, and nothing can
@@ -76,19 +76,20 @@ impl Sandbox {
     /// # Errors
     /// [`LoadError`] if it is larger than the limit, no component, or not made for the world `plugin`.
     pub fn compile_here(&self, name: &str, component: &[u8]) -> Result<Plugin, LoadError> {
-        let component = self.compile(name, component, self.core.limits.component_size)?;
+        let title = Role::Plugin.title(name);
+        let component = self.compile(&title, component, self.core.limits.component_size)?;
         Plugin::new(Arc::clone(&self.core), name, &component)
     }
 
-    pub(crate) fn compile(&self, name: &str, component: &[u8], limit: u64) -> Result<Component, LoadError> {
+    pub(crate) fn compile(&self, title: &str, component: &[u8], limit: u64) -> Result<Component, LoadError> {
         if component.len() as u64 > limit {
             return Err(LoadError::TooLarge {
-                plugin: name.into(),
+                plugin: title.into(),
                 limit,
             });
         }
         let code = |reason| LoadError::Code {
-            plugin: name.into(),
+            plugin: title.into(),
             reason,
         };
         outline::check(component).map_err(|refused| code(refused.to_string()))?;

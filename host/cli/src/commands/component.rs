@@ -22,7 +22,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ComponentArgs) -> anyhow::Result<
         ComponentCommand::Inspect { file } => inspected(global.json, file)?,
         ComponentCommand::Compile { file } => compile(global.json, file, global.policy_cache.as_ref())?,
         ComponentCommand::CompileWorker => {
-            compile_worker(io::stdin().lock(), io::stdout().lock()).context("cannot compile")?;
+            compile_worker(io::stdin(), io::stdout().lock()).context("cannot compile")?;
             return Ok(ExitCode::SUCCESS);
         }
     };

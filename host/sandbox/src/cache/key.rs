@@ -7,6 +7,8 @@ use wasmtime::Engine;
 pub(super) const ENTRY: &str = ".cwasm";
 /// How the names of locks end.
 pub(super) const LOCK: &str = ".lock";
+/// How the names of remembered failures end.
+pub(super) const FAILURE: &str = ".failed";
 /// How the names of entries that are being written end.
 pub(super) const ASIDE: &str = ".new";
 
@@ -34,6 +36,11 @@ impl Key {
         format!("{}{ENTRY}", self.stem)
     }
 
+    /// Name of the file that says why there is no entry.
+    pub(super) fn failure_name(&self) -> String {
+        format!("{}{FAILURE}", self.stem)
+    }
+
     pub(super) fn lock_name(&self) -> String {
         format!("{}{LOCK}", self.stem)
     }
@@ -59,7 +66,9 @@ pub(super) fn is_ours(name: &str) -> bool {
         .is_some_and(|(component, engine)| is_hex(component, 64) && is_hex(engine, ENGINE_DIGITS));
     let is_ending = match ending.split_once('.') {
         Some((number, rest)) => is_hex(number, 16) && Some(rest) == ASIDE.strip_prefix('.'),
-        None => [ENTRY, LOCK].iter().any(|ours| ours.strip_prefix('.') == Some(ending)),
+        None => [ENTRY, LOCK, FAILURE]
+            .iter()
+            .any(|ours| ours.strip_prefix('.') == Some(ending)),
     };
     is_stem && is_ending
 }
@@ -116,7 +125,7 @@ mod tests {
     fn ones_own_names_are_known() {
         let engine = Engine::new(&engine_config()).unwrap();
         let key = Key::new(&engine, blake3::hash(b""));
-        for name in [key.file_name(), key.lock_name(), key.aside_name(7)] {
+        for name in [key.file_name(), key.lock_name(), key.failure_name(), key.aside_name(7)] {
             assert!(is_ours(&name), "{name}");
         }
         for name in ["notes.txt", "a-b.cwasm", "x.lock", ".new", ""] {

@@ -1,6 +1,7 @@
 //! Compiling once when several processes want the same component at the same time.
 
 use super::{key::Key, place};
+use crate::deadline::Deadline;
 use cap_std::fs::Dir;
 use rustix::fs::OFlags;
 use std::{
@@ -18,12 +19,14 @@ pub(crate) enum Lock {
     Held(#[allow(dead_code, reason = "held until it is dropped")] File),
     /// Someone else has been at it for too long.
     Busy,
+    /// Someone else is at it, and the caller's deadline has passed.
+    Over,
     /// There are no locks in this place, or nothing can be written there.
     None,
 }
 
 impl Lock {
-    pub(super) fn take(dir: &Dir, key: &Key, wait: Duration) -> Self {
+    pub(super) fn take(dir: &Dir, key: &Key, wait: Duration, deadline: &Deadline) -> Self {
         let until = Instant::now() + wait;
         let Ok(file) = place::open(dir, key.lock_name().as_ref(), OFlags::RDWR | OFlags::CREATE) else {
             return Self::None;
@@ -31,8 +34,11 @@ impl Lock {
         loop {
             match file.try_lock() {
                 Ok(()) => return Self::Held(file),
-                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(PAUSE),
-                Err(TryLockError::WouldBlock) => return Self::Busy,
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => return Self::Busy,
+                Err(TryLockError::WouldBlock) => match deadline.pause(PAUSE) {
+                    Some(pause) => thread::sleep(pause),
+                    None => return Self::Over,
+                },
                 Err(TryLockError::Error(_)) => return Self::None,
             }
         }

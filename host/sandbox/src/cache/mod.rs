@@ -7,6 +7,7 @@
 mod aside;
 mod entry;
 mod error;
+mod failure;
 mod key;
 mod lock;
 mod place;
@@ -14,15 +15,18 @@ mod prune;
 #[cfg(test)]
 mod tests;
 
+use crate::deadline::Deadline;
 use cap_std::fs::Dir;
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 pub(crate) use aside::Aside;
 pub(crate) use entry::{Entry, Flaw};
 pub use error::CacheError;
+pub(crate) use failure::Failure;
 pub(crate) use key::Key;
 pub(crate) use lock::Lock;
 
@@ -73,8 +77,26 @@ impl Cache {
     }
 
     /// Waits until nobody else makes the entry.
-    pub(crate) fn lock(&self, key: &Key, wait: std::time::Duration) -> Lock {
-        Lock::take(&self.dir, key, wait)
+    pub(crate) fn lock(&self, key: &Key, wait: Duration, deadline: &Deadline) -> Lock {
+        Lock::take(&self.dir, key, wait, deadline)
+    }
+
+    /// Why this component could not be compiled before, if it is remembered.
+    pub(crate) fn failure(&self, key: &Key) -> Option<Failure> {
+        place::check(&self.dir, &self.path).ok()?;
+        Failure::read(&self.dir, key)
+    }
+
+    /// Remembers why a component could not be compiled; where that cannot be written, it is tried again.
+    pub(crate) fn remember(&self, key: &Key, failure: &Failure) {
+        if let Ok(shared) = place::check(&self.dir, &self.path) {
+            let _ = failure.write(&self.dir, key, shared);
+        }
+    }
+
+    /// Forgets it.
+    pub(crate) fn forget(&self, key: &Key) {
+        Failure::remove(&self.dir, key);
     }
 
     /// Begins a new entry.

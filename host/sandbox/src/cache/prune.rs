@@ -1,6 +1,6 @@
 //! Keeps a cache from growing for ever.
 
-use super::key::{ASIDE, ENTRY, Key, LOCK, is_ours};
+use super::key::{ASIDE, ENTRY, FAILURE, Key, LOCK, is_ours};
 use cap_std::fs::{Dir, MetadataExt};
 use std::{
     io,
@@ -12,6 +12,9 @@ pub(super) const MOST: u64 = 1 << 30;
 
 /// After this time whoever wrote an entry aside, or held its lock, is gone: compiling takes a minute at most by default.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// After this time a component that could not be compiled is most likely in use no more. Its file has some hundred bytes.
+const FORGOTTEN: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Removes the oldest entries until no more than `most` bytes are left, and what killed processes left behind. `keep` stays.
 pub(super) fn prune(dir: &Dir, keep: &Key, most: u64) -> io::Result<()> {
@@ -32,6 +35,10 @@ pub(super) fn prune(dir: &Dir, keep: &Key, most: u64) -> io::Result<()> {
         if name.ends_with(ENTRY) {
             total += metadata.size();
             entries.push((changed, metadata.size(), name));
+        } else if name.ends_with(FAILURE) {
+            if now.duration_since(changed).is_ok_and(|age| age > FORGOTTEN) {
+                dir.remove_file(&name)?;
+            }
         } else if stale && (name.ends_with(ASIDE) || name.ends_with(LOCK)) {
             dir.remove_file(&name)?;
         }

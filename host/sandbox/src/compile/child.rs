@@ -5,11 +5,14 @@ use super::{
     error::CompileError,
     wire::{Answer, Outcome, Request},
 };
+use crate::deadline::Deadline;
+use rustix::process::Signal;
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::PathBuf,
-    process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
@@ -27,9 +30,13 @@ const MOST_TEXT: u64 = 4 << 10;
 /// Bytes that are passed on at a time.
 const PART: usize = 256 << 10;
 
+/// How soon a deadline that was moved is noticed: rarely beside the seconds that compiling takes, and often enough that nobody notices.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// Compiles in a child process, which is killed when its time is up and has a limit on its memory.
 ///
-/// The program must call [`compile_worker`](crate::compile_worker). It gets an empty environment.
+/// It is in a process group of its own, so that a signal to the build's group is no end of it, and it ends with this process, however that
+/// ends. The program must call [`compile_worker`](crate::compile_worker). It gets an empty environment.
 #[derive(Clone, Debug)]
 pub struct ChildCompiler {
     /// The program to start.
@@ -53,17 +60,28 @@ impl ChildCompiler {
         }
     }
 
-    pub(super) fn compile_to(&self, component: Arc<Vec<u8>>, output: &mut dyn Write) -> Result<(), CompileError> {
-        let until = Instant::now() + self.time;
+    pub(super) fn compile_to(
+        &self,
+        component: Arc<Vec<u8>>,
+        output: &mut dyn Write,
+        deadline: &Deadline,
+    ) -> Result<(), CompileError> {
+        let patience = Patience {
+            until: Instant::now() + self.time,
+            deadline,
+        };
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .env_clear()
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|reason| self.cannot_start(reason))?;
-        let answered = self.talk(&mut child, component, until, output);
+        // It is kept open until the child is done: its end tells the child that this process is gone.
+        let stdin = child.stdin.take().map(Arc::new);
+        let answered = self.talk(&mut child, stdin.clone(), component, &patience, output);
         // It has nothing more to say; most often it is gone already, and then this does nothing.
         let ended = match &answered {
             Ok(_) => wait(&mut child),
@@ -73,6 +91,7 @@ impl ChildCompiler {
             let _ = child.kill();
             let _ = child.wait();
         }
+        drop(stdin);
         match answered? {
             Talk::Done => Ok(()),
             Talk::Silent { said, reason } => Err(self.explain_silence(ended, said, reason)),
@@ -84,13 +103,12 @@ impl ChildCompiler {
     fn talk(
         &self,
         child: &mut Child,
+        stdin: Option<Arc<ChildStdin>>,
         component: Arc<Vec<u8>>,
-        until: Instant,
+        patience: &Patience<'_>,
         output: &mut dyn Write,
     ) -> Result<Talk, CompileError> {
-        let (Some(mut stdin), Some(stdout), Some(stderr)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
+        let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, child.stdout.take(), child.stderr.take()) else {
             return Err(self.cannot_start(io::Error::other("it has no pipes")));
         };
         let request = Request {
@@ -108,6 +126,7 @@ impl ChildCompiler {
                 .map_err(|reason| self.cannot_start(reason))
         };
         spawn(Box::new(move || {
+            let mut stdin = &*stdin;
             // A child that does not listen tells why in another way.
             let _ = stdin
                 .write_all(request.to_line().as_bytes())
@@ -116,7 +135,7 @@ impl ChildCompiler {
         spawn(Box::new(move || read_answer(stdout, &send_part)))?;
         spawn(Box::new(move || read_text(stderr, &send_text)))?;
 
-        let answer = match self.next(&parts, until)? {
+        let answer = match self.next(&parts, patience)? {
             Some(Part::Answer(Ok(answer))) => answer,
             Some(Part::Answer(Err(reason))) if reason.kind() != io::ErrorKind::UnexpectedEof => {
                 return Err(self.bad_answer(&reason.to_string()));
@@ -138,7 +157,7 @@ impl ChildCompiler {
         let mut hasher = blake3::Hasher::new();
         let mut length = 0;
         let mut words = Vec::new();
-        while let Some(Part::Bytes(bytes)) = self.next(&parts, until)? {
+        while let Some(Part::Bytes(bytes)) = self.next(&parts, patience)? {
             length += bytes.len() as u64;
             if length > answer.length {
                 return Err(self.bad_answer("it is longer than it says"));
@@ -160,11 +179,18 @@ impl ChildCompiler {
     }
 
     /// The next part of the answer; none at its end.
-    fn next(&self, parts: &Receiver<Part>, until: Instant) -> Result<Option<Part>, CompileError> {
-        match parts.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(part) => Ok(Some(part)),
-            Err(RecvTimeoutError::Disconnected) => Ok(None),
-            Err(RecvTimeoutError::Timeout) => Err(CompileError::TimedOut { limit: self.time }),
+    fn next(&self, parts: &Receiver<Part>, patience: &Patience<'_>) -> Result<Option<Part>, CompileError> {
+        loop {
+            let left = patience.until.saturating_duration_since(Instant::now());
+            let pause = patience.deadline.pause(LOOK).ok_or(CompileError::Unfinished)?;
+            match parts.recv_timeout(pause.min(left)) {
+                Ok(part) => return Ok(Some(part)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                    return Err(CompileError::TimedOut { limit: self.time });
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
         }
     }
 
@@ -173,6 +199,9 @@ impl ChildCompiler {
             // What Rust's allocator says before it aborts the process.
             Some(status) if !status.success() && said.contains("memory allocation of") => {
                 CompileError::Memory { limit: self.memory }
+            }
+            Some(status) if status.signal() == Some(Signal::XCPU.as_raw()) => {
+                CompileError::TimedOut { limit: self.time }
             }
             Some(status) if !status.success() => CompileError::Died { status, said },
             _ => self.bad_answer(&reason.to_string()),
@@ -192,6 +221,14 @@ impl ChildCompiler {
             reason: reason.into(),
         }
     }
+}
+
+/// How long a child is waited for.
+struct Patience<'a> {
+    /// The compiler's own limit.
+    until: Instant,
+    /// The caller's.
+    deadline: &'a Deadline,
 }
 
 /// What came of talking to a child.

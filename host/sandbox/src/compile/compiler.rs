@@ -1,6 +1,10 @@
 //! The choice of where to compile, and what comes of it.
 
-use super::{child::ChildCompiler, error::CompileError};
+use super::{
+    child::ChildCompiler,
+    error::{Bound, CompileError},
+};
+use crate::deadline::Deadline;
 use std::{io::Write, sync::Arc, time::Duration};
 use wasmtime::Engine;
 
@@ -10,7 +14,7 @@ pub(super) const MOST_CODE: u64 = 512 << 20;
 /// Where a component is compiled.
 #[derive(Clone, Debug)]
 pub enum Compiler {
-    /// In this process: nothing bounds the time and memory that it takes. For components of one's own.
+    /// In this process: nothing bounds the time and memory that it takes, and no deadline ends it. For components of one's own.
     Here,
     /// In a child process with limits.
     Child(ChildCompiler),
@@ -35,10 +39,25 @@ impl Compiler {
         }
     }
 
+    /// Whether it may go beyond the bound that a compilation ran out of.
+    pub(crate) fn exceeds(&self, bound: &Bound) -> bool {
+        match (self, bound) {
+            (Self::Here, Bound::Time(_) | Bound::Memory(_)) => true,
+            (Self::Child(child), Bound::Time(milliseconds)) => child.time.as_millis() > u128::from(*milliseconds),
+            (Self::Child(child), Bound::Memory(bytes)) => child.memory > *bytes,
+            (_, Bound::None) => false,
+        }
+    }
+
     /// Compiles for this engine, into memory.
-    pub(crate) fn compile(&self, engine: &Engine, component: &Arc<Vec<u8>>) -> Result<Fresh, CompileError> {
+    pub(crate) fn compile(
+        &self,
+        engine: &Engine,
+        component: &Arc<Vec<u8>>,
+        deadline: &Deadline,
+    ) -> Result<Fresh, CompileError> {
         let mut code = Vec::new();
-        self.compile_to(engine, component, &mut code)?;
+        self.compile_to(engine, component, &mut code, deadline)?;
         Ok(Fresh(code))
     }
 
@@ -48,7 +67,11 @@ impl Compiler {
         engine: &Engine,
         component: &Arc<Vec<u8>>,
         output: &mut dyn Write,
+        deadline: &Deadline,
     ) -> Result<(), CompileError> {
+        if deadline.is_over() {
+            return Err(CompileError::Unfinished);
+        }
         match self {
             Self::Here => {
                 let code = engine
@@ -59,7 +82,7 @@ impl Compiler {
                 }
                 output.write_all(&code).map_err(CompileError::Output)
             }
-            Self::Child(child) => child.compile_to(Arc::clone(component), output),
+            Self::Child(child) => child.compile_to(Arc::clone(component), output, deadline),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Why a component could not be compiled.
 
-use std::{fmt, io, path::PathBuf, process::ExitStatus, time::Duration};
+use rustix::process::Signal;
+use std::{fmt, io, os::unix::process::ExitStatusExt, path::PathBuf, process::ExitStatus, time::Duration};
 
 /// Why there is no compiled code.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum CompileError {
         /// The limit.
         limit: Duration,
     },
+    /// The caller's deadline passed first.
+    #[error("still compiling")]
+    Unfinished,
     /// It took too much memory.
     #[error("compiling it needs more than {} MiB of memory, its limit", .limit >> 20)]
     Memory {
@@ -53,6 +57,38 @@ pub enum CompileError {
     /// The code could not be passed on.
     #[error("cannot keep the compiled code: {0}")]
     Output(io::Error),
+}
+
+/// What a compilation ran out of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// Nothing that can be changed here.
+    None,
+    /// Milliseconds.
+    Time(u64),
+    /// Bytes.
+    Memory(u64),
+}
+
+impl CompileError {
+    /// What it ran out of, if it would go the same way again. A child that was killed may have been stopped by an operator, or by a machine
+    /// that was short of memory; one that crashed does so again.
+    pub(crate) fn lasts(&self) -> Option<Bound> {
+        match self {
+            Self::TimedOut { limit } => Some(Bound::Time(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX))),
+            Self::Memory { limit } => Some(Bound::Memory(*limit)),
+            Self::Refused(_) | Self::TooLarge { .. } => Some(Bound::None),
+            Self::Died { status, .. } if crashed(*status) => Some(Bound::None),
+            Self::Died { .. } | Self::Unfinished | Self::Start { .. } | Self::Answer { .. } | Self::Output(_) => None,
+        }
+    }
+}
+
+/// Whether a program ended as one does that has a fault: by a panic, or by a signal for what it did itself.
+fn crashed(status: ExitStatus) -> bool {
+    const PANIC: i32 = 101;
+    let own = [Signal::ABORT, Signal::BUS, Signal::ILL, Signal::SEGV, Signal::TRAP].map(Signal::as_raw);
+    status.code() == Some(PANIC) || status.signal().is_some_and(|signal| own.contains(&signal))
 }
 
 /// What a program said, if anything.

@@ -52,9 +52,9 @@ fn write(mut store: StoreContextMut<'_, State>, (level, line): (LogLevel, String
         .rev()
         .find(|end| line.is_char_boundary(*end))
         .unwrap_or(0);
-    sink(&state.plugin, level, &line[..end]);
+    sink(&state.link, level, &line[..end]);
     if state.lines == MOST_LINES {
-        sink(&state.plugin, LogLevel::Warn, "further lines of this call are left out");
+        sink(&state.link, LogLevel::Warn, "further lines of this call are left out");
     }
     Ok(())
 }

@@ -83,10 +83,19 @@ impl Directory {
             .preopened_dir(path, MOUNT, permissions)
             .map_err(|error| failed(io::Error::other(format!("{error:#}"))))?;
         Ok(Self {
-            path: path.to_owned(),
+            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             access,
             opened: Arc::new(context.build().filesystem().clone()),
         })
+    }
+
+    /// Its full name.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn access(&self) -> Access {
+        self.access
     }
 }
 
