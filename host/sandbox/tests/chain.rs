@@ -140,11 +140,11 @@ fn the_input_is_refused_through_every_policy() {
 fn a_failure_is_closed_by_default_and_names_the_link_at_fault() {
     assert_eq!(
         error_of(&[(named("outer"), FORWARD), (named("inner"), TRAP)]),
-        "plugin inner: step crashed: wasm trap: wasm `unreachable` instruction executed"
+        "policy inner: step crashed: wasm trap: wasm `unreachable` instruction executed"
     );
     assert_eq!(
         error_of(&[(named("outer"), TRAP), (named("inner"), FORWARD)]),
-        "plugin outer: step crashed: wasm trap: wasm `unreachable` instruction executed"
+        "policy outer: step crashed: wasm trap: wasm `unreachable` instruction executed"
     );
 }
 
@@ -164,14 +164,14 @@ fn an_open_policy_that_fails_is_passed_over_and_the_others_apply() {
     }
     // An open policy does not hide that a closed one behind it failed.
     let error = error_of(&[(open("outer"), FORWARD), (named("inner"), TRAP)]);
-    assert!(error.starts_with("plugin inner: "), "{error}");
+    assert!(error.starts_with("policy inner: "), "{error}");
 }
 
 #[test]
 fn time_of_the_next_link_is_not_the_outer_ones() {
     let began = Instant::now();
     let error = error_of(&[(named("outer"), FORWARD), (named("inner"), LOOP)]);
-    assert_eq!(error, "plugin inner: step was stopped after 250 ms, its time limit");
+    assert_eq!(error, "policy inner: step was stopped after 250 ms, its time limit");
     assert!(began.elapsed() >= Duration::from_millis(250));
     // The inner one is passed over after its whole time, and the outer one still has its own.
     reported(ask(&chain(&[(named("outer"), FORWARD), (open("inner"), LOOP)])));
@@ -192,7 +192,7 @@ fn the_next_link_can_be_asked_four_times_and_no_more() {
     reported(ask(&chain(&[(named("four"), &times(4))])));
     assert_eq!(
         error_of(&[(named("five"), &times(5))]),
-        "plugin five: step reached the limit of 4 calls of the next plugin"
+        "policy five: step reached the limit of 4 calls of the next plugin"
     );
 }
 
@@ -217,7 +217,7 @@ fn the_next_link_asked_from_the_bottom_of_a_recursion_is_safe() {
     reported(ask(&line(8_000)));
     assert_eq!(
         ask(&line(1_000_000)).unwrap_err().to_string(),
-        "plugin diver: step reached the stack limit of 512 KiB"
+        "policy diver: step reached the stack limit of 512 KiB"
     );
 }
 
@@ -228,7 +228,7 @@ fn a_policy_that_lies_about_the_run_is_found_out() {
         (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
     assert_eq!(
         error_of(&[(named("liar"), lie)]),
-        "plugin liar: step gave a bad answer: it answers for another reference_id than it was asked about"
+        "policy liar: step gave a bad answer: it answers for another reference_id than it was asked about"
     );
 }
 
@@ -285,11 +285,11 @@ fn what_is_not_granted_cannot_be_imported() {
     };
     assert_eq!(
         refused(LOG),
-        "plugin nosy: it imports pipefold:ci/log@0.1.0, which is not granted; grant `log` to allow it"
+        "policy nosy: it imports pipefold:ci/log@0.1.0, which is not granted; grant `log` to allow it"
     );
     assert_eq!(
         refused(CONFIG),
-        "plugin nosy: it imports pipefold:ci/config@0.1.0, which is not granted; grant `config` to allow it"
+        "policy nosy: it imports pipefold:ci/config@0.1.0, which is not granted; grant `config` to allow it"
     );
     let wasi = wat::parse_str(
         r#"(component (import "wasi:cli/environment@0.2.0" (instance (export "get-environment" (func)))))"#,
@@ -301,7 +301,7 @@ fn what_is_not_granted_cannot_be_imported() {
             .err()
             .unwrap()
             .to_string(),
-        "plugin nosy: it imports wasi:cli/environment@0.2.0, which is not granted; grant `wasi` to allow it, which has no environment, no arguments, no input and no output"
+        "policy nosy: it imports wasi:cli/environment@0.2.0, which is not granted; grant `wasi` to allow it, which has no environment, no arguments, no input and no output"
     );
 }
 

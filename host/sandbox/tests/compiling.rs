@@ -5,11 +5,12 @@ mod guests;
 mod place;
 mod worker;
 
-use pipefold_sandbox::{ChildCompiler, Compiler, ComponentFile, Policy, Verdict};
+use pipefold_sandbox::{ChildCompiler, Compiler, ComponentFile, Deadline, LoadError, Policy, Verdict};
 use place::{FORWARD, Place};
 use std::{
     fs,
     path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -23,7 +24,7 @@ fn a_pin_is_compared_before_anything_is_parsed() {
     };
     let wrong = pinned(&"0".repeat(64));
     place.write("policy.wasm", b"no component at all");
-    let expected = "plugin p: FOLDER/policy.wasm: its sha256 is ";
+    let expected = "policy p: FOLDER/policy.wasm: its sha256 is ";
     assert!(place.error(&wrong, &Compiler::Here).starts_with(expected));
 
     let right = place.load_here(&place.policy()).sha256;
@@ -33,7 +34,7 @@ fn a_pin_is_compared_before_anything_is_parsed() {
     assert_eq!(
         place.error(&wrong, &Compiler::Here),
         format!(
-            "plugin p: FOLDER/policy.wasm: its sha256 is {right}, and {} is pinned; if the change is meant, pin the new digest",
+            "policy p: FOLDER/policy.wasm: its sha256 is {right}, and {} is pinned; if the change is meant, pin the new digest",
             "0".repeat(64)
         )
     );
@@ -56,19 +57,19 @@ fn a_file_is_read_up_to_its_limit() {
     let error = load(size - 1).map(|_| ()).unwrap_err().to_string();
     assert_eq!(
         error,
-        format!("plugin p: larger than {} bytes, the limit for a component", size - 1)
+        format!("policy p: larger than {} bytes, the limit for a component", size - 1)
     );
     assert!(load(size).is_ok());
     // What has no end, and what has no beginning.
     let endless = PathBuf::from("/dev/zero").into();
     assert_eq!(
         place.error(&endless, &Compiler::Here),
-        "plugin p: cannot read /dev/zero: it is no regular file"
+        "policy p: cannot read /dev/zero: it is no regular file"
     );
     let absent = place.path("absent.wasm").into();
     assert_eq!(
         place.error(&absent, &Compiler::Here),
-        "plugin p: cannot read FOLDER/absent.wasm: No such file or directory (os error 2)"
+        "policy p: cannot read FOLDER/absent.wasm: No such file or directory (os error 2)"
     );
 }
 
@@ -103,7 +104,7 @@ fn a_child_compiles_what_this_process_runs() {
     assert!(matches!(place.step(loaded), Verdict::Report(_)));
     let broken = place.write("broken.wasm", b"\0asm\x0d\0\x01\0\x01");
     let error = place.error(&broken, &compiler);
-    assert!(error.starts_with("plugin p: it does not load: "), "{error}");
+    assert!(error.starts_with("policy p: it does not load: "), "{error}");
     assert_eq!(error, place.error(&broken, &Compiler::Here));
 }
 
@@ -120,29 +121,30 @@ fn compiling_memory_obeyed_and_violated() {
     };
     assert_eq!(
         place.error(&file, &with(16 << 20)),
-        "plugin p: compiling it needs more than 16 MiB of memory, its limit"
+        "policy p: compiling it needs more than 16 MiB of memory, its limit"
     );
     assert!(place.load(&file, &with(2 << 30)).unwrap().compiled);
 }
 
 #[test]
 fn compiling_time_violated() {
-    let place = Place::new();
-    let file = place.policy();
-    let pid = place.path("pid");
+    let noted = tempfile::tempdir().unwrap();
+    let pid = noted.path().join("pid");
     let note_pid = format!("echo $$ > {}; exec sleep 100", pid.display());
     // The second leaves a child of its own behind, which keeps the pipes open.
     for script in [note_pid.as_str(), "sleep 100 & sleep 100"] {
+        let place = Place::new();
         let began = Instant::now();
         let compiler = Compiler::Child(ChildCompiler {
             time: Duration::from_millis(500),
-            ..program("/bin/sh", &["-c", &format!("PATH=/usr/bin:/bin; {script}")])
+            ..shell(script)
         });
         assert_eq!(
-            place.error(&file, &compiler),
-            "plugin p: compiling it was stopped after 0.5 s, its time limit"
+            place.error(&place.policy(), &compiler),
+            "policy p: compiling it was stopped after 0.5 s, its time limit"
         );
         assert!(began.elapsed() < Duration::from_secs(20), "it was waited for");
+        assert_eq!(place.entries(), [""; 0].map(PathBuf::from));
     }
     let pid = fs::read_to_string(pid).unwrap();
     let name = Path::new("/proc").join(pid.trim()).join("comm");
@@ -150,7 +152,195 @@ fn compiling_time_violated() {
         !fs::read_to_string(name).is_ok_and(|name| name.trim() == "sleep"),
         "it was not killed"
     );
-    assert_eq!(place.entries(), [""; 0].map(PathBuf::from));
+}
+
+/// A compiler that does this, and never answers.
+fn shell(script: &str) -> ChildCompiler {
+    program("/bin/sh", &["-c", &format!("PATH=/usr/bin:/bin; {script}")])
+}
+
+#[test]
+fn a_failure_is_remembered_until_something_changes() {
+    let place = Place::new();
+    let file = place.policy();
+    let slow = |milliseconds| {
+        Compiler::Child(ChildCompiler {
+            time: Duration::from_millis(milliseconds),
+            ..shell("exec sleep 100")
+        })
+    };
+    let first = "policy p: compiling it was stopped after 0.3 s, its time limit";
+    assert_eq!(place.error(&file, &slow(300)), first);
+    let again = "policy p: not compiled, as that failed before: compiling it was stopped after 0.3 s, its time limit; \
+        to try it again, run `pipefold component compile FOLDER/policy.wasm`";
+    let began = Instant::now();
+    assert_eq!(place.error(&file, &slow(300)), again);
+    assert_eq!(place.error(&file, &slow(200)), again);
+    let asked = place
+        .sandbox
+        .policy_if_compiled(&Policy::new("p"), &file, &place.cache(), &slow(300));
+    assert!(asked.is_err_and(|error| error.to_string().contains("failed before")));
+    assert!(began.elapsed() < Duration::from_millis(300), "it was tried again");
+    // A wider bound, another component and an operator's word try it again.
+    let wider = "policy p: compiling it was stopped after 0.4 s, its time limit";
+    assert_eq!(place.error(&file, &slow(400)), wider);
+    let other = place.write("other.wasm", &guests::policy("unreachable", "", ""));
+    assert_eq!(place.error(&other, &slow(300)), first);
+    let precompiled = |compiler| place.sandbox.precompile(&file, &place.cache(), &compiler);
+    let tried = precompiled(slow(300)).unwrap_err().to_string();
+    assert!(
+        tried.ends_with("compiling it was stopped after 0.3 s, its time limit"),
+        "{tried}"
+    );
+    assert!(precompiled(Compiler::Here).unwrap().compiled);
+    assert!(!place.load(&file, &slow(300)).unwrap().compiled);
+    let left = fs::read_dir(place.path("cache"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let failures = left.filter(|path| path.extension().is_some_and(|extension| extension == "failed"));
+    assert_eq!(failures.count(), 1, "the other component's");
+}
+
+#[test]
+fn a_remembered_failure_that_is_damaged_or_anothers_is_none() {
+    let place = Place::new();
+    let file = place.policy();
+    let refuses = Compiler::Child(shell(&format!(
+        "echo pipefold-compiled-1 memory 0 {}",
+        blake3::hash(b"")
+    )));
+    let failure = || {
+        let files = fs::read_dir(place.path("cache"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        files
+            .filter(|path| path.extension().is_some_and(|extension| extension == "failed"))
+            .collect::<Vec<_>>()
+    };
+    let first = place.error(&file, &refuses);
+    assert!(
+        first.ends_with("compiling it needs more than 2048 MiB of memory, its limit"),
+        "{first}"
+    );
+    let name = failure().remove(0);
+    let whole = fs::read(&name).unwrap();
+    for at in [0, 64, 65, 90, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        fs::write(&name, damaged).unwrap();
+        assert_eq!(place.error(&file, &refuses), first, "byte {at}");
+    }
+    // Under the name of another component.
+    let other = place.write("other.wasm", &guests::policy("unreachable", "", ""));
+    assert_eq!(place.error(&other, &refuses), first);
+    let others = failure().into_iter().find(|path| *path != name).unwrap();
+    fs::copy(&name, &others).unwrap();
+    assert_eq!(place.error(&other, &refuses), first);
+    // It is no regular file.
+    fs::remove_file(&name).unwrap();
+    fs::create_dir(&name).unwrap();
+    assert_eq!(place.error(&file, &refuses), first);
+}
+
+#[test]
+fn what_an_operator_may_have_stopped_is_not_remembered() {
+    let place = Place::new();
+    let file = place.policy();
+    for signal in ["KILL", "TERM", "INT", "HUP"] {
+        let stopped = Compiler::Child(shell(&format!("kill -{signal} $$")));
+        let error = place.error(&file, &stopped);
+        assert!(error.contains("ended early, with signal"), "{error}");
+    }
+    let crashed = Compiler::Child(shell("kill -SEGV $$"));
+    assert!(place.error(&file, &crashed).contains("ended early, with signal: 11"));
+    let again = place.error(&file, &Compiler::Child(worker::compiler()));
+    assert!(
+        again.contains("failed before: the compiler ended early, with signal: 11"),
+        "{again}"
+    );
+}
+
+#[test]
+fn a_deadline_ends_the_wait_and_is_no_failure() {
+    let place = Place::new();
+    let file = place.policy();
+    let cache = place.cache();
+    let by = |compiler: ChildCompiler, deadline: &Deadline| {
+        let policy = Policy::new("p");
+        let loaded = place
+            .sandbox
+            .policy_by(&policy, &file, Some(&cache), &Compiler::Child(compiler), deadline);
+        loaded.map(|loaded| loaded.compiled)
+    };
+    let unfinished = |result: Result<bool, LoadError>| {
+        let error = result.unwrap_err();
+        assert!(error.is_unfinished(), "{error}");
+        let text = error
+            .to_string()
+            .replace(&place.folder.path().display().to_string(), "FOLDER");
+        assert_eq!(
+            text,
+            "policy p: still compiling; to have it ready ahead of builds, run `pipefold component compile FOLDER/policy.wasm`"
+        );
+    };
+    let endless = || shell("exec sleep 100");
+    let soon = || Instant::now() + Duration::from_millis(200);
+    let asked = || {
+        place
+            .sandbox
+            .policy_if_compiled(&Policy::new("p"), &file, &cache, &Compiler::Child(endless()))
+    };
+    let began = Instant::now();
+    assert!(asked().unwrap().is_none());
+    unfinished(by(endless(), &Deadline::at(Instant::now())));
+    unfinished(by(endless(), &Deadline::at(soon())));
+    // Moved while it is waited for, by one that compiles and by one that waits for the other.
+    let (first, second) = (Deadline::never(), Deadline::never());
+    thread::scope(|scope| {
+        let compiles = scope.spawn(|| by(endless(), &first));
+        let waits = scope.spawn(|| by(endless(), &second));
+        thread::sleep(Duration::from_millis(200));
+        assert!(!compiles.is_finished() && !waits.is_finished());
+        // One of them has the other's lock; then it has the other's work.
+        first.set(Instant::now());
+        unfinished(compiles.join().unwrap());
+        second.set(soon());
+        unfinished(waits.join().unwrap());
+    });
+    assert!(began.elapsed() < Duration::from_secs(20), "it was waited for");
+    assert!(asked().unwrap().is_none());
+    assert!(by(worker::compiler(), &Deadline::never()).unwrap());
+    assert!(asked().unwrap().is_some_and(|loaded| !loaded.compiled));
+    assert!(!by(endless(), &Deadline::at(Instant::now())).unwrap());
+}
+
+#[test]
+fn who_waits_takes_over_from_one_that_gave_up() {
+    let place = Place::new();
+    let file = place.policy();
+    let by = |compiler: ChildCompiler, deadline: &Deadline| {
+        let policy = Policy::new("p");
+        let cache = place.cache();
+        let compiler = Compiler::Child(compiler);
+        let loaded = place
+            .sandbox
+            .policy_by(&policy, &file, Some(&cache), &compiler, deadline);
+        loaded.map(|loaded| loaded.compiled)
+    };
+    let gives_up = Deadline::never();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| by(shell("exec sleep 100"), &gives_up));
+        thread::sleep(Duration::from_millis(200));
+        let others: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| by(worker::compiler(), &Deadline::never())))
+            .collect();
+        thread::sleep(Duration::from_millis(200));
+        assert!(others.iter().all(|other| !other.is_finished()));
+        gives_up.set(Instant::now());
+        assert!(first.join().unwrap().unwrap_err().is_unfinished());
+        let compiled = others.into_iter().map(|other| other.join().unwrap().unwrap());
+        assert_eq!(compiled.filter(|compiled| *compiled).count(), 1);
+    });
 }
 
 #[test]
@@ -160,7 +350,7 @@ fn a_program_that_is_no_compiler_is_told() {
     let error = |compiler: ChildCompiler| place.error(&file, &Compiler::Child(compiler));
     let answers = |program: &str, reason: &str| {
         format!(
-            "plugin p: {program} does not answer as a compiler of this version of pipefold: {reason}; it must call `compile_worker`"
+            "policy p: {program} does not answer as a compiler of this version of pipefold: {reason}; it must call `compile_worker`"
         )
     };
     assert_eq!(
@@ -173,11 +363,11 @@ fn a_program_that_is_no_compiler_is_told() {
     );
     assert_eq!(
         error(program("/bin/sh", &["-c", "echo no memory left on board >&2; exit 3"])),
-        "plugin p: the compiler ended early, with exit status: 3; it said: no memory left on board"
+        "policy p: the compiler ended early, with exit status: 3; it said: no memory left on board"
     );
     assert_eq!(
         error(program("/nowhere/compiler", &[])),
-        "plugin p: cannot start /nowhere/compiler to compile it: No such file or directory (os error 2)"
+        "policy p: cannot start /nowhere/compiler to compile it: No such file or directory (os error 2)"
     );
     let zeros = "0".repeat(64);
     let short = format!("echo pipefold-compiled-1 code 5 {zeros}; printf abc");
@@ -198,9 +388,10 @@ fn a_program_that_is_no_compiler_is_told() {
     let huge = format!("echo pipefold-compiled-1 code 99999999999 {zeros}; printf abc");
     assert_eq!(
         error(program("/bin/sh", &["-c", &huge])),
-        "plugin p: its compiled code is larger than 512 MiB, the limit"
+        "policy p: its compiled code is larger than 512 MiB, the limit"
     );
-    assert_eq!(fs::read_dir(place.path("cache")).unwrap().count(), 1, "only the lock");
+    let left = fs::read_dir(place.path("cache")).unwrap().count();
+    assert_eq!(left, 2, "the lock, and that the code is too large");
 }
 
 #[test]

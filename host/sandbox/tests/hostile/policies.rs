@@ -118,26 +118,26 @@ hostile! {
             (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))
          (i32.const 1024)",
         "",
-    ) => "plugin guest: step reached the limit of 4 calls of the next plugin";
+    ) => "policy guest: step reached the limit of 4 calls of the next plugin";
     the_next_from_deep_down; step_in_a_line(4, &dive(8_000)) => "Hold";
     the_next_from_too_deep_down; step_in_a_line(4, &dive(1_000_000))
-        => "plugin guest 1: step reached the stack limit of 512 KiB";
+        => "policy guest 1: step reached the stack limit of 512 KiB";
     the_next_as_a_start_function; policy(HOLD, "(func $f (call $next (i32.const 0) (i32.const 1024))) (start $f)")
-        => "plugin guest: step crashed: wasm trap: uninitialized element";
+        => "policy guest: step crashed: wasm trap: uninitialized element";
     the_next_from_realloc; step_in_a_line(1, &Module {
         realloc: "(call $next (i32.const 0) (i32.const 1024)) (i32.const 65536)".into(),
         ..Module::default()
-    }) => "plugin guest: step crashed: wasm trap: cannot leave component instance";
+    }) => "policy guest: step crashed: wasm trap: cannot leave component instance";
     the_next_after_the_answer; policy(
         HOLD,
         r#"(func (export "cabi_post_pipefold:ci/hooks@0.1.0#step") (param i32) (call $next (i32.const 0) (i32.const 1024)))"#,
-    ) => "plugin guest: step crashed: wasm trap: cannot leave component instance";
+    ) => "policy guest: step crashed: wasm trap: cannot leave component instance";
     a_question_past_the_end; policy("(call $next (i32.const -16) (i32.const 1024)) (i32.const 1024)", "")
-        => "plugin guest: step gave a bad answer: pointer out of bounds";
+        => "policy guest: step gave a bad answer: pointer out of bounds";
     an_answer_wanted_past_the_end; policy("(call $next (local.get 0) (i32.const -16)) (i32.const 1024)", "")
-        => "plugin guest: step gave a bad answer: pointer out of bounds";
+        => "policy guest: step gave a bad answer: pointer out of bounds";
     a_question_that_is_no_utf8; policy(&format!("(i32.store8 (i32.load offset=28 (local.get 0)) (i32.const 255)) {FORWARD}"), "")
-        => "plugin guest: step gave a bad answer: invalid utf-8 sequence of 1 bytes from index 0";
+        => "policy guest: step gave a bad answer: invalid utf-8 sequence of 1 bytes from index 0";
     a_question_about_another_run; policy(&format!("(i32.store8 (i32.load offset=28 (local.get 0)) (i32.const 120)) {FORWARD}"), "")
         => "Hold";
 
@@ -148,7 +148,7 @@ hostile! {
     a_history_of_80000_made_up granted 128 << 20; history_made_up(80_000)
         => "refused: history: 80000 notifications; at most 10000 a run are allowed: send fewer steps";
     a_history_of_a_million_made_up granted 64 << 20; history_made_up(300_000)
-        => "plugin guest: step reached the limit of 32 MiB that may be handed to the host in one call";
+        => "policy guest: step reached the limit of 32 MiB that may be handed to the host in one call";
 
     a_flood_of_lines; format!("{:?}", logged(patient(), LOG, &format!("(local $i i32)
         (loop
@@ -157,15 +157,15 @@ hostile! {
         {HOLD}"))) => r#"("Hold", 51, 51239)"#;
     lines_without_end granted 64 << 20; granted(LOG, "
         (drop (memory.grow (i32.const 1000)))
-        (loop (call $log (i32.const 2) (i32.const 1048576) (i32.const 33000000)) (br 0)) unreachable") => "plugin guest: step was stopped after 250 ms, its time limit";
+        (loop (call $log (i32.const 2) (i32.const 1048576) (i32.const 33000000)) (br 0)) unreachable") => "policy guest: step was stopped after 250 ms, its time limit";
     a_line_of_60_mib; granted(LOG, "
         (drop (memory.grow (i32.const 1000)))
-        (call $log (i32.const 2) (i32.const 4096) (i32.const 62914560)) unreachable") => "plugin guest: step reached the limit of 32 MiB that may be handed to the host in one call";
+        (call $log (i32.const 2) (i32.const 4096) (i32.const 62914560)) unreachable") => "policy guest: step reached the limit of 32 MiB that may be handed to the host in one call";
     a_level_that_does_not_exist; granted(LOG, "(call $log (i32.const 3) (i32.const 4096) (i32.const 1)) unreachable")
-        => "plugin guest: step gave a bad answer: unexpected discriminant: 3";
+        => "policy guest: step gave a bad answer: unexpected discriminant: 3";
     a_key_past_the_end; granted(CONFIG, "(call $get (i32.const -1) (i32.const 10) (i32.const 1024)) unreachable")
-        => "plugin guest: step gave a bad answer: string pointer/length out of bounds of memory";
+        => "policy guest: step gave a bad answer: string pointer/length out of bounds of memory";
     keys_without_end granted 64 << 20; granted(CONFIG, "
         (drop (memory.grow (i32.const 1000)))
-        (loop (call $get (i32.const 1048576) (i32.const 33000000) (i32.const 1024)) (br 0)) unreachable") => "plugin guest: step was stopped after 250 ms, its time limit";
+        (loop (call $get (i32.const 1048576) (i32.const 33000000) (i32.const 1024)) (br 0)) unreachable") => "policy guest: step was stopped after 250 ms, its time limit";
 }
