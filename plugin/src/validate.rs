@@ -149,9 +149,18 @@ pub(crate) fn check<'a>(event: &'a Notification, findings: &mut Vec<Finding<'a>>
     })
 }
 
+/// Whether a character leaves no mark: white space, and what Unicode has to shape text without showing (zero-width characters, marks of
+/// direction, tags).
+fn shows_nothing(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// A field's value, if it has one: a blank one counts as absent.
 pub(crate) fn given(value: &Option<String>) -> Option<&str> {
-    value.as_deref().filter(|text| !text.chars().all(char::is_whitespace))
+    value.as_deref().filter(|text| !text.chars().all(shows_nothing))
 }
 
 /// Takes note of what is wrong, and passes on what is not.

@@ -5,7 +5,7 @@ use crate::{
     asking::Asking,
     chain::Line,
     error::{HookError, Limit},
-    grants::{Grants, MOST_RESOURCES, WasiState},
+    grants::{Grants, MOST_RESOURCES, Meter, WasiState},
     limiter::Limiter,
     plugin::{Answer, Link},
     sandbox::Core,
@@ -42,8 +42,8 @@ pub(crate) struct State {
     pub(crate) grants: Grants,
     /// What it holds of the system interface, once it used it.
     pub(crate) wasi: Option<Box<WasiState>>,
-    /// Log lines written so far.
-    pub(crate) lines: u32,
+    /// Counts its log lines.
+    pub(crate) meter: Arc<Meter>,
 }
 
 /// The links behind one, how often it asked them, and what they answered.
@@ -119,7 +119,7 @@ impl Call<'_> {
             hit: None,
             grants: self.link.grants.clone(),
             wasi: None,
-            lines: 0,
+            meter: Arc::clone(&self.link.meter),
         };
         let mut store = Store::new(&self.core.engine, state);
         store.limiter(|state| &mut state.limiter);

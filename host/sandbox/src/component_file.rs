@@ -12,6 +12,11 @@ use std::{
 /// What stands between the path and the digest.
 const PIN: &str = "@sha256:";
 
+/// How addresses begin that people take for files: a runner that fetches its policy at each build would depend on another server.
+const ADDRESSES: [&str; 4] = ["oci://", "https://", "http://", "docker://"];
+/// Characters of an address that are shown.
+const MOST_ADDRESS: usize = 100;
+
 /// A component's file, `FILE` or `FILE@sha256:HEX`. With a digest, a file that has another one is never looked into.
 ///
 /// ```
@@ -54,6 +59,11 @@ pub enum ComponentFileError {
         /// What the system said.
         reason: io::Error,
     },
+    /// It is the address of something elsewhere.
+    #[error(
+        "{0} is an address, and a policy is a file: pull it ahead of builds (`oras pull`, `wkg oci pull`, `curl -O`), then name FILE@sha256:HEX"
+    )]
+    Address(String),
     /// It is larger than a component may be.
     #[error("{}: larger than {limit} bytes, the limit for a component", .path.display())]
     TooLarge {
@@ -162,6 +172,11 @@ impl ComponentFile {
             path: self.path.clone(),
             reason,
         };
+        if let Some(name) = self.path.to_str()
+            && ADDRESSES.iter().any(|scheme| name.starts_with(scheme))
+        {
+            return Err(ComponentFileError::Address(name.chars().take(MOST_ADDRESS).collect()));
+        }
         // Opening a named pipe would wait for its other end.
         if !self.path.metadata().map_err(failed)?.is_file() {
             return Err(failed(io::Error::other("it is no regular file")));

@@ -1,14 +1,26 @@
-//! Whether a component could be loaded here, by the names of what it imports and exports.
+//! Whether a component can be loaded here. `component inspect`, `component compile` and loading ask this one function, before anything is
+//! compiled.
 
 use crate::{
-    grants::{self, Need},
-    inspect::Inspection,
+    error::LoadError,
+    grants::{self, Grants, Need},
+    inspect, outline,
     plugin::{HOOKS, MERGING},
 };
 use serde::Serialize;
+use wasmparser::{
+    Validator, WasmFeatures,
+    component_types::{ComponentEntityType, ComponentInstanceTypeId},
+    types::{Types, TypesRef},
+};
+use wasmtime::{Engine, component::Component};
 
 /// How the names of the contract's interfaces begin.
 const PACKAGE: &str = "pipefold:ci/";
+/// The three functions of its hooks.
+const FUNCTIONS: [&str; 3] = ["pipeline-start", "step", "pipeline-finish"];
+/// A component that has them as they must be.
+static DEFAULT: &[u8] = include_bytes!("../component/default.wasm");
 
 /// What a component could be here.
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
@@ -36,7 +48,7 @@ impl Role {
     }
 }
 
-/// Whether and how a component loads. The types of its functions are compared when it is loaded, and not here.
+/// Whether and how a component loads.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct Fit {
     /// Versions of the contract that it was made for; a component of another maker has none.
@@ -51,90 +63,253 @@ pub struct Fit {
     pub obstacles: Vec<String>,
 }
 
-impl Inspection {
-    /// Whether and how it loads.
-    #[must_use]
-    pub fn fit(&self) -> Fit {
-        let exports = |name: &str| self.exports.iter().any(|export| export.name == name);
-        let mut grants = Vec::new();
-        let mut obstacles = Vec::new();
-        let mut is_policy = !exports(MERGING);
-        for import in &self.imports {
-            match grants::need(&import.name) {
-                Need::Nothing => {}
-                Need::Next => is_policy = true,
-                Need::Grant(grant) => {
-                    // Only policies are granted anything.
-                    is_policy = true;
-                    if !grants.contains(&grant) {
-                        grants.push(grant);
-                    }
+impl Fit {
+    /// The obstacles as an error.
+    pub(crate) fn check(&self, title: &str) -> Result<(), LoadError> {
+        if self.obstacles.is_empty() {
+            return Ok(());
+        }
+        Err(LoadError::Code {
+            plugin: title.into(),
+            reason: self.obstacles.join("; "),
+        })
+    }
+}
+
+/// The version of the contract that this host speaks.
+pub(crate) fn version() -> &'static str {
+    HOOKS.split_once('@').map_or("", |(_, version)| version)
+}
+
+/// Looks a component over, with the names of what it imports and exports.
+pub(crate) fn examine(component: &[u8], imports: &[&str], exports: &[&str]) -> Fit {
+    let mut fit = by_name(imports, exports);
+    // Of a file that is damaged or beyond the engine the names tell little.
+    match outline::check(component) {
+        Err(refused) => fit.obstacles = vec![refused.to_string()],
+        Ok(()) => match types(component, fit.obstacles.is_empty()) {
+            Ok(obstacles) => fit.obstacles.extend(obstacles),
+            Err(error) => fit.obstacles = vec![words(&error.to_string())],
+        },
+    }
+    fit.loads = fit.obstacles.is_empty();
+    fit
+}
+
+/// What a component may import when it is loaded.
+#[derive(Clone, Copy)]
+pub(crate) enum Admission<'a> {
+    /// A plugin: nothing.
+    Plugin,
+    /// A policy: the next plugin, and what it is granted.
+    Policy(&'a Grants),
+    /// Whatever can be granted, as that is not known yet.
+    Any,
+}
+
+/// Whether a component may be loaded, before it is compiled.
+pub(crate) fn admit(title: &str, component: &[u8], admission: Admission<'_>) -> Result<(), LoadError> {
+    let (imports, exports) = inspect::names(component);
+    admission.check(title, &imports)?;
+    examine(component, &imports, &exports).check(title)
+}
+
+/// The same of one that is compiled, perhaps by a pipefold of another version.
+pub(crate) fn admit_compiled(
+    title: &str,
+    component: &Component,
+    engine: &Engine,
+    admission: Admission<'_>,
+) -> Result<(), LoadError> {
+    let ty = component.component_type();
+    let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
+    let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
+    admission.check(title, &imports)?;
+    by_name(&imports, &exports).check(title)
+}
+
+impl Admission<'_> {
+    fn check(self, title: &str, imports: &[&str]) -> Result<(), LoadError> {
+        let imports = imports.iter().copied();
+        match self {
+            Self::Plugin => Grants::default().check(title, imports, false),
+            Self::Policy(grants) => grants.check(title, imports, true),
+            Self::Any => Ok(()),
+        }
+    }
+}
+
+/// What the names alone tell.
+pub(crate) fn by_name(imports: &[&str], exports: &[&str]) -> Fit {
+    let mut grants = Vec::new();
+    let mut obstacles = Vec::new();
+    let wit_versions = wit_versions(imports.iter().chain(exports));
+    let others: Vec<&str> = wit_versions
+        .iter()
+        .map(String::as_str)
+        .filter(|found| *found != version())
+        .collect();
+    if !others.is_empty() {
+        obstacles.push(format!(
+            "it is made for version {} of the contract pipefold:ci, and this pipefold speaks {}; build it with the wit of that version",
+            others.join(" and "),
+            version()
+        ));
+    }
+    let mut is_policy = !exports.contains(&MERGING);
+    for import in imports {
+        match grants::need(import) {
+            Need::Nothing => {}
+            Need::Next => is_policy = true,
+            Need::Grant(grant) => {
+                // Only policies are granted anything.
+                is_policy = true;
+                if !grants.contains(&grant) {
+                    grants.push(grant);
                 }
-                Need::Unknown(reason) => obstacles.push(format!("it imports {}; {reason}", import.name)),
             }
+            Need::OtherVersion => is_policy = true,
+            Need::Unknown(reason) => obstacles.push(format!("it imports {import}; {reason}")),
         }
-        if !exports(HOOKS) {
-            obstacles.push(format!("it does not export {HOOKS}"));
+    }
+    let another_version = exports
+        .iter()
+        .any(|export| export.split('@').next() == HOOKS.split('@').next());
+    if !exports.contains(&HOOKS) && !(another_version && !others.is_empty()) {
+        obstacles.push(format!("it does not export {HOOKS}"));
+    }
+    Fit {
+        wit_versions,
+        role: if is_policy { Role::Policy } else { Role::Plugin },
+        loads: obstacles.is_empty(),
+        grants,
+        obstacles,
+    }
+}
+
+/// The version of the contract in a name, if it is one of the contract's.
+pub(crate) fn version_of(name: &str) -> Option<&str> {
+    Some(name.strip_prefix(PACKAGE)?.split_once('@')?.1)
+}
+
+fn wit_versions<'a>(names: impl Iterator<Item = &'a &'a str>) -> Vec<String> {
+    let mut versions: Vec<String> = names.filter_map(|name| version_of(name)).map(str::to_owned).collect();
+    versions.sort();
+    versions.dedup();
+    versions
+}
+
+/// What of WebAssembly the engine takes (see `engine_config`): all that wasmtime has on by default, without what it needs a garbage collector, threads or
+/// concurrent calls for. A component that needs more is refused before it is compiled.
+fn features() -> WasmFeatures {
+    let without = WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS | WasmFeatures::THREADS | WasmFeatures::CM_ASYNC;
+    (WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL) - without
+}
+
+/// Validates the whole file as the engine does, and compares the types of the hooks, if that is worth it.
+fn types(component: &[u8], compare: bool) -> Result<Vec<String>, wasmparser::BinaryReaderError> {
+    let mut validator = Validator::new_with_features(features());
+    // Types can be compared that one validator has seen.
+    let ours = validator.validate_all(DEFAULT)?;
+    validator.reset();
+    let theirs = validator.validate_all(component)?;
+    if !compare {
+        return Ok(Vec::new());
+    }
+    let (ours, theirs) = (Side::exports(&ours), (Side::exports(&theirs), Side::imports(&theirs)));
+    let (mut absent, mut other, mut imported) = (Vec::new(), Vec::new(), Vec::new());
+    for name in FUNCTIONS {
+        let Some(right) = ours.function(name) else { continue };
+        match theirs.0.function(name) {
+            None => absent.push(name),
+            Some(found) if !is_subtype(found, &theirs.0, right, &ours) => other.push(name),
+            Some(_) => {}
         }
-        Fit {
-            wit_versions: self.wit_versions(),
-            role: if is_policy { Role::Policy } else { Role::Plugin },
-            loads: obstacles.is_empty(),
-            grants,
-            obstacles,
+        if let Some(wanted) = theirs.1.function(name)
+            && !is_subtype(right, &ours, wanted, &theirs.1)
+        {
+            imported.push(name);
         }
+    }
+    let all = [
+        ("it exports", "without", absent),
+        ("it exports", "with another type of", other),
+        ("it imports", "with another type of", imported),
+    ];
+    let told = all.into_iter().filter(|(_, _, names)| !names.is_empty());
+    Ok(told
+        .map(|(does, how, names)| format!("{does} {HOOKS} {how} {}", names.join(", ")))
+        .collect())
+}
+
+fn is_subtype(one: &ComponentEntityType, of_one: &Side<'_>, other: &ComponentEntityType, of_other: &Side<'_>) -> bool {
+    ComponentEntityType::is_subtype_of(one, of_one.types, other, of_other.types)
+}
+
+/// The hooks that a component exports or imports.
+struct Side<'a> {
+    types: TypesRef<'a>,
+    hooks: Option<ComponentInstanceTypeId>,
+}
+
+impl<'a> Side<'a> {
+    fn exports(types: &'a Types) -> Self {
+        Self::of(
+            types.as_ref(),
+            types.component_item_for_export(HOOKS).map(|item| item.ty),
+        )
     }
 
-    fn wit_versions(&self) -> Vec<String> {
-        let ours = self.exports.iter().chain(&self.imports);
-        let mut versions: Vec<String> = ours
-            .filter_map(|item| Some(item.name.strip_prefix(PACKAGE)?.split_once('@')?.1.to_owned()))
-            .collect();
-        versions.sort();
-        versions.dedup();
-        versions
+    fn imports(types: &'a Types) -> Self {
+        Self::of(
+            types.as_ref(),
+            types.component_item_for_import(HOOKS).map(|item| item.ty),
+        )
     }
+
+    fn of(types: TypesRef<'a>, item: Option<ComponentEntityType>) -> Self {
+        let hooks = match item {
+            Some(ComponentEntityType::Instance(hooks)) => Some(hooks),
+            _ => None,
+        };
+        Self { types, hooks }
+    }
+
+    fn function(&self, name: &str) -> Option<&ComponentEntityType> {
+        match self.types.get(self.hooks?)?.exports.get(name).map(|item| &item.ty) {
+            Some(function @ ComponentEntityType::Func(_)) => Some(function),
+            _ => None,
+        }
+    }
+}
+
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
-    use crate::inspect::Item;
 
-    fn fit(imports: &[&str], exports: &[&str]) -> Fit {
-        let items = |names: &[&str]| {
-            names
-                .iter()
-                .map(|name| Item {
-                    name: (*name).into(),
-                    kind: "instance",
-                })
-                .collect()
-        };
-        let inspection = Inspection {
-            size: 1,
-            sha256: String::new(),
-            imports: items(imports),
-            exports: items(exports),
-            core_modules: 1,
-            producers: Vec::new(),
-        };
-        inspection.fit()
+    fn wat(component: &str) -> Vec<String> {
+        types(&wat::parse_str(component).unwrap(), true)
+            .map_or_else(|error| vec![words(&error.to_string())], |found| found)
     }
 
     #[test]
     fn a_plugin_needs_nothing_and_merges() {
-        let fit = fit(&["pipefold:ci/types@0.1.0"], &[HOOKS, MERGING]);
+        let fit = examine(DEFAULT, &["pipefold:ci/types@0.1.0"], &[HOOKS, MERGING]);
+        assert_eq!(fit.obstacles, [""; 0]);
         assert_eq!((fit.role, fit.loads, fit.grants.len()), (Role::Plugin, true, 0));
         assert_eq!(fit.wit_versions, ["0.1.0"]);
     }
 
     #[test]
     fn a_policy_has_a_next_plugin_or_grants_or_does_not_merge() {
-        assert_eq!(fit(&[HOOKS], &[HOOKS, MERGING]).role, Role::Policy);
-        assert_eq!(fit(&[], &[HOOKS]).role, Role::Policy);
-        let granted = fit(
+        assert_eq!(by_name(&[HOOKS], &[HOOKS, MERGING]).role, Role::Policy);
+        assert_eq!(by_name(&[], &[HOOKS]).role, Role::Policy);
+        let granted = by_name(
             &[HOOKS, "pipefold:ci/log@0.1.0", "pipefold:ci/config@0.1.0"],
             &[HOOKS, MERGING],
         );
@@ -146,15 +321,68 @@ mod tests {
 
     #[test]
     fn what_nothing_here_provides_is_named() {
-        let fit = fit(&["elsewhere:x/y@1.0.0"], &["pipefold:ci/hooks@9.0.0"]);
+        let fit = by_name(&["elsewhere:x/y@1.0.0"], &["elsewhere:x/z@1.0.0"]);
         assert!(!fit.loads);
-        assert_eq!(fit.wit_versions, ["9.0.0"]);
         assert_eq!(
             fit.obstacles,
             [
                 "it imports elsewhere:x/y@1.0.0; nothing provides it",
                 "it does not export pipefold:ci/hooks@0.1.0"
             ]
+        );
+    }
+
+    #[test]
+    fn another_version_of_the_contract_is_named_beside_ours() {
+        let words = |found: &str| {
+            format!(
+                "it is made for version {found} of the contract pipefold:ci, and this pipefold speaks 0.1.0; \
+                 build it with the wit of that version"
+            )
+        };
+        let export = |name: &str| by_name(&[], &[name]).obstacles;
+        assert_eq!(export("pipefold:ci/hooks@0.1.1"), [words("0.1.1")]);
+        assert_eq!(export("pipefold:ci/hooks@9.0.0"), [words("9.0.0")]);
+        let both = by_name(
+            &["pipefold:ci/hooks@0.2.0", "pipefold:ci/log@0.3.0"],
+            &["pipefold:ci/hooks@0.2.0"],
+        );
+        assert_eq!(both.obstacles, [words("0.2.0 and 0.3.0")]);
+        assert_eq!(
+            by_name(&["pipefold:ci/hooks@0.2.0"], &[HOOKS]).obstacles,
+            [words("0.2.0")]
+        );
+    }
+
+    #[test]
+    fn what_the_engine_does_not_take_is_found_before_it_is_compiled() {
+        let refused = |module: &str, reason: &str| {
+            let found = wat(&format!("(component (core module {module}))"));
+            assert!(found.len() == 1 && found[0].contains(reason), "{module}: {found:?}");
+        };
+        refused("(memory 1 1 shared)", "threads must be enabled");
+        refused(
+            "(memory 1) (func (drop (i32.atomic.load (i32.const 0))))",
+            "threads support is not enabled",
+        );
+        refused("(type (struct))", "gc");
+        refused("(tag)", "exceptions");
+        let lifted = wat(
+            r#"(component (core module $m (func (export "f") (result i32) unreachable) (func (export "c") (param i32 i32 i32) (result i32) unreachable))
+                (core instance $i (instantiate $m))
+                (func (export "f") async (canon lift (core func $i "f") async (callback (core func $i "c")))))"#,
+        );
+        assert!(lifted[0].contains("async"), "{lifted:?}");
+        // What is fine: SIMD, tail calls, 64-bit memories.
+        assert!(
+            types(
+                &wat::parse_str(
+                    "(component (core module (memory i64 1) (func (result v128) (v128.const i64x2 0 0)) (func (return_call 1))))"
+                )
+                .unwrap(),
+                false
+            )
+            .is_ok()
         );
     }
 }

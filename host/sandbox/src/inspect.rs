@@ -1,12 +1,12 @@
-//! What a component file says of itself, read without running or compiling it.
+//! What a component file says of itself, read without running or compiling it, and whether it would load.
 
-use serde::Serialize;
-use sha2::{Digest, Sha256};
-use std::{
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
+use crate::{
+    component_file::{ComponentBytes, ComponentFile, ComponentFileError},
+    fit::{self, Fit},
+    outline::CORE_MODULE,
 };
+use serde::Serialize;
+use std::path::PathBuf;
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, KnownCustom, Parser, Payload};
 
 /// Names kept of each list: a real component has a handful, and a hostile file may have millions.
@@ -27,6 +27,9 @@ pub struct Inspection {
     pub core_modules: usize,
     /// The tools that made it, as `name version`.
     pub producers: Vec<String>,
+    /// Whether and how it loads.
+    #[serde(flatten)]
+    pub fit: Fit,
 }
 
 /// One import or export.
@@ -41,24 +44,11 @@ pub struct Item {
 /// Why a file cannot be inspected.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
-    /// It cannot be read.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// It is larger than a component may be.
-    #[error("{}: larger than {limit} bytes, the limit for a component", .path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The limit in bytes.
-        limit: u64,
-    },
+    /// It cannot be read, is too large or not the one that is pinned.
+    #[error(transparent)]
+    File(#[from] ComponentFileError),
     /// It is a core module, from which a component is yet to be made.
-    #[error("{}: a core module, not a component; make a component of it with `wasm-tools component new`", .0.display())]
+    #[error("{}: {CORE_MODULE}", .0.display())]
     CoreModule(PathBuf),
     /// It is not WebAssembly, or damaged.
     #[error("{}: not a WebAssembly component: {reason}", .path.display())]
@@ -74,26 +64,10 @@ pub enum InspectError {
 ///
 /// # Errors
 /// [`InspectError`], each naming the file.
-pub fn inspect(path: &Path, limit: u64) -> Result<Inspection, InspectError> {
-    let read = |source| InspectError::Read {
-        path: path.into(),
-        source,
-    };
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too large from one that just fits, whatever its metadata say.
-    File::open(path)
-        .map_err(read)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(read)?;
-    if bytes.len() as u64 > limit {
-        return Err(InspectError::TooLarge {
-            path: path.into(),
-            limit,
-        });
-    }
+pub fn inspect(file: &ComponentFile, limit: u64) -> Result<Inspection, InspectError> {
+    let ComponentBytes { bytes, sha256 } = file.read(limit)?;
     let malformed = |reason: String| InspectError::Malformed {
-        path: path.into(),
+        path: file.path().into(),
         // The parser's own words may take several lines.
         reason: reason.split_whitespace().collect::<Vec<_>>().join(" "),
     };
@@ -105,20 +79,22 @@ pub fn inspect(path: &Path, limit: u64) -> Result<Inspection, InspectError> {
             "it does not begin as WebAssembly does; the text format is to be compiled first".into(),
         ));
     }
-    inspect_bytes(&bytes)
+    inspect_bytes(&bytes, sha256)
         .map_err(|error| malformed(error.to_string()))?
-        .ok_or_else(|| InspectError::CoreModule(path.into()))
+        .ok_or_else(|| InspectError::CoreModule(file.path().into()))
 }
 
 /// The same for bytes in memory; none if they are a core module.
-fn inspect_bytes(bytes: &[u8]) -> Result<Option<Inspection>, wasmparser::BinaryReaderError> {
+fn inspect_bytes(bytes: &[u8], sha256: String) -> Result<Option<Inspection>, wasmparser::BinaryReaderError> {
+    let (imports, exports) = names(bytes);
     let mut found = Inspection {
         size: bytes.len() as u64,
-        sha256: format!("{:x}", Sha256::digest(bytes)),
+        sha256,
         imports: Vec::new(),
         exports: Vec::new(),
         core_modules: 0,
         producers: Vec::new(),
+        fit: fit::examine(bytes, &imports, &exports),
     };
     // Modules and components inside the outermost one come as one flat stream: only what lies at depth 1 is the file's own.
     let mut depth = 0_usize;
@@ -176,9 +152,9 @@ fn inspect_bytes(bytes: &[u8]) -> Result<Option<Inspection>, wasmparser::BinaryR
     Ok(Some(found))
 }
 
-/// Names of what a component imports, as far as they can be read: a file that is no component is for the compiler to refuse.
-pub(crate) fn import_names(bytes: &[u8]) -> Vec<String> {
-    let mut names = Vec::new();
+/// Names of what a component imports and exports, as far as they can be read.
+pub(crate) fn names(bytes: &[u8]) -> (Vec<&str>, Vec<&str>) {
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload {
@@ -186,14 +162,19 @@ pub(crate) fn import_names(bytes: &[u8]) -> Vec<String> {
             Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
             Ok(Payload::ComponentImportSection(section)) if depth == 1 => {
                 let section = section.into_iter().map_while(Result::ok);
-                let left = MOST_NAMES - names.len();
-                names.extend(section.take(left).map(|import| import.name.name.to_owned()));
+                let left = MOST_NAMES - imports.len();
+                imports.extend(section.take(left).map(|import| import.name.name));
+            }
+            Ok(Payload::ComponentExportSection(section)) if depth == 1 => {
+                let section = section.into_iter().map_while(Result::ok);
+                let left = MOST_NAMES - exports.len();
+                exports.extend(section.take(left).map(|export| export.name.name));
             }
             Ok(_) => {}
             Err(_) => break,
         }
     }
-    names
+    (imports, exports)
 }
 
 /// Adds what is not there yet, up to [`MOST_NAMES`].

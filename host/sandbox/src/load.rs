@@ -7,8 +7,7 @@ use crate::{
     component_file::{ComponentBytes, ComponentFile, ComponentFileError},
     deadline::Deadline,
     error::LoadError,
-    fit::Role,
-    inspect, outline,
+    fit::{self, Admission, Role},
     plugin::Link,
     policy::Policy,
     sandbox::Sandbox,
@@ -72,10 +71,6 @@ impl Sandbox {
         deadline: &Deadline,
     ) -> Result<Loaded, LoadError> {
         let title = Role::Policy.title(&policy.name);
-        let check = |imports: &[String]| {
-            let imports = imports.iter().map(String::as_str);
-            policy.grants.check_names(&title, imports, true)
-        };
         let loading = Loading {
             engine: &self.core().engine,
             title: &title,
@@ -84,7 +79,7 @@ impl Sandbox {
             compiler,
             deadline,
             again: false,
-            check: &check,
+            admission: Admission::Policy(&policy.grants),
             notes: Vec::new(),
         };
         let ready = match cache {
@@ -114,7 +109,7 @@ impl Sandbox {
             compiler,
             deadline: &Deadline::never(),
             again: false,
-            check: &|_| Ok(()),
+            admission: Admission::Policy(&policy.grants),
             notes: Vec::new(),
         };
         let ready = loading.if_compiled(cache)?;
@@ -149,7 +144,7 @@ impl Sandbox {
             compiler,
             deadline: &Deadline::never(),
             again: true,
-            check: &|_| Ok(()),
+            admission: Admission::Any,
             notes: Vec::new(),
         };
         let ready = loading.through(cache)?;
@@ -196,8 +191,8 @@ struct Loading<'a> {
     deadline: &'a Deadline,
     /// It is compiled even if that failed before.
     again: bool,
-    /// Looks at its imports, before seconds are spent on it.
-    check: &'a dyn Fn(&[String]) -> Result<(), LoadError>,
+    /// What it may import, which is looked at before seconds are spent on it.
+    admission: Admission<'a>,
     notes: Vec<String>,
 }
 
@@ -339,11 +334,7 @@ impl Loading<'_> {
     /// Reads the file, and looks at what can be seen without compiling it.
     fn read(&self) -> Result<ComponentBytes, LoadError> {
         let component = self.file.read(self.limit).map_err(|error| self.bad_file(error))?;
-        outline::check(&component.bytes).map_err(|refused| LoadError::Code {
-            plugin: self.title.into(),
-            reason: refused.to_string(),
-        })?;
-        (self.check)(&inspect::import_names(&component.bytes))?;
+        fit::admit(self.title, &component.bytes, self.admission)?;
         Ok(component)
     }
 

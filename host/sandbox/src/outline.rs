@@ -23,6 +23,10 @@ const GLOBAL: u64 = 16;
 /// Bytes for an item of a segment, which may be a value of 128 bits as well.
 const ITEM: u64 = 16;
 
+/// What is said of a core module. Other tools of that name, of PyPI and npm, are no help.
+pub(crate) const CORE_MODULE: &str =
+    "a core module, not a component; make one of it: `cargo install wasm-tools`, then `wasm-tools component new`";
+
 /// Why a component is not compiled.
 #[derive(Debug)]
 pub(crate) enum Refused {
@@ -114,8 +118,7 @@ fn kept(file: &[u8]) -> Result<u64, Refused> {
 fn open(levels: &mut Vec<Level>, encoding: Encoding) -> Result<(), Refused> {
     let is_component = encoding == Encoding::Component;
     if levels.is_empty() && !is_component {
-        let reason = "a core module, not a component; make a component of it with `wasm-tools component new`";
-        return Err(Refused::Other(reason.into()));
+        return Err(Refused::Other(CORE_MODULE.into()));
     }
     if levels.len() >= DEEPEST {
         return Err(Refused::Other(format!(

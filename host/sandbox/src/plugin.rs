@@ -6,8 +6,8 @@ use crate::{
     call::{Call, Failed, Next, State},
     chain::OnFailure,
     error::{HookError, LoadError},
-    fit::Role,
-    grants::Grants,
+    fit::{self, Admission, Role},
+    grants::{Grants, Meter},
     limits::Limits,
     policy::Policy,
     question::Question,
@@ -35,6 +35,7 @@ pub struct Link {
     /// A clock runs against its calls.
     pub(crate) timed: bool,
     pub(crate) digest: blake3::Hash,
+    pub(crate) meter: Arc<Meter>,
     role: Role,
     pub(crate) pre: InstancePre<State>,
     pipeline_start: ComponentExportIndex,
@@ -69,6 +70,7 @@ impl Link {
             on_failure: policy.on_failure,
             timed: true,
             role,
+            meter: Arc::default(),
             digest: blake3::Hash::from_bytes([0; 32]),
             pre,
         })
@@ -130,7 +132,7 @@ impl Plugin {
             ..Policy::new(name)
         };
         let title = Role::Plugin.title(name);
-        policy.grants.check(&title, component, &core.engine, false)?;
+        fit::admit_compiled(&title, component, &core.engine, Admission::Plugin)?;
         let link = Link::new(&Linker::new(&core.engine), component, &policy, Role::Plugin)?;
         let exports = Exports {
             title: &title,

@@ -4,7 +4,7 @@ use crate::{
     chain::{OnFailure, link_next},
     digest,
     error::LoadError,
-    fit::Role,
+    fit::{self, Admission, Role},
     grants::Grants,
     limits::Limits,
     plugin::Link,
@@ -45,11 +45,9 @@ impl Sandbox {
     /// [`LoadError`] if it is larger than its limit, no component, imports what is not granted, or lacks a hook.
     pub fn policy_compiled_here(&self, policy: &Policy, component: &[u8]) -> Result<Link, LoadError> {
         let fingerprint = blake3::hash(component);
-        let component = self.compile(
-            &Role::Policy.title(&policy.name),
-            component,
-            policy.limits.component_size,
-        )?;
+        let title = Role::Policy.title(&policy.name);
+        let admission = Admission::Policy(&policy.grants);
+        let component = self.compile(&title, component, policy.limits.component_size, admission)?;
         self.policy_link(policy, &component, &fingerprint)
     }
 
@@ -62,7 +60,7 @@ impl Sandbox {
     ) -> Result<Link, LoadError> {
         let core = self.core();
         let title = Role::Policy.title(&policy.name);
-        policy.grants.check(&title, component, &core.engine, true)?;
+        fit::admit_compiled(&title, component, &core.engine, Admission::Policy(&policy.grants))?;
         let mut linker = Linker::new(&core.engine);
         link_next(&mut linker)
             .and_then(|()| policy.grants.link(&mut linker))

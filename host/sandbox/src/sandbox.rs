@@ -1,7 +1,12 @@
 //! The engine with its clock, and what it can load.
 
 use crate::{
-    embedded, engine_config::engine_config, error::LoadError, fit::Role, limits::Limits, outline, plugin::Plugin,
+    embedded,
+    engine_config::engine_config,
+    error::LoadError,
+    fit::{self, Admission, Role},
+    limits::Limits,
+    plugin::Plugin,
     watchdog::Watchdog,
 };
 use std::sync::Arc;
@@ -77,23 +82,28 @@ impl Sandbox {
     /// [`LoadError`] if it is larger than the limit, no component, or not made for the world `plugin`.
     pub fn compile_here(&self, name: &str, component: &[u8]) -> Result<Plugin, LoadError> {
         let title = Role::Plugin.title(name);
-        let component = self.compile(&title, component, self.core.limits.component_size)?;
+        let component = self.compile(&title, component, self.core.limits.component_size, Admission::Plugin)?;
         Plugin::new(Arc::clone(&self.core), name, &component)
     }
 
-    pub(crate) fn compile(&self, title: &str, component: &[u8], limit: u64) -> Result<Component, LoadError> {
+    pub(crate) fn compile(
+        &self,
+        title: &str,
+        component: &[u8],
+        limit: u64,
+        admission: Admission<'_>,
+    ) -> Result<Component, LoadError> {
         if component.len() as u64 > limit {
             return Err(LoadError::TooLarge {
                 plugin: title.into(),
                 limit,
             });
         }
-        let code = |reason| LoadError::Code {
+        fit::admit(title, component, admission)?;
+        Component::from_binary(&self.core.engine, component).map_err(|error| LoadError::Code {
             plugin: title.into(),
-            reason,
-        };
-        outline::check(component).map_err(|refused| code(refused.to_string()))?;
-        Component::from_binary(&self.core.engine, component).map_err(|error| code(format!("{error:#}")))
+            reason: format!("{error:#}"),
+        })
     }
 
     pub(crate) fn core(&self) -> &Core {

@@ -306,7 +306,7 @@ fn what_is_not_granted_cannot_be_imported() {
 }
 
 #[test]
-fn a_flood_of_log_lines_ends_after_fifty() {
+fn a_flood_of_log_lines_ends_after_fifty_in_all_calls_together() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = {
         let lines = Arc::clone(&lines);
@@ -333,9 +333,13 @@ fn a_flood_of_log_lines_ends_after_fifty() {
         sandbox.default_plugin().unwrap(),
     )
     .unwrap();
-    reported(ask(&chain));
+    for _ in 0..3 {
+        reported(ask(&chain));
+    }
     let lines = lines.lock().unwrap();
-    assert_eq!(lines.len(), 51);
+    // A second may pass between two calls, and then there is a line more.
+    assert!((51..=55).contains(&lines.len()), "{}", lines.len());
+    assert_eq!(lines.iter().filter(|line| line.1 == LogLevel::Warn).count(), 1);
     assert_eq!(lines[0], ("chatty".into(), LogLevel::Info, 1024));
     assert_eq!(lines[50].1, LogLevel::Warn);
 }

@@ -10,14 +10,14 @@ use engine_section::EngineSection;
 use pipefold_sandbox::{
     DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE, Limits, default_compiled_code, inspect::inspect,
 };
-use std::path::Path;
+use std::path::PathBuf;
 use wasmparser::{Parser, Payload};
 
 const COMPONENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/component/default.wasm");
 
 #[test]
 fn the_default_component_imports_nothing() {
-    let component = inspect(Path::new(COMPONENT), Limits::default().component_size).unwrap();
+    let component = inspect(&PathBuf::from(COMPONENT).into(), Limits::default().component_size).unwrap();
     assert_eq!(component.imports, []);
     assert!(!component.exports.is_empty());
     // The file that was looked at is the one that the embedded code was made from.

@@ -60,9 +60,9 @@ pub(crate) enum ComponentCommand {
 Example:
   pipefold component inspect policy.wasm --json")]
     Inspect {
-        /// The component
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
+        /// The component; with @sha256:… it must have that digest
+        #[arg(value_name = "FILE[@sha256:…]")]
+        file: ComponentFile,
     },
     /// Compile a component into the cache, so that no build has to
     ///

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use anyhow::Context;
 use pipefold_sandbox::{
-    Cache, ChildCompiler, Compiler, ComponentFile, Fit, Limits, Sandbox, compile_worker,
+    Cache, ChildCompiler, Compiler, ComponentFile, Limits, Sandbox, compile_worker,
     inspect::{self, Inspection, Item},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::print;
 use crate::args::{ComponentArgs, ComponentCommand, GlobalFlags};
@@ -70,22 +70,20 @@ fn compile(json: bool, file: &ComponentFile, cache: Option<&PathBuf>) -> anyhow:
 }
 
 /// `pipefold component inspect`
-fn inspected(json: bool, file: &Path) -> anyhow::Result<Vec<String>> {
+fn inspected(json: bool, file: &ComponentFile) -> anyhow::Result<Vec<String>> {
     let limits = Limits::default();
     let found = inspect::inspect(file, limits.component_size)?;
-    let fit = found.fit();
     if json {
         let mut answer = serde_json::to_value(&found)?;
-        if let (Some(answer), Value::Object(fit)) = (answer.as_object_mut(), serde_json::to_value(&fit)?) {
-            answer.extend(fit);
+        if let Some(answer) = answer.as_object_mut() {
             answer.insert("limits".into(), serde_json::to_value(&limits)?);
         }
         return Ok(vec![answer.to_string()]);
     }
-    Ok(for_people(file, &found, &fit, &limits))
+    Ok(for_people(file.path(), &found, &limits))
 }
 
-fn for_people(file: &Path, found: &Inspection, fit: &Fit, limits: &Limits) -> Vec<String> {
+fn for_people(file: &Path, found: &Inspection, limits: &Limits) -> Vec<String> {
     let mut lines = vec![pinned(file, &found.sha256)];
     let sized = format!("{} bytes, {} core modules", found.size, found.core_modules);
     lines.push(format!(
@@ -102,6 +100,7 @@ fn for_people(file: &Path, found: &Inspection, fit: &Fit, limits: &Limits) -> Ve
     };
     list("imports", &found.imports);
     list("exports", &found.exports);
+    let fit = &found.fit;
     for version in &fit.wit_versions {
         lines.push(format!("made for  pipefold:ci@{}", neutral(version)));
     }

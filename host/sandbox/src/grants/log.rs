@@ -1,7 +1,10 @@
 //! The grant `log`: lines for whoever reads the build's log.
 
 use crate::call::State;
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use wasmtime::{
     StoreContextMut,
     component::{ComponentType, Lift, Linker, Lower},
@@ -10,8 +13,11 @@ use wasmtime::{
 /// The interface for log lines.
 pub(super) const INTERFACE: &str = "pipefold:ci/log@0.1.0";
 
-/// Lines that one call may write: enough to debug a policy, and no flood in a build log.
+/// Lines that a policy may write at once, in all calls of a process together: enough to debug it, and no flood in a build log. Policies
+/// that ask each other multiply calls, so a limit a call would be none.
 const MOST_LINES: u32 = 50;
+/// After so long without a line there is one more: a server that lives for months may still say something.
+const ONE_MORE: Duration = Duration::from_secs(1);
 /// Bytes of one line; the rest of a longer one is cut off.
 const LONGEST_LINE: usize = 1 << 10;
 
@@ -44,17 +50,97 @@ fn write(mut store: StoreContextMut<'_, State>, (level, line): (LogLevel, String
     let Some(sink) = state.grants.log.clone() else {
         return Ok(());
     };
-    state.lines += 1;
-    if state.lines > MOST_LINES {
-        return Ok(());
-    }
-    let end = (0..=LONGEST_LINE.min(line.len()))
-        .rev()
-        .find(|end| line.is_char_boundary(*end))
-        .unwrap_or(0);
-    sink(&state.link, level, &line[..end]);
-    if state.lines == MOST_LINES {
-        sink(&state.link, LogLevel::Warn, "further lines of this call are left out");
+    match state.meter.take(Instant::now()) {
+        Leave::Given => {
+            let end = (0..=LONGEST_LINE.min(line.len()))
+                .rev()
+                .find(|end| line.is_char_boundary(*end))
+                .unwrap_or(0);
+            sink(&state.link, level, &line[..end]);
+        }
+        Leave::JustOver => sink(
+            &state.link,
+            LogLevel::Warn,
+            "it logs too much; further lines are left out",
+        ),
+        Leave::None => {}
     }
     Ok(())
+}
+
+/// Counts the lines of one policy.
+pub(crate) struct Meter(Mutex<Count>);
+
+struct Count {
+    left: u32,
+    /// When the last line was given back.
+    since: Instant,
+    /// It was said that lines are left out.
+    said: bool,
+}
+
+/// Whether a line may be written.
+#[derive(Debug, PartialEq, Eq)]
+enum Leave {
+    Given,
+    /// No, and that is to be said.
+    JustOver,
+    None,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self(Mutex::new(Count {
+            left: MOST_LINES,
+            since: Instant::now(),
+            said: false,
+        }))
+    }
+}
+
+impl Meter {
+    fn take(&self, now: Instant) -> Leave {
+        let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = now.saturating_duration_since(count.since).as_secs() / ONE_MORE.as_secs();
+        if passed > 0 {
+            count.since = now;
+            count.left = count
+                .left
+                .saturating_add(u32::try_from(passed).unwrap_or(u32::MAX))
+                .min(MOST_LINES);
+            count.said &= count.left < MOST_LINES;
+        }
+        match count.left.checked_sub(1) {
+            Some(left) => {
+                count.left = left;
+                Leave::Given
+            }
+            None if count.said => Leave::None,
+            None => {
+                count.said = true;
+                Leave::JustOver
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_back_slowly_and_the_rest_is_mentioned_once() {
+        let meter = Meter::default();
+        let began = Instant::now();
+        let take = |seconds| meter.take(began + Duration::from_secs(seconds));
+        assert!((0..MOST_LINES).all(|_| take(0) == Leave::Given));
+        assert_eq!([take(0), take(0)], [Leave::JustOver, Leave::None]);
+        assert_eq!(
+            [take(3), take(3), take(3), take(3)],
+            [Leave::Given, Leave::Given, Leave::Given, Leave::None]
+        );
+        // After a pause it is as at first.
+        assert!((0..MOST_LINES).all(|_| take(1000) == Leave::Given));
+        assert_eq!([take(1000), take(1000)], [Leave::JustOver, Leave::None]);
+    }
 }

@@ -9,15 +9,13 @@ mod config;
 mod log;
 mod wasi;
 
+pub(crate) use log::Meter;
 pub use log::{LogLevel, LogSink};
 pub use wasi::{Access, Directory, DirectoryError, Wasi};
 
-use crate::{call::State, error::LoadError, plugin::HOOKS};
+use crate::{call::State, error::LoadError, fit, plugin::HOOKS};
 use std::{collections::BTreeMap, fmt, sync::Arc};
-use wasmtime::{
-    Engine,
-    component::{Component, Linker},
-};
+use wasmtime::component::Linker;
 
 pub(crate) use wasi::{MOST_RESOURCES, WasiState};
 
@@ -72,27 +70,16 @@ impl Grants {
         Ok(())
     }
 
-    /// Names the imports of a component that nothing provides, and the grant that would.
-    pub(crate) fn check(
-        &self,
-        plugin: &str,
-        component: &Component,
-        engine: &Engine,
-        is_policy: bool,
-    ) -> Result<(), LoadError> {
-        let ty = component.component_type();
-        self.check_names(plugin, ty.imports(engine).map(|(name, _)| name), is_policy)
-    }
-
-    /// The same by the names of the imports.
-    pub(crate) fn check_names<'a>(
+    /// Names the imports of a component that nothing provides, and the grant that would. Those of another version of the contract are for
+    /// its reader to tell of.
+    pub(crate) fn check<'a>(
         &self,
         plugin: &str,
         imports: impl Iterator<Item = &'a str>,
         is_policy: bool,
     ) -> Result<(), LoadError> {
         let granted = |import: &str| match need(import) {
-            Need::Nothing => true,
+            Need::Nothing | Need::OtherVersion => true,
             Need::Next => is_policy,
             Need::Grant(grant) => self.names().any(|name| name == grant),
             Need::Unknown(_) => false,
@@ -116,6 +103,8 @@ pub(crate) enum Need {
     Next,
     /// The grant of this name.
     Grant(&'static str),
+    /// Another version of the contract.
+    OtherVersion,
     /// Nothing that there is; the text says so.
     Unknown(&'static str),
 }
@@ -127,6 +116,7 @@ pub(crate) fn need(import: &str) -> Need {
         log::INTERFACE => Need::Grant("log"),
         config::INTERFACE => Need::Grant("config"),
         wasi if wasi::provides(wasi) => Need::Grant("wasi"),
+        other if fit::version_of(other).is_some_and(|found| found != fit::version()) => Need::OtherVersion,
         wasi if wasi.starts_with("wasi:") => Need::Unknown("no grant of this host provides it"),
         _ => Need::Unknown("nothing provides it"),
     }
@@ -138,7 +128,7 @@ fn explain(import: &str) -> String {
         Need::Grant(name) => format!("grant `{name}` to allow it"),
         Need::Next => "only a policy has a next plugin to call".to_owned(),
         Need::Unknown(why) => why.to_owned(),
-        Need::Nothing => "nothing provides it".to_owned(),
+        Need::Nothing | Need::OtherVersion => "nothing provides it".to_owned(),
     };
     format!("it imports {import}, which is not granted; {grant}")
 }

@@ -9,7 +9,7 @@ use crate::{
 use pipefold_sandbox::{Policy, Verdict};
 use wasmparser::{Parser, Payload};
 
-/// What a file is told when it is loaded as a plugin and as a policy, which must be the same.
+/// What a file is told when it is loaded as a plugin and as a policy, which must be the same but for the word.
 fn load(component: &[u8]) -> String {
     from_here();
     let scene = Scene::new();
@@ -19,6 +19,7 @@ fn load(component: &[u8]) -> String {
         .err()
         .map(|e| e.to_string());
     let as_policy = as_policy_in(&scene, component);
+    let as_plugin = as_plugin.map(|error| error.replace("plugin guest", "policy guest"));
     assert_eq!(as_plugin.as_deref().unwrap_or("loads"), as_policy);
     as_policy
 }
@@ -164,75 +165,75 @@ fn wasi(interface: &str) -> String {
 }
 
 hostile! {
-    empty; load(b"") => "plugin guest: it does not load: the file is empty";
+    empty; load(b"") => "policy guest: it does not load: the file is empty";
     no_webassembly; load(b"#!/bin/sh\nrm -rf /\n")
-        => "plugin guest: it does not load: it does not begin as WebAssembly does; the text format is to be compiled first";
+        => "policy guest: it does not load: it does not begin as WebAssembly does; the text format is to be compiled first";
     only_a_header; load(b"\0asm\x0d\0\x01\0")
-        => "plugin guest: export pipefold:ci/hooks@0.1.0#pipeline-start is missing; it must be made for a world of pipefold:ci@0.1.0";
+        => "policy guest: it does not load: it does not export pipefold:ci/hooks@0.1.0";
     a_core_module; load(&text("(module)"))
-        => "plugin guest: it does not load: a core module, not a component; make a component of it with `wasm-tools component new`";
+        => "policy guest: it does not load: a core module, not a component; make one of it: `cargo install wasm-tools`, then `wasm-tools component new`";
     a_text_file; load(b"(component)")
-        => "plugin guest: it does not load: it does not begin as WebAssembly does; the text format is to be compiled first";
+        => "policy guest: it does not load: it does not begin as WebAssembly does; the text format is to be compiled first";
     another_version; load(b"\0asm\x0e\0\x01\0")
-        => "plugin guest: it does not load: the file is damaged: unknown binary version:    0x1000e (at offset 0x4)";
+        => "policy guest: it does not load: the file is damaged: unknown binary version:    0x1000e (at offset 0x4)";
     truncated_files; truncated() => "none loads";
     a_file_of_32_mib; load_policy(&padded(32 << 20)) => "loads";
     a_file_of_33_mb; load_policy(&padded((32 << 20) + 1))
-        => "plugin guest: larger than 33554432 bytes, the limit for a component";
+        => "policy guest: larger than 33554432 bytes, the limit for a component";
     ten_thousand_functions; {
         let functions: String = (0..10_000).map(|i| format!("(func (export \"f{i}\") (param i32) (result i32) (i32.add (local.get 0) (i32.const {i})))")).collect();
         step(HOLD, &functions)
     } => "Hold";
     types_a_hundred_deep; deep(90)
-        => "plugin guest: export pipefold:ci/hooks@0.1.0#pipeline-start is missing; it must be made for a world of pipefold:ci@0.1.0";
+        => "policy guest: it does not load: it does not export pipefold:ci/hooks@0.1.0";
     types_a_hundred_thousand_deep; deep(100_000)
-        => "plugin guest: it does not load: failed to parse WebAssembly module: type nesting is too deep (at offset 0xf7)";
+        => "policy guest: it does not load: type nesting is too deep (at offset 0xf7)";
     types_that_double; doubling(40)
-        => "plugin guest: it does not load: failed to parse WebAssembly module: effective type size exceeds the limit of 1000000 (at offset 0x54)";
+        => "policy guest: it does not load: effective type size exceeds the limit of 1000000 (at offset 0x54)";
     components_a_thousand_deep; load(&nested(1000))
-        => "plugin guest: it does not load: it has components within components, more than 30 deep";
+        => "policy guest: it does not load: it has components within components, more than 30 deep";
     components_ten_thousand_deep; load(&nested(10_000))
-        => "plugin guest: it does not load: it has components within components, more than 30 deep";
+        => "policy guest: it does not load: it has components within components, more than 30 deep";
     components_thirty_deep; load(&nested(29))
-        => "plugin guest: export pipefold:ci/hooks@0.1.0#pipeline-start is missing; it must be made for a world of pipefold:ci@0.1.0";
+        => "policy guest: it does not load: it does not export pipefold:ci/hooks@0.1.0";
     instances_of_instances_of_instances; load(&multiplied())
-        => "plugin guest: it does not load: its instances have more globals, functions and segments than fit into 16 MiB";
+        => "policy guest: it does not load: its instances have more globals, functions and segments than fit into 16 MiB";
     a_module_from_elsewhere; load(&text(
         r#"(component (import "m" (core module $m)) (core instance (instantiate $m)))"#,
     ))
-        => "plugin guest: it does not load: it instantiates a module or component that it is handed from elsewhere, and not defined in it";
+        => "policy guest: it imports m, which is not granted; nothing provides it";
     inside_another_one; load_policy(&with_inner(Module::default().policy(), "(component (component) (component))"))
         => "loads";
 
     nothing_but_an_empty_interface; exports("pipefold:ci/hooks@0.1.0", "(instance)")
-        => "plugin guest: export pipefold:ci/hooks@0.1.0#pipeline-start is missing; it must be made for a world of pipefold:ci@0.1.0";
+        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.1.0 without pipeline-start, step, pipeline-finish";
     another_package; exports("pipefold:ci/hooks@0.2.0", "(instance)")
-        => "plugin guest: export pipefold:ci/hooks@0.1.0#pipeline-start is missing; it must be made for a world of pipefold:ci@0.1.0";
+        => "policy guest: it does not load: it is made for version 0.2.0 of the contract pipefold:ci, and this pipefold speaks 0.1.0; build it with the wit of that version";
     a_function_of_another_type; hooks_of("(param \"event\" u32) (result u32)", "(param i32) (result i32) (i32.const 0)")
-        => "plugin guest: export pipefold:ci/hooks@0.1.0#pipeline-start has another type: expected `record` found `u32`; it must be made for a world of pipefold:ci@0.1.0";
+        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.1.0 with another type of pipeline-start, step, pipeline-finish";
     a_function_without_a_result; hooks_of("", "")
-        => "plugin guest: export pipefold:ci/hooks@0.1.0#pipeline-start has another type: expected 1-tuple, found 0-tuple; it must be made for a world of pipefold:ci@0.1.0";
+        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.1.0 with another type of pipeline-start, step, pipeline-finish";
     a_type_in_place_of_a_function; exports("pipefold:ci/hooks@0.1.0", r#"(type $t (list u8)) (instance (export "pipeline-start" (type $t)))"#)
-        => "plugin guest: export pipefold:ci/hooks@0.1.0#pipeline-start is not a function; it must be made for a world of pipefold:ci@0.1.0";
+        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.1.0 without pipeline-start, step, pipeline-finish";
 
     wasi_files; wasi("wasi:filesystem/preopens@0.2.0")
-        => "plugin guest: it imports wasi:filesystem/preopens@0.2.0, which is not granted; grant `wasi` to allow it, which has no files, or `dir`, which has those of one directory";
+        => "policy guest: it imports wasi:filesystem/preopens@0.2.0, which is not granted; grant `wasi` to allow it, which has no files, or `dir`, which has those of one directory";
     wasi_sockets; wasi("wasi:sockets/tcp@0.2.0")
-        => "plugin guest: it imports wasi:sockets/tcp@0.2.0, which is not granted; grant `wasi` to allow it, which has no network";
+        => "policy guest: it imports wasi:sockets/tcp@0.2.0, which is not granted; grant `wasi` to allow it, which has no network";
     wasi_clock; wasi("wasi:clocks/wall-clock@0.2.0")
-        => "plugin guest: it imports wasi:clocks/wall-clock@0.2.0, which is not granted; grant `wasi` to allow it, whose clocks stand, or `clock`, whose clocks run";
+        => "policy guest: it imports wasi:clocks/wall-clock@0.2.0, which is not granted; grant `wasi` to allow it, whose clocks stand, or `clock`, whose clocks run";
     wasi_environment; wasi("wasi:cli/environment@0.2.0")
-        => "plugin guest: it imports wasi:cli/environment@0.2.0, which is not granted; grant `wasi` to allow it, which has no environment, no arguments, no input and no output";
+        => "policy guest: it imports wasi:cli/environment@0.2.0, which is not granted; grant `wasi` to allow it, which has no environment, no arguments, no input and no output";
     wasi_random; wasi("wasi:random/random@0.2.0")
-        => "plugin guest: it imports wasi:random/random@0.2.0, which is not granted; grant `wasi` to allow it, with the same bytes in every call, or `random`, with unpredictable ones";
+        => "policy guest: it imports wasi:random/random@0.2.0, which is not granted; grant `wasi` to allow it, with the same bytes in every call, or `random`, with unpredictable ones";
     wasi_http; wasi("wasi:http/outgoing-handler@0.2.0")
-        => "plugin guest: it imports wasi:http/outgoing-handler@0.2.0, which is not granted; no grant of this host provides it";
+        => "policy guest: it imports wasi:http/outgoing-handler@0.2.0, which is not granted; no grant of this host provides it";
     another_interface; imports(["evil:host/shell@1.0.0".to_owned()].into_iter())
-        => "plugin guest: it imports evil:host/shell@1.0.0, which is not granted; nothing provides it";
+        => "policy guest: it imports evil:host/shell@1.0.0, which is not granted; nothing provides it";
     a_thousand_imports; ends(&imports((0..1000).map(|i| format!("evil:host/shell{i}"))))
-        => "plugin guest: it imports evil:host/shell0, which is not gran[…]mports e… (73888 bytes in all): 1060 characters";
+        => "policy guest: it imports evil:host/shell0, which is not gran[…]mports e… (73888 bytes in all): 1060 characters";
     an_import_with_a_name_of_50_kb; ends(&imports([format!("evil:host/{}", "a".repeat(50_000))].into_iter()))
-        => "plugin guest: it imports evil:host/aaaaaaaaaaaaaaaaaaaaaaaaa[…]aaaaaaaa… (50064 bytes in all): 1060 characters";
+        => "policy guest: it imports evil:host/aaaaaaaaaaaaaaaaaaaaaaaaa[…]aaaaaaaa… (50064 bytes in all): 1060 characters";
     an_import_that_clears_the_screen; load(&text(r#"(component (import "\1b[2J\0aforged" (func)))"#))
-        => r#"plugin guest: it does not load: failed to parse WebAssembly module: import name `\u{1b}[2J\nforged` is not a valid extern name\n`\u{1b}[2J\nforged` is not in kebab case (at offset 0x12)"#;
+        => "policy guest: it imports \\u{1b}[2J\\nforged, which is not granted; nothing provides it";
 }

@@ -17,6 +17,7 @@ pub const REFERENCE_ID: usize = 32;
 pub const STARTED_AT: usize = 40;
 pub const FINISHED_AT: usize = 48;
 pub const STATUS: usize = 60;
+pub const COMMIT_SHA: usize = 76;
 pub const PR_NUMBER: usize = 88;
 pub const HEAD_BRANCH: usize = 116;
 pub const EMAIL: usize = 128;
@@ -110,5 +111,10 @@ impl Image {
     /// What such a guest is told.
     pub fn told(&self) -> String {
         crate::asking::step_of(&self.module())
+    }
+
+    /// What such a policy is told, whose answer the rules look at.
+    pub fn told_as_policy(&self) -> String {
+        crate::asking::policy_step(&self.module())
     }
 }

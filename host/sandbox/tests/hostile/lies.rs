@@ -3,8 +3,8 @@
 use crate::{
     asking::{merge, patient},
     image::{
-        EMAIL, FINISHED_AT, HEAD_BRANCH, Image, PIPELINE_NAME, PIPELINE_SOURCE, PR_NUMBER, REASON, REFERENCE_ID,
-        STARTED_AT,
+        COMMIT_SHA, EMAIL, FINISHED_AT, HEAD_BRANCH, Image, PIPELINE_NAME, PIPELINE_SOURCE, PR_NUMBER, REASON,
+        REFERENCE_ID, STARTED_AT,
     },
     isolated::hostile,
 };
@@ -20,26 +20,36 @@ hostile! {
         => "plugin guest: step gave a bad answer: it answers for another reference_id than it was asked about";
     no_reference_id; Image::report().text(REFERENCE_ID, b"").told()
         => "plugin guest: step gave a bad answer: it answers for another reference_id than it was asked about";
-    no_pipeline_name; Image::report().text(PIPELINE_NAME, b"").told()
-        => "plugin guest: step gave a bad answer: its run lacks pipeline_name";
-    a_blank_pipeline_source; Image::report().text(PIPELINE_SOURCE, b" \t").told()
-        => "plugin guest: step gave a bad answer: its run lacks pipeline_source";
-    no_start; Image::report().text(STARTED_AT, b"").told()
-        => "plugin guest: step gave a bad answer: its run lacks started_at";
-    a_start_that_is_no_time; Image::report().text(STARTED_AT, b"yesterday").told()
-        => r#"plugin guest: step gave a bad answer: its time "yesterday" is not RFC 3339 in UTC with Z"#;
-    a_finish_in_another_zone; Image::report().option(FINISHED_AT, b"2025-01-01T12:05:00+01:00").told()
-        => r#"plugin guest: step gave a bad answer: its time "2025-01-01T12:05:00+01:00" is not RFC 3339 in UTC with Z"#;
-    a_pull_request_below_one; Image::report().byte(PR_NUMBER, 1).told()
-        => "plugin guest: step gave a bad answer: its pr_number is below 1";
-    an_email_of_5000_bytes; Image::report().option(EMAIL, &[b'x'; 5000]).told()
-        => "plugin guest: step gave a bad answer: its email has 5000 bytes; 4096 are allowed";
-    a_name_of_60_kb; Image::report().pointer(PIPELINE_NAME, 0x2_0000, 60_000).told()
-        => "plugin guest: step gave a bad answer: its pipeline_name has 60000 bytes; 4096 are allowed";
-    a_branch_that_clears_the_screen; Image::report().option(HEAD_BRANCH, b"\x1b[2J").told()
-        => "plugin guest: step gave a bad answer: its head_branch has control characters";
-    a_time_that_clears_the_screen; Image::report().text(STARTED_AT, b"\x1b[2J").told()
-        => "plugin guest: step gave a bad answer: its started_at has control characters";
+    no_pipeline_name; Image::report().text(PIPELINE_NAME, b"").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: pipeline_name: required, but absent or blank; give the pipeline's name, such as integration_tests";
+    a_blank_pipeline_source; Image::report().text(PIPELINE_SOURCE, b" \t").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: pipeline_source: required, but absent or blank; give the CI system that runs it, such as Tekton";
+    a_name_that_shows_nothing; Image::report().text(PIPELINE_NAME, "\u{200b}\u{feff}".as_bytes()).told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: pipeline_name: required, but absent or blank; give the pipeline's name, such as integration_tests";
+    no_start; Image::report().text(STARTED_AT, b"").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: required, but absent or blank; give the time it began in ISO 8601, such as 2025-01-01T12:05:00Z";
+    a_start_that_is_no_time; Image::report().text(STARTED_AT, b"yesterday").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: \"yesterday\" is no ISO 8601 timestamp; give ISO 8601, such as 2025-01-01T12:05:00Z";
+    a_day_that_does_not_exist; Image::report().text(STARTED_AT, b"2025-02-30T12:05:00Z").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: \"2025-02-30T12:05:00Z\" names a day that the calendar does not have; give ISO 8601, such as 2025-01-01T12:05:00Z";
+    a_time_of_nines; Image::report().text(STARTED_AT, b"9999-99-99T99:99:99Z").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: \"9999-99-99T99:99:99Z\" names a day that the calendar does not have; give ISO 8601, such as 2025-01-01T12:05:00Z";
+    a_finish_before_its_start; Image::report().option(FINISHED_AT, b"2025-01-01T12:04:00Z").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: finished_at: \"2025-01-01T12:04:00Z\" is before the start \"2025-01-01T12:05:00Z\"; give a finish at or after the start of the same notification";
+    a_finish_in_another_zone; Image::report().option(FINISHED_AT, b"2025-01-01T14:05:00+01:00").told_as_policy()
+        => "Report(Run { pipeline_name: \"build\", pipeline_source: \"Tekton\", reference_id: \"r/1\", started_at: \"2025-01-01T12:05:00Z\", finished_at: Some(\"2025-01-01T13:05:00Z\"), status: Unknown, repository: None, commit_sha: None, pr_number: None, source_url: None, head_branch: None, email: None, github_username: None, gitlab_username: None })";
+    a_commit_without_a_repository; Image::report().option(COMMIT_SHA, b"abc").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: repository: absent or blank, but required with commit_sha; give the repository's full name, such as getdx/some_repo";
+    a_pull_request_below_one; Image::report().byte(PR_NUMBER, 1).told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: repository: absent or blank, but required with pr_number; give the repository's full name, such as getdx/some_repo; pr_number: 0 is no pull request; give its number, 1 or greater";
+    an_email_of_5000_bytes; Image::report().option(EMAIL, &[b'x'; 5000]).told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: email: 5000 bytes long; at most 4096 are allowed: shorten it";
+    a_name_of_60_kb; Image::report().pointer(PIPELINE_NAME, 0x2_0000, 60_000).told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: pipeline_name: 60000 bytes long; at most 4096 are allowed: shorten it";
+    a_branch_that_clears_the_screen; Image::report().option(HEAD_BRANCH, b"\x1b[2J").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: head_branch: has the control character U+001B at byte 0; remove it: text must be printable";
+    a_time_that_clears_the_screen; Image::report().text(STARTED_AT, b"\x1b[2J").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: has the control character U+001B at byte 0; remove it: text must be printable";
     a_reason_of_2000_bytes; Image::discard(&[b'x'; 2000]).told()
         => "plugin guest: step gave a bad answer: its reason for a discard has 2000 bytes; 1024 are allowed";
     a_reason_of_60_kb; Image::discard(b"").pointer(REASON, 0x2_0000, 60_000).told()
@@ -49,5 +59,4 @@ hostile! {
     no_reason; Image::discard(b"").told() => r#"Discard("")"#;
 
     a_merge_into_another_run; merged(b"r/2") => "plugin guest: merge gave a bad answer: it answers for another reference_id than it was asked about";
-    a_merge_without_a_name; merged(b"r/1") => "plugin guest: merge gave a bad answer: its run lacks pipeline_name";
 }

@@ -90,9 +90,9 @@ hostile! {
     memories_that_pass_the_limit_together; step(HOLD, "(memory 512) (memory 511)")
         => "plugin guest: step reached the memory limit of 64 MiB";
     a_hundred_memories_at_most; instances(45, "(memory 1) (memory 1) (memory 1)")
-        => "plugin guest: step reached the limit of 100 core instances";
+        => "policy guest: step reached the limit of 100 core instances";
     a_hundred_tables_at_most; instances(45, "(table 0 funcref) (table 0 funcref) (table 0 funcref)")
-        => "plugin guest: step reached the limit of 100 core instances";
+        => "policy guest: step reached the limit of 100 core instances";
 
     a_table_that_grows_past_the_limit; step(
         "(local $i i32)
@@ -126,13 +126,13 @@ hostile! {
 
     eighty_core_instances; instances(80, "") => "Hold";
     a_hundred_and_one_core_instances; instances(101, "")
-        => "plugin guest: step reached the limit of 100 core instances";
+        => "policy guest: step reached the limit of 100 core instances";
     ten_thousand_handles; handles(10_000) => "Hold";
-    ten_thousand_and_one_handles; handles(10_001) => "plugin guest: step reached the limit of 10000 resource handles";
+    ten_thousand_and_one_handles; handles(10_001) => "policy guest: step reached the limit of 10000 resource handles";
     many_globals_in_many_instances; instances(90, &"(global i64 (i64.const 0))".repeat(100_000))
-        => "plugin guest: it does not load: its instances have more globals, functions and segments than fit into 16 MiB";
+        => "policy guest: it does not load: its instances have more globals, functions and segments than fit into 16 MiB";
     many_functions_in_many_instances; instances(90, &format!("(elem declare func {}) {}",
-        (0..20_000).map(|i| format!("{i} ")).collect::<String>(), "(func)".repeat(20_000))) => "plugin guest: it does not load: its instances have more globals, functions and segments than fit into 16 MiB";
+        (0..20_000).map(|i| format!("{i} ")).collect::<String>(), "(func)".repeat(20_000))) => "policy guest: it does not load: its instances have more globals, functions and segments than fit into 16 MiB";
     many_segments_in_many_instances; instances(90, &format!("(func $f) (table 1 funcref) {}",
-        "(elem func $f $f $f $f $f $f $f $f $f $f)".repeat(20_000))) => "plugin guest: it does not load: its instances have more globals, functions and segments than fit into 16 MiB";
+        "(elem func $f $f $f $f $f $f $f $f $f $f)".repeat(20_000))) => "policy guest: it does not load: its instances have more globals, functions and segments than fit into 16 MiB";
 }

@@ -6,7 +6,8 @@ use crate::{
 };
 
 hostile! {
-    an_honest_refusal; Image::refusal(7, b"email", b"not ours").told() => "refused: email: not ours";
+    a_refusal_of_what_the_rules_accept; Image::refusal(7, b"email", b"not ours").told_as_policy()
+        => "policy guest: step gave a bad answer: it refuses what the rules accept: email: not ours";
     no_violation_at_all; Image::refusal(0, b"", b"").pointer(VIOLATIONS, 1024, 0).told()
         => "plugin guest: step gave a bad answer: its refusal names no violation";
     one_violation_too_many; Image::refusal(0, b"", b"").pointer(VIOLATIONS, 0x2_0000, 102).told()
