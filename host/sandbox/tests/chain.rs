@@ -5,7 +5,8 @@ mod guests;
 
 use guests::policy;
 use pipefold_sandbox::{
-    Chain, Grants, HookError, Limits, Link, LogLevel, Notification, OnFailure, Policy, Question, Run, Sandbox, Verdict,
+    Access, Answered, Chain, ChainDigest, ComponentFile, Directory, Grants, HookError, Limits, Link, LogLevel,
+    Notification, OnFailure, Policy, Question, Run, Sandbox, Verdict, Wasi,
 };
 use std::{
     collections::BTreeMap,
@@ -15,6 +16,9 @@ use std::{
 
 /// Passes the question on.
 const FORWARD: &str = "(call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
+/// Takes the e-mail out. It is the twelfth field of the record: its presence is the byte at 136.
+const REDACT: &str =
+    "(i32.store8 offset=136 (local.get 0) (i32.const 0)) (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
 const TRAP: &str = "unreachable";
 const LOOP: &str = "(loop (br 0)) unreachable";
 
@@ -108,10 +112,8 @@ fn a_policy_that_passes_on_changes_nothing() {
 
 #[test]
 fn a_policy_can_rewrite_hold_and_discard() {
-    // The e-mail is the twelfth field of the record: its presence is the byte at 136.
-    let redact = "(i32.store8 offset=136 (local.get 0) (i32.const 0)) (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
     assert_eq!(reported(ask(&chain(&[]))).email.as_deref(), Some("john@getdx.com"));
-    assert_eq!(reported(ask(&chain(&[(named("redact"), redact)]))).email, None);
+    assert_eq!(reported(ask(&chain(&[(named("redact"), REDACT)]))).email, None);
 
     let hold = "(i32.store8 (i32.const 1032) (i32.const 1)) (i32.const 1024)";
     assert_eq!(ask(&chain(&[(named("hold"), hold)])).unwrap(), Verdict::Hold);
@@ -136,6 +138,192 @@ fn the_input_is_refused_through_every_policy() {
     assert!(error.to_string().starts_with("started_at: "), "{error}");
 }
 
+/// Takes the name out of the question: its presence is the byte at 0.
+const BLANK: &str =
+    "(i32.store8 (local.get 0) (i32.const 0)) (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
+/// A refusal of its own, with one violation: `missing`, of no field and without a word.
+const REFUSE: &str = "(i32.store8 (i32.const 1024) (i32.const 1)) (i32.store (i32.const 1032) (i32.const 2000)) \
+    (i32.store (i32.const 1036) (i32.const 1)) (i32.const 1024)";
+
+#[test]
+fn a_refusal_of_what_the_rules_accept_is_the_policys_failure() {
+    let blames = |policies: &[(Policy, &str)], name: &str| {
+        let error = error_of(policies);
+        let words = format!("policy {name}: step gave a bad answer: it refuses what the rules accept: ");
+        assert!(error.starts_with(&words), "{error}");
+    };
+    for refuses in [BLANK, REFUSE] {
+        blames(&[(named("a"), refuses)], "a");
+        blames(&[(named("a"), refuses), (named("b"), FORWARD)], "a");
+        blames(&[(named("a"), FORWARD), (named("b"), refuses)], "b");
+        blames(&[(open("a"), FORWARD), (named("b"), refuses)], "b");
+        // One that is open is passed over, and the others apply.
+        let run = reported(ask(&chain(&[(open("a"), refuses), (named("b"), REDACT)])));
+        assert_eq!((run.pipeline_name.as_str(), run.email), ("build", None));
+        let run = reported(ask(&chain(&[(named("a"), REDACT), (open("b"), refuses)])));
+        assert_eq!((run.pipeline_name.as_str(), run.email), ("build", None));
+    }
+    // A refusal that a policy answers for itself is none.
+    let second = "(i32.store8 (local.get 0) (i32.const 0)) (call $next (local.get 0) (i32.const 1024)) \
+        (i32.store8 (local.get 0) (i32.const 1)) (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
+    reported(ask(&chain(&[(named("a"), second)])));
+    // What the rules refuse by themselves stays a refusal, with their words for what was asked.
+    let wrong = Notification {
+        started_at: Some("yesterday".into()),
+        ..urgent_step()
+    };
+    for refuses in [BLANK, REFUSE] {
+        let error = chain(&[(open("a"), FORWARD), (open("b"), refuses)])
+            .ask(&Question::Step(&wrong))
+            .unwrap_err();
+        assert!(error.is_refusal(), "{error}");
+        assert!(
+            error.to_string().starts_with("started_at: ") && !error.to_string().contains("pipeline_name"),
+            "{error}"
+        );
+    }
+}
+
+/// Changes the report that it was given: the first byte of the time at which the run began.
+const NEVER: &str = "(call $next (local.get 0) (i32.const 1024)) (i32.store8 (i32.load (i32.const 1064)) (i32.const 120)) (i32.const 1024)";
+
+#[test]
+fn a_report_that_the_rules_refuse_is_the_policys_failure() {
+    let error = error_of(&[(named("a"), FORWARD), (named("b"), NEVER)]);
+    let words = "policy b: step gave a bad answer: the rules refuse its report: started_at: \"x025-01-01T12:05:00Z\" is no ISO 8601";
+    assert!(error.starts_with(words), "{error}");
+    let run = reported(ask(&chain(&[(named("a"), REDACT), (open("b"), NEVER)])));
+    assert_eq!((run.started_at.as_str(), run.email), ("2025-01-01T12:05:00Z", None));
+}
+
+#[test]
+fn what_the_rules_saw_is_told_without_what_policies_take_out() {
+    let see = |policies: &[(Policy, &str)]| chain(policies).ask_and_see(&Question::Step(&urgent_step())).unwrap();
+    let only = |seen: Answered| {
+        let seen = seen.seen.unwrap();
+        assert_eq!(seen.len(), 1);
+        seen.into_iter().next().unwrap()
+    };
+    let redacted = Notification {
+        email: None,
+        ..urgent_step()
+    };
+    assert_eq!(only(see(&[])), urgent_step());
+    assert_eq!(only(see(&[(named("a"), FORWARD)])), urgent_step());
+    // In the question, whichever stands first, and in the report alone.
+    let late =
+        "(call $next (local.get 0) (i32.const 1024)) (i32.store8 (i32.const 1152) (i32.const 0)) (i32.const 1024)";
+    for redacts in [REDACT, late] {
+        let line = [(named("a"), FORWARD), (named("b"), redacts), (named("c"), FORWARD)];
+        let answered = see(&line);
+        assert_eq!(reported(Ok(answered.verdict.clone())).email, None);
+        assert_eq!(only(answered), redacted);
+    }
+    // The same of a history.
+    let history = [
+        urgent_step(),
+        Notification {
+            step: None,
+            ..urgent_step()
+        },
+    ];
+    let finish = Question::PipelineFinish(&history);
+    assert_eq!(
+        chain(&[(named("a"), FORWARD)])
+            .ask_and_see(&finish)
+            .unwrap()
+            .seen
+            .unwrap(),
+        history
+    );
+    // Looked at as it is, and then asked about without it; or the other way round.
+    let twice = |first: u8, second: u8| {
+        format!(
+            "(i32.store8 offset=136 (local.get 0) (i32.const {first})) (call $next (local.get 0) (i32.const 4096)) \
+             (i32.store8 offset=136 (local.get 0) (i32.const {second})) (call $next (local.get 0) (i32.const 1024))"
+        )
+    };
+    let last = twice(1, 0) + "(i32.const 1024)";
+    assert_eq!(only(see(&[(named("a"), &last)])), redacted);
+    let first = twice(0, 1) + "(i32.const 4096)";
+    assert_eq!(only(see(&[(named("a"), &first)])), redacted);
+    // One that is passed over saw nothing that counts.
+    let fails = twice(1, 1) + "unreachable";
+    assert_eq!(only(see(&[(named("a"), REDACT), (open("b"), &fails)])), redacted);
+    // Who does not ask has shown nothing.
+    let hold = "(i32.store8 (i32.const 1032) (i32.const 1)) (i32.const 1024)";
+    assert_eq!(see(&[(named("a"), hold)]).seen, None);
+}
+
+#[test]
+fn a_chain_is_known_by_what_it_does_and_not_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, step: &str| -> ComponentFile {
+        let path = folder.path().join(name);
+        std::fs::write(&path, guests::policy(step, "", "")).unwrap();
+        path.into()
+    };
+    let (one, two) = (file("one.wasm", FORWARD), file("two.wasm", REDACT));
+    let of = |policies: &[(&Policy, &ComponentFile)]| ChainDigest::of(policies.iter().copied());
+    let a = named("a");
+    assert_eq!(of(&[]), ChainDigest::EMPTY);
+    assert_eq!(chain(&[]).digest(), ChainDigest::EMPTY);
+    let line = of(&[(&a, &one), (&a, &two)]);
+    assert_eq!(chain(&[(named("x"), FORWARD), (named("y"), REDACT)]).digest(), line);
+    assert_eq!(line.to_string().parse::<ChainDigest>().unwrap(), line);
+    assert_eq!(serde_json::to_string(&line).unwrap(), format!("\"{line}\""));
+    assert!("0".repeat(63).parse::<ChainDigest>().is_err());
+
+    let with = |change: &dyn Fn(&mut Policy)| {
+        let mut policy = named("a");
+        change(&mut policy);
+        of(&[(&policy, &one)])
+    };
+    let config = |table: &[(&str, &str)]| {
+        let table = table
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Some(Arc::new(table.collect::<BTreeMap<_, _>>()))
+    };
+    let wasi = |access: Access, path: &std::path::Path| {
+        Some(Wasi {
+            directory: Some(Directory::open(path, access).unwrap()),
+            ..Wasi::default()
+        })
+    };
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let all = [
+        of(&[(&a, &one)]),
+        of(&[(&a, &two)]),
+        of(&[(&a, &two), (&a, &one)]),
+        line,
+        with(&|policy| policy.on_failure = OnFailure::Open),
+        with(&|policy| policy.grants.log = Some(Arc::new(|_, _, _| ()))),
+        with(&|policy| policy.grants.config = config(&[])),
+        with(&|policy| policy.grants.config = config(&[("ab", "c")])),
+        with(&|policy| policy.grants.config = config(&[("a", "bc")])),
+        with(&|policy| policy.grants.wasi = Some(Wasi::default())),
+        with(&|policy| policy.grants.wasi = wasi(Access::ReadOnly, folder.path())),
+        with(&|policy| policy.grants.wasi = wasi(Access::ReadWrite, folder.path())),
+        with(&|policy| policy.grants.wasi = wasi(Access::ReadOnly, &inner)),
+        of(&[(&a, &folder.path().join("absent.wasm").into())]),
+        of(&[(&a, &folder.path().join("none.wasm").into())]),
+    ];
+    for (place, digest) in all.iter().enumerate() {
+        assert!(!digest.is_empty() && !all[..place].contains(digest), "{place}");
+    }
+    let other = Policy {
+        name: "b".into(),
+        limits: Limits {
+            memory: 1,
+            ..Limits::default()
+        },
+        ..named("a")
+    };
+    assert_eq!(of(&[(&other, &one)]), all[0]);
+}
+
 #[test]
 fn a_failure_is_closed_by_default_and_names_the_link_at_fault() {
     assert_eq!(
@@ -150,16 +338,15 @@ fn a_failure_is_closed_by_default_and_names_the_link_at_fault() {
 
 #[test]
 fn an_open_policy_that_fails_is_passed_over_and_the_others_apply() {
-    let redact = "(i32.store8 offset=136 (local.get 0) (i32.const 0)) (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
     for failing in [
         TRAP,
         LOOP,
         "(i32.const -1)",
         "(i32.store8 (i32.const 1024) (i32.const 9)) (i32.const 1024)",
     ] {
-        let run = reported(ask(&chain(&[(open("broken"), failing), (named("redact"), redact)])));
+        let run = reported(ask(&chain(&[(open("broken"), failing), (named("redact"), REDACT)])));
         assert_eq!(run.email, None, "{failing}");
-        let run = reported(ask(&chain(&[(named("redact"), redact), (open("broken"), failing)])));
+        let run = reported(ask(&chain(&[(named("redact"), REDACT), (open("broken"), failing)])));
         assert_eq!(run.email, None, "{failing}");
     }
     // An open policy does not hide that a closed one behind it failed.
