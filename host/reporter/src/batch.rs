@@ -63,7 +63,8 @@ impl Reporter {
                         batch.unjudged.get_or_insert_with(|| why.clone());
                     }
                     let to = self.destination.clone();
-                    entries.push(Entry::new(hook, now.clone(), to, judged, notification));
+                    let entry = Entry::new(hook, now.clone(), to, judged, notification);
+                    entries.push(entry.under(self.judge.chain().clone()));
                 }
                 Err(refused) => {
                     let run = notification.reference_id.unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Asks the sandboxed plugin, and the policies before it, what a notification or the history of a run means.
 
 use crate::{
-    policies::PolicySource,
-    spool::{Hook, Judged},
+    policies::{PolicySource, chain_of},
+    spool::{Hook, Judged, PolicyChain},
 };
 use pipefold_sandbox::{
     Cache, Chain, Compiler, HookError, Limits, Link, Notification, OnFailure, Question, Run, Sandbox, Verdict,
@@ -18,6 +18,7 @@ pub struct Judge {
     cache: Option<Cache>,
     compiler: Compiler,
     loaded: OnceLock<Result<Loaded, String>>,
+    chain: OnceLock<PolicyChain>,
 }
 
 struct Loaded {
@@ -96,7 +97,13 @@ impl Judge {
             cache,
             compiler,
             loaded: OnceLock::new(),
+            chain: OnceLock::new(),
         }
+    }
+
+    /// The policies, as records name them. Reads their files the first time.
+    pub fn chain(&self) -> &PolicyChain {
+        self.chain.get_or_init(|| chain_of(&self.sources))
     }
 
     /// Asks the policies and the plugin.

@@ -64,7 +64,7 @@ pub use overview::{Overview, RunState, WaitingRun};
 pub use policies::PolicySource;
 pub use receipt::Receipt;
 pub use reporter::{Flush, Judgement, Preview, Reporter};
-pub use spool::Hook;
+pub use spool::{Hook, PolicyChain};
 pub use token::{MAX_TOKEN_LENGTH, Token, TokenDigest, TokenError, TokenFile};
 
 pub use pipefold_sandbox::{

@@ -1,10 +1,11 @@
 //! What is kept, for whoever asks what waits and why.
 
 use crate::{
-    spool::{Judged, Rejected, Size, SpoolError, SpooledRun},
+    spool::{Judged, PolicyChain, Rejected, Size, SpoolError, SpooledRun},
     store::Store,
 };
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Runs that are told one by one. A spool may hold a hundred thousand; nobody reads more, and the counts are complete.
 const MOST_RUNS: usize = 1000;
@@ -41,6 +42,9 @@ pub struct WaitingRun {
     pub unsent: usize,
     /// Address of the DX it was recorded for.
     pub dx_url: Option<String>,
+    /// The policies that what waits was recorded under, each chain once. It is sent only through them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyChain>,
     /// Why it was not delivered when it was last tried.
     pub why: Option<String>,
 }
@@ -100,6 +104,11 @@ fn describe(run: &SpooledRun) -> Option<WaitingRun> {
     } else {
         RunState::Held
     };
+    let policies: BTreeSet<_> = unsent
+        .iter()
+        .map(|entry| &entry.policies)
+        .filter(|chain| !chain.is_empty())
+        .collect();
     Some(WaitingRun {
         reference_id: first.notification.reference_id.clone().unwrap_or_default(),
         pipeline_name: run
@@ -110,6 +119,7 @@ fn describe(run: &SpooledRun) -> Option<WaitingRun> {
         notifications: run.entries.len(),
         unsent: unsent.len(),
         dx_url: first.destination.url.clone(),
+        policies: policies.into_iter().cloned().collect(),
         why: run
             .trouble
             .as_ref()

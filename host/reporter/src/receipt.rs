@@ -45,6 +45,18 @@ impl Receipt {
         Some(self.trouble().or(busy).unwrap_or_else(other))
     }
 
+    /// Why a policy discarded the run, if one did.
+    #[must_use]
+    pub fn discarded(&self) -> Option<&str> {
+        if let Some(Verdict::Discard(reason)) = &self.verdict {
+            return Some(reason);
+        }
+        let mut discarded = self.delivery.iter().flat_map(|delivery| &delivery.discarded);
+        discarded
+            .find(|run| run.reference_id == self.reference_id)
+            .map(|run| run.why.as_str())
+    }
+
     /// Whether DX, or the rules, refused the run for good.
     #[must_use]
     pub fn is_rejected(&self) -> bool {

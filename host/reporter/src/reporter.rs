@@ -115,10 +115,12 @@ impl Reporter {
             warnings.push(format!("{why}; it is kept and judged again by the next flush"));
         }
         let verdict = verdict(&judged);
-        let on_disk = match judged {
-            Judged::Discard(_) => true,
-            judged => {
-                let entry = Entry::new(hook, clock::now(), self.destination.clone(), judged, notification);
+        let on_disk = match (hook, judged) {
+            // A discarded start is recorded: it drops what follows of its run on this machine.
+            (Hook::Step | Hook::Finish, Judged::Discard(_)) => true,
+            (_, judged) => {
+                let entry = Entry::new(hook, clock::now(), self.destination.clone(), judged, notification)
+                    .under(self.judge.chain().clone());
                 match self.store.record(RunKey::of(&reference_id), entry) {
                     Ok(Kept::Disk) => true,
                     Ok(Kept::Memory(why)) => {
@@ -180,7 +182,7 @@ impl Reporter {
             budget,
             wait,
         };
-        self.drain(&errand, self.own(false, false))
+        self.drain(&errand, self.own(&Flush::default(), false))
     }
 
     /// Delivers everything that waits for this reporter's DX, also what was recorded without a token, and asks again where DX refused
@@ -192,7 +194,7 @@ impl Reporter {
             budget,
             wait: true,
         };
-        self.drain(&errand, self.own(true, what.other_tokens))
+        self.drain(&errand, self.own(what, true))
     }
 
     /// How many notifications of a run wait, by a look at their names. A host that delivers beside a build asks this now and then to see
@@ -289,11 +291,13 @@ impl Reporter {
         (Hook::Step, facts)
     }
 
-    fn own(&self, explicit: bool, adopt: bool) -> Own {
+    fn own(&self, what: &Flush, explicit: bool) -> Own {
         Own {
             destination: self.destination.clone(),
             explicit,
-            adopt,
+            adopt: what.other_tokens,
+            policies: self.judge.chain().clone(),
+            rejudge: what.rejudge,
         }
     }
 
@@ -347,6 +351,9 @@ pub struct Flush {
     pub only: Option<String>,
     /// Also what was recorded for other tokens of the same DX: after a token was replaced, say.
     pub other_tokens: bool,
+    /// Apply this reporter's policies also to what was recorded under others, in their place: after a policy was mended, say. Without
+    /// policies it changes nothing: the empty chain never replaces a policy.
+    pub rejudge: bool,
 }
 
 /// What a notification would come to.

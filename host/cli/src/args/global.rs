@@ -50,17 +50,19 @@ pub(crate) struct GlobalFlags {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) spool: Option<PathBuf>,
 
-    /// Configuration file, instead of /etc/pipefold.toml
+    /// Configuration file, instead of /etc/pipefold.toml [env: PIPEFOLD_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Policy component in front of the rules; repeat it for a chain
+    /// WebAssembly policy to apply before the built-in rules (repeatable) [env: PIPEFOLD_POLICY]
     ///
-    /// A component that sees each notification first and may change or drop it. With @sha256:… the file must have that digest.
+    /// A component that sees each notification first and may change or drop it. With @sha256:… the file must have that digest. The
+    /// variable names several with commas between them. Policies of the configuration come first, then the variable's, then the flags';
+    /// none replaces another. What was recorded under policies is sent only through them.
     #[arg(long = "policy", global = true, value_name = "FILE[@sha256:…]", value_parser = text())]
     pub(crate) policies: Vec<String>,
 
-    /// Directory where compiled policies are kept
+    /// Directory where compiled policies are kept [env: PIPEFOLD_POLICY_CACHE]
     ///
     /// By default $XDG_CACHE_HOME/pipefold, else ~/.cache/pipefold, else a directory of your own in the temporary directory. It must
     /// belong to you or to root, and nobody else may write to it. `component compile` fills it.

@@ -15,7 +15,8 @@ use super::values::{duration, text};
 Examples:
   pipefold flush --timeout 30s
   pipefold flush --export runs.json      at the end of a job whose runner is thrown away
-  pipefold flush --import runs.json      where DX can be reached")]
+  pipefold flush --import runs.json      where DX can be reached
+  pipefold --policy redact.wasm flush --rejudge      after a policy was mended")]
 pub(crate) struct FlushArgs {
     /// How long to try, such as 30s or 2m
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -29,7 +30,16 @@ pub(crate) struct FlushArgs {
     #[arg(long)]
     pub(crate) other_tokens: bool,
 
+    /// Apply the policies of this command in place of the recorded ones
+    ///
+    /// A notification is sent only through the policies it was recorded under. With this flag those of --policy and the configuration
+    /// take their place: after a policy was mended, say. Without a policy it is an error.
+    #[arg(long)]
+    pub(crate) rejudge: bool,
+
     /// Write what waits to a file instead of sending it
+    ///
+    /// Notifications are written as they were recorded, before any policy: keep the file as private as the spool.
     #[arg(long, value_name = "FILE", conflicts_with = "import")]
     pub(crate) export: Option<PathBuf>,
 

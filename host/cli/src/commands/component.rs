@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
+use pipefold::config::Environment;
 use pipefold_sandbox::{
     Cache, ChildCompiler, Compiler, ComponentFile, Limits, Sandbox, compile_worker,
     inspect::{self, Inspection, Item},
 };
 use serde_json::json;
 
-use super::print;
+use super::{policies, print};
 use crate::args::{ComponentArgs, ComponentCommand, GlobalFlags};
 use crate::terminal::neutral;
 
@@ -20,7 +21,11 @@ use crate::terminal::neutral;
 pub(crate) fn run(global: &GlobalFlags, args: &ComponentArgs) -> anyhow::Result<ExitCode> {
     let lines = match &args.command {
         ComponentCommand::Inspect { file } => inspected(global.json, file)?,
-        ComponentCommand::Compile { file } => compile(global.json, file, global.policy_cache.as_ref())?,
+        ComponentCommand::Compile { file } => compile(
+            global.json,
+            file,
+            policies::cache_dir(global, &Environment::from_process()).as_ref(),
+        )?,
         ComponentCommand::CompileWorker => {
             compile_worker(io::stdin(), io::stdout().lock()).context("cannot compile")?;
             return Ok(ExitCode::SUCCESS);

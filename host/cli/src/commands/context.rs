@@ -9,7 +9,9 @@ use pipefold::config::{
 };
 use pipefold::detect::{Field, Fields};
 use pipefold::dx::ProxyOptions;
-use pipefold::{Budget, Builder, Hook, Judge, Notification, Receipt, Reporter, Token, TokenDigest, Verdict, Violation};
+use pipefold::{
+    Budget, Builder, Delivery, Hook, Judge, Notification, Receipt, Reporter, Token, TokenDigest, Violation,
+};
 
 use super::trouble::Trouble;
 use super::{fleet, outside, policies};
@@ -49,7 +51,7 @@ impl Context {
         let facts_only = settings.in_job == InJob::Facts && settings.system == Some("GoCD");
         settings.fields.urgent |= facts_only;
         let mut troubles: Vec<Trouble> = settings.warnings.iter().cloned().map(Trouble::notice).collect();
-        let judge = policies::judge(global, &settings, &mut troubles)?;
+        let judge = policies::judge(global, &environment, &settings, &mut troubles)?;
         let mut token_refused = None;
         let token = read_token(&settings, &environment).unwrap_or_else(|trouble| {
             token_refused = Some(trouble.text().to_owned());
@@ -99,6 +101,7 @@ impl Context {
             return troubles;
         };
         troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
+        troubles.extend(other_policies(delivery));
         let told_already = self.token_refused.is_some() && delivery.impossible.is_some();
         if let Some(why) = receipt.trouble().filter(|_| !told_already) {
             troubles.push(Trouble::other(self.kept(why, receipt.on_disk)));
@@ -106,11 +109,9 @@ impl Context {
         troubles
     }
 
-    /// Says that a policy dropped what was reported, and why: nobody would find it missing otherwise.
+    /// Says that a policy discarded what was reported, and why: it would be missed otherwise.
     pub(crate) fn dropped(receipt: &Receipt) -> Option<Trouble> {
-        let Some(Verdict::Discard(reason)) = &receipt.verdict else {
-            return None;
-        };
+        let reason = receipt.discarded()?;
         Some(Trouble::remark(format!(
             "not reported, as a policy dropped it: {reason}"
         )))
@@ -141,6 +142,16 @@ impl Context {
     }
 }
 
+/// Names the policies that something waits for and this process does not have.
+pub(crate) fn other_policies(delivery: &Delivery) -> impl Iterator<Item = Trouble> {
+    delivery.other_policies.iter().map(|(policies, count)| {
+        Trouble::notice(format!(
+            "{count} notifications wait for the policies they were recorded under: {policies}; send them with these, or with others by \
+             `pipefold --policy FILE flush --rejudge`"
+        ))
+    })
+}
+
 /// Reads flags, environment and files.
 pub(crate) fn settings(global: &GlobalFlags, fields: Fields, environment: &Environment) -> Result<Settings, Trouble> {
     let cwd = std::env::current_dir()
@@ -149,10 +160,16 @@ pub(crate) fn settings(global: &GlobalFlags, fields: Fields, environment: &Envir
         environment,
         flags: &flags(global, fields),
         cwd: &cwd,
-        config: global.config.as_deref(),
+        config: config_file(global, environment).as_deref(),
         etc: Path::new(OPERATOR_FILE),
     })
     .map_err(|error| Trouble::input(error.to_string()))
+}
+
+/// The file of settings that a flag or a variable names.
+fn config_file(global: &GlobalFlags, environment: &Environment) -> Option<PathBuf> {
+    let named = || environment.get_os(variables::CONFIG).map(PathBuf::from);
+    global.config.clone().or_else(named)
 }
 
 /// Whether trouble fails the command, when the settings themselves could not be read.
@@ -187,7 +204,11 @@ pub(crate) fn fields(flags: &FieldFlags) -> Fields {
 }
 
 /// What a wrapped command gets to know: the names that let a `pipefold` within it join the run, and never the token.
-pub(crate) fn for_the_child(context: &Context, notification: &Notification) -> Vec<(&'static str, OsString)> {
+pub(crate) fn for_the_child(
+    global: &GlobalFlags,
+    context: &Context,
+    notification: &Notification,
+) -> Vec<(&'static str, OsString)> {
     let mut variables = Vec::new();
     let mut set = |name: &'static str, value: &str| variables.push((name, OsString::from(value)));
     for (field, sourced) in context.settings.fields.iter() {
@@ -206,6 +227,22 @@ pub(crate) fn for_the_child(context: &Context, notification: &Notification) -> V
     }
     if let Ok(spool) = context.reporter.spool() {
         variables.push((variables::SPOOL, spool.path().into()));
+    }
+    // What is reported within the command is judged by the same policies. Its directory may be another.
+    if let Some(policies) = policies::for_the_child(global, &context.environment) {
+        variables.push((variables::POLICY, policies));
+    }
+    let files = [
+        (variables::CONFIG, config_file(global, &context.environment)),
+        (
+            variables::POLICY_CACHE,
+            policies::cache_dir(global, &context.environment),
+        ),
+    ];
+    for (name, file) in files {
+        if let Some(file) = file.and_then(|file| std::path::absolute(file).ok()) {
+            variables.push((name, file.into()));
+        }
     }
     if let Some(url) = &context.reporter.destination().url {
         let name = match context.settings.queue {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipefold::{Hook, Judgement, Receipt, Status, Verdict, clock};
+use pipefold::{Hook, Judgement, Receipt, Status, clock};
 
 use super::beside::{Beside, cancelled};
 use super::context::{Context, fields, for_the_child, is_strict};
@@ -94,7 +94,7 @@ fn reported(
     let notification = start.notification().clone();
     let began = clock::now();
     let mut command = wrapped::command(&args.command);
-    for (name, value) in for_the_child(&context, &notification) {
+    for (name, value) in for_the_child(global, &context, &notification) {
         command.env_set(name, value);
     }
     let spawned = command.spawn();
@@ -201,14 +201,9 @@ fn close(
     };
     let on_disk = receipt.is_some_and(|receipt| receipt.on_disk);
     let told = why.map(|why| context.kept(why, on_disk));
+    let discarded = receipt.and_then(Receipt::discarded);
     let fate = match (&told, receipt) {
-        (
-            None,
-            Some(Receipt {
-                verdict: Some(Verdict::Discard(reason)),
-                ..
-            }),
-        ) => Fate::Dropped(reason),
+        (None, _) if discarded.is_some() => Fate::Dropped(discarded.unwrap_or_default()),
         (None, _) => Fate::Delivered,
         (Some(_), None) => Fate::Refused(why.unwrap_or_default()),
         (Some(_), Some(receipt)) if receipt.is_rejected() => Fate::Refused(why.unwrap_or_default()),

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use pipefold::spool::Spool;
 use pipefold::{Budget, Delivery, Flush};
 use serde_json::json;
 
-use super::context::{Context, is_strict};
+use super::context::{Context, is_strict, other_policies};
 use super::print;
 use super::trouble::{Trouble, conclude};
 use crate::args::{FlushArgs, GlobalFlags};
@@ -28,6 +29,11 @@ pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<Exit
     };
     let strict = context.settings.strict;
     let mut troubles = std::mem::take(&mut context.troubles);
+    if args.rejudge && context.reporter.judges().chain().is_empty() {
+        let why = "--rejudge applies this command's policies in place of the recorded ones, and there are none; name them with --policy";
+        troubles.push(Trouble::input(why.into()));
+        return Ok(conclude(&troubles, global, strict));
+    }
     if let Some(file) = &args.import {
         let input = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
         let imported = spool(&context)?.import(&mut BufReader::new(input))?;
@@ -57,7 +63,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<Exit
     }
     if let Some(file) = &args.export {
         // A file that is there may be the only copy of an earlier export.
-        let output = OpenOptions::new().write(true).create_new(true).open(file);
+        let output = private_file(file);
         let mut output = BufWriter::new(output.with_context(|| format!("cannot make {}", file.display()))?);
         let exported = spool(&context)?.export(&mut output)?;
         output.flush()?;
@@ -77,6 +83,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<Exit
     let what = Flush {
         only: args.run.clone(),
         other_tokens: args.other_tokens,
+        rejudge: args.rejudge,
     };
     let delivery = context.reporter.flush(&budget, &what);
     troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
@@ -87,7 +94,17 @@ pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<Exit
         tell(global, &summary(&delivery, context.settings.queue.is_some()));
     }
     troubles.extend(left(&delivery));
+    troubles.extend(other_policies(&delivery));
     Ok(conclude(&troubles, global, strict))
+}
+
+/// A new file that others cannot read: it holds what policies have not taken out yet.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn spool(context: &Context) -> anyhow::Result<&Spool> {
@@ -113,6 +130,10 @@ fn summary(delivery: &Delivery, into_queue: bool) -> String {
         (delivery.not_looked_at, "runs not looked at for lack of time"),
         (delivery.rejected_count, "refused for good"),
         (delivery.foreign, "notifications for another DX or token"),
+        (
+            delivery.other_policies.values().sum(),
+            "notifications for other policies",
+        ),
     ] {
         if number > 0 {
             parts.push(count(number, what));
@@ -159,6 +180,11 @@ fn answer(delivery: &Delivery) -> serde_json::Value {
             .map(|kept| json!({ "reference_id": kept.reference_id, "why": kept.why }))
             .collect()
     };
+    let policies: Vec<_> = delivery
+        .other_policies
+        .iter()
+        .map(|(policies, count)| json!({ "digest": policies.digest, "names": policies.names, "notifications": count }))
+        .collect();
     json!({
         "accepted": delivery.accepted,
         "kept": delivery.kept_count,
@@ -166,6 +192,7 @@ fn answer(delivery: &Delivery) -> serde_json::Value {
         "rejected": delivery.rejected_count,
         "rejected_runs": list(&delivery.rejected),
         "foreign": delivery.foreign,
+        "other_policies": policies,
         "not_looked_at": delivery.not_looked_at,
         "busy": delivery.busy,
         "impossible": delivery.impossible,

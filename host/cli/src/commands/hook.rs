@@ -32,7 +32,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitC
     let environment = Environment::from_process();
     let mut troubles = Vec::new();
     let judge = settings(global, Fields::default(), &environment)
-        .and_then(|settings| policies::judge(global, &settings, &mut troubles));
+        .and_then(|settings| policies::judge(global, &environment, &settings, &mut troubles));
     let judge = match judge {
         Ok(judge) => judge,
         // Unlike a build, whoever asks a hook waits for its answer: that there is none is a failure.

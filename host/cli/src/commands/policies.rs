@@ -1,8 +1,10 @@
 //! The policies that flags and the operator's file name, made into what judges.
 
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use pipefold::config::{Failure, Settings};
+use pipefold::config::{Environment, Failure, Settings, variables};
 use pipefold::{Cache, Compiler, Judge, Limits, PolicySource};
 use pipefold_sandbox::{LogLevel, LogSink, OnFailure};
 
@@ -10,16 +12,23 @@ use super::trouble::Trouble;
 use crate::args::GlobalFlags;
 use crate::terminal::{excerpt, neutral, say};
 
-/// What judges for this command: the operator's policies outermost, then those of the flags, then the default plugin.
-pub(crate) fn judge(global: &GlobalFlags, settings: &Settings, troubles: &mut Vec<Trouble>) -> Result<Judge, Trouble> {
+/// What judges for this command: the operator's policies outermost, then those of the variable, those of the flags, and the default
+/// plugin. A flag adds to the others and never replaces them: a job must not switch off a redaction of its runner by naming another policy.
+pub(crate) fn judge(
+    global: &GlobalFlags,
+    environment: &Environment,
+    settings: &Settings,
+    troubles: &mut Vec<Trouble>,
+) -> Result<Judge, Trouble> {
     let limits = settings.limits.over(&Limits::default());
     let sink = log_sink(global);
     let of_the_file = settings
         .policies
         .iter()
         .map(|keys| PolicySource::from_keys(keys, &limits, settings.failure, &sink));
-    let of_the_flags = global.policies.iter().map(|given| {
-        let file = given.parse().map_err(|error| format!("--policy {given}: {error}"))?;
+    let named = named(global, environment).map_err(Trouble::input)?;
+    let of_the_flags = named.iter().map(|(by, given)| {
+        let file = given.parse().map_err(|error| format!("{by} {given}: {error}"))?;
         let mut source = PolicySource::new(file);
         source.policy.limits = limits.clone();
         source.policy.on_failure = match settings.failure {
@@ -35,7 +44,7 @@ pub(crate) fn judge(global: &GlobalFlags, settings: &Settings, troubles: &mut Ve
     if sources.is_empty() {
         return Ok(Judge::new(limits, sources, None, Compiler::Here));
     }
-    let place = global.policy_cache.clone().unwrap_or_else(Cache::usual_dir);
+    let place = cache_dir(global, environment).unwrap_or_else(Cache::usual_dir);
     let cache = match Cache::open(&place) {
         Ok(cache) => Some(cache),
         Err(error) => {
@@ -45,6 +54,48 @@ pub(crate) fn judge(global: &GlobalFlags, settings: &Settings, troubles: &mut Ve
     };
     let compiler = super::component::compiler().map_err(|error| Trouble::other(format!("{error:#}")))?;
     Ok(Judge::new(limits, sources, cache, compiler))
+}
+
+/// The policies that the variable and the flags name, with what named each.
+fn named(global: &GlobalFlags, environment: &Environment) -> Result<Vec<(&'static str, String)>, String> {
+    let of_the_variable = match environment.get_os(variables::POLICY).map(OsStr::to_str) {
+        // Not ignored as other variables are: without its policy a run must not be sent.
+        Some(None) => return Err(format!("{} is not UTF-8; nothing is sent", variables::POLICY)),
+        Some(Some(list)) => {
+            // A wrapped command's list has a line a file: a file's name may have a comma.
+            let separator = if list.contains('\n') { '\n' } else { ',' };
+            list.split(separator)
+                .map(str::trim)
+                .filter(|file| !file.is_empty())
+                .collect()
+        }
+        None => Vec::new(),
+    };
+    let by = |by: &'static str| move |file: &str| (by, file.to_owned());
+    let of_the_flags = global.policies.iter().map(String::as_str);
+    Ok(of_the_variable
+        .into_iter()
+        .map(by(variables::POLICY))
+        .chain(of_the_flags.map(by("--policy")))
+        .collect())
+}
+
+/// The variable that names the same policies to a wrapped command, wherever it runs; none without policies.
+pub(crate) fn for_the_child(global: &GlobalFlags, environment: &Environment) -> Option<OsString> {
+    let files = named(global, environment).ok()?.into_iter();
+    let lines: String = files
+        .map(|(_, file)| match std::path::absolute(&file) {
+            Ok(absolute) => format!("{}\n", absolute.display()),
+            Err(_) => format!("{file}\n"),
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.into())
+}
+
+/// The directory of compiled policies that a flag or a variable names.
+pub(crate) fn cache_dir(global: &GlobalFlags, environment: &Environment) -> Option<PathBuf> {
+    let named = || environment.get_os(variables::POLICY_CACHE).map(PathBuf::from);
+    global.policy_cache.clone().or_else(named)
 }
 
 /// Shows a policy's lines with its name: those worth knowing always, those for its author with `-v`.

@@ -129,7 +129,7 @@ fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &std::path::P
 pub(super) fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Judge> {
     let mut troubles = Vec::new();
     let judge = settings(global, Fields::default(), environment)
-        .and_then(|settings| policies::judge(global, &settings, &mut troubles));
+        .and_then(|settings| policies::judge(global, environment, &settings, &mut troubles));
     // A server that judged otherwise than it was told to would be worse than none.
     let judge = judge.map_err(|trouble| anyhow!("{}", trouble.text()))?;
     tell(&troubles, global);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use pipefold::detect::Fields;
-use pipefold::{Overview, RunState};
+use pipefold::{Overview, PolicyChain, RunState};
 
 use super::context::{Context, is_strict};
 use super::print;
@@ -31,10 +31,18 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
                 "policies".into(),
                 serde_json::to_value(context.reporter.judges().policies())?,
             );
+            object.insert(
+                "policy_chain".into(),
+                serde_json::to_value(context.reporter.judges().chain())?,
+            );
         }
         print(format!("{answer}\n").as_bytes())?;
     } else {
         print(for_people(&overview, &place).as_bytes())?;
+        let chain = context.reporter.judges().chain();
+        if !chain.is_empty() {
+            print(format!("policies  {}\n", neutral(&bound(chain))).as_bytes())?;
+        }
         for policy in context.reporter.judges().policies() {
             let digest = policy.sha256.unwrap_or_else(|| "not loaded".into());
             let grants = if policy.grants.is_empty() {
@@ -46,6 +54,12 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(conclude(&troubles, global, context.settings.strict))
+}
+
+/// Policies with what tells them from others of the same name.
+fn bound(policies: &PolicyChain) -> String {
+    let digest: String = policies.digest.chars().take(12).collect();
+    format!("{policies} ({digest})")
 }
 
 fn for_people(overview: &Overview, place: &str) -> String {
@@ -71,6 +85,9 @@ fn for_people(overview: &Overview, place: &str) -> String {
             run.unsent,
             run.notifications
         ));
+        for policies in &run.policies {
+            lines.push(format!("          recorded under {}", excerpt(&bound(policies))));
+        }
         if let Some(why) = &run.why {
             lines.push(format!("          {}", excerpt(why)));
         }

@@ -79,7 +79,7 @@ fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> an
         return Ok(super::trouble::conclude(&troubles, global, strict));
     }
     let mut command = wrapped::command(argv);
-    for (name, value) in for_the_child(&context, &notification) {
+    for (name, value) in for_the_child(global, &context, &notification) {
         // A step delivers nothing for what runs within it, so it is not the one to wait for.
         if name != pipefold::config::variables::OUTER || context.within_exec() {
             command.env_set(name, value);

@@ -34,6 +34,12 @@ pub const QUEUE: &str = "PIPEFOLD_QUEUE";
 pub const PIPELINE_NAME_TEMPLATE: &str = "PIPEFOLD_PIPELINE_NAME_TEMPLATE";
 /// Template for the name of the run.
 pub const REFERENCE_ID_TEMPLATE: &str = "PIPEFOLD_REFERENCE_ID_TEMPLATE";
+/// Policies, with commas between them, as `--policy` names each.
+pub const POLICY: &str = "PIPEFOLD_POLICY";
+/// Directory of compiled policies.
+pub const POLICY_CACHE: &str = "PIPEFOLD_POLICY_CACHE";
+/// The operator's file of settings.
+pub const CONFIG: &str = "PIPEFOLD_CONFIG";
 /// Set by `exec` for its child: an `exec` of this run is already under way and delivers for it.
 pub const OUTER: &str = "PIPEFOLD_OUTER";
 /// Set by `exec` for its child: what the run's notifications were recorded for.
@@ -54,6 +60,9 @@ fn known() -> impl Iterator<Item = &'static str> + Clone {
         GOCD_URL,
         GOCD_IN_JOB,
         QUEUE,
+        POLICY,
+        POLICY_CACHE,
+        CONFIG,
         PIPELINE_NAME_TEMPLATE,
         REFERENCE_ID_TEMPLATE,
         OUTER,
@@ -78,8 +87,8 @@ pub fn warnings(environment: &Environment) -> Vec<String> {
                 name.escape_debug()
             )
         });
-    // A path may be any bytes, so these four are read as they are.
-    let paths = [TOKEN_FILE, CA_FILE, SPOOL, DX_API_TOKEN];
+    // A path may be any bytes, so these are read as they are; policies that cannot be read are an error of their own.
+    let paths = [TOKEN_FILE, CA_FILE, SPOOL, POLICY, POLICY_CACHE, CONFIG, DX_API_TOKEN];
     let not_text = environment
         .not_utf8()
         .filter(|name| (known().any(|known| known == *name) || *name == DX_API_URL) && !paths.contains(name))

@@ -14,6 +14,7 @@ use crate::{
     spool::{EntryId, Judged, RunKey, SpoolError, SpooledRun, Trouble},
     store::Store,
 };
+use pipefold_sandbox::Run;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
@@ -47,6 +48,16 @@ struct Learnt {
     refused: BTreeSet<String>,
     /// Runs in which something waits that was recorded for another destination.
     foreign: BTreeSet<RunKey>,
+}
+
+/// What came of judging one notification again.
+pub(super) enum JudgedAgain {
+    /// This is to be sent.
+    Report(Box<Run>),
+    /// Nothing is to be sent now.
+    Nothing,
+    /// There is no verdict, for this reason.
+    Kept(String),
 }
 
 /// What became of one try.
@@ -225,23 +236,40 @@ impl Courier<'_> {
                     plan.left_out
                 ));
             }
+            for (policies, count) in &plan.other_policies {
+                *delivery.other_policies.entry(policies.clone()).or_default() += count;
+            }
             let mut judged_one = false;
             for work in plan.work {
                 let tried = match work {
                     Work::Judge { id } => {
                         judged_one = true;
-                        self.judge_again(&run, id, delivery)?
+                        match self.judge_again(&run, id, delivery)? {
+                            JudgedAgain::Kept(why) => Tried::Kept(why),
+                            JudgedAgain::Report(_) | JudgedAgain::Nothing => Tried::Settled,
+                        }
                     }
-                    Work::Report { run: report, id } => {
-                        self.send(&run, &report, &BTreeSet::from([id]), deadline, delivery)?
+                    Work::Report { id } => match self.judge_again(&run, id, delivery)? {
+                        JudgedAgain::Report(report) => {
+                            self.send(&run, &report, &BTreeSet::from([id]), deadline, delivery)?
+                        }
+                        JudgedAgain::Nothing => Tried::Settled,
+                        JudgedAgain::Kept(why) => Tried::Kept(why),
+                    },
+                    Work::Drop { reason, covers } => {
+                        self.store.mark_sent(key, &covers)?;
+                        delivery.discard(reference_id(&run), reason);
+                        Tried::Settled
                     }
                     Work::Finish { history, covers } => {
                         kill_points::pass("deliver.judge");
                         match self.judge.finish(&history) {
                             Ok(Judged::Report(report)) => self.send(&run, &report, &covers, deadline, delivery)?,
-                            Ok(Judged::Hold) => Tried::Settled,
-                            Ok(Judged::Discard(_)) => {
+                            // The default plugin reports every finish, so a policy holds it.
+                            Ok(Judged::Hold) => Tried::Kept(format!("held by policy {}, not sent", self.own.policies)),
+                            Ok(Judged::Discard(reason)) => {
                                 self.store.mark_sent(key, &covers)?;
+                                delivery.discard(reference_id(&run), reason);
                                 Tried::Settled
                             }
                             Ok(Judged::Unjudged(why)) => Tried::Kept(why),

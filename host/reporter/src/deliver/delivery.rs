@@ -1,5 +1,8 @@
 //! What came of a delivery.
 
+use crate::spool::PolicyChain;
+use std::collections::BTreeMap;
+
 /// Entries kept of each list of a [`Delivery`]; the counts beside them are complete.
 pub(super) const MOST_NAMED: usize = 20;
 
@@ -20,6 +23,10 @@ pub struct Delivery {
     pub rejected_count: usize,
     /// Notifications that wait but belong to another DX or token.
     pub foreign: usize,
+    /// Notifications that wait for policies which this process does not have: how many for each chain.
+    pub other_policies: BTreeMap<PolicyChain, usize>,
+    /// Runs that a policy discarded, with its reason; the first twenty.
+    pub discarded: Vec<Kept>,
     /// Nothing of the run that the delivery began with waits any more.
     pub first_settled: bool,
     /// Another process was delivering, and looks again when it is done.
@@ -56,6 +63,10 @@ impl Delivery {
     pub(crate) fn reject(&mut self, reference_id: &str, why: impl Into<String>) {
         self.rejected_count += 1;
         note(&mut self.rejected, reference_id, why.into());
+    }
+
+    pub(crate) fn discard(&mut self, reference_id: &str, why: String) {
+        note(&mut self.discarded, reference_id, why);
     }
 
     pub(crate) fn warn(&mut self, warning: impl Into<String>) {

@@ -1,7 +1,7 @@
 //! One request for a run, and what follows from DX's answer.
 
 use super::{
-    courier::{Courier, Tried, reference_id, trouble},
+    courier::{Courier, JudgedAgain, Tried, reference_id, trouble},
     delivery::Delivery,
     plan::{UNAUTHORISED, refused_token},
 };
@@ -109,35 +109,36 @@ impl Courier<'_> {
         (same && !self.own.explicit).then(|| trouble.message.clone())
     }
 
+    /// Judges a notification by this process's policies. A verdict that is new is recorded, with these policies: other processes then
+    /// know what it is bound to.
     pub(super) fn judge_again(
         &self,
         run: &SpooledRun,
         id: EntryId,
         delivery: &mut Delivery,
-    ) -> Result<Tried, SpoolError> {
+    ) -> Result<JudgedAgain, SpoolError> {
         let Some((_, entry)) = run.entries.iter().find(|(kept, _)| *kept == id) else {
-            return Ok(Tried::Settled);
+            return Ok(JudgedAgain::Nothing);
         };
-        match self.judge.one(entry.hook, &entry.notification) {
-            Ok(Judged::Unjudged(why)) => Ok(Tried::Kept(why)),
-            Ok(verdict) => {
-                let mut judged = entry.clone();
-                judged.verdict = verdict;
-                self.store.rewrite(run.key, id, &judged)?;
-                Ok(Tried::Settled)
-            }
+        let verdict = match self.judge.one(entry.hook, &entry.notification) {
+            Ok(Judged::Unjudged(why)) => return Ok(JudgedAgain::Kept(why)),
+            Ok(verdict) => verdict,
             Err(refused) => {
-                self.reject(
-                    run,
-                    &BTreeSet::from([id]),
-                    "refused",
-                    &refused.to_string(),
-                    None,
-                    delivery,
-                )?;
-                Ok(Tried::Settled)
+                let ids = BTreeSet::from([id]);
+                self.reject(run, &ids, "refused", &refused.to_string(), None, delivery)?;
+                return Ok(JudgedAgain::Nothing);
             }
+        };
+        let policies = &self.own.policies;
+        if verdict != entry.verdict || !entry.policies.is_same(policies) {
+            let mut judged = entry.clone().under(policies.clone());
+            judged.verdict = verdict.clone();
+            self.store.rewrite(run.key, id, &judged)?;
         }
+        Ok(match verdict {
+            Judged::Report(report) => JudgedAgain::Report(Box::new(report)),
+            _ => JudgedAgain::Nothing,
+        })
     }
 
     pub(super) fn reject(

@@ -1,8 +1,8 @@
 //! What of a run waits to be sent, and to whom it belongs.
 
-use crate::spool::{Destination, Entry, EntryId, Hook, Judged, SpooledRun, Trouble};
-use pipefold_sandbox::{Notification, Run};
-use std::collections::BTreeSet;
+use crate::spool::{Destination, Entry, EntryId, Hook, Judged, PolicyChain, SpooledRun, Trouble};
+use pipefold_sandbox::Notification;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of trouble that says DX did not take the token.
 pub(super) const UNAUTHORISED: &str = "unauthorised";
@@ -21,6 +21,22 @@ pub(crate) struct Own {
     pub(crate) explicit: bool,
     /// Whether what was recorded for another token of the same DX is included.
     pub(crate) adopt: bool,
+    /// The process's own policies.
+    pub(crate) policies: PolicyChain,
+    /// Whether they take the place of the policies that a notification was recorded under (DESIGN section 11).
+    pub(crate) rejudge: bool,
+}
+
+/// What the policies that an entry was recorded under have to do with those of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Binding {
+    /// They are the same.
+    Own,
+    /// This process may judge the entry by its own: it was recorded without any, which own ones only take away from, or the operator
+    /// named this process's in their place.
+    Adopted,
+    /// The entry leaves this machine only through others.
+    Foreign,
 }
 
 impl Own {
@@ -43,6 +59,16 @@ impl Own {
             (_, Some(token)) => Some(token) == own.token.as_ref() || self.adopt || refused.contains(token),
         }
     }
+
+    fn binding(&self, entry: &Entry) -> Binding {
+        if entry.policies.is_same(&self.policies) {
+            Binding::Own
+        } else if !self.policies.is_empty() && (entry.policies.is_empty() || self.rejudge) {
+            Binding::Adopted
+        } else {
+            Binding::Foreign
+        }
+    }
 }
 
 /// What is to be done for a run.
@@ -55,22 +81,28 @@ pub(crate) enum Work {
         /// Those that DX has when it accepts.
         covers: BTreeSet<EntryId>,
     },
-    /// Send one report.
+    /// Judge a notification by this process's policies, and send what they report. What was recorded as its verdict is not sent: another
+    /// process wrote it, perhaps a build's own.
     Report {
-        /// What to send.
-        run: Box<Run>,
-        /// The notification it came from.
+        /// The notification.
         id: EntryId,
     },
-    /// Judge a notification for which its plugin failed, then look again.
+    /// Judge a notification that has no verdict by this process's policies, then look again.
     Judge {
         /// The notification.
         id: EntryId,
     },
+    /// Send nothing of the run: a policy discarded its start.
+    Drop {
+        /// The policy's reason.
+        reason: String,
+        /// All that waits of it.
+        covers: BTreeSet<EntryId>,
+    },
 }
 
 /// The run as far as it is the process's own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     /// What is to be done, in order.
     pub(crate) work: Vec<Work>,
@@ -78,6 +110,8 @@ pub(crate) struct Plan {
     pub(crate) foreign: usize,
     /// Notifications left out, as the rules allow only so many in one run.
     pub(crate) left_out: usize,
+    /// Notifications that wait for other policies than this process has: how many for each chain.
+    pub(crate) other_policies: BTreeMap<PolicyChain, usize>,
 }
 
 /// Notifications and bytes of text that the rules allow in one history (DESIGN section 3, "Validate"). The plugin counts exactly; this
@@ -87,52 +121,65 @@ const MOST_BYTES: usize = 8 << 20;
 
 /// Decides what of a run is to be sent.
 pub(crate) fn plan(run: &SpooledRun, own: &Own, refused: &BTreeSet<String>) -> Plan {
-    let (mine, others): (Vec<_>, Vec<_>) = run.entries.iter().partition(|(_, entry)| own.includes(entry, refused));
     let waits = |id: &EntryId| !run.sent.contains(id);
-    let foreign = others.iter().filter(|(id, _)| waits(id)).count();
+    let (mut plan, mut mine) = (Plan::default(), Vec::new());
+    for kept in &run.entries {
+        let (id, entry) = kept;
+        if !own.includes(entry, refused) {
+            plan.foreign += usize::from(waits(id));
+        } else if own.binding(entry) != Binding::Foreign {
+            mine.push(kept);
+        } else if waits(id) && !is_discard(entry) {
+            *plan.other_policies.entry(entry.policies.clone()).or_default() += 1;
+        }
+    }
     let waiting: Vec<_> = mine.iter().filter(|(id, _)| waits(id)).collect();
-    let finished = mine.iter().any(|(_, entry)| entry.hook == Hook::Finish);
-
-    if !finished {
-        let work = waiting.iter().filter_map(|(id, entry)| match &entry.verdict {
-            Judged::Report(run) => Some(Work::Report {
-                run: Box::new(run.clone()),
-                id: *id,
-            }),
-            Judged::Unjudged(_) => Some(Work::Judge { id: *id }),
-            Judged::Hold | Judged::Discard(_) => None,
-        });
-        return Plan {
-            work: work.collect(),
-            foreign,
-            left_out: 0,
-        };
-    }
     if waiting.is_empty() {
-        return Plan {
-            work: Vec::new(),
-            foreign,
-            left_out: 0,
-        };
+        return plan;
     }
-    if let Some((id, _)) = waiting
-        .iter()
-        .find(|(_, entry)| matches!(entry.verdict, Judged::Unjudged(_)) && entry.hook != Hook::Finish)
-    {
+    // Whatever the policies of the start were: that it is dropped only ever takes away.
+    if let Some(reason) = dropped(run) {
+        let covers = waiting.iter().map(|(id, _)| *id).collect();
+        plan.work = vec![Work::Drop { reason, covers }];
+        return plan;
+    }
+    if !mine.iter().any(|(_, entry)| entry.hook == Hook::Finish) {
+        let reports = waiting
+            .iter()
+            .filter(|(_, entry)| matches!(entry.verdict, Judged::Report(_) | Judged::Unjudged(_)));
+        plan.work = reports.map(|(id, _)| Work::Report { id: *id }).collect();
+        return plan;
+    }
+    let unjudged = waiting.iter().find(|(_, entry)| {
+        let judged = !matches!(entry.verdict, Judged::Unjudged(_)) && own.binding(entry) == Binding::Own;
+        !judged && entry.hook != Hook::Finish
+    });
+    if let Some((id, _)) = unjudged {
         // A policy may yet want to discard it: the history is complete only when everything in it has been judged.
-        return Plan {
-            work: vec![Work::Judge { id: *id }],
-            foreign,
-            left_out: 0,
-        };
+        plan.work = vec![Work::Judge { id: *id }];
+        return plan;
     }
     let (history, left_out) = history(&mine);
     let covers = mine.iter().map(|(id, _)| *id).collect();
-    Plan {
-        work: vec![Work::Finish { history, covers }],
-        foreign,
-        left_out,
+    plan.work = vec![Work::Finish { history, covers }];
+    plan.left_out = left_out;
+    plan
+}
+
+/// The reason why a policy dropped the run: every start of it on this machine was discarded.
+fn dropped(run: &SpooledRun) -> Option<String> {
+    let mut reason = None;
+    for (_, entry) in run.entries.iter().filter(|(_, entry)| entry.hook == Hook::Start) {
+        match &entry.verdict {
+            Judged::Discard(why) => reason = Some(why.clone()),
+            _ => return None,
+        }
     }
+    reason
+}
+
+fn is_discard(entry: &Entry) -> bool {
+    matches!(entry.verdict, Judged::Discard(_))
 }
 
 /// The notifications of a run for `pipeline-finish`, as many as the rules allow: those about the whole run first, as they decide.
@@ -140,7 +187,7 @@ fn history(mine: &[&(EntryId, Entry)]) -> (Vec<Notification>, usize) {
     let mut all: Vec<&Entry> = mine
         .iter()
         .map(|(_, entry)| entry)
-        .filter(|entry| !matches!(entry.verdict, Judged::Discard(_)))
+        .filter(|entry| !is_discard(entry))
         .collect();
     all.sort_by_key(|entry| entry.hook == Hook::Step);
     let mut bytes = 0;

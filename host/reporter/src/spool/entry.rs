@@ -2,14 +2,16 @@
 
 use super::error::SpoolError;
 use super::key::RunKey;
+use super::policy_chain::PolicyChain;
 use pipefold_sandbox::{Notification, Run};
 use serde::{Deserialize, Serialize};
 
 /// The largest record, in bytes. A notification has 14 texts of at most 4 KiB and a verdict as many, which JSON may lengthen; twice that.
 pub(super) const MAX_RECORD: u64 = 256 * 1024;
 
-/// The only form of a record so far. A record with a higher number comes from a newer program and is left alone.
-const VERSION: u32 = 1;
+/// The form of a record. A record with a higher number comes from a newer program and is left alone. Form 1 did not say which policies a
+/// notification was recorded under, so it cannot be sent safely.
+const VERSION: u32 = 2;
 
 /// Which hook a notification went through.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +62,9 @@ pub struct Entry {
     pub recorded_at: String,
     /// Whom it is for.
     pub destination: Destination,
+    /// The policies that it was recorded under: it is sent only through them.
+    #[serde(default, skip_serializing_if = "PolicyChain::is_empty")]
+    pub policies: PolicyChain,
     /// What the hook said.
     pub verdict: Judged,
     /// What the CI system said. Its `reference_id` names the run.
@@ -76,7 +81,7 @@ pub(super) enum NotARecord {
 }
 
 impl Entry {
-    /// A record of `notification`, in the form this program writes.
+    /// A record of `notification` without policies, in the form this program writes.
     #[must_use]
     pub fn new(
         hook: Hook,
@@ -90,9 +95,16 @@ impl Entry {
             hook,
             recorded_at,
             destination,
+            policies: PolicyChain::default(),
             verdict,
             notification,
         }
+    }
+
+    /// The same record, bound to policies.
+    #[must_use]
+    pub fn under(self, policies: PolicyChain) -> Self {
+        Self { policies, ..self }
     }
 
     /// The run it belongs to; none without a `reference_id`.
@@ -135,7 +147,7 @@ impl Entry {
         let form: Versioned = serde_json::from_slice(bytes).map_err(|e| NotARecord::Broken(what_is_wrong(&e)))?;
         match form.version {
             VERSION => serde_json::from_slice(bytes).map_err(|e| NotARecord::Broken(what_is_wrong(&e))),
-            0 => Err(NotARecord::Broken("has no known version".into())),
+            0..VERSION => Err(NotARecord::Broken("has no known version".into())),
             _ => Err(NotARecord::Newer),
         }
     }
@@ -190,7 +202,7 @@ mod tests {
     #[test]
     fn a_later_version_is_told_from_a_broken_file() {
         assert_eq!(
-            Entry::decode(br#"{"version":2,"new":[]}"#, RunKey::of("a")),
+            Entry::decode(br#"{"version":3,"new":[]}"#, RunKey::of("a")),
             Err(NotARecord::Newer)
         );
         assert!(matches!(
@@ -199,6 +211,10 @@ mod tests {
         ));
         assert!(matches!(
             Entry::decode(br#"{"version":1}"#, RunKey::of("a")),
+            Err(NotARecord::Broken(_))
+        ));
+        assert!(matches!(
+            Entry::decode(br#"{"version":2}"#, RunKey::of("a")),
             Err(NotARecord::Broken(_))
         ));
     }

@@ -214,5 +214,11 @@ fn policies(context: &Context) -> Vec<Check> {
             (None, trouble) => Check::bad("policy", policy.name.clone(), trouble.clone().unwrap_or_default()),
         }
     };
-    policies.iter().map(check).collect()
+    let chain = context.reporter.judges().chain();
+    let bound = Check::good(
+        "policies",
+        format!("records are bound to {chain} ({})", chain.digest),
+        None,
+    );
+    policies.iter().map(check).chain([bound]).collect()
 }

@@ -147,7 +147,7 @@ fn a_record_of_a_later_version_stays_for_the_program_that_reads_it() {
     let (_dir, spool) = spool();
     let good = record(&spool, "a", 1);
     let newer = new_name(&run_dir(&spool, "a"));
-    fs::write(&newer, r#"{"version":2}"#).unwrap();
+    fs::write(&newer, r#"{"version":3}"#).unwrap();
     let run = load(&spool, "a");
     assert_eq!(
         (ids(&run), run.aside.len(), run.aside[0].moved_to.as_deref()),

@@ -56,7 +56,7 @@ fn bad_lines_are_named_by_number_and_passed_over() {
     )
     .unwrap();
     writeln!(file, "{}", "x".repeat(1024 * 1024)).unwrap();
-    writeln!(file, r#"{{"id":"{id}","sent":false,"entry":{{"version":2}}}}"#).unwrap();
+    writeln!(file, r#"{{"id":"{id}","sent":false,"entry":{{"version":3}}}}"#).unwrap();
     let nameless = String::from_utf8(lines[0].to_vec())
         .unwrap()
         .replace("\"reference_id\":\"a\"", "\"reference_id\":null");

@@ -1,0 +1,13 @@
+//! Policies through the command: what was recorded under one reaches DX only through it.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../../host/sandbox/tests/guests/mod.rs"]
+mod guests;
+#[allow(dead_code, reason = "the sandbox's own tests bend more of a guest")]
+#[path = "../../host/sandbox/tests/hostile/module.rs"]
+mod module;
+
+mod bound;
+mod outcomes;
+mod place;
+mod settings;

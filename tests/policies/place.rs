@@ -1,0 +1,96 @@
+//! A machine with policies, and where a secret must not be.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::module::Module;
+use pipefold_tests::{Ci, SpoolContent};
+
+/// Where the options of a notification lie in it, by `wit/types.wit`: a notification has 192 bytes.
+pub const EMAIL: usize = 136;
+/// As [`EMAIL`].
+pub const HEAD_BRANCH: usize = 124;
+
+/// An address that the policies of these tests take out.
+pub const SECRET: &str = "secret-address@example.com";
+
+/// Passes a start on.
+const NEXT_START: &str = "(call $next_start (local.get 0) (i32.const 1024)) (i32.const 1024)";
+/// Passes a step on.
+const NEXT_STEP: &str = "(call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
+/// Passes a history on.
+const NEXT_FINISH: &str = "(call $next_finish (local.get 0) (local.get 1) (i32.const 1024)) (i32.const 1024)";
+
+/// A policy that does `start` to a start or a step, `history` to a history, and passes it on.
+fn passing(one: &str, history: &str) -> Module {
+    Module {
+        pipeline_start: format!("{one} {NEXT_START}"),
+        step: format!("{one} {NEXT_STEP}"),
+        pipeline_finish: format!("{history} {NEXT_FINISH}"),
+        ..Module::default()
+    }
+}
+
+/// A policy that takes a field out in all three hooks.
+pub fn redact(field: usize) -> Vec<u8> {
+    let one = format!("(i32.store8 offset={field} (local.get 0) (i32.const 0))");
+    let all = format!(
+        "(local $i i32) (block $done (loop $next
+            (br_if $done (i32.ge_u (local.get $i) (local.get 1)))
+            (i32.store8 offset={field} (i32.add (local.get 0) (i32.mul (local.get $i) (i32.const 192))) (i32.const 0))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br $next)))"
+    );
+    passing(&one, &all).policy()
+}
+
+/// A policy that traps in all three hooks.
+pub fn trap() -> Vec<u8> {
+    passing("unreachable", "unreachable").policy()
+}
+
+/// A policy that discards each start, and passes the rest on.
+pub fn discard_starts() -> Vec<u8> {
+    let reason = r#"(data (i32.const 2048) "not this branch")"#;
+    let discard = "(i32.store8 (i32.const 1024) (i32.const 0)) (i32.store8 (i32.const 1032) (i32.const 2))
+        (i32.store (i32.const 1040) (i32.const 2048)) (i32.store (i32.const 1044) (i32.const 15)) (i32.const 1024)";
+    Module {
+        pipeline_start: discard.into(),
+        more: reason.into(),
+        ..passing("", "")
+    }
+    .policy()
+}
+
+/// A policy that holds each finish, and passes the rest on.
+pub fn hold_finishes() -> Vec<u8> {
+    Module {
+        pipeline_finish: crate::module::HOLD.into(),
+        ..passing("", "")
+    }
+    .policy()
+}
+
+/// Writes a component beside the spool.
+pub fn write(ci: &Ci, name: &str, component: &[u8]) -> PathBuf {
+    let path = ci.directory().join(name);
+    fs::write(&path, component).unwrap();
+    path
+}
+
+/// The arguments that put a policy in front.
+pub fn under(policy: &Path) -> [String; 2] {
+    ["--policy".into(), policy.display().to_string()]
+}
+
+/// Asserts that neither DX nor anything that waits to be sent has the text.
+pub fn assert_nowhere(ci: &Ci, secret: &str) {
+    for request in ci.dx.requests() {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        assert!(!body.contains(secret), "DX got {body}");
+    }
+    for record in SpoolContent::read(&ci.spool()).waiting() {
+        let verdict = record.json["verdict"].to_string();
+        assert!(!verdict.contains(secret), "to be sent: {verdict}");
+    }
+}
