@@ -8,6 +8,7 @@ mod guests;
 mod module;
 
 mod bound;
+mod compiling;
 mod outcomes;
 mod place;
 mod settings;

@@ -5,11 +5,14 @@ use crate::{
     spool::{Hook, Judged, PolicyChain},
 };
 use pipefold_sandbox::{
-    Cache, Chain, Compiler, HookError, Limits, Link, Notification, OnFailure, Question, Run, Sandbox, Verdict,
-    Violation,
+    Cache, Chain, Compiler, Deadline, HookError, Limits, Link, LoadError, Notification, OnFailure, Question, Run,
+    Sandbox, Verdict, Violation,
 };
 use serde::Serialize;
-use std::sync::OnceLock;
+use std::{
+    sync::{Mutex, OnceLock, PoisonError, TryLockError},
+    time::Instant,
+};
 
 /// Policies and the default plugin, loaded when they are first needed.
 pub struct Judge {
@@ -17,7 +20,12 @@ pub struct Judge {
     sources: Vec<PolicySource>,
     cache: Option<Cache>,
     compiler: Compiler,
+    /// Until when a question waits for policies to be compiled.
+    patience: Deadline,
+    /// Everything, once it is loaded or cannot be.
     loaded: OnceLock<Result<Loaded, String>>,
+    /// Held while one thread loads, so that others wait for it.
+    loading: Mutex<()>,
     chain: OnceLock<PolicyChain>,
 }
 
@@ -96,14 +104,45 @@ impl Judge {
             sources: policies,
             cache,
             compiler,
+            patience: Deadline::never(),
             loaded: OnceLock::new(),
+            loading: Mutex::default(),
             chain: OnceLock::new(),
+        }
+    }
+
+    /// Ends waiting for policies to be compiled at this moment, also for threads that wait already. Without it a question waits as long as
+    /// compiling takes, which the compiler limits. A policy that is not compiled by then fails until it is waited for again.
+    pub fn wait_until(&self, moment: Instant) {
+        self.patience.set(moment);
+    }
+
+    /// Whether a question would be answered without compiling anything. Policies whose code is in the cache are loaded by this.
+    pub fn is_ready(&self) -> bool {
+        if self.loaded.get().is_some() {
+            return true;
+        }
+        let _loading = match self.loading.try_lock() {
+            Ok(loading) => loading,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Another thread is compiling.
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        match self.load(Compile::Never) {
+            Ok(None) => false,
+            Ok(Some(loaded)) => self.loaded.set(Ok(loaded)).is_ok(),
+            Err(error) => self.loaded.set(Err(error.to_string())).is_ok(),
         }
     }
 
     /// The policies, as records name them. Reads their files the first time.
     pub fn chain(&self) -> &PolicyChain {
         self.chain.get_or_init(|| chain_of(&self.sources))
+    }
+
+    /// Loads everything now, within the time that [`wait_until`](Self::wait_until) sets. What fails is said by the next question.
+    pub(crate) fn prepare(&self) {
+        let _ = self.loaded();
     }
 
     /// Asks the policies and the plugin.
@@ -162,38 +201,92 @@ impl Judge {
         settle(self.ask(&Question::PipelineFinish(history)))
     }
 
+    /// Everything, loaded by the first call that succeeds or fails for good.
     fn loaded(&self) -> Result<&Loaded, NoVerdict> {
-        let loaded = self.loaded.get_or_init(|| self.load());
-        loaded.as_ref().map_err(|error| NoVerdict::Failed(error.clone()))
+        let _loading = match self.loaded.get() {
+            Some(loaded) => return settled(loaded),
+            None => self.loading.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        if let Some(loaded) = self.loaded.get() {
+            return settled(loaded);
+        }
+        match self.load(Compile::Until(&self.patience)) {
+            Err(NotLoaded::Unfinished(why)) => Err(NoVerdict::Failed(why)),
+            loaded => settled(self.loaded.get_or_init(|| match loaded {
+                Ok(Some(loaded)) => Ok(loaded),
+                Ok(None) => Err("the policies were not compiled".into()),
+                Err(error) => Err(error.to_string()),
+            })),
+        }
     }
 
-    /// Loads everything. A policy that cannot be loaded fails as one that crashes does: closed, unless it is open.
-    fn load(&self) -> Result<Loaded, String> {
-        let sandbox = Sandbox::new(self.limits.clone()).map_err(|error| error.to_string())?;
-        let plugin = sandbox.default_plugin().map_err(|error| error.to_string())?;
+    /// Loads everything; none if a policy would have to be compiled and must not be. A policy that cannot be loaded fails as one that
+    /// crashes does: closed, unless it is open.
+    fn load(&self, compile: Compile<'_>) -> Result<Option<Loaded>, NotLoaded> {
+        let failed = |error: LoadError| NotLoaded::Failed(error.to_string());
+        let sandbox = Sandbox::new(self.limits.clone()).map_err(failed)?;
+        let plugin = sandbox.default_plugin().map_err(failed)?;
         let (mut links, mut policies, mut notes): (Vec<Link>, _, _) = (Vec::new(), Vec::new(), Vec::new());
         for source in &self.sources {
-            match sandbox.policy(&source.policy, &source.file, self.cache.as_ref(), &self.compiler) {
-                Ok(loaded) => {
+            let PolicySource { policy, file } = source;
+            let loaded = match (compile, &self.cache) {
+                (Compile::Until(deadline), cache) => {
+                    let loaded = sandbox.policy_by(policy, file, cache.as_ref(), &self.compiler, deadline);
+                    loaded.map(Some)
+                }
+                (Compile::Never, Some(cache)) => sandbox.policy_if_compiled(policy, file, cache, &self.compiler),
+                (Compile::Never, None) => Ok(None),
+            };
+            match loaded {
+                Ok(None) => return Ok(None),
+                Ok(Some(loaded)) => {
                     policies.push(describe(source, Ok(loaded.sha256)));
                     notes.extend(loaded.notes);
                     links.push(loaded.link);
                 }
-                Err(error) if source.policy.on_failure == OnFailure::Open => {
+                Err(error) if policy.on_failure == OnFailure::Open => {
                     notes.push(format!("{error}; the policy is passed over"));
                     policies.push(describe(source, Err(error.to_string())));
                 }
-                Err(error) => return Err(error.to_string()),
+                Err(error) if error.is_unfinished() => return Err(NotLoaded::Unfinished(error.to_string())),
+                Err(error) => return Err(failed(error)),
             }
         }
+        let all = links.len() == self.sources.len();
         let chain = Chain::new(links, plugin).map_err(|count| {
-            format!(
+            NotLoaded::Failed(format!(
                 "{count} policies are configured; {} are allowed",
                 pipefold_sandbox::MOST_POLICIES
-            )
+            ))
         })?;
-        Ok(Loaded { chain, policies, notes })
+        // A record must not name other policies than those that judged it.
+        if all && chain.digest() != self.chain().digest {
+            let why = "a policy's file was changed while it was read; run the command again";
+            return Err(NotLoaded::Failed(why.into()));
+        }
+        Ok(Some(Loaded { chain, policies, notes }))
     }
+}
+
+/// Whether loading may compile a policy.
+#[derive(Clone, Copy)]
+enum Compile<'a> {
+    Never,
+    Until(&'a Deadline),
+}
+
+/// Why nothing is loaded.
+#[derive(Debug, thiserror::Error)]
+enum NotLoaded {
+    /// There was no time left to compile a policy: it may be tried again.
+    #[error("{0}")]
+    Unfinished(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+fn settled(loaded: &Result<Loaded, String>) -> Result<&Loaded, NoVerdict> {
+    loaded.as_ref().map_err(|error| NoVerdict::Failed(error.clone()))
 }
 
 fn describe(source: &PolicySource, loaded: Result<String, String>) -> LoadedPolicy {

@@ -3,14 +3,9 @@
 use crate::config::{Failure, Grant, LimitKeys, PolicyKeys};
 use crate::spool::PolicyChain;
 use pipefold_sandbox::{
-    Access, ComponentFile, Directory, DirectoryError, Grants, Limits, LogSink, OnFailure, Policy, Wasi,
+    Access, ChainDigest, ComponentFile, Directory, DirectoryError, Grants, Limits, LogSink, OnFailure, Policy, Wasi,
 };
-use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::{path::Path, sync::Arc};
-
-/// Hexadecimal digits of a chain's digest: 128 bits, as for the names of runs.
-const DIGEST_LENGTH: usize = 32;
 
 /// A policy and the file of its component.
 #[derive(Clone, Debug)]
@@ -60,40 +55,12 @@ impl PolicySource {
     }
 }
 
-/// What identifies policies in records: a digest over the links in order. It reads the components' files, and compiles nothing. A file that
-/// cannot be read stands for itself by its name: what was recorded then is bound to a policy that has not been seen yet.
+/// What names policies in records. It reads the components' files, and compiles nothing.
 pub(crate) fn chain_of(sources: &[PolicySource]) -> PolicyChain {
-    if sources.is_empty() {
-        return PolicyChain::default();
-    }
-    let links: Vec<_> = sources.iter().map(identity).collect();
-    let digest = Sha256::digest(serde_json::Value::from(links).to_string());
     PolicyChain {
-        digest: format!("{digest:x}").chars().take(DIGEST_LENGTH).collect(),
+        digest: ChainDigest::of(sources.iter().map(|source| (&source.policy, &source.file))),
         names: sources.iter().map(|source| source.policy.name.clone()).collect(),
     }
-}
-
-/// All of a policy that decides what it does: DESIGN section 11.
-fn identity(source: &PolicySource) -> serde_json::Value {
-    let Policy {
-        limits,
-        grants,
-        on_failure,
-        name: _,
-    } = &source.policy;
-    let component = match source.file.read(limits.component_size) {
-        Ok(read) => json!({ "sha256": read.sha256 }),
-        Err(_) => json!({ "unread": source.file.to_string() }),
-    };
-    let directory = grants.wasi.as_ref().and_then(|wasi| wasi.directory.as_ref());
-    json!({
-        "component": component,
-        "grants": grants.names().collect::<Vec<_>>(),
-        "config": grants.config.as_deref(),
-        "directory": directory.map(|directory| format!("{directory:?}")),
-        "open": *on_failure == OnFailure::Open,
-    })
 }
 
 /// The system interface, if it is granted, by itself or for what stands behind it.

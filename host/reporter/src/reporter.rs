@@ -98,7 +98,37 @@ impl Reporter {
             notification,
             verdict,
             warnings,
+            is_pending: false,
         })
+    }
+
+    /// As [`judge`](Self::judge) if that takes no compiling of a policy. Otherwise the notification is accepted as it is: it is judged
+    /// before it is sent, and a build does not wait for a compiler.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn judge_at_once(&self, hook: Hook, notification: Notification) -> Result<Judgement, Refused> {
+        if self.judge.is_ready() {
+            return self.judge(hook, notification);
+        }
+        let (hook, notification) = self.to_tell(hook, notification);
+        let Completed { notification, warnings } = complete(hook, notification, &self.store);
+        let policies = self.judge.chain();
+        Ok(Judgement {
+            hook,
+            notification,
+            verdict: Judged::Unjudged(format!("policy {policies} is not compiled yet")),
+            warnings,
+            is_pending: true,
+        })
+    }
+
+    /// As [`record`](Self::record), with [`judge_at_once`](Self::judge_at_once).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn record_at_once(&self, hook: Hook, notification: Notification) -> Result<Receipt, Refused> {
+        Ok(self.keep(self.judge_at_once(hook, notification)?))
     }
 
     /// Records what was judged, the second half of [`record`](Self::record).
@@ -108,10 +138,13 @@ impl Reporter {
             notification,
             verdict: judged,
             mut warnings,
+            is_pending,
         } = judgement;
         let reference_id = notification.reference_id.clone().unwrap_or_default();
         let started_at = notification.started_at.clone().unwrap_or_default();
-        if let Judged::Unjudged(why) = &judged {
+        if let Judged::Unjudged(why) = &judged
+            && !is_pending
+        {
             warnings.push(format!("{why}; it is kept and judged again by the next flush"));
         }
         let verdict = verdict(&judged);
@@ -303,6 +336,10 @@ impl Reporter {
 
     fn drain(&self, errand: &Errand<'_>, own: Own) -> Delivery {
         let explicit = own.explicit;
+        // Before the drain lock is taken: other processes need not wait while a policy is compiled here.
+        if errand.first.is_some() || self.store.runs().is_ok_and(|runs| !runs.is_empty()) {
+            self.judge.prepare();
+        }
         let courier = |outlet: &dyn Outlet| {
             let (judge, store) = (&self.judge, &self.store);
             Courier {
@@ -334,6 +371,8 @@ pub struct Judgement {
     notification: Notification,
     verdict: Judged,
     warnings: Vec<String>,
+    /// Whether it has no verdict only because a policy is yet to be compiled.
+    is_pending: bool,
 }
 
 impl Judgement {

@@ -14,7 +14,7 @@ const MARK: &str = "pipefold chain 1";
 
 /// A digest over policies in their order: of each its component, grants, directory, settings and what becomes of a notification when it
 /// fails. Names and limits are not part of it. Shown as 64 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainDigest([u8; 32]);
 
 /// A text that is no digest of a chain.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pipefold::{Budget, Hook, Judgement, Notification, Receipt, Status, clock};
 
@@ -13,6 +13,8 @@ use super::context::Context;
 const PAUSE_BEFORE_START: Duration = Duration::from_millis(20);
 /// How often to look whether something within the command left an urgent step.
 const LOOK: Duration = Duration::from_secs(1);
+/// Policies are compiled beside the command for as long as it runs: as for budgets, a day stands for ever.
+const LONGEST_BUILD: Duration = Duration::from_hours(24);
 /// The most that one delivery beside the command may take; a hanging DX then is tried anew.
 const BESIDE: Duration = Duration::from_secs(10);
 
@@ -34,6 +36,7 @@ impl Beside {
             let (context, budget, start, starting) =
                 (Arc::clone(&context), budget.clone(), start.clone(), starting.clone());
             move || {
+                context.reporter.judges().wait_until(Instant::now() + LONGEST_BUILD);
                 let receipt = context.reporter.keep(start);
                 let id = receipt.reference_id.clone();
                 if starting.send(receipt).is_ok() {
@@ -58,7 +61,7 @@ impl Beside {
         self.budget.cancel();
         let context = Arc::clone(&self.context);
         let report = move || {
-            if let Ok(receipt) = context.reporter.record(Hook::Finish, finish) {
+            if let Ok(receipt) = context.reporter.record_at_once(Hook::Finish, finish) {
                 let _ = context
                     .reporter
                     .and_deliver(receipt, &Budget::new(context.settings.budgets.stop), true);

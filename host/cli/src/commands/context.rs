@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pipefold::config::{
     Environment, Flags, InJob, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files, variables,
@@ -80,7 +80,7 @@ impl Context {
             return Ok(notification);
         }
         // What could be read is judged all the same, so that every fault is told at once.
-        if let Err(refused) = self.reporter.judge(hook, notification) {
+        if let Err(refused) = self.reporter.judge_at_once(hook, notification) {
             violations.extend(refused.violations);
         }
         Err(violations)
@@ -91,6 +91,8 @@ impl Context {
         if self.within_exec() || self.is_handed_down() {
             return receipt;
         }
+        // What is left of the budget after waiting for a compiler is for sending.
+        self.reporter.judges().wait_until(Instant::now() + budget * 9 / 10);
         self.reporter.and_deliver(receipt, &Budget::new(budget), wait)
     }
 

@@ -36,6 +36,16 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
     if code(&troubles, strict) == 2 {
         return Ok(conclude(&troubles, global, strict));
     }
+    if strict {
+        // The command runs only after a verdict, so the build waits for it: no longer than for a start.
+        let judges = context.reporter.judges();
+        judges.wait_until(arrived + context.settings.budgets.start);
+        if !judges.is_ready() && !global.quiet {
+            say(
+                "pipefold: the command starts when the policies are compiled; `pipefold component compile` ahead of builds saves this",
+            );
+        }
+    }
     let begun = context
         .notification(Hook::Start)
         .map_err(Trouble::refused)
@@ -45,13 +55,17 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
                 // Found wrong only at the end, it would leave behind a run that has begun and never ends.
                 let mut whole = notification.clone();
                 whole.started_at.get_or_insert_with(clock::now);
-                context.reporter.judge(Hook::Start, whole)?;
+                context.reporter.judge_at_once(Hook::Start, whole)?;
                 notification.finished_at = None;
             }
             if context.settings.dry_run {
                 return Ok(Err(notification));
             }
-            Ok(Ok(context.reporter.judge(Hook::Start, notification)?))
+            Ok(Ok(if strict {
+                context.reporter.judge(Hook::Start, notification)?
+            } else {
+                context.reporter.judge_at_once(Hook::Start, notification)?
+            }))
         });
     match begun {
         Err(trouble) => {
@@ -139,7 +153,7 @@ fn reported(
         .or_else(|| clock::after(&began, duration));
     finish.status = Some(status.as_str().into());
     let was_interrupted = matches!(&ended, Ok(Some(ended)) if ended.interrupted.is_some());
-    let recorded = context.reporter.record(Hook::Finish, finish);
+    let recorded = context.reporter.record_at_once(Hook::Finish, finish);
     let budget = if was_interrupted {
         context.settings.budgets.stop
     } else {

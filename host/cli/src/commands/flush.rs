@@ -85,6 +85,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<Exit
         other_tokens: args.other_tokens,
         rejudge: args.rejudge,
     };
+    context.reporter.judges().wait_until(budget.deadline());
     let delivery = context.reporter.flush(&budget, &what);
     troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
     if global.json {

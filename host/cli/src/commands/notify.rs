@@ -81,7 +81,7 @@ fn report(
         return Ok(None);
     }
     let urgent = notification.urgent;
-    let receipt = match context.reporter.record(hook, notification) {
+    let receipt = match context.reporter.record_at_once(hook, notification) {
         Ok(receipt) => receipt,
         Err(refused) => {
             troubles.push(refused.into());

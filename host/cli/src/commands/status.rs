@@ -1,6 +1,7 @@
 //! `status`: what waits, and why.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use pipefold::detect::Fields;
 use pipefold::{Overview, PolicyChain, RunState};
@@ -21,6 +22,8 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         Err(trouble) => return Ok(conclude(&[trouble], global, is_strict(global))),
     };
     let troubles = std::mem::take(&mut context.troubles);
+    // What waits is shown at once: a policy that is not compiled is said to be so.
+    context.reporter.judges().wait_until(Instant::now());
     let overview = context.reporter.overview()?;
     let place = context.settings.spool.path.display().to_string();
     if global.json {
@@ -58,8 +61,7 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
 
 /// Policies with what tells them from others of the same name.
 fn bound(policies: &PolicyChain) -> String {
-    let digest: String = policies.digest.chars().take(12).collect();
-    format!("{policies} ({digest})")
+    format!("{policies} ({:.12})", policies.digest)
 }
 
 fn for_people(overview: &Overview, place: &str) -> String {

@@ -62,7 +62,10 @@ fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> an
         .map_err(Trouble::refused)
         .and_then(|notification| {
             // What is wrong is found before the command runs, and not after an hour of it.
-            context.reporter.judge(Hook::Step, notification).map_err(Trouble::from)
+            context
+                .reporter
+                .judge_at_once(Hook::Step, notification)
+                .map_err(Trouble::from)
         }) {
         Ok(judgement) => judgement.notification().clone(),
         Err(trouble) => {
@@ -109,7 +112,7 @@ fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> an
         ..notification
     };
     let urgent = ended.urgent;
-    match context.reporter.record(Hook::Step, ended) {
+    match context.reporter.record_at_once(Hook::Step, ended) {
         Ok(receipt) => {
             let may_wait = !urgent && receipt.on_disk;
             let budget = context.settings.budgets.start;

@@ -1,13 +1,13 @@
 //! The policies that a notification was recorded under.
 
+use pipefold_sandbox::ChainDigest;
 use serde::{Deserialize, Serialize};
 
 /// Policies in their order, as a record names them. The empty chain is the default plugin alone.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyChain {
-    /// 32 hexadecimal digits of a digest over each policy's component, grants, directory, settings and failure mode; empty without
-    /// policies.
-    pub digest: String,
+    /// What the policies are: component, grants, directory, settings and failure mode of each.
+    pub digest: ChainDigest,
     /// The policies' names, outermost first, for messages.
     pub names: Vec<String>,
 }

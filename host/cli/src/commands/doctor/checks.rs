@@ -217,7 +217,7 @@ fn policies(context: &Context) -> Vec<Check> {
     let chain = context.reporter.judges().chain();
     let bound = Check::good(
         "policies",
-        format!("records are bound to {chain} ({})", chain.digest),
+        format!("records are bound to {chain} ({:.12})", chain.digest),
         None,
     );
     policies.iter().map(check).chain([bound]).collect()
