@@ -9,6 +9,7 @@ mod module;
 
 mod bound;
 mod compiling;
+mod interleaved;
 mod outcomes;
 mod place;
 mod settings;

@@ -1,0 +1,320 @@
+//! Any order of commands with any policies, in one spool: nothing leaves but through what it was recorded under, and nothing is lost.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::place::{EMAIL, HEAD_BRANCH, redact, write};
+use pipefold_tests::killing::KILL_AT;
+use pipefold_tests::{Ci, Mode, Pipefold, SpoolContent, binary};
+use proptest::prelude::*;
+
+/// Runs that the commands are about.
+const RUNS: usize = 3;
+/// Histories in `make test`; `PROPTEST_CASES` sets another number.
+const CASES: u32 = 8;
+
+/// The policies of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chain {
+    None,
+    /// Takes out the e-mail address.
+    Emails,
+    /// Takes out the branch.
+    Branches,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Start,
+    Step,
+    UrgentStep,
+    Finish,
+    Exec,
+    /// An `exec` with a step inside that is told to have other policies.
+    Nested(Chain),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    /// A command about a run, and the point at which it is killed, if it gets there.
+    Report(Kind, usize, Chain, Option<u64>),
+    Flush(Chain),
+    Rejudge(Chain),
+    /// What waits is carried to another machine, which delivers with these policies.
+    Carry(Chain),
+    Outage(bool),
+}
+
+fn chain() -> impl Strategy<Value = Chain> {
+    prop_oneof![Just(Chain::None), Just(Chain::Emails), Just(Chain::Branches)]
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let kind = prop_oneof![
+        2 => Just(Kind::Start),
+        2 => Just(Kind::Step),
+        2 => Just(Kind::UrgentStep),
+        2 => Just(Kind::Finish),
+        1 => Just(Kind::Exec),
+        2 => chain().prop_map(Kind::Nested),
+    ];
+    let kill = prop_oneof![3 => Just(None), 1 => (1..14u64).prop_map(Some)];
+    prop_oneof![
+        9 => (kind, 0..RUNS, chain(), kill).prop_map(|(kind, run, chain, kill)| Action::Report(kind, run, chain, kill)),
+        2 => chain().prop_map(Action::Flush),
+        1 => prop_oneof![Just(Chain::Emails), Just(Chain::Branches)].prop_map(Action::Rejudge),
+        1 => chain().prop_map(Action::Carry),
+        3 => any::<bool>().prop_map(Action::Outage),
+    ]
+}
+
+/// What was reported: its number, in the e-mail address and the branch, and the chain that binds it.
+struct Reported {
+    number: usize,
+    bound: Chain,
+    /// Chains that the operator named in the place of the recorded one.
+    replaced_by: Vec<Chain>,
+}
+
+struct Machine {
+    ci: Ci,
+    emails: PathBuf,
+    branches: PathBuf,
+    reported: Vec<Reported>,
+    /// How long a flush tries: an outage would take all of it.
+    patience: &'static str,
+    /// Requests that were looked at.
+    seen: usize,
+    carried: usize,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let ci = Ci::new();
+        ci.budgets(200, 300, 200);
+        Self {
+            emails: write(&ci, "emails.wasm", &redact(EMAIL)),
+            branches: write(&ci, "branches.wasm", &redact(HEAD_BRANCH)),
+            ci,
+            reported: Vec::new(),
+            patience: "500ms",
+            seen: 0,
+            carried: 0,
+        }
+    }
+
+    fn policy(&self, chain: Chain) -> Vec<String> {
+        let file = match chain {
+            Chain::None => return Vec::new(),
+            Chain::Emails => &self.emails,
+            Chain::Branches => &self.branches,
+        };
+        vec!["--policy".into(), file.display().to_string()]
+    }
+
+    fn flush(&self, chain: Chain, more: &[&str]) -> Pipefold {
+        let arguments = ["flush", "--timeout", self.patience]
+            .iter()
+            .chain(more)
+            .map(ToString::to_string);
+        self.ci.pipefold(self.policy(chain).into_iter().chain(arguments))
+    }
+
+    /// The number of a notification that is bound to a chain from now on.
+    fn bind(&mut self, bound: Chain) -> usize {
+        let number = self.reported.len();
+        self.reported.push(Reported {
+            number,
+            bound,
+            replaced_by: Vec::new(),
+        });
+        number
+    }
+
+    fn fields(number: usize) -> [String; 4] {
+        [
+            "--email".into(),
+            format!("{}@example.com", name(number)),
+            "--head-branch".into(),
+            format!("branch-{}", name(number)),
+        ]
+    }
+
+    fn report(&mut self, kind: Kind, run: usize, chain: Chain, kill: Option<u64>) {
+        let number = self.bind(chain);
+        let mut arguments: Vec<String> = match kind {
+            Kind::Start => vec!["start".into()],
+            Kind::Step => ["step", "--step", "s", "--status", "success"].map(str::to_owned).into(),
+            Kind::UrgentStep => ["step", "--step", "u", "--status", "success", "--now"]
+                .map(str::to_owned)
+                .into(),
+            Kind::Finish => ["finish", "--status", "success"].map(str::to_owned).into(),
+            Kind::Exec | Kind::Nested(_) => vec!["exec".into()],
+        };
+        arguments.extend(Self::fields(number));
+        arguments.extend(self.policy(chain));
+        match kind {
+            Kind::Exec => arguments.extend(["--", "true"].map(str::to_owned)),
+            Kind::Nested(inner) => {
+                // Without policies of its own the step within belongs to the `exec` around it.
+                let bound = if inner == Chain::None { chain } else { inner };
+                let step = self.bind(bound);
+                let words = Self::fields(step).into_iter().chain(self.policy(inner));
+                let mut script = "env -u PIPEFOLD_POLICY pipefold step --step n --now".to_owned();
+                for word in words {
+                    write!(script, " '{word}'").unwrap();
+                }
+                arguments.extend([
+                    "--".into(),
+                    "sh".into(),
+                    "-c".into(),
+                    format!("{script} -- true; sleep 0.05"),
+                ]);
+            }
+            _ => {}
+        }
+        let path = binary("pipefold").parent().unwrap().display().to_string();
+        let command = self
+            .ci
+            .report_run(&format!("run-{run}"), arguments)
+            .env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap()));
+        let output = match kill {
+            None => command.run(),
+            Some(at) => command.env(KILL_AT, at.to_string()).run(),
+        };
+        assert!(kill.is_some() || output.code == Some(0), "{output}");
+    }
+
+    fn play(&mut self, action: Action) {
+        match action {
+            Action::Report(kind, run, chain, kill) => self.report(kind, run, chain, kill),
+            Action::Flush(chain) => drop(self.flush(chain, &[]).run()),
+            Action::Rejudge(chain) => {
+                for reported in &mut self.reported {
+                    reported.replaced_by.push(chain);
+                }
+                drop(self.flush(chain, &["--rejudge"]).run());
+            }
+            Action::Carry(chain) => {
+                self.carried += 1;
+                let file = self.ci.directory().join(format!("export-{}", self.carried));
+                let file = file.to_str().unwrap();
+                self.flush(Chain::None, &["--export", file]).run().assert_code(0);
+                let there = self.ci.directory().join(format!("spool-{}", self.carried));
+                let import = self.flush(chain, &["--import", file]);
+                drop(import.env("PIPEFOLD_SPOOL", there.display().to_string()).run());
+            }
+            Action::Outage(is_down) => self
+                .ci
+                .dx
+                .set_mode(if is_down { Mode::InternalError } else { Mode::Normal }),
+        }
+        self.look();
+    }
+
+    /// Looks at what DX was sent meanwhile.
+    fn look(&mut self) {
+        let requests = self.ci.dx.requests();
+        for request in &requests[self.seen..] {
+            let body = String::from_utf8_lossy(&request.body);
+            for reported in &self.reported {
+                let may = |chain: Chain| reported.bound != chain || reported.replaced_by.iter().any(|by| *by != chain);
+                let name = name(reported.number);
+                let email = body.contains(&format!("\"{name}@example.com\""));
+                let branch = body.contains(&format!("\"branch-{name}\""));
+                assert!(
+                    !email || may(Chain::Emails),
+                    "number {name} is bound to take out its address: {body}"
+                );
+                assert!(
+                    !branch || may(Chain::Branches),
+                    "number {name} is bound to take out its branch: {body}"
+                );
+            }
+        }
+        self.seen = requests.len();
+    }
+
+    /// Delivers everything by its own policies, and looks whether all is there.
+    fn end(&mut self) {
+        self.play(Action::Outage(false));
+        self.patience = "20s";
+        for chain in [Chain::Emails, Chain::Branches, Chain::None] {
+            self.play(Action::Flush(chain));
+        }
+        let content = SpoolContent::read(&self.ci.spool());
+        content.assert_sound(&"in the end");
+        assert!(content.rejections.is_empty(), "{content:#?}");
+        let finished: BTreeSet<_> = content
+            .records
+            .iter()
+            .filter(|record| record.hook() == "finish")
+            .map(|record| (record.run.clone(), policies(&record.json)))
+            .collect();
+        for record in content.waiting() {
+            let ended = finished.contains(&(record.run.clone(), policies(&record.json)));
+            assert!(!ended && record.json["verdict"] == "hold", "still waits: {record:?}");
+        }
+        let replaced = self.reported.iter().any(|reported| !reported.replaced_by.is_empty());
+        for run in (0..RUNS).map(|run| format!("run-{run}")) {
+            let records: Vec<_> = content
+                .records
+                .iter()
+                .filter(|r| r.field("reference_id") == run)
+                .collect();
+            let chains: BTreeSet<_> = records.iter().map(|record| policies(&record.json)).collect();
+            let is_finished = records.iter().any(|record| record.hook() == "finish");
+            if replaced || chains.len() != 1 || !is_finished {
+                continue;
+            }
+            // The fold of what its one chain lets through: the greatest of each field.
+            let (record, chain) = (self.ci.record_of(&run).to_json(), chains.first().unwrap().as_str());
+            let known = |field: &str| record[field].as_str().unwrap_or_default().to_owned();
+            let expected = |field: &str, taken_out_by| {
+                let values = records.iter().map(|record| record.field(field));
+                values
+                    .max()
+                    .filter(|_| chain != taken_out_by)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            assert_eq!(known("status"), "success", "{run}: {record}");
+            assert_eq!(known("email"), expected("email", "emails"), "{run} under {chain:?}");
+            assert_eq!(
+                known("head_branch"),
+                expected("head_branch", "branches"),
+                "{run} under {chain:?}"
+            );
+        }
+    }
+}
+
+/// A number in letters of one length, so that no name is part of another.
+fn name(number: usize) -> String {
+    format!("n{number:03}")
+}
+
+/// The names of the policies that a record is bound to.
+fn policies(record: &serde_json::Value) -> String {
+    let names = record["policies"]["names"].as_array();
+    let names = names.into_iter().flatten().filter_map(serde_json::Value::as_str);
+    names.collect::<Vec<_>>().join(",")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES),
+        max_shrink_iters: 100,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+    #[test]
+    fn what_is_bound_stays_bound_in_any_order(actions in prop::collection::vec(action(), 6..22)) {
+        let mut machine = Machine::new();
+        for action in actions {
+            machine.play(action);
+        }
+        machine.end();
+    }
+}
