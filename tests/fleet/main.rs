@@ -3,6 +3,15 @@
 //! The servers are brought up by the tests. Where there is no nats-server to be had, they say so and are counted as skipped.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../../host/sandbox/tests/guests/mod.rs"]
+mod guests;
+#[allow(dead_code, reason = "the sandbox's own tests bend more of a guest")]
+#[path = "../../host/sandbox/tests/hostile/module.rs"]
+mod module;
+#[allow(dead_code, reason = "other policies are for other tests")]
+#[path = "../policies/place.rs"]
+mod redacting;
+
 mod accepted;
 mod backlog;
 mod behind;
@@ -20,6 +29,7 @@ mod many_refused;
 mod outage;
 mod pace;
 mod place;
+mod policies;
 mod queue_commands;
 mod refused;
 mod retries;

@@ -114,11 +114,11 @@ impl Machine {
     }
 
     fn flush(&self, chain: Chain, more: &[&str]) -> Pipefold {
-        let arguments = ["flush", "--timeout", self.patience]
-            .iter()
-            .chain(more)
-            .map(ToString::to_string);
-        self.ci.pipefold(self.policy(chain).into_iter().chain(arguments))
+        let words = ["flush", "--timeout", self.patience]
+            .into_iter()
+            .chain(more.iter().copied());
+        let words = words.map(str::to_owned);
+        self.ci.pipefold(self.policy(chain).into_iter().chain(words))
     }
 
     /// The number of a notification that is bound to a chain from now on.

@@ -1,6 +1,6 @@
 //! What a policy decides is said as it is.
 
-use crate::place::{discard_starts, hold_finishes, under, write};
+use crate::place::{PIPELINE_NAME, discard_starts, hold_finishes, redact, under, write};
 use pipefold_tests::{Ci, SpoolContent};
 
 #[test]
@@ -55,4 +55,34 @@ fn a_discarded_start_drops_its_run_on_this_machine() {
     ci.pipefold(["flush"]).run().assert_code(0);
     assert!(ci.dx.requests().is_empty(), "{:?}", ci.dx.requests());
     assert_eq!(SpoolContent::read(&ci.spool()).waiting().count(), 0);
+}
+
+#[test]
+fn a_policy_that_spoils_a_run_is_at_fault_and_the_run_waits() {
+    let ci = Ci::new();
+    ci.budgets(300, 600, 300);
+    let policy = under(&write(&ci, "blank.wasm", &redact(PIPELINE_NAME)));
+    let arguments = [
+        "exec".to_owned(),
+        policy[0].clone(),
+        policy[1].clone(),
+        "--".into(),
+        "true".into(),
+    ];
+    let output = ci.report(arguments).run();
+    output.assert_code(0);
+    assert!(output.stderr().contains("policy blank"), "{output}");
+    assert!(!output.stderr().contains("the run is not reported"), "{output}");
+    let content = SpoolContent::read(&ci.spool());
+    assert_eq!(
+        (content.waiting().count(), content.rejections.len()),
+        (2, 0),
+        "{content:#?}"
+    );
+    // The good one in its place.
+    let good = under(&write(&ci, "good.wasm", &redact(crate::place::EMAIL)));
+    ci.pipefold([good[0].as_str(), &good[1], "flush", "--rejudge"])
+        .run()
+        .assert_code(0);
+    assert_eq!(ci.record().status, "success");
 }

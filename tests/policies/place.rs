@@ -7,8 +7,10 @@ use crate::module::Module;
 use pipefold_tests::{Ci, SpoolContent};
 
 /// Where the options of a notification lie in it, by `wit/types.wit`: a notification has 192 bytes.
+pub const PIPELINE_NAME: usize = 0;
+/// As [`PIPELINE_NAME`].
 pub const EMAIL: usize = 136;
-/// As [`EMAIL`].
+/// As [`PIPELINE_NAME`].
 pub const HEAD_BRANCH: usize = 124;
 
 /// An address that the policies of these tests take out.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <spool>/                        0700, owned by the user that runs
-//!   runs/<run>/<id>.json          one notification: the hook, the verdict, the destination
+//!   runs/<run>/<id>.json          one notification: the hook, the verdict, the destination, the policies
 //!   runs/<run>/sent               the ids that DX's last `ok` covered, one a line
 //!   runs/<run>/trouble.json       why the last attempt to deliver failed; advice only
 //!   rejected/<run>-<id>.json      what DX refused, beside <run>-<digest>.reason.json with its words
