@@ -149,7 +149,10 @@ fn what_a_policy_failed_to_judge_is_judged_again_once_it_is_mended() {
     build(&ci, &each_hook("unreachable", ""), "", "");
     assert_eq!(ci.dx.requests().len(), 0);
     fs::write(ci.directory().join("guest.wasm"), first("", "").policy()).unwrap();
+    // A mended policy is another one: that it takes the place of the recorded one is the operator's word.
     ci.pipefold(["flush"]).run().assert_code(0);
+    assert_eq!(ci.dx.requests().len(), 0);
+    ci.pipefold(["flush", "--rejudge"]).run().assert_code(0);
     assert_eq!(ci.record().status, "failure");
 }
 

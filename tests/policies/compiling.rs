@@ -8,7 +8,7 @@ use crate::place::{EMAIL, SECRET, assert_nowhere, redacting, under, write};
 use pipefold_tests::{Ci, SpoolContent, eventually};
 
 /// Functions of a policy that takes seconds to compile, and what they have in them.
-const FUNCTIONS: usize = 600;
+const FUNCTIONS: usize = 250;
 const STATEMENTS: usize = 250;
 
 /// A redacting policy with so much code that compiling it takes longer than a build here.
@@ -75,11 +75,6 @@ fn the_command_starts_at_once_and_the_run_waits_with_advice() {
     let policy = slow_policy(&ci);
     let output = exec(&ci, "run-1", &policy, "echo $(date +%s%N); exit 3").spawn();
     let began = std::time::SystemTime::now();
-    let mut compilers = Vec::new();
-    eventually("a compiler runs", || {
-        compilers = compilers_of(&[output.id()]);
-        !compilers.is_empty()
-    });
     let output = output.wait();
     output.assert_code(3);
     let ran: u128 = output.stdout().trim().parse().unwrap();
@@ -89,7 +84,6 @@ fn the_command_starts_at_once_and_the_run_waits_with_advice() {
     let advice = format!("run `pipefold component compile {}`", policy.display());
     assert!(output.stderr().contains(&advice), "{output}");
     assert!(ci.dx.requests().is_empty());
-    eventually("the compiler ends with its parent", || !is_compiler(compilers[0]));
 
     // As the advice says.
     ci.pipefold(["component", "compile", policy.to_str().unwrap()])
@@ -117,11 +111,11 @@ fn four_builds_at_once_share_one_compilation_and_are_all_delivered() {
         .collect();
     let ids: Vec<u32> = builds.iter().map(pipefold_tests::Running::id).collect();
     let mut most = 0;
-    eventually("all four are delivered", || {
-        most = most.max(compilers_of(&ids).len());
-        ci.dx.records().len() == 4
-    });
-    for build in builds {
+    for mut build in builds {
+        while !build.has_ended() {
+            most = most.max(compilers_of(&ids).len());
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let output = build.wait();
         output.assert_code(3);
         assert!(output.stderr().contains("delivered"), "{output}");
