@@ -305,7 +305,8 @@ fn policies(record: &serde_json::Value) -> String {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES),
-        max_shrink_iters: 100,
+        // Each takes seconds, as processes run: enough to leave out half of the commands.
+        max_shrink_iters: 12,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
