@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use dx_standin::Standin;
@@ -11,7 +12,7 @@ use crate::bench::{succeed, temporary};
 use crate::plugin;
 use crate::report::{microseconds, yes};
 use crate::samples::Samples;
-use crate::scene::Scene;
+use crate::scene::{Scene, quiet};
 use crate::table::Table;
 
 /// What is to be reached; each is the upper limit but for `HOOKS`.
@@ -24,7 +25,14 @@ mod reach {
     pub(super) const FAILURE: f64 = 5_000.0;
     /// What policies add to a process, in milliseconds, from the cache.
     pub(super) const PROCESS: [(&str, f64); 2] = [("rust", 3.0), ("python", 40.0)];
+    /// How much later a command starts for a policy that is not compiled yet, in milliseconds.
+    pub(super) const STARTS: f64 = 20.0;
+    /// How long such an `exec -- true` may take: the budget of a finish, in milliseconds.
+    pub(super) const ENDS: f64 = 5_000.0;
 }
+
+/// Rounds with a policy that is not compiled yet: each takes the whole budget of a finish.
+const UNCOMPILED: usize = 5;
 
 /// The time limit of the policy that loops, in microseconds, as `benches/policies.rs` sets it.
 const TIME_LIMIT: f64 = 50_000.0;
@@ -52,6 +60,16 @@ pub(crate) fn measure_and_print(arguments: &Arguments) -> Result<()> {
         let over = process(&scene, &component, arguments.rounds)?;
         let reached = yes(over <= reach);
         table.row([what, format!("{over:.1} ms"), format!("≤ {reach} ms"), reached]);
+        let (starts, ends) = uncompiled(&scene, &component)?;
+        for (what, value, reach) in [
+            ("the command of `exec` starts, over by itself", starts, reach::STARTS),
+            ("`exec -- touch` ends", ends, reach::ENDS),
+        ] {
+            let what = format!("{what}, behind the policy from {language}, not compiled before");
+            let cells = [format!("{value:.1} ms"), format!("≤ {reach} ms")];
+            let [measured, reach_text] = cells;
+            table.row([what, measured, reach_text, yes(value <= reach)]);
+        }
     }
     println!("Policies:\n\n{table}");
     Ok(())
@@ -86,6 +104,35 @@ fn rows_of_hooks(table: &mut Table, measure: impl Fn(&str) -> Result<f64>) -> Re
         yes(hooks >= reach::HOOKS),
     ]);
     Ok(())
+}
+
+/// With a policy that is not compiled yet: how much later a command starts than by itself, and when its `exec` ends, in milliseconds.
+fn uncompiled(scene: &Scene, component: &Path) -> Result<(f64, f64)> {
+    let file = scene.spool().with_extension("touched");
+    // When the command had run, by the time of the file that it made.
+    let starts = |command: Command| -> Result<Duration> {
+        let _ = std::fs::remove_file(&file);
+        let began = SystemTime::now();
+        succeed(command)?;
+        let touched = std::fs::metadata(&file).and_then(|metadata| metadata.modified());
+        let touched = touched.context("the command did not make its file")?;
+        Ok(touched.duration_since(began).unwrap_or_default())
+    };
+    let plain = || -> Command {
+        let mut command = quiet("touch");
+        command.arg(&file);
+        command
+    };
+    let (mut with, mut alone, mut whole) = (Samples::default(), Samples::default(), Samples::default());
+    for round in 0..UNCOMPILED {
+        alone.add(starts(plain())?);
+        let mut command = scene.exec_of(&format!("uncompiled-{round}"), "touch".as_ref(), &file);
+        command.env("PIPEFOLD_POLICY", component);
+        // A new cache each time.
+        command.env("PIPEFOLD_POLICY_CACHE", scene.cache().with_extension(round.to_string()));
+        with.add(whole.time(|| starts(command))?);
+    }
+    Ok((with.median() - alone.median(), whole.median()))
 }
 
 /// What the policy adds to the process, in milliseconds: the medians of rounds with and without, in turn.

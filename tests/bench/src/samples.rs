@@ -19,6 +19,11 @@ impl Samples {
         done
     }
 
+    /// Takes in one that was measured elsewhere.
+    pub(crate) fn add(&mut self, took: Duration) {
+        self.0.push(took);
+    }
+
     /// Takes in others.
     pub(crate) fn extend(&mut self, others: Self) {
         self.0.extend(others.0);

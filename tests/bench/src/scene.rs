@@ -1,5 +1,6 @@
 //! A server that stands in for DX, a spool, and the commands to be measured there.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -92,6 +93,13 @@ impl Scene {
         self.report(run, "exec", &["--", "true"])
     }
 
+    /// `pipefold exec` around a program with one argument
+    pub(crate) fn exec_of(&self, run: &str, program: &OsStr, argument: &Path) -> Command {
+        let mut command = self.report(run, "exec", &["--"]);
+        command.arg(program).arg(argument);
+        command
+    }
+
     /// The request of `start`, as DX's page shows it.
     pub(crate) fn curl(&self) -> Command {
         let mut command = quiet("curl");
@@ -131,7 +139,7 @@ impl Scene {
 }
 
 /// A program with no variable but `PATH`, whose output goes nowhere.
-pub(crate) fn quiet(program: impl AsRef<std::ffi::OsStr>) -> Command {
+pub(crate) fn quiet(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_clear();
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
