@@ -78,6 +78,11 @@ fn what_is_no_notification_is_said() {
         ("start", "null"),
         ("start", r#"{"pipeline_name": 5}"#),
         ("start", r#"{"pr_number": "five"}"#),
+        ("start", r#"{"pr_number": 1, "pipline_name": "a"}"#),
+        ("start", r#"{"attributes": [], "pipeline_name": "a"}"#),
+        ("start", r#"{"urgent": "yes"}"#),
+        ("finish", r#"[{"step": "a"}, {"step": "b", "started_at": 5}]"#),
+        ("merge", r#"[{"commit": "a"}]"#),
         ("finish", "{}"),
         ("finish", "\u{fffd}"),
     ];

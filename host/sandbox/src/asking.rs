@@ -53,3 +53,23 @@ impl Asking {
         change(&mut self.rules.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_in_the_rules_is_not_the_policies() {
+        let asking = Asking::new(Duration::from_secs(1), false);
+        let end = asking.until();
+        let nap = Duration::from_millis(20);
+        asking.in_rules(|| {
+            std::thread::sleep(nap);
+            assert!(asking.until() >= end + nap);
+        });
+        let later = asking.until();
+        assert!(later >= end + nap);
+        std::thread::sleep(nap);
+        assert_eq!(asking.until(), later);
+    }
+}

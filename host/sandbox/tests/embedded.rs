@@ -8,9 +8,10 @@ mod engine_section;
 
 use engine_section::EngineSection;
 use pipefold_sandbox::{
-    DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE, Limits, default_compiled_code, inspect::inspect,
+    Chain, DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE, Limits, Notification, Question, Sandbox,
+    default_compiled_code, inspect::inspect,
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 use wasmparser::{Parser, Payload};
 
 const COMPONENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/component/default.wasm");
@@ -23,6 +24,34 @@ fn the_default_component_imports_nothing() {
     // The file that was looked at is the one that the embedded code was made from.
     assert_eq!(component.sha256, DEFAULT_COMPONENT_SHA256);
     assert_eq!(component.size.to_string(), DEFAULT_COMPONENT_SIZE);
+}
+
+#[test]
+fn no_clock_runs_against_the_rules() {
+    // A machine that is out of CPU time for a while must not cost a large run its delivery.
+    let limits = Limits {
+        hook: Duration::ZERO,
+        chain: Duration::ZERO,
+        ..Limits::default()
+    };
+    let sandbox = Sandbox::new(limits).unwrap();
+    let event = Notification {
+        pipeline_name: Some("build".into()),
+        pipeline_source: Some("Tekton".into()),
+        reference_id: Some("r/1".into()),
+        started_at: Some("2025-01-01T12:05:00Z".into()),
+        ..Notification::default()
+    };
+    let history = vec![event; 10_000];
+    let plugin = sandbox.default_plugin().unwrap();
+    assert!(plugin.merge(&history).is_ok());
+    assert!(plugin.pipeline_finish(&history).is_ok());
+    let chain = Chain::new(Vec::new(), plugin).unwrap();
+    assert!(chain.ask(&Question::PipelineFinish(&history)).is_ok());
+    // And so there is no thread to look at one. No other test here calls anything.
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).ok());
+    assert!(!names.into_iter().any(|name| name.starts_with("pipefold")));
 }
 
 #[test]

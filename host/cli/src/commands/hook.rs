@@ -1,14 +1,18 @@
 //! `hook`: the plugin's verdict for hosts in any language, JSON in and JSON out.
 
+mod input;
+
 use std::io::Read;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use pipefold::config::Environment;
 use pipefold::detect::Fields;
-use pipefold::{Judge, NoVerdict, Notification, Verdict};
+use pipefold::{Judge, NoVerdict, Verdict};
 use pipefold_sandbox::Question;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use self::input::{many, one};
 
 use super::context::settings;
 use super::trouble::tell;
@@ -49,22 +53,11 @@ pub(crate) fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitC
 }
 
 fn ask(judge: &Judge, hook: HookName, input: &[u8]) -> anyhow::Result<Result<Value, NoVerdict>> {
-    // By its fields and never by position, as which serde would also read a list.
-    let one = || -> anyhow::Result<Notification> {
-        let what = "stdin is not the JSON object of one notification";
-        let object: Map<String, Value> = serde_json::from_slice(input).context(what)?;
-        serde_json::from_value(object.into()).context(what)
-    };
-    let many = || -> anyhow::Result<Vec<Notification>> {
-        let what = "stdin is not the JSON array of a run's notifications, each an object";
-        let objects: Vec<Map<String, Value>> = serde_json::from_slice(input).context(what)?;
-        serde_json::from_value(objects.into()).context(what)
-    };
     Ok(match hook {
-        HookName::Start => judge.ask(&Question::PipelineStart(&one()?)).map(verdict),
-        HookName::Step => judge.ask(&Question::Step(&one()?)).map(verdict),
-        HookName::Finish => judge.ask(&Question::PipelineFinish(&many()?)).map(verdict),
-        HookName::Merge => judge.merge(&many()?).map(|run| json!({ "run": run })),
+        HookName::Start => judge.ask(&Question::PipelineStart(&one(input)?)).map(verdict),
+        HookName::Step => judge.ask(&Question::Step(&one(input)?)).map(verdict),
+        HookName::Finish => judge.ask(&Question::PipelineFinish(&many(input)?)).map(verdict),
+        HookName::Merge => judge.merge(&many(input)?).map(|run| json!({ "run": run })),
     })
 }
 

@@ -45,7 +45,7 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::{File, OperatorKeys, Trust};
 pub use gocd::{GocdKeys, GocdServerKeys, InJob, server_id_problem};
-pub(crate) use nearest::nearest;
+pub use nearest::nearest;
 pub use origin::{Origin, Sourced};
 pub use policy::{Failure, Grant, GrantedDirectory, PolicyKeys};
 pub use queue::{QueueKeys, QueueSettings};

@@ -1,7 +1,8 @@
 //! The known name that a misspelt one was probably meant to be.
 
 /// The name among `known` that is nearest to `given`, if one is near enough to be worth proposing. Case, `-` and `_` do not count.
-pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Longer than any name there is, twice over: comparing is quadratic, and the name comes from outside.
     if given.len() > 64 {
         return None;
