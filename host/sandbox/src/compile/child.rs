@@ -6,7 +6,7 @@ use super::{
     wire::{Answer, Outcome, Request},
 };
 use crate::deadline::Deadline;
-use rustix::process::Signal;
+use rustix::process::{Resource, Signal, getrlimit};
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
@@ -58,6 +58,12 @@ impl ChildCompiler {
             time: TIME,
             memory: MEMORY,
         }
+    }
+
+    /// Bytes of address space that it may use in fact: it has this process's limit as well.
+    pub(super) fn memory(&self) -> u64 {
+        let own = getrlimit(Resource::As).current;
+        own.map_or(self.memory, |own| own.min(self.memory))
     }
 
     pub(super) fn compile_to(
@@ -112,7 +118,7 @@ impl ChildCompiler {
             return Err(self.cannot_start(io::Error::other("it has no pipes")));
         };
         let request = Request {
-            memory: self.memory,
+            memory: self.memory(),
             // Rounded up, as the system counts whole seconds.
             seconds: self.time.as_secs() + 1,
             length: component.len() as u64,
@@ -174,7 +180,7 @@ impl ChildCompiler {
         match answer.outcome {
             Outcome::Code => Ok(Talk::Done),
             Outcome::Refused => Err(CompileError::Refused(String::from_utf8_lossy(&words).into_owned())),
-            Outcome::Memory => Err(CompileError::Memory { limit: self.memory }),
+            Outcome::Memory => Err(CompileError::Memory { limit: self.memory() }),
         }
     }
 
@@ -198,7 +204,7 @@ impl ChildCompiler {
         match ended {
             // What Rust's allocator says before it aborts the process.
             Some(status) if !status.success() && said.contains("memory allocation of") => {
-                CompileError::Memory { limit: self.memory }
+                CompileError::Memory { limit: self.memory() }
             }
             Some(status) if status.signal() == Some(Signal::XCPU.as_raw()) => {
                 CompileError::TimedOut { limit: self.time }

@@ -44,7 +44,7 @@ impl Compiler {
         match (self, bound) {
             (Self::Here, Bound::Time(_) | Bound::Memory(_)) => true,
             (Self::Child(child), Bound::Time(milliseconds)) => child.time.as_millis() > u128::from(*milliseconds),
-            (Self::Child(child), Bound::Memory(bytes)) => child.memory > *bytes,
+            (Self::Child(child), Bound::Memory(bytes)) => child.memory() > *bytes,
             (_, Bound::None) => false,
         }
     }

@@ -27,7 +27,7 @@ fn notification(object: Map<String, Value>, place: &str) -> anyhow::Result<Notif
     if let Some(unknown) = object.keys().find(|key| !fields().contains(&key.as_str())) {
         let known = fields().iter().copied();
         let hint = nearest(unknown, known).map_or_else(
-            || format!("the fields are {}", fields().join(", ")),
+            || "wit/types.wit has them all".to_owned(),
             |near| format!("did you mean {near}?"),
         );
         let shown: String = unknown.chars().take(LONGEST_SHOWN).collect();
@@ -42,7 +42,10 @@ fn notification(object: Map<String, Value>, place: &str) -> anyhow::Result<Notif
                 Some((key, serde_json::from_value::<Notification>(alone).err()?))
             };
             match object.into_iter().find_map(fails) {
-                Some((field, error)) => bail!("{place}: {field}: {error}"),
+                Some((field, error)) => bail!(
+                    "{place}: {field}: {}",
+                    error.to_string().replace("i64", "a whole number")
+                ),
                 None => bail!("{place}: {error}"),
             }
         }
