@@ -164,7 +164,7 @@ fn what_is_waited_for_is_limited_in_number() {
     );
     assert_eq!(
         ask(&hoards, Wasi::default()).unwrap_err().to_string(),
-        "plugin guest: step reached the limit of 1000 resource handles"
+        "policy guest: step reached the limit of 1000 resource handles"
     );
 }
 
@@ -214,7 +214,7 @@ fn one_that_ends_itself_has_crashed() {
     );
     assert_eq!(
         ask(&exits, Wasi::default()).unwrap_err().to_string(),
-        "plugin guest: step crashed: it ended itself instead of answering"
+        "policy guest: step crashed: it ended itself instead of answering"
     );
 }
 
@@ -317,7 +317,7 @@ fn a_pipe_that_nobody_writes_holds_up_no_one() {
     let error = ask(&opens("pipe", 0, 1, READ), directory(&inside, Access::ReadOnly)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "plugin guest: step was stopped, as the chain of plugins had taken 600 ms, its time limit"
+        "policy guest: step was stopped, as the chain of plugins had taken 600 ms, its time limit"
     );
     assert!(began.elapsed() < Duration::from_secs(10));
 }
