@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::{Cache, Key, prune::prune};
-use crate::{ChildCompiler, Compiler, ComponentFile, Limits, Sandbox, engine_config::engine_config};
+use crate::{ChildCompiler, Compiler, ComponentFile, Deadline, Limits, Sandbox, engine_config::engine_config};
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use wasmtime::Engine;
+
+/// A component that loads.
+const PLUGIN: &[u8] = include_bytes!("../../component/default.wasm");
 
 struct Place {
     folder: tempfile::TempDir,
@@ -23,11 +26,10 @@ impl Place {
         Cache::open(&self.folder.path().join("cache")).unwrap()
     }
 
-    fn component(&self, text: &str) -> (ComponentFile, Key) {
+    fn component(&self, bytes: &[u8]) -> (ComponentFile, Key) {
         let path = self.folder.path().join("component.wasm");
-        let bytes = wat::parse_str(text).unwrap();
-        fs::write(&path, &bytes).unwrap();
-        let key = Key::new(&self.sandbox.core().engine, blake3::hash(&bytes));
+        fs::write(&path, bytes).unwrap();
+        let key = Key::new(&self.sandbox.core().engine, blake3::hash(bytes));
         (path.into(), key)
     }
 }
@@ -43,21 +45,17 @@ fn forge(cache: &Cache, key: &Key, code: &[u8]) {
 fn a_whole_entry_with_code_for_another_engine_is_refused_named_and_replaced() {
     let place = Place::new();
     let cache = place.cache();
-    let (file, key) = place.component("(component)");
+    let (file, key) = place.component(PLUGIN);
     let mut config = engine_config();
     config
         .module_version(wasmtime::ModuleVersionStrategy::Custom("47.0.0".into()))
         .unwrap();
     let older = Engine::new(&config).unwrap();
-    let older = older
-        .precompile_component(&wat::parse_str("(component)").unwrap())
-        .unwrap();
+    let older = older.precompile_component(PLUGIN).unwrap();
     let mut config = engine_config();
     config.epoch_interruption(false);
     let unstoppable = Engine::new(&config).unwrap();
-    let unstoppable = unstoppable
-        .precompile_component(&wat::parse_str("(component)").unwrap())
-        .unwrap();
+    let unstoppable = unstoppable.precompile_component(PLUGIN).unwrap();
     for (code, reason) in [
         (
             older,
@@ -85,7 +83,7 @@ fn a_whole_entry_with_code_for_another_engine_is_refused_named_and_replaced() {
 fn an_entry_can_be_read_where_it_cannot_be_mapped() {
     let place = Place::new();
     let cache = place.cache();
-    let (file, key) = place.component("(component)");
+    let (file, key) = place.component(PLUGIN);
     place.sandbox.precompile(&file, &cache, &Compiler::Here).unwrap();
     let entry = cache.find(&key).unwrap().unwrap();
     let bytes = entry.read().unwrap();
@@ -106,8 +104,8 @@ fn an_entry_can_be_read_where_it_cannot_be_mapped() {
 fn a_lock_is_waited_for_and_not_for_ever() {
     let place = Place::new();
     let cache = place.cache();
-    let (file, key) = place.component("(component)");
-    let held = cache.lock(&key, Duration::ZERO);
+    let (file, key) = place.component(PLUGIN);
+    let held = cache.lock(&key, Duration::ZERO, &Deadline::never());
     assert!(matches!(held, super::Lock::Held(_)));
     let compiler = Compiler::Child(ChildCompiler {
         time: Duration::from_millis(200),
@@ -134,7 +132,7 @@ fn a_lock_is_waited_for_and_not_for_ever() {
 fn a_directory_that_was_opened_up_later_is_not_trusted() {
     let place = Place::new();
     let cache = place.cache();
-    let (file, _) = place.component("(component)");
+    let (file, _) = place.component(PLUGIN);
     place.sandbox.precompile(&file, &cache, &Compiler::Here).unwrap();
     fs::set_permissions(cache.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let error = place.sandbox.precompile(&file, &cache, &Compiler::Here).unwrap_err();
@@ -151,7 +149,7 @@ fn the_oldest_entries_go_first_and_only_ones_own_files() {
         "(component (component) (component))",
     ]
     .into_iter()
-    .map(|text| place.component(text).1)
+    .map(|text| place.component(&wat::parse_str(text).unwrap()).1)
     .collect();
     let day = Duration::from_secs(24 * 60 * 60);
     let write = |name: &str, days: u32| {
