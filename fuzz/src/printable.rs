@@ -1,15 +1,16 @@
 //! What a person is shown of foreign words.
 
+use pipefold_sandbox::foreign::is_hidden;
 use std::fmt::Display;
 
-/// Checks that a message is one line that cannot move a terminal's cursor.
+/// Checks that a message is one line of characters that can be seen.
 ///
 /// # Panics
 /// If it is not.
 pub fn check(message: &impl Display) {
     let text = message.to_string();
     assert!(
-        !text.chars().any(char::is_control),
-        "a message has control characters: {text:?}"
+        !text.chars().any(is_hidden),
+        "a message has hidden characters: {text:?}"
     );
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use pipefold_sandbox::{
     Cache, Chain, Compiler, Deadline, HookError, Limits, Link, LoadError, Notification, OnFailure, Question, Run,
-    Sandbox, Verdict, Violation,
+    Sandbox, Verdict, Violation, foreign,
 };
 use serde::Serialize;
 use std::{
@@ -54,7 +54,7 @@ pub struct LoadedPolicy {
 
 /// The plugin looked at a notification and refused it. Nothing was recorded or sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.lines().join("; "))]
+#[error("{}", foreign::listed(&self.violations))]
 pub struct Refused {
     /// Everything that is wrong, each naming its field.
     pub violations: Vec<Violation>,
@@ -64,7 +64,10 @@ impl Refused {
     /// One line for each violation.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        self.violations.iter().map(Violation::to_string).collect()
+        self.violations
+            .iter()
+            .map(|violation| foreign::excerpt(&violation.to_string()))
+            .collect()
     }
 }
 

@@ -68,5 +68,5 @@ pub use spool::{Hook, PolicyChain};
 pub use token::{MAX_TOKEN_LENGTH, Token, TokenDigest, TokenError, TokenFile};
 
 pub use pipefold_sandbox::{
-    Cache, Compiler, ComponentFile, Fault, Limits, Notification, Run, Status, Verdict, Violation,
+    Cache, Compiler, ComponentFile, Fault, Limits, Notification, Run, Status, Verdict, Violation, foreign,
 };

@@ -8,7 +8,8 @@ use crate::{
     call::{Failed, Next, State},
     detached,
     digest::ChainDigest,
-    error::{HookError, Limit, join},
+    error::{HookError, Limit},
+    foreign::listed,
     plugin::{HOOKS, Link, Plugin},
     question::Question,
     seen::{self, Answered},
@@ -189,7 +190,7 @@ impl Line {
                 match self.plugin.merge_within(&[run.into()], asking) {
                     Ok(run) => Verdict::Report(run),
                     Err(HookError::Refused(violations)) => {
-                        let reason = format!("the rules refuse its report: {}", join(&violations));
+                        let reason = format!("the rules refuse its report: {}", listed(&violations));
                         return Err(Failed::Own(policy.bad_answer(question.hook(), reason)));
                     }
                     Err(error) => return Err(Failed::Further(error)),
@@ -205,7 +206,7 @@ impl Line {
     fn refuse(&self, policy: &Link, question: &Question<'_>, violations: &[Violation], asking: &Arc<Asking>) -> Failed {
         match self.plugin.ask_within(question, asking) {
             Ok(_) => {
-                let reason = format!("it refuses what the rules accept: {}", join(violations));
+                let reason = format!("it refuses what the rules accept: {}", listed(violations));
                 Failed::Own(policy.bad_answer(question.hook(), reason))
             }
             Err(error) => Failed::Further(error),

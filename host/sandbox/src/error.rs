@@ -1,6 +1,11 @@
 //! What can go wrong with a plugin, told apart by whose fault it is.
 
-use crate::{compile::CompileError, component_file::ComponentFileError, types::Violation};
+use crate::{
+    compile::CompileError,
+    component_file::ComponentFileError,
+    foreign::{cut, listed, neutral},
+    types::Violation,
+};
 use std::{fmt, path::PathBuf, time::Duration};
 
 /// A limit that a plugin ran into.
@@ -57,10 +62,10 @@ impl fmt::Display for Size {
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
     /// The plugin did its work and refused what it was given; the only one of these that is about the input.
-    #[error("{}", join(.0))]
+    #[error("{}", listed(.0))]
     Refused(Vec<Violation>),
     /// It was still running at its deadline, and was stopped.
-    #[error("{plugin}: {hook} was stopped after {} ms, its time limit", .limit.as_millis())]
+    #[error("{}: {hook} was stopped after {} ms, its time limit", neutral(.plugin), .limit.as_millis())]
     TimedOut {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -70,7 +75,7 @@ pub enum HookError {
         limit: Duration,
     },
     /// It was still running when the whole chain's time was up.
-    #[error("{plugin}: {hook} was stopped, as the chain of plugins had taken {} ms, its time limit", .limit.as_millis())]
+    #[error("{}: {hook} was stopped, as the chain of plugins had taken {} ms, its time limit", neutral(.plugin), .limit.as_millis())]
     ChainTimedOut {
         /// Which one was running, such as `policy redact`.
         plugin: String,
@@ -80,7 +85,7 @@ pub enum HookError {
         limit: Duration,
     },
     /// It wanted more than it may have.
-    #[error("{plugin}: {hook} reached {limit}")]
+    #[error("{}: {hook} reached {limit}", neutral(.plugin))]
     Limit {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -90,7 +95,7 @@ pub enum HookError {
         limit: Limit,
     },
     /// It crashed.
-    #[error("{plugin}: {hook} crashed: {trap}")]
+    #[error("{}: {hook} crashed: {}", neutral(.plugin), words(.trap))]
     Trap {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -100,7 +105,7 @@ pub enum HookError {
         trap: String,
     },
     /// Its answer is not a value of the type it promised, or breaks what no plugin may break.
-    #[error("{plugin}: {hook} gave a bad answer: {}", Foreign(.reason))]
+    #[error("{}: {hook} gave a bad answer: {}", neutral(.plugin), words(.reason))]
     BadAnswer {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -110,7 +115,7 @@ pub enum HookError {
         reason: String,
     },
     /// The host could not provide what it takes: no memory, for instance under a small `ulimit -v`, or no thread.
-    #[error("{plugin}: {hook} could not run on this machine: {reason}")]
+    #[error("{}: {hook} could not run on this machine: {reason}", neutral(.plugin))]
     Host {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -128,7 +133,7 @@ pub enum LoadError {
     #[error("the WebAssembly engine does not start on this machine: {0}")]
     Engine(String),
     /// The compiled component does not fit this engine or this machine.
-    #[error("{plugin}: it does not load: {}", Foreign(.reason))]
+    #[error("{}: it does not load: {}", neutral(.plugin), words(.reason))]
     Code {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -136,7 +141,7 @@ pub enum LoadError {
         reason: String,
     },
     /// Its file is larger than a component may be.
-    #[error("{plugin}: larger than {limit} bytes, the limit for a component")]
+    #[error("{}: larger than {limit} bytes, the limit for a component", neutral(.plugin))]
     TooLarge {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -144,7 +149,7 @@ pub enum LoadError {
         limit: u64,
     },
     /// Its file cannot be read, or is not the one that is pinned.
-    #[error("{plugin}: {reason}")]
+    #[error("{}: {reason}", neutral(.plugin))]
     File {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -152,7 +157,7 @@ pub enum LoadError {
         reason: ComponentFileError,
     },
     /// It cannot be compiled within the limits.
-    #[error("{plugin}: {}", Foreign(&.reason.to_string()))]
+    #[error("{}: {}", neutral(.plugin), words(&.reason.to_string()))]
     Compile {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -160,7 +165,7 @@ pub enum LoadError {
         reason: CompileError,
     },
     /// The caller's deadline passed before it was compiled. Nothing is wrong with it.
-    #[error("{plugin}: still compiling; to have it ready ahead of builds, run `pipefold component compile {}`", .path.display())]
+    #[error("{}: still compiling; to have it ready ahead of builds, run `pipefold component compile {}`", neutral(.plugin), .path.display())]
     Unfinished {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -168,7 +173,7 @@ pub enum LoadError {
         path: PathBuf,
     },
     /// It could not be compiled before, here or in another process with the same cache.
-    #[error("{plugin}: not compiled, as that failed before: {}; to try it again, run `pipefold component compile {}`", Foreign(.reason), .path.display())]
+    #[error("{}: not compiled, as that failed before: {}; to try it again, run `pipefold component compile {}`", neutral(.plugin), words(.reason), .path.display())]
     Remembered {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -178,7 +183,7 @@ pub enum LoadError {
         path: PathBuf,
     },
     /// It was compiled, and could not be kept in the cache.
-    #[error("{plugin}: {reason}")]
+    #[error("{}: {reason}", neutral(.plugin))]
     NotKept {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -186,7 +191,7 @@ pub enum LoadError {
         reason: String,
     },
     /// It needs something that is not granted.
-    #[error("{plugin}: {}", Foreign(.imports))]
+    #[error("{}: {}", neutral(.plugin), words(.imports))]
     Import {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -194,7 +199,7 @@ pub enum LoadError {
         imports: String,
     },
     /// It lacks an export, or has it with another type.
-    #[error("{plugin}: export {export} {}; it must be made for a world of pipefold:ci@0.1.0", Foreign(.reason))]
+    #[error("{}: export {} {}; it must be made for a world of pipefold:ci@0.1.0", neutral(.plugin), words(.export), words(.reason))]
     Export {
         /// Which one, such as `policy redact`.
         plugin: String,
@@ -226,29 +231,7 @@ impl HookError {
     }
 }
 
-/// Words that may quote a plugin's own: on one line, without what moves a terminal's cursor, and cut off where nobody reads on.
-struct Foreign<'a>(&'a str);
-
-/// Bytes shown of foreign words: the name of an interface with an explanation takes a few hundred.
-const MOST_FOREIGN: usize = 1 << 10;
-
-impl fmt::Display for Foreign<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, character) in self.0.char_indices() {
-            if at >= MOST_FOREIGN {
-                return write!(f, "… ({} bytes in all)", self.0.len());
-            }
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-pub(crate) fn join(violations: &[Violation]) -> String {
-    let all: Vec<String> = violations.iter().map(Violation::to_string).collect();
-    all.join("; ")
+/// Words that may quote a plugin's own, cut where the name of an interface with an explanation ends: that takes a few hundred characters.
+fn words(text: &str) -> String {
+    cut(text, 1000)
 }

@@ -23,6 +23,7 @@ mod embedded;
 mod engine_config;
 mod error;
 mod fit;
+pub mod foreign;
 mod grants;
 pub mod inspect;
 mod limiter;

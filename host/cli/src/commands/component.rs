@@ -13,13 +13,13 @@ use pipefold_sandbox::{
 };
 use serde_json::json;
 
-use super::{policies, print};
+use super::{policies, print_json, print_lines};
 use crate::args::{ComponentArgs, ComponentCommand, GlobalFlags};
 use crate::terminal::neutral;
 
 /// `pipefold component`
 pub(crate) fn run(global: &GlobalFlags, args: &ComponentArgs) -> anyhow::Result<ExitCode> {
-    let lines = match &args.command {
+    match &args.command {
         ComponentCommand::Inspect { file } => inspected(global.json, file)?,
         ComponentCommand::Compile { file } => compile(
             global.json,
@@ -28,10 +28,8 @@ pub(crate) fn run(global: &GlobalFlags, args: &ComponentArgs) -> anyhow::Result<
         )?,
         ComponentCommand::CompileWorker => {
             compile_worker(io::stdin(), io::stdout().lock()).context("cannot compile")?;
-            return Ok(ExitCode::SUCCESS);
         }
-    };
-    print((lines.join("\n") + "\n").as_bytes())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -45,7 +43,7 @@ pub(crate) fn compiler() -> anyhow::Result<Compiler> {
 }
 
 /// `pipefold component compile`
-fn compile(json: bool, file: &ComponentFile, cache: Option<&PathBuf>) -> anyhow::Result<Vec<String>> {
+fn compile(json: bool, file: &ComponentFile, cache: Option<&PathBuf>) -> anyhow::Result<()> {
     let began = Instant::now();
     let cache = Cache::open(cache.unwrap_or(&Cache::usual_dir()))?;
     let done = Sandbox::new(Limits::default())?.precompile(file, &cache, &compiler()?)?;
@@ -60,7 +58,7 @@ fn compile(json: bool, file: &ComponentFile, cache: Option<&PathBuf>) -> anyhow:
             "milliseconds": milliseconds,
             "notes": done.notes,
         });
-        return Ok(vec![answer.to_string()]);
+        return print_json(&answer);
     }
     let mut lines = vec![pinned(file.path(), &done.sha256)];
     let how = if done.compiled {
@@ -71,11 +69,11 @@ fn compile(json: bool, file: &ComponentFile, cache: Option<&PathBuf>) -> anyhow:
     lines.push(format!("code      {} bytes, {how}", done.code_size));
     lines.push(format!("cache     {}", neutral(&cache.path().display().to_string())));
     lines.extend(done.notes.iter().map(|note| format!("note      {}", neutral(note))));
-    Ok(lines)
+    print_lines(&(lines.join("\n") + "\n"))
 }
 
 /// `pipefold component inspect`
-fn inspected(json: bool, file: &ComponentFile) -> anyhow::Result<Vec<String>> {
+fn inspected(json: bool, file: &ComponentFile) -> anyhow::Result<()> {
     let limits = Limits::default();
     let found = inspect::inspect(file, limits.component_size)?;
     if json {
@@ -83,9 +81,9 @@ fn inspected(json: bool, file: &ComponentFile) -> anyhow::Result<Vec<String>> {
         if let Some(answer) = answer.as_object_mut() {
             answer.insert("limits".into(), serde_json::to_value(&limits)?);
         }
-        return Ok(vec![answer.to_string()]);
+        return print_json(&answer);
     }
-    Ok(for_people(file.path(), &found, &limits))
+    print_lines(&(for_people(file.path(), &found, &limits).join("\n") + "\n"))
 }
 
 fn for_people(file: &Path, found: &Inspection, limits: &Limits) -> Vec<String> {

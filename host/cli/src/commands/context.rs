@@ -16,6 +16,7 @@ use pipefold::{
 use super::trouble::Trouble;
 use super::{fleet, outside, policies};
 use crate::args::{FieldFlags, GlobalFlags};
+use crate::terminal::excerpt;
 
 /// Settings and a reporter made of them.
 pub(crate) struct Context {
@@ -115,7 +116,8 @@ impl Context {
     pub(crate) fn dropped(receipt: &Receipt) -> Option<Trouble> {
         let reason = receipt.discarded()?;
         Some(Trouble::remark(format!(
-            "not reported, as a policy dropped it: {reason}"
+            "not reported, as a policy dropped it: {}",
+            excerpt(reason)
         )))
     }
 

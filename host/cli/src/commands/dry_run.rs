@@ -1,13 +1,14 @@
 //! `--dry-run`: the exact request, and nothing sent or recorded.
 
 use pipefold::dx::{HEADERS, METHOD_PATH, body};
-use pipefold::{Hook, Notification, Preview, Run};
+use pipefold::{Hook, Notification, Preview, Run, foreign};
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
-use super::print;
 use super::trouble::Trouble;
+use super::{print_json, print_lines};
 use crate::args::GlobalFlags;
+use crate::terminal::{excerpt, neutral};
 
 /// Prints what a notification would send.
 pub(crate) fn show(
@@ -38,12 +39,11 @@ pub(crate) fn show(
         Preview::Discard(why) => nothing("discard", &why),
         Preview::Unjudged(why) => nothing("unjudged", &why),
     };
-    let text = if global.json {
-        serde_json::to_string(&answer)? + "\n"
+    if global.json {
+        print_json(&answer)
     } else {
-        as_http(&answer)?
-    };
-    print(text.as_bytes())
+        print_lines(&as_http(&answer)?)
+    }
 }
 
 /// The request that would send a run, with the token hidden.
@@ -74,15 +74,15 @@ pub(super) fn request(context: &Context, run: &Run) -> anyhow::Result<Value> {
 fn as_http(answer: &Value) -> anyhow::Result<String> {
     let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
     let Some(body) = answer.get("body") else {
-        return Ok(format!("{}: {}\n", text("verdict"), text("why")));
+        return Ok(format!("{}: {}\n", text("verdict"), excerpt(text("why"))));
     };
-    let mut lines = vec![format!("{} {}", text("method"), text("url"))];
+    let mut lines = vec![format!("{} {}", text("method"), neutral(text("url")))];
     for (name, value) in answer.get("headers").and_then(Value::as_object).into_iter().flatten() {
-        lines.push(format!("{name}: {}", value.as_str().unwrap_or_default()));
+        lines.push(format!("{name}: {}", neutral(value.as_str().unwrap_or_default())));
     }
     Ok(format!(
         "{}\n\n{}\n",
         lines.join("\n"),
-        serde_json::to_string_pretty(body)?
+        foreign::json(&serde_json::to_string_pretty(body)?)
     ))
 }

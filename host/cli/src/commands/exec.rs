@@ -13,7 +13,7 @@ use super::{dry_run, step, wrapped};
 use crate::args::{ExecArgs, GlobalFlags};
 use crate::child::Ended;
 use crate::privacy::make_private;
-use crate::terminal::{Closing, Fate, Paint, say};
+use crate::terminal::{Closing, Fate, say};
 
 /// What this process takes before it looks at the clock, and after it has said its last line.
 const START_AND_END: Duration = Duration::from_millis(20);
@@ -225,7 +225,7 @@ fn close(
         (Some(_), _) => Fate::Lost(why.unwrap_or_default()),
     };
     if !global.quiet {
-        say(&Closing { status, duration, fate }.line(Paint::of_stderr()));
+        Closing { status, duration, fate }.say();
     }
     told.map(Trouble::other)
 }

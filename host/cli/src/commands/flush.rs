@@ -13,7 +13,7 @@ use pipefold::{Budget, Delivery, Flush};
 use serde_json::json;
 
 use super::context::{Context, is_strict, other_policies};
-use super::print;
+use super::print_json;
 use super::trouble::{Trouble, conclude};
 use crate::args::{FlushArgs, GlobalFlags};
 use crate::terminal::{neutral, say};
@@ -89,8 +89,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<Exit
     let delivery = context.reporter.flush(&budget, &what);
     troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
     if global.json {
-        print(&(serde_json::to_vec(&answer(&delivery))?))?;
-        print(b"\n")?;
+        print_json(&answer(&delivery))?;
     } else {
         tell(global, &summary(&delivery, context.settings.queue.is_some()));
     }

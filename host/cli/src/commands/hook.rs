@@ -16,7 +16,7 @@ use self::input::{many, one};
 
 use super::context::settings;
 use super::trouble::tell;
-use super::{policies, print};
+use super::{policies, print_json};
 use crate::args::{GlobalFlags, HookArgs, HookName};
 
 /// The most that is read: the largest history that the rules allow, with every character escaped as JSON may.
@@ -48,7 +48,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitC
         Err(NoVerdict::Refused(refused)) => (json!({ "violations": refused.violations }), 2),
         Err(error) => return Err(error.into()),
     };
-    print(format!("{answer}\n").as_bytes())?;
+    print_json(&answer)?;
     Ok(ExitCode::from(code))
 }
 

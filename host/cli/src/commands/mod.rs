@@ -27,8 +27,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use pipefold_sandbox::foreign;
+use serde::Serialize;
 
 use crate::args::{Cli, Command};
+use crate::terminal::lines;
 
 /// Runs the command that was asked for.
 ///
@@ -54,6 +57,16 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }
+}
+
+/// Writes an answer in JSON to stdout: a line, and nothing in it that a terminal or a CI system obeys.
+fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
+    print((foreign::json(&serde_json::to_string(answer)?) + "\n").as_bytes())
+}
+
+/// Writes an answer for people to stdout, each line safe to show.
+fn print_lines(answer: &str) -> anyhow::Result<()> {
+    print(lines(answer).as_bytes())
 }
 
 /// Writes a command's whole answer to stdout. A reader that has had enough, as `| head`, is no error.

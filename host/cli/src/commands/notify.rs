@@ -7,7 +7,7 @@ use pipefold::{Hook, Receipt};
 
 use super::context::{Context, fields, is_strict};
 use super::trouble::{Trouble, conclude};
-use super::{dry_run, outside, print};
+use super::{dry_run, outside, print_json};
 use crate::args::{FinishArgs, GlobalFlags, StartArgs, StepArgs};
 
 /// `pipefold start`
@@ -49,7 +49,7 @@ fn notify(global: &GlobalFlags, hook: Hook, fields: Fields) -> anyhow::Result<Ex
     let mut troubles = std::mem::take(&mut context.troubles);
     troubles.extend(outside::how_to_go_on(&context.settings));
     match report(&context, global, hook, &mut troubles)? {
-        Some(receipt) if global.json => print(format!("{}\n", summary(&receipt)).as_bytes())?,
+        Some(receipt) if global.json => print_json(&summary(&receipt))?,
         _ => {}
     }
     Ok(conclude(&troubles, global, strict))

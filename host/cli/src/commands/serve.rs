@@ -19,7 +19,7 @@ use tracing::Level;
 use super::context::settings;
 use super::stopping::Signals;
 use super::trouble::tell;
-use super::{fleet, policies, print};
+use super::{fleet, policies, print_json, print_lines};
 use crate::args::{DataDirFlag, GlobalFlags, ServeArgs};
 use crate::terminal::{neutral, say};
 
@@ -118,12 +118,11 @@ fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &std::path::P
              `pipefold token add NAME` makes one",
         );
     }
-    let line = if global.json {
-        json!({ "url": url, "data_dir": data_dir.display().to_string() }).to_string()
+    if global.json {
+        print_json(&json!({ "url": url, "data_dir": data_dir.display().to_string() }))
     } else {
-        url
-    };
-    print(format!("{line}\n").as_bytes())
+        print_lines(&format!("{url}\n"))
+    }
 }
 
 pub(super) fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Judge> {
@@ -196,10 +195,5 @@ pub(super) fn log(global: &GlobalFlags) {
         return;
     }
     let level = if global.quiet { Level::ERROR } else { Level::WARN };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_target(false)
-        .init();
+    crate::log::show(level);
 }

@@ -7,8 +7,8 @@ use pipefold::detect::Fields;
 use pipefold::{Overview, PolicyChain, RunState};
 
 use super::context::{Context, is_strict};
-use super::print;
 use super::trouble::conclude;
+use super::{print_json, print_lines};
 use crate::args::GlobalFlags;
 use crate::terminal::{excerpt, neutral};
 
@@ -39,12 +39,12 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
                 serde_json::to_value(context.reporter.judges().chain())?,
             );
         }
-        print(format!("{answer}\n").as_bytes())?;
+        print_json(&answer)?;
     } else {
-        print(for_people(&overview, &place).as_bytes())?;
+        print_lines(&for_people(&overview, &place))?;
         let chain = context.reporter.judges().chain();
         if !chain.is_empty() {
-            print(format!("policies  {}\n", neutral(&bound(chain))).as_bytes())?;
+            print_lines(&format!("policies  {}\n", neutral(&bound(chain))))?;
         }
         for policy in context.reporter.judges().policies() {
             let digest = policy.sha256.unwrap_or_else(|| "not loaded".into());
@@ -53,7 +53,7 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
             } else {
                 policy.grants.join(", ")
             };
-            print(format!("policy    {} ({grants}) {digest}\n", neutral(&policy.name)).as_bytes())?;
+            print_lines(&format!("policy    {} ({grants}) {digest}\n", neutral(&policy.name)))?;
         }
     }
     Ok(conclude(&troubles, global, context.settings.strict))
@@ -82,8 +82,8 @@ fn for_people(overview: &Overview, place: &str) -> String {
         let pipeline = run.pipeline_name.as_deref().unwrap_or("-");
         lines.push(format!(
             "{state:<9} {} ({}, {} of {} notifications unsent)",
-            neutral(&run.reference_id),
-            neutral(pipeline),
+            excerpt(&run.reference_id),
+            excerpt(pipeline),
             run.unsent,
             run.notifications
         ));

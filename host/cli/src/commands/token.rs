@@ -10,8 +10,8 @@ use pipefold::config::Environment;
 use pipefold_collector::access::{Access, Glob, Rights, TokenEntry, TokenFile, TokenName};
 use serde_json::{Value, json};
 
-use super::print;
 use super::serve::data_dir;
+use super::{print_json, print_lines};
 use crate::args::{GlobalFlags, TokenArgs, TokenCommand};
 use crate::terminal::{neutral, say};
 
@@ -33,7 +33,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &TokenArgs) -> anyhow::Result<Exit
         }
         TokenCommand::List { data_dir: dir } => {
             let tokens = TokenFile::of(&data_dir(dir, &environment)?).list()?;
-            print(list(global.json, &tokens).as_bytes())?;
+            list(global.json, &tokens)?;
         }
         TokenCommand::Revoke { name, data_dir: dir } => {
             let name = name_of(name)?;
@@ -52,12 +52,11 @@ fn add(global: &GlobalFlags, dir: &Path, name: TokenName, access: Access) -> any
     made.with_context(|| format!("cannot make {}", dir.display()))?;
     let told = format!("pipefold: {name} may {}; its token is not shown again", words(&access));
     let secret = TokenFile::of(dir).add(name.clone(), access, Utc::now())?;
-    let line = if global.json {
-        json!({ "name": name.as_str(), "token": secret.reveal() }).to_string()
+    if global.json {
+        print_json(&json!({ "name": name.as_str(), "token": secret.reveal() }))?;
     } else {
-        secret.reveal().to_owned()
-    };
-    print(format!("{line}\n").as_bytes())?;
+        print_lines(&format!("{}\n", secret.reveal()))?;
+    }
     if !global.quiet {
         say(&told);
     }
@@ -104,7 +103,7 @@ fn words(access: &Access) -> String {
     }
 }
 
-fn list(json: bool, tokens: &[TokenEntry]) -> String {
+fn list(json: bool, tokens: &[TokenEntry]) -> anyhow::Result<()> {
     if json {
         let tokens: Vec<Value> = tokens
             .iter()
@@ -118,7 +117,7 @@ fn list(json: bool, tokens: &[TokenEntry]) -> String {
                 })
             })
             .collect();
-        return format!("{}\n", json!({ "tokens": tokens }));
+        return print_json(&json!({ "tokens": tokens }));
     }
     let width = tokens
         .iter()
@@ -129,5 +128,5 @@ fn list(json: bool, tokens: &[TokenEntry]) -> String {
         let made = token.created.format("%Y-%m-%d");
         format!("{:width$}  {made}  may {}\n", token.name, words(&token.access))
     };
-    tokens.iter().map(line).collect()
+    print_lines(&tokens.iter().map(line).collect::<String>())
 }

@@ -106,7 +106,7 @@ pub(crate) fn tell(troubles: &[Trouble], global: &GlobalFlags) {
                 }
                 continue;
             }
-            // The caller's own words come back in these, bounded where they are made; DX's words are cut.
+            // The caller's own words come back in these, bounded where they are made; other words are cut.
             Weight::Input => neutral(&trouble.text),
             _ => excerpt(&trouble.text),
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::builder::styling::AnsiColor;
 use pipefold_sandbox::Status;
 
+use super::text::say_painted;
 use super::{Paint, excerpt, human};
 
 /// What happened to the record of the run. The text is the reason, in any words: it is made harmless when shown.
@@ -34,8 +35,13 @@ pub(crate) struct Closing<'a> {
 }
 
 impl Closing<'_> {
+    /// Writes the line to stderr.
+    pub(crate) fn say(&self) {
+        say_painted(&self.line(Paint::of_stderr()));
+    }
+
     /// The line, without its end.
-    pub(crate) fn line(&self, paint: Paint) -> String {
+    fn line(&self, paint: Paint) -> String {
         let status = paint.text(colour(self.status), self.status.as_str());
         let duration = human(self.duration);
         let (fate, why) = match self.fate {

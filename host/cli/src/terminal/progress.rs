@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use pipefold_sandbox::foreign::cut;
+
 use super::say;
 
 /// Between two drawings on a terminal: as fast as an eye follows.
@@ -65,10 +67,8 @@ impl Progress {
         }
         self.shown = Some(Instant::now());
         if self.form == Form::Bar {
-            let line: String = format!("{} {}", bar(done, all), words())
-                .chars()
-                .take(self.columns)
-                .collect();
+            let bar = bar(done, all);
+            let line = format!("{bar} {}", cut(&words(), self.columns.saturating_sub(bar.len() + 1)));
             // To the line's beginning, and what stood there away (ECMA-48, EL).
             let _ = std::io::stderr().lock().write_all(format!("\r{line}\x1b[K").as_bytes());
             self.is_drawn = true;

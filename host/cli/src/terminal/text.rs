@@ -1,66 +1,67 @@
-//! Foreign text on its way to a terminal or a CI log, which both obey what they are shown.
+//! Lines on stderr and stdout, which a terminal and a CI system obey.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-/// The longest excerpt, in characters: some lines of a terminal. An error page of a proxy is longer.
-const LONGEST: usize = 300;
+use pipefold_sandbox::foreign::{cut, neutral};
 
-/// Foreign text, harmless to show within a line: control characters and those that turn the direction of writing are escaped as in Rust
-/// (`\u{1b}`, `\n`), and `##` is parted, which Azure Pipelines (`##vso[`), GitHub Actions (`##[`) and TeamCity (`##teamcity[`) take as
-/// the start of a command wherever it stands in a line.
-pub(crate) fn neutral(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character == '#' && shown.ends_with('#') {
-            shown.push(' ');
-        }
-        if is_unsafe(character) {
-            shown.extend(character.escape_default())
-        } else {
-            shown.push(character)
-        }
-    }
-    shown
-}
+/// The longest line on stderr, in characters. What is said is shorter; only names of files and the caller's own values come near.
+const LONGEST: usize = 4000;
 
-/// The same, cut after 300 characters: for text whose length another machine decides.
-pub(crate) fn excerpt(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => neutral(&text[..end]) + "…",
-        None => neutral(text),
-    }
-}
-
-/// Control characters (C0, DEL, C1), line and paragraph separators, and the marks of Unicode's bidirectional algorithm (UAX 9, table 4).
-fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Writes one line to stderr, in one piece so that lines of several processes do not mix. A closed stderr is nobody's trouble.
+/// Writes one line to stderr, safe to show whatever is in it.
 pub(crate) fn say(line: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+    say_painted(&cut(line, LONGEST));
+}
+
+/// The same for a line that may have colours: its text must be safe already. Lines are written in one piece, so that those of several
+/// processes do not mix. A closed stderr is no error.
+pub(super) fn say_painted(line: &str) {
+    let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+/// The text with each of its lines safe to show.
+pub(crate) fn lines(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(line) => neutral(line) + "\n",
+            None => neutral(line),
+        })
+        .collect()
+}
+
+/// Makes each line safe to show that is written in one piece, as the lines of a log are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Safe<W>(pub(crate) W);
+
+impl<W: Write> Write for Safe<W> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let (line, end) = match text.strip_suffix(b"\n") {
+            Some(line) => (line, "\n"),
+            None => (text, ""),
+        };
+        let line = neutral(&String::from_utf8_lossy(line)) + end;
+        self.0.write_all(line.as_bytes())?;
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_terminal_or_a_log_obeys_is_left() {
-        assert_eq!(
-            neutral("main\x1b[2J\r\n::error::x\u{9b}2J"),
-            r"main\u{1b}[2J\r\n::error::x\u{9b}2J"
-        );
-        assert_eq!(neutral("a\u{202e}b\u{2066}c\u{2028}"), r"a\u{202e}b\u{2066}c\u{2028}");
-        assert_eq!(neutral("##vso[task.setvariable]###"), "# #vso[task.setvariable]# # #");
-        assert_eq!(neutral("grüße 漢字 #1 'q' \"q\" \\n"), "grüße 漢字 #1 'q' \"q\" \\n");
+    fn each_line_is_safe_and_stays_a_line() {
+        assert_eq!(lines("a\n  ::error::x\n\n##[b\x1b"), "a\n  : :error::x\n\n# #[b\\u{1b}");
     }
 
     #[test]
-    fn long_text_is_cut_where_it_is_asked_for() {
-        assert_eq!(neutral(&"é".repeat(301)), "é".repeat(301));
-        assert_eq!(excerpt(&"é".repeat(300)), "é".repeat(300));
-        assert_eq!(excerpt(&"é".repeat(301)), format!("{}…", "é".repeat(300)));
+    fn a_line_of_a_log_is_one_line() {
+        let mut out = Vec::new();
+        Safe(&mut out).write_all(b"INFO a=b\n::error::\xff\n").unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "INFO a=b\\n::error::\u{fffd}\n");
     }
 }

@@ -1,6 +1,8 @@
 //! Breaking text into lines of a width.
 
-/// The text in lines of at most `width` characters, at least one. Lines are broken at blanks where there are some, else anywhere: an address
+use pipefold_sandbox::foreign::neutral;
+
+/// The text in lines of at most `width` characters, at least one, each safe to show by itself. Lines are broken at blanks where there are some, else anywhere: an address
 /// or a path is shown whole, over two lines.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
@@ -31,7 +33,8 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     if !line.is_empty() || lines.is_empty() {
         lines.push(line);
     }
-    lines
+    // A word that was harmless where it stood may begin a line now.
+    lines.iter().map(|line| neutral(line)).collect()
 }
 
 #[cfg(test)]
@@ -53,5 +56,6 @@ mod tests {
             assert_eq!(wrap(text, 5), lines, "{text}");
         }
         assert_eq!(wrap("ab", 0), ["a", "b"]);
+        assert_eq!(wrap("a ::error::b", 10), ["a", ": :error::b"]);
     }
 }

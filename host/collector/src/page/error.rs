@@ -5,6 +5,7 @@ use crate::store::StoreError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use maud::html;
+use pipefold_sandbox::foreign::visible;
 
 /// Why there is no page. What it says is for a visitor: nothing of the machine, and nothing of what may not be seen.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -58,7 +59,7 @@ impl IntoResponse for PageError {
         let content = html! {
             section .empty {
                 h1 { (self.title()) }
-                p { (self) }
+                p { (visible(&self.to_string())) }
                 p { a href="/" { "All runs" } }
             }
         };

@@ -1,8 +1,11 @@
 //! JSON set out over lines.
 
-/// A JSON text with each member of its outermost object on a line of its own; not a byte of the values is changed, nor their order.
+use pipefold_sandbox::foreign::json;
+
+/// A JSON text with each member of its outermost object on a line of its own, and what cannot be seen escaped; no value is changed, nor their
+/// order.
 pub(super) fn set_out(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
+    let text = json(&String::from_utf8_lossy(body));
     let mut out = String::with_capacity(text.len() + 256);
     let (mut depth, mut in_string, mut escaped) = (0_u32, false, false);
     for c in text.chars() {

@@ -2,6 +2,7 @@
 
 use super::assets::{ICON_ADDRESS, SCRIPT, STYLE_ADDRESS};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use pipefold_sandbox::foreign::visible;
 
 /// Which part of the site a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl<'a> Shell<'a> {
             html lang="en" {
                 head {
                     meta charset="utf-8";
-                    title { (self.title) " · pipefold" }
+                    title { (visible(self.title)) " · pipefold" }
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     meta name="robots" content="noindex, nofollow";

@@ -1,6 +1,7 @@
 //! Addresses: of our own pages, and of others'.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use pipefold_sandbox::foreign::is_hidden;
 use std::fmt::Write;
 
 /// All but what RFC 3986, section 2.3 calls unreserved: a value so written is a value in a path and in a query, whatever it says.
@@ -50,7 +51,7 @@ pub(super) fn is_web_address(text: &str) -> bool {
     });
     rest.is_some_and(|rest| {
         rest.starts_with(|first: char| first.is_alphanumeric() || first == '[')
-            && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\')
+            && !text.contains(|c: char| c.is_whitespace() || is_hidden(c) || c == '\\')
     })
 }
 
@@ -93,6 +94,7 @@ mod tests {
             "https:///x",
             "https://x y",
             "https://x\n",
+            "https://x\u{202e}",
             "https:\\\\x",
             "https://x\\@y",
             "data:text/html,x",

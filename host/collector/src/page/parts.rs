@@ -4,6 +4,7 @@ use super::words;
 use crate::store::RunSummary;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use pipefold_sandbox::foreign::visible;
 use pipefold_sandbox::{Run, Status};
 use std::time::Duration;
 
@@ -59,9 +60,9 @@ impl Shown {
     }
 }
 
-/// A value that was reported: whatever its letters do, they do not reach beyond it.
+/// A value that was reported: what cannot be seen of it is escaped, and whatever its letters do, they do not reach beyond it.
 pub(super) fn value(text: &str) -> Markup {
-    html! { bdi { (text) } }
+    html! { bdi { (visible(text)) } }
 }
 
 /// A moment, as long ago as it is.

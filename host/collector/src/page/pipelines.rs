@@ -17,6 +17,7 @@ use axum::response::Html;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use pipefold_sandbox::Status;
+use pipefold_sandbox::foreign::visible;
 use serde::Deserialize;
 
 /// Pipelines on a page.
@@ -100,7 +101,7 @@ fn table(pipelines: &[PipelineSummary], now: DateTime<Utc>) -> Markup {
                 @for pipeline in pipelines {
                     @let counts = &pipeline.counts;
                     tr {
-                        th .run scope="row" { a .name href=(link::pipeline(&pipeline.name)) title=(pipeline.name) { (value(&pipeline.name)) } }
+                        th .run scope="row" { a .name href=(link::pipeline(&pipeline.name)) title=(visible(&pipeline.name)) { (value(&pipeline.name)) } }
                         td .number { (words::grouped(counts.total())) }
                         td .shares { (shares(counts)) }
                         td .number { @if let Some(rate) = counts.pass_rate() { (words::percent(rate)) } @else { span .none { "–" } } }

@@ -7,6 +7,7 @@ use crate::store::RunSummary;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use pipefold_sandbox::Status;
+use pipefold_sandbox::foreign::visible;
 
 /// Of the drawing, in pixels; across it is as wide as the page.
 const HEIGHT: f64 = 44.0;
@@ -46,7 +47,7 @@ pub(super) fn pulse(runs: &[RunSummary], state: &PageState, now: DateTime<Utc>) 
                 @let height = LOWEST + (HEIGHT - LOWEST) * share;
                 rect class={ "s-" (shown.name()) } x={ (percent(step * place as f64)) } width={ (percent(step * 0.6)) }
                     y={ (format!("{:.1}", HEIGHT - height)) } height={ (format!("{height:.1}")) } rx="1.5" {
-                    title { (run.pipeline) " #" (run.counter) ", " (shown.name()) }
+                    title { (visible(&run.pipeline)) " #" (run.counter) ", " (shown.name()) }
                 }
             }
         }

@@ -4,6 +4,7 @@ use super::parts::{moment, value};
 use super::words;
 use crate::store::{Received, RunDetail};
 use maud::{Markup, html};
+use pipefold_sandbox::foreign::json;
 
 /// How many are shown: a run may have 10,000, and a page of them would be megabytes. The newest tell how it stands.
 const MAX_SHOWN: usize = 300;
@@ -36,7 +37,7 @@ pub(super) fn received(run: &RunDetail) -> Markup {
 fn row(number: usize, received: &Received) -> Markup {
     let notification = &received.notification;
     // It has text and numbers only: there is nothing that JSON could not say.
-    let json = serde_json::to_string_pretty(notification).unwrap_or_default();
+    let json = json(&serde_json::to_string_pretty(notification).unwrap_or_default());
     html! {
         tr {
             td .number { (number) }

@@ -18,6 +18,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use pipefold_sandbox::foreign::visible;
 use serde::Deserialize;
 
 pub(super) async fn by_path(
@@ -115,7 +116,7 @@ fn forwarded(forwarding: &Forwarding, notifications: u32, forwards: bool, now: D
                 dt { "At" }
                 dd { (moment(answer.at)) }
             }
-            @if !answer.text.is_empty() { pre .record tabindex="0" { code { (answer.text) } } }
+            @if !answer.text.is_empty() { pre .record tabindex="0" { code { (visible(&answer.text)) } } }
         }
     }
 }

@@ -7,6 +7,7 @@ use super::state::PageState;
 use crate::store::{RunFilter, RunSummary};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use pipefold_sandbox::foreign::visible;
 
 /// The runs in this order. `caption` says what they are, to those who do not see the page.
 pub(super) fn runs(runs: &[RunSummary], caption: &str, state: &PageState, now: DateTime<Utc>) -> Markup {
@@ -38,7 +39,7 @@ fn row(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
         tr {
             td .status { (shown.pill()) }
             th .run scope="row" {
-                a .name href=(link::run(&record.reference_id)) title=(record.reference_id) {
+                a .name href=(link::run(&record.reference_id)) title=(visible(&record.reference_id)) {
                     (value(&run.pipeline)) " " span .counter { "#" (run.counter) }
                 }
                 span .where {
@@ -48,16 +49,16 @@ fn row(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
             }
             td .branch {
                 @if let Some(branch) = &record.head_branch {
-                    a .quiet href=(list(RunFilter { branch: Some(branch.clone()), ..RunFilter::default() })) title=(branch) { (value(branch)) }
+                    a .quiet href=(list(RunFilter { branch: Some(branch.clone()), ..RunFilter::default() })) title=(visible(branch)) { (value(branch)) }
                 }
                 @if let Some(number) = record.pr_number { " " span .pr { "#" (number) } }
             }
             td .commit {
-                @if let Some(commit) = &record.commit_sha { code title=(commit) { (value(short_commit(commit))) } }
+                @if let Some(commit) = &record.commit_sha { code title=(visible(commit)) { (value(short_commit(commit))) } }
             }
             td .person {
                 @if let Some(person) = person(record) {
-                    a .quiet href=(list(RunFilter { person: Some(person.to_owned()), ..RunFilter::default() })) title=(person) { (value(person)) }
+                    a .quiet href=(list(RunFilter { person: Some(person.to_owned()), ..RunFilter::default() })) title=(visible(person)) { (value(person)) }
                 }
             }
             td .number.duration { (duration(run, shown, now)) }

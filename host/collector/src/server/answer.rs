@@ -5,13 +5,16 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, 
 use axum::http::{Response as HttpResponse, StatusCode};
 use axum::response::Response;
 use pipefold::dx::{ErrorCode, Refusal};
+use pipefold::foreign;
 use serde::Serialize;
 use std::time::Duration;
 
 /// An answer with a JSON body, which nobody may keep: it depends on who asks, and on when.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     // Texts, numbers and lists under fixed names: there is nothing in them that JSON could not say.
-    let body = serde_json::to_vec(body).unwrap_or_else(|_| br#"{"ok":false,"error":"internal_error"}"#.to_vec());
+    let body = serde_json::to_string(body).unwrap_or_else(|_| r#"{"ok":false,"error":"internal_error"}"#.to_owned());
+    // What a client shows of it, it may show in a CI log.
+    let body = foreign::json(&body);
     let mut answer = HttpResponse::new(Body::from(body));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

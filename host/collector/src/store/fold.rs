@@ -1,6 +1,6 @@
 //! The rule that makes a run of notifications.
 
-use pipefold_sandbox::{Notification, Run, Violation};
+use pipefold_sandbox::{Notification, Run, Violation, foreign::listed};
 use std::sync::Arc;
 
 /// Folds all notifications of one run, in the order in which they came, into the run. Must not care about that order, nor about
@@ -13,19 +13,11 @@ pub type Fold = Arc<dyn Fn(&[Notification]) -> Result<Run, FoldError> + Send + S
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FoldError {
     /// The rules refuse them. The same notifications will be refused again.
-    #[error("{}", words(.0))]
+    #[error("{}", listed(.0))]
     Refused(Vec<Violation>),
     /// The rules could not be asked. It may work the next time.
     #[error("{0}")]
     Failed(String),
-}
-
-fn words(violations: &[Violation]) -> String {
-    violations
-        .iter()
-        .map(Violation::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
 }
 
 /// The same fold, whose panic is a failure of one call: it runs in the thread that all appends go through.

@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::Utc;
 use pipefold::dx::{Answer, Arguments, ErrorCode, TAKES_STEPS};
-use pipefold_sandbox::{Notification, Verdict};
+use pipefold_sandbox::{Notification, Verdict, foreign::excerpt};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -90,7 +90,7 @@ async fn keep(app: &App, caller: &Caller, notification: Notification, began: Ins
     match verdict {
         Ok(Verdict::Report(_) | Verdict::Hold) => {}
         Ok(Verdict::Discard(why)) => {
-            tracing::debug!("a policy dropped a notification: {why}");
+            tracing::debug!("a policy dropped a notification: {}", excerpt(&why));
             app.metrics.dropped.fetch_add(1, Relaxed);
             return None;
         }

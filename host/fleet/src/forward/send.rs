@@ -9,6 +9,7 @@ use crate::publish::Publisher;
 use crate::rejected::{Rejected, keep};
 use crate::stream::ACK_WAIT;
 use pipefold::dx::{Arguments, Client, Outcome};
+use pipefold::foreign::excerpt;
 use pipefold::{Judge, Token};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -151,7 +152,7 @@ impl Desk {
                 Ended::Reached
             }
             Sent::Dropped(why) => {
-                tracing::debug!(%why, "a policy dropped a run");
+                tracing::debug!("a policy dropped a run: {}", excerpt(&why));
                 for message in &messages {
                     message.done(&queue).await;
                 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use pipefold_sandbox::foreign;
 use quick_xml::Error;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
@@ -308,10 +309,5 @@ fn is_one_line(text: &str) -> bool {
 
 /// The beginning of a text from a document, fit for a terminal.
 pub(super) fn shown(text: &str) -> String {
-    let mut characters = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
-    let mut shown: String = characters.by_ref().take(SHOWN_CHARACTERS).collect();
-    if characters.next().is_some() {
-        shown.push('…');
-    }
-    shown
+    foreign::cut(text, SHOWN_CHARACTERS)
 }

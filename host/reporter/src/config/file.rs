@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pipefold_sandbox::foreign;
 use toml::de::DeTable;
 
 use super::gocd::GocdKeys;
@@ -100,7 +101,7 @@ impl File {
         let syntax = |error: toml::de::Error| ConfigError::Syntax {
             path: path.to_path_buf(),
             line: error.span().map_or(1, |span| line_of(text.as_bytes(), span.start)),
-            problem: error.message().escape_debug().to_string(),
+            problem: foreign::excerpt(error.message()),
         };
         let document = DeTable::parse(text).map_err(syntax)?;
         let mut file = Self::default();

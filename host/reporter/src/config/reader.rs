@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pipefold_sandbox::foreign;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -41,9 +42,9 @@ pub(super) fn entries<'a>(table: &'a DeTable<'a>, parent: &str, path: &'a Path, 
         .collect()
 }
 
-/// A key to show: escaped, and no longer than the longest real one a few times over, for the file may be anyone's.
+/// A key to show: no longer than the longest real one a few times over, for the file may be anyone's.
 fn dotted(parent: &str, name: &str) -> String {
-    let name: String = name.chars().take(80).flat_map(char::escape_debug).collect();
+    let name = foreign::cut(name, 80);
     if parent.is_empty() {
         name
     } else {

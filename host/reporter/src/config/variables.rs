@@ -1,5 +1,7 @@
 //! The variables that pipefold reads, beside one for each field of the run ([`crate::detect::Field::variable`]).
 
+use pipefold_sandbox::foreign;
+
 use super::Environment;
 use super::nearest::nearest;
 use crate::detect::Field;
@@ -84,7 +86,7 @@ pub fn warnings(environment: &Environment) -> Vec<String> {
             );
             format!(
                 "{} is no variable of pipefold and has no effect{hint}",
-                name.escape_debug()
+                foreign::excerpt(name)
             )
         });
     // A path may be any bytes, so these are read as they are; policies that cannot be read are an error of their own.

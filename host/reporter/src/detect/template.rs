@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use pipefold_sandbox::foreign;
+
 use super::{Field, Fields};
 use crate::config::{Origin, nearest};
 
@@ -254,7 +256,7 @@ fn index_of(name: &str) -> Result<usize, TemplateError> {
         .position(|known| known == name)
         .ok_or_else(|| TemplateError::Unknown {
             // Enough to recognise it; it may be all of a long template.
-            name: name.chars().take(40).flat_map(char::escape_debug).collect(),
+            name: foreign::cut(name, 40),
             hint: match nearest(name.trim(), known()) {
                 Some(near) => format!("did you mean {{{near}}}?"),
                 None => format!(

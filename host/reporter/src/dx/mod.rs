@@ -23,4 +23,4 @@ pub use steps::{MAX_STEPS, StepArguments, TAKES_STEPS};
 pub use url::{DxUrl, METHOD_PATH, UrlError};
 pub use wire::{HEADERS, Upsert, body};
 
-pub use crate::http::{ClientError, MAX_QUOTE, MAX_RETRY_AFTER, ProxyOptions, USER_AGENT};
+pub use crate::http::{ClientError, MAX_RETRY_AFTER, ProxyOptions, USER_AGENT};

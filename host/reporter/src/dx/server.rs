@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pipefold_sandbox::{Fault, Violation};
+use pipefold_sandbox::{Fault, Violation, foreign};
 use serde::de::value::{Error as ValueError, MapDeserializer};
 use serde::{Deserialize, Serialize};
 
@@ -216,10 +216,10 @@ impl Refusal {
     #[must_use]
     pub fn of(violations: Vec<Violation>) -> Self {
         let code = ErrorCode::of(&violations);
-        let message: Vec<String> = violations.iter().map(Violation::to_string).collect();
+        let message = foreign::listed(&violations);
         Self {
             violations,
-            ..Self::new(code, message.join("; "))
+            ..Self::new(code, message)
         }
     }
 }

@@ -18,7 +18,7 @@ pub use body::{header, read_body};
 pub use error::ClientError;
 pub use origin::Origin;
 pub use proxy::ProxyOptions;
-pub use quote::{MAX_QUOTE, quote};
+pub use quote::quote;
 pub use retry_after::{MAX_RETRY_AFTER, retry_after};
 pub use secret_file::{SecretFile, SecretFileError};
 pub use transport::{Transport, TransportOptions};

@@ -4,6 +4,7 @@ use super::files::Kind;
 use super::key::EntryId;
 use super::layout::ASIDE;
 use super::open::Spool;
+use pipefold_sandbox::foreign::neutral;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -16,7 +17,7 @@ const STALE: Duration = Duration::from_secs(60 * 60);
 /// Something found in the spool that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAside {
-    /// Where it was, relative to the spool; characters that a terminal could take for commands are replaced.
+    /// Where it was, relative to the spool; made [safe to show](pipefold_sandbox::foreign).
     pub name: String,
     /// Why it cannot be used.
     pub why: String,
@@ -33,21 +34,13 @@ impl fmt::Display for SetAside {
     }
 }
 
-/// `path` as text that is safe to print.
-fn printable(path: &Path) -> String {
-    path.to_string_lossy()
-        .chars()
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-        .collect()
-}
-
 impl Spool {
     /// Moves `path` into `aside/`, under a name that tells where it was. None when it is gone already.
     pub(super) fn set_aside(&self, path: &Path, why: String) -> Option<SetAside> {
         match self.move_aside(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound && self.is_gone(path) => None,
             moved => Some(SetAside {
-                name: printable(path),
+                name: neutral(&path.to_string_lossy()),
                 why,
                 moved_to: moved.ok(),
             }),
@@ -57,7 +50,7 @@ impl Spool {
     /// Names `path` and leaves it where it is.
     pub(super) fn leave(path: &Path, why: String) -> SetAside {
         SetAside {
-            name: printable(path),
+            name: neutral(&path.to_string_lossy()),
             why,
             moved_to: None,
         }

@@ -1,6 +1,6 @@
 //! The grant `log`: lines for whoever reads the build's log.
 
-use crate::call::State;
+use crate::{call::State, foreign::cut};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -18,7 +18,7 @@ pub(super) const INTERFACE: &str = "pipefold:ci/log@0.1.0";
 const MOST_LINES: u32 = 50;
 /// After so long without a line there is one more: a server that lives for months may still say something.
 const ONE_MORE: Duration = Duration::from_secs(1);
-/// Bytes of one line; the rest of a longer one is cut off.
+/// Characters of one line; the rest of a longer one is cut off.
 const LONGEST_LINE: usize = 1 << 10;
 
 /// How much a line matters.
@@ -37,7 +37,7 @@ pub enum LogLevel {
     Warn,
 }
 
-/// Takes the lines of a policy: its name, the level and the line, which is foreign text.
+/// Takes the lines of a policy: its name, the level and the line, [safe to show](crate::foreign).
 pub type LogSink = Arc<dyn Fn(&str, LogLevel, &str) + Send + Sync>;
 
 /// Defines the interface.
@@ -51,13 +51,7 @@ fn write(mut store: StoreContextMut<'_, State>, (level, line): (LogLevel, String
         return Ok(());
     };
     match state.meter.take(Instant::now()) {
-        Leave::Given => {
-            let end = (0..=LONGEST_LINE.min(line.len()))
-                .rev()
-                .find(|end| line.is_char_boundary(*end))
-                .unwrap_or(0);
-            sink(&state.link, level, &line[..end]);
-        }
+        Leave::Given => sink(&state.link, level, &cut(&line, LONGEST_LINE)),
         Leave::JustOver => sink(
             &state.link,
             LogLevel::Warn,

@@ -7,8 +7,8 @@ mod report;
 use std::process::ExitCode;
 
 use super::context::{Context, fields, is_strict};
-use super::print;
 use super::trouble::{Trouble, code};
+use super::{print, print_json};
 use crate::args::{DoctorArgs, GlobalFlags};
 use crate::terminal::Paint;
 use report::Report;
@@ -25,11 +25,10 @@ pub(crate) fn run(global: &GlobalFlags, args: &DoctorArgs) -> anyhow::Result<Exi
     if report.to_fix > 0 {
         troubles.push(Trouble::other(String::new()));
     }
-    let answer = if global.json {
-        serde_json::to_string(&report)? + "\n"
+    if global.json {
+        print_json(&report)?;
     } else {
-        page::page(&report, Paint::of_stdout())
-    };
-    print(answer.as_bytes())?;
+        print(page::page(&report, Paint::of_stdout()).as_bytes())?;
+    }
     Ok(ExitCode::from(code(&troubles, strict)))
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::checks::Check;
 use super::report::{FieldRow, Report, TemplateRow};
 use crate::terminal::{Paint, excerpt, neutral, wrap};
+use pipefold_sandbox::foreign::json;
 
 const WIDTH: usize = 80;
 /// Where the values stand: behind the longest name of a field.
@@ -103,13 +104,13 @@ fn template(lines: &mut Vec<String>, row: &TemplateRow) {
     block(lines, "", VALUE, &outcome);
 }
 
-/// The request as it is, but for characters that a terminal would obey.
+/// The request as it is, but for what a terminal or a CI system would obey.
 fn body(lines: &mut Vec<String>, request: &Value) {
     let text = |key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default();
     lines.push(format!("  {} {}", text("method"), neutral(text("url"))));
     let body = request.get("body").unwrap_or(&Value::Null);
-    for line in format!("{body:#}").lines() {
-        lines.push(format!("  {}", neutral(line)));
+    for line in json(&format!("{body:#}")).lines() {
+        lines.push(format!("  {line}"));
     }
 }
 

@@ -19,7 +19,7 @@ use super::outlet::{named, runtime};
 use super::rejected;
 use crate::args::{ForwardArgs, ForwardCommand, GlobalFlags};
 use crate::commands::context::settings;
-use crate::commands::print;
+use crate::commands::print_lines;
 use crate::commands::serve::{judge, log};
 use crate::commands::stopping::Signals;
 use crate::terminal::{neutral, say};
@@ -78,7 +78,7 @@ pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> 
         }
         if let Some(address) = args.listen {
             let health = Health::bind(address, args.listen_anywhere, forwarder.counters()).await?;
-            print(format!("{}\n", health.url().unwrap_or_default()).as_bytes())?;
+            print_lines(&format!("{}\n", health.url().unwrap_or_default()))?;
             tokio::spawn(health.run());
         }
         announce(global, &queue, &dx);

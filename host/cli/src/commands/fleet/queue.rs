@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::outlet::with_queue;
 use crate::args::{GlobalFlags, QueueArgs, QueueCommand};
-use crate::commands::print;
+use crate::commands::{print_json, print_lines};
 use crate::terminal::{neutral, say};
 
 /// `pipefold queue`
@@ -30,19 +30,19 @@ pub(in crate::commands) fn queue(global: &GlobalFlags, args: &QueueArgs) -> anyh
             })?;
             if global.json {
                 let answer = json!({ "made": made.made, "differences": differences(&made.differences) });
-                print(format!("{answer}\n").as_bytes())?;
+                print_json(&answer)?;
             } else {
                 let text = match made.made.is_empty() {
                     true => "everything is there\n".to_owned(),
                     false => format!("made {}\n", made.made.join(", ")),
                 };
-                print(text.as_bytes())?;
+                print_lines(&text)?;
             }
             Ok(tell(global, &made.differences))
         }
         QueueCommand::Check => {
             let checked = with_queue(global, async |connection| Ok(check(&connection).await?))?;
-            print(describe(global.json, &checked).as_bytes())?;
+            describe(global.json, &checked)?;
             Ok(tell(global, &checked.differences))
         }
     }
@@ -66,7 +66,7 @@ fn differences(differences: &[Difference]) -> Vec<Value> {
     differences.iter().map(one).collect()
 }
 
-fn describe(as_json: bool, checked: &Checked) -> String {
+fn describe(as_json: bool, checked: &Checked) -> anyhow::Result<()> {
     if as_json {
         let streams = checked.standing.iter().map(|it| {
             json!({
@@ -77,9 +77,8 @@ fn describe(as_json: bool, checked: &Checked) -> String {
         let streams: Vec<Value> = streams.collect();
         let differences = differences(&checked.differences);
         let (waiting, in_hand) = (checked.waiting, checked.in_hand);
-        return format!(
-            "{}\n",
-            json!({ "streams": streams, "waiting": waiting, "in_hand": in_hand, "differences": differences })
+        return print_json(
+            &json!({ "streams": streams, "waiting": waiting, "in_hand": in_hand, "differences": differences }),
         );
     }
     let mut text = String::new();
@@ -104,5 +103,5 @@ fn describe(as_json: bool, checked: &Checked) -> String {
         "waiting: {}; with forwarders: {}",
         checked.waiting, checked.in_hand
     );
-    text
+    print_lines(&text)
 }

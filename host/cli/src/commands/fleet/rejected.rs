@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::outlet::with_queue;
 use crate::args::{GlobalFlags, RejectedCommand, Which};
-use crate::commands::print;
+use crate::commands::{print_json, print_lines};
 use crate::terminal::{excerpt, say};
 
 /// `pipefold forward rejected`
@@ -15,11 +15,10 @@ pub(super) fn run(global: &GlobalFlags, command: &RejectedCommand) -> anyhow::Re
     match command {
         RejectedCommand::List { limit } => {
             let (found, all) = with_queue(global, async |queue| Ok(rejected::list(&queue, *limit).await?))?;
-            let text = match global.json {
-                true => format!("{}\n", json!({ "rejected": found, "count": all })),
-                false => found.iter().map(line).collect(),
-            };
-            print(text.as_bytes())?;
+            match global.json {
+                true => print_json(&json!({ "rejected": found, "count": all }))?,
+                false => print_lines(&found.iter().map(line).collect::<String>())?,
+            }
             let shown = u64::try_from(found.len()).unwrap_or(u64::MAX);
             if shown < all && !global.quiet {
                 let more = all - shown;
@@ -49,7 +48,7 @@ fn numbers(which: &Which) -> &[u64] {
 fn tell(global: &GlobalFlags, done: &Done, what: &str) -> anyhow::Result<ExitCode> {
     if global.json {
         let answer = json!({ "count": done.count, "missing": done.missing });
-        print(format!("{answer}\n").as_bytes())?;
+        print_json(&answer)?;
     } else if !global.quiet {
         say(&format!("pipefold: {} {what}", done.count));
     }

@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use pipefold::dx::body;
-use pipefold::{Hook, NoVerdict, Notification, Verdict};
+use pipefold::{Hook, NoVerdict, Notification, Verdict, foreign};
 use pipefold_gocd::documents::Name;
 use pipefold_gocd::sync::{News, PipelineState, Reported, ServerState, Sink, SinkError, StateError, StateStore};
 use pipefold_sandbox::Question;
 
 use super::state::StateFiles;
 use crate::commands::context::Context;
-use crate::commands::print;
+use crate::commands::print_lines;
 
 /// What was read before, as far as it is on disk, and what is read now in memory alone.
 #[derive(Default)]
@@ -92,9 +92,8 @@ impl<'a> PrintSink<'a> {
         };
         match self.context.reporter.judges().ask(&question) {
             Ok(Verdict::Report(run)) => {
-                let mut line = body(&run);
-                line.push(b'\n');
-                return print(&line);
+                // As it would be sent, its members in DX's order.
+                return print_lines(&(foreign::json(&String::from_utf8_lossy(&body(&run))) + "\n"));
             }
             Ok(Verdict::Hold) => {}
             Ok(Verdict::Discard(reason)) => {

@@ -23,7 +23,7 @@ use super::totals::Totals;
 use super::watcher::{Failing, Watcher};
 use crate::args::{GlobalFlags, ReadArgs};
 use crate::commands::context::Context;
-use crate::commands::print;
+use crate::commands::print_json;
 use crate::commands::trouble::{Trouble, tell};
 use crate::privacy::make_private;
 use crate::terminal::{excerpt, neutral, say};
@@ -254,7 +254,7 @@ impl Reader {
             }
         }
         if global.json {
-            print(format!("{}\n", summary.json()).as_bytes())?;
+            print_json(&summary.json())?;
         }
         Ok(())
     }
