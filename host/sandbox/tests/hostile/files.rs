@@ -231,9 +231,9 @@ hostile! {
     another_interface; imports(["evil:host/shell@1.0.0".to_owned()].into_iter())
         => "policy guest: it imports evil:host/shell@1.0.0, which is not granted; nothing provides it";
     a_thousand_imports; ends(&imports((0..1000).map(|i| format!("evil:host/shell{i}"))))
-        => "policy guest: it imports evil:host/shell0, which is not gran[…]mports e… (73888 bytes in all): 1060 characters";
+        => "policy guest: it imports evil:host/shell0, which is not gran[…]hich is not granted; nothing …: 1014 characters";
     an_import_with_a_name_of_50_kb; ends(&imports([format!("evil:host/{}", "a".repeat(50_000))].into_iter()))
-        => "policy guest: it imports evil:host/aaaaaaaaaaaaaaaaaaaaaaaaa[…]aaaaaaaa… (50064 bytes in all): 1060 characters";
+        => "policy guest: it imports evil:host/aaaaaaaaaaaaaaaaaaaaaaaaa[…]aaaaaaaaaaaaaaaaaaaaaaaaaaaaa…: 1014 characters";
     an_import_that_clears_the_screen; load(&text(r#"(component (import "\1b[2J\0aforged" (func)))"#))
         => "policy guest: it imports \\u{1b}[2J\\nforged, which is not granted; nothing provides it";
 }

@@ -154,7 +154,7 @@ hostile! {
         (loop
             (call $log (i32.const 2) (i32.const 4096) (i32.const 60000))
             (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))
-        {HOLD}"))) => "(\"Hold\", 51, 51244)";
+        {HOLD}"))) => "(\"Hold\", 51, 51194)";
     lines_without_end granted 64 << 20; granted(LOG, "
         (drop (memory.grow (i32.const 1000)))
         (loop (call $log (i32.const 2) (i32.const 1048576) (i32.const 33000000)) (br 0)) unreachable") => "policy guest: step was stopped after 250 ms, its time limit";
