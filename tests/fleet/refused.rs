@@ -91,8 +91,10 @@ fn what_a_stranger_put_there_harms_nobody_else() {
     wrong_time["started_at"] = "yesterday".into();
     let mut nameless = upsert("");
     nameless["status"] = json!(7);
+    let mut hostile = upsert("::error::nasty ##vso[a]\u{202e}\u{200b}\u{e0041}");
+    hostile["started_at"] = "##[b]\u{1b}[2J\n::error::c".into();
     let deep = format!("{}1{}", "[".repeat(50_000), "]".repeat(50_000));
-    let strange: [&[u8]; 7] = [
+    let strange: [&[u8]; 8] = [
         b"",
         b"no JSON",
         b"\xff\xfe\x00",
@@ -100,6 +102,7 @@ fn what_a_stranger_put_there_harms_nobody_else() {
         deep.as_bytes(),
         &wrong_time.to_string().into_bytes(),
         &nameless.to_string().into_bytes(),
+        &hostile.to_string().into_bytes(),
     ];
     for payload in strange {
         fleet.publish(SUBJECT, payload);
@@ -116,7 +119,12 @@ fn what_a_stranger_put_there_harms_nobody_else() {
     assert_eq!(fleet.refused(), strange.len() as u64, "{}", list(&fleet));
     let listed = list(&fleet);
     assert!(listed.contains("started_at"), "{listed}");
-    assert!(!listed.contains('\u{0}') && !listed.contains('\u{1b}'));
+    let json = fleet.pipefold(["forward", "rejected", "list", "--json"]).run().stdout();
+    for shown in [&listed, &json] {
+        assert!(shown.contains("nasty") && !shown.contains("##"), "{shown}");
+        let hidden = ['\u{0}', '\u{1b}', '\u{200b}', '\u{202e}', '\u{e0041}'];
+        assert!(!shown.contains(hidden), "{shown:?}");
+    }
     forwarder.stop();
 }
 
