@@ -136,7 +136,7 @@ fn what_lies_in_the_spool() {
     ci.report(["start"]).run().assert_code(0);
     let runs = ci.spool().join("runs");
     let run = fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
-    let short: String = name().chars().take(60).collect();
+    let short: String = name().chars().take(140).collect();
     fs::write(run.join(&short), "x").unwrap();
     fs::write(runs.join(&short), "x").unwrap();
     let outputs = ["status", "flush -vvv", "status --json", "doctor", "finish -v"].map(|line| {

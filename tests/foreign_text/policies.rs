@@ -155,6 +155,9 @@ fn a_refusal_is_cut() {
     let longest = output.stderr().lines().map(str::len).max().unwrap_or_default();
     assert!(longest < 4_000, "{longest}: {output}");
     assert!(output.stderr().contains("; and 93 more"), "{output}");
+    let doctor = command(&ci, "doctor --policy=@", file.to_str().unwrap()).run();
+    assert!(doctor.stdout().contains("has 81 more faults"), "{doctor}");
+    assert!(doctor.stdout().len() < 20_000, "{doctor}");
 }
 
 #[test]

@@ -11,6 +11,6 @@ pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     // Made in memory first: the generator panics where its output cannot be written.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "pipefold", &mut script);
-    super::print(&script)?;
+    super::print_raw(&script)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -20,6 +20,6 @@ pub(super) fn run(args: &ManArgs) -> anyhow::Result<ExitCode> {
     clap_mangen::Man::new(command)
         .render(&mut page)
         .context("cannot make the manual page")?;
-    super::print(&page)?;
+    super::print_raw(&page)?;
     Ok(ExitCode::SUCCESS)
 }

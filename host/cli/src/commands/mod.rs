@@ -61,16 +61,17 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 
 /// Writes an answer in JSON to stdout: a line, and nothing in it that a terminal or a CI system obeys.
 fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
-    print((foreign::json(&serde_json::to_string(answer)?) + "\n").as_bytes())
+    print_raw((foreign::json(&serde_json::to_string(answer)?) + "\n").as_bytes())
 }
 
 /// Writes an answer for people to stdout, each line safe to show.
 fn print_lines(answer: &str) -> anyhow::Result<()> {
-    print(lines(answer).as_bytes())
+    print_raw(lines(answer).as_bytes())
 }
 
-/// Writes a command's whole answer to stdout. A reader that has had enough, as `| head`, is no error.
-fn print(answer: &[u8]) -> anyhow::Result<()> {
+/// Writes a command's whole answer to stdout as it is: it has no word of others, or each is safe to show already. A reader that has had
+/// enough, as `| head`, is no error.
+fn print_raw(answer: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(answer).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),

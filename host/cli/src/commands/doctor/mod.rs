@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use super::context::{Context, fields, is_strict};
 use super::trouble::{Trouble, code};
-use super::{print, print_json};
+use super::{print_json, print_raw};
 use crate::args::{DoctorArgs, GlobalFlags};
 use crate::terminal::Paint;
 use report::Report;
@@ -28,7 +28,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &DoctorArgs) -> anyhow::Result<Exi
     if global.json {
         print_json(&report)?;
     } else {
-        print(page::page(&report, Paint::of_stdout()).as_bytes())?;
+        print_raw(page::page(&report, Paint::of_stdout()).as_bytes())?;
     }
     Ok(ExitCode::from(code(&troubles, strict)))
 }

@@ -92,7 +92,11 @@ async fn every_value_is_text_on_every_page() {
         format!("/?text={run}&pipeline={pipeline}&branch={run}&person={run}"),
     ];
     for address in &addresses {
-        is_harmless(&site.page(address).await, address);
+        let page = site.page(address).await;
+        is_harmless(&page, address);
+        // The fields of the search have what was looked for as it is.
+        let is_hidden = |c: char| c == '\u{202e}' || c == '\u{200b}';
+        assert!(address.contains('?') || !page.contains(is_hidden), "{address}:\n{page}");
     }
     for address in [
         "/?status=%3Cxss-a%3E",
@@ -128,6 +132,21 @@ async fn every_value_is_text_on_every_page() {
             "{field} is not shown:\n{page}"
         );
     }
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_seen_are_shown_and_lead_somewhere() {
+    let site = Site::new();
+    for (number, name) in ["\u{200b}", "\u{3164}", "a\u{ad}b"].into_iter().enumerate() {
+        site.add(began(name, &format!("r{number}"), 60), ago(60)).await;
+    }
+    for address in ["/", "/pipelines"] {
+        let page = site.page(address).await;
+        for shown in [r"<bdi>\u{200b}</bdi>", r"<bdi>\u{3164}</bdi>", r"<bdi>a\u{ad}b</bdi>"] {
+            assert!(page.contains(shown), "{address}: no {shown}:\n{page}");
+        }
+    }
+    assert_eq!(site.get("/pipelines/%E2%80%8B").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
