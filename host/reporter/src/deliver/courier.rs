@@ -208,6 +208,7 @@ impl Courier<'_> {
         if attempt.why.is_none() && !learnt.is_news(key, &unsent) {
             return Ok(Tried::Settled);
         }
+        let mut judged = BTreeSet::new();
         loop {
             kill_points::pass("deliver.load");
             let run = self.store.load(key)?;
@@ -242,6 +243,10 @@ impl Courier<'_> {
             let mut judged_one = false;
             for work in plan.work {
                 let tried = match work {
+                    // Judging it again would say the same, for ever.
+                    Work::Judge { id } if !judged.insert(id) => {
+                        Tried::Kept("a notification of it has no verdict yet".into())
+                    }
                     Work::Judge { id } => {
                         judged_one = true;
                         match self.judge_again(&run, id, delivery)? {
