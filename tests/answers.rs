@@ -136,32 +136,117 @@ fn what_dx_refuses_for_good_is_moved_aside_with_its_words_and_never_sent_again()
 }
 
 #[test]
-fn a_refusal_that_the_page_does_not_list_is_final_after_three() {
-    let ci = Ci::new();
-    refuse(&ci, "run-1", "too_early_in_the_morning", 422);
-    ci.report(["finish"]).run().assert_code(0);
-    flush(&ci);
-    flush(&ci);
-    assert_eq!(requests_about(&ci, "run-1"), 3);
-    let content = SpoolContent::read(&ci.spool());
-    assert_eq!(content.rejections.len(), 1, "{content:?}");
-    assert_eq!(content.waiting().count(), 0);
-    assert!(status(&ci).contains("too_early_in_the_morning"));
+fn a_refusal_that_the_page_does_not_list_may_pass() {
+    // As DX says of an incident: with status 200 as well as with an error's.
+    for (code, status) in [
+        ("internal_error", 200),
+        ("fatal_error", 422),
+        ("", 400),
+        ("paused", 409),
+    ] {
+        let ci = Ci::new();
+        refuse(&ci, "run-1", code, status);
+        let output = ci.report(["start"]).run();
+        assert!(output.assert_code(0).stderr().contains("it waits in"), "{output}");
+        for command in [
+            &["step", "--step", "s", "--now"][..],
+            &["finish", "--status", "failure"],
+        ] {
+            ci.report(command.iter().copied()).run().assert_code(0);
+        }
+        for _ in 0..3 {
+            ci.pipefold(["flush", "--timeout", "1s"]).run().assert_code(0);
+        }
+        assert!(requests_about(&ci, "run-1") > 6, "{code}");
+        let content = SpoolContent::read(&ci.spool());
+        assert_eq!((content.rejections.len(), content.waiting().count()), (0, 3), "{code}");
+        ci.dx.set_mode(Mode::Normal);
+        // Whatever command comes next.
+        ci.report_run("next", ["start"]).run().assert_code(0);
+        let record = ci.record();
+        assert!(
+            record.status == "failure" && record.finished_at.is_some(),
+            "{code}: {record:?}"
+        );
+        assert_eq!(SpoolContent::read(&ci.spool()).waiting().count(), 0, "{code}");
+    }
 }
 
 #[test]
-fn a_refusal_twice_is_no_refusal() {
+fn what_was_refused_is_said_to_be_and_can_be_taken_back() {
     let ci = Ci::new();
-    let mode = Mode::NotOk {
-        code: "strange".into(),
-        status: 409,
-    };
-    ci.dx.misbehave_for("run-1", mode, Times::Next(2));
+    refuse(&ci, "run-1", "invalid_timestamp", 422);
+    for command in ["start", "finish"] {
+        let output = ci.report([command, "--json"]).run();
+        output.assert_code(0);
+        let (said, json) = (output.stderr(), output.json());
+        assert!(
+            said.contains("refused: ") && said.contains("--rejected") && !said.contains("it waits in"),
+            "{output}"
+        );
+        assert_eq!(
+            (&json["delivered"], &json["rejected"]),
+            (&false.into(), &true.into()),
+            "{output}"
+        );
+    }
+    ci.report(["finish", "--strict"]).run().assert_code(1);
+    let shown = ci.pipefold(["status"]).run().stdout();
+    assert!(shown.contains("of run-1: invalid_timestamp"), "{shown}");
+
+    ci.dx.set_mode(Mode::Normal);
+    flush(&ci);
+    assert!(ci.dx.records().is_empty(), "not without being asked");
+    let output = ci.pipefold(["flush", "--rejected", "--timeout", "5s"]).run();
+    output.assert_code(0);
+    assert!(ci.record().finished_at.is_some(), "{output}");
+    let content = SpoolContent::read(&ci.spool());
+    content.assert_sound(&"taken back");
+    assert_eq!((content.rejections.len(), content.waiting().count()), (0, 0));
+}
+
+#[test]
+fn another_failure_after_a_refused_token_is_not_the_token() {
+    let ci = Ci::new();
+    ci.budgets(200, 200, 200);
+    refuse(&ci, "run-1", "invalid_auth", 401);
+    ci.report(["start"]).run().assert_code(0);
+    ci.dx.set_mode(Mode::Normal);
+    ci.dx.misbehave_for("run-1", Mode::InternalError, Times::Always);
+    ci.pipefold(["flush", "--timeout", "300ms"]).run().assert_code(0);
+    ci.dx.set_mode(Mode::Normal);
     ci.report(["finish"]).run().assert_code(0);
+    assert!(ci.record().finished_at.is_some(), "DX and token are well");
+}
+
+#[test]
+fn one_bad_notification_takes_no_good_one_along() {
+    let ci = Ci::new();
+    ci.budgets(100, 100, 100);
+    ci.dx.set_mode(Mode::RefuseConnections);
+    ci.report(["start"]).run().assert_code(0);
+    ci.report(["step", "--step", "s", "--status", "failure"])
+        .run()
+        .assert_code(0);
+    // A policy that is missing leaves its notification unjudged, and the rules do not see what is wrong with it.
+    let bad = [
+        "finish",
+        "--status",
+        "success",
+        "--email",
+        "a\u{1}b",
+        "--policy",
+        "/nope.wasm",
+    ];
+    ci.report(bad).run().assert_code(0);
+    ci.dx.set_mode(Mode::Normal);
     flush(&ci);
-    flush(&ci);
-    assert!(ci.record().finished_at.is_some());
-    assert!(SpoolContent::read(&ci.spool()).rejections.is_empty());
+    let content = SpoolContent::read(&ci.spool());
+    assert_eq!(content.rejections.len(), 1, "{content:?}");
+    assert_eq!(content.rejections[0]["ids"].as_array().unwrap().len(), 1);
+    ci.report(["finish"]).run().assert_code(0);
+    let record = ci.record();
+    assert!(record.status == "failure" && record.finished_at.is_some(), "{record:?}");
 }
 
 #[test]

@@ -37,6 +37,8 @@ fn an_export_is_delivered_where_it_is_imported() {
     );
     let exported = std::fs::read_to_string(&file).unwrap();
     assert!(!exported.contains(there.dx.token()));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "as the spool");
 
     // The same DX, another machine.
     there.dx.set_mode(Mode::Normal);

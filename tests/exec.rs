@@ -208,7 +208,7 @@ fn a_run_may_have_any_name() {
             .run()
             .assert_code(0);
         assert_eq!(ci.record_of(name).status, "success");
-        let runs = std::fs::read_dir(ci.spool().join("runs")).unwrap();
+        let runs = std::fs::read_dir(ci.spool().join("done")).unwrap();
         let names: Vec<_> = runs
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();

@@ -230,17 +230,54 @@ fn a_refused_token_is_asked_about_once_and_the_next_token_delivers() {
 }
 
 #[test]
-fn an_unknown_refusal_is_final_after_three_tries() {
-    let ci = Ci::new();
-    ci.budgets(1000, 5000, 500);
-    ci.dx.set_mode(not_ok("paused", 400));
-    let output = ci.exec(["sh", "-c", "exit 3"]).run();
-    output.assert_code(3);
-    for _ in 0..5 {
-        ci.pipefold(["flush", "--timeout", "2s"]).run().assert_code(0);
+fn an_unknown_refusal_may_pass() {
+    for (code, status) in [("paused", 400), ("internal_error", 200)] {
+        survives(not_ok(code, status), Fate::Kept, code);
     }
-    assert_eq!(ci.dx.requests().len(), 3, "{output}");
-    assert!(!Ci::files(&ci.spool().join("rejected")).is_empty());
+}
+
+#[test]
+fn a_wait_that_the_budget_does_not_last_for_is_not_waited() {
+    let ci = Ci::new();
+    // Were they waited for, this would take longer than a test may.
+    ci.budgets(120_000, 120_000, 120_000);
+    ci.dx.set_mode(Mode::TooManyRequests {
+        retry_after: RetryAfter::Seconds(3600),
+    });
+    let output = ci.report(["start"]).run();
+    output.assert_code(0).assert_within(SOON);
+    assert!(output.stderr().contains("status 429"), "{output}");
+    assert_eq!(ci.dx.requests().len(), 1);
+    // Nor does the next command ask when DX said not to.
+    for command in ["finish", "start"] {
+        let output = ci.report([command]).run();
+        output.assert_code(0).assert_within(SOON);
+        assert!(output.stderr().contains("DX asked to be left alone until"), "{output}");
+    }
+    assert_eq!(ci.dx.requests().len(), 1);
+    ci.dx.set_mode(Mode::Normal);
+    ci.pipefold(["flush"]).run().assert_code(0);
+    assert!(ci.record().finished_at.is_some(), "someone asked by name");
+    ci.report_run("next", ["finish"]).run().assert_code(0);
+    assert!(ci.record_of("next").finished_at.is_some(), "DX answers again");
+}
+
+#[test]
+fn what_no_second_mends_is_not_tried_for_the_whole_budget() {
+    let ci = Ci::new();
+    ci.budgets(120_000, 120_000, 120_000);
+    let mode = Mode::Plain {
+        status: 404,
+        body: "<html>".into(),
+    };
+    ci.dx.set_mode(mode);
+    let output = ci.report(["finish"]).run();
+    output.assert_code(0).assert_within(SOON);
+    assert!(output.stderr().contains("correct the DX URL"), "{output}");
+    assert_eq!(ci.dx.requests().len(), 1);
+    ci.dx.set_mode(Mode::Normal);
+    ci.report_run("next", ["finish"]).run().assert_code(0);
+    assert!(ci.record().finished_at.is_some(), "it was kept");
 }
 
 #[test]

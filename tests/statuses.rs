@@ -202,3 +202,58 @@ fn a_later_command_need_not_repeat_the_names() {
         ("success", Some("getdx/some_repo"))
     );
 }
+
+#[test]
+fn an_urgent_failure_is_no_failure_for_ever() {
+    let run = Run::start();
+    run.step("a", &["--now", "--status", "failure"]).assert_code(0);
+    run.step("b", &["--now", "--status", "cancelled"]).assert_code(0);
+    assert_eq!(run.0.record().status, "running", "it may be tried again");
+    assert_eq!(run.finish(&["--status", "success"]), "success");
+    let run = Run::start();
+    run.step("a", &["--now", "--status", "failure"]).assert_code(0);
+    assert_eq!(run.finish(&[]), "failure", "it counts at the end");
+}
+
+#[test]
+fn an_end_that_says_nothing_of_how_it_went_is_remarked_on() {
+    let run = Run::start();
+    run.step("x", &[]).assert_code(0);
+    let output = run.0.report(["finish", "--strict"]).run();
+    output.assert_code(0);
+    assert!(output.stderr().contains("ends without a status"), "{output}");
+    let run = Run::start();
+    run.step("x", &["--status", "success"]).assert_code(0);
+    assert_eq!(run.0.report(["finish"]).run().stderr(), "");
+}
+
+#[test]
+fn steps_without_the_token_are_counted_or_told_of() {
+    let ci = Ci::new();
+    let without = |words: &[&str]| {
+        let output = ci.report(words.iter().copied()).env_remove("DX_API_TOKEN").run();
+        output.assert_code(0);
+    };
+    without(&["start"]);
+    without(&["step", "--step", "test", "--status", "failure"]);
+    let output = ci.report(["finish"]).run();
+    output.assert_code(0);
+    let told = "2 notifications of this run are not counted, recorded without a token: `pipefold flush` sends them";
+    assert!(output.stderr().contains(told), "{output}");
+    ci.report(["finish", "--strict"]).run().assert_code(1);
+    ci.pipefold(["flush"]).run().assert_code(0);
+    assert_eq!(ci.record().status, "failure");
+}
+
+#[test]
+fn a_step_after_the_end_is_sent_and_not_left_behind() {
+    let run = Run::start();
+    run.step("a", &["--status", "success"]).assert_code(0);
+    assert_eq!(run.finish(&[]), "success");
+    run.step("b", &["--status", "failure"]).assert_code(0);
+    assert_eq!(run.0.record().status, "failure", "nothing else would send it");
+    let content = pipefold_tests::SpoolContent::read(&run.0.spool());
+    assert_eq!((content.records.len(), content.waiting().count()), (4, 0));
+    run.step("c", &["--", "true"]).assert_code(0);
+    assert_eq!(pipefold_tests::SpoolContent::read(&run.0.spool()).waiting().count(), 0);
+}

@@ -19,8 +19,8 @@ pub fn pipeline_start(event: &Notification) -> Result<Verdict, Vec<Violation>> {
 
 /// Judges the notification that a step began or ended: it is held, unless it is urgent.
 ///
-/// An urgent one is reported with its own status and without a finish, since the run goes on. The failure or cancellation of a step that
-/// is allowed to fail is reported as running, since DX never takes a failure back.
+/// An urgent one is reported without a finish, since the run goes on, and with its own status unless that is a failure or a cancellation: DX
+/// never takes these back, while the step may be tolerated or tried again. They are reported as running, and count when the run ends.
 ///
 /// # Errors
 /// Everything that is wrong with the notification.
@@ -30,7 +30,7 @@ pub fn step(event: &Notification) -> Result<Verdict, Vec<Violation>> {
         return Ok(Verdict::Hold);
     }
     let status = match checked.status() {
-        Status::Failure | Status::Cancelled if checked.is_allowed_to_fail() => Status::Running,
+        Status::Failure | Status::Cancelled => Status::Running,
         status => status,
     };
     Ok(Verdict::Report(Fold::of(&checked).run(Outcome {

@@ -53,8 +53,8 @@ impl SpoolContent {
     #[must_use]
     pub fn read(spool: &Path) -> Self {
         let mut content = Self::default();
-        for run in list(&spool.join("runs")) {
-            content.read_run(&run);
+        for run in list(&spool.join("runs")).iter().chain(&list(&spool.join("done"))) {
+            content.read_run(run);
         }
         for file in list(&spool.join("rejected")) {
             if name(&file).ends_with(".reason.json") {

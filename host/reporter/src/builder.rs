@@ -11,6 +11,7 @@ use crate::{
     token::{Token, TokenDigest},
 };
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Collects what a [`Reporter`] needs; see [`Reporter::builder`].
 #[derive(Default)]
@@ -23,6 +24,7 @@ pub struct Builder {
     ca_file: Option<PathBuf>,
     proxy: ProxyOptions,
     budgets: Budgets,
+    abandon_after: Option<Duration>,
     judge: Judge,
     facts_only: bool,
     outlet: Option<Box<dyn Outlet>>,
@@ -99,6 +101,14 @@ impl Builder {
         self
     }
 
+    /// Ends runs that have no end and nothing was recorded of for this long: they are sent as cancelled, which DX does not take back when such
+    /// a run succeeds later. Never by default.
+    #[must_use]
+    pub fn abandon_after(mut self, age: Option<Duration>) -> Self {
+        self.abandon_after = age;
+        self
+    }
+
     /// What judges, with policies before the default plugin, say; by default the default plugin alone.
     #[must_use]
     pub fn judge(mut self, judge: Judge) -> Self {
@@ -166,6 +176,7 @@ impl Builder {
             outlet,
             destination,
             budgets: self.budgets,
+            abandon_after: self.abandon_after,
             facts_only: self.facts_only,
         })
     }

@@ -5,7 +5,52 @@ use chrono::{DateTime, SecondsFormat, Utc};
 /// Now, in RFC 3339 with milliseconds and `Z`.
 #[must_use]
 pub fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+    time().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Now, in milliseconds since 1970: what pauses are noted in.
+#[must_use]
+pub(crate) fn milliseconds() -> u64 {
+    u64::try_from(time().timestamp_millis()).unwrap_or(0)
+}
+
+/// A time in milliseconds since 1970 as text, to the second.
+#[must_use]
+pub(crate) fn text(milliseconds: u64) -> String {
+    let time = i64::try_from(milliseconds)
+        .ok()
+        .and_then(DateTime::from_timestamp_millis);
+    time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+#[cfg(not(test))]
+fn time() -> DateTime<Utc> {
+    Utc::now()
+}
+
+#[cfg(test)]
+pub(crate) use injected::{advance, time};
+
+/// The clock of a test, which it can put forward.
+#[cfg(test)]
+mod injected {
+    use chrono::{DateTime, TimeDelta, Utc};
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    thread_local! {
+        static AHEAD: Cell<TimeDelta> = const { Cell::new(TimeDelta::zero()) };
+    }
+
+    pub(crate) fn time() -> DateTime<Utc> {
+        Utc::now() + AHEAD.get()
+    }
+
+    /// Puts the clock of this thread forward.
+    pub(crate) fn advance(length: Duration) {
+        let length = TimeDelta::from_std(length).unwrap_or_default();
+        AHEAD.set(AHEAD.get() + length);
+    }
 }
 
 /// `start` plus a length that a monotonic clock measured, so that a clock set back meanwhile does not end a run before it began.
@@ -15,6 +60,12 @@ pub fn after(start: &str, length: std::time::Duration) -> Option<String> {
     let start = DateTime::parse_from_rfc3339(start).ok()?;
     let end = start.checked_add_signed(chrono::Duration::from_std(length).ok()?)?;
     Some(end.with_timezone(&Utc).to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+/// Whether the text is a time in RFC 3339.
+#[must_use]
+pub(crate) fn is_time(text: &str) -> bool {
+    DateTime::parse_from_rfc3339(text).is_ok()
 }
 
 /// Whether `a` lies before `b`; false unless both are RFC 3339.

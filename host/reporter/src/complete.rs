@@ -13,9 +13,16 @@ pub(crate) struct Completed {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Fills in what is absent. What was given is never changed, except a finish that lies before the recorded start: clocks of two
-/// processes may differ, and a run that ends before it begins is nobody's intention.
-pub(crate) fn complete(hook: Hook, mut notification: Notification, store: &Store) -> Completed {
+/// Fills in what is absent. What was given is never changed, except the times of a run's end: a time that cannot be read, or that lies before
+/// the start, is no reason to lose the end. Clocks of two processes may differ, and a shell's `date` has no zone, which means UTC.
+///
+/// `read` gives a time as the rules read it; none if it is none.
+pub(crate) fn complete(
+    hook: Hook,
+    mut notification: Notification,
+    store: &Store,
+    read: &dyn Fn(&str) -> Option<String>,
+) -> Completed {
     let mut warnings = Vec::new();
     let n = &mut notification;
     let now = clock::now();
@@ -38,21 +45,48 @@ pub(crate) fn complete(hook: Hook, mut notification: Notification, store: &Store
                 .map(|run| run.started_at.clone())
                 .or_else(|| n.finished_at.clone());
         }
-        let finished_at = n.finished_at.get_or_insert_with(|| now.clone());
-        if let Some(run) = start
-            && clock::is_before(finished_at, &run.started_at)
-        {
-            warnings.push(format!(
-                "finished_at {finished_at} lies before the recorded start {}; the start is used for both",
-                run.started_at
-            ));
-            finished_at.clone_from(&run.started_at);
-        }
+        end_in_order(n, start, &now, read, &mut warnings);
     } else if n.started_at.is_none() {
         n.started_at.clone_from(&n.finished_at);
     }
     n.started_at.get_or_insert(now);
     Completed { notification, warnings }
+}
+
+/// Puts the times of a run's end in order.
+fn end_in_order(
+    n: &mut Notification,
+    start: Option<&Run>,
+    now: &str,
+    read: &dyn Fn(&str) -> Option<String>,
+    warnings: &mut Vec<String>,
+) {
+    let mut readable = |name: &str, time: &mut Option<String>, instead: &str| {
+        let Some(given) = time.as_deref() else { return };
+        if read(given).is_none() {
+            let shown: String = given.chars().take(40).collect();
+            warnings.push(format!("{name} {shown:?} is no ISO 8601 timestamp; {instead} is used"));
+            *time = Some(instead.to_owned());
+        }
+    };
+    readable("finished_at", &mut n.finished_at, now);
+    let finished_at = n.finished_at.get_or_insert_with(|| now.to_owned()).clone();
+    let recorded = start.map_or(&finished_at, |run| &run.started_at);
+    readable("started_at", &mut n.started_at, recorded);
+    // The recorded start is in the history, so it is the one that counts where both are known.
+    let begins = [start.map(|run| &run.started_at), n.started_at.as_ref()];
+    let Some(end) = read(&finished_at) else { return };
+    for (begin, which) in begins.into_iter().zip(["recorded ", ""]) {
+        if let Some(begin) = begin.and_then(|begin| read(begin))
+            && clock::is_before(&end, &begin)
+        {
+            warnings.push(format!(
+                "finished_at {finished_at} lies before the {which}start {begin}; the start is used for both"
+            ));
+            n.finished_at = Some(begin);
+            return;
+        }
+    }
 }
 
 /// Names of the pipeline and its source, as first recorded.

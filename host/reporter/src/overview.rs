@@ -1,7 +1,8 @@
 //! What is kept, for whoever asks what waits and why.
 
 use crate::{
-    spool::{Judged, PolicyChain, Rejected, Size, SpoolError, SpooledRun},
+    clock,
+    spool::{Judged, PolicyChain, Rejected, Size, Spool, SpoolError, SpooledRun},
     store::Store,
 };
 use serde::Serialize;
@@ -9,6 +10,9 @@ use std::collections::BTreeSet;
 
 /// Runs that are told one by one. A spool may hold a hundred thousand; nobody reads more, and the counts are complete.
 const MOST_RUNS: usize = 1000;
+
+/// How long a run without an end may be silent before it is counted as such: longer than nearly every build. In milliseconds.
+const A_DAY: u64 = 24 * 60 * 60 * 1000;
 
 /// Everything that is kept.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -19,6 +23,8 @@ pub struct Overview {
     pub run_count: usize,
     /// How many of them wait to be sent.
     pub waiting_count: usize,
+    /// How many have no end although nothing was recorded of them for a day: their jobs were killed, or forgot it. Of those in `runs`.
+    pub silent_count: usize,
     /// What DX or the rules refused for good.
     pub rejected: Vec<Rejected>,
     /// Names of files that were found in the spool and set aside.
@@ -36,6 +42,8 @@ pub struct WaitingRun {
     pub pipeline_name: Option<String>,
     /// How it stands.
     pub state: RunState,
+    /// Whether its end was recorded.
+    pub finished: bool,
     /// Notifications that are kept of it.
     pub notifications: usize,
     /// Those that no acceptance covers.
@@ -67,11 +75,16 @@ impl Overview {
     pub(crate) fn of(store: &Store) -> Result<Self, SpoolError> {
         let mut overview = Self::default();
         let keys = store.runs()?;
-        overview.run_count = keys.len();
-        for key in keys {
+        let done = store.spool().map_or_else(|_| Ok(Vec::new()), Spool::done_runs)?;
+        overview.run_count = keys.len() + done.len();
+        let day_ago = clock::milliseconds().saturating_sub(A_DAY).saturating_mul(1_000_000);
+        for key in keys.into_iter().chain(done) {
             if overview.runs.len() < MOST_RUNS {
                 let run = store.load(key)?;
                 if let Some(run) = describe(&run) {
+                    let changed = store.spool().ok().and_then(|spool| spool.changed_at(key));
+                    let is_silent = !run.finished && changed.is_some_and(|changed| changed < day_ago);
+                    overview.silent_count += usize::from(is_silent);
                     overview.waiting_count += usize::from(run.state <= RunState::Unjudged);
                     overview.runs.push(run);
                 }
@@ -116,6 +129,7 @@ fn describe(run: &SpooledRun) -> Option<WaitingRun> {
             .iter()
             .find_map(|(_, entry)| entry.notification.pipeline_name.clone()),
         state,
+        finished: run.is_finished(),
         notifications: run.entries.len(),
         unsent: unsent.len(),
         dx_url: first.destination.url.clone(),

@@ -14,6 +14,8 @@ pub struct Receipt {
     pub verdict: Option<Verdict>,
     /// Whether it is on disk. If not, it lives only as long as the [`Reporter`](crate::Reporter).
     pub on_disk: bool,
+    /// Whether it is a step of a run whose end was recorded before. It waits until something of the run is delivered again.
+    pub after_the_end: bool,
     /// What was delivered, if this call delivered.
     pub delivery: Option<Delivery>,
     /// Things worth telling that stopped nothing.
@@ -33,16 +35,19 @@ impl Receipt {
     #[must_use]
     pub fn why_not_settled(&self) -> Option<&str> {
         let delivery = self.delivery.as_ref()?;
-        let busy = delivery
-            .busy
-            .then_some("another process is delivering, and may take it along");
         let other = || {
             delivery
                 .warnings
                 .first()
                 .map_or("there was no time left to send it", String::as_str)
         };
-        Some(self.trouble().or(busy).unwrap_or_else(other))
+        Some(self.trouble().unwrap_or_else(other))
+    }
+
+    /// Why something of the run is left, if it was to be delivered and something is.
+    #[must_use]
+    pub fn left(&self) -> Option<&str> {
+        self.why_not_settled().filter(|_| !self.is_settled())
     }
 
     /// Why a policy discarded the run, if one did.

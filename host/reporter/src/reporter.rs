@@ -15,6 +15,7 @@ use crate::{
     token::Token,
 };
 use pipefold_sandbox::{Notification, Run};
+use std::time::Duration;
 
 /// Reports runs to DX. Made by [`Reporter::builder`]; can be shared between threads.
 ///
@@ -31,6 +32,8 @@ pub struct Reporter {
     /// What notifications are recorded for.
     pub(crate) destination: Destination,
     pub(crate) budgets: Budgets,
+    /// After how long without news a run that has no end is ended as cancelled.
+    pub(crate) abandon_after: Option<Duration>,
     /// Whether [`Builder::facts_only`] was asked for.
     pub(crate) facts_only: bool,
 }
@@ -91,7 +94,7 @@ impl Reporter {
     /// As [`start`](Self::start).
     pub fn judge(&self, hook: Hook, notification: Notification) -> Result<Judgement, Refused> {
         let (hook, notification) = self.to_tell(hook, notification);
-        let Completed { notification, warnings } = complete(hook, notification, &self.store);
+        let Completed { notification, warnings } = complete(hook, notification, &self.store, &|time| self.time(time));
         let verdict = self.judge.one(hook, &notification)?;
         Ok(Judgement {
             hook,
@@ -112,7 +115,7 @@ impl Reporter {
             return self.judge(hook, notification);
         }
         let (hook, notification) = self.to_tell(hook, notification);
-        let Completed { notification, warnings } = complete(hook, notification, &self.store);
+        let Completed { notification, warnings } = complete(hook, notification, &self.store, &|time| self.time(time));
         let policies = self.judge.chain();
         Ok(Judgement {
             hook,
@@ -148,6 +151,7 @@ impl Reporter {
             warnings.push(format!("{why}; it is kept and judged again by the next flush"));
         }
         let verdict = verdict(&judged);
+        let mut after_the_end = false;
         let on_disk = match (hook, judged) {
             // A discarded start is recorded: it drops what follows of its run on this machine.
             (Hook::Step | Hook::Finish, Judged::Discard(_)) => true,
@@ -155,7 +159,10 @@ impl Reporter {
                 let entry = Entry::new(hook, clock::now(), self.destination.clone(), judged, notification)
                     .under(self.judge.chain().clone());
                 match self.store.record(RunKey::of(&reference_id), entry) {
-                    Ok(Kept::Disk) => true,
+                    Ok(Kept::Disk { after_the_end: late }) => {
+                        after_the_end = late;
+                        true
+                    }
                     Ok(Kept::Memory(why)) => {
                         warnings.push(format!("{why}; what cannot be delivered now is lost"));
                         false
@@ -172,6 +179,7 @@ impl Reporter {
             started_at,
             verdict,
             on_disk,
+            after_the_end,
             delivery: None,
             warnings,
         }
@@ -183,7 +191,7 @@ impl Reporter {
     /// As [`start`](Self::start).
     pub fn preview(&self, hook: Hook, notification: Notification) -> Result<Preview, Refused> {
         let (hook, notification) = self.to_tell(hook, notification);
-        let notification = complete(hook, notification, &self.store).notification;
+        let notification = complete(hook, notification, &self.store, &|time| self.time(time)).notification;
         let judged = self.judge.one(hook, &notification)?;
         let judged = match (hook, judged) {
             (Hook::Finish, Judged::Report(_)) => {
@@ -215,7 +223,7 @@ impl Reporter {
             budget,
             wait,
         };
-        self.drain(&errand, self.own(&Flush::default(), false))
+        self.drain(&errand, self.own(&Flush::default(), false), self.abandon_after)
     }
 
     /// Delivers everything that waits for this reporter's DX, also what was recorded without a token, and asks again where DX refused
@@ -227,7 +235,8 @@ impl Reporter {
             budget,
             wait: true,
         };
-        self.drain(&errand, self.own(what, true))
+        let abandon_after = what.abandon.or(self.abandon_after);
+        self.drain(&errand, self.own(what, true), abandon_after)
     }
 
     /// How many notifications of a run wait, by a look at their names. A host that delivers beside a build asks this now and then to see
@@ -303,6 +312,21 @@ impl Reporter {
         receipt
     }
 
+    /// A time as the rules read it, in RFC 3339; none if it is none, or the rules cannot be asked.
+    fn time(&self, time: &str) -> Option<String> {
+        if clock::is_time(time) {
+            return Some(time.to_owned());
+        }
+        let probe = Notification {
+            pipeline_name: Some("-".into()),
+            pipeline_source: Some("-".into()),
+            reference_id: Some("-".into()),
+            started_at: Some(time.into()),
+            ..Notification::default()
+        };
+        self.judge.merge(&[probe]).ok().map(|run| run.started_at)
+    }
+
     /// What of a notification is told.
     fn to_tell(&self, hook: Hook, notification: Notification) -> (Hook, Notification) {
         if !self.facts_only {
@@ -334,7 +358,7 @@ impl Reporter {
         }
     }
 
-    fn drain(&self, errand: &Errand<'_>, own: Own) -> Delivery {
+    fn drain(&self, errand: &Errand<'_>, own: Own, abandon_after: Option<Duration>) -> Delivery {
         let explicit = own.explicit;
         // Before the drain lock is taken: other processes need not wait while a policy is compiled here.
         if errand.first.is_some() || self.store.runs().is_ok_and(|runs| !runs.is_empty()) {
@@ -347,6 +371,7 @@ impl Reporter {
                 store,
                 outlet,
                 own,
+                abandon_after,
             }
             .deliver(errand)
         };
@@ -393,6 +418,8 @@ pub struct Flush {
     /// Apply this reporter's policies also to what was recorded under others, in their place: after a policy was mended, say. Without
     /// policies it changes nothing: the empty chain never replaces a policy.
     pub rejudge: bool,
+    /// Ends runs that have no end and nothing was recorded of for this long: they are sent as cancelled.
+    pub abandon: Option<Duration>,
 }
 
 /// What a notification would come to.

@@ -2,10 +2,12 @@
 
 use crate::batch::BatchError;
 use crate::spool::{
-    self, Entry, EntryId, LockState, Rejection, RunKey, SetAside, Spool, SpoolError, SpooledRun, Trouble,
+    self, Entry, EntryId, LockState, LookedAt, Outlook, Rejection, RunKey, SetAside, Spool, SpoolError, SpooledRun,
+    Trouble,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher, Hasher, RandomState},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Instant,
@@ -24,7 +26,10 @@ pub(crate) struct Store {
 #[derive(Debug)]
 pub(crate) enum Kept {
     /// On disk, durably.
-    Disk,
+    Disk {
+        /// It is a step of a run whose end was recorded before.
+        after_the_end: bool,
+    },
     /// In memory only, for the reason given: it is gone when this process ends.
     Memory(String),
 }
@@ -57,7 +62,11 @@ impl Store {
     pub(crate) fn record(&self, key: RunKey, entry: Entry) -> Result<Kept, SpoolError> {
         let error = match &self.spool {
             Ok(spool) => match spool.record(&entry) {
-                Ok(_) => return Ok(Kept::Disk),
+                Ok(recorded) => {
+                    return Ok(Kept::Disk {
+                        after_the_end: recorded.after_the_end,
+                    });
+                }
                 Err(error) => error.to_string(),
             },
             Err(error) => error.to_string(),
@@ -81,11 +90,16 @@ impl Store {
 
     /// A run as far as it is known, from disk and memory.
     pub(crate) fn load(&self, key: RunKey) -> Result<SpooledRun, SpoolError> {
+        let memory = self.memory();
         let mut run = match &self.spool {
-            Ok(spool) => spool.load(key)?,
+            Ok(spool) => match spool.load(key) {
+                // What is in memory can be sent, and has no other chance.
+                Err(_) if memory.contains_key(&key) => nothing(key),
+                loaded => loaded?,
+            },
             Err(_) => nothing(key),
         };
-        if let Some(more) = self.memory().get(&key) {
+        if let Some(more) = memory.get(&key) {
             run.entries.extend(more.entries.iter().cloned());
             run.sent.extend(more.sent.iter().copied());
         }
@@ -103,11 +117,15 @@ impl Store {
 
     /// The notifications of a run that no acceptance covers, by their names alone.
     pub(crate) fn unsent(&self, key: RunKey) -> Result<BTreeSet<EntryId>, SpoolError> {
+        let memory = self.memory();
         let mut ids = match &self.spool {
-            Ok(spool) => spool.unsent(key)?,
+            Ok(spool) => match spool.unsent(key) {
+                Err(_) if memory.contains_key(&key) => BTreeSet::new(),
+                unsent => unsent?,
+            },
             Err(_) => BTreeSet::new(),
         };
-        if let Some(run) = self.memory().get(&key) {
+        if let Some(run) = memory.get(&key) {
             ids.extend(
                 run.entries
                     .iter()
@@ -169,25 +187,90 @@ impl Store {
     }
 
     /// The right to deliver, which one process has at a time; threads of this one share it. None if it was not free by the deadline.
-    pub(crate) fn lock(&self, deadline: Instant) -> Result<Option<Arc<LockState>>, SpoolError> {
+    pub(crate) fn lock(&self, deadline: Instant) -> Option<Arc<LockState>> {
         let mut shared = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = shared.upgrade() {
-            return Ok(Some(lock));
+            return Some(lock);
         }
         let lock = match &self.spool {
-            Ok(spool) => Arc::new(spool.lock_until(deadline)?),
+            Ok(spool) => Arc::new(spool.lock_until(deadline)),
             Err(_) => Arc::new(LockState::Unsupported),
         };
         if matches!(*lock, LockState::Busy) {
-            return Ok(None);
+            return None;
         }
         *shared = Arc::downgrade(&lock);
-        Ok(Some(lock))
+        Some(lock)
+    }
+
+    /// The right to send a run, which one process or thread has at a time; busy if it was not free by the deadline.
+    pub(crate) fn lock_run(&self, key: RunKey, deadline: Instant) -> LockState {
+        match &self.spool {
+            Ok(spool) => spool::wait_until(deadline, || spool.try_lock_run(key)),
+            Err(_) => LockState::Unsupported,
+        }
+    }
+
+    /// Moves a run that is over out of the way, if nothing of it waits. Where it stays, it is looked at once more some time.
+    pub(crate) fn retire(&self, key: RunKey) -> bool {
+        let Ok(spool) = &self.spool else { return false };
+        spool.retire(key).unwrap_or_else(|error| {
+            tracing::debug!(%error, "a delivered run stays where it is");
+            false
+        })
+    }
+
+    /// Runs that may wait, with the time of their last change, as many as there is time for; and how many there are.
+    pub(crate) fn runs_by_change(&self, go_on: &dyn Fn() -> bool) -> Result<(Vec<(RunKey, u64)>, usize), SpoolError> {
+        let in_memory: Vec<RunKey> = self.memory().keys().copied().collect();
+        let (mut runs, mut all) = match &self.spool {
+            Ok(spool) => spool.runs_by_change(usize::from(rand_start()), go_on)?,
+            Err(_) => (Vec::new(), 0),
+        };
+        let known: BTreeSet<RunKey> = runs.iter().map(|(key, _)| *key).collect();
+        for key in in_memory.into_iter().filter(|key| !known.contains(key)) {
+            runs.push((key, 0));
+            all += 1;
+        }
+        Ok((runs, all))
+    }
+
+    /// How deliveries of this name went.
+    pub(crate) fn outlook(&self, name: &str) -> Outlook {
+        self.spool
+            .as_ref()
+            .map_or_else(|_| Outlook::default(), |spool| spool.outlook(name))
+    }
+
+    /// Notes how deliveries went. Only advice: failing to is no failure.
+    pub(crate) fn note_outlook(&self, name: &str, outlook: &Outlook) {
+        if let Err(error) = self.on_disk(|spool| spool.note_outlook(name, outlook)) {
+            tracing::debug!(%error, "could not note how deliveries went");
+        }
+    }
+
+    /// The runs that need no look, for a delivery of this name.
+    pub(crate) fn looked_at(&self, name: &str) -> LookedAt {
+        self.spool
+            .as_ref()
+            .map_or_else(|_| LookedAt::new(), |spool| spool.looked_at(name))
+    }
+
+    /// Notes the runs that need no look. Only advice.
+    pub(crate) fn note_looked_at(&self, name: &str, runs: &LookedAt) {
+        if let Err(error) = self.on_disk(|spool| spool.note_looked_at(name, runs)) {
+            tracing::debug!(%error, "could not note which runs need no look");
+        }
     }
 
     fn on_disk(&self, action: impl FnOnce(&Spool) -> Result<(), SpoolError>) -> Result<(), SpoolError> {
         self.spool.as_ref().map_or(Ok(()), action)
     }
+}
+
+/// A number by chance.
+fn rand_start() -> u16 {
+    u16::try_from(RandomState::new().build_hasher().finish() & 0xFFFF).unwrap_or_default()
 }
 
 /// A run of which nothing is known.

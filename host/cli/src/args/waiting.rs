@@ -4,19 +4,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use pipefold::config::parse_age;
 
 use super::values::{duration, text};
 
 /// Deliver what waits
 ///
-/// Sends what earlier commands could not, also what was recorded without a token. Ends when all is sent or the time is up.
+/// Sends what earlier commands could not, also what was recorded without a token. Ends when all is sent or the time is up. Pauses that
+/// earlier commands noted do not hold.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   pipefold flush --timeout 30s
   pipefold flush --export runs.json      at the end of a job whose runner is thrown away
   pipefold flush --import runs.json      where DX can be reached
-  pipefold --policy redact.wasm flush --rejudge      after a policy was mended")]
+  pipefold --policy redact.wasm flush --rejudge      after a policy was mended
+  pipefold flush --rejected              after an incident at DX, or a mended account
+  pipefold flush --abandon 7d            end the runs of jobs that were killed")]
 pub(crate) struct FlushArgs {
     /// How long to try, such as 30s or 2m
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -36,6 +40,16 @@ pub(crate) struct FlushArgs {
     /// take their place: after a policy was mended, say. Without a policy it is an error.
     #[arg(long)]
     pub(crate) rejudge: bool,
+
+    /// First take back what DX or the rules refused
+    #[arg(long)]
+    pub(crate) rejected: bool,
+
+    /// End runs without an end of which nothing was recorded for this long, such as 7d
+    ///
+    /// They are sent as cancelled, which DX does not take back when such a run succeeds later.
+    #[arg(long, value_name = "AGE", value_parser = parse_age)]
+    pub(crate) abandon: Option<Duration>,
 
     /// Write what waits to a file instead of sending it
     ///

@@ -15,6 +15,8 @@ const PAUSE_BEFORE_START: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(1);
 /// Policies are compiled beside the command for as long as it runs: as for budgets, a day stands for ever.
 const LONGEST_BUILD: Duration = Duration::from_hours(24);
+/// The longest pause between two tries of what DX did not take.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The most that one delivery beside the command may take; a hanging DX then is tried anew.
 const BESIDE: Duration = Duration::from_secs(10);
 
@@ -81,18 +83,21 @@ impl Beside {
 fn deliver_beside(context: &Context, reference_id: &str, budget: &Budget, is_over: &Receiver<()>) {
     let mut pause = PAUSE_BEFORE_START;
     let mut known = 0;
+    let (mut again, mut longer) = (Instant::now(), LOOK);
     while let Err(RecvTimeoutError::Timeout) = is_over.recv_timeout(pause) {
         pause = LOOK;
         let waiting = context.reporter.waiting(reference_id);
-        if waiting == known {
+        if waiting == 0 || (waiting == known && again > Instant::now()) {
             continue;
         }
+        // Counted before: what comes meanwhile is news.
+        known = waiting;
         let delivery = context
             .reporter
             .deliver(Some(reference_id), &budget.within(BESIDE), false);
         tracing::debug!(?delivery, "delivered beside the command");
-        // What could not be sent now is sent with the end of the run; only something new is a reason to try again before.
-        known = context.reporter.waiting(reference_id);
+        // What could not be sent now is tried again at longer and longer distances, and with the end of the run.
+        (again, longer) = (Instant::now() + longer, (longer * 2).min(LONGEST_PAUSE));
     }
 }
 

@@ -106,10 +106,38 @@ impl Context {
         troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
         troubles.extend(other_policies(delivery));
         let told_already = self.token_refused.is_some() && delivery.impossible.is_some();
-        if let Some(why) = receipt.trouble().filter(|_| !told_already) {
-            troubles.push(Trouble::other(self.kept(why, receipt.on_disk)));
+        if let Some(why) = receipt.left().filter(|_| !told_already) {
+            troubles.push(Trouble::other(self.left(receipt, why)));
+        }
+        troubles.extend(self.beside(receipt));
+        troubles
+    }
+
+    /// What a delivery has to tell with nothing wrong in reporting the command's own run.
+    pub(crate) fn beside(&self, receipt: &Receipt) -> Vec<Trouble> {
+        let Some(delivery) = &receipt.delivery else {
+            return Vec::new();
+        };
+        let mut troubles: Vec<Trouble> = delivery.notes.iter().cloned().map(Trouble::notice).collect();
+        let waiting = delivery.others_wait + delivery.not_looked_at;
+        if waiting > 0 {
+            troubles.push(Trouble::remark(format!(
+                "{waiting} other runs wait in {}; `pipefold status` says why, and later commands send them",
+                self.settings.spool.path.display()
+            )));
         }
         troubles
+    }
+
+    /// Says that a run was not delivered, or that it was refused.
+    fn left(&self, receipt: &Receipt, why: &str) -> String {
+        if receipt.is_rejected() {
+            return format!(
+                "refused: {why}; it is in {} (`pipefold flush --rejected` sends it again)",
+                self.settings.spool.path.join("rejected").display()
+            );
+        }
+        self.kept(why, receipt.on_disk)
     }
 
     /// Says that a policy discarded what was reported, and why: it would be missed otherwise.
@@ -304,6 +332,7 @@ fn reporter(
         .spool(&settings.spool.path)
         .spool_limit(settings.spool_limit)
         .budgets(settings.budgets)
+        .abandon_after(settings.abandon_after)
         .judge(judge)
         .facts_only(facts_only)
         .proxy(ProxyOptions::from_env(|name| environment.get(name).map(str::to_owned)));

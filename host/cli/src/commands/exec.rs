@@ -51,13 +51,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
         .map_err(Trouble::refused)
         .and_then(|mut notification| {
             (notification.step, notification.status) = (None, None);
-            if notification.finished_at.is_some() {
-                // Found wrong only at the end, it would leave behind a run that has begun and never ends.
-                let mut whole = notification.clone();
-                whole.started_at.get_or_insert_with(clock::now);
-                context.reporter.judge_at_once(Hook::Start, whole)?;
-                notification.finished_at = None;
-            }
+            notification.finished_at = None;
             if context.settings.dry_run {
                 return Ok(Err(notification));
             }
@@ -184,6 +178,7 @@ fn reported(
             }
         }
     }
+    troubles.extend(receipt.iter().flat_map(|receipt| context.beside(receipt)));
     tell(&troubles, global);
     let undelivered = close(global, &context, status, duration, receipt.as_ref());
     ended?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use pipefold::detect::Fields;
-use pipefold::spool::Spool;
+use pipefold::spool::{RunKey, Spool};
 use pipefold::{Budget, Delivery, Flush};
 use serde_json::json;
 
@@ -79,15 +79,22 @@ pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<Exit
         );
         return Ok(conclude(&troubles, global, strict));
     }
+    if args.rejected {
+        let only = args.run.as_deref().map(RunKey::of);
+        let back = spool(&context)?.take_back(only)?;
+        tell(global, &format!("{back} rejected notifications taken back"));
+    }
     let budget = Budget::new(args.timeout.unwrap_or(TIMEOUT));
     let what = Flush {
         only: args.run.clone(),
         other_tokens: args.other_tokens,
         rejudge: args.rejudge,
+        abandon: args.abandon,
     };
     context.reporter.judges().wait_until(budget.deadline());
     let delivery = context.reporter.flush(&budget, &what);
     troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
+    troubles.extend(delivery.notes.iter().cloned().map(Trouble::notice));
     if global.json {
         print_json(&answer(&delivery))?;
     } else {
@@ -129,7 +136,11 @@ fn summary(delivery: &Delivery, into_queue: bool) -> String {
         (delivery.kept_count, "runs still waiting"),
         (delivery.not_looked_at, "runs not looked at for lack of time"),
         (delivery.rejected_count, "refused for good"),
-        (delivery.foreign, "notifications for another DX or token"),
+        (delivery.abandoned, "ended as cancelled, as nothing was heard of them"),
+        (
+            delivery.foreign,
+            "notifications for another DX, or for another token (--other-tokens)",
+        ),
         (
             delivery.other_policies.values().sum(),
             "notifications for other policies",
@@ -161,7 +172,7 @@ fn left(delivery: &Delivery) -> Vec<Trouble> {
     }
     for kept in &delivery.rejected {
         troubles.push(Trouble::other(format!(
-            "run {} was refused and is in rejected/: {}",
+            "run {} was refused and is in rejected/ (`pipefold flush --rejected` sends it again): {}",
             kept.reference_id, kept.why
         )));
     }
@@ -193,6 +204,7 @@ fn answer(delivery: &Delivery) -> serde_json::Value {
         "rejected_runs": list(&delivery.rejected),
         "foreign": delivery.foreign,
         "other_policies": policies,
+        "abandoned": delivery.abandoned,
         "not_looked_at": delivery.not_looked_at,
         "busy": delivery.busy,
         "impossible": delivery.impossible,

@@ -92,7 +92,8 @@ fn report(
         Hook::Finish => (context.settings.budgets.finish, true),
         Hook::Start | Hook::Step => (context.settings.budgets.start, false),
     };
-    let may_wait = hook == Hook::Step && !urgent && receipt.on_disk;
+    // After the run's end, nothing comes that would take it along.
+    let may_wait = hook == Hook::Step && !urgent && receipt.on_disk && !receipt.after_the_end;
     let receipt = if may_wait {
         receipt
     } else {
@@ -104,10 +105,13 @@ fn report(
 }
 
 fn summary(receipt: &Receipt) -> serde_json::Value {
+    let delivered = receipt.is_settled();
     serde_json::json!({
         "reference_id": receipt.reference_id,
         "on_disk": receipt.on_disk,
-        "delivered": receipt.is_settled(),
-        "why": receipt.trouble(),
+        "delivered": delivered,
+        "rejected": receipt.is_rejected(),
+        "why": if delivered { None } else { receipt.why_not_settled() },
+        "warnings": receipt.warnings.iter().chain(receipt.delivery.iter().flat_map(|delivery| &delivery.warnings)).collect::<Vec<_>>(),
     })
 }

@@ -100,13 +100,23 @@ fn for_people(overview: &Overview, place: &str) -> String {
             overview.run_count - MOST_SHOWN.min(overview.runs.len())
         ));
     }
+    if overview.silent_count > 0 {
+        lines.push(format!(
+            "{} runs have no end, and nothing was recorded of them for a day: `pipefold flush --abandon 1d` ends them as cancelled, and \
+             `abandon_after` in the operator's file does so by itself",
+            overview.silent_count
+        ));
+    }
     for rejected in &overview.rejected {
         let reason = &rejected.rejection;
         let words = excerpt(&format!("{}: {}", reason.code, reason.message));
         lines.push(format!(
-            "rejected  {} notifications of {}: {words}",
+            "rejected  {} notifications of {}: {words} (`pipefold flush --rejected` sends them again)",
             rejected.ids.len(),
-            rejected.run
+            match reason.reference_id.as_str() {
+                "" => rejected.run.to_string(),
+                id => neutral(id),
+            }
         ));
     }
     for name in &overview.aside {

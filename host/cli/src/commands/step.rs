@@ -114,7 +114,7 @@ fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> an
     let urgent = ended.urgent;
     match context.reporter.record_at_once(Hook::Step, ended) {
         Ok(receipt) => {
-            let may_wait = !urgent && receipt.on_disk;
+            let may_wait = !urgent && receipt.on_disk && !receipt.after_the_end;
             let budget = context.settings.budgets.start;
             let receipt = if may_wait {
                 receipt

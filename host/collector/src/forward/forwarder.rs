@@ -203,7 +203,7 @@ impl Work {
                 }
             }
             Outcome::Retry { after, .. } => self.pauses.failed(id, after, now),
-            Outcome::Unauthorised { .. } | Outcome::Redirected { .. } => {
+            Outcome::Unauthorised { .. } | Outcome::Redirected { .. } | Outcome::Unreachable { .. } => {
                 self.say_once(text.clone());
                 self.pauses.stuck(now);
             }

@@ -1,15 +1,13 @@
 //! When a run, and when all of them, are tried again.
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use pipefold::dx::GIVEN_UP_AFTER;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 /// Failures in a row, of different requests, after which it is DX that fails and not a run.
 const DX_FAILS: u32 = 3;
-
-/// Tries of a run that DX refuses without one of the codes that are final (DESIGN, section 3).
-const REFUSALS: u32 = 3;
 
 /// The most runs with a pause of their own. When more fail, those that fail later are tried again sooner, at the pace of all.
 const MOST: usize = 10_000;
@@ -29,7 +27,8 @@ pub(super) struct Pauses {
 struct OwnPause {
     until: Instant,
     pauses: ExponentialBackoff,
-    refusals: u32,
+    /// Since when DX has been refusing it.
+    refused_since: Option<Instant>,
 }
 
 impl Pauses {
@@ -94,12 +93,12 @@ impl Pauses {
         }
     }
 
-    /// DX refused a run, perhaps not for good. Whether it was tried often enough.
+    /// DX refused a run in a way that may pass. Whether that went on for so long that it will not.
     pub(super) fn refused(&mut self, run: u64, now: Instant) -> bool {
         self.pause(run, now);
-        self.runs.get_mut(&run).is_none_or(|pause| {
-            pause.refusals += 1;
-            pause.refusals >= REFUSALS
+        self.runs.get_mut(&run).is_some_and(|pause| {
+            let since = *pause.refused_since.get_or_insert(now);
+            now.duration_since(since) > GIVEN_UP_AFTER
         })
     }
 
@@ -121,7 +120,7 @@ impl Pauses {
         let own = self.runs.entry(run).or_insert_with(|| OwnPause {
             until: now,
             pauses: self.builder.build(),
-            refusals: 0,
+            refused_since: None,
         });
         own.until = now + own.pauses.next().unwrap_or(self.longest);
     }
@@ -179,12 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn the_third_refusal_is_the_last() {
+    fn a_refusal_is_final_after_days_and_not_after_tries() {
         let (mut pauses, now) = (pauses(), Instant::now());
-        assert_eq!(
-            [pauses.refused(1, now), pauses.refused(1, now), pauses.refused(1, now)],
-            [false, false, true]
-        );
-        assert!(!pauses.refused(2, now));
+        for minute in 0..1000 {
+            assert!(!pauses.refused(1, now + minute * 60 * SECOND));
+        }
+        assert!(!pauses.refused(2, now + GIVEN_UP_AFTER));
+        assert!(pauses.refused(1, now + GIVEN_UP_AFTER + SECOND));
+        assert!(!pauses.refused(2, now + GIVEN_UP_AFTER + SECOND));
     }
 }

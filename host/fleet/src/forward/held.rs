@@ -65,7 +65,6 @@ impl Held {
             key,
             messages: vec![message],
             ended,
-            refusals: 0,
             alone: false,
             gathered: None,
             touched: now,
@@ -210,13 +209,12 @@ mod tests {
     fn what_is_put_back_meets_what_came_meanwhile() {
         let (mut held, now) = (Held::default(), Instant::now());
         held.add(key("a"), message(1), true, Duration::ZERO, now);
-        let mut group = held.take_due(now).unwrap();
-        group.refusals = 2;
+        let group = held.take_due(now).unwrap();
         held.add(key("a"), message(2), false, Duration::ZERO, now);
         held.again(group, now + WINDOW);
         assert!(held.take_due(now).is_none());
         let group = held.take_due(now + WINDOW).unwrap();
-        assert_eq!((group.messages.len(), group.refusals, group.ended), (2, 2, true));
+        assert_eq!((group.messages.len(), group.ended), (2, true));
         assert_eq!(held.len(), 0);
     }
 

@@ -124,8 +124,6 @@ pub(super) struct Group {
     pub(super) messages: Vec<Message>,
     /// Whether one of them says that the run has ended.
     pub(super) ended: bool,
-    /// How often DX refused them in a way that may be overcome.
-    pub(super) refusals: u32,
     /// Whether nothing else of the run may go with them, as it may be at fault for a refusal.
     pub(super) alone: bool,
     /// What else the stream has of the run.

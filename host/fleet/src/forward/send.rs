@@ -8,16 +8,13 @@ use super::options::ForwarderOptions;
 use crate::publish::Publisher;
 use crate::rejected::{Rejected, keep};
 use crate::stream::ACK_WAIT;
-use pipefold::dx::{Arguments, Client, Outcome};
+use pipefold::dx::{Arguments, Client, GIVEN_UP_AFTER, Outcome};
 use pipefold::foreign::excerpt;
 use pipefold::{Judge, Token};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::time::interval_at;
-
-/// Tries before DX's refusal with a code that its page does not list counts as final (DESIGN section 3, "DX's answer").
-const TRIES: u32 = 3;
 
 /// How often the queue is told that a message is worked on: a lost word of it or two do not matter.
 pub(super) const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
@@ -35,7 +32,7 @@ pub(super) struct Desk {
 pub(super) enum Ended {
     /// DX answered, or was not needed.
     Reached,
-    /// DX refused the run in a way that may be overcome: this one again, after a while.
+    /// DX refused what was gathered beside the run's messages: these again, alone.
     Again(Box<Group>),
     /// It may go better another time; after so long, if DX said so.
     Failed { after: Option<Duration>, why: String },
@@ -74,8 +71,7 @@ impl Desk {
             key,
             messages,
             ended,
-            refusals,
-            alone,
+            alone: _,
             gathered,
             touched,
         } = group;
@@ -133,7 +129,6 @@ impl Desk {
                         key,
                         messages,
                         ended,
-                        refusals,
                         alone: true,
                         gathered: None,
                         touched,
@@ -163,19 +158,19 @@ impl Desk {
                 self.reject(&messages, &code, &message).await;
                 Ended::Reached
             }
-            Sent::NotAccepted(Outcome::Refused { code, message, .. }) if refusals + 1 >= TRIES => {
+            // Its page does not list the code, so it may pass; how long that went on is how long the message has been in the queue.
+            Sent::NotAccepted(Outcome::Refused { code, message, .. }) if lag > GIVEN_UP_AFTER => {
                 self.reject(&messages, &code, &message).await;
                 Ended::Reached
             }
-            Sent::NotAccepted(Outcome::Refused { .. }) => Ended::Again(Box::new(Group {
-                key,
-                messages,
-                ended,
-                refusals: refusals + 1,
-                alone,
-                gathered: None,
-                touched,
-            })),
+            Sent::NotAccepted(refused @ Outcome::Refused { .. }) => {
+                let pause = self.pause(&messages);
+                self.all_again(&messages, pause).await;
+                Ended::Failed {
+                    after: None,
+                    why: refused.to_string(),
+                }
+            }
             Sent::NotAccepted(Outcome::Retry { after, why }) => {
                 let pause = self.pause(&messages).max(after.unwrap_or_default());
                 self.all_again(&messages, pause).await;
@@ -232,7 +227,7 @@ impl Desk {
             Outcome::Accepted => &counters.accepted,
             Outcome::Rejected { .. } | Outcome::Refused { .. } => &counters.refused,
             Outcome::Unauthorised { .. } | Outcome::Redirected { .. } => &counters.unauthorised,
-            Outcome::Retry { .. } => &counters.failed,
+            Outcome::Unreachable { .. } | Outcome::Retry { .. } => &counters.failed,
         };
         add(counter, 1);
         counters.dx_up.store(u64::from(outcome.is_accepted()), Relaxed);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pipefold_sandbox::foreign;
 use toml::de::DeTable;
@@ -53,6 +54,8 @@ pub struct OperatorKeys {
     pub spool: Option<Sourced<PathBuf>>,
     /// The most the spool may hold, in bytes.
     pub spool_limit: Option<u64>,
+    /// After how long without news a run that has no end is ended as cancelled.
+    pub abandon_after: Option<Duration>,
     /// Whether trouble with reporting fails the command.
     pub strict: Option<bool>,
     /// How long delivery may take.
@@ -146,6 +149,7 @@ impl OperatorKeys {
             "ca_file" => self.ca_file = entry.path()?.map(sourced),
             "spool" => self.spool = entry.path()?.map(sourced),
             "spool_limit" => self.spool_limit = Some(entry.size()?),
+            "abandon_after" => self.abandon_after = Some(entry.age()?),
             "strict" => self.strict = Some(entry.boolean()?),
             "failure" => self.failure = Some(failure(entry)?),
             "policy" => self.policies = entry.tables()?.iter().map(PolicyKeys::read).collect::<Result<_, _>>()?,

@@ -14,12 +14,13 @@ const fn key(name: &'static str, flag: Option<&'static str>, variable: Option<&'
 }
 
 /// What only an operator may set: where the token goes, what a policy may do, how long and how much.
-pub(super) const OPERATOR_KEYS: [OperatorKey; 12] = [
+pub(super) const OPERATOR_KEYS: [OperatorKey; 13] = [
     key("dx_url", Some("--dx-url"), Some(variables::DX_API_URL)),
     key("token_file", Some("--token-file"), Some(variables::TOKEN_FILE)),
     key("ca_file", Some("--ca-file"), Some(variables::CA_FILE)),
     key("spool", Some("--spool"), Some(variables::SPOOL)),
     key("spool_limit", None, None),
+    key("abandon_after", None, Some(variables::ABANDON_AFTER)),
     key("strict", Some("--strict"), Some(variables::STRICT)),
     key("budgets", None, None),
     key("limits", None, None),

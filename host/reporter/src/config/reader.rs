@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::open::line_of;
-use super::{ConfigError, Origin, parse_duration, parse_size};
+use super::{ConfigError, Origin, parse_age, parse_duration, parse_size};
 use crate::detect::Field;
 
 /// One key of a file with its value.
@@ -110,6 +110,14 @@ impl<'a> Entry<'a> {
         match self.value.as_str() {
             Some(text) => parse_duration(text).map_err(|problem| self.wrong(problem)),
             None => Err(self.wrong_type("a duration in quotes, such as \"500ms\" or \"1s\"")),
+        }
+    }
+
+    /// An age, as text with a unit.
+    pub(super) fn age(&self) -> Result<Duration, ConfigError> {
+        match self.value.as_str() {
+            Some(text) => parse_age(text).map_err(|problem| self.wrong(problem)),
+            None => Err(self.wrong_type("an age in quotes, such as \"24h\" or \"7d\"")),
         }
     }
 

@@ -1,13 +1,15 @@
 //! The resolved whole: flags, variables, files and detection, each in its place.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::queue::queue;
 use super::search::find_upwards;
 use super::templates::{Layer, resolve};
 use super::{
     Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, GocdKeys, InJob, LimitKeys, OperatorKeys,
-    Origin, PolicyKeys, QueueSettings, Sourced, SpoolPlace, TemplateKeys, TemplateUse, Trust, spool_place, variables,
+    Origin, PolicyKeys, QueueSettings, Sourced, SpoolPlace, TemplateKeys, TemplateUse, Trust, parse_age, spool_place,
+    variables,
 };
 use crate::detect::{self, Fields};
 
@@ -80,6 +82,8 @@ pub struct Settings {
     pub spool: SpoolPlace,
     /// The most the spool may hold, in bytes.
     pub spool_limit: u64,
+    /// After how long without news a run that has no end is ended as cancelled; none for never.
+    pub abandon_after: Option<Duration>,
     /// How long delivery may take.
     pub budgets: Budgets,
     /// What a plugin may use, as far as a file said so.
@@ -186,6 +190,7 @@ impl Settings {
             queue,
             spool: spool_place(environment, flags.spool.as_deref(), operator.spool.as_ref(), cwd),
             spool_limit: operator.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT),
+            abandon_after: abandon_after(environment)?.or(operator.abandon_after),
             budgets: operator.budgets.resolve(),
             limits: operator.limits,
             failure: operator.failure.unwrap_or(Failure::Closed),
@@ -244,6 +249,13 @@ fn in_job(environment: &Environment) -> Result<Option<InJob>, ConfigError> {
             problem: "this has to be run or facts".to_owned(),
         }),
     }
+}
+
+/// What the variable says of runs without news.
+fn abandon_after(environment: &Environment) -> Result<Option<Duration>, ConfigError> {
+    let name = variables::ABANDON_AFTER;
+    let age = environment.get(name).map(parse_age).transpose();
+    age.map_err(|problem| ConfigError::Variable { name, problem })
 }
 
 /// Whether the file that the search found is one of the operator's own, under whatever name: it is then read as that, or not at all

@@ -16,6 +16,8 @@ pub const TOKEN_FILE: &str = "PIPEFOLD_TOKEN_FILE";
 pub const CA_FILE: &str = "PIPEFOLD_CA_FILE";
 /// Directory of the spool.
 pub const SPOOL: &str = "PIPEFOLD_SPOOL";
+/// After how long without news a run that has no end is ended as cancelled: an age such as `7d`.
+pub const ABANDON_AFTER: &str = "PIPEFOLD_ABANDON_AFTER";
 /// Whether trouble with reporting fails the command: `true` or `false`.
 pub const STRICT: &str = "PIPEFOLD_STRICT";
 /// Whether a run outside CI is reported: `true` or `false`.
@@ -56,6 +58,7 @@ fn known() -> impl Iterator<Item = &'static str> + Clone {
         TOKEN_FILE,
         CA_FILE,
         SPOOL,
+        ABANDON_AFTER,
         STRICT,
         LOCAL,
         GOCD_SERVER_ID,

@@ -72,14 +72,18 @@ impl Attempts {
         self.queue.len()
     }
 
-    pub(crate) fn next(&mut self) -> Next {
+    /// What to do next. Without `new`, only what was tried before is tried again.
+    pub(crate) fn next(&mut self, new: bool) -> Next {
         let now = Instant::now();
         if let Some(pause) = self.paused_until.and_then(|until| until.checked_duration_since(now))
             && !self.queue.is_empty()
         {
             return Next::Wait(pause);
         }
-        let due = |attempt: &Attempt| attempt.not_before.is_none_or(|time| time <= now);
+        let due = |attempt: &Attempt| match attempt.not_before {
+            None => new,
+            Some(time) => time <= now,
+        };
         if let Some(index) = self.queue.iter().position(due) {
             return self.queue.remove(index).map_or(Next::Done, Next::Try);
         }

@@ -16,10 +16,12 @@ impl Budget {
     /// A budget that begins now.
     #[must_use]
     pub fn new(length: Duration) -> Self {
-        // Instants end somewhere: a length beyond that is as good as a day.
-        let deadline = Instant::now()
+        // Instants end somewhere: a length beyond that is as good as a hundred years.
+        let now = Instant::now();
+        let deadline = now
             .checked_add(length)
-            .unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
+            .or_else(|| now.checked_add(Duration::from_hours(100 * 365 * 24)))
+            .unwrap_or(now);
         Self {
             deadline,
             cancelled: Arc::default(),

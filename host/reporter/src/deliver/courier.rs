@@ -1,22 +1,29 @@
-//! One delivery: lock, try every run that waits, unlock, look again.
+//! One delivery: the run that it is about, then what else waits, as long as there is time.
+//!
+//! A run is locked while it is sent, so that two processes do not send it at once; what else waits is sent by one process at a time. No
+//! lock keeps a command from sending its own run: upserts repeat harmlessly.
 
 use super::{
-    attempts::{Attempt, Attempts, Next},
+    abandoned::abandoned,
+    attempts::{Attempts, Next},
     budget::Budget,
     delivery::{Delivery, MOST_NAMED},
+    left::{WITHOUT_A_STATUS, left},
     outlet::Outlet,
     plan::{Own, Work, plan},
+    trip::{Trip, due_again, is_to_come, now},
 };
 use crate::{
     clock,
     judge::Judge,
     kill_points,
-    spool::{EntryId, Judged, RunKey, SpoolError, SpooledRun, Trouble},
+    spool::{Entry, Hook, Judged, LockState, LookAgain, RunKey, SpoolError, SpooledRun, Trouble},
     store::Store,
 };
-use pipefold_sandbox::Run;
+use pipefold_sandbox::{Run, Status};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -26,6 +33,8 @@ pub(crate) struct Courier<'a> {
     pub(crate) store: &'a Store,
     pub(crate) outlet: &'a dyn Outlet,
     pub(crate) own: Own,
+    /// After how long without news a run that has no end is ended as cancelled.
+    pub(crate) abandon_after: Option<Duration>,
 }
 
 /// What is asked of a delivery.
@@ -35,19 +44,8 @@ pub(crate) struct Errand<'a> {
     /// Whether to deliver no other.
     pub(crate) only: bool,
     pub(crate) budget: &'a Budget,
-    /// Whether to wait for another process that is delivering. One that does not relies on the other's last look.
+    /// Whether to wait for another process that delivers what else waits.
     pub(crate) wait: bool,
-}
-
-/// What a delivery has learnt so far.
-#[derive(Default)]
-struct Learnt {
-    /// The notifications that it has looked at.
-    seen: BTreeMap<RunKey, BTreeSet<EntryId>>,
-    /// Digests of the tokens that DX is known to have refused.
-    refused: BTreeSet<String>,
-    /// Runs in which something waits that was recorded for another destination.
-    foreign: BTreeSet<RunKey>,
 }
 
 /// What came of judging one notification again.
@@ -62,103 +60,89 @@ pub(super) enum JudgedAgain {
 
 /// What became of one try.
 pub(super) enum Tried {
-    /// Nothing of the run waits any more, or nothing that can be sent.
+    /// Nothing of the run waits any more.
     Settled,
+    /// Nothing of it can be sent: it is held, or another's.
+    Nothing,
+    /// Another process is sending it.
+    Elsewhere,
     /// It is worth another try, after the pause DX asked for if it did.
     Again { why: String, after: Option<Duration> },
+    /// It is not due before this time.
+    Paused(u64),
     /// It waits for something that this process cannot bring about.
     Kept(String),
+    /// Policies or rules gave no verdict.
+    Unjudged(String),
     /// No run can be delivered now, for this reason.
     Hopeless(String),
 }
 
-impl Learnt {
-    /// Whether any of these notifications, which no acceptance covers, has not been looked at.
-    fn is_news(&self, key: RunKey, unsent: &BTreeSet<EntryId>) -> bool {
-        self.seen
-            .get(&key)
-            .map_or(!unsent.is_empty(), |seen| !unsent.is_subset(seen))
-    }
+/// A run that is tried.
+#[derive(Clone, Copy)]
+struct Target {
+    key: RunKey,
+    /// It is the errand's own, or someone asked by name: no pause holds.
+    is_pressing: bool,
+    is_own: bool,
+    /// Nothing was heard of it for so long that it is ended, if it has no end.
+    is_abandoned: bool,
+    deadline: Instant,
 }
 
 impl Courier<'_> {
     /// Delivers what it can.
     pub(crate) fn deliver(&self, errand: &Errand<'_>) -> Delivery {
         let mut delivery = Delivery::default();
-        let mut learnt = Learnt::default();
-        loop {
-            kill_points::pass("deliver.lock");
-            let until = if errand.wait {
-                errand.budget.deadline()
-            } else {
-                Instant::now()
-            };
-            let lock = match self.store.lock(until) {
-                Ok(Some(lock)) => lock,
-                Ok(None) => {
-                    delivery.busy = true;
-                    return delivery;
-                }
-                Err(error) => {
-                    delivery.warn(error.to_string());
-                    return delivery;
-                }
-            };
-            let refused = learnt.refused.len();
-            let hopeless = self.pass(errand, &mut learnt, &mut delivery);
-            if learnt.refused.len() > refused {
-                // What seemed another's a moment ago may be of the token that this process's own has replaced.
-                for key in std::mem::take(&mut learnt.foreign) {
-                    learnt.seen.remove(&key);
-                }
-                delivery.foreign = 0;
+        let mut trip = Trip::new(self.store, self.name());
+        kill_points::pass("deliver.begin");
+        if let Some(until) = trip.asked_until().filter(|_| !self.own.explicit) {
+            let why = format!("DX asked to be left alone until {}", clock::text(until));
+            delivery.put_off = Some(why.clone());
+            if let Some(first) = errand.first {
+                self.keep(first, &why, false, &trip, &mut delivery);
             }
-            kill_points::pass("deliver.unlock");
-            drop(lock);
-            // Whoever recorded something while the lock was held, and did not wait for it, relies on this look.
-            if hopeless || !self.something_new(errand, &learnt) {
-                return delivery;
-            }
+            return delivery;
         }
+        self.pass(errand, &mut trip, &mut delivery);
+        trip.end(self.store);
+        delivery
     }
 
-    /// Every run that the errand is about, besides its own.
-    fn others(&self, errand: &Errand<'_>) -> Result<BTreeSet<RunKey>, SpoolError> {
-        if errand.only {
-            return Ok(BTreeSet::new());
-        }
-        let mut keys = self.store.runs()?;
-        if let Some(first) = errand.first {
-            keys.remove(&first);
-        }
-        Ok(keys)
+    /// The name under which deliveries to this destination, through these policies, leave notes for each other.
+    fn name(&self) -> String {
+        let destination = &self.own.destination;
+        let [url, token] = [&destination.url, &destination.token].map(|part| part.as_deref().unwrap_or_default());
+        let policies = serde_json::to_string(&self.own.policies.digest).unwrap_or_default();
+        RunKey::of(&format!("{url}\n{token}\n{policies}")).to_string()
     }
 
-    /// Whether any run has notifications that neither an acceptance nor an earlier look of this delivery covers.
-    fn something_new(&self, errand: &Errand<'_>, learnt: &Learnt) -> bool {
-        let Ok(others) = self.others(errand) else { return false };
-        errand.first.into_iter().chain(others).any(|key| {
-            errand.budget.left().is_some() && self.store.unsent(key).is_ok_and(|unsent| learnt.is_news(key, &unsent))
-        })
-    }
-
-    /// Tries every run that waits until all are settled or the budget is spent. Tells whether going on is hopeless.
-    fn pass(&self, errand: &Errand<'_>, learnt: &mut Learnt, delivery: &mut Delivery) -> bool {
+    /// Tries the errand's own run, then every other that is due, until all are settled or the budget is spent.
+    fn pass(&self, errand: &Errand<'_>, trip: &mut Trip, delivery: &mut Delivery) {
         let mut attempts = Attempts::new(errand.first);
-        let mut listed = false;
-        let mut hopeless = None;
+        let mut others: Option<Others> = None;
+        let mut failed: Vec<(RunKey, String)> = Vec::new();
+        let (mut hopeless, mut refused) = (None, 0);
         while let Some(left) = errand.budget.left() {
-            let attempt = match attempts.next() {
+            let attempt = match attempts.next(!trip.dx_fails()) {
                 Next::Try(attempt) => attempt,
                 // The errand's own run was tried: only now is it worth the time to list what else there is.
-                Next::Wait(_) | Next::Done if !listed => {
-                    listed = true;
-                    match self.others(errand) {
-                        Ok(keys) => attempts.add(keys),
-                        Err(error) => delivery.warn(error.to_string()),
-                    }
+                Next::Wait(_) | Next::Done if others.is_none() && self.may_look_around(errand, trip, delivery) => {
+                    let found = Others::of(self, errand, trip, delivery);
+                    attempts.add(found.due.iter().copied());
+                    others = Some(found);
                     continue;
                 }
+                Next::Wait(_) | Next::Done if trip.refused.len() > refused => {
+                    refused = trip.refused.len();
+                    // What seemed another's a moment ago may be of the token that this process's own has replaced.
+                    let skipped = others.iter_mut().flat_map(|others| std::mem::take(&mut others.skipped));
+                    attempts.add(skipped.chain(std::mem::take(&mut trip.foreign)));
+                    delivery.foreign = 0;
+                    continue;
+                }
+                // A wait that the budget does not last for ends now.
+                Next::Wait(pause) if pause >= left => break,
                 Next::Wait(pause) => {
                     errand.budget.sleep(pause);
                     continue;
@@ -166,18 +150,65 @@ impl Courier<'_> {
                 Next::Done => break,
             };
             let key = attempt.key;
+            let is_own = Some(key) == errand.first;
+            let changed = others.as_ref().and_then(|others| others.changed.get(&key).copied());
             // One that hangs must leave some time for the others, and the errand's own is what the caller waits for.
             let timeout = match attempts.len() {
-                _ if Some(key) == errand.first => left * 4 / 5,
+                _ if is_own => left * 4 / 5,
                 0 => left,
                 _ => left / 2,
             };
-            match self.attempt(&attempt, Instant::now() + timeout, learnt, delivery) {
-                Ok(Tried::Settled) => delivery.first_settled |= Some(key) == errand.first,
-                Ok(Tried::Again { why, after }) => attempts.again(attempt, why, after),
-                Ok(Tried::Kept(why)) => self.keep(key, &why, learnt, delivery),
+            let target = Target {
+                key,
+                is_pressing: is_own || self.own.explicit,
+                is_own,
+                is_abandoned: self.is_abandoned(changed),
+                deadline: Instant::now() + timeout,
+            };
+            let look_again = |trip: &mut Trip, again| {
+                if let Some(changed) = changed {
+                    trip.looked(key, changed, again);
+                }
+            };
+            match self.attempt(target, trip, delivery) {
+                Ok(Tried::Settled) => delivery.first_settled |= is_own,
+                Ok(Tried::Nothing) => {
+                    delivery.first_settled |= is_own;
+                    look_again(trip, self.when_abandoned(changed));
+                }
+                Ok(Tried::Elsewhere) if self.own.explicit => {
+                    attempts.again(attempt, "another process is sending it".into(), None);
+                }
+                Ok(Tried::Elsewhere) => {}
+                Ok(Tried::Again { why, after }) => {
+                    trip.has_failed(&why, after, attempt.why.is_none());
+                    let is_worth_it = is_own && (trip.accepted || !trip.is_hopeless());
+                    if is_worth_it || self.own.explicit {
+                        attempts.again(attempt, why, after);
+                    } else {
+                        failed.push((key, why));
+                    }
+                }
+                Ok(Tried::Paused(until)) => {
+                    delivery.others_wait += 1;
+                    look_again(trip, LookAgain::At(until));
+                }
+                Ok(Tried::Kept(why)) => {
+                    self.keep(key, &why, false, trip, delivery);
+                    look_again(trip, LookAgain::WhenChanged);
+                }
+                Ok(Tried::Unjudged(why)) => {
+                    if trip.judges() || target.is_pressing {
+                        trip.got_no_verdict(&why);
+                        self.keep(key, &why, false, trip, delivery);
+                    } else {
+                        delivery.others_wait += 1;
+                    }
+                    look_again(trip, LookAgain::WhenJudged);
+                }
                 Ok(Tried::Hopeless(why)) => {
-                    self.keep(key, &why, learnt, delivery);
+                    trip.has_failed(&why, None, true);
+                    self.keep(key, &why, false, trip, delivery);
                     hopeless = Some(why);
                     break;
                 }
@@ -186,49 +217,107 @@ impl Courier<'_> {
         }
         for attempt in attempts.rest() {
             match (attempt.why, &hopeless) {
-                (Some(why), _) => self.keep(attempt.key, &why, learnt, delivery),
-                // Naming a few of those that nobody tried is enough: reading thousands of runs for it would overdraw the budget.
-                (None, Some(why)) if delivery.kept.len() < MOST_NAMED => self.keep(attempt.key, why, learnt, delivery),
+                (Some(why), _) => failed.push((attempt.key, why)),
+                (None, Some(why)) if Some(attempt.key) == errand.first => failed.push((attempt.key, why.clone())),
                 (None, _) => delivery.not_looked_at += 1,
             }
         }
-        hopeless.is_some()
+        for (key, why) in failed {
+            // Where DX took others, it is this run that it does not take.
+            let is_its_own = trip.accepted && !trip.dx_fails();
+            self.keep(key, &why, is_its_own, trip, delivery);
+        }
+    }
+
+    /// Whether what else waits is to be tried: not while DX takes nothing, and by one process at a time.
+    fn may_look_around(&self, errand: &Errand<'_>, trip: &Trip, delivery: &mut Delivery) -> bool {
+        if errand.only || delivery.busy || delivery.put_off.is_some() {
+            return false;
+        }
+        if !self.own.explicit && !trip.accepted {
+            if let Some(failing) = trip.failing() {
+                let since = clock::text(failing.since);
+                delivery.put_off = Some(format!("DX has taken nothing since {since}: {}", failing.why));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether nothing was heard of a run for so long that it is ended, by the time of its directory's last change.
+    fn is_abandoned(&self, changed: Option<u64>) -> bool {
+        matches!(self.when_abandoned(changed), LookAgain::WhenChanged)
+            && self.abandon_after.is_some()
+            && changed.is_some()
+    }
+
+    /// Records an end for a run that has none, if any of it is this process's to send. Whether it did.
+    fn abandon(&self, run: &SpooledRun, delivery: &mut Delivery) -> Result<bool, SpoolError> {
+        let Some(end) = abandoned(run, &self.own) else {
+            return Ok(false);
+        };
+        let judged = match self.judge.one(Hook::Finish, &end) {
+            Ok(judged) => judged,
+            Err(refused) => {
+                delivery.warn(format!("run {} cannot be ended: {refused}", reference_id(run)));
+                return Ok(false);
+            }
+        };
+        let entry = Entry::new(Hook::Finish, clock::now(), self.own.destination.clone(), judged, end)
+            .under(self.own.policies.clone());
+        self.store.record(run.key, entry)?;
+        delivery.abandoned += 1;
+        Ok(true)
+    }
+
+    /// When a run of which nothing can be sent is worth another look.
+    fn when_abandoned(&self, changed: Option<u64>) -> LookAgain {
+        let at = self.abandon_after.zip(changed).map(|(age, changed)| {
+            let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            (changed / 1_000_000).saturating_add(age)
+        });
+        at.filter(|at| *at > now())
+            .map_or(LookAgain::WhenChanged, LookAgain::At)
     }
 
     /// Sends what of a run is to be sent.
-    fn attempt(
-        &self,
-        attempt: &Attempt,
-        deadline: Instant,
-        learnt: &mut Learnt,
-        delivery: &mut Delivery,
-    ) -> Result<Tried, SpoolError> {
-        let key = attempt.key;
-        let unsent = self.store.unsent(key)?;
-        if attempt.why.is_none() && !learnt.is_news(key, &unsent) {
-            return Ok(Tried::Settled);
-        }
-        let mut judged = BTreeSet::new();
+    fn attempt(&self, target: Target, trip: &mut Trip, delivery: &mut Delivery) -> Result<Tried, SpoolError> {
+        let key = target.key;
+        let _lock = if target.is_own {
+            // Whoever has it is sending it. It may hang, or be stopped: half of the time is for sending it all the same.
+            let half = target.deadline.saturating_duration_since(Instant::now()) / 2;
+            self.store.lock_run(key, Instant::now() + half)
+        } else {
+            match self.store.lock_run(key, Instant::now()) {
+                LockState::Busy => return Ok(Tried::Elsewhere),
+                lock => lock,
+            }
+        };
+        let (mut sent_any, mut judged) = (false, BTreeSet::new());
         loop {
             kill_points::pass("deliver.load");
             let run = self.store.load(key)?;
             for aside in &run.aside {
                 delivery.warn(aside.to_string());
             }
-            let seen = learnt.seen.entry(key).or_default();
-            seen.extend(run.entries.iter().map(|(id, _)| *id));
-            if run.unread == 0 {
-                // With those that cannot be read now, or only by a newer program: looking again would not change that.
-                seen.extend(&unsent);
+            if target.is_abandoned && !run.is_finished() && self.abandon(&run, delivery)? {
+                continue;
             }
-            learnt.refused.extend(self.own.refused_in(&run).map(str::to_owned));
-            if let Some(why) = self.refused_before(&run) {
+            trip.refused.extend(self.own.refused_in(&run).map(str::to_owned));
+            if let Some(why) = self.refused_before(&run, trip) {
                 return Ok(Tried::Kept(why));
             }
-            let plan = plan(&run, &self.own, &learnt.refused);
+            let until = run.trouble.as_ref().map_or(0, |trouble| trouble.until);
+            if !target.is_pressing && is_to_come(until) {
+                return Ok(Tried::Paused(until));
+            }
+            let plan = plan(&run, &self.own, &trip.refused);
             delivery.foreign += plan.foreign;
             if plan.foreign > 0 {
-                learnt.foreign.insert(key);
+                trip.foreign.insert(key);
+                if target.is_own {
+                    left(&run, &self.own, &trip.refused).for_each(|line| delivery.warn(line));
+                }
             }
             if plan.left_out > 0 {
                 delivery.warn(format!(
@@ -240,26 +329,29 @@ impl Courier<'_> {
             for (policies, count) in &plan.other_policies {
                 *delivery.other_policies.entry(policies.clone()).or_default() += count;
             }
-            let mut judged_one = false;
+            let (mut judged_one, mut told_end) = (false, false);
+            let nothing = plan.work.is_empty();
             for work in plan.work {
                 let tried = match work {
+                    Work::Judge { .. } if !target.is_pressing && !trip.judges() => Tried::Unjudged(String::new()),
                     // Judging it again would say the same, for ever.
                     Work::Judge { id } if !judged.insert(id) => {
-                        Tried::Kept("a notification of it has no verdict yet".into())
+                        Tried::Unjudged("a notification of it has no verdict yet".into())
                     }
                     Work::Judge { id } => {
                         judged_one = true;
-                        match self.judge_again(&run, id, delivery)? {
-                            JudgedAgain::Kept(why) => Tried::Kept(why),
+                        match self.judge_again(&run, id, trip, delivery)? {
+                            JudgedAgain::Kept(why) => Tried::Unjudged(why),
                             JudgedAgain::Report(_) | JudgedAgain::Nothing => Tried::Settled,
                         }
                     }
-                    Work::Report { id } => match self.judge_again(&run, id, delivery)? {
+                    Work::Report { id } => match self.judge_again(&run, id, trip, delivery)? {
                         JudgedAgain::Report(report) => {
-                            self.send(&run, &report, &BTreeSet::from([id]), deadline, delivery)?
+                            let covers = BTreeSet::from([id]);
+                            self.send(&run, &report, &covers, target.deadline, trip, delivery)?
                         }
                         JudgedAgain::Nothing => Tried::Settled,
-                        JudgedAgain::Kept(why) => Tried::Kept(why),
+                        JudgedAgain::Kept(why) => Tried::Unjudged(why),
                     },
                     Work::Drop { reason, covers } => {
                         self.store.mark_sent(key, &covers)?;
@@ -268,8 +360,14 @@ impl Courier<'_> {
                     }
                     Work::Finish { history, covers } => {
                         kill_points::pass("deliver.judge");
+                        told_end = true;
                         match self.judge.finish(&history) {
-                            Ok(Judged::Report(report)) => self.send(&run, &report, &covers, deadline, delivery)?,
+                            Ok(Judged::Report(report)) => {
+                                if target.is_own && matches!(report.status, Status::Running | Status::Unknown) {
+                                    delivery.note(WITHOUT_A_STATUS);
+                                }
+                                self.send(&run, &report, &covers, target.deadline, trip, delivery)?
+                            }
                             // The default plugin reports every finish, so a policy holds it.
                             Ok(Judged::Hold) => Tried::Kept(format!("held by policy {}, not sent", self.own.policies)),
                             Ok(Judged::Discard(reason)) => {
@@ -277,9 +375,10 @@ impl Courier<'_> {
                                 delivery.discard(reference_id(&run), reason);
                                 Tried::Settled
                             }
-                            Ok(Judged::Unjudged(why)) => Tried::Kept(why),
+                            Ok(Judged::Unjudged(why)) => Tried::Unjudged(why),
                             Err(refused) => {
-                                self.reject(&run, &covers, "refused", &refused.to_string(), None, delivery)?;
+                                self.reject_refused(&run, &covers, &refused, delivery)?;
+                                judged_one = true;
                                 Tried::Settled
                             }
                         }
@@ -289,29 +388,95 @@ impl Courier<'_> {
                     return Ok(tried);
                 }
             }
-            if !judged_one {
-                return Ok(Tried::Settled);
+            sent_any |= !nothing;
+            // Of a run that is too large to be read at once, the next part; of one with a bad notification, what is good.
+            let more = told_end && run.unread > 0 && target.deadline > Instant::now();
+            if !judged_one && !more {
+                let retired = run.is_finished() && self.store.retire(key);
+                return Ok(if sent_any || retired {
+                    Tried::Settled
+                } else {
+                    Tried::Nothing
+                });
             }
         }
     }
 
     /// Tells why a run waits, here and to whoever asks for the spool's status.
-    fn keep(&self, key: RunKey, why: &str, learnt: &Learnt, delivery: &mut Delivery) {
+    fn keep(&self, key: RunKey, why: &str, is_its_own: bool, trip: &Trip, delivery: &mut Delivery) {
+        // Naming a few is enough: reading thousands of runs for it would overdraw the budget.
+        if delivery.kept.len() >= MOST_NAMED {
+            delivery.kept_count += 1;
+            return;
+        }
         let Ok(run) = self.store.load(key) else { return };
-        if plan(&run, &self.own, &learnt.refused).work.is_empty() {
+        if plan(&run, &self.own, &trip.refused).work.is_empty() {
             return;
         }
         delivery.keep(reference_id(&run), why);
-        if run.trouble.as_ref().is_none_or(|trouble| trouble.message != why) {
-            let noted = run.trouble.unwrap_or_else(|| trouble("waiting", why, 0, None));
-            self.store.note(
-                key,
-                Some(&Trouble {
-                    message: why.into(),
-                    ..noted
-                }),
-            );
+        let noted = run.trouble.as_ref();
+        if noted.is_some_and(|noted| noted.message == why && noted.token.is_some()) {
+            return;
         }
+        let mut trouble = trouble("waiting", why, &run, None);
+        if is_its_own {
+            trouble.until = due_again(trouble.since);
+        }
+        self.store.note(key, Some(&trouble));
+    }
+}
+
+/// What waits beside the errand's own run.
+#[derive(Default)]
+struct Others {
+    /// Those that are due.
+    due: Vec<RunKey>,
+    /// Those that need no look.
+    skipped: Vec<RunKey>,
+    /// When the directory of each last changed.
+    changed: BTreeMap<RunKey, u64>,
+    _lock: Option<Arc<LockState>>,
+}
+
+impl Others {
+    fn of(courier: &Courier<'_>, errand: &Errand<'_>, trip: &mut Trip, delivery: &mut Delivery) -> Self {
+        kill_points::pass("deliver.lock");
+        let until = if errand.wait && courier.own.explicit {
+            errand.budget.deadline()
+        } else {
+            Instant::now()
+        };
+        let Some(lock) = courier.store.lock(until) else {
+            delivery.busy = true;
+            return Self::default();
+        };
+        trip.look_around(courier.store);
+        let (runs, all) = match courier.store.runs_by_change(&|| errand.budget.left().is_some()) {
+            Ok(runs) => runs,
+            Err(error) => {
+                delivery.warn(error.to_string());
+                return Self::default();
+            }
+        };
+        delivery.not_looked_at += all.saturating_sub(runs.len());
+        if runs.len() == all {
+            trip.keep_only(&runs.iter().map(|(key, _)| *key).collect());
+        }
+        let mut others = Self {
+            _lock: Some(lock),
+            ..Self::default()
+        };
+        for (key, time) in runs.into_iter().filter(|(key, _)| Some(*key) != errand.first) {
+            match trip.known(key, time) {
+                Some(again) if !courier.own.explicit && !trip.is_due(again) => {
+                    delivery.others_wait += usize::from(again != LookAgain::WhenChanged);
+                    others.skipped.push(key);
+                }
+                _ => others.due.push(key),
+            }
+            others.changed.insert(key, time);
+        }
+        others
     }
 }
 
@@ -324,12 +489,14 @@ pub(super) fn reference_id(run: &SpooledRun) -> &str {
 }
 
 /// A note why a run waits.
-pub(super) fn trouble(kind: &str, message: &str, tries: u32, token: Option<String>) -> Trouble {
+pub(super) fn trouble(kind: &str, message: &str, run: &SpooledRun, token: Option<String>) -> Trouble {
+    let since = run.trouble.as_ref().map_or(0, |trouble| trouble.since);
     Trouble {
         at: clock::now(),
         kind: kind.into(),
         message: message.into(),
-        tries,
+        since: if since == 0 { now() } else { since },
+        until: 0,
         token,
     }
 }

@@ -29,12 +29,20 @@ pub struct Delivery {
     pub discarded: Vec<Kept>,
     /// Nothing of the run that the delivery began with waits any more.
     pub first_settled: bool,
-    /// Another process was delivering, and looks again when it is done.
+    /// Other runs that are known to wait and were not due.
+    pub others_wait: usize,
+    /// Why other runs were not tried, where something keeps all of them.
+    pub put_off: Option<String>,
+    /// Runs of which nothing was heard for so long that they were ended as cancelled.
+    pub abandoned: usize,
+    /// Another process was delivering what else waits.
     pub busy: bool,
     /// Nothing could be delivered at all, for this reason.
     pub impossible: Option<String>,
-    /// Things worth telling that stopped nothing.
+    /// Things that went wrong and stopped nothing.
     pub warnings: Vec<String>,
+    /// Things worth telling with nothing wrong in reporting.
+    pub notes: Vec<String>,
 }
 
 /// A run and why it was not delivered.
@@ -57,16 +65,22 @@ impl Delivery {
 
     pub(crate) fn keep(&mut self, reference_id: &str, why: impl Into<String>) {
         self.kept_count += 1;
-        note(&mut self.kept, reference_id, why.into());
+        name(&mut self.kept, reference_id, why.into());
     }
 
     pub(crate) fn reject(&mut self, reference_id: &str, why: impl Into<String>) {
         self.rejected_count += 1;
-        note(&mut self.rejected, reference_id, why.into());
+        name(&mut self.rejected, reference_id, why.into());
+    }
+
+    pub(crate) fn note(&mut self, note: &str) {
+        if !self.notes.iter().any(|known| known == note) {
+            self.notes.push(note.into());
+        }
     }
 
     pub(crate) fn discard(&mut self, reference_id: &str, why: String) {
-        note(&mut self.discarded, reference_id, why);
+        name(&mut self.discarded, reference_id, why);
     }
 
     pub(crate) fn warn(&mut self, warning: impl Into<String>) {
@@ -77,7 +91,7 @@ impl Delivery {
     }
 }
 
-fn note(list: &mut Vec<Kept>, reference_id: &str, why: String) {
+fn name(list: &mut Vec<Kept>, reference_id: &str, why: String) {
     if list.len() < MOST_NAMED {
         list.push(Kept {
             reference_id: reference_id.into(),

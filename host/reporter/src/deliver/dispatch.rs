@@ -4,10 +4,12 @@ use super::{
     courier::{Courier, JudgedAgain, Tried, reference_id, trouble},
     delivery::Delivery,
     plan::{UNAUTHORISED, refused_token},
+    trip::{Trip, now},
 };
 use crate::{
     clock,
-    dx::{Outcome, body},
+    dx::{GIVEN_UP_AFTER, Outcome, body},
+    judge::Refused,
     kill_points,
     spool::{EntryId, Hook, Judged, Rejection, SpoolError, SpooledRun},
 };
@@ -16,9 +18,6 @@ use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
-
-/// Tries before DX's refusal with a code that the page does not list counts as final (DESIGN section 3, "DX's answer").
-const TRIES: u32 = 3;
 
 /// For what is only there to be looked at, a build waits no longer.
 const STEPS: Duration = Duration::from_secs(1);
@@ -31,6 +30,7 @@ impl Courier<'_> {
         report: &Run,
         covers: &BTreeSet<EntryId>,
         deadline: Instant,
+        trip: &mut Trip,
         delivery: &mut Delivery,
     ) -> Result<Tried, SpoolError> {
         kill_points::pass("deliver.send");
@@ -49,6 +49,7 @@ impl Courier<'_> {
         Ok(match outcome {
             Outcome::Accepted => {
                 delivery.accepted += 1;
+                trip.was_accepted();
                 self.tell_steps(run, report, covers, deadline);
                 // DX has it: that this cannot be noted costs a repetition some day, and is no reason to call the run undelivered.
                 if let Err(error) = self.store.mark_sent(run.key, covers) {
@@ -64,12 +65,12 @@ impl Courier<'_> {
                 Tried::Settled
             }
             Outcome::Refused { code, message, .. } => {
-                let tries = 1 + run.trouble.as_ref().map_or(0, |trouble| trouble.tries);
-                if tries >= TRIES {
+                let since = run.trouble.as_ref().map_or(0, |trouble| trouble.since);
+                let given_up = u64::try_from(GIVEN_UP_AFTER.as_millis()).unwrap_or(u64::MAX);
+                if since > 0 && trip.accepted && now().saturating_sub(since) > given_up {
                     self.reject(run, covers, &code, &message, Some(report), delivery)?;
                     Tried::Settled
                 } else {
-                    self.store.note(run.key, Some(&trouble(&code, &words, tries, None)));
                     Tried::Again {
                         why: words,
                         after: None,
@@ -79,10 +80,10 @@ impl Courier<'_> {
             Outcome::Unauthorised { .. } => {
                 let digest = self.outlet.credentials();
                 self.store
-                    .note(run.key, Some(&trouble(UNAUTHORISED, &words, 1, Some(digest))));
+                    .note(run.key, Some(&trouble(UNAUTHORISED, &words, run, Some(digest))));
                 Tried::Hopeless(words)
             }
-            Outcome::Redirected { .. } => Tried::Hopeless(words),
+            Outcome::Redirected { .. } | Outcome::Unreachable { .. } => Tried::Hopeless(words),
             Outcome::Retry { after, why } => Tried::Again { why, after },
         })
     }
@@ -103,10 +104,10 @@ impl Courier<'_> {
     }
 
     /// The token was refused for this run before, and is still the same: DX is asked again only on request.
-    pub(super) fn refused_before(&self, run: &SpooledRun) -> Option<String> {
+    pub(super) fn refused_before(&self, run: &SpooledRun, trip: &Trip) -> Option<String> {
         let trouble = run.trouble.as_ref()?;
         let same = refused_token(trouble) == Some(self.outlet.credentials().as_str());
-        (same && !self.own.explicit).then(|| trouble.message.clone())
+        (same && !self.own.explicit && !trip.accepted).then(|| trouble.message.clone())
     }
 
     /// Judges a notification by this process's policies. A verdict that is new is recorded, with these policies: other processes then
@@ -115,6 +116,7 @@ impl Courier<'_> {
         &self,
         run: &SpooledRun,
         id: EntryId,
+        trip: &mut Trip,
         delivery: &mut Delivery,
     ) -> Result<JudgedAgain, SpoolError> {
         let Some((_, entry)) = run.entries.iter().find(|(kept, _)| *kept == id) else {
@@ -122,7 +124,10 @@ impl Courier<'_> {
         };
         let verdict = match self.judge.one(entry.hook, &entry.notification) {
             Ok(Judged::Unjudged(why)) => return Ok(JudgedAgain::Kept(why)),
-            Ok(verdict) => verdict,
+            Ok(verdict) => {
+                trip.was_judged();
+                verdict
+            }
             Err(refused) => {
                 let ids = BTreeSet::from([id]);
                 self.reject(run, &ids, "refused", &refused.to_string(), None, delivery)?;
@@ -139,6 +144,29 @@ impl Courier<'_> {
             Judged::Report(report) => JudgedAgain::Report(Box::new(report)),
             _ => JudgedAgain::Nothing,
         })
+    }
+
+    /// The rules refuse the history of a run. Only what they refuse by itself is rejected, if there is such: it must not take what is good
+    /// along.
+    pub(super) fn reject_refused(
+        &self,
+        run: &SpooledRun,
+        covers: &BTreeSet<EntryId>,
+        refused: &Refused,
+        delivery: &mut Delivery,
+    ) -> Result<(), SpoolError> {
+        let mut is_whole = true;
+        for (id, entry) in run.entries.iter().filter(|(id, _)| covers.contains(id)) {
+            if let Err(refused) = self.judge.one(entry.hook, &entry.notification) {
+                is_whole = false;
+                let text = refused.to_string();
+                self.reject(run, &BTreeSet::from([*id]), "refused", &text, None, delivery)?;
+            }
+        }
+        if is_whole {
+            self.reject(run, covers, "refused", &refused.to_string(), None, delivery)?;
+        }
+        Ok(())
     }
 
     pub(super) fn reject(
@@ -160,6 +188,7 @@ impl Courier<'_> {
             code: code.into(),
             message: message.into(),
             request,
+            reference_id: reference_id(run).into(),
         };
         self.store.reject(run.key, ids, &reason)
     }

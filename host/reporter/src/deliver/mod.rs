@@ -3,13 +3,19 @@
 //! One process delivers at a time. What waits is what no acceptance covers (there is no other state), so every step may be repeated
 //! and a crash leaves nothing half-done.
 
+mod abandoned;
 mod attempts;
 mod budget;
 mod courier;
 mod delivery;
 mod dispatch;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod incident;
+mod left;
 mod outlet;
 mod plan;
+mod trip;
 
 pub use budget::Budget;
 pub use delivery::{Delivery, Kept};

@@ -1,7 +1,7 @@
 //! What of a run waits to be sent, and to whom it belongs.
 
 use crate::spool::{Destination, Entry, EntryId, Hook, Judged, PolicyChain, SpooledRun, Trouble};
-use pipefold_sandbox::Notification;
+use pipefold_sandbox::{Notification, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of trouble that says DX did not take the token.
@@ -51,7 +51,7 @@ impl Own {
 
     /// Whether this process may send the entry. `refused` holds digests of tokens that DX is known to have refused: the process's own, for
     /// the same DX, then takes their place.
-    fn includes(&self, entry: &Entry, refused: &BTreeSet<String>) -> bool {
+    pub(super) fn includes(&self, entry: &Entry, refused: &BTreeSet<String>) -> bool {
         let (own, other) = (&self.destination, &entry.destination);
         match (&other.url, &other.token) {
             (Some(url), _) if Some(url) != own.url.as_ref() => false,
@@ -151,11 +151,12 @@ pub(crate) fn plan(run: &SpooledRun, own: &Own, refused: &BTreeSet<String>) -> P
         return plan;
     }
     let unjudged = waiting.iter().find(|(_, entry)| {
-        let judged = !matches!(entry.verdict, Judged::Unjudged(_)) && own.binding(entry) == Binding::Own;
-        !judged && entry.hook != Hook::Finish
+        let is_new = matches!(entry.verdict, Judged::Unjudged(_));
+        is_new || (entry.hook != Hook::Finish && own.binding(entry) != Binding::Own)
     });
     if let Some((id, _)) = unjudged {
-        // A policy may yet want to discard it: the history is complete only when everything in it has been judged.
+        // A policy may yet want to discard it, and one that is not valid must not take the others along: the history is complete only when
+        // everything in it has been judged.
         plan.work = vec![Work::Judge { id: *id }];
         return plan;
     }
@@ -182,14 +183,15 @@ fn is_discard(entry: &Entry) -> bool {
     matches!(entry.verdict, Judged::Discard(_))
 }
 
-/// The notifications of a run for `pipeline-finish`, as many as the rules allow: those about the whole run first, as they decide.
+/// The notifications of a run for `pipeline-finish`, as many as the rules allow: those about the whole run first, as they decide, then the
+/// steps whose status outranks the others'.
 fn history(mine: &[&(EntryId, Entry)]) -> (Vec<Notification>, usize) {
     let mut all: Vec<&Entry> = mine
         .iter()
         .map(|(_, entry)| entry)
         .filter(|entry| !is_discard(entry))
         .collect();
-    all.sort_by_key(|entry| entry.hook == Hook::Step);
+    all.sort_by_key(|entry| (entry.hook == Hook::Step, std::cmp::Reverse(rank(entry))));
     let mut bytes = 0;
     let fits = all
         .iter()
@@ -204,6 +206,22 @@ fn history(mine: &[&(EntryId, Entry)]) -> (Vec<Notification>, usize) {
         all[..fits].iter().map(|entry| entry.notification.clone()).collect(),
         left_out,
     )
+}
+
+/// The place of an entry's status in DX's order, the lowest for none.
+fn rank(entry: &Entry) -> usize {
+    let order = [
+        Status::Unknown,
+        Status::Running,
+        Status::Success,
+        Status::Cancelled,
+        Status::Failure,
+    ];
+    let given = entry.notification.status.as_deref();
+    order
+        .iter()
+        .position(|status| Some(status.as_str()) == given)
+        .unwrap_or_default()
 }
 
 /// Bytes of text in a notification.

@@ -14,6 +14,9 @@ pub struct Answer {
     /// A sentence for people.
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// A fuller sentence, in some answers.
+    #[serde(default, deserialize_with = "details", skip_serializing)]
+    error_details: Option<String>,
 }
 
 impl Answer {
@@ -24,6 +27,7 @@ impl Answer {
             ok: true,
             error: None,
             message: None,
+            error_details: None,
         }
     }
 
@@ -34,7 +38,14 @@ impl Answer {
             ok: false,
             error: Some(error.into()),
             message: Some(message.into()),
+            error_details: None,
         }
+    }
+
+    /// What it says to people: `error_details.message` where it has one, as DX's own command reads it, else `message`.
+    #[must_use]
+    pub fn words(&self) -> Option<&str> {
+        self.error_details.as_deref().or(self.message.as_deref())
     }
 
     /// Reads a body. None if it is not an object with a boolean `ok`: then it is not DX that answered.
@@ -55,6 +66,16 @@ fn lenient<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<S
         Value::String(text) => Some(text),
         other => Some(other.to_string()),
     })
+}
+
+/// The message in an object; anything else is none.
+fn details<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(
+        match Value::deserialize(deserializer)?.get_mut("message").map(Value::take) {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        },
+    )
 }
 
 #[cfg(test)]
@@ -81,6 +102,21 @@ mod tests {
             (Some("17"), Some(r#"{"text":"no"}"#))
         );
         assert_eq!(Answer::parse(br#"{"ok":false,"error":null}"#).unwrap().error, None);
+    }
+
+    #[test]
+    fn the_fuller_sentence_is_the_one_that_is_told() {
+        let words = |body: &str| Answer::parse(body.as_bytes()).unwrap().words().map(str::to_owned);
+        let full = r#"{"ok":false,"error":"e","message":"short","error_details":{"message":"full","code":7}}"#;
+        assert_eq!(words(full).as_deref(), Some("full"));
+        assert_eq!(
+            words(r#"{"ok":false,"error_details":{"message":"full"}}"#).as_deref(),
+            Some("full")
+        );
+        for odd in ["7", "null", "[]", "{}", r#"{"message":7}"#, r#"{"message":""}"#] {
+            let body = format!(r#"{{"ok":false,"message":"short","error_details":{odd}}}"#);
+            assert_eq!(words(&body).as_deref(), Some("short"), "{odd}");
+        }
     }
 
     #[test]

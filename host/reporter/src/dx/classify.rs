@@ -37,8 +37,7 @@ pub fn classify(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>) ->
             .map(|code| quote(code, token.map(Token::expose)))
             .filter(|code| !code.is_empty());
         let message = answer
-            .message
-            .as_deref()
+            .words()
             .map(|message| quote(message, token.map(Token::expose)))
             .unwrap_or_default();
         (code.unwrap_or_else(|| "without a code".to_owned()), message)
@@ -69,6 +68,12 @@ pub fn classify(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>) ->
         (_, Some(_)) => retry(format!(
             "the server answered with status {status} to a run, which says neither yes nor no"
         )),
+        // No proxy says so of itself: there is no such page at this address, or not for a POST.
+        (404 | 405 | 410, None) => Outcome::Unreachable {
+            why: format!(
+                "the server answered with status {status} and not in DX's words: correct the DX URL, or what is in front of it"
+            ),
+        },
         (_, None) => retry(format!(
             "the server answered with status {status} and not in DX's words: perhaps a proxy or another page"
         )),
@@ -188,9 +193,15 @@ mod tests {
 
     #[test]
     fn without_the_words_of_dx_it_was_somebody_else() {
-        for status in [400, 401, 403, 404, 407, 413, 600, 0] {
+        for status in [400, 401, 403, 407, 413, 600, 0] {
             assert!(
                 matches!(outcome(status, "<html>Denied</html>"), Outcome::Retry { .. }),
+                "{status}"
+            );
+        }
+        for status in [404, 405, 410] {
+            assert!(
+                matches!(outcome(status, "<html>Not here</html>"), Outcome::Unreachable { .. }),
                 "{status}"
             );
         }

@@ -17,7 +17,7 @@ pub use answer::Answer;
 pub use arguments::Arguments;
 pub use classify::{Reply, classify};
 pub use client::{Client, ClientOptions, MAX_ANSWER, Probe};
-pub use outcome::Outcome;
+pub use outcome::{GIVEN_UP_AFTER, Outcome};
 pub use server::{BodyError, ErrorCode, MAX_DEPTH, Refusal};
 pub use steps::{MAX_STEPS, StepArguments, TAKES_STEPS};
 pub use url::{DxUrl, METHOD_PATH, UrlError};

@@ -3,6 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+/// For how long DX has to go on refusing a run with a code that its page does not list before that counts as final: "other errors can be
+/// returned in the case where the service is down", and an incident may last over a long weekend.
+pub const GIVEN_UP_AFTER: Duration = Duration::from_hours(7 * 24);
+
 /// What became of one request, and so what is to be done with the run. Texts from DX in it are short, on one line and without the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -15,7 +19,7 @@ pub enum Outcome {
         /// DX's words; may be empty.
         message: String,
     },
-    /// DX said no for another reason. To be given up after a few tries.
+    /// DX said no for a reason that its page does not list, so it may pass. To be given up only when that went on for days.
     Refused {
         /// The HTTP status.
         status: u16,
@@ -30,6 +34,12 @@ pub enum Outcome {
         code: String,
         /// DX's words; may be empty.
         message: String,
+    },
+    /// It will not go better before something is put right: the address, a certificate, this machine's network. To be kept, and not tried
+    /// again by the same command.
+    Unreachable {
+        /// What happened, in one line.
+        why: String,
     },
     /// It may go better another time.
     Retry {
@@ -77,7 +87,7 @@ impl fmt::Display for Outcome {
                 said(f, message)?;
                 f.write_str(" (correct DX_API_TOKEN or the token file)")
             }
-            Self::Retry { why, .. } => f.write_str(why),
+            Self::Retry { why, .. } | Self::Unreachable { why } => f.write_str(why),
             Self::Redirected { status, to_host } => {
                 write!(
                     f,

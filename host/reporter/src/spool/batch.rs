@@ -1,6 +1,6 @@
 //! Records on their way to the disk, one or many: written aside, synced, named, their directories synced.
 
-use super::entry::Entry;
+use super::entry::{Entry, Hook};
 use super::error::SpoolError;
 use super::files::Kind;
 use super::key::{EntryId, RunKey};
@@ -24,11 +24,23 @@ const THREADS: usize = 8;
 /// Below this, threads cost more than they save.
 const FEW: usize = 4;
 
+/// Places in a run that no step takes: a run whose steps are too many can still end, and be told again that it did.
+const KEPT_FOR_THE_RUN: usize = 100;
+
 /// A record as it will be on disk.
 pub(super) struct Encoded {
     pub(super) key: RunKey,
     pub(super) id: EntryId,
+    pub(super) hook: Hook,
     pub(super) bytes: Vec<u8>,
+}
+
+/// What is known of the records of a run by their names.
+#[derive(Default)]
+pub(super) struct Known {
+    count: usize,
+    /// Those that may be of its end.
+    pub(super) ends: Vec<EntryId>,
 }
 
 impl Spool {
@@ -42,19 +54,21 @@ impl Spool {
         let mut runs: BTreeMap<RunKey, Vec<Encoded>> = BTreeMap::new();
         for entry in entries {
             let key = entry.run_key().ok_or(SpoolError::NoRun)?;
-            let (id, bytes) = (EntryId::random()?, entry.encode()?);
-            runs.entry(key).or_default().push(Encoded { key, id, bytes });
+            let (id, hook, bytes) = (EntryId::random_for(entry.hook)?, entry.hook, entry.encode()?);
+            runs.entry(key).or_default().push(Encoded { key, id, hook, bytes });
         }
         if runs.is_empty() {
             return Ok(());
         }
-        self.has_room()?;
+        self.has_room(Hook::Step)?;
         let records: Vec<Encoded> = runs.into_values().flatten().collect();
-        records.chunks(AT_ONCE).try_for_each(|records| self.put_all(records))
+        records
+            .chunks(AT_ONCE)
+            .try_for_each(|records| self.put_all(records).map(drop))
     }
 
-    /// Records what is encoded already, the records of each run one after the other.
-    pub(super) fn put_all(&self, records: &[Encoded]) -> Result<(), SpoolError> {
+    /// Records what is encoded already, the records of each run one after the other. Answers what was there of the last run before.
+    pub(super) fn put_all(&self, records: &[Encoded]) -> Result<Known, SpoolError> {
         let mut outcome = self.try_put(records);
         for _ in 1..ATTEMPTS {
             match outcome {
@@ -78,7 +92,7 @@ impl Spool {
         outcome
     }
 
-    fn try_put(&self, records: &[Encoded]) -> Result<(), SpoolError> {
+    fn try_put(&self, records: &[Encoded]) -> Result<Known, SpoolError> {
         let mut written = Vec::with_capacity(records.len());
         for record in records {
             written.push(self.write_aside(&layout::run(record.key), &record.bytes)?);
@@ -87,19 +101,25 @@ impl Spool {
             file.sync().map_err(self.failed("sync", staged.path()))
         })?;
         let mut is_first = false;
+        let mut known = Known::default();
         for records in records.chunk_by(|one, next| one.key == next.key) {
             let Some(run) = records.first().map(|record| layout::run(record.key)) else {
                 continue;
             };
             // Counted only now: while our file is in the directory, no one can remove it and make another of the same name.
-            let known = self.count_records(&run).map_err(self.failed("list", &run))?;
-            if known + records.len() > self.limits.records_per_run {
+            known = self.known_records(&run).map_err(self.failed("list", &run))?;
+            let kept = if records.iter().any(|record| record.hook == Hook::Step) {
+                KEPT_FOR_THE_RUN.min(self.limits.records_per_run / 10)
+            } else {
+                0
+            };
+            if known.count + records.len() > self.limits.records_per_run - kept {
                 return Err(SpoolError::TooMany {
                     path: self.path().join(run),
-                    limit: self.limits.records_per_run,
+                    limit: self.limits.records_per_run - kept,
                 });
             }
-            is_first |= known == 0;
+            is_first |= known.count == 0;
         }
         // Whoever names the first record has synced the directory's own name before. So where one is, this can be saved; where none is,
         // the directory may be a moment old and its maker still on the way here.
@@ -110,19 +130,26 @@ impl Spool {
             staged.name(&layout::run(record.key).join(layout::record(record.id)))?;
         }
         let runs: Vec<PathBuf> = keys(records).map(layout::run).collect();
-        side_by_side(&runs, |run| self.sync(run))
+        side_by_side(&runs, |run| self.sync(run))?;
+        Ok(known)
     }
 
-    fn count_records(&self, run: &Path) -> io::Result<usize> {
-        let mut records = 0;
+    fn known_records(&self, run: &Path) -> io::Result<Known> {
+        let mut known = Known::default();
         self.files.list(run, &mut |name| {
-            records += usize::from(matches!(layout::role(name), Role::Record(_)))
+            if let Role::Record(id) = layout::role(name) {
+                known.count += 1;
+                known.ends.extend(Some(id).filter(|id| id.may_be_a_finish()));
+            }
         })?;
-        Ok(records)
+        Ok(known)
     }
 
-    fn make_run(&self, key: RunKey) -> Result<(), SpoolError> {
+    pub(super) fn make_run(&self, key: RunKey) -> Result<(), SpoolError> {
         let run = layout::run(key);
+        if self.bring_back(key)? {
+            return Ok(());
+        }
         match self.make_dir(&run) {
             Err(SpoolError::Vanished { .. }) => {
                 // Someone emptied the spool by hand.

@@ -137,6 +137,14 @@ impl NewFile for Written {
     }
 }
 
+fn try_to_lock(file: File) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Box::new(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
+
 impl Files for Disk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         pass("spool.create_dir");
@@ -169,6 +177,18 @@ impl Files for Disk {
                 }
             }
             Ok(found)
+        })
+    }
+
+    fn changes_of(&self, dir: &Path, names: &[String]) -> io::Result<Vec<Option<SystemTime>>> {
+        pass("spool.metadata");
+        self.within(dir, |dir| {
+            let change = |name: &String| match describe_name(dir, OsStr::new(name)) {
+                Ok(found) => Ok(Some(found.modified)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(e),
+            };
+            names.iter().map(change).collect()
         })
     }
 
@@ -251,10 +271,11 @@ impl Files for Disk {
         let file = self.at(path, |dir, name| {
             open(dir, Path::new(name), OFlags::RDWR | OFlags::CREATE)
         })?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(e)) => Err(e),
-        }
+        try_to_lock(file)
+    }
+
+    fn try_lock_dir(&self, dir: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
+        pass("spool.lock");
+        self.within(dir, |dir| try_to_lock(dir.try_clone()?.into_std_file()))
     }
 }

@@ -49,6 +49,8 @@ pub(super) trait Files: Send + Sync {
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()>;
     /// Every name in `dir`, with its metadata.
     fn list_with_metadata(&self, dir: &Path) -> io::Result<Vec<(OsString, Metadata)>>;
+    /// When each of these names in `dir` was last changed; none for one that is gone.
+    fn changes_of(&self, dir: &Path, names: &[String]) -> io::Result<Vec<Option<SystemTime>>>;
     /// What is known about `path`.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
     /// Reads a regular file of ours, of at most `max` bytes.
@@ -65,4 +67,6 @@ pub(super) trait Files: Send + Sync {
     fn remove_dir(&self, dir: &Path) -> io::Result<()>;
     /// Makes the file if need be and locks it until the answer is dropped; none while another process holds it.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
+    /// Locks a directory until the answer is dropped; none while another process holds it.
+    fn try_lock_dir(&self, dir: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
 }

@@ -1,10 +1,15 @@
 //! The names of runs and of records on disk.
 
+use super::entry::Hook;
 use super::error::SpoolError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
+
+/// First byte of the id of a run's end, and of its start.
+const FINISH: u8 = 0;
+const START: u8 = 1;
 
 /// Text that is not 32 lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,9 +23,9 @@ pub struct ParseKeyError;
 #[serde(into = "String", try_from = "String")]
 pub struct RunKey([u8; 16]);
 
-/// The file name of a record: 128 random bits as 32 hex digits.
+/// The file name of a record: 32 hex digits, nearly all of them random.
 ///
-/// Random, because containers that share a spool share process ids and clocks too.
+/// Random but for its first byte, because containers that share a spool share process ids and clocks too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct EntryId([u8; 16]);
@@ -30,6 +35,14 @@ impl RunKey {
     #[must_use]
     pub fn of(reference_id: &str) -> Self {
         Self(first_half(Sha256::digest(reference_id.as_bytes()).into()))
+    }
+
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
     }
 }
 
@@ -44,9 +57,39 @@ impl EntryId {
         Ok(Self(bits))
     }
 
+    /// A new id for a record of this hook. Ids of a run's end sort before those of its start, and these before those of its steps, so
+    /// that what decides is read first where a run is too large to be read whole.
+    ///
+    /// # Errors
+    /// As [`EntryId::random`].
+    pub(super) fn random_for(hook: Hook) -> Result<Self, SpoolError> {
+        let mut id = Self::random()?;
+        id.0[0] = match hook {
+            Hook::Finish => FINISH,
+            Hook::Start => START,
+            Hook::Step => id.0[0].max(START + 1),
+        };
+        Ok(id)
+    }
+
+    /// Whether the record may be of a run's end. Earlier versions gave ids without regard to the hook, so only the record can tell.
+    pub(super) fn may_be_a_finish(self) -> bool {
+        self.0[0] == FINISH
+    }
+
+    /// Whether the record may be of a run's start or end.
+    pub(super) fn may_be_about_the_run(self) -> bool {
+        self.0[0] <= START
+    }
+
+    /// Two random bytes of it.
+    pub(super) fn last_bytes(self) -> [u8; 2] {
+        [self.0[14], self.0[15]]
+    }
+
     /// True for one id in 64: who gets such a one does the housekeeping.
     pub(super) fn is_on_duty(self) -> bool {
-        self.0[0].is_multiple_of(64)
+        self.0[15].is_multiple_of(64)
     }
 }
 

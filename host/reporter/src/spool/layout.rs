@@ -6,14 +6,20 @@ use std::path::{Path, PathBuf};
 
 /// The directory of all runs.
 pub(super) const RUNS: &str = "runs";
+/// Runs that are over and that DX has, until they are removed: out of the way of whatever looks for runs that wait.
+pub(super) const DONE: &str = "done";
+/// How deliveries went, for the next one: advice only.
+pub(super) const OUTLOOK: &str = "outlook";
 /// What DX refused.
 pub(super) const REJECTED: &str = "rejected";
 /// What is torn or foreign.
 pub(super) const ASIDE: &str = "aside";
 /// Held by the process that delivers. Never removed, or two processes could hold two different files.
 pub(super) const LOCK: &str = "drain.lock";
-/// While it exists, nothing new is accepted.
+/// While it exists, no steps are accepted.
 pub(super) const FULL: &str = "full";
+/// While it exists, nothing new is accepted.
+pub(super) const FULL_FOR_ALL: &str = "full-for-all";
 /// What the reader of GoCD's feeds has read so far (pipefold-cli's `commands/gocd`). The spool itself never looks into it.
 pub(super) const GOCD: &str = "gocd";
 /// In a run: what DX's last `ok` covered.
@@ -22,6 +28,8 @@ pub(super) const SENT: &str = "sent";
 pub(super) const TROUBLE: &str = "trouble.json";
 /// Begins the name of a file that is being written.
 const TEMPORARY: &str = ".tmp-";
+/// Begins the name that NFS gives a file that was removed while some process had it open.
+const REMOVED_ON_NFS: &str = ".nfs";
 
 /// What a file in the directory of a run is, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +38,8 @@ pub(super) enum Role {
     Sent,
     Trouble,
     Temporary,
+    /// Goes by itself.
+    Passing,
     Stray,
 }
 
@@ -47,12 +57,18 @@ pub(super) fn role(name: &OsStr) -> Role {
         {
             Role::Temporary
         }
+        _ if name.starts_with(REMOVED_ON_NFS) => Role::Passing,
         _ => Role::Stray,
     }
 }
 
 pub(super) fn run(key: RunKey) -> PathBuf {
     Path::new(RUNS).join(key.to_string())
+}
+
+/// The run among those that are done.
+pub(super) fn done(key: RunKey) -> PathBuf {
+    Path::new(DONE).join(key.to_string())
 }
 
 pub(super) fn record(id: EntryId) -> String {

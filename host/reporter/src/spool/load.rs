@@ -4,7 +4,7 @@ use super::entry::{Entry, Hook, MAX_RECORD, NotARecord};
 use super::error::SpoolError;
 use super::files::Content;
 use super::key::{EntryId, RunKey};
-use super::layout::{self, RUNS, Role};
+use super::layout::{self, DONE, RUNS, Role};
 use super::open::Spool;
 use super::strays::SetAside;
 use super::trouble::Trouble;
@@ -27,8 +27,8 @@ pub struct SpooledRun {
     pub trouble: Option<Trouble>,
     /// What was found among them and cannot be used.
     pub aside: Vec<SetAside>,
-    /// How many records were left on disk, because more than [`Limits::loaded_at_once`](super::Limits) would have been read. Those that
-    /// wait are read first, so once these are marked as sent, the next load reads others.
+    /// How many records were left on disk, because more than [`Limits::loaded_at_once`](super::Limits) would have been read. The run's end
+    /// and start are read first, then what waits: once these are marked as sent, the next load reads others.
     pub unread: usize,
 }
 
@@ -61,12 +61,24 @@ impl Spool {
     /// # Errors
     /// When the directory cannot be read.
     pub fn runs(&self) -> Result<Vec<RunKey>, SpoolError> {
+        self.keys_in(Path::new(RUNS))
+    }
+
+    /// All runs that are over and delivered, and kept for a while. Cheap as [`Spool::runs`] is.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn done_runs(&self) -> Result<Vec<RunKey>, SpoolError> {
+        self.keys_in(Path::new(DONE))
+    }
+
+    fn keys_in(&self, dir: &Path) -> Result<Vec<RunKey>, SpoolError> {
         let mut keys = Vec::new();
-        let listed = self.files.list(Path::new(RUNS), &mut |name| {
+        let listed = self.files.list(dir, &mut |name| {
             keys.extend(name.to_str().and_then(|name| name.parse::<RunKey>().ok()));
         });
         match listed {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.failed("list", Path::new(RUNS))(e)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.failed("list", dir)(e)),
             _ => Ok(keys),
         }
     }
@@ -77,22 +89,29 @@ impl Spool {
     /// # Errors
     /// When the run's directory cannot be read. A single bad file is none.
     pub fn load(&self, key: RunKey) -> Result<SpooledRun, SpoolError> {
-        let run = layout::run(key);
         let mut aside = Vec::new();
-        let mut ids = self.sort_out(key, &mut aside)?;
-        let (sent, bad) = self.read_sent(key)?;
+        let mut run = layout::run(key);
+        let mut ids = self.sort_out(&run, &mut aside)?;
+        if ids.is_empty() {
+            let done = layout::done(key);
+            ids = self.sort_out(&done, &mut aside)?;
+            if !ids.is_empty() {
+                run = done;
+            }
+        }
+        let (sent, bad) = self.read_sent_in(&run)?;
         aside.extend(bad.and_then(|why| self.set_aside(&run.join(layout::SENT), why)));
-        let (trouble, bad) = self.read_trouble(key);
+        let (trouble, bad) = self.read_trouble_in(&run);
         aside.extend(bad.and_then(|why| self.set_aside(&run.join(layout::TROUBLE), why)));
 
-        ids.sort_unstable_by_key(|id| (sent.contains(id), *id));
+        ids.sort_unstable_by_key(|id| (!id.may_be_about_the_run(), sent.contains(id), *id));
         let (mut entries, mut size, mut unread) = (Vec::new(), 0, 0);
         for id in ids {
             if size >= self.limits.loaded_at_once {
                 unread += 1;
                 continue;
             }
-            match self.read_record(key, id) {
+            match self.read_record_in(&run, key, id) {
                 Ok((entry, len)) => {
                     size += len;
                     entries.push((id, entry));
@@ -112,21 +131,20 @@ impl Spool {
     }
 
     /// The ids of all records of a run, after setting aside what does not belong there.
-    fn sort_out(&self, key: RunKey, aside: &mut Vec<SetAside>) -> Result<Vec<EntryId>, SpoolError> {
-        let run = layout::run(key);
+    fn sort_out(&self, run: &Path, aside: &mut Vec<SetAside>) -> Result<Vec<EntryId>, SpoolError> {
         let (mut ids, mut others) = (Vec::new(), Vec::new());
-        let listed = self.files.list(&run, &mut |name| match layout::role(name) {
+        let listed = self.files.list(run, &mut |name| match layout::role(name) {
             Role::Record(id) => ids.push(id),
-            Role::Sent | Role::Trouble => {}
+            Role::Sent | Role::Trouble | Role::Passing => {}
             role @ (Role::Temporary | Role::Stray) => others.push((role, OsString::from(name))),
         });
         match listed {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
-                aside.extend(self.set_aside(&run, "is not a directory".into()));
+                aside.extend(self.set_aside(run, "is not a directory".into()));
                 return Ok(Vec::new());
             }
-            Err(e) => return Err(self.failed("list", &run)(e)),
+            Err(e) => return Err(self.failed("list", run)(e)),
             Ok(()) => {}
         }
         for (role, name) in others {
@@ -141,7 +159,12 @@ impl Spool {
 
     /// Reads one record, and says how many bytes it has.
     pub(super) fn read_record(&self, key: RunKey, id: EntryId) -> Result<(Entry, u64), Unread> {
-        let path = layout::run(key).join(layout::record(id));
+        self.read_record_in(&layout::run(key), key, id)
+    }
+
+    /// The same, of a run in this directory.
+    pub(super) fn read_record_in(&self, run: &Path, key: RunKey, id: EntryId) -> Result<(Entry, u64), Unread> {
+        let path = run.join(layout::record(id));
         let bytes = match self.files.read(&path, MAX_RECORD) {
             Ok(Content::Whole(bytes)) => bytes,
             Ok(Content::Unusable(why)) => return Err(Unread::Broken(why)),

@@ -1,10 +1,9 @@
 //! One process at a time delivers.
 
-use super::error::SpoolError;
 use super::files::Kind;
-use super::layout::LOCK;
+use super::key::RunKey;
+use super::layout::{self, LOCK};
 use super::open::Spool;
-use rustix::io::Errno;
 use std::any::Any;
 use std::fmt;
 use std::io;
@@ -39,11 +38,9 @@ pub enum LockState {
 }
 
 impl Spool {
-    /// Locks the spool for delivery, if no other process has.
-    ///
-    /// # Errors
-    /// When the lock file cannot be opened.
-    pub fn try_lock(&self) -> Result<LockState, SpoolError> {
+    /// Locks the spool for the delivery of all that waits, if no other process has.
+    #[must_use]
+    pub fn try_lock(&self) -> LockState {
         let path = Path::new(LOCK);
         let mut answer = self.files.try_lock(path);
         // A link or a directory that someone put there must not keep what waits from being delivered.
@@ -51,60 +48,44 @@ impl Spool {
             self.set_aside(path, "is no regular file".into());
             answer = self.files.try_lock(path);
         }
-        match answer {
-            Ok(Some(held)) => Ok(LockState::Held(DrainLock { _held: held })),
-            Ok(None) => Ok(LockState::Busy),
-            Err(e) if is_unsupported(&e) => Ok(LockState::Unsupported),
-            Err(e) => Err(self.failed("lock", path)(e)),
-        }
+        LockState::from(answer)
+    }
+
+    /// Locks one run, so that two processes do not send it at the same time. It keeps no one from recording.
+    #[must_use]
+    pub fn try_lock_run(&self, key: RunKey) -> LockState {
+        self.files.try_lock_dir(&layout::run(key)).into()
     }
 
     /// Locks the spool for delivery, waiting for other processes until `deadline`; then [`LockState::Busy`].
-    ///
-    /// # Errors
-    /// As [`Spool::try_lock`].
-    pub fn lock_until(&self, deadline: Instant) -> Result<LockState, SpoolError> {
-        loop {
-            let state = self.try_lock()?;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !matches!(state, LockState::Busy) || left.is_zero() {
-                return Ok(state);
-            }
-            std::thread::sleep(NAP.min(left));
-        }
+    #[must_use]
+    pub fn lock_until(&self, deadline: Instant) -> LockState {
+        wait_until(deadline, || self.try_lock())
     }
 }
 
-fn is_unsupported(error: &io::Error) -> bool {
-    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, Unsupported};
-    matches!(
-        error.kind(),
-        Unsupported | ReadOnlyFilesystem | StorageFull | QuotaExceeded | PermissionDenied
-    ) || matches!(
-        Errno::from_io_error(error),
-        Some(Errno::NOLCK | Errno::NOTSUP | Errno::NOSYS)
-    )
+/// Tries to lock until `deadline`; then [`LockState::Busy`].
+pub(crate) fn wait_until(deadline: Instant, try_lock: impl Fn() -> LockState) -> LockState {
+    loop {
+        let state = try_lock();
+        let left = deadline.saturating_duration_since(Instant::now());
+        if !matches!(state, LockState::Busy) || left.is_zero() {
+            return state;
+        }
+        std::thread::sleep(NAP.min(left));
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_disk_without_locks_is_told_from_other_trouble() {
-        for errno in [
-            Errno::NOLCK,
-            Errno::NOTSUP,
-            Errno::NOSYS,
-            Errno::ROFS,
-            Errno::NOSPC,
-            Errno::DQUOT,
-            Errno::ACCESS,
-        ] {
-            assert!(is_unsupported(&errno.into()), "{errno}");
-        }
-        for errno in [Errno::IO, Errno::LOOP, Errno::NOENT] {
-            assert!(!is_unsupported(&errno.into()), "{errno}");
+impl From<io::Result<Option<Box<dyn Any + Send + Sync>>>> for LockState {
+    /// Whatever keeps a lock from being had, other than another process, is no reason to leave what waits: upserts repeat harmlessly.
+    fn from(answer: io::Result<Option<Box<dyn Any + Send + Sync>>>) -> Self {
+        match answer {
+            Ok(Some(held)) => Self::Held(DrainLock { _held: held }),
+            Ok(None) => Self::Busy,
+            Err(error) => {
+                tracing::debug!(%error, "the spool cannot be locked");
+                Self::Unsupported
+            }
         }
     }
 }

@@ -5,21 +5,25 @@
 //!   runs/<run>/<id>.json          one notification: the hook, the verdict, the destination, the policies
 //!   runs/<run>/sent               the ids that DX's last `ok` covered, one a line
 //!   runs/<run>/trouble.json       why the last attempt to deliver failed; advice only
+//!   done/<run>/                   a run that is over and that DX has; removed after a day
+//!   outlook/                      how deliveries went, and which runs need no look; advice only
 //!   rejected/<run>-<id>.json      what DX refused, beside <run>-<digest>.reason.json with its words
 //!   aside/                        what was found here and is not ours, or is torn; never deleted
 //!   drain.lock                    held by the process that delivers
 //!   gocd/                         how far GoCD servers were read; not the spool's own
-//!   full                          while it exists, nothing new is accepted
+//!   full                          while it exists, no steps are accepted
+//!   full-for-all                  while it exists, nothing new is accepted
 //! ```
 //!
 //! `<run>` is a [`RunKey`], `<id>` an [`EntryId`]. There is no other state and no index: what waits is every record whose id is not in
 //! `sent`, so a crash leaves nothing half-done, and processes that record at the same time need no lock.
 //!
-//! A file is written aside, synced, renamed, and its directory synced. Nothing is opened through a symbolic link, nothing outside the
+//! A record is written aside, synced, renamed, and its directory synced; what is only a mark or advice is not synced. Nothing is opened through a symbolic link, nothing outside the
 //! directory is touched, every read is bounded.
 
 mod batch;
 mod disk;
+mod done;
 mod entry;
 mod error;
 mod files;
@@ -28,6 +32,7 @@ mod layout;
 mod load;
 mod lock;
 mod open;
+mod outlook;
 mod place;
 mod policy_chain;
 mod prune;
@@ -48,10 +53,13 @@ pub use entry::{Destination, Entry, Hook, Judged};
 pub use error::SpoolError;
 pub use key::{EntryId, ParseKeyError, RunKey};
 pub use load::SpooledRun;
+pub(crate) use lock::wait_until;
 pub use lock::{DrainLock, LockState};
 pub use open::{Limits, Spool};
+pub use outlook::{LookAgain, LookedAt, Outlook, Pause};
 pub use policy_chain::PolicyChain;
 pub use prune::{Pruned, Size};
+pub use record::Recorded;
 pub use reject::{Rejected, Rejection};
 pub use strays::SetAside;
 pub use transfer::{BadLine, Exported, Imported};

@@ -2,7 +2,7 @@
 
 use super::disk::{open_dir, sync_names};
 use super::error::SpoolError;
-use super::layout::{ASIDE, FULL, GOCD, LOCK, REJECTED, RUNS};
+use super::layout::{ASIDE, DONE, FULL, FULL_FOR_ALL, GOCD, LOCK, OUTLOOK, REJECTED, RUNS};
 use crate::kill_points::pass;
 use cap_std::fs::Dir;
 use rustix::fs::{CWD, Mode};
@@ -121,9 +121,20 @@ fn tighten(dir: &Dir, path: &Path) -> Result<(), SpoolError> {
     for entry in dir.entries().map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         // The last is in every fresh ext volume.
-        if ![RUNS, REJECTED, ASIDE, LOCK, FULL, GOCD, "lost+found"]
-            .iter()
-            .any(|ours| name == *ours)
+        if ![
+            RUNS,
+            DONE,
+            OUTLOOK,
+            REJECTED,
+            ASIDE,
+            LOCK,
+            FULL,
+            FULL_FOR_ALL,
+            GOCD,
+            "lost+found",
+        ]
+        .iter()
+        .any(|ours| name == *ours)
         {
             return Ok(());
         }

@@ -4,16 +4,22 @@ use super::entry::Hook;
 use super::error::SpoolError;
 use super::files::{Kind, Metadata};
 use super::key::{EntryId, RunKey};
-use super::layout::{self, ASIDE, FULL, REJECTED, RUNS, Role};
+use super::layout::{self, ASIDE, DONE, FULL, FULL_FOR_ALL, REJECTED, RUNS, Role};
 use super::open::Spool;
 use super::strays::SetAside;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::Path;
-use std::time::SystemTime;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What a file takes is a whole number of these, on nearly every file system: thousands of small records cost more than their bytes.
 const BLOCK: u64 = 4096;
+
+/// How long housekeeping in passing may take: nearly everything of a spool of 256 MiB is looked at in that time, and no build notices it.
+const IN_PASSING: Duration = Duration::from_millis(20);
+
+/// Of the size limit, the part by which the starts and ends of runs may exceed it: a 32 MiB of 256, some 4,000 runs.
+const KEPT_FOR_RUNS: u64 = 8;
 
 /// How much is in the spool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,8 +39,10 @@ pub struct Pruned {
     pub removed: usize,
     /// What is left.
     pub size: Size,
-    /// True when nothing new is accepted until something was delivered.
+    /// True when no steps are accepted until something was delivered.
     pub full: bool,
+    /// How many of the runs it had no time to look at. The size is then an estimate, by those that it looked at.
+    pub not_looked_at: usize,
     /// What was found beside the runs and does not belong there.
     pub aside: Vec<SetAside>,
 }
@@ -42,6 +50,7 @@ pub struct Pruned {
 /// A run as housekeeping sees it.
 struct Held {
     key: RunKey,
+    dir: PathBuf,
     bytes: u64,
     files: usize,
     /// When anything last happened to it.
@@ -66,23 +75,29 @@ fn on_disk(found: &Metadata) -> u64 {
 }
 
 impl Spool {
-    /// [`prune`](Self::prune), if it is this process's turn, which it is once in 64 times: walking a large spool
-    /// takes longer than all else that a process does.
+    /// [`prune`](Self::prune) for as long as a build does not notice, if the spool is full or it is this process's turn, which it is once in
+    /// 64 times.
     ///
     /// # Errors
     /// As [`Spool::prune`].
     pub fn prune_in_turn(&self) -> Result<Option<Pruned>, SpoolError> {
-        if EntryId::random()?.is_on_duty() {
-            return self.prune().map(Some);
+        if self.is_full() || EntryId::random()?.is_on_duty() {
+            return self.prune_in_time().map(Some);
         }
         Ok(None)
+    }
+
+    /// [`prune`](Self::prune) for as long as a build does not notice; what is left has its turn another time.
+    pub(super) fn prune_in_time(&self) -> Result<Pruned, SpoolError> {
+        self.prune_until(SystemTime::now(), Some(Instant::now() + IN_PASSING))
     }
 
     /// Removes each run that is finished and delivered, and to which nothing happened for a day ([`Limits::keep`](super::Limits)). Past
     /// the size limit, delivered runs go before their day, the quietest first; if that is not enough, nothing new is accepted any more
     /// until there is room. What was not delivered, rejected or set aside is never removed.
     ///
-    /// It looks at every file: a tenth of a second for a full spool. Every flush calls it, and one record and one other delivery in 64.
+    /// It looks at every file: a tenth of a second for a full spool. Every flush calls it, and, for a part of the runs, one record and one
+    /// other delivery in 64.
     ///
     /// # Errors
     /// When the spool cannot be read.
@@ -91,22 +106,32 @@ impl Spool {
     }
 
     pub(super) fn prune_at(&self, now: SystemTime) -> Result<Pruned, SpoolError> {
+        self.prune_until(now, None)
+    }
+
+    fn prune_until(&self, now: SystemTime, until: Option<Instant>) -> Result<Pruned, SpoolError> {
         let mut done = Pruned::default();
-        let mut runs = self.survey(now, &mut done)?;
+        let mut runs = self.survey(now, until, &mut done)?;
         // A time to come is a clock that was put back: wait until it is past.
         let quiet = |run: &Held| now.duration_since(run.newest).is_ok_and(|age| age > self.limits.keep);
-        runs.retain(|run| !(quiet(run) && self.is_finished(run.key) && self.remove(run, &mut done)));
+        let in_time = || until.is_none_or(|until| Instant::now() < until + IN_PASSING);
+        runs.retain(|run| {
+            let is_due = quiet(run) || run.dir == layout::done(run.key);
+            !(is_due && in_time() && self.is_finished(run) && quiet(run) && self.remove(run, &mut done))
+        });
         if done.size.bytes > self.limits.size {
             runs.sort_unstable_by_key(|run| run.newest);
             for run in &runs {
-                if done.size.bytes <= self.limits.size {
+                if done.size.bytes <= self.limits.size || !in_time() {
                     break;
                 }
                 self.remove(run, &mut done);
             }
         }
         done.full = done.size.bytes > self.limits.size;
-        self.mark_full(done.full);
+        self.mark(FULL, done.full);
+        let beyond = self.limits.size.saturating_add(self.limits.size / KEPT_FOR_RUNS);
+        self.mark(FULL_FOR_ALL, done.size.bytes > beyond);
         Ok(done)
     }
 
@@ -116,11 +141,11 @@ impl Spool {
     /// When the spool cannot be read.
     pub fn measure(&self) -> Result<Size, SpoolError> {
         let mut size = Size::default();
-        for dir in [RUNS, REJECTED, ASIDE] {
+        for dir in [RUNS, DONE, REJECTED, ASIDE] {
             for (name, found) in self.look(Path::new(dir))? {
                 size.add(&found);
                 if found.kind == Kind::Directory {
-                    size.runs += usize::from(dir == RUNS);
+                    size.runs += usize::from(dir == RUNS || dir == DONE);
                     self.look(&Path::new(dir).join(name))?
                         .iter()
                         .for_each(|(_, found)| size.add(found));
@@ -130,8 +155,9 @@ impl Spool {
         Ok(size)
     }
 
-    /// Measures everything, sets strays among the runs aside, clears what crashed processes left behind.
-    fn survey(&self, now: SystemTime, done: &mut Pruned) -> Result<Vec<Held>, SpoolError> {
+    /// Measures everything, sets strays among the runs aside, clears what crashed processes left behind. Past `until` it stops, and takes
+    /// those that it looked at for the rest.
+    fn survey(&self, now: SystemTime, until: Option<Instant>, done: &mut Pruned) -> Result<Vec<Held>, SpoolError> {
         for dir in [REJECTED, ASIDE].map(Path::new) {
             for (name, found) in self.look(dir)? {
                 done.size.add(&found);
@@ -140,9 +166,30 @@ impl Spool {
                 }
             }
         }
+        let mut names = Vec::new();
+        for dir in [RUNS, DONE] {
+            self.names_in(Path::new(dir), &mut |name| names.push((dir, name.to_owned())))?;
+        }
+        if until.is_some() && !names.is_empty() {
+            // Where it begins is left to chance, so that each has its turn.
+            let first = usize::from(u16::from_be_bytes(EntryId::random()?.last_bytes()));
+            let all = names.len();
+            names.rotate_left(first % all);
+        }
+        let all = names.len();
         let mut runs = Vec::new();
-        for (name, found) in self.look(Path::new(RUNS))? {
-            let path = Path::new(RUNS).join(&name);
+        let beside_runs = done.size.bytes;
+        for (place, (dir, name)) in names.into_iter().enumerate() {
+            if until.is_some_and(|until| place > 0 && Instant::now() >= until) {
+                done.not_looked_at = all - place;
+                let (seen, all) = (place as u64, all as u64);
+                done.size.bytes = beside_runs + (done.size.bytes - beside_runs) / seen * all;
+                break;
+            }
+            let path = Path::new(dir).join(&name);
+            let Ok(found) = self.files.metadata(&path) else {
+                continue;
+            };
             let key = name.to_str().and_then(|name| name.parse().ok());
             let (Some(key), Kind::Directory) = (key, found.kind) else {
                 done.aside.extend(self.set_aside(&path, "is no run's directory".into()));
@@ -151,6 +198,7 @@ impl Spool {
             };
             let mut run = Held {
                 key,
+                dir: path.clone(),
                 bytes: on_disk(&found),
                 files: 0,
                 newest: SystemTime::UNIX_EPOCH,
@@ -174,7 +222,15 @@ impl Spool {
         Ok(runs)
     }
 
-    /// A directory's names; one that is gone has none.
+    /// Each of a directory's names; one that is gone has none.
+    fn names_in(&self, dir: &Path, each: &mut dyn FnMut(&OsStr)) -> Result<(), SpoolError> {
+        match self.files.list(dir, each) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.failed("list", dir)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A directory's names and what they are; one that is gone has none.
     fn look(&self, dir: &Path) -> Result<Vec<(OsString, Metadata)>, SpoolError> {
         match self.files.list_with_metadata(dir) {
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
@@ -182,38 +238,32 @@ impl Spool {
         }
     }
 
-    /// True when the run has a finish, or nothing at all.
-    fn is_finished(&self, key: RunKey) -> bool {
+    /// True when the run has a finish, or nothing at all, and DX has it.
+    fn is_finished(&self, run: &Held) -> bool {
         // The cheap question first: as a rule, what is old and still here waits for something.
-        let Ok(Some(ids)) = self.settled(key) else { return false };
-        ids.is_empty()
-            || ids
-                .into_iter()
-                .any(|id| matches!(self.read_record(key, id), Ok((entry, _)) if entry.hook == Hook::Finish))
-    }
-
-    /// The records of a run that was delivered whole; none when something waits.
-    fn settled(&self, key: RunKey) -> io::Result<Option<Vec<EntryId>>> {
-        let mut ids = Vec::new();
-        self.files.list(&layout::run(key), &mut |name| {
-            if let Role::Record(id) = layout::role(name) {
-                ids.push(id);
+        let Ok(Some(ids)) = self.settled_in(&run.dir) else {
+            if run.dir == layout::done(run.key) {
+                // A process died while it recorded something for a run that was being moved away.
+                let _ = self.bring_back(run.key);
             }
-        })?;
-        let Ok((sent, _)) = self.read_sent(key) else {
-            return Ok(None);
+            return false;
         };
-        Ok(ids.iter().all(|id| sent.contains(id)).then_some(ids))
+        let is_finish =
+            |id| matches!(self.read_record_in(&run.dir, run.key, id), Ok((entry, _)) if entry.hook == Hook::Finish);
+        ids.is_empty() || ids.into_iter().any(is_finish)
     }
 
     /// Removes a run if all of it was delivered. Only what was delivered when it looked is removed: a record that comes meanwhile stays,
     /// and its directory with it.
     fn remove(&self, run: &Held, done: &mut Pruned) -> bool {
-        let dir = layout::run(run.key);
-        let Ok(Some(ids)) = self.settled(run.key) else {
+        let dir = &run.dir;
+        let Ok(Some(ids)) = self.settled_in(dir) else {
             return false;
         };
-        // `sent` after the records: if this is interrupted between them, they still count as delivered.
+        // `sent` after the records: if this is interrupted between them, they still count as delivered. And the run's end last of them, by its
+        // id: should a crash of the machine take `sent` along, what is left is still a run that has ended.
+        let mut ids = ids;
+        ids.sort_unstable_by(|one, other| other.cmp(one));
         let mut names: Vec<String> = ids.into_iter().map(layout::record).collect();
         names.extend([layout::TROUBLE.to_owned(), layout::SENT.to_owned()]);
         for name in names {
@@ -222,7 +272,7 @@ impl Spool {
                 _ => {}
             }
         }
-        let removed = self.files.remove_dir(&dir).is_ok();
+        let removed = self.files.remove_dir(dir).is_ok();
         if removed {
             done.size.forget(run);
             done.removed += 1;
@@ -230,17 +280,19 @@ impl Spool {
         removed
     }
 
-    /// Makes or removes the marker that [`Spool::record`] looks for. If the disk refuses, the next one tries again.
-    fn mark_full(&self, full: bool) {
-        let path = Path::new(FULL);
+    /// Makes or removes a marker that [`Spool::record`] looks for. If the disk refuses, the next one tries again.
+    fn mark(&self, name: &str, full: bool) {
+        let path = Path::new(name);
         let marked = self.files.metadata(path).is_ok();
-        if full && !marked {
+        if marked {
+            // Made again if need be: its age says when it was last checked.
+            let _ = self.files.remove(path);
+        }
+        if full {
             let _ = self.files.write_new(
                 path,
                 b"Too much waits here. See `pipefold status`; `pipefold flush` delivers it.\n",
             );
-        } else if !full && marked {
-            let _ = self.files.remove(path);
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct Rejection {
     pub message: String,
     /// The body that was sent; null when it does not fit.
     pub request: serde_json::Value,
+    /// The run's `reference_id`.
+    #[serde(default)]
+    pub reference_id: String,
 }
 
 /// A rejection, as [`Spool::rejected`] lists it.
@@ -84,6 +87,40 @@ impl Spool {
             Err(SpoolError::Vanished { .. }) => Ok(()),
             done => done,
         }
+    }
+
+    /// Moves what was rejected back to what waits: all of it, or that of one run. Answers how many records. What the rejection said is
+    /// forgotten; a run that DX refuses again is rejected again.
+    ///
+    /// # Errors
+    /// What the disk said. Then some may be back already, and the same call later does the rest.
+    pub fn take_back(&self, only: Option<RunKey>) -> Result<usize, SpoolError> {
+        let dir = Path::new(REJECTED);
+        let mut back = 0;
+        for rejected in self.rejected()? {
+            let key = rejected.run;
+            if only.is_some_and(|only| only != key) {
+                continue;
+            }
+            self.make_run(key)?;
+            // The directory may be a moment old, and its own name not safe yet.
+            self.sync(Path::new(layout::RUNS))?;
+            for id in &rejected.ids {
+                let from = layout::rejected(key, *id);
+                match self.files.rename(&from, &layout::run(key).join(layout::record(*id))) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    done => {
+                        done.map_err(self.failed("take back", &from))?;
+                        back += 1;
+                    }
+                }
+            }
+            self.sync(&layout::run(key))?;
+            let reason = dir.join(format!("{key}-{}{REASON}", key::digest_of(&rejected.ids)));
+            let _ = self.files.remove(&reason);
+        }
+        self.sync(dir)?;
+        Ok(back)
     }
 
     /// What DX refused, in no order. A reason that cannot be read, or whose records still wait, is passed over.

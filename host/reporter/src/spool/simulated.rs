@@ -357,6 +357,13 @@ impl Files for Simulated {
             .collect())
     }
 
+    fn changes_of(&self, dir: &Path, names: &[String]) -> io::Result<Vec<Option<SystemTime>>> {
+        let state = self.operation(None)?;
+        let known = state.names(state.find(dir)?)?;
+        let change = |name: &String| known.get(OsStr::new(name)).map(|node| state.describe(*node).modified);
+        Ok(names.iter().map(change).collect())
+    }
+
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         let state = self.operation(None)?;
         Ok(state.describe(state.find(path)?))
@@ -442,5 +449,10 @@ impl Files for Simulated {
         let mut state = self.operation(None)?;
         let fresh = state.locked.insert(path.to_owned());
         Ok(fresh.then(|| Box::new(Locked(self.clone(), path.to_owned())) as Box<dyn Any + Send + Sync>))
+    }
+
+    fn try_lock_dir(&self, dir: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
+        self.state().find(dir)?;
+        self.try_lock(dir)
     }
 }

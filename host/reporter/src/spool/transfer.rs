@@ -89,7 +89,7 @@ impl Spool {
             Role::Stray => done
                 .aside
                 .push(Self::leave(&run.join(name), "is no file of the spool's".into())),
-            Role::Sent | Role::Trouble | Role::Temporary => {}
+            Role::Sent | Role::Trouble | Role::Temporary | Role::Passing => {}
         });
         if let Err(e) = listed {
             done.aside.push(Self::leave(&run, format!("cannot be listed ({e})")));

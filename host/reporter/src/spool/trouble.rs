@@ -8,6 +8,7 @@ use super::layout::{self, TROUBLE};
 use super::open::Spool;
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::path::Path;
 
 /// The largest trouble file, in bytes: its message is cut far below.
 const MAX_TROUBLE: u64 = 64 * 1024;
@@ -23,15 +24,20 @@ pub struct Trouble {
     pub kind: String,
     /// What happened and what to do; past 4096 characters cut.
     pub message: String,
-    /// How often it was tried.
-    pub tries: u32,
+    /// When it first failed since it last went well: milliseconds since 1970.
+    #[serde(default)]
+    pub since: u64,
+    /// When it is due again, unless it is the caller's own run: milliseconds since 1970.
+    #[serde(default)]
+    pub until: u64,
     /// A short digest of the token it was tried with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
 }
 
 impl Spool {
-    /// Notes why the run could not be delivered, in place of what was noted before. A run that is gone is passed over.
+    /// Notes why the run could not be delivered, in place of what was noted before. A run that is gone is passed over. Nothing is synced:
+    /// a build does not wait for a disk because of advice.
     ///
     /// # Errors
     /// What the disk said. Delivery does not depend on it.
@@ -39,7 +45,7 @@ impl Spool {
         let mut trouble = trouble.clone();
         trouble.message = trouble.message.chars().take(MAX_MESSAGE).collect();
         let bytes = serde_json::to_vec(&trouble).map_err(|e| SpoolError::Encode { reason: e.to_string() })?;
-        match self.write_whole(&layout::run(key), TROUBLE, &bytes) {
+        match self.write_unsynced(&layout::run(key), TROUBLE, &bytes) {
             Err(SpoolError::Vanished { .. }) => Ok(()),
             done => done,
         }
@@ -57,11 +63,12 @@ impl Spool {
         }
     }
 
-    /// The trouble of the run, or what is wrong with the note.
-    pub(super) fn read_trouble(&self, key: RunKey) -> (Option<Trouble>, Option<String>) {
-        match self.files.read(&layout::run(key).join(TROUBLE), MAX_TROUBLE) {
+    /// The trouble of the run in this directory, or what is wrong with the note. One that a crash of the machine has emptied is none.
+    pub(super) fn read_trouble_in(&self, run: &Path) -> (Option<Trouble>, Option<String>) {
+        match self.files.read(&run.join(TROUBLE), MAX_TROUBLE) {
             Ok(Content::Whole(bytes)) => match serde_json::from_slice(&bytes) {
                 Ok(trouble) => (Some(trouble), None),
+                Err(e) if e.is_eof() => (None, None),
                 Err(e) => (None, Some(what_is_wrong(&e))),
             },
             Ok(Content::Unusable(why)) => (None, Some(why)),

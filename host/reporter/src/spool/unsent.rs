@@ -35,7 +35,7 @@ impl Spool {
                 records.insert(id);
             }
             Role::Stray => strange = true,
-            Role::Sent | Role::Trouble | Role::Temporary => {}
+            Role::Sent | Role::Trouble | Role::Temporary | Role::Passing => {}
         });
         match listed {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}

@@ -70,6 +70,12 @@ impl Spool {
         self.sync(dir)
     }
 
+    /// Puts `bytes` into `dir` as `name`. A crash of the process leaves the old file or the new one; a crash of the machine may leave part of
+    /// it, or none.
+    pub(super) fn write_unsynced(&self, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
+        self.write_aside(dir, bytes)?.0.name(&dir.join(name))
+    }
+
     /// Makes the names in `dir` survive a crash.
     pub(super) fn sync(&self, dir: &Path) -> Result<(), SpoolError> {
         self.files.sync_dir(dir).map_err(self.failed("sync", dir))

@@ -84,7 +84,8 @@ fn every_bad_file_is_set_aside_named_and_kept() {
 
 #[test]
 fn a_bad_sent_or_trouble_counts_as_none() {
-    for bad in ["", "garbage\n", "0123"] {
+    // What a crash of the machine may have cut short is no wonder, and not set aside.
+    for (bad, aside) in [("", 0), ("garbage\n", 2), ("0123", 1)] {
         let (_dir, spool) = spool();
         let good = record(&spool, "a", 2);
         spool.mark_sent(RunKey::of("a"), good.clone()).unwrap();
@@ -97,7 +98,7 @@ fn a_bad_sent_or_trouble_counts_as_none() {
         let run = load(&spool, "a");
         assert_eq!(
             (run.waiting().count(), run.trouble.clone(), run.aside.len()),
-            (2, None, 2),
+            (2, None, aside),
             "{run:?}"
         );
         spool.mark_sent(RunKey::of("a"), [good[0]]).unwrap();
@@ -134,7 +135,7 @@ fn a_link_in_place_of_the_lock_or_a_foreign_run_is_set_aside() {
     let (dir, spool) = spool();
     let target = dir.path().join("target");
     symlink(&target, spool.path().join(layout::LOCK)).unwrap();
-    assert!(matches!(spool.try_lock(), Ok(super::super::LockState::Held(_))));
+    assert!(matches!(spool.try_lock(), super::super::LockState::Held(_)));
     assert!(!target.exists());
     fs::create_dir(spool.path().join("runs/not-a-run")).unwrap();
     let pruned = spool.prune().unwrap();

@@ -60,7 +60,11 @@ fn what_was_accepted_survives_and_nothing_is_torn() {
             disk.crash_at(n);
             let mut accepted = Vec::new();
             if let Ok(spool) = open(&disk) {
-                accepted.extend(attempts.iter().map_while(|e| Some((spool.record(e).ok()?, e.clone()))));
+                accepted.extend(
+                    attempts
+                        .iter()
+                        .map_while(|e| Some((spool.record(e).ok()?.id, e.clone()))),
+                );
             }
             let crashed = disk.has_crashed();
             disk.crash(how);
@@ -141,7 +145,7 @@ fn a_directory_that_another_process_has_just_made_is_not_trusted() {
 }
 
 #[test]
-fn marking_as_sent_is_all_or_nothing() {
+fn a_mark_names_nothing_that_was_not_sent() {
     explore(
         |spool| {
             let all = record(spool, "a", 3);
@@ -149,16 +153,14 @@ fn marking_as_sent_is_all_or_nothing() {
             all
         },
         |spool, all| spool.mark_sent(RunKey::of("a"), [all[1], all[2]]),
-        |spool, all, done| {
+        |spool, all, _| {
             let run = load(spool, "a");
             assert_eq!(ids(&run), sorted(all.clone()));
             assert!(run.aside.is_empty());
-            let (before, after) = (BTreeSet::from([all[0]]), all.iter().copied().collect());
-            assert!(
-                run.sent == after || (done.is_none() && run.sent == before),
-                "{:?}",
-                run.sent
-            );
+            // It is not synced, so a crash of the machine may leave any part of it. What it does not name is sent again.
+            assert!(run.sent.iter().all(|id| all.contains(id)), "{:?}", run.sent);
+            spool.mark_sent(RunKey::of("a"), all.clone()).unwrap();
+            assert_eq!(load(spool, "a").sent, all.iter().copied().collect());
         },
     );
 }
@@ -172,6 +174,7 @@ fn rejecting_loses_nothing_and_can_be_repeated() {
         code: "invalid_timestamp".into(),
         message: "no".into(),
         request: serde_json::json!({"reference_id": "a"}),
+        reference_id: "a".into(),
     };
     explore(
         |spool| record(spool, "a", 3),
@@ -201,7 +204,7 @@ fn judging_again_leaves_the_old_record_or_the_new_one() {
     let (old, mut new) = (entry("a", Hook::Step, 0), entry("a", Hook::Step, 0));
     new.verdict = Judged::Discard("policy".into());
     explore(
-        |spool| spool.record(&old).unwrap(),
+        |spool| spool.record(&old).unwrap().id,
         |spool, id| spool.rewrite(RunKey::of("a"), *id, &new),
         |spool, id, done| {
             let run = load(spool, "a");
@@ -232,10 +235,9 @@ fn housekeeping_never_takes_what_was_not_delivered() {
                 (partly, waiting)
             );
             let sent = load(spool, "sent");
-            assert_eq!(
-                sent.waiting().count(),
-                0,
-                "what is left of a delivered run is still delivered"
+            assert!(
+                sent.waiting().count() == 0 || sent.is_finished(),
+                "what is left of a delivered run is still delivered, or at least over: {sent:?}"
             );
             // Unsynced, so a crash may bring back the directory, but no more than the directory.
             assert!(done.is_none() || sent.aside.is_empty());
@@ -257,11 +259,11 @@ fn an_interrupted_import_is_completed_by_another() {
         |spool, (), done| {
             let complete = |spool: &Spool| {
                 let (a, b) = (load(spool, "a"), load(spool, "b"));
-                ids(&a) == sorted(from_a.clone()) && a.sent == [from_a[0]].into() && ids(&b) == from_b
+                ids(&a) == sorted(from_a.clone()) && ids(&b) == from_b
             };
             assert!(done.is_none() || complete(spool));
             spool.import(&mut lines.as_slice()).unwrap();
-            assert!(complete(spool));
+            assert!(complete(spool) && load(spool, "a").sent == [from_a[0]].into());
         },
     );
 }

@@ -104,14 +104,15 @@ fn trouble_is_noted_replaced_and_forgotten() {
         at: "2025-01-01T00:00:00Z".into(),
         kind: "invalid_auth".into(),
         message: "x".repeat(9000),
-        tries: 1,
+        since: 1,
+        until: 2,
         token: None,
     };
     spool.note_trouble(key, &trouble).unwrap();
     assert_eq!(spool.runs().unwrap(), [], "a run that is gone is not made again");
     record(&spool, "a", 1);
     spool.note_trouble(key, &trouble).unwrap();
-    (trouble.tries, trouble.token) = (2, Some("0123abcd".into()));
+    (trouble.until, trouble.token) = (2, Some("0123abcd".into()));
     spool.note_trouble(key, &trouble).unwrap();
     trouble.message.truncate(4096);
     assert_eq!(load(&spool, "a").trouble, Some(trouble));
@@ -131,6 +132,7 @@ fn a_request_too_large_for_its_reason_is_left_out() {
         code: "invalid_json".into(),
         message: text.clone(),
         request: text.into(),
+        reference_id: "a".into(),
     };
     spool.reject(RunKey::of("a"), all, &reason).unwrap();
     let rejected = spool.rejected().unwrap();
@@ -156,15 +158,15 @@ fn one_process_at_a_time_delivers() {
     use std::time::Instant;
     let (_dir, spool) = spool();
     let other = Spool::open(spool.path()).unwrap();
-    let held = spool.try_lock().unwrap();
+    let held = spool.try_lock();
     assert!(matches!(held, Held(_)));
-    assert!(matches!(other.try_lock().unwrap(), Busy));
+    assert!(matches!(other.try_lock(), Busy));
     assert!(matches!(
-        other.lock_until(Instant::now() + Duration::from_millis(20)).unwrap(),
+        other.lock_until(Instant::now() + Duration::from_millis(20)),
         Busy
     ));
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| other.lock_until(Instant::now() + Duration::from_secs(60)).unwrap());
+        let waiting = scope.spawn(|| other.lock_until(Instant::now() + Duration::from_secs(60)));
         std::thread::sleep(Duration::from_millis(20));
         drop(held);
         assert!(matches!(waiting.join().unwrap(), Held(_)));

@@ -206,7 +206,7 @@ fn a_disk_that_fills_up_keeps_what_it_accepted() {
     let mut accepted = Vec::new();
     let error = loop {
         match spool.record(&entry("a", Hook::Step, accepted.len())) {
-            Ok(id) => accepted.push(id),
+            Ok(recorded) => accepted.push(recorded.id),
             Err(error) => break error,
         }
     };
@@ -216,7 +216,7 @@ fn a_disk_that_fills_up_keeps_what_it_accepted() {
     assert_eq!((ids(&run), run.aside), (sorted(accepted), vec![]));
     assert!(matches!(
         spool.lock_until(std::time::Instant::now()),
-        Ok(super::super::LockState::Unsupported | super::super::LockState::Held(_))
+        super::super::LockState::Unsupported | super::super::LockState::Held(_)
     ));
 }
 
@@ -237,7 +237,7 @@ fn a_read_only_disk_is_named_and_what_is_on_it_can_be_read() {
         spool.record(&entry("a", Hook::Step, 1)),
         Err(SpoolError::ReadOnly { .. })
     ));
-    assert!(matches!(spool.try_lock(), Ok(super::super::LockState::Unsupported)));
+    assert!(matches!(spool.try_lock(), super::super::LockState::Unsupported));
     assert!(matches!(
         Spool::open(&mount.0.path().join("other")),
         Err(SpoolError::ReadOnly { .. })

@@ -48,7 +48,11 @@ fn threads_that_record_mark_and_prune_at_once_lose_nothing() {
         let ended: Vec<_> = writers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         // Before looking at how they ended, or the other thread would go on for ever.
         done.store(true, Ordering::SeqCst);
-        let recorded: Vec<EntryId> = ended.into_iter().flat_map(Result::unwrap).collect();
+        let recorded: Vec<EntryId> = ended
+            .into_iter()
+            .flat_map(Result::unwrap)
+            .map(|recorded| recorded.id)
+            .collect();
         (recorded, deliverer.join().unwrap())
     });
     assert_eq!(recorded.len(), 320);
@@ -69,6 +73,7 @@ fn records_that_are_rejected_while_others_come_are_in_one_place() {
         code: "invalid_json".into(),
         message: String::new(),
         request: serde_json::Value::Null,
+        reference_id: String::new(),
     };
     let recorded = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..4).map(|_| scope.spawn(|| record(&spool, "a", 10))).collect();

@@ -1,0 +1,242 @@
+//! An hour of trouble at DX, time injected, under the jobs of one machine: then every run is there, without a command by hand.
+
+use super::Outlet;
+use crate::clock;
+use crate::config::Budgets;
+use crate::dx::Outcome;
+use crate::spool::Hook;
+use crate::{Notification, Reporter, Run};
+use pipefold_sandbox::Status;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::Duration;
+
+const JOBS: u64 = 200;
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How DX answers during an incident.
+type Answer = fn(Duration) -> Outcome;
+
+/// DX, as the fold of what it accepted.
+#[derive(Default)]
+struct Dx {
+    answer: Option<Answer>,
+    records: BTreeMap<String, (Status, bool)>,
+    requests: usize,
+}
+
+struct ToDx(Arc<Mutex<Dx>>);
+
+impl Outlet for ToDx {
+    fn address(&self) -> String {
+        "https://dx.test".into()
+    }
+
+    fn credentials(&self) -> String {
+        "0123abcd0123".into()
+    }
+
+    fn upsert(&self, run: &Run, timeout: Duration) -> Outcome {
+        let mut dx = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        dx.requests += 1;
+        if let Some(answer) = dx.answer {
+            return answer(timeout);
+        }
+        let record = dx
+            .records
+            .entry(run.reference_id.clone())
+            .or_insert((Status::Unknown, false));
+        record.0 = record.0.max(run.status);
+        record.1 |= run.finished_at.is_some();
+        Outcome::Accepted
+    }
+}
+
+fn retry(why: &str, after: Option<Duration>) -> Outcome {
+    Outcome::Retry { after, why: why.into() }
+}
+
+fn refused(code: &str) -> Outcome {
+    Outcome::Refused {
+        status: 200,
+        code: code.into(),
+        message: String::new(),
+    }
+}
+
+fn notification(reference_id: &str) -> Notification {
+    Notification {
+        pipeline_name: Some("build".into()),
+        pipeline_source: Some("tests".into()),
+        reference_id: Some(reference_id.into()),
+        ..Notification::default()
+    }
+}
+
+/// A process of its own, as far as what it knows.
+fn reporter(spool: &Path, dx: &Arc<Mutex<Dx>>, budget: Duration) -> Reporter {
+    let budgets = Budgets {
+        start: budget,
+        finish: budget,
+        stop: budget,
+    };
+    let builder = Reporter::builder().spool(spool).outlet(ToDx(Arc::clone(dx)));
+    builder.budgets(budgets).build().unwrap()
+}
+
+fn job(reporter: &Reporter, name: &str, status: Status) {
+    reporter.start(notification(name)).unwrap();
+    let step = Notification {
+        step: Some("test".into()),
+        status: Some(status.as_str().into()),
+        ..notification(name)
+    };
+    reporter.step(step).unwrap();
+    // The steps decide for every other run.
+    let said = (name.len() % 2 == 0).then(|| status.as_str().to_owned());
+    let finish = Notification {
+        status: said,
+        ..notification(name)
+    };
+    reporter.finish(finish).unwrap();
+}
+
+fn status_of(number: u64) -> Status {
+    [Status::Success, Status::Failure, Status::Cancelled][usize::try_from(number % 3).unwrap()]
+}
+
+fn incident(answer: Answer) {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, dx) = (directory.path().join("spool"), Arc::new(Mutex::new(Dx::default())));
+    dx.lock().unwrap().answer = Some(answer);
+    let mut process = reporter(&spool, &dx, Duration::from_millis(5));
+    for number in 0..JOBS {
+        if number % 10 == 0 {
+            process = reporter(&spool, &dx, Duration::from_millis(5));
+        }
+        job(&process, &format!("run-{number}"), status_of(number));
+        clock::advance(HOUR / u32::try_from(JOBS).unwrap());
+    }
+    {
+        let mut dx = dx.lock().unwrap();
+        assert!(dx.records.is_empty());
+        assert!(
+            dx.requests < 10 * usize::try_from(JOBS).unwrap(),
+            "{} requests",
+            dx.requests
+        );
+        dx.answer = None;
+    }
+    // What DX asked for is over by then.
+    clock::advance(Duration::from_secs(60));
+    let next = reporter(&spool, &dx, Duration::from_secs(20));
+    job(&next, "next", Status::Success);
+    let dx = dx.lock().unwrap();
+    for number in 0..JOBS {
+        let name = format!("run-{number}");
+        assert_eq!(dx.records.get(&name), Some(&(status_of(number), true)), "{name}");
+    }
+    assert!(next.spool().unwrap().runs().unwrap().is_empty());
+    assert!(next.spool().unwrap().rejected().unwrap().is_empty());
+}
+
+#[test]
+fn connections_are_refused() {
+    incident(|_| retry("could not connect", None));
+}
+
+#[test]
+fn nothing_answers() {
+    incident(|timeout| {
+        sleep(timeout);
+        retry("no complete answer", None)
+    });
+}
+
+#[test]
+fn dx_asks_to_be_left_alone() {
+    incident(|_| retry("DX answered with status 429", Some(Duration::from_secs(60))));
+}
+
+#[test]
+fn dx_answers_with_server_errors() {
+    incident(|_| retry("DX answered with status 500", None));
+}
+
+#[test]
+fn dx_says_no_with_a_code_that_its_page_does_not_list() {
+    incident(|_| refused("internal_error"));
+}
+
+#[test]
+fn another_page_is_where_dx_was() {
+    incident(|_| Outcome::Unreachable {
+        why: "the server answered with status 404".into(),
+    });
+}
+
+#[test]
+fn a_run_that_dx_goes_on_refusing_while_it_takes_others_is_given_up_after_a_week() {
+    /// Refuses one run, and takes the others.
+    struct Choosy(Arc<Mutex<Dx>>);
+    impl Outlet for Choosy {
+        fn address(&self) -> String {
+            ToDx(Arc::clone(&self.0)).address()
+        }
+        fn credentials(&self) -> String {
+            ToDx(Arc::clone(&self.0)).credentials()
+        }
+        fn upsert(&self, run: &Run, timeout: Duration) -> Outcome {
+            match run.reference_id.as_str() {
+                "strange" => refused("moon_phase"),
+                _ => ToDx(Arc::clone(&self.0)).upsert(run, timeout),
+            }
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let dx = Arc::new(Mutex::new(Dx::default()));
+    let builder = Reporter::builder().spool(directory.path().join("spool"));
+    let process = builder.outlet(Choosy(Arc::clone(&dx))).build().unwrap();
+    process.record(Hook::Finish, notification("strange")).unwrap();
+    for day in 0..=8 {
+        let receipt = process.finish(notification(&format!("run-{day}"))).unwrap();
+        assert!(receipt.is_settled(), "day {day}: {receipt:?}");
+        let given_up = process.spool().unwrap().rejected().unwrap().len();
+        assert_eq!(given_up, usize::from(day >= 7), "day {day}");
+        clock::advance(Duration::from_hours(24));
+    }
+    assert_eq!(dx.lock().unwrap().records.len(), 9);
+}
+
+#[test]
+fn pauses_are_kept_and_grow_and_the_commands_own_run_goes_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, dx) = (directory.path().join("spool"), Arc::new(Mutex::new(Dx::default())));
+    let process = reporter(&spool, &dx, Duration::from_millis(5));
+    for number in 0..50 {
+        process
+            .record(Hook::Finish, notification(&format!("left-{number}")))
+            .unwrap();
+    }
+    dx.lock().unwrap().answer = Some(|_| retry("DX answered with status 500", None));
+    let asked = |dx: &Arc<Mutex<Dx>>| std::mem::take(&mut dx.lock().unwrap().requests);
+    // A minute after the first failure, a command asks once for its own run, and not at all for others in the pause.
+    process.finish(notification("a")).unwrap();
+    clock::advance(Duration::from_secs(61));
+    process.finish(notification("b")).unwrap();
+    asked(&dx);
+    for name in ["c", "d", "e"] {
+        process.finish(notification(name)).unwrap();
+        assert_eq!(asked(&dx), 1, "{name}");
+    }
+    // When it is over, others are tried again: two of them, as the third failure in a row says that it is DX.
+    clock::advance(Duration::from_secs(120));
+    process.finish(notification("f")).unwrap();
+    assert_eq!(asked(&dx), 3);
+    dx.lock().unwrap().answer = None;
+    let patient = reporter(&spool, &dx, Duration::from_secs(20));
+    patient.finish(notification("g")).unwrap();
+    assert_eq!(dx.lock().unwrap().records.len(), 57);
+}

@@ -1,0 +1,196 @@
+//! What one delivery leaves for the next: that DX does not answer, and which runs need no look. Advice only: it is not synced, and one that
+//! is missing, torn or foreign counts for nothing.
+
+use super::error::SpoolError;
+use super::files::{Content, Kind};
+use super::key::RunKey;
+use super::layout::{self, OUTLOOK, RUNS};
+use super::open::Spool;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The largest outlook, in bytes: its text is cut far below.
+const MAX_OUTLOOK: u64 = 16 * 1024;
+/// Characters of a reason that are kept.
+const MAX_WHY: usize = 512;
+/// Bytes of one run in the list of those that need no look.
+const ENTRY: usize = 32;
+/// The most runs in that list: 3 MiB, which are read in a millisecond.
+const MOST_LOOKED_AT: usize = 100_000;
+
+/// How deliveries to one destination went.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(default)]
+pub struct Outlook {
+    /// The destination takes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Pause>,
+    /// When it may be asked again, as it said itself: milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_until: Option<u64>,
+    /// The policies, or the rules, give no verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judging: Option<Pause>,
+}
+
+/// A pause that grows with the time for which something has been failing.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pause {
+    /// When it failed first: milliseconds since 1970.
+    pub since: u64,
+    /// When it is due again.
+    pub until: u64,
+    /// What happened.
+    pub why: String,
+}
+
+/// When a run that was looked at is worth another look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LookAgain {
+    /// At this time: milliseconds since 1970.
+    At(u64),
+    /// When policies and rules give verdicts again.
+    WhenJudged,
+    /// When something is recorded.
+    WhenChanged,
+}
+
+/// What was found when a run was looked at: the time of the last change of its directory in nanoseconds since 1970, and what follows.
+pub type LookedAt = BTreeMap<RunKey, (u64, LookAgain)>;
+
+impl LookAgain {
+    fn encode(self) -> u64 {
+        match self {
+            Self::At(time) => time.min(u64::MAX - 2),
+            Self::WhenJudged => u64::MAX - 1,
+            Self::WhenChanged => u64::MAX,
+        }
+    }
+
+    fn decode(number: u64) -> Self {
+        match number {
+            u64::MAX => Self::WhenChanged,
+            number if number == u64::MAX - 1 => Self::WhenJudged,
+            time => Self::At(time),
+        }
+    }
+}
+
+impl Spool {
+    /// How deliveries to the destination of this name went: letters and digits.
+    #[must_use]
+    pub fn outlook(&self, name: &str) -> Outlook {
+        let path = Path::new(OUTLOOK).join(format!("{name}.json"));
+        match self.files.read(&path, MAX_OUTLOOK) {
+            Ok(Content::Whole(bytes)) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            _ => Outlook::default(),
+        }
+    }
+
+    /// Notes how deliveries to a destination went.
+    ///
+    /// # Errors
+    /// What the disk said. Delivery does not depend on it.
+    pub fn note_outlook(&self, name: &str, outlook: &Outlook) -> Result<(), SpoolError> {
+        let mut outlook = outlook.clone();
+        for pause in [&mut outlook.failing, &mut outlook.judging].into_iter().flatten() {
+            pause.why = pause.why.chars().take(MAX_WHY).collect();
+        }
+        let bytes = serde_json::to_vec(&outlook).map_err(|e| SpoolError::Encode { reason: e.to_string() })?;
+        self.put_advice(&format!("{name}.json"), &bytes)
+    }
+
+    /// The runs that need no look, for a delivery of this name.
+    #[must_use]
+    pub fn looked_at(&self, name: &str) -> LookedAt {
+        let path = Path::new(OUTLOOK).join(format!("{name}.runs"));
+        let Ok(Content::Whole(bytes)) = self.files.read(&path, (ENTRY * MOST_LOOKED_AT) as u64) else {
+            return LookedAt::new();
+        };
+        let (entries, _) = bytes.as_chunks::<ENTRY>();
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        entries
+            .iter()
+            .map(|entry| {
+                let key = RunKey::from_bytes(std::array::from_fn(|place| entry[place]));
+                (key, (number(&entry[16..24]), LookAgain::decode(number(&entry[24..]))))
+            })
+            .collect()
+    }
+
+    /// Notes the runs that need no look.
+    ///
+    /// # Errors
+    /// What the disk said. Delivery does not depend on it.
+    pub fn note_looked_at(&self, name: &str, runs: &LookedAt) -> Result<(), SpoolError> {
+        let mut bytes = Vec::with_capacity(runs.len().min(MOST_LOOKED_AT) * ENTRY);
+        for (key, (changed, again)) in runs.iter().take(MOST_LOOKED_AT) {
+            bytes.extend(key.to_bytes());
+            bytes.extend(changed.to_be_bytes());
+            bytes.extend(again.encode().to_be_bytes());
+        }
+        self.put_advice(&format!("{name}.runs"), &bytes)
+    }
+
+    /// When the directory of a run last changed: nanoseconds since 1970. None if there is no such run.
+    #[must_use]
+    pub fn changed_at(&self, key: RunKey) -> Option<u64> {
+        let found = self.files.metadata(&layout::run(key)).ok()?;
+        (found.kind == Kind::Directory).then(|| nanoseconds(found.modified))
+    }
+
+    fn put_advice(&self, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
+        let dir = Path::new(OUTLOOK);
+        match self.write_unsynced(dir, name, bytes) {
+            Err(SpoolError::Vanished { .. }) => {
+                self.make_dir(dir)?;
+                self.write_unsynced(dir, name, bytes)
+            }
+            done => done,
+        }
+    }
+
+    /// The runs, each with the time of the last change of its directory as [`Spool::changed_at`] gives it, as many as there is time for.
+    /// Beginning at `first` of all of them and going round, so that each has its turn; the second answer is how many there are.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn runs_by_change(
+        &self,
+        first: usize,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(Vec<(RunKey, u64)>, usize), SpoolError> {
+        /// Names whose times are asked for between two looks at the clock.
+        const AT_ONCE: usize = 64;
+        let mut keys = self.runs()?;
+        let all = keys.len();
+        if all > 0 {
+            keys.rotate_left(first % all);
+        }
+        let mut found = Vec::with_capacity(all);
+        for keys in keys.chunks(AT_ONCE) {
+            if !go_on() {
+                break;
+            }
+            let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            let times = self
+                .files
+                .changes_of(Path::new(RUNS), &names)
+                .map_err(|e: io::Error| self.failed("look at", Path::new(RUNS))(e))?;
+            found.extend(
+                keys.iter()
+                    .zip(times)
+                    .filter_map(|(key, time)| Some((*key, nanoseconds(time?)))),
+            );
+        }
+        Ok((found, all))
+    }
+}
+
+fn nanoseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
