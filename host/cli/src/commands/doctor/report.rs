@@ -11,7 +11,6 @@ use crate::commands::context::Context;
 use crate::commands::dry_run;
 use crate::commands::outside::is_outside;
 use crate::commands::trouble::Trouble;
-use crate::terminal::excerpt;
 
 /// The answer, as `--json` gives it.
 #[derive(Debug, Default, Serialize)]
@@ -115,24 +114,14 @@ impl Report {
             Ok(Preview::Hold) => vec![Check::good(what, "held back by a policy", None)],
             Ok(Preview::Discard(why)) => vec![Check::good(what, format!("dropped by a policy: {why}"), None)],
             Ok(Preview::Unjudged(why)) => vec![Check::bad(what, "could not be judged", why)],
-            Err(refused) => {
-                let (shown, more) = refused.violations.split_at(refused.violations.len().min(MOST_FAULTS));
-                let rest = (!more.is_empty()).then(|| {
-                    let found = format!("has {} more faults", more.len());
-                    Check::bad(what, found, "correct those above first")
-                });
-                shown
-                    .iter()
-                    .map(|violation| fault(context, violation))
-                    .chain(rest)
-                    .collect()
-            }
+            Err(refused) => refused
+                .violations
+                .iter()
+                .map(|violation| fault(context, violation))
+                .collect(),
         })
     }
 }
-
-/// Faults of the record that are shown: more than it has fields. A policy may name a hundred.
-const MOST_FAULTS: usize = 20;
 
 /// One fault of the record, with the place where its field is to be set right.
 fn fault(context: &Context, violation: &Violation) -> Check {
@@ -147,7 +136,7 @@ fn fault(context: &Context, violation: &Violation) -> Check {
         ..Check::bad(
             "record",
             format!("would not be reported because of {}", violation.field),
-            format!("{}{by}", excerpt(&violation.to_string())),
+            format!("{violation}{by}"),
         )
     }
 }
