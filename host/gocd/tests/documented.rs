@@ -132,6 +132,7 @@ fn documents(dialect: Dialect) -> String {
             name: run.name.clone(),
             feed: links.feed(&run.name, None),
         }],
+        left_out: 0,
     };
     let feed = StageFeed {
         title: Some(run.name.to_string()),

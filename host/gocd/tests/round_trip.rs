@@ -333,7 +333,7 @@ proptest! {
     fn lists_of_pipelines(names in vec(name(), 0..5), dialect in dialect()) {
         let links = links(dialect);
         let pipelines = names.into_iter().map(|name| ListedPipeline { feed: links.feed(&name, None), name }).collect();
-        let list = Pipelines { self_link: Some(links.pipelines()), pipelines };
+        let list = Pipelines { self_link: Some(links.pipelines()), pipelines, left_out: 0 };
         prop_assert_eq!(read::pipelines(write::pipelines(&list, dialect).as_bytes()).unwrap(), list);
     }
 

@@ -7,6 +7,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, Subcommand, ValueEnum};
 use pipefold::config::{parse_age, server_id_problem};
 use pipefold_gocd::documents::Name;
+use pipefold_gocd::mapping::ServerId;
 
 use super::values::{duration, text};
 
@@ -40,7 +41,7 @@ Examples:
     },
     /// Read what is new, again and again
     ///
-    /// A round without news costs the server one request a pipeline, and with its new feeds one more for each run that is still open.
+    /// A round without news costs the server one request a pipeline, and with its new feeds one more for each run of the last 14 days.
     /// SIGINT and SIGTERM end it cleanly.
     #[command(after_help = "\
 Example:
@@ -68,9 +69,16 @@ pub(crate) struct ReadArgs {
     /// What names the server in reference ids [env: PIPEFOLD_GOCD_SERVER_ID] [default: its host]
     ///
     /// One server has many addresses; jobs that report from inside have to use the same name. A server that was set up anew, and counts
-    /// its runs from 1 again, needs another.
+    /// its runs from 1 again, needs another; for one pipeline there is --restarted.
     #[arg(long, value_name = "ID", value_parser = server_id, help_heading = SERVER)]
     pub(crate) server_id: Option<String>,
+
+    /// The pipeline's counters began again: what names the server in the reference ids of its runs since then; repeat it for more
+    ///
+    /// A pipeline whose newest run has a lower counter than one that was seen before is held back until this is said. With another ID than
+    /// the server's its new runs are runs of their own; with the server's own they become parts of the old ones.
+    #[arg(long, value_name = "PIPELINE=ID", value_parser = restarted, help_heading = SERVER)]
+    pub(crate) restarted: Vec<(Name, ServerId)>,
 
     /// User name, for a password [env: GOCD_PASSWORD, the password itself]
     #[arg(long, value_name = "NAME", value_parser = text(), help_heading = SERVER)]
@@ -88,7 +96,7 @@ pub(crate) struct ReadArgs {
     #[arg(long, help_heading = SERVER)]
     pub(crate) insecure_http: bool,
 
-    /// Only pipelines of this name, with *; repeat it for more
+    /// Only pipelines of this name, with * and ?; repeat it for more. One that fits no pipeline is an error
     #[arg(long, value_name = "GLOB", value_parser = text(), help_heading = WHAT)]
     pub(crate) pipelines: Vec<String>,
 
@@ -214,6 +222,20 @@ fn server_id(text: &str) -> Result<String, String> {
     match server_id_problem(text) {
         Some(problem) => Err(problem.into()),
         None => Ok(text.to_owned()),
+    }
+}
+
+/// A pipeline and what names its server.
+pub(crate) fn restarted(text: &str) -> Result<(Name, ServerId), String> {
+    let wanted = || "give the name of a pipeline and a server's id as PIPELINE=ID".to_owned();
+    let (pipeline, id) = text.split_once('=').ok_or_else(wanted)?;
+    let id = id.trim();
+    if let Some(problem) = server_id_problem(id) {
+        return Err(problem.into());
+    }
+    match (Name::new(pipeline.trim()), ServerId::new(id)) {
+        (Ok(pipeline), Ok(id)) => Ok((pipeline, id)),
+        _ => Err(wanted()),
     }
 }
 

@@ -28,7 +28,9 @@ pub(crate) use fleet::{ForwardArgs, QueueArgs};
 #[cfg(feature = "fleet")]
 pub(crate) use fleet::{ForwardCommand, QueueCommand, RejectedCommand, Which};
 pub(crate) use global::GlobalFlags;
-pub(crate) use gocd::{DialectName, GocdArgs, GocdCommand, LateStagesName, ReadArgs, RerunsName, parse_since};
+pub(crate) use gocd::{
+    DialectName, GocdArgs, GocdCommand, LateStagesName, ReadArgs, RerunsName, parse_since, restarted,
+};
 pub(crate) use run::{ExecArgs, FinishArgs, StartArgs, StepArgs};
 pub(crate) use serve::{DataDirFlag, ServeArgs, TokenArgs, TokenCommand};
 pub(crate) use tools::{CompletionsArgs, ComponentArgs, ComponentCommand, DoctorArgs, HookArgs, HookName, ManArgs};

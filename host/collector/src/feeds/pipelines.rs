@@ -38,6 +38,7 @@ pub(super) async fn document(visit: &Visit<'_>) -> Result<Response, Refusal> {
     let list = Pipelines {
         self_link: Some(links.pipelines()),
         pipelines: visit.within_bounds(listed, |pipeline| pipeline.feed.as_str()),
+        left_out: 0,
     };
     let body = write::pipelines(&list, visit.dialect);
     Ok(answer::document(visit.dialect, visit.headers, body))

@@ -37,10 +37,14 @@ impl Href {
         &self.0
     }
 
-    /// The part of the Feeds API that it leads to, on whatever host. None if it leads elsewhere.
+    /// The part of the Feeds API that it leads to, on whatever host and below whatever path. None if it leads elsewhere.
     #[must_use]
     pub fn resource(&self) -> Option<Resource> {
-        Resource::parse(parse::split(&self.0)?.path_and_query)
+        let link = parse::split(&self.0)?.path_and_query;
+        let path = link.split('?').next().unwrap_or_default();
+        // A proxy's own path may have a `go` too.
+        let behind = path.match_indices('/').filter_map(|(at, _)| link.get(at..));
+        behind.filter(|rest| rest.starts_with("/go/")).find_map(Resource::parse)
     }
 
     /// Whether host and scheme are spelled out, and are not these. A link without a host is never foreign.

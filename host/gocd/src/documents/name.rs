@@ -5,8 +5,8 @@ use thiserror::Error;
 /// The longest name. GoCD allows 255 bytes; a served pipeline has DX's name for it, which may have 4 KiB (`pipelineRuns.upsert`).
 const MAX_BYTES: usize = 4096;
 
-/// The name of a pipeline, a stage or a job, as the server stores it. Upper and lower case are told apart: of names that differ only in
-/// that, a server has one, and shows it in an entry's id and in a stage's document.
+/// The name of a pipeline, a stage or a job, as the server stores it. Two are equal if every letter is; GoCD itself takes names that differ
+/// only in case for the same, which is [`Name::is_same`].
 ///
 /// GoCD's own have letters, digits, `_`, `-` and `.`; a pipeline that was reported to DX may have any text without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +54,13 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a GoCD server takes both for one name: it finds names without regard to case, and some documents have the spelling that was
+    /// asked for. A stage that is spelled another way in the configuration goes on with its counter.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
 }
 
 /// Not a control character, and in XML 1.0's `Char` (section 2.2).
@@ -64,5 +71,18 @@ fn is_unfit(c: char) -> bool {
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_is_told_apart_by_equality_alone() {
+        let name = |text| Name::new(text).unwrap();
+        assert!(name("BUILD").is_same(&name("build")) && name("BUILD") != name("build"));
+        assert!(!name("build").is_same(&name("build-1")));
     }
 }

@@ -10,6 +10,8 @@ pub struct Pipelines {
     pub self_link: Option<Href>,
     /// The pipelines.
     pub pipelines: Vec<ListedPipeline>,
+    /// How many more there are, whose addresses are no feeds'.
+    pub left_out: u64,
 }
 
 /// A pipeline in the list, which names it only by the address of its feed.

@@ -33,7 +33,7 @@ pub(super) fn split<'h>(history: &'h RunHistory, reruns: Reruns, warnings: &mut 
             let is_latest = |timed: &Timed<'_>| {
                 let stage = timed.stage;
                 !all.iter()
-                    .any(|other| other.stage.name == stage.name && other.stage.counter > stage.counter)
+                    .any(|other| other.stage.name.is_same(&stage.name) && other.stage.counter > stage.counter)
             };
             vec![Part {
                 stages: all.iter().filter(|timed| is_latest(timed)).cloned().collect(),
@@ -43,8 +43,9 @@ pub(super) fn split<'h>(history: &'h RunHistory, reruns: Reruns, warnings: &mut 
         Reruns::Attempts => {
             let mut attempts: Vec<Vec<Timed<'h>>> = Vec::new();
             for timed in all {
-                let holds =
-                    |attempt: &&mut Vec<Timed<'h>>| attempt.iter().all(|other| other.stage.name != timed.stage.name);
+                let holds = |attempt: &&mut Vec<Timed<'h>>| {
+                    !attempt.iter().any(|other| other.stage.name.is_same(&timed.stage.name))
+                };
                 match attempts.last_mut().filter(holds) {
                     Some(attempt) => attempt.push(timed),
                     None => attempts.push(vec![timed]),
@@ -75,20 +76,20 @@ fn in_order<'h>(history: &'h RunHistory, warnings: &mut Vec<Warning>) -> Vec<Tim
         }
     }
     // Of the same run told twice, the last word comes first, and the rest goes.
-    all.sort_by_key(|timed| {
+    all.sort_by_cached_key(|timed| {
         let stage = timed.stage;
         (
-            &stage.name,
+            stage.name.as_str().to_ascii_lowercase(),
             stage.counter,
             Reverse(stage.updated),
             stage.state.is_active(),
         )
     });
-    all.dedup_by(|one, other| one.stage.name == other.stage.name && one.stage.counter == other.stage.counter);
+    all.dedup_by(|one, other| one.stage.name.is_same(&other.stage.name) && one.stage.counter == other.stage.counter);
     let places = places(history);
     all.sort_by_key(|timed| {
         let stage = timed.stage;
-        let place = places.iter().position(|name| *name == stage.name);
+        let place = places.iter().position(|name| name.is_same(&stage.name));
         // Only what is under way has not ended; without a time it is after what has one.
         (
             stage.state.is_active(),

@@ -1,10 +1,12 @@
 //! What a run was made from.
 
+use std::collections::BTreeSet;
+
 use super::history::{Revisions, RunHistory, StageRun};
 use super::pattern::Pattern;
 use super::repository::repository;
 use super::warning::Warning;
-use crate::documents::{Changeset, MaterialKind, Pipeline};
+use crate::documents::{Changeset, Material, MaterialKind, Pipeline};
 
 /// Repository, commit and branch of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +23,8 @@ pub(super) fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &m
     let Some(pipeline) = &history.pipeline else {
         return Facts::default();
     };
-    let Some((repository, branch, changesets)) = material(pipeline, chosen, warnings) else {
+    let named = named(pipeline);
+    let Some((repository, branch, changesets)) = material(pipeline, &named, chosen, warnings) else {
         let committer = only_committer(pipeline).filter(|change| is_of_run(change, history));
         return Facts {
             committer: committer.and_then(|change| change.user.clone()),
@@ -29,6 +32,11 @@ pub(super) fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &m
         };
     };
     let (head_branch, pr_number) = branch.map_or((None, None), reference);
+    let revision_of = |changes: &[Changeset]| changes.first().and_then(|change| change.revision.clone());
+    // The same commit may be there twice, as that of its branch and as that of its pull request.
+    let is_same = |other: &&Named<'_>| other.0 == repository && revision_of(other.2) == revision_of(changesets);
+    let twins = named.iter().filter(is_same);
+    let pr_number = pr_number.or_else(|| twins.filter_map(|(_, branch, _)| reference((*branch)?).1).next());
     // The first is the one that was built, whatever the times say.
     let change = changesets.first();
     let of_run = change.filter(|change| is_of_run(change, history));
@@ -54,34 +62,40 @@ pub(super) fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &m
     }
 }
 
+/// A repository with the branch and the changes of its material.
+type Named<'p> = (String, Option<&'p str>, &'p [Changeset]);
+
+/// The git materials that name a repository.
+fn named(pipeline: &Pipeline) -> Vec<Named<'_>> {
+    let git = pipeline.materials.iter().filter_map(|material| match &material.kind {
+        MaterialKind::Git { url, branch, .. } => {
+            Some((repository(url)?, branch.as_deref(), material.changesets.as_slice()))
+        }
+        _ => None,
+    });
+    git.collect()
+}
+
 /// The material that names the repository, with its branch and its changes.
 fn material<'p>(
-    pipeline: &'p Pipeline,
+    pipeline: &Pipeline,
+    named: &[Named<'p>],
     chosen: Option<&Pattern>,
     warnings: &mut Vec<Warning>,
-) -> Option<(String, Option<&'p str>, &'p [Changeset])> {
-    let mut has_git = false;
-    let mut named = Vec::new();
-    for material in &pipeline.materials {
-        let MaterialKind::Git { url, branch, .. } = &material.kind else {
-            continue;
-        };
-        has_git = true;
-        if let Some(name) = repository(url) {
-            named.push((name, branch.as_deref(), material.changesets.as_slice()));
-        }
-    }
-    let count = named.len();
+) -> Option<Named<'p>> {
+    let repositories: BTreeSet<&str> = named.iter().map(|(name, ..)| name.as_str()).collect();
     let wanted = |name: &str| chosen.is_none_or(|pattern| pattern.matches(name));
-    let taken = named.into_iter().find(|(name, ..)| wanted(name));
+    let taken = named.iter().find(|(name, ..)| wanted(name)).cloned();
+    let is_git = |material: &Material| matches!(material.kind, MaterialKind::Git { .. });
     match &taken {
-        Some((name, ..)) if count > 1 && chosen.is_none() => {
+        // Pipelines that come together often share one.
+        Some((name, ..)) if repositories.len() > 1 && chosen.is_none() => {
             warnings.push(Warning::SeveralMaterials {
-                count,
+                count: repositories.len(),
                 chosen: name.clone(),
             });
         }
-        None if has_git => warnings.push(Warning::NoRepository),
+        None if pipeline.materials.iter().any(is_git) => warnings.push(Warning::NoRepository),
         _ => {}
     }
     taken
@@ -119,7 +133,7 @@ fn has_moved(history: &RunHistory) -> bool {
     let ended = history.stages.iter().filter(|stage| !stage.state.is_active());
     let first = ended.min_by_key(|stage| (stage.updated.is_none(), stage.updated, stage.counter));
     first.is_some_and(|first| {
-        let is_again = |other: &StageRun| other.name == first.name && other.counter > first.counter;
+        let is_again = |other: &StageRun| other.name.is_same(&first.name) && other.counter > first.counter;
         history.stages.iter().any(is_again)
     })
 }

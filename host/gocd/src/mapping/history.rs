@@ -7,8 +7,8 @@ use crate::documents::{
 };
 use crate::{Href, Resource};
 
-/// How long after its last completion a run may still go on: a manual stage, or a re-run.
-const OPEN_FOR: TimeDelta = TimeDelta::days(14);
+/// How long after the last change of a stage a run may still go on: a manual stage, or a re-run. What comes later is found by the daily walk.
+pub(crate) const OPEN_FOR: TimeDelta = TimeDelta::days(14);
 
 /// A pipeline's run with what documents said of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,24 +96,17 @@ fn id(href: Option<&Href>) -> Option<u64> {
 }
 
 impl RunHistory {
-    /// Whether more may come: a stage is under way or has not passed, or the last one ended less than 14 days ago.
+    /// Whether more may come: something happened to it less than 14 days ago.
     #[must_use]
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
-        self.open_until().is_none_or(|until| now < until)
+        self.open_until().is_some_and(|until| now < until)
     }
 
-    /// Until when more may come, if all of its stages have passed. None if that has no end.
+    /// Until when more may come. A run that failed or stands still may go on no longer than one that passed. None if no document has a time.
     #[must_use]
     pub fn open_until(&self) -> Option<DateTime<Utc>> {
-        let latest = |run: &StageRun| {
-            !self
-                .stages
-                .iter()
-                .any(|other| other.name == run.name && other.counter > run.counter)
-        };
-        let is_done = |run: &StageRun| run.state == StageState::Completed && run.result == StageResult::Passed;
-        let last = self.stages.iter().filter_map(|run| run.updated).max()?;
-        let are_done = self.stages.iter().filter(|run| latest(run)).all(is_done);
-        are_done.then(|| last.to_utc().checked_add_signed(OPEN_FOR)).flatten()
+        let scheduled = self.pipeline.as_ref().and_then(|pipeline| pipeline.scheduled);
+        let updated = self.stages.iter().filter_map(|run| run.updated);
+        updated.chain(scheduled).max()?.to_utc().checked_add_signed(OPEN_FOR)
     }
 }

@@ -15,8 +15,9 @@ mod settings;
 mod times;
 mod warning;
 
+pub(crate) use history::OPEN_FOR;
 pub use history::{Revisions, RunHistory, StageRun};
 pub use notifications::{Attempt, Mapped};
 pub use pattern::Pattern;
-pub use settings::{LateStages, Mapping, Reruns, ServerId, ServerIdError};
+pub use settings::{LateStages, Mapping, Reruns, ServerId, ServerIdError, Users};
 pub use warning::Warning;

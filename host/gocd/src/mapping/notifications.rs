@@ -79,7 +79,7 @@ impl Mapping {
         };
         let reference_id = format!(
             "gocd/{}/{}/{}{suffix}",
-            self.server_id.as_str(),
+            self.server_id(&run.name).as_str(),
             encode(run.name.as_str()),
             run.counter
         );
@@ -133,8 +133,11 @@ impl Mapping {
         }
         // DX's priority, by stages: GoCD has weighed the jobs of each.
         let status = part.stages.iter().map(|timed| status(timed)).max()?;
-        let awaited = self.final_stages.get(&history.run.name);
-        let has_passed = |timed: &Timed<'_>| Some(&timed.stage.name) == awaited && status_is_success(timed);
+        let mut final_stages = self.final_stages.iter();
+        let awaited = final_stages.find(|(pipeline, _)| pipeline.is_same(&history.run.name));
+        let has_passed = |timed: &Timed<'_>| {
+            awaited.is_some_and(|(_, stage)| stage.is_same(&timed.stage.name)) && status_is_success(timed)
+        };
         let is_held = status == Status::Success && awaited.is_some() && !part.stages.iter().any(has_passed);
         (!is_held).then_some(status)
     }
@@ -165,7 +168,7 @@ impl Mapping {
             history
                 .stages
                 .iter()
-                .any(|other| other.name == first.name && other.counter > first.counter)
+                .any(|other| other.name.is_same(&first.name) && other.counter > first.counter)
         };
         // The pipeline's document speaks of the latest run of the first stage.
         let of_pipeline = || {
@@ -179,7 +182,7 @@ impl Mapping {
         match Trigger::parse(first.approved_by.as_deref().or_else(of_pipeline)?) {
             Trigger::Changes => person(facts.committer.as_deref()?),
             Trigger::Timer => None,
-            Trigger::Person(name) => person(self.users.get(name).map_or(name, String::as_str)),
+            Trigger::Person(name) => person(self.users.get(name).unwrap_or(name)),
         }
     }
 }

@@ -24,8 +24,10 @@ pub struct Mapping {
     pub final_stages: BTreeMap<Name, Name>,
     /// Which git material names the repository and the commit, where there are several. Else the first whose address names a repository.
     pub material: Option<Pattern>,
-    /// By GoCD's user name: the e-mail address.
-    pub users: BTreeMap<String, String>,
+    /// Who GoCD's users are.
+    pub users: Users,
+    /// Pipelines whose counters began again, with what names the server for their runs since then.
+    pub restarted: Vec<(Name, ServerId)>,
 }
 
 impl Mapping {
@@ -39,8 +41,42 @@ impl Mapping {
             late_stages: LateStages::default(),
             final_stages: BTreeMap::new(),
             material: None,
-            users: BTreeMap::new(),
+            users: Users::default(),
+            restarted: Vec::new(),
         }
+    }
+
+    /// What names the server in the reference ids of a pipeline's runs.
+    #[must_use]
+    pub fn server_id(&self, pipeline: &Name) -> &ServerId {
+        self.restarted(pipeline).unwrap_or(&self.server_id)
+    }
+
+    /// The same, if the operator said so for this pipeline.
+    #[must_use]
+    pub fn restarted(&self, pipeline: &Name) -> Option<&ServerId> {
+        // Of several the last: a flag goes before a file.
+        let mut said = self.restarted.iter().rev();
+        said.find(|(name, _)| name.is_same(pipeline)).map(|(_, id)| id)
+    }
+}
+
+/// E-mail addresses by GoCD's user names, which it finds without regard to case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Users(BTreeMap<String, String>);
+
+impl Users {
+    /// The address of a user.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(&name.to_lowercase()).map(String::as_str)
+    }
+}
+
+impl Extend<(String, String)> for Users {
+    fn extend<T: IntoIterator<Item = (String, String)>>(&mut self, users: T) {
+        let users = users.into_iter().map(|(name, address)| (name.to_lowercase(), address));
+        self.0.extend(users);
     }
 }
 

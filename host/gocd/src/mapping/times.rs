@@ -37,10 +37,9 @@ impl<'h> Timed<'h> {
 
 /// Whether a job's document is about this run of the stage. Some spell the names as they were asked for.
 fn is_of(job: &Job, history: &RunHistory, stage: &StageRun) -> bool {
-    let same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
-    same(job.pipeline.name.as_str(), history.run.name.as_str())
+    job.pipeline.name.is_same(&history.run.name)
         && job.pipeline.counter == history.run.counter
-        && same(job.stage.name.as_str(), stage.name.as_str())
+        && job.stage.name.is_same(&stage.name)
         && job.stage.counter == stage.counter
 }
 

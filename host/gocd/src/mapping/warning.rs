@@ -35,10 +35,8 @@ pub enum Warning {
         /// The job.
         job: Name,
     },
-    /// Several materials name a repository.
-    #[error(
-        "{count} git materials name a repository; {chosen} is taken (choose another with the setting for materials)"
-    )]
+    /// The materials name several repositories.
+    #[error("the git materials name {count} repositories; {chosen} is taken (--material chooses another)")]
     SeveralMaterials {
         /// How many.
         count: usize,

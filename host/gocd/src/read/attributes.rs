@@ -137,15 +137,17 @@ impl<'e> Attributes<'e> {
         Counter::parse(value.trim()).ok_or_else(|| at.unfit(of, name, "a number from 1", value))
     }
 
+    pub(super) fn needed(&self, name: &'static str, at: &Scanner<'_>, of: &Element<'_>) -> Result<&str, ReadError> {
+        self.get(name).ok_or_else(|| at.error_in(of, ReadFault::Missing(name)))
+    }
+
     pub(super) fn needed_href(
         &self,
         name: &'static str,
         at: &Scanner<'_>,
         of: &Element<'_>,
     ) -> Result<Href, ReadError> {
-        let value = self
-            .get(name)
-            .ok_or_else(|| at.error_in(of, ReadFault::Missing(name)))?;
+        let value = self.needed(name, at, of)?;
         Href::new(value).ok_or_else(|| at.unfit(of, name, "an address", value))
     }
 }

@@ -4,8 +4,9 @@
 //! that a run that is met while it goes on, and again years later, is the same.
 
 use super::notice::Notice;
+use super::patience::Without;
 use super::server::{Halt, Lack};
-use super::session::{Session, is_same};
+use super::session::Session;
 use crate::documents::{Counter, JobState, Name, Pipeline, PipelineLocator, Stage, StageEntry, StageLocator};
 use crate::mapping::{Revisions, RunHistory, StageRun};
 use crate::{Dialect, Href, Resource, read};
@@ -23,9 +24,14 @@ pub(super) struct Wanted<'e> {
     pub(super) entries: Vec<&'e StageEntry>,
     /// Its own document, if that is at hand.
     pub(super) document: Option<Pipeline>,
-    /// Whether to do without what cannot be read.
-    pub(super) is_last_try: bool,
+    /// The database ids of its stages' runs, as far as the feed has them (dialect C).
+    pub(super) stages: Vec<u64>,
+    /// What to do without.
+    pub(super) without: Without,
 }
+
+/// How many stages' runs are remembered of a run that cannot be read: two pages of the feed.
+const MAX_STAGES: usize = 50;
 
 impl<'e> Wanted<'e> {
     /// A run with nothing at hand.
@@ -35,7 +41,8 @@ impl<'e> Wanted<'e> {
             id: None,
             entries: Vec::new(),
             document: None,
-            is_last_try: false,
+            stages: Vec::new(),
+            without: Without::Nothing,
         }
     }
 
@@ -47,8 +54,13 @@ impl<'e> Wanted<'e> {
             Resource::PipelineById { id, .. } => Some(id),
             _ => None,
         };
+        let stage = |entry: &&StageEntry| match entry.stage_link()?.resource()? {
+            Resource::StageById(id) => Some(id),
+            _ => None,
+        };
         Self {
             id: entries.iter().find_map(id),
+            stages: entries.iter().filter_map(stage).take(MAX_STAGES).collect(),
             entries,
             ..Self::new(counter)
         }
@@ -59,6 +71,17 @@ impl<'e> Wanted<'e> {
 pub(super) struct Found {
     pub(super) history: RunHistory,
     pub(super) notices: Vec<Notice>,
+    /// What it lacks, and may get when it is looked at again.
+    pub(super) wanting: Option<Lack>,
+}
+
+/// A run's own document.
+pub(super) enum OwnDocument {
+    Found(Pipeline),
+    /// It cannot be had, at least at present.
+    Lacking(Lack),
+    /// There is none.
+    None(Notice),
 }
 
 /// A stage's run to be asked for.
@@ -76,54 +99,65 @@ impl Session<'_, '_> {
             counter: wanted.counter,
         };
         let mut notices = Vec::new();
-        let mut pipeline = match wanted.document.take() {
-            Some(pipeline) => Some(pipeline),
-            None => match self.pipeline_document(&asked, wanted.id, &mut notices)? {
-                Ok(pipeline) => pipeline,
-                Err(lack) if wanted.is_last_try => {
-                    notices.push(Notice::NoPipeline(lack.why()));
-                    None
+        let mut wanting = None;
+        let own = match wanted.document.take() {
+            Some(pipeline) => OwnDocument::Found(pipeline),
+            None => self.pipeline_document(&asked, wanted.id)?,
+        };
+        let mut pipeline = match own {
+            OwnDocument::Found(pipeline) => Some(pipeline),
+            OwnDocument::Lacking(lack) => {
+                if !lack.is_done_without(wanted.without) {
+                    return Ok(Err(lack));
                 }
-                Err(lack) => return Ok(Err(lack)),
-            },
+                notices.push(Notice::NoPipeline(lack.why()));
+                wanting = lack.unless_missing();
+                None
+            }
+            OwnDocument::None(notice) => {
+                notices.push(notice);
+                None
+            }
         };
         let mut revisions = Revisions::OfRun;
         if let Some(pipeline) = &mut pipeline {
-            revisions = match self.revisions(pipeline, &asked, newest, &mut notices)? {
-                Ok(revisions) => revisions,
-                Err(lack) if wanted.is_last_try => {
-                    notices.push(Notice::NoRevisions(lack.why()));
-                    Revisions::LatestKnown { was_newest: false }
-                }
-                Err(lack) => return Ok(Err(lack)),
-            };
+            revisions = self.revisions(pipeline, &asked, newest, (&mut notices, &mut wanting))?;
         }
         let mut entries = std::mem::take(&mut wanted.entries);
         let feed;
         if pipeline.is_none() && entries.is_empty() && self.dialect == Dialect::D {
-            feed = self.page(asked.counter.get().checked_add(1))?;
-            entries = Wanted::on_page(asked.counter, &feed.entries).entries;
+            match self.page(asked.counter.get().checked_add(1)) {
+                Ok(page) => {
+                    feed = page;
+                    entries = Wanted::on_page(asked.counter, &feed.entries).entries;
+                }
+                // It is one run's look, and not the feed's part of the round.
+                Err(Halt::Pipeline(_)) => {}
+                Err(halt) => return Err(halt),
+            }
         }
         let mut stages = Vec::new();
         let mut stored: Option<Name> = entries.first().map(|entry| entry.stage.pipeline.name.clone());
-        for latest in self.latest(pipeline.as_ref(), &entries) {
+        for latest in self.latest(pipeline.as_ref(), &entries, &wanted.stages) {
             let entry = entries.iter().find(|entry| is_about(entry, &latest)).copied();
             let known = latest.stage.clone().or_else(|| entry.map(|entry| entry.stage.clone()));
             let (name, counter) = match self.stage(&latest.resource, known.as_ref(), &asked, &mut notices)? {
                 Ok(Some((stage, document))) => {
                     stored = Some(document.pipeline.name.clone());
                     let key = (stage.name.clone(), stage.counter);
-                    let stage = match self.with_jobs(stage, &document, wanted.is_last_try, &mut notices)? {
-                        Ok(stage) => stage,
+                    match self.with_jobs(stage, &document, wanted.without, (&mut notices, &mut wanting))? {
+                        Ok(stage) => stages.push(stage),
                         Err(lack) => return Ok(Err(lack)),
-                    };
-                    stages.push(stage);
+                    }
                     key
                 }
-                Err(lack) if !lack.is_final() && !wanted.is_last_try => return Ok(Err(lack)),
+                Err(lack) if !lack.is_done_without(wanted.without) => return Ok(Err(lack)),
                 without => {
-                    if let (None, Err(lack)) = (entry, without) {
-                        notices.push(no_stage(known.as_ref(), &latest.resource, &lack));
+                    if let Err(lack) = without {
+                        if entry.is_none() {
+                            notices.push(no_stage(known.as_ref(), &latest.resource, &lack));
+                        }
+                        wanting = wanting.or(lack.unless_missing());
                     }
                     stages.extend(entry.map(StageRun::from));
                     match known {
@@ -135,9 +169,9 @@ impl Session<'_, '_> {
             let lack = self.earlier(
                 &asked,
                 (&name, counter),
-                (&entries, wanted.is_last_try),
+                (&entries, wanted.without),
                 &mut stages,
-                &mut notices,
+                (&mut notices, &mut wanting),
             )?;
             if let Err(lack) = lack {
                 return Ok(Err(lack));
@@ -153,16 +187,15 @@ impl Session<'_, '_> {
             revisions,
             stages,
         };
-        Ok(Ok(Found { history, notices }))
+        Ok(Ok(Found {
+            history,
+            notices,
+            wanting,
+        }))
     }
 
-    /// The run's own document; none if it is not there, or about another run.
-    pub(super) fn pipeline_document(
-        &mut self,
-        asked: &PipelineLocator,
-        id: Option<u64>,
-        notices: &mut Vec<Notice>,
-    ) -> Result<Result<Option<Pipeline>, Lack>, Halt> {
+    /// The run's own document.
+    pub(super) fn pipeline_document(&mut self, asked: &PipelineLocator, id: Option<u64>) -> Result<OwnDocument, Halt> {
         let resource = match (self.dialect, id) {
             (Dialect::D, _) => Resource::Pipeline(asked.clone()),
             (Dialect::C, Some(id)) => Resource::PipelineById {
@@ -170,30 +203,23 @@ impl Session<'_, '_> {
                 id,
             },
             (Dialect::C, None) => {
-                notices.push(Notice::NoPipeline("the feed does not link to it".into()));
-                return Ok(Ok(None));
+                let notice = Notice::NoPipeline("the feed does not link to it".into());
+                return Ok(OwnDocument::None(notice));
             }
         };
-        match self.document(&resource, read::pipeline)? {
+        Ok(match self.document(&resource, read::pipeline)? {
             // Dialect C does not look at the name: an id leads to whatever run has it.
-            Ok(found) if is_same(&found.name, &asked.name) && found.counter == asked.counter => Ok(Ok(Some(found))),
-            Ok(found) => {
-                notices.push(Notice::OtherDocument {
-                    asked: format!("run {} of {}", asked.counter, asked.name),
-                    found: format!("run {} of {}", found.counter, found.name),
-                });
-                Ok(Ok(None))
-            }
-            Err(lack) if lack.is_final() => {
-                notices.push(Notice::NoPipeline(lack.why()));
-                Ok(Ok(None))
-            }
-            Err(lack) => Ok(Err(lack)),
-        }
+            Ok(found) if found.name.is_same(&asked.name) && found.counter == asked.counter => OwnDocument::Found(found),
+            Ok(found) => OwnDocument::None(Notice::OtherDocument {
+                asked: format!("run {} of {}", asked.counter, asked.name),
+                found: format!("run {} of {}", found.counter, found.name),
+            }),
+            Err(lack) => OwnDocument::Lacking(lack),
+        })
     }
 
     /// The latest run of each stage: as the run's document has them, else as the feed has.
-    fn latest(&self, pipeline: Option<&Pipeline>, entries: &[&StageEntry]) -> Vec<WantedStage> {
+    fn latest(&self, pipeline: Option<&Pipeline>, entries: &[&StageEntry], ids: &[u64]) -> Vec<WantedStage> {
         if let Some(pipeline) = pipeline {
             let stage = |resource: &Resource| match resource {
                 Resource::Stage(stage) => Some(stage.clone()),
@@ -207,9 +233,17 @@ impl Session<'_, '_> {
                 })
                 .collect();
         }
+        if entries.is_empty() {
+            let wanted = |id: &u64| WantedStage {
+                resource: Resource::StageById(*id),
+                stage: None,
+            };
+            return ids.iter().map(wanted).collect();
+        }
         let is_latest = |entry: &&&StageEntry| {
-            let later =
-                |other: &&StageEntry| other.stage.name == entry.stage.name && other.stage.counter > entry.stage.counter;
+            let later = |other: &&StageEntry| {
+                other.stage.name.is_same(&entry.stage.name) && other.stage.counter > entry.stage.counter
+            };
             !entries.iter().any(later)
         };
         let mut latest: Vec<WantedStage> = Vec::new();
@@ -235,9 +269,9 @@ impl Session<'_, '_> {
         &mut self,
         run: &PipelineLocator,
         (name, latest): (&Name, Counter),
-        (entries, is_last_try): (&[&StageEntry], bool),
+        (entries, without): (&[&StageEntry], Without),
         stages: &mut Vec<StageRun>,
-        notices: &mut Vec<Notice>,
+        (notices, wanting): (&mut Vec<Notice>, &mut Option<Lack>),
     ) -> Result<Result<(), Lack>, Halt> {
         let first = latest.get().saturating_sub(MAX_RERUNS).max(1);
         if first > 1 {
@@ -254,13 +288,13 @@ impl Session<'_, '_> {
             };
             let entry = entries
                 .iter()
-                .find(|entry| entry.stage.name == *name && entry.stage.counter == counter);
+                .find(|entry| entry.stage.name.is_same(name) && entry.stage.counter == counter);
             let resource = match self.dialect {
                 Dialect::C => Resource::StageByName(stage.clone()),
                 Dialect::D => Resource::Stage(stage.clone()),
             };
             match self.stage(&resource, Some(&stage), run, notices)? {
-                Ok(Some((stage, document))) => match self.with_jobs(stage, &document, is_last_try, notices)? {
+                Ok(Some((stage, document))) => match self.with_jobs(stage, &document, without, (notices, wanting))? {
                     Ok(stage) => stages.push(stage),
                     Err(lack) => return Ok(Err(lack)),
                 },
@@ -268,13 +302,14 @@ impl Session<'_, '_> {
                 Err(lack) => {
                     // Without it the attempts are counted wrongly: a failure that may pass is waited for, also where it is how dialect D
                     // says that it knows no such stage.
-                    if !lack.is_final() && !is_last_try {
+                    if !lack.is_done_without(without) {
                         return Ok(Err(lack));
                     }
                     match entry {
                         Some(entry) => stages.push(StageRun::from(*entry)),
                         None => notices.push(no_stage(Some(&stage), &resource, &lack)),
                     }
+                    *wanting = wanting.take().or(lack.unless_missing());
                 }
             }
         }
@@ -294,9 +329,9 @@ impl Session<'_, '_> {
             Err(lack) => return Ok(Err(lack)),
         };
         let found = document.locator();
-        let is_asked = is_same(&found.pipeline.name, &run.name)
+        let is_asked = found.pipeline.name.is_same(&run.name)
             && found.pipeline.counter == run.counter
-            && known.is_none_or(|known| is_same(&known.name, &found.name) && known.counter == found.counter);
+            && known.is_none_or(|known| known.name.is_same(&found.name) && known.counter == found.counter);
         if is_asked {
             return Ok(Ok(Some((StageRun::from(&document), document))));
         }
@@ -307,19 +342,20 @@ impl Session<'_, '_> {
         Ok(Ok(None))
     }
 
-    /// A stage's run with its jobs' documents, where these may have times.
+    /// A stage's run with its jobs' documents, where these may have times. One that the server does not know holds nothing back: until it
+    /// is certain that it does not come, the stage is without jobs' times, by which stages would be put in order.
     fn with_jobs(
         &mut self,
         mut stage: StageRun,
         document: &Stage,
-        is_last_try: bool,
-        notices: &mut Vec<Notice>,
+        without: Without,
+        (notices, wanting): (&mut Vec<Notice>, &mut Option<Lack>),
     ) -> Result<Result<StageRun, Lack>, Halt> {
         if self.dialect == Dialect::D {
             return Ok(Ok(stage));
         }
         for resource in document.job_resources() {
-            match self.document(&resource, read::job)? {
+            let lack = match self.document(&resource, read::job)? {
                 Ok(job) => {
                     // From GoCD 19.10 on none has any, so one shows it; a job that was copied into a re-run has none before that either.
                     let has_none = job.properties.is_empty() && job.state == JobState::Completed;
@@ -327,12 +363,24 @@ impl Session<'_, '_> {
                     if has_none && stage.counter == Counter::FIRST {
                         break;
                     }
+                    continue;
                 }
-                Err(lack) if lack.is_final() || is_last_try => notices.push(Notice::NoJob {
-                    stage: stage.name.clone(),
-                    why: lack.why(),
-                }),
-                Err(lack) => return Ok(Err(lack)),
+                Err(lack) => lack,
+            };
+            let is_done_without = lack.is_done_without(without);
+            if !is_done_without && !lack.is_missing() {
+                return Ok(Err(lack));
+            }
+            notices.push(Notice::NoJob {
+                stage: stage.name.clone(),
+                why: lack.why(),
+            });
+            if is_done_without {
+                *wanting = wanting.take().or(lack.unless_missing());
+            } else {
+                *wanting = wanting.take().or(Some(lack));
+                stage.jobs.clear();
+                break;
             }
         }
         Ok(Ok(stage))
@@ -342,7 +390,7 @@ impl Session<'_, '_> {
 /// Whether a feed's entry is about what is asked for.
 fn is_about(entry: &StageEntry, wanted: &WantedStage) -> bool {
     match &wanted.stage {
-        Some(stage) => entry.stage.name == stage.name && entry.stage.counter == stage.counter,
+        Some(stage) => entry.stage.name.is_same(&stage.name) && entry.stage.counter == stage.counter,
         None => entry.stage_link().and_then(Href::resource).as_ref() == Some(&wanted.resource),
     }
 }

@@ -6,20 +6,18 @@ use chrono::{DateTime, Utc};
 
 use super::failure::{Failure, SyncError};
 use super::list::Listed;
+use super::notice::Notice;
 use super::observer::Observer;
 use super::options::Options;
-use super::round::Round;
-use super::server::{Halt, Server, tolerated};
+use super::round::{Gone, Round};
+use super::server::{Halt, Server, is_no_answer, tolerated};
 use super::session::Session;
 use super::sink::Sink;
-use super::state::{NewFeed, OldFeed, PipelineState, Since};
+use super::state::{NewFeed, OldFeed, PipelineState, ServerState, Since};
 use super::store::StateStore;
 use crate::Dialect;
-use crate::client::{FetchError, Source};
+use crate::client::Source;
 use crate::documents::Name;
-
-/// After how many pipelines in a row that got no answer the server is taken to be down: each costs the client's patience.
-const MAX_UNANSWERED: u32 = 3;
 
 /// Reads the pipelines of a GoCD server and tells what is new of their runs, round by round.
 ///
@@ -66,21 +64,25 @@ impl<'a> Engine<'a> {
             stop,
             round: Round::new(Dialect::C),
             saved_at: 0,
+            unanswered: 0,
         };
-        let done = server.list(self.store, self.options.dialect).and_then(|listed| {
-            let mut pipelines = Pipelines {
-                server: &mut server,
-                store: self.store,
-                sink: &mut *self.sink,
-                options: &self.options,
-                now,
-            };
-            pipelines.all(listed)
-        });
+        let done = server
+            .list(self.store, self.options.dialect)
+            .and_then(|(listed, known)| {
+                let mut pipelines = Pipelines {
+                    server: &mut server,
+                    store: self.store,
+                    sink: &mut *self.sink,
+                    options: &self.options,
+                    now,
+                };
+                pipelines.all(listed, known)
+            });
         match done {
             Ok(()) => {}
             Err(Halt::Stopped) => server.round.stopped = true,
             Err(Halt::Round(error)) => return Err(error),
+            // Nothing that is asked for before the pipelines fails so.
             Err(Halt::Pipeline(failure)) => return Err(SyncError::NoAnswer(failure)),
         }
         Ok(server.round)
@@ -97,53 +99,116 @@ struct Pipelines<'p, 's> {
 }
 
 impl Pipelines<'_, '_> {
-    fn all(&mut self, listed: Listed) -> Result<(), Halt> {
-        let patterns = &self.options.pipelines;
-        let is_chosen =
-            |name: &Name| patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name.as_str()));
-        let mut seen = HashSet::new();
-        let mut chosen = listed.pipelines;
-        chosen.retain(|name| is_chosen(name) && seen.insert(name.clone()));
+    fn all(&mut self, listed: Listed, mut known: ServerState) -> Result<(), Halt> {
+        let before = known.clone();
         self.server.round.dialect = listed.dialect;
+        if listed.left_out > 0 {
+            let notice = Notice::UnfitList(listed.left_out);
+            self.server.round.count(&"the list of pipelines", &notice);
+        }
+        let chosen = self.chosen(listed.pipelines)?;
         self.server.round.pipelines = chosen.len();
         self.server.observer.pipelines(chosen.len());
-        let mut unanswered = 0;
-        for pipeline in chosen {
-            self.server.observer.pipeline(&pipeline);
-            let mut session = Session {
-                server: &mut *self.server,
-                store: self.store,
-                sink: &mut *self.sink,
-                options: self.options,
-                now: self.now,
-                dialect: listed.dialect,
-                pipeline,
-                lacks: 0,
-            };
-            let failure = match session.run() {
-                Ok(()) => {
-                    unanswered = 0;
-                    continue;
-                }
-                Err(Halt::Pipeline(failure)) => failure,
-                Err(halt) => return Err(halt),
-            };
-            let pipeline = session.pipeline;
-            self.server.observer.failed(&pipeline, &failure);
-            let is_unanswered = matches!(
-                failure,
-                Failure::Fetch {
-                    error: FetchError::Unavailable { status: None, .. },
-                    ..
-                }
-            );
-            unanswered = if is_unanswered { unanswered + 1 } else { 0 };
-            if unanswered >= MAX_UNANSWERED {
-                return Err(Halt::Pipeline(failure));
+        self.say_gone(&known, &chosen);
+        known.pipelines = chosen.iter().map(|name| name.as_str().to_owned()).collect();
+        known.slow.retain(|name| known.pipelines.contains(name));
+        // Each may cost minutes, in every round: the others do not wait for them.
+        let (slow, quick): (Vec<Name>, Vec<Name>) =
+            chosen.into_iter().partition(|name| known.slow.contains(name.as_str()));
+        let mut done = Ok(());
+        for pipeline in quick.into_iter().chain(slow) {
+            done = self.one(pipeline, listed.dialect, &mut known);
+            if done.is_err() {
+                break;
             }
-            self.server.round.failed.push((pipeline, failure));
         }
+        if known != before {
+            let saved = self.store.save_server(&known);
+            done = done.and(saved.map_err(|error| Halt::Round(error.into())));
+        }
+        done
+    }
+
+    fn one(&mut self, pipeline: Name, dialect: Dialect, known: &mut ServerState) -> Result<(), Halt> {
+        self.server.observer.pipeline(&pipeline);
+        let mut session = Session {
+            server: &mut *self.server,
+            store: self.store,
+            sink: &mut *self.sink,
+            options: self.options,
+            now: self.now,
+            dialect,
+            pipeline,
+            lacks: 0,
+        };
+        let done = session.run();
+        let pipeline = session.pipeline;
+        let failure = match done {
+            Ok(()) => {
+                known.slow.remove(pipeline.as_str());
+                return Ok(());
+            }
+            Err(Halt::Pipeline(failure)) => failure,
+            Err(halt) => return Err(halt),
+        };
+        if matches!(&failure, Failure::Fetch { error, .. } if is_no_answer(error)) {
+            known.slow.insert(pipeline.as_str().to_owned());
+        }
+        self.server.observer.failed(&pipeline, &failure);
+        self.server.round.failed.push((pipeline, failure));
         Ok(())
+    }
+
+    /// The pipelines that the operator wants, each once.
+    fn chosen(&mut self, listed: Vec<Name>) -> Result<Vec<Name>, Halt> {
+        let patterns = &self.options.pipelines;
+        let count = listed.len();
+        let mut fitted = vec![false; patterns.len()];
+        let mut is_chosen = |name: &Name| {
+            let mut fits = patterns.is_empty();
+            for (pattern, fitted) in patterns.iter().zip(&mut fitted) {
+                if pattern.matches_name(name) {
+                    fits = true;
+                    *fitted = true;
+                }
+            }
+            fits
+        };
+        let mut seen = HashSet::new();
+        let mut chosen = listed;
+        chosen.retain(|name| is_chosen(name) && seen.insert(name.clone()));
+        let unfitted = patterns.iter().zip(fitted).filter(|(_, fitted)| !fitted);
+        let unfitted: Vec<String> = unfitted.map(|(pattern, _)| pattern.as_str().to_owned()).collect();
+        if chosen.is_empty() && !unfitted.is_empty() {
+            return Err(Halt::Round(SyncError::NoneChosen {
+                patterns: unfitted.join(", "),
+                listed: count,
+            }));
+        }
+        self.server.round.unfitted = unfitted;
+        Ok(chosen)
+    }
+
+    /// Says which pipelines of the last round are not listed any more.
+    fn say_gone(&mut self, known: &ServerState, chosen: &[Name]) {
+        let lower = |name: &str| name.to_ascii_lowercase();
+        let listed: HashSet<String> = chosen.iter().map(|name| lower(name.as_str())).collect();
+        let patterns = &self.options.pipelines;
+        let gone = known.pipelines.iter().filter(|name| !listed.contains(&lower(name)));
+        for pipeline in gone.filter_map(|name| Name::new(name).ok()) {
+            // Not one that the operator wants no longer.
+            if !patterns.is_empty() && !patterns.iter().any(|pattern| pattern.matches_name(&pipeline)) {
+                continue;
+            }
+            let state = self.store.load(&pipeline).ok().flatten().unwrap_or_default();
+            let runs = state.runs.iter().filter(|(_, run)| run.unfinished);
+            let gone = Gone {
+                under_way: runs.map(|(counter, _)| *counter).collect(),
+                pipeline,
+            };
+            self.server.observer.gone(&gone);
+            self.server.round.gone.push(gone);
+        }
     }
 }
 
@@ -160,7 +225,10 @@ impl Session<'_, '_> {
         // The first failure is the one to tell; a stop is none.
         let read = tolerated(read).and_then(|failure| {
             self.lacks = 0;
-            let failure = failure.or(tolerated(self.due(&mut state))?);
+            let failure = match state.held {
+                Some(_) => failure,
+                None => failure.or(tolerated(self.due(&mut state))?),
+            };
             failure.map_or(Ok(()), |failure| Err(failure.into()))
         });
         if let Err(Halt::Round(SyncError::Sink(_) | SyncError::State(_))) = read {

@@ -5,6 +5,7 @@ use thiserror::Error;
 use super::sink::SinkError;
 use super::store::StateError;
 use crate::client::FetchError;
+use crate::documents::Name;
 use crate::read::ReadError;
 
 /// Why a pipeline was left before its end. The others go on, and the next round takes it up where it was left.
@@ -29,6 +30,19 @@ pub enum Failure {
     /// The pipeline is no longer there.
     #[error("the pipeline is not there any more: it was renamed or deleted")]
     Vanished,
+    /// The counters began again. What is there now would become parts of the runs that were reported before.
+    #[error(
+        "its newest run is {found}, after {known} was seen: set up anew? Nothing of it is reported until --restarted {pipeline}=ID names the \
+         server for its new runs"
+    )]
+    Restarted {
+        /// The pipeline.
+        pipeline: Name,
+        /// The highest counter seen before.
+        known: u64,
+        /// The highest one when that was noticed.
+        found: u64,
+    },
     /// The feed's cursor does not lead back.
     #[error(
         "the feed's page before {before} leads to {next}, which is not further back: a server or a proxy repeats itself"
@@ -85,7 +99,8 @@ pub enum SyncError {
     },
     /// Neither of the addresses that GoCD servers have is there.
     #[error(
-        "it is no GoCD server that this version reads: neither /api/pipelines.xml ({old}) nor /api/feed/pipelines.xml ({new}) is there; check the address, which ends in /go"
+        "no GoCD server is there that can be read: check the address, which ends in /go, and the credentials (/api/pipelines.xml: {old}; \
+         /api/feed/pipelines.xml: {new})"
     )]
     NotGocd {
         /// What the older address gave.
@@ -94,8 +109,18 @@ pub enum SyncError {
         new: Box<FetchError>,
     },
     /// The server does not answer.
-    #[error("the server does not answer any more: {0}")]
+    #[error("the server stopped answering: {0}")]
     NoAnswer(#[source] Failure),
+    /// The patterns fit no pipeline.
+    #[error(
+        "no pipeline fits {patterns}: the server lists {listed} that this user may view; check --pipelines and the user's permissions"
+    )]
+    NoneChosen {
+        /// The patterns.
+        patterns: String,
+        /// How many pipelines are listed.
+        listed: usize,
+    },
     /// A run could not be recorded.
     #[error(transparent)]
     Sink(#[from] SinkError),

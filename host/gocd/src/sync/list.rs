@@ -10,6 +10,8 @@ use crate::{Dialect, Resource, read};
 /// What a server lists.
 pub(super) struct Listed {
     pub(super) pipelines: Vec<Name>,
+    /// Entries that name none.
+    pub(super) left_out: u64,
     pub(super) dialect: Dialect,
 }
 
@@ -17,30 +19,40 @@ impl Listed {
     fn new(list: Pipelines, dialect: Dialect) -> Self {
         Self {
             pipelines: list.pipelines.into_iter().map(|pipeline| pipeline.name).collect(),
+            left_out: list.left_out,
             dialect,
         }
     }
 }
 
 impl Server<'_> {
-    /// Asks for the pipelines in the dialect that is known, else finds out which it is.
-    pub(super) fn list(&mut self, store: &dyn StateStore, asked: Option<Dialect>) -> Result<Listed, Halt> {
+    /// Asks for the pipelines in the dialect that is known, else finds out which it is. Gives what is known of the server too.
+    pub(super) fn list(
+        &mut self,
+        store: &dyn StateStore,
+        asked: Option<Dialect>,
+    ) -> Result<(Listed, ServerState), Halt> {
         let state = |error: StateError| Halt::Round(error.into());
         let known = store.load_server().map_err(state)?;
-        if let Some(known) = known.filter(|known| asked.is_none_or(|asked| asked == known.dialect())) {
+        if let Some(known) = known.as_ref()
+            && asked.is_none_or(|asked| asked == known.dialect())
+        {
             match self.pipelines(known.dialect())? {
-                Ok(list) => return Ok(Listed::new(list, known.dialect())),
+                Ok(list) => return Ok((Listed::new(list, known.dialect()), known.clone())),
                 // The server is another version now, or there is none at this address.
                 Err(lack) if lack.is_other_dialect() && asked.is_none() => {}
                 Err(lack) => return Err(fatal(lack)),
             }
         }
         let listed = self.find(asked)?;
-        let found = ServerState::new(listed.dialect);
-        if known != Some(found) {
+        let found = match &known {
+            Some(known) => known.clone().speaking(listed.dialect),
+            None => ServerState::new(listed.dialect),
+        };
+        if known.as_ref() != Some(&found) {
             store.save_server(&found).map_err(state)?;
         }
-        Ok(listed)
+        Ok((listed, found))
     }
 
     /// Finds out how the server speaks. Where it does both ways (20.1 to 20.3), the older has what the newer lost.

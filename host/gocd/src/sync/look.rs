@@ -6,6 +6,7 @@ use super::assemble::{Found, Wanted};
 use super::failure::Failure;
 use super::hash;
 use super::notice::Notice;
+use super::patience::{Patience, Without};
 use super::server::{Halt, Lack};
 use super::session::Session;
 use super::sink::Reported;
@@ -18,12 +19,11 @@ use crate::{Dialect, Resource, read};
 /// After how many runs in a row that could not be read the server, and not the runs, is taken for ill: two pages' worth.
 const MAX_LACKS: u32 = 50;
 
-/// How often, and for how long, a run that cannot be read is tried: a server that is repaired within a working day loses nothing.
-const MAX_TRIES: u32 = 5;
-const TRIED_FOR: TimeDelta = TimeDelta::hours(6);
-
 /// How many runs may wait to be looked at again. With the usual quiet times a pipeline has a handful.
 const MAX_DUE: usize = 5000;
+
+/// How many of them may be waiting for what would only be added: runs that are held back go before.
+const MAX_ADDING: usize = MAX_DUE / 2;
 
 /// For how long a stage of which the server does not know where it is may be about to begin.
 const MAY_BEGIN: TimeDelta = TimeDelta::days(1);
@@ -32,41 +32,36 @@ impl Session<'_, '_> {
     /// Looks at a run, and tells what is new of it. A run that cannot be read now is due again.
     pub(super) fn look(&mut self, state: &mut PipelineState, mut wanted: Wanted<'_>) -> Result<(), Halt> {
         let counter = wanted.counter;
-        let known = state.due.get(&counter.get()).copied();
-        let id = wanted.id.or(known.and_then(|due| due.id));
-        wanted.id = id;
-        let failed = known.and_then(|due| due.failed);
-        let now = self.now.timestamp();
-        let is_last =
-            |(tries, first): (u32, i64)| tries >= MAX_TRIES && now.saturating_sub(first) >= TRIED_FOR.num_seconds();
-        wanted.is_last_try = failed.is_some_and(is_last);
-        let is_last_try = wanted.is_last_try;
-        self.server.round.looked_at += 1;
-        let found = match self.assemble(wanted, state.newest)? {
-            Ok(found) => found,
-            Err(lack) => {
-                if is_last_try {
-                    let why = lack.why();
-                    self.notice(None, &Notice::GivenUp { counter, why });
-                    state.due.remove(&counter.get());
-                    return Ok(());
-                }
-                let (tries, first) = failed.unwrap_or((0, now));
-                let due = Due {
-                    at: now,
-                    id,
-                    failed: Some((tries.saturating_add(1), first)),
-                };
-                return self.lacking(state, counter, due, lack);
-            }
+        let known = state.due.get(&counter.get()).cloned().unwrap_or_default();
+        wanted.id = wanted.id.or(known.id);
+        if wanted.stages.is_empty() {
+            wanted.stages = known.stages;
+        }
+        let patience = Patience::new(known.failed, self.now);
+        wanted.without = patience.without();
+        let mut due = Due {
+            at: self.now.timestamp(),
+            id: wanted.id,
+            failed: Some(patience.failed_again()),
+            stages: wanted.stages.clone(),
         };
-        self.lacks = 0;
-        self.tell(state, counter, id, found)
+        self.server.round.looked_at += 1;
+        match self.assemble(wanted, state.newest)? {
+            Ok(found) => {
+                self.lacks = 0;
+                self.tell(state, counter, due, &patience, found)
+            }
+            Err(lack) => {
+                due.at = patience.held_until(lack.is_missing());
+                self.lacking(state, counter, due, lack)
+            }
+        }
     }
 
     /// Remembers a run that cannot be read.
     fn lacking(&mut self, state: &mut PipelineState, counter: Counter, due: Due, lack: Lack) -> Result<(), Halt> {
-        self.lacks += 1;
+        // What the server does not know it says at once, and as well as ever.
+        self.lacks += u32::from(!lack.is_missing());
         if self.lacks >= MAX_LACKS {
             return Err(lack.into_failure().into());
         }
@@ -75,14 +70,30 @@ impl Session<'_, '_> {
         wait(state, counter, due)
     }
 
-    fn tell(&mut self, state: &mut PipelineState, counter: Counter, id: Option<u64>, found: Found) -> Result<(), Halt> {
-        let Found { history, mut notices } = found;
+    /// Tells what is new of a run. `due` is for looking at it once more.
+    fn tell(
+        &mut self,
+        state: &mut PipelineState,
+        counter: Counter,
+        mut due: Due,
+        patience: &Patience,
+        found: Found,
+    ) -> Result<(), Halt> {
+        let Found {
+            history,
+            mut notices,
+            wanting,
+        } = found;
+        if patience.without() == Without::Unreadable && history.stages.is_empty() {
+            notices.push(Notice::GivenUp { counter });
+        }
         let mapped = self.options.mapping.map(&history, self.now);
         notices.extend(mapped.warnings.into_iter().map(Notice::from));
         for notice in &notices {
             self.notice(Some(&history.run), notice);
         }
         let quiet_at = self.quiet_at(&history, &mapped.attempts);
+        let unfinished = mapped.attempts.iter().any(|attempt| attempt.finish.is_none());
         let before = state.runs.get(&counter.get());
         let (attempts, told) = news(mapped.attempts, before.map_or(&[], |run| &run.told));
         let reported = Reported {
@@ -105,15 +116,29 @@ impl Session<'_, '_> {
             seen: hash::of_run(counter, &history.stages),
             told,
             open: self.open(&history),
+            unfinished,
         };
         state.runs.insert(counter.get(), run);
         state.trim();
+        state.due.remove(&counter.get());
+        if let Some(at) = wanting.and_then(|lack| patience.added_at(lack.is_missing()))
+            && state.due.len() < MAX_ADDING
+        {
+            due.at = quiet_at.map_or(at, |quiet| at.min(quiet));
+            state.due.insert(counter.get(), due);
+            return Ok(());
+        }
         match quiet_at {
-            Some(at) => wait(state, counter, Due { at, id, failed: None }),
-            None => {
-                state.due.remove(&counter.get());
-                Ok(())
-            }
+            Some(at) => wait(
+                state,
+                counter,
+                Due {
+                    at,
+                    failed: None,
+                    ..due
+                },
+            ),
+            None => Ok(()),
         }
     }
 
@@ -171,19 +196,11 @@ impl Session<'_, '_> {
         let now = self.now.timestamp();
         let mut polled = Vec::new();
         for (counter, run) in &mut state.runs {
-            if run
-                .open
-                .as_ref()
-                .and_then(|open| open.until)
-                .is_some_and(|until| until <= now)
-            {
-                run.open = None;
-            }
-            if let Some(open) = run
-                .open
-                .as_ref()
-                .filter(|open| open.looked != self.now.timestamp_millis())
-            {
+            run.open = run.open.take().filter(|open| open.ends() > now);
+            // One that could not be read is looked at when its pause is over.
+            let is_pausing = state.due.get(counter).is_some_and(|due| due.failed.is_some());
+            let is_due = |open: &&Open| !is_pausing && open.looked != self.now.timestamp_millis();
+            if let Some(open) = run.open.as_ref().filter(is_due) {
                 polled.push((*counter, open.clone()));
             }
         }
@@ -211,13 +228,6 @@ impl Session<'_, '_> {
                         let has_changed = links(&pipeline.stage_resources()) != open.links;
                         wanted.document = Some(pipeline);
                         has_changed
-                    }
-                    // It was removed with its history, and nothing more comes.
-                    Err(lack) if lack.is_final() => {
-                        if let Some(run) = state.runs.get_mut(&counter.get()) {
-                            run.open = None;
-                        }
-                        false
                     }
                     Err(_) => true,
                 },

@@ -11,7 +11,10 @@
 //!   of it new runs are read, runs of which more may come are asked after one by one, and once a day all of it is walked through.
 //! - What was read is remembered after it was taken. A kill at any point loses nothing; what was taken and not yet remembered is told again,
 //!   which an upsert bears.
-//! - One pipeline's failure does not stop the others.
+//! - One document's failure costs its own run a pause, and one pipeline's costs no other. Only where the list of pipelines is not answered
+//!   either, the server is down.
+//! - A run is reported once its own document and those of its stages were read. What else there is of it (times of jobs, revisions from
+//!   elsewhere) withholds nothing, and is added when it can be had.
 
 mod assemble;
 mod engine;
@@ -26,6 +29,7 @@ mod notice;
 mod observer;
 mod old_feed;
 mod options;
+mod patience;
 mod revisions;
 mod round;
 mod server;
@@ -40,7 +44,7 @@ pub use failure::{Failure, SyncError};
 pub use notice::Notice;
 pub use observer::Observer;
 pub use options::Options;
-pub use round::{Round, Tally};
+pub use round::{Gone, Round, Tally};
 pub use sink::{News, Reported, Sink, SinkError};
 pub use state::{MAX_STATE_BYTES, PipelineState, ServerState};
 pub use store::{StateError, StateStore};

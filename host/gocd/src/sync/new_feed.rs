@@ -6,11 +6,10 @@ use std::collections::BTreeSet;
 use super::assemble::Wanted;
 use super::failure::Failure;
 use super::hash;
-use super::notice::Notice;
 use super::old_feed::{MAX_MARKS, MAX_PAGES};
 use super::server::{Halt, tolerated};
 use super::session::Session;
-use super::state::{FullWalk, NewFeed, PipelineState, Stretch};
+use super::state::{FullWalk, PipelineState, Stretch};
 use crate::documents::{Counter, StageEntry, StageFeed};
 
 impl Session<'_, '_> {
@@ -39,12 +38,11 @@ impl Session<'_, '_> {
     /// The first page: runs that it has news of, and how far back new runs go.
     fn top(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         let page = self.page(None)?;
+        self.check_restart(state, &page, true)?;
         let Some((oldest, newest)) = range(&page) else {
             return Ok(());
         };
-        if newest < state.newest {
-            self.reset(state, newest);
-        }
+        let newest = newest.max(state.newest);
         let marks: Vec<u64> = page.entries.iter().map(hash::of_entry).collect();
         let known = std::mem::replace(&mut state.newest, newest);
         // The first walk is about to see all of this.
@@ -105,20 +103,6 @@ impl Session<'_, '_> {
             Some((_, found)) if found >= before => Err(Failure::PageAstray { before, found }.into()),
             _ => Ok(page),
         }
-    }
-
-    /// A server that counts anew: what is remembered is about other runs.
-    fn reset(&mut self, state: &mut PipelineState, found: u64) {
-        let known = state.newest;
-        self.notice(None, &Notice::CountersReset { known, found });
-        state.forget();
-        state.new = NewFeed {
-            walk: Some(FullWalk {
-                began: self.now.timestamp(),
-                before: None,
-            }),
-            ..NewFeed::default()
-        };
     }
 }
 

@@ -53,7 +53,7 @@ pub enum Notice {
     },
     /// The run from which the revisions came is not there.
     #[error(
-        "the run of the pipeline before it, from which its revision comes, cannot be had ({0}); repository and commit are left out"
+        "the run of the pipeline above, from which its revision comes, cannot be had ({0}); repository and commit are left out"
     )]
     NoUpstream(String),
     /// What says of which run the revisions are is not there.
@@ -61,18 +61,8 @@ pub enum Notice {
         "what the run was made from cannot be asked for ({0}); what the feed says of it is used as far as it is certain"
     )]
     NoRevisions(String),
-    /// The counters began anew.
-    #[error(
-        "the newest run in the feed is {found}, after {known} was seen before: the server may have been set up anew, and counts from 1 again; give it another server id (--server-id), or its runs become parts of the old ones"
-    )]
-    CountersReset {
-        /// The highest counter seen before.
-        known: u64,
-        /// The highest one now.
-        found: u64,
-    },
-    /// A run is looked at again in the next round.
-    #[error("run {counter} cannot be read at present ({why}); it is tried again in the next round")]
+    /// A run is looked at again.
+    #[error("run {counter} cannot be read at present ({why}); it is tried again")]
     NotYet {
         /// Which run.
         counter: Counter,
@@ -80,13 +70,14 @@ pub enum Notice {
         why: String,
     },
     /// A run was looked at often enough.
-    #[error("run {counter} could not be read for hours ({why}); it is left out")]
+    #[error("run {counter} could not be read for hours; it is left out until its documents can be read")]
     GivenUp {
         /// Which run.
         counter: Counter,
-        /// Why.
-        why: String,
     },
+    /// Entries of the list of pipelines cannot be used.
+    #[error("{0} of the entries are left out, because their addresses are no pipelines' feeds")]
+    UnfitList(u64),
 }
 
 impl Notice {
@@ -102,9 +93,9 @@ impl Notice {
             Self::TooManyReruns { .. } => "too many re-runs",
             Self::NoUpstream(_) => "no upstream run",
             Self::NoRevisions(_) => "no revisions",
-            Self::CountersReset { .. } => "counters reset",
             Self::NotYet { .. } => "not yet read",
             Self::GivenUp { .. } => "given up",
+            Self::UnfitList(_) => "unfit entry in the list",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::notice::Notice;
+use super::round::Gone;
 use crate::documents::{Name, PipelineLocator};
 
 /// Is told how a round gets on: a progress bar, a log, or nobody (`()`).
@@ -23,6 +24,9 @@ pub trait Observer {
 
     /// Something that people should know about a pipeline, or about one of its runs.
     fn notice(&mut self, _pipeline: &Name, _run: Option<&PipelineLocator>, _notice: &Notice) {}
+
+    /// A pipeline is not listed any more.
+    fn gone(&mut self, _gone: &Gone) {}
 
     /// A pipeline was left before its end. The next round goes on there.
     fn failed(&mut self, _pipeline: &Name, _failure: &Failure) {}

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::assemble::Wanted;
 use super::failure::Failure;
 use super::hash;
-use super::notice::Notice;
 use super::server::{Halt, tolerated};
 use super::session::Session;
 use super::state::{Gap, PipelineState};
@@ -37,7 +36,10 @@ impl Session<'_, '_> {
     pub(super) fn old_feed(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         let mut looked = BTreeSet::new();
         let page = self.page(None)?;
-        self.check_reset(state, &page);
+        let before = state.old.cursor.zip(page.next_before());
+        // Stages of old runs that ran again may fill a page, and the cursor alone could go back where stages were removed.
+        let is_back = before.is_some_and(|(known, next)| next < known);
+        self.check_restart(state, &page, is_back)?;
         let until = state.old.marks.clone();
         let passed = self.pass(state, None, &page, &until, &mut looked)?;
         state.old.looked.clear();
@@ -157,29 +159,6 @@ impl Session<'_, '_> {
             marks,
             is_end: end.is_some() || is_too_old,
         })
-    }
-
-    /// Notices a server that counts anew, and forgets what is not about it. The cursor alone could go back where stages were removed, the
-    /// counter alone where old runs were run again.
-    fn check_reset(&mut self, state: &mut PipelineState, page: &StageFeed) {
-        let found = page
-            .entries
-            .iter()
-            .map(|entry| entry.stage.pipeline.counter.get())
-            .max();
-        let Some(found) = found.filter(|found| *found < state.newest) else {
-            return;
-        };
-        let is_back = state
-            .old
-            .cursor
-            .zip(page.next_before())
-            .is_some_and(|(known, next)| next < known);
-        if is_back {
-            let known = state.newest;
-            self.notice(None, &Notice::CountersReset { known, found });
-            state.forget();
-        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a run was made from, where its own document does not say.
 
+use super::assemble::OwnDocument;
 use super::notice::Notice;
 use super::server::{Halt, Lack};
-use super::session::{Session, is_same};
+use super::session::Session;
 use crate::documents::{Changeset, Counter, Material, MaterialKind, Name, Pipeline, PipelineLocator, StageLocator};
 use crate::mapping::Revisions;
 use crate::{Dialect, Href, Resource, read};
@@ -15,20 +16,17 @@ const MAX_RUNS: usize = 16;
 
 impl Session<'_, '_> {
     /// Completes a run's document: with the true revisions, and with the materials of the runs that it was made from if it was made from
-    /// runs alone. Says what the revisions are then.
+    /// runs alone. Says what the revisions are then. What cannot be had is left out, and `wanting` if it may come: it only adds to the run.
     pub(super) fn revisions(
         &mut self,
         pipeline: &mut Pipeline,
         run: &PipelineLocator,
         newest: u64,
-        notices: &mut Vec<Notice>,
-    ) -> Result<Result<Revisions, Lack>, Halt> {
-        let mut revisions = match self.own(pipeline, run, newest, notices)? {
-            Ok(revisions) => revisions,
-            Err(lack) => return Ok(Err(lack)),
-        };
+        (notices, wanting): (&mut Vec<Notice>, &mut Option<Lack>),
+    ) -> Result<Revisions, Halt> {
+        let mut revisions = self.own(pipeline, run, newest, (&mut *notices, &mut *wanting))?;
         if !self.options.upstream || !is_made_of_runs(pipeline) {
-            return Ok(Ok(revisions));
+            return Ok(revisions);
         }
         let mut visited = vec![run.clone()];
         let mut level: Vec<Changeset> = changes(&pipeline.materials);
@@ -39,11 +37,8 @@ impl Session<'_, '_> {
                 if visited.len() > MAX_RUNS {
                     break;
                 }
-                let (above, is_of_run) = match self.above(&change, &mut visited, notices)? {
-                    Ok(Some(above)) => above,
-                    Ok(None) => continue,
-                    Err(lack) => return Ok(Err(lack)),
-                };
+                let above = self.above(&change, &mut visited, (&mut *notices, &mut *wanting))?;
+                let Some((above, is_of_run)) = above else { continue };
                 if !is_of_run {
                     revisions = Revisions::LatestKnown { was_newest: false };
                 }
@@ -60,7 +55,7 @@ impl Session<'_, '_> {
             }
         }
         pipeline.materials.extend(found);
-        Ok(Ok(revisions))
+        Ok(revisions)
     }
 
     /// What the revisions in a run's own document are, once they are the true ones if that was asked for.
@@ -69,45 +64,46 @@ impl Session<'_, '_> {
         pipeline: &mut Pipeline,
         run: &PipelineLocator,
         newest: u64,
-        notices: &mut Vec<Notice>,
-    ) -> Result<Result<Revisions, Lack>, Halt> {
+        (notices, wanting): (&mut Vec<Notice>, &mut Option<Lack>),
+    ) -> Result<Revisions, Halt> {
         if self.dialect == Dialect::C {
-            return Ok(Ok(Revisions::OfRun));
+            return Ok(Revisions::OfRun);
         }
         if self.options.enrich {
             match self.server.json(run)? {
                 Ok(json) => match super::enrich::materials(&json) {
                     Ok(materials) => {
                         pipeline.materials = materials;
-                        return Ok(Ok(Revisions::OfRun));
+                        return Ok(Revisions::OfRun);
                     }
                     Err(error) => notices.push(Notice::NoRevisions(error.to_string())),
                 },
-                Err(lack) if lack.is_server_fault() => return Ok(Err(lack)),
-                Err(lack) => notices.push(Notice::NoRevisions(lack.why())),
+                Err(lack) => {
+                    notices.push(Notice::NoRevisions(lack.why()));
+                    want(wanting, lack, Lack::may_pass);
+                }
             }
         }
         let has_none = pipeline.materials.iter().all(|material| material.changesets.is_empty());
-        if run.counter.get() < newest || has_none {
-            return Ok(Ok(Revisions::LatestKnown { was_newest: false }));
-        }
-        let answer = self.is_newest(run)?;
-        Ok(answer.map(|was_newest| Revisions::LatestKnown { was_newest }))
+        let was_newest = run.counter.get() >= newest && !has_none && self.is_newest(run, wanting)?;
+        Ok(Revisions::LatestKnown { was_newest })
     }
 
     /// Whether no newer run is there. The feed would not show one whose first stage is under way.
-    fn is_newest(&mut self, run: &PipelineLocator) -> Result<Result<bool, Lack>, Halt> {
+    fn is_newest(&mut self, run: &PipelineLocator, wanting: &mut Option<Lack>) -> Result<bool, Halt> {
         let Some(next) = run.counter.get().checked_add(1).and_then(Counter::new) else {
-            return Ok(Ok(false));
+            return Ok(false);
         };
         let next = Resource::Pipeline(PipelineLocator {
             name: run.name.clone(),
             counter: next,
         });
-        match self.document(&next, read::pipeline)? {
-            Err(lack) if lack.is_server_fault() => Ok(Err(lack)),
-            answer => Ok(Ok(answer.is_err_and(|lack| lack.is_final()))),
-        }
+        let Err(lack) = self.document(&next, read::pipeline)? else {
+            return Ok(false);
+        };
+        let is_newest = lack.is_missing();
+        want(wanting, lack, Lack::may_pass);
+        Ok(is_newest)
     }
 
     /// The run that a change of a dependency names, and whether its revisions are its own. None if it cannot be had, or was met before.
@@ -115,8 +111,8 @@ impl Session<'_, '_> {
         &mut self,
         change: &Changeset,
         visited: &mut Vec<PipelineLocator>,
-        notices: &mut Vec<Notice>,
-    ) -> Result<Result<Option<(Pipeline, bool)>, Lack>, Halt> {
+        (notices, wanting): (&mut Vec<Notice>, &mut Option<Lack>),
+    ) -> Result<Option<(Pipeline, bool)>, Halt> {
         let linked = change.uri.as_ref().and_then(Href::resource);
         let named = change.revision.as_deref().and_then(locator);
         let mut id = None;
@@ -126,7 +122,7 @@ impl Session<'_, '_> {
             (Dialect::D, Some(Resource::Stage(stage)), _) | (Dialect::D, _, Some(stage)) => Ok(stage.pipeline),
             _ => {
                 notices.push(Notice::NoUpstream("its change names none".into()));
-                return Ok(Ok(None));
+                return Ok(None);
             }
         };
         let run = match stage {
@@ -140,35 +136,49 @@ impl Session<'_, '_> {
                     };
                     stage.pipeline.locator()
                 }
-                Err(lack) => return Ok(unless_there(lack, notices)),
+                Err(lack) => {
+                    notices.push(Notice::NoUpstream(lack.why()));
+                    want(wanting, lack, may_come);
+                    return Ok(None);
+                }
             },
         };
-        let is_it = |other: &PipelineLocator| is_same(&other.name, &run.name) && other.counter == run.counter;
+        let is_it = |other: &PipelineLocator| other.name.is_same(&run.name) && other.counter == run.counter;
         if visited.iter().any(is_it) {
-            return Ok(Ok(None));
+            return Ok(None);
         }
         visited.push(run.clone());
-        let mut pipeline = match self.pipeline_document(&run, id, notices)? {
-            Ok(Some(pipeline)) => pipeline,
-            Ok(None) => return Ok(Ok(None)),
-            Err(lack) => return Ok(unless_there(lack, notices)),
+        let mut pipeline = match self.pipeline_document(&run, id)? {
+            OwnDocument::Found(pipeline) => pipeline,
+            OwnDocument::Lacking(lack) => {
+                notices.push(Notice::NoUpstream(lack.why()));
+                want(wanting, lack, may_come);
+                return Ok(None);
+            }
+            OwnDocument::None(notice) => {
+                notices.push(match notice {
+                    Notice::NoPipeline(why) => Notice::NoUpstream(why),
+                    notice => notice,
+                });
+                return Ok(None);
+            }
         };
-        let revisions = match self.own(&mut pipeline, &run, 0, notices)? {
-            Ok(revisions) => revisions,
-            Err(lack) => return Ok(Err(lack)),
-        };
+        let revisions = self.own(&mut pipeline, &run, 0, (notices, wanting))?;
         let is_of_run = revisions != Revisions::LatestKnown { was_newest: false };
-        Ok(Ok(Some((pipeline, is_of_run))))
+        Ok(Some((pipeline, is_of_run)))
     }
 }
 
-/// A user may see a pipeline, and not the one above it.
-fn unless_there<T>(lack: Lack, notices: &mut Vec<Notice>) -> Result<Option<T>, Lack> {
-    if lack.is_server_fault() {
-        return Err(lack);
+/// A user may see a pipeline, and not the one above it: that does not pass.
+fn may_come(lack: &Lack) -> bool {
+    lack.may_pass() || lack.is_missing()
+}
+
+/// Remembers what a run lacks, if it may come.
+fn want(wanting: &mut Option<Lack>, lack: Lack, may_come: fn(&Lack) -> bool) {
+    if wanting.is_none() && may_come(&lack) {
+        *wanting = Some(lack);
     }
-    notices.push(Notice::NoUpstream(lack.why()));
-    Ok(None)
 }
 
 /// Whether a run has materials, and all of them are other pipelines' runs.

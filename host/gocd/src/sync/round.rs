@@ -16,6 +16,10 @@ pub struct Round {
     pub pipelines: usize,
     /// Pipelines that were left before their end, and why. The next round goes on with them.
     pub failed: Vec<(Name, Failure)>,
+    /// Pipelines that are not listed any more: renamed, deleted, or hidden from the user. Each is said once.
+    pub gone: Vec<Gone>,
+    /// Patterns that no listed pipeline fits, where others are fitted.
+    pub unfitted: Vec<String>,
     /// Documents asked for, repetitions aside.
     pub requests: u64,
     /// Pages of feeds read.
@@ -36,6 +40,15 @@ pub struct Round {
     pub stopped: bool,
 }
 
+/// A pipeline that is not listed any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Which.
+    pub pipeline: Name,
+    /// Its runs that had not ended when they were read last: they stay so in DX.
+    pub under_way: Vec<u64>,
+}
+
 /// Notices of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
@@ -51,6 +64,8 @@ impl Round {
             dialect,
             pipelines: 0,
             failed: Vec::new(),
+            gone: Vec::new(),
+            unfitted: Vec::new(),
             requests: 0,
             pages: 0,
             looked_at: 0,

@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, SyncError};
 use super::observer::Observer;
+use super::patience::Without;
 use super::round::Round;
 use crate::Resource;
 use crate::client::{FetchError, Source};
@@ -48,14 +49,29 @@ enum Why {
 }
 
 impl Lack {
-    /// Whether it will not come either: the server knows no such document.
-    pub(super) fn is_final(&self) -> bool {
+    /// Whether the server says that it knows no such document. Dialect C says so of whatever it fails over too.
+    pub(super) fn is_missing(&self) -> bool {
         matches!(self.why, Why::Fetch(FetchError::NotFound))
     }
 
-    /// Whether the server failed over it, as dialect D does over stages that it does not know.
-    pub(super) fn is_server_fault(&self) -> bool {
-        matches!(self.why, Why::Fetch(FetchError::Unavailable { status: Some(500), .. }))
+    /// Whether the server failed over it, as dialect D does over stages that it does not know, or gave no answer.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(&self.why, Why::Fetch(error) if error.is_transient())
+    }
+
+    /// Whether a look that does without so much does without this.
+    pub(super) fn is_done_without(&self, without: Without) -> bool {
+        let least = if self.is_missing() {
+            Without::Missing
+        } else {
+            Without::Unreadable
+        };
+        without >= least
+    }
+
+    /// The same, if it may still come to be.
+    pub(super) fn unless_missing(self) -> Option<Self> {
+        (!self.is_missing()).then_some(self)
     }
 
     /// Whether a server of the other dialect may have said it to an address that it does not have.
@@ -98,6 +114,10 @@ impl Lack {
     }
 }
 
+/// After how many requests in a row without an answer the list of pipelines is asked for, to tell a server that is down from documents that
+/// it cannot make: each costs the client's patience, and two may be one run's.
+const MAX_UNANSWERED: u32 = 3;
+
 /// A server, and what was asked of it in a round.
 pub(super) struct Server<'s> {
     pub(super) source: &'s dyn Source,
@@ -106,6 +126,8 @@ pub(super) struct Server<'s> {
     pub(super) round: Round,
     /// How many requests there had been when a pipeline's state was last saved.
     pub(super) saved_at: u64,
+    /// How many requests in a row had no answer.
+    pub(super) unanswered: u32,
 }
 
 impl Server<'_> {
@@ -148,29 +170,46 @@ impl Server<'_> {
         }
         self.round.requests += 1;
         self.observer.request();
-        match ask(self.source) {
-            Ok(bytes) => Ok(Ok(bytes)),
-            // Asking on with a password that is not taken locks the account out.
-            Err(error @ FetchError::BadCredentials) => Err(Halt::Round(SyncError::Fetch {
-                what: what.to_owned(),
-                error,
-            })),
-            Err(error) if is_server_trouble(&error) => Err(Halt::Pipeline(Failure::Fetch {
-                what: what.to_owned(),
-                error,
-            })),
-            Err(error) => Ok(Err(Lack {
-                what: what.to_owned(),
-                why: Why::Fetch(error),
-            })),
+        let answer = ask(self.source);
+        match answer {
+            Ok(bytes) => {
+                self.unanswered = 0;
+                Ok(Ok(bytes))
+            }
+            Err(error) => {
+                let what = what.to_owned();
+                // Asking on with a password that is not taken locks the account out.
+                if error == FetchError::BadCredentials {
+                    return Err(Halt::Round(SyncError::Fetch { what, error }));
+                }
+                let lack = Lack {
+                    what,
+                    why: Why::Fetch(error),
+                };
+                self.count(&lack)?;
+                Ok(Err(lack))
+            }
+        }
+    }
+
+    /// Counts requests without an answer, and ends the round if the server is down.
+    fn count(&mut self, lack: &Lack) -> Result<(), Halt> {
+        let is_unanswered = matches!(&lack.why, Why::Fetch(error) if is_no_answer(error));
+        self.unanswered = if is_unanswered { self.unanswered + 1 } else { 0 };
+        if self.unanswered < MAX_UNANSWERED {
+            return Ok(());
+        }
+        self.unanswered = 0;
+        let list = Resource::Pipelines(self.round.dialect);
+        let what = list.path();
+        match self.answer(|source| source.get(&list), &what)? {
+            Err(lack) if lack.may_pass() => Err(Halt::Round(SyncError::NoAnswer(lack.into_failure()))),
+            _ => Ok(()),
         }
     }
 }
 
-/// Whether nothing else is to be had now either. A server that fails over one document says 500.
-fn is_server_trouble(error: &FetchError) -> bool {
-    match error {
-        FetchError::Unavailable { status, .. } => *status != Some(500),
-        _ => false,
-    }
+/// Whether there was no answer, or only a proxy's. A server that fails over one document says 500.
+pub(super) fn is_no_answer(error: &FetchError) -> bool {
+    matches!(error, FetchError::Unavailable { status, .. } if *status != Some(500))
 }

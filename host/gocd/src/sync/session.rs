@@ -1,13 +1,16 @@
 //! A pipeline's part of a round.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 
 use super::failure::Failure;
+use super::hash;
 use super::notice::Notice;
 use super::options::Options;
 use super::server::{Halt, Lack, Server};
 use super::sink::Sink;
-use super::state::PipelineState;
+use super::state::{Held, PipelineState};
 use super::store::StateStore;
 use crate::documents::{Name, PipelineLocator, StageEntry, StageFeed};
 use crate::read::{self, ReadError};
@@ -49,7 +52,7 @@ impl Session<'_, '_> {
         };
         let mut page = match self.document(&resource, read::feed)? {
             Ok(page) => page,
-            Err(lack) if lack.is_final() => return Err(Failure::Vanished.into()),
+            Err(lack) if lack.is_missing() => return Err(Failure::Vanished.into()),
             Err(lack) => return Err(lack.into_failure().into()),
         };
         self.server.round.pages += 1;
@@ -63,7 +66,7 @@ impl Session<'_, '_> {
         let mut entries = Vec::new();
         for entry in page.entries.drain(..) {
             let name = &entry.stage.pipeline.name;
-            if is_same(name, &self.pipeline) {
+            if name.is_same(&self.pipeline) {
                 entries.push(entry);
             } else {
                 let notice = Notice::OtherDocument {
@@ -75,6 +78,39 @@ impl Session<'_, '_> {
         }
         page.entries = entries;
         Ok(page)
+    }
+
+    /// Holds the pipeline back if its counters began again. `is_back` is whether the feed's own order says so too. A page that has something
+    /// that was seen before is the same server's, which lacks its newest runs or has been set right.
+    pub(super) fn check_restart(&self, state: &mut PipelineState, page: &StageFeed, is_back: bool) -> Result<(), Halt> {
+        let counters = page.entries.iter().map(|entry| entry.stage.pipeline.counter.get());
+        let found = counters.max().filter(|found| is_back && *found < state.newest);
+        if found.is_none() && state.held.is_none() {
+            return Ok(());
+        }
+        let marks: HashSet<u64> = state.old.marks.iter().chain(&state.new.marks).copied().collect();
+        let is_known = |entry: &StageEntry| marks.contains(&hash::of_entry(entry));
+        if page.entries.iter().any(is_known) {
+            state.held = None;
+            return Ok(());
+        }
+        let said = self.options.mapping.restarted(&self.pipeline);
+        let said = said.map(|id| id.as_str().to_owned());
+        if said.is_some() && said != state.said {
+            state.forget();
+            state.said = said;
+            return Ok(());
+        }
+        let known = state.newest;
+        let held = state.held.get_or_insert(Held {
+            found: found.unwrap_or_default(),
+        });
+        Err(Failure::Restarted {
+            pipeline: self.pipeline.clone(),
+            known,
+            found: held.found,
+        }
+        .into())
     }
 
     /// Whether an entry is from before the time that the operator set.
@@ -108,9 +144,4 @@ impl Session<'_, '_> {
         self.server.saved_at = self.server.round.requests;
         saved.map_err(|error| Halt::Round(error.into()))
     }
-}
-
-/// Servers match names of pipelines whatever their case, and some documents have the spelling that was asked for.
-pub(super) fn is_same(one: &Name, other: &Name) -> bool {
-    one.as_str().eq_ignore_ascii_case(other.as_str())
 }

@@ -1,12 +1,13 @@
 //! The place in a pipeline's history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::store::StateError;
 use crate::Dialect;
+use crate::mapping::OPEN_FOR;
 
 /// The form that this version writes, and the latest that it reads.
 const FORM: u32 = 1;
@@ -45,6 +46,19 @@ pub struct PipelineState {
     /// Runs that are to be looked at again, by counter.
     #[serde(default)]
     pub(super) due: BTreeMap<u64, Due>,
+    /// The counters began again, and nothing is reported until the operator says how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) held: Option<Held>,
+    /// What the operator had said of the restart with which this history began, if it began with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) said: Option<String>,
+}
+
+/// A pipeline whose counters began again.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// The highest counter when that was noticed.
+    pub(super) found: u64,
 }
 
 /// How far back. With a name for what it holds: JSON has one `null` for a missing state and for all of the history.
@@ -132,6 +146,9 @@ pub(super) struct RunState {
     /// What more may come of it (dialect D, where that does not show in the feed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) open: Option<Open>,
+    /// Whether an attempt was told of without its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) unfinished: bool,
 }
 
 /// A run of which more may come.
@@ -139,7 +156,7 @@ pub(super) struct RunState {
 pub(super) struct Open {
     /// When it was looked at last, in milliseconds since 1970: two rounds may begin within a second.
     pub(super) looked: i64,
-    /// Until when; none while a stage has not passed.
+    /// Until when, in seconds since 1970. Earlier versions have none for a run that has not passed: 14 days after the last look.
     pub(super) until: Option<i64>,
     /// The runs of stages that its document names.
     pub(super) links: u64,
@@ -147,8 +164,16 @@ pub(super) struct Open {
     pub(super) active: Option<(String, u64)>,
 }
 
+impl Open {
+    /// When it is taken for closed, in seconds since 1970.
+    pub(super) fn ends(&self) -> i64 {
+        let unsaid = || (self.looked / 1000).saturating_add(OPEN_FOR.num_seconds());
+        self.until.unwrap_or_else(unsaid)
+    }
+}
+
 /// A run that is to be looked at again.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Due {
     /// From when on, in seconds since 1970.
     pub(super) at: i64,
@@ -158,6 +183,9 @@ pub(super) struct Due {
     /// How often it could not be read, and since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) failed: Option<(u32, i64)>,
+    /// The database ids of its stages' runs, as far as the feed had them (dialect C): what is left if its own document cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) stages: Vec<u64>,
 }
 
 impl Default for PipelineState {
@@ -170,6 +198,8 @@ impl Default for PipelineState {
             new: NewFeed::default(),
             runs: BTreeMap::new(),
             due: BTreeMap::new(),
+            held: None,
+            said: None,
         }
     }
 }
@@ -211,7 +241,7 @@ impl PipelineState {
         }
         while self.runs.len() > MAX_RUNS {
             // Without what is open, a late stage would be found by the next full walk only.
-            let closed = self.runs.iter().find(|(_, run)| run.open.is_none());
+            let closed = self.runs.iter().find(|(_, run)| run.open.is_none() && !run.unfinished);
             let Some(counter) = closed.or_else(|| self.runs.iter().next()).map(|(counter, _)| *counter) else {
                 break;
             };
@@ -224,11 +254,17 @@ impl PipelineState {
 }
 
 /// What is known of a server.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct ServerState {
     form: u32,
     /// Whether it speaks dialect C.
     old: bool,
+    /// The pipelines that were listed and chosen in the last round.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) pipelines: BTreeSet<String>,
+    /// Those of which something had no answer: they are read after the others.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) slow: BTreeSet<String>,
 }
 
 impl ServerState {
@@ -236,12 +272,22 @@ impl ServerState {
         Self {
             form: FORM,
             old: dialect == Dialect::C,
+            pipelines: BTreeSet::new(),
+            slow: BTreeSet::new(),
+        }
+    }
+
+    /// The same of a server that speaks so now.
+    pub(super) fn speaking(self, dialect: Dialect) -> Self {
+        Self {
+            old: dialect == Dialect::C,
+            ..self
         }
     }
 
     /// How it speaks.
     #[must_use]
-    pub fn dialect(self) -> Dialect {
+    pub fn dialect(&self) -> Dialect {
         if self.old { Dialect::C } else { Dialect::D }
     }
 

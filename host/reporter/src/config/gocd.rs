@@ -80,6 +80,8 @@ pub struct GocdServerKeys {
     pub late_stages: Option<&'static str>,
     /// By pipeline: the stage without whose success the run is no success.
     pub final_stages: BTreeMap<String, String>,
+    /// By pipeline whose counters began again: what names the server in the reference ids of its runs since then.
+    pub restarted: BTreeMap<String, String>,
     /// Pattern of the repository that a run is about, by its full name, where its pipeline has several.
     pub material: Option<String>,
     /// By GoCD's user name: the e-mail address.
@@ -140,6 +142,7 @@ impl GocdServerKeys {
                 "quiet_for" => server.quiet_for = age(&entry)?,
                 "late_stages" => server.late_stages = entry.word(&["keep", "extend"])?,
                 "final_stages" => server.final_stages = texts(&entry)?,
+                "restarted" => server.restarted = texts(&entry)?,
                 "material" => server.material = entry.text()?,
                 "users" => server.users = texts(&entry)?,
                 "pages_url" => server.pages_url = entry.text()?.map(sourced),

@@ -43,7 +43,7 @@ pub(super) const DIR_KEYS: [&str; 2] = ["path", "access"];
 pub(super) const GOCD_KEYS: [&str; 4] = ["in_job", "server_id", "users", "server"];
 
 /// Keys of a table `[[gocd.server]]`.
-pub(super) const GOCD_SERVER_KEYS: [&str; 21] = [
+pub(super) const GOCD_SERVER_KEYS: [&str; 22] = [
     "name",
     "url",
     "server_id",
@@ -59,6 +59,7 @@ pub(super) const GOCD_SERVER_KEYS: [&str; 21] = [
     "quiet_for",
     "late_stages",
     "final_stages",
+    "restarted",
     "material",
     "users",
     "pages_url",

@@ -35,6 +35,7 @@ pub(super) fn pipelines(asked: &Asked<'_>, dialect: Dialect) -> String {
     let list = Pipelines {
         self_link: Some(links.pipelines()),
         pipelines: all.filter(|pipeline| !asked.is_hidden(pipeline)).map(listed).collect(),
+        left_out: 0,
     };
     write::pipelines(&list, dialect)
 }

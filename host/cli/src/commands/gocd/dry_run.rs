@@ -45,15 +45,15 @@ impl StateStore for Rehearsal {
     }
 
     fn load_server(&self) -> Result<Option<ServerState>, StateError> {
-        match (*self.server.borrow(), &self.files) {
-            (Some(state), _) => Ok(Some(state)),
+        match (&*self.server.borrow(), &self.files) {
+            (Some(state), _) => Ok(Some(state.clone())),
             (None, Some(files)) => files.load_server(),
             (None, None) => Ok(None),
         }
     }
 
     fn save_server(&self, state: &ServerState) -> Result<(), StateError> {
-        *self.server.borrow_mut() = Some(*state);
+        *self.server.borrow_mut() = Some(state.clone());
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use pipefold_gocd::{Dialect, ServerUrl};
 
 use super::credentials::credentials;
 use super::users;
-use crate::args::{DialectName, LateStagesName, ReadArgs, RerunsName, parse_since};
+use crate::args::{DialectName, LateStagesName, ReadArgs, RerunsName, parse_since, restarted};
 use crate::commands::context::Context;
 use crate::commands::trouble::Trouble;
 
@@ -160,11 +160,17 @@ fn options(
     mapping.final_stages.extend(read.final_stages.iter().cloned());
     let material = read.material.as_deref().or(keys.material.as_deref());
     mapping.material = material.map(Pattern::new);
-    mapping.users.clone_from(&gocd.users);
+    mapping.users.extend(gocd.users.clone());
     mapping.users.extend(keys.users.clone());
     if let Some(file) = &read.user_map {
         mapping.users.extend(users::read(file)?);
     }
+    for (pipeline, id) in &keys.restarted {
+        let said = restarted(&format!("{pipeline}={id}"));
+        let wrong = |problem| Trouble::input(format!("restarted of the GoCD server {}: {problem}", keys.name));
+        mapping.restarted.push(said.map_err(wrong)?);
+    }
+    mapping.restarted.extend(read.restarted.iter().cloned());
     let mut options = Options::new(server, mapping);
     let pipelines = if read.pipelines.is_empty() {
         &keys.pipelines

@@ -18,7 +18,7 @@ use super::plan::{Plan, plan};
 use super::sink::{Losses, Remembered, SpoolSink, Taking};
 use super::state::StateFiles;
 use super::stop::Stop;
-use super::summary::Summary;
+use super::summary::{Summary, counted};
 use super::totals::Totals;
 use super::watcher::{Failing, Watcher};
 use crate::args::{GlobalFlags, ReadArgs};
@@ -62,6 +62,7 @@ pub(super) fn sync(global: &GlobalFlags, read: &ReadArgs, patience: Duration) ->
     match ended {
         Err(error) => Err(anyhow!("{}", excerpt(&error.to_string()))),
         Ok(()) if told.totals.is_nothing_read() && !hurry => Ok(ExitCode::FAILURE),
+        Ok(()) if !told.totals.unfitted.is_empty() => Ok(ExitCode::FAILURE),
         Ok(()) if strict && is_incomplete => Ok(ExitCode::FAILURE),
         Ok(()) => Ok(ExitCode::SUCCESS),
     }
@@ -230,7 +231,9 @@ impl Reader {
         };
         self.close(global, &told, &losses, None)?;
         ended.map_err(|error| anyhow!("{}", excerpt(&error.to_string())))?;
-        let failed = told.totals.is_nothing_read() || (self.context.settings.strict && told.totals.failed_count > 0);
+        let failed = told.totals.is_nothing_read()
+            || !told.totals.unfitted.is_empty()
+            || (self.context.settings.strict && told.totals.failed_count > 0);
         Ok(ExitCode::from(u8::from(failed)))
     }
 
@@ -291,7 +294,21 @@ impl Told {
         self.error = None;
         let (runs, attempts) = (self.totals.runs - before.runs, self.totals.attempts - before.attempts);
         if runs > 0 && !global.quiet {
-            say(&format!("pipefold: {runs} runs with news, {attempts} attempts"));
+            let (runs, attempts) = (counted(runs, "run"), counted(attempts, "attempt"));
+            say(&format!("pipefold: {runs} with news, {attempts}"));
+        }
+        for pattern in self
+            .totals
+            .unfitted
+            .iter()
+            .filter(|pattern| !before.unfitted.contains(pattern))
+        {
+            if !global.quiet {
+                let pattern = excerpt(pattern);
+                say(&format!(
+                    "pipefold: warning: --pipelines {pattern} fits no pipeline that this user may view"
+                ));
+            }
         }
     }
 }

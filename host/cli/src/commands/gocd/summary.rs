@@ -54,6 +54,10 @@ impl Summary<'_> {
         if totals.failed_count > totals.failed.len() {
             lines.push(format!("{} pipelines were not read to their end", totals.failed_count));
         }
+        lines.extend(totals.unfitted.iter().map(|pattern| {
+            let pattern = excerpt(pattern);
+            format!("warning: --pipelines {pattern} fits no pipeline that this user may view; the others were read")
+        }));
         lines.extend(self.troubles().iter().map(|trouble| format!("warning: {trouble}")));
         lines
     }
@@ -106,6 +110,11 @@ impl Summary<'_> {
             .iter()
             .map(|(kind, (count, example))| json!({ "kind": kind, "count": count, "example": example }))
             .collect();
+        let gone: Vec<Value> = totals
+            .gone
+            .iter()
+            .map(|(name, runs)| json!({ "pipeline": name, "under_way": runs }))
+            .collect();
         json!({
             "server": self.server,
             "server_id": self.server_id,
@@ -113,6 +122,8 @@ impl Summary<'_> {
             "pipelines": totals.pipelines,
             "failed": totals.failed_count,
             "failed_pipelines": failed,
+            "gone_pipelines": gone,
+            "unfitted_patterns": totals.unfitted,
             "requests": totals.requests,
             "pages": totals.pages,
             "looked_at": totals.looked_at,
@@ -136,7 +147,7 @@ impl Summary<'_> {
 }
 
 /// `1 run`, `2 runs`
-fn counted(number: u64, what: &str) -> String {
+pub(super) fn counted(number: u64, what: &str) -> String {
     let end = if number == 1 { "" } else { "s" };
     format!("{number} {what}{end}")
 }

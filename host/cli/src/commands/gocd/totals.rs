@@ -20,6 +20,10 @@ pub(super) struct Totals {
     pub(super) failed_count: usize,
     /// The first of these, and why.
     pub(super) failed: Vec<(String, String)>,
+    /// Pipelines that are not listed any more, with their runs that had not ended.
+    pub(super) gone: Vec<(String, Vec<u64>)>,
+    /// Patterns that fitted no pipeline in the last round.
+    pub(super) unfitted: Vec<String>,
     pub(super) requests: u64,
     pub(super) pages: u64,
     pub(super) looked_at: u64,
@@ -45,6 +49,10 @@ impl Totals {
         self.failed_count = round.failed.len();
         let named = round.failed.iter().take(MOST_NAMED);
         self.failed = named.map(|(name, why)| (name.to_string(), why.to_string())).collect();
+        let gone = round.gone.iter().take(MOST_NAMED.saturating_sub(self.gone.len()));
+        self.gone
+            .extend(gone.map(|gone| (gone.pipeline.to_string(), gone.under_way.clone())));
+        self.unfitted.clone_from(&round.unfitted);
         self.requests += round.requests;
         self.pages += round.pages;
         self.looked_at += round.looked_at;

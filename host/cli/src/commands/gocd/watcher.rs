@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use pipefold_gocd::documents::{Name, PipelineLocator};
-use pipefold_gocd::sync::{Failure, Notice, Observer};
+use pipefold_gocd::sync::{Failure, Gone, Notice, Observer};
 
 use super::deliverer::Deliverer;
 use super::stop::Stop;
@@ -25,7 +25,11 @@ pub(super) struct Watcher<'a> {
     at: usize,
     pages: u64,
     runs: u64,
+    gone: usize,
 }
+
+/// Pipelines, and runs of one, that are named where the user may have lost sight of all.
+const MOST_NAMED: usize = 20;
 
 impl<'a> Watcher<'a> {
     pub(super) fn new(quiet: bool, deliverer: Option<&'a Deliverer>, stop: &'a Stop, failing: &'a mut Failing) -> Self {
@@ -40,6 +44,7 @@ impl<'a> Watcher<'a> {
             at: 0,
             pages: 0,
             runs: 0,
+            gone: 0,
         }
     }
 
@@ -85,6 +90,24 @@ impl Observer for Watcher<'_> {
     fn notice(&mut self, pipeline: &Name, run: Option<&PipelineLocator>, notice: &Notice) {
         let counter = run.map(|run| run.counter.to_string()).unwrap_or_default();
         tracing::info!(pipeline = %neutral(pipeline.as_str()), counter, notice = %excerpt(&notice.to_string()));
+    }
+
+    fn gone(&mut self, gone: &Gone) {
+        self.gone += 1;
+        if self.quiet || self.gone > MOST_NAMED {
+            return;
+        }
+        self.progress.clear();
+        let name = neutral(gone.pipeline.as_str());
+        let runs: Vec<String> = gone.under_way.iter().take(MOST_NAMED).map(u64::to_string).collect();
+        let left = match &runs[..] {
+            [] => String::new(),
+            [one] => format!("; run {one} had not ended, and stays so in DX"),
+            more => format!("; runs {} had not ended, and stay so in DX", more.join(", ")),
+        };
+        say(&format!(
+            "pipefold: warning: pipeline {name} is not listed any more: renamed, deleted or hidden from the user{left}"
+        ));
     }
 
     fn failed(&mut self, pipeline: &Name, failure: &Failure) {

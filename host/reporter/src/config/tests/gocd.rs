@@ -42,6 +42,7 @@ fn every_key_is_read() {
         quiet_for = "2d"
         late_stages = "extend"
         final_stages = { web = "deploy" }
+        restarted = { web = "ci-2" }
         material = "getdx/*"
         users = { jez = "jez@example.com" }
         pages_url = "https://gocd.example.com/go"
@@ -73,6 +74,7 @@ fn every_key_is_read() {
     );
     assert_eq!(server.quiet_for, Some(Duration::from_hours(48)));
     assert_eq!(server.final_stages["web"], "deploy");
+    assert_eq!(server.restarted["web"], "ci-2");
     assert_eq!(server.material.as_deref(), Some("getdx/*"));
     assert_eq!(server.users["jez"], "jez@example.com");
     assert_eq!(server.pages_url.as_ref().unwrap().value, "https://gocd.example.com/go");
