@@ -144,7 +144,7 @@ fn a_run_has_no_outcome_while_a_stage_is_under_way() {
             (step.status.as_deref(), step.finished_at.as_deref()),
             (Some("running"), None)
         );
-        assert!(history(&stages).is_open(now()));
+        assert!(history(&stages).is_open(at(15, 10).to_utc()));
     }
     let unknown = [
         stage("build", 1, "Passed", (1, 10), ""),
@@ -269,14 +269,50 @@ fn without_any_time_there_is_no_run() {
 }
 
 #[test]
-fn a_run_is_open_until_it_has_passed_and_for_a_fortnight() {
-    let failed = history(&[stage("build", 1, "Failed", (1, 10), "")]);
-    assert!(failed.is_open(now()));
-    let passed = history(&[
-        stage("build", 1, "Failed", (1, 10), ""),
-        stage("build", 2, "Passed", (1, 11), ""),
-    ]);
-    assert!(!passed.is_open(now()));
-    assert!(passed.is_open(at(15, 10).to_utc()));
-    assert!(!passed.is_open(at(15, 11).to_utc()));
+fn a_run_is_open_for_a_fortnight_however_it_went() {
+    for word in ["Passed", "Failed", "Cancelled", "Building"] {
+        let run = history(&[
+            stage("build", 1, "Failed", (1, 10), ""),
+            stage("build", 2, word, (1, 11), ""),
+        ]);
+        assert!(run.is_open(at(15, 10).to_utc()), "{word}");
+        assert!(!run.is_open(at(15, 11).to_utc()), "{word}");
+    }
+}
+
+#[test]
+fn a_stage_that_is_spelled_another_way_is_the_same_stage() {
+    let stages = [
+        stage("BUILD", 1, "Failed", (1, 10), "changes"),
+        stage("build", 2, "Passed", (1, 12), "ann"),
+    ];
+    let expected = [
+        "p/7 2019-12-01T08:00:00Z failure 2019-12-01T09:00:00Z",
+        "p/7/attempt-2 2019-12-01T11:00:00Z success 2019-12-01T11:00:00Z",
+    ];
+    assert_eq!(summary(&mapping(), &history(&stages)), expected);
+    let twice = [
+        stages[1].clone(),
+        stage("Build", 2, "Passed", (1, 12), "ann"),
+        stages[0].clone(),
+    ];
+    assert_eq!(summary(&mapping(), &history(&twice)), expected);
+    let latest = Mapping {
+        reruns: Reruns::Latest {
+            quiet: TimeDelta::hours(1),
+        },
+        ..mapping()
+    };
+    assert_eq!(
+        summary(&latest, &history(&stages)),
+        ["p/7 2019-12-01T08:00:00Z success 2019-12-01T11:00:00Z"]
+    );
+    // The final stage, and the pipeline that has it, may be spelled another way too.
+    let mut awaited = mapping();
+    let name = |text| Name::new(text).unwrap();
+    awaited.final_stages.insert(name("P"), name("DEPLOY"));
+    assert_eq!(
+        summary(&awaited, &history(&stages))[1],
+        "p/7/attempt-2 2019-12-01T11:00:00Z - -"
+    );
 }

@@ -14,7 +14,7 @@ fn the_person_is_who_set_the_attempt_going() {
         let pipeline = history.pipeline.as_mut().unwrap();
         pipeline.materials = vec![git("git@github.com:o/n.git", None, &"ab".repeat(20), committer)];
         let mut mapping = mapping();
-        mapping.users.insert("jez".into(), "jez@example.com".into());
+        mapping.users.extend([("Jez".to_owned(), "jez@example.com".to_owned())]);
         let start = mapping.map(&history, now()).attempts.remove(0).start;
         start.email.or(start.github_username)
     };
@@ -30,6 +30,8 @@ fn the_person_is_who_set_the_attempt_going() {
         ("bob", "Ann <ann@example.com>", None),
         ("bob@example.com", "Ann <ann@example.com>", Some("bob@example.com")),
         ("jez", "Ann <ann@example.com>", Some("jez@example.com")),
+        // GoCD finds its users without regard to case.
+        ("JEZ", "Ann <ann@example.com>", Some("jez@example.com")),
     ] {
         assert_eq!(
             person(approved_by, committer).as_deref(),
@@ -77,6 +79,14 @@ fn repository_and_commit_are_those_of_a_git_material() {
         &"ab".repeat(32),
         "a",
     );
+    // The same repository once more: pipelines that come together, and a commit that is a pull request's too.
+    let twin = git("git@github.com:o/n.git", Some("refs/pull/7/head"), &sha, "a");
+    let other = git(
+        "git@github.com:o/n.git",
+        Some("refs/pull/8/head"),
+        &"cd".repeat(20),
+        "a",
+    );
     let odd = git("https://github.com/o/odd", None, &"ab".repeat(29), "a");
     let local = git("/srv/git/o/n", Some("main"), &sha, "a");
     let dependency = Material {
@@ -101,6 +111,21 @@ fn repository_and_commit_are_those_of_a_git_material() {
             vec![one.clone(), two.clone()],
             None,
             (text("o/n"), Some(40), text("x"), None, vec!["several materials"]),
+        ),
+        (
+            vec![one.clone(), one.clone()],
+            None,
+            (text("o/n"), Some(40), text("x"), None, vec![]),
+        ),
+        (
+            vec![one.clone(), other.clone(), twin.clone()],
+            None,
+            (text("o/n"), Some(40), text("x"), Some(7), vec![]),
+        ),
+        (
+            vec![twin.clone(), one.clone()],
+            None,
+            (text("o/n"), Some(40), None, Some(7), vec![]),
         ),
         (
             vec![one.clone(), two.clone()],

@@ -24,14 +24,9 @@ pub(super) struct Wanted<'e> {
     pub(super) entries: Vec<&'e StageEntry>,
     /// Its own document, if that is at hand.
     pub(super) document: Option<Pipeline>,
-    /// The database ids of its stages' runs, as far as the feed has them (dialect C).
-    pub(super) stages: Vec<u64>,
     /// What to do without.
     pub(super) without: Without,
 }
-
-/// How many stages' runs are remembered of a run that cannot be read: two pages of the feed.
-const MAX_STAGES: usize = 50;
 
 impl<'e> Wanted<'e> {
     /// A run with nothing at hand.
@@ -41,9 +36,16 @@ impl<'e> Wanted<'e> {
             id: None,
             entries: Vec::new(),
             document: None,
-            stages: Vec::new(),
             without: Without::Nothing,
         }
+    }
+
+    /// The same with what the feed had of it before, as far as it is not at hand.
+    pub(super) fn with(mut self, remembered: &'e [StageEntry]) -> Self {
+        let is_new = |old: &&StageEntry| !self.entries.iter().any(|entry| entry.stage == old.stage);
+        let more: Vec<&StageEntry> = remembered.iter().filter(is_new).collect();
+        self.entries.extend(more);
+        self
     }
 
     /// A run with what a page of the feed has of it.
@@ -54,13 +56,8 @@ impl<'e> Wanted<'e> {
             Resource::PipelineById { id, .. } => Some(id),
             _ => None,
         };
-        let stage = |entry: &&StageEntry| match entry.stage_link()?.resource()? {
-            Resource::StageById(id) => Some(id),
-            _ => None,
-        };
         Self {
             id: entries.iter().find_map(id),
-            stages: entries.iter().filter_map(stage).take(MAX_STAGES).collect(),
             entries,
             ..Self::new(counter)
         }
@@ -111,7 +108,7 @@ impl Session<'_, '_> {
                     return Ok(Err(lack));
                 }
                 notices.push(Notice::NoPipeline(lack.why()));
-                wanting = lack.unless_missing();
+                lack.want(&mut wanting);
                 None
             }
             OwnDocument::None(notice) => {
@@ -138,7 +135,7 @@ impl Session<'_, '_> {
         }
         let mut stages = Vec::new();
         let mut stored: Option<Name> = entries.first().map(|entry| entry.stage.pipeline.name.clone());
-        for latest in self.latest(pipeline.as_ref(), &entries, &wanted.stages) {
+        for latest in self.latest(pipeline.as_ref(), &entries) {
             let entry = entries.iter().find(|entry| is_about(entry, &latest)).copied();
             let known = latest.stage.clone().or_else(|| entry.map(|entry| entry.stage.clone()));
             let (name, counter) = match self.stage(&latest.resource, known.as_ref(), &asked, &mut notices)? {
@@ -151,13 +148,15 @@ impl Session<'_, '_> {
                     }
                     key
                 }
-                Err(lack) if !lack.is_done_without(wanted.without) => return Ok(Err(lack)),
+                Err(lack) if !lack.is_done_without(wanted.without) && !is_told_by(entry, &lack) => {
+                    return Ok(Err(lack));
+                }
                 without => {
                     if let Err(lack) = without {
                         if entry.is_none() {
                             notices.push(no_stage(known.as_ref(), &latest.resource, &lack));
                         }
-                        wanting = wanting.or(lack.unless_missing());
+                        lack.want(&mut wanting);
                     }
                     stages.extend(entry.map(StageRun::from));
                     match known {
@@ -219,7 +218,7 @@ impl Session<'_, '_> {
     }
 
     /// The latest run of each stage: as the run's document has them, else as the feed has.
-    fn latest(&self, pipeline: Option<&Pipeline>, entries: &[&StageEntry], ids: &[u64]) -> Vec<WantedStage> {
+    fn latest(&self, pipeline: Option<&Pipeline>, entries: &[&StageEntry]) -> Vec<WantedStage> {
         if let Some(pipeline) = pipeline {
             let stage = |resource: &Resource| match resource {
                 Resource::Stage(stage) => Some(stage.clone()),
@@ -232,13 +231,6 @@ impl Session<'_, '_> {
                     resource,
                 })
                 .collect();
-        }
-        if entries.is_empty() {
-            let wanted = |id: &u64| WantedStage {
-                resource: Resource::StageById(*id),
-                stage: None,
-            };
-            return ids.iter().map(wanted).collect();
         }
         let is_latest = |entry: &&&StageEntry| {
             let later = |other: &&StageEntry| {
@@ -302,14 +294,14 @@ impl Session<'_, '_> {
                 Err(lack) => {
                     // Without it the attempts are counted wrongly: a failure that may pass is waited for, also where it is how dialect D
                     // says that it knows no such stage.
-                    if !lack.is_done_without(without) {
+                    if !lack.is_done_without(without) && !is_told_by(entry.copied(), &lack) {
                         return Ok(Err(lack));
                     }
                     match entry {
                         Some(entry) => stages.push(StageRun::from(*entry)),
                         None => notices.push(no_stage(Some(&stage), &resource, &lack)),
                     }
-                    *wanting = wanting.take().or(lack.unless_missing());
+                    lack.want(wanting);
                 }
             }
         }
@@ -375,10 +367,8 @@ impl Session<'_, '_> {
                 stage: stage.name.clone(),
                 why: lack.why(),
             });
-            if is_done_without {
-                *wanting = wanting.take().or(lack.unless_missing());
-            } else {
-                *wanting = wanting.take().or(Some(lack));
+            lack.want(wanting);
+            if !is_done_without {
                 stage.jobs.clear();
                 break;
             }
@@ -393,6 +383,11 @@ fn is_about(entry: &StageEntry, wanted: &WantedStage) -> bool {
         Some(stage) => entry.stage.name.is_same(&stage.name) && entry.stage.counter == stage.counter,
         None => entry.stage_link().and_then(Href::resource).as_ref() == Some(&wanted.resource),
     }
+}
+
+/// Whether the feed says enough of a stage's run whose document the server does not know: all but its jobs.
+fn is_told_by(entry: Option<&StageEntry>, lack: &Lack) -> bool {
+    entry.is_some() && lack.is_missing()
 }
 
 fn no_stage(known: Option<&StageLocator>, resource: &Resource, lack: &Lack) -> Notice {

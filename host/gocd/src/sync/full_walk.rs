@@ -32,7 +32,7 @@ impl Session<'_, '_> {
     ///
     /// A page's last run may have more entries than it shows, and `next` leads past these. So the next page begins with that run again, and a
     /// run is counted where it is shown whole. One that fills a page by itself is not; its own document stands for its entries.
-    pub(super) fn full_walk(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+    pub(super) fn full_walk(&mut self, state: &mut PipelineState, first: StageFeed) -> Result<(), Halt> {
         let Some(walk) = state.new.walk else {
             return Ok(());
         };
@@ -42,7 +42,7 @@ impl Session<'_, '_> {
         for _ in 0..MAX_PAGES {
             let page = match before {
                 Some(before) => self.page_below(before)?,
-                None => self.page(None)?,
+                None => first.clone(),
             };
             let range = range(&page);
             // If the next page does not have it, what the last one had of it is all there is.

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::hash;
 use super::notice::Notice;
 use super::patience::{Patience, Without};
+use super::seen;
 use super::server::{Halt, Lack};
 use super::session::Session;
 use super::sink::Reported;
@@ -25,25 +26,31 @@ const MAX_DUE: usize = 5000;
 /// How many of them may be waiting for what would only be added: runs that are held back go before.
 const MAX_ADDING: usize = MAX_DUE / 2;
 
+/// Of how many of them the feed's entries are remembered: megabytes.
+const MAX_REMEMBERED: usize = 1000;
+
 /// For how long a stage of which the server does not know where it is may be about to begin.
 const MAY_BEGIN: TimeDelta = TimeDelta::days(1);
 
 impl Session<'_, '_> {
     /// Looks at a run, and tells what is new of it. A run that cannot be read now is due again.
-    pub(super) fn look(&mut self, state: &mut PipelineState, mut wanted: Wanted<'_>) -> Result<(), Halt> {
+    pub(super) fn look(&mut self, state: &mut PipelineState, wanted: Wanted<'_>) -> Result<(), Halt> {
         let counter = wanted.counter;
         let known = state.due.get(&counter.get()).cloned().unwrap_or_default();
+        let remembered = seen::again(&self.pipeline, counter, &known.entries);
+        let mut wanted = wanted.with(&remembered);
         wanted.id = wanted.id.or(known.id);
-        if wanted.stages.is_empty() {
-            wanted.stages = known.stages;
-        }
         let patience = Patience::new(known.failed, self.now);
         wanted.without = patience.without();
         let mut due = Due {
             at: self.now.timestamp(),
             id: wanted.id,
             failed: Some(patience.failed_again()),
-            stages: wanted.stages.clone(),
+            entries: if state.due.len() < MAX_REMEMBERED {
+                seen::remember(&wanted.entries)
+            } else {
+                Vec::new()
+            },
         };
         self.server.round.looked_at += 1;
         match self.assemble(wanted, state.newest)? {

@@ -32,6 +32,7 @@ mod options;
 mod patience;
 mod revisions;
 mod round;
+mod seen;
 mod server;
 mod session;
 mod sink;

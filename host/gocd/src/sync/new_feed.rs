@@ -27,20 +27,20 @@ impl Session<'_, '_> {
                 before: None,
             });
         }
-        self.top(state)?;
+        let first = self.top(state)?;
         // What cannot be read does not keep the rest from it.
         let mut failure = tolerated(self.news(state))?;
-        failure = failure.or(tolerated(self.full_walk(state))?);
+        failure = failure.or(tolerated(self.full_walk(state, first))?);
         failure = failure.or(tolerated(self.poll(state))?);
         failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 
     /// The first page: runs that it has news of, and how far back new runs go.
-    fn top(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+    fn top(&mut self, state: &mut PipelineState) -> Result<StageFeed, Halt> {
         let page = self.page(None)?;
         self.check_restart(state, &page, true)?;
         let Some((oldest, newest)) = range(&page) else {
-            return Ok(());
+            return Ok(page);
         };
         let newest = newest.max(state.newest);
         let marks: Vec<u64> = page.entries.iter().map(hash::of_entry).collect();
@@ -66,7 +66,7 @@ impl Session<'_, '_> {
             }
         }
         state.new.marks = marks.into_iter().take(MAX_MARKS).collect();
-        Ok(())
+        Ok(page)
     }
 
     /// New runs behind the first page.

@@ -176,8 +176,8 @@ fn may_come(lack: &Lack) -> bool {
 
 /// Remembers what a run lacks, if it may come.
 fn want(wanting: &mut Option<Lack>, lack: Lack, may_come: fn(&Lack) -> bool) {
-    if wanting.is_none() && may_come(&lack) {
-        *wanting = Some(lack);
+    if may_come(&lack) {
+        lack.want(wanting);
     }
 }
 

@@ -69,9 +69,11 @@ impl Lack {
         without >= least
     }
 
-    /// The same, if it may still come to be.
-    pub(super) fn unless_missing(self) -> Option<Self> {
-        (!self.is_missing()).then_some(self)
+    /// Remembers that a run lacks this. Of several it is one that may come later than others.
+    pub(super) fn want(self, wanting: &mut Option<Self>) {
+        if wanting.as_ref().is_none_or(Self::is_missing) {
+            *wanting = Some(self);
+        }
     }
 
     /// Whether a server of the other dialect may have said it to an address that it does not have.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::seen::SeenEntry;
 use super::store::StateError;
 use crate::Dialect;
 use crate::mapping::OPEN_FOR;
@@ -183,9 +184,9 @@ pub(super) struct Due {
     /// How often it could not be read, and since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) failed: Option<(u32, i64)>,
-    /// The database ids of its stages' runs, as far as the feed had them (dialect C): what is left if its own document cannot be read.
+    /// What the feed had of its stages' runs: what is left if documents cannot be had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) stages: Vec<u64>,
+    pub(super) entries: Vec<SeenEntry>,
 }
 
 impl Default for PipelineState {

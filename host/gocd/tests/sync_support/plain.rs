@@ -203,7 +203,7 @@ impl Plain {
 }
 
 /// A database id.
-fn id(of: u64, stage: &str, n: u64) -> u64 {
+pub fn id(of: u64, stage: &str, n: u64) -> u64 {
     let name: u64 = stage.bytes().map(u64::from).sum();
     of * 10_000_000 + name * 1000 + n
 }
