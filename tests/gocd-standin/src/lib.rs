@@ -5,6 +5,7 @@
 //! - [`Server`]: what a real server would answer after the first so many of a history's events.
 //! - [`Expected`]: what DX must end with, made from the events and not from documents, and told apart by what documents can say at all.
 //! - [`GocdStandin`]: the server over HTTP, on 127.0.0.1, with faults on demand.
+//! - [`Way`]: each way in which one document can fail.
 //!
 //! ```
 //! use gocd_standin::{Generation, History, Server, Shape};
@@ -23,6 +24,7 @@ mod history;
 mod http;
 mod random;
 mod server;
+mod way;
 
 pub use expected::{Expected, Reading, Wanted};
 pub use history::{
@@ -31,3 +33,4 @@ pub use history::{
 pub use http::{Fault, GocdStandin, Logged, Times};
 pub use pipefold_gocd::documents::StageResult;
 pub use server::{Access, Answer, Generation, Server};
+pub use way::Way;

@@ -21,7 +21,8 @@ impl Session<'_, '_> {
             .new
             .walked
             .is_none_or(|walked| now.saturating_sub(walked) >= every);
-        if is_time && state.new.walk.is_none() {
+        // One that did not get to its first page begins now.
+        if is_time && state.new.walk.is_none_or(|walk| walk.before.is_none()) {
             state.new.walk = Some(FullWalk {
                 began: now,
                 before: None,

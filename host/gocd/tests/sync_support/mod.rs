@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use gocd_standin::{Answer, Expected, Generation, History, Reading, Server, Wanted};
+use gocd_standin::{Answer, Expected, Generation, History, Reading, Server, Wanted, Way};
 use pipefold_gocd::client::{FetchError, Source};
 use pipefold_gocd::documents::{Name, PipelineLocator};
 use pipefold_gocd::mapping::{Mapping, ServerId};
@@ -44,6 +44,8 @@ pub struct Memory {
     pub asked: RefCell<Vec<String>>,
     /// How many of a thousand requests fail, and by what.
     pub trouble: Option<(u64, Dice)>,
+    /// A document that fails, and how.
+    pub failing: RefCell<Option<(String, Way)>>,
 }
 
 impl Memory {
@@ -52,6 +54,7 @@ impl Memory {
             server: RefCell::new(Server::new(history.clone(), generation)),
             asked: RefCell::default(),
             trouble: None,
+            failing: RefCell::default(),
         }
     }
 
@@ -64,7 +67,25 @@ impl Memory {
             return Err(unavailable(status));
         }
         let headers = [("accept".to_owned(), accept.to_owned())];
-        Ok(self.server.borrow().answer(&format!("/go{path}"), &headers))
+        let mut answer = self.server.borrow().answer(&format!("/go{path}"), &headers);
+        let way = self
+            .failing
+            .borrow()
+            .as_ref()
+            .filter(|(failing, _)| failing == path)
+            .map(|(_, way)| *way);
+        match way {
+            None => {}
+            Some(Way::Status(status)) => return Err(unavailable(Some(status))),
+            Some(Way::Cut | Way::Slow) => return Err(unavailable(None)),
+            Some(Way::CutShort) => answer.body.truncate(answer.body.len() / 2),
+            Some(Way::MissingOnce) => {
+                self.failing.take();
+                return Err(FetchError::NotFound);
+            }
+            Some(Way::Missing) => return Err(FetchError::NotFound),
+        }
+        Ok(answer)
     }
 }
 
@@ -251,6 +272,17 @@ pub fn differences(
     (generation, reading, enriched): (Generation, Reading, bool),
     told: &Told,
 ) -> Vec<String> {
+    differences_of(history, events, (generation, reading, enriched), told, |_| true)
+}
+
+/// The same of some of the runs.
+pub fn differences_of(
+    history: &History,
+    events: u64,
+    (generation, reading, enriched): (Generation, Reading, bool),
+    told: &Told,
+    is_meant: impl Fn(&str) -> bool,
+) -> Vec<String> {
     let wanted = Wanted {
         generation,
         reading,
@@ -258,5 +290,9 @@ pub fn differences(
         server_id: "go".into(),
         pages: PAGES.into(),
     };
-    Expected::differences(&Expected::of(history, events, &wanted), &told.records())
+    let mut expected = Expected::of(history, events, &wanted);
+    expected.retain(|one| is_meant(&one.reference_id));
+    let mut records = told.records();
+    records.retain(|id, _| is_meant(id));
+    Expected::differences(&expected, &records)
 }
