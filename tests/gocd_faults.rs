@@ -3,13 +3,15 @@
 
 mod gocd_reading;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gocd_reading::Reading;
+use gocd_reading::{Reading, SERVER_ID};
 use gocd_standin::Reading::{BackFill, Live};
-use gocd_standin::{Access, Expected, Fault, Generation, GocdStandin, History, Shape, Times};
+use gocd_standin::{Access, Expected, Fault, Generation, GocdStandin, History, Shape, Times, Way};
 use pipefold_tests::{Ci, Output, eventually};
 use rustix::process::Signal;
+use serde_json::Value;
 
 /// Two pipelines; the first has more than one page of the feed.
 fn history() -> History {
@@ -296,16 +298,86 @@ fn a_database_that_was_set_up_anew_is_told() {
     for generation in [Generation::Old, Generation::New] {
         let reading = Reading::new(history(), generation);
         reading.read();
+        let told = reading.expected(BackFill);
         let mut anew = history();
         let kept = |run: &gocd_standin::PipelineRun| run.counter.get() <= 1;
         for pipeline in &mut anew.pipelines {
             pipeline.runs.retain(kept);
         }
         reading.gocd.replace(anew);
+        let before = reading.ci.dx.requests().len();
         let output = reading.sync().run();
-        output.assert_code(0);
-        assert_says(&output, "server id", &generation);
+        output.assert_code(1);
+        let name = name(&reading, 0);
+        assert_says(&output, &format!("until --restarted {name}=ID"), &generation);
+        assert_eq!(
+            reading.ci.dx.requests().len(),
+            before,
+            "{generation:?}: nothing of it is told"
+        );
+        // One pipeline under another name, and the other still waits.
+        let said = format!("{name}=go-2.example.com");
+        reading.sync().args(["--restarted", &said]).run().assert_code(0);
+        let records = reading.records();
+        assert!(
+            records.contains_key(&format!("gocd/go-2.example.com/{name}/1")),
+            "{generation:?}"
+        );
+        let differences = Expected::differences(&told, &before_it(&records));
+        assert!(differences.is_empty(), "{generation:?}: {differences:#?}");
     }
+}
+
+/// The records of the server as it was.
+fn before_it(records: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    let mut records = records.clone();
+    records.retain(|id, _| !id.starts_with("gocd/go-2.example.com/"));
+    records
+}
+
+/// Of each kind of document one fails in each way, but for those that take longer than a client waits: that is minutes.
+#[test]
+fn a_document_that_fails_in_any_way_costs_its_own_run_a_pause() {
+    let fails = |generation: Generation, way: Way, is_stage: bool| {
+        let reading = Reading::new(history(), generation);
+        let pipeline = name(&reading, 0);
+        let server = reading.gocd.server();
+        let run = &server.history().pipelines[0].runs[1];
+        let (counter, stage) = (run.counter, &run.stages[0]);
+        let document = match (generation, is_stage) {
+            (Generation::New, false) => format!("/{pipeline}/{counter}.xml"),
+            (Generation::New, true) => format!("/{pipeline}/{counter}/{}/{}.xml", stage.name, stage.counter),
+            (_, false) => format!("/{pipeline}/{}.xml", run.id),
+            (_, true) => format!("/stages/{}.xml", stage.id),
+        };
+        let context = (generation, way, document.clone());
+        let (fault, times) = way.fault(Duration::ZERO);
+        reading.gocd.misbehave(fault, times, &document);
+        reading.read();
+        let it = format!("gocd/{SERVER_ID}/{pipeline}/{counter}");
+        let is_other = |id: &str| id != it && !id.starts_with(&format!("{it}/"));
+        let mut expected = reading.expected(BackFill);
+        expected.retain(|one| is_other(&one.reference_id));
+        let mut records = reading.records();
+        records.retain(|id, _| is_other(id));
+        let differences = Expected::differences(&expected, &records);
+        assert!(differences.is_empty(), "{context:?}: {differences:#?}");
+        reading.gocd.behave();
+        // What the server did not know is asked for again minutes later.
+        if way != Way::Missing {
+            reading.read();
+            reading.assert_told(BackFill, &context);
+        }
+    };
+    std::thread::scope(|scope| {
+        for generation in [Generation::Old, Generation::New] {
+            for (place, way) in Way::ALL.into_iter().enumerate() {
+                if way != Way::Slow {
+                    scope.spawn(move || fails(generation, way, place % 2 == 0));
+                }
+            }
+        }
+    });
 }
 
 #[test]

@@ -8,9 +8,10 @@ mod gocd_reading;
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use gocd_reading::{Reading, until_now};
 use gocd_standin::Reading::{BackFill, Live};
-use gocd_standin::{Expected, Generation, History, PipelineRun, Shape, StageResult, StageRun};
+use gocd_standin::{Expected, Generation, History, PipelineRun, Shape};
 use pipefold_tests::{Random, eventually};
 use rustix::process::Signal;
 
@@ -68,30 +69,31 @@ fn the_new_feed_of_servers_with_both_and_revisions_by_request() {
 }
 
 #[test]
-fn a_round_without_news_costs_a_request_a_pipeline_and_an_open_run() {
+fn a_round_without_news_costs_a_request_a_pipeline_and_a_run_of_the_last_fortnight() {
     for generation in Generation::ALL {
-        let reading = Reading::new(History::generate(7, &shape()), generation);
-        reading.read();
-        let server = reading.gocd.server();
-        let events = server.events();
-        let is_open = |run: &&PipelineRun| {
-            let is_listed = run.known(events).iter().any(|stage| stage.completed(events).is_some());
-            let has_passed = |stage: &&StageRun| stage.result(events) == StageResult::Passed;
-            is_listed && !run.latest(events).iter().all(has_passed)
-        };
-        let runs = server.history().pipelines.iter().flat_map(|pipeline| &pipeline.runs);
-        let open = match generation {
-            Generation::New => runs.filter(is_open).count(),
-            _ => 0,
-        };
-        let before = reading.gocd.requests();
-        reading.read();
-        let list = 1;
-        assert_eq!(
-            reading.gocd.requests() - before,
-            list + TOGETHER + open,
-            "{generation:?}"
-        );
+        for is_recent in [false, true] {
+            let history = History::generate(7, &shape());
+            let history = if is_recent { until_now(history) } else { history };
+            let reading = Reading::new(history, generation);
+            reading.read();
+            let server = reading.gocd.server();
+            let events = server.events();
+            let now = DateTime::<Utc>::from(std::time::SystemTime::now());
+            let is_open = |run: &&PipelineRun| {
+                let is_listed = run.known(events).iter().any(|stage| stage.completed(events).is_some());
+                let last = run.known(events).iter().map(|stage| stage.updated(events)).max();
+                is_listed && last.is_some_and(|last| now - last < TimeDelta::days(14))
+            };
+            let runs = server.history().pipelines.iter().flat_map(|pipeline| &pipeline.runs);
+            let open = runs.filter(is_open).count();
+            assert_eq!(is_recent, open > 10, "{open}");
+            let before = reading.gocd.requests();
+            reading.read();
+            let list = 1;
+            let polled = if generation == Generation::New { open } else { 0 };
+            let asked = reading.gocd.requests() - before;
+            assert_eq!(asked, list + TOGETHER + polled, "{generation:?} {is_recent}");
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Clients that nobody here wrote, against the collector: yagocd reads its feeds, schemathesis looks for holes in its API.
+//! Clients that nobody here wrote, against the collector: yagocd and feedparser read its feeds, schemathesis looks for holes in its API.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
@@ -66,8 +66,8 @@ fn upsert(collector: &Collector, token: &str, arguments: &Value) {
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-#[test]
-fn yagocd_reads_the_feeds() {
+/// Two pipelines of thirty runs, and a token that may read one of them, with the script's answer about it. `None` where it cannot run.
+fn read_by(test: &str, script: &str) -> Option<(Collector, Value)> {
     let dir = tempfile::tempdir().unwrap();
     let collector = Collector::start(&dir.path().join("data"));
     let writer = collector.token("builds", &["--write"]);
@@ -83,30 +83,33 @@ fn yagocd_reads_the_feeds() {
             upsert(&collector, &writer, &run);
         }
     }
-    let script = workspace_root().join("tests/clients/read_feeds.py");
+    let script = workspace_root().join("tests/clients").join(script);
     let arguments = [script.to_str().unwrap(), &*collector.url, "feed-reader", "web"];
     let password = [("GOCD_PASSWORD", &*reader)];
-    let Some(output) = client("yagocd_reads_the_feeds", dir.path(), "python", &arguments, &password) else {
+    let output = client(test, dir.path(), "python", &arguments, &password)?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some((collector, serde_json::from_slice(&output.stdout).unwrap()))
+}
+
+/// The titles of the runs, the newest first.
+fn titles() -> Vec<String> {
+    let word = |counter: u32| if counter == 30 { "Failed" } else { "Passed" };
+    let title = |counter: u32| format!("web({counter}) stage run(1) {}", word(counter));
+    (1..=30).rev().map(title).collect()
+}
+
+#[test]
+fn yagocd_reads_the_feeds() {
+    let Some((collector, found)) = read_by("yagocd_reads_the_feeds", "read_feeds.py") else {
         return;
     };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let titles: Vec<String> = (1..=30_u32)
-        .rev()
-        .map(|counter| {
-            format!(
-                "web({counter}) stage run(1) {}",
-                if counter == 30 { "Failed" } else { "Passed" }
-            )
-        })
-        .collect();
     assert_eq!(
         found,
         json!({
             "version": "20.3.0",
             "pipelines": [format!("{}/go/api/pipelines/web/stages.xml", collector.url)],
             "pages": [25, 5, 0],
-            "titles": titles,
+            "titles": titles(),
             "run": ["web", 30, "main", "ab".repeat(20)],
             "stage": ["Failed", "Completed", "2025-01-01T09:29:00Z"],
             "same by name": true,
@@ -114,6 +117,23 @@ fn yagocd_reads_the_feeds() {
             "times": ["2025-01-01T09:29:00.500Z"],
             "wrong password": 401,
             "unknown pipeline": 404,
+        })
+    );
+}
+
+#[test]
+fn feedparser_reads_the_feeds() {
+    let Some((_, found)) = read_by("feedparser_reads_the_feeds", "read_atom.py") else {
+        return;
+    };
+    assert_eq!(
+        found,
+        json!({
+            "pages": [["atom10", "web", 25], ["atom10", "web", 5], ["atom10", "web", 0]],
+            "titles": titles(),
+            "ids": 30,
+            "first": ["2025-01-01T09:29:00Z", "a@example.com", ["stage", "completed", "failed"]],
+            "stage": true,
         })
     );
 }

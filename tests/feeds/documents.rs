@@ -3,6 +3,7 @@
 use pipefold_gocd::documents::{Job, JobState, Relation, StageResult, StageState};
 use pipefold_gocd::{Dialect, read};
 use serde_json::json;
+use std::collections::HashSet;
 
 use crate::crawl::api;
 use crate::site::{Site, run, with};
@@ -159,16 +160,66 @@ fn links_for_people_lead_to_the_run() {
     ] {
         let answer = site.get(path);
         assert_eq!(
-            (answer.status, answer.header("location")),
-            (302, Some("/runs/ref%2F1")),
+            (answer.status, answer.header("cache-control")),
+            (302, Some("no-cache")),
             "{path}"
         );
+        // As a client resolves it: a segment up for each `..`, from the place of the last one.
+        let mut place: Vec<&str> = path.split('/').collect();
+        place.pop();
+        for segment in answer.header("location").unwrap().split('/') {
+            match segment {
+                ".." => drop(place.pop()),
+                segment => place.push(segment),
+            }
+        }
+        assert_eq!(place.join("/"), "/runs/ref%2F1", "{path}");
     }
     assert_eq!(site.get("/runs/ref%2F1").status, 200);
-    let answer = site.get("/go/pipelines/web/1/run/1.xml");
-    let stage = site.run("ref/1")["id"].as_u64().unwrap() + 1;
-    let to = format!("/go/api/stages/{stage}.xml");
-    assert_eq!((answer.status, answer.header("location")), (302, Some(&*to)));
-    assert_eq!(answer.header("cache-control"), Some("no-cache"));
-    assert_eq!(read::stage(&site.document(&to)).unwrap().pipeline.name.as_str(), "web");
+}
+
+/// As the documentation of the feeds has it: `curl …/go/pipelines/go_pipeline/2/DEV/1.xml` prints the stage.
+#[test]
+fn a_stage_by_its_name_is_the_stage() {
+    let mut site = Site::with(&["--public-url", "https://runs.example.com/ci"]);
+    site.report(&run("web", "ref/1", 0, "success"));
+    let id = site.run("ref/1")["id"].as_u64().unwrap() + 1;
+    let named = site.document("/go/pipelines/web/1/run/1.xml");
+    assert_eq!(named, site.document(&format!("/go/api/stages/{id}.xml")));
+    let stage = read::stage(&named).unwrap();
+    let own = format!("https://runs.example.com/ci/go/api/stages/{id}.xml");
+    assert_eq!(stage.self_link.unwrap().as_str(), own);
+}
+
+/// Real servers name each material and, in dialect C, each change, and there are clients that die where they do not.
+#[test]
+fn materials_and_changes_have_addresses() {
+    let mut site = Site::new();
+    let facts = json!({ "repository": "o/n", "head_branch": "main", "pr_number": 7, "commit_sha": "ab".repeat(20) });
+    site.report(&with(run("web", "a", 0, "success"), facts));
+    site.report(&with(
+        run("web", "b", 1, "success"),
+        json!({ "email": "a@example.com" }),
+    ));
+    for dialect in BOTH {
+        let feed = read::feed(&site.document(&format!("{}/pipelines/web/stages.xml", api(dialect)))).unwrap();
+        let mut seen = HashSet::new();
+        for entry in &feed.entries {
+            let pipeline = read::pipeline(&site.follow(entry.pipeline_link().unwrap())).unwrap();
+            for material in &pipeline.materials {
+                let uri = material.uri.as_ref().unwrap();
+                assert!(seen.insert(uri.clone()), "{uri} is of one material");
+                assert!(
+                    site.path(uri).starts_with(&format!("{}/materials/", api(dialect))),
+                    "{uri}"
+                );
+                let change = &material.changesets[0];
+                assert_eq!(change.uri.is_some(), dialect == Dialect::C);
+            }
+        }
+        assert_eq!(seen.len(), 3);
+        let run = site.document(&site.path(feed.entries[0].pipeline_link().unwrap()));
+        let text = String::from_utf8(run).unwrap();
+        assert!(text.contains("<revision>"), "also of a run without a commit: {text}");
+    }
 }

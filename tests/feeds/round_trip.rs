@@ -9,7 +9,7 @@ use crate::crawl::crawl;
 use crate::site::{Site, escaped, run, with};
 
 /// What has to be as it was.
-const KEPT: [&str; 9] = [
+const KEPT: [&str; 10] = [
     "pipeline_name",
     "status",
     "started_at",
@@ -17,6 +17,7 @@ const KEPT: [&str; 9] = [
     "repository",
     "commit_sha",
     "head_branch",
+    "pr_number",
     "email",
     "github_username",
 ];
@@ -33,6 +34,7 @@ fn fill(site: &mut Site) -> Vec<String> {
         json!({
             "repository": repository, "commit_sha": format!("{number:02x}").repeat(20), "head_branch": format!("feature/{number}"),
             "email": format!("dev+{number}@example.com"),
+            "pr_number": number.is_multiple_of(3).then_some(u64::from(number) + 1),
         })
     };
     for (number, status) in ["success", "failure", "cancelled"]
@@ -157,7 +159,7 @@ fn in_dialect_d_all_is_that_it_tells() {
         for time in ["started_at", "finished_at"] {
             assert_eq!(to_the_second(&there, time), to_the_second(&run, time), "{id}");
         }
-        let mut names = vec!["pipeline_name", "status", "repository", "head_branch"];
+        let mut names = vec!["pipeline_name", "status", "repository", "head_branch", "pr_number"];
         if id == "w59" {
             // A server of that dialect has the right revision for its newest run alone.
             names.extend(["commit_sha", "email"]);

@@ -1,6 +1,6 @@
 //! What is read, told and kept.
 
-use gocd_standin::{Fault, Generation, Times};
+use gocd_standin::{Access, Fault, Generation, Times};
 use pipefold_tests::Ci;
 use serde_json::{Value, json};
 
@@ -101,6 +101,27 @@ fn one_pipeline_that_cannot_be_read_is_told_and_does_not_stop_the_others() {
     gocd.behave();
     sync(&ci, &gocd, &["--strict"]).run().assert_code(0);
     assert!(names(&ci).iter().any(|name| name.contains(&format!("/{hidden}/"))));
+}
+
+#[test]
+fn a_pipeline_that_is_gone_is_said_once() {
+    let (ci, gocd) = (Ci::new(), gocd(18, 2, Generation::Old));
+    sync(&ci, &gocd, &[]).run().assert_code(0);
+    let gone = pipelines(&gocd).remove(0);
+    gocd.set_access(Access {
+        hidden: vec![gone.clone()],
+        ..Access::default()
+    });
+    let output = sync(&ci, &gocd, &["--json"]).run();
+    output.assert_code(0);
+    let told = format!("pipeline {gone} is not listed any more: renamed, deleted or hidden from the user");
+    assert!(output.stderr().contains(&told), "{output}");
+    assert_eq!(summary(&output)["gone_pipelines"][0]["pipeline"], json!(gone));
+    let output = sync(&ci, &gocd, &["--json"]).run();
+    assert!(
+        !output.stderr().contains("not listed") && summary(&output)["gone_pipelines"] == json!([]),
+        "{output}"
+    );
 }
 
 #[test]

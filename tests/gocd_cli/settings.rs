@@ -24,6 +24,28 @@ fn only_some_pipelines_and_only_since_then() {
 }
 
 #[test]
+fn a_pattern_that_fits_no_pipeline_is_an_error() {
+    let (ci, gocd) = (Ci::new(), gocd(4, 3, Generation::Old));
+    let output = sync(&ci, &gocd, &["--pipelines", "no-such-*"]).run();
+    output.assert_code(1);
+    let told = "no pipeline fits no-such-*: the server lists 3 that this user may view";
+    assert!(output.stderr().contains(told), "{output}");
+    assert!(names(&ci).is_empty());
+    // The others are read all the same; any one character may be meant, and case does not count.
+    let one = pipelines(&gocd).remove(0).to_uppercase();
+    let one = format!("?{}", &one[1..]);
+    let output = sync(&ci, &gocd, &["--pipelines", &one, "--pipelines", "wbe", "--json"]).run();
+    output.assert_code(1);
+    assert!(
+        output.stderr().contains("warning: --pipelines wbe fits no pipeline"),
+        "{output}"
+    );
+    assert_eq!(summary(&output)["unfitted_patterns"], json!(["wbe"]));
+    assert!(!names(&ci).is_empty());
+    sync(&ci, &gocd, &["--pipelines", &one]).run().assert_code(0);
+}
+
+#[test]
 fn servers_of_the_file_are_called_by_name() {
     let (ci, one, other) = (Ci::new(), gocd(5, 1, Generation::Old), gocd(6, 1, Generation::New));
     ci.operator(&format!(

@@ -3,7 +3,9 @@
 use super::instance::Instance;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pipefold_gocd::documents::{Changeset, Material, MaterialKind};
+use pipefold_gocd::write::Links;
 use pipefold_sandbox::Run;
+use sha2::{Digest, Sha256};
 
 /// All but what RFC 3986, section 2.3 calls unreserved.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -15,31 +17,50 @@ const NOWHERE: &str = "https://repository.invalid";
 /// The address of a Bitbucket Cloud repository in a workspace that nobody knows: DX has such a repository under its name alone.
 const WITHOUT_OWNER: &str = "https://bitbucket.org/-";
 
-/// The one material; none if nothing is known of any.
-pub(super) fn materials(instance: &Instance<'_>) -> Vec<Material> {
-    let record = &instance.run.record;
+/// The repository by its branch, and once more by its pull request, for a material has one of them; none if nothing is known of any.
+pub(super) fn materials(instance: &Instance<'_>, links: &Links) -> Vec<Material> {
+    let (run, record) = (instance.run, &instance.run.record);
     let user = author(record);
-    let branch = reference(record);
-    if record.repository.is_none() && branch.is_none() && user.is_none() {
+    let pull_request = record.pr_number.map(|number| format!("refs/pull/{number}/head"));
+    let branches = match (record.head_branch.clone(), pull_request) {
+        (Some(branch), Some(pull_request)) => vec![Some(branch), Some(pull_request)],
+        (branch, pull_request) => vec![branch.or(pull_request)],
+    };
+    if record.repository.is_none() && branches == [None] && user.is_none() {
         return Vec::new();
     }
-    let changeset = Changeset {
-        uri: None,
-        user,
-        // It was there when the run began, and not after.
-        checked_in: Some(instance.scheduled()),
-        revision: record.commit_sha.clone(),
-        message: None,
+    let url = url(record.repository.as_deref());
+    // Clients die of a change without one.
+    let revision = record.commit_sha.clone().unwrap_or_default();
+    let ids = [run.id, run.stage_id];
+    let material = |(id, branch): (u64, Option<String>)| {
+        let fingerprint = fingerprint(&url, branch.as_deref());
+        let uri = links.material(&instance.stage.pipeline, id, &fingerprint);
+        let changeset = Changeset {
+            uri: Some(Links::change(&uri, &revision)),
+            user: user.clone(),
+            // It was there when the run began, and not after.
+            checked_in: Some(instance.scheduled()),
+            revision: Some(revision.clone()),
+            message: None,
+        };
+        Material {
+            uri: Some(uri),
+            kind: MaterialKind::Git {
+                url: url.clone(),
+                branch,
+                shallow_clone: None,
+            },
+            changesets: vec![changeset],
+        }
     };
-    vec![Material {
-        uri: None,
-        kind: MaterialKind::Git {
-            url: url(record.repository.as_deref()),
-            branch,
-            shallow_clone: None,
-        },
-        changesets: vec![changeset],
-    }]
+    ids.into_iter().zip(branches).map(material).collect()
+}
+
+/// What dialect D calls a material in its address: 64 hexadecimal digits.
+fn fingerprint(url: &str, branch: Option<&str>) -> String {
+    let digest = Sha256::digest(format!("{url}\n{}", branch.unwrap_or_default()));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Who made the change, as git has it: an e-mail address, or the one under which GitHub hides it. A name on GitLab is just that.
@@ -48,12 +69,6 @@ pub(super) fn author(record: &Run) -> Option<String> {
     let hidden = || github.map(|login| format!("{login} <{login}@users.noreply.github.com>"));
     let email = record.email.clone();
     email.or_else(hidden).or_else(|| record.gitlab_username.clone())
-}
-
-/// The branch, or what a pull request is fetched by.
-fn reference(record: &Run) -> Option<String> {
-    let pull_request = || Some(format!("refs/pull/{}/head", record.pr_number?));
-    record.head_branch.clone().or_else(pull_request)
 }
 
 fn url(repository: Option<&str>) -> String {
@@ -89,20 +104,16 @@ mod tests {
     }
 
     #[test]
-    fn people_and_references() {
+    fn people() {
         let mut record = nothing();
-        assert_eq!((author(&record), reference(&record)), (None, None));
+        assert_eq!(author(&record), None);
         record.gitlab_username = Some("g".into());
-        record.pr_number = Some(7);
         assert_eq!(author(&record).as_deref(), Some("g"));
-        assert_eq!(reference(&record).as_deref(), Some("refs/pull/7/head"));
         record.github_username = Some("octocat".into());
-        record.head_branch = Some("main".into());
         assert_eq!(
             author(&record).as_deref(),
             Some("octocat <octocat@users.noreply.github.com>")
         );
-        assert_eq!(reference(&record).as_deref(), Some("main"));
         record.email = Some("a@example.com".into());
         assert_eq!(author(&record).as_deref(), Some("a@example.com"));
     }

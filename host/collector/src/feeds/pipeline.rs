@@ -25,7 +25,7 @@ pub(super) async fn document(visit: &Visit<'_>, key: RunKey) -> Result<Response,
         inserted_before: None,
         inserted_after: None,
         scheduled: Some(instance.scheduled()),
-        materials: materials(&instance),
+        materials: materials(&instance, &links),
         stages: vec![links.stage(&instance.stage, run.stage_id)],
         approved_by: Some(APPROVED_BY.into()),
     };

@@ -74,11 +74,13 @@ async fn find(feeds: &Feeds, dialect: Dialect, request: &Parts) -> Result<Respon
         Resource::PipelineById { id, .. } => pipeline::document(&visit, RunKey::Id(id)).await,
         Resource::Pipeline(run) => pipeline::document(&visit, Visit::key(&run)).await,
         Resource::StageById(id) => stage::document(&visit, RunKey::Stage(id)).await,
-        Resource::Stage(of) => stage::document(&visit, visit.key_of_stage(&of)?).await,
-        Resource::StageByName(of) => pages::to_stage(&visit, &of).await,
+        // Where GoCD's servers redirect by its name to the one by its id: who asks by curl sees the document.
+        Resource::Stage(of) | Resource::StageByName(of) => stage::document(&visit, visit.key_of_stage(&of)?).await,
         Resource::JobById(id) => job::by_id(&visit, id).await,
         Resource::Job(of) => job::by_name(&visit, &of).await,
-        Resource::StagePage(of) | Resource::PipelinePage(of) => pages::to_run(&visit, visit.key_of_stage(&of)?).await,
-        Resource::ValueStreamMap(run) => pages::to_run(&visit, Visit::key(&run)).await,
+        Resource::StagePage(of) | Resource::PipelinePage(of) => {
+            pages::to_run(&visit, uri.path(), visit.key_of_stage(&of)?).await
+        }
+        Resource::ValueStreamMap(run) => pages::to_run(&visit, uri.path(), Visit::key(&run)).await,
     }
 }

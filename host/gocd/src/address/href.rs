@@ -27,7 +27,7 @@ impl Href {
     }
 
     /// What [`ServerUrl`](super::ServerUrl) made: within the bounds, for those of its parts are narrower.
-    pub(super) fn made(url: String) -> Self {
+    pub(crate) fn made(url: String) -> Self {
         Self(url)
     }
 

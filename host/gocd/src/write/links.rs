@@ -1,7 +1,7 @@
 //! The links that a server's documents have.
 
 use crate::Dialect;
-use crate::address::{Href, Resource, ServerUrl};
+use crate::address::{Href, Resource, ServerUrl, encode};
 use crate::documents::{
     ArtifactRoot, Category, JobLocator, Link, Name, PipelineLocator, Relation, StageLocator, StageResult,
 };
@@ -46,6 +46,29 @@ impl Links {
             },
             Dialect::D => Resource::Pipeline(run.clone()),
         })
+    }
+
+    /// A material of a pipeline's run: what dialect C knows by an id and never had a document of, and D by a fingerprint.
+    #[must_use]
+    pub fn material(&self, run: &PipelineLocator, id: u64, fingerprint: &str) -> Href {
+        let path = match self.dialect {
+            Dialect::C => format!("/api/materials/{id}.xml"),
+            Dialect::D => format!(
+                "/api/feed/materials/{}/{}/{}.xml",
+                encode(run.name.as_str()),
+                run.counter,
+                encode(fingerprint)
+            ),
+        };
+        Href::made(format!("{}{path}", self.server))
+    }
+
+    /// A change of a material, by its revision.
+    #[must_use]
+    pub fn change(material: &Href, revision: &str) -> Href {
+        let material = material.as_str();
+        let material = material.strip_suffix(".xml").unwrap_or(material);
+        Href::made(format!("{material}/changeset/{}.xml", encode(revision)))
     }
 
     /// A stage's run.
