@@ -132,7 +132,7 @@ fn feedparser_reads_the_feeds() {
             "pages": [["atom10", "web", 25], ["atom10", "web", 5], ["atom10", "web", 0]],
             "titles": titles(),
             "ids": 30,
-            "first": ["2025-01-01T09:29:00Z", "a@example.com", ["stage", "completed", "failed"]],
+            "first": ["2025-01-01T09:29:00Z", ["a@example.com"], ["stage", "completed", "failed"]],
             "stage": true,
         })
     );

@@ -38,7 +38,7 @@ print(
             "pages": pages,
             "titles": [entry.title for entry in entries],
             "ids": len({entry.id for entry in entries}),
-            "first": [first.updated, first.author, [tag.term for tag in first.tags]],
+            "first": [first.updated, [author.name for author in first.authors], [tag.term for tag in first.tags]],
             "stage": b"<stage name=\"run\"" in get(stage)[0],
         }
     )

@@ -365,6 +365,43 @@ fn counters_that_begin_again_are_held_back_until_the_operator_has_said_how() {
     }
 }
 
+/// A pipeline that was deleted and made again on the same server, which counts everything else on.
+#[test]
+fn a_pipeline_that_was_made_again_is_held_back_too() {
+    for is_old in BOTH {
+        for runs in [3, 30] {
+            let server = Plain::new(is_old, forty());
+            let (files, mut told) = (Files::default(), Told::default());
+            round(&server, &files, &mut told, &options(), minute(50)).unwrap();
+            server.runs.replace(
+                (1..=runs)
+                    .map(|counter| passed(counter, 100 + i64::try_from(counter).unwrap()))
+                    .collect(),
+            );
+            let page = server.page(None).replace("/pipelines/p/90", "/pipelines/p/95");
+            server.tamper(move |path| path.ends_with("/p/stages.xml").then(|| Ok(page.clone())));
+            let done = round(&server, &files, &mut told, &options(), minute(200)).unwrap();
+            assert_eq!(done.failed.len(), 1, "{is_old} {runs}");
+            assert_eq!(done.looked_at, 0);
+        }
+    }
+}
+
+/// An old server's page of stages that ran again, of old runs alone.
+#[test]
+fn a_page_of_re_runs_is_no_restart() {
+    let server = Plain::new(true, forty());
+    let (files, mut told) = (Files::default(), Told::default());
+    round(&server, &files, &mut told, &options(), minute(50)).unwrap();
+    for run in server.runs.borrow_mut().iter_mut().take(30) {
+        run.stages
+            .push(("build", 2, "Passed", 100 + i64::try_from(run.counter).unwrap()));
+    }
+    let done = round(&server, &files, &mut told, &options(), minute(200)).unwrap();
+    assert!(done.failed.is_empty(), "{:?}", done.failed);
+    assert_eq!(told.by_run.len(), 70);
+}
+
 #[test]
 fn a_newest_run_that_is_gone_is_no_restart() {
     for is_old in BOTH {

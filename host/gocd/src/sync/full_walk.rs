@@ -16,7 +16,7 @@ use crate::{Resource, read};
 pub(super) const SPAN: u64 = 64;
 
 /// How many entries a page has in every version. A run that fills one may have more.
-const PAGE: usize = 25;
+pub(super) const PAGE: usize = 25;
 
 /// A run in the feed.
 struct Passed {

@@ -46,6 +46,7 @@ impl Session<'_, '_> {
             at: self.now.timestamp(),
             id: wanted.id,
             failed: Some(patience.failed_again()),
+            adds: false,
             entries: if state.due.len() < MAX_REMEMBERED {
                 seen::remember(&wanted.entries)
             } else {
@@ -132,6 +133,7 @@ impl Session<'_, '_> {
             && state.due.len() < MAX_ADDING
         {
             due.at = quiet_at.map_or(at, |quiet| at.min(quiet));
+            due.adds = true;
             state.due.insert(counter.get(), due);
             return Ok(());
         }
@@ -205,7 +207,10 @@ impl Session<'_, '_> {
         for (counter, run) in &mut state.runs {
             run.open = run.open.take().filter(|open| open.ends() > now);
             // One that could not be read is looked at when its pause is over.
-            let is_pausing = state.due.get(counter).is_some_and(|due| due.failed.is_some());
+            let is_pausing = state
+                .due
+                .get(counter)
+                .is_some_and(|due| due.failed.is_some() && !due.adds);
             let is_due = |open: &&Open| !is_pausing && open.looked != self.now.timestamp_millis();
             if let Some(open) = run.open.as_ref().filter(is_due) {
                 polled.push((*counter, open.clone()));

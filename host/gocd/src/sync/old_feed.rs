@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use super::assemble::Wanted;
 use super::failure::Failure;
+use super::full_walk::PAGE;
 use super::hash;
 use super::server::{Halt, tolerated};
 use super::session::Session;
 use super::state::{Gap, PipelineState};
+use crate::Resource;
 use crate::documents::{StageEntry, StageFeed};
 
 /// How many entries of the first page are remembered. A page has 25, and any one of them that did not change shows where the known begins;
@@ -36,9 +38,7 @@ impl Session<'_, '_> {
     pub(super) fn old_feed(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         let mut looked = BTreeSet::new();
         let page = self.page(None)?;
-        let before = state.old.cursor.zip(page.next_before());
-        // Stages of old runs that ran again may fill a page, and the cursor alone could go back where stages were removed.
-        let is_back = before.is_some_and(|(known, next)| next < known);
+        let is_back = is_back(state, &page);
         self.check_restart(state, &page, is_back)?;
         let until = state.old.marks.clone();
         let passed = self.pass(state, None, &page, &until, &mut looked)?;
@@ -122,6 +122,11 @@ impl Session<'_, '_> {
         let marks: Vec<u64> = page.entries.iter().map(hash::of_entry).collect();
         let counters = page.entries.iter().map(|entry| entry.stage.pipeline.counter.get());
         state.newest = counters.fold(state.newest, u64::max);
+        let mut of_newest = page
+            .entries
+            .iter()
+            .filter(|entry| entry.stage.pipeline.counter.get() == state.newest);
+        state.old.newest_id = of_newest.find_map(run_id).or(state.old.newest_id);
         let known: BTreeSet<u64> = until.iter().copied().collect();
         // Not the first: a stage that ended anew within the second it ended in looks as before, and stands above what is new.
         let end = marks.iter().rposition(|mark| known.contains(mark));
@@ -159,6 +164,29 @@ impl Session<'_, '_> {
             marks,
             is_end: end.is_some() || is_too_old,
         })
+    }
+}
+
+/// Whether a first page, none of whose entries is known, is that of a feed that began again. It need not be: stages of old runs that ran
+/// again may fill it.
+fn is_back(state: &PipelineState, page: &StageFeed) -> bool {
+    let before = state.old.cursor.zip(page.next_before());
+    // The server counts anew.
+    before.is_some_and(|(known, next)| next < known)
+        // All of a short feed is on its page, and what was there stays there.
+        || page.entries.len() < PAGE
+        // The pipeline was made again: its runs are younger than those with higher counters.
+        || page.entries.iter().any(|entry| {
+            let is_lower = entry.stage.pipeline.counter.get() < state.newest;
+            is_lower && run_id(entry).zip(state.old.newest_id).is_some_and(|(id, newest)| id > newest)
+        })
+}
+
+/// The database id of an entry's run.
+fn run_id(entry: &StageEntry) -> Option<u64> {
+    match entry.pipeline_link()?.resource()? {
+        Resource::PipelineById { id, .. } => Some(id),
+        _ => None,
     }
 }
 

@@ -80,7 +80,7 @@ impl Session<'_, '_> {
         Ok(page)
     }
 
-    /// Holds the pipeline back if its counters began again. `is_back` is whether the feed's own order says so too. A page that has something
+    /// Holds the pipeline back if its counters began again. `is_back` is whether a page with lower counters alone can mean nothing else. A page that has something
     /// that was seen before is the same server's, which lacks its newest runs or has been set right.
     pub(super) fn check_restart(&self, state: &mut PipelineState, page: &StageFeed, is_back: bool) -> Result<(), Halt> {
         let counters = page.entries.iter().map(|entry| entry.stage.pipeline.counter.get());

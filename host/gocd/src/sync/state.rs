@@ -75,6 +75,9 @@ pub(super) struct OldFeed {
     pub(super) marks: Vec<u64>,
     /// The cursor behind the first page: it only grows while the server is the same.
     pub(super) cursor: Option<u64>,
+    /// The database id of the run with the highest counter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) newest_id: Option<u64>,
     /// Stretches that were not read to their end, the oldest first.
     pub(super) gaps: Vec<Gap>,
     /// Entries of the first page whose runs were looked at since they stand there, as long as not all were.
@@ -184,6 +187,9 @@ pub(super) struct Due {
     /// How often it could not be read, and since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) failed: Option<(u32, i64)>,
+    /// Whether it was told, and only something that adds to it is waited for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) adds: bool,
     /// What the feed had of its stages' runs: what is left if documents cannot be had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) entries: Vec<SeenEntry>,
