@@ -575,3 +575,23 @@ fn one_unfit_address_in_the_list_costs_no_other_pipeline() {
         );
     }
 }
+
+#[test]
+fn feeds_that_the_server_does_not_have_are_named() {
+    for (is_old, dialect, told) in [
+        (true, pipefold_gocd::Dialect::D, "has no new feeds"),
+        (false, pipefold_gocd::Dialect::C, "has no old feeds"),
+    ] {
+        let options = Options {
+            dialect: Some(dialect),
+            ..options()
+        };
+        let server = Plain::new(is_old, [passed(1, 1)]);
+        let failed = round(&server, &Files::default(), &mut Told::default(), &options, minute(5));
+        let error = failed.unwrap_err().to_string();
+        assert!(
+            error.contains(told) && error.contains("--dialect") && error.len() < 160,
+            "{error}"
+        );
+    }
+}

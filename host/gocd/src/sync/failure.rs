@@ -108,6 +108,16 @@ pub enum SyncError {
         /// What the newer address gave.
         new: Box<FetchError>,
     },
+    /// The feeds that were asked for are not there.
+    #[error(
+        "the server has no {kind} feeds ({what} is not there): leave out --dialect to read those that it has, and check the address"
+    )]
+    NoSuchFeeds {
+        /// `old` or `new`, as the flag has it.
+        kind: &'static str,
+        /// The list's path below `/go`.
+        what: String,
+    },
     /// The server does not answer.
     #[error("the server stopped answering: {0}")]
     NoAnswer(#[source] Failure),

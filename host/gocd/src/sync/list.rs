@@ -57,13 +57,22 @@ impl Server<'_> {
 
     /// Finds out how the server speaks. Where it does both ways (20.1 to 20.3), the older has what the newer lost.
     fn find(&mut self, asked: Option<Dialect>) -> Result<Listed, Halt> {
-        if asked == Some(Dialect::D) {
-            let list = self.pipelines(Dialect::D)?.map_err(fatal)?;
-            return Ok(Listed::new(list, Dialect::D));
+        if let Some(dialect) = asked {
+            return match self.pipelines(dialect)? {
+                Ok(list) => Ok(Listed::new(list, dialect)),
+                Err(lack) if lack.is_missing() => Err(Halt::Round(SyncError::NoSuchFeeds {
+                    kind: match dialect {
+                        Dialect::C => "old",
+                        Dialect::D => "new",
+                    },
+                    what: lack.what,
+                })),
+                Err(lack) => Err(fatal(lack)),
+            };
         }
         let old = match self.pipelines(Dialect::C)? {
             Ok(list) => return Ok(Listed::new(list, Dialect::C)),
-            Err(lack) if lack.is_other_dialect() && asked.is_none() => lack,
+            Err(lack) if lack.is_other_dialect() => lack,
             Err(lack) => return Err(fatal(lack)),
         };
         match self.pipelines(Dialect::D)? {
