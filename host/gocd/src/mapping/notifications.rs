@@ -89,10 +89,11 @@ impl Mapping {
             reference_id: Some(reference_id.clone()),
             ..Notification::default()
         };
-        let (email, github_username) = match self.person(history, part, number, facts) {
-            Some(Person::Email(address)) => (Some(address), None),
-            Some(Person::Github(name)) => (None, Some(name)),
-            None => (None, None),
+        let (email, github_username, gitlab_username) = match self.person(history, part, number, facts) {
+            Some(Person::Email(address)) => (Some(address), None, None),
+            Some(Person::Github(name)) => (None, Some(name), None),
+            Some(Person::Gitlab(name)) => (None, None, Some(name)),
+            None => (None, None, None),
         };
         let start = Notification {
             started_at: Some(sent(started)),
@@ -104,6 +105,7 @@ impl Mapping {
             source_url: Some(self.pages.url(&Resource::ValueStreamMap(run.clone()))),
             email,
             github_username,
+            gitlab_username,
             ..bare.clone()
         };
         let finish = self.outcome(history, part, now).map(|status| Notification {

@@ -1,13 +1,6 @@
 //! Who let a run go.
 
-/// Whom a text names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Person {
-    /// Someone with this e-mail address.
-    Email(String),
-    /// A GitHub user who keeps the address private.
-    Github(String),
-}
+pub(super) use pipefold::detect::Person;
 
 /// What set a stage going, as `approvedBy` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,33 +24,10 @@ impl<'a> Trigger<'a> {
     }
 }
 
-/// Whom an address or `Name <address>` names; none if it is neither, or a machine's. Of several people who share an address it is that.
+/// Whom an address or `Name <address>` names; none if it is neither, or a machine's. Of several people who share an address it is that. The same
+/// rule as for detection in a job of GoCD.
 pub(super) fn person(text: &str) -> Option<Person> {
-    let address = match text.rsplit_once('<') {
-        Some((_, rest)) => rest.trim_end().strip_suffix('>')?.trim(),
-        None => text.trim(),
-    };
-    let (local, domain) = address.rsplit_once('@')?;
-    let is_address = !local.is_empty()
-        && !local.contains('@')
-        && !domain.is_empty()
-        && !address.contains(|c: char| c.is_whitespace() || c.is_control() || "<>,;:".contains(c));
-    if !is_address {
-        return None;
-    }
-    if domain.eq_ignore_ascii_case("users.noreply.github.com") {
-        // `12345+login`, older ones `login`.
-        let login = match local.split_once('+') {
-            Some((number, login)) if number.bytes().all(|byte| byte.is_ascii_digit()) => login,
-            _ => local,
-        };
-        return (!login.is_empty()).then(|| Person::Github(login.to_owned()));
-    }
-    let is_machine = ["noreply", "no-reply"]
-        .iter()
-        .any(|name| local.eq_ignore_ascii_case(name))
-        || domain.to_ascii_lowercase().contains("noreply.");
-    (!is_machine).then(|| Person::Email(address.to_owned()))
+    pipefold::detect::person(text, false)
 }
 
 #[cfg(test)]
@@ -82,7 +52,9 @@ mod tests {
             ("A <a>", None),
             ("a b@c", None),
             ("GitHub <noreply@github.com>", None),
-            ("x@users.noreply.gitlab.com", None),
+            ("123-ann@users.noreply.gitlab.com", Some(Person::Gitlab("ann".into()))),
+            ("donotreply@example.com", None),
+            ("x@users.noreply.git.example.com", None),
             ("", None),
         ] {
             assert_eq!(person(text), expected, "{text}");

@@ -155,9 +155,9 @@ impl Settings {
             // Detection knows variables only, and a variable beats the file.
             Some(id) if environment.get(variables::GOCD_SERVER_ID).is_none() => {
                 let environment = environment.with(variables::GOCD_SERVER_ID, id.value.as_str());
-                detect::detect(&environment, &detect::read_file)
+                detect::detect_in(cwd, &environment, &detect::read_file)
             }
-            _ => detect::detect(environment, &detect::read_file),
+            _ => detect::detect_in(cwd, environment, &detect::read_file),
         };
         if detected.system.is_none() && local == Some(true) {
             detected = detect::local(environment, cwd);

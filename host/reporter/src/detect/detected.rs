@@ -33,7 +33,21 @@ pub struct Detected {
 /// points to one: the event of GitHub, Gitea and Forgejo, the properties of TeamCity.
 #[must_use]
 pub fn detect(environment: &Environment, read: ReadFile<'_>) -> Detected {
-    let systems = SYSTEMS.iter().map(|system| Job::new(system, environment, read));
+    detected(environment, None, read)
+}
+
+/// The same for a command that runs in `directory`, which is absolute: where the variables cannot tell, the git repository around it is
+/// asked, or the one in Jenkins' `WORKSPACE`. Jenkins does not say whether a commit is the head of a pull request or a merge of its own,
+/// Bitbucket may abbreviate a commit, and SourceHut names no repository.
+#[must_use]
+pub fn detect_in(directory: &Path, environment: &Environment, read: ReadFile<'_>) -> Detected {
+    detected(environment, Some(directory), read)
+}
+
+fn detected(environment: &Environment, directory: Option<&Path>, read: ReadFile<'_>) -> Detected {
+    let systems = SYSTEMS
+        .iter()
+        .map(|system| Job::new(system, environment, directory, read));
     let mut recognised = systems.filter_map(|job| Some((job.system.recognised_by(&job)?, job)));
     match recognised.next() {
         Some((mark, job)) => describe(job, mark),
@@ -45,10 +59,10 @@ pub fn detect(environment: &Environment, read: ReadFile<'_>) -> Detected {
 fn describe(job: Job<'_>, mark: &'static str) -> Detected {
     let system = job.system;
     let mut found = Collected::new(system);
-    let repository = job.first(system.repository, values::repository);
+    let pr = job.first(system.pr, values::pr_number);
+    let repository = of_the_pull_request(&job, pr.as_ref()).or_else(|| job.repository());
     let pipeline = job.first(system.pipeline, values::text).or_else(|| repository.clone());
     let workflow = job.first(system.workflow, values::text);
-    let pr = job.first(system.pr, values::pr_number);
     let sha = job.first(system.sha, values::commit_sha);
     if sha.is_none() {
         warn_of_merge(&job);
@@ -101,10 +115,18 @@ fn describe(job: Job<'_>, mark: &'static str) -> Detected {
     }
 }
 
-/// Says that the commit is known only as a trial merge, which nobody made and DX cannot link.
+/// The repository that counts the number: other variables may be about a fork, a mirror or the project's own name for it.
+fn of_the_pull_request(job: &Job<'_>, pr: Option<&Found>) -> Option<Found> {
+    pr?;
+    let page = job.first(job.system.pr_page, values::page)?;
+    let name = values::repository_of_page(&page.value)?;
+    Some(job.made(name, page.variable))
+}
+
+/// Says that the commit is known only as a trial merge, which is on no branch, so that DX cannot link it.
 fn warn_of_merge(job: &Job<'_>) {
     let merge = job.system.sha.iter().find_map(|source| match source {
-        Source::OutsidePr(name) if job.is_pr() => job.found(name),
+        Source::Unmerged(name) if (job.system.is_merge)(job) => job.found(name),
         _ => None,
     });
     if let Some(merge) = merge {

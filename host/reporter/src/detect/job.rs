@@ -2,17 +2,21 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::ffi::OsStr;
+use std::path::Path;
 
 use super::ReadFile;
 use super::files::{Event, Properties};
+use super::git::{self, Git};
 use super::system::{Found, Source, Sources, System};
-use super::values::{Clean, Unfit, sound, truth};
+use super::values::{self, Clean, Unfit, sound, truth};
 use crate::config::Environment;
 
 /// A job of one system: its variables, the files they point to, and what was wrong with them.
 pub(crate) struct Job<'a> {
     pub(crate) system: &'a System,
     environment: &'a Environment,
+    /// Where the command runs, if files may be looked for there.
+    directory: Option<&'a Path>,
     read: ReadFile<'a>,
     event: OnceCell<Event>,
     properties: OnceCell<Properties>,
@@ -21,10 +25,16 @@ pub(crate) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub(crate) fn new(system: &'a System, environment: &'a Environment, read: ReadFile<'a>) -> Self {
+    pub(crate) fn new(
+        system: &'a System,
+        environment: &'a Environment,
+        directory: Option<&'a Path>,
+        read: ReadFile<'a>,
+    ) -> Self {
         Self {
             system,
             environment,
+            directory,
             read,
             event: OnceCell::new(),
             properties: OnceCell::new(),
@@ -84,8 +94,24 @@ impl<'a> Job<'a> {
 
     /// The first sound value, as `clean` makes it.
     pub(crate) fn first(&self, sources: Sources, clean: Clean) -> Option<Found> {
+        self.first_of(sources, |_| clean)
+    }
+
+    /// The repository: the name in a variable is checked, and what was worked out is a name already.
+    pub(crate) fn repository(&self) -> Option<Found> {
+        self.first_of(self.system.repository, |source| match source {
+            Source::By(..) => values::text,
+            _ => values::repository_name,
+        })
+    }
+
+    fn first_of(&self, sources: Sources, clean: impl Fn(&Source) -> Clean) -> Option<Found> {
         sources.iter().find_map(|source| {
             let Found { value, variable } = self.at(source)?;
+            let clean = match source {
+                Source::Address(_) => values::repository,
+                _ => clean(source),
+            };
             // What was put together may have grown too long, and what stands in a file may be anything.
             match sound(value.as_ref()).and_then(clean) {
                 Ok(value) if value.trim().is_empty() => None,
@@ -101,10 +127,11 @@ impl<'a> Job<'a> {
 
     fn at(&self, source: &Source) -> Option<Found> {
         match source {
-            Source::Var(name) => self.found(name),
+            Source::Var(name) | Source::Address(name) => self.found(name),
             Source::OutsidePr(name) => self.found(name).filter(|_| !self.is_pr()),
+            Source::Unmerged(name) => self.found(name).filter(|_| !(self.system.is_merge)(self)),
             Source::Pushed(name) => self.found(name).filter(|_| self.is_push()),
-            Source::By(work_out) => work_out(self),
+            Source::By(_, work_out) => work_out(self),
         }
     }
 
@@ -112,12 +139,28 @@ impl<'a> Job<'a> {
     pub(crate) fn is_pr(&self) -> bool {
         *self
             .is_pr
-            .get_or_init(|| (self.system.is_pr)(self) || self.first(self.system.pr, super::values::pr_number).is_some())
+            .get_or_init(|| (self.system.is_pr)(self) || self.first(self.system.pr, values::pr_number).is_some())
     }
 
     /// Whether a push started the run.
     pub(crate) fn is_push(&self) -> bool {
         (self.system.is_push)(self) && !self.is_pr()
+    }
+
+    /// Directories in which the repository may be checked out: where the command runs, and the one that a variable names.
+    pub(crate) fn checkouts<'j>(&'j self, variable: &str) -> impl Iterator<Item = &'j Path> {
+        // Without a place to look at, the variable's is not looked at either: then detection reads no file system at all.
+        let named = self.raw(variable).map(Path::new).filter(|path| path.is_absolute());
+        self.directory
+            .into_iter()
+            .flat_map(move |here| [Some(here), named])
+            .flatten()
+    }
+
+    /// What the git repository says that the command runs in.
+    pub(crate) fn git(&self) -> Git {
+        self.directory
+            .map_or_else(Git::default, |directory| git::read(self.environment, directory))
     }
 
     /// What started the run, as GitHub and those like it write it down.

@@ -3,7 +3,9 @@
 //! - [`Field`] is the one table of fields: their names, flags and variables.
 //! - [`Fields`] is some of them, each with where it came from; [`Fields::resolve`] lays sources over each other.
 //! - [`Template`] makes a name out of them; [`local`] reads what git says outside CI.
-//! - [`detect`] reads what a CI system says, by a table with an entry a system, and [`temp_dir`] where a job's temporary files go.
+//! - [`detect`] reads what a CI system says, by a table with an entry a system ([`table`] writes it down), and [`temp_dir`] where a job's
+//!   temporary files go.
+//! - [`repository_at`] and [`person`] are the one rule for repositories and people, also for readers of other documents.
 
 mod detected;
 mod field;
@@ -15,14 +17,17 @@ mod local;
 mod reference_id;
 mod system;
 mod systems;
+mod table;
 mod temp_dir;
 mod template;
 mod values;
 
-pub use detected::{Detected, ReadFile, detect};
+pub use detected::{Detected, ReadFile, detect, detect_in};
 pub use field::Field;
 pub use fields::Fields;
 pub use files::read_file;
 pub use local::local;
+pub use table::table;
 pub use temp_dir::temp_dir;
 pub use template::{Missing, Template, TemplateError};
+pub use values::{Person, person, repository_at};

@@ -16,13 +16,14 @@ pub(super) fn reference_id(
 ) -> Option<Found> {
     let system = job.system;
     let host = job.first(system.host, values::host).map(|host| host.value);
-    let scope = job.first(system.scope, scope).map(|scope| scope.value);
-    let (parts, variable) = match (run, scope, url) {
-        (Some(run), Some(scope), _) => {
-            let parts = host.into_iter().chain([scope, run.value.clone()]);
+    // What the system counts in is a name, also one with an `@` in it: nothing but an address is cleaned as one.
+    let scope = job.first(system.scope, values::name).map(|scope| scope.value);
+    let (parts, variable) = match (run, url) {
+        (Some(run), _) if scope.is_some() || is_uuid(&run.value) => {
+            let parts = host.into_iter().chain(scope).chain([run.value.clone()]);
             (parts.collect::<Vec<_>>().join("/"), run.variable)
         }
-        (_, _, Some(url)) => {
+        (_, Some(url)) => {
             job.warn(format!(
                 "{} does not say which run this is; it is named after {}, under which other jobs of the run may not meet it (set \
                  PIPEFOLD_REFERENCE_ID)",
@@ -39,13 +40,11 @@ pub(super) fn reference_id(
     })
 }
 
-/// An address would bring its credentials in: the repository's name stands for it.
-fn scope(text: &str) -> Result<String, values::Unfit> {
-    if text.contains("://") || text.contains('@') {
-        values::repository(text)
-    } else {
-        Ok(text.to_owned())
-    }
+/// Whether the run's own name is the only one of its kind in the world (RFC 9562).
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let is_hex = |group: &&str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    groups.iter().all(is_hex) && groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
 }
 
 /// A name that is too long for a field keeps its beginning; a digest stands for the whole.

@@ -5,14 +5,18 @@ use super::job::Job;
 /// Where a value comes from. A field has a list of these, the best first; the first one that gives a sound value is taken.
 #[derive(Clone, Copy)]
 pub(crate) enum Source {
-    /// A variable.
+    /// A variable that holds a name or another plain value.
     Var(&'static str),
-    /// A variable that is about something else in the build of a pull request: the target branch, or the commit of a trial merge.
+    /// A variable that holds the address of a repository, of which the name is taken.
+    Address(&'static str),
+    /// A variable that is about something else in the build of a pull request, such as the target branch.
     OutsidePr(&'static str),
+    /// A variable that holds a commit, unless this build is of a trial merge ([`System::is_merge`]).
+    Unmerged(&'static str),
     /// A variable that names who wrote the commit. That is who started the run only where a push did.
     Pushed(&'static str),
-    /// A value that has to be worked out.
-    By(fn(&Job<'_>) -> Option<Found>),
+    /// A value that has to be worked out: from which variables and how, for the table in `docs/detection.md`, and the function.
+    By(&'static str, fn(&Job<'_>) -> Option<Found>),
 }
 
 /// A value, and the variable that it came from, or that had most to do with it.
@@ -29,14 +33,19 @@ pub(crate) type Sources = &'static [Source];
 ///
 /// Each member becomes a field, a fact for templates or a part of `reference_id`; the values are trimmed, checked and cleaned by what they
 /// are ([`super::values`]), so an entry names variables and no more. What a system does not have stays out: `..System::NONE`.
+/// The table in `docs/detection.md` is made of these entries ([`super::table`]).
 #[derive(Clone, Copy)]
 pub(crate) struct System {
     /// Its usual name, as people write it: the field `pipeline_source`.
     pub(crate) name: &'static str,
     /// Its short name, the beginning of each `reference_id`. It must never change, or a run that is under way falls apart.
     pub(crate) id: &'static str,
+    /// Page of its documentation that names the variables.
+    pub(crate) reference: &'static str,
     /// Sets of variables. One whole set has to be there; `NAME=value` asks for that value.
     pub(crate) marks: &'static [&'static [&'static str]],
+    /// Variables of something that only behaves like this system. With one of them it is not recognised.
+    pub(crate) unless: &'static [&'static str],
     /// Name of the pipeline.
     pub(crate) pipeline: Sources,
     /// Name of the workflow, where a pipeline has several.
@@ -53,14 +62,18 @@ pub(crate) struct System {
     pub(crate) run: Sources,
     /// What tells a re-run from the run before it, where the run keeps its number. Part of `reference_id`.
     pub(crate) attempt: Sources,
-    /// The repository: its full name or an address.
+    /// The repository. Of a pull request it is the one that counts the number.
     pub(crate) repository: Sources,
     /// The commit: of a pull request its head, never a trial merge.
     pub(crate) sha: Sources,
     /// Number of the pull request.
     pub(crate) pr: Sources,
+    /// Page of the pull request. The repository on it goes before [`Self::repository`], so that both are of one project.
+    pub(crate) pr_page: Sources,
     /// Whether this is the build of a pull request, also where no number says so.
     pub(crate) is_pr: fn(&Job<'_>) -> bool,
+    /// Whether the commit that was checked out is, or may be, a trial merge that is on no branch.
+    pub(crate) is_merge: fn(&Job<'_>) -> bool,
     /// Whether a push started the run. A pull request is no push.
     pub(crate) is_push: fn(&Job<'_>) -> bool,
     /// Page of the run.
@@ -75,6 +88,8 @@ pub(crate) struct System {
     pub(crate) gitlab: Sources,
     /// E-mail address of who started the run.
     pub(crate) email: Sources,
+    /// What is not reported although the system has a variable for it, and why; or what no variable of it says.
+    pub(crate) left_out: &'static [(&'static str, &'static str)],
 }
 
 impl System {
@@ -82,7 +97,9 @@ impl System {
     pub(crate) const NONE: Self = Self {
         name: "",
         id: "",
+        reference: "",
         marks: &[],
+        unless: &[],
         pipeline: &[],
         workflow: &[],
         job: &[],
@@ -94,7 +111,9 @@ impl System {
         repository: &[],
         sha: &[],
         pr: &[],
+        pr_page: &[],
         is_pr: |_| false,
+        is_merge: |job| job.is_pr(),
         is_push: |_| false,
         url: &[],
         branch: &[],
@@ -102,10 +121,14 @@ impl System {
         github: &[],
         gitlab: &[],
         email: &[],
+        left_out: &[],
     };
 
     /// The first variable of the first set of marks that is all there.
     pub(crate) fn recognised_by(&self, job: &Job<'_>) -> Option<&'static str> {
+        if self.unless.iter().any(|mark| is_set(job, mark)) {
+            return None;
+        }
         let set = self.marks.iter().find(|set| set.iter().all(|mark| is_set(job, mark)))?;
         set.first()
             .map(|mark| mark.split_once('=').map_or(*mark, |(name, _)| name))

@@ -31,6 +31,15 @@ impl Properties {
         Ok(Self(all))
     }
 
+    /// Names of the properties that are there and not empty, with this beginning.
+    pub(crate) fn beginning_with<'p>(&'p self, prefix: &'p str) -> impl Iterator<Item = &'p str> {
+        let from_here = self.0.range(prefix.to_owned()..);
+        let of_it = from_here.take_while(move |(name, _)| name.starts_with(prefix));
+        of_it
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, _)| name.as_str())
+    }
+
     /// A property that is there and not empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())

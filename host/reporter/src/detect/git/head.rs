@@ -35,7 +35,7 @@ fn packed(common: &Path, name: &str) -> Option<String> {
 }
 
 /// An object id: SHA-1 or SHA-256, in hex.
-fn commit(text: &str) -> Option<String> {
+pub(super) fn commit(text: &str) -> Option<String> {
     let is_id = matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_id.then(|| text.to_owned())
 }

@@ -5,6 +5,7 @@ mod config;
 mod files;
 mod find;
 mod head;
+mod reflog;
 
 use std::path::Path;
 
@@ -42,6 +43,19 @@ pub(super) fn read(environment: &Environment, directory: &Path) -> Git {
         git.email = of_the_user(environment);
     }
     git
+}
+
+/// The commit that was fetched of the one that was built in `directory` ([`reflog::fetched`]).
+pub(super) fn fetched(directory: &Path, built: &str) -> Option<String> {
+    reflog::fetched(&find::find(directory)?, built)
+}
+
+/// The whole name of a commit that is or was checked out in `directory`, from the beginning of it.
+pub(super) fn whole(directory: &Path, beginning: &str) -> Option<String> {
+    let place = find::find(directory)?;
+    let (_, head) = head::read(&place);
+    head.filter(|head| head.starts_with(beginning))
+        .or_else(|| reflog::begins_with(&place, beginning))
 }
 
 /// The machine's name, where it is kept in a file (hostname(5)).

@@ -118,6 +118,47 @@ fn the_user_s_own_address_is_the_second_choice() {
     assert_eq!(machine.read(&[("HOME", &home)]).email.as_deref(), Some("repo"));
 }
 
+/// What git writes down when it checks a commit out, merges another into it, and checks the result out.
+fn reflog(head: &str, merge: &str) -> String {
+    let who = "Jenkins <nobody@nowhere> 1767225600 +0000";
+    format!(
+        "{} {head} {who}\tcheckout: moving from main to {head}\n{head} {merge} {who}\tmerge 0540b06: Merge made by the 'ort' strategy.\n\
+         {merge} {merge} {who}\tcheckout: moving from {merge} to {merge}\n",
+        "0".repeat(40)
+    )
+}
+
+#[test]
+fn what_was_merged_here_is_told_from_what_was_fetched() {
+    let merge = ID.replace('7', "8");
+    let machine = Machine::new()
+        .with("repo/.git/HEAD", &merge)
+        .with("repo/.git/logs/HEAD", reflog(ID, &merge));
+    let fetched = |commit: &str| fetched(&machine.path("repo/deep"), commit);
+    assert_eq!(fetched(&merge).as_deref(), Some(ID));
+    assert_eq!(
+        fetched(ID).as_deref(),
+        Some(ID),
+        "a commit with two parents, too, if it was fetched so"
+    );
+    assert_eq!(fetched(&ID.replace('7', "9")), None);
+    assert_eq!(super::fetched(&machine.path("elsewhere"), ID), None);
+}
+
+#[test]
+fn a_shortened_commit_is_completed_from_head_and_its_record() {
+    let merge = ID.replace('7', "8");
+    let machine = Machine::new()
+        .with("repo/.git/HEAD", &merge)
+        .with("repo/.git/logs/HEAD", reflog(ID, &merge));
+    let whole = |beginning: &str| whole(&machine.path("repo"), beginning);
+    assert_eq!(whole(&merge[..12]), Some(merge.clone()));
+    assert_eq!(whole(&ID[..12]).as_deref(), Some(ID));
+    assert_eq!(whole("123456789012"), None);
+    let broken = machine.with("repo/.git/logs/HEAD", "x\n\n0 1\t\n\u{fffd}");
+    assert_eq!(super::whole(&broken.path("repo"), &ID[..12]), None);
+}
+
 #[test]
 fn names_that_lead_elsewhere_are_not_followed() {
     let machine = Machine::new().with("repo/secret", ID);

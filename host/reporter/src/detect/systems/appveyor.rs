@@ -1,13 +1,14 @@
 //! AppVeyor ("Environment variables" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, OutsidePr, Pushed, Var};
+use crate::detect::system::Source::{By, OutsidePr, Pushed, Unmerged, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{path_segment, server};
 
 pub(super) const APPVEYOR: System = System {
     name: "AppVeyor",
     id: "appveyor",
+    reference: "https://www.appveyor.com/docs/environment-variables/",
     marks: &[&["APPVEYOR"], &["APPVEYOR_BUILD_ID"]],
     pipeline: &[Var("APPVEYOR_REPO_NAME"), Var("APPVEYOR_PROJECT_SLUG")],
     workflow: &[Var("APPVEYOR_PROJECT_NAME")],
@@ -15,11 +16,14 @@ pub(super) const APPVEYOR: System = System {
     host: &[Var("APPVEYOR_ACCOUNT_NAME")],
     scope: &[Var("APPVEYOR_PROJECT_SLUG"), Var("APPVEYOR_REPO_NAME")],
     run: &[Var("APPVEYOR_BUILD_ID")],
-    attempt: &[By(again)],
+    attempt: &[By(
+        "the word `again`, if `APPVEYOR_RE_RUN_INCOMPLETE` or `APPVEYOR_RE_BUILD` is true",
+        again,
+    )],
     repository: &[Var("APPVEYOR_REPO_NAME")],
     sha: &[
         Var("APPVEYOR_PULL_REQUEST_HEAD_COMMIT"),
-        OutsidePr("APPVEYOR_REPO_COMMIT"),
+        Unmerged("APPVEYOR_REPO_COMMIT"),
     ],
     pr: &[Var("APPVEYOR_PULL_REQUEST_NUMBER")],
     is_pr: |job| job.get("APPVEYOR_PULL_REQUEST_HEAD_COMMIT").is_some(),
@@ -28,7 +32,7 @@ pub(super) const APPVEYOR: System = System {
             .iter()
             .any(|name| job.is_true(&format!("APPVEYOR_{name}")))
     },
-    url: &[By(run_page)],
+    url: &[By("`APPVEYOR_URL`, the project and `APPVEYOR_BUILD_ID`", run_page)],
     // Of a pull request the second is the target.
     branch: &[
         Var("APPVEYOR_PULL_REQUEST_HEAD_REPO_BRANCH"),
@@ -36,6 +40,16 @@ pub(super) const APPVEYOR: System = System {
     ],
     tag: &[Var("APPVEYOR_REPO_TAG_NAME")],
     email: &[Pushed("APPVEYOR_REPO_COMMIT_AUTHOR_EMAIL")],
+    left_out: &[
+        (
+            "`APPVEYOR_REPO_COMMIT`, `APPVEYOR_REPO_BRANCH` of a pull request",
+            "they are a trial merge and the target",
+        ),
+        (
+            "the number of an attempt",
+            "all jobs of a re-run know that it is one, and not which: a second re-run meets the first in one record",
+        ),
+    ],
     ..System::NONE
 };
 

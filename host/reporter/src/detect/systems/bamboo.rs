@@ -1,20 +1,30 @@
 //! Bamboo ("Bamboo variables" in its documentation; a script sees them with `_` for `.`).
 
-use crate::detect::system::Source::Var;
-use crate::detect::system::System;
+use crate::detect::job::Job;
+use crate::detect::system::Source::{Address, By, Var};
+use crate::detect::system::{Found, System};
+use crate::detect::values::host;
 
 pub(super) const BAMBOO: System = System {
     name: "Bamboo",
     id: "bamboo",
+    reference: "https://confluence.atlassian.com/bamboo/bamboo-variables-289277087.html",
     marks: &[&["bamboo_planKey"], &["bamboo_buildKey"], &["bamboo_buildNumber"]],
-    pipeline: &[Var("bamboo_planName"), Var("bamboo_planKey")],
+    pipeline: &[
+        By("`bamboo_planName` without the name of a plan branch", plan),
+        Var("bamboo_planKey"),
+    ],
     workflow: &[Var("bamboo_planKey")],
     job: &[Var("bamboo_shortJobName")],
+    host: &[By(
+        "the server in `bamboo_resultsUrl`, `bamboo_buildResultsUrl`",
+        server,
+    )],
     scope: &[Var("bamboo_planKey")],
     run: &[Var("bamboo_buildNumber")],
     repository: &[
-        Var("bamboo_planRepository_repositoryUrl"),
-        Var("bamboo_repository_git_repositoryUrl"),
+        Address("bamboo_planRepository_repositoryUrl"),
+        Address("bamboo_repository_git_repositoryUrl"),
     ],
     sha: &[
         Var("bamboo_planRepository_revision"),
@@ -30,5 +40,37 @@ pub(super) const BAMBOO: System = System {
     ],
     // Often a login: then it is no address.
     email: &[Var("bamboo_ManualBuildTriggerReason_userName")],
+    left_out: &[(
+        "an attempt",
+        "failed jobs that are run again keep the build's number, and no variable says that they were",
+    )],
     ..System::NONE
 };
+
+/// A plan branch is a plan of its own, whose key ends in a number and whose name ends in the branch's: `Project - Plan - branch`.
+fn plan(job: &Job<'_>) -> Option<Found> {
+    let name = job.found("bamboo_planName")?;
+    let is_branch = job
+        .get("bamboo_planKey")
+        .is_some_and(|key| key.ends_with(|c: char| c.is_ascii_digit()));
+    let branches = [
+        "bamboo_planRepository_branchDisplayName",
+        "bamboo_planRepository_branch",
+        "bamboo_planRepository_branchName",
+    ];
+    let mut stems = branches
+        .iter()
+        .filter_map(|branch| name.value.strip_suffix(job.get(branch)?)?.strip_suffix(" - "));
+    match stems.next().filter(|_| is_branch) {
+        Some(stem) => Some(job.made(stem, name.variable)),
+        None => Some(name),
+    }
+}
+
+fn server(job: &Job<'_>) -> Option<Found> {
+    let names = ["bamboo_resultsUrl", "bamboo_buildResultsUrl"];
+    names.into_iter().find_map(|name| {
+        let address = host(job.get(name)?).ok()?;
+        Some(job.made(address.split("/browse/").next()?, name))
+    })
+}

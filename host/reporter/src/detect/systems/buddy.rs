@@ -1,20 +1,24 @@
 //! Buddy ("Default environment variables" in its documentation): `BUDDY_RUN_…`, and `BUDDY_EXECUTION_…` as they were called before.
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, Var};
+use crate::detect::system::Source::{Address, By, Var};
 use crate::detect::system::{Found, System};
 
 pub(super) const BUDDY: System = System {
     name: "Buddy",
     id: "buddy",
+    reference: "https://buddy.works/docs/pipelines/environment-variables",
     marks: &[&["BUDDY"], &["BUDDY_EXECUTION_ID"], &["BUDDY_RUN_ID"]],
     pipeline: &[Var("BUDDY_PIPELINE_NAME")],
     step: &[Var("BUDDY_ACTION_NAME")],
     host: &[Var("BUDDY_WORKSPACE_DOMAIN"), Var("BUDDY_WORKSPACE_ID")],
-    scope: &[By(pipeline), Var("BUDDY_SCM_URL")],
+    scope: &[
+        By("`BUDDY_PROJECT_NAME` and `BUDDY_PIPELINE_ID`", pipeline),
+        Address("BUDDY_SCM_URL"),
+    ],
     // Counted for each pipeline.
     run: &[Var("BUDDY_EXECUTION_ID"), Var("BUDDY_RUN_ID")],
-    repository: &[Var("BUDDY_SCM_URL"), Var("BUDDY_REPO_SLUG")],
+    repository: &[Address("BUDDY_SCM_URL"), Var("BUDDY_REPO_SLUG")],
     sha: &[Var("BUDDY_EXECUTION_REVISION"), Var("BUDDY_RUN_COMMIT")],
     pr: &[Var("BUDDY_RUN_PR_NO"), Var("BUDDY_EXECUTION_PULL_REQUEST_NO")],
     url: &[Var("BUDDY_EXECUTION_URL"), Var("BUDDY_RUN_URL")],
@@ -25,6 +29,7 @@ pub(super) const BUDDY: System = System {
     ],
     tag: &[Var("BUDDY_EXECUTION_TAG"), Var("BUDDY_RUN_TAG")],
     email: &[Var("BUDDY_TRIGGERING_ACTOR_EMAIL"), Var("BUDDY_INVOKER_EMAIL")],
+    left_out: &[("an attempt", "a run that is repeated has a number of its own")],
     ..System::NONE
 };
 

@@ -8,6 +8,7 @@ use crate::detect::values::path_segment;
 pub(super) const CLOUDBUILD: System = System {
     name: "Google Cloud Build",
     id: "cloudbuild",
+    reference: "https://cloud.google.com/build/docs/configuring-builds/substitute-variable-values",
     marks: &[
         &["BUILDER_OUTPUT"],
         &["BUILD_ID", "PROJECT_ID"],
@@ -25,18 +26,31 @@ pub(super) const CLOUDBUILD: System = System {
     repository: &[Var("REPO_FULL_NAME"), Var("_REPO_FULL_NAME"), Var("REPO_NAME")],
     sha: &[Var("COMMIT_SHA"), Var("REVISION_ID")],
     pr: &[Var("_PR_NUMBER")],
-    url: &[By(run_page)],
+    url: &[By("`LOCATION`, `BUILD_ID` and `PROJECT_ID`", run_page)],
     branch: &[Var("_HEAD_BRANCH"), OutsidePr("BRANCH_NAME")],
     tag: &[Var("TAG_NAME")],
+    left_out: &[
+        (
+            "what the build file does not map into `env`",
+            "a step sees no other variables",
+        ),
+        (
+            "the page of the run without `LOCATION`",
+            "a build has no page in another region than its own",
+        ),
+        (
+            "`BRANCH_NAME` of a pull request",
+            "it may be the target; `_HEAD_BRANCH` is the branch",
+        ),
+        ("an attempt", "a build that is retried has an id of its own"),
+    ],
     ..System::NONE
 };
 
 /// The console's page.
 fn run_page(job: &Job<'_>) -> Option<Found> {
     let (build, project) = (path_segment(job.get("BUILD_ID")?), path_segment(job.get("PROJECT_ID")?));
-    let region = job
-        .get("LOCATION")
-        .map_or(String::new(), |region| format!(";region={}", path_segment(region)));
-    let url = format!("https://console.cloud.google.com/cloud-build/builds{region}/{build}?project={project}");
+    let region = path_segment(job.get("LOCATION")?);
+    let url = format!("https://console.cloud.google.com/cloud-build/builds;region={region}/{build}?project={project}");
     Some(job.made(url, "BUILD_ID"))
 }

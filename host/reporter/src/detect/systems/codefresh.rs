@@ -8,13 +8,21 @@ use crate::detect::values::repository_of_page;
 pub(super) const CODEFRESH: System = System {
     name: "Codefresh",
     id: "codefresh",
+    reference: "https://codefresh.io/docs/docs/pipelines/variables/",
     marks: &[&["CF_BUILD_ID"], &["CF_BUILD_URL"]],
     pipeline: &[Var("CF_PIPELINE_NAME")],
     step: &[Var("CF_STEP_NAME")],
     host: &[Var("CF_ACCOUNT")],
-    scope: &[Var("CF_PIPELINE_NAME"), By(repository), By(repository_of_commit)],
+    scope: &[
+        Var("CF_PIPELINE_NAME"),
+        By("`CF_REPO_OWNER` and `CF_REPO_NAME`", repository),
+        By("the repository of `CF_COMMIT_URL`", repository_of_commit),
+    ],
     run: &[Var("CF_BUILD_ID")],
-    repository: &[By(repository), By(repository_of_commit)],
+    repository: &[
+        By("`CF_REPO_OWNER` and `CF_REPO_NAME`", repository),
+        By("the repository of `CF_COMMIT_URL`", repository_of_commit),
+    ],
     sha: &[Var("CF_REVISION")],
     pr: &[Var("CF_PULL_REQUEST_NUMBER")],
     url: &[Var("CF_BUILD_URL")],
@@ -22,6 +30,7 @@ pub(super) const CODEFRESH: System = System {
     tag: &[Var("CF_RELEASE_TAG")],
     // Often a login: then it is no address.
     email: &[Var("CF_BUILD_INITIATOR")],
+    left_out: &[("an attempt", "a build that is restarted has an id of its own")],
     ..System::NONE
 };
 

@@ -2,26 +2,32 @@
 //! ("CI environment variables reference").
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, OutsidePr, Pushed, Var};
+use crate::detect::system::Source::{Address, By, OutsidePr, Pushed, Var};
 use crate::detect::system::{Found, System};
 
 pub(super) const DRONE: System = System {
     name: "Drone",
     id: "drone",
+    reference: "https://docs.drone.io/pipeline/environment/reference/",
     marks: &[&["DRONE"], &["DRONE_BUILD_NUMBER"]],
     pipeline: &[Var("DRONE_REPO")],
     workflow: &[Var("DRONE_STAGE_NAME")],
     job: &[Var("DRONE_STAGE_NAME")],
     step: &[Var("DRONE_STEP_NAME")],
     host: &[Var("DRONE_SYSTEM_HOSTNAME"), Var("DRONE_SYSTEM_HOST")],
-    scope: &[Var("DRONE_REPO"), By(cloned)],
+    scope: &[
+        Var("DRONE_REPO"),
+        Address("DRONE_GIT_HTTP_URL"),
+        Address("DRONE_REMOTE_URL"),
+        Address("DRONE_GIT_SSH_URL"),
+    ],
     // A restart has a new one.
     run: &[Var("DRONE_BUILD_NUMBER")],
     repository: &[
         Var("DRONE_REPO"),
-        Var("DRONE_GIT_HTTP_URL"),
-        Var("DRONE_REMOTE_URL"),
-        Var("DRONE_GIT_SSH_URL"),
+        Address("DRONE_GIT_HTTP_URL"),
+        Address("DRONE_REMOTE_URL"),
+        Address("DRONE_GIT_SSH_URL"),
     ],
     sha: &[Var("DRONE_COMMIT_SHA"), Var("DRONE_COMMIT")],
     pr: &[Var("DRONE_PULL_REQUEST")],
@@ -33,31 +39,37 @@ pub(super) const DRONE: System = System {
     branch: &[
         Var("DRONE_SOURCE_BRANCH"),
         OutsidePr("DRONE_BRANCH"),
-        By(branch_of_no_target),
+        By(
+            "`DRONE_BRANCH`, if it is not `DRONE_TARGET_BRANCH`",
+            branch_of_no_target,
+        ),
     ],
     tag: &[Var("DRONE_TAG")],
     email: &[Pushed("DRONE_COMMIT_AUTHOR_EMAIL")],
+    left_out: &[
+        ("`DRONE_BRANCH` of a pull request", "it is the target"),
+        ("an attempt", "a build that is restarted has a number of its own"),
+    ],
     ..System::NONE
 };
 
 pub(super) const HARNESS: System = System {
     name: "Harness",
     id: "harness",
+    reference: "https://developer.harness.io/docs/continuous-integration/troubleshoot-ci/ci-env-var",
     marks: &[&["HARNESS_BUILD_ID"], &["HARNESS_EXECUTION_ID"]],
     pipeline: &[Var("HARNESS_PIPELINE_ID")],
     workflow: &[Var("HARNESS_PIPELINE_ID")],
     job: &[Var("HARNESS_STAGE_ID"), Var("DRONE_STAGE_NAME")],
     host: &[Var("HARNESS_ACCOUNT_ID")],
-    scope: &[By(harness_pipeline)],
+    scope: &[By(
+        "`HARNESS_ORG_ID`, `HARNESS_PROJECT_ID` and `HARNESS_PIPELINE_ID`",
+        harness_pipeline,
+    )],
     run: &[Var("HARNESS_EXECUTION_ID"), Var("HARNESS_BUILD_ID")],
     url: &[Var("CI_BUILD_LINK"), Var("DRONE_BUILD_LINK")],
     ..DRONE
 };
-
-/// The address that was cloned, where the repository's name is missing.
-fn cloned(job: &Job<'_>) -> Option<Found> {
-    job.first(DRONE.repository, crate::detect::values::repository)
-}
 
 /// Of a pull request DRONE_BRANCH is the target, as DRONE_TARGET_BRANCH is; where they differ it is not.
 fn branch_of_no_target(job: &Job<'_>) -> Option<Found> {

@@ -2,72 +2,131 @@
 //! ("Store information in variables" in GitHub's documentation; "Comparison with GitHub Actions" in Gitea's).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, OutsidePr, Var};
+use crate::detect::system::Source::{By, OutsidePr, Unmerged, Var};
 use crate::detect::system::{Found, System};
-use crate::detect::values::{path_segment, server};
+use crate::detect::values::{path_segment, pull_request_of_ref, server};
 
 pub(super) const GITHUB: System = System {
     name: "GitHub Actions",
     id: "github",
+    reference: "https://docs.github.com/en/actions/reference/workflows-and-actions/variables",
     // Only the runner sets the first; in a container that was given a few variables, the others say the same.
     marks: &[
         &["GITHUB_ACTIONS"],
         &["GITHUB_RUN_ID", "GITHUB_REPOSITORY"],
         &["GITHUB_ACTION", "GITHUB_SHA"],
     ],
+    // nektos/act on somebody's own machine: each of its runs has the id 1.
+    unless: &["ACT"],
     pipeline: &[Var("GITHUB_WORKFLOW")],
     workflow: &[Var("GITHUB_WORKFLOW")],
     job: &[Var("GITHUB_JOB")],
-    step: &[By(step)],
+    step: &[By("`GITHUB_ACTION`, if the step has an `id`", step)],
     host: &[Var("GITHUB_SERVER_URL")],
     scope: &[Var("GITHUB_REPOSITORY")],
     run: &[Var("GITHUB_RUN_ID")],
-    attempt: &[By(attempt)],
+    attempt: &[By("`GITHUB_RUN_ATTEMPT`, else 1", attempt)],
     repository: &[Var("GITHUB_REPOSITORY")],
-    // Of a pull request GITHUB_SHA is a merge that nobody made, or the base: the head stands in the event alone.
-    sha: &[By(head_commit), OutsidePr("GITHUB_SHA")],
-    pr: &[By(number_of_event), By(number_of_ref)],
+    // Of a pull request GITHUB_SHA is a merge that is on no branch, or the base: the head stands in the event alone.
+    sha: &[
+        By("`pull_request.head.sha` in `GITHUB_EVENT_PATH`", head_commit),
+        Unmerged("GITHUB_SHA"),
+    ],
+    pr: &[
+        By("`pull_request.number` in `GITHUB_EVENT_PATH`", number_of_event),
+        By("`GITHUB_REF`, if it is `refs/pull/7/merge` or `…/head`", number_of_ref),
+    ],
     is_pr: about_a_pull_request,
-    url: &[By(run_page)],
+    is_merge: |job| about_a_pull_request(job) && !is_head(job),
+    url: &[By(
+        "`GITHUB_SERVER_URL`, `GITHUB_REPOSITORY`, `GITHUB_RUN_ID` and `GITHUB_RUN_ATTEMPT`",
+        run_page,
+    )],
     branch: &[
         Var("GITHUB_HEAD_REF"),
-        By(head_branch),
+        By("`pull_request.head.ref` in `GITHUB_EVENT_PATH`", head_branch),
         OutsidePr("GITHUB_REF"),
-        By(ref_name),
+        By("`GITHUB_REF_NAME` of a branch, where `GITHUB_REF` is not set", ref_name),
     ],
-    tag: &[By(tag)],
+    tag: &[By("`GITHUB_REF`, if it is `refs/tags/…`", tag)],
     // Of a re-run the first is who started that one.
     github: &[Var("GITHUB_TRIGGERING_ACTOR"), Var("GITHUB_ACTOR")],
+    left_out: &[
+        (
+            "`GITHUB_SHA` of a pull request",
+            "it is a trial merge that is on no branch, or the target's commit; only the event's file has the head",
+        ),
+        ("`email`", "GitHub has none of it in a variable or in the event"),
+        (
+            "all, where `ACT` is set",
+            "`act` runs workflows on one's own machine, and gives all of them the id 1",
+        ),
+    ],
     ..System::NONE
 };
 
 pub(super) const GITEA: System = System {
     name: "Gitea Actions",
     id: "gitea",
+    reference: "https://docs.gitea.com/usage/actions/actions-variables",
     marks: &[&["GITEA_ACTIONS"]],
+    unless: &[],
     // Its users are not GitHub's.
     github: &[],
-    email: &[By(sender)],
+    email: &[By("`sender.email` in `GITHUB_EVENT_PATH`", sender)],
+    url: &[By("the repository's page `actions`", actions_page)],
+    left_out: &[
+        (
+            "the page of the run",
+            "up to version 1.25 it goes by `GITHUB_RUN_NUMBER` and later by `GITHUB_RUN_ID`, and no variable tells the version",
+        ),
+        ("`github_username`", "its users are not GitHub's"),
+        (
+            "`GITHUB_SHA` of a pull request",
+            "as with GitHub, unless `GITHUB_REF` is the head itself",
+        ),
+    ],
     ..GITHUB
 };
 
 pub(super) const FORGEJO: System = System {
     name: "Forgejo Actions",
     id: "forgejo",
+    reference: "https://forgejo.org/docs/latest/user/actions/reference/#github",
     marks: &[&["FORGEJO_ACTIONS"]],
+    url: &[By(
+        "`GITHUB_SERVER_URL`, `GITHUB_REPOSITORY` and `GITHUB_RUN_NUMBER`",
+        page_by_number,
+    )],
+    left_out: &[
+        (
+            "`GITHUB_RUN_ID` in the page of the run",
+            "Forgejo's pages go by the repository's own number",
+        ),
+        ("`github_username`", "its users are not GitHub's"),
+        (
+            "`GITHUB_SHA` of a pull request",
+            "as with GitHub, unless `GITHUB_REF` is the head itself",
+        ),
+    ],
     ..GITEA
 };
 
 /// Whether the event is about a pull request: its file is read only then. `issue_comment` and `workflow_run` have to do with pull requests,
-/// too, but run on the default branch. Where the event's name is not passed on, the ref or the file tells.
+/// too, but run on the default branch. Gitea calls the event of a reusable workflow `workflow_call`, and where a container is not told
+/// the event's name, the ref or the file tells.
 fn about_a_pull_request(job: &Job<'_>) -> bool {
+    let is_ref = job.get("GITHUB_REF").is_some_and(|name| name.starts_with("refs/pull/"));
     match job.get("GITHUB_EVENT_NAME") {
-        Some(event) => event.starts_with("pull_request"),
-        None => {
-            let is_merge = job.get("GITHUB_REF").is_some_and(|name| name.starts_with("refs/pull/"));
-            is_merge || (job.get("GITHUB_HEAD_REF").is_some() && job.event().pull_request.is_some())
-        }
+        Some(event) => event.starts_with("pull_request") || is_ref,
+        None => is_ref || (job.get("GITHUB_HEAD_REF").is_some() && job.event().pull_request.is_some()),
     }
+}
+
+/// Gitea and Forgejo build the head itself, and say so in the ref.
+fn is_head(job: &Job<'_>) -> bool {
+    let pull_request = job.get("GITHUB_REF").and_then(pull_request_of_ref);
+    pull_request.is_some_and(|pull_request| !pull_request.is_merge)
 }
 
 fn head_commit(job: &Job<'_>) -> Option<Found> {
@@ -86,10 +145,9 @@ fn number_of_event(job: &Job<'_>) -> Option<Found> {
     Some(job.made(number.to_string(), "GITHUB_EVENT_PATH"))
 }
 
-/// `refs/pull/7/merge`.
 fn number_of_ref(job: &Job<'_>) -> Option<Found> {
-    let (number, _) = job.get("GITHUB_REF")?.strip_prefix("refs/pull/")?.split_once('/')?;
-    Some(job.made(number, "GITHUB_REF"))
+    let name = job.get("GITHUB_REF")?.strip_prefix("refs/")?;
+    Some(job.made(pull_request_of_ref(name)?.number, "GITHUB_REF"))
 }
 
 /// The short name says nothing of what it names: `7/merge` is a pull request's, and `v1` may be a tag.
@@ -115,16 +173,22 @@ fn attempt(job: &Job<'_>) -> Option<Found> {
     Some(found.unwrap_or_else(|| job.made("1", "GITHUB_RUN_ATTEMPT")))
 }
 
-fn run_page(job: &Job<'_>) -> Option<Found> {
+fn actions_page(job: &Job<'_>) -> Option<Found> {
     let server = server(job.get("GITHUB_SERVER_URL")?)?;
     let repository = path_segment(job.get("GITHUB_REPOSITORY")?);
-    let run = path_segment(job.get("GITHUB_RUN_ID")?);
+    Some(job.made(format!("{server}/{repository}/actions"), "GITHUB_REPOSITORY"))
+}
+
+fn page_by_number(job: &Job<'_>) -> Option<Found> {
+    let (actions, number) = (actions_page(job)?.value, path_segment(job.get("GITHUB_RUN_NUMBER")?));
+    Some(job.made(format!("{actions}/runs/{number}"), "GITHUB_RUN_NUMBER"))
+}
+
+fn run_page(job: &Job<'_>) -> Option<Found> {
+    let (actions, run) = (actions_page(job)?.value, path_segment(job.get("GITHUB_RUN_ID")?));
     let attempt = job.get("GITHUB_RUN_ATTEMPT");
     let attempt = attempt.map_or(String::new(), |attempt| format!("/attempts/{}", path_segment(attempt)));
-    Some(job.made(
-        format!("{server}/{repository}/actions/runs/{run}{attempt}"),
-        "GITHUB_RUN_ID",
-    ))
+    Some(job.made(format!("{actions}/runs/{run}{attempt}"), "GITHUB_RUN_ID"))
 }
 
 /// Who caused the event, whose address only Gitea and Forgejo write down.

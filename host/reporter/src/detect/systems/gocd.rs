@@ -3,13 +3,14 @@
 use crate::config::server_id_problem;
 use crate::config::variables::GOCD_SERVER_ID;
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, Var};
+use crate::detect::system::Source::{Address, By, Var};
 use crate::detect::system::{Found, System};
-use crate::detect::values::{commit_sha, host, path_segment, repository, repository_of_page, server};
+use crate::detect::values::{commit_sha, host, path_segment, repository, server};
 
 pub(super) const GOCD: System = System {
     name: "GoCD",
     id: "gocd",
+    reference: "https://docs.gocd.org/current/faq/dev_use_current_revision_in_build.html",
     marks: &[
         &["GO_PIPELINE_NAME", "GO_SERVER_URL"],
         &["GO_PIPELINE_NAME", "GO_PIPELINE_COUNTER"],
@@ -17,21 +18,46 @@ pub(super) const GOCD: System = System {
     pipeline: &[Var("GO_PIPELINE_NAME")],
     workflow: &[Var("GO_STAGE_NAME")],
     job: &[Var("GO_JOB_NAME")],
-    host: &[By(server_id)],
+    host: &[By("`PIPEFOLD_GOCD_SERVER_ID`, the host in `GO_SERVER_URL`", server_id)],
     scope: &[Var("GO_PIPELINE_NAME")],
     // GO_PIPELINE_LABEL is for people. A stage that is run again keeps the pipeline's counter, as the other stages do.
     run: &[Var("GO_PIPELINE_COUNTER")],
     repository: &[
-        By(pull_request_repository),
-        Var("GO_MATERIAL_URL"),
-        By(material_repository),
+        Address("GO_MATERIAL_URL"),
+        By("`GO_MATERIAL_URL_*` of the only repository", material_repository),
     ],
-    sha: &[Var("GO_REVISION"), Var("GO_TO_REVISION"), By(material_commit)],
-    pr: &[By(pull_request)],
-    url: &[By(stage_page)],
-    branch: &[By(pull_request_branch), Var("GO_MATERIAL_BRANCH"), By(material_branch)],
+    sha: &[
+        Var("GO_REVISION"),
+        Var("GO_TO_REVISION"),
+        By("`GO_REVISION_*` of the only repository", material_commit),
+    ],
+    pr: &[By("the end of `GO_SCM_*_PR_URL`", pull_request)],
+    pr_page: &[By(
+        "`GO_SCM_*_PR_URL` of the only material with one",
+        pull_request_of_material,
+    )],
+    url: &[By(
+        "`GO_SERVER_URL`, pipeline, counter, stage and its counter",
+        stage_page,
+    )],
+    branch: &[
+        By(
+            "`GO_SCM_*_PR_BRANCH` of the only material with one",
+            pull_request_branch,
+        ),
+        Var("GO_MATERIAL_BRANCH"),
+        By("`GO_MATERIAL_BRANCH_*` of the only repository", material_branch),
+    ],
     // Often a login, or `changes` or `timer`: then it is no address.
     email: &[Var("GO_TRIGGER_USER")],
+    left_out: &[
+        ("`GO_PIPELINE_LABEL`", "it is for people, and need not be unique"),
+        ("`GO_STAGE_COUNTER`", "it counts the runs of one stage"),
+        (
+            "repository, commit and branch of several materials",
+            "no variable says which of them is meant",
+        ),
+    ],
     ..System::NONE
 };
 
@@ -66,8 +92,8 @@ fn pull_request_page<'j>(job: &'j Job<'_>) -> Option<&'j str> {
     Some(only(job, "GO_SCM_", "_PR_URL")?.1)
 }
 
-fn pull_request_repository(job: &Job<'_>) -> Option<Found> {
-    Some(job.made(repository_of_page(pull_request_page(job)?)?, "GO_SCM_*_PR_URL"))
+fn pull_request_of_material(job: &Job<'_>) -> Option<Found> {
+    Some(job.made(pull_request_page(job)?, "GO_SCM_*_PR_URL"))
 }
 
 fn pull_request(job: &Job<'_>) -> Option<Found> {
@@ -93,7 +119,7 @@ fn material<'j>(job: &'j Job<'_>) -> Option<&'j str> {
 
 fn material_repository(job: &Job<'_>) -> Option<Found> {
     let url = job.get(&format!("GO_MATERIAL_URL_{}", material(job)?))?;
-    Some(job.made(url, "GO_MATERIAL_URL_*"))
+    Some(job.made(repository(url).ok()?, "GO_MATERIAL_URL_*"))
 }
 
 fn material_commit(job: &Job<'_>) -> Option<Found> {

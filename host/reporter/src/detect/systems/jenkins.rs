@@ -1,41 +1,69 @@
 //! Jenkins ("Using environment variables" in its handbook), with the variables of the Git, GitHub Branch Source, GitHub Pull Request
-//! Builder, GitLab and build user vars plugins; and Jenkins X ("jx gitops variables" in its documentation).
+//! Builder, GitHub Pull Request, GitLab and build user vars plugins; and Jenkins X ("jx gitops variables" in its documentation).
 
+use crate::detect::git;
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, OutsidePr, Var};
+use crate::detect::system::Source::{Address, By, OutsidePr, Unmerged, Var};
 use crate::detect::system::{Found, System};
-use crate::detect::values::{branch, host, without_branch};
+use crate::detect::values::{self, branch, host, pull_request_of_ref, without_axes, without_branch};
 
 pub(super) const JENKINS: System = System {
     name: "Jenkins",
     id: "jenkins",
+    reference: "https://www.jenkins.io/doc/book/pipeline/jenkinsfile/#using-environment-variables",
     // JENKINS_URL and BUILD_URL are missing where the administrator has not set the server's address.
     marks: &[
         &["JENKINS_URL"],
         &["BUILD_TAG", "JOB_NAME"],
         &["BUILD_URL", "BUILD_NUMBER"],
     ],
-    pipeline: &[By(pipeline)],
-    job: &[By(pipeline)],
+    pipeline: &[By(
+        "`JOB_NAME` without the branch of a multibranch project (`BRANCH_NAME`) or the axes of a matrix project",
+        pipeline,
+    )],
+    job: &[By("the pipeline's name", pipeline)],
     step: &[Var("STAGE_NAME")],
-    host: &[Var("JENKINS_URL"), By(server)],
-    scope: &[By(job_of_the_run)],
+    host: &[Var("JENKINS_URL"), By("the server in `BUILD_URL`", server)],
+    scope: &[By("`JOB_NAME` without the axes of a matrix project", job_of_the_run)],
     run: &[Var("BUILD_NUMBER"), Var("BUILD_TAG")],
-    repository: &[Var("GIT_URL"), Var("GIT_URL_1")],
+    repository: &[
+        By(
+            "`gitlabTargetRepoHttpUrl`, `gitlabTargetRepoSshUrl` of a merge request",
+            target_of_merge_request,
+        ),
+        Address("GIT_URL"),
+        Address("GIT_URL_1"),
+    ],
     sha: &[
         Var("ghprbActualCommit"),
         Var("gitlabMergeRequestLastCommit"),
-        Var("GIT_COMMIT"),
+        Var("GITHUB_PR_HEAD_SHA"),
+        By(
+            "of a pull request what `GIT_COMMIT` was before it was merged, by git's record of `HEAD` in the workspace",
+            head_in_workspace,
+        ),
+        Unmerged("GIT_COMMIT"),
     ],
-    pr: &[Var("CHANGE_ID"), Var("ghprbPullId"), Var("gitlabMergeRequestIid")],
+    pr: &[
+        Var("CHANGE_ID"),
+        Var("ghprbPullId"),
+        Var("GITHUB_PR_NUMBER"),
+        Var("gitlabMergeRequestIid"),
+        By(
+            "`GIT_BRANCH`, if it is a ref such as `origin/pr/7/merge`",
+            number_of_ref,
+        ),
+    ],
+    pr_page: &[Var("CHANGE_URL"), Var("ghprbPullLink"), Var("GITHUB_PR_URL")],
     url: &[Var("BUILD_URL")],
     branch: &[
         Var("CHANGE_BRANCH"),
         Var("ghprbSourceBranch"),
+        Var("GITHUB_PR_SOURCE_BRANCH"),
         Var("gitlabSourceBranch"),
-        By(git_branch),
-        OutsidePr("GIT_LOCAL_BRANCH"),
-        By(branch_name),
+        By("`GIT_BRANCH`, unless it is a pull request's job or target", git_branch),
+        By("`GIT_LOCAL_BRANCH` where `GIT_BRANCH` is not set", local_branch),
+        By("`BRANCH_NAME` of a branch", branch_name),
     ],
     tag: &[Var("TAG_NAME")],
     // Who opened a pull request is who started its build, unless the plugin knows better.
@@ -44,49 +72,63 @@ pub(super) const JENKINS: System = System {
         Var("CHANGE_AUTHOR_EMAIL"),
         Var("ghprbPullAuthorEmail"),
     ],
+    left_out: &[
+        (
+            "`GIT_COMMIT` of a pull request, where the workspace's git does not know it",
+            "by the project's strategy it is the head or a merge with the target that only the workspace has, and no variable says which",
+        ),
+        (
+            "an attempt",
+            "a rebuild, a replay and a restart from a stage have a build number of their own",
+        ),
+        (
+            "a job that was deleted and made again",
+            "its builds count from 1 again, so a branch's new job meets the records of an old one of the same name; no variable tells them apart",
+        ),
+    ],
     ..System::NONE
 };
 
 pub(super) const JENKINS_X: System = System {
     name: "Jenkins X",
     id: "jenkins-x",
+    reference: "https://jenkins-x.io/v3/develop/reference/variables/",
     marks: &[&["JENKINS_X_URL"], &["PIPELINE_KIND", "REPO_OWNER", "REPO_NAME"]],
-    pipeline: &[By(jx_pipeline)],
+    pipeline: &[By("`REPO_OWNER`, `REPO_NAME` and `PIPELINE_KIND`", jx_pipeline)],
     job: &[Var("JOB_NAME")],
-    host: &[By(jx_server)],
-    scope: &[By(jx_scope)],
+    host: &[By("the server in `JENKINS_X_URL`", jx_server)],
+    scope: &[By("`REPO_OWNER`, `REPO_NAME` and `BRANCH_NAME`", jx_scope)],
     run: &[Var("BUILD_NUMBER"), Var("BUILD_ID")],
-    repository: &[By(jx_repository)],
-    sha: &[Var("PULL_PULL_SHA"), OutsidePr("PULL_BASE_SHA")],
+    repository: &[By("`REPO_OWNER` and `REPO_NAME`", owned_repository)],
+    sha: &[Var("PULL_PULL_SHA"), Unmerged("PULL_BASE_SHA")],
     pr: &[Var("PULL_NUMBER")],
     url: &[Var("JENKINS_X_URL")],
     // Of a pull request it is PR-7.
     branch: &[OutsidePr("BRANCH_NAME")],
+    left_out: &[("`PULL_BASE_SHA` of a pull request", "it is the target")],
     ..System::NONE
 };
 
-/// What the branch may be called at the end of a job's name.
-fn branches(job: &Job<'_>) -> Vec<String> {
-    let given = ["BRANCH_NAME", "GIT_BRANCH", "GIT_LOCAL_BRANCH", "CHANGE_BRANCH"];
-    let names = given.into_iter().filter_map(|name| job.get(name));
-    names
-        .flat_map(|name| [Some(name.to_owned()), branch(name).ok()])
-        .flatten()
-        .collect()
+/// The multibranch project that this is the job of a branch of. `BRANCH_NAME` alone does not say so: parameters are called that, too.
+fn multibranch<'j>(job: &'j Job<'_>) -> Option<&'j str> {
+    without_branch(job.get("JOB_NAME")?, job.get("BRANCH_NAME")?)
 }
 
 fn pipeline(job: &Job<'_>) -> Option<Found> {
-    let branches = branches(job);
-    let name = without_branch(job.get("JOB_NAME")?, branches.iter().map(String::as_str));
+    let name = multibranch(job).or_else(|| job.get("JOB_NAME").map(without_axes))?;
     Some(job.made(name, "JOB_NAME"))
 }
 
-/// The job with its branch, for each branch counts its builds; without its axes, for the cells of a matrix are one build.
+/// The job with its branch, for each branch counts its builds; without its axes, for the cells of a matrix are one build. A matrix project is
+/// never multibranch, so a `=` there is the branch's own.
 fn job_of_the_run(job: &Job<'_>) -> Option<Found> {
     let name = job.get("JOB_NAME")?;
-    let segments = name.split('/').filter(|segment| !segment.contains('='));
-    let name = segments.collect::<Vec<_>>().join("/");
-    (!name.is_empty()).then(|| job.made(name, "JOB_NAME"))
+    let name = if multibranch(job).is_some() {
+        name
+    } else {
+        without_axes(name)
+    };
+    Some(job.made(name, "JOB_NAME"))
 }
 
 /// The server, from the address of the build on it: `…/job/folder/job/name/7/`.
@@ -95,11 +137,47 @@ fn server(job: &Job<'_>) -> Option<Found> {
     Some(job.made(address.split("/job/").next()?, "BUILD_URL"))
 }
 
+/// The project that counts the merge request; `GIT_URL` may be a fork's.
+fn target_of_merge_request(job: &Job<'_>) -> Option<Found> {
+    job.get("gitlabMergeRequestIid")?;
+    let names = ["gitlabTargetRepoHttpUrl", "gitlabTargetRepoSshUrl"];
+    names
+        .into_iter()
+        .find_map(|name| Some(job.made(values::repository(job.get(name)?).ok()?, name)))
+}
+
+/// The head of a pull request, as far as the workspace's git knows it. A merge that the host made looks like any other commit there.
+fn head_in_workspace(job: &Job<'_>) -> Option<Found> {
+    let is_merge_of_the_host =
+        pull_request_of_ref(job.get("GIT_BRANCH").unwrap_or_default()).is_some_and(|pr| pr.is_merge);
+    if !job.is_pr() || is_merge_of_the_host {
+        return None;
+    }
+    let built = job.get("GIT_COMMIT")?;
+    let head = job
+        .checkouts("WORKSPACE")
+        .find_map(|directory| git::fetched(directory, built))?;
+    Some(job.made(head, "GIT_COMMIT"))
+}
+
+fn number_of_ref(job: &Job<'_>) -> Option<Found> {
+    let pull_request = pull_request_of_ref(job.get("GIT_BRANCH")?)?;
+    Some(job.made(pull_request.number, "GIT_BRANCH"))
+}
+
 /// Of a pull request it is PR-7 in a multibranch job; a plugin may also have checked out the target.
 fn git_branch(job: &Job<'_>) -> Option<Found> {
+    let found = job.found("GIT_BRANCH")?;
     let others = ["BRANCH_NAME", "CHANGE_TARGET"].map(|name| job.get(name));
-    job.found("GIT_BRANCH")
-        .filter(|found| !job.is_pr() || !others.contains(&Some(found.value.as_str())))
+    let is_another =
+        job.is_pr() && (others.contains(&branch(&found.value).ok().as_deref()) || others.contains(&Some(&found.value)));
+    (!is_another).then_some(found)
+}
+
+/// The workspace may call the branch as it likes, so it counts only where nothing else is known.
+fn local_branch(job: &Job<'_>) -> Option<Found> {
+    job.found("GIT_LOCAL_BRANCH")
+        .filter(|_| !job.is_pr() && job.get("GIT_BRANCH").is_none())
 }
 
 /// In a multibranch job the branch, or PR-7 for a pull request, or a tag.
@@ -108,13 +186,14 @@ fn branch_name(job: &Job<'_>) -> Option<Found> {
         .filter(|_| !job.is_pr() && job.get("TAG_NAME").is_none())
 }
 
-fn jx_repository(job: &Job<'_>) -> Option<Found> {
+/// `REPO_OWNER/REPO_NAME`, as Prow and Jenkins X say it.
+pub(super) fn owned_repository(job: &Job<'_>) -> Option<Found> {
     let (owner, name) = (job.get("REPO_OWNER")?, job.get("REPO_NAME")?);
     Some(job.made(format!("{owner}/{name}"), "REPO_NAME"))
 }
 
 fn jx_pipeline(job: &Job<'_>) -> Option<Found> {
-    let repository = jx_repository(job)?;
+    let repository = owned_repository(job)?;
     Some(match job.get("PIPELINE_KIND") {
         Some(kind) => job.made(format!("{} / {kind}", repository.value), "PIPELINE_KIND"),
         None => repository,
@@ -123,7 +202,7 @@ fn jx_pipeline(job: &Job<'_>) -> Option<Found> {
 
 /// Builds are counted for each branch or pull request of a repository.
 fn jx_scope(job: &Job<'_>) -> Option<Found> {
-    let (repository, branch) = (jx_repository(job)?, job.get("BRANCH_NAME")?);
+    let (repository, branch) = (owned_repository(job)?, job.get("BRANCH_NAME")?);
     Some(job.made(format!("{}/{branch}", repository.value), "REPO_NAME"))
 }
 

@@ -10,6 +10,7 @@ mod bitrise;
 mod buddy;
 mod buildkite;
 mod circleci;
+mod cirrus;
 mod cloudbuild;
 mod codebuild;
 mod codefresh;
@@ -19,10 +20,14 @@ mod github;
 mod gitlab;
 mod gocd;
 mod jenkins;
+mod prow;
 mod semaphore;
+mod sourcehut;
 mod teamcity;
 mod travis;
+mod vela;
 mod woodpecker;
+mod xcode;
 
 use super::system::System;
 
@@ -33,9 +38,14 @@ pub(super) const SYSTEMS: &[System] = &[
     github::GITEA,
     github::GITHUB,
     woodpecker::WOODPECKER,
+    sourcehut::SOURCEHUT,
+    cirrus::CIRRUS,
+    vela::VELA,
+    xcode::XCODE_CLOUD,
     gitlab::GITLAB,
     circleci::CIRCLECI,
     buildkite::BUILDKITE,
+    azure::AZURE_RELEASE,
     azure::AZURE,
     bitbucket::BITBUCKET,
     travis::TRAVIS,
@@ -50,6 +60,7 @@ pub(super) const SYSTEMS: &[System] = &[
     bamboo::BAMBOO,
     gocd::GOCD,
     codebuild::CODEBUILD,
+    prow::PROW,
     jenkins::JENKINS_X,
     concourse::CONCOURSE,
     jenkins::JENKINS,

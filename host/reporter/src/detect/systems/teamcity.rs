@@ -1,26 +1,63 @@
 //! TeamCity ("Predefined Build Parameters" in its documentation). Of a build's parameters only a few are variables; all are in files.
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, OutsidePr, Var};
+use crate::detect::system::Source::{By, Unmerged, Var};
 use crate::detect::system::{Found, System};
-use crate::detect::values::{host, pr_number};
+use crate::detect::values::{self, host, pull_request_of_ref};
+
+const BRANCH_HERE: &str = "teamcity.build.branch";
 
 pub(super) const TEAMCITY: System = System {
     name: "TeamCity",
     id: "teamcity",
+    reference: "https://www.jetbrains.com/help/teamcity/predefined-build-parameters.html",
     marks: &[&["TEAMCITY_VERSION"]],
-    pipeline: &[By(pipeline)],
+    pipeline: &[By("`TEAMCITY_PROJECT_NAME` and `TEAMCITY_BUILDCONF_NAME`", pipeline)],
     job: &[Var("TEAMCITY_BUILDCONF_NAME")],
-    host: &[By(server)],
-    scope: &[By(configuration), By(pipeline)],
+    host: &[By("`teamcity.serverUrl`, the server in `BUILD_URL`", server)],
+    scope: &[
+        By("`teamcity.buildType.id`, `system.teamcity.buildType.id`", configuration),
+        By("the pipeline's name", pipeline),
+    ],
     // Numbers are free-form and counted for each configuration; the id is not.
-    run: &[By(build_id), Var("BUILD_NUMBER")],
-    repository: &[By(repository)],
-    // Of a pull request it may be a merge that nobody made.
-    sha: &[OutsidePr("BUILD_VCS_NUMBER"), By(head_commit)],
-    pr: &[Var("TEAMCITY_PULLREQUEST_NUMBER"), By(number), By(number_of_branch)],
-    url: &[Var("BUILD_URL"), By(run_page)],
-    branch: &[By(source_branch), By(branch)],
+    run: &[By("`teamcity.build.id`", build_id), Var("BUILD_NUMBER")],
+    repository: &[By("`vcsroot.url`", repository)],
+    sha: &[Unmerged("BUILD_VCS_NUMBER")],
+    pr: &[
+        Var("TEAMCITY_PULLREQUEST_NUMBER"),
+        By("`teamcity.pullRequest.number`", number),
+        By("the branch, if it is a ref such as `refs/pull/7/head`", number_of_ref),
+    ],
+    // A build of the head itself, which TeamCity's pull request feature makes unless it is told to merge.
+    is_merge: |job| {
+        job.is_pr() && vcs_branch(job).and_then(|name| Some(pull_request_of_ref(&name.value)?.is_merge)) != Some(false)
+    },
+    url: &[
+        Var("BUILD_URL"),
+        By("`teamcity.serverUrl` and `teamcity.build.id`", run_page),
+    ],
+    branch: &[
+        By("`teamcity.pullRequest.source.branch`", source_branch),
+        By(
+            "`teamcity.build.vcs.branch.*` of the only root, `vcsroot.branch` of the default branch, `teamcity.build.branch`",
+            branch,
+        ),
+    ],
+    left_out: &[
+        (
+            "`teamcity.build.branch`, where the name in the repository is known",
+            "it is the logical name, by the branch specification",
+        ),
+        (
+            "`BUILD_VCS_NUMBER` of a merged pull request",
+            "it is a trial merge that is on no branch",
+        ),
+        (
+            "what is in the files alone, where `TEAMCITY_BUILD_PROPERTIES_FILE` cannot be read",
+            "few of a build's parameters are variables",
+        ),
+        ("an attempt", "a build that is run again has an id of its own"),
+    ],
     ..System::NONE
 };
 
@@ -58,24 +95,32 @@ fn build_id(job: &Job<'_>) -> Option<Found> {
 }
 
 fn repository(job: &Job<'_>) -> Option<Found> {
-    property(job, "vcsroot.url")
+    let url = property(job, "vcsroot.url")?;
+    Some(job.made(values::repository(&url.value).ok()?, url.variable))
 }
 
 fn number(job: &Job<'_>) -> Option<Found> {
     property(job, "teamcity.pullRequest.number")
 }
 
-/// Builds of pull requests have branches called `pull/7`.
-fn number_of_branch(job: &Job<'_>) -> Option<Found> {
-    let branch = property(job, "teamcity.build.branch")?;
-    let number = branch.value.strip_prefix("pull/")?.split('/').next()?;
-    pr_number(number).is_ok().then(|| job.made(number, branch.variable))
+/// The branch as the repository has it: that of the build's only root, else for the default branch the one that the root has for it. The
+/// logical name, which the branch specification makes of it, is the last resort.
+fn vcs_branch(job: &Job<'_>) -> Option<Found> {
+    let mut roots = job.properties().beginning_with("teamcity.build.vcs.branch.");
+    let only = roots.next().filter(|_| roots.next().is_none());
+    let of_root = only.and_then(|name| property(job, name));
+    let logical = || property(job, BRANCH_HERE);
+    let is_default = || logical().is_none_or(|found| found.value == "<default>");
+    let of_default = || property(job, "vcsroot.branch").filter(|_| is_default());
+    of_root
+        .or_else(of_default)
+        .or_else(|| logical().filter(|found| found.value != "<default>"))
 }
 
-fn head_commit(job: &Job<'_>) -> Option<Found> {
-    // A build of the head itself, which TeamCity's pull request feature makes unless it is told to merge.
-    let is_head = property(job, "teamcity.build.branch").is_some_and(|branch| !branch.value.ends_with("/merge"));
-    job.found("BUILD_VCS_NUMBER").filter(|_| is_head)
+fn number_of_ref(job: &Job<'_>) -> Option<Found> {
+    let branch = vcs_branch(job)?;
+    let number = pull_request_of_ref(&branch.value)?.number;
+    Some(job.made(number, branch.variable))
 }
 
 fn source_branch(job: &Job<'_>) -> Option<Found> {
@@ -83,7 +128,7 @@ fn source_branch(job: &Job<'_>) -> Option<Found> {
 }
 
 fn branch(job: &Job<'_>) -> Option<Found> {
-    property(job, "teamcity.build.branch").filter(|found| found.value != "<default>" && !job.is_pr())
+    vcs_branch(job).filter(|_| !job.is_pr())
 }
 
 fn run_page(job: &Job<'_>) -> Option<Found> {

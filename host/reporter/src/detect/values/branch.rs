@@ -25,15 +25,39 @@ fn is_tag(name: &str) -> bool {
     name.starts_with("tags/") || name.starts_with("refs/tags/")
 }
 
-/// `pull/7`, `pull/7/head`, `pull/7/merge`, and `pr/7/…` of Jenkins: how a host keeps a pull request, not a branch of anyone.
 fn is_pull_request(name: &str) -> bool {
-    let rest = name.strip_prefix("pull/").or_else(|| name.strip_prefix("pr/"));
-    rest.is_some_and(|rest| {
+    pull_request_of_ref(name).is_some()
+}
+
+/// How a host or a plugin keeps a pull request, which is a branch of nobody: `pull/7`, `pull/7/head`, `pull/7/merge`, `pr/7/…` of Jenkins,
+/// also below `refs/` and, with what it is of the pull request, below the name of a remote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PullRequestRef<'a> {
+    /// The pull request's number.
+    pub(crate) number: &'a str,
+    /// It is the trial merge with the target.
+    pub(crate) is_merge: bool,
+}
+
+/// Reads a ref of a pull request.
+pub(crate) fn pull_request_of_ref(name: &str) -> Option<PullRequestRef<'_>> {
+    let name = ["refs/remotes/", "refs/heads/", "refs/", "remotes/"]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name);
+    let read = |name| {
+        let rest = ["pull/", "pr/", "pull-requests/", "merge-requests/"]
+            .iter()
+            .find_map(|prefix| str::strip_prefix(name, prefix))?;
         let (number, kind) = rest.split_once('/').unwrap_or((rest, ""));
-        !number.is_empty()
-            && number.bytes().all(|byte| byte.is_ascii_digit())
-            && matches!(kind, "" | "head" | "merge" | "from")
-    })
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let is_known = matches!(kind, "" | "head" | "merge" | "from" | "train");
+        (is_number && is_known).then_some((number, kind))
+    };
+    let of_remote = || read(name.split_once('/')?.1).filter(|(_, kind)| !kind.is_empty());
+    let (number, kind) = read(name).or_else(of_remote)?;
+    let is_merge = matches!(kind, "merge" | "train");
+    Some(PullRequestRef { number, is_merge })
 }
 
 #[cfg(test)]
@@ -52,6 +76,7 @@ mod tests {
             ("refs/heads/origin/x", "origin/x"),
             ("pull-request", "pull-request"),
             ("pull/seven", "pull/seven"),
+            ("fix/pull/7", "fix/pull/7"),
             ("merge/7", "merge/7"),
             ("PR-7", "PR-7"),
             ("stranger:patch-1", "patch-1"),
@@ -74,12 +99,32 @@ mod tests {
             "pull/7",
             "pull/7/merge",
             "origin/pr/7/merge",
+            "origin-pull/pull/7/merge",
+            "refs/remotes/origin/pr/7/head",
             "HEAD",
             "origin/HEAD",
             "detached",
             "refs/heads/",
         ] {
             assert_eq!(branch(given), Err(Unfit::Absent), "{given}");
+        }
+    }
+
+    #[test]
+    fn refs_of_pull_requests_tell_the_number_and_what_they_are() {
+        for (given, number, is_merge) in [
+            ("refs/pull/7/merge", "7", true),
+            ("refs/pull/7/head", "7", false),
+            ("origin/pr/8/merge", "8", true),
+            ("origin-pull/pull/7/merge", "7", true),
+            ("refs/merge-requests/9/train", "9", true),
+            ("pull/8", "8", false),
+        ] {
+            assert_eq!(
+                pull_request_of_ref(given),
+                Some(PullRequestRef { number, is_merge }),
+                "{given}"
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// Who an address names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Person {
+pub enum Person {
     /// Someone with this address.
     Email(String),
     /// A GitHub user who keeps the address private.
@@ -14,16 +14,17 @@ pub(crate) enum Person {
 /// Who is named by an address or by `Name <address>`; none if that is a machine or no address at all, for some systems give a login here.
 ///
 /// `on_gitlab`: the job runs on a GitLab server, whose own `users.noreply.…` it then is.
-pub(crate) fn person(text: &str, on_gitlab: bool) -> Option<Person> {
+#[must_use]
+pub fn person(text: &str, on_gitlab: bool) -> Option<Person> {
     let address = match text.rsplit_once('<') {
-        Some((_, rest)) => rest.strip_suffix('>')?,
-        None => text,
+        Some((_, rest)) => rest.trim_end().strip_suffix('>')?.trim(),
+        None => text.trim(),
     };
     let (local, domain) = address.rsplit_once('@')?;
     let is_address = !local.is_empty()
         && !local.contains('@')
         && !domain.is_empty()
-        && !address.contains(|character: char| character.is_whitespace() || "<>,;".contains(character));
+        && !address.contains(|c: char| c.is_whitespace() || c.is_control() || "<>,;:".contains(c));
     if !is_address {
         return None;
     }
@@ -38,9 +39,7 @@ pub(crate) fn person(text: &str, on_gitlab: bool) -> Option<Person> {
     }
     let machine = ["noreply", "no-reply", "donotreply", "do-not-reply"];
     let is_machine = machine.iter().any(|name| local.eq_ignore_ascii_case(name))
-        || domain.starts_with("noreply.")
-        || domain.ends_with(".noreply")
-        || domain.contains(".noreply.");
+        || domain.split('.').any(|label| matches!(label, "noreply" | "no-reply"));
     (!is_machine).then(|| Person::Email(address.to_owned()))
 }
 
@@ -75,6 +74,10 @@ mod tests {
             ("123-panda@users.noreply.git.example.com", false, None),
             ("noreply@github.com", false, None),
             ("panda@noreply.localhost", false, None),
+            ("donotreply@example.com", false, None),
+            ("Red Panda <panda@example.com >", false, email("panda@example.com")),
+            ("user:panda@example.com", false, None),
+            ("panda@xnoreply.example.com", false, email("panda@xnoreply.example.com")),
             ("panda", false, None),
             ("changes", false, None),
             ("a@b@c", false, None),

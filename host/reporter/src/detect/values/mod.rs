@@ -10,14 +10,15 @@ mod sha;
 mod text;
 mod url;
 
-pub(crate) use branch::branch;
-pub(crate) use email::{Person, person};
-pub(crate) use job_name::without_branch;
+pub(crate) use branch::{branch, pull_request_of_ref};
+pub use email::{Person, person};
+pub(crate) use job_name::{without_axes, without_branch};
 pub(crate) use number::pr_number;
-pub(crate) use repository::{repository, repository_of_page};
+pub use repository::repository_at;
+pub(crate) use repository::{repository, repository_name, repository_of_page};
 pub(crate) use sha::commit_sha;
 pub(crate) use text::{MAX_BYTES, Unfit, sound, text, truth};
-pub(crate) use url::{host, page, path_segment, server};
+pub(crate) use url::{host, name, page, path_segment, server};
 
 /// Brings a value into form.
 pub(crate) type Clean = fn(&str) -> Result<String, Unfit>;

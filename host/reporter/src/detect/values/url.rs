@@ -53,6 +53,15 @@ pub(crate) fn server(url: &str) -> Option<String> {
     page(url).ok().map(|url| url.trim_end_matches('/').to_owned())
 }
 
+/// A name that runs are counted in, as it is: only an address, which may hold credentials, becomes the name of its repository.
+pub(crate) fn name(text: &str) -> Result<String, Unfit> {
+    if text.contains("://") {
+        super::repository(text)
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
 /// What tells one server from another: `host:port/path` of an address, or a plain name as it is.
 pub(crate) fn host(text: &str) -> Result<String, Unfit> {
     let host = match parts(text) {
@@ -60,7 +69,7 @@ pub(crate) fn host(text: &str) -> Result<String, Unfit> {
             let path = parts.rest.split(['?', '#']).next().unwrap_or_default();
             format!("{}{path}", parts.authority.to_ascii_lowercase())
         }
-        None if text.contains("://") || text.contains('@') => return Err(Unfit::Absent),
+        None if text.contains("://") => return Err(Unfit::Absent),
         None => text.to_owned(),
     };
     let host = host.trim_matches('/');
@@ -125,6 +134,7 @@ mod tests {
             "host.example.com/jenkins"
         );
         assert_eq!(host("gitlab.example.com").unwrap(), "gitlab.example.com");
-        assert!(host("token@host").is_err() && host("://x").is_err());
+        assert_eq!(host("team@acme").unwrap(), "team@acme", "an account's name");
+        assert!(host("://x").is_err());
     }
 }
