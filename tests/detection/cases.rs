@@ -1,15 +1,21 @@
-//! Environments that read like real ones, ten a system, and the whole record that each has to give.
+//! Environments that read like real ones, ten a system or more, and the whole record that each has to give.
 //!
 //! A file begins with what all its cases share. Then, under a `[title]` each: variables that differ (`NAME=` takes one away), after `=>` the
-//! fields that differ (`field:` takes one away). `event:` is the content of the file that GITHUB_EVENT_PATH points to, and `warning:` a part of
-//! the one warning there is.
+//! fields that differ (`field:` takes one away). `warning:` is a part of the one warning there is. What else a job has:
+//!
+//! - `event:` the content of the file that GITHUB_EVENT_PATH points to;
+//! - `property:` a line of the file that TEAMCITY_BUILD_PROPERTIES_FILE points to;
+//! - `git:` a checkout in the directory that the command runs in: `remote URL`, `head COMMIT`, and `log OLD NEW what git did`.
+//!
+//! A comment names the page that decides.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::Path;
 
 use pipefold::config::Environment;
-use pipefold::detect::{Detected, detect};
+use pipefold::detect::{Detected, detect, detect_in};
 
 /// One case, laid over what all cases share.
 #[derive(Clone, Default)]
@@ -18,6 +24,8 @@ struct Case {
     variables: BTreeMap<String, String>,
     expected: BTreeMap<String, String>,
     event: Option<String>,
+    properties: String,
+    git: Vec<String>,
     warning: Option<String>,
 }
 
@@ -27,18 +35,50 @@ impl Case {
             *is_expected = true;
             return;
         }
-        let (name, value) = line
-            .split_once(if *is_expected { ':' } else { '=' })
-            .unwrap_or_else(|| {
-                line.split_once(':')
-                    .unwrap_or_else(|| panic!("{}: {line}: not understood", self.title))
-            });
+        let more = line.split_once(": ").filter(|_| !*is_expected);
+        match more {
+            Some(("event", event)) => self.event = Some(event.trim().to_owned()),
+            Some(("property", property)) => self.properties += &format!("{property}\n"),
+            Some(("git", words)) => self.git.push(words.to_owned()),
+            _ => self.value(line, *is_expected),
+        }
+    }
+
+    fn value(&mut self, line: &str, is_expected: bool) {
+        let parts = line.split_once(if is_expected { ':' } else { '=' });
+        let (name, value) = parts.unwrap_or_else(|| panic!("{}: {line}: not understood", self.title));
         let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
-        match (name.as_str(), *is_expected) {
+        match (name.as_str(), is_expected) {
             ("warning", true) => self.warning = Some(value),
             (_, true) => drop(self.expected.insert(name, value)),
             (_, false) => drop(self.variables.insert(name, value)),
         }
+    }
+
+    /// The checkout, as git lays it out.
+    fn checkout(&self) -> Option<tempfile::TempDir> {
+        if self.git.is_empty() {
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let git = directory.path().join(".git");
+        fs::create_dir_all(git.join("logs")).unwrap();
+        let mut log = String::new();
+        for line in &self.git {
+            match line.split_once(' ').unwrap() {
+                ("remote", url) => {
+                    fs::write(git.join("config"), format!("[remote \"origin\"]\nurl = {url}\n")).unwrap();
+                }
+                ("head", commit) => fs::write(git.join("HEAD"), format!("{commit}\n")).unwrap(),
+                ("log", entry) => {
+                    let [old, new, what] = entry.splitn(3, ' ').collect::<Vec<_>>().try_into().unwrap();
+                    log += &format!("{old} {new} ci <ci@example.com> 1767225600 +0000\t{what}\n");
+                }
+                _ => panic!("[{}] {line}", self.title),
+            }
+        }
+        fs::write(git.join("logs/HEAD"), log).unwrap();
+        Some(directory)
     }
 }
 
@@ -57,11 +97,7 @@ fn parse(text: &str) -> Vec<Case> {
             is_expected = false;
             continue;
         }
-        let case = cases.last_mut().unwrap_or(&mut shared);
-        match line.strip_prefix("event:") {
-            Some(event) => case.event = Some(event.trim().to_owned()),
-            None => case.line(line, &mut is_expected),
-        }
+        cases.last_mut().unwrap_or(&mut shared).line(line, &mut is_expected);
     }
     cases
 }
@@ -69,9 +105,14 @@ fn parse(text: &str) -> Vec<Case> {
 fn detected(case: &Case) -> Detected {
     let read = |path: &Path| match (&case.event, path.to_str()) {
         (Some(event), Some("/event.json")) => Ok(event.clone().into_bytes()),
+        (_, Some("/properties")) => Ok(case.properties.clone().into_bytes()),
         _ => Err(io::ErrorKind::NotFound.into()),
     };
-    detect(&Environment::from_pairs(case.variables.clone()), &read)
+    let environment = Environment::from_pairs(case.variables.clone());
+    match case.checkout() {
+        Some(directory) => detect_in(directory.path(), &environment, &read),
+        None => detect(&environment, &read),
+    }
 }
 
 fn check(text: &str) {
@@ -121,7 +162,23 @@ macro_rules! systems {
     )*};
 }
 
-systems!(github, gitlab, jenkins, circleci, buildkite, azure, others);
+systems!(
+    github, gitlab, jenkins, circleci, buildkite, azure, bitbucket, codebuild, teamcity, others
+);
+
+#[test]
+fn the_big_systems_have_a_hundred_cases() {
+    let files = [
+        include_str!("github.txt"),
+        include_str!("gitlab.txt"),
+        include_str!("jenkins.txt"),
+        include_str!("circleci.txt"),
+        include_str!("buildkite.txt"),
+        include_str!("azure.txt"),
+    ];
+    let cases: usize = files.iter().map(|text| parse(text).len()).sum();
+    assert!(cases >= 100, "{cases}");
+}
 
 #[test]
 fn jobs_of_a_run_meet_and_a_re_run_is_apart() {
@@ -141,7 +198,14 @@ fn jobs_of_a_run_meet_and_a_re_run_is_apart() {
         ),
         (include_str!("circleci.txt"), "push", "parallel container", "re-run"),
         (include_str!("buildkite.txt"), "push", "parallel job", "rebuild"),
-        (include_str!("azure.txt"), "push", "job of a matrix", "stage run again"),
+        (include_str!("azure.txt"), "push", "job of a matrix", "run again"),
+        (include_str!("bitbucket.txt"), "push", "step run again", "new pipeline"),
+        (
+            include_str!("codebuild.txt"),
+            "push",
+            "by its ARN alone",
+            "retried build",
+        ),
     ] {
         assert_eq!(id(text, one), id(text, other));
         assert_ne!(id(text, one), id(text, again));

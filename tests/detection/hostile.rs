@@ -22,6 +22,9 @@ static ENVIRONMENTS: LazyLock<Vec<BTreeMap<String, OsString>>> = LazyLock::new(|
         include_str!("circleci.txt"),
         include_str!("buildkite.txt"),
         include_str!("azure.txt"),
+        include_str!("bitbucket.txt"),
+        include_str!("codebuild.txt"),
+        include_str!("teamcity.txt"),
         include_str!("others.txt"),
     ];
     let cases = files.into_iter().flat_map(super::cases::variables);
@@ -146,7 +149,7 @@ fn systems() -> Vec<BTreeMap<String, OsString>> {
         .iter()
         .map(|environment| (look(environment).system, environment.clone()));
     let first: BTreeMap<_, _> = by_system.collect();
-    assert!(first.len() >= 18, "{:?}", first.keys());
+    assert!(first.len() >= 30, "{:?}", first.keys());
     first.into_values().collect()
 }
 

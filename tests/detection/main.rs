@@ -4,3 +4,4 @@
 mod captured;
 mod cases;
 mod hostile;
+mod table;

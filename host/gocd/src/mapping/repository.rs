@@ -26,6 +26,7 @@ mod tests {
             ("https://bitbucket.example.com/scm/KEY/name.git", "KEY/name"),
             ("https://bitbucket.org/workspace/name.git", "name"),
             ("https://dev.azure.com/org/My%20Project/_git/name", "My Project/name"),
+            ("https://studios-scm.example.com/saas", "saas"),
             ("git@ssh.dev.azure.com:v3/org/project/name", "project/name"),
             ("https://org.visualstudio.com/_git/name", "name/name"),
             ("https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/name", "name"),
@@ -37,7 +38,6 @@ mod tests {
     #[test]
     fn what_names_no_repository() {
         for url in [
-            "https://studios-scm.example.com/saas",
             "/srv/git/o/n.git",
             "../o/n",
             "C:\\git\\o\\n",

@@ -130,10 +130,7 @@ fn warn_of_merge(job: &Job<'_>) {
         _ => None,
     });
     if let Some(merge) = merge {
-        job.warn(format!(
-            "{} is not the head of the pull request; commit_sha was left out (set PIPEFOLD_COMMIT_SHA to the head commit)",
-            merge.variable
-        ));
+        job.warn_of_merge(merge.variable, "is not");
     }
 }
 

@@ -200,6 +200,13 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// Says that a commit was left out, which `is not` or `may not be` the head of the pull request.
+    pub(crate) fn warn_of_merge(&self, variable: &str, is_not: &str) {
+        self.warn(format!(
+            "{variable} {is_not} the head of the pull request; commit_sha was left out (set PIPEFOLD_COMMIT_SHA to the head commit)"
+        ));
+    }
+
     pub(crate) fn into_warnings(self) -> Vec<String> {
         self.warnings.into_inner()
     }

@@ -74,11 +74,19 @@ pub(super) const GITEA: System = System {
     // Its users are not GitHub's.
     github: &[],
     email: &[By("`sender.email` in `GITHUB_EVENT_PATH`", sender)],
+    attempt: &[By(
+        "`GITHUB_RUN_ATTEMPT`, else 1, of servers that set `GITHUB_TRIGGERING_ACTOR`",
+        attempt_of_the_run,
+    )],
     url: &[By("the repository's page `actions`", actions_page)],
     left_out: &[
         (
             "the page of the run",
             "up to version 1.25 it goes by `GITHUB_RUN_NUMBER` and later by `GITHUB_RUN_ID`, and no variable tells the version",
+        ),
+        (
+            "`GITHUB_RUN_ATTEMPT` without `GITHUB_TRIGGERING_ACTOR`",
+            "servers that do not name who started an attempt count the attempts of each job by itself, and the run would fall apart",
         ),
         ("`github_username`", "its users are not GitHub's"),
         (
@@ -102,6 +110,10 @@ pub(super) const FORGEJO: System = System {
         (
             "`GITHUB_RUN_ID` in the page of the run",
             "Forgejo's pages go by the repository's own number",
+        ),
+        (
+            "`GITHUB_RUN_ATTEMPT` without `GITHUB_TRIGGERING_ACTOR`",
+            "servers that do not name who started an attempt count the attempts of each job by itself, and the run would fall apart",
         ),
         ("`github_username`", "its users are not GitHub's"),
         (
@@ -171,6 +183,12 @@ fn step(job: &Job<'_>) -> Option<Found> {
 fn attempt(job: &Job<'_>) -> Option<Found> {
     let found = job.found("GITHUB_RUN_ATTEMPT");
     Some(found.unwrap_or_else(|| job.made("1", "GITHUB_RUN_ATTEMPT")))
+}
+
+/// Servers that know attempts of a run say who started it; older ones count those of the job ("GenerateGiteaContext" in Gitea's source).
+fn attempt_of_the_run(job: &Job<'_>) -> Option<Found> {
+    job.get("GITHUB_TRIGGERING_ACTOR")?;
+    attempt(job)
 }
 
 fn actions_page(job: &Job<'_>) -> Option<Found> {

@@ -42,7 +42,7 @@ pub(super) const JENKINS: System = System {
             "of a pull request what `GIT_COMMIT` was before it was merged, by git's record of `HEAD` in the workspace",
             head_in_workspace,
         ),
-        Unmerged("GIT_COMMIT"),
+        OutsidePr("GIT_COMMIT"),
     ],
     pr: &[
         Var("CHANGE_ID"),
@@ -148,16 +148,15 @@ fn target_of_merge_request(job: &Job<'_>) -> Option<Found> {
 
 /// The head of a pull request, as far as the workspace's git knows it. A merge that the host made looks like any other commit there.
 fn head_in_workspace(job: &Job<'_>) -> Option<Found> {
-    let is_merge_of_the_host =
-        pull_request_of_ref(job.get("GIT_BRANCH").unwrap_or_default()).is_some_and(|pr| pr.is_merge);
-    if !job.is_pr() || is_merge_of_the_host {
-        return None;
+    let built = job.get("GIT_COMMIT").filter(|_| job.is_pr())?;
+    let of_ref = job.get("GIT_BRANCH").and_then(pull_request_of_ref);
+    let is_merge_of_the_host = of_ref.is_some_and(|pull_request| pull_request.is_merge);
+    let mut checkouts = job.checkouts("WORKSPACE").filter(|_| !is_merge_of_the_host);
+    let head = checkouts.find_map(|directory| git::fetched(directory, built));
+    if head.is_none() {
+        job.warn_of_merge("GIT_COMMIT", if is_merge_of_the_host { "is not" } else { "may not be" });
     }
-    let built = job.get("GIT_COMMIT")?;
-    let head = job
-        .checkouts("WORKSPACE")
-        .find_map(|directory| git::fetched(directory, built))?;
-    Some(job.made(head, "GIT_COMMIT"))
+    Some(job.made(head?, "GIT_COMMIT"))
 }
 
 fn number_of_ref(job: &Job<'_>) -> Option<Found> {

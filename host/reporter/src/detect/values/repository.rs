@@ -86,7 +86,7 @@ fn copy_address(text: &str) -> Option<(&str, &str)> {
     is_address.then_some((host, path))
 }
 
-/// The name that the segments of a path make on this host; none if they name no repository in an organisation.
+/// The name that the segments of a path make on this host; none without any.
 fn named(host: &str, segments: &[&str]) -> Option<String> {
     let is_azure = ["dev.azure.com", "visualstudio.com"]
         .iter()
@@ -106,8 +106,9 @@ fn named(host: &str, segments: &[&str]) -> Option<String> {
         [.., "scm", project, name] if host != "gitlab.com" => format!("{project}/{name}"),
         [.., "projects", project, "repos", name] => format!("{project}/{name}"),
         [.., "users", user, "repos", name] => format!("~{user}/{name}"),
-        [_, _, ..] => segments.join("/"),
-        _ => return None,
+        [] => return None,
+        // One segment is a server without organisations.
+        _ => segments.join("/"),
     };
     Some(name)
 }
@@ -136,7 +137,7 @@ mod tests {
             ("github.com:org/repo.git", "org/repo"),
             ("ssh://git@host.xz:54321/path/to/repo.git/", "path/to/repo"),
             ("git@gitlab.com:group/sub/group/repo.git", "group/sub/group/repo"),
-            ("git://host/repo/of/it", "repo/of/it"),
+            ("git://host/repo", "repo"),
             ("URL: https://github.com/org/repo", "org/repo"),
             ("https://******@host/org/repo", "org/repo"),
             ("https://gitlab.com/group/scm/sub/repo.git", "group/scm/sub/repo"),
@@ -181,7 +182,6 @@ mod tests {
             "https://host/o/a%00b",
             "https://host/o/%ff",
             "https://host/o/****",
-            "https://host/repo",
             "https://user/pass@host/repo",
             "org/repo",
             "",
