@@ -65,6 +65,7 @@ recipes!(
     bitbucket,
     buildkite,
     circleci,
+    codebuild,
     concourse,
     drone,
     github_actions,
@@ -165,6 +166,7 @@ fn a_gitlab_job_that_passes_when_it_is_retried_is_green() {
 #[test]
 fn buildkite_hooks_neither_exit_nor_leave_variables_behind() {
     let machines = Machines::new();
+    recipes::reruns::buildkite_agent(&machines);
     let recipe = systems::buildkite::recipe();
     for secrets in [Secrets::of(&machines.ci), Secrets::NONE] {
         let ends = (recipe.end)(&secrets, Outcome::Failure);

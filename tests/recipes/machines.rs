@@ -74,7 +74,7 @@ impl Machines {
             command = command.env_remove(name);
         }
         command = command
-            .env("PATH", path(first))
+            .env("PATH", path(&[first, &[self.ci.directory().join("bin")]].concat()))
             .env("HOME", &home)
             .env("TMPDIR", &home)
             .stdin(script.stdin.as_str());

@@ -2,7 +2,7 @@
 
 use crate::recipes::{Recipe, Script, Secrets, document, fill};
 
-const RUN: [(&str, &str); 14] = [
+const RUN: [(&str, &str); 16] = [
     ("TF_BUILD", "True"),
     ("BUILD_BUILDID", "4711"),
     ("BUILD_BUILDNUMBER", "20250101.3"),
@@ -16,6 +16,8 @@ const RUN: [(&str, &str); 14] = [
     ("SYSTEM_TEAMFOUNDATIONCOLLECTIONURI", "https://dev.azure.com/getdx/"),
     ("SYSTEM_TEAMFOUNDATIONSERVERURI", "https://dev.azure.com/getdx/"),
     ("SYSTEM_TEAMPROJECT", "some project"),
+    ("SYSTEM_STAGEATTEMPT", "1"),
+    ("SYSTEM_STAGENAME", "__default"),
     ("SYSTEM_TEAMPROJECTID", "c1c1d2a9-6a2e-4f5b-9d57-0d9d3bb2c001"),
 ];
 
@@ -51,11 +53,11 @@ pub fn recipe() -> Recipe {
     }
 }
 
-const fn joined(job: [(&'static str, &'static str); 3]) -> [(&'static str, &'static str); 17] {
-    let mut all = [("", ""); 17];
+const fn joined(job: [(&'static str, &'static str); 3]) -> [(&'static str, &'static str); 19] {
+    let mut all = [("", ""); 19];
     let mut i = 0;
-    while i < 17 {
-        all[i] = if i < 14 { RUN[i] } else { job[i - 14] };
+    while i < 19 {
+        all[i] = if i < 16 { RUN[i] } else { job[i - 16] };
         i += 1;
     }
     all
@@ -72,6 +74,51 @@ fn step(secrets: &Secrets, file: &str, pointer: &str) -> Script {
         .iter()
         .map(|(name, text)| (name.clone(), value(text.as_str().unwrap())));
     Script::at(&file, &format!("{pointer}/bash")).with_all(environment)
+}
+
+/// The step that begins, in this stage and attempt.
+pub fn start_in(secrets: &Secrets, stage: &str, attempt: &str) -> Script {
+    let start = step(secrets, "azure-pipelines/pipefold-start.yml", "/steps/0");
+    start
+        .with("SYSTEM_STAGENAME", stage)
+        .with("SYSTEM_STAGEATTEMPT", attempt)
+}
+
+/// The last stage in this attempt, with what became of the jobs of azure-pipelines-stages.yml.
+pub fn finish_stages(secrets: &Secrets, attempt: &str, results: [&str; 2]) -> Script {
+    let (template, pipeline) = (
+        document("azure-pipelines/pipefold-finish-stages.yml"),
+        document("azure-pipelines/azure-pipelines-stages.yml"),
+    );
+    let stage = &template["stages"][0];
+    let each = &stage["jobs"][0]["variables"][0]["${{ each stage in parameters.stages }}"][0]["${{ each job in stage.jobs }}"]
+        [0];
+    assert_eq!(
+        each["value"],
+        "$[ stageDependencies.${{ stage.stage }}.${{ job }}.result ]"
+    );
+    assert_eq!(stage["condition"], "always()");
+    let script = step(
+        secrets,
+        "azure-pipelines/pipefold-finish-stages.yml",
+        "/stages/0/jobs/0/steps/1",
+    )
+    .with("SYSTEM_STAGENAME", stage["stage"].as_str().unwrap())
+    .with("SYSTEM_STAGEATTEMPT", attempt);
+    let stages = pipeline["stages"][2]["parameters"]["stages"].as_array().unwrap().iter();
+    let names = stages.flat_map(|stage| {
+        let jobs = stage["jobs"].as_array().unwrap().iter();
+        jobs.map(|job| {
+            let table = [
+                ("${{ stage.stage }}", stage["stage"].as_str().unwrap()),
+                ("${{ job }}", job.as_str().unwrap()),
+            ];
+            fill(each["name"].as_str().unwrap(), &table).to_uppercase()
+        })
+    });
+    let names: Vec<String> = names.collect();
+    assert_eq!(names.len(), results.len());
+    script.with_all(names.into_iter().zip(results))
 }
 
 /// The variables that the template's `each` makes of the jobs of azure-pipelines.yml. Azure hands variables to scripts in capitals.

@@ -40,7 +40,13 @@ pub fn recipe() -> Recipe {
     }
 }
 
-fn after(secrets: &Secrets, step: usize, exit_code: &str) -> Script {
+/// What runs where a step begins: the first or the last one of the file.
+pub fn before(secrets: &Secrets, step: usize) -> Script {
+    script(secrets, step, "script")
+}
+
+/// What runs after a step.
+pub fn after(secrets: &Secrets, step: usize, exit_code: &str) -> Script {
     script(secrets, step, "after-script").with("BITBUCKET_EXIT_CODE", exit_code)
 }
 

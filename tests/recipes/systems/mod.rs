@@ -5,6 +5,7 @@ pub mod azure_pipelines;
 pub mod bitbucket;
 pub mod buildkite;
 pub mod circleci;
+pub mod codebuild;
 pub mod concourse;
 pub mod drone;
 pub mod github_actions;
