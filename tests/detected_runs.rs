@@ -1,7 +1,9 @@
 //! The command without a flag in a CI system: jobs of one run meet in one record, a re-run has its own.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use pipefold_tests::{Ci, Pipefold, SpoolContent, binary};
+use std::process::Command;
+
+use pipefold_tests::{Ci, Pipefold, SpoolContent, binary, skipped};
 
 /// What GitHub sets in a job of this attempt.
 fn in_github(command: Pipefold, job: &str, attempt: &str) -> Pipefold {
@@ -72,4 +74,88 @@ fn an_exec_within_is_a_step_named_after_its_command_not_after_the_job() {
         .map(|record| (record.hook(), record.field("step")))
         .collect();
     assert_eq!(steps, [("step", "sh")]);
+}
+
+/// Runs git in the machine's workspace; none if there is no git, or it failed.
+fn git(ci: &Ci, words: &[&str]) -> Option<String> {
+    let identity = ["-c", "user.name=ci", "-c", "user.email=ci@example.com"];
+    let mut command = Command::new("git");
+    command
+        .args(identity)
+        .args(words)
+        .current_dir(ci.workspace())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", ci.directory().join("home"))
+        .env("GIT_CONFIG_NOSYSTEM", "1");
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
+}
+
+/// What Jenkins sets in the build of a pull request, run in this directory.
+fn in_jenkins(ci: &Ci, built: &str, directory: &str) -> serde_json::Value {
+    let command = ci
+        .pipefold(["start", "--dry-run", "--json"])
+        .cwd(ci.workspace().join(directory));
+    let command = [
+        ("BRANCH_NAME", "PR-7"),
+        ("BUILD_NUMBER", "3"),
+        ("CHANGE_BRANCH", "feature/one"),
+        ("CHANGE_ID", "7"),
+        ("CHANGE_TARGET", "main"),
+        ("GIT_BRANCH", "PR-7"),
+        ("GIT_COMMIT", built),
+        ("GIT_URL", "https://github.com/org/app.git"),
+        ("JENKINS_URL", "https://ci.example.com/"),
+        ("JOB_NAME", "team/app/PR-7"),
+        ("WORKSPACE", ci.workspace().to_str().unwrap()),
+    ]
+    .into_iter()
+    .fold(command, |command, (name, value)| command.env(name, value));
+    command.run().json()["body"].clone()
+}
+
+/// The Git plugin checks the head out, merges the target into it, and checks the product out: what git writes down of that decides.
+#[test]
+fn the_head_of_a_pull_request_is_told_from_the_merge_that_jenkins_made() {
+    let ci = Ci::new();
+    if git(&ci, &["--version"]).is_none() {
+        return skipped(
+            "the_head_of_a_pull_request_is_told_from_the_merge_that_jenkins_made",
+            "there is no git here",
+        );
+    }
+    let done = |words: &[&str]| git(&ci, words).unwrap();
+    let commit = || done(&["rev-parse", "HEAD"]);
+    done(&["init", "--initial-branch", "main"]);
+    done(&["commit", "--allow-empty", "-m", "base"]);
+    let base = commit();
+    done(&["commit", "--allow-empty", "-m", "target"]);
+    let target = commit();
+    done(&["checkout", "-f", &base]);
+    done(&["commit", "--allow-empty", "-m", "head"]);
+    let head = commit();
+    // A merge that its author pushed is a head like any other.
+    done(&["merge", "-m", "pushed", &target]);
+    let pushed = commit();
+    std::fs::remove_file(ci.workspace().join(".git/logs/HEAD")).unwrap();
+    std::fs::create_dir(ci.workspace().join("deep")).unwrap();
+
+    done(&["checkout", "-f", &head]);
+    assert_eq!(in_jenkins(&ci, &head, ".")["commit_sha"], head.as_str());
+    done(&["merge", "--ff", "--no-edit", &target]);
+    let merge = commit();
+    assert!(![&head, &target].contains(&&merge));
+    done(&["checkout", "-f", &merge]);
+    for directory in [".", "deep", ".."] {
+        let body = in_jenkins(&ci, &merge, directory);
+        assert_eq!(body["commit_sha"], head.as_str(), "{directory}: {body:#}");
+    }
+    done(&["checkout", "-f", &pushed]);
+    assert_eq!(in_jenkins(&ci, &pushed, ".")["commit_sha"], pushed.as_str());
+    // One that was never here is not known.
+    assert_eq!(
+        in_jenkins(&ci, &"a".repeat(40), ".")["commit_sha"],
+        serde_json::Value::Null
+    );
 }
