@@ -17,7 +17,7 @@ pub(super) const GITHUB: System = System {
         &["GITHUB_ACTION", "GITHUB_SHA"],
     ],
     // nektos/act on somebody's own machine: each of its runs has the id 1.
-    unless: &["ACT"],
+    unless: &["ACT=true"],
     pipeline: &[Var("GITHUB_WORKFLOW")],
     workflow: &[Var("GITHUB_WORKFLOW")],
     job: &[Var("GITHUB_JOB")],

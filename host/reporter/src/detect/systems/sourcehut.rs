@@ -25,6 +25,10 @@ pub(super) const SOURCEHUT: System = System {
     tag: &[By("`GIT_REF`, if it is `refs/tags/…`", tag)],
     left_out: &[
         (
+            "pipeline and repository outside the checkout",
+            "no variable names them: call `pipefold` within it, or set `PIPEFOLD_PIPELINE_NAME` and `PIPEFOLD_REPOSITORY`",
+        ),
+        (
             "`BUILD_SUBMITTER`",
             "it is the service that submitted the job, not a person",
         ),
