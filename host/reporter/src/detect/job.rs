@@ -114,7 +114,7 @@ impl<'a> Job<'a> {
             };
             // What was put together may have grown too long, and what stands in a file may be anything.
             match sound(value.as_ref()).and_then(clean) {
-                Ok(value) if value.trim().is_empty() => None,
+                Ok(value) if values::is_blank(&value) => None,
                 Ok(value) => Some(Found { value, variable }),
                 Err(Unfit::Absent) => None,
                 Err(Unfit::Wrong(why)) => {

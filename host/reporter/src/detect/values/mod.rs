@@ -17,7 +17,7 @@ pub(crate) use number::pr_number;
 pub use repository::repository_at;
 pub(crate) use repository::{repository, repository_name, repository_of_page};
 pub(crate) use sha::commit_sha;
-pub(crate) use text::{MAX_BYTES, Unfit, sound, text, truth};
+pub(crate) use text::{MAX_BYTES, Unfit, is_blank, sound, text, truth};
 pub(crate) use url::{host, name, page, path_segment, server};
 
 /// Brings a value into form.

@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 
+use pipefold_sandbox::foreign::is_hidden;
+
 /// The largest field that the plugin takes, in bytes (`too_long` of the rules).
 pub(crate) const MAX_BYTES: usize = 4096;
 
@@ -27,7 +29,16 @@ pub(crate) fn sound(value: &OsStr) -> Result<&str, Unfit> {
     if text.chars().any(char::is_control) {
         return Err(Unfit::Wrong("contains control characters"));
     }
+    if is_blank(text) {
+        return Err(Unfit::Absent);
+    }
     Ok(text)
+}
+
+/// Whether a text shows nothing: the plugin takes such a field for absent.
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.chars()
+        .all(|character| character.is_whitespace() || is_hidden(character))
 }
 
 /// Any text will do.
@@ -48,6 +59,7 @@ mod tests {
     fn what_is_sound_is_trimmed_and_what_is_not_says_why() {
         assert_eq!(sound(" main\n".as_ref()), Ok("main"));
         assert_eq!(sound("  ".as_ref()), Err(Unfit::Absent));
+        assert_eq!(sound("\u{202e}\u{200b}".as_ref()), Err(Unfit::Absent));
         for (value, why) in [
             ("a\nb", "control"),
             ("a\u{85}b", "control"),
