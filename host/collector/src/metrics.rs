@@ -1,5 +1,7 @@
 //! Counters, and what Prometheus is shown of them.
 
+use crate::store::Backlog;
+use chrono::{DateTime, Utc};
 use pipefold::prometheus::{Kind, Page};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -26,10 +28,11 @@ pub struct Metrics {
     pub failed: AtomicU64,
     /// Runs that DX took.
     pub forwarded: AtomicU64,
-    /// Requests to DX that did not end well.
+    /// Requests to DX that did not end well, and are tried again.
     pub not_forwarded: AtomicU64,
-    /// Whether DX could be reached the last time: 1 or 0.
-    pub dx_up: AtomicU64,
+    /// Runs that DX refused for good.
+    pub rejected: AtomicU64,
+    dx_up: AtomicU64,
     buckets: [AtomicU64; BOUNDS.len()],
     microseconds: AtomicU64,
     count: AtomicU64,
@@ -47,9 +50,14 @@ impl Metrics {
         self.count.fetch_add(1, Relaxed);
     }
 
-    /// All of it, as Prometheus reads it. What concerns forwarding only where the server `forwards`.
+    /// Notes whether DX answered in its own words.
+    pub fn dx_answered(&self, answered: bool) {
+        self.dx_up.store(1 + u64::from(answered), Relaxed);
+    }
+
+    /// All of it, as Prometheus reads it. What concerns forwarding only where the server forwards, with what waits there at `now`.
     #[must_use]
-    pub fn text(&self, forwards: bool) -> String {
+    pub fn text(&self, forwarding: Option<(Backlog, DateTime<Utc>)>) -> String {
         let mut page = Page::default();
         let now = |counter: &AtomicU64| counter.load(Relaxed);
         page.metric("connections", Kind::Gauge, "Connections that are open.")
@@ -66,16 +74,40 @@ impl Metrics {
                     ("failed", now(&self.failed)),
                 ],
             );
-        if forwards {
-            let by = [("accepted", now(&self.forwarded)), ("failed", now(&self.not_forwarded))];
+        if let Some((backlog, at)) = forwarding {
+            let by = [
+                ("accepted", now(&self.forwarded)),
+                ("rejected", now(&self.rejected)),
+                ("failed", now(&self.not_forwarded)),
+            ];
             page.metric(
                 "forwards_total",
                 Kind::Counter,
                 "Requests to DX by what became of them.",
             )
             .by("result", by);
-            page.metric("dx_up", Kind::Gauge, "Whether DX took the last request.")
-                .is(now(&self.dx_up));
+            // Before the first request nothing is known, and an alert would be false.
+            if let Some(up) = now(&self.dx_up).checked_sub(1) {
+                page.metric(
+                    "dx_up",
+                    Kind::Gauge,
+                    "Whether DX answered the last request in its own words.",
+                )
+                .is(up);
+            }
+            page.metric(
+                "forwards_waiting",
+                Kind::Gauge,
+                "Runs of which DX does not know everything.",
+            )
+            .is(backlog.runs);
+            let age = backlog.since.map_or(0, |since| (at - since).num_seconds().max(0));
+            page.metric(
+                "forwards_oldest_waiting_seconds",
+                Kind::Gauge,
+                "For how long the first of them has waited.",
+            )
+            .is(age);
         }
         self.histogram(&mut page);
         page.into_text()
@@ -112,7 +144,7 @@ mod tests {
             metrics.took(Duration::from_millis(millis));
         }
         metrics.accepted.fetch_add(3, Relaxed);
-        let text = metrics.text(false);
+        let text = metrics.text(None);
         for line in [
             "pipefold_requests_total{result=\"accepted\"} 3",
             "pipefold_upsert_duration_seconds_bucket{le=\"0.001\"} 1",
@@ -124,6 +156,18 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
-        assert!(!text.contains("forwards") && metrics.text(true).contains("pipefold_dx_up 0\n"));
+        assert!(!text.contains("forwards") && !text.contains("dx_up"));
+        let now = DateTime::from_timestamp(1_750_000_000, 0).unwrap();
+        let forwarding = |runs, since| metrics.text(Some((Backlog { runs, since }, now)));
+        let text = forwarding(0, None);
+        assert!(!text.contains("dx_up"), "nothing is known yet: {text}");
+        assert!(text.contains("pipefold_forwards_oldest_waiting_seconds 0\n"), "{text}");
+        for (answered, line) in [(true, "pipefold_dx_up 1\n"), (false, "pipefold_dx_up 0\n")] {
+            metrics.dx_answered(answered);
+            assert!(forwarding(0, None).contains(line));
+        }
+        let text = forwarding(3, Some(now - chrono::TimeDelta::seconds(90)));
+        assert!(text.contains("pipefold_forwards_waiting 3\n"), "{text}");
+        assert!(text.contains("pipefold_forwards_oldest_waiting_seconds 90\n"), "{text}");
     }
 }

@@ -5,8 +5,8 @@ use crate::{
     spool::{Hook, Judged, PolicyChain},
 };
 use pipefold_sandbox::{
-    Cache, Chain, Compiler, Deadline, HookError, Limits, Link, LoadError, Notification, OnFailure, Question, Run,
-    Sandbox, Verdict, Violation, foreign,
+    Answered, Cache, Chain, Compiler, Deadline, HookError, Limits, Link, LoadError, Notification, OnFailure, Question,
+    Run, Sandbox, Verdict, Violation, foreign,
 };
 use serde::Serialize;
 use std::{
@@ -154,6 +154,14 @@ impl Judge {
     /// [`NoVerdict`]: the input is refused, or a plugin failed.
     pub fn ask(&self, question: &Question<'_>) -> Result<Verdict, NoVerdict> {
         Ok(self.loaded()?.chain.ask(question)?)
+    }
+
+    /// The same, and tells what the rules saw behind the policies.
+    ///
+    /// # Errors
+    /// As [`Judge::ask`].
+    pub fn ask_and_see(&self, question: &Question<'_>) -> Result<Answered, NoVerdict> {
+        Ok(self.loaded()?.chain.ask_and_see(question)?)
     }
 
     /// Folds a history by DX's rule.

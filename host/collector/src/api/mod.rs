@@ -7,5 +7,5 @@ mod runs;
 mod shapes;
 
 pub use document::document;
-pub use observe::{health, metrics};
+pub use observe::{health, metrics, ready};
 pub use runs::{list, one};

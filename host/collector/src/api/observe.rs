@@ -7,10 +7,11 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use chrono::Utc;
 use pipefold::dx::{Answer, ErrorCode};
 use pipefold::prometheus;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// Longer than any question takes that works at all, shorter than what asks for health waits.
@@ -31,12 +32,51 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     }
 }
 
+/// For how long an answer of [`ready`] holds: anyone may ask, and each look writes to the disk.
+const READY_FOR: Duration = Duration::from_secs(2);
+
+/// `GET /readyz`: whether reports can be kept, which a full disk prevents. For everyone, as [`health`].
+pub async fn ready(State(app): State<Arc<App>>) -> Response {
+    let mut looked = app.looked.lock().await;
+    let ready = match *looked {
+        Some((at, ready)) if at.elapsed() < READY_FOR => ready,
+        _ => {
+            let ready = match timeout(PATIENCE, app.store.ready()).await {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) => {
+                    app.complain("ready", &error);
+                    false
+                }
+                Err(_) => false,
+            };
+            *looked = Some((Instant::now(), ready));
+            ready
+        }
+    };
+    if ready {
+        json(StatusCode::OK, &Answer::accepted())
+    } else {
+        refused(
+            ErrorCode::Unavailable,
+            "reports cannot be kept now; the server's log says why",
+        )
+    }
+}
+
 /// `GET /metrics`: counters in Prometheus' text format, for tokens that may read.
 pub async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response {
     match Caller::of(&app, request.headers(), request.extensions(), Schemes::BearerOrBasic) {
         Ok(caller) if caller.access.reads() => {
+            let forwarding = if app.forwards {
+                match app.store.backlog().await {
+                    Ok(backlog) => Some((backlog, Utc::now())),
+                    Err(error) => return told(&app, error),
+                }
+            } else {
+                None
+            };
             let kind = HeaderValue::from_static(prometheus::CONTENT_TYPE);
-            ([(CONTENT_TYPE, kind)], app.metrics.text(app.forwards)).into_response()
+            ([(CONTENT_TYPE, kind)], app.metrics.text(forwarding)).into_response()
         }
         Ok(_) => refused(ErrorCode::NoPermission, "this token may report, and not read"),
         Err(denied) => denied.answer(Schemes::BearerOrBasic),

@@ -44,11 +44,13 @@ impl Asked {
                 "person" => filter.person = text(),
                 "text" => filter.text = text(),
                 "status" => filter.status = Some(status(&value)?),
+                "dx" if value == "refused" => filter.refused = true,
+                "dx" => return Err("dx: it is refused, or left out".to_owned()),
                 "after" => asked.after = Some(value.parse().map_err(|error| format!("after: {error}"))?),
                 "limit" => asked.limit = limit(&value)?,
                 _ => {
                     // Not shown: it may be anything.
-                    let known = "pipeline, status, branch, person, text, after, limit";
+                    let known = "pipeline, status, branch, person, text, dx, after, limit";
                     return Err(format!(
                         "the query has a parameter that is not known; there are {known}"
                     ));
@@ -89,13 +91,16 @@ mod tests {
 
     #[test]
     fn everything_that_can_be_asked() {
-        let asked =
-            Asked::parse("pipeline=a+b%2F&status=failure&branch=m&person=p&text=%23%231&limit=200&after=5.7").unwrap();
+        let asked = Asked::parse(
+            "pipeline=a+b%2F&status=failure&branch=m&person=p&text=%23%231&dx=refused&limit=200&after=5.7",
+        )
+        .unwrap();
         let filter = RunFilter {
             pipeline: Some("a b/".into()),
             status: Some(Status::Failure),
             branch: Some("m".into()),
             person: Some("p".into()),
+            refused: true,
             text: Some("##1".into()),
         };
         assert_eq!(
@@ -118,6 +123,7 @@ mod tests {
             "limit=",
             "limit=99999999999",
             "status=Failure",
+            "dx=accepted",
             "status=",
             "after=x",
             "after=",

@@ -82,6 +82,8 @@ struct Detail<'a> {
 #[derive(Serialize)]
 struct Event<'a> {
     notification: &'a Notification,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    held: bool,
     token: &'a str,
     arrived: DateTime<Utc>,
 }
@@ -90,6 +92,7 @@ impl<'a> From<&'a Received> for Event<'a> {
     fn from(received: &'a Received) -> Self {
         Self {
             notification: &received.notification,
+            held: received.held,
             token: &received.token,
             arrived: received.arrived,
         }

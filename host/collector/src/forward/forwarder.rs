@@ -6,11 +6,13 @@ use super::parcel::{Parcel, Told};
 use super::pauses::Pauses;
 use super::stale::{Stale, goes_on_for_dx};
 use crate::server::App;
-use crate::store::{DxAnswer, Forwarded, RunDetail, RunKey, StoreError, Waiting, WaitingQuery};
+use crate::store::{DxAnswer, Forwarded, RunDetail, RunKey, RunSummary, StoreError, Waiting, WaitingQuery};
 use chrono::Utc;
 use pipefold::Token;
-use pipefold::dx::Outcome;
+use pipefold::dx::{MAX_STEPS, Outcome, body};
 use pipefold_sandbox::{Notification, Run};
+use sha2::{Digest, Sha256};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -35,6 +37,8 @@ pub async fn forward(options: ForwardOptions, app: Arc<App>) {
         pace: Pace::new(options.per_second),
         pauses: Pauses::new(options.first_pause, options.longest_pause),
         said: None,
+        outage: None,
+        has_answered: false,
         stale: options.stale_after.map(|age| Stale::new(age, Instant::now())),
         options,
         app: Arc::clone(&app),
@@ -74,6 +78,10 @@ struct Work {
     stale: Option<Stale>,
     /// What was said of the token or the address: once is enough.
     said: Option<String>,
+    /// Since when nothing gets through, where that was said.
+    outage: Option<Instant>,
+    /// Whether DX took a run since the start: from then on it is known whether it takes steps.
+    has_answered: bool,
 }
 
 impl Work {
@@ -135,16 +143,16 @@ impl Work {
         Ok(true)
     }
 
-    /// Sends what a run is, and notes what DX says.
+    /// Sends what a run is, and notes what DX says. A record that DX has is not sent again.
     async fn tell(&mut self, detail: RunDetail, told: Told) -> Result<(), StoreError> {
-        let id = detail.summary.id;
-        let known = detail.forwarding.covered;
-        let history: Vec<Notification> = detail
-            .received
-            .into_iter()
-            .map(|received| received.notification)
-            .collect();
-        let covered = u32::try_from(history.len()).unwrap_or(u32::MAX);
+        let RunDetail {
+            summary,
+            received,
+            forwarding,
+            ..
+        } = detail;
+        let (id, known) = (summary.id, forwarding.covered);
+        let covered = u32::try_from(received.len()).unwrap_or(u32::MAX);
         let note = |accepted, text: String| Forwarded {
             id,
             covered,
@@ -154,9 +162,10 @@ impl Work {
                 text,
                 as_cancelled: told == Told::AsCancelled,
             }),
+            sent: None,
         };
-        let run = match Parcel::of(&self.app, history, told).await {
-            Ok(Parcel::Run(run)) => run,
+        let (run, steps) = match Parcel::of(&self.app, received, known, told).await {
+            Ok(Parcel::Run(run, steps)) => (Arc::new(run), steps),
             Ok(Parcel::Kept(why)) => {
                 return self
                     .settle(note(false, format!("not sent, as a policy says: {why}")))
@@ -170,66 +179,138 @@ impl Work {
                 return Ok(());
             }
         };
-        sleep(self.pace.wait(Instant::now())).await;
-        let outcome = self.upsert(run).await;
-        let now = Instant::now();
-        self.count(&outcome);
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(why) => {
-                self.say_once(why);
-                self.pauses.stuck(now);
-                return Ok(());
-            }
-        };
-        let text = match told {
-            Told::AsItIs => self.options.to.words(&outcome),
-            Told::AsCancelled => format!("{outcome} (sent as cancelled: nothing was heard of it any more)"),
-        };
-        match outcome {
-            Outcome::Accepted => {
-                self.said = None;
-                self.pauses.reached();
-                return self.settle(note(true, text)).await;
-            }
-            Outcome::Rejected { .. } => {
-                self.pauses.reached();
-                return self.settle(note(false, text)).await;
-            }
-            Outcome::Refused { .. } => {
-                self.pauses.reached();
-                if self.pauses.refused(id, now) {
-                    return self.settle(note(false, text)).await;
+        let sent = Some(digest(&run));
+        // Before its first answer a server has not said whether it takes steps.
+        let is_known = forwarding.sent == sent && (self.has_answered || steps.is_empty());
+        let answer = if is_known {
+            None
+        } else {
+            sleep(self.pace.wait(Instant::now())).await;
+            let outcome = match self.upsert(Arc::clone(&run)).await {
+                Ok(outcome) => outcome,
+                Err(why) => {
+                    self.app.metrics.not_forwarded.fetch_add(1, Relaxed);
+                    self.say_once(why);
+                    self.pauses.stuck(Instant::now());
+                    return Ok(());
+                }
+            };
+            let text = match told {
+                Told::AsItIs => self.options.to.words(&outcome),
+                Told::AsCancelled => format!("{outcome} (sent as cancelled: nothing was heard of it any more)"),
+            };
+            match self.heard(&summary, outcome, &text).await {
+                Heard::Accepted => note(true, text).answer,
+                Heard::Refused => return self.settle(note(false, text)).await,
+                // That DX took it before is why it is told at all, and stays noted.
+                Heard::Later if told == Told::AsCancelled => return Ok(()),
+                Heard::Later => {
+                    // Shown with the run; how much DX knows stays as it was.
+                    let said = Forwarded {
+                        covered: known,
+                        ..note(false, text)
+                    };
+                    return self.app.store.forwarded(said).await;
                 }
             }
-            Outcome::Retry { after, .. } => self.pauses.failed(id, after, now),
-            Outcome::Unauthorised { .. } | Outcome::Redirected { .. } | Outcome::Unreachable { .. } => {
-                self.say_once(text.clone());
-                self.pauses.stuck(now);
-            }
-        }
-        if told == Told::AsCancelled {
-            // That DX took it before is why it is told at all, and stays noted.
-            return Ok(());
-        }
-        // Shown with the run; how much DX knows stays as it was.
-        let said = Forwarded {
-            covered: known,
-            ..note(false, text)
         };
-        self.app.store.forwarded(said).await
+        let are_told = self.tell_steps(id, &run, &steps).await;
+        let told = Forwarded {
+            id,
+            covered: if are_told { covered } else { known },
+            answer,
+            sent,
+        };
+        if are_told {
+            self.settle(told).await
+        } else {
+            self.app.store.forwarded(told).await
+        }
     }
 
-    fn count(&self, outcome: &Result<Outcome, String>) {
+    /// Counts an answer, logs what an operator must know, and says what follows from it for the run.
+    async fn heard(&mut self, run: &RunSummary, outcome: Outcome, text: &str) -> Heard {
+        let now = Instant::now();
         let metrics = &self.app.metrics;
-        let accepted = matches!(outcome, Ok(Outcome::Accepted));
-        metrics.dx_up.store(u64::from(accepted), Relaxed);
-        let counter = if accepted {
-            &metrics.forwarded
-        } else {
-            &metrics.not_forwarded
+        let answered = !matches!(
+            outcome,
+            Outcome::Retry { .. } | Outcome::Redirected { .. } | Outcome::Unreachable { .. }
+        );
+        metrics.dx_answered(answered);
+        let heard = match outcome {
+            Outcome::Accepted => {
+                metrics.forwarded.fetch_add(1, Relaxed);
+                self.has_answered = true;
+                self.reached().await;
+                return Heard::Accepted;
+            }
+            Outcome::Rejected { .. } => {
+                self.reached().await;
+                Heard::Refused
+            }
+            Outcome::Refused { .. } => {
+                self.reached().await;
+                if self.pauses.refused(run.id, now) {
+                    Heard::Refused
+                } else {
+                    Heard::Later
+                }
+            }
+            Outcome::Retry { after, .. } => {
+                self.failed(run.id, after, text);
+                Heard::Later
+            }
+            Outcome::Unauthorised { .. } | Outcome::Redirected { .. } | Outcome::Unreachable { .. } => {
+                self.say_once(text.to_owned());
+                self.pauses.stuck(now);
+                Heard::Later
+            }
         };
-        counter.fetch_add(1, Relaxed);
+        let metrics = &self.app.metrics;
+        if let Heard::Refused = heard {
+            metrics.rejected.fetch_add(1, Relaxed);
+            let (reference, pipeline) = (&run.record.reference_id, &run.pipeline);
+            self.app.complain(
+                "refused by DX",
+                &format!("run {reference:?} of {pipeline:?} is not in DX: {text}; `/?dx=refused` lists such runs"),
+            );
+        } else {
+            metrics.not_forwarded.fetch_add(1, Relaxed);
+        }
+        heard
+    }
+
+    /// Tells a server that takes steps of those that it was not told. Whether that is done with: steps that it refuses are, as they are
+    /// only there to be looked at.
+    async fn tell_steps(&mut self, id: u64, run: &Arc<Run>, steps: &[Notification]) -> bool {
+        for some in steps.chunks(MAX_STEPS) {
+            let ForwardTo::Dx { client, .. } = &self.options.to else {
+                return true;
+            };
+            if !client.takes_steps() {
+                return true;
+            }
+            sleep(self.pace.wait(Instant::now())).await;
+            match self.send_steps(Arc::clone(run), some.to_vec()).await {
+                Ok(Some(Outcome::Retry { after, why })) => {
+                    self.failed(id, after, &why);
+                    return false;
+                }
+                Ok(Some(outcome @ (Outcome::Unauthorised { .. } | Outcome::Redirected { .. }))) => {
+                    self.say_once(outcome.to_string());
+                    self.pauses.stuck(Instant::now());
+                    return false;
+                }
+                Ok(Some(Outcome::Accepted) | None) => {}
+                Ok(Some(outcome)) => tracing::info!("steps of run {id} were not taken: {outcome}"),
+                Err(why) => {
+                    self.say_once(why);
+                    self.pauses.stuck(Instant::now());
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     async fn settle(&mut self, forwarded: Forwarded) -> Result<(), StoreError> {
@@ -239,16 +320,62 @@ impl Work {
         Ok(())
     }
 
-    async fn upsert(&self, run: Box<Run>) -> Result<Outcome, String> {
-        let options = Arc::clone(&self.options);
-        let sent = tokio::task::spawn_blocking(move || match &options.to {
-            ForwardTo::Dx { client, token_file } => {
-                let file = Token::from_file(token_file).map_err(|error| error.to_string())?;
-                Ok(client.upsert(&run, &file.token, options.timeout))
-            }
+    async fn upsert(&self, run: Arc<Run>) -> Result<Outcome, String> {
+        self.request(move |options| match &options.to {
+            ForwardTo::Dx { client, token_file } => Ok(client.upsert(&run, &token(token_file)?, options.timeout)),
             ForwardTo::Queue(outlet) => Ok(outlet.upsert(&run, options.timeout)),
-        });
-        sent.await.map_err(|_| "sending panicked".to_owned())?
+        })
+        .await
+    }
+
+    async fn send_steps(&self, run: Arc<Run>, steps: Vec<Notification>) -> Result<Option<Outcome>, String> {
+        self.request(move |options| match &options.to {
+            ForwardTo::Dx { client, token_file } => {
+                Ok(client.tell_steps(&run, &steps, &token(token_file)?, options.timeout))
+            }
+            ForwardTo::Queue(_) => Ok(None),
+        })
+        .await
+    }
+
+    /// Has a request made in a thread that may wait.
+    async fn request<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(&ForwardOptions) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let options = Arc::clone(&self.options);
+        let made = tokio::task::spawn_blocking(move || make(&options));
+        made.await.map_err(|_| "sending panicked".to_owned())?
+    }
+
+    /// A request failed in a way that may pass. An outage is logged once, when it makes everything wait.
+    fn failed(&mut self, run: u64, after: Option<Duration>, why: &str) {
+        let now = Instant::now();
+        self.pauses.failed(run, after, now);
+        if self.outage.is_none() && self.pauses.all(now).is_some() {
+            tracing::error!(
+                "nothing is forwarded to {} for now, and is tried again until it is: {why}",
+                self.options.to
+            );
+            self.outage = Some(now);
+        }
+    }
+
+    /// DX answered. The end of an outage is logged once.
+    async fn reached(&mut self) {
+        self.pauses.reached();
+        let (outage, said) = (self.outage.take(), self.said.take());
+        if outage.is_none() && said.is_none() {
+            return;
+        }
+        let after = outage.map(|since| format!(" after {} s", since.elapsed().as_secs()));
+        // What cannot be counted now is in the metrics later.
+        let waiting = self.app.store.backlog().await.map_or(0, |backlog| backlog.runs);
+        tracing::warn!(
+            "runs are forwarded to {} again{}; {waiting} wait",
+            self.options.to,
+            after.unwrap_or_default()
+        );
     }
 
     fn say_once(&mut self, why: String) {
@@ -257,4 +384,25 @@ impl Work {
             self.said = Some(why);
         }
     }
+}
+
+/// What follows from an answer.
+enum Heard {
+    Accepted,
+    /// For good.
+    Refused,
+    /// It is tried again.
+    Later,
+}
+
+/// Reads the token's file.
+fn token(file: &Path) -> Result<Token, String> {
+    let file = Token::from_file(file).map_err(|error| error.to_string())?;
+    Ok(file.token)
+}
+
+/// What a record is recognised by: half of the sha256 of what is sent, in hexadecimal.
+fn digest(run: &Run) -> String {
+    let whole = Sha256::digest(body(run));
+    whole[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,13 +1,14 @@
 //! What is sent of a run.
 
-use crate::server::App;
-use crate::store::FoldError;
-use pipefold_sandbox::{Notification, Run, Status, Verdict};
+use crate::server::{Admitted, App};
+use crate::store::{FoldError, Received};
+use pipefold_sandbox::{Notification, Run, Status};
 use std::sync::Arc;
 
 /// What there is to send.
 pub(super) enum Parcel {
-    Run(Box<Run>),
+    /// The run, and those of its steps that DX was not told.
+    Run(Run, Vec<Notification>),
     /// A policy keeps it here.
     Kept(String),
     /// The rules do not take it any more; it is no use to DX.
@@ -26,47 +27,71 @@ pub(super) enum Told {
 }
 
 impl Parcel {
-    /// What the history comes to, policies and all. In a thread that may wait: ten thousand notifications take a while.
-    pub(super) async fn of(app: &Arc<App>, history: Vec<Notification>, told: Told) -> Result<Self, String> {
-        if history.is_empty() {
+    /// What the notifications come to, of which DX knows the first `known`. In a thread that may wait: ten thousand notifications take a
+    /// while.
+    pub(super) async fn of(app: &Arc<App>, received: Vec<Received>, known: u32, told: Told) -> Result<Self, String> {
+        if received.is_empty() {
             return Ok(Self::Gone);
         }
         let app = Arc::clone(app);
-        let judge = move || match told {
-            Told::AsItIs => app.rules.judge(&history),
-            Told::AsCancelled => {
-                let run = app.rules.merge(&history)?;
-                app.rules.judge(&[cancelled(run)])
+        let judge = move || {
+            let (history, untold) = match judged(&app, received, known)? {
+                Ok(judged) => judged,
+                Err(why) => return Ok(Self::Kept(why)),
+            };
+            let mut run = app.rules.fold(&history)?;
+            let untold = history.into_iter().skip(untold);
+            let steps = untold.filter(|notification| notification.step.is_some()).collect();
+            if told == Told::AsCancelled {
+                run.status = Status::Cancelled;
+                // Nobody knows one, and DX would not take back one that is too late.
+                run.finished_at = None;
             }
+            Ok(Self::Run(run, steps))
         };
         let judged = tokio::task::spawn_blocking(judge).await;
         match judged.map_err(|_| "judging it panicked".to_owned())? {
-            Ok(Verdict::Report(run)) => Ok(Self::Run(Box::new(run))),
-            Ok(Verdict::Hold) => Ok(Self::Kept("nothing to send yet".to_owned())),
-            Ok(Verdict::Discard(why)) => Ok(Self::Kept(why)),
+            Ok(parcel) => Ok(parcel),
             Err(error @ FoldError::Refused(_)) => Ok(Self::Unfit(error.to_string())),
             Err(FoldError::Failed(why)) => Err(why),
         }
     }
 }
 
-/// A notification that says everything that is known of a run, so that policies judge it as they would the run, and that it was cancelled. It
-/// has no finish: nobody knows one, and DX would not take back one that is too late.
-fn cancelled(run: Run) -> Notification {
-    Notification {
-        pipeline_name: Some(run.pipeline_name),
-        pipeline_source: Some(run.pipeline_source),
-        reference_id: Some(run.reference_id),
-        started_at: Some(run.started_at),
-        status: Some(Status::Cancelled.as_str().to_owned()),
-        repository: run.repository,
-        commit_sha: run.commit_sha,
-        pr_number: run.pr_number,
-        source_url: run.source_url,
-        head_branch: run.head_branch,
-        email: run.email,
-        github_username: run.github_username,
-        gitlab_username: run.gitlab_username,
-        ..Notification::default()
+/// The notifications after the policies. Those that were kept when there were none pass today's before they leave the machine. Or why
+/// nothing of them may be sent. And how many of them were among the first `known`.
+fn judged(
+    app: &App,
+    received: Vec<Received>,
+    known: u32,
+) -> Result<Result<(Vec<Notification>, usize), String>, FoldError> {
+    let has_policies = app.rules.has_policies();
+    let (mut history, mut is_news, mut why) = (Vec::with_capacity(received.len()), false, None);
+    let mut before = 0;
+    for (number, one) in (0_u32..).zip(received) {
+        let is_known = number < known;
+        if one.by_policies || !has_policies {
+            is_news |= !one.held;
+            history.push(one.notification);
+            before += usize::from(is_known);
+            continue;
+        }
+        let left = match app.rules.admit(&one.notification)? {
+            Admitted::Kept(left) => {
+                is_news = true;
+                left
+            }
+            Admitted::Held(left) => left,
+            Admitted::Dropped(reason) => {
+                why = Some(reason);
+                continue;
+            }
+        };
+        before += if is_known { left.len() } else { 0 };
+        history.extend(left);
     }
+    if is_news {
+        return Ok(Ok((history, before)));
+    }
+    Ok(Err(why.unwrap_or_else(|| "it is held".to_owned())))
 }

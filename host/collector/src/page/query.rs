@@ -18,6 +18,7 @@ pub(super) struct RunsAddress {
     branch: Option<String>,
     person: Option<String>,
     text: Option<String>,
+    dx: Option<String>,
     after: Option<String>,
 }
 
@@ -43,12 +44,22 @@ impl TryFrom<RunsAddress> for RunsWanted {
             .map(|cursor| cursor.parse::<Cursor>())
             .transpose()
             .map_err(|_| PageError::Address("There is no such page: begin with the newest runs.".into()))?;
+        let refused = match filled("dx", address.dx)?.as_deref() {
+            None => false,
+            Some("refused") => true,
+            Some(_) => {
+                return Err(PageError::Address(
+                    "No such list: take one of the tabs on the list of runs.".into(),
+                ));
+            }
+        };
         Ok(Self {
             filter: RunFilter {
                 pipeline: filled("pipeline", address.pipeline)?,
                 status,
                 branch: filled("branch", address.branch)?,
                 person: filled("person", address.person)?,
+                refused,
                 text: filled("text", address.text)?,
             },
             after,
@@ -73,6 +84,7 @@ impl RunsWanted {
                 ("branch", filter.branch.as_deref()),
                 ("person", filter.person.as_deref()),
                 ("text", filter.text.as_deref()),
+                ("dx", filter.refused.then_some("refused")),
                 ("after", after.as_deref()),
             ],
         )

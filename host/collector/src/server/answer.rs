@@ -26,7 +26,14 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 
 /// A refusal with a sentence.
 pub(crate) fn refused(code: ErrorCode, message: impl Into<String>) -> Response {
-    json(status(code), &Refusal::new(code, message))
+    refusal(code, &Refusal::new(code, message))
+}
+
+/// A refusal, whose code is an extension of the answer too, for the log.
+pub(crate) fn refusal(code: ErrorCode, refusal: &Refusal) -> Response {
+    let mut answer = json(status(code), refusal);
+    answer.extensions_mut().insert(code);
+    answer
 }
 
 /// A refusal that may end after `wait`.

@@ -8,6 +8,7 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 use tokio::sync::{Semaphore, broadcast, watch};
 
 /// Changes that a slow listener may be behind. Whoever is further behind is told that it missed some.
@@ -44,6 +45,8 @@ pub struct App {
     pub(crate) failures: RateLimit<FailureKey>,
     pub(crate) logged: RateLimit<&'static str>,
     pub(crate) large_bodies: Semaphore,
+    /// When it was last looked whether reports can be kept, and whether they could.
+    pub(crate) looked: tokio::sync::Mutex<Option<(Instant, bool)>>,
     had_tokens: AtomicBool,
     changes: RwLock<Option<broadcast::Sender<Arc<str>>>>,
 }
@@ -81,6 +84,7 @@ impl App {
             failures: RateLimit::new(FAILURES, FAILING_ADDRESSES),
             logged: RateLimit::new(logged, 64),
             large_bodies: Semaphore::new(limits.large_bodies),
+            looked: tokio::sync::Mutex::new(None),
             had_tokens: AtomicBool::new(false),
             changes: RwLock::new(Some(broadcast::Sender::new(CHANGES))),
         }
@@ -128,7 +132,7 @@ impl App {
 
     /// Writes to the server's log what concerns whoever runs it, unless the same kind of thing was said a moment ago.
     pub(crate) fn complain(&self, kind: &'static str, what: &dyn std::fmt::Display) {
-        if self.logged.take(&kind, std::time::Instant::now()).is_ok() {
+        if self.logged.take(&kind, Instant::now()).is_ok() {
             tracing::error!("{what}");
         }
     }

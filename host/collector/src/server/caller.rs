@@ -81,6 +81,9 @@ impl Caller {
             _ => &metrics.unauthorised,
         };
         counter.fetch_add(1, Relaxed);
+        if let Some(address) = address(app, headers, extensions) {
+            tracing::info!("refused a request from {address}: {}", denied.code());
+        }
         Err(denied)
     }
 
@@ -167,9 +170,24 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// What proxies add to a request. Behind one everybody would seem to be on this machine.
+const OF_PROXIES: [&str; 6] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
 /// Where no token is asked for, any page that is open in a browser on this machine could send requests here, and read the answers under a
 /// name of its own that leads to 127.0.0.1. Such requests tell by their headers.
 fn from_this_machine(headers: &HeaderMap) -> Result<(), Denied> {
+    if OF_PROXIES.iter().any(|name| headers.contains_key(*name)) {
+        return Err(Denied::Foreign(
+            "a proxy passed this on, and there is no token: make one, and start the server with --behind-proxy",
+        ));
+    }
     let near = |authority: &str| {
         let host = authority.rsplit_once(':').map_or(authority, |(host, port)| {
             if port.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -207,7 +225,7 @@ fn from_this_machine(headers: &HeaderMap) -> Result<(), Denied> {
 }
 
 /// The client's address: the connection's, or what the proxy in front says. Only its own entry, the last, can be believed.
-fn address(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+pub(crate) fn address(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
     let peer = extensions.get::<Peer>()?.0.ip();
     if !app.exposure.behind_proxy {
         return Some(peer);
@@ -218,29 +236,36 @@ fn address(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Option<Ip
 }
 
 impl Denied {
+    /// The code of the answer to it.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoToken => ErrorCode::NotAuthed,
+            Self::BadToken => ErrorCode::InvalidAuth,
+            Self::TooOften(_) => ErrorCode::RateLimited,
+            Self::Broken => ErrorCode::Unavailable,
+            Self::Foreign(_) => ErrorCode::Forbidden,
+        }
+    }
+
     /// The answer to it. One for a browser asks it for a name and a password.
     #[must_use]
     pub fn answer(self, schemes: Schemes) -> Response {
+        let code = self.code();
         let mut answer = match self {
-            Self::NoToken => refused(
-                ErrorCode::NotAuthed,
-                "send a token in the header `Authorization: Bearer TOKEN`",
-            ),
-            Self::BadToken => refused(
-                ErrorCode::InvalidAuth,
-                "this token is not known here: it may have been revoked",
-            ),
+            Self::NoToken => refused(code, "send a token in the header `Authorization: Bearer TOKEN`"),
+            Self::BadToken => refused(code, "this token is not known here: it may have been revoked"),
             Self::TooOften(wait) => {
-                return retry_later(ErrorCode::RateLimited, "too many requests", wait);
+                return retry_later(code, "too many requests", wait);
             }
             Self::Broken => {
                 return retry_later(
-                    ErrorCode::Unavailable,
+                    code,
                     "the server cannot check tokens now; its log says why",
                     Duration::from_secs(10),
                 );
             }
-            Self::Foreign(why) => return refused(ErrorCode::Forbidden, why),
+            Self::Foreign(why) => return refused(code, why),
         };
         let challenge = match schemes {
             Schemes::Bearer => "Bearer realm=\"pipefold\"",
@@ -319,6 +344,9 @@ mod tests {
             assert!(ok(&[("host", host)]), "{host}");
         }
         assert!(ok(&[]), "HTTP/1.0");
+        for name in OF_PROXIES {
+            assert!(!ok(&[("host", "127.0.0.1:8642"), (name, "192.0.2.1")]), "{name}");
+        }
         for host in [
             "evil.example:8642",
             "127.0.0.1.evil.example",

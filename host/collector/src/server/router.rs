@@ -20,6 +20,7 @@ pub fn router(app: Arc<App>, more: Router) -> Router {
         .route("/api/runs/{reference_id}", get(api::one))
         .route("/api/openapi.json", get(api::document))
         .route("/healthz", get(api::health))
+        .route("/readyz", get(api::ready))
         .route("/metrics", get(api::metrics))
         .with_state(app)
         .merge(more)

@@ -1,41 +1,120 @@
 //! What the server asks about the meaning of notifications. It holds none of the rules itself.
+//!
+//! Policies are asked once about each notification, when it comes. What is kept of it is what the rules were asked after them, so the pages,
+//! the feeds and DX see nothing that a policy took away. From then on the rules alone are asked.
 
 use crate::store::{Fold, FoldError};
 use pipefold::{Judge, NoVerdict};
-use pipefold_sandbox::{Notification, Question, Run, Verdict};
-use std::sync::Arc;
+use pipefold_sandbox::{Answered, Notification, Question, Run, Status, Verdict};
+use std::sync::{Arc, LazyLock};
 
-/// Whoever knows what notifications mean: the sandboxed component, and the policies in front of it.
+/// The sandboxed component that knows what notifications mean, and the policies in front of it.
 pub trait Rules: Send + Sync {
-    /// What becomes of the run that these notifications make. A single one is asked about in the same way, which checks it.
+    /// Asks the policies and the rules about a notification that came.
     ///
     /// # Errors
-    /// That they are refused, or that nobody can tell now.
-    fn judge(&self, history: &[Notification]) -> Result<Verdict, FoldError>;
+    /// That the rules refuse it, or that a policy failed or did what the rules refuse.
+    fn admit(&self, notification: &Notification) -> Result<Admitted, FoldError>;
+
+    /// Folds what was admitted of one run, by the rules alone.
+    ///
+    /// # Errors
+    /// That it is refused, or that the rules cannot be asked now.
+    fn fold(&self, history: &[Notification]) -> Result<Run, FoldError>;
 
     /// Folds by DX's rule alone.
     ///
     /// # Errors
-    /// As [`Rules::judge`].
+    /// As [`Rules::fold`].
     fn merge(&self, history: &[Notification]) -> Result<Run, FoldError>;
 
-    /// Whether an answer may take long enough for a thread that serves others to be spared the wait: policies may take a second, the
-    /// component alone takes microseconds.
-    fn may_be_slow(&self) -> bool;
+    /// Whether there are policies. They may take a second, the rules alone take microseconds.
+    fn has_policies(&self) -> bool;
 }
 
+/// What becomes of a notification.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Admitted {
+    /// It is kept and sent on, as the policies left it.
+    Kept(Vec<Notification>),
+    /// It is kept as the policies left it, and is no reason to tell DX.
+    Held(Vec<Notification>),
+    /// A policy drops it; why.
+    Dropped(String),
+}
+
+/// The rules without any policy.
+static ALONE: LazyLock<Judge> = LazyLock::new(Judge::default);
+
 impl Rules for Judge {
-    fn judge(&self, history: &[Notification]) -> Result<Verdict, FoldError> {
-        self.ask(&Question::PipelineFinish(history)).map_err(failed)
+    fn admit(&self, notification: &Notification) -> Result<Admitted, FoldError> {
+        if !self.has_policies() {
+            self.ask(&finish(notification)).map_err(failed)?;
+            return Ok(Admitted::Kept(vec![notification.clone()]));
+        }
+        let question = question(notification);
+        let Answered { verdict, seen } = self.ask_and_see(&question).map_err(failed)?;
+        let Some(mut seen) = seen else {
+            return Ok(Admitted::Dropped("a policy did not show it to the rules".to_owned()));
+        };
+        for kept in &mut seen {
+            // Policies choose what a run is called, and not which run it is.
+            kept.reference_id.clone_from(&notification.reference_id);
+        }
+        // What the rules refuse now the policies made so: it must not be refused to the sender, nor wait in the store.
+        ALONE
+            .ask(&Question::PipelineFinish(&seen))
+            .map_err(|error| FoldError::Failed(format!("after the policies the rules refuse it: {error}")))?;
+        Ok(match verdict {
+            Verdict::Discard(why) => Admitted::Dropped(why),
+            Verdict::Hold if !rules_hold(&question, &seen) => Admitted::Held(seen),
+            Verdict::Hold | Verdict::Report(_) => Admitted::Kept(seen),
+        })
+    }
+
+    fn fold(&self, history: &[Notification]) -> Result<Run, FoldError> {
+        let rules = if self.has_policies() { &*ALONE } else { self };
+        match rules.ask(&Question::PipelineFinish(history)).map_err(failed)? {
+            Verdict::Report(run) => Ok(run),
+            Verdict::Hold | Verdict::Discard(_) => rules.merge(history).map_err(failed),
+        }
     }
 
     fn merge(&self, history: &[Notification]) -> Result<Run, FoldError> {
         self.merge(history).map_err(failed)
     }
 
-    fn may_be_slow(&self) -> bool {
+    fn has_policies(&self) -> bool {
         !self.policies().is_empty()
     }
+}
+
+/// The question that checks a notification.
+fn finish(notification: &Notification) -> Question<'_> {
+    Question::PipelineFinish(std::slice::from_ref(notification))
+}
+
+/// The question for the policies: the hook that a runner would have asked about it.
+fn question(notification: &Notification) -> Question<'_> {
+    let status = notification.status.as_deref().map(str::trim).unwrap_or_default();
+    let goes_on = ["", Status::Unknown.as_str(), Status::Running.as_str()]
+        .iter()
+        .any(|word| status.eq_ignore_ascii_case(word));
+    if notification.step.is_some() {
+        Question::Step(notification)
+    } else if goes_on && notification.finished_at.is_none() {
+        Question::PipelineStart(notification)
+    } else {
+        finish(notification)
+    }
+}
+
+/// Whether the rules hold it by themselves, as they do steps until their run has something to say.
+fn rules_hold(question: &Question<'_>, seen: &[Notification]) -> bool {
+    matches!(question, Question::Step(_))
+        && seen
+            .iter()
+            .all(|step| matches!(ALONE.ask(&Question::Step(step)), Ok(Verdict::Hold)))
 }
 
 fn failed(error: NoVerdict) -> FoldError {
@@ -45,11 +124,8 @@ fn failed(error: NoVerdict) -> FoldError {
     }
 }
 
-/// The fold that a store is opened with: the run as DX would be told of it, or, where a policy keeps it from DX, as DX would fold it.
+/// The fold that a store is opened with.
 #[must_use]
 pub fn fold(rules: Arc<dyn Rules>) -> Fold {
-    Arc::new(move |history| match rules.judge(history)? {
-        Verdict::Report(run) => Ok(run),
-        Verdict::Hold | Verdict::Discard(_) => rules.merge(history),
-    })
+    Arc::new(move |history| rules.fold(history))
 }

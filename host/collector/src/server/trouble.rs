@@ -1,6 +1,6 @@
 //! What a client is told of the store's troubles.
 
-use super::answer::{json, refused, retry_later, status};
+use super::answer::{refusal, refused, retry_later};
 use super::app::App;
 use crate::store::StoreError;
 use axum::response::Response;
@@ -19,7 +19,7 @@ pub(crate) fn told(app: &App, error: StoreError) -> Response {
     counter.fetch_add(1, Relaxed);
     let later = |message: &str, seconds| retry_later(ErrorCode::Unavailable, message, Duration::from_secs(seconds));
     match error {
-        StoreError::Refused(violations) => json(status(ErrorCode::of(&violations)), &Refusal::of(violations)),
+        StoreError::Refused(violations) => refusal(ErrorCode::of(&violations), &Refusal::of(violations)),
         StoreError::NoName(_) => refused(ErrorCode::RequiredParamsMissing, error.to_string()),
         StoreError::Foreign => refused(ErrorCode::NoPermission, error.to_string()),
         StoreError::HistoryFull { .. } => refused(ErrorCode::InvalidArguments, error.to_string()),

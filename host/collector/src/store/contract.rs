@@ -3,7 +3,7 @@
 use super::append::{Append, Appended};
 use super::error::StoreError;
 use super::feed::FeedQuery;
-use super::forward::{Forwarded, Waiting, WaitingQuery};
+use super::forward::{Backlog, Forwarded, Waiting, WaitingQuery};
 use super::list::{Page, RunQuery};
 use super::pipeline::{Bucket, PipelineQuery, PipelineSummary, StatsQuery};
 use super::run::{RunDetail, RunKey, RunSummary};
@@ -19,12 +19,12 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>
 /// No method blocks: what cannot be taken at once is refused with [`StoreError::Busy`]. An id or a counter that was once given out is
 /// never given to anything else.
 pub trait Store: Send + Sync {
-    /// Keeps a notification. `Ok` means that it is on disk, and that every question asked from now on knows of it.
+    /// Keeps notifications of a run. `Ok` means that all are on disk, and that every question asked from now on knows of them.
     ///
     /// # Errors
-    /// [`StoreError::NoName`], [`StoreError::Foreign`], [`StoreError::HistoryFull`] and [`StoreError::Refused`] are about the notification,
-    /// all others about the store; after any of them nothing of the notification was kept. Only when the machine loses its power while the
-    /// answer is being prepared may it have been.
+    /// [`StoreError::NoName`], [`StoreError::Foreign`], [`StoreError::HistoryFull`] and [`StoreError::Refused`] are about the notifications,
+    /// all others about the store; after any of them none was kept. Only when the machine loses its power while the answer is being prepared
+    /// may they have been.
     fn append(&self, append: Append) -> Answer<Appended>;
 
     /// Runs, newest first.
@@ -69,6 +69,12 @@ pub trait Store: Send + Sync {
     /// About the store.
     fn waiting(&self, query: WaitingQuery) -> Answer<Vec<Waiting>>;
 
+    /// How many runs [wait](Store::waiting), and since when.
+    ///
+    /// # Errors
+    /// About the store.
+    fn backlog(&self) -> Answer<Backlog>;
+
     /// Notes that DX has been told of a run's first notifications. An unknown run, removed meanwhile, is no error.
     ///
     /// # Errors
@@ -86,6 +92,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// About the store; what was removed before it stays removed.
     fn retain(&self, retention: Retention) -> Answer<u64>;
+
+    /// Whether a notification could be kept now: writes something that changes nothing.
+    ///
+    /// # Errors
+    /// About the store.
+    fn ready(&self) -> Answer<()>;
 
     /// Writes everything, as it is at this moment, to a new file. Appends go on meanwhile.
     ///

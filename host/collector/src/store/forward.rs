@@ -29,15 +29,26 @@ pub struct Waiting {
     pub covered: u32,
 }
 
+/// Runs of which DX does not know everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many.
+    pub runs: u64,
+    /// Since when the first of them waits.
+    pub since: Option<DateTime<Utc>>,
+}
+
 /// That DX was told of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded {
     /// The run.
     pub id: u64,
-    /// How many notifications what was sent was folded from: [`Waiting::notifications`]. What came later waits on.
+    /// How many notifications what was sent was folded from: [`Waiting::notifications`]. What came later waits on, unless it is held.
     pub covered: u32,
     /// What DX said, if it said something already. `None` leaves what it said before.
     pub answer: Option<DxAnswer>,
+    /// What [`Forwarding::sent`] is to be, if that changed.
+    pub sent: Option<String>,
 }
 
 /// What DX said to a run.
@@ -63,4 +74,6 @@ pub struct Forwarding {
     pub covered: u32,
     /// What it said last.
     pub answer: Option<DxAnswer>,
+    /// A digest of the record that it accepted last, which it need not be sent again.
+    pub sent: Option<String>,
 }

@@ -33,6 +33,8 @@ pub struct RunFilter {
     pub branch: Option<String>,
     /// Any of the e-mail address and the two user names, exactly.
     pub person: Option<String>,
+    /// Whether DX refused it for good.
+    pub refused: bool,
     /// Part of the reference, of the names of pipeline, repository and branch, of the commit or of the person, in any case; or `#12`, the
     /// number of a pull request. A whole reference finds that run alone.
     pub text: Option<String>,

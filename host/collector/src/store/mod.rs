@@ -28,12 +28,12 @@ mod run;
 pub mod sqlite;
 mod upkeep;
 
-pub use append::{Append, Appended};
+pub use append::{Append, Appended, Kept};
 pub use contract::{Answer, Store};
 pub use error::StoreError;
 pub use feed::{FeedOrder, FeedQuery};
 pub use fold::{Fold, FoldError};
-pub use forward::{DxAnswer, Forwarded, Forwarding, Waiting, WaitingQuery};
+pub use forward::{Backlog, DxAnswer, Forwarded, Forwarding, Waiting, WaitingQuery};
 pub use list::{Cursor, CursorError, MAX_PAGE, Page, RunFilter, RunQuery};
 pub use pipeline::{Bucket, PipelineQuery, PipelineSummary, StatsQuery, StatusCounts};
 pub use run::{Job, Received, RunDetail, RunKey, RunSummary};

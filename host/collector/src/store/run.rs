@@ -48,11 +48,15 @@ pub struct RunDetail {
     pub forwarding: Forwarding,
 }
 
-/// A notification as it came.
+/// A notification that was kept, and how it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// The notification.
+    /// The notification: where there were policies, as they left it.
     pub notification: Notification,
+    /// Whether there were policies when it was kept.
+    pub by_policies: bool,
+    /// Whether they hold it.
+    pub held: bool,
     /// Name of the token it came with; empty where the server asked for none.
     pub token: String,
     /// When it came.

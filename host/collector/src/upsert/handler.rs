@@ -1,114 +1,176 @@
 //! One upsert.
 
-use crate::server::{App, Caller, Kind, Schemes, json, kind, read, refused, told};
-use crate::store::{Append, FoldError, StoreError};
+use super::arguments;
+use crate::server::{Admitted, App, Caller, Schemes, address, json, kind, read, refused, told};
+use crate::store::{Append, FoldError, Kept, StoreError};
+use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::Utc;
-use pipefold::dx::{Answer, Arguments, ErrorCode, TAKES_STEPS};
-use pipefold_sandbox::{Notification, Verdict, foreign::excerpt};
+use pipefold::dx::{ErrorCode, TAKES_STEPS};
+use pipefold_sandbox::{Notification, foreign::excerpt};
+use serde::Serialize;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-/// Takes a notification. The answer is DX's: `{"ok":true}` once it is on disk, else `ok` is false with a code and a sentence.
+/// Takes notifications of a run. The answer is DX's: `{"ok":true}` once they are on disk, else `ok` is false with a code and a sentence.
 pub async fn upsert(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let headers = &parts.headers;
-    let caller = match Caller::of(&app, headers, &parts.extensions, Schemes::Bearer) {
+    let caller = match Caller::of(&app, &parts.headers, &parts.extensions, Schemes::Bearer) {
         Ok(caller) => caller,
         Err(denied) => return denied.answer(Schemes::Bearer),
     };
-    if !caller.access.writes() {
-        app.metrics.unauthorised.fetch_add(1, Relaxed);
-        return refused(ErrorCode::InvalidAuth, "this token may read, and not report");
+    let mut pipeline = None;
+    let answer = match take(&app, &caller, &parts, body, &mut pipeline).await {
+        Ok(warnings) => return accepted(&warnings),
+        Err(answer) => *answer,
+    };
+    tracing::info!(
+        "refused a report from {}: {}{}{}",
+        Shown(address(&app, &parts.headers, &parts.extensions)),
+        answer.extensions().get::<ErrorCode>().map_or("?", |code| code.as_str()),
+        Named(", token", caller.token.as_ref().map(|token| token.as_str())),
+        // A policy may be there to keep names out of sight.
+        Named(", pipeline", pipeline.as_deref().filter(|_| !app.rules.has_policies())),
+    );
+    answer
+}
+
+/// An address for the log.
+struct Shown(Option<std::net::IpAddr>);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("?"),
+        }
     }
-    let counted = |answer: Response| {
+}
+
+/// A word and a name for the log, if there is one; what it says stays within its quotes.
+struct Named<'a>(&'static str, Option<&'a str>);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.1.map_or(Ok(()), |name| {
+            let shown: String = name.chars().take(200).collect();
+            write!(f, "{} {shown:?}", self.0)
+        })
+    }
+}
+
+/// Reads, judges and keeps. What is worth telling the sender of an upsert that was kept; or the answer that refuses it.
+async fn take(
+    app: &App,
+    caller: &Caller,
+    parts: &Parts,
+    body: Body,
+    pipeline: &mut Option<String>,
+) -> Result<Vec<String>, Box<Response>> {
+    let metrics = &app.metrics;
+    if !caller.access.writes() {
+        metrics.unauthorised.fetch_add(1, Relaxed);
+        return Err(Box::new(refused(
+            ErrorCode::InvalidAuth,
+            "this token may read, and not report",
+        )));
+    }
+    let counted = |answer: Box<Response>| {
         let counter = if answer.status().is_server_error() {
-            &app.metrics.failed
+            &metrics.failed
         } else {
-            &app.metrics.refused
+            &metrics.refused
         };
         counter.fetch_add(1, Relaxed);
         answer
     };
-    let kind = match kind(headers) {
-        Ok(kind) => kind,
-        Err(answer) => return counted(*answer),
-    };
-    let body = match read(&app, headers, body).await {
-        Ok(body) => body,
-        Err(answer) => return counted(*answer),
-    };
+    let kind = kind(&parts.headers).map_err(counted)?;
+    let body = read(app, &parts.headers, body).await.map_err(counted)?;
     let began = Instant::now();
-    let arguments = match kind {
-        Kind::Json => Arguments::from_foreign_json(&body),
-        Kind::Form => Arguments::from_form(&body),
+    let notifications = match arguments::read(kind, &body) {
+        Ok(arguments) => arguments.into_notifications(),
+        Err(why) => return Err(counted(Box::new(refused(ErrorCode::InvalidJson, why)))),
     };
-    match arguments {
-        Ok(arguments) => {
-            for notification in arguments.into_notifications() {
-                if let Some(refusal) = keep(&app, &caller, notification, began).await {
-                    return refusal;
-                }
-            }
-            accepted()
-        }
-        Err(why) => counted(refused(ErrorCode::InvalidJson, why.to_string())),
+    let name = |notification: &Notification| {
+        let name = notification.pipeline_name.clone();
+        name.filter(|name| !name.trim().is_empty())
+    };
+    *pipeline = notifications.first().and_then(name);
+    if pipeline.as_ref().is_some_and(|name| !caller.access.may_write(name)) {
+        let why = "this token may not report runs of this pipeline";
+        return Err(counted(Box::new(refused(ErrorCode::NoPermission, why))));
     }
+    let notifications = judge(app, &notifications)?;
+    if notifications.is_empty() {
+        metrics.dropped.fetch_add(1, Relaxed);
+    } else {
+        let append = Append {
+            notifications,
+            token: caller.name().to_owned(),
+            access: (*caller.access).clone(),
+            arrived: Utc::now(),
+        };
+        let appended = app.store.append(append).await;
+        let appended = appended.map_err(|error| Box::new(told(app, error)))?;
+        metrics.accepted.fetch_add(1, Relaxed);
+        metrics.took(began.elapsed());
+        app.announce(&appended.run.pipeline);
+    }
+    let unknown = arguments::unknown(kind, &body);
+    let tokenless = (caller.token.is_none() && !parts.headers.contains_key(AUTHORIZATION))
+        .then(|| "no token was sent, which DX refuses as not_authed".to_owned());
+    Ok(unknown.into_iter().chain(tokenless).collect())
 }
 
-/// `{"ok":true}`, and that steps are welcome.
-fn accepted() -> Response {
-    let mut answer = json(StatusCode::OK, &Answer::accepted());
+/// Asks the policies and the rules about all of them, before anything is kept. What is left is to be kept.
+fn judge(app: &App, notifications: &[Notification]) -> Result<Vec<Kept>, Box<Response>> {
+    let by_policies = app.rules.has_policies();
+    let ask = || {
+        let mut all = Vec::with_capacity(notifications.len());
+        for notification in notifications {
+            let (left, held) = match app.rules.admit(notification)? {
+                Admitted::Kept(left) => (left, false),
+                Admitted::Held(left) => (left, true),
+                Admitted::Dropped(why) => {
+                    tracing::debug!("a policy dropped a notification: {}", excerpt(&why));
+                    continue;
+                }
+            };
+            all.extend(left.into_iter().map(|notification| Kept {
+                notification,
+                by_policies,
+                held,
+            }));
+        }
+        Ok(all)
+    };
+    let judged: Result<_, FoldError> = if by_policies {
+        tokio::task::block_in_place(ask)
+    } else {
+        ask()
+    };
+    judged.map_err(|error| Box::new(told(app, StoreError::from(error))))
+}
+
+/// `{"ok":true}`, what the sender should know, and that steps are welcome.
+fn accepted(warnings: &[String]) -> Response {
+    #[derive(Serialize)]
+    struct Accepted<'a> {
+        ok: bool,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        warnings: &'a [String],
+    }
+    let mut answer = json(StatusCode::OK, &Accepted { ok: true, warnings });
     let (name, value) = (
         HeaderName::from_static(TAKES_STEPS.0),
         HeaderValue::from_static(TAKES_STEPS.1),
     );
     answer.headers_mut().insert(name, value);
     answer
-}
-
-/// Keeps a notification, unless a policy drops it; or the answer that refuses it.
-async fn keep(app: &App, caller: &Caller, notification: Notification, began: Instant) -> Option<Response> {
-    let pipeline = notification
-        .pipeline_name
-        .as_deref()
-        .filter(|name| !name.trim().is_empty());
-    if pipeline.is_some_and(|name| !caller.access.may_write(name)) {
-        app.metrics.refused.fetch_add(1, Relaxed);
-        let why = "this token may not report runs of this pipeline";
-        return Some(refused(ErrorCode::NoPermission, why));
-    }
-    let judge = || app.rules.judge(std::slice::from_ref(&notification));
-    let verdict = if app.rules.may_be_slow() {
-        tokio::task::block_in_place(judge)
-    } else {
-        judge()
-    };
-    match verdict {
-        Ok(Verdict::Report(_) | Verdict::Hold) => {}
-        Ok(Verdict::Discard(why)) => {
-            tracing::debug!("a policy dropped a notification: {}", excerpt(&why));
-            app.metrics.dropped.fetch_add(1, Relaxed);
-            return None;
-        }
-        Err(error @ (FoldError::Refused(_) | FoldError::Failed(_))) => return Some(told(app, StoreError::from(error))),
-    }
-    let append = Append {
-        notification,
-        token: caller.name().to_owned(),
-        access: (*caller.access).clone(),
-        arrived: Utc::now(),
-    };
-    match app.store.append(append).await {
-        Ok(appended) => {
-            app.metrics.accepted.fetch_add(1, Relaxed);
-            app.metrics.took(began.elapsed());
-            app.announce(&appended.run.pipeline);
-            None
-        }
-        Err(error) => Some(told(app, error)),
-    }
 }

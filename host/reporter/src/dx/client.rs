@@ -83,22 +83,27 @@ impl Client {
         self.post(&wire::body(run), token, timeout)
     }
 
-    /// Tells of a run's steps, if the server said in an earlier answer that it takes them; DX does not. They are there to be looked at: that
-    /// they do not arrive is no failure.
+    /// Whether the server said in an earlier answer that it takes steps. DX does not.
+    #[must_use]
+    pub fn takes_steps(&self) -> bool {
+        self.takes_steps.load(Relaxed)
+    }
+
+    /// Tells a server that takes them of a run's steps. They are there to be looked at: that they do not arrive is no failure. `None` if
+    /// nothing was sent.
     pub fn tell_steps<'a>(
         &self,
         run: &'a Run,
         notifications: impl IntoIterator<Item = &'a Notification>,
         token: &Token,
         timeout: Duration,
-    ) {
-        if !self.takes_steps.load(Relaxed) {
-            return;
+    ) -> Option<Outcome> {
+        if !self.takes_steps() {
+            return None;
         }
-        if let Some(body) = steps::body(run, notifications) {
-            let outcome = self.post(&body, token, timeout);
-            tracing::debug!(%outcome, "told of the run's steps");
-        }
+        let outcome = self.post(&steps::body(run, notifications)?, token, timeout);
+        tracing::debug!(%outcome, "told of the run's steps");
+        Some(outcome)
     }
 
     fn post(&self, body: &[u8], token: &Token, timeout: Duration) -> Outcome {

@@ -212,10 +212,13 @@ async fn the_policy_is_in_nobodys_way_and_no_value_runs() {
     };
     let site = Site::new();
     let append = Append {
-        notification: Notification {
-            source_url: Some(format!("https://ci.example/{}", attack("url"))),
-            ..attacker("r")
-        },
+        notifications: vec![
+            Notification {
+                source_url: Some(format!("https://ci.example/{}", attack("url"))),
+                ..attacker("r")
+            }
+            .into(),
+        ],
         token: attack("token"),
         access: Access::everything(),
         arrived: ago(60),
@@ -231,6 +234,7 @@ async fn the_policy_is_in_nobodys_way_and_no_value_runs() {
         id,
         covered: 1,
         answer: Some(answer),
+        sent: None,
     };
     site.store.forwarded(forwarded).await.unwrap();
     let named = site

@@ -34,7 +34,7 @@ fn attacker() -> Notification {
 async fn attacked() -> Site {
     let site = Site::new();
     let append = Append {
-        notification: attacker(),
+        notifications: vec![(attacker()).into()],
         token: attack("token"),
         access: Access::everything(),
         arrived: ago(600),
@@ -55,6 +55,7 @@ async fn attacked() -> Site {
         id: run.id,
         covered: 1,
         answer: Some(answer),
+        sent: None,
     };
     site.store.forwarded(forwarded).await.unwrap();
     site

@@ -78,7 +78,7 @@ impl Site {
 
     pub(super) async fn add(&self, notification: Notification, arrived: DateTime<Utc>) -> RunSummary {
         let append = Append {
-            notification,
+            notifications: vec![notification.into()],
             token: "ci".into(),
             access: Access::everything(),
             arrived,

@@ -86,6 +86,7 @@ async fn the_record_and_what_dx_knows() {
             id: run.id,
             covered: 1,
             answer: None,
+            sent: None,
         })
         .await
         .unwrap();

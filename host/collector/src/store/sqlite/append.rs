@@ -1,4 +1,4 @@
-//! One notification and its run, within a transaction.
+//! Notifications and their run, within a transaction.
 
 use super::history::{key, moment, notifications, text_bytes};
 use super::record;
@@ -21,29 +21,74 @@ struct Known {
     text_bytes: u64,
 }
 
-/// Keeps a notification. Everything that can be refused is refused before the first change.
+/// How many of the last notifications that a run may have are for those that say how it ended: one in so many.
+const FOR_THE_END: u32 = 100;
+
+/// Keeps notifications. Everything that can be refused is refused before the first change.
 pub(super) fn append(tx: &Transaction<'_>, tools: &mut Tools, append: &Append) -> Result<Appended> {
-    let notification = &append.notification;
-    let reference_id = named(&notification.reference_id, "reference_id")?;
-    let pipeline = named(&notification.pipeline_name, "pipeline_name")?;
-    let body = serde_json::to_string(notification)
-        .map_err(|e| Trouble::Content(format!("a notification does not write: {e}")))?;
+    let mut names = ("", "");
+    let mut bodies = Vec::with_capacity(append.notifications.len());
+    for kept in append.notifications.iter().rev() {
+        let notification = &kept.notification;
+        names = (
+            named(&notification.reference_id, "reference_id")?,
+            named(&notification.pipeline_name, "pipeline_name")?,
+        );
+        let body = serde_json::to_string(notification)
+            .map_err(|e| Trouble::Content(format!("a notification does not write: {e}")))?;
+        bodies.push(body);
+    }
+    let (reference_id, pipeline) = names;
     let appended = match find(tx, reference_id)? {
         Some(known) => again(tx, tools, append, known)?,
         None => first(tx, tools, append, pipeline)?,
     };
     let run = appended.run.id.cast_signed();
-    tx.prepare_cached("INSERT INTO notifications (key, arrived, token, body) VALUES (?1, ?2, ?3, ?4)")?
+    let before = appended.run.notifications.saturating_sub(count(append));
+    for ((number, kept), body) in (before..).zip(&append.notifications).zip(bodies.into_iter().rev()) {
+        tx.prepare_cached(
+            "INSERT INTO notifications (key, arrived, token, body, by_policies, held) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
         .execute(params![
-            key(run, appended.run.notifications - 1)?,
+            key(run, number)?,
             append.arrived.timestamp_millis(),
             append.token,
-            body
+            body,
+            kept.by_policies,
+            kept.held,
         ])?;
-    if let Some(step) = notification.step.as_deref().filter(|step| !step.is_empty()) {
-        job(tx, tools, run, step)?;
+        if let Some(step) = kept.notification.step.as_deref().filter(|step| !step.is_empty()) {
+            job(tx, tools, run, step)?;
+        }
     }
     Ok(appended)
+}
+
+fn count(append: &Append) -> u32 {
+    u32::try_from(append.notifications.len()).unwrap_or(u32::MAX)
+}
+
+fn bytes(append: &Append) -> u64 {
+    append
+        .notifications
+        .iter()
+        .map(|kept| text_bytes(&kept.notification))
+        .sum()
+}
+
+/// Whether any of them is a reason to tell DX.
+fn is_news(append: &Append) -> bool {
+    append.notifications.iter().any(|kept| !kept.held)
+}
+
+/// Whether they say how the run ended.
+fn is_end(append: &Append) -> bool {
+    append.notifications.iter().all(|kept| {
+        let notification = &kept.notification;
+        let is_over = |status: &String| !matches!(status.trim(), "" | "unknown" | "running");
+        notification.step.is_none()
+            && (notification.finished_at.is_some() || notification.status.as_ref().is_some_and(is_over))
+    })
 }
 
 fn named<'a>(field: &'a Option<String>, name: &'static str) -> Result<&'a str> {
@@ -66,14 +111,18 @@ fn find(tx: &Transaction<'_>, reference_id: &str) -> Result<Option<Known>> {
     }))
 }
 
-/// The first notification of a run.
+/// The first notifications of a run.
 fn first(tx: &Transaction<'_>, tools: &mut Tools, append: &Append, pipeline: &str) -> Result<Appended> {
     if !append.access.may_write(pipeline) {
         return Err(StoreError::Foreign.into());
     }
-    let text_bytes = text_bytes(&append.notification);
-    room(tools, 0, 0, text_bytes)?;
-    let record = fold(tools, std::slice::from_ref(&append.notification))?;
+    let text_bytes = room(tools, 0, 0, append)?;
+    let history: Vec<_> = append
+        .notifications
+        .iter()
+        .map(|kept| kept.notification.clone())
+        .collect();
+    let record = fold(tools, &history)?;
 
     let now = append.arrived.timestamp_millis();
     let (pipeline_id, counter) = next_counter(tx, pipeline, now)?;
@@ -89,16 +138,16 @@ fn first(tx: &Transaction<'_>, tools: &mut Tools, append: &Append, pipeline: &st
         finished: None,
         first_arrived: arrived,
         last_arrived: arrived,
-        notifications: 1,
+        notifications: count(append),
         completion: None,
-        waiting_since: Some(arrived),
+        waiting_since: is_news(append).then_some(arrived),
     };
     record::insert(tx, pipeline_id, &mut run, text_bytes, tools)?;
     job(tx, tools, id, "")?;
     Ok(Appended { run, is_new: true })
 }
 
-/// A further notification.
+/// Further notifications.
 fn again(tx: &Transaction<'_>, tools: &mut Tools, append: &Append, known: Known) -> Result<Appended> {
     let Known {
         mut run,
@@ -108,18 +157,17 @@ fn again(tx: &Transaction<'_>, tools: &mut Tools, append: &Append, known: Known)
     if !append.access.may_write(&run.pipeline) {
         return Err(StoreError::Foreign.into());
     }
-    let text_bytes = text_bytes(&append.notification);
-    room(tools, run.notifications, before, text_bytes)?;
+    let text_bytes = room(tools, run.notifications, before, append)?;
     let id = run.id.cast_signed();
     let record = if run.notifications < FOLDED_AT_ONCE {
         let mut history = notifications(tx, id)?;
-        history.push(append.notification.clone());
+        history.extend(append.notifications.iter().map(|kept| kept.notification.clone()));
         Some(fold(tools, &history)?)
     } else {
         None
     };
 
-    run.notifications += 1;
+    run.notifications += count(append);
     // The clock may have jumped back.
     run.last_arrived = run.last_arrived.max(moment(append.arrived.timestamp_millis())?);
     // With a record, all are folded; else as many as before.
@@ -133,7 +181,7 @@ fn again(tx: &Transaction<'_>, tools: &mut Tools, append: &Append, known: Known)
         (before + text_bytes).cast_signed(),
         record.as_ref().map(|_| run.notifications),
     ])?;
-    if run.waiting_since.is_none() {
+    if run.waiting_since.is_none() && is_news(append) {
         run.waiting_since = Some(run.last_arrived);
         tx.prepare_cached("UPDATE runs SET waiting_since = ?2 WHERE id = ?1")?
             .execute([id, run.last_arrived.timestamp_millis()])?;
@@ -144,12 +192,23 @@ fn again(tx: &Transaction<'_>, tools: &mut Tools, append: &Append, known: Known)
     Ok(Appended { run, is_new: false })
 }
 
-/// Whether there is room for one more notification of `more` bytes.
-fn room(tools: &Tools, notifications: u32, bytes: u64, more: u64) -> Result<()> {
-    if notifications >= tools.limits.notifications_per_run || bytes + more > tools.limits.text_bytes_per_run {
-        return Err(StoreError::HistoryFull { notifications, bytes }.into());
+/// Whether there is room for them beside what a run has; their bytes. The last of it is for what says how the run ended: without that it
+/// would go on for ever.
+fn room(tools: &Tools, notifications: u32, text: u64, append: &Append) -> Result<u64> {
+    let mut most = (tools.limits.notifications_per_run, tools.limits.text_bytes_per_run);
+    if !is_end(append) {
+        most.0 -= most.0 / FOR_THE_END;
+        most.1 -= most.1 / u64::from(FOR_THE_END);
     }
-    Ok(())
+    let more = bytes(append);
+    if notifications.saturating_add(count(append)) > most.0 || text + more > most.1 {
+        return Err(StoreError::HistoryFull {
+            notifications,
+            bytes: text,
+        }
+        .into());
+    }
+    Ok(more)
 }
 
 fn fold(tools: &Tools, history: &[Notification]) -> Result<Run> {

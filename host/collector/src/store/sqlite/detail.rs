@@ -64,7 +64,7 @@ fn one(
     values: &[&dyn ToSql],
 ) -> Result<Option<(RunSummary, Forwarding, bool)>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS}, r.covered, r.dx_answer, r.folded FROM runs AS r JOIN pipelines AS p ON p.id = r.pipeline WHERE {condition}"
+        "SELECT {COLUMNS}, r.covered, r.dx_answer, r.folded, r.sent FROM runs AS r JOIN pipelines AS p ON p.id = r.pipeline WHERE {condition}"
     ))?;
     let mut rows = statement.query(values)?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -74,6 +74,7 @@ fn one(
         waiting_since: summary.waiting_since,
         covered: row.get(13)?,
         answer: answer.as_deref().map(dx_answer).transpose()?,
+        sent: row.get(16)?,
     };
     let is_folded = row.get::<_, u32>(15)? >= summary.notifications;
     Ok(Some((summary, forwarding, is_folded)))

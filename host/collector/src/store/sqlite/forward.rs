@@ -1,8 +1,8 @@
 //! What DX was not told yet.
 
-use super::history::{key, moment};
+use super::history::{KEYS_PER_RUN, key, moment};
 use super::trouble::{Result, Trouble};
-use crate::store::{DxAnswer, Forwarded, Waiting, WaitingQuery};
+use crate::store::{Backlog, DxAnswer, Forwarded, Waiting, WaitingQuery};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// The most of DX's words that are kept.
@@ -31,6 +31,16 @@ pub(super) fn waiting(connection: &Connection, query: &WaitingQuery) -> Result<V
     Ok(found)
 }
 
+pub(super) fn backlog(connection: &Connection) -> Result<Backlog> {
+    let (runs, since) = connection
+        .prepare_cached("SELECT count(*), min(waiting_since) FROM runs WHERE waiting_since IS NOT NULL")?
+        .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))?;
+    Ok(Backlog {
+        runs: runs.cast_unsigned(),
+        since: since.map(moment).transpose()?,
+    })
+}
+
 pub(super) fn forwarded(tx: &Transaction<'_>, forwarded: &Forwarded) -> Result<()> {
     let id = forwarded.id.cast_signed();
     let known = tx
@@ -43,21 +53,24 @@ pub(super) fn forwarded(tx: &Transaction<'_>, forwarded: &Forwarded) -> Result<(
     // Answers may overtake each other.
     let covered = forwarded.covered.min(notifications).max(before);
     let waiting_since: Option<i64> = if covered < notifications {
-        // The first that is not covered: numbers begin with 0.
-        tx.prepare_cached("SELECT arrived FROM notifications WHERE key = ?1")?
-            .query_row([key(id, covered)?], |row| row.get(0))
-            .optional()?
+        // The first that is neither covered nor held: numbers begin with 0.
+        tx.prepare_cached(
+            "SELECT arrived FROM notifications WHERE key BETWEEN ?1 AND ?2 AND NOT held ORDER BY key LIMIT 1",
+        )?
+        .query_row([key(id, covered)?, key(id, KEYS_PER_RUN - 1)?], |row| row.get(0))
+        .optional()?
     } else {
         None
     };
     tx.prepare_cached(
-        "UPDATE runs SET covered = ?2, waiting_since = ?3, dx_answer = ifnull(?4, dx_answer) WHERE id = ?1",
+        "UPDATE runs SET covered = ?2, waiting_since = ?3, dx_answer = ifnull(?4, dx_answer), sent = ifnull(?5, sent) WHERE id = ?1",
     )?
     .execute(params![
         id,
         covered,
         waiting_since,
-        forwarded.answer.as_ref().map(text).transpose()?
+        forwarded.answer.as_ref().map(text).transpose()?,
+        forwarded.sent
     ])?;
     Ok(())
 }

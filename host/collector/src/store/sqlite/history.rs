@@ -31,6 +31,8 @@ pub(super) fn received(connection: &Connection, run: i64) -> Result<Vec<Received
     each(connection, run, |row| {
         Ok(Received {
             notification: body(row)?,
+            by_policies: row.get(3)?,
+            held: row.get(4)?,
             token: row.get(1)?,
             arrived: moment(row.get(2)?)?,
         })
@@ -38,8 +40,9 @@ pub(super) fn received(connection: &Connection, run: i64) -> Result<Vec<Received
 }
 
 fn each<T>(connection: &Connection, run: i64, read: impl Fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
-    let mut statement = connection
-        .prepare_cached("SELECT body, token, arrived FROM notifications WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT body, token, arrived, by_policies, held FROM notifications WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
+    )?;
     let mut rows = statement.query([key(run, 0)?, key(run, KEYS_PER_RUN - 1)?])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {

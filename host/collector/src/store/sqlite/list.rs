@@ -18,7 +18,8 @@ pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Page> {
         limit,
     } = query;
     let fits = Fits::of(filter);
-    if let Some(run) = exact(connection, filter)?
+    if !filter.refused
+        && let Some(run) = exact(connection, filter)?
         && access.may_see(&run.pipeline)
         && fits.all_but_text(&run)
     {
@@ -60,8 +61,15 @@ fn ways(connection: &Connection, query: &RunQuery) -> Result<Option<Vec<Way>>> {
         status,
         branch,
         person,
+        refused,
         text: _,
     } = &query.filter;
+    if *refused {
+        return Ok(Some(vec![Way {
+            condition: "r.waiting_since IS NULL AND json_extract(r.dx_answer, '$.accepted') = 0 AND ?1 = 0",
+            value: None,
+        }]));
+    }
     if let Some(name) = pipeline {
         if !query.access.may_see(name) {
             return Ok(None);
@@ -153,6 +161,8 @@ impl<'a> Fits<'a> {
             status,
             branch,
             person,
+            // The way has them alone.
+            refused: _,
             text: _,
         } = self.filter;
         let record = &run.record;

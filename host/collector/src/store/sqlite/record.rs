@@ -48,7 +48,7 @@ pub(super) fn insert(
     tx.prepare_cached(
         "INSERT INTO runs (id, reference_id, pipeline, counter, place, status, started, finished, completion, branch, email, github, gitlab, \
          first_arrived, last_arrived, notifications, text_bytes, folded, waiting_since, record) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, 1, ?15, 1, ?14, ?16)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?17, ?15, ?17, ?18, ?16)",
     )?
     .execute(params![
         run.id.cast_signed(),
@@ -67,6 +67,8 @@ pub(super) fn insert(
         first_arrived,
         text_bytes.cast_signed(),
         json(&run.record)?,
+        run.notifications,
+        run.waiting_since.map(|since| since.timestamp_millis()),
     ])?;
     count(tx, pipeline, None, run.record.status, first_arrived)?;
     fill(run, &columns, completion)

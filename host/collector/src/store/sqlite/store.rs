@@ -3,8 +3,8 @@
 use super::open::SqliteStore;
 use super::{append, backup, detail, feed, forward, list, pipelines, stats, upkeep};
 use crate::store::{
-    Answer, Append, Appended, Bucket, FeedQuery, Forwarded, Page, PipelineQuery, PipelineSummary, Retention, RunDetail,
-    RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store, Waiting, WaitingQuery,
+    Answer, Append, Appended, Backlog, Bucket, FeedQuery, Forwarded, Page, PipelineQuery, PipelineSummary, Retention,
+    RunDetail, RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store, Waiting, WaitingQuery,
 };
 use std::path::PathBuf;
 
@@ -12,7 +12,11 @@ impl Store for SqliteStore {
     fn append(&self, append: Append) -> Answer<Appended> {
         let bell = self.bell.clone();
         // Texts, and what holds them.
-        let weight = super::history::text_bytes(&append.notification) as usize + 1024;
+        let weight = append
+            .notifications
+            .iter()
+            .map(|kept| super::history::text_bytes(&kept.notification) as usize + 1024)
+            .sum();
         self.writer.ask(weight, move |tx, tools| {
             let appended = append::append(tx, tools, &append)?;
             if appended.run.notifications > append::FOLDED_AT_ONCE
@@ -56,6 +60,10 @@ impl Store for SqliteStore {
         self.readers.ask(move |connection| forward::waiting(connection, &query))
     }
 
+    fn backlog(&self) -> Answer<Backlog> {
+        self.readers.ask(|connection| forward::backlog(connection))
+    }
+
     fn forwarded(&self, forwarded: Forwarded) -> Answer<()> {
         self.writer.ask(0, move |tx, _| forward::forwarded(tx, &forwarded))
     }
@@ -75,6 +83,10 @@ impl Store for SqliteStore {
             }
             Ok(removed)
         })
+    }
+
+    fn ready(&self) -> Answer<()> {
+        self.writer.ask(0, |tx, tools| tools.sequence.write(tx))
     }
 
     fn backup(&self, to: PathBuf) -> Answer<()> {

@@ -27,7 +27,13 @@ fn forwarded(store: &SqliteStore, id: u64, covered: u32, text: Option<&str>) {
         text: text.into(),
         as_cancelled: false,
     });
-    wait(store.forwarded(Forwarded { id, covered, answer })).unwrap();
+    wait(store.forwarded(Forwarded {
+        id,
+        covered,
+        answer,
+        sent: None,
+    }))
+    .unwrap();
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub(super) fn fresh() -> (tempfile::TempDir, SqliteStore) {
 
 pub(super) fn appending(notification: Notification, arrived: i64) -> Append {
     Append {
-        notification,
+        notifications: vec![notification.into()],
         token: "ci".into(),
         access: Access::everything(),
         arrived: at(arrived),

@@ -56,6 +56,7 @@ fn what_dx_does_not_know_is_kept_on_request() {
         id: known.id,
         covered: 1,
         answer: None,
+        sent: None,
     }))
     .unwrap();
     assert_eq!(retain(&store, 10, true), 1);
