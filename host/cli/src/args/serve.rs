@@ -1,6 +1,6 @@
 //! The collector: `serve`, and `token` for who may do what with it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) data_dir: DataDirFlag,
 
-    /// Where to listen; port 0 is any that is free
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8642")]
+    /// Where to listen: 0.0.0.0:8642, [::]:8642, :8642 or 8642, which is for this machine alone; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8642", value_parser = listen)]
     pub(crate) listen: SocketAddr,
 
     /// Certificate and those up to its authority (PEM); read again when it is replaced
@@ -75,17 +75,25 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) token_rate: u32,
 
-    /// Remove runs that nothing was heard of for so long, such as 90d [default: keep everything]
+    /// Delete runs with no activity for this long, such as 90d [default: keep everything]
     #[arg(long, value_name = "TIME", value_parser = parse_age)]
     pub(crate) keep: Option<Duration>,
 
-    /// Show unfinished runs as stale when nothing was heard of them for so long
+    /// Show unfinished runs as stale after no activity for this long
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_age)]
     pub(crate) stale_after: Duration,
 
-    /// Write everything that is kept to a new file, and end
+    /// Write every run that is kept to a new file, and end
+    ///
+    /// It is the database alone: copy `tokens.json` of the directory too. Both put into an empty directory are the collector restored.
     #[arg(long, value_name = "FILE")]
     pub(crate) backup: Option<PathBuf>,
+
+    /// Ask the server that listens there whether it can keep reports, and end: with exit code 0 if so, else 1
+    ///
+    /// For the health check of a container. One that speaks TLS itself is only asked whether it answers.
+    #[arg(long, conflicts_with = "backup")]
+    pub(crate) probe: bool,
 }
 
 /// Make, list and revoke the tokens of a collector
@@ -136,6 +144,31 @@ Examples:
     },
 }
 
+/// The port where none is given.
+const PORT: u16 = 8642;
+
+/// An address to listen on, in one of the forms that servers take.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let wrong = || "give an IP address and a port, such as 0.0.0.0:8642, [::1]:8642, :8642 or 8642".to_owned();
+    let port = |text: &str| text.parse::<u16>().map_err(|_| wrong());
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let host = |text: &str| match text {
+        "" => Some(Ipv4Addr::UNSPECIFIED),
+        "localhost" => Some(Ipv4Addr::LOCALHOST),
+        _ => None,
+    };
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok((ip, PORT).into());
+    }
+    match text.rsplit_once(':') {
+        Some((name, number)) => Ok((host(name).ok_or_else(wrong)?, port(number)?).into()),
+        None if text == "localhost" => Ok((Ipv4Addr::LOCALHOST, PORT).into()),
+        None => Ok((Ipv4Addr::LOCALHOST, port(text)?).into()),
+    }
+}
+
 /// A number from 0.1 to 1,000.
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.1..=1000.0).contains(rate));
@@ -146,6 +179,34 @@ fn rate(text: &str) -> Result<f64, String> {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_in_every_usual_form() {
+        for (text, address) in [
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("[::]:80", "[::]:80"),
+            ("8642", "127.0.0.1:8642"),
+            (":8642", "0.0.0.0:8642"),
+            ("localhost", "127.0.0.1:8642"),
+            ("localhost:80", "127.0.0.1:80"),
+            ("192.0.2.1", "192.0.2.1:8642"),
+            ("::1", "[::1]:8642"),
+        ] {
+            assert_eq!(listen(text), Ok(address.parse().unwrap()), "{text}");
+        }
+        for text in [
+            "",
+            ":",
+            "70000",
+            "example.com:80",
+            "127.0.0.1:",
+            "http://127.0.0.1:80",
+            "[::1",
+            "unix:/run/x",
+        ] {
+            assert!(listen(text).unwrap_err().contains("such as"), "{text}");
+        }
+    }
 
     #[test]
     fn rates() {

@@ -15,6 +15,7 @@ mod man;
 mod notify;
 mod outside;
 mod policies;
+mod probe;
 mod serve;
 mod status;
 mod step;

@@ -1,5 +1,6 @@
 //! `serve`: the collector.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,31 +10,42 @@ use pipefold::config::Environment;
 use pipefold::detect::Fields;
 use pipefold::dx::{Client, ClientOptions, DxUrl, ProxyOptions};
 use pipefold::{Judge, NoVerdict, Token};
+use pipefold_collector::access::TOKENS_FILE;
 use pipefold_collector::forward::ForwardOptions;
 use pipefold_collector::server::{Collector, Limits, Options, TlsFiles};
 use pipefold_collector::store::sqlite;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::Level;
 
 use super::context::settings;
 use super::stopping::Signals;
 use super::trouble::tell;
-use super::{fleet, policies, print_json, print_lines};
+use super::{fleet, policies, print_json, print_lines, probe};
 use crate::args::{DataDirFlag, GlobalFlags, ServeArgs};
 use crate::terminal::{neutral, say};
 
 /// `pipefold serve`
 pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    refuse(
+        &useless(global, args),
+        "serve",
+        "--forward-to and --queue say where runs go from here",
+    )?;
     let environment = Environment::from_process();
+    if args.probe {
+        return probe::run(global, args.listen);
+    }
     let data_dir = data_dir(&args.data_dir, &environment)?;
     if let Some(file) = &args.backup {
         sqlite::backup(&data_dir, file)?;
         if !global.quiet {
             say(&format!(
-                "pipefold: everything in {} is in {}",
+                "pipefold: every run in {} is in {}; tokens are not: copy {} too",
                 data_dir.display(),
-                file.display()
+                file.display(),
+                data_dir.join(TOKENS_FILE).display()
             ));
         }
         return Ok(ExitCode::SUCCESS);
@@ -66,8 +78,22 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
         let collector = Collector::bind(options, Arc::new(judge)).await?;
         announce(global, &collector, &data_dir)?;
         let (stop, stopped) = oneshot::channel::<()>();
+        let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+        // A terminal that goes takes its server along; from a service manager it is the word to read files again, which happens by itself.
+        let at_terminal = std::io::stdin().is_terminal();
         let asked_twice = async {
-            let first = signals.next().await;
+            let first = loop {
+                tokio::select! {
+                    stop = signals.next() => break stop.to_string(),
+                    _ = hangup.recv() => {}
+                }
+                if at_terminal {
+                    break "SIGHUP".to_owned();
+                }
+                if !global.quiet {
+                    say("pipefold: SIGHUP: tokens, certificates and the DX token are read again whenever they change; for flags start it again");
+                }
+            };
             if !global.quiet {
                 say(&format!(
                     "pipefold: {first}: stopping; what is under way is answered first"
@@ -92,6 +118,37 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
     // A request to DX may wait for its answer in a thread of its own, for longer than whoever stops a server waits. It is sent again.
     runtime.shutdown_background();
     Ok(code)
+}
+
+/// Flags of reports, which a server does not make.
+fn useless<'a>(global: &GlobalFlags, args: &ServeArgs) -> Vec<&'a str> {
+    let forwards = args.forward_to.is_some();
+    let mut given = of_reports(global);
+    given.extend((global.token_file.is_some() && !forwards).then_some("--token-file"));
+    given
+}
+
+/// Those flags of reports that nothing but a report has a use for.
+pub(super) fn of_reports<'a>(global: &GlobalFlags) -> Vec<&'a str> {
+    [
+        ("--dx-url", global.dx_url.is_some()),
+        ("--spool", global.spool.is_some()),
+        ("--local", global.local),
+        ("--dry-run", global.dry_run),
+        ("--strict", global.strict),
+    ]
+    .into_iter()
+    .filter_map(|(flag, given)| given.then_some(flag))
+    .collect()
+}
+
+/// Refuses flags that would do nothing: who gives one expects something of it.
+pub(super) fn refuse(given: &[&str], command: &str, instead: &str) -> anyhow::Result<()> {
+    if given.is_empty() {
+        return Ok(());
+    }
+    let verb = if given.len() == 1 { "does" } else { "do" };
+    bail!("{} {verb} nothing in `{command}`: {instead}", given.join(" and "))
 }
 
 /// The directory that was asked for, or the usual one.
@@ -174,7 +231,7 @@ fn forward(
     let Some(token_file) = &global.token_file else {
         bail!("--forward-to needs the DX token: put it into a file, and give --token-file");
     };
-    // Looked at now, since nobody may be there to read the log later.
+    // Looked at now: nobody may read the log later.
     Token::from_file(token_file)?;
     let client = Client::new(ClientOptions {
         url: DxUrl::parse(url)?,

@@ -1,6 +1,7 @@
 //! What a visitor is told when there is no page.
 
 use super::layout::{Here, Shell};
+use super::secure::secure;
 use crate::store::StoreError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -21,6 +22,9 @@ pub(super) enum PageError {
         "There is no such {0}, or it may not be seen with this token. It may have been removed because of its age."
     )]
     NoSuch(&'static str),
+    /// No page has this address.
+    #[error("There is nothing under this address.")]
+    Nowhere,
     /// The address has something that cannot be.
     #[error("{0}")]
     Address(String),
@@ -34,7 +38,7 @@ impl PageError {
         match self {
             Self::NobodyKnown => StatusCode::UNAUTHORIZED,
             Self::MayNotRead => StatusCode::FORBIDDEN,
-            Self::NoSuch(_) => StatusCode::NOT_FOUND,
+            Self::NoSuch(_) | Self::Nowhere => StatusCode::NOT_FOUND,
             Self::Address(_) => StatusCode::BAD_REQUEST,
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -44,11 +48,18 @@ impl PageError {
         match self {
             Self::NobodyKnown => "Who is there?",
             Self::MayNotRead => "Not with this token",
-            Self::NoSuch(_) => "Not found",
+            Self::NoSuch(_) | Self::Nowhere => "Not found",
             Self::Address(_) => "This address does not work",
             Self::Store(_) => "Try again in a moment",
         }
     }
+}
+
+/// The page for an address that no page has.
+pub(crate) fn nowhere() -> Response {
+    let mut response = PageError::Nowhere.into_response();
+    secure(response.headers_mut());
+    response
 }
 
 impl IntoResponse for PageError {

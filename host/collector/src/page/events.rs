@@ -8,7 +8,7 @@ use super::state::PageState;
 use super::viewer::Viewer;
 use crate::access::Access;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
@@ -65,7 +65,12 @@ pub(super) async fn events(
         _permit: permit,
     };
     let alive = KeepAlive::new().interval(SIGN_OF_LIFE);
-    Ok(Sse::new(listener.stream()).keep_alive(alive).into_response())
+    // nginx would gather the stream into whole buffers, and so for ever. Others do when they compress it, which `no-transform` forbids.
+    let headers = [
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+        (header::CACHE_CONTROL, "no-cache, no-transform"),
+    ];
+    Ok((headers, Sse::new(listener.stream()).keep_alive(alive)).into_response())
 }
 
 /// How far a stream has come.

@@ -52,4 +52,16 @@ mod tests {
         assert_eq!(value(&shown), value(body));
         assert_eq!(set_out(b"{"), "{\n  ");
     }
+
+    #[test]
+    fn what_nobody_would_see_is_escaped_and_means_the_same() {
+        let body = "{\"a\":\"x\u{202e}y\u{2066}\u{200b}\u{e0041}é 日本\u{3164}\"}";
+        let shown = set_out(body.as_bytes());
+        assert!(
+            shown.contains("x\\u202ey\\u2066\\u200b\\udb40\\udc41é 日本\\u3164"),
+            "{shown}"
+        );
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&shown), value(body));
+    }
 }

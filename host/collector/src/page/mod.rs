@@ -44,6 +44,7 @@ mod viewer;
 mod words;
 
 pub use clock::Clock;
+pub(crate) use error::nowhere;
 pub(crate) use link::run as run_page;
 pub use routes::router;
 pub use state::PageState;

@@ -13,24 +13,36 @@ use std::time::Duration;
 pub(super) enum Shown {
     /// As the rules say.
     Is(Status),
+    /// It goes on, and this is what the rules say of what was heard so far.
+    SoFar(Status),
     /// It began, and nothing was heard of it for long.
     Stale,
 }
 
 impl Shown {
-    /// A run's.
+    /// A run's. DX's rule takes the result of a step for the run's, which is over only once somebody says when it finished; one that was
+    /// told in a single notification has nothing more to come, and after a long silence that is said of the others too.
     pub(super) fn of(run: &RunSummary, now: DateTime<Utc>, stale_after: Duration) -> Self {
-        if run.completion.is_none() && words::between(run.last_arrived, now) > stale_after {
-            Self::Stale
-        } else {
-            Self::Is(run.record.status)
+        let status = run.record.status;
+        let is_silent = words::between(run.last_arrived, now) > stale_after;
+        match run.completion {
+            None if is_silent => Self::Stale,
+            Some(_) if run.finished.is_none() && run.notifications > 1 && !is_silent => Self::SoFar(status),
+            _ => Self::Is(status),
         }
+    }
+
+    /// Whether it goes on, as far as is known.
+    pub(super) fn goes_on(self) -> bool {
+        matches!(self, Self::Is(Status::Running) | Self::SoFar(_))
     }
 
     /// Its name, which is also its class in the stylesheet.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Is(status) => status.as_str(),
+            // What went wrong already is worth a look.
+            Self::Is(status) | Self::SoFar(status @ Status::Failure) => status.as_str(),
+            Self::SoFar(_) => Status::Running.as_str(),
             Self::Stale => "stale",
         }
     }
@@ -43,6 +55,8 @@ impl Shown {
             Self::Is(Status::Success) => "Success",
             Self::Is(Status::Cancelled) => "Cancelled",
             Self::Is(Status::Failure) => "Failure",
+            Self::SoFar(Status::Failure) => "Failing",
+            Self::SoFar(_) => "Running",
             Self::Stale => "Stale",
         }
     }
@@ -50,7 +64,11 @@ impl Shown {
     /// Word and shape.
     pub(super) fn pill(self) -> Markup {
         let name = self.name();
-        let why = (self == Self::Stale).then_some("It began, and nothing was heard of it for a long time.");
+        let why = match self {
+            Self::Is(_) => None,
+            Self::SoFar(status) => Some(format!("It goes on; so far: {status}.")),
+            Self::Stale => Some("It began, and nothing was heard of it for a long time.".to_owned()),
+        };
         html! {
             span class={ "pill s-" (name) } title=[why] {
                 svg width="16" height="16" aria-hidden="true" { use href={ "#i-" (name) } {} }
@@ -60,9 +78,15 @@ impl Shown {
     }
 }
 
-/// A value that was reported: what cannot be seen of it is escaped, and whatever its letters do, they do not reach beyond it.
+/// A value that was reported: what cannot be seen of it is escaped, and whatever its letters do, they do not reach beyond it. With a space
+/// at an end, which makes it another value than the one without, it is in quotes.
 pub(super) fn value(text: &str) -> Markup {
-    html! { bdi { (visible(text)) } }
+    let shown = visible(text);
+    if text.trim() == text {
+        html! { bdi { (shown) } }
+    } else {
+        html! { bdi { "“" (shown) "”" } }
+    }
 }
 
 /// A moment, as long ago as it is.
@@ -79,7 +103,7 @@ pub(super) fn moment(time: DateTime<Utc>) -> Markup {
 pub(super) fn duration(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
     match (run.finished, shown) {
         (Some(finished), _) => html! { (words::duration(words::between(run.started, finished))) },
-        (None, Shown::Is(Status::Running)) => html! {
+        (None, shown) if shown.goes_on() => html! {
             span .so-far { (words::duration(words::between(run.started, now))) " so far" }
         },
         _ => html! { span .none { "–" } },

@@ -102,7 +102,7 @@ fn table(pipelines: &[PipelineSummary], now: DateTime<Utc>) -> Markup {
                     @let counts = &pipeline.counts;
                     tr {
                         th .run scope="row" { a .name href=(link::pipeline(&pipeline.name)) title=(visible(&pipeline.name)) { (value(&pipeline.name)) } }
-                        td .number { (words::grouped(counts.total())) }
+                        td .number { (words::grouped(counts.total())) span .unit { (if counts.total() == 1 { " run" } else { " runs" }) } }
                         td .shares { (shares(counts)) }
                         td .number { @if let Some(rate) = counts.pass_rate() { (words::percent(rate)) } @else { span .none { "–" } } }
                         td .number {

@@ -38,7 +38,7 @@ pub(super) fn pulse(runs: &[RunSummary], state: &PageState, now: DateTime<Utc>) 
         words::count(runs.len() as u64, "run"),
         count(Shown::Is(Status::Success)),
         count(Shown::Is(Status::Failure)),
-        count(Shown::Is(Status::Running)),
+        shown.iter().filter(|shown| shown.goes_on()).count(),
     );
     html! {
         svg .pulse role="img" aria-label=(text) width="100%" height=(HEIGHT) {

@@ -1,4 +1,4 @@
-//! The notifications of a run, as they came.
+//! The notifications of a run, as they were kept.
 
 use super::parts::{moment, value};
 use super::words;
@@ -21,7 +21,7 @@ pub(super) fn received(run: &RunDetail) -> Markup {
                     th scope="col" { "Token" }
                     th scope="col" { "Step" }
                     th scope="col" { "Status" }
-                    th scope="col" { "As it came" }
+                    th scope="col" { "As it was kept" }
                 }
             }
             tbody {
@@ -51,6 +51,7 @@ fn row(number: usize, received: &Received) -> Markup {
             }
             td { @if let Some(status) = &notification.status { (value(status)) } @else { span .none { "–" } } }
             td {
+                @if received.held { span .tag { "held by a policy" } " " }
                 details id={ "n-" (number) } {
                     summary { "Show" span .hidden { " notification " (number) } }
                     pre .record tabindex="0" { code { (json) } }

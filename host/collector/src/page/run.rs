@@ -59,9 +59,7 @@ async fn show(state: &PageState, access: &Access, reference_id: String) -> Resul
     let now = state.clock.now();
     let shown = Shown::of(summary, now, state.stale_after);
     // What has ended rarely changes.
-    let events = summary
-        .completion
-        .is_none()
+    let events = (summary.completion.is_none() || shown.goes_on())
         .then(|| link::with_query("/events", &[("pipeline", Some(&summary.pipeline))]));
     let content = html! {
         nav .path aria-label="Where" { a href="/" { "Runs" } " / " a href=(link::pipeline(&summary.pipeline)) { (value(&summary.pipeline)) } }
@@ -102,6 +100,9 @@ fn forwarded(forwarding: &Forwarding, notifications: u32, forwards: bool, now: D
         p {
             @match forwarding.waiting_since {
                 _ if !forwards && forwarding.covered == 0 => { "This server does not forward to DX." },
+                None if notifications > forwarding.covered => {
+                    "DX was told " (forwarding.covered) " of " (words::count(notifications.into(), "notification")) "; a policy holds the rest."
+                },
                 None => { "DX was told everything: " (words::count(notifications.into(), "notification")) "." },
                 Some(since) => {
                     "DX was told " (forwarding.covered) " of " (words::count(notifications.into(), "notification")) "; the rest waits, since "

@@ -41,7 +41,7 @@ pub(super) async fn runs(
             h1 { "Runs" }
             (search(&wanted.filter))
         }
-        (tabs(&wanted.filter))
+        (tabs(&wanted.filter, state.forwards))
         div #live data-events=[&events] { (list(&page, &wanted, &state)) }
     };
     let shell = Shell::new("Runs", Here::Runs).live(events.is_some());
@@ -90,18 +90,28 @@ fn nothing(page: &Page, wanted: &RunsWanted) -> Markup {
 }
 
 /// The statuses; everything else that is looked for stays.
-fn tabs(filter: &RunFilter) -> Markup {
+fn tabs(filter: &RunFilter, forwards: bool) -> Markup {
     let tab = |status, word: &str| {
         let address = RunsWanted::address(&RunFilter {
             status,
+            refused: false,
             ..filter.clone()
         });
-        html! { a href=(address) aria-current=[(filter.status == status).then_some("true")] { (word) } }
+        let is_here = filter.status == status && !filter.refused;
+        html! { a href=(address) aria-current=[is_here.then_some("true")] { (word) } }
     };
+    let refused = RunsWanted::address(&RunFilter {
+        status: None,
+        refused: true,
+        ..filter.clone()
+    });
     html! {
         nav .tabs aria-label="Status" {
             (tab(None, "All"))
             @for status in STATUSES { (tab(Some(status), Shown::Is(status).word())) }
+            @if forwards || filter.refused {
+                a href=(refused) aria-current=[filter.refused.then_some("true")] { "Refused by DX" }
+            }
         }
     }
 }
@@ -122,6 +132,7 @@ fn search(filter: &RunFilter) -> Markup {
     html! {
         form .search role="search" action="/" method="get" {
             @if let Some(status) = filter.status { input type="hidden" name="status" value=(status.as_str()); }
+            @if filter.refused { input type="hidden" name="dx" value="refused"; }
             (field("text", "Search", "search", &filter.text))
             (field("pipeline", "Pipeline", "text", &filter.pipeline))
             (field("branch", "Branch", "text", &filter.branch))
@@ -129,7 +140,7 @@ fn search(filter: &RunFilter) -> Markup {
             div .buttons {
                 button { "Filter" }
                 @if is_filtered {
-                    a href=(RunsWanted::address(&RunFilter { status: filter.status, ..RunFilter::default() })) { "Clear" }
+                    a href=(RunsWanted::address(&RunFilter { status: filter.status, refused: filter.refused, ..RunFilter::default() })) { "Clear" }
                 }
             }
         }

@@ -25,7 +25,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 
 /// The headers of every answer, whatever it is. `nosniff`: a value that was reported must not be taken for a script. No referrer: names of
 /// pipelines are nobody else's business. Same origin: other sites' pages cannot reach into ours, nor embed what is in it.
-fn secure(headers: &mut HeaderMap) {
+pub(super) fn secure(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -8,7 +8,6 @@ use super::words;
 use crate::store::RunDetail;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
-use pipefold_sandbox::Status;
 use std::time::Duration;
 
 /// How many marks the axis has at most: on a phone they still do not touch.
@@ -45,7 +44,7 @@ impl Span {
 /// `shown` is the run's status; a run that is under way is drawn up to now.
 pub(super) fn timeline(run: &RunDetail, shown: Shown, now: DateTime<Utc>) -> Markup {
     let lanes = lanes(run);
-    let is_running = shown == Shown::Is(Status::Running) && run.summary.finished.is_none();
+    let is_running = shown.goes_on() && run.summary.finished.is_none();
     let span = Span::of(&lanes, is_running.then_some(now));
     let marks = ticks(span.length, MARKS);
     let steps = run.jobs.iter().filter(|job| job.step.is_some()).count();

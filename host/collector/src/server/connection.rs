@@ -1,11 +1,14 @@
 //! One connection, from its first byte to its last.
 
-use super::answer::refused;
+use super::answer::{refused, retry_later};
 use super::app::App;
 use super::caller::Peer;
-use super::limits::{HEAD_SIZE, HEADERS};
+use super::limits::{HEAD_SIZE, HEADERS, SPARE_HEAD};
 use super::stalled::Stalled;
 use axum::Router;
+use axum::http::header::HOST;
+use axum::http::{StatusCode, Version};
+use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,6 +20,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -29,28 +33,68 @@ pub(super) enum Transport {
 }
 
 /// Answers all requests of a connection. How a connection fails is its peer's matter, and nobody is told.
-pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, transport: Transport, app: &App, router: Router) {
+/// One that is not `whole` is for a single short request.
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    transport: Transport,
+    whole: bool,
+    app: &App,
+    router: Router,
+) {
     // Answers are small, and complete when they are written: nothing is to be waited for.
     let _ = stream.set_nodelay(true);
     let stream = Stalled::new(stream, app.limits.stall);
     match transport {
-        Transport::Plain => exchange(stream, peer, app, router).await,
+        Transport::Plain => exchange(stream, peer, whole, app, router).await,
         Transport::Tls(acceptor) => {
-            if let Ok(Ok(stream)) = timeout(app.limits.handshake, acceptor.accept(stream)).await {
-                exchange(stream, peer, app, router).await;
+            let handshake = if whole { app.limits.handshake } else { SPARE_HEAD };
+            if let Ok(Ok(stream)) = timeout(handshake, acceptor.accept(stream)).await {
+                exchange(stream, peer, whole, app, router).await;
             }
         }
     }
 }
 
-async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, peer: SocketAddr, app: &App, router: Router) {
+/// The answer to a request that is not let in, whoever sent it.
+fn refuse(request: &Request<Incoming>, whole: bool, app: &App) -> Option<Response> {
+    // RFC 9112, section 3.2: which server is meant must be said once.
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        let mut answer = refused(ErrorCode::InvalidArguments, "send one header `Host`");
+        *answer.status_mut() = StatusCode::BAD_REQUEST;
+        return Some(answer);
+    }
+    if whole || matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
+        return None;
+    }
+    app.metrics.limited.fetch_add(1, Relaxed);
+    let wait = Duration::from_secs(1);
+    Some(retry_later(
+        ErrorCode::Unavailable,
+        "too many connections are open",
+        wait,
+    ))
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: SocketAddr,
+    whole: bool,
+    app: &App,
+    router: Router,
+) {
     let router = TowerToHyperService::new(router);
     // A request's body, then what is made of it.
     let limit = app.limits.body + app.limits.answer;
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        let refusal = refuse(&request, whole, app);
         let answer = router.call(request);
         async move {
+            if let Some(refusal) = refusal {
+                return Ok(refusal);
+            }
             Ok::<_, Infallible>(match timeout(limit, answer).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(never)) => match never {},
@@ -63,7 +107,8 @@ async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, peer: SocketAddr,
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(app.limits.head)
+        .header_read_timeout(if whole { app.limits.head } else { SPARE_HEAD })
+        .keep_alive(whole)
         .max_headers(HEADERS)
         .max_buf_size(HEAD_SIZE)
         .serve_connection(TokioIo::new(stream), service);

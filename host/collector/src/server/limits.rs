@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct Limits {
     /// Connections at a time; more wait in the system's queue. An idle one costs some 10 KiB and a file descriptor.
     pub connections: usize,
+    /// Connections of one address at a time, unless a proxy is in front: of IPv6, of one network of 64 bits. A machine of many jobs has a
+    /// hundred; sixteen such addresses are needed to take all connections.
+    pub per_address: usize,
     /// For how long the head of a request may take to come, which is also how long a connection may be idle.
     pub head: Duration,
     /// For how long a TLS handshake may take.
@@ -27,6 +30,13 @@ pub struct Limits {
     pub per_token: u32,
 }
 
+/// Connections beside [`Limits::connections`], which only say that there are too many, or how the server does: monitoring must not be shut
+/// out by what it is there to notice.
+pub(super) const SPARE_CONNECTIONS: usize = 32;
+
+/// For how long the head of a request on a spare connection may take to come: so they are soon free again.
+pub(super) const SPARE_HEAD: Duration = Duration::from_secs(2);
+
 /// Bytes of a request's head: a token of 4 KiB, a cookie of a proxy, and room. hyper refuses smaller buffers than 8 KiB.
 pub(super) const HEAD_SIZE: usize = 16 * 1024;
 
@@ -40,6 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4096,
+            per_address: 256,
             // Longer than the pauses that clients keep connections for within one job; a thousand idle ones are gone within it.
             head: Duration::from_secs(20),
             handshake: Duration::from_secs(10),

@@ -4,6 +4,7 @@ use super::app::App;
 use super::connection::{self, Transport};
 use super::descriptors;
 use super::error::ServeError;
+use super::rooms::{Room, Rooms};
 use super::router::router;
 use super::tls::{Tls, TlsFiles};
 use axum::Router;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -86,17 +86,17 @@ impl Server {
             app,
             router,
         } = self;
-        let permits = Arc::new(Semaphore::new(app.limits.connections));
+        let rooms = Rooms::new(&app);
         let mut stop = pin!(stop);
         let mut connections = JoinSet::new();
         loop {
-            let (permit, stream, peer) = tokio::select! {
+            let (room, stream, peer) = tokio::select! {
                 () = &mut stop => break,
                 Some(ended) = connections.join_next() => {
                     note(&app, ended);
                     continue;
                 }
-                accepted = accept(&listener, &permits) => match accepted {
+                accepted = accept(&listener, &rooms, &app) => match accepted {
                     Ok(accepted) => accepted,
                     Err(why) => {
                         app.complain("accept", &format!("cannot take a connection: {why}"));
@@ -105,6 +105,10 @@ impl Server {
                     }
                 },
             };
+            let Some(room) = rooms.enter(room, peer.ip(), &app) else {
+                app.metrics.limited.fetch_add(1, Relaxed);
+                continue;
+            };
             let transport = match &tls {
                 Some(tls) => Transport::Tls(tls.acceptor()),
                 None => Transport::Plain,
@@ -112,8 +116,8 @@ impl Server {
             let (app, router) = (Arc::clone(&app), router.clone());
             connections.spawn(async move {
                 app.metrics.connections.fetch_add(1, Relaxed);
-                let _open = Open(&app, permit);
-                connection::serve(stream, peer, transport, &app, router).await;
+                let open = Open(&app, room);
+                connection::serve(stream, peer, transport, open.1.is_whole, &app, router).await;
             });
         }
         drop(listener);
@@ -130,10 +134,7 @@ impl Server {
 }
 
 /// A connection that is counted for as long as this lives.
-struct Open<'a>(
-    &'a App,
-    #[expect(dead_code, reason = "given back when dropped")] OwnedSemaphorePermit,
-);
+struct Open<'a>(&'a App, Room);
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
@@ -141,16 +142,10 @@ impl Drop for Open<'_> {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> std::io::Result<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
-    let permit = Arc::clone(permits)
-        .acquire_owned()
-        .await
-        .map_err(std::io::Error::other)?;
+async fn accept(listener: &TcpListener, rooms: &Rooms, app: &App) -> std::io::Result<(Room, TcpStream, SocketAddr)> {
+    let room = rooms.next(app).await?;
     let (stream, peer) = listener.accept().await?;
-    Ok((permit, stream, peer))
+    Ok((room, stream, peer))
 }
 
 fn note(app: &App, ended: Result<(), tokio::task::JoinError>) {

@@ -3,7 +3,7 @@
 //! - `collector`: everything put together.
 //! - `exposure`: who can reach the server, and so what it needs before it listens.
 //! - `listen`: the socket, and the end; `connection`: one connection; `tls`, `stalled`: what is between it and the socket.
-//! - `limits`: what one peer may take. `descriptors`: as many files as connections need.
+//! - `limits`: what one peer may take. `rooms`: how many connections there are, and from where. `descriptors`: as many files as connections need.
 //! - `app`: what every handler has at hand; `router`: which address leads where.
 //! - `caller`: who sends a request; `body`: what it sends; `answer`, `trouble`: what it is told.
 //! - `rules`: what is asked about the meaning of notifications.
@@ -21,6 +21,7 @@ mod error;
 mod exposure;
 mod limits;
 mod listen;
+mod rooms;
 mod router;
 mod rules;
 mod stalled;

@@ -3,11 +3,13 @@
 use super::answer::refused;
 use super::app::App;
 use super::caller::{Caller, Denied, Schemes};
-use crate::{api, feeds, upsert};
+use crate::{api, feeds, page, upsert};
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::http::header::ACCEPT;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use pipefold::dx::{ErrorCode, METHOD_PATH};
 use std::sync::Arc;
@@ -64,8 +66,30 @@ async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
     feeds::restated(request.uri().path(), denied)
 }
 
-async fn nowhere() -> Response {
+/// What is under no address. One with slashes too many is led to the one without; who comes with a browser sees a page.
+async fn nowhere(request: Request) -> Response {
+    let uri = request.uri();
+    if matches!(*request.method(), Method::GET | Method::HEAD)
+        && let Some(path) = tidied(uri.path())
+    {
+        let address = uri
+            .query()
+            .map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+        return Redirect::permanent(&address).into_response();
+    }
+    let accept = request.headers().get(ACCEPT);
+    if accept.is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html"))) {
+        return page::nowhere();
+    }
     refused(ErrorCode::NotFound, "there is nothing under this address")
+}
+
+/// The path with one slash where there are several, and none at its end; `None` if it is so already. Several at the beginning would lead to
+/// another host.
+fn tidied(path: &str) -> Option<String> {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let tidy = format!("/{}", segments.join("/"));
+    (tidy != path).then_some(tidy)
 }
 
 async fn otherwise() -> Response {

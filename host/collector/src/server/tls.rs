@@ -70,6 +70,22 @@ impl Tls {
     }
 }
 
+/// Whether a certificate (DER) says `CA:TRUE`, as `openssl req -x509` makes them: the extension `basicConstraints` (RFC 5280, section 4.2.1.9)
+/// begins with that. A look for its bytes will do, since nothing follows from it but a warning.
+fn is_authority(certificate: &[u8]) -> bool {
+    const IDENTIFIER: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x13];
+    const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
+    let at = certificate
+        .windows(IDENTIFIER.len())
+        .position(|found| found == IDENTIFIER);
+    let Some(rest) = at.map(|at| &certificate[at + IDENTIFIER.len()..]) else {
+        return false;
+    };
+    // Whether it is critical comes first; then a text of bytes that holds a sequence, each with its length.
+    let rest = rest.strip_prefix(&TRUE).unwrap_or(rest);
+    matches!(rest, [0x04, _, 0x30, _, value @ ..] if value.starts_with(&TRUE))
+}
+
 fn stamp(files: &TlsFiles) -> Stamp {
     let modified = |path: &PathBuf| std::fs::metadata(path).and_then(|found| found.modified()).ok();
     (modified(&files.certificate), modified(&files.key))
@@ -84,8 +100,15 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ServeError> {
     let certificates: Vec<_> = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect)
         .map_err(|why| wrong_certificate(why.to_string()))?;
-    if certificates.is_empty() {
+    let Some(own) = certificates.first() else {
         return Err(wrong_certificate("it has no certificate in PEM".to_owned()));
+    };
+    if is_authority(own) {
+        tracing::warn!(
+            "{} is the certificate of an authority, which pipefold and other clients refuse from a server: make it with \
+             `-addext basicConstraints=critical,CA:FALSE`",
+            files.certificate.display()
+        );
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|why| unusable(&files.key, why.to_string()))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -94,4 +117,24 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ServeError> {
         .map_err(|why| wrong_certificate(format!("{why} (with the key {})", files.key.display())))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::is_authority;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    #[test]
+    fn an_authority_is_told_from_a_server() {
+        let key = KeyPair::generate().unwrap();
+        let of = |is_ca| {
+            let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            params.is_ca = is_ca;
+            is_authority(params.self_signed(&key).unwrap().der())
+        };
+        assert!(of(IsCa::Ca(BasicConstraints::Unconstrained)) && of(IsCa::Ca(BasicConstraints::Constrained(1))));
+        assert!(!of(IsCa::NoCa) && !of(IsCa::ExplicitNoCa));
+        assert!(!is_authority(b""));
+    }
 }

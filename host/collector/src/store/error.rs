@@ -40,7 +40,7 @@ pub enum StoreError {
     #[error("{} is locked by another program for longer than 5 seconds: nothing was kept; end that program's transaction", .0.display())]
     Locked(PathBuf),
     /// The content of the database is damaged.
-    #[error("{} is damaged ({why}): keep a copy of it and of the files beside it whose names begin so, then restore a backup, or move it away to begin anew", .path.display())]
+    #[error("{} is damaged ({why}): keep a copy of it and of the files beside it whose names begin so, then restore a backup as examples/deploy/README.md says, or move it away to begin with an empty one", .path.display())]
     Corrupt {
         /// The database.
         path: PathBuf,

@@ -107,25 +107,41 @@ fn check(path: &Path) -> Result<(), StoreError> {
     }
     let mode = Mode::from_raw_mode(found.mode());
     if mode.intersects(Mode::WGRP | Mode::WOTH) {
-        return Err(refused(format!(
-            "may be written to by others (mode {:o}): look at what is in it, then run `chmod 700` on it",
-            found.mode() & 0o7777
-        )));
+        // Of a directory that others use, `chmod` would take it from them.
+        return Err(refused(match stranger(path)? {
+            Some(name) => format!(
+                "may be written to by others (mode {:o}) and holds other things, such as {}: name a directory of its own",
+                found.mode() & 0o7777,
+                name.display()
+            ),
+            None => format!(
+                "may be written to by others (mode {:o}): run `chmod 700` on it",
+                found.mode() & 0o7777
+            ),
+        }));
     }
     if mode.intersects(Mode::RWXG | Mode::RWXO) {
         // Someone may have named their home.
-        for entry in std::fs::read_dir(path).map_err(|e| io_failed("read", path, &e))? {
-            let name = entry.map_err(|e| io_failed("read", path, &e))?.file_name();
-            if !OURS.iter().any(|ours| name == *ours) {
-                return Err(refused(format!(
-                    "may be read by others (mode {:o}) and holds other things, such as {}: name a directory of its own, or run `chmod 700` on it",
-                    found.mode() & 0o7777,
-                    Path::new(&name).display()
-                )));
-            }
+        if let Some(name) = stranger(path)? {
+            return Err(refused(format!(
+                "may be read by others (mode {:o}) and holds other things, such as {}: name a directory of its own",
+                found.mode() & 0o7777,
+                name.display()
+            )));
         }
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o700))
             .map_err(|e| io_failed("chmod 700", path, &e))?;
     }
     Ok(())
+}
+
+/// Something in the directory that is not ours.
+fn stranger(path: &Path) -> Result<Option<PathBuf>, StoreError> {
+    for entry in std::fs::read_dir(path).map_err(|e| io_failed("read", path, &e))? {
+        let name = entry.map_err(|e| io_failed("read", path, &e))?.file_name();
+        if !OURS.iter().any(|ours| name == *ours) {
+            return Ok(Some(name.into()));
+        }
+    }
+    Ok(None)
 }

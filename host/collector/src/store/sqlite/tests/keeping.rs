@@ -24,6 +24,8 @@ fn notifications_are_kept_as_they_came_beside_their_fold() {
     let kept = detail(&store, "r1").unwrap();
     let received = |notification, arrived| Received {
         notification,
+        by_policies: false,
+        held: false,
         token: "ci".into(),
         arrived: at(arrived),
     };
