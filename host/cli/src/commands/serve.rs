@@ -171,7 +171,7 @@ fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &std::path::P
     let url = collector.url();
     if collector.is_open()? && !global.quiet {
         say(
-            "pipefold: there is no token: everyone on this machine may report and read, and nobody else; \
+            "pipefold: there is no token: everyone on this machine may report and read, with any token or none, and nobody else; \
              `pipefold token add NAME` makes one",
         );
     }

@@ -299,3 +299,47 @@ fn a_silent_run_is_not_cancelled_to_a_dx_that_did_not_take_it_and_waits_for_one_
     it.wait("cancelled", |it| it.status_in_dx("later") == "cancelled");
     assert_eq!(it.requests_about("rejected"), 1);
 }
+
+#[test]
+fn a_record_that_dx_has_is_not_sent_again() {
+    let it = begin(1000.0);
+    it.tell("r", r#","status":"running","head_branch":"main""#);
+    it.wait_until_told("r");
+    // It says nothing new, and so does a step: DX has no place for it.
+    for more in [r#","status":"running""#, r#","step":"lint","status":"running""#] {
+        it.tell("r", more);
+        it.wait("it is settled", |it| it.forwarding("r")["waiting_since"].is_null());
+    }
+    assert_eq!((it.requests_about("r"), &it.forwarding("r")["covered"]), (1, &3.into()));
+    it.tell("r", r#","status":"success""#);
+    it.wait_until_told("r");
+    assert_eq!((it.requests_about("r"), it.status_in_dx("r")), (2, "success".into()));
+}
+
+#[test]
+fn metrics_say_what_waits_what_dx_refused_and_whether_it_answers() {
+    let it = begin(1000.0);
+    let has = |line: &str| it.server.get("/metrics", "").body.lines().any(|found| found == line);
+    assert!(
+        !it.server.get("/metrics", "").body.contains("dx_up"),
+        "nothing was asked yet"
+    );
+    let rejection = Mode::NotOk {
+        code: "invalid_timestamp".into(),
+        status: 422,
+    };
+    it.dx.misbehave_for("rejected", rejection, Times::Always);
+    it.tell("rejected", "");
+    it.wait_until_told("rejected");
+    assert!(has("pipefold_dx_up 1"), "it answered in its own words");
+    assert!(
+        has("pipefold_forwards_total{result=\"rejected\"} 1") && has("pipefold_forwards_total{result=\"failed\"} 0")
+    );
+    assert!(has("pipefold_forwards_waiting 0") && has("pipefold_forwards_oldest_waiting_seconds 0"));
+    let listed = it.server.get("/api/runs?dx=refused", "").json();
+    assert_eq!(listed["runs"][0]["record"]["reference_id"], "rejected");
+    it.dx.set_mode(Mode::InternalError);
+    it.tell("later", "");
+    it.wait("a failure", |_| has("pipefold_dx_up 0"));
+    assert!(has("pipefold_forwards_waiting 1"));
+}

@@ -178,3 +178,81 @@ async fn a_run_of_which_nothing_is_heard_is_stale() {
     }
     assert_eq!(site.page("/").await.matches("pill s-stale").count(), 1);
 }
+
+#[tokio::test]
+async fn a_run_that_goes_on_is_shown_as_running_whatever_its_steps_came_to() {
+    let site = Site::new();
+    let start = |reference: &str, ago: i64| began("web", reference, ago);
+    let step = |reference: &str, ago: i64, status: &str| Notification {
+        status: Some(status.into()),
+        ..start(reference, ago)
+    };
+    for (reference, seconds, status) in [
+        ("well", 600, "success"),
+        ("badly", 600, "failure"),
+        ("long ago", 90_000, "success"),
+    ] {
+        site.add(start(reference, seconds), ago(seconds)).await;
+        site.add(step(reference, seconds, status), ago(seconds - 60)).await;
+    }
+    site.add(step("at once", 600, "success"), ago(600)).await;
+    let over = start("over", 600);
+    site.add(over.clone(), ago(600)).await;
+    site.add(ended(&over, "success", 60), ago(540)).await;
+    for (reference, word, is_live) in [
+        ("well", "Running", true),
+        ("badly", "Failing", true),
+        ("long%20ago", "Success", false),
+        ("at%20once", "Success", false),
+        ("over", "Success", false),
+    ] {
+        let page = site.page(&format!("/runs/{reference}")).await;
+        let pill = page
+            .split("class=\"pill ")
+            .nth(1)
+            .unwrap()
+            .split("</span>")
+            .next()
+            .unwrap();
+        assert!(pill.ends_with(word), "{reference}: {pill}");
+        assert_eq!(page.contains("data-events"), is_live, "{reference}");
+        assert_eq!(page.contains(" so far"), is_live, "{reference}: its duration");
+    }
+}
+
+#[tokio::test]
+async fn names_that_nobody_could_see_or_tell_apart_are_shown_all_the_same() {
+    let site = Site::new();
+    for (place, (name, shown)) in [
+        ("\u{200b}", "<bdi>U+200B</bdi>"),
+        ("\u{3164}\u{feff}", "<bdi>U+3164 U+FEFF</bdi>"),
+        ("web-x ", "<bdi>“web-x ”</bdi>"),
+        ("web-x", "<bdi>web-x</bdi>"),
+        ("love \u{2764}\u{fe0f}", "<bdi>love \u{2764}\u{fe0f}</bdi>"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        site.add(began(name, &format!("r{place}"), 10), ago(10)).await;
+        for address in ["/", "/pipelines"] {
+            let page = site.page(address).await;
+            assert!(page.contains(shown), "{address}: {shown}\n{page}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_run_is_one_run_on_phones_too_and_refused_runs_have_a_list() {
+    let site = Site::new();
+    many(&site, 1).await;
+    let page = site.page("/pipelines").await;
+    assert!(
+        page.contains("> run</span>") && !page.contains("> runs</span>"),
+        "{page}"
+    );
+    let page = site.page("/").await;
+    assert!(page.contains("href=\"/?dx=refused\""));
+    let page = site.page("/?dx=refused").await;
+    assert!(page.contains("No run fits") && page.contains("name=\"dx\" value=\"refused\""));
+    assert_eq!(site.get("/?dx=x").await.status, 400);
+}

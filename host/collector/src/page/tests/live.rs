@@ -24,6 +24,7 @@ impl Stream {
         let response = site.router().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(response.headers()["x-accel-buffering"], "no", "for nginx");
         let mut stream = Self(response.into_body().into_data_stream());
         assert!(
             stream.next(LONG).await.unwrap().unwrap().contains("retry:"),

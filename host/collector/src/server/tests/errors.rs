@@ -97,7 +97,8 @@ fn what_a_body_can_be_wrong_in() {
         "[]",
         "null",
         "\u{0}",
-        "\u{feff}{}",
+        "\u{feff}",
+        "3",
         r#"{"email":{}}"#,
         r#"{"email":"a","email":"b"}"#,
         r#"{"pr_number":1.5}"#,
@@ -105,7 +106,20 @@ fn what_a_body_can_be_wrong_in() {
     ] {
         assert_eq!(post(body).refusal(), (400, "invalid_json".into()), "{body}");
     }
-    for body in ["{}", r#"{"reference_id":"r"}"#, &run(" ", "r", ""), &run("p", "", "")] {
+    let as_form = server.upsert("Content-Type: application/x-www-form-urlencoded\r\n", EXAMPLE);
+    assert_eq!(as_form.refusal(), (400, "invalid_json".into()));
+    assert!(
+        as_form.body.contains("Content-Type: application/json"),
+        "{}",
+        as_form.body
+    );
+    for body in [
+        "{}",
+        "\u{feff}{}",
+        r#"{"reference_id":"r"}"#,
+        &run(" ", "r", ""),
+        &run("p", "", ""),
+    ] {
         assert_eq!(post(body).refusal(), (422, "required_params_missing".into()), "{body}");
     }
     for more in [
@@ -183,19 +197,25 @@ fn runs_and_pipelines_of_others() {
 #[test]
 fn addresses_methods_and_content_types() {
     let server = start(Setup::default());
-    for path in [
-        "/",
-        "/api",
-        "/api/",
-        "/api/runs/",
-        "/api/pipelineruns.upsert",
-        "/api//runs",
-        "/API/runs",
-        "/api/runs/a/b",
-        "/healthz/",
-    ] {
+    for path in ["/", "/api", "/api/pipelineruns.upsert", "/API/runs", "/api/runs/a/b"] {
         assert_eq!(server.get(path, "").refusal(), (404, "not_found".into()), "{path}");
     }
+    for (path, tidy) in [
+        ("/api/", "/api"),
+        ("/api/runs/?limit=1", "/api/runs?limit=1"),
+        ("/api//runs", "/api/runs"),
+        ("//evil.example/", "/evil.example"),
+        ("/healthz/", "/healthz"),
+    ] {
+        let answer = server.get(path, "");
+        assert_eq!((answer.status, answer.header("location")), (308, Some(tidy)), "{path}");
+    }
+    let shown = server.get("/nothing", "Accept: text/html,*/*;q=0.8\r\n");
+    assert_eq!(
+        (shown.status, shown.header("content-type")),
+        (404, Some("text/html; charset=utf-8"))
+    );
+    assert!(shown.header("content-security-policy").is_some() && shown.body.contains("<h1>Not found</h1>"));
     let answer = server.get("/api/pipelineRuns.upsert", "");
     assert_eq!(answer.refusal(), (405, "method_not_allowed".into()));
     assert_eq!(answer.header("allow"), Some("POST"));
@@ -230,4 +250,58 @@ fn pages_of_other_servers_are_refused_where_no_token_is_asked_for() {
     assert_eq!(server.send(rebound).refusal(), (403, "forbidden".into()));
     let cross = server.upsert("Origin: https://evil.example\r\n", EXAMPLE);
     assert_eq!(cross.refusal(), (403, "forbidden".into()));
+}
+
+#[test]
+fn a_request_says_once_which_server_it_means() {
+    let server = start(Setup::default());
+    for head in [
+        "GET /healthz HTTP/1.1\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+    ] {
+        assert_eq!(server.send(head).refusal(), (400, "invalid_arguments".into()), "{head}");
+    }
+    assert_eq!(server.send("GET /healthz HTTP/1.0\r\n\r\n").status, 200);
+}
+
+#[test]
+fn an_open_server_answers_nobody_whom_a_proxy_lets_in() {
+    let server = start(Setup::default());
+    for header in [
+        "X-Forwarded-For: 203.0.113.9",
+        "Forwarded: for=203.0.113.9",
+        "Via: 1.1 proxy",
+        "X-Real-IP: ::1",
+    ] {
+        for answer in [
+            server.upsert(&format!("{header}\r\n"), EXAMPLE),
+            server.get("/api/runs", &format!("{header}\r\n")),
+        ] {
+            assert_eq!(answer.refusal(), (403, "forbidden".into()), "{header}");
+        }
+    }
+}
+
+#[test]
+fn a_list_of_steps_is_kept_whole_or_not_at_all() {
+    let server = start(Setup::default());
+    let steps = |last: &str| {
+        let body = r#","steps":[{"step":"a","status":"success"},{"step":"b","status":"LAST"},{"step":"c","status":"failure"}]"#;
+        server.upsert("", &run("p", "r", &body.replace("LAST", last)))
+    };
+    assert_eq!(steps("nope").refusal(), (422, "invalid_arguments".into()));
+    assert_eq!(server.get("/api/runs/r", "").status, 404);
+    assert_eq!(steps("success").status, 200);
+    let detail = server.get("/api/runs/r", "").json();
+    let received = detail["run"]["received"].as_array().unwrap();
+    let names: Vec<&str> = received
+        .iter()
+        .map(|one| one["notification"]["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    let accepted = server.get("/metrics", "").body;
+    assert!(
+        accepted.contains("pipefold_requests_total{result=\"accepted\"} 1\n"),
+        "{accepted}"
+    );
 }

@@ -49,7 +49,15 @@ fn failures_are_limited_and_a_known_token_is_let_in_all_the_same() {
 
 #[test]
 fn a_thousand_idle_connections_keep_nobody_out() {
-    let server = start(Setup::default());
+    // Of one address here, as those of many elsewhere.
+    let limits = Limits {
+        per_address: 4096,
+        ..Limits::default()
+    };
+    let server = start(Setup {
+        limits,
+        ..Setup::default()
+    });
     let wanted = usize::try_from(
         rustix::process::getrlimit(rustix::process::Resource::Nofile)
             .current
@@ -66,7 +74,7 @@ fn a_thousand_idle_connections_keep_nobody_out() {
 }
 
 #[test]
-fn more_connections_than_allowed_wait_for_their_turn() {
+fn more_connections_than_allowed_are_told_so_and_health_is_answered() {
     let limits = Limits {
         connections: 2,
         head: Duration::from_millis(300),
@@ -76,8 +84,59 @@ fn more_connections_than_allowed_wait_for_their_turn() {
         limits,
         ..Setup::default()
     });
-    let _idle = [server.connect(), server.connect()];
+    let idle = [server.connect(), server.connect()];
+    let begin = Instant::now();
+    while server.app.metrics.connections.load(Relaxed) < 2 && begin.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let refused = server.upsert("", EXAMPLE);
+    assert_eq!(refused.refusal(), (503, "service_unavailable".into()));
+    assert!(refused.header("retry-after").is_some());
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(server.get(path, "").status, 200, "{path}");
+    }
+    while server.app.metrics.connections.load(Relaxed) > 0 && begin.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(idle);
     assert_eq!(server.upsert("", EXAMPLE).status, 200, "when the idle ones are gone");
+}
+
+#[test]
+fn one_address_cannot_take_all_connections() {
+    let limits = Limits {
+        per_address: 3,
+        ..Limits::default()
+    };
+    let server = start(Setup {
+        limits,
+        ..Setup::default()
+    });
+    let idle: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    let begin = Instant::now();
+    while server.app.metrics.connections.load(Relaxed) < 3 && begin.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(
+        server.upsert("", EXAMPLE).refusal(),
+        (503, "service_unavailable".into())
+    );
+    assert_eq!(server.get("/healthz", "").status, 200);
+    // Half a head on each of the others: they are soon free again.
+    let slow: Vec<_> = (0..200)
+        .map(|_| {
+            let mut stream = server.connect();
+            let _ = stream.write_all(b"GET /");
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(server.get("/healthz", "").status, 200);
+    drop((idle, slow));
+    while server.app.metrics.connections.load(Relaxed) > 0 && begin.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(server.upsert("", EXAMPLE).status, 200);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn the_merge_example_in_any_order_over_one_connection() {
 #[test]
 fn a_form_says_the_same_and_the_number_may_be_text() {
     let server = start(Setup::default());
-    let form = "pipeline_name=a+b&pipeline_source=X&reference_id=form%2f1&started_at=2025-01-01T12:05:00%2b02:00&pr_number=3&repository=o/r&more=1";
+    let form = "pipeline_name=a+b&pipeline_source=X&reference_id=form%2f1&started_at=2025-01-01T12:05:00%2b02:00&pr_number=3&repository=o/r";
     let answer = server.upsert(
         "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n",
         form,
@@ -62,7 +62,9 @@ fn a_form_says_the_same_and_the_number_may_be_text() {
     });
     assert_eq!(server.record("form%2F1"), expected);
     let number = r#"{"pipeline_name":"a b","pipeline_source":"X","reference_id":"form/1","started_at":"2025-01-01T10:05:00","pr_number":"3",
-        "repository":"o/r","unknown":{"a":[1]},"email":null}"#;
-    assert_eq!(server.upsert("", number).json(), json!({ "ok": true }));
+        "repository":"o/r","branch":{"a":[1]},"email":null}"#;
+    let answer = server.upsert("", number).json();
+    let warning = "unknown arguments, which DX ignores: branch";
+    assert_eq!(answer, json!({ "ok": true, "warnings": [warning] }));
     assert_eq!(server.record("form%2F1"), expected);
 }

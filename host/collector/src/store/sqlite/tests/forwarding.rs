@@ -1,8 +1,8 @@
 //! What DX was not told yet.
 
-use super::support::{append, at, detail, ended, fresh, open, running, wait};
+use super::support::{append, appending, at, detail, ended, fresh, open, query, references, running, wait};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{DxAnswer, Forwarded, Store, Waiting, WaitingQuery};
+use crate::store::{Backlog, DxAnswer, Forwarded, RunFilter, Store, Waiting, WaitingQuery};
 
 fn waiting(store: &SqliteStore) -> Vec<Waiting> {
     let (mut all, mut after) = (Vec::new(), None);
@@ -88,4 +88,79 @@ fn more_than_there_is_cannot_be_covered_and_long_words_are_cut() {
     assert_eq!((known.covered, known.answer.unwrap().text.len()), (1, 4096));
     append(&store, ended("web", "a", 0, "success"), 7);
     assert_eq!(names(&waiting(&store)), ["a"]);
+}
+
+#[test]
+fn what_is_held_is_no_reason_to_tell_dx() {
+    let (_dir, store) = fresh();
+    let held = |arrived| {
+        let mut append = appending(ended("web", "a", 0, "success"), arrived);
+        append.notifications[0].held = true;
+        append.notifications[0].by_policies = true;
+        wait(store.append(append)).unwrap().run
+    };
+    assert_eq!(held(0).waiting_since, None);
+    assert_eq!(wait(store.backlog()), Ok(Backlog::default()));
+    let run = append(&store, running("web", "a", 0), 7).run;
+    let backlog = Backlog {
+        runs: 1,
+        since: Some(at(7)),
+    };
+    assert_eq!((run.waiting_since, wait(store.backlog())), (Some(at(7)), Ok(backlog)));
+    // One that is held came while it was told.
+    assert_eq!(held(8).waiting_since, Some(at(7)));
+    forwarded(&store, run.id, 2, None);
+    assert!(waiting(&store).is_empty());
+    append(&store, running("web", "a", 0), 9);
+    assert_eq!(waiting(&store)[0].since, at(9));
+    let known = detail(&store, "a").unwrap();
+    let flags: Vec<_> = known.received.iter().map(|one| (one.by_policies, one.held)).collect();
+    assert_eq!(flags, [(true, true), (false, false), (true, true), (false, false)]);
+}
+
+#[test]
+fn runs_that_dx_refused_for_good_are_a_list() {
+    let (_dir, store) = fresh();
+    let tell = |reference: &str, accepted, covered| {
+        let id = append(&store, running("web", reference, 0), 0).run.id;
+        let answer = DxAnswer {
+            at: at(1),
+            accepted,
+            text: "no".into(),
+            as_cancelled: false,
+        };
+        wait(store.forwarded(Forwarded {
+            id,
+            covered,
+            answer: Some(answer),
+            sent: Some("digest".into()),
+        }))
+        .unwrap();
+    };
+    tell("taken", true, 1);
+    tell("tried again", false, 0);
+    tell("refused", false, 1);
+    tell("refused too", false, 1);
+    append(&store, running("web", "new", 0), 0);
+    let refused = |text: Option<&str>| {
+        let filter = RunFilter {
+            refused: true,
+            text: text.map(Into::into),
+            ..RunFilter::default()
+        };
+        references(&store, query(filter, 1))
+    };
+    assert_eq!(refused(None), ["refused too", "refused"]);
+    assert_eq!(refused(Some("too")), ["refused too"]);
+    assert_eq!(
+        refused(Some("taken")),
+        Vec::<String>::new(),
+        "a whole reference is no exception"
+    );
+    assert_eq!(
+        detail(&store, "taken").unwrap().forwarding.sent.as_deref(),
+        Some("digest")
+    );
+    append(&store, ended("web", "refused", 0, "success"), 1);
+    assert_eq!(refused(None), ["refused too"], "it is tried again");
 }

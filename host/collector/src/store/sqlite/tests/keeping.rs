@@ -240,3 +240,75 @@ fn hostile_texts_come_back_as_they_were() {
         assert_eq!(kept.received[0].notification, step(name, name, name));
     }
 }
+
+/// Three steps of a run; the second one has this status.
+fn steps(status: &str) -> Append {
+    let mut append = appending(step("web", "r1", "a"), 1);
+    let second = Notification {
+        status: Some(status.into()),
+        ..step("web", "r1", "b")
+    };
+    append
+        .notifications
+        .extend([second.into(), step("web", "r1", "c").into()]);
+    append
+}
+
+#[test]
+fn a_list_is_kept_whole_or_not_at_all() {
+    let (_dir, store) = fresh();
+    assert!(matches!(
+        wait(store.append(steps("refused"))),
+        Err(StoreError::Refused(_))
+    ));
+    assert!(detail(&store, "r1").is_none());
+    let appended = wait(store.append(steps("success"))).unwrap();
+    assert!(appended.is_new && appended.run.notifications == 3);
+    assert!(matches!(
+        wait(store.append(steps("refused"))),
+        Err(StoreError::Refused(_))
+    ));
+    let again = wait(store.append(steps("failure"))).unwrap().run;
+    assert_eq!((again.notifications, again.record.status), (6, Status::Failure));
+    let kept = detail(&store, "r1").unwrap();
+    let names: Vec<_> = kept
+        .received
+        .iter()
+        .map(|one| one.notification.step.clone().unwrap())
+        .collect();
+    assert_eq!(names, ["a", "b", "c", "a", "b", "c"]);
+    assert_eq!(kept.summary, again);
+    assert_eq!(kept.jobs.len(), 4);
+}
+
+#[test]
+fn a_run_that_is_full_of_steps_has_room_for_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        notifications_per_run: 200,
+        text_bytes_per_run: 1 << 20,
+    };
+    let store = SqliteStore::open(dir.path(), super::support::fold(), limits).unwrap();
+    let mut many = appending(step("web", "r1", "s"), 0);
+    many.notifications = vec![step("web", "r1", "s").into(); 198];
+    wait(store.append(many)).unwrap();
+    for more in [step("web", "r1", "s"), running("web", "r1", 0)] {
+        assert!(matches!(
+            try_append(&store, more, 0),
+            Err(StoreError::HistoryFull { notifications: 198, .. })
+        ));
+    }
+    for status in ["success", "failure"] {
+        append(&store, ended("web", "r1", 0, status), 1);
+    }
+    assert!(try_append(&store, ended("web", "r1", 0, "success"), 1).is_err());
+    assert_eq!(detail(&store, "r1").unwrap().summary.record.status, Status::Failure);
+}
+
+#[test]
+fn whether_there_is_room_to_write_is_asked_by_writing() {
+    let (_dir, store) = fresh();
+    let before = append(&store, running("web", "r1", 0), 0).run.id;
+    wait(store.ready()).unwrap();
+    assert!(append(&store, running("web", "r2", 0), 0).run.id > before);
+}

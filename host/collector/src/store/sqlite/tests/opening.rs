@@ -114,7 +114,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 1,
+                known: 2,
                 ..
             }
         ),
