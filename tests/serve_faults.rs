@@ -89,6 +89,20 @@ fn a_full_disk_refuses_keeps_what_it_has_and_recovers_by_itself() {
     );
     assert_eq!(collector.client().get("/").status, 200);
     logs(&collector, "is full");
+    let mut client = collector.client();
+    assert_eq!(client.get("/healthz").status, 200, "it lives");
+    assert_eq!(client.get("/readyz").status, 503, "and can keep nothing");
+    let probed = || {
+        let mut probe = Command::new(pipefold_tests::binary("pipefold"));
+        probe.args(["serve", "--probe", "--listen", &collector.address.to_string()]);
+        probe.env_clear().output().unwrap()
+    };
+    let ended = probed();
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(
+        String::from_utf8_lossy(&ended.stderr).contains("cannot keep reports"),
+        "{ended:?}"
+    );
 
     // One that has to start again meanwhile still shows what there is.
     collector.kill();
@@ -98,6 +112,7 @@ fn a_full_disk_refuses_keeps_what_it_has_and_recovers_by_itself() {
 
     fs::remove_file(&ballast).unwrap();
     assert_eq!(upsert(&collector, "after").status, 200);
+    eventually("it is ready again", || collector.client().get("/readyz").status == 200);
     accepted.push("after".to_owned());
     accepted.sort();
     let counters = collector.client().get("/api/runs?text=after").json();

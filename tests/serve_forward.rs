@@ -219,3 +219,162 @@ fn no_file_holds(data: &Path, token: &str) {
         assert!(!held, "{} holds the token", path.display());
     }
 }
+
+fn upsert(collector: &Collector, reference_id: &str, more: Value) {
+    let mut arguments = json!({
+        "pipeline_name": "p", "pipeline_source": "tests", "reference_id": reference_id, "started_at": "2025-01-01T12:05:00Z",
+    });
+    arguments
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    assert_eq!(collector.client().upsert(&arguments).unwrap().status, 200);
+}
+
+#[test]
+fn an_outage_is_a_line_in_the_log_and_so_is_its_end() {
+    for mode in [Mode::RefuseConnections, Mode::InternalError, Mode::BadGateway] {
+        let it = Gateway::start(&[]);
+        let metric = |name: &str| {
+            let text = it.collector.client().get("/metrics").text();
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<u64>().ok());
+            line.unwrap_or_else(|| panic!("no {name} in {text}"))
+        };
+        it.dx.set_mode(mode.clone());
+        let names = names(3);
+        for name in &names {
+            it.report(name, 1);
+        }
+        eventually("it says so", || it.collector.log().contains("nothing is forwarded to"));
+        assert_eq!((metric("pipefold_forwards_waiting"), metric("pipefold_dx_up")), (3, 0));
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(metric("pipefold_forwards_oldest_waiting_seconds") >= 1);
+        it.dx.set_mode(Mode::Normal);
+        it.wait_until_told(&names);
+        eventually("it says so", || it.collector.log().contains("forwarded to"));
+        assert_eq!((metric("pipefold_forwards_waiting"), metric("pipefold_dx_up")), (0, 1));
+        let log = it.collector.stop().log;
+        let count = |words: &str| log.matches(words).count();
+        assert_eq!(
+            (count("nothing is forwarded to"), count("again after")),
+            (1, 1),
+            "{mode:?}: {log}"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_dx_rejects_is_a_line_in_the_log_and_in_a_list() {
+    let it = Gateway::start(&[]);
+    let mode = Mode::NotOk {
+        code: "invalid_timestamp".into(),
+        status: 422,
+    };
+    it.dx.misbehave_for("run-000", mode, Times::Always);
+    let names = names(2);
+    for name in &names {
+        it.report(name, 1);
+    }
+    eventually("both are settled", || {
+        names.iter().all(|name| it.run(name)["waiting_since"].is_null())
+    });
+    let log = it.collector.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("run-000"))
+        .unwrap_or_else(|| panic!("{log}"));
+    assert!(
+        line.contains("invalid_timestamp") && line.contains("/?dx=refused"),
+        "{line}"
+    );
+    let page = it.collector.client().get("/?dx=refused").text();
+    assert!(
+        page.contains("/runs/run-000") && !page.contains("/runs/run-001"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_collector_tells_another_one_of_the_steps_and_of_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let second = Collector::start(&dir.path().join("second"));
+    std::fs::write(dir.path().join("token"), "any").unwrap();
+    let token = dir.path().join("token").display().to_string();
+    let forward = ["--forward-to", &second.url, "--token-file", &token];
+    let mut first = Collector::start_with(&dir.path().join("first"), &forward);
+    let kept = |collector: &Collector| {
+        let answer = collector.client().get("/api/runs/r");
+        let run = &answer.json()["run"];
+        let received = run["received"].as_array().cloned().unwrap_or_default();
+        let steps: Vec<String> = received
+            .iter()
+            .filter_map(|one| one["notification"]["step"].as_str().map(str::to_owned))
+            .collect();
+        (
+            received.len(),
+            steps,
+            run["waiting_since"].is_null() && answer.status == 200,
+        )
+    };
+    upsert(&first, "r", json!({ "status": "running" }));
+    eventually("the start", || kept(&first).2);
+    upsert(
+        &first,
+        "r",
+        json!({ "steps": [{ "step": "lint", "status": "running" }, { "step": "test", "status": "running" }] }),
+    );
+    eventually("the steps", || kept(&first).2 && kept(&second).1 == ["lint", "test"]);
+    assert_eq!(kept(&second).0, 3, "the record has not changed");
+    // One that starts again does not know yet whether the other takes steps.
+    first.kill();
+    let first = first.again();
+    upsert(&first, "r", json!({ "step": "late", "status": "running" }));
+    eventually("the late one", || {
+        kept(&first).2 && kept(&second).1 == ["lint", "test", "late"]
+    });
+    upsert(
+        &first,
+        "r",
+        json!({ "status": "success", "finished_at": "2025-01-01T12:10:00Z" }),
+    );
+    eventually("the end", || kept(&first).2);
+    let record = |collector: &Collector| collector.client().get("/api/runs/r").json()["run"]["record"].clone();
+    assert_eq!(record(&first), record(&second));
+    assert_eq!(record(&second)["status"], "success");
+    let page = second.client().get("/runs/r").text();
+    assert!(["lint", "test", "late"].iter().all(|step| page.contains(step)));
+}
+
+#[test]
+fn what_is_refused_is_in_the_log_of_those_who_want_to_know() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::start_with(&dir.path().join("data"), &["-v"]);
+    let token = collector.token("builds", &["--write", "--pipelines", "web-*"]);
+    let arguments = |pipeline: &str, status: &str| {
+        json!({
+            "pipeline_name": pipeline, "pipeline_source": "tests", "reference_id": "r", "started_at": "2025-01-01T12:05:00Z", "status": status,
+        })
+    };
+    let mut client = collector.client().with_token(&token);
+    for (pipeline, status, code) in [
+        ("web-shop", "nonsense", "invalid_arguments"),
+        ("api", "success", "no_permission"),
+    ] {
+        assert_ne!(client.upsert(&arguments(pipeline, status)).unwrap().status, 200);
+        eventually("it is said", || {
+            collector.log().lines().any(|line| {
+                line.contains(code) && line.contains("127.0.0.1") && line.contains("builds") && line.contains(pipeline)
+            })
+        });
+    }
+    let mut stranger = collector.client().with_token("wrong");
+    assert_eq!(stranger.upsert(&arguments("web-shop", "success")).unwrap().status, 401);
+    eventually("it is said", || {
+        let log = collector.log();
+        log.lines()
+            .any(|line| line.contains("invalid_auth") && line.contains("127.0.0.1"))
+    });
+    assert!(!collector.log().contains(&token));
+}

@@ -119,3 +119,15 @@ fn neither_a_client_nor_dx_can_hold_it_up() {
     let _next = collector.again();
     assert!(dx.wait_until(Duration::from_secs(30), |dx| dx.records().contains_key("under way")));
 }
+
+#[test]
+fn a_hangup_from_a_service_manager_ends_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::start(dir.path());
+    collector.signal(Signal::HUP);
+    eventually("it says what becomes of it", || {
+        collector.log().contains("SIGHUP: tokens, certificates")
+    });
+    assert_eq!(collector.client().get("/healthz").status, 200);
+    collector.stop();
+}

@@ -8,6 +8,7 @@ mod guests;
 mod module;
 
 mod bound;
+mod collector;
 mod compiling;
 mod interleaved;
 mod outcomes;

@@ -78,6 +78,16 @@ pub fn hold_finishes() -> Vec<u8> {
     .policy()
 }
 
+/// A policy that lets the rules see each finish, and then holds it.
+pub fn hold_seen_finishes() -> Vec<u8> {
+    let next = NEXT_FINISH.trim_end_matches("(i32.const 1024)");
+    Module {
+        pipeline_finish: format!("{next} {}", crate::module::HOLD),
+        ..passing("", "")
+    }
+    .policy()
+}
+
 /// Writes a component beside the spool.
 pub fn write(ci: &Ci, name: &str, component: &[u8]) -> PathBuf {
     let path = ci.directory().join(name);

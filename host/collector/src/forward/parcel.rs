@@ -82,7 +82,10 @@ fn judged(
                 left
             }
             Admitted::Held(left) => left,
-            Admitted::Dropped(reason) => {
+            Admitted::Dropped { why: reason, whole } => {
+                if whole {
+                    return Ok(Err(reason));
+                }
                 why = Some(reason);
                 continue;
             }

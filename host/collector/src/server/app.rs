@@ -6,6 +6,7 @@ use super::rules::Rules;
 use crate::access::{FailureKey, Rate, RateLimit, TokenName, Tokens, TokensError};
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::upsert::Dropped;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
@@ -45,6 +46,7 @@ pub struct App {
     pub(crate) failures: RateLimit<FailureKey>,
     pub(crate) logged: RateLimit<&'static str>,
     pub(crate) large_bodies: Semaphore,
+    pub(crate) dropped: Dropped,
     /// When it was last looked whether reports can be kept, and whether they could.
     pub(crate) looked: tokio::sync::Mutex<Option<(Instant, bool)>>,
     had_tokens: AtomicBool,
@@ -84,6 +86,7 @@ impl App {
             failures: RateLimit::new(FAILURES, FAILING_ADDRESSES),
             logged: RateLimit::new(logged, 64),
             large_bodies: Semaphore::new(limits.large_bodies),
+            dropped: Dropped::default(),
             looked: tokio::sync::Mutex::new(None),
             had_tokens: AtomicBool::new(false),
             changes: RwLock::new(Some(broadcast::Sender::new(CHANGES))),

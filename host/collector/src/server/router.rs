@@ -87,6 +87,9 @@ async fn nowhere(request: Request) -> Response {
 /// The path with one slash where there are several, and none at its end; `None` if it is so already. Several at the beginning would lead to
 /// another host.
 fn tidied(path: &str) -> Option<String> {
+    if !path.starts_with('/') {
+        return None;
+    }
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let tidy = format!("/{}", segments.join("/"));
     (tidy != path).then_some(tidy)

@@ -39,8 +39,13 @@ pub enum Admitted {
     Kept(Vec<Notification>),
     /// It is kept as the policies left it, and is no reason to tell DX.
     Held(Vec<Notification>),
-    /// A policy drops it; why.
-    Dropped(String),
+    /// A policy drops it.
+    Dropped {
+        /// Its words.
+        why: String,
+        /// Whether it drops the start of the run, and so all of it.
+        whole: bool,
+    },
 }
 
 /// The rules without any policy.
@@ -53,9 +58,20 @@ impl Rules for Judge {
             return Ok(Admitted::Kept(vec![notification.clone()]));
         }
         let question = question(notification);
+        // What a policy has against a run it may say of its start alone, and a sender may tell of its end alone.
+        if let Question::PipelineFinish(_) = question
+            && let Verdict::Discard(why) = self.ask(&Question::PipelineStart(notification)).map_err(failed)?
+        {
+            return Ok(Admitted::Dropped { why, whole: true });
+        }
         let Answered { verdict, seen } = self.ask_and_see(&question).map_err(failed)?;
+        if let Verdict::Discard(why) = verdict {
+            let whole = matches!(question, Question::PipelineStart(_));
+            return Ok(Admitted::Dropped { why, whole });
+        }
         let Some(mut seen) = seen else {
-            return Ok(Admitted::Dropped("a policy did not show it to the rules".to_owned()));
+            let why = "a policy held it and did not show it to the rules".to_owned();
+            return Ok(Admitted::Dropped { why, whole: false });
         };
         for kept in &mut seen {
             // Policies choose what a run is called, and not which run it is.
@@ -65,10 +81,10 @@ impl Rules for Judge {
         ALONE
             .ask(&Question::PipelineFinish(&seen))
             .map_err(|error| FoldError::Failed(format!("after the policies the rules refuse it: {error}")))?;
-        Ok(match verdict {
-            Verdict::Discard(why) => Admitted::Dropped(why),
-            Verdict::Hold if !rules_hold(&question, &seen) => Admitted::Held(seen),
-            Verdict::Hold | Verdict::Report(_) => Admitted::Kept(seen),
+        Ok(if verdict == Verdict::Hold && !rules_hold(&question, &seen) {
+            Admitted::Held(seen)
+        } else {
+            Admitted::Kept(seen)
         })
     }
 

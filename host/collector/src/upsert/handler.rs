@@ -130,11 +130,18 @@ fn judge(app: &App, notifications: &[Notification]) -> Result<Vec<Kept>, Box<Res
     let ask = || {
         let mut all = Vec::with_capacity(notifications.len());
         for notification in notifications {
+            let reference_id = notification.reference_id.as_deref().unwrap_or_default();
+            if by_policies && app.dropped.has(reference_id) {
+                continue;
+            }
             let (left, held) = match app.rules.admit(notification)? {
                 Admitted::Kept(left) => (left, false),
                 Admitted::Held(left) => (left, true),
-                Admitted::Dropped(why) => {
+                Admitted::Dropped { why, whole } => {
                     tracing::debug!("a policy dropped a notification: {}", excerpt(&why));
+                    if whole {
+                        app.dropped.add(reference_id);
+                    }
                     continue;
                 }
             };

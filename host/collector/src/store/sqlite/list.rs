@@ -10,6 +10,9 @@ use rusqlite::{Connection, OptionalExtension};
 /// enough will be theirs.
 const PIPELINES_ONE_BY_ONE: usize = 32;
 
+/// Runs that DX refused for good, as the index has them.
+pub(super) const REFUSED: &str = "r.waiting_since IS NULL AND json_extract(r.dx_answer, '$.accepted') = 0 AND ?1 = 0";
+
 pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Page> {
     let RunQuery {
         filter,
@@ -66,7 +69,7 @@ fn ways(connection: &Connection, query: &RunQuery) -> Result<Option<Vec<Way>>> {
     } = &query.filter;
     if *refused {
         return Ok(Some(vec![Way {
-            condition: "r.waiting_since IS NULL AND json_extract(r.dx_answer, '$.accepted') = 0 AND ?1 = 0",
+            condition: REFUSED,
             value: None,
         }]));
     }

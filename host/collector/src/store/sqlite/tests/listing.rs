@@ -257,6 +257,7 @@ fn every_list_follows_an_index_and_sorts_nothing() {
         ("r.email = ?1", "runs_by_email"),
         ("r.github = ?1", "runs_by_github"),
         ("r.gitlab = ?1", "runs_by_gitlab"),
+        (super::super::list::REFUSED, "runs_refused"),
     ] {
         let sql = super::super::streams::sql(condition);
         let plan: Vec<String> = connection

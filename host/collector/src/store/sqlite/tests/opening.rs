@@ -131,7 +131,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 1,
+                known: 2,
                 ..
             }
         ),
@@ -144,7 +144,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 1,
+                known: 2,
                 ..
             }
         ),
@@ -243,4 +243,35 @@ fn a_lock_of_another_program_refuses_and_goes_by_itself() {
     other.execute_batch("COMMIT").unwrap();
     append(&store, running("web", "r", 0), 0);
     assert!(detail(&store, "locked").is_none());
+}
+
+#[test]
+fn a_database_of_the_first_schema_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    set_mode(dir.path(), 0o700);
+    let connection = rusqlite::Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
+    connection.execute_batch(include_str!("../schema/1.sql")).unwrap();
+    connection.pragma_update(None, "application_id", 0x5066_436F).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    let row = r#"INSERT INTO pipelines VALUES (1, 'web', 1, 0, 0, 1, 0, 0, 0);
+        INSERT INTO runs VALUES (1, 'r', 1, 1, 0, 1, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1, 9, 1, NULL, 1,
+            '{"at":"2025-01-01T00:00:00Z","accepted":false,"text":"no"}',
+            '{"pipeline_name":"web","pipeline_source":"s","reference_id":"r","started_at":"1970-01-01T00:00:00Z","status":"running"}');
+        INSERT INTO notifications VALUES (16384, 0, 'ci',
+            '{"pipeline_name":"web","pipeline_source":"s","reference_id":"r","started_at":"1970-01-01T00:00:00Z","status":"running"}');
+        UPDATE sequence SET next = 4;"#;
+    connection.execute_batch(row).unwrap();
+    drop(connection);
+    let store = open(dir.path());
+    let received = detail(&store, "r").unwrap().received;
+    assert_eq!(
+        (received.len(), received[0].by_policies, received[0].held),
+        (1, false, false)
+    );
+    let refused = RunFilter {
+        refused: true,
+        ..RunFilter::default()
+    };
+    assert_eq!(page(&store, query(refused, 1)).runs.len(), 1);
+    assert_eq!(append(&store, ended("web", "r", 0, "success"), 1).run.notifications, 2);
 }
