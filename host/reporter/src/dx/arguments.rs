@@ -118,6 +118,8 @@ enum Scalar {
     Absent,
     Text(String),
     Whole(i64),
+    /// With a decimal point, such as `17.0`: a number as some tools write it, and no text that a sender would know again.
+    Float(f64),
 }
 
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -125,6 +127,7 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
         Scalar::Absent => None,
         Scalar::Text(text) => Some(text),
         Scalar::Whole(number) => Some(number.to_string()),
+        Scalar::Float(_) => return Err(D::Error::custom("expected text or a whole number")),
     })
 }
 
@@ -132,6 +135,11 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::
     match Scalar::deserialize(deserializer)? {
         Scalar::Absent => Ok(None),
         Scalar::Whole(number) => Ok(Some(number)),
+        // Below 2^53 it is exact.
+        Scalar::Float(number) if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 => {
+            Ok(Some(number as i64))
+        }
+        Scalar::Float(_) => Err(D::Error::custom("expected a whole number")),
         // An empty variable in a script's template.
         Scalar::Text(text) if text.trim().is_empty() => Ok(None),
         Scalar::Text(text) => text
@@ -189,6 +197,10 @@ impl Visitor<'_> for ScalarVisitor {
         Ok(Scalar::Whole(number))
     }
 
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Float(number))
+    }
+
     fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar, E> {
         i64::try_from(number)
             .map(Scalar::Whole)
@@ -241,6 +253,7 @@ mod tests {
             (Some(12), Some("345"), None)
         );
         assert_eq!(parse(r#"{"pr_number":""}"#).unwrap().pr_number, None);
+        assert_eq!(parse(r#"{"pr_number":17.0}"#).unwrap().pr_number, Some(17));
         let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(
             parse(&deep).unwrap(),
@@ -283,6 +296,8 @@ mod tests {
             r#"{"email":["a"]}"#,
             r#"{"pr_number":"x"}"#,
             r#"{"pr_number":1.5}"#,
+            r#"{"pr_number":1e300}"#,
+            r#"{"reference_id":17.0}"#,
             r#"{"pr_number":99999999999999999999}"#,
             r#"{"email":"a","email":"b"}"#,
         ] {

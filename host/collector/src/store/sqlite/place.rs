@@ -81,6 +81,19 @@ pub fn data_directory(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(path)
 }
 
+/// Bytes that must be free for a database to take notifications: one changes a dozen pages of 4 KiB, each written to the log first.
+const ROOM: u64 = 256 * 1024;
+
+/// Whether there is room on the disk of `path`.
+pub(super) fn room(path: &Path) -> Result<(), StoreError> {
+    let disk = rustix::fs::statvfs(path).map_err(|e| io_failed("look at the disk of", path, &e.into()))?;
+    // Some disks do not tell their size.
+    if disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM {
+        return Err(StoreError::DiskFull(path.to_owned()));
+    }
+    Ok(())
+}
+
 pub(super) fn io_failed(action: &'static str, path: &Path, why: &io::Error) -> StoreError {
     if matches!(why.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
         return StoreError::DiskFull(path.to_owned());

@@ -1,7 +1,7 @@
 //! The trait, on SQLite.
 
 use super::open::SqliteStore;
-use super::{append, backup, detail, feed, forward, list, pipelines, stats, upkeep};
+use super::{append, backup, detail, feed, forward, list, pipelines, place, stats, upkeep};
 use crate::store::{
     Answer, Append, Appended, Backlog, Bucket, FeedQuery, Forwarded, Page, PipelineQuery, PipelineSummary, Retention,
     RunDetail, RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store, Waiting, WaitingQuery,
@@ -86,7 +86,13 @@ impl Store for SqliteStore {
     }
 
     fn ready(&self) -> Answer<()> {
-        self.writer.ask(0, |tx, tools| tools.sequence.write(tx))
+        let room = place::room(self.path());
+        let written = self.writer.ask(0, |tx, tools| tools.sequence.write(tx));
+        Box::pin(async move {
+            // What was made room for before may still take a small write, and not a notification.
+            room?;
+            written.await
+        })
     }
 
     fn backup(&self, to: PathBuf) -> Answer<()> {
