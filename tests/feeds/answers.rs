@@ -110,9 +110,16 @@ fn a_documents_headers() {
 #[test]
 fn links_are_what_was_configured_and_never_what_a_request_says() {
     let ask = "GET /go/api/pipelines.xml\nHost: localhost\r\nX-Forwarded-Host: evil.example\r\nForwarded: host=evil.example\r\n";
+    // Without a token nobody is answered whom a proxy lets in.
+    let signed_in = |site: &mut Site| {
+        let token = site.collector.token("reader", &["--read"]);
+        site.signed_in(&token);
+        format!("{ask}Authorization: Bearer {token}\r\n")
+    };
     let mut site = Site::new();
     site.report(&run("web", "w", 0, "success"));
-    let answer = site.raw(ask);
+    let ask = signed_in(&mut site);
+    let answer = site.raw(&ask);
     let href = format!("href=\"{}/go/api/pipelines/web/stages.xml\"", site.collector.url);
     assert!(
         answer.contains(&href) && !answer.contains("evil") && !answer.contains("localhost"),
@@ -121,7 +128,8 @@ fn links_are_what_was_configured_and_never_what_a_request_says() {
 
     let mut site = Site::with(&["--public-url", "https://runs.example.com/ci"]);
     site.report(&run("web", "w", 0, "success"));
-    let answer = site.raw(ask);
+    let ask = signed_in(&mut site);
+    let answer = site.raw(&ask);
     assert!(
         answer.contains("href=\"https://runs.example.com/ci/go/api/pipelines/web/stages.xml\""),
         "{answer}"
