@@ -221,17 +221,11 @@ async fn a_run_that_goes_on_is_shown_as_running_whatever_its_steps_came_to() {
 }
 
 #[tokio::test]
-async fn names_that_nobody_could_see_or_tell_apart_are_shown_all_the_same() {
+async fn a_name_with_a_space_at_its_end_is_told_from_the_one_without() {
     let site = Site::new();
-    for (place, (name, shown)) in [
-        ("\u{200b}", "<bdi>U+200B</bdi>"),
-        ("\u{3164}\u{feff}", "<bdi>U+3164 U+FEFF</bdi>"),
-        ("web-x ", "<bdi>“web-x ”</bdi>"),
-        ("web-x", "<bdi>web-x</bdi>"),
-        ("love \u{2764}\u{fe0f}", "<bdi>love \u{2764}\u{fe0f}</bdi>"),
-    ]
-    .into_iter()
-    .enumerate()
+    for (place, (name, shown)) in [("web-x ", "<bdi>“web-x ”</bdi>"), ("web-x", "<bdi>web-x</bdi>")]
+        .into_iter()
+        .enumerate()
     {
         site.add(began(name, &format!("r{place}"), 10), ago(10)).await;
         for address in ["/", "/pipelines"] {
