@@ -6,10 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use pipefold_tests::{Ci, Mode};
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::Shown::{No, Perhaps, Yes};
-use crate::{TEXT, check, lines};
+use crate::{TEXT, assert_output, check, command, lines};
 
 /// A machine where nothing is waited for long.
 fn ci() -> Ci {
@@ -150,5 +151,33 @@ fn feeds_of_gocd() {
             "gocd sync -vvv --server=@",
         ];
         check(&ci(), &url, &rows.map(|line| (line, shown)));
+    }
+}
+
+#[test]
+fn commands_that_go_on() {
+    let ci = ci();
+    let xml = format!("<nasty\u{202e}##vso[>{TEXT}</a>");
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\r\n{xml}",
+        xml.len()
+    );
+    let gocd = format!("--server=http://127.0.0.1:{}/go", server(false, answer.into_bytes()));
+    let queue = format!(
+        "--queue=nats://127.0.0.1:{}",
+        server(true, format!("{}\r\n", lines()).into_bytes())
+    );
+    let token = ci.directory().join("token");
+    std::fs::write(&token, "sesame-open-0123456789").unwrap();
+    let forward = format!("forward -vv --token-file={} @", token.display());
+    for (line, text) in [
+        ("gocd watch --every=1s -vv @", &gocd),
+        (&forward, &queue),
+        ("queue init @", &queue),
+    ] {
+        let running = command(&ci, line, text).env_remove("DX_API_TOKEN").spawn();
+        thread::sleep(Duration::from_secs(3));
+        running.signal(Signal::TERM);
+        assert_output(line, &running.wait(), Yes);
     }
 }
