@@ -172,10 +172,10 @@ pub(crate) fn by_name(imports: &[&str], exports: &[&str]) -> Fit {
             Need::Unknown(reason) => obstacles.push(format!("it imports {import}; {reason}")),
         }
     }
-    let another_version = exports
-        .iter()
-        .any(|export| export.split('@').next() == HOOKS.split('@').next());
-    if !exports.contains(&HOOKS) && !(another_version && !others.is_empty()) {
+    // One of another version is told of above.
+    let interface = HOOKS.split_once('@').map_or(HOOKS, |(interface, _)| interface);
+    let another = |export: &&str| version_of(export).is_some() && export.split('@').next() == Some(interface);
+    if !exports.contains(&HOOKS) && !exports.iter().any(another) {
         obstacles.push(format!("it does not export {HOOKS}"));
     }
     Fit {
@@ -293,8 +293,10 @@ mod tests {
     use super::*;
 
     fn wat(component: &str) -> Vec<String> {
-        types(&wat::parse_str(component).unwrap(), true)
-            .map_or_else(|error| vec![words(&error.to_string())], |found| found)
+        match types(&wat::parse_str(component).unwrap(), true) {
+            Ok(obstacles) => obstacles,
+            Err(error) => vec![words(&error.to_string())],
+        }
     }
 
     #[test]
