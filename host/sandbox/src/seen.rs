@@ -35,15 +35,10 @@ impl From<Run> for Notification {
     }
 }
 
-/// What the rules saw behind a policy that answers `verdict` and was itself answered `inner`, in this order.
+/// What the rules saw behind a policy that answers `verdict`, and was itself answered `inner` in this order.
 pub(crate) fn behind(verdict: &Verdict, mut inner: Vec<Answered>) -> Option<Vec<Notification>> {
-    // A policy may ask more than once: what counts is the question whose answer it gives, else the last.
-    let at = inner.iter().rposition(|answered| answered.verdict == *verdict);
-    let answered = match at {
-        Some(at) => Some(inner.swap_remove(at)),
-        None => inner.pop(),
-    };
-    match (answered, verdict) {
+    // A policy may ask more than once; the last question counts.
+    match (inner.pop(), verdict) {
         (Some(answered), Verdict::Report(report)) => {
             let mut seen = answered.seen?;
             let rules = match &answered.verdict {

@@ -303,6 +303,7 @@ fn a_chain_is_known_by_what_it_does_and_not_by_its_name() {
         with(&|policy| policy.grants.config = config(&[])),
         with(&|policy| policy.grants.config = config(&[("ab", "c")])),
         with(&|policy| policy.grants.config = config(&[("a", "bc")])),
+        with(&|policy| policy.grants.config = config(&[("a", "b")])),
         with(&|policy| policy.grants.wasi = Some(Wasi::default())),
         with(&|policy| policy.grants.wasi = wasi(Access::ReadOnly, folder.path())),
         with(&|policy| policy.grants.wasi = wasi(Access::ReadWrite, folder.path())),
