@@ -1,6 +1,8 @@
 //! What follows when DX says no: to a token, to a run, to one run of many.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use pipefold::spool::{Entry, Judged};
+use pipefold::{Hook, Notification, Reporter, Token, clock};
 use pipefold_tests::{Ci, Mode, Output, SpoolContent, Times};
 use serde_json::Value;
 
@@ -228,17 +230,29 @@ fn one_bad_notification_takes_no_good_one_along() {
     ci.report(["step", "--step", "s", "--status", "failure"])
         .run()
         .assert_code(0);
-    // A policy that is missing leaves its notification unjudged, and the rules do not see what is wrong with it.
-    let bad = [
-        "finish",
-        "--status",
-        "success",
-        "--email",
-        "a\u{1}b",
-        "--policy",
-        "/nope.wasm",
-    ];
-    ci.report(bad).run().assert_code(0);
+    // Where there was no verdict, the rules have not seen what is wrong with it.
+    let reporter = Reporter::builder().dx_url(ci.dx.url()).spool(ci.spool());
+    let reporter = reporter
+        .token(Token::new(ci.dx.token().to_owned()).unwrap())
+        .build()
+        .unwrap();
+    let bad = Notification {
+        pipeline_name: Some("build".into()),
+        pipeline_source: Some("tests".into()),
+        reference_id: Some("run-1".into()),
+        started_at: Some("2025-01-01T12:00:00Z".into()),
+        email: Some("a\u{1}b".into()),
+        ..Notification::default()
+    };
+    let unjudged = Judged::Unjudged("the rules could not be loaded".into());
+    let entry = Entry::new(
+        Hook::Finish,
+        clock::now(),
+        reporter.destination().clone(),
+        unjudged,
+        bad,
+    );
+    reporter.spool().unwrap().record(&entry).unwrap();
     ci.dx.set_mode(Mode::Normal);
     flush(&ci);
     let content = SpoolContent::read(&ci.spool());

@@ -125,3 +125,43 @@ fn a_drainer_that_is_killed_holds_nobody_up() {
     assert!(finished(&ci, "next").is_some());
     assert!(finished(&ci, "hangs").is_some(), "whoever drains next delivers it");
 }
+
+#[test]
+fn forty_that_end_at_once_are_all_delivered_by_a_slow_dx() {
+    let ci = Ci::new();
+    ci.budgets(20_000, 20_000, 20_000);
+    ci.dx.set_mode(Mode::Slow(Duration::from_millis(150)));
+    let runs: Vec<String> = (0..40).map(|number| format!("run-{number}")).collect();
+    let running: Vec<_> = runs
+        .iter()
+        .map(|run| ci.report_run(run, ["finish", "--status", "success"]).spawn())
+        .collect();
+    for running in running {
+        let output = running.wait();
+        output.assert_code(0);
+        assert_eq!(output.stderr(), "");
+    }
+    for run in &runs {
+        assert!(finished(&ci, run).is_some(), "{run}");
+    }
+    // Each sends its own; one of them may have found others that were not yet being sent.
+    assert!(ci.dx.requests().len() < 60, "{} requests", ci.dx.requests().len());
+}
+
+#[test]
+fn a_process_that_is_stopped_while_it_delivers_keeps_no_other_from_it() {
+    let ci = Ci::new();
+    reporter(&ci).record(Hook::Finish, notification("hangs")).unwrap();
+    ci.dx.misbehave_for("hangs", Mode::Hang, Times::Next(1));
+    // It has the lock of all, and that of this run.
+    let drainer = ci.pipefold(["flush", "--timeout", "50s"]).spawn();
+    assert!(
+        ci.dx
+            .wait_until(Duration::from_secs(30), |dx| !dx.requests().is_empty())
+    );
+    let output = ci.report_run("next", ["finish"]).run();
+    assert!(finished(&ci, "next").is_some(), "{output}");
+    let output = ci.report_run("hangs", ["finish"]).run();
+    assert!(finished(&ci, "hangs").is_some(), "{output}");
+    drop(drainer);
+}

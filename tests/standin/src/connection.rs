@@ -55,6 +55,10 @@ fn respond<S: Read + Write>(state: &State, stream: &mut Stream<S>, request: &Req
             let _ = stream.write(&bytes[..bytes.len() - 4]);
             false
         }
+        Mode::Slow(pause) => {
+            std::thread::sleep(*pause);
+            stream.write(&whole(dx::answer(state, request))).is_ok()
+        }
         Mode::SlowDrip => {
             for byte in whole(dx::answer(state, request)) {
                 if state.is_stopped() || stream.write(&[byte]).is_err() {

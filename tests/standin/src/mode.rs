@@ -1,5 +1,7 @@
 //! The ways in which the server can misbehave, and for how long.
 
+use std::time::Duration;
+
 /// What the server does with a request.
 ///
 /// Unless a mode says otherwise, a request that meets it leaves no trace in the records.
@@ -49,6 +51,8 @@ pub enum Mode {
     Huge,
     /// The request is honoured, and the answer comes one byte every 100 ms.
     SlowDrip,
+    /// The request is honoured, and the answer comes after this time.
+    Slow(Duration),
 }
 
 /// A `Retry-After` header, in each of its forms (RFC 9110, section 10.2.3).
