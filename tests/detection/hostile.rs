@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use pipefold::config::Environment;
-use pipefold::detect::{Detected, Field, detect, read_file};
+use pipefold::detect::{Detected, Field, detect_in, read_file};
 use pipefold_plugin::{Notification, pipeline_start};
 use proptest::prelude::*;
 
@@ -35,7 +35,8 @@ static ENVIRONMENTS: LazyLock<Vec<BTreeMap<String, OsString>>> = LazyLock::new(|
 fn look(environment: &BTreeMap<String, OsString>) -> Detected {
     let pairs = environment.iter().map(|(name, value)| (name.into(), value.clone()));
     let environment: Environment = pairs.collect::<Vec<(OsString, OsString)>>().into_iter().collect();
-    detect(&environment, &|path: &Path| read_file(path))
+    // With a place to look at, so that those are looked at that variables name.
+    detect_in(Path::new("/nonexistent"), &environment, &|path: &Path| read_file(path))
 }
 
 /// Asserts that the plugin takes every value, and that the warnings can be shown.
