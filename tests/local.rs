@@ -226,7 +226,18 @@ fn a_ci_system_that_is_not_known_is_told_what_it_has_to_give() {
         .env("CI", "true")
         .run();
     output.assert_code(3);
-    assert!(output.stderr().contains("pipeline_name"), "{output}");
+    let said = "no known CI system detected; set --pipeline-name, --pipeline-source and --reference-id (or PIPEFOLD_* variables)\n";
+    assert_eq!(
+        output.stderr(),
+        format!("pipefold: warning: the run is not reported: {said}")
+    );
+    untouched(&ci, &output);
+    // With a part of them, each that is missing is named.
+    let output = ci
+        .pipefold(["start", "--pipeline-name", "build"])
+        .env("CI", "true")
+        .run();
+    assert!(output.stderr().contains("pipeline_source: required"), "{output}");
     for ci_is in ["false", ""] {
         let output = ci.pipefold(["start"]).env("CI", ci_is).run();
         assert_eq!(output.stderr(), SAID);

@@ -10,6 +10,13 @@ const NAMES: [Field; 3] = [Field::PipelineName, Field::PipelineSource, Field::Re
 
 /// Why a command reports nothing here, if it does not. A remark without text where the user has said that it should not.
 pub(crate) fn why_unreported(settings: &Settings, environment: &Environment) -> Option<Trouble> {
+    if says_ci(environment) && nothing_is_known(settings) {
+        return Some(Trouble::input(
+            "the run is not reported: no known CI system detected; set --pipeline-name, --pipeline-source and --reference-id (or \
+             PIPEFOLD_* variables)"
+                .into(),
+        ));
+    }
     let is_outside = is_outside(settings, environment);
     is_outside.then(|| match settings.local {
         Some(_) => Trouble::remark(String::new()),
@@ -32,6 +39,12 @@ pub(crate) fn is_outside(settings: &Settings, environment: &Environment) -> bool
         }
     });
     settings.system.is_none() && settings.local != Some(true) && !named && !says_ci(environment)
+}
+
+/// Whether no source says anything of the run, apart from what a command itself is about.
+fn nothing_is_known(settings: &Settings) -> bool {
+    let own = [Field::Step, Field::Status];
+    settings.system.is_none() && settings.fields.iter().all(|(field, _)| own.contains(&field))
 }
 
 /// Whether the variable that most CI systems set says so.
