@@ -1,7 +1,9 @@
 //! Buildkite ("Environment variables" in its documentation).
 
-use crate::detect::system::Source::{Address, Pushed, Var};
-use crate::detect::system::System;
+use crate::detect::job::Job;
+use crate::detect::system::Source::{Address, By, Pushed, Unmerged, Var};
+use crate::detect::system::{Found, System};
+use crate::detect::values::{PullRequestRef, pull_request_of_ref};
 
 pub(super) const BUILDKITE: System = System {
     name: "Buildkite",
@@ -16,8 +18,16 @@ pub(super) const BUILDKITE: System = System {
     // A rebuild has a new one. A retried job keeps it, and so meets the others.
     run: &[Var("BUILDKITE_BUILD_ID")],
     repository: &[Address("BUILDKITE_REPO")],
-    sha: &[Var("BUILDKITE_COMMIT")],
-    pr: &[Var("BUILDKITE_PULL_REQUEST")],
+    sha: &[Unmerged("BUILDKITE_COMMIT")],
+    pr: &[
+        Var("BUILDKITE_PULL_REQUEST"),
+        By(
+            "`BUILDKITE_BRANCH`, if it is a ref such as `refs/pull/7/head`",
+            number_of_ref,
+        ),
+    ],
+    // Of a pull request's own build it is the head.
+    is_merge: |job| built_ref(job).is_some_and(|pull_request| pull_request.is_merge),
     is_push: |job| {
         job.is_one_of("BUILDKITE_SOURCE", &["webhook"], true) && job.get("BUILDKITE_REBUILT_FROM_BUILD_ID").is_none()
     },
@@ -29,6 +39,10 @@ pub(super) const BUILDKITE: System = System {
         Pushed("BUILDKITE_BUILD_AUTHOR_EMAIL"),
     ],
     left_out: &[
+        (
+            "`BUILDKITE_COMMIT` of `refs/pull/7/merge`",
+            "it is a trial merge that is on no branch",
+        ),
         (
             "`BUILDKITE_RETRY_COUNT`",
             "it counts the tries of one job: the jobs behind it have the number 0, and the build would fall apart",
@@ -44,3 +58,12 @@ pub(super) const BUILDKITE: System = System {
     ],
     ..System::NONE
 };
+
+/// The ref of a pull request that someone started a build of by hand.
+fn built_ref<'j>(job: &'j Job<'_>) -> Option<PullRequestRef<'j>> {
+    pull_request_of_ref(job.get("BUILDKITE_BRANCH")?)
+}
+
+fn number_of_ref(job: &Job<'_>) -> Option<Found> {
+    Some(job.made(built_ref(job)?.number, "BUILDKITE_BRANCH"))
+}

@@ -1,7 +1,7 @@
 //! AWS CodeBuild ("Environment variables in build environments" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, Var};
+use crate::detect::system::Source::{Address, By, Unmerged, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{commit_sha, path_segment, pull_request_of_ref};
 
@@ -24,9 +24,15 @@ pub(super) const CODEBUILD: System = System {
     run: &[By("the id in `CODEBUILD_BUILD_ID`, `CODEBUILD_BUILD_ARN`", build)],
     repository: &[Address("CODEBUILD_SOURCE_REPO_URL")],
     sha: &[
-        Var("CODEBUILD_RESOLVED_SOURCE_VERSION"),
+        Unmerged("CODEBUILD_RESOLVED_SOURCE_VERSION"),
         By("`CODEBUILD_SOURCE_VERSION`, if it is a commit", commit_of_source),
     ],
+    // Of `pr/7` CodeBuild builds the head; a ref that someone gave by hand may be the merge.
+    is_merge: |job| {
+        source(job)
+            .and_then(|(name, _)| pull_request_of_ref(name))
+            .is_some_and(|pr| pr.is_merge)
+    },
     pr: &[By(
         "`CODEBUILD_WEBHOOK_TRIGGER`, `CODEBUILD_SOURCE_VERSION` such as `pr/7`",
         number,
@@ -44,6 +50,10 @@ pub(super) const CODEBUILD: System = System {
         ),
     ],
     left_out: &[
+        (
+            "the commit of `refs/pull/7/merge`",
+            "it is a trial merge that is on no branch",
+        ),
         (
             "`CODEBUILD_INITIATOR`",
             "it may be a user, a pipeline or a service, and its form in a batch is not documented",
@@ -108,7 +118,11 @@ fn pipeline(job: &Job<'_>) -> Option<Found> {
 fn number(job: &Job<'_>) -> Option<Found> {
     ["CODEBUILD_WEBHOOK_TRIGGER", "CODEBUILD_SOURCE_VERSION"]
         .into_iter()
-        .find_map(|name| Some(job.made(pull_request_of_ref(job.get(name)?)?.number, name)))
+        .find_map(|name| {
+            let given = job.get(name)?;
+            let given = given.split_once("^{").map_or(given, |(given, _)| given);
+            Some(job.made(pull_request_of_ref(given)?.number, name))
+        })
 }
 
 /// What was asked for is a commit, a branch or a tag; `refs/heads/main^{0d5f3e6…}` is both.

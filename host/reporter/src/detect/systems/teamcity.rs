@@ -131,8 +131,9 @@ fn branch(job: &Job<'_>) -> Option<Found> {
     vcs_branch(job).filter(|_| !job.is_pr())
 }
 
+/// The form that every version answers ("Accessing Server by HTTP" in the documentation); newer ones give the page in `BUILD_URL`.
 fn run_page(job: &Job<'_>) -> Option<Found> {
     let server = crate::detect::values::server(&property(job, "teamcity.serverUrl")?.value)?;
     let id = build_id(job)?;
-    Some(job.made(format!("{server}/build/{}", id.value), id.variable))
+    Some(job.made(format!("{server}/viewLog.html?buildId={}", id.value), id.variable))
 }
