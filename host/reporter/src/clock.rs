@@ -23,9 +23,14 @@ pub(crate) fn text(milliseconds: u64) -> String {
     time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// The system's clock. One before 1970 is no fault here, as it is for the library: boards without a battery begin anywhere.
+fn system() -> DateTime<Utc> {
+    std::time::SystemTime::now().into()
+}
+
 #[cfg(not(test))]
 fn time() -> DateTime<Utc> {
-    Utc::now()
+    system()
 }
 
 #[cfg(test)]
@@ -43,7 +48,7 @@ mod injected {
     }
 
     pub(crate) fn time() -> DateTime<Utc> {
-        Utc::now() + AHEAD.get()
+        super::system() + AHEAD.get()
     }
 
     /// Puts the clock of this thread forward.

@@ -1,7 +1,8 @@
-//! Places where a test can make the process die as if the power button had been pressed.
+//! Places where a test can make the process die as if the power button had been pressed, or make a fault of pipefold's own.
 //!
-//! A debug build that finds `PIPEFOLD_TEST_KILL_AT=N` in its environment kills itself with SIGKILL at its Nth [`pass`]. A test counts N up
-//! until a process survives, and so has seen a death before every operation that matters. Release builds contain nothing of this.
+//! A debug build that finds `PIPEFOLD_TEST_KILL_AT=N` in its environment kills itself with SIGKILL at its Nth [`pass`]; with
+//! `PIPEFOLD_TEST_PANIC_AT=N` it panics there. A test counts N up until a process survives, and so has seen a death before every operation
+//! that matters. Release builds contain nothing of this.
 
 #[cfg(debug_assertions)]
 mod armed {
@@ -9,14 +10,30 @@ mod armed {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     /// Read once, so that a pass costs an atomic load where no test is running.
-    static KILL_AT: OnceLock<Option<u64>> = OnceLock::new();
+    static ARMED: OnceLock<Option<(u64, Fault)>> = OnceLock::new();
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
-    pub(super) fn pass() {
-        let kill_at = KILL_AT.get_or_init(|| std::env::var("PIPEFOLD_TEST_KILL_AT").ok()?.parse().ok());
-        let Some(kill_at) = *kill_at else { return };
-        if PASSED.fetch_add(1, Ordering::Relaxed) + 1 == kill_at {
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    #[derive(Clone, Copy)]
+    enum Fault {
+        Kill,
+        Panic,
+    }
+
+    pub(super) fn pass(point: &str) {
+        let at = |name: &str| std::env::var(name).ok()?.parse().ok();
+        let armed = ARMED.get_or_init(|| {
+            let kill = at("PIPEFOLD_TEST_KILL_AT").map(|at| (at, Fault::Kill));
+            kill.or_else(|| at("PIPEFOLD_TEST_PANIC_AT").map(|at| (at, Fault::Panic)))
+        });
+        let Some((at, fault)) = *armed else { return };
+        if PASSED.fetch_add(1, Ordering::Relaxed) + 1 != at {
+            return;
+        }
+        match fault {
+            Fault::Kill => {
+                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            }
+            Fault::Panic => panic!("a test asked for it at {point}"),
         }
     }
 }
@@ -25,5 +42,5 @@ mod armed {
 #[inline]
 pub(crate) fn pass(_point: &'static str) {
     #[cfg(debug_assertions)]
-    armed::pass();
+    armed::pass(_point);
 }

@@ -139,6 +139,16 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// Whether a workspace's file with this fault can be done without: it is damaged or mistyped, and does not reach for what is the operator's.
+    pub(super) fn is_harmless(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotInWorkspace { .. } | Self::TokenInFile { .. } | Self::WorldWritable { .. } | Self::Variable { .. }
+        )
+    }
+}
+
 /// What to do about a file that cannot be read.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {

@@ -81,6 +81,23 @@ impl File {
         Self::parse(path, &read_text(path, trust)?, trust)
     }
 
+    /// Reads a workspace's file as far as it can be used. What is wrong in it and does no harm comes with it: the rest is not lost for that.
+    ///
+    /// # Errors
+    /// As [`File::read`], for a fault that is about the whole file or is not harmless.
+    pub(super) fn read_workspace(path: &Path) -> Result<(Self, Vec<ConfigError>), ConfigError> {
+        let mut faults = Vec::new();
+        let file = Self::parse_on(path, &read_text(path, Trust::Workspace)?, Trust::Workspace, |fault| {
+            if fault.is_harmless() {
+                faults.push(fault);
+                Ok(())
+            } else {
+                Err(fault)
+            }
+        })?;
+        Ok((file, faults))
+    }
+
     /// Reads a file that need not be there.
     ///
     /// # Errors
@@ -101,6 +118,16 @@ impl File {
     /// # Errors
     /// As [`File::read`], without those of opening it.
     pub fn parse(path: &Path, text: &str, trust: Trust) -> Result<Self, ConfigError> {
+        Self::parse_on(path, text, trust, Err)
+    }
+
+    /// The same, going on after a fault for which `on_fault` does not end it.
+    fn parse_on(
+        path: &Path,
+        text: &str,
+        trust: Trust,
+        mut on_fault: impl FnMut(ConfigError) -> Result<(), ConfigError>,
+    ) -> Result<Self, ConfigError> {
         let syntax = |error: toml::de::Error| ConfigError::Syntax {
             path: path.to_path_buf(),
             line: error.span().map_or(1, |span| line_of(text.as_bytes(), span.start)),
@@ -109,7 +136,7 @@ impl File {
         let document = DeTable::parse(text).map_err(syntax)?;
         let mut file = Self::default();
         for entry in entries(document.get_ref(), "", path, text) {
-            file.take(&entry, trust)?;
+            file.take(&entry, trust).or_else(&mut on_fault)?;
         }
         Ok(file)
     }

@@ -123,12 +123,21 @@ impl Settings {
         let (environment, flags, cwd) = (input.environment, input.flags, input.cwd);
         let (config, etc) = (input.config, input.etc);
         let mut files = Vec::new();
+        let mut faults = Vec::new();
         let workspace = match find_upwards(cwd).filter(|path| !is_operator_file(path, cwd, config, etc)) {
-            Some(path) => {
-                let file = File::read(&path, Trust::Workspace)?;
-                files.push((path, Trust::Workspace));
-                file
-            }
+            Some(path) => match File::read_workspace(&path) {
+                Ok((file, wrong)) => {
+                    faults.extend(wrong);
+                    files.push((path, Trust::Workspace));
+                    file
+                }
+                // It could not have said anything that the rest of the run does not say better.
+                Err(error) if error.is_harmless() => {
+                    faults.push(error);
+                    File::default()
+                }
+                Err(error) => return Err(error),
+            },
             None => File::default(),
         };
         let operator = match config {
@@ -175,7 +184,14 @@ impl Settings {
             ],
             &detected,
         );
+        let strict = strict.or(operator.operator.strict).unwrap_or(false);
         let mut warnings = variables::warnings(environment);
+        for fault in faults {
+            if strict {
+                return Err(fault);
+            }
+            warnings.push(format!("left out: {fault}"));
+        }
         warnings.extend(detected.warnings);
         warnings.extend(resolved.warnings);
         warnings.extend(resolved.fields.leave_out_orphans());
@@ -195,7 +211,7 @@ impl Settings {
             limits: operator.limits,
             failure: operator.failure.unwrap_or(Failure::Closed),
             policies: operator.policies,
-            strict: strict.or(operator.strict).unwrap_or(false),
+            strict,
             dry_run: flags.dry_run,
             in_job,
             gocd: operator.gocd,

@@ -35,7 +35,9 @@ impl Fields {
 
     /// Sets a field, or with a blank value takes it away.
     pub fn set(&mut self, field: Field, value: impl Into<String>, origin: Origin) {
-        let value = value.into();
+        let mut value = value.into();
+        // A file of variables with CRLF at its line ends, or `$(…)` of a tool for another system.
+        value.truncate(value.trim_end_matches(['\r', '\n']).len());
         if value.trim().is_empty() {
             self.values.remove(&field);
         } else {
@@ -101,6 +103,17 @@ impl Fields {
             }
         }
         warnings
+    }
+
+    /// Takes away what could not even be written down in a notification ([`to_notification`](Self::to_notification)), one violation for each:
+    /// for a host that would rather report the rest.
+    #[must_use = "someone has to be told"]
+    pub fn leave_out_unreadable(&mut self) -> Vec<Violation> {
+        let (_, violations) = self.to_notification();
+        for violation in &violations {
+            self.values.retain(|field, _| field.name() != violation.field);
+        }
+        violations
     }
 
     /// The notification these make, and what of it could not even be written down: a number that is none is left out and named, so that the

@@ -51,6 +51,8 @@ impl Answer {
     /// Reads a body. None if it is not an object with a boolean `ok`: then it is not DX that answered.
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
+        // RFC 8259, section 8.1: a reader may pass over a byte order mark.
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         // An array would do for serde, not for DX.
         if !body.trim_ascii_start().starts_with(b"{") {
             return None;

@@ -125,6 +125,7 @@ impl Client {
             Ok((response, body))
         };
         match self.transport.exchange(&self.url, timeout, post) {
+            Err(why) if why.is_lasting() => Outcome::Unreachable { why: why.to_string() },
             Err(why) => Outcome::Retry {
                 after: None,
                 why: why.to_string(),

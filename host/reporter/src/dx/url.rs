@@ -10,6 +10,9 @@ use crate::http::Origin;
 /// The method's path below an instance's address (DX's page, "Facts").
 pub const METHOD_PATH: &str = "/api/pipelineRuns.upsert";
 
+/// What of it is common to all of DX's methods, and so may be taken for a part of the instance's address.
+const API: &str = "/api";
+
 /// The longest address accepted, as with most servers and proxies.
 const MAX_LENGTH: usize = 2048;
 
@@ -27,7 +30,7 @@ pub struct DxUrl {
 }
 
 impl DxUrl {
-    /// Reads an address such as `https://yourinstance.getdx.net`, with an optional path before DX's own. A slash at the end, or the
+    /// Reads an address such as `https://yourinstance.getdx.net`, with an optional path before DX's own. A slash at the end, `/api`, or the
     /// method's path as DX's page prints it, may be there.
     ///
     /// # Errors
@@ -70,6 +73,7 @@ impl DxUrl {
         let path = uri.path().trim_end_matches('/');
         let prefix = path
             .strip_suffix(METHOD_PATH)
+            .or_else(|| path.strip_suffix(API))
             .unwrap_or(path)
             .trim_end_matches('/')
             .to_owned();
@@ -197,6 +201,9 @@ mod tests {
             ("https://a.example:8443/dx//", "https://a.example:8443/dx"),
             ("https://a.example/api/pipelineRuns.upsert", "https://a.example"),
             ("https://a.example/dx/api/pipelineRuns.upsert/", "https://a.example/dx"),
+            ("https://a.example/api", "https://a.example"),
+            ("https://a.example/dx/api/", "https://a.example/dx"),
+            ("https://a.example/dxapi", "https://a.example/dxapi"),
             ("http://localhost:80", "http://localhost"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://127.8.9.10", "http://127.8.9.10"),

@@ -2,6 +2,14 @@
 
 use std::path::PathBuf;
 
+impl ClientError {
+    /// Whether trying again is of no use before something was put right.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        !matches!(self, Self::Exchange(_))
+    }
+}
+
 /// Why no answer came from a server. No message has a token, or a proxy's password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
@@ -21,6 +29,9 @@ pub enum ClientError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The exchange failed, and would do so again a second later.
+    #[error("{0}")]
+    Lasting(String),
     /// The exchange failed.
     #[error("{0}")]
     Exchange(String),

@@ -34,6 +34,12 @@ impl ClientError {
             ureq::Error::ConnectProxyFailed(reason) => format!("could not connect to {url}{through}: {reason}"),
             ureq::Error::Io(io) => match io.kind() {
                 ErrorKind::ConnectionRefused => format!("could not connect to {url}{through}: connection refused"),
+                ErrorKind::PermissionDenied => {
+                    format!("could not connect to {url}{through}: this process may not use the network here")
+                }
+                _ if io.to_string().contains("InvalidContentType") => {
+                    format!("could not talk to {url}{through}: what answers there does not speak TLS; is it http://, or another port?")
+                }
                 ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
                     format!("could not connect to {url}{through}: there is no route to it")
                 }
@@ -54,7 +60,16 @@ impl ClientError {
             other if is_certificate(&other.to_string()) => certificate(url, &other.to_string()),
             other => format!("could not exchange data with {url}{through}: {other}"),
         };
-        Self::Exchange(quote(&text, []))
+        let text = quote(&text, []);
+        if is_lasting(why) { Self::Lasting(text) } else { Self::Exchange(text) }
+    }
+}
+
+/// Whether the same would happen a second later: a certificate is not valid, or this process may not use the network.
+fn is_lasting(why: &ureq::Error) -> bool {
+    match why {
+        ureq::Error::Io(io) if io.kind() == ErrorKind::PermissionDenied => true,
+        other => is_certificate(&other.to_string()),
     }
 }
 
@@ -72,6 +87,12 @@ fn certificate(url: &str, text: &str) -> String {
         return format!(
             "the certificate of {url} was issued by an authority that this system does not know: \
              if it is your company's, give its certificate with --ca-file"
+        );
+    }
+    if text.contains("CaUsedAsEndEntity") {
+        return format!(
+            "the certificate of {url} is one of an authority, which no server may use for itself: make one with \
+             `openssl req -x509 -addext basicConstraints=critical,CA:FALSE …`"
         );
     }
     let detail = text
@@ -142,7 +163,7 @@ mod tests {
             ),
             (
                 io::Error::from_raw_os_error(1).into(),
-                "could not exchange data with https://dx.example: Operation not permitted",
+                "could not connect to https://dx.example: this process may not use the network here",
             ),
             (
                 other("invalid peer certificate: certificate expired: long\nago"),
@@ -152,6 +173,27 @@ mod tests {
         for (why, expected) in cases {
             assert_eq!(text(why, None), expected);
         }
+    }
+
+    #[test]
+    fn what_lasts_is_told_from_what_may_pass() {
+        let lasts = |why: ureq::Error| {
+            let attempt = Attempt {
+                url: "https://dx.example",
+                proxy: None,
+                timeout: Duration::from_secs(1),
+            };
+            matches!(ClientError::from_exchange(&why, attempt), ClientError::Lasting(_))
+        };
+        for errno in [1, 13] {
+            assert!(lasts(io::Error::from_raw_os_error(errno).into()), "{errno}");
+        }
+        let tls = |text: &str| ureq::Error::Io(io::Error::other(format!("invalid peer certificate: {text}")));
+        assert!(lasts(tls("UnknownIssuer")) && lasts(tls("NotValidForName")));
+        assert!(!lasts(io::Error::from(ErrorKind::ConnectionRefused).into()));
+        assert!(!lasts(ureq::Error::HostNotFound) && !lasts(ureq::Error::Timeout(ureq::Timeout::Global)));
+        let words = text(tls("Other(OtherError(CaUsedAsEndEntity))"), None);
+        assert!(words.contains("CA:FALSE") && !words.contains("OtherError"), "{words}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! certificates. What is sent and what an answer means is its user's: [`dx`](crate::dx), and the reader of GoCD's feeds.
 
 mod body;
+mod connect;
 mod error;
 mod failure;
 mod origin;

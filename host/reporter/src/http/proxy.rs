@@ -55,7 +55,12 @@ impl ProxyOptions {
             variable: self.source,
             why,
         };
-        let proxy = Proxy::new(address.expose_secret().trim()).map_err(|_| unusable("cannot be read"))?;
+        let address = address.expose_secret().trim();
+        // What of a password with such a character in it is read as host or port would be asked for by name and shown.
+        if address.contains(['#', '?', '\\']) || has_path_or_two_ats(address) {
+            return Err(unusable("has `#`, `?`, `/` or `@` in its user or password: write %23, %3F, %2F or %40 for it"));
+        }
+        let proxy = Proxy::new(address).map_err(|_| unusable("cannot be read"))?;
         match proxy.protocol() {
             ProxyProtocol::Http | ProxyProtocol::Https => Ok(Some(proxy)),
             _ => Err(unusable("is no HTTP proxy")),
@@ -99,6 +104,12 @@ impl fmt::Debug for ProxyOptions {
             .field("exempt", &self.exempt)
             .finish()
     }
+}
+
+/// Whether there is more than `user:password@host:port/` in an address: a second `@`, or an `@` behind a slash.
+fn has_path_or_two_ats(address: &str) -> bool {
+    let authority = address.split_once("://").map_or(address, |(_, rest)| rest);
+    authority.matches('@').count() > 1 || authority.find('/').is_some_and(|slash| authority[slash..].contains('@'))
 }
 
 /// A proxy's address without its user and password.
@@ -265,6 +276,14 @@ mod tests {
             "ftp://sesame",
             "http://se same",
             "http://user:%ff@sesame",
+            // curl would ask for the host `proxy` here; others for `user`, with `sesame` as its port.
+            "http://user:sesame#2024@proxy:3128",
+            "http://user:2024#sesame@proxy:3128",
+            "http://user:12/sesame@proxy:3128",
+            "http://user:12?sesame@proxy:3128",
+            "http://user:ses@me#w@proxy:3128",
+            "user:sesame@2024@proxy:3128",
+            "http://user:12\\sesame@proxy:3128",
         ] {
             let why = options(&[("ALL_PROXY", address)])
                 .for_origin(&Origin::of("https://dx.example").unwrap())

@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
@@ -27,16 +28,20 @@ impl SecretFile {
             path: path.to_owned(),
             why: why.to_string(),
         };
-        let file = File::open(path).map_err(unreadable)?;
+        let file = open(path).map_err(unreadable)?;
         // Asked of the open file: its name may lead elsewhere by now.
         let access = Access::of(&file.metadata().map_err(unreadable)?);
         if access.writable_by_all {
             return Err(SecretFileError::WritableByAll { path: path.to_owned() });
         }
+        let patient = Patient {
+            file,
+            until: Instant::now() + LONGEST_WAIT,
+        };
         let mut text = String::new();
         // Room for a line end after the longest text; one byte more shows that it is too long.
         let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(3);
-        let read = file.take(limit).read_to_string(&mut text);
+        let read = patient.take(limit).read_to_string(&mut text);
         // Before the error, so that what was read is wiped.
         let text = SecretString::from(text);
         read.map_err(unreadable)?;
@@ -44,6 +49,48 @@ impl SecretFile {
             text,
             readable_by_others: access.readable_by_others,
         })
+    }
+}
+
+/// How long what writes into a pipe may take, as in `--token-file <(vault …)`. A build is not kept waiting for a secret.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Opens without waiting for a writer, should the path be a pipe.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// A file that is waited for, should it be a pipe into which nothing was written yet, but not for ever.
+struct Patient {
+    file: File,
+    until: Instant,
+}
+
+impl Read for Patient {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        const PAUSE: Duration = Duration::from_millis(5);
+        loop {
+            match self.file.read(buffer) {
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock && Instant::now() < self.until => {
+                    std::thread::sleep(PAUSE);
+                }
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {
+                    let why = format!("it is a pipe into which nothing was written within {} s", LONGEST_WAIT.as_secs());
+                    return Err(io::Error::other(why));
+                }
+                read => return read,
+            }
+        }
     }
 }
 
@@ -125,6 +172,36 @@ mod tests {
         }
         let why = read(0o602).unwrap_err().to_string();
         assert!(why.contains(&format!("chmod o-w {}", path.display())), "{why}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_read_and_not_waited_for_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let nobody = SecretFile::read(&path, 100).unwrap();
+        assert_eq!(nobody.text.expose_secret(), "", "nobody writes");
+
+        // Open for reading too, opening it does not wait for a reader.
+        let writer = || File::options().read(true).write(true).open(&path).unwrap();
+        let silent = writer();
+        let start = Instant::now();
+        let why = SecretFile::read(&path, 100).unwrap_err().to_string();
+        assert!(why.contains("nothing was written") && start.elapsed() < LONGEST_WAIT * 5, "{why}");
+        drop(silent);
+
+        let late = std::thread::spawn({
+            let mut writer = writer();
+            move || {
+                std::thread::sleep(Duration::from_millis(100));
+                io::Write::write_all(&mut writer, b"open sesame\n").unwrap();
+            }
+        });
+        let file = SecretFile::read(&path, 100).unwrap();
+        assert_eq!(file.text.expose_secret(), "open sesame\n");
+        late.join().unwrap();
     }
 
     #[test]

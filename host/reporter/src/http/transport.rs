@@ -9,6 +9,7 @@ use ureq::tls::TlsConfig;
 use ureq::{Agent, Proxy};
 
 use super::USER_AGENT;
+use super::connect;
 use super::error::ClientError;
 use super::failure::{Attempt, is_unknown_issuer};
 use super::origin::Origin;
@@ -116,17 +117,19 @@ impl Transport {
             .max_redirects_will_error(false)
             // For a proxy's eyes; the server gets what the request says.
             .user_agent(USER_AGENT)
+            // Without a word of it a server may answer in any coding (RFC 9110, section 12.5.3).
+            .accept_encoding("identity")
             // What was found in the environment is the caller's to say; the library would look for itself.
             .proxy(self.proxy.clone());
         if !self.https {
             return Ok(Connector {
-                agent: config.build().new_agent(),
+                agent: connect::agent(config.build()),
                 complete: true,
             });
         }
         let roots = roots::load(self.ca_file.as_deref(), search)?;
         let tls = TlsConfig::builder().root_certs(roots.certs).build();
-        let agent = config.https_only(true).tls_config(tls).build().new_agent();
+        let agent = connect::agent(config.https_only(true).tls_config(tls).build());
         Ok(Connector {
             agent,
             complete: roots.complete,
