@@ -241,6 +241,32 @@ fn with_strict_trouble_is_an_exit_code_but_never_instead_of_the_commands_own() {
     ci.report(["finish"]).run().assert_code(0);
 }
 
+#[test]
+fn the_helps_own_example_of_a_build_in_parts_tells_red_from_green() {
+    for (make, code, status) in [("exit 2", 1, "failure"), ("exit 0", 0, "success")] {
+        let ci = Ci::new();
+        let make_file = ci.directory().join("make");
+        std::fs::write(&make_file, format!("#!/bin/sh\n{make}\n")).unwrap();
+        std::fs::set_permissions(&make_file, PermissionsExt::from_mode(0o755)).unwrap();
+        let help = ci.pipefold(["--help"]).run().stdout();
+        let (_, example) = help.split_once("Where a build is more than one command:\n").unwrap();
+        let example: Vec<&str> = example.lines().take_while(|line| !line.is_empty()).collect();
+        assert_eq!(example.len(), 3, "{example:?}");
+        let binary = pipefold_tests::binary("pipefold");
+        let path = [ci.directory(), binary.parent().unwrap()].map(|directory| directory.display().to_string());
+        let output = ci
+            .program("/bin/sh")
+            .args(["-c", &example.join("\n")])
+            .env("PATH", format!("{}:{}", path.join(":"), std::env::var("PATH").unwrap()))
+            .env("PIPEFOLD_PIPELINE_NAME", PIPELINE)
+            .env("PIPEFOLD_PIPELINE_SOURCE", SOURCE)
+            .env("PIPEFOLD_REFERENCE_ID", RUN)
+            .run();
+        output.assert_code(code);
+        assert_eq!(ci.record().status, status, "{output}");
+    }
+}
+
 /// The time now in the form of the stand-in's records, to a whole second below.
 fn now() -> String {
     let output = std::process::Command::new("date")

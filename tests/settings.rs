@@ -174,8 +174,6 @@ fn a_workspace_file_sets_nothing_else() {
         "\n[[policy]]\nfile = \"evil.wasm\"\ngrants = [\"log\"]\n",
         "[limits]\nmemory = \"1 TiB\"\n",
         "[budgets]\nfinish = \"10h\"\n",
-        "repositry = \"getdx/some_repo\"\n",
-        "not toml\n",
     ];
     let mut messages = String::new();
     for toml in forbidden {
@@ -186,12 +184,71 @@ fn a_workspace_file_sets_nothing_else() {
     }
     assert!(evil.requests().is_empty());
     insta::assert_snapshot!("workspace_files", messages);
+}
 
+#[test]
+fn a_workspace_file_that_is_damaged_loses_nothing_that_was_good() {
+    let mut messages = String::new();
+    let mut done_without = |ci: &Ci| {
+        let lenient = ci.report(["exec", "--", "sh", "-c", "exit 3"]).run();
+        lenient.assert_code(3);
+        assert!(lenient.stderr().starts_with("pipefold: warning: "), "{lenient}");
+        let record = ci.record();
+        assert_eq!(record.status, "failure");
+        let sent = ci.dx.requests().len();
+        ci.report(["start", "--strict"]).run().assert_code(2);
+        assert_eq!(ci.dx.requests().len(), sent);
+        let warning = lenient.stderr().lines().next().unwrap_or_default().to_owned();
+        messages += &format!("{}\n", ci.neutral(&warning));
+        record
+    };
+    let texts: [&[u8]; 5] = [
+        b"not toml\n",
+        b"email = \"caf\xe9\"\n",
+        b"status = \"success\"\n",
+        b"repositry = \"getdx/some_repo\"\nemail = \"a@example.com\"\n",
+        b"head_branch = 5\nemail = \"a@example.com\"\n",
+    ];
+    for text in texts {
+        let ci = Ci::new();
+        std::fs::write(ci.workspace().join("pipefold.toml"), text).unwrap();
+        let record = done_without(&ci);
+        let good = text
+            .windows(5)
+            .any(|window| window == b"a@exa")
+            .then_some("a@example.com");
+        assert_eq!(record.get("email"), good);
+    }
     // A link may point to a file that its author cannot read: an error message would quote it.
-    let file = ci.workspace().join("pipefold.toml");
-    std::fs::remove_file(&file).unwrap();
-    std::os::unix::fs::symlink("/etc/passwd", &file).unwrap();
-    insta::assert_snapshot!("workspace_link", refused(&ci, || ci.report(["start"])));
+    let ci = Ci::new();
+    std::os::unix::fs::symlink("/etc/passwd", ci.workspace().join("pipefold.toml")).unwrap();
+    done_without(&ci);
+    insta::assert_snapshot!("workspace_damaged", messages);
+}
+
+#[test]
+fn from_a_directory_that_is_gone_all_is_reported() {
+    let ci = Ci::new();
+    let gone = ci.directory().join("gone");
+    let binary = pipefold_tests::binary("pipefold");
+    let fields = format!(
+        "--pipeline-name p --pipeline-source s --reference-id {}",
+        pipefold_tests::RUN
+    );
+    let script = format!(
+        "rmdir {gone} && {binary} start {fields} && {binary} step --step s {fields} -- sh -c 'exit 4'; test $? = 4 || exit 90; \
+         {binary} finish --status failure {fields} && {binary} exec --pipeline-name p --pipeline-source s --reference-id other -- sh -c 'exit 3'",
+        gone = gone.display(),
+        binary = binary.display()
+    );
+    std::fs::create_dir(&gone).unwrap();
+    let output = ci.program("/bin/sh").args(["-c", &script]).cwd(&gone).run();
+    output.assert_code(3);
+    assert_eq!(
+        (ci.record().status.as_str(), ci.record().finished_at.is_some()),
+        ("failure", true)
+    );
+    assert_eq!(ci.record_of("other").status, "failure", "{output}");
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! SIGTERM and SIGINT: the command gets them, DX is told `cancelled`, and the exit code stays the command's.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "signals/agents.rs"]
+mod agents;
+#[path = "signals/inherited.rs"]
+mod inherited;
+
 use std::time::Duration;
 
 use pipefold_tests::{Ci, Mode, RUN, Running, eventually};

@@ -23,9 +23,14 @@ pub(crate) fn text(milliseconds: u64) -> String {
     time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// The system's clock. One before 1970 is no fault here, as it is for the library: boards without a battery begin anywhere.
+/// The system's clock.
 fn system() -> DateTime<Utc> {
-    std::time::SystemTime::now().into()
+    of(std::time::SystemTime::now())
+}
+
+/// A time of it. One before 1970 is no fault here, as it is for the library: boards without a battery begin anywhere.
+fn of(time: std::time::SystemTime) -> DateTime<Utc> {
+    time.into()
 }
 
 #[cfg(not(test))]
@@ -79,5 +84,16 @@ pub(crate) fn is_before(a: &str, b: &str) -> bool {
     match (DateTime::parse_from_rfc3339(a), DateTime::parse_from_rfc3339(b)) {
         (Ok(a), Ok(b)) => a < b,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn a_clock_before_1970_is_read() {
+        let before = super::of(UNIX_EPOCH - Duration::from_secs(1));
+        assert_eq!(before.to_rfc3339(), "1969-12-31T23:59:59+00:00");
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
-use super::values::text;
+use super::values::{path, text};
 
 const HEADING: &str = "Reporting";
 
@@ -21,11 +21,11 @@ pub(crate) struct GlobalFlags {
     /// File that holds the token [env: DX_API_TOKEN, the token itself]
     ///
     /// A file that anyone may write is refused.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = path())]
     pub(crate) token_file: Option<PathBuf>,
 
     /// Certificates to trust besides the system's (PEM)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = path())]
     pub(crate) ca_file: Option<PathBuf>,
 
     /// Report into this queue instead of DX: NATS servers, with commas between them [env: PIPEFOLD_QUEUE]
@@ -36,22 +36,22 @@ pub(crate) struct GlobalFlags {
     pub(crate) queue: Option<String>,
 
     /// Credentials of a NATS user for the queue
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "queue_token_file")]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "queue_token_file", value_parser = path())]
     pub(crate) queue_credentials: Option<PathBuf>,
 
     /// File that holds the token of the NATS servers
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = path())]
     pub(crate) queue_token_file: Option<PathBuf>,
 
     /// Directory where records wait until DX has them [env: PIPEFOLD_SPOOL]
     ///
     /// By default the CI system's temporary directory of the job, else $XDG_STATE_HOME/pipefold, else a directory of your own in the
     /// temporary directory. Where a runner dies with its job, put it on a volume.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", value_parser = path())]
     pub(crate) spool: Option<PathBuf>,
 
     /// Configuration file, instead of /etc/pipefold.toml [env: PIPEFOLD_CONFIG]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = path())]
     pub(crate) config: Option<PathBuf>,
 
     /// WebAssembly policy to apply before the built-in rules (repeatable) [env: PIPEFOLD_POLICY]
@@ -66,7 +66,7 @@ pub(crate) struct GlobalFlags {
     ///
     /// By default $XDG_CACHE_HOME/pipefold, else ~/.cache/pipefold, else a directory of your own in the temporary directory. It must
     /// belong to you or to root, and nobody else may write to it. `component compile` fills it.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", value_parser = path())]
     pub(crate) policy_cache: Option<PathBuf>,
 
     /// Report also outside CI, as git tells of the run [env: PIPEFOLD_LOCAL=true]

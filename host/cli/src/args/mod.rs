@@ -3,6 +3,7 @@
 //! Values stay as they were given. What a field may hold is the component's to say, all faults at once and without stopping a build; where a
 //! missing flag's value comes from (environment, files, the CI system) is the reporter's. A wrong *command line* ends with exit code 2.
 
+mod dashes;
 mod fields;
 mod fleet;
 mod global;
@@ -60,9 +61,12 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   pipefold exec --pipeline-name build -- make test
-  pipefold start && make test; pipefold finish --status success
   pipefold step --step lint --allow-failure -- make lint
-  pipefold exec --dry-run --json -- true";
+  pipefold exec --dry-run --json -- true
+Where a build is more than one command:
+  pipefold start
+  pipefold step --step test -- make test || failed=1
+  pipefold finish; exit ${failed:-0}";
 
 // Lines of 78 columns at most: on a narrow terminal the library would break them anywhere.
 const ENVIRONMENT: &str = "\
@@ -107,6 +111,17 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
+impl Command {
+    /// Whether it runs another command.
+    pub(crate) fn wraps(&self) -> bool {
+        match self {
+            Self::Exec(_) => true,
+            Self::Step(args) => !args.command.is_empty(),
+            _ => false,
+        }
+    }
+}
+
 /// What was asked for on this command line; its first word is the program's name.
 ///
 /// # Errors
@@ -114,7 +129,10 @@ pub(crate) enum Command {
 pub(crate) fn parse(line: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Cli, clap::Error> {
     let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
     let mut command = worker::known(gocd::known(token::known(Cli::command())));
-    let mut matches = command.try_get_matches_from_mut(&line).map_err(with_tip)?;
+    let mut matches = command.try_get_matches_from_mut(&line).or_else(|error| {
+        let again = dashes::joined(&command, &line).map(|line| command.try_get_matches_from_mut(line));
+        again.and_then(Result::ok).ok_or_else(|| with_tip(error))
+    })?;
     if token::was_given(&matches) {
         return Err(command.error(ErrorKind::ArgumentConflict, token::REFUSAL));
     }

@@ -11,8 +11,8 @@ const STATUSES: &str = "success, failure, cancelled, running or unknown";
 
 /// Report a command as a run: its start, its end and how it went
 ///
-/// Runs the command with stdin, stdout and stderr untouched, and passes its exit code on. SIGINT, SIGTERM, SIGHUP and SIGQUIT are sent on to it
-/// and make the run `cancelled`. Delivery happens beside the command. A `pipefold step` within the command joins the run without flags; an
+/// Runs the command with stdin, stdout and stderr untouched, and passes its exit code on. Signals are sent on to it; SIGINT, SIGTERM, SIGHUP
+/// and SIGQUIT make the run `cancelled`. Delivery happens beside the command. A `pipefold step` within the command joins the run without flags; an
 /// `exec` within it is a step of it.
 #[derive(Debug, Args)]
 #[command(

@@ -1,5 +1,6 @@
 //! How single values are read.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -7,6 +8,11 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 /// Text that is data, not syntax: bytes that are no UTF-8, as a branch's name may have, become U+FFFD and are no reason to stop a build.
 pub(super) fn text() -> impl TypedValueParser<Value = String> {
     OsStringValueParser::new().map(|value| value.to_string_lossy().into_owned())
+}
+
+/// A path, which may be empty: an empty variable has said nothing, and is no reason to stop a build.
+pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// The longest time that can be asked for: no CI job lives longer than some days.

@@ -1,15 +1,19 @@
 //! What to run, and how starting it can fail.
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rustix::io::Errno;
 
 use super::running::Running;
-use super::signals::Signals;
+use super::signals::is_ending;
+use super::sys::{self, Image, Strings, hold};
+use crate::terminal::say;
 
 /// The command to wrap: its arguments, the program first, and what its environment has less and more than this process's.
 #[derive(Debug, Clone)]
@@ -41,46 +45,96 @@ impl Command {
         self
     }
 
-    /// Starts it, with this process's stdin, stdout and stderr.
+    /// Starts it, with this process's stdin, stdout and stderr, and all else as this process was started with.
     ///
-    /// From here on SIGINT, SIGTERM, SIGHUP and SIGQUIT no longer end this process, except those that were ignored already, as under
-    /// nohup(1): they stay ignored here and in the command. A signal that arrives while the command starts waits for [`Running::wait`].
+    /// From here on no signal ends this process ([`hold`]): one that arrives while the command starts waits for [`Running::wait`].
+    ///
+    /// Where the system has no room for a second process, or does not allow one, the command takes this one's place, and this does not return:
+    /// a build that runs and is not reported is better than the reverse.
     ///
     /// # Errors
     /// [`SpawnError`], whose [`code`](SpawnError::code) is the exit code that a shell would give.
     pub(crate) fn spawn(&self) -> Result<Running, SpawnError> {
         let program = self.argv.first().cloned().unwrap_or_default();
-        // Before the spawn: a signal in between would end this process and leave the command behind.
-        let signals = Signals::install().map_err(|source| SpawnError::Signals {
-            program: program.clone(),
-            source,
-        })?;
-        let started = Instant::now();
-        let spawned = match self.prepare(&program, self.argv.get(1..).unwrap_or_default()).spawn() {
-            Err(error) if is(&error, Errno::NOEXEC) && is_script(Path::new(&program)) => {
-                self.prepare("/bin/sh".as_ref(), &self.argv).spawn()
-            }
-            other => other,
-        };
-        match spawned {
-            Ok(child) => Ok(Running::new(child, signals, started)),
-            Err(source) => Err(SpawnError::new(program, source)),
+        let inherited = hold();
+        // One that came before there is a command to send it to means this process.
+        if sys::is_waiting(|signal| is_ending(signal) && !inherited.ignores(signal)) {
+            inherited.let_through();
         }
+        let started = Instant::now();
+        let start = |image: &Image| Ok(Running::new(inherited.spawn(image)?, inherited, started));
+        let refused = |error| SpawnError::new(program.clone(), error);
+        let image = self.image(&program, &self.argv).map_err(refused)?;
+        start(&image)
+            .or_else(|error| match is(&error, Errno::NOEXEC) && is_script(Path::new(&program)) {
+                true => {
+                    let shell = OsString::from("/bin/sh");
+                    let argv: Vec<_> = [&shell].into_iter().chain(&self.argv).cloned().collect();
+                    start(&self.image(&shell, &argv)?)
+                }
+                false => Err(error),
+            })
+            .or_else(|error| match is_about_the_program(&error) {
+                true => Err(error),
+                false => {
+                    say(&format!(
+                        "pipefold: warning: the run is not reported: no process can be started beside pipefold ({error}), so the command \
+                         takes its place"
+                    ));
+                    Err(inherited.exec(&image))
+                }
+            })
+            .map_err(refused)
     }
 
-    fn prepare(&self, program: &std::ffi::OsStr, arguments: &[OsString]) -> std::process::Command {
-        let mut command = std::process::Command::new(program);
-        command.args(arguments);
-        for name in &self.env_remove {
-            command.env_remove(name);
-        }
-        command.envs(self.env_set.iter().map(|(name, value)| (name, value)));
-        command
+    /// The program with these arguments, the first being its name, and the command's environment.
+    fn image(&self, program: &OsStr, argv: &[OsString]) -> io::Result<Image> {
+        let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        environment.retain(|name, _| !self.env_remove.contains(name));
+        environment.extend(self.env_set.iter().cloned());
+        let pair = |(name, value): (OsString, OsString)| [name.as_bytes(), b"=", value.as_bytes()].concat();
+        Ok(Image {
+            paths: c_strings(paths(program).into_iter().map(|path| path.into_os_string().into_vec()))?,
+            arguments: Strings::new(c_strings(argv.iter().map(|word| word.as_bytes().to_vec()))?),
+            environment: Strings::new(c_strings(environment.into_iter().map(pair))?),
+        })
     }
 }
 
-/// Whether a file that the system would not run is a script without a `#!` line. Shells, env(1) and execvp(3) give such a file to `/bin/sh`;
-/// posix_spawn(3), which starts a process much faster than fork and exec, leaves that to its caller.
+fn c_strings(strings: impl Iterator<Item = Vec<u8>>) -> io::Result<Vec<CString>> {
+    Ok(strings.map(CString::new).collect::<Result<_, _>>()?)
+}
+
+/// Where a program may be: where it says, or in the directories of `PATH`, of which an empty one is the working directory.
+fn paths(program: &OsStr) -> Vec<PathBuf> {
+    if program.is_empty() || has_slash(Path::new(program)) {
+        return vec![program.into()];
+    }
+    // The default is that of the C library.
+    let directories = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+    std::env::split_paths(&directories)
+        .map(|directory| directory.join(program))
+        .collect()
+}
+
+/// Whether an error says that this program cannot be run, and not that no process can be started.
+fn is_about_the_program(error: &io::Error) -> bool {
+    [
+        Errno::NOENT,
+        Errno::ACCESS,
+        Errno::NOEXEC,
+        Errno::NOTDIR,
+        Errno::ISDIR,
+        Errno::LOOP,
+        Errno::NAMETOOLONG,
+        Errno::TOOBIG,
+    ]
+    .iter()
+    .any(|errno| is(error, *errno))
+}
+
+/// Whether a file that the system would not run is a script without a `#!` line. Shells, env(1) and glibc's execvp(3) give such a file to
+/// `/bin/sh`; other C libraries leave that to the caller.
 ///
 /// Only for a path: what `PATH` led to is not known here. Text is told from a program for another machine as bash does it, by a NUL in
 /// the first 80 bytes.
@@ -122,14 +176,6 @@ pub(crate) enum SpawnError {
         /// What may be wrong with it; empty or starting with `; `.
         hint: &'static str,
     },
-    /// Signals could not be watched, so that one would have ended this process and not the command.
-    #[error("cannot run {program:?}: signals cannot be watched: {source}")]
-    Signals {
-        /// As it was given.
-        program: OsString,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 impl SpawnError {
@@ -161,7 +207,7 @@ impl SpawnError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::NotFound { .. } => 127,
-            Self::NotRunnable { .. } | Self::Signals { .. } => 126,
+            Self::NotRunnable { .. } => 126,
         }
     }
 }

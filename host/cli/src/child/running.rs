@@ -1,20 +1,63 @@
 //! The command while it runs, and how it ended.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus};
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getpgid, kill_process};
-use signal_hook::low_level::siginfo::Origin;
+use rustix::process::{Pid, WaitOptions, WaitStatus, getpgid, getpid, getppid, wait, waitpid};
+use signal_hook::consts::{SIGCHLD, SIGKILL};
 
-use super::signals::{Forwarding, SignalSeen, Signals, reached_the_group};
+use super::signals::{Forwarding, SignalSeen, is_ending};
+use super::sys::{self, Inherited, Taken, hold};
+use super::witness::Witness;
+
+/// How long an end that does not look like success waits for a signal of this process's own before it is judged. Jenkins ends children
+/// first, and waits for each at least 10 ms; an agent with much to do takes several times as long.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// The same for an end by a signal. A program does not end itself so, but an agent that ends what it finds of a job does; on a machine with
+/// much to do, it may take a while to find this process too.
+const SETTLE_KILLED: Duration = Duration::from_millis(500);
+
+/// How long before the command's end a signal to one of this process's children alone still belongs to it.
+const SHORTLY: Duration = Duration::from_secs(1);
+
+/// The longest sleep: should the word of the command's end ever be lost, it is noticed all the same.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How far the one command of this process is: 0 before it was started, its process number while it runs, then [`ENDED`] with its exit code.
+static PROGRESS: AtomicI32 = AtomicI32::new(0);
+
+/// Above every process number.
+const ENDED: i32 = 1 << 30;
+
+/// How far the one command of this process is: what a caller that lost its way by a panic goes on from.
+pub(crate) enum Progress {
+    NotStarted,
+    Running(Running),
+    Ended(u8),
+}
+
+impl Progress {
+    pub(crate) fn now() -> Self {
+        match PROGRESS.load(Relaxed) {
+            ended if ended & ENDED != 0 => Self::Ended(u8::try_from(ended & 0xff).unwrap_or(u8::MAX)),
+            pid => match Pid::from_raw(pid) {
+                Some(pid) => Self::Running(Running::new(pid, hold(), Instant::now())),
+                None => Self::NotStarted,
+            },
+        }
+    }
+}
 
 /// A started command. Dropping it leaves the command running.
 #[derive(Debug)]
 pub(crate) struct Running {
-    child: Child,
-    signals: Signals,
+    child: Pid,
+    /// Who started this process, to see whether it is still there at the end.
+    parent: Option<Pid>,
+    inherited: &'static Inherited,
+    witness: Witness,
     started: Instant,
 }
 
@@ -23,35 +66,52 @@ pub(crate) struct Running {
 pub(crate) struct Ended {
     /// The exit code to pass on: the command's own, or 128 plus the number of the signal that killed it.
     pub(crate) code: u8,
-    /// The first signal that this process got meanwhile.
+    /// Whether it was cancelled from outside, whatever its exit code is.
+    pub(crate) cancelled: bool,
+    /// The first signal to end the build that this process got meanwhile.
+    #[cfg(test)]
     pub(crate) interrupted: Option<SignalSeen>,
     /// From its start to its end, by the monotonic clock.
     pub(crate) duration: Duration,
 }
 
 impl Running {
-    pub(super) fn new(child: Child, signals: Signals, started: Instant) -> Self {
+    pub(super) fn new(child: Pid, inherited: &'static Inherited, started: Instant) -> Self {
+        PROGRESS.store(child.as_raw_nonzero().get(), Relaxed);
         Self {
             child,
-            signals,
+            parent: getppid(),
+            inherited,
+            witness: Witness::after(started),
             started,
         }
     }
 
     /// Its process number.
     #[cfg(test)]
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+    pub(crate) fn pid(&self) -> Pid {
+        self.child
     }
 
-    /// Waits for its end, and sends on every signal meant to end the build: SIGINT, SIGTERM, SIGHUP and SIGQUIT, each time it arrives,
-    /// except when the terminal sent it to the command as well.
-    ///
-    /// `on_signal` is called for each of them, after it was sent on. `on_grace` is called once if the command still runs `grace` after the
-    /// first: CI systems kill soon after they ask. Both are called on this thread and hold up forwarding, so they must not block.
+    /// Waits for its end without anything to do at a signal, and gives the exit code.
     ///
     /// # Errors
-    /// What the system said when asked for the command's end or for signals; then the end is not known.
+    /// As [`wait`](Self::wait).
+    pub(crate) fn wait_alone(&mut self) -> io::Result<u8> {
+        Ok(self.wait(|_| (), Duration::MAX, || ())?.code)
+    }
+
+    /// Waits for its end, and sends on every signal that this process is sent, each time it arrives, except when it went to the whole
+    /// process group and so to the command as well.
+    ///
+    /// `on_signal` is called for each that is meant to end the build (SIGINT, SIGTERM, SIGHUP, SIGQUIT), after it was sent on; not for
+    /// one that was ignored when this process started, as under nohup(1). `on_grace` is called once if the command still runs `grace`
+    /// after the first: CI systems kill soon after they ask. Both are called on this thread and hold up forwarding, so they must not block.
+    ///
+    /// An end that does not look like success is only told after a moment in which such a signal may come ([`Ended::cancelled`]).
+    ///
+    /// # Errors
+    /// What the system said when asked for the command's end; then the end is not known.
     pub(crate) fn wait(
         &mut self,
         mut on_signal: impl FnMut(SignalSeen),
@@ -59,42 +119,79 @@ impl Running {
         on_grace: impl FnOnce(),
     ) -> io::Result<Ended> {
         let mut interrupted = None;
-        let mut grace_over = None;
+        let mut grace_over: Option<Instant> = None;
         let mut on_grace = Some(on_grace);
-        loop {
-            for origin in self.signals.arrived() {
-                let seen = self.forward(&origin);
+        let status = loop {
+            // In this order: a signal that came before the end is seen before the end.
+            let taken = sys::take(sys::is_held, Duration::ZERO);
+            let came = taken.is_some();
+            if let Some(seen) = taken.and_then(|taken| self.forward(&taken)) {
                 interrupted.get_or_insert(seen);
-                grace_over.get_or_insert_with(|| Instant::now() + grace);
+                grace_over = grace_over.or_else(|| Instant::now().checked_add(grace));
                 on_signal(seen);
             }
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(Ended::new(status, interrupted, self.started.elapsed()));
+            if let Some(status) = self.reap()? {
+                break status;
             }
-            if grace_over.is_some_and(|over| Instant::now() >= over)
+            if came {
+                continue;
+            }
+            let now = Instant::now();
+            if self.witness.due().is_some_and(|due| now >= due) {
+                self.witness.begin();
+            }
+            if grace_over.is_some_and(|over| now >= over)
                 && let Some(on_grace) = on_grace.take()
             {
                 on_grace();
             }
-            self.signals.sleep(grace_over.filter(|_| on_grace.is_some()))?;
+            let next = [grace_over.filter(|_| on_grace.is_some()), self.witness.due()];
+            let next = next.into_iter().flatten().min();
+            let left = next.map_or(LOOK, |next| next.saturating_duration_since(now).min(LOOK));
+            if let Some(taken) = sys::take(sys::is_held, left)
+                && let Some(seen) = self.forward(&taken)
+            {
+                interrupted.get_or_insert(seen);
+                grace_over = grace_over.or_else(|| Instant::now().checked_add(grace));
+                on_signal(seen);
+            }
+        };
+        let duration = self.started.elapsed();
+        let went_well = status.exit_status() == Some(0);
+        if interrupted.is_none() {
+            interrupted = self.settle(match (went_well, is_killed(code(status))) {
+                (true, _) => Duration::ZERO,
+                (false, false) => SETTLE,
+                (false, true) => SETTLE_KILLED,
+            });
         }
+        let cancelled = interrupted.is_some() || (!went_well && self.was_done_away_with(status));
+        let code = code(status);
+        PROGRESS.store(ENDED | i32::from(code), Relaxed);
+        Ok(Ended {
+            code,
+            cancelled,
+            #[cfg(test)]
+            interrupted,
+            duration,
+        })
     }
 
-    /// For the time after the end, when all is recorded and only delivery is left: a signal ends this process `budget` later, a second one
-    /// at once, with the command's exit code. A signal that arrived since [`wait`](Self::wait) returned counts.
-    pub(crate) fn exit_on_signal(mut self, code: u8, budget: Duration) {
+    /// For the time after the end, when all is recorded and only delivery is left: a signal to end the build ends this process `budget` later,
+    /// a second one at once, with the command's exit code. A signal that arrived since [`wait`](Self::wait) returned counts.
+    pub(crate) fn exit_on_signal(self, code: u8, budget: Duration) {
+        let inherited = self.inherited;
         let watch = move || {
             let mut over = None;
             loop {
-                for _ in self.signals.arrived() {
+                let left = over.map_or(LOOK, |over: Instant| over.saturating_duration_since(Instant::now()));
+                let taken = sys::take(|signal| is_ending(signal) && !inherited.ignores(signal), left.min(LOOK));
+                if taken.is_some() {
                     over = Some(over.map_or_else(|| Instant::now() + budget, |_| Instant::now()));
                 }
                 if over.is_some_and(|over| Instant::now() >= over) {
                     // Without exit handlers: another thread may hold a lock that they would wait for.
                     signal_hook::low_level::exit(code.into());
-                }
-                if self.signals.sleep(over).is_err() {
-                    return;
                 }
             }
         };
@@ -102,41 +199,105 @@ impl Running {
         let _ = std::thread::Builder::new().name("signals".into()).spawn(watch);
     }
 
-    /// Only called while the command is not reaped, so that its number is still its own.
-    fn forward(&self, origin: &Origin) -> SignalSeen {
-        let child = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let same_group = child.is_none_or(|child| getpgid(Some(child)) == getpgid(None));
-        let forwarding = if reached_the_group(origin.cause, same_group) {
+    /// The command's status if it has ended. As the first process of a container also takes the ends of orphans, which no other process can.
+    fn reap(&mut self) -> io::Result<Option<WaitStatus>> {
+        if let Some(pid) = self.witness.pid()
+            && let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::NOHANG)
+        {
+            self.witness.has_ended(status);
+        }
+        if !getpid().is_init() {
+            let ended = waitpid(Some(self.child), WaitOptions::NOHANG)?;
+            return Ok(ended.map(|(_, status)| status));
+        }
+        while let Some((pid, status)) = wait(WaitOptions::NOHANG)? {
+            if pid == self.child {
+                return Ok(Some(status));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The moment after an end in which a signal to end the build may still come. It is made of short sleeps: where this process has to wait for
+    /// its turn after each, an agent on the same machine has to as well, and is given the time.
+    fn settle(&mut self, moment: Duration) -> Option<SignalSeen> {
+        const SLEEP: Duration = Duration::from_millis(5);
+        let mut left = moment;
+        loop {
+            let taken = sys::take(|signal| is_ending(signal) || signal == SIGCHLD, left.min(SLEEP));
+            // An agent that ends children first waits until they are gone, this one too.
+            if let Some(pid) = self.witness.pid()
+                && let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::NOHANG)
+            {
+                self.witness.has_ended(status);
+            }
+            match taken {
+                Some(taken) if taken.signal != SIGCHLD && !self.inherited.ignores(taken.signal) => {
+                    return Some(self.seen(&taken, Forwarding::TooLate));
+                }
+                _ if left.is_zero() || self.was_ended_beside() => return None,
+                Some(_) => {}
+                None => left = left.saturating_sub(SLEEP),
+            }
+        }
+    }
+
+    /// Whether somebody ended the command who has told this process nothing: an agent that ends the children of a job one by one, this
+    /// process's other child among them; or one that ended the shell around this process, and then what it found of the job's processes.
+    fn was_done_away_with(&self, status: WaitStatus) -> bool {
+        let killed = status.terminating_signal().is_some() && is_killed(code(status));
+        self.was_ended_beside() || (killed && self.parent.is_some() && getppid() != self.parent)
+    }
+
+    /// Whether somebody ended this process's other child, shortly before or after the command.
+    fn was_ended_beside(&self) -> bool {
+        let shortly = Instant::now().checked_sub(SHORTLY).unwrap_or(self.started);
+        self.witness.ended_by(shortly).is_some_and(is_ending)
+    }
+
+    /// Sends a signal on. Gives it if it is meant to end the build. Only called while the command is not reaped, so that its number is still
+    /// its own.
+    fn forward(&mut self, taken: &Taken) -> Option<SignalSeen> {
+        if taken.signal == SIGCHLD {
+            return None;
+        }
+        let group_has_it = self.witness.saw(taken.signal).unwrap_or_else(|| {
+            // A terminal sends to every process of its foreground group, and the kernel in its stead.
+            taken.by_kernel && getpgid(Some(self.child)) == getpgid(None)
+        });
+        let forwarding = if group_has_it {
             Forwarding::HasIt
         } else {
-            match child
-                .zip(Signal::from_named_raw(origin.signal))
-                .map(|(child, signal)| kill_process(child, signal))
-            {
-                Some(Ok(())) => Forwarding::Forwarded,
-                _ => Forwarding::Refused,
+            match sys::send_on(taken, self.child.as_raw_nonzero().get()) {
+                Ok(()) => Forwarding::Forwarded,
+                Err(_) => Forwarding::Refused,
             }
         };
-        let sender = origin.process.map(|process| process.pid);
+        let seen = self.seen(taken, forwarding);
+        tracing::debug!(signal = seen.name(), ?forwarding, "got a signal");
+        (is_ending(taken.signal) && !self.inherited.ignores(taken.signal)).then_some(seen)
+    }
+
+    fn seen(&self, taken: &Taken, forwarding: Forwarding) -> SignalSeen {
         SignalSeen {
-            signal: origin.signal,
-            sender,
+            signal: taken.signal,
+            sender: taken.sender,
             after: self.started.elapsed(),
             forwarding,
         }
     }
 }
 
-impl Ended {
-    fn new(status: ExitStatus, interrupted: Option<SignalSeen>, duration: Duration) -> Self {
-        let signal_of_child = status.signal();
-        let code = status.code().or(signal_of_child.map(|signal| 128 + signal));
-        // An ended process has one of the two, and either fits; 255 is what a shell has for codes out of range.
-        let code = code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX);
-        Self {
-            code,
-            interrupted,
-            duration,
-        }
-    }
+/// Whether an exit code is that of a process that somebody ended by a signal, or of a shell whose command was.
+fn is_killed(code: u8) -> bool {
+    code.checked_sub(128)
+        .is_some_and(|signal| is_ending(signal.into()) || i32::from(signal) == SIGKILL)
+}
+
+/// An ended process has one of the two, and either fits; 255 is what a shell has for codes out of range.
+fn code(status: WaitStatus) -> u8 {
+    let code = status
+        .exit_status()
+        .or(status.terminating_signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }

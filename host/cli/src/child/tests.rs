@@ -34,7 +34,7 @@ fn run(script: &str, act: impl FnOnce(Pid, &Path) + Send) -> (Ended, Vec<SignalS
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let mut running = sh(script).env_set("DIR", dir.path()).spawn().unwrap();
-    let child = Pid::from_raw(i32::try_from(running.id()).unwrap()).unwrap();
+    let child = running.pid();
     let mut seen = Vec::new();
     let ended = std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -10,7 +10,7 @@ use pipefold::config::{
 use pipefold::detect::{Field, Fields};
 use pipefold::dx::ProxyOptions;
 use pipefold::{
-    Budget, Builder, Delivery, Hook, Judge, Notification, Receipt, Reporter, Token, TokenDigest, Violation,
+    Budget, Builder, Delivery, Hook, Judge, Judgement, Notification, Receipt, Reporter, Token, TokenDigest, Violation,
 };
 
 use super::trouble::Trouble;
@@ -40,7 +40,7 @@ impl Context {
     /// The same for a command that tells of a run: outside CI, where nothing is reported, it makes no reporter and touches no spool.
     pub(crate) fn load_to_report(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
         let environment = Environment::from_process();
-        let settings = settings(global, fields, &environment)?;
+        let settings = settings(global, fields, &environment).map_err(Trouble::unreported)?;
         match outside::why_unreported(&settings, &environment) {
             None => Self::of(global, settings, environment),
             Some(remark) => Err(remark),
@@ -52,6 +52,10 @@ impl Context {
         let facts_only = settings.in_job == InJob::Facts && settings.system == Some("GoCD");
         settings.fields.urgent |= facts_only;
         let mut troubles: Vec<Trouble> = settings.warnings.iter().cloned().map(Trouble::notice).collect();
+        if !settings.strict {
+            let unreadable = settings.fields.leave_out_unreadable();
+            troubles.extend(unreadable.into_iter().map(|violation| Trouble::left_out(&[violation])));
+        }
         let judge = policies::judge(global, &environment, &settings, &mut troubles)?;
         let mut token_refused = None;
         let token = read_token(&settings, &environment).unwrap_or_else(|trouble| {
@@ -61,9 +65,7 @@ impl Context {
         });
         let reporter = reporter(&settings, &environment, token, judge, facts_only)?;
         if let Err(error) = reporter.spool() {
-            troubles.push(Trouble::other(format!(
-                "{error}; notifications are kept in memory only"
-            )));
+            troubles.push(Trouble::other(format!("{error}; what cannot be sent at once is lost")));
         }
         Ok(Self {
             settings,
@@ -85,6 +87,52 @@ impl Context {
             violations.extend(refused.violations);
         }
         Err(violations)
+    }
+
+    /// Judges a notification. With `--strict` everything that is wrong with it is an error; without, optional fields that are wrong are left
+    /// out, which is told once: the rest is still worth a record.
+    pub(crate) fn judge(
+        &self,
+        hook: Hook,
+        notification: Notification,
+        told: &mut Vec<Trouble>,
+    ) -> Result<Judgement, Trouble> {
+        let refused = match self.reporter.judge_at_once(hook, notification.clone()) {
+            Err(refused) if !self.settings.strict => refused,
+            judged => return Ok(judged?),
+        };
+        let mut rest = notification;
+        if !refused
+            .violations
+            .iter()
+            .all(|violation| leave_out(&mut rest, violation))
+        {
+            return Err(refused.into());
+        }
+        let judgement = self.reporter.judge_at_once(hook, rest)?;
+        let trouble = Trouble::left_out(&refused.violations);
+        if !told.contains(&trouble) {
+            told.push(trouble);
+        }
+        Ok(judgement)
+    }
+
+    /// Judges and records a notification. A step that cannot be recorded is told as an urgent one: no finish will find it, so that it has this
+    /// one chance.
+    pub(crate) fn record(
+        &self,
+        hook: Hook,
+        notification: Notification,
+        told: &mut Vec<Trouble>,
+    ) -> Result<Receipt, Trouble> {
+        let judgement = self.judge(hook, notification, told)?;
+        let mut urgent = judgement.notification().clone();
+        let receipt = self.reporter.keep(judgement);
+        if hook != Hook::Step || receipt.on_disk || urgent.urgent {
+            return Ok(receipt);
+        }
+        urgent.urgent = true;
+        Ok(self.reporter.record_at_once(hook, urgent).unwrap_or(receipt))
     }
 
     /// Delivers beginning with the receipt's run, unless an `exec` around this process does.
@@ -186,8 +234,8 @@ pub(crate) fn other_policies(delivery: &Delivery) -> impl Iterator<Item = Troubl
 
 /// Reads flags, environment and files.
 pub(crate) fn settings(global: &GlobalFlags, fields: Fields, environment: &Environment) -> Result<Settings, Trouble> {
-    let cwd = std::env::current_dir()
-        .map_err(|error| Trouble::other(format!("the working directory cannot be used: {error}")))?;
+    // One that is gone, as after `cleanWs()`, is needed for relative names alone, and those are found wrong where they are used.
+    let cwd = std::env::current_dir().unwrap_or_default();
     Settings::load(SettingsInput {
         environment,
         flags: &flags(global, fields),
@@ -201,7 +249,42 @@ pub(crate) fn settings(global: &GlobalFlags, fields: Fields, environment: &Envir
 /// The file of settings that a flag or a variable names.
 fn config_file(global: &GlobalFlags, environment: &Environment) -> Option<PathBuf> {
     let named = || environment.get_os(variables::CONFIG).map(PathBuf::from);
-    global.config.clone().or_else(named)
+    let given = global.config.clone().filter(|path| !path.as_os_str().is_empty());
+    given.or_else(named)
+}
+
+/// Takes out of a notification what a violation is about. False if it cannot do without.
+fn leave_out(notification: &mut Notification, violation: &Violation) -> bool {
+    let n = notification;
+    let field = Field::ALL.into_iter().find(|field| field.name() == violation.field);
+    match field {
+        Some(Field::StartedAt) => n.started_at = None,
+        Some(Field::FinishedAt) => n.finished_at = None,
+        Some(Field::Status) => n.status = n.status.as_deref().and_then(status_meant).map(str::to_owned),
+        // Wrong in itself, or missing for what DX takes only together with it.
+        Some(Field::Repository) => (n.repository, n.commit_sha, n.pr_number) = (None, None, None),
+        Some(Field::CommitSha) => n.commit_sha = None,
+        Some(Field::PrNumber) => n.pr_number = None,
+        Some(Field::SourceUrl) => n.source_url = None,
+        Some(Field::HeadBranch) => n.head_branch = None,
+        Some(Field::Email) => n.email = None,
+        Some(Field::GithubUsername) => n.github_username = None,
+        Some(Field::GitlabUsername) => n.gitlab_username = None,
+        Some(Field::PipelineName | Field::PipelineSource | Field::ReferenceId | Field::Step) | None => return false,
+    }
+    true
+}
+
+/// The status that a CI system's own word for it means: those of Jenkins, Azure Pipelines, GitLab, Buildkite and Tekton.
+fn status_meant(word: &str) -> Option<&'static str> {
+    match word.trim().to_ascii_lowercase().as_str() {
+        "success" | "succeeded" | "successful" | "succeededwithissues" | "passed" | "completed" | "ok" => {
+            Some("success")
+        }
+        "failure" | "failed" | "fail" | "error" | "unstable" => Some("failure"),
+        "cancelled" | "canceled" | "aborted" => Some("cancelled"),
+        _ => None,
+    }
 }
 
 /// Whether trouble fails the command, when the settings themselves could not be read.

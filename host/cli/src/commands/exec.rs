@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use pipefold::{Hook, Judgement, Receipt, Status, clock};
+use pipefold::{Hook, Judgement, Notification, Receipt, Status, clock};
 
 use super::beside::{Beside, cancelled};
 use super::context::{Context, fields, for_the_child, is_strict};
 use super::trouble::{Trouble, code, conclude, tell};
 use super::{dry_run, step, wrapped};
 use crate::args::{ExecArgs, GlobalFlags};
-use crate::child::Ended;
+use crate::child::{Ended, SignalSeen};
 use crate::privacy::make_private;
 use crate::terminal::{Closing, Fate, say};
 
@@ -46,6 +47,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
             );
         }
     }
+    let mut left_out = Vec::new();
     let begun = context
         .notification(Hook::Start)
         .map_err(Trouble::refused)
@@ -58,16 +60,17 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
             Ok(Ok(if strict {
                 context.reporter.judge(Hook::Start, notification)?
             } else {
-                context.reporter.judge_at_once(Hook::Start, notification)?
+                context.judge(Hook::Start, notification, &mut left_out)?
             }))
         });
+    let mut troubles = troubles;
+    troubles.extend(left_out);
     match begun {
         Err(trouble) => {
             tell(&troubles, global);
             unreported(global, args, trouble, strict)
         }
         Ok(Err(notification)) => {
-            let mut troubles = troubles;
             dry_run::show(&context, global, Hook::Start, notification, &mut troubles)?;
             Ok(conclude(&troubles, global, strict))
         }
@@ -116,15 +119,19 @@ fn reported(
             (None, Some(error.code()))
         }
     };
+    let mut early = None;
     let ended = running.as_mut().map(|running| {
         let late = || beside.report_late(cancelled(&notification, &began));
-        running.wait(
-            |seen| tracing::info!(signal = seen.name(), "the run is cancelled"),
-            context.settings.budgets.stop,
-            late,
-        )
+        let on_signal = |seen: SignalSeen| {
+            tracing::info!(signal = seen.name(), "the run is cancelled");
+            // At once: whoever asks for the end may kill in a second.
+            early.get_or_insert_with(|| record_beside(&context, cancelled(&notification, &began)));
+        };
+        running.wait(on_signal, context.settings.budgets.stop, late)
     });
     let ended = ended.transpose();
+    // Cut off by this process's end, it would leave half a file behind.
+    let _ = early.flatten().map(JoinHandle::join);
     let start = beside.end();
 
     let (status, code, duration) = match &ended {
@@ -146,9 +153,10 @@ fn reported(
         .map(str::to_owned)
         .or_else(|| clock::after(&began, duration));
     finish.status = Some(status.as_str().into());
-    let was_interrupted = matches!(&ended, Ok(Some(ended)) if ended.interrupted.is_some());
-    let recorded = context.reporter.record_at_once(Hook::Finish, finish);
-    let budget = if was_interrupted {
+    let was_cancelled = matches!(&ended, Ok(Some(ended)) if ended.cancelled);
+    let mut left_out = Vec::new();
+    let recorded = context.record(Hook::Finish, finish, &mut left_out);
+    let budget = if was_cancelled {
         context.settings.budgets.stop
     } else {
         context.settings.budgets.finish
@@ -162,7 +170,7 @@ fn reported(
     let receipt = match recorded {
         Ok(receipt) => Some(context.deliver(receipt, budget, true)),
         Err(refused) => {
-            troubles.push(refused.into());
+            troubles.push(refused);
             None
         }
     };
@@ -189,6 +197,19 @@ fn reported(
     } else {
         code
     }))
+}
+
+/// Records the end of the run in a thread of its own, or here where there is none.
+fn record_beside(context: &Arc<Context>, finish: Notification) -> Option<JoinHandle<()>> {
+    let record = {
+        let (context, finish) = (Arc::clone(context), finish.clone());
+        move || drop(context.reporter.record_at_once(Hook::Finish, finish))
+    };
+    let beside = thread::Builder::new().name("record".into()).spawn(record).ok();
+    if beside.is_none() {
+        drop(context.reporter.record_at_once(Hook::Finish, finish));
+    }
+    beside
 }
 
 /// Says the one closing line, and gives what it told of trouble.
@@ -227,9 +248,7 @@ fn close(
 
 fn status(ended: &Ended) -> Status {
     match ended {
-        Ended {
-            interrupted: Some(_), ..
-        } => Status::Cancelled,
+        Ended { cancelled: true, .. } => Status::Cancelled,
         Ended { code: 0, .. } => Status::Success,
         _ => Status::Failure,
     }

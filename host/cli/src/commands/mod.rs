@@ -34,6 +34,8 @@ use serde::Serialize;
 use crate::args::{Cli, Command};
 use crate::terminal::lines;
 
+pub(crate) use wrapped::despite_a_panic;
+
 /// Runs the command that was asked for.
 ///
 /// # Errors

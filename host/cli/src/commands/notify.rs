@@ -81,10 +81,10 @@ fn report(
         return Ok(None);
     }
     let urgent = notification.urgent;
-    let receipt = match context.reporter.record_at_once(hook, notification) {
+    let receipt = match context.record(hook, notification, troubles) {
         Ok(receipt) => receipt,
         Err(refused) => {
-            troubles.push(refused.into());
+            troubles.push(refused);
             return Ok(None);
         }
     };

@@ -95,7 +95,8 @@ pub(crate) fn for_the_child(global: &GlobalFlags, environment: &Environment) -> 
 /// The directory of compiled policies that a flag or a variable names.
 pub(crate) fn cache_dir(global: &GlobalFlags, environment: &Environment) -> Option<PathBuf> {
     let named = || environment.get_os(variables::POLICY_CACHE).map(PathBuf::from);
-    global.policy_cache.clone().or_else(named)
+    let given = global.policy_cache.clone().filter(|path| !path.as_os_str().is_empty());
+    given.or_else(named)
 }
 
 /// Shows a policy's lines with its name: those worth knowing always, those for its author with `-v`.

@@ -62,10 +62,7 @@ fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> an
         .map_err(Trouble::refused)
         .and_then(|notification| {
             // What is wrong is found before the command runs, and not after an hour of it.
-            context
-                .reporter
-                .judge_at_once(Hook::Step, notification)
-                .map_err(Trouble::from)
+            context.judge(Hook::Step, notification, &mut troubles)
         }) {
         Ok(judgement) => judgement.notification().clone(),
         Err(trouble) => {
@@ -91,11 +88,11 @@ fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> an
     let began = clock::now();
     let (status, exit, duration) = match command.spawn() {
         Ok(mut running) => {
-            let ended = running.wait(|_| {}, wrapped::FOREVER, || {})?;
-            let status = match (ended.interrupted, ended.code) {
-                (Some(_), _) => "cancelled",
-                (None, 0) => "success",
-                (None, _) => "failure",
+            let ended = running.wait(|_| {}, Duration::MAX, || {})?;
+            let status = match (ended.cancelled, ended.code) {
+                (true, _) => "cancelled",
+                (false, 0) => "success",
+                (false, _) => "failure",
             };
             (status, ended.code, ended.duration)
         }
@@ -112,7 +109,7 @@ fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> an
         ..notification
     };
     let urgent = ended.urgent;
-    match context.reporter.record_at_once(Hook::Step, ended) {
+    match context.record(Hook::Step, ended, &mut troubles) {
         Ok(receipt) => {
             let may_wait = !urgent && receipt.on_disk && !receipt.after_the_end;
             let budget = context.settings.budgets.start;
@@ -124,7 +121,7 @@ fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> an
             troubles.extend(Context::dropped(&receipt));
             troubles.extend(context.told_by(&receipt));
         }
-        Err(refused) => troubles.push(refused.into()),
+        Err(refused) => troubles.push(refused),
     }
     tell(&troubles, global);
     Ok(ExitCode::from(if exit == 0 { code(&troubles, strict) } else { exit }))

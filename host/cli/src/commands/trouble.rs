@@ -66,6 +66,22 @@ impl Trouble {
         Self::input(format!("the run is not reported: {refused}"))
     }
 
+    /// Optional fields that are wrong, so that the run is reported without them.
+    pub(crate) fn left_out(violations: &[Violation]) -> Self {
+        let refused = Refused {
+            violations: violations.to_vec(),
+        };
+        Self::input(format!("left out of the run: {refused}"))
+    }
+
+    /// The same trouble where it keeps a run from being reported, which it does not say itself.
+    pub(crate) fn unreported(self) -> Self {
+        Self {
+            text: format!("the run is not reported: {}", self.text),
+            ..self
+        }
+    }
+
     /// What happened.
     pub(crate) fn text(&self) -> &str {
         &self.text

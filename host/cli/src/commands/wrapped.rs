@@ -2,15 +2,13 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use pipefold::config::variables;
 
-use crate::child::Command;
+use crate::args::Cli;
+use crate::args::Command::{Exec, Finish, Start, Step};
+use crate::child::{Command, Progress};
 use crate::terminal::say;
-
-/// A grace that nobody lives to see the end of, for those that do nothing at its end.
-pub(crate) const FOREVER: Duration = Duration::from_hours(24 * 365);
 
 /// The command, with an environment that lacks the token.
 pub(crate) fn command(argv: &[OsString]) -> Command {
@@ -25,10 +23,34 @@ pub(crate) fn run(argv: &[OsString]) -> anyhow::Result<ExitCode> {
     // What runs within it has no run to join, and does not say once more that there is none.
     command.env_set(variables::LOCAL, "false");
     match command.spawn() {
-        Ok(mut running) => Ok(ExitCode::from(running.wait(|_| {}, FOREVER, || {})?.code)),
+        Ok(mut running) => Ok(ExitCode::from(running.wait_alone()?)),
         Err(error) => {
             say(&format!("pipefold: {error}"));
             Ok(ExitCode::from(error.code()))
         }
+    }
+}
+
+/// Goes on after a fault of pipefold's own, which was said: a wrapped command runs to its end all the same, and its exit code is passed on.
+pub(crate) fn despite_a_panic(cli: &Cli) -> ExitCode {
+    let (argv, reports) = match &cli.command {
+        Start(_) | Finish(_) => (&[] as &[OsString], true),
+        Exec(args) => (args.command.as_slice(), true),
+        Step(args) => (args.command.as_slice(), true),
+        _ => (&[] as &[OsString], false),
+    };
+    if argv.is_empty() || cli.global.dry_run {
+        // Trouble with reporting is no failure of the job.
+        let is_failure = !reports || cli.global.strict || cli.global.dry_run;
+        return if is_failure {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        };
+    }
+    match Progress::now() {
+        Progress::NotStarted => run(argv).unwrap_or(ExitCode::FAILURE),
+        Progress::Running(mut running) => running.wait_alone().map_or(ExitCode::FAILURE, ExitCode::from),
+        Progress::Ended(code) => ExitCode::from(code),
     }
 }

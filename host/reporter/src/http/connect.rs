@@ -31,10 +31,7 @@ const MOST: usize = 16;
 
 /// The library's client with this way to a server.
 pub(super) fn agent(config: Config) -> Agent {
-    let connector = ()
-        .chain(ConnectProxyConnector::default())
-        .chain(SideBySide)
-        .chain(RustlsConnector::default());
+    let connector = ().chain(ConnectProxyConnector::default()).chain(SideBySide).chain(RustlsConnector::default());
     Agent::with_parts(config, connector, Names)
 }
 
@@ -199,10 +196,7 @@ fn connected(socket: Socket) -> io::Result<TcpStream> {
 
 /// Those that are connected, or refused for some reason: their places, in order. Empty when the time is up.
 fn ready(begun: &[Socket], wake: Option<Instant>) -> io::Result<Vec<(usize, Option<io::Error>)>> {
-    let mut polled: Vec<PollFd<'_>> = begun
-        .iter()
-        .map(|socket| PollFd::new(socket, PollFlags::OUT))
-        .collect();
+    let mut polled: Vec<PollFd<'_>> = begun.iter().map(|socket| PollFd::new(socket, PollFlags::OUT)).collect();
     let left = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
     let left = left.and_then(|left| Timespec::try_from(left).ok());
     match poll(&mut polled, left.as_ref()) {
@@ -210,7 +204,10 @@ fn ready(begun: &[Socket], wake: Option<Instant>) -> io::Result<Vec<(usize, Opti
         Err(error) => return Err(error.into()),
     }
     let ready = polled.iter().map(|polled| !polled.revents().is_empty());
-    let indices: Vec<usize> = ready.enumerate().filter_map(|(index, ready)| ready.then_some(index)).collect();
+    let indices: Vec<usize> = ready
+        .enumerate()
+        .filter_map(|(index, ready)| ready.then_some(index))
+        .collect();
     indices
         .into_iter()
         .map(|index| Ok((index, begun[index].take_error()?)))
@@ -241,7 +238,8 @@ impl Transport for Tcp {
         self.stream.set_read_timeout(some_time(&timeout)?)?;
         let read = loop {
             match self.stream.read(self.buffers.input_append_buf()) {
-                Err(why) if why.kind() == ErrorKind::Interrupted && until.is_none_or(|until| Instant::now() < until) => {}
+                Err(why)
+                    if why.kind() == ErrorKind::Interrupted && until.is_none_or(|until| Instant::now() < until) => {}
                 read => break read.map_err(|why| in_time(why, &timeout))?,
             }
         };
@@ -252,7 +250,10 @@ impl Transport for Tcp {
     /// Whether nothing was said on it since the last answer, not even that it is over.
     fn is_open(&mut self) -> bool {
         let mut byte = [0];
-        let silent = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut byte));
+        let silent = self
+            .stream
+            .set_nonblocking(true)
+            .and_then(|()| self.stream.peek(&mut byte));
         let is_silent = silent.is_err_and(|why| why.kind() == ErrorKind::WouldBlock);
         self.stream.set_nonblocking(false).is_ok() && is_silent
     }
@@ -260,7 +261,9 @@ impl Transport for Tcp {
 
 impl fmt::Debug for Tcp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tcp").field("to", &self.stream.peer_addr().ok()).finish()
+        f.debug_struct("Tcp")
+            .field("to", &self.stream.peer_addr().ok())
+            .finish()
     }
 }
 
@@ -306,10 +309,19 @@ mod tests {
         for holes in [1, 3, 8] {
             let addresses: Vec<_> = std::iter::repeat_n(nowhere, holes).chain([good]).collect();
             let start = Instant::now();
-            let stream = race(&addresses, Some(start + Duration::from_secs(20)), Duration::from_millis(20)).unwrap();
+            let stream = race(
+                &addresses,
+                Some(start + Duration::from_secs(20)),
+                Duration::from_millis(20),
+            )
+            .unwrap();
             assert_eq!(stream.peer_addr().unwrap(), good);
             let head_starts = Duration::from_millis(20) * u32::try_from(holes).unwrap();
-            assert!((head_starts..Duration::from_secs(10)).contains(&start.elapsed()), "{:?}", start.elapsed());
+            assert!(
+                (head_starts..Duration::from_secs(10)).contains(&start.elapsed()),
+                "{:?}",
+                start.elapsed()
+            );
         }
     }
 
@@ -354,7 +366,13 @@ mod tests {
             let at = |host: &&str| SocketAddr::new(host.parse().unwrap(), 443);
             hosts.iter().map(at).collect()
         };
-        let turns = in_turns(addresses(&["2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "192.0.2.2"]));
+        let turns = in_turns(addresses(&[
+            "2001:db8::1",
+            "2001:db8::2",
+            "2001:db8::3",
+            "192.0.2.1",
+            "192.0.2.2",
+        ]));
         let expected = ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2", "2001:db8::3"];
         assert_eq!(turns, addresses(&expected));
         assert_eq!(in_turns(addresses(&["192.0.2.1"])), addresses(&["192.0.2.1"]));

@@ -38,7 +38,9 @@ impl ClientError {
                     format!("could not connect to {url}{through}: this process may not use the network here")
                 }
                 _ if io.to_string().contains("InvalidContentType") => {
-                    format!("could not talk to {url}{through}: what answers there does not speak TLS; is it http://, or another port?")
+                    format!(
+                        "could not talk to {url}{through}: what answers there does not speak TLS; is it http://, or another port?"
+                    )
                 }
                 ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
                     format!("could not connect to {url}{through}: there is no route to it")
@@ -61,7 +63,11 @@ impl ClientError {
             other => format!("could not exchange data with {url}{through}: {other}"),
         };
         let text = quote(&text, []);
-        if is_lasting(why) { Self::Lasting(text) } else { Self::Exchange(text) }
+        if is_lasting(why) {
+            Self::Lasting(text)
+        } else {
+            Self::Exchange(text)
+        }
     }
 }
 

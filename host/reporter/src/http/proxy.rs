@@ -58,7 +58,9 @@ impl ProxyOptions {
         let address = address.expose_secret().trim();
         // What of a password with such a character in it is read as host or port would be asked for by name and shown.
         if address.contains(['#', '?', '\\']) || has_path_or_two_ats(address) {
-            return Err(unusable("has `#`, `?`, `/` or `@` in its user or password: write %23, %3F, %2F or %40 for it"));
+            return Err(unusable(
+                "has `#`, `?`, `/` or `@` in its user or password: write %23, %3F, %2F or %40 for it",
+            ));
         }
         let proxy = Proxy::new(address).map_err(|_| unusable("cannot be read"))?;
         match proxy.protocol() {
@@ -109,7 +111,10 @@ impl fmt::Debug for ProxyOptions {
 /// Whether there is more than `user:password@host:port/` in an address: a second `@`, or an `@` behind a slash.
 fn has_path_or_two_ats(address: &str) -> bool {
     let authority = address.split_once("://").map_or(address, |(_, rest)| rest);
-    authority.matches('@').count() > 1 || authority.find('/').is_some_and(|slash| authority[slash..].contains('@'))
+    authority.matches('@').count() > 1
+        || authority
+            .find('/')
+            .is_some_and(|slash| authority[slash..].contains('@'))
 }
 
 /// A proxy's address without its user and password.

@@ -85,7 +85,10 @@ impl Read for Patient {
                     std::thread::sleep(PAUSE);
                 }
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => {
-                    let why = format!("it is a pipe into which nothing was written within {} s", LONGEST_WAIT.as_secs());
+                    let why = format!(
+                        "it is a pipe into which nothing was written within {} s",
+                        LONGEST_WAIT.as_secs()
+                    );
                     return Err(io::Error::other(why));
                 }
                 read => return read,
@@ -189,7 +192,10 @@ mod tests {
         let silent = writer();
         let start = Instant::now();
         let why = SecretFile::read(&path, 100).unwrap_err().to_string();
-        assert!(why.contains("nothing was written") && start.elapsed() < LONGEST_WAIT * 5, "{why}");
+        assert!(
+            why.contains("nothing was written") && start.elapsed() < LONGEST_WAIT * 5,
+            "{why}"
+        );
         drop(silent);
 
         let late = std::thread::spawn({

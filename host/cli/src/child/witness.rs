@@ -1,0 +1,136 @@
+//! Telling a signal to this process from one to its whole process group.
+//!
+//! A terminal, GNU timeout, Buildkite's agent and `kill -- -PGID` signal the group: the command has the signal already, and sent on it would
+//! arrive twice, which for many tools means "stop at once, whatever is lost". The system does not say which of the two it was. So a second
+//! child stands in the same group and does nothing: if the signal has ended it too, the group got it.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
+
+use super::sys;
+
+/// A command that ends sooner needs none, and is not slowed down by one.
+const PAUSE_BEFORE_START: Duration = Duration::from_millis(20);
+
+/// How long a signal to the group may take to the witness after it was here. The kernel sends it to all in one go of some microseconds, but
+/// a virtual processor may be halted in the middle of it.
+const GROUP: Duration = Duration::from_millis(10);
+
+/// An end of the witness that was noticed so long before a signal was taken is another matter: agents that end processes one by one wait
+/// 10 ms or more between two.
+const SAME: Duration = Duration::from_millis(5);
+
+/// The second child; none where the system has no room for one.
+#[derive(Debug)]
+pub(super) struct Witness {
+    pid: Option<Pid>,
+    due: Option<Instant>,
+    ended: Option<(i32, Instant)>,
+}
+
+impl Witness {
+    /// One that is to begin some time after the command.
+    pub(super) fn after(started: Instant) -> Self {
+        Self {
+            pid: None,
+            due: Some(started + PAUSE_BEFORE_START),
+            ended: None,
+        }
+    }
+
+    /// When [`begin`](Self::begin) is to be called.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Starts it.
+    pub(super) fn begin(&mut self) {
+        self.due = None;
+        #[cfg(target_os = "linux")]
+        {
+            self.pid = sys::fork_a_witness().ok().and_then(Pid::from_raw);
+        }
+    }
+
+    /// Its process number, while there is one.
+    pub(super) fn pid(&self) -> Option<Pid> {
+        self.pid
+    }
+
+    /// Takes note of its end, which was asked for elsewhere, and starts another.
+    pub(super) fn has_ended(&mut self, status: WaitStatus) {
+        self.ended = status.terminating_signal().map(|signal| (signal, Instant::now()));
+        self.begin();
+    }
+
+    /// The signal that somebody ended it with, if that was after `since` and no signal to the group.
+    pub(super) fn ended_by(&self, since: Instant) -> Option<i32> {
+        self.ended.filter(|(_, at)| *at >= since).map(|(signal, _)| signal)
+    }
+
+    /// Whether the process group got a signal that this process just took. None if that cannot be told.
+    pub(super) fn saw(&mut self, signal: i32) -> Option<bool> {
+        if sys::does_nothing(signal) {
+            return None;
+        }
+        if self.ended.is_some_and(|(by, at)| by == signal && at.elapsed() < SAME) {
+            self.ended = None;
+            return Some(true);
+        }
+        let pid = self.pid.take()?;
+        let ended = ended_within(pid, GROUP);
+        // It may have got the signal, and not yet its turn on a processor to die of it.
+        let has_it = ended.is_none() && is_pending(pid, signal);
+        let status = ended.or_else(|| end(pid));
+        self.begin();
+        Some(has_it || status?.terminating_signal() != Some(Signal::KILL.as_raw()))
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid.take() {
+            end(pid);
+        }
+    }
+}
+
+/// What a child ended by, if it ends by itself within `patience`.
+fn ended_within(pid: Pid, patience: Duration) -> Option<WaitStatus> {
+    const STEP: Duration = Duration::from_millis(1);
+    let until = Instant::now() + patience;
+    loop {
+        if let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::NOHANG) {
+            return Some(status);
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        std::thread::sleep(left.min(STEP));
+    }
+}
+
+/// Ends a child by `SIGKILL`, and tells what it ended by: that, or what it was sent before.
+fn end(pid: Pid) -> Option<WaitStatus> {
+    // What cannot be ended is not waited for: it ends with this process.
+    kill_process(pid, Signal::KILL).ok()?;
+    loop {
+        match waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Some(status),
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Whether a process was sent a signal that it has not taken yet (proc_pid_status(5)).
+fn is_pending(pid: Pid, signal: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pending = ["SigPnd:", "ShdPnd:"].map(|name| {
+        let digits = status.lines().find_map(|line| line.strip_prefix(name));
+        digits.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
+    });
+    pending.into_iter().flatten().any(|mask| mask >> (signal - 1) & 1 == 1)
+}

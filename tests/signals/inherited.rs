@@ -1,0 +1,181 @@
+//! What the command inherits is what pipefold was started with; and what a system refuses to pipefold does not keep the command from running.
+
+use pipefold_tests::{Ci, Output, RUN, binary, skipped};
+
+/// Runs a script in a shell; `$PF` in it is `exec` with all that it needs, up to `--`.
+fn shell(ci: &Ci, script: &str) -> Output {
+    let exec = format!(
+        "{} exec -q --pipeline-name p --pipeline-source s --reference-id {RUN} --",
+        binary("pipefold").display()
+    );
+    ci.program("/bin/sh").args(["-c", script]).env("PF", exec).run()
+}
+
+#[test]
+fn dispositions_mask_and_descriptors_are_as_without_pipefold() {
+    // Coreutils' env sets them; a shell could not block a signal, nor ignore one that it needs.
+    let has_env = std::process::Command::new("env")
+        .args(["--block-signal=USR1", "true"])
+        .status();
+    if !has_env.is_ok_and(|status| status.success()) {
+        return skipped(
+            "dispositions_mask_and_descriptors_are_as_without_pipefold",
+            "env knows no --block-signal",
+        );
+    }
+    let status = "grep -E '^(Sig[BICP]|Shd|Umask|Cap|NoNewPrivs|Seccomp)' /proc/self/status";
+    let descriptors =
+        "ls -l /proc/self/fd | sed -e 's/.* \\([0-9]* ->\\)/\\1/' -e 's/pipe:.*/pipe/' -e 's/[0-9]*.fd$/self/'";
+    for set_up in [
+        "env",
+        "env --ignore-signal=PIPE",
+        "env --ignore-signal=HUP,INT,QUIT,USR1,ALRM,CHLD,FPE,ILL,XFSZ,CONT,TSTP",
+        "env --block-signal=TERM,INT,CHLD,USR2,WINCH,RTMIN+3,PIPE,XFSZ",
+        "env --ignore-signal=PIPE,CHLD --block-signal=CHLD,TERM",
+    ] {
+        for closed in ["", "3>other 7</dev/null", "<&-", "2>&-", "<&- 2>&-"] {
+            for look in [status, descriptors] {
+                let ci = Ci::new();
+                let script = |wrapper: &str| format!("{set_up} {wrapper} sh -c \"$LOOK\" {closed}");
+                let look_at = |wrapper: &str| {
+                    let output = shell(
+                        &ci,
+                        &format!("LOOK='{}'; {}", look.replace('\'', "'\\''"), script(wrapper)),
+                    );
+                    assert!(!output.stdout.is_empty(), "{set_up} {closed}: {output}");
+                    output.stdout().lines().map(without_the_c_librarys).collect::<Vec<_>>()
+                };
+                assert_eq!(look_at("$PF"), look_at(""), "{set_up} {closed}");
+            }
+        }
+    }
+}
+
+/// A line of the status without the signals 32 and 33, which the C library keeps to itself: it catches them in every process with threads.
+fn without_the_c_librarys(line: &str) -> String {
+    let mask = |digits: &str| u64::from_str_radix(digits.trim(), 16).ok();
+    match line.split_once(':') {
+        Some(("SigIgn", digits)) => format!("SigIgn: {:x?}", mask(digits).map(|mask| mask & !(0b11 << 31))),
+        _ => line.to_owned(),
+    }
+}
+
+#[test]
+fn a_blocked_word_of_the_commands_end_is_not_waited_for() {
+    let ci = Ci::new();
+    let output = shell(&ci, "env --block-signal=CHLD $PF sh -c 'sleep 0.1; exit 3'");
+    output.assert_code(3).assert_within(std::time::Duration::from_secs(20));
+    assert_eq!(ci.record().status, "failure");
+    let output = shell(&ci, "env --ignore-signal=CHLD $PF sh -c 'exit 4'");
+    output.assert_code(4);
+}
+
+#[test]
+fn limits_on_files_keep_nothing_from_running() {
+    // With fewer than 4 no program finds its libraries.
+    for descriptors in 4..=14 {
+        let ci = Ci::new();
+        let script = format!("ulimit -n {descriptors}; exec $PF sh -c 'exit 3'");
+        shell(&ci, &script).assert_code(3);
+    }
+    let ci = Ci::new();
+    shell(&ci, "ulimit -f 0; $PF sh -c 'exit 3'").assert_code(3);
+    // The command has its own limit still, and dies of it.
+    let output = shell(&ci, "ulimit -f 0; $PF sh -c 'echo x >file; kill -XFSZ $$'");
+    assert_eq!(output.code, Some(128 + 25), "{output}");
+    let words = "start --pipeline-name p --pipeline-source s --reference-id other";
+    let start = format!("ulimit -f 0; {} {words}", binary("pipefold").display());
+    shell(&ci, &start).assert_code(0);
+    assert!(ci.dx.records().contains_key("other"), "what cannot be recorded is sent");
+}
+
+/// A user with no other processes than a test's own.
+const LONELY: u32 = 54_321;
+
+#[test]
+fn a_full_table_of_processes_keeps_nothing_from_running() {
+    let name = "a_full_table_of_processes_keeps_nothing_from_running";
+    if !rustix::process::geteuid().is_root() {
+        return skipped(name, "it takes a user without other processes");
+    }
+    for processes in 1..=5 {
+        let ci = Ci::new();
+        let program = ci.directory().join("pipefold");
+        std::fs::copy(binary("pipefold"), &program).unwrap();
+        let own = |path: &std::path::Path| {
+            std::os::unix::fs::chown(path, Some(LONELY), Some(LONELY)).unwrap();
+        };
+        for path in [
+            ci.directory(),
+            &ci.workspace(),
+            &ci.directory().join("tmp"),
+            &ci.directory().join("home"),
+        ] {
+            own(path);
+        }
+        let fields = format!("--pipeline-name p --pipeline-source s --reference-id {RUN}");
+        let exec = format!("exec {} exec {fields} -- sh -c 'exit 3'", program.display());
+        // Set before the user changes: a shell that is over the limit could not even start it.
+        let script = format!(
+            "exec setpriv --reuid={LONELY} --regid={LONELY} --clear-groups sh -c \"ulimit -u {processes}; {exec}\""
+        );
+        let output = ci.program("/bin/sh").args(["-c", &script]).run();
+        output.assert_code(3);
+        assert!(!output.stderr().contains("panicked"), "{output}");
+        if processes >= 2 {
+            assert_eq!(ci.record().status, "failure", "with {processes}: {output}");
+        }
+    }
+}
+
+#[test]
+fn a_fault_of_pipefolds_own_does_not_change_the_commands_end() {
+    for words in ["exec", "step --step s --now"] {
+        // As many places as there are, and some more.
+        let mut survived = 0;
+        for at in 1..200 {
+            let ci = Ci::new();
+            let line: Vec<&str> = words
+                .split(' ')
+                .chain(["--", "sh", "-c", "sleep 0.05; exit 3"])
+                .collect();
+            let output = ci.report(line).env("PIPEFOLD_TEST_PANIC_AT", at.to_string()).run();
+            output.assert_code(3);
+            let fault = output
+                .stderr()
+                .lines()
+                .filter(|line| line.contains("internal error"))
+                .count();
+            assert!(fault <= 1 && !output.stderr().contains("panicked at"), "{output}");
+            survived = if fault == 0 { survived + 1 } else { 0 };
+            if survived == 3 {
+                assert!(at > 5, "nothing failed: this needs a debug build");
+                break;
+            }
+        }
+        assert_eq!(survived, 3, "{words}");
+    }
+}
+
+#[test]
+fn the_first_process_of_a_container_reaps_orphans() {
+    let name = "the_first_process_of_a_container_reaps_orphans";
+    let unshare = ["--pid", "--fork", "--mount-proc", "--"];
+    let may = std::process::Command::new("unshare").args(unshare).arg("true").output();
+    if !may.is_ok_and(|output| output.status.success()) {
+        return skipped(name, "this user may not make a PID namespace");
+    }
+    let ci = Ci::new();
+    let orphans = "for i in 1 2 3 4 5; do (sleep 0.01 & ); done; sleep 0.5; grep -l '^State:.*zombie' /proc/[0-9]*/status; exit 3";
+    let fields = ["--pipeline-name", "p", "--pipeline-source", "s", "--reference-id", RUN];
+    let output = ci
+        .program("unshare")
+        .args(unshare)
+        .args([binary("pipefold").into_os_string(), "exec".into()])
+        .args(fields)
+        .args(["--", "sh", "-c", orphans])
+        .run();
+    output.assert_code(3);
+    assert_eq!(output.stdout(), "", "zombies are left");
+    assert_eq!(ci.record().status, "failure");
+}
