@@ -158,14 +158,14 @@ impl Running {
         };
         let duration = self.started.elapsed();
         let went_well = status.exit_status() == Some(0);
-        if interrupted.is_none() {
+        if interrupted.is_none() && !self.was_done_away_with(status) {
             interrupted = self.settle(match (went_well, is_killed(code(status))) {
                 (true, _) => Duration::ZERO,
                 (false, false) => SETTLE,
                 (false, true) => SETTLE_KILLED,
             });
         }
-        let cancelled = interrupted.is_some() || (!went_well && self.was_done_away_with(status));
+        let cancelled = interrupted.is_some() || self.was_done_away_with(status);
         let code = code(status);
         PROGRESS.store(ENDED | i32::from(code), Relaxed);
         Ok(Ended {
@@ -219,10 +219,11 @@ impl Running {
     }
 
     /// The moment after an end in which a signal to end the build may still come. It is made of short sleeps: where this process has to wait for
-    /// its turn after each, an agent on the same machine has to as well, and is given the time.
+    /// its turn after each, an agent on the same machine has to as well, and is given the time: twice as long, and no more, for a build waits.
     fn settle(&mut self, moment: Duration) -> Option<SignalSeen> {
         const SLEEP: Duration = Duration::from_millis(5);
         let mut left = moment;
+        let over = Instant::now() + 2 * moment;
         loop {
             let taken = sys::take(|signal| is_ending(signal) || signal == SIGCHLD, left.min(SLEEP));
             // An agent that ends children first waits until they are gone, this one too.
@@ -235,7 +236,7 @@ impl Running {
                 Some(taken) if taken.signal != SIGCHLD && !self.inherited.ignores(taken.signal) => {
                     return Some(self.seen(&taken, Forwarding::TooLate));
                 }
-                _ if left.is_zero() || self.was_ended_beside() => return None,
+                _ if left.is_zero() || Instant::now() >= over || self.was_ended_beside() => return None,
                 Some(_) => {}
                 None => left = left.saturating_sub(SLEEP),
             }
@@ -245,8 +246,9 @@ impl Running {
     /// Whether somebody ended the command who has told this process nothing: an agent that ends the children of a job one by one, this
     /// process's other child among them; or one that ended the shell around this process, and then what it found of the job's processes.
     fn was_done_away_with(&self, status: WaitStatus) -> bool {
+        let went_well = status.exit_status() == Some(0);
         let killed = status.terminating_signal().is_some() && is_killed(code(status));
-        self.was_ended_beside() || (killed && self.parent.is_some() && getppid() != self.parent)
+        (!went_well && self.was_ended_beside()) || (killed && self.parent.is_some() && getppid() != self.parent)
     }
 
     /// Whether somebody ended this process's other child, shortly before or after the command.
