@@ -54,7 +54,7 @@ fn required_params_missing() {
     ];
     assert_eq!(lines(&found), expected);
 
-    let blank = Some(" \t\n\u{a0}".to_owned());
+    let blank = Some(" \t\n\u{a0}\u{200b}\u{ad}\u{feff}\u{e0041}".to_owned());
     let blank = Notification {
         pipeline_name: Some(String::new()),
         pipeline_source: blank.clone(),
