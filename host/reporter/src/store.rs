@@ -235,6 +235,11 @@ impl Store {
         Ok((runs, all))
     }
 
+    /// When something of a run was last recorded or noted: nanoseconds since 1970.
+    pub(crate) fn changed_at(&self, key: RunKey) -> Option<u64> {
+        self.spool.as_ref().ok()?.changed_at(key)
+    }
+
     /// How deliveries of this name went.
     pub(crate) fn outlook(&self, name: &str) -> Outlook {
         self.spool

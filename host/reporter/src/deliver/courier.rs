@@ -151,7 +151,12 @@ impl Courier<'_> {
             };
             let key = attempt.key;
             let is_own = Some(key) == errand.first;
-            let changed = others.as_ref().and_then(|others| others.changed.get(&key).copied());
+            let changed = match &others {
+                Some(others) => others.changed.get(&key).copied(),
+                // Someone asked by name for this one, perhaps to end it.
+                None if self.own.explicit => self.store.changed_at(key),
+                None => None,
+            };
             // One that hangs must leave some time for the others, and the errand's own is what the caller waits for.
             let timeout = match attempts.len() {
                 _ if is_own => left * 4 / 5,
@@ -214,6 +219,10 @@ impl Courier<'_> {
                 }
                 Err(error) => delivery.warn(error.to_string()),
             }
+        }
+        if self.own.explicit && others.is_none() && !errand.only && hopeless.is_none() && delivery.put_off.is_none() {
+            // The time was up before it could even be listed.
+            delivery.not_looked_at += self.store.runs().map_or(0, |runs| runs.len());
         }
         for attempt in attempts.rest() {
             match (attempt.why, &hopeless) {
