@@ -33,4 +33,11 @@ for language in rust python; do
 done
 PIPEFOLD_BENCH_POLICY=$policies/rust.wasm cargo bench "${packages[@]}" --bench policies -- --quiet
 
+# What waits in a spool must not cost a build more than its budgets.
+if command -v python3 >/dev/null; then
+    scripts/backlog.py "$target/release/pipefold"
+else
+    echo "bench: no python3, so the cost of a backlog is not measured" >&2
+fi
+
 exec "$target/release/pipefold-bench" --pipefold "$target/release/pipefold" --criterion "$CRITERION_HOME" --policies "$policies"

@@ -311,6 +311,7 @@ fn a_run_that_is_too_large_to_be_read_at_once_is_sent_and_so_is_its_end() {
         record["notification"][field] = json!("x".repeat(4_000));
     }
     record["notification"]["reference_id"] = json!(RUN);
+    (record["hook"], record["verdict"]) = (json!("step"), json!("hold"));
     for number in 0..1_500 {
         record["notification"]["step"] = json!(format!("step {number}"));
         record["notification"]["status"] = json!(if number == 700 { "failure" } else { "success" });

@@ -66,7 +66,7 @@ pub(crate) struct StepArgs {
     #[arg(long)]
     pub(crate) allow_failure: bool,
 
-    /// Send it at once, not with the end of the run
+    /// Send it at once, not with the end of the run; its failure counts when the run ends
     #[arg(long)]
     pub(crate) now: bool,
 

@@ -1,6 +1,7 @@
 //! `start`, `finish` and a `step` without a command: one notification.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use pipefold::detect::{Field, Fields};
 use pipefold::{Hook, Receipt};
@@ -9,6 +10,9 @@ use super::context::{Context, fields, is_strict};
 use super::trouble::{Trouble, conclude};
 use super::{dry_run, outside, print_json};
 use crate::args::{FinishArgs, GlobalFlags, StartArgs, StepArgs};
+
+/// What this process takes before it looks at the clock, and after it has said its last line.
+const START_AND_END: Duration = Duration::from_millis(20);
 
 /// `pipefold start`
 pub(crate) fn start(global: &GlobalFlags, args: &StartArgs) -> anyhow::Result<ExitCode> {
@@ -41,6 +45,7 @@ pub(crate) fn step_fields(args: &StepArgs) -> Fields {
 }
 
 fn notify(global: &GlobalFlags, hook: Hook, fields: Fields) -> anyhow::Result<ExitCode> {
+    let arrived = Instant::now();
     let mut context = match Context::load_to_report(global, fields) {
         Ok(context) => context,
         Err(trouble) => return Ok(conclude(&[trouble], global, is_strict(global))),
@@ -48,7 +53,7 @@ fn notify(global: &GlobalFlags, hook: Hook, fields: Fields) -> anyhow::Result<Ex
     let strict = context.settings.strict;
     let mut troubles = std::mem::take(&mut context.troubles);
     troubles.extend(outside::how_to_go_on(&context.settings));
-    match report(&context, global, hook, &mut troubles)? {
+    match report(&context, global, hook, arrived, &mut troubles)? {
         Some(receipt) if global.json => print_json(&summary(&receipt))?,
         _ => {}
     }
@@ -59,6 +64,7 @@ fn report(
     context: &Context,
     global: &GlobalFlags,
     hook: Hook,
+    arrived: Instant,
     troubles: &mut Vec<Trouble>,
 ) -> anyhow::Result<Option<Receipt>> {
     let mut notification = match context.notification(hook) {
@@ -92,6 +98,8 @@ fn report(
         Hook::Finish => (context.settings.budgets.finish, true),
         Hook::Start | Hook::Step => (context.settings.budgets.start, false),
     };
+    // The budget is what all of this costs the build. A disk that takes longer than half of it leaves the other half for sending.
+    let budget = budget - (arrived.elapsed() + START_AND_END).min(budget / 2);
     // After the run's end, nothing comes that would take it along.
     let may_wait = hook == Hook::Step && !urgent && receipt.on_disk && !receipt.after_the_end;
     let receipt = if may_wait {

@@ -183,7 +183,7 @@ fn is_discard(entry: &Entry) -> bool {
     matches!(entry.verdict, Judged::Discard(_))
 }
 
-/// The notifications of a run for `pipeline-finish`, as many as the rules allow: those about the whole run first, as they decide, then the
+/// The notifications of a run for `pipeline-finish`, as many as the rules allow: its ends and starts first, as they decide, then the
 /// steps whose status outranks the others'.
 fn history(mine: &[&(EntryId, Entry)]) -> (Vec<Notification>, usize) {
     let mut all: Vec<&Entry> = mine
@@ -191,7 +191,12 @@ fn history(mine: &[&(EntryId, Entry)]) -> (Vec<Notification>, usize) {
         .map(|(_, entry)| entry)
         .filter(|entry| !is_discard(entry))
         .collect();
-    all.sort_by_key(|entry| (entry.hook == Hook::Step, std::cmp::Reverse(rank(entry))));
+    let place = |hook| {
+        [Hook::Finish, Hook::Start, Hook::Step]
+            .iter()
+            .position(|other| *other == hook)
+    };
+    all.sort_by_key(|entry| (place(entry.hook), std::cmp::Reverse(rank(entry))));
     let mut bytes = 0;
     let fits = all
         .iter()
