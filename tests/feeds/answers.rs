@@ -110,7 +110,7 @@ fn a_documents_headers() {
 #[test]
 fn links_are_what_was_configured_and_never_what_a_request_says() {
     let ask = "GET /go/api/pipelines.xml\nHost: localhost\r\nX-Forwarded-Host: evil.example\r\nForwarded: host=evil.example\r\n";
-    // Without a token nobody is answered whom a proxy lets in.
+    // A server without tokens refuses requests of a proxy.
     let signed_in = |site: &mut Site| {
         let token = site.collector.token("reader", &["--read"]);
         site.signed_in(&token);

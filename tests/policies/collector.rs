@@ -1,4 +1,4 @@
-//! In a collector: what is kept, shown, served and sent on is what the rules saw behind the policies.
+//! A collector keeps, shows, serves and forwards notifications as the policies left them.
 
 use std::path::Path;
 
@@ -179,7 +179,7 @@ fn what_a_policy_drops_is_answered_and_not_kept() {
     ] {
         assert_eq!(report(&collector, "r", more), 200);
     }
-    // One of whose start nobody told.
+    // A run of which only the end is reported.
     assert_eq!(report(&collector, "end alone", end()), 200);
     let listed = collector.client().get("/api/runs").json();
     assert_eq!(listed["runs"], json!([]));

@@ -171,7 +171,7 @@ fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &std::path::P
     let url = collector.url();
     if collector.is_open()? && !global.quiet {
         say(
-            "pipefold: there is no token: everyone on this machine may report and read, with any token or none, and nobody else; \
+            "pipefold: there is no token: everyone on this machine, and no other machine, may report and read, with any token or none; \
              `pipefold token add NAME` makes one",
         );
     }
@@ -231,7 +231,7 @@ fn forward(
     let Some(token_file) = &global.token_file else {
         bail!("--forward-to needs the DX token: put it into a file, and give --token-file");
     };
-    // Looked at now: nobody may read the log later.
+    // Read now, so that a fault is an error of the start and not a line in a log.
     Token::from_file(token_file)?;
     let client = Client::new(ClientOptions {
         url: DxUrl::parse(url)?,

@@ -44,7 +44,7 @@ impl Parcel {
             let steps = untold.filter(|notification| notification.step.is_some()).collect();
             if told == Told::AsCancelled {
                 run.status = Status::Cancelled;
-                // Nobody knows one, and DX would not take back one that is too late.
+                // It is not known, and DX would not take back one that is too late.
                 run.finished_at = None;
             }
             Ok(Self::Run(run, steps))

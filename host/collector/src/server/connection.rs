@@ -56,7 +56,7 @@ pub(super) async fn serve(
     }
 }
 
-/// The answer to a request that is not let in, whoever sent it.
+/// The answer to a request that is refused before its sender is looked at.
 fn refuse(request: &Request<Incoming>, whole: bool, app: &App) -> Option<Response> {
     // RFC 9112, section 3.2: which server is meant must be said once.
     let hosts = request.headers().get_all(HOST).iter().count();

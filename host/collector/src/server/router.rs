@@ -66,7 +66,7 @@ async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
     feeds::restated(request.uri().path(), denied)
 }
 
-/// What is under no address. One with slashes too many is led to the one without; who comes with a browser sees a page.
+/// The answer for an unknown address: a redirect where only slashes are too many, a page for a browser, else a refusal.
 async fn nowhere(request: Request) -> Response {
     let uri = request.uri();
     if matches!(*request.method(), Method::GET | Method::HEAD)

@@ -1,7 +1,7 @@
 //! What the server asks about the meaning of notifications. It holds none of the rules itself.
 //!
-//! Policies are asked once about each notification, when it comes. What is kept of it is what the rules were asked after them, so the pages,
-//! the feeds and DX see nothing that a policy took away. From then on the rules alone are asked.
+//! Policies are asked once about each notification, when it comes. The store gets the notification that the rules got from the last policy, so
+//! pages, feeds and DX show nothing that a policy took away. From then on the rules alone are asked.
 
 use crate::store::{Fold, FoldError};
 use pipefold::{Judge, NoVerdict};
