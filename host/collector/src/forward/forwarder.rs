@@ -165,7 +165,7 @@ impl Work {
             sent: None,
         };
         let (run, steps) = match Parcel::of(&self.app, received, known, told).await {
-            Ok(Parcel::Run(run, steps)) => (Arc::new(run), steps),
+            Ok(Parcel::Run(run, steps)) => (run, steps),
             Ok(Parcel::Kept(why)) => {
                 return self
                     .settle(note(false, format!("not sent, as a policy says: {why}")))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// What there is to send.
 pub(super) enum Parcel {
     /// The run, and those of its steps that DX was not told.
-    Run(Run, Vec<Notification>),
+    Run(Arc<Run>, Vec<Notification>),
     /// A policy keeps it here.
     Kept(String),
     /// The rules do not take it any more; it is no use to DX.
@@ -47,7 +47,7 @@ impl Parcel {
                 // It is not known, and DX would not take back one that is too late.
                 run.finished_at = None;
             }
-            Ok(Self::Run(run, steps))
+            Ok(Self::Run(Arc::new(run), steps))
         };
         let judged = tokio::task::spawn_blocking(judge).await;
         match judged.map_err(|_| "judging it panicked".to_owned())? {

@@ -61,7 +61,7 @@ impl Store for SqliteStore {
     }
 
     fn backlog(&self) -> Answer<Backlog> {
-        self.readers.ask(|connection| forward::backlog(connection))
+        self.readers.ask(forward::backlog)
     }
 
     fn forwarded(&self, forwarded: Forwarded) -> Answer<()> {
