@@ -16,7 +16,7 @@ pub(super) const GITHUB: System = System {
         &["GITHUB_RUN_ID", "GITHUB_REPOSITORY"],
         &["GITHUB_ACTION", "GITHUB_SHA"],
     ],
-    // nektos/act on somebody's own machine: each of its runs has the id 1.
+    // nektos/act on a developer's machine: each of its runs has the id 1.
     unless: &["ACT=true"],
     pipeline: &[Var("GITHUB_WORKFLOW")],
     workflow: &[Var("GITHUB_WORKFLOW")],

@@ -28,7 +28,7 @@ pub(super) const TEAMCITY: System = System {
         By("`teamcity.pullRequest.number`", number),
         By("the branch, if it is a ref such as `refs/pull/7/head`", number_of_ref),
     ],
-    // A build of the head itself, which TeamCity's pull request feature makes unless it is told to merge.
+    // A build of the head itself, which the pull request feature makes by default.
     is_merge: |job| {
         job.is_pr() && vcs_branch(job).and_then(|name| Some(pull_request_of_ref(&name.value)?.is_merge)) != Some(false)
     },

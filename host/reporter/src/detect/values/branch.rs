@@ -29,7 +29,7 @@ fn is_pull_request(name: &str) -> bool {
     pull_request_of_ref(name).is_some()
 }
 
-/// How a host or a plugin keeps a pull request, which is a branch of nobody: `pull/7`, `pull/7/head`, `pull/7/merge`, `pr/7/…` of Jenkins,
+/// How a host or a plugin keeps a pull request, which is no branch: `pull/7`, `pull/7/head`, `pull/7/merge`, `pr/7/…` of Jenkins,
 /// also below `refs/` and, with what it is of the pull request, below the name of a remote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PullRequestRef<'a> {
