@@ -97,8 +97,6 @@ mod tests {
 
     #[test]
     fn many_stars_take_no_longer_than_the_product() {
-        let pattern = Pattern::new(&"a*".repeat(2000));
-        assert!(!pattern.matches(&format!("{}b", "a".repeat(4000)).replace('b', "c").replace('a', "b")));
         assert!(!Pattern::new(&format!("{}c", "*a".repeat(1000))).matches(&"a".repeat(4000)));
     }
 }
