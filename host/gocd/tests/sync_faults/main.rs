@@ -9,26 +9,26 @@ mod sync_support;
 
 use sync_support::plain::*;
 
-pub const BOTH: [bool; 2] = [true, false];
+pub(crate) const BOTH: [bool; 2] = [true, false];
 
-pub fn run(counter: u64, stages: &[PlainStage]) -> PlainRun {
+pub(crate) fn run(counter: u64, stages: &[PlainStage]) -> PlainRun {
     PlainRun {
         counter,
         stages: stages.to_vec(),
     }
 }
 
-pub fn forty() -> Vec<PlainRun> {
+pub(crate) fn forty() -> Vec<PlainRun> {
     (1..=40).map(|counter| passed(counter, counter as i64)).collect()
 }
 
 /// Whether a path is that of a run's own document.
-pub fn is_own(path: &str, counter: u64) -> bool {
+pub(crate) fn is_own(path: &str, counter: u64) -> bool {
     path.ends_with(&format!("/p/{counter}.xml")) || path.ends_with(&format!("/{}.xml", 9000 + counter))
 }
 
 /// Whether a path is that of the run `n` of a run's stage.
-pub fn is_stage(path: &str, counter: u64, stage: &str, n: u64) -> bool {
+pub(crate) fn is_stage(path: &str, counter: u64, stage: &str, n: u64) -> bool {
     path.ends_with(&format!("/p/{counter}/{stage}/{n}.xml"))
         || path.ends_with(&format!("/stages/{}.xml", id(counter, stage, n)))
 }
