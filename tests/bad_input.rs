@@ -390,7 +390,7 @@ fn empty_variables_in_flags_and_values_with_dashes_are_no_wrong_command_line() {
         assert_eq!(ci.record().get("head_branch"), Some(name));
         let step = ["step", "--step", name, "--now", "--", "sh", "-c", "exit 4"];
         ci.report_run("steps", step).run().assert_code(4);
-        assert_eq!(ci.record_of("steps").status, "failure");
+        assert!(ci.dx.records().contains_key("steps"));
     }
     // A flag stays a flag: a value is missing before it, or it is another command's.
     let ci = Ci::new();

@@ -117,8 +117,8 @@ impl Context {
         Ok(judgement)
     }
 
-    /// Judges and records a notification. A step that cannot be recorded is told as an urgent one: no finish will find it, so that it has this
-    /// one chance.
+    /// Judges and records a notification. A step that cannot be recorded has this one chance, as no finish will find it: it is told as an urgent
+    /// one, and if it decides the run's end, as that.
     pub(crate) fn record(
         &self,
         hook: Hook,
@@ -126,13 +126,16 @@ impl Context {
         told: &mut Vec<Trouble>,
     ) -> Result<Receipt, Trouble> {
         let judgement = self.judge(hook, notification, told)?;
-        let mut urgent = judgement.notification().clone();
+        let mut now = judgement.notification().clone();
         let receipt = self.reporter.keep(judgement);
-        if hook != Hook::Step || receipt.on_disk || urgent.urgent {
+        if hook != Hook::Step || receipt.on_disk {
             return Ok(receipt);
         }
-        urgent.urgent = true;
-        Ok(self.reporter.record_at_once(hook, urgent).unwrap_or(receipt))
+        let decides = matches!(now.status.as_deref(), Some("failure" | "cancelled")) && !now.allowed_to_fail;
+        let hook = if decides { Hook::Finish } else { Hook::Step };
+        now.step = now.step.filter(|_| !decides);
+        now.urgent = !decides;
+        Ok(self.reporter.record_at_once(hook, now).unwrap_or(receipt))
     }
 
     /// Delivers beginning with the receipt's run, unless an `exec` around this process does.
