@@ -95,11 +95,17 @@ fn a_step_that_cannot_be_recorded_is_told_at_once() {
         let ci = Ci::new();
         ci.report(["start"]).run().assert_code(0);
         // A directory cannot be made where there is a file; as good as a full disk, and for root too.
-        let words = ["step", "--step", "s"].iter().chain(flags).chain(&["--", "sh", "-c", "exit 4"]);
+        let words = ["step", "--step", "s"]
+            .iter()
+            .chain(flags)
+            .chain(&["--", "sh", "-c", "exit 4"]);
         let no_spool = ci.directory().join("operator.toml/spool");
         let output = ci.report(words.copied()).env("PIPEFOLD_SPOOL", &no_spool).run();
         output.assert_code(4);
-        ci.report(["finish"]).env("PIPEFOLD_SPOOL", &no_spool).run().assert_code(0);
+        ci.report(["finish"])
+            .env("PIPEFOLD_SPOOL", &no_spool)
+            .run()
+            .assert_code(0);
         let record = ci.record();
         assert_eq!(record.status, status, "{flags:?}: {output}");
         assert!(record.finished_at.is_some());
