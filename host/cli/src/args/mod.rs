@@ -8,6 +8,7 @@ mod fields;
 mod fleet;
 mod global;
 mod gocd;
+mod named;
 mod run;
 mod serve;
 mod token;
@@ -128,9 +129,24 @@ impl Command {
 /// A wrong command line, or a request for help or the version: [`clap::Error::exit`] shows it and ends with the right code.
 pub(crate) fn parse(line: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Cli, clap::Error> {
     let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
+    named(&line).map_or_else(|| whole(&line), Ok)
+}
+
+/// What a right line asks for that names a command of a build; none for any other.
+fn named(line: &[OsString]) -> Option<Cli> {
+    let mut matches = named::matches(line)?;
+    if token::was_given(&matches) {
+        return None;
+    }
+    let cli = Cli::from_arg_matches_mut(&mut matches).ok()?;
+    has_all_policies(&cli, line).then_some(cli)
+}
+
+/// What any line asks for, by the whole definition.
+fn whole(line: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = worker::known(gocd::known(token::known(Cli::command())));
-    let mut matches = command.try_get_matches_from_mut(&line).or_else(|error| {
-        let again = dashes::joined(&command, &line).map(|line| command.try_get_matches_from_mut(line));
+    let mut matches = command.try_get_matches_from_mut(line).or_else(|error| {
+        let again = dashes::joined(&command, line).map(|line| command.try_get_matches_from_mut(line));
         again.and_then(Result::ok).ok_or_else(|| with_tip(error))
     })?;
     if token::was_given(&matches) {
@@ -150,8 +166,7 @@ pub(crate) fn parse(line: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
         });
     }
     let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
-    // The library keeps only those after the command's name when there are some on both sides: a policy would be left out silently.
-    if cli.global.policies.len() != policies_given(&line) {
+    if !has_all_policies(&cli, line) {
         let message =
             "give all --policy flags on one side of the command's name: their order is the order of the chain";
         return Err(command.error(ErrorKind::ArgumentConflict, message));
@@ -159,15 +174,15 @@ pub(crate) fn parse(line: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
     Ok(cli)
 }
 
-/// How often `--policy` stands on the line. No flag takes it for a value, and what follows `--` is another command's.
-fn policies_given(line: &[OsString]) -> usize {
+/// Whether the library kept every `--policy` of the line. It keeps only those after the command's name when there are some on both sides: a
+/// policy would be left out silently. No flag takes `--policy` for a value, and what follows `--` is another command's.
+fn has_all_policies(cli: &Cli, line: &[OsString]) -> bool {
     let flags = line
         .iter()
         .map(|word| word.as_encoded_bytes())
         .take_while(|word| *word != b"--");
-    flags
-        .filter(|word| *word == b"--policy" || word.starts_with(b"--policy="))
-        .count()
+    let given = flags.filter(|word| *word == b"--policy" || word.starts_with(b"--policy="));
+    given.count() == cli.global.policies.len()
 }
 
 /// Says where the command goes when it is missing, or is there without `--` in front of it.

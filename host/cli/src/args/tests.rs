@@ -30,6 +30,105 @@ fn the_definition_is_sound() {
     worker::known(gocd::known(token::known(Cli::command()))).debug_assert();
 }
 
+/// Each flag of a command, before and after its name, with values of several kinds, alone and beside others.
+fn lines_of(command: &clap::Command) -> Vec<Vec<String>> {
+    let name = command.get_name();
+    let beside: &[&str] = match name {
+        "exec" => &["--", "true"],
+        "step" => &["--step", "a"],
+        _ => &[],
+    };
+    let mut lines = vec![
+        vec![name.to_owned()],
+        vec![name.into(), "--help".into()],
+        vec!["help".into(), name.into()],
+    ];
+    for arg in command.get_arguments() {
+        let flags = arg.get_long().map(|long| format!("--{long}"));
+        for flag in flags
+            .into_iter()
+            .chain(arg.get_short().map(|short| format!("-{short}")))
+        {
+            let words = |value: &str| flag.clone() + value;
+            for given in ["", "=30s", "=-2"].map(words) {
+                for beside in [beside, &[]] {
+                    let beside = || beside.iter().map(|word| (*word).to_owned());
+                    let (before, after) = ([given.clone(), name.into()], [name.into(), given.clone()]);
+                    lines.push(before.into_iter().chain(beside()).collect());
+                    lines.push(after.into_iter().chain(beside()).collect());
+                }
+            }
+            for value in ["pipeline-finish", "step", "-x", "--json"] {
+                lines.push(
+                    [name, &flag, value]
+                        .into_iter()
+                        .chain(beside.iter().copied())
+                        .map(Into::into)
+                        .collect(),
+                );
+                lines.push(
+                    [&flag, value, name]
+                        .into_iter()
+                        .chain(beside.iter().copied())
+                        .map(Into::into)
+                        .collect(),
+                );
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_command_made_alone_reads_a_line_as_the_whole_definition_does() {
+    let mut all = Cli::command();
+    all.build();
+    let (mut right, mut wrong) = (0, 0);
+    for (name, _) in named::COMMANDS {
+        let mut lines = lines_of(all.find_subcommand(name).unwrap());
+        for other in ["status", "component", "serve", "tokn", "exec"] {
+            lines.push(vec![other.into(), name.into()]);
+            lines.push(vec!["--spool".into(), name.into(), other.into()]);
+        }
+        for line in lines {
+            let line: Vec<OsString> = ["pipefold".to_owned()]
+                .into_iter()
+                .chain(line)
+                .map(Into::into)
+                .collect();
+            let alone = named(&line).map(|cli| format!("{cli:?}"));
+            match (alone, whole(&line)) {
+                (Some(alone), whole) => {
+                    right += 1;
+                    assert_eq!(alone, format!("{:?}", whole.unwrap()), "{line:?}");
+                }
+                // Such as a value that begins with a dash: read by the whole definition alone.
+                (None, _) => wrong += 1,
+            }
+        }
+    }
+    assert!(right > 500 && wrong > 500, "{right} {wrong}");
+}
+
+#[test]
+fn a_build_pays_for_one_command() {
+    for line in [
+        "exec -- true",
+        "start --pipeline-name p",
+        "--spool /s step --step a --status success",
+        "finish --status success",
+        "flush",
+        "status --json",
+        "hook step",
+    ] {
+        let line: Vec<OsString> = std::iter::once("pipefold")
+            .chain(line.split(' '))
+            .map(Into::into)
+            .collect();
+        assert!(named(&line).is_some(), "{line:?}");
+    }
+}
+
 #[test]
 fn the_worker_is_known() {
     let cli = line("--spool /s component compile-worker -v").unwrap();
