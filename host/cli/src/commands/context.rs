@@ -1,6 +1,7 @@
 //! What every reporting command starts from: settings, fields and a reporter.
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,8 @@ use crate::terminal::excerpt;
 /// Settings and a reporter made of them.
 pub(crate) struct Context {
     pub(crate) settings: Settings,
-    pub(crate) reporter: Reporter,
+    /// Never dropped: it lives as long as the process, and taking the engine apart would delay the end of each.
+    pub(crate) reporter: ManuallyDrop<Reporter>,
     pub(crate) environment: Environment,
     /// A working reporter with something wrong: said once, and with `--strict` the command fails.
     pub(crate) troubles: Vec<Trouble>,
@@ -69,7 +71,7 @@ impl Context {
         }
         Ok(Self {
             settings,
-            reporter,
+            reporter: ManuallyDrop::new(reporter),
             environment,
             troubles,
             token_refused,
