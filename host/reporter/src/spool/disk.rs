@@ -13,6 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 use std::time::{Duration, SystemTime};
 
@@ -34,8 +35,12 @@ impl Disk {
         }
     }
 
-    /// Calls `act` with the directory `dir` opened.
+    /// Calls `act` with the directory `dir` opened. It is found by its name each time: a handle that is kept would follow a run that another
+    /// process moves out of the way.
     fn within<T>(&self, dir: &Path, act: impl FnOnce(&Dir) -> io::Result<T>) -> io::Result<T> {
+        if let Some(found) = open_at_once(&self.root, dir) {
+            return act(&found?);
+        }
         let mut opened: Option<Dir> = None;
         for part in dir.components() {
             let Component::Normal(name) = part else {
@@ -68,6 +73,30 @@ pub(super) fn open_dir(parent: impl AsFd, path: &Path) -> io::Result<Dir> {
     open(parent, path, OFlags::RDONLY | OFlags::DIRECTORY).map(Dir::from_std_file)
 }
 
+/// Opens a directory below another in one call, where the system can do that without following a link in any part of the name.
+#[cfg(target_os = "linux")]
+fn open_at_once(root: &Dir, dir: &Path) -> Option<io::Result<Dir>> {
+    use rustix::fs::ResolveFlags;
+    let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+    // One part takes one call anyway.
+    if dir.components().count() < 2 || !dir.components().all(is_plain) {
+        return None;
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    match rustix::fs::openat2(root, dir, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Ok(fd) => Some(Ok(Dir::from_std_file(File::from(fd)))),
+        Err(Errno::LOOP) => Some(Err(Errno::NOTDIR.into())),
+        // Linux before 5.6, or a filter of system calls that does not know it.
+        Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::INVAL) => None,
+        Err(error) => Some(Err(error.into())),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_at_once(_: &Dir, _: &Path) -> Option<io::Result<Dir>> {
+    None
+}
+
 fn open(parent: impl AsFd, name: &Path, flags: OFlags) -> io::Result<File> {
     // Non-blocking, because opening a named pipe would otherwise wait for its other end.
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -77,6 +106,18 @@ fn open(parent: impl AsFd, name: &Path, flags: OFlags) -> io::Result<File> {
         Err(Errno::LOOP) if flags.contains(OFlags::DIRECTORY) => Err(Errno::NOTDIR.into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Gives every name in a directory.
+fn names(dir: &Dir, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        let entry = entry?;
+        match entry.file_name().to_bytes() {
+            b"." | b".." => {}
+            name => each(OsStr::from_bytes(name)),
+        }
+    }
+    Ok(())
 }
 
 /// Makes the names in `dir` survive a crash.
@@ -156,27 +197,20 @@ impl Files for Disk {
 
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
         pass("spool.list");
-        self.within(dir, |dir| {
-            for entry in dir.entries()? {
-                each(&entry?.file_name());
-            }
-            Ok(())
-        })
+        self.within(dir, |dir| names(dir, each))
     }
 
     fn list_with_metadata(&self, dir: &Path) -> io::Result<Vec<(OsString, Metadata)>> {
         pass("spool.list");
         self.within(dir, |dir| {
             let mut found = Vec::new();
-            for entry in dir.entries()? {
-                let name = entry?.file_name();
-                match describe_name(dir, &name) {
-                    Ok(metadata) => found.push((name, metadata)),
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                    Err(e) => return Err(e),
-                }
-            }
-            Ok(found)
+            let mut failed = None;
+            names(dir, &mut |name| match describe_name(dir, name) {
+                Ok(metadata) => found.push((name.to_owned(), metadata)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => failed = Some(e),
+            })?;
+            failed.map_or(Ok(found), Err)
         })
     }
 
@@ -243,8 +277,10 @@ impl Files for Disk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         pass("spool.rename");
         self.may_change()?;
-        self.at(from, |from_dir, from| {
-            self.at(to, |to_dir, to| from_dir.rename(from, to_dir, to))
+        let in_place = from.parent() == to.parent();
+        self.at(from, |dir, name| match to.file_name() {
+            Some(to) if in_place => dir.rename(name, dir, to),
+            _ => self.at(to, |to_dir, to| dir.rename(name, to_dir, to)),
         })
     }
 

@@ -30,12 +30,12 @@ pub(super) fn full_name(path: &Path) -> Result<PathBuf, SpoolError> {
 /// Opens `path`; makes it first, mode 0700, if it is missing.
 pub(super) fn make(path: &Path) -> Result<Place, SpoolError> {
     let mut made = Vec::new();
-    if let Err(e) = open_dir(CWD, path)
-        && e.kind() == io::ErrorKind::NotFound
-    {
+    let mut found = find(path);
+    if let Err(SpoolError::Missing { .. }) = found {
         make_dirs(path, &mut made)?;
+        found = find(path);
     }
-    let dir = find(path)?;
+    let dir = found?;
     tighten(&dir, path)?;
     Ok(Place { dir, made })
 }
