@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::arguments::Arguments;
 use crate::disk;
+use crate::instructions;
 use crate::memory;
 use crate::samples::Samples;
 use crate::scene::{Scene, quiet};
@@ -33,6 +34,8 @@ pub(crate) struct Results {
     pub(crate) hanging: Hanging,
     /// The most memory that each command held, in bytes, with its name.
     pub(crate) peaks: Vec<(String, u64)>,
+    /// How many instructions a `step` executes; none where nothing could count them.
+    pub(crate) instructions: Option<u64>,
 }
 
 /// The commands in one place.
@@ -110,6 +113,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Results> {
     let hanging = hang(&Scene::new(Standin::start(), pipefold, root.path().join("hanging"))?)?;
     eprintln!("bench: the memory of each command");
     let peaks = peaks(&stages)?;
+    // A run that has begun and not ended: after its end, a step is sent at once.
+    let scene = &stages.first().context("a place to measure in is missing")?.scene;
+    succeed(scene.start("counted"))?;
+    let instructions = instructions::count(&scene.step("counted"))?;
     let mut places = stages.into_iter().map(Stage::into_place);
     let (Some(http), Some(https)) = (places.next(), places.next()) else {
         bail!("a place to measure in is missing");
@@ -122,6 +129,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Results> {
         first_start,
         hanging,
         peaks,
+        instructions,
     })
 }
 

@@ -5,6 +5,7 @@
 //! - `bench`: the rounds: every command once in each, so that a busy moment hits all alike.
 //! - `scene`: a server that stands in for DX, a spool, and the commands to be measured there.
 //! - `samples`: durations and their median.
+//! - `instructions`: what a command executes, counted.
 //! - `memory`: the most memory that a process held.
 //! - `disk`: the file system of the spool, and what syncing costs there by itself.
 //! - `policies`: a step behind a policy, beside one without.
@@ -20,6 +21,7 @@ mod collector;
 mod disk;
 mod fleet;
 mod gocd;
+mod instructions;
 mod memory;
 mod plugin;
 mod policies;

@@ -13,7 +13,9 @@ use crate::table::Table;
 /// What is to be reached; each is the upper limit, and the smaller the better.
 mod reach {
     /// `step` without a command, in times of `curl`'s POST.
-    pub(super) const STEP: f64 = 0.5;
+    pub(super) const STEP: f64 = 0.3;
+    /// The instructions of `step` without a command, in millions.
+    pub(super) const INSTRUCTIONS: f64 = 2.0;
     /// `start` with delivery, in times of `curl`'s POST.
     pub(super) const START: f64 = 1.0;
     /// `exec -- true` with delivery, over `true` and `curl`'s POST, in milliseconds.
@@ -53,6 +55,7 @@ fn reached(arguments: &Arguments, results: &Results) -> Result<Table> {
         (&results.http.step, &results.http.curl),
         reach::STEP,
     );
+    row_of_instructions(&mut table, results.instructions);
     for (scheme, place) in places {
         row_of_times(
             &mut table,
@@ -121,6 +124,18 @@ fn row_of_times(table: &mut Table, what: String, (ours, curl): (&Samples, &Sampl
         format!("{ratio:.2} ×"),
         format!("≤ {reach:.1} ×"),
         yes(ratio <= reach),
+    ]);
+}
+
+fn row_of_instructions(table: &mut Table, instructions: Option<u64>) {
+    let millions = instructions.map(|count| count as f64 / 1e6);
+    table.row([
+        "`step` without a command, instructions".into(),
+        millions.map_or("not measured".into(), |millions| format!("{millions:.2} M")),
+        String::new(),
+        String::new(),
+        format!("≤ {:.1} M", reach::INSTRUCTIONS),
+        millions.map_or(String::new(), |millions| yes(millions <= reach::INSTRUCTIONS)),
     ]);
 }
 
