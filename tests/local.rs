@@ -254,7 +254,7 @@ fn a_wrong_word_for_local_is_named() {
     output.assert_code(3);
     assert_eq!(
         output.stderr(),
-        "pipefold: warning: PIPEFOLD_LOCAL: this has to be true or false\n"
+        "pipefold: warning: the run is not reported: PIPEFOLD_LOCAL: this has to be true or false\n"
     );
 }
 
@@ -357,5 +357,5 @@ fn a_template_that_cannot_be_used_is_warned_of_and_the_run_is_reported() {
     .unwrap();
     let output = local(&ci, &["exec", "--local", "--strict", "--", "true"]).run();
     output.assert_code(2);
-    insta::assert_snapshot!(ci.neutral(&output.stderr()), @"pipefold: error: [dir]/workspace/pipefold.toml:2: `templates.reference_id`: without {run} every run would have the same reference_id, and DX would make one record of them all; put {run} into it, and {attempt} too, or {reference_id}, which is the id that would be used without the template");
+    insta::assert_snapshot!(ci.neutral(&output.stderr()), @"pipefold: error: the run is not reported: [dir]/workspace/pipefold.toml:2: `templates.reference_id`: without {run} every run would have the same reference_id, and DX would make one record of them all; put {run} into it, and {attempt} too, or {reference_id}, which is the id that would be used without the template");
 }
