@@ -75,10 +75,10 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
     let code = runtime.block_on(async {
         // Before anyone is told where to connect: from then on a signal is a clean end.
         let mut signals = Signals::catch()?;
+        let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
         let collector = Collector::bind(options, Arc::new(judge)).await?;
         announce(global, &collector, &data_dir)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
         // A terminal that goes takes its server along; from a service manager it is the word to read files again, which happens by itself.
         let at_terminal = std::io::stdin().is_terminal();
         let asked_twice = async {
