@@ -74,17 +74,16 @@ impl Command {
                 }
                 false => Err(error),
             })
-            .or_else(|error| match is_about_the_program(&error) {
-                true => Err(error),
-                false => {
-                    say(&format!(
-                        "pipefold: warning: the run is not reported: no process can be started beside pipefold ({error}), so the command \
-                         takes its place"
-                    ));
-                    Err(inherited.exec(&image))
+            .map_err(|error| {
+                if is_about_the_program(&error) {
+                    return refused(error);
                 }
+                say(&format!(
+                    "pipefold: warning: the run is not reported: no process can be started beside pipefold ({error}), so the command takes \
+                     its place"
+                ));
+                refused(inherited.exec(&image))
             })
-            .map_err(refused)
     }
 
     /// The program with these arguments, the first being its name, and the command's environment.

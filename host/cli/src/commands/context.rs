@@ -42,9 +42,20 @@ impl Context {
     /// The same for a command that tells of a run: outside CI, where nothing is reported, it makes no reporter and touches no spool.
     pub(crate) fn load_to_report(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
         let environment = Environment::from_process();
-        let settings = settings(global, fields, &environment).map_err(Trouble::unreported)?;
+        let mut settings = settings(global, fields, &environment).map_err(Trouble::unreported)?;
         match outside::why_unreported(&settings, &environment) {
-            None => Self::of(global, settings, environment),
+            None => {
+                let left_out = if settings.strict {
+                    Vec::new()
+                } else {
+                    settings.fields.leave_out_unreadable()
+                };
+                let mut context = Self::of(global, settings, environment)?;
+                context
+                    .troubles
+                    .extend(left_out.into_iter().map(|violation| Trouble::left_out(&[violation])));
+                Ok(context)
+            }
             Some(remark) => Err(remark),
         }
     }
@@ -54,10 +65,6 @@ impl Context {
         let facts_only = settings.in_job == InJob::Facts && settings.system == Some("GoCD");
         settings.fields.urgent |= facts_only;
         let mut troubles: Vec<Trouble> = settings.warnings.iter().cloned().map(Trouble::notice).collect();
-        if !settings.strict {
-            let unreadable = settings.fields.leave_out_unreadable();
-            troubles.extend(unreadable.into_iter().map(|violation| Trouble::left_out(&[violation])));
-        }
         let judge = policies::judge(global, &environment, &settings, &mut troubles)?;
         let mut token_refused = None;
         let token = read_token(&settings, &environment).unwrap_or_else(|trouble| {
