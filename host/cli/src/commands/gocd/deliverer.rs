@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use pipefold::{Budget, Delivery};
+use pipefold::{Budget, Delivery, Flush};
 
 use crate::commands::context::Context;
 
@@ -98,7 +98,8 @@ impl Deliverer {
             let _ = thread.join();
         }
         let last = loop {
-            let delivery = self.context.reporter.deliver(None, &Budget::new(patience), true);
+            // Also what pauses after a try that failed: DX may take it now.
+            let delivery = self.context.reporter.flush(&Budget::new(patience), &Flush::default());
             lock(&self.board).take(&delivery);
             if hurry || delivery.accepted == 0 || delivery.kept_count + delivery.not_looked_at == 0 {
                 break delivery;
@@ -106,7 +107,7 @@ impl Deliverer {
         };
         let mut board = lock(&self.board);
         let waiting = match (&last.impossible, last.busy) {
-            (None, false) => last.kept_count + last.not_looked_at,
+            (None, false) => last.kept_count + last.not_looked_at + last.others_wait,
             // Nobody looked at them.
             _ => self
                 .context
@@ -121,7 +122,9 @@ impl Deliverer {
             };
             let of_time = || (waiting > 0).then(|| "there was no time left to send them".to_owned());
             let kept = last.kept.first().map(|kept| kept.why.clone());
-            kept.or_else(of_another).or_else(of_time)
+            kept.or_else(|| last.put_off.clone())
+                .or_else(of_another)
+                .or_else(of_time)
         });
         Delivered {
             accepted: board.accepted,
