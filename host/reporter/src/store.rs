@@ -220,19 +220,18 @@ impl Store {
         })
     }
 
-    /// Runs that may wait, with the time of their last change, as many as there is time for; and how many there are.
+    /// Runs that may wait, with the time of their last change, as many as there is time for; and how many there was none for.
     pub(crate) fn runs_by_change(&self, go_on: &dyn Fn() -> bool) -> Result<(Vec<(RunKey, u64)>, usize), SpoolError> {
         let in_memory: Vec<RunKey> = self.memory().keys().copied().collect();
-        let (mut runs, mut all) = match &self.spool {
+        let (mut runs, left) = match &self.spool {
             Ok(spool) => spool.runs_by_change(usize::from(rand_start()), go_on)?,
             Err(_) => (Vec::new(), 0),
         };
         let known: BTreeSet<RunKey> = runs.iter().map(|(key, _)| *key).collect();
         for key in in_memory.into_iter().filter(|key| !known.contains(key)) {
             runs.push((key, 0));
-            all += 1;
         }
-        Ok((runs, all))
+        Ok((runs, left))
     }
 
     /// When something of a run was last recorded or noted: nanoseconds since 1970.

@@ -97,7 +97,8 @@ impl Courier<'_> {
         let mut trip = Trip::new(self.store, self.name());
         kill_points::pass("deliver.begin");
         if let Some(until) = trip.asked_until().filter(|_| !self.own.explicit) {
-            let why = format!("DX asked to be left alone until {}", clock::text(until));
+            let why = trip.failing_for().map_or_else(String::new, |why| format!(": {why}"));
+            let why = format!("DX asked to be left alone until {}{why}", clock::text(until));
             delivery.put_off = Some(why.clone());
             if let Some(first) = errand.first {
                 self.keep(first, &why, false, &trip, &mut delivery);
@@ -123,7 +124,17 @@ impl Courier<'_> {
         let mut others: Option<Others> = None;
         let mut failed: Vec<(RunKey, String)> = Vec::new();
         let (mut hopeless, mut refused) = (None, 0);
-        while let Some(left) = errand.budget.left() {
+        let mut has_tried = false;
+        loop {
+            let left = match errand.budget.left() {
+                Some(left) => left,
+                // Waiting for policies to be compiled may have taken all of it. What is to be said of the own run is found all the same.
+                None if !has_tried && errand.first.is_some() && Instant::now() >= errand.budget.deadline() => {
+                    Duration::ZERO
+                }
+                None => break,
+            };
+            has_tried = true;
             let attempt = match attempts.next(!trip.dx_fails()) {
                 Next::Try(attempt) => attempt,
                 // The errand's own run was tried: only now is it worth the time to list what else there is.
@@ -460,15 +471,15 @@ impl Others {
             return Self::default();
         };
         trip.look_around(courier.store);
-        let (runs, all) = match courier.store.runs_by_change(&|| errand.budget.left().is_some()) {
+        let (runs, left) = match courier.store.runs_by_change(&|| errand.budget.left().is_some()) {
             Ok(runs) => runs,
             Err(error) => {
                 delivery.warn(error.to_string());
                 return Self::default();
             }
         };
-        delivery.not_looked_at += all.saturating_sub(runs.len());
-        if runs.len() == all {
+        delivery.not_looked_at += left;
+        if left == 0 {
             trip.keep_only(&runs.iter().map(|(key, _)| *key).collect());
         }
         let mut others = Self {

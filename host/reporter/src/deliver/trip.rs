@@ -69,6 +69,11 @@ impl Trip {
         self.before.failing.as_ref().filter(|pause| is_to_come(pause.until))
     }
 
+    /// What DX answered, or did not, since it last accepted something.
+    pub(super) fn failing_for(&self) -> Option<&str> {
+        self.outlook.failing.as_ref().map(|pause| pause.why.as_str())
+    }
+
     /// Whether DX has been failing for so long that it is asked once for a run and no more.
     pub(super) fn is_hopeless(&self) -> bool {
         let patience = millis(PATIENCE);

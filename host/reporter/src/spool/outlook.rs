@@ -154,7 +154,7 @@ impl Spool {
     }
 
     /// The runs, each with the time of the last change of its directory as [`Spool::changed_at`] gives it, as many as there is time for.
-    /// Beginning at `first` of all of them and going round, so that each has its turn; the second answer is how many there are.
+    /// Beginning at `first` of all of them and going round, so that each has its turn; the second answer is how many there was no time for.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -170,11 +170,12 @@ impl Spool {
         if all > 0 {
             keys.rotate_left(first % all);
         }
-        let mut found = Vec::with_capacity(all);
+        let (mut found, mut left) = (Vec::with_capacity(all), all);
         for keys in keys.chunks(AT_ONCE) {
             if !go_on() {
                 break;
             }
+            left -= keys.len();
             let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
             let times = self
                 .files
@@ -186,7 +187,7 @@ impl Spool {
                     .filter_map(|(key, time)| Some((*key, nanoseconds(time?)))),
             );
         }
-        Ok((found, all))
+        Ok((found, left))
     }
 }
 
