@@ -254,12 +254,13 @@ impl Courier<'_> {
         if errand.only || delivery.busy || delivery.put_off.is_some() {
             return false;
         }
-        if !self.own.explicit && !trip.accepted {
-            if let Some(failing) = trip.failing() {
-                let since = clock::text(failing.since);
-                delivery.put_off = Some(format!("DX has taken nothing since {since}: {}", failing.why));
-                return false;
-            }
+        if !self.own.explicit
+            && !trip.accepted
+            && let Some(failing) = trip.failing()
+        {
+            let since = clock::text(failing.since);
+            delivery.put_off = Some(format!("DX has taken nothing since {since}: {}", failing.why));
+            return false;
         }
         true
     }
