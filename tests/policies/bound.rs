@@ -213,3 +213,39 @@ fn an_export_carries_the_policies_and_an_import_keeps_them() {
         assert!(!String::from_utf8_lossy(&request.body).contains(SECRET));
     }
 }
+
+#[test]
+fn what_a_build_recorded_without_the_policy_stays_bound_when_its_exec_is_killed() {
+    let ci = machine();
+    let policy = write(&ci, "redact.wasm", &redact(EMAIL));
+    let binary = binary("pipefold");
+    let path = format!(
+        "{}:{}",
+        binary.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    // The start is recorded, then the `exec` is killed, and only then the step is recorded.
+    let script = "sleep 1; kill -9 $PPID; env -u PIPEFOLD_POLICY pipefold step --step a --now --email $SECRET -- true";
+    let killed = ci
+        .report(["exec", "--policy", policy.to_str().unwrap(), "--", "sh", "-c", script])
+        .env("PATH", path)
+        .env("SECRET", SECRET)
+        .run();
+    assert_eq!(killed.signal, Some(9), "{killed}");
+    pipefold_tests::eventually("the step is recorded", || {
+        SpoolContent::read(&ci.spool())
+            .records
+            .iter()
+            .any(|record| record.hook() == "step")
+    });
+
+    let flushed = flush(&ci, &[], &[]);
+    assert!(flushed.stderr().contains("recorded under: redact"), "{flushed}");
+    // Nor is it said by the end that another process gives to a run that has none.
+    flush(&ci, &[], &["--abandon", "0s"]);
+    assert_nowhere(&ci, SECRET);
+    let requests = ci.dx.requests().len();
+    flush(&ci, &under(&policy), &[]).assert_code(0);
+    assert!(ci.dx.requests().len() > requests, "the step is sent through the policy");
+    assert_nowhere(&ci, SECRET);
+}

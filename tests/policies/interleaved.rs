@@ -184,6 +184,24 @@ impl Machine {
             Some(at) => command.env(KILL_AT, at.to_string()).run(),
         };
         assert!(kill.is_some() || output.code == Some(0), "{output}");
+        if let (Kind::Nested(Chain::None), Some(_)) = (kind, kill) {
+            self.release(run, chain);
+        }
+    }
+
+    /// What a build recorded without the policies of an `exec` that was killed before it had recorded anything is bound to none.
+    fn release(&mut self, run: usize, chain: Chain) {
+        let content = SpoolContent::read(&self.ci.spool());
+        let name = chain_name(chain);
+        let mut of_run = content
+            .records
+            .iter()
+            .filter(|record| record.field("reference_id") == format!("run-{run}"));
+        if !of_run.any(|record| policies(&record.json) == name)
+            && let Some(step) = self.reported.last_mut()
+        {
+            step.bound = Chain::None;
+        }
     }
 
     fn play(&mut self, action: Action) {
@@ -287,6 +305,14 @@ impl Machine {
                 "{run} under {chain:?}"
             );
         }
+    }
+}
+
+fn chain_name(chain: Chain) -> &'static str {
+    match chain {
+        Chain::None => "",
+        Chain::Emails => "emails",
+        Chain::Branches => "branches",
     }
 }
 

@@ -12,6 +12,10 @@ use std::collections::BTreeSet;
 ///
 /// It has no finish: when the run ended is not known, and DX would not take back one that is too late.
 pub(super) fn abandoned(run: &SpooledRun, own: &Own) -> Option<Notification> {
+    // What it says comes from the others' records: a process without their policies must not say it.
+    if !own.has_policies_of(run) {
+        return None;
+    }
     let mine: Vec<&Entry> = run
         .entries
         .iter()

@@ -60,15 +60,35 @@ impl Own {
         }
     }
 
-    fn binding(&self, entry: &Entry) -> Binding {
+    /// What this process may do with an entry of a run that is bound to these policies.
+    fn binding(&self, entry: &Entry, of_run: &BTreeSet<&PolicyChain>) -> Binding {
+        let is_free = entry.policies.is_empty();
+        if is_free && !of_run.is_empty() && !self.rejudge {
+            // A build that recorded without the policies of the `exec` around it, which may have been killed meanwhile.
+            let is_ours = of_run.iter().any(|policies| policies.is_same(&self.policies));
+            return if is_ours { Binding::Adopted } else { Binding::Foreign };
+        }
         if entry.policies.is_same(&self.policies) {
             Binding::Own
-        } else if !self.policies.is_empty() && (entry.policies.is_empty() || self.rejudge) {
+        } else if !self.policies.is_empty() && (is_free || self.rejudge) {
             Binding::Adopted
         } else {
             Binding::Foreign
         }
     }
+
+    /// Whether this process may send something of a run, by its policies.
+    pub(super) fn has_policies_of(&self, run: &SpooledRun) -> bool {
+        let of_run = policies_of(run);
+        let mut entries = run.entries.iter();
+        entries.any(|(_, entry)| self.binding(entry, &of_run) != Binding::Foreign)
+    }
+}
+
+/// The policies that a run is bound to: what was recorded of it without any is sent only through these, too.
+fn policies_of(run: &SpooledRun) -> BTreeSet<&PolicyChain> {
+    let all = run.entries.iter().map(|(_, entry)| &entry.policies);
+    all.filter(|policies| !policies.is_empty()).collect()
 }
 
 /// What is to be done for a run.
@@ -122,15 +142,18 @@ const MOST_BYTES: usize = 8 << 20;
 /// Decides what of a run is to be sent.
 pub(crate) fn plan(run: &SpooledRun, own: &Own, refused: &BTreeSet<String>) -> Plan {
     let waits = |id: &EntryId| !run.sent.contains(id);
+    let of_run = policies_of(run);
     let (mut plan, mut mine) = (Plan::default(), Vec::new());
     for kept in &run.entries {
         let (id, entry) = kept;
         if !own.includes(entry, refused) {
             plan.foreign += usize::from(waits(id));
-        } else if own.binding(entry) != Binding::Foreign {
+        } else if own.binding(entry, &of_run) != Binding::Foreign {
             mine.push(kept);
         } else if waits(id) && !is_discard(entry) {
-            *plan.other_policies.entry(entry.policies.clone()).or_default() += 1;
+            let theirs = of_run.first().filter(|_| entry.policies.is_empty());
+            let policies = theirs.map_or(&entry.policies, |policies| *policies);
+            *plan.other_policies.entry(policies.clone()).or_default() += 1;
         }
     }
     let waiting: Vec<_> = mine.iter().filter(|(id, _)| waits(id)).collect();
@@ -152,7 +175,7 @@ pub(crate) fn plan(run: &SpooledRun, own: &Own, refused: &BTreeSet<String>) -> P
     }
     let unjudged = waiting.iter().find(|(_, entry)| {
         let is_new = matches!(entry.verdict, Judged::Unjudged(_));
-        is_new || (entry.hook != Hook::Finish && own.binding(entry) != Binding::Own)
+        is_new || (entry.hook != Hook::Finish && own.binding(entry, &of_run) != Binding::Own)
     });
     if let Some((id, _)) = unjudged {
         // A policy may yet want to discard it, and one that is not valid must not take the others along: the history is complete only when

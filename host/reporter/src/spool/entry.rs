@@ -177,7 +177,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(
             (&json["version"], &json["hook"], &json["verdict"]),
-            (&1.into(), &"finish".into(), &"hold".into())
+            (&VERSION.into(), &"finish".into(), &"hold".into())
         );
     }
 

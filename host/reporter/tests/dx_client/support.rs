@@ -45,7 +45,7 @@ pub(crate) fn upsert(dx: &Standin, timeout: Duration) -> Outcome {
 /// What happened, of an outcome that is to be retried.
 pub(crate) fn why(outcome: &Outcome) -> &str {
     match outcome {
-        Outcome::Retry { why, .. } => why,
+        Outcome::Retry { why, .. } | Outcome::Unreachable { why } => why,
         other => panic!("not to be retried: {other:?}"),
     }
 }

@@ -148,8 +148,13 @@ fn a_link_to_the_operator_s_file_is_not_the_operator_s_file() {
     use std::os::unix::fs::symlink;
     let machine = Machine::new().with("etc/pipefold.toml", "dx_url = 'https://etc'");
     symlink(machine.path("etc/pipefold.toml"), machine.path("repo/pipefold.toml")).unwrap();
-    let error = machine.load(&[], &Flags::default(), None).unwrap_err();
-    assert!(matches!(error, ConfigError::Link { .. }), "{error}");
+    let settings = machine.load(&[], &Flags::default(), None).unwrap();
+    assert_eq!(settings.files.len(), 1, "the operator's own alone");
+    assert!(
+        settings.warnings[0].contains("is a symbolic link"),
+        "{:?}",
+        settings.warnings
+    );
     // Named by the operator it is, wherever it leads, as Kubernetes mounts its files.
     let settings = machine
         .load(&[], &Flags::default(), Some("../../pipefold.toml"))
@@ -177,12 +182,17 @@ fn a_config_that_everyone_can_write_is_refused() {
 }
 
 #[test]
-fn a_broken_workspace_file_is_an_error_and_not_passed_over() {
+fn a_broken_workspace_file_is_left_out_and_no_other_takes_its_place() {
     let machine = Machine::new()
         .with("pipefold.toml", "email = 'a'")
         .with("repo/pipefold.toml", "email = ");
-    let error = machine.load(&[], &Flags::default(), None).unwrap_err();
-    assert!(matches!(error, ConfigError::Syntax { line: 1, .. }), "{error}");
+    let settings = machine.settings();
+    assert!(
+        settings.warnings[0].contains("pipefold.toml:1: this is not TOML"),
+        "{:?}",
+        settings.warnings
+    );
+    assert_eq!(settings.fields.value(Field::Email), None);
     fs::remove_file(machine.path("repo/pipefold.toml")).unwrap();
     assert_eq!(machine.settings().fields.value(Field::Email), Some("a"));
 }
