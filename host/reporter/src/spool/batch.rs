@@ -60,7 +60,7 @@ impl Spool {
         if runs.is_empty() {
             return Ok(());
         }
-        self.has_room(Hook::Step)?;
+        self.has_room(true)?;
         let records: Vec<Encoded> = runs.into_values().flatten().collect();
         records
             .chunks(AT_ONCE)

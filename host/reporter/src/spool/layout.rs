@@ -16,7 +16,7 @@ pub(super) const REJECTED: &str = "rejected";
 pub(super) const ASIDE: &str = "aside";
 /// Held by the process that delivers. Never removed, or two processes could hold two different files.
 pub(super) const LOCK: &str = "drain.lock";
-/// While it exists, no steps are accepted.
+/// While it exists, no steps are accepted that did not fail.
 pub(super) const FULL: &str = "full";
 /// While it exists, nothing new is accepted.
 pub(super) const FULL_FOR_ALL: &str = "full-for-all";

@@ -11,7 +11,7 @@
 //!   aside/                        what was found here and is not ours, or is torn; never deleted
 //!   drain.lock                    held by the process that delivers
 //!   gocd/                         how far GoCD servers were read; not the spool's own
-//!   full                          while it exists, no steps are accepted
+//!   full                          while it exists, no steps are accepted that did not fail
 //!   full-for-all                  while it exists, nothing new is accepted
 //! ```
 //!

@@ -39,7 +39,7 @@ pub struct Pruned {
     pub removed: usize,
     /// What is left.
     pub size: Size,
-    /// True when no steps are accepted until something was delivered.
+    /// True when no steps are accepted that did not fail, until something was delivered.
     pub full: bool,
     /// How many of the runs it had no time to look at. The size is then an estimate, by those that it looked at.
     pub not_looked_at: usize,

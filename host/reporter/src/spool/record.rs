@@ -13,6 +13,12 @@ use std::time::{Duration, SystemTime};
 /// How old the word that the spool is full must be before it is checked: looking at everything takes a while, and each step of a build asks.
 const FULL_FOR: Duration = Duration::from_secs(60);
 
+/// Whether a run is right without this, as far as it goes: a step that did not fail.
+pub(super) fn may_be_left_out(entry: &Entry) -> bool {
+    let status = entry.notification.status.as_deref();
+    entry.hook == Hook::Step && !matches!(status, Some("failure" | "cancelled"))
+}
+
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
@@ -44,7 +50,7 @@ impl Spool {
     pub(super) fn put(&self, id: EntryId, entry: &Entry) -> Result<Recorded, SpoolError> {
         let key = entry.run_key().ok_or(SpoolError::NoRun)?;
         let (hook, bytes) = (entry.hook, entry.encode()?);
-        self.has_room(hook)?;
+        self.has_room(may_be_left_out(entry))?;
         let known = self.put_all(&[Encoded { key, id, hook, bytes }])?;
         let is_end = |id: &EntryId| matches!(self.read_record(key, *id), Ok((entry, _)) if entry.hook == Hook::Finish);
         Ok(Recorded {
@@ -53,12 +59,9 @@ impl Spool {
         })
     }
 
-    /// Nothing, or [`SpoolError::Full`]. The start and the end of a run are accepted for longer than its steps.
-    pub(super) fn has_room(&self, hook: Hook) -> Result<(), SpoolError> {
-        let marker = Path::new(match hook {
-            Hook::Step => FULL,
-            Hook::Start | Hook::Finish => FULL_FOR_ALL,
-        });
+    /// Nothing, or [`SpoolError::Full`]. What decides how a run goes is accepted for longer than what may be left out.
+    pub(super) fn has_room(&self, may_be_left_out: bool) -> Result<(), SpoolError> {
+        let marker = Path::new(if may_be_left_out { FULL } else { FULL_FOR_ALL });
         let is_full = || match self.files.metadata(marker) {
             Ok(found) => Ok(Some(found.modified)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -76,7 +79,7 @@ impl Spool {
         })
     }
 
-    /// Whether nothing or no steps are accepted.
+    /// Whether nothing is accepted, or only what decides how a run goes.
     pub(crate) fn is_full(&self) -> bool {
         self.files.metadata(Path::new(FULL)).is_ok()
     }
