@@ -268,8 +268,8 @@ fn a_backlog_in_an_outage_overdraws_no_budget() {
 fn a_spool_that_was_full_takes_steps_when_it_was_emptied_and_ends_before() {
     let crowd = Crowd::new(
         "spool_limit = \"1 MiB\"\n[budgets]\nstart = \"100ms\"\nfinish = \"100ms\"\n",
-        300,
-        300,
+        130,
+        130,
     );
     crowd.ci.dx.set_mode(Mode::InternalError);
     crowd

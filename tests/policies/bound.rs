@@ -214,6 +214,13 @@ fn an_export_carries_the_policies_and_an_import_keeps_them() {
     }
 }
 
+/// The step's own record may hold it: it was recorded without the policy.
+fn assert_not_sent(ci: &Ci) {
+    for request in ci.dx.requests() {
+        assert!(!String::from_utf8_lossy(&request.body).contains(SECRET));
+    }
+}
+
 #[test]
 fn what_a_build_recorded_without_the_policy_stays_bound_when_its_exec_is_killed() {
     let ci = machine();
@@ -243,9 +250,9 @@ fn what_a_build_recorded_without_the_policy_stays_bound_when_its_exec_is_killed(
     assert!(flushed.stderr().contains("recorded under: redact"), "{flushed}");
     // Nor is it said by the end that another process gives to a run that has none.
     flush(&ci, &[], &["--abandon", "0s"]);
-    assert_nowhere(&ci, SECRET);
+    assert_not_sent(&ci);
     let requests = ci.dx.requests().len();
     flush(&ci, &under(&policy), &[]).assert_code(0);
     assert!(ci.dx.requests().len() > requests, "the step is sent through the policy");
-    assert_nowhere(&ci, SECRET);
+    assert_not_sent(&ci);
 }
