@@ -9,6 +9,7 @@ use super::{
     budget::Budget,
     delivery::{Delivery, MOST_NAMED},
     left::{WITHOUT_A_STATUS, left},
+    others::Others,
     outlet::Outlet,
     plan::{Own, Work, plan},
     trip::{Trip, due_again, is_to_come, now},
@@ -22,8 +23,7 @@ use crate::{
 };
 use pipefold_sandbox::{Run, Status};
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
@@ -444,60 +444,6 @@ impl Courier<'_> {
             trouble.until = due_again(trouble.since);
         }
         self.store.note(key, Some(&trouble));
-    }
-}
-
-/// What waits beside the errand's own run.
-#[derive(Default)]
-struct Others {
-    /// Those that are due.
-    due: Vec<RunKey>,
-    /// Those that need no look.
-    skipped: Vec<RunKey>,
-    /// When the directory of each last changed.
-    changed: BTreeMap<RunKey, u64>,
-    _lock: Option<Arc<LockState>>,
-}
-
-impl Others {
-    fn of(courier: &Courier<'_>, errand: &Errand<'_>, trip: &mut Trip, delivery: &mut Delivery) -> Self {
-        kill_points::pass("deliver.lock");
-        let until = if errand.wait && courier.own.explicit {
-            errand.budget.deadline()
-        } else {
-            Instant::now()
-        };
-        let Some(lock) = courier.store.lock(until) else {
-            delivery.busy = true;
-            return Self::default();
-        };
-        trip.look_around(courier.store);
-        let (runs, left) = match courier.store.runs_by_change(&|| errand.budget.left().is_some()) {
-            Ok(runs) => runs,
-            Err(error) => {
-                delivery.warn(error.to_string());
-                return Self::default();
-            }
-        };
-        delivery.not_looked_at += left;
-        if left == 0 {
-            trip.keep_only(&runs.iter().map(|(key, _)| *key).collect());
-        }
-        let mut others = Self {
-            _lock: Some(lock),
-            ..Self::default()
-        };
-        for (key, time) in runs.into_iter().filter(|(key, _)| Some(*key) != errand.first) {
-            match trip.known(key, time) {
-                Some(again) if !courier.own.explicit && !trip.is_due(again) => {
-                    delivery.others_wait += usize::from(again != LookAgain::WhenChanged);
-                    others.skipped.push(key);
-                }
-                _ => others.due.push(key),
-            }
-            others.changed.insert(key, time);
-        }
-        others
     }
 }
 

@@ -13,6 +13,7 @@ mod dispatch;
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod incident;
 mod left;
+mod others;
 mod outlet;
 mod plan;
 mod trip;
