@@ -178,7 +178,7 @@ impl Context {
         let Some(delivery) = &receipt.delivery else {
             return Vec::new();
         };
-        let mut troubles: Vec<Trouble> = delivery.notes.iter().cloned().map(Trouble::notice).collect();
+        let mut troubles: Vec<Trouble> = delivery.notes.iter().cloned().map(Trouble::remark).collect();
         let waiting = delivery.others_wait + delivery.not_looked_at;
         if waiting > 0 {
             troubles.push(Trouble::remark(format!(

@@ -94,7 +94,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<Exit
     context.reporter.judges().wait_until(budget.deadline());
     let delivery = context.reporter.flush(&budget, &what);
     troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
-    troubles.extend(delivery.notes.iter().cloned().map(Trouble::notice));
+    troubles.extend(delivery.notes.iter().cloned().map(Trouble::remark));
     if global.json {
         print_json(&answer(&delivery))?;
     } else {

@@ -45,7 +45,7 @@ fn spool() -> (tempfile::TempDir, Spool) {
 
 /// Records one notification as [`Spool::record`] does, without the housekeeping that it does by chance.
 fn put(spool: &Spool, entry: &Entry) -> EntryId {
-    let id = EntryId::random().unwrap();
+    let id = EntryId::random_for(entry.hook).unwrap();
     spool.put(id, entry).unwrap();
     id
 }
