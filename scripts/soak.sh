@@ -19,11 +19,11 @@ export PIPEFOLD_SEED=${PIPEFOLD_SEED:-$(date +%s)}
 PIPEFOLD_SERVE_ROUNDS=${PIPEFOLD_SERVE_ROUNDS:-200}
 export PIPEFOLD_SERVE_ROUNDS
 echo "soak: $PIPEFOLD_SERVE_ROUNDS deaths of a collector under load; PIPEFOLD_SEED=$PIPEFOLD_SEED"
-cargo test "${packages[@]}" --test serve_kill
+cargo test "${packages[@]}" --test serve -- kill::
 export PIPEFOLD_FLEET_ROUNDS=${PIPEFOLD_FLEET_ROUNDS:-50}
 echo "soak: $PIPEFOLD_FLEET_ROUNDS rounds of a fleet that loses nodes, forwarders, connections and DX"
 cargo test "${packages[@]}" --test fleet -- rounds:: --nocapture
 PIPEFOLD_GOCD_ROUNDS=${PIPEFOLD_GOCD_ROUNDS:-200}
 echo "soak: $PIPEFOLD_GOCD_ROUNDS deaths of a reader of GoCD"
-PIPEFOLD_SOAK_ROUNDS=$PIPEFOLD_GOCD_ROUNDS cargo test "${packages[@]}" --test gocd_kill --test gocd_sync
+PIPEFOLD_SOAK_ROUNDS=$PIPEFOLD_GOCD_ROUNDS cargo test "${packages[@]}" --test gocd -- kill:: sync::
 exec "${CARGO_TARGET_DIR:-target}/debug/soak"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the recipes by their systems' own schemas or linters, as far as a package registry has them: not those of Concourse, GoCD and Jenkins,
-# whose files tests/recipes.rs reads all the same.
+# whose files tests/detection/recipes.rs reads all the same.
 source "$(dirname "${BASH_SOURCE[0]}")/../tools.sh"
 
 cd "$root/examples/ci"

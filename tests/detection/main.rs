@@ -3,5 +3,7 @@
 
 mod captured;
 mod cases;
+mod detected_runs;
 mod hostile;
+mod recipes;
 mod table;

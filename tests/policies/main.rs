@@ -6,10 +6,14 @@ mod guests;
 #[allow(dead_code, reason = "the sandbox's own tests bend more of a guest")]
 #[path = "../../host/sandbox/tests/hostile/module.rs"]
 mod module;
+#[path = "../../host/sandbox/tests/wasi/components.rs"]
+mod wasi;
 
 mod bound;
 mod collector;
 mod compiling;
+mod components;
+mod hostile_policies;
 mod interleaved;
 mod outcomes;
 mod place;

@@ -1,5 +1,4 @@
 //! Which addresses are taken, and which links are trusted with what.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use pipefold_gocd::address::AddressError;
 use pipefold_gocd::{Dialect, Href, Resource, ServerUrl};

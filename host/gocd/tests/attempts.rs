@@ -1,13 +1,10 @@
 //! Stages to attempts: each decision by itself.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod support;
-
+use crate::support::{at, history, mapping, now, stage, summary};
 use chrono::TimeDelta;
 use pipefold_gocd::documents::*;
 use pipefold_gocd::mapping::*;
 use pipefold_gocd::read;
-use support::{at, history, mapping, now, stage, summary};
 
 #[test]
 fn a_stage_that_is_run_again_begins_an_attempt() {

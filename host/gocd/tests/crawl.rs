@@ -1,16 +1,13 @@
 //! The captured crawl of a pipeline against a table of its runs that was made by hand.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
 
 use std::path::PathBuf;
 
+use crate::support::{captured, mapping, now};
 use pipefold_gocd::client::{FetchError, Source};
 use pipefold_gocd::documents::{Name, PipelineLocator};
 use pipefold_gocd::sync::*;
 use pipefold_gocd::{Dialect, Resource, ServerUrl};
 use pipefold_sandbox::Notification;
-use support::{captured, mapping, now};
 
 /// A server that is a directory, and lists the one pipeline in it.
 struct Directory(PathBuf);

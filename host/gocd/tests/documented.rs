@@ -1,5 +1,4 @@
 //! The documentation's page: its examples are read, stray characters and all, and ours are like them.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use pipefold_gocd::documents::*;
 use pipefold_gocd::write::Links;

@@ -1,11 +1,8 @@
 //! Persons, repositories and commits of runs: each decision by itself.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod support;
-
+use crate::support::{at, git, history, mapping, now, stage};
 use pipefold_gocd::documents::*;
 use pipefold_gocd::mapping::*;
-use support::{at, git, history, mapping, now, stage};
 
 #[test]
 fn the_person_is_who_set_the_attempt_going() {

@@ -1,13 +1,10 @@
 //! Every captured document is read, or refused for a reason that is written down here.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod support;
 
 use std::path::{Path, PathBuf};
 
+use crate::support::captured;
 use pipefold_gocd::read::{self, Document, ReadFault};
 use pipefold_gocd::{Href, Resource};
-use support::captured;
 
 fn documents(below: &Path, into: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(below).unwrap() {

@@ -1,5 +1,4 @@
 //! Documents that no server sends on purpose are refused early, and the error says what to do.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::Read;
 use std::time::{Duration, Instant};

@@ -1,5 +1,4 @@
 //! What is written is read as the same values, whatever the names are.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use chrono::{DateTime, FixedOffset};
 use pipefold_gocd::documents::*;

@@ -1,17 +1,14 @@
 //! Feeds that never end, repeat themselves, lead in circles or are about something else; and how much is asked for.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod sync_support;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
+use crate::sync_support::plain::*;
+use crate::sync_support::*;
 use chrono::TimeDelta;
 use pipefold_gocd::client::FetchError;
 use pipefold_gocd::sync::*;
-use sync_support::plain::*;
-use sync_support::*;
 
 const BOTH: [bool; 2] = [true, false];
 

@@ -1,14 +1,11 @@
 //! Histories of 500 servers, read at once, in parts and while they grow: the same runs each time.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod sync_support;
 
 use std::cell::Cell;
 
+use crate::sync_support::*;
 use chrono::{DateTime, TimeDelta, Utc};
 use gocd_standin::{Generation, History, Reading, Shape};
 use pipefold_gocd::sync::*;
-use sync_support::*;
 
 fn shape() -> Shape {
     Shape {

@@ -1,16 +1,13 @@
 //! Each document of 500 servers, one failing in each way: every other run is told in that round, the failing one when it answers.
 //!
 //! `PIPEFOLD_SOAK_ROUNDS` asks for every document of a history where it is one otherwise.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod sync_support;
 
 use std::collections::BTreeSet;
 
+use crate::sync_support::*;
 use chrono::{DateTime, TimeDelta, Utc};
 use gocd_standin::{Generation, History, Reading, Shape, Way};
 use pipefold_gocd::Resource;
-use sync_support::*;
 
 /// How many histories, each on a server of either age.
 const HISTORIES: u64 = 500;

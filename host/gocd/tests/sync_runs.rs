@@ -1,20 +1,17 @@
 //! Which runs are told, how often, and what of them where documents are missing.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod sync_support;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::sync_support::plain::*;
+use crate::sync_support::*;
 use chrono::TimeDelta;
 use gocd_standin::{Generation, History, Shape};
 use pipefold_gocd::client::FetchError;
 use pipefold_gocd::documents::Name;
 use pipefold_gocd::mapping::{Pattern, Reruns};
 use pipefold_gocd::sync::*;
-use sync_support::plain::*;
-use sync_support::*;
 
 const BOTH: [bool; 2] = [true, false];
 

@@ -1,12 +1,8 @@
 //! Policies are compiled once, and never taken from a cache that is not as it should be.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod guests;
-mod place;
-mod worker;
-
+use crate::place::{HOLD, Place};
+use crate::{guests, worker};
 use pipefold_sandbox::{Cache, ChildCompiler, Compiler, Policy, Verdict};
-use place::{HOLD, Place};
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},

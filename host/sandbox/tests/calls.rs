@@ -1,9 +1,6 @@
 //! Calls of the default plugin, and the errors that tell apart whose fault a failed call is.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod guests;
-
-use guests::guest;
+use crate::guests::guest;
 use pipefold_sandbox::{Fault, HookError, Limit, Limits, Notification, Sandbox, Status, Verdict};
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,7 @@
 //! Policies in a line: what they can do, what they cannot, and whose fault a failure is.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod guests;
-
-use guests::policy;
+use crate::guests;
+use crate::guests::policy;
 use pipefold_sandbox::{
     Access, Answered, Chain, ChainDigest, ComponentFile, Directory, Grants, HookError, Limits, Link, LogLevel,
     Notification, OnFailure, Policy, Question, Run, Sandbox, Verdict, Wasi,

@@ -1,12 +1,8 @@
 //! Policies from files: read as they are pinned, and compiled in a process that can be stopped.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod guests;
-mod place;
-mod worker;
-
+use crate::place::{FORWARD, Place};
+use crate::{guests, worker};
 use pipefold_sandbox::{ChildCompiler, Compiler, ComponentFile, Deadline, LoadError, Policy, Verdict};
-use place::{FORWARD, Place};
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,12 +1,10 @@
 //! What is embedded in the binary: the default component, which needs nothing, compiled for a CPU that everyone has.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../src/engine_config.rs"]
 #[allow(dead_code)]
 mod engine_config;
-mod engine_section;
 
-use engine_section::EngineSection;
+use crate::engine_section::EngineSection;
 use pipefold_sandbox::{
     Chain, DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE, Limits, Notification, Question, Sandbox,
     default_compiled_code, inspect::inspect,

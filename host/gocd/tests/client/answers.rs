@@ -2,7 +2,7 @@
 
 use pipefold_gocd::client::{Client, ClientOptions, Credentials, FetchError, Secret, Source};
 
-use crate::server::*;
+use crate::client::server::*;
 
 fn answered(deed: impl Fn(&Request) -> Deed + Send + Sync + 'static) -> (Result<Vec<u8>, FetchError>, usize) {
     let server = Server::start(deed);

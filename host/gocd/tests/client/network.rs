@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pipefold_gocd::client::{Client, ClientOptions, FetchError, Source};
 
-use crate::server::*;
+use crate::client::server::*;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n<x>";
 

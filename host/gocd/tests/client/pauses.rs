@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pipefold_gocd::client::{Client, ClientOptions, FetchError, Source};
 
-use crate::server::*;
+use crate::client::server::*;
 
 fn busy(retry_after: &'static str) -> Server {
     Server::start(move |request| match request.number {

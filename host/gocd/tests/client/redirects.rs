@@ -3,7 +3,7 @@
 use pipefold_gocd::Resource;
 use pipefold_gocd::client::{Client, ClientOptions, FetchError, Source};
 
-use crate::server::*;
+use crate::client::server::*;
 
 const BY_NAME: &str = "GET /go/pipelines/shop/7/build/1.xml";
 

@@ -4,7 +4,7 @@ use pipefold::http::ProxyOptions;
 use pipefold_gocd::ServerUrl;
 use pipefold_gocd::client::{Client, ClientError, ClientOptions, Credentials, CredentialsError, Secret, Source};
 
-use crate::server::*;
+use crate::client::server::*;
 
 const PASSWORD: &str = "s3cr3tZq8vK2";
 /// `Aladdin:` and the password in base64.

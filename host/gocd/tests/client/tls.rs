@@ -6,7 +6,7 @@ use dx_standin::Standin;
 use pipefold_gocd::ServerUrl;
 use pipefold_gocd::client::{Client, ClientError, ClientOptions, FetchError, Source};
 
-use crate::server::*;
+use crate::client::server::*;
 
 fn client(server: &Standin, ca_file: Option<PathBuf>) -> Result<Client, ClientError> {
     Client::new(ClientOptions {

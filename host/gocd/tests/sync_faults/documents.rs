@@ -8,9 +8,9 @@ use pipefold_gocd::client::FetchError;
 use pipefold_gocd::sync::*;
 use serde_json::json;
 
+use crate::sync_faults::{BOTH, forty, is_own, is_stage, run};
 use crate::sync_support::plain::*;
 use crate::sync_support::*;
-use crate::{BOTH, forty, is_own, is_stage, run};
 
 #[test]
 fn a_document_that_is_never_answered_costs_its_run_a_pause() {

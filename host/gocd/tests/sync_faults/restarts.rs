@@ -4,9 +4,9 @@ use pipefold_gocd::documents::Name;
 use pipefold_gocd::mapping::ServerId;
 use pipefold_gocd::sync::*;
 
+use crate::sync_faults::{BOTH, forty, run};
 use crate::sync_support::plain::*;
 use crate::sync_support::*;
-use crate::{BOTH, forty, run};
 
 fn restarted(id: &str) -> Options {
     let mut options = options();

@@ -7,9 +7,9 @@ use pipefold_gocd::documents::Name;
 use pipefold_gocd::mapping::Pattern;
 use pipefold_gocd::sync::*;
 
+use crate::sync_faults::{BOTH, forty, run};
 use crate::sync_support::plain::*;
 use crate::sync_support::*;
-use crate::{BOTH, forty, run};
 
 #[test]
 fn pipelines_whose_feeds_are_cut_cost_no_other() {

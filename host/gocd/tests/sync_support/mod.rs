@@ -1,6 +1,5 @@
 //! A server, a store and a sink in memory, and DX's rule in short.
 #![allow(dead_code, reason = "each test uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod plain;
 

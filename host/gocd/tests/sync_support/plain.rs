@@ -1,6 +1,5 @@
 //! A server whose history is written down run by run, and which can be made to answer anything.
 #![allow(dead_code, reason = "each test uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::cell::RefCell;
 

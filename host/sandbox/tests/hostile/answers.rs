@@ -1,6 +1,6 @@
 //! Answers that are no value of the type, or more than a host may be made to take.
 
-use crate::{
+use crate::hostile::{
     asking::{Scene, event, in_words, step, step_of},
     image::{EMAIL, HEAD_BRANCH, Image, PIPELINE_NAME, PR_NUMBER, REASON, STATUS, VERDICT, VIOLATIONS},
     isolated::{from_here, hostile},

@@ -1,6 +1,6 @@
 //! Loads a guest, asks it, and makes sure that it harmed nothing but itself.
 
-use crate::{isolated::from_here, module::Module};
+use crate::hostile::{isolated::from_here, module::Module};
 use pipefold_sandbox::{Chain, HookError, Limits, Notification, Plugin, Policy, Question, Sandbox, Verdict};
 use std::time::{Duration, Instant};
 

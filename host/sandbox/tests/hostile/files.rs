@@ -1,6 +1,6 @@
 //! Files that are no plugin, or more than one.
 
-use crate::{
+use crate::hostile::{
     asking::{Scene, event, step},
     inner::{leb128, with_inner},
     isolated::{from_here, hostile},

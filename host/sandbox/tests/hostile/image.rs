@@ -2,7 +2,7 @@
 //!
 //! Offsets are those of the canonical ABI for `result<verdict, list<violation>>`.
 
-use crate::module::Module;
+use crate::hostile::module::Module;
 use std::fmt::Write;
 
 /// Where the answer lies.
@@ -110,11 +110,11 @@ impl Image {
 
     /// What such a guest is told.
     pub fn told(&self) -> String {
-        crate::asking::step_of(&self.module())
+        crate::hostile::asking::step_of(&self.module())
     }
 
     /// What such a policy is told, whose answer the rules look at.
     pub fn told_as_policy(&self) -> String {
-        crate::asking::policy_step(&self.module())
+        crate::hostile::asking::policy_step(&self.module())
     }
 }

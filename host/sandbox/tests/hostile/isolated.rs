@@ -27,7 +27,7 @@ macro_rules! hostile {
         #[test]
         fn $name() {
             let granted: usize = 0 $(+ $granted)?;
-            crate::isolated::isolated(concat!(module_path!(), "::", stringify!($name)), granted, || $work, &String::from($expected));
+            crate::hostile::isolated::isolated(concat!(module_path!(), "::", stringify!($name)), granted, || $work, &String::from($expected));
         }
     )*};
 }

@@ -1,6 +1,6 @@
 //! Answers of the right type that no plugin may give.
 
-use crate::{
+use crate::hostile::{
     asking::{merge, patient},
     image::{
         COMMIT_SHA, EMAIL, FINISHED_AT, HEAD_BRANCH, Image, PIPELINE_NAME, PIPELINE_SOURCE, PR_NUMBER, REASON,

@@ -1,6 +1,6 @@
 //! Guests that want more than they may have.
 
-use crate::{
+use crate::hostile::{
     asking::{Scene, event, in_words, patient, step, step_of, step_within},
     inner::with_inner,
     isolated::{from_here, hostile},

@@ -1,6 +1,6 @@
 //! Bytes that nobody meant: valid components with some changed, and answers of random bytes.
 
-use crate::{
+use crate::hostile::{
     asking::{Scene, event},
     module::Module,
 };

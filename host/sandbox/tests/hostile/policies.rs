@@ -1,6 +1,6 @@
 //! Policies that misuse the next plugin, or what they are granted.
 
-use crate::{
+use crate::hostile::{
     asking::{Scene, event, in_words, largest_history, patient},
     isolated::{from_here, hostile},
     module::{HOLD, Module},

@@ -1,6 +1,6 @@
 //! Guests that say nonsense when the host asks them for memory.
 
-use crate::{
+use crate::hostile::{
     asking::{Scene, in_words, largest_history, step_of},
     isolated::{from_here, hostile},
     module::Module,

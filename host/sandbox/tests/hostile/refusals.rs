@@ -1,6 +1,6 @@
 //! Refusals are printed in a build's log: what they carry is bounded too.
 
-use crate::{
+use crate::hostile::{
     image::{Image, VIOLATIONS},
     isolated::hostile,
 };

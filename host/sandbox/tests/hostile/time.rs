@@ -1,6 +1,6 @@
 //! Guests that do not come to an end.
 
-use crate::{
+use crate::hostile::{
     asking::{Scene, each_hook, event, in_words, merge, step_within},
     isolated::{from_here, hostile},
     module::{HOLD, Module},

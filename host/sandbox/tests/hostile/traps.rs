@@ -1,6 +1,6 @@
 //! Guests that crash.
 
-use crate::{
+use crate::hostile::{
     asking::{each_hook, merge, patient, step, step_of},
     isolated::hostile,
     module::{HOLD, Module},

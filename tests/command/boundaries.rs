@@ -1,0 +1,137 @@
+//! Invariants about who may know what, read off the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every source file below `host/` and `plugin/`, with its path from the root.
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut found = Vec::new();
+    let mut folders = vec![root.join("host"), root.join("plugin")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(root).unwrap().to_path_buf(), text));
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources are not where this test looks");
+    found
+}
+
+/// Files with a line of code, outside comments and tests, that holds one of the words.
+fn who_says(words: &[&str]) -> Vec<PathBuf> {
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let says = |text: &str| {
+        text.lines()
+            .filter(is_code)
+            .any(|line| words.iter().any(|word| line.contains(word)))
+    };
+    let in_tests = |path: &Path| {
+        path.components()
+            .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
+    };
+    sources()
+        .into_iter()
+        .filter(|(path, text)| !in_tests(path) && says(text))
+        .map(|(path, _)| path)
+        .collect()
+}
+
+#[test]
+fn only_the_dx_module_knows_the_url_and_the_answers_of_dx() {
+    for path in who_says(&[
+        "api/pipelineRuns",
+        "\"invalid_auth\"",
+        "\"not_authed\"",
+        "\"invalid_json\"",
+    ]) {
+        assert!(
+            path.starts_with("host/reporter/src/dx"),
+            "{} knows DX's URL or answers",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn unsafe_code_stands_where_compiled_code_is_loaded_and_signals_are_taken_and_nowhere_else() {
+    let mut with_unsafe = who_says(&[
+        "unsafe {",
+        "unsafe fn",
+        "unsafe impl",
+        "unsafe extern",
+        "unsafe(link_section",
+    ]);
+    with_unsafe.sort();
+    let expected = ["host/cli/src/child/sys.rs", "host/sandbox/src/compiled.rs"];
+    assert_eq!(with_unsafe, expected.map(Path::new));
+}
+
+#[test]
+fn what_commands_write_is_made_safe_to_show() {
+    // All else goes through `say`, `print_lines` and `print_json`.
+    let writers = who_says(&["io::stdout()", "io::stderr()", "println!", "print!("]);
+    let allowed = [
+        "host/cli/src/commands/component.rs", // The compiling child's answer to its parent.
+        "host/cli/src/commands/mod.rs",
+        "host/cli/src/log.rs",
+        "host/cli/src/terminal/colour.rs",
+        "host/cli/src/terminal/progress.rs",
+        "host/cli/src/terminal/text.rs",
+    ];
+    for path in writers.iter().filter(|path| !path.starts_with("host/sandbox/build")) {
+        assert!(
+            allowed.iter().any(|it| path == Path::new(it)),
+            "{} writes by itself",
+            path.display()
+        );
+    }
+    // The manual's pages and completions have no word of others; of `doctor`, which has colours, each part and line is made safe by itself.
+    let raw = who_says(&["print_raw("]);
+    let allowed = ["completions.rs", "doctor/mod.rs", "man.rs", "mod.rs"]
+        .map(|file| Path::new("host/cli/src/commands").join(file));
+    for path in &raw {
+        assert!(allowed.contains(path), "{} prints what may be unsafe", path.display());
+    }
+}
+
+#[test]
+fn imports_run_one_way() {
+    // Each crate, and the crates of the project that it may use (DESIGN: the house).
+    let allowed: [(&str, &[&str]); 6] = [
+        ("plugin", &[]),
+        ("host/sandbox", &[]),
+        ("host/reporter", &["pipefold-sandbox", "dx-standin"]),
+        ("host/gocd", &["pipefold", "pipefold-sandbox", "dx-standin"]),
+        ("host/fleet", &["pipefold", "pipefold-sandbox", "dx-standin"]),
+        (
+            "host/collector",
+            &["pipefold-gocd", "pipefold", "pipefold-sandbox", "dx-standin"],
+        ),
+    ];
+    let ours = [
+        "pipefold-plugin",
+        "pipefold-sandbox",
+        "pipefold",
+        "pipefold-gocd",
+        "pipefold-collector",
+        "pipefold-fleet",
+        "pipefold-cli",
+        "dx-standin",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for (crate_folder, may_use) in allowed {
+        let manifest = fs::read_to_string(root.join(crate_folder).join("Cargo.toml")).unwrap();
+        let used = manifest
+            .lines()
+            .filter_map(|line| line.split_once(".workspace").map(|(name, _)| name.trim()));
+        for name in used.filter(|name| ours.contains(name)) {
+            assert!(may_use.contains(&name), "{crate_folder} uses {name}");
+        }
+    }
+}

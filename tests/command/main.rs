@@ -1,0 +1,22 @@
+//! The command as a person and a CI system meet it: flags, settings, output, exit codes, signals, secrets.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod accounts;
+mod bad_input;
+mod boundaries;
+mod children;
+mod doctor;
+mod dry_run;
+mod environ;
+mod exec;
+mod hook;
+mod local;
+mod misbehaving_dx;
+mod page_example;
+mod secrets;
+mod settings;
+mod signals;
+mod statuses;
+mod streams;
+mod tools;
+mod wit_version;

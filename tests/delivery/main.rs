@@ -1,0 +1,12 @@
+//! Record and deliver through a spool: crashes, crowds, faults of the disk, and what DX answers.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod answers;
+mod carry;
+mod crowded;
+mod drain;
+mod kill;
+mod many;
+mod planted;
+mod spool_faults;
+mod together;

@@ -1,0 +1,225 @@
+//! The recipes of `examples/ci`, one module of tests a system: their shell lines, taken out of the very files, run under the variables that the
+//! system sets, with the real command and a stand-in for DX.
+
+mod check;
+mod document;
+mod machines;
+mod recipe;
+mod reruns;
+mod systems;
+
+use document::{blocks, document, files, fill};
+use machines::Machines;
+use pipefold_tests::Ci;
+use recipe::{Outcome, Recipe, Script, Secrets};
+
+macro_rules! recipes {
+    ($($system:ident),* $(,)?) => { $(
+        mod $system {
+            use super::{Outcome, check, systems::$system::recipe};
+
+            #[test]
+            fn a_run_that_passes_is_one_record_whatever_its_machines() {
+                check::ends(&recipe(), Outcome::Success);
+            }
+
+            #[test]
+            fn a_run_that_fails_is_a_failure_and_no_script_hides_it() {
+                check::ends(&recipe(), Outcome::Failure);
+            }
+
+            #[test]
+            fn a_run_that_is_cancelled_is_told_of_where_the_system_does() {
+                check::cancelled(&recipe());
+            }
+
+            #[test]
+            fn without_secrets_it_is_quiet_and_green() {
+                check::without_secrets(&recipe());
+            }
+
+            #[test]
+            fn without_the_command_it_is_green_and_says_so() {
+                check::without_the_command(&recipe());
+            }
+
+            #[test]
+            fn without_dx_it_is_green_and_says_so() {
+                check::without_dx(&recipe());
+            }
+
+            #[test]
+            fn its_shell_lines_are_sound() {
+                check::syntax(&recipe());
+            }
+        }
+    )*
+
+    #[test]
+    fn shellcheck_finds_nothing() {
+        let is_installed = [$(systems::$system::recipe()),*].iter().all(check::shellcheck);
+        if !is_installed {
+            pipefold_tests::skipped("shellcheck_finds_nothing", "shellcheck is not installed");
+        }
+    } };
+}
+
+recipes!(
+    argo,
+    azure_pipelines,
+    bitbucket,
+    buildkite,
+    circleci,
+    codebuild,
+    concourse,
+    drone,
+    github_actions,
+    gitlab,
+    gocd,
+    jenkins,
+    jenkins_plain,
+    tekton,
+    woodpecker,
+);
+
+#[test]
+fn each_folder_has_a_page_of_at_most_forty_lines_and_is_tested() {
+    let directory = files("");
+    for entry in std::fs::read_dir(&directory).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.is_dir() {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().replace('-', "_");
+        assert!(
+            include_str!("recipes.rs").contains(&format!("    {name},")),
+            "{name} has no tests"
+        );
+        let page = std::fs::read_to_string(path.join("README.md")).unwrap();
+        assert!(page.lines().count() <= 40, "{name}: {} lines", page.lines().count());
+        let overview = std::fs::read_to_string(directory.join("README.md")).unwrap();
+        let link = format!("({}/README.md)", path.file_name().unwrap().to_string_lossy());
+        assert!(overview.contains(&link), "the overview has no link to {name}");
+    }
+}
+
+#[test]
+fn every_file_of_theirs_is_yaml() {
+    let mut read = 0;
+    for (path, _) in Ci::files(&files("")) {
+        if path
+            .extension()
+            .is_some_and(|ending| ending == "yml" || ending == "yaml")
+        {
+            assert!(document(path.to_str().unwrap()).is_object(), "{}", path.display());
+            read += 1;
+        }
+    }
+    assert!(read >= 14, "{read}");
+}
+
+/// A resource of Concourse answers three requests; two of them have nothing to do.
+#[test]
+fn the_concourse_resource_finds_nothing_and_fetches_nothing() {
+    if check::cannot_run(&systems::concourse::recipe()) {
+        return;
+    }
+    let machines = Machines::new();
+    for (name, answer) in [("check", "[]"), ("in", r#"{"version":{"build":"42"}}"#)] {
+        let script = Script {
+            text: blocks(&format!("concourse/{name}")).remove(0),
+            stdin: r#"{"source":{},"version":{"build":"42"}}"#.to_owned(),
+            ..Script::default()
+        };
+        let output = machines.run(&script, &[]);
+        output.assert_code(0);
+        let expected: serde_json::Value = serde_json::from_str(answer).unwrap();
+        assert_eq!(output.json(), expected);
+    }
+    assert!(machines.ci.dx.requests().is_empty());
+}
+
+/// GitLab retries a job under the pipeline's id, on the same runner or another one.
+#[test]
+fn a_gitlab_job_that_passes_when_it_is_retried_is_green() {
+    let machines = Machines::new();
+    let secrets = Secrets::of(&machines.ci);
+    let recipe = systems::gitlab::recipe();
+    let [failed, passed] = ["failed", "success"].map(|status| systems::gitlab::after_script(&secrets, status));
+    for script in [&(recipe.start)(&secrets), &failed, &(recipe.start)(&secrets), &passed] {
+        machines.run_on(0, script, recipe.jobs[0]).assert_code(0);
+        assert!(
+            machines
+                .ci
+                .dx
+                .upserts()
+                .iter()
+                .all(|upsert| upsert["status"] == "running")
+        );
+    }
+    machines
+        .run_on(0, &systems::gitlab::post(&secrets, "success"), recipe.jobs[1])
+        .assert_code(0);
+    assert_eq!(machines.record().status, "success");
+}
+
+/// A Buildkite agent sources its hooks: one that exits would end the job, or hide how it ended.
+#[test]
+fn buildkite_hooks_neither_exit_nor_leave_variables_behind() {
+    let machines = Machines::new();
+    reruns::buildkite_agent(&machines);
+    let recipe = systems::buildkite::recipe();
+    for secrets in [Secrets::of(&machines.ci), Secrets::NONE] {
+        let ends = (recipe.end)(&secrets, Outcome::Failure);
+        for script in [(recipe.start)(&secrets)].into_iter().chain(ends) {
+            let text = format!("set >before\n{}\nset >after\nexit 7", script.text);
+            machines.run(&Script { text, ..script }, recipe.jobs[0]).assert_code(7);
+            let variables = |name| {
+                let all = std::fs::read_to_string(machines.ci.workspace().join(name)).unwrap();
+                // The last word of the last command: the shell's own.
+                let lines = all.lines().filter(|line| !line.starts_with("_="));
+                lines.map(str::to_owned).collect::<Vec<_>>()
+            };
+            assert_eq!(variables("before"), variables("after"));
+        }
+    }
+}
+
+/// A Buildkite step that may fail, or is retried, is not the build's failure.
+#[test]
+fn a_buildkite_step_that_may_fail_does_not_make_the_build_red() {
+    let machines = Machines::new();
+    let secrets = Secrets::of(&machines.ci);
+    let recipe = systems::buildkite::recipe();
+    let tolerated = (recipe.end)(&secrets, Outcome::Failure)
+        .remove(0)
+        .with("DX_MAY_FAIL", "true");
+    machines
+        .run_on(0, &(recipe.start)(&secrets), recipe.jobs[0])
+        .assert_code(0);
+    machines.run_on(0, &tolerated, recipe.jobs[0]).assert_code(0);
+    // Of another step than the one that speaks for all.
+    let other = (recipe.end)(&secrets, Outcome::Success)
+        .remove(0)
+        .with("DX_LAST_STEP", "deploy");
+    machines.run_on(0, &other, recipe.jobs[0]).assert_code(0);
+    assert_eq!(machines.record().status, "running");
+    let last = (recipe.end)(&secrets, Outcome::Success).remove(0);
+    machines.run_on(0, &last, recipe.jobs[1]).assert_code(0);
+    assert_eq!(machines.record().status, "success");
+}
+
+/// Tekton and Argo set no variables: what the recipe hands on is all there is.
+#[test]
+fn where_nothing_can_be_detected_the_recipe_names_the_commit() {
+    for recipe in [systems::tekton::recipe(), systems::argo::recipe()] {
+        let machines = Machines::new();
+        machines
+            .run(&(recipe.start)(&Secrets::of(&machines.ci)), recipe.jobs[0])
+            .assert_code(0);
+        let record = machines.record();
+        assert_eq!(record.pipeline_name, "build");
+        assert_eq!(record.get("repository"), Some("getdx/some_repo"));
+        assert_eq!(record.get("commit_sha"), Some(systems::COMMIT));
+    }
+}

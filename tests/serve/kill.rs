@@ -1,0 +1,239 @@
+//! A collector that is killed at any moment has on disk whatever it said `ok` to, and makes of it the run that DX would.
+//!
+//! Fifteen deaths, drawn by a seed; `make soak` has two hundred, by `PIPEFOLD_SERVE_ROUNDS`. `PIPEFOLD_SEED` repeats what an earlier one drew.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pipefold_tests::http::Client;
+use pipefold_tests::{Collector, Random, eventually};
+use serde_json::{Value, json};
+
+/// Any number; another draws other rounds.
+const SEED: u64 = 20_250_101;
+
+const CONNECTIONS: usize = 16;
+const RUNS: usize = 60;
+const NOTIFICATIONS: usize = 6;
+
+/// What became of a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Unsent,
+    /// It may have arrived.
+    Unanswered,
+    Acknowledged,
+}
+
+/// One notification of the round. Its e-mail address is its own, so that it can be told from all others.
+#[derive(Clone, Debug)]
+struct Said {
+    run: usize,
+    arguments: Value,
+    fate: Fate,
+}
+
+fn name(round: usize, run: usize) -> String {
+    format!("round-{round}/run-{run}")
+}
+
+/// The notifications of a round in the order in which they are sent, which has nothing to do with their times.
+fn draw(random: &mut Random, round: usize) -> Vec<Said> {
+    const STATUSES: [&str; 5] = ["unknown", "running", "success", "cancelled", "failure"];
+    let mut all = Vec::new();
+    for run in 0..RUNS {
+        for number in 0..NOTIFICATIONS {
+            let started = random.below(3000);
+            let mut arguments = json!({
+                "pipeline_name": format!("pipeline-{}", run % 5), "pipeline_source": "tests", "reference_id": name(round, run),
+                "started_at": time(started), "status": STATUSES[random.below(5) as usize],
+                "email": format!("{number:02}-{:04}@{run}.example", random.below(10_000)),
+            });
+            if random.below(2) == 0 {
+                arguments["finished_at"] = time(started + random.below(600)).into();
+            }
+            all.push(Said {
+                run,
+                arguments,
+                fate: Fate::Unsent,
+            });
+        }
+    }
+    for at in (1..all.len()).rev() {
+        all.swap(at, random.below(at as u64 + 1) as usize);
+    }
+    all
+}
+
+fn time(seconds: u64) -> String {
+    format!("2025-01-01T11:{:02}:{:02}Z", seconds / 60, seconds % 60)
+}
+
+/// DX's rule, once more (DESIGN, section 3): none of these is about a step.
+fn fold(said: &[&Value]) -> Value {
+    let rank = |value: &Value| {
+        let order = ["unknown", "running", "success", "cancelled", "failure"];
+        order.iter().position(|known| value["status"] == *known).unwrap()
+    };
+    let first = said[0];
+    let texts = |field: &'static str| said.iter().filter_map(move |value| value[field].as_str());
+    let mut record = json!({
+        "pipeline_name": first["pipeline_name"], "pipeline_source": first["pipeline_source"], "reference_id": first["reference_id"],
+        "started_at": texts("started_at").min(), "email": texts("email").max(),
+        "status": said.iter().max_by_key(|value| rank(value)).unwrap()["status"],
+    });
+    // One without an end does not give one.
+    if let Some(finished) = texts("finished_at").max() {
+        record["finished_at"] = finished.into();
+    }
+    record
+}
+
+/// Sends what was drawn over many connections, and kills the collector after so many acknowledgements.
+fn load_and_kill(collector: &mut Collector, said: Vec<Said>, deadly: usize) -> Vec<Said> {
+    let (next, acknowledged) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let said: Vec<Mutex<Said>> = said.into_iter().map(Mutex::new).collect();
+    let address = collector.address;
+    std::thread::scope(|scope| {
+        for _ in 0..CONNECTIONS {
+            scope.spawn(|| {
+                let mut client = Client::new(address);
+                while let Some(said) = said.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let mut said = said.lock().unwrap();
+                    said.fate = Fate::Unanswered;
+                    // Without an answer the collector is dead.
+                    let Ok(answer) = client.upsert(&said.arguments) else {
+                        return;
+                    };
+                    assert_eq!((answer.status, answer.json()), (200, json!({ "ok": true })));
+                    said.fate = Fate::Acknowledged;
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        eventually("so many acknowledgements", || {
+            acknowledged.load(Ordering::Relaxed) >= deadly
+        });
+        assert_eq!(collector.kill().signal, Some(9));
+    });
+    said.into_iter().map(|said| said.into_inner().unwrap()).collect()
+}
+
+/// Compares what is kept of a round with what was acknowledged. Says of how many runs all that was sent was acknowledged.
+fn check(client: &mut Client, round: usize, said: &[Said]) -> usize {
+    let mut certain = 0;
+    for run in 0..RUNS {
+        let of = |fate: Fate| -> Vec<&Value> {
+            let found = said.iter().filter(|said| said.run == run && said.fate == fate);
+            found.map(|said| &said.arguments).collect()
+        };
+        let (acknowledged, unanswered) = (of(Fate::Acknowledged), of(Fate::Unanswered));
+        let answer = client.get(&format!("/api/runs/{}", name(round, run).replace('/', "%2F")));
+        if answer.status == 404 {
+            assert_eq!(
+                acknowledged.len(),
+                0,
+                "{} was acknowledged and is lost",
+                name(round, run)
+            );
+            continue;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let kept = answer.json()["run"].clone();
+        let received: Vec<&Value> = kept["received"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| &one["notification"])
+            .collect();
+        // By their e-mail addresses, each of which was sent once.
+        let mut lacking: BTreeMap<&str, &Value> = acknowledged
+            .iter()
+            .map(|one| (one["email"].as_str().unwrap(), *one))
+            .collect();
+        for one in &received {
+            let sent = lacking.remove(one["email"].as_str().unwrap());
+            let sent = sent.or_else(|| unanswered.iter().find(|sent| sent["email"] == one["email"]).copied());
+            let sent = sent.unwrap_or_else(|| panic!("{one} is kept twice, or was never sent"));
+            assert_eq!(*one, sent, "not as it came");
+        }
+        assert!(lacking.is_empty(), "acknowledged and lost: {lacking:#?}");
+        if unanswered.is_empty() {
+            assert_eq!(received.len(), acknowledged.len());
+            assert_eq!(kept["record"], fold(&acknowledged));
+            certain += 1;
+        }
+        // With what was sent and not answered, if it arrived.
+        assert_eq!(kept["record"], fold(&received));
+        assert_eq!(kept["notifications"], received.len());
+    }
+    certain
+}
+
+/// How many runs there are, page by page, and their names.
+fn list(client: &mut Client) -> Vec<String> {
+    let (mut names, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = client.get(&format!("/api/runs?limit=200{after}")).json();
+        let runs = page["runs"].as_array().unwrap();
+        names.extend(
+            runs.iter()
+                .map(|run| run["record"]["reference_id"].as_str().unwrap().to_owned()),
+        );
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => return names,
+        }
+    }
+}
+
+#[test]
+fn a_collector_that_is_killed_keeps_what_it_acknowledged() {
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().expect("a number"))
+    };
+    let seed = number("PIPEFOLD_SEED").unwrap_or(SEED);
+    let rounds = number("PIPEFOLD_SERVE_ROUNDS").unwrap_or(15) as usize;
+    println!("PIPEFOLD_SEED={seed}");
+    let mut random = Random::new(seed);
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut collector = Collector::start(&data);
+    let (mut certain, mut unanswered, mut acknowledged) = (0, 0, Vec::new());
+    for round in 0..rounds {
+        let said = draw(&mut random, round);
+        // Now and then hardly anything was done, and now and then nearly all.
+        let deadly = random.below(said.len() as u64 * 9 / 10) as usize;
+        let said = load_and_kill(&mut collector, said, deadly);
+        collector = collector.again();
+        certain += check(&mut collector.client(), round, &said);
+        unanswered += said.iter().filter(|said| said.fate == Fate::Unanswered).count();
+        acknowledged.extend(
+            (0..RUNS)
+                .filter(|run| {
+                    let is = |said: &Said| said.run == *run && said.fate == Fate::Acknowledged;
+                    said.iter().any(is)
+                })
+                .map(|run| name(round, run)),
+        );
+    }
+    assert!(
+        certain > rounds && unanswered > 0,
+        "{certain} certain, {unanswered} unanswered: nothing was proved"
+    );
+    // No later death took anything from an earlier round.
+    let mut names = list(&mut collector.client());
+    names.sort();
+    let all = names.len();
+    names.dedup();
+    assert_eq!(names.len(), all, "a run is listed twice");
+    let lost: Vec<_> = acknowledged
+        .iter()
+        .filter(|name| names.binary_search(name).is_err())
+        .collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    collector.stop();
+}
