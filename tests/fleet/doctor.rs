@@ -109,7 +109,7 @@ fn publishing_needs_no_more_rights_and_what_it_needs_is_said() {
     let output = fleet.report(RUN, "start").run();
     output.assert_code(0);
     assert!(
-        output.stderr().contains("does not let these credentials publish"),
+        output.stderr().contains("does not allow these credentials to publish"),
         "{output}"
     );
 }

@@ -220,7 +220,7 @@ fn while_no_more_refused_ones_can_be_kept_they_stay_in_the_queue() {
     let forwarder = fleet.forward(&[]);
     eventually("one is kept", || fleet.refused() == 1);
     eventually("it says that it cannot keep more", || {
-        forwarder.log().contains("no more refused ones can be kept")
+        forwarder.log().contains("the stream of refused runs is full")
     });
     fleet.a_moment();
     assert_eq!((fleet.waiting(), fleet.refused()), (2, 1), "{}", forwarder.log());

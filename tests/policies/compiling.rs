@@ -77,7 +77,11 @@ fn the_command_starts_at_once_and_the_run_waits_with_advice() {
     let script = r#"find "$XDG_CACHE_HOME" -name '*.cwasm' | wc -l; exit 3"#;
     let output = exec(&ci, "run-1", &policy, script).run();
     output.assert_code(3);
-    assert_eq!(output.stdout().trim(), "0", "the command waited for the compiler: {output}");
+    assert_eq!(
+        output.stdout().trim(),
+        "0",
+        "the command waited for the compiler: {output}"
+    );
     let advice = format!("run `pipefold component compile {}`", policy.display());
     assert!(output.stderr().contains(&advice), "{output}");
     assert!(ci.dx.requests().is_empty());

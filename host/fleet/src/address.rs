@@ -64,26 +64,22 @@ pub(crate) enum Key {
 pub enum AddressError {
     /// There is none.
     #[error(
-        "the queue's address is empty: give the NATS servers, such as tls://nats-1.example.com:4222,tls://nats-2.example.com:4222"
+        "the queue's address is empty: give NATS servers, such as tls://nats-1.example.com:4222,tls://nats-2.example.com:4222"
     )]
     Empty,
     /// It does not begin as one.
     #[error("the queue's address must begin with tls://, or with nats:// on this machine")]
     Scheme,
     /// It cannot be read.
-    #[error(
-        "the queue's address cannot be read: it should look like tls://nats.example.com:4222, with commas between several servers"
-    )]
+    #[error("the queue's address is not valid: expected tls://nats.example.com:4222, with commas between servers")]
     Malformed,
     /// It names a user.
     #[error(
-        "the queue's address has a user name, a password or a token before `@`: leave it away, and give --queue-credentials or --queue-token-file"
+        "the queue's address has a user name, a password or a token before `@`: remove it and use --queue-credentials or --queue-token-file"
     )]
     UserInfo,
     /// Runs and credentials would cross the network readable by anyone.
-    #[error(
-        "the queue's address must be tls://{host}: nats:// would send everything in the clear, and is accepted for this machine only"
-    )]
+    #[error("the queue's address must be tls://{host}: nats:// is not encrypted and is accepted for this machine only")]
     Plain {
         /// The host.
         host: String,
@@ -95,7 +91,7 @@ pub enum AddressError {
     #[error(transparent)]
     File(#[from] SecretFileError),
     /// The file is empty or too long.
-    #[error("the file {} is empty, or longer than 64 KiB: it should hold what the NATS server asks for", .path.display())]
+    #[error("the file {} is empty, or longer than 64 KiB: it must hold the token or the credentials for the NATS server", .path.display())]
     NoSecret {
         /// The file.
         path: PathBuf,
@@ -157,7 +153,7 @@ impl Queue {
         };
         let hash = Sha256::new().chain_update(DIGEST_DOMAIN).chain_update(kind);
         let hash = hash.chain_update(text.expose_secret()).finalize();
-        // Twelve digits, as of DX's token: enough to tell a few apart, too little to check guesses against.
+        // Twelve digits, as of DX's token: enough to distinguish a few, too little to check guesses against.
         hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -234,7 +230,7 @@ fn secret(path: &Path) -> Result<SecretString, AddressError> {
     Ok(SecretString::from(text))
 }
 
-/// A file without any certificate would leave nobody to trust, and every server's certificate would be said to be at fault.
+/// A file without a certificate would trust no server, and each server's certificate would seem to be wrong.
 fn check_ca_file(path: &Path) -> Result<(), String> {
     if path.is_dir() {
         return Err("it is a directory".to_owned());

@@ -19,13 +19,13 @@ pub(crate) use crate::failure::words;
 /// server's greeting may have, which is read before its certificate.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// For an answer of the stream's leader. A new one is chosen within five seconds, and whoever asks asks again.
+/// For an answer of the stream's leader. A new one is elected within five seconds, and callers retry.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// A lost server is noticed after three of these.
 const PING: Duration = Duration::from_secs(5);
 
-/// A connection to the queue. It connects anew by itself, to whichever of the servers answers.
+/// A connection to the queue. It reconnects by itself to any of the servers.
 #[derive(Clone, Debug)]
 pub struct Connection {
     pub(crate) client: Client,
@@ -46,7 +46,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// What begins the subjects of answers. Two of them, so that those who report can be kept from listening to what forwarders are given.
+    /// What begins the subjects of answers. There are two, so that reporters can be denied the messages of forwarders.
     fn inbox(self) -> &'static str {
         match self {
             Self::Report => "_INBOX.report",
@@ -83,7 +83,7 @@ impl Connection {
         let connected = AssertUnwindSafe(options.connect(servers)).catch_unwind().await;
         let connected = connected.map_err(|_| ConnectError::NotNats {
             queue: queue.to_string(),
-            why: "it says what no server says".to_owned(),
+            why: "it sent a line that cannot be parsed".to_owned(),
         })?;
         let client = connected.map_err(|why| ConnectError::of(queue, &why))?;
         let context = ContextBuilder::new()
@@ -100,7 +100,7 @@ impl Connection {
 
     /// Sends what is still to be sent, such as acknowledgements.
     pub async fn flush(&self) {
-        // What does not arrive is delivered again, which harms nobody.
+        // A lost acknowledgement causes a redelivery, which is harmless.
         let _ = tokio::time::timeout(ANSWER, self.client.flush()).await;
     }
 
@@ -110,16 +110,16 @@ impl Connection {
         !self.has_ended() && self.client.connection_state() == async_nats::connection::State::Connected
     }
 
-    /// Whether it is of no use any more and does not connect anew, after a server said what cannot be read. Another one may be opened.
+    /// Returns true if the connection ended for good after a protocol error. A new one may be opened.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.ended.load(Relaxed)
     }
 
-    /// Waits until a server says that the credentials do not allow what was asked. Whoever asked gets no other answer.
+    /// Waits until a server says that the credentials do not allow what was asked. The request gets no other answer.
     pub(crate) async fn denied(&self) {
         if self.denied.clone().wait_for(|denied| *denied).await.is_err() {
-            // Nobody is there to say it any more.
+            // The connection has ended.
             std::future::pending::<()>().await;
         }
     }
@@ -144,7 +144,7 @@ fn options(queue: &Queue, alive: Alive, deny: watch::Sender<bool>) -> Result<Con
         .event_callback(move |event| {
             // The library drops this when it keeps the connection no longer.
             let _ = &alive;
-            tell(&event);
+            log(&event);
             if is_denial(&event) {
                 deny.send_replace(true);
             }
@@ -182,7 +182,7 @@ fn pause(tries: usize, servers: usize) -> Duration {
     }
 }
 
-fn tell(event: &Event) {
+fn log(event: &Event) {
     match event {
         Event::ClientError(error) => tracing::debug!(%error, "the queue's client"),
         Event::ServerError(error) => tracing::warn!("the queue's server said: {}", quote(&error.to_string(), [])),

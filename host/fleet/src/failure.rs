@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// No server takes the credentials.
-    #[error("the queue at {queue} does not take the credentials: correct --queue-credentials or --queue-token-file")]
+    #[error("the queue at {queue} rejects the credentials: correct --queue-credentials or --queue-token-file")]
     Credentials {
         /// The queue's address.
         queue: String,
@@ -23,11 +23,11 @@ pub enum ConnectError {
         /// The file.
         file: PathBuf,
     },
-    /// Its servers are not who they should be, or do not encrypt.
+    /// A server without the expected certificate, or without encryption.
     #[error("{0}")]
     Tls(String),
     /// Something answers that is no server of NATS, or not a sound one.
-    #[error("what answers at {queue} does not speak NATS as it should: {why}")]
+    #[error("the server at {queue} does not follow the NATS protocol: {why}")]
     NotNats {
         /// The queue's address.
         queue: String,
@@ -68,36 +68,32 @@ fn tls(queue: &Queue, why: &rustls::Error) -> Option<String> {
     let certificate = format!("the certificate of the queue's server ({queue})");
     Some(match why {
         rustls::Error::InvalidCertificate(why) => match why {
-            // An authority that was made anew under its old name signs otherwise.
+            // An authority that was replaced under its old name has another key.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => match queue.ca_file() {
-                None => format!(
-                    "{certificate} was issued by an authority that this system does not know: if it is your own, give its certificate with --ca-file"
-                ),
+                None => format!("{certificate} has an unknown issuer: give the issuer's certificate with --ca-file"),
                 Some(file) => format!(
-                    "{certificate} was not issued by the authority in {}: give the certificate of the one that issued it with --ca-file",
+                    "{certificate} was not issued by the authority in {}: give the issuer's certificate with --ca-file",
                     file.display()
                 ),
             },
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
-                "{certificate} is for another name{}: give the queue's address by a name that it has, or the server a certificate for this one",
+                "{certificate} is for another name{}: use that name in the queue's address, or give the server a certificate for this name",
                 names(why)
             ),
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 format!("{certificate} has expired: give the server a new one")
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                format!(
-                    "{certificate} is not valid yet: look at the clocks of this machine and of the one that issued it"
-                )
+                format!("{certificate} is not valid yet: check the clocks of this machine and of its issuer")
             }
             other => format!("{certificate} is not valid: {other}"),
         },
         rustls::Error::InvalidMessage(_) => format!(
-            "what answers at {queue} does not encrypt: give its server a certificate (`tls` in its configuration), or the address of one that has"
+            "the server at {queue} does not offer TLS: configure `tls` there, or use the address of a server that does"
         ),
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => {
             format!(
-                "the queue's server ({queue}) asks for a certificate of its client, and pipefold has none: leave `verify` out of `tls` in its configuration, and use --queue-credentials"
+                "the queue's server ({queue}) requires a client certificate: remove `verify` from its `tls` block and use --queue-credentials"
             )
         }
         _ => return None,

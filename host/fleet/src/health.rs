@@ -1,4 +1,4 @@
-//! How a forwarder is doing, over HTTP on this machine: `/metrics` for Prometheus, `/healthz` for whoever restarts it.
+//! The state of a forwarder over HTTP on this machine: `/metrics` for Prometheus, `/healthz` for a supervisor.
 
 use crate::forward::Counters;
 use axum::Router;
@@ -12,18 +12,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::net::TcpListener;
 
-/// A listener for both addresses.
+/// The listener of both paths.
 pub struct Health {
     listener: TcpListener,
     counters: Arc<Counters>,
 }
 
-/// Why it does not listen.
+/// A listener that could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
-    /// Others could read it, who have no business here.
+    /// Other machines could read it.
     #[error(
-        "{0} can be reached from other machines: give an address of this one, such as 127.0.0.1:9642, or --listen-anywhere where only the cluster can reach it"
+        "{0} is reachable from other machines: use a local address such as 127.0.0.1:9642, or --listen-anywhere inside a cluster"
     )]
     Exposed(SocketAddr),
     /// The system refused.
@@ -37,7 +37,7 @@ pub enum HealthError {
 }
 
 impl Health {
-    /// Listens; port 0 is any that is free.
+    /// Listens on an address; port 0 takes any free port.
     ///
     /// # Errors
     /// [`HealthError`]. An address that other machines can reach is refused unless `anywhere`.
@@ -48,7 +48,7 @@ impl Health {
         Ok(Self { listener, counters })
     }
 
-    /// Whether it may listen there.
+    /// Checks that an address may be listened on.
     ///
     /// # Errors
     /// [`HealthError::Exposed`].
@@ -59,21 +59,21 @@ impl Health {
         }
     }
 
-    /// Where it listens.
+    /// The URL of the listener.
     #[must_use]
     pub fn url(&self) -> Option<String> {
         let address = self.listener.local_addr().ok()?;
         Some(format!("http://{address}"))
     }
 
-    /// Answers for ever.
+    /// Serves requests until the task is dropped.
     pub async fn run(self) {
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/healthz", get(healthz))
             .with_state(self.counters);
         if let Err(error) = axum::serve(self.listener, router).await {
-            tracing::error!(%error, "/metrics is not answered any more");
+            tracing::error!(%error, "/metrics is no longer served");
         }
     }
 }
@@ -82,14 +82,14 @@ async fn metrics(State(counters): State<Arc<Counters>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], counters.text())
 }
 
-/// Whether runs get through. While DX is only away they wait, and all is as it should be.
+/// 503 if runs cannot be delivered without a person. While DX is unreachable they wait, which is 200.
 async fn healthz(State(counters): State<Arc<Counters>>) -> (StatusCode, &'static str) {
     if counters.queue_up.load(Relaxed) == 0 {
-        (StatusCode::SERVICE_UNAVAILABLE, "the queue is not reached\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "no connection to the queue\n")
     } else if counters.stuck.load(Relaxed) == 1 {
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            "DX does not take the token, or redirects: see the log\n",
+            "DX rejects the token or redirects: see the log\n",
         )
     } else {
         (StatusCode::OK, "ok\n")

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout_at;
 
-/// Between uses nobody answers the server's pings: past this it may have hung up, and connecting anew is quicker than finding out.
+/// Between uses the server's pings are not answered: after this time it may have closed the connection, and a new one is quicker than a check.
 const IDLE: Duration = Duration::from_secs(20);
 
 /// The queue, for a reporter. Nothing is started and nothing connected before the first upsert.
@@ -47,7 +47,7 @@ impl QueueOutlet {
                 runtime: Builder::new_current_thread()
                     .enable_all()
                     .build()
-                    .map_err(|why| format!("cannot start what talks to the queue: {why}"))?,
+                    .map_err(|why| format!("cannot start the queue's client: {why}"))?,
             }),
         };
         let kept = open.publisher.take().filter(|_| open.used.elapsed() < IDLE);
@@ -66,7 +66,7 @@ impl QueueOutlet {
                     Err(_) => return Err(format!("the queue at {} did not acknowledge in time", self.queue)),
                 },
                 () = publisher.connection().denied() => return Err(format!(
-                    "the queue at {} does not let these credentials publish: they need pipefold.runs.* and, for the answers, _INBOX.report.>",
+                    "the queue at {} does not allow these credentials to publish: they need pipefold.runs.* and _INBOX.report.> for answers",
                     self.queue
                 )),
             };
@@ -96,8 +96,8 @@ impl Outlet for QueueOutlet {
 }
 
 impl Drop for QueueOutlet {
-    /// Nobody waits for its threads. Looking up a host's name takes one, and as long as the name servers like; and a server that stops lets go
-    /// of it where nobody may wait, on pain of a panic.
+    /// Its threads are not waited for. Looking up a host's name takes one, and as long as the name servers like; and a server that stops lets go
+    /// of it in an asynchronous context, where waiting panics.
     fn drop(&mut self) {
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = open.take() {
@@ -119,7 +119,7 @@ mod tests {
     use crate::address::QueueKeys;
     use std::sync::mpsc;
 
-    /// One that has started what talks to a queue where nobody listens.
+    /// An outlet with a started runtime, for a queue without a listener.
     fn outlet() -> QueueOutlet {
         let outlet = QueueOutlet::new(Queue::new("nats://127.0.0.1:1", &QueueKeys::default()).unwrap());
         let run = serde_json::from_value(serde_json::json!({

@@ -1,4 +1,4 @@
-//! Whether the queue is there and as it should be, for someone who may do nothing but publish.
+//! A check of the queue with the right to publish only.
 
 use crate::address::Queue;
 use crate::connection::{ConnectError, Connection, Purpose};
@@ -6,7 +6,7 @@ use crate::stream::{Checked, StreamError, check};
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
-/// That the queue answers, and what could be seen of it.
+/// A queue that answered, and its state where it is readable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// From the start until it had taken the credentials.
@@ -15,7 +15,7 @@ pub struct Probe {
     pub checked: Option<Checked>,
 }
 
-/// Why runs cannot be published.
+/// A queue that runs cannot be published to.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// There is no connection.

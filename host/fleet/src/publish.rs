@@ -33,15 +33,13 @@ pub enum PublishError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The stream holds as much as it may.
-    #[error("the queue is full: what comes waits where it comes from, until forwarders have caught up")]
+    #[error("the queue is full: runs wait at their senders until forwarders have caught up")]
     Full,
     /// The stream of refused ones holds as many as it may.
-    #[error("no more refused ones can be kept: see `pipefold forward rejected list`, then retry or drop them")]
+    #[error("the stream of refused runs is full: see `pipefold forward rejected list`, then retry or drop them")]
     RejectedFull,
-    /// Nobody listens where upserts go. Servers do not say which it is.
-    #[error(
-        "the queue takes nothing now: its stream {0} has no leader, or was never made; `pipefold queue check` tells which"
-    )]
+    /// No stream takes the subject. Servers do not say why.
+    #[error("the queue's stream {0} has no leader or does not exist: run `pipefold queue check`")]
     NoTaker(&'static str),
     /// No majority has answered.
     #[error("the queue did not acknowledge: {0}")]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// The largest that is kept whole, in bytes. What can be read has 512 KiB at most, and room for the reason; what cannot be read nobody needs
+/// The largest that is kept whole, in bytes. What can be read has 512 KiB at most, and room for the reason; what cannot be read is not needed
 /// whole, and its text in JSON may be six times as long.
 const MAX_KEPT: usize = 600 * 1024;
 
@@ -179,7 +179,7 @@ pub async fn drop(connection: &Connection, numbers: &[u64]) -> Result<Done, Reje
     let stream = stream(connection).await?;
     let mut done = Done::default();
     if numbers.is_empty() {
-        // What comes meanwhile nobody has seen.
+        // Messages that arrive meanwhile were not listed.
         let purged = stream.purge().sequence(last.saturating_add(1)).await;
         done.count = purged.map_err(|why| server("empty the stream", &why))?.purged;
     }
@@ -238,7 +238,7 @@ async fn next(stream: &Stream, from: u64, to: u64) -> Result<Option<Numbered>, R
         return Ok(None);
     }
     let rejected = serde_json::from_slice(&message.payload).unwrap_or_else(|_| {
-        // Somebody else's message: shown as it is.
+        // A foreign message: shown as it is.
         Rejected::new(&message.payload, "unknown", "this was not put here by a forwarder")
     });
     Ok(Some(Numbered { number, rejected }))

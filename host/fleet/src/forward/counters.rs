@@ -10,7 +10,7 @@ pub struct Counters {
     pub delivered: AtomicU64,
     /// Those of them that came before.
     pub redelivered: AtomicU64,
-    /// Messages that the queue was told are done with, as DX has them.
+    /// Messages acknowledged after DX accepted them.
     pub done: AtomicU64,
     /// Messages that a policy of the forwarder dropped.
     pub dropped: AtomicU64,
@@ -28,9 +28,9 @@ pub struct Counters {
     pub unjudged: AtomicU64,
     /// Messages that the stream had kept although they were acknowledged, and that were put into it again.
     pub swept: AtomicU64,
-    /// Messages that were told with others of their run before any forwarder was given them, or while another had them.
+    /// Messages sent with others of their run before a forwarder got them, or while another held them.
     pub gathered: AtomicU64,
-    /// Messages that this forwarder had, and another told.
+    /// Messages that this forwarder held and another sent.
     pub elsewhere: AtomicU64,
     /// Messages that are held.
     pub held: AtomicU64,

@@ -1,13 +1,13 @@
-//! What the upserts of a run come to.
+//! The fold of a run's upserts.
 
 use pipefold::dx::Arguments;
 use pipefold::{Judge, NoVerdict, Notification, Run, Verdict};
 use pipefold_sandbox::Question;
 
-/// What there is to do with a group of messages.
+/// The outcome of folding a group of messages.
 #[derive(Debug, Default)]
 pub(super) struct Folded {
-    /// What DX is to be told: mostly one.
+    /// The runs to send to DX, mostly one.
     pub(super) runs: Vec<Run>,
     /// Why a policy of this forwarder drops it.
     pub(super) dropped: Option<String>,
@@ -15,7 +15,7 @@ pub(super) struct Folded {
     pub(super) unfit: Vec<(usize, &'static str, String)>,
 }
 
-/// Why nobody can tell now.
+/// A fold that failed and may succeed later, with the reason.
 #[derive(Debug)]
 pub(super) struct NotNow(pub(super) String);
 

@@ -53,34 +53,32 @@ const ASK: Duration = Duration::from_millis(10);
 /// The same complaint is made once in so long.
 const COMPLAIN: Duration = Duration::from_mins(1);
 
-/// A forwarder that is connected, and does not work yet.
+/// A connected forwarder, before it runs.
 pub struct Forwarder {
     desk: Arc<Desk>,
     clients: Vec<Arc<Client>>,
     differences: Vec<Difference>,
 }
 
-/// Why a forwarder does not begin.
+/// A forwarder that cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
-    /// The queue cannot be reached.
+    /// No connection to the queue.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The stream is not there, or cannot be looked at.
+    /// The stream is missing or cannot be read.
     #[error(transparent)]
     Stream(#[from] StreamError),
-    /// The stream is not one that nothing is lost in.
+    /// The stream's settings could lose messages.
     #[error(
-        "the queue is not as it should be: {0}; change it with NATS's own tools, or remove it and run `pipefold queue init`"
+        "the queue's set-up is not safe: {0}; change it with NATS tools, or remove it and run `pipefold queue init`"
     )]
     Unsafe(String),
     /// The client for DX cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The connection is gone for good, after it worked.
-    #[error(
-        "a server of the queue said what no server says, and the connection to it is gone: what was held goes to another forwarder; start this one again"
-    )]
+    #[error("NATS protocol error: connection lost. Held messages will be redelivered; restart this forwarder")]
     Lost,
 }
 
@@ -117,13 +115,13 @@ impl Forwarder {
         })
     }
 
-    /// What of the streams is not as it should be, and does not keep it from working.
+    /// Differences of the streams from their specification that do not prevent forwarding.
     #[must_use]
     pub fn differences(&self) -> &[Difference] {
         &self.differences
     }
 
-    /// What it counts.
+    /// Its counters.
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.desk.counters)
@@ -183,7 +181,7 @@ struct Work {
     /// A client for each request that may be under way, so that each keeps its connection.
     free: Vec<Arc<Client>>,
     under_way: JoinSet<(Arc<Client>, Ended)>,
-    /// What was complained of, and when.
+    /// Warnings by subject, with the time of each.
     said: HashMap<&'static str, (Instant, String)>,
     /// Whether the rate lets through less than there is.
     behind: bool,
@@ -244,7 +242,7 @@ impl Work {
         ended
     }
 
-    /// Begins requests while there is something due and leave to send it. Tells when to look again.
+    /// Begins requests while there is something due and leave to send it. Returns the moment of the next look.
     fn begin_what_is_due(&mut self, now: Instant) -> Instant {
         let look_again = now + TICK;
         if let Some(pause) = self.pauses.left(now) {
@@ -297,7 +295,7 @@ impl Work {
         }
     }
 
-    /// Whether more could be worked off, for the one who asks for it.
+    /// Decides whether more messages are asked for.
     fn ask_for_more(&mut self, now: Instant) {
         let counters = &self.desk.counters;
         let paused = self.pauses.left(now).is_some();
@@ -340,7 +338,7 @@ impl Work {
         let now = Instant::now();
         let first = self.desk.options.first_pause;
         let Ok((client, ended)) = ended else {
-            tracing::error!("sending a run panicked; it comes again");
+            tracing::error!("sending a run panicked; its messages will be redelivered");
             return;
         };
         self.free.push(client);
@@ -369,9 +367,9 @@ impl Work {
         self.said.remove("stuck");
     }
 
-    /// Tells the queue of what is held for long.
+    /// Reports progress on messages that are held for long.
     async fn touch(&mut self) {
-        // While nobody is there to hear it, words would only pile up.
+        // Without a connection, reports would only pile up.
         if !self.desk.publisher.connection().is_up() {
             return;
         }

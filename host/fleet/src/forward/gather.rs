@@ -1,8 +1,8 @@
 //! The rest of a run's upserts, wherever in the stream they are.
 //!
 //! While DX takes less than there is, a run's start and its end lie far apart in the stream, or are with two forwarders: a request each,
-//! and requests are what there are too few of. So before one is spent, the stream is asked for all that it has of the run. What is not
-//! with this forwarder is told to DX with the rest, and then removed: whoever has it, or would be given it, has nothing to tell any more.
+//! and requests are what there are too few of. So before one is spent, the stream is asked for all that it has of the run. Upserts that
+//! this forwarder does not hold are sent to DX with the rest and then removed. A forwarder that holds one of them has nothing left to send.
 
 use super::message::parse;
 use crate::connection::Connection;
@@ -14,7 +14,7 @@ use pipefold::spool::RunKey;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The most that is gathered for a request: a run has a few, and one that has more is told in several.
+/// The most that is gathered for a request: a run has a few, and one with more takes several requests.
 const MOST: usize = 32;
 
 /// How long it may take: a request to DX waits for it.
@@ -36,7 +36,7 @@ struct Upsert {
     said: Result<Arguments, String>,
 }
 
-/// Asks the stream for all that it has of a run. `None` if it does not say: then what is held is what is told.
+/// Asks the stream for all that it has of a run. `None` without an answer: then the held upserts are sent.
 pub(super) async fn gather(connection: &Connection, run: RunKey) -> Option<Gathered> {
     let stream = connection.context.get_stream_no_info(STREAM).await.ok()?;
     timeout(WITHIN, read(stream, run)).await.ok()?
@@ -51,7 +51,7 @@ async fn read(stream: Stream<()>, run: RunKey) -> Option<Gathered> {
                 from = message.sequence + 1;
                 upserts.push(Upsert {
                     sequence: message.sequence,
-                    // Under this subject somebody may have put what is about another run.
+                    // A message under this subject may be about another run.
                     said: parse(&message.payload).and_then(|(key, said)| match key == run {
                         true => Ok(said),
                         false => Err("it is about another run".to_owned()),
@@ -82,12 +82,12 @@ impl Gathered {
     /// Leaves out those that the forwarder has.
     ///
     /// # Errors
-    /// That the stream has none of them any more: another forwarder has told DX.
-    pub(super) fn beside(mut self, held: &[u64]) -> Result<Self, ToldByAnother> {
+    /// That the stream has none of them any more: another forwarder has sent them to DX.
+    pub(super) fn beside(mut self, held: &[u64]) -> Result<Self, SentByAnother> {
         let before = self.upserts.len();
         self.upserts.retain(|upsert| !held.contains(&upsert.sequence));
         if self.complete && before == self.upserts.len() {
-            return Err(ToldByAnother);
+            return Err(SentByAnother);
         }
         self.upserts.retain(|upsert| upsert.said.is_ok());
         Ok(self)
@@ -103,20 +103,20 @@ impl Gathered {
         self.upserts.iter().filter_map(|upsert| upsert.said.clone().ok())
     }
 
-    /// Removes them, as DX has them; but for those at these places, which were not told.
+    /// Removes them after DX accepted them, except those at these places, which were not sent.
     pub(super) async fn remove(self, but: &[usize]) {
         for (place, upsert) in self.upserts.iter().enumerate() {
             if but.contains(&place) {
                 continue;
             }
-            // One that stays is told once more.
+            // One that stays is sent once more.
             if let Err(error) = self.stream.delete_message(upsert.sequence).await {
-                tracing::debug!(%error, number = upsert.sequence, "a message that DX was told of stays");
+                tracing::debug!(%error, number = upsert.sequence, "a message that DX has was not removed");
             }
         }
     }
 }
 
-/// Nothing is left to tell.
+/// Nothing is left to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ToldByAnother;
+pub(super) struct SentByAnother;

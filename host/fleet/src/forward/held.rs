@@ -43,7 +43,7 @@ impl Held {
                 self.open.remove(&(*due, key));
                 self.ended.insert((*due, key));
             }
-            // Delivered again, as nobody heard of it for too long: the later delivery is the one that counts.
+            // A redelivery after too long a silence: the later delivery counts.
             if let Some(known) = group
                 .messages
                 .iter_mut()
@@ -107,7 +107,7 @@ impl Held {
         count(&self.ended) + count(&self.open)
     }
 
-    /// Those of whom the queue was not told for so long.
+    /// Groups without a report of progress since then.
     pub(super) fn untouched(&mut self, since: Instant) -> impl Iterator<Item = &mut Group> {
         let groups = self.groups.values_mut().map(|(_, group)| group);
         groups.filter(move |group| group.touched <= since)

@@ -1,7 +1,7 @@
 //! Where the queue delivers to.
 //!
 //! It stands for as long as the forwarder works, and not for one request only: a server's word that a request is over may overtake the
-//! messages that were sent before it (nats-server 2.15 does so when it counts bytes), and one that arrives where nobody listens any more is
+//! messages that were sent before it (nats-server 2.15 does so when it counts bytes), and one that arrives without a listener is
 //! delivered again half a minute later.
 
 use crate::connection::{Connection, words};
@@ -105,7 +105,7 @@ impl Inbox {
 
     /// Unsubscribes. What came before is still given by [`Self::next`], and then `None`.
     pub(super) async fn close(&mut self) {
-        // Without a connection there is nobody to tell, and nothing will come.
+        // Without a connection nothing will come.
         let _ = self.subscriber.unsubscribe().await;
     }
 

@@ -1,4 +1,4 @@
-//! One upsert, and what its server is told of it.
+//! One upsert, and its acknowledgement.
 
 use super::gather::Gathered;
 use super::room::Part;
@@ -61,7 +61,7 @@ impl Message {
         }
     }
 
-    /// Which run it is about, and whether it says that the run has ended; or why nobody can tell.
+    /// Its run, and whether it has the run's end; or the reason why it cannot be read.
     pub(super) fn run(&self) -> Result<(RunKey, bool), String> {
         let (key, said) = parse(&self.body)?;
         Ok((key, said.finished_at.is_some()))
@@ -82,31 +82,31 @@ impl Message {
         SystemTime::now().duration_since(self.published).unwrap_or_default()
     }
 
-    /// It is done with.
+    /// Acknowledges it.
     pub(super) async fn done(&self, client: &Client) {
-        self.tell(client, AckKind::Ack).await;
+        self.acknowledge(client, AckKind::Ack).await;
     }
 
-    /// It is to be delivered again after a while, to whichever forwarder.
+    /// Asks for a redelivery after a while, to any forwarder.
     pub(super) async fn again(&self, client: &Client, after: Duration) {
         let after = (!after.is_zero()).then_some(after);
-        self.tell(client, AckKind::Nak(after)).await;
+        self.acknowledge(client, AckKind::Nak(after)).await;
     }
 
-    /// This forwarder still has it.
+    /// Reports progress: this forwarder still holds it.
     pub(super) async fn progress(&self, client: &Client) {
-        self.tell(client, AckKind::Progress).await;
+        self.acknowledge(client, AckKind::Progress).await;
     }
 
-    /// What does not arrive ends in another delivery, which harms nobody.
-    async fn tell(&self, client: &Client, kind: AckKind) {
+    /// A lost acknowledgement causes a redelivery, which is harmless.
+    async fn acknowledge(&self, client: &Client, kind: AckKind) {
         if let Err(error) = client.publish(self.reply.to_string(), kind.into()).await {
-            tracing::debug!(%error, "the queue was not told of a message");
+            tracing::debug!(%error, "a message was not acknowledged");
         }
     }
 }
 
-/// Which run an upsert is about, and what it says; or why nobody can tell.
+/// An upsert's run and its arguments, or the reason why it cannot be read.
 pub(super) fn parse(body: &[u8]) -> Result<(RunKey, Arguments), String> {
     if body.len() > MAX_BODY {
         return Err(format!("it has {} bytes, and {MAX_BODY} are read", body.len()));
@@ -128,6 +128,6 @@ pub(super) struct Group {
     pub(super) alone: bool,
     /// What else the stream has of the run.
     pub(super) gathered: Option<Gathered>,
-    /// When the queue was last told that they are worked on.
+    /// The time of the last report of progress.
     pub(super) touched: Instant,
 }

@@ -1,10 +1,10 @@
-//! Where to forward to, and how fast.
+//! Destination and rate of a forwarder.
 
 use pipefold::dx::ClientOptions;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a forwarder needs.
+/// The settings of a forwarder.
 #[derive(Clone, Debug)]
 pub struct ForwarderOptions {
     /// DX.
@@ -36,7 +36,7 @@ impl ForwarderOptions {
             per_second: 10.0,
             // With answers after 50 ms it is three hundred a second; more connections are no kindness to DX.
             concurrency: 16,
-            // Steps of a script follow one another within it, and nobody looks at DX sooner.
+            // Steps of a script follow one another within it, and a delay of two seconds is not noticed in DX.
             window: Duration::from_secs(2),
             // Shorter than the queue waits before it gives a message to another forwarder.
             timeout: Duration::from_secs(20),

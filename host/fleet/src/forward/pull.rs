@@ -126,7 +126,7 @@ impl Puller {
                         .queue_up
                         .store(u64::from(self.connection.is_up()), Relaxed);
                     if said.as_ref() != Some(&why) {
-                        tracing::warn!("the queue gives nothing now: {why}");
+                        tracing::warn!("the queue delivers no messages: {why}");
                         said = Some(why);
                     }
                     // Its consumer may be gone. The inbox stays: what was sent before may still come.
@@ -208,7 +208,7 @@ impl Puller {
         add(&self.counters.delivered, 1);
         add(&self.counters.redelivered, usize::from(message.delivered > 1));
         self.counters.waiting.store(waiting, Relaxed);
-        // If nobody takes it, it is delivered again.
+        // A message that is not taken is redelivered.
         let _ = self.to.send(message).await;
     }
 }

@@ -1,4 +1,4 @@
-//! How much a forwarder holds: its memory has a bound, whatever the backlog and whoever publishes.
+//! The room for held messages: a forwarder's memory is bounded for any backlog and any publisher.
 
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -2,7 +2,7 @@
 
 use super::counters::{Counters, add, set};
 use super::fold::{Folded, NotNow, fold};
-use super::gather::{Gathered, ToldByAnother, gather};
+use super::gather::{Gathered, SentByAnother, gather};
 use super::message::{Group, Message};
 use super::options::ForwarderOptions;
 use crate::publish::Publisher;
@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::time::interval_at;
 
-/// How often the queue is told that a message is worked on: a lost word of it or two do not matter.
+/// The interval of reports of progress: one or two lost reports do not matter.
 pub(super) const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
 
 /// What all requests share.
@@ -43,7 +43,7 @@ pub(super) enum Ended {
 }
 
 impl Desk {
-    /// Looks for what else the stream has of a run. `None` if another forwarder has told DX of it.
+    /// Looks for what else the stream has of a run. `None` if another forwarder has sent it.
     pub(super) async fn gather(&self, mut group: Group) -> Option<Group> {
         // Of what a stranger has put under another subject, the run's own says nothing.
         let is_whole = group.messages.iter().all(|message| message.is_under(group.key));
@@ -57,7 +57,7 @@ impl Desk {
         match gathered.beside(&held) {
             Ok(gathered) => group.gathered = Some(gathered).filter(|gathered| gathered.len() > 0),
             // Without a word to the queue: should it have them after all, it gives them to another.
-            Err(ToldByAnother) => {
+            Err(SentByAnother) => {
                 add(&self.counters.elsewhere, group.messages.len());
                 return None;
             }
@@ -65,7 +65,7 @@ impl Desk {
         Some(group)
     }
 
-    /// Folds the messages of a run, tells DX of it, and tells the queue what became of them.
+    /// Folds the messages of a run, sends the run to DX, and acknowledges the messages.
     pub(super) async fn send(self: &Arc<Self>, group: Group, client: &Arc<Client>) -> Ended {
         let Group {
             key,
@@ -282,7 +282,7 @@ impl Desk {
         }
     }
 
-    /// Tells the queue that these are worked on.
+    /// Reports progress on these.
     pub(super) async fn touch(&self, group: &mut Group) {
         let queue = &self.publisher.connection().client;
         for message in &group.messages {

@@ -1,9 +1,9 @@
 //! Messages that the stream has kept although its consumer counts them as done.
 //!
 //! An acknowledgement is replicated, and each server then removes the message from its own copy of the stream. One that takes the lead in
-//! just that moment may not have done so. And a consumer that somebody edited (`max_deliver`) gives up what failed too often. Nobody delivers
-//! such a message any more, and nobody removes it: DX may never have been told, and a stream that is full takes nothing. So it is put into
-//! the queue once more, and the old one removed: what DX was told already harms nobody when it is told again.
+//! just that moment may not have done so. And a consumer that was edited (`max_deliver`) gives up messages that failed too often. Such a
+//! message is neither delivered nor removed: DX may not have it, and a stream that is full takes nothing. So it is published once more
+//! and the old message removed. Sending an upsert to DX twice is harmless.
 
 use super::counters::{Counters, add};
 use crate::connection::{Connection, words};
@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_secs(15);
 /// Numbers that are looked at in one go, so that a look ends.
 const MOST: u64 = 2_000;
 
-/// Looks now and then, for ever.
+/// Looks at intervals, until the task is dropped.
 pub(super) async fn sweep(publisher: Publisher, counters: Arc<Counters>) {
     let mut before = None;
     loop {
@@ -37,9 +37,11 @@ pub(super) async fn sweep(publisher: Publisher, counters: Arc<Counters>) {
             match again(&publisher, &stream, first..=last).await {
                 Ok(count) => {
                     add(&counters.swept, count);
-                    tracing::warn!("the stream had kept {count} messages that count as done; they go once more");
+                    tracing::warn!(
+                        "published {count} messages again that the stream had kept although they count as done"
+                    );
                 }
-                Err(why) => tracing::warn!("messages that count as done stay in the stream: {why}"),
+                Err(why) => tracing::warn!("cannot publish messages again that the stream had kept: {why}"),
             }
             before = None;
         } else {
@@ -48,7 +50,7 @@ pub(super) async fn sweep(publisher: Publisher, counters: Arc<Counters>) {
     }
 }
 
-/// The first message of the stream, and the last up to which none is to be waited for. `None` if nobody can tell, or there are no messages.
+/// The first message of the stream, and the last number up to which all count as done. `None` if that is unknown, or there are no messages.
 async fn look(connection: &Connection) -> Option<(Stream, u64, u64)> {
     let stream = connection.context.get_stream(STREAM).await.ok()?;
     let consumer = stream.consumer_info(CONSUMER).await.ok()?;

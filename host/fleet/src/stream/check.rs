@@ -1,11 +1,11 @@
-//! How the streams are doing, and what is not as it should be.
+//! The state of the streams, and differences from their specification.
 
 use super::difference::{Difference, consumer_differences, missing, stream_differences, too_old};
 use super::{CONSUMER, REJECTED, Setup, StreamError, look, wanted};
 use crate::connection::Connection;
 use async_nats::jetstream::stream::Info;
 
-/// How a stream is doing.
+/// The state of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The stream.
@@ -22,20 +22,20 @@ pub struct Standing {
     pub lagging: Vec<String>,
 }
 
-/// What [`check`] found.
+/// The result of [`check`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// How the streams are doing.
+    /// The state of each stream.
     pub standing: Vec<Standing>,
     /// Messages that no forwarder has yet.
     pub waiting: u64,
     /// Messages that are with forwarders.
     pub in_hand: u64,
-    /// What is not as it should be.
+    /// Differences from the specification.
     pub differences: Vec<Difference>,
 }
 
-/// Looks at what is there. Half of a set-up is told as a difference, with the rest.
+/// Reads the state of the streams and the consumer. An incomplete set-up is a difference among the others.
 ///
 /// # Errors
 /// [`StreamError::Missing`] if `queue init` was not run, or what the server said.

@@ -1,4 +1,4 @@
-//! What of a stream or its consumer is not as it should be.
+//! Differences between a stream or its consumer and their specification.
 
 use super::{ACK_WAIT, CONSUMER, wanted};
 use crate::connection::Connection;
@@ -6,7 +6,7 @@ use async_nats::jetstream::consumer;
 use async_nats::jetstream::stream::Config;
 use std::fmt;
 
-/// One thing that is not as it should be.
+/// A setting with another value than specified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The stream or consumer.
@@ -21,7 +21,7 @@ pub struct Difference {
     pub fatal: bool,
 }
 
-/// What has been found so far.
+/// The differences found so far.
 struct Found {
     of: &'static str,
     differences: Vec<Difference>,
@@ -53,7 +53,7 @@ pub(super) fn stream_differences(of: &'static str, is: &Config, wanted: &Config)
     found.one("subjects", true, &is.subjects, &wanted.subjects);
     found.one("retention", true, &is.retention, &wanted.retention);
     found.one("storage", true, &is.storage, &wanted.storage);
-    // The oldest would go, and with it runs that DX was not told of.
+    // The oldest messages would be dropped, and with them runs that DX does not have.
     found.one("discard", true, &is.discard, &wanted.discard);
     found.one("max_age", true, &is.max_age, &wanted.max_age);
     found.one(
@@ -62,7 +62,7 @@ pub(super) fn stream_differences(of: &'static str, is: &Config, wanted: &Config)
         &none(is.max_messages_per_subject),
         &none(wanted.max_messages_per_subject),
     );
-    // Nobody would hear that it has anything.
+    // Publishers would get no acknowledgement.
     found.one("no_ack", true, &is.no_ack, &wanted.no_ack);
     found.one("sealed", true, &is.sealed, &wanted.sealed);
     found.one("num_replicas", false, &is.num_replicas, &wanted.num_replicas);

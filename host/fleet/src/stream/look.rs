@@ -1,4 +1,4 @@
-//! What the servers say of a stream or its consumer.
+//! Requests for the state of a stream or its consumer.
 
 use super::{CONSUMER, STREAM, StreamError, wanted};
 use crate::connection::Connection;
@@ -26,7 +26,7 @@ pub(crate) async fn info(connection: &Connection, name: &'static str) -> Result<
 /// The consumer that forwarders pull from.
 pub(crate) async fn consumer(connection: &Connection) -> Result<consumer::Consumer<pull::Config>, StreamError> {
     let stream = stream(connection, STREAM).await?;
-    // Made anew if someone removed it: what was not acknowledged is in the stream.
+    // Created again if it was removed: unacknowledged messages are still in the stream.
     let made = stream.get_or_create_consumer(CONSUMER, wanted::consumer()).await;
     made.map_err(|why| StreamError::server("use the consumer", CONSUMER, &why))
 }

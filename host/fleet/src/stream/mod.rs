@@ -1,4 +1,4 @@
-//! The streams and their consumer: what they should be, made, and looked at.
+//! The streams and their consumer: specification, creation, check.
 //!
 //! - [`init`] makes what is not there; [`check`] looks at what is.
 //! - What they should be is in one file, and how what is there may differ from it in another.
@@ -19,10 +19,10 @@ pub use wanted::{ACK_WAIT, Setup};
 
 use pipefold::spool::RunKey;
 
-/// The stream of upserts that DX is to be told.
+/// The stream of upserts for DX.
 pub const STREAM: &str = "PIPEFOLD";
 
-/// The stream of those that were refused for good.
+/// The stream of upserts that were refused for good.
 pub const REJECTED: &str = "PIPEFOLD_REJECTED";
 
 /// The consumer that all forwarders share.
