@@ -1,5 +1,4 @@
 //! A small simulation ends with every record right.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::process::Command;
 

@@ -1,9 +1,11 @@
-//! The files of `examples/fleet` start commands that there are.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! The files of `examples/fleet` follow the schemas of their formats and call existing commands and flags.
 
 use std::process::Command;
 
-use pipefold_tests::{binary, workspace_root};
+use pipefold_tests::{binary, skipped, workspace_root};
+
+/// The exit code of a script that cannot run on this machine.
+const CANNOT: i32 = 77;
 
 /// The arguments behind `args:` and `command:` in a file, which are written as JSON.
 fn commands(file: &str) -> Vec<Vec<String>> {
@@ -46,4 +48,20 @@ fn a_flag_that_is_not_known_would_be_seen() {
         .output()
         .unwrap();
     assert!(!output.status.success(), "{output:?}");
+}
+
+#[test]
+fn compose_file_and_manifests_follow_their_schemas() {
+    let script = workspace_root().join("tests/simulation/tests/simulation/run.sh");
+    let output = Command::new(script).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(CANNOT) {
+        let why = stderr.lines().find_map(|line| line.strip_prefix("skipped: "));
+        return skipped(
+            "compose_file_and_manifests_follow_their_schemas",
+            why.unwrap_or(&stderr),
+        );
+    }
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}\n{stdout}{stderr}", output.status);
 }
