@@ -16,6 +16,14 @@ fn start(ci: &Ci, script: &str) -> Running {
     running
 }
 
+fn is_recorded_as_cancelled(ci: &Ci) -> bool {
+    Ci::files(&ci.spool()).iter().any(|(path, content)| {
+        // Under another name it is still being written.
+        path.extension().is_some_and(|extension| extension == "json")
+            && String::from_utf8_lossy(content).contains("cancelled")
+    })
+}
+
 /// A loop that lets a trap run soon.
 const FOREVER: &str = "touch ready; while :; do sleep 0.02; done";
 
@@ -84,14 +92,7 @@ fn killed_after_the_grace_it_has_left_the_cancellation_behind() {
     ci.dx.set_mode(Mode::RefuseConnections);
     let running = start(&ci, "trap '' TERM; touch ready; until [ -e go ]; do sleep 0.02; done");
     running.signal(Signal::TERM);
-    let is_cancelled = |(path, content): &(std::path::PathBuf, Vec<u8>)| {
-        // Under another name it is still being written.
-        path.extension().is_some_and(|extension| extension == "json")
-            && String::from_utf8_lossy(content).contains("cancelled")
-    };
-    eventually("the cancellation is on disk", || {
-        Ci::files(&ci.spool()).iter().any(is_cancelled)
-    });
+    eventually("the cancellation is on disk", || is_recorded_as_cancelled(&ci));
     running.signal(Signal::KILL);
     // What it ran is ours to end.
     std::fs::write(ci.workspace().join("go"), "").unwrap();
@@ -101,6 +102,22 @@ fn killed_after_the_grace_it_has_left_the_cancellation_behind() {
     ci.pipefold(["flush"]).run().assert_code(0);
     assert_eq!(ci.record().status, "cancelled");
     assert!(ci.record().finished_at.is_some());
+}
+
+#[test]
+fn a_step_leaves_its_cancellation_on_disk_when_the_signal_comes() {
+    let ci = Ci::new();
+    let script = "trap '' TERM; touch ready; until [ -e go ]; do sleep 0.02; done";
+    let running = ci.report(["step", "--step", "s", "--", "sh", "-c", script]).spawn();
+    let ready = ci.workspace().join("ready");
+    eventually("the command is ready", || ready.exists());
+    running.signal(Signal::TERM);
+    eventually("the cancellation is on disk", || is_recorded_as_cancelled(&ci));
+    running.signal(Signal::KILL);
+    std::fs::write(ci.workspace().join("go"), "").unwrap();
+    assert_eq!(running.wait().signal, Some(9));
+    ci.report(["finish"]).run().assert_code(0);
+    assert_eq!(ci.record().status, "cancelled");
 }
 
 #[test]

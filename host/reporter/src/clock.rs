@@ -23,6 +23,15 @@ pub(crate) fn text(milliseconds: u64) -> String {
     time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// Whether the clock is known to be wrong: it is before pipefold was made, as on a board without a battery. DX keeps a run's earliest start, so
+/// one such time would stay with the run.
+#[must_use]
+pub(crate) fn is_wrong() -> bool {
+    // The beginning of 2025.
+    const MADE: u64 = 1_735_689_600_000;
+    milliseconds() < MADE
+}
+
 /// The system's clock.
 fn system() -> DateTime<Utc> {
     of(std::time::SystemTime::now())
@@ -39,7 +48,7 @@ fn time() -> DateTime<Utc> {
 }
 
 #[cfg(test)]
-pub(crate) use injected::{advance, time};
+pub(crate) use injected::{advance, set_back, time};
 
 /// The clock of a test, which it can put forward.
 #[cfg(test)]
@@ -60,6 +69,11 @@ mod injected {
     pub(crate) fn advance(length: Duration) {
         let length = TimeDelta::from_std(length).unwrap_or_default();
         AHEAD.set(AHEAD.get() + length);
+    }
+
+    /// Sets the clock of this thread back to 1970.
+    pub(crate) fn set_back() {
+        AHEAD.set(DateTime::UNIX_EPOCH - super::system());
     }
 }
 

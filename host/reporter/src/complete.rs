@@ -1,11 +1,12 @@
 //! Fills in what a notification leaves out, from the clock and from what is recorded of its run.
 
 use crate::{
-    clock,
+    Refused, clock,
+    detect::Field,
     spool::{Hook, Judged, RunKey, SpooledRun},
     store::Store,
 };
-use pipefold_sandbox::{Notification, Run};
+use pipefold_sandbox::{Fault, Notification, Run, Violation};
 
 /// A notification as it goes to the plugin.
 pub(crate) struct Completed {
@@ -17,12 +18,15 @@ pub(crate) struct Completed {
 /// the start, is no reason to lose the end. Clocks of two processes may differ, and a shell's `date` has no zone, which means UTC.
 ///
 /// `read` gives a time as the rules read it; none if it is none.
+///
+/// # Errors
+/// A start that only the clock could give, and the clock is wrong.
 pub(crate) fn complete(
     hook: Hook,
     mut notification: Notification,
     store: &Store,
     read: &dyn Fn(&str) -> Option<String>,
-) -> Completed {
+) -> Result<Completed, Refused> {
     let mut warnings = Vec::new();
     let n = &mut notification;
     let now = clock::now();
@@ -49,8 +53,22 @@ pub(crate) fn complete(
     } else if n.started_at.is_none() {
         n.started_at.clone_from(&n.finished_at);
     }
+    if n.started_at.is_none() && clock::is_wrong() {
+        return Err(no_start(&now));
+    }
     n.started_at.get_or_insert(now);
-    Completed { notification, warnings }
+    Ok(Completed { notification, warnings })
+}
+
+fn no_start(now: &str) -> Refused {
+    let violation = Violation {
+        fault: Fault::RequiredParamsMissing,
+        field: Field::StartedAt.name().into(),
+        message: format!("the clock of this machine is wrong, it says {now}; set it, or give --started-at"),
+    };
+    Refused {
+        violations: vec![violation],
+    }
 }
 
 /// Puts the times of a run's end in order.
@@ -103,4 +121,31 @@ fn recorded_start(run: &SpooledRun) -> Option<&Run> {
             (Hook::Start, Judged::Report(run)) => Some(run),
             _ => None,
         })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_of_1970_gives_no_start() {
+        clock::set_back();
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), 1 << 20);
+        let complete = |hook, notification| complete(hook, notification, &store, &|time| Some(time.to_owned()));
+        for hook in [Hook::Start, Hook::Step] {
+            let refused = complete(hook, Notification::default()).err().unwrap();
+            assert_eq!(refused.violations[0].field, "started_at");
+        }
+        let given = Notification {
+            started_at: Some("2026-01-31T10:00:00Z".into()),
+            ..Notification::default()
+        };
+        let end = complete(Hook::Finish, given.clone()).unwrap().notification;
+        assert_eq!(
+            (&end.started_at, &end.finished_at),
+            (&given.started_at, &given.started_at)
+        );
+    }
 }

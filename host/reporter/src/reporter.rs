@@ -94,7 +94,7 @@ impl Reporter {
     /// As [`start`](Self::start).
     pub fn judge(&self, hook: Hook, notification: Notification) -> Result<Judgement, Refused> {
         let (hook, notification) = self.to_tell(hook, notification);
-        let Completed { notification, warnings } = complete(hook, notification, &self.store, &|time| self.time(time));
+        let Completed { notification, warnings } = complete(hook, notification, &self.store, &|time| self.time(time))?;
         let verdict = self.judge.one(hook, &notification)?;
         Ok(Judgement {
             hook,
@@ -115,7 +115,7 @@ impl Reporter {
             return self.judge(hook, notification);
         }
         let (hook, notification) = self.to_tell(hook, notification);
-        let Completed { notification, warnings } = complete(hook, notification, &self.store, &|time| self.time(time));
+        let Completed { notification, warnings } = complete(hook, notification, &self.store, &|time| self.time(time))?;
         let policies = self.judge.chain();
         Ok(Judgement {
             hook,
@@ -191,7 +191,7 @@ impl Reporter {
     /// As [`start`](Self::start).
     pub fn preview(&self, hook: Hook, notification: Notification) -> Result<Preview, Refused> {
         let (hook, notification) = self.to_tell(hook, notification);
-        let notification = complete(hook, notification, &self.store, &|time| self.time(time)).notification;
+        let notification = complete(hook, notification, &self.store, &|time| self.time(time))?.notification;
         let judged = self.judge.one(hook, &notification)?;
         let judged = match (hook, judged) {
             (Hook::Finish, Judged::Report(_)) => {

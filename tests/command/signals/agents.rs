@@ -79,6 +79,20 @@ fn jenkins_ends_children_first() {
 }
 
 #[test]
+fn a_shell_that_ends_well_after_its_command_was_killed_is_cancelled() {
+    let ci = Ci::new();
+    // DX is as far away as it is from most runners: the signal to pipefold comes before the answer.
+    ci.dx.set_mode(Mode::Slow(Duration::from_millis(500)));
+    let mut running = job(&ci, "sh -c 'sleep 60 & touch ready; wait; exit 0'", "; true");
+    let shell = i32::try_from(running.id()).unwrap();
+    until_it_has_both(children(shell)[0]);
+    kill_as_jenkins(shell, &mut running);
+    let output = running.wait();
+    assert_eq!(ci.record().status, "cancelled", "{output}");
+    assert!(output.stderr().contains("cancelled"), "{output}");
+}
+
+#[test]
 fn github_and_azure_end_the_shell_and_then_what_has_their_mark() {
     for _ in 0..rounds() {
         let ci = Ci::new();
@@ -129,12 +143,7 @@ fn docker_stop_leaves_the_cancellation_on_disk_long_before_it_kills() {
         ci.dx.set_mode(Mode::RefuseConnections);
         let running = super::start(&ci, "trap '' TERM; touch ready; until [ -e go ]; do sleep 0.02; done");
         running.signal(Signal::TERM);
-        eventually("the cancellation is on disk", || {
-            Ci::files(&ci.spool()).iter().any(|(path, content)| {
-                path.extension().is_some_and(|extension| extension == "json")
-                    && String::from_utf8_lossy(content).contains("cancelled")
-            })
-        });
+        eventually("the cancellation is on disk", || super::is_recorded_as_cancelled(&ci));
         running.signal(Signal::KILL);
         std::fs::write(ci.workspace().join("go"), "").unwrap();
         assert_eq!(running.wait().signal, Some(9));
@@ -187,6 +196,9 @@ fn signals_that_mean_something_to_the_command_alone_reach_it_and_cancel_nothing(
         Signal::IO,
         Signal::POWER,
         Signal::XCPU,
+        Signal::XFSZ,
+        Signal::PIPE,
+        Signal::ABORT,
         Signal::WINCH,
         Signal::CONT,
     ];
@@ -206,6 +218,45 @@ fn signals_that_mean_something_to_the_command_alone_reach_it_and_cancel_nothing(
         assert_eq!(std::fs::read_to_string(got).unwrap(), "x\n", "{number}");
         assert_eq!(ci.record().status, "success", "{number}");
     }
+}
+
+#[test]
+fn a_job_that_is_stopped_stops_with_its_command_and_goes_on_with_it() {
+    let ci = Ci::new();
+    let script = "trap 'echo x >>continued' CONT; touch ready; until [ -e go ]; do sleep 0.02; done";
+    let running = super::start(&ci, script);
+    let pipefold = i32::try_from(running.id()).unwrap();
+    until_it_has_both(pipefold);
+    let command = children(pipefold)[0];
+    let state = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.chars().next()
+    };
+    let continued = ci.workspace().join("continued");
+    let lines = || std::fs::read_to_string(&continued).unwrap_or_default().lines().count();
+    let group = Pid::from_raw(pipefold).unwrap();
+    let mut times = 0;
+    for to_the_group in [false, true, false] {
+        let send = |signal| match to_the_group {
+            true => kill_process_group(group, signal).unwrap(),
+            false => send(pipefold, signal),
+        };
+        for signal in [Signal::TSTP, Signal::TTIN, Signal::TTOU] {
+            send(signal);
+            eventually("both are stopped", || {
+                state(pipefold) == Some('T') && state(command) == Some('T')
+            });
+            send(Signal::CONT);
+            times += 1;
+            eventually("the command goes on", || lines() >= times);
+            std::thread::sleep(Duration::from_millis(50));
+            assert_eq!(lines(), times, "it was continued once");
+            until_it_has_both(pipefold);
+        }
+    }
+    std::fs::write(ci.workspace().join("go"), "").unwrap();
+    running.wait().assert_code(0);
+    assert_eq!(ci.record().status, "success");
 }
 
 #[test]

@@ -30,7 +30,8 @@ fn dispositions_mask_and_descriptors_are_as_without_pipefold() {
         "env",
         "env --ignore-signal=PIPE",
         "env --ignore-signal=HUP,INT,QUIT,USR1,ALRM,CHLD,FPE,ILL,XFSZ,CONT,TSTP",
-        "env --block-signal=TERM,INT,CHLD,USR2,WINCH,RTMIN+3,PIPE,XFSZ",
+        "env --ignore-signal=TSTP,TTIN,TTOU,PIPE,ABRT --block-signal=ABRT,PIPE,CONT",
+        "env --block-signal=TERM,INT,CHLD,USR2,WINCH,RTMIN+3,PIPE,XFSZ,TSTP,TTIN,TTOU",
         "env --ignore-signal=PIPE,CHLD --block-signal=CHLD,TERM",
     ] {
         for closed in ["", "3>other 7</dev/null", "<&-", "2>&-", "<&- 2>&-"] {
@@ -177,6 +178,69 @@ fn a_fault_of_pipefolds_own_does_not_change_the_commands_end() {
             }
         }
         assert_eq!(survived, 3, "{words}");
+    }
+}
+
+/// Refuses system calls, given by their numbers here, to the rest of its command line, with EPERM as container runtimes do.
+const WITHOUT: &str = r#"
+import ctypes, os, struct, sys
+numbers = [int(number) for number in sys.argv[1].split(",")]
+code = [struct.pack("HBBI", 0x20, 0, 0, 0)]
+for number in numbers:
+    code += [struct.pack("HBBI", 0x15, 0, 1, number), struct.pack("HBBI", 0x06, 0, 0, 0x00050001)]
+code += [struct.pack("HBBI", 0x06, 0, 0, 0x7fff0000)]
+filter = ctypes.create_string_buffer(b"".join(code))
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+program = Program(len(code), ctypes.addressof(filter))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+if libc.prctl(22, 2, ctypes.byref(program), 0, 0) != 0:
+    sys.exit(99)
+os.execvp(sys.argv[2], sys.argv[2:])
+"#;
+
+#[test]
+fn system_calls_that_are_refused_keep_nothing_from_running() {
+    let name = "system_calls_that_are_refused_keep_nothing_from_running";
+    // Their numbers on x86-64 and on AArch64; whether the run can be reported without them.
+    let calls = [
+        ("kill", [62, 129], true),
+        ("rt_sigtimedwait", [128, 137], true),
+        ("rt_sigqueueinfo", [129, 138], true),
+        ("socketpair", [53, 199], true),
+        ("clone3", [435, 435], true),
+        ("close_range", [436, 436], true),
+        ("prctl", [157, 167], true),
+        ("sendto", [44, 206], false),
+        ("getpgid", [121, 155], true),
+        ("pipe2", [293, 59], false),
+        ("clone", [56, 220], false),
+    ];
+    let here = match std::env::consts::ARCH {
+        "x86_64" => 0,
+        "aarch64" => 1,
+        other => return skipped(name, &format!("the numbers of {other} are not known")),
+    };
+    let without = |numbers: &str, words: &str| {
+        let ci = Ci::new();
+        let script = format!("exec python3 -c \"$WITHOUT\" {numbers} {words}");
+        let exec = format!(
+            "{} exec --pipeline-name p --pipeline-source s --reference-id {RUN} --",
+            binary("pipefold").display()
+        );
+        let shell = ci.program("/bin/sh").args(["-c", &script]);
+        (shell.env("WITHOUT", WITHOUT).env("PF", exec).run(), ci)
+    };
+    if without("9999", "sh -c 'exit 5'").0.code != Some(5) {
+        return skipped(name, "there is no python3, or it may not refuse system calls");
+    }
+    for (call, numbers, is_reported) in calls {
+        let (output, ci) = without(&numbers[here].to_string(), "$PF sh -c 'exit 3'");
+        output.assert_code(3);
+        assert!(!output.stderr().contains("internal error"), "{call}: {output}");
+        let status = ci.dx.records().get(RUN).map(|record| record.status.clone());
+        assert_eq!(status.as_deref(), is_reported.then_some("failure"), "{call}: {output}");
     }
 }
 

@@ -1,7 +1,8 @@
 //! The command while it runs, and how it ended.
 
 use std::io;
-use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitOptions, WaitStatus, getpgid, getpid, getppid, wait, waitpid};
@@ -19,7 +20,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// much to do, it may take a while to find this process too.
 const SETTLE_KILLED: Duration = Duration::from_millis(500);
 
-/// How long before the command's end a signal to one of this process's children alone still belongs to it.
+/// How long before the command's end a signal to one of this process's children alone still belongs to it, and how long after it one to this
+/// process.
 const SHORTLY: Duration = Duration::from_secs(1);
 
 /// The longest sleep: should the word of the command's end ever be lost, it is noticed all the same.
@@ -59,6 +61,18 @@ pub(crate) struct Running {
     inherited: &'static Inherited,
     witness: Witness,
     started: Instant,
+}
+
+/// The signals after the command's end ([`Running::exit_on_signal`]).
+#[derive(Debug)]
+pub(crate) struct Afterwards(Arc<AtomicBool>);
+
+impl Afterwards {
+    /// Whether a signal to end the build came so soon that it still belongs to the command: an agent that ends children first finds a shell
+    /// whose command it ended gone, perhaps with exit code 0.
+    pub(crate) fn was_cancelled(&self) -> bool {
+        self.0.load(Relaxed)
+    }
 }
 
 /// How the command ended.
@@ -179,15 +193,23 @@ impl Running {
 
     /// For the time after the end, when all is recorded and only delivery is left: a signal to end the build ends this process `budget` later,
     /// a second one at once, with the command's exit code. A signal that arrived since [`wait`](Self::wait) returned counts.
-    pub(crate) fn exit_on_signal(self, code: u8, budget: Duration) {
+    pub(crate) fn exit_on_signal(self, code: u8, budget: Duration) -> Afterwards {
         let inherited = self.inherited;
+        let came_soon = Arc::new(AtomicBool::new(false));
+        let afterwards = Afterwards(Arc::clone(&came_soon));
+        let began = Instant::now();
         let watch = move || {
             let mut over = None;
             loop {
                 let left = over.map_or(LOOK, |over: Instant| over.saturating_duration_since(Instant::now()));
-                let taken = sys::take(|signal| is_ending(signal) && !inherited.ignores(signal), left.min(LOOK));
-                if taken.is_some() {
-                    over = Some(over.map_or_else(|| Instant::now() + budget, |_| Instant::now()));
+                let wanted = |signal| (is_ending(signal) && !inherited.ignores(signal)) || sys::does_stop(signal);
+                match sys::take(wanted, left.min(LOOK)) {
+                    Some(taken) if sys::does_stop(taken.signal) => sys::stop(taken.signal),
+                    Some(_) => {
+                        came_soon.fetch_or(began.elapsed() < SHORTLY, Relaxed);
+                        over = Some(over.map_or_else(|| Instant::now() + budget, |_| Instant::now()));
+                    }
+                    None => {}
                 }
                 if over.is_some_and(|over| Instant::now() >= over) {
                     // Without exit handlers: another thread may hold a lock that they would wait for.
@@ -197,6 +219,7 @@ impl Running {
         };
         // Without the thread a signal has no effect, and delivery ends by its own time budget.
         let _ = std::thread::Builder::new().name("signals".into()).spawn(watch);
+        afterwards
     }
 
     /// The command's status if it has ended. As the first process of a container also takes the ends of orphans, which no other process can.
@@ -277,6 +300,9 @@ impl Running {
         };
         let seen = self.seen(taken, forwarding);
         tracing::debug!(signal = seen.name(), ?forwarding, "got a signal");
+        if sys::does_stop(taken.signal) {
+            sys::stop(taken.signal);
+        }
         (is_ending(taken.signal) && !self.inherited.ignores(taken.signal)).then_some(seen)
     }
 

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use libc::{c_char, c_int, pid_t, sigset_t};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, WaitOptions, getpid, waitpid};
 
 /// The highest number that a signal has anywhere; each fits into a mask of 64 bits.
 const LAST: c_int = 64;
@@ -48,24 +48,26 @@ extern "C" fn at_start() {
     hold();
 }
 
-/// The signals that a wrapped command is to get in this process's stead: all but those that cannot be taken, those that say what a process
-/// itself did, and those that stop a job, which do their work in both.
+/// The signals that a wrapped command is to get in this process's stead: all but those that cannot be taken, and those that stand for a fault
+/// of this process itself, which the sandbox has to see.
 pub(super) fn is_held(signal: c_int) -> bool {
-    let own = [
+    let faults = [
         libc::SIGILL,
         libc::SIGTRAP,
-        libc::SIGABRT,
         libc::SIGBUS,
         libc::SIGFPE,
         libc::SIGSEGV,
         libc::SIGSYS,
-        libc::SIGPIPE,
-        libc::SIGXFSZ,
     ];
-    let stopping = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
     // Those between are the C library's.
     let is_signal = (1..32).contains(&signal) || is_realtime(signal);
-    is_signal && signal != libc::SIGKILL && !own.contains(&signal) && !stopping.contains(&signal)
+    let is_own = is_by_writing(signal) && !cfg!(target_os = "linux");
+    is_signal && ![libc::SIGKILL, libc::SIGSTOP].contains(&signal) && !faults.contains(&signal) && !is_own
+}
+
+/// Whether a process may also get a signal for what it writes itself. Only Linux shows which of the two it is.
+fn is_by_writing(signal: c_int) -> bool {
+    [libc::SIGPIPE, libc::SIGXFSZ].contains(&signal)
 }
 
 #[cfg(target_os = "linux")]
@@ -164,7 +166,11 @@ impl Inherited {
             match self.ignores(signal) {
                 true => set(signal, libc::SIG_IGN),
                 // Handlers end with exec by themselves.
-                false if ours => set(signal, libc::SIG_DFL),
+                false if ours => {
+                    // Ignored it is forgotten where it waits: one for a line of this process's own would end the command.
+                    set(signal, libc::SIG_IGN);
+                    set(signal, libc::SIG_DFL);
+                }
                 false => {}
             }
         }
@@ -281,7 +287,9 @@ pub(super) fn take(wanted: impl Fn(c_int) -> bool, left: Duration) -> Option<Tak
         // 0 is a process outside of this one's PID namespace.
         (Some(info.si_pid()).filter(|pid| from_a_process && *pid > 0), value)
     };
-    Some(Taken {
+    // The kernel has a process send itself the signals for what it writes.
+    let is_own = is_by_writing(signal) && sender == Some(getpid().as_raw_nonzero().get());
+    (!is_own).then_some(Taken {
         signal,
         by_kernel: !from_a_process,
         sender,
@@ -393,16 +401,34 @@ unsafe fn stand_by(parent: pid_t) -> ! {
         if libc::getppid() != parent {
             libc::_exit(0);
         }
-        set_mask(&set_of(|_| false));
+        set_mask(&set_of(does_not_end));
         loop {
             libc::pause();
         }
     }
 }
 
-/// Whether a signal without a handler does nothing.
-pub(super) fn does_nothing(signal: c_int) -> bool {
-    [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH].contains(&signal)
+/// Whether a signal without a handler leaves a process alive: it does nothing, or stops or continues it. One for the group waits in the
+/// process of [`fork_a_witness`], where it can be seen.
+pub(super) fn does_not_end(signal: c_int) -> bool {
+    [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH].contains(&signal) || does_stop(signal)
+}
+
+/// Whether a signal without a handler stops a process.
+pub(super) fn does_stop(signal: c_int) -> bool {
+    [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal)
+}
+
+/// Does here what a held signal that [stops](does_stop) would have done. Returns when this process goes on.
+pub(super) fn stop(signal: c_int) {
+    let only = set_of(|one| one == signal);
+    let mut before = set_of(|_| false);
+    // SAFETY: the pointers are valid. No code of ours runs for a signal.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const only, &raw mut before);
+        libc::raise(signal);
+    }
+    set_mask(&before);
 }
 
 fn is_ignored(signal: c_int) -> bool {

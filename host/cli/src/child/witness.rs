@@ -21,6 +21,9 @@ const GROUP: Duration = Duration::from_millis(10);
 /// 10 ms or more between two.
 const SAME: Duration = Duration::from_millis(5);
 
+/// How often to look for it meanwhile.
+const STEP: Duration = Duration::from_millis(1);
+
 /// The second child; none where the system has no room for one.
 #[derive(Debug)]
 pub(super) struct Witness {
@@ -71,8 +74,8 @@ impl Witness {
 
     /// Whether the process group got a signal that this process just took. None if that cannot be told.
     pub(super) fn saw(&mut self, signal: i32) -> Option<bool> {
-        if sys::does_nothing(signal) {
-            return None;
+        if sys::does_not_end(signal) {
+            return self.holds(signal);
         }
         if self.ended.is_some_and(|(by, at)| by == signal && at.elapsed() < SAME) {
             self.ended = None;
@@ -81,10 +84,27 @@ impl Witness {
         let pid = self.pid.take()?;
         let ended = ended_within(pid, GROUP);
         // It may have got the signal, and not yet its turn on a processor to die of it.
-        let has_it = ended.is_none() && is_pending(pid, signal);
+        let has_it = ended.is_none() && is_pending(pid, signal) == Some(true);
         let status = ended.or_else(|| end(pid));
         self.begin();
         Some(has_it || status?.terminating_signal() != Some(Signal::KILL.as_raw()))
+    }
+}
+
+impl Witness {
+    /// The same for a signal that does not end it: there it waits.
+    fn holds(&mut self, signal: i32) -> Option<bool> {
+        let until = Instant::now() + GROUP;
+        while !is_pending(self.pid?, signal)? {
+            if Instant::now() >= until {
+                return Some(false);
+            }
+            std::thread::sleep(STEP);
+        }
+        // The next one could not be told from it.
+        self.pid.take().and_then(end);
+        self.begin();
+        Some(true)
     }
 }
 
@@ -98,7 +118,6 @@ impl Drop for Witness {
 
 /// What a child ended by, if it ends by itself within `patience`.
 fn ended_within(pid: Pid, patience: Duration) -> Option<WaitStatus> {
-    const STEP: Duration = Duration::from_millis(1);
     let until = Instant::now() + patience;
     loop {
         if let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::NOHANG) {
@@ -125,12 +144,13 @@ fn end(pid: Pid) -> Option<WaitStatus> {
     }
 }
 
-/// Whether a process was sent a signal that it has not taken yet (proc_pid_status(5)).
-fn is_pending(pid: Pid, signal: i32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+/// Whether a process was sent a signal that it has not taken yet (proc_pid_status(5)). None if the system does not show it.
+fn is_pending(pid: Pid, signal: i32) -> Option<bool> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let pending = ["SigPnd:", "ShdPnd:"].map(|name| {
-        let digits = status.lines().find_map(|line| line.strip_prefix(name));
-        digits.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
+        let digits = status.lines().find_map(|line| line.strip_prefix(name))?;
+        u64::from_str_radix(digits.trim(), 16).ok()
     });
-    pending.into_iter().flatten().any(|mask| mask >> (signal - 1) & 1 == 1)
+    let [own, shared] = pending;
+    Some((own? | shared?) >> (signal - 1) & 1 == 1)
 }

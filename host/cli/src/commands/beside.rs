@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use pipefold::{Budget, Hook, Judgement, Notification, Receipt, Status, clock};
@@ -101,7 +101,21 @@ fn deliver_beside(context: &Context, reference_id: &str, budget: &Budget, is_ove
     }
 }
 
-/// The end of a run whose command was asked to stop and has not yet.
+/// Records a cancellation in a thread of its own, or here where there is none. The thread is to be waited for: cut off by this process's end,
+/// it would leave half a file behind.
+pub(crate) fn record_beside(context: &Arc<Context>, hook: Hook, end: Notification) -> Option<JoinHandle<()>> {
+    let record = {
+        let (context, end) = (Arc::clone(context), end.clone());
+        move || drop(context.reporter.record_at_once(hook, end))
+    };
+    let beside = thread::Builder::new().name("record".into()).spawn(record).ok();
+    if beside.is_none() {
+        drop(context.reporter.record_at_once(hook, end));
+    }
+    beside
+}
+
+/// The end of a run or a step whose command was asked to stop and has not yet.
 pub(crate) fn cancelled(notification: &Notification, began: &str) -> Notification {
     let now = clock::now();
     Notification {

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use pipefold::{Hook, Judgement, Notification, Receipt, Status, clock};
+use pipefold::{Hook, Judgement, Receipt, Status, clock};
 
-use super::beside::{Beside, cancelled};
+use super::beside::{Beside, cancelled, record_beside};
 use super::context::{Context, fields, for_the_child, is_strict};
 use super::trouble::{Trouble, code, conclude, tell};
 use super::{dry_run, step, wrapped};
@@ -125,7 +125,7 @@ fn reported(
         let on_signal = |seen: SignalSeen| {
             tracing::info!(signal = seen.name(), "the run is cancelled");
             // At once: whoever asks for the end may kill in a second.
-            early.get_or_insert_with(|| record_beside(&context, cancelled(&notification, &began)));
+            early.get_or_insert_with(|| record_beside(&context, Hook::Finish, cancelled(&notification, &began)));
         };
         running.wait(on_signal, context.settings.budgets.stop, late)
     });
@@ -134,7 +134,7 @@ fn reported(
     let _ = early.flatten().map(JoinHandle::join);
     let start = beside.end();
 
-    let (status, code, duration) = match &ended {
+    let (mut status, code, duration) = match &ended {
         Ok(Some(ended)) => (status(ended), ended.code, ended.duration),
         Ok(None) => (Status::Failure, spawn_failed.unwrap_or(1), Duration::ZERO),
         Err(_) => (Status::Unknown, 1, Duration::ZERO),
@@ -155,7 +155,7 @@ fn reported(
     finish.status = Some(status.as_str().into());
     let was_cancelled = matches!(&ended, Ok(Some(ended)) if ended.cancelled);
     let mut left_out = Vec::new();
-    let recorded = context.record(Hook::Finish, finish, &mut left_out);
+    let recorded = context.record(Hook::Finish, finish.clone(), &mut left_out);
     let budget = if was_cancelled {
         context.settings.budgets.stop
     } else {
@@ -163,12 +163,20 @@ fn reported(
     };
     // The budget is what all of this costs the build, over the command itself.
     let budget = budget.saturating_sub(arrived.elapsed().saturating_sub(duration) + START_AND_END);
-    if let Some(running) = running {
-        running.exit_on_signal(code, context.settings.budgets.stop);
-    }
+    let afterwards = running.map(|running| running.exit_on_signal(code, context.settings.budgets.stop));
     let mut troubles: Vec<Trouble> = start.iter().flat_map(|receipt| context.told_by(receipt)).collect();
     let receipt = match recorded {
-        Ok(receipt) => Some(context.deliver(receipt, budget, true)),
+        Ok(receipt) => {
+            let mut receipt = context.deliver(receipt, budget, true);
+            if status == Status::Success && afterwards.is_some_and(|afterwards| afterwards.was_cancelled()) {
+                status = Status::Cancelled;
+                finish.status = Some(status.as_str().into());
+                if let Ok(cancelled) = context.record(Hook::Finish, finish, &mut left_out) {
+                    receipt = context.deliver(cancelled, context.settings.budgets.stop, true);
+                }
+            }
+            Some(receipt)
+        }
         Err(refused) => {
             troubles.push(refused);
             None
@@ -197,19 +205,6 @@ fn reported(
     } else {
         code
     }))
-}
-
-/// Records the end of the run in a thread of its own, or here where there is none.
-fn record_beside(context: &Arc<Context>, finish: Notification) -> Option<JoinHandle<()>> {
-    let record = {
-        let (context, finish) = (Arc::clone(context), finish.clone());
-        move || drop(context.reporter.record_at_once(Hook::Finish, finish))
-    };
-    let beside = thread::Builder::new().name("record".into()).spawn(record).ok();
-    if beside.is_none() {
-        drop(context.reporter.record_at_once(Hook::Finish, finish));
-    }
-    beside
 }
 
 /// Says the one closing line, and gives what it told of trouble.

@@ -3,12 +3,15 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pipefold::config::{Origin, Sourced};
 use pipefold::detect::Field;
 use pipefold::{Hook, Notification, clock};
 
+use super::beside::{cancelled, record_beside};
 use super::context::{Context, for_the_child, is_strict};
 use super::notify::{self, step_fields};
 use super::trouble::{Trouble, code, tell};
@@ -86,9 +89,17 @@ fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> an
         }
     }
     let began = clock::now();
+    let context = Arc::new(context);
+    let mut early = None;
     let (status, exit, duration) = match command.spawn() {
         Ok(mut running) => {
-            let ended = running.wait(|_| {}, Duration::MAX, || {})?;
+            let on_signal = |_| {
+                // At once: an agent may kill in a second.
+                early.get_or_insert_with(|| record_beside(&context, Hook::Step, cancelled(&notification, &began)));
+            };
+            let ended = running.wait(on_signal, Duration::MAX, || {});
+            let _ = early.flatten().map(JoinHandle::join);
+            let ended = ended?;
             let status = match (ended.cancelled, ended.code) {
                 (true, _) => "cancelled",
                 (false, 0) => "success",
