@@ -3,15 +3,85 @@
 //! wasmtime runs compiled code as it is, so whoever wrote it can do what the host can. Each function here takes what only one other
 //! place can make: the code in the binary, what this process had compiled, or an entry of a cache that was checked.
 
-use crate::{cache::Entry, compile::Fresh, embedded::Embedded};
-use wasmtime::{Engine, Result, component::Component};
+use std::sync::Arc;
+
+use crate::{cache::Entry, compile::Fresh};
+use rustix::mm::{MprotectFlags, mprotect};
+use wasmtime::{Config, CustomCodeMemory, Engine, Result, component::Component};
+
+/// The default component's compiled code: an ELF file for the target's baseline CPU.
+///
+/// On Linux it lies among this program's own code, which the system has mapped as executable: it is run where it is, without a copy, and also
+/// where a process may not make memory executable. Elsewhere a copy is what every linker and every cache of instructions takes.
+#[allow(unsafe_code)]
+#[cfg_attr(
+    all(target_os = "linux", target_arch = "x86_64"),
+    unsafe(link_section = ".text.pipefold")
+)]
+static EMBEDDED: Pages<{ BYTES.len() }> = Pages(*BYTES);
+const BYTES: &[u8; include_bytes!(concat!(env!("OUT_DIR"), "/default.cwasm")).len()] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/default.cwasm"));
+const IS_EXECUTABLE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+
+/// Bytes from the beginning of a page on.
+#[repr(C, align(4096))]
+struct Pages<const N: usize>([u8; N]);
+
+/// The code as it is embedded.
+pub(crate) fn bytes() -> &'static [u8] {
+    &EMBEDDED.0
+}
 
 /// The default component, from the binary.
 #[allow(unsafe_code)]
-pub(crate) fn embedded(engine: &Engine, code: &Embedded) -> Result<Component> {
+pub(crate) fn embedded(engine: &Engine) -> Result<Component> {
     // SAFETY: the code was made by wasmtime in this crate's own build script, from this project's own component, and is part of the
-    // binary: whoever could change it could change the rest of the program as well. wasmtime checks version and settings.
-    unsafe { Component::deserialize(engine, code.bytes()) }
+    // binary: whoever could change it could change the rest of the program as well. It is there and unchanged for as long as the process.
+    // wasmtime checks version and settings.
+    unsafe {
+        match IS_EXECUTABLE {
+            true => Component::deserialize_raw(engine, bytes().into()),
+            false => Component::deserialize(engine, bytes()),
+        }
+    }
+}
+
+/// Has an engine use the embedded code where it is.
+pub(crate) fn in_place(config: &mut Config) {
+    if IS_EXECUTABLE {
+        config.with_custom_code_memory(Some(Arc::new(InPlace)));
+    }
+}
+
+/// Makes code executable, but for the embedded code, which is.
+struct InPlace;
+
+impl InPlace {
+    /// wasmtime has made the memory read-only before, and unmaps it next.
+    #[allow(unsafe_code)]
+    fn publish(code: *const u8, length: usize) -> Result<()> {
+        if bytes().as_ptr_range().contains(&code) {
+            return Ok(());
+        }
+        let access = MprotectFlags::READ | MprotectFlags::EXEC;
+        // SAFETY: wasmtime asks for whole pages of its own, which hold nothing but code that one of the functions here was given.
+        unsafe { mprotect(code.cast_mut().cast(), length, access)? };
+        Ok(())
+    }
+}
+
+impl CustomCodeMemory for InPlace {
+    fn required_alignment(&self) -> usize {
+        align_of::<Pages<0>>()
+    }
+
+    fn publish_executable(&self, code: *const u8, length: usize) -> Result<()> {
+        Self::publish(code, length)
+    }
+
+    fn unpublish_executable(&self, _: *const u8, _: usize) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Code that was compiled a moment ago for this process.

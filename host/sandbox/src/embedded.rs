@@ -6,9 +6,6 @@ use wasmtime::{Engine, component::Component};
 /// How messages name the default plugin.
 pub(crate) const NAME: &str = "default";
 
-/// The default component's compiled code: an ELF file for the target's baseline CPU.
-static COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.cwasm"));
-
 /// Hexadecimal sha256 of the component file from which the embedded code was compiled.
 pub const DEFAULT_COMPONENT_SHA256: &str = env!("PIPEFOLD_COMPONENT_SHA256");
 
@@ -19,20 +16,11 @@ pub const DEFAULT_COMPONENT_SIZE: &str = env!("PIPEFOLD_COMPONENT_SIZE");
 #[doc(hidden)]
 #[must_use]
 pub fn default_compiled_code() -> &'static [u8] {
-    COMPILED
-}
-
-/// The code that is part of the binary; there is no other of this type.
-pub(crate) struct Embedded(());
-
-impl Embedded {
-    pub(crate) fn bytes(&self) -> &'static [u8] {
-        COMPILED
-    }
+    compiled::bytes()
 }
 
 pub(crate) fn component(engine: &Engine) -> Result<Component, LoadError> {
-    compiled::embedded(engine, &Embedded(())).map_err(|error| LoadError::Code {
+    compiled::embedded(engine).map_err(|error| LoadError::Code {
         plugin: Role::Plugin.title(NAME),
         reason: format!("{error:#}"),
     })

@@ -1,7 +1,7 @@
 //! The engine with its clock, and what it can load.
 
 use crate::{
-    embedded,
+    compiled, embedded,
     engine_config::engine_config,
     error::LoadError,
     fit::{self, Admission, Role},
@@ -55,6 +55,7 @@ impl Sandbox {
         limits.stack = limits.stack.min(MOST_STACK);
         let mut config = engine_config();
         config.max_wasm_stack(limits.stack);
+        compiled::in_place(&mut config);
         let engine = Engine::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let watchdog = Watchdog::new(&engine);
         Ok(Self {

@@ -224,7 +224,9 @@ fn signals_that_mean_something_to_the_command_alone_reach_it_and_cancel_nothing(
 fn a_job_that_is_stopped_stops_with_its_command_and_goes_on_with_it() {
     let ci = Ci::new();
     let script = "trap 'echo x >>continued' CONT; touch ready; until [ -e go ]; do sleep 0.02; done";
-    let running = super::start(&ci, script);
+    let running = ci.report(["exec", "-vv", "--", "sh", "-c", script]).spawn();
+    let ready = ci.workspace().join("ready");
+    eventually("the command is ready", || ready.exists());
     let pipefold = i32::try_from(running.id()).unwrap();
     until_it_has_both(pipefold);
     let command = children(pipefold)[0];
@@ -249,14 +251,27 @@ fn a_job_that_is_stopped_stops_with_its_command_and_goes_on_with_it() {
             send(Signal::CONT);
             times += 1;
             eventually("the command goes on", || lines() >= times);
-            std::thread::sleep(Duration::from_millis(50));
-            assert_eq!(lines(), times, "it was continued once");
             until_it_has_both(pipefold);
         }
     }
     std::fs::write(ci.workspace().join("go"), "").unwrap();
-    running.wait().assert_code(0);
+    let output = running.wait();
+    output.assert_code(0);
     assert_eq!(ci.record().status, "success");
+    for name in ["SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGCONT"] {
+        let times = |what: &str| {
+            output
+                .stderr()
+                .matches(&format!("signal=\"{name}\" forwarding={what}"))
+                .count()
+        };
+        let each = if name == "SIGCONT" { 3 } else { 1 };
+        assert_eq!(
+            (times("HasIt"), times("Forwarded")),
+            (each, 2 * each),
+            "{name}: {output}"
+        );
+    }
 }
 
 #[test]

@@ -56,8 +56,6 @@ impl Progress {
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Pid,
-    /// Who started this process, to see whether it is still there at the end.
-    parent: Option<Pid>,
     inherited: &'static Inherited,
     witness: Witness,
     started: Instant,
@@ -94,7 +92,6 @@ impl Running {
         PROGRESS.store(child.as_raw_nonzero().get(), Relaxed);
         Self {
             child,
-            parent: getppid(),
             inherited,
             witness: Witness::after(started),
             started,
@@ -271,7 +268,8 @@ impl Running {
     fn was_done_away_with(&self, status: WaitStatus) -> bool {
         let went_well = status.exit_status() == Some(0);
         let killed = status.terminating_signal().is_some() && is_killed(code(status));
-        (!went_well && self.was_ended_beside()) || (killed && self.parent.is_some() && getppid() != self.parent)
+        let parent = self.inherited.parent();
+        (!went_well && self.was_ended_beside()) || (killed && parent.is_some() && getppid() != parent)
     }
 
     /// Whether somebody ended this process's other child, shortly before or after the command.

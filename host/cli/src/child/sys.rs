@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use libc::{c_char, c_int, pid_t, sigset_t};
-use rustix::process::{Pid, WaitOptions, getpid, waitpid};
+use rustix::process::{Pid, WaitOptions, getpid, getppid, waitpid};
 
 /// The highest number that a signal has anywhere; each fits into a mask of 64 bits.
 const LAST: c_int = 64;
@@ -95,6 +95,7 @@ pub(crate) struct Inherited {
     ignored: u64,
     /// The closed descriptors of 0 to 2, a bit each.
     closed: u64,
+    parent: Option<Pid>,
 }
 
 impl Inherited {
@@ -115,12 +116,18 @@ impl Inherited {
             mask,
             ignored,
             closed: at_start & 0b111,
+            parent: getppid(),
         }
     }
 
     /// Whether a signal was ignored.
     pub(super) fn ignores(&self, signal: c_int) -> bool {
         (1..=LAST).contains(&signal) && self.ignored >> (signal - 1) & 1 == 1
+    }
+
+    /// The process that started this one.
+    pub(super) fn parent(&self) -> Option<Pid> {
+        self.parent
     }
 
     /// Starts a process that runs `image` with all of this given back. What keeps the image from running is told here.

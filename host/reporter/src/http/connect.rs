@@ -31,8 +31,12 @@ const MOST: usize = 16;
 
 /// The library's client with this way to a server.
 pub(super) fn agent(config: Config) -> Agent {
+    agent_with(config, Names)
+}
+
+fn agent_with(config: Config, names: impl Resolver) -> Agent {
     let connector = ().chain(ConnectProxyConnector::default()).chain(SideBySide).chain(RustlsConnector::default());
-    Agent::with_parts(config, connector, Names)
+    Agent::with_parts(config, connector, names)
 }
 
 /// The system's resolver.
@@ -323,6 +327,38 @@ mod tests {
                 start.elapsed()
             );
         }
+    }
+
+    /// A name with these addresses.
+    #[derive(Debug)]
+    struct Fixed(Vec<SocketAddr>);
+
+    impl Resolver for Fixed {
+        fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+            let mut resolved = self.empty();
+            self.0.iter().for_each(|address| resolved.push(*address));
+            Ok(resolved)
+        }
+    }
+
+    #[test]
+    fn a_request_gets_past_a_black_hole() {
+        let (_hole, _fill, nowhere) = black_hole();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let good = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        });
+        let start = Instant::now();
+        let config = Config::builder().timeout_global(Some(Duration::from_secs(60)));
+        let answer = agent_with(config.build(), Fixed(vec![nowhere, good]))
+            .get("http://two.example/")
+            .call();
+        assert_eq!(answer.unwrap().status(), 204);
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+        server.join().unwrap();
     }
 
     #[test]
