@@ -10,12 +10,12 @@ use crate::{
     judge::{Judge, NoVerdict, Refused},
     overview::Overview,
     receipt::{Receipt, verdict},
-    spool::{Destination, Entry, Hook, Judged, RunKey, Spool, SpoolError},
+    spool::{Destination, Entry, EntryId, Hook, Judged, RunKey, Spool, SpoolError},
     store::{Kept, Store},
     token::Token,
 };
 use pipefold_sandbox::{Notification, Run};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// Reports runs to DX. Made by [`Reporter::builder`]; can be shared between threads.
 ///
@@ -239,10 +239,10 @@ impl Reporter {
         self.drain(&errand, self.own(what, true), abandon_after)
     }
 
-    /// How many notifications of a run wait, by a look at their names. A host that delivers beside a build asks this now and then to see
-    /// whether the build added something.
-    pub fn waiting(&self, reference_id: &str) -> usize {
-        self.store.unsent(RunKey::of(reference_id)).map_or(0, |ids| ids.len())
+    /// The notifications of a run that wait, from the names of their files. A host that delivers beside a build asks this now and then to
+    /// see whether the build added something.
+    pub fn waiting(&self, reference_id: &str) -> BTreeSet<EntryId> {
+        self.store.unsent(RunKey::of(reference_id)).unwrap_or_default()
     }
 
     /// Everything that is kept, for a person who asks what waits and why.

@@ -1,5 +1,6 @@
 //! What `exec` does beside the command: records the start and delivers, so that a slow disk or DX costs the build nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -82,15 +83,19 @@ impl Beside {
 
 fn deliver_beside(context: &Context, reference_id: &str, budget: &Budget, is_over: &Receiver<()>) {
     let mut pause = PAUSE_BEFORE_START;
-    let mut known = 0;
+    let mut known = BTreeSet::new();
     let (mut again, mut longer) = (Instant::now(), LOOK);
     while let Err(RecvTimeoutError::Timeout) = is_over.recv_timeout(pause) {
         pause = LOOK;
         let waiting = context.reporter.waiting(reference_id);
-        if waiting == 0 || (waiting == known && again > Instant::now()) {
+        let is_news = !waiting.is_subset(&known);
+        if waiting.is_empty() || (!is_news && again > Instant::now()) {
             continue;
         }
-        // Counted before: what comes meanwhile is news.
+        if is_news {
+            longer = LOOK;
+        }
+        // Listed before: what comes meanwhile is news.
         known = waiting;
         let delivery = context
             .reporter
