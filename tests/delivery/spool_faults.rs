@@ -222,6 +222,35 @@ fn a_disk_that_becomes_full_during_a_build() {
     );
 }
 
+#[test]
+fn a_failed_step_without_a_place_leaves_the_run_open_for_a_green_retry() {
+    let ci = Ci::new();
+    let Some(volume) = volume(
+        &ci,
+        64,
+        "a_failed_step_without_a_place_leaves_the_run_open_for_a_green_retry",
+    ) else {
+        return;
+    };
+    let spool = volume.path().join("spool");
+    fs::create_dir(&spool).unwrap();
+    fs::set_permissions(&spool, fs::Permissions::from_mode(0o700)).unwrap();
+    fill_up(&volume);
+    let report = |arguments: &[&str]| {
+        let output = ci.report(arguments.to_vec()).env("PIPEFOLD_SPOOL", &spool).run();
+        output.assert_code(0);
+        ci.record()
+    };
+    let failed = report(&["step", "--step", "test", "--status", "failure"]);
+    assert_eq!((failed.status.as_str(), failed.finished_at), ("running", None));
+    let wrapped = ci.report(["step", "--step", "test", "--", "false"]);
+    wrapped.env("PIPEFOLD_SPOOL", &spool).run().assert_code(1);
+    assert_eq!(ci.record().status, "running");
+    report(&["step", "--step", "test", "--status", "success"]);
+    let ended = report(&["finish", "--status", "success"]);
+    assert!(ended.status == "success" && ended.finished_at.is_some(), "{ended:?}");
+}
+
 /// Takes what is left on it, to the last byte.
 fn fill_up(volume: &Mounted) -> std::path::PathBuf {
     use std::io::Write;

@@ -126,8 +126,8 @@ impl Context {
         Ok(judgement)
     }
 
-    /// Judges and records a notification. A step that cannot be recorded has this one chance, as no finish will find it: it is told as an urgent
-    /// one, and if it decides the run's end, as that.
+    /// Judges and records a notification. A step that cannot be recorded is sent as an urgent one, since no finish will find it. The rules send
+    /// that without a failure, which DX would never take back: a retry may still turn the run green.
     pub(crate) fn record(
         &self,
         hook: Hook,
@@ -140,10 +140,7 @@ impl Context {
         if hook != Hook::Step || receipt.on_disk {
             return Ok(receipt);
         }
-        let decides = matches!(now.status.as_deref(), Some("failure" | "cancelled")) && !now.allowed_to_fail;
-        let hook = if decides { Hook::Finish } else { Hook::Step };
-        now.step = now.step.filter(|_| !decides);
-        now.urgent = !decides;
+        now.urgent = true;
         Ok(self.reporter.record_at_once(hook, now).unwrap_or(receipt))
     }
 
