@@ -82,6 +82,27 @@ fn a_refusal_is_kept_with_dxs_words_and_can_be_retried_or_dropped() {
 }
 
 #[test]
+fn an_upsert_that_dx_refuses_takes_no_good_one_of_its_run_along() {
+    let Some(fleet) = Fleet::start("an_upsert_that_dx_refuses_takes_no_good_one_of_its_run_along") else {
+        return;
+    };
+    let dx = &fleet.ci.dx;
+    // All of them together, then the first of them by itself.
+    dx.misbehave_for("mixed", invalid(), Times::Next(2));
+    for status in ["running", "success", "failure"] {
+        let mut part = upsert("mixed");
+        part["status"] = status.into();
+        fleet.publish(SUBJECT, part.to_string().as_bytes());
+    }
+    let forwarder = fleet.forward(&[]);
+    eventually("the first is refused", || fleet.refused() == 1);
+    fleet.wait_until_empty();
+    assert_eq!(dx.records()["mixed"].status, "failure");
+    assert_eq!(fleet.refused(), 1, "{}", list(&fleet));
+    forwarder.stop();
+}
+
+#[test]
 fn what_a_stranger_put_there_harms_nobody_else() {
     let Some(fleet) = Fleet::start("what_a_stranger_put_there_harms_nobody_else") else {
         return;

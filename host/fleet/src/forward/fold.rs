@@ -12,7 +12,7 @@ pub(super) struct Folded {
     /// Why a policy of this forwarder drops it.
     pub(super) dropped: Option<String>,
     /// Those that the rules do not take, by their place, with a code and the reason. The others are not harmed by them.
-    pub(super) unfit: Vec<(usize, &'static str, String)>,
+    pub(super) unfit: Vec<(usize, String, String)>,
 }
 
 /// A fold that failed and may succeed later, with the reason.
@@ -26,7 +26,7 @@ pub(super) fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments
     for (place, upsert) in upserts.enumerate() {
         match upsert {
             Ok(said) => histories.push((place, said.into_notifications())),
-            Err(why) => folded.unfit.push((place, "unreadable", why)),
+            Err(why) => folded.unfit.push((place, "unreadable".to_owned(), why)),
         }
     }
     if histories.is_empty() {
@@ -39,9 +39,11 @@ pub(super) fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments
     match ask(judge, &whole(&histories), &mut folded)? {
         None => return Ok(folded),
         Some(why) if histories.len() == 1 => {
-            folded
-                .unfit
-                .extend(histories.iter().map(|(place, _)| (*place, "refused", why.clone())));
+            folded.unfit.extend(
+                histories
+                    .iter()
+                    .map(|(place, _)| (*place, "refused".to_owned(), why.clone())),
+            );
             return Ok(folded);
         }
         Some(_) => {}
@@ -52,7 +54,7 @@ pub(super) fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments
     for (place, notifications) in histories {
         match ask(judge, &notifications, &mut alone)? {
             None => good.push((place, notifications)),
-            Some(why) => folded.unfit.push((place, "refused", why)),
+            Some(why) => folded.unfit.push((place, "refused".to_owned(), why)),
         }
     }
     if !good.is_empty() && ask(judge, &whole(&good), &mut folded)?.is_some() {
@@ -125,7 +127,11 @@ mod tests {
             let folded = folded(&[&good, bad, &good]);
             assert_eq!(folded.runs.len(), 1, "{bad}");
             assert_eq!(folded.runs[0].status.as_str(), "failure");
-            let unfit: Vec<_> = folded.unfit.iter().map(|(place, code, _)| (*place, *code)).collect();
+            let unfit: Vec<_> = folded
+                .unfit
+                .iter()
+                .map(|(place, code, _)| (*place, code.as_str()))
+                .collect();
             assert_eq!(unfit, [(1, *code)], "{bad}");
         }
         let only_bad = folded(&[&bad[1].1]);

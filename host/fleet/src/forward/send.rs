@@ -85,7 +85,7 @@ impl Desk {
         let (desk, dx, theirs) = (Arc::clone(self), Arc::clone(client), Arc::clone(&messages));
         let others: Vec<Arguments> = gathered.iter().flat_map(Gathered::said).collect();
         let mut work = tokio::task::spawn_blocking(move || {
-            let done = desk.ask_dx(&theirs, others, &dx);
+            let done = desk.ask_dx(&theirs, others, &dx, lag);
             drop(theirs);
             done
         });
@@ -138,6 +138,7 @@ impl Desk {
             }
         }
         let messages = self.reject_unfit(messages, unfit).await;
+        let is_final = is_final(&outcome, lag);
         match outcome {
             Sent::Accepted => {
                 for message in &messages {
@@ -154,12 +155,9 @@ impl Desk {
                 add(&self.counters.dropped, messages.len());
                 Ended::Reached
             }
-            Sent::NotAccepted(Outcome::Rejected { code, message }) => {
-                self.reject(&messages, &code, &message).await;
-                Ended::Reached
-            }
-            // Its page does not list the code, so it may pass; how long that went on is how long the message has been in the queue.
-            Sent::NotAccepted(Outcome::Refused { code, message, .. }) if lag > GIVEN_UP_AFTER => {
+            Sent::NotAccepted(Outcome::Rejected { code, message } | Outcome::Refused { code, message, .. })
+                if is_final =>
+            {
                 self.reject(&messages, &code, &message).await;
                 Ended::Reached
             }
@@ -183,17 +181,47 @@ impl Desk {
         }
     }
 
-    /// What waits for a thread: the component and DX.
+    /// Folds and sends a group, in a thread that may wait. Upserts that DX refuses together for good are sent one by one, so that a bad one
+    /// takes no good one along: DX folds them as the rules do.
     fn ask_dx(
         &self,
         messages: &[Message],
         others: Vec<Arguments>,
         client: &Client,
+        lag: Duration,
     ) -> Result<(Vec<Unfit>, Sent), NotNow> {
-        let said = messages
-            .iter()
-            .map(Message::arguments)
-            .chain(others.into_iter().map(Ok));
+        let is_alone = others.is_empty();
+        let said = messages.iter().map(Message::arguments);
+        let (mut unfit, sent) = self.upsert(said.chain(others.into_iter().map(Ok)), client)?;
+        let left: Vec<usize> = (0..messages.len())
+            .filter(|place| !unfit.iter().any(|(unfit, ..)| unfit == place))
+            .collect();
+        if !is_alone || left.len() < 2 || !is_final(&sent, lag) {
+            return Ok((unfit, sent));
+        }
+        for place in left {
+            let (refused, sent) = self.upsert(std::iter::once(messages[place].arguments()), client)?;
+            unfit.extend(refused.into_iter().map(|(_, code, why)| (place, code, why)));
+            let is_final = is_final(&sent, lag);
+            match sent {
+                Sent::NotAccepted(Outcome::Rejected { code, message } | Outcome::Refused { code, message, .. })
+                    if is_final =>
+                {
+                    unfit.push((place, code, message));
+                }
+                Sent::Accepted | Sent::Dropped(_) => {}
+                // All that is left of them is sent again, what DX has by now too.
+                sent => return Ok((unfit, sent)),
+            }
+        }
+        Ok((unfit, Sent::Accepted))
+    }
+
+    fn upsert(
+        &self,
+        said: impl Iterator<Item = Result<Arguments, String>>,
+        client: &Client,
+    ) -> Result<(Vec<Unfit>, Sent), NotNow> {
         let Folded { runs, dropped, unfit } = fold(&self.judge, said)?;
         let mut outcome = match dropped {
             Some(why) => Sent::Dropped(why),
@@ -292,7 +320,17 @@ impl Desk {
     }
 }
 
-type Unfit = (usize, &'static str, String);
+type Unfit = (usize, String, String);
+
+/// Whether DX refused a group for good. A code that its page does not list may pass; how long that went on is how long the oldest message has
+/// been in the queue.
+fn is_final(sent: &Sent, lag: Duration) -> bool {
+    match sent {
+        Sent::NotAccepted(Outcome::Rejected { .. }) => true,
+        Sent::NotAccepted(Outcome::Refused { .. }) => lag > GIVEN_UP_AFTER,
+        _ => false,
+    }
+}
 
 /// What became of a group.
 enum Sent {
