@@ -2,8 +2,9 @@
 
 use pipefold::spool::{Entry, Judged};
 use pipefold::{Hook, Notification, Reporter, Token, clock};
-use pipefold_tests::{Ci, Mode, Output, SpoolContent, Times};
+use pipefold_tests::{Ci, Mode, Output, SpoolContent, Standin, Times};
 use serde_json::Value;
+use std::time::Duration;
 
 fn refuse(ci: &Ci, reference_id: &str, code: &str, status: u16) {
     let mode = Mode::NotOk {
@@ -322,4 +323,26 @@ fn one_run_that_hangs_delays_no_other_for_long() {
     let mut records: Vec<String> = ci.dx.records().into_keys().collect();
     records.sort();
     assert_eq!(records, ["run-0", "run-2", "run-3"]);
+}
+
+#[test]
+fn what_only_a_person_can_put_right_is_said_at_once_and_the_run_waits() {
+    let untrusted = Ci::with(Standin::start_tls());
+    let without_tls = Ci::new();
+    let https = without_tls.dx.url().replace("http:", "https:");
+    let cases = [
+        (
+            &untrusted,
+            untrusted.dx.url(),
+            "an authority that this system does not know",
+        ),
+        (&without_tls, https, "does not speak TLS"),
+    ];
+    for (ci, url, words) in cases {
+        ci.budgets(60_000, 60_000, 60_000);
+        let finish = ci.report(["finish"]).env("DX_API_URL", url).run();
+        finish.assert_code(0).assert_within(Duration::from_secs(20));
+        let said = finish.stderr();
+        assert!(said.contains(words) && said.contains("it waits in"), "{finish}");
+    }
 }

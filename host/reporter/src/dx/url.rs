@@ -1,6 +1,7 @@
 //! Where DX is.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use ureq::http::Uri;
@@ -67,7 +68,8 @@ impl DxUrl {
             },
             None => return Err(UrlError::Malformed),
         };
-        if host.is_empty() || host == "[]" {
+        let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        if host.is_empty() || in_brackets.is_some_and(|address| address.parse::<Ipv6Addr>().is_err()) {
             return Err(UrlError::Malformed);
         }
         let path = uri.path().trim_end_matches('/');
@@ -235,6 +237,8 @@ mod tests {
             ("https://a.example:65536", UrlError::Malformed),
             ("https://a.example:x", UrlError::Malformed),
             ("https://a b.example", UrlError::Malformed),
+            ("https://[]", UrlError::Malformed),
+            ("https://[dead:beef]", UrlError::Malformed),
             ("https://a.example/?x=1", UrlError::Query),
             ("https://a.example/#x", UrlError::Query),
             ("https://user:sesame@a.example", UrlError::UserInfo),

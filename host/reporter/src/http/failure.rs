@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::error::ClientError;
 use super::quote::quote;
 
@@ -26,7 +28,7 @@ impl ClientError {
         let text = match why {
             ureq::Error::Timeout(_) => format!("no complete answer from {url}{through} within {} s", seconds(timeout)),
             ureq::Error::HostNotFound => unknown_host(url, &through),
-            ureq::Error::ConnectProxyFailed(reason) if reason.contains("407") => {
+            ureq::Error::ConnectProxyFailed(reason) if asks_for_password(reason) => {
                 format!(
                     "could not connect to {url}{through}: it asks for a user and a password, as in http://user:password@proxy:3128"
                 )
@@ -37,7 +39,7 @@ impl ClientError {
                 ErrorKind::PermissionDenied => {
                     format!("could not connect to {url}{through}: this process may not use the network here")
                 }
-                _ if io.to_string().contains("InvalidContentType") => {
+                _ if is_no_tls(&io.to_string()) => {
                     format!(
                         "could not talk to {url}{through}: what answers there does not speak TLS; is it http://, or another port?"
                     )
@@ -71,10 +73,21 @@ impl ClientError {
     }
 }
 
-/// Whether the same would happen a second later: a certificate is not valid, or this process may not use the network.
+/// Whether the same would happen a second later: a certificate is not valid, the server does not speak TLS, a proxy asks for a password, this
+/// process may not use the network, or an address is none.
 fn is_lasting(why: &ureq::Error) -> bool {
     match why {
-        ureq::Error::Io(io) if io.kind() == ErrorKind::PermissionDenied => true,
+        ureq::Error::Io(io) => {
+            let text = io.to_string();
+            // An address of a family that this machine does not have, or one that no connection can have.
+            let lasting = [Errno::AFNOSUPPORT, Errno::INVAL, Errno::PROTONOSUPPORT].map(Errno::raw_os_error);
+            io.kind() == ErrorKind::PermissionDenied
+                || io.raw_os_error().is_some_and(|number| lasting.contains(&number))
+                || is_certificate(&text)
+                || is_no_tls(&text)
+        }
+        ureq::Error::ConnectProxyFailed(reason) => asks_for_password(reason),
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl | ureq::Error::Tls(_) => true,
         other => is_certificate(&other.to_string()),
     }
 }
@@ -86,6 +99,14 @@ pub(crate) fn is_unknown_issuer(why: &ureq::Error) -> bool {
 
 fn is_certificate(text: &str) -> bool {
     text.contains("invalid peer certificate")
+}
+
+fn is_no_tls(text: &str) -> bool {
+    text.contains("InvalidContentType")
+}
+
+fn asks_for_password(proxy_said: &str) -> bool {
+    proxy_said.contains("407")
 }
 
 fn certificate(url: &str, text: &str) -> String {
@@ -191,11 +212,21 @@ mod tests {
             };
             matches!(ClientError::from_exchange(&why, attempt), ClientError::Lasting(_))
         };
-        for errno in [1, 13] {
+        for errno in [1, 13, 22, 97] {
             assert!(lasts(io::Error::from_raw_os_error(errno).into()), "{errno}");
         }
         let tls = |text: &str| ureq::Error::Io(io::Error::other(format!("invalid peer certificate: {text}")));
         assert!(lasts(tls("UnknownIssuer")) && lasts(tls("NotValidForName")));
+        assert!(lasts(ureq::Error::BadUri("https://[".into())) && lasts(ureq::Error::Tls("no roots")));
+        assert!(lasts(ureq::Error::ConnectProxyFailed(
+            "proxy server responded 407/407".into()
+        )));
+        assert!(!lasts(ureq::Error::ConnectProxyFailed(
+            "proxy server responded 502".into()
+        )));
+        for errno in [110, 111, 113, 101, 104] {
+            assert!(!lasts(io::Error::from_raw_os_error(errno).into()), "{errno}");
+        }
         assert!(!lasts(io::Error::from(ErrorKind::ConnectionRefused).into()));
         assert!(!lasts(ureq::Error::HostNotFound) && !lasts(ureq::Error::Timeout(ureq::Timeout::Global)));
         let words = text(tls("Other(OtherError(CaUsedAsEndEntity))"), None);
