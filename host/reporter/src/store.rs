@@ -175,11 +175,12 @@ impl Store {
         }
     }
 
-    /// Removes what was delivered long ago, and opens a full spool again: `now`, or when it is this process's turn. Gives what it found that does not belong there.
+    /// Removes what was delivered long ago, and opens a full spool again: `now`, or when it is this process's turn, as much as there is time
+    /// for. Gives what it found that does not belong there.
     pub(crate) fn tidy(&self, now: bool) -> Result<Vec<SetAside>, SpoolError> {
         let Ok(spool) = &self.spool else { return Ok(Vec::new()) };
         let pruned = if now {
-            spool.prune().map(Some)
+            spool.prune_in_a_flush().map(Some)
         } else {
             spool.prune_in_turn()
         };

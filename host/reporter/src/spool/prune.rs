@@ -18,6 +18,9 @@ const BLOCK: u64 = 4096;
 /// How long housekeeping in passing may take: nearly everything of a spool of 256 MiB is looked at in that time, and no build notices it.
 const IN_PASSING: Duration = Duration::from_millis(20);
 
+/// How long housekeeping of a flush may look, and then remove: some 10,000 runs. A spool of 100,000 would take many seconds.
+const IN_A_FLUSH: Duration = Duration::from_millis(500);
+
 /// Of the size limit, the part by which the starts and ends of runs may exceed it: a 32 MiB of 256, some 4,000 runs.
 const KEPT_FOR_RUNS: u64 = 8;
 
@@ -89,15 +92,20 @@ impl Spool {
 
     /// [`prune`](Self::prune) for as long as a build does not notice; what is left has its turn another time.
     pub(super) fn prune_in_time(&self) -> Result<Pruned, SpoolError> {
-        self.prune_until(SystemTime::now(), Some(Instant::now() + IN_PASSING))
+        self.prune_within(SystemTime::now(), Some(IN_PASSING))
+    }
+
+    /// [`prune`](Self::prune) for as long as a person who flushes hardly notices.
+    pub(crate) fn prune_in_a_flush(&self) -> Result<Pruned, SpoolError> {
+        self.prune_within(SystemTime::now(), Some(IN_A_FLUSH))
     }
 
     /// Removes each run that is finished and delivered, and to which nothing happened for a day ([`Limits::keep`](super::Limits)). Past
     /// the size limit, delivered runs go before their day, the quietest first; if that is not enough, nothing new is accepted any more
     /// until there is room. What was not delivered, rejected or set aside is never removed.
     ///
-    /// It looks at every file: a tenth of a second for a full spool. Every flush calls it, and, for a part of the runs, one record and one
-    /// other delivery in 64.
+    /// It looks at every file: a tenth of a second for a full spool. A flush, and one record and one other delivery in 64, do as much of it
+    /// as there is time for.
     ///
     /// # Errors
     /// When the spool cannot be read.
@@ -106,15 +114,17 @@ impl Spool {
     }
 
     pub(super) fn prune_at(&self, now: SystemTime) -> Result<Pruned, SpoolError> {
-        self.prune_until(now, None)
+        self.prune_within(now, None)
     }
 
-    fn prune_until(&self, now: SystemTime, until: Option<Instant>) -> Result<Pruned, SpoolError> {
+    /// Looks at the runs for this long, and removes for as long again. Where it begins is left to chance, so that each has its turn.
+    pub(super) fn prune_within(&self, now: SystemTime, time: Option<Duration>) -> Result<Pruned, SpoolError> {
         let mut done = Pruned::default();
-        let mut runs = self.survey(now, until, &mut done)?;
+        let mut runs = self.survey(now, time.map(|time| Instant::now() + time), &mut done)?;
+        let looked = Instant::now();
+        let in_time = || time.is_none_or(|time| looked.elapsed() < time);
         // A time to come is a clock that was put back: wait until it is past.
         let quiet = |run: &Held| now.duration_since(run.newest).is_ok_and(|age| age > self.limits.keep);
-        let in_time = || until.is_none_or(|until| Instant::now() < until + IN_PASSING);
         runs.retain(|run| {
             let is_due = quiet(run) || run.dir == layout::done(run.key);
             !(is_due && in_time() && self.is_finished(run) && quiet(run) && self.remove(run, &mut done))
@@ -171,7 +181,6 @@ impl Spool {
             self.names_in(Path::new(dir), &mut |name| names.push((dir, name.to_owned())))?;
         }
         if until.is_some() && !names.is_empty() {
-            // Where it begins is left to chance, so that each has its turn.
             let first = usize::from(u16::from_be_bytes(EntryId::random()?.last_bytes()));
             let all = names.len();
             names.rotate_left(first % all);

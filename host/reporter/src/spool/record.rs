@@ -70,7 +70,7 @@ impl Spool {
         let Some(since) = is_full()? else { return Ok(()) };
         // Something may have been delivered or removed since.
         let is_old = SystemTime::now().duration_since(since).is_ok_and(|age| age > FULL_FOR);
-        if is_old && self.prune().is_ok() && is_full()?.is_none() {
+        if is_old && self.prune_in_time().is_ok() && is_full()?.is_none() {
             return Ok(());
         }
         Err(SpoolError::Full {

@@ -40,6 +40,25 @@ fn a_finished_and_delivered_run_goes_after_a_day() {
 }
 
 #[test]
+fn housekeeping_ends_in_time_and_comes_to_all_runs_in_the_end() {
+    let (_dir, spool) = spool();
+    for number in 0..20 {
+        finish_and_send(&spool, &format!("run-{number}"));
+    }
+    let later = SystemTime::now() + 25 * HOUR;
+    let in_no_time = spool.prune_within(later, Some(Duration::ZERO)).unwrap();
+    assert_eq!((in_no_time.removed, in_no_time.not_looked_at), (0, 19));
+    let mut removed = 0;
+    while removed < 20 {
+        removed += spool
+            .prune_within(later, Some(Duration::from_micros(500)))
+            .unwrap()
+            .removed;
+    }
+    assert!(spool.runs().unwrap().is_empty());
+}
+
+#[test]
 fn past_the_limit_delivered_data_goes_then_nothing_new_is_accepted() {
     let (_dir, spool) = spool();
     // A run of one record and its `sent` takes three blocks: its directory's, and a file's twice.
