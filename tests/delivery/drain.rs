@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pipefold::spool::RunKey;
 use pipefold::{Budget, Hook, Notification, Reporter, Token};
 use pipefold_tests::{Ci, Mode, Random, Record, Times};
 
@@ -163,4 +164,24 @@ fn a_process_that_is_stopped_while_it_delivers_keeps_no_other_from_it() {
     let output = ci.report_run("hangs", ["finish"]).run();
     assert!(finished(&ci, "hangs").is_some(), "{output}");
     drop(drainer);
+}
+
+#[test]
+fn runs_that_other_processes_are_sending_are_not_waited_for() {
+    let ci = Ci::new();
+    let reporter = reporter(&ci);
+    let runs: Vec<String> = (0..5).map(|number| format!("locked-{number}")).collect();
+    let locks: Vec<_> = runs
+        .iter()
+        .map(|run| {
+            reporter.record(Hook::Finish, notification(run)).unwrap();
+            reporter.spool().unwrap().try_lock_run(RunKey::of(run))
+        })
+        .collect();
+    ci.budgets(60_000, 60_000, 60_000);
+    let output = ci.report_run("next", ["finish"]).run();
+    output.assert_code(0).assert_within(Duration::from_secs(12));
+    assert!(finished(&ci, "next").is_some(), "{output}");
+    assert_eq!(ci.dx.requests().len(), 1);
+    drop(locks);
 }
