@@ -1,31 +1,10 @@
 //! Reading the body of an upsert, and what DX would not have understood in it.
 
 use crate::server::Kind;
-use pipefold::dx::Arguments;
+use pipefold::dx::{ARGUMENT_NAMES, Arguments, STEP_ARGUMENT_NAMES};
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-/// What an upsert may say: DX's arguments, and those about steps.
-const KNOWN: [&str; 17] = [
-    "pipeline_name",
-    "pipeline_source",
-    "reference_id",
-    "started_at",
-    "finished_at",
-    "status",
-    "repository",
-    "commit_sha",
-    "pr_number",
-    "source_url",
-    "head_branch",
-    "email",
-    "github_username",
-    "gitlab_username",
-    "step",
-    "allowed_to_fail",
-    "steps",
-];
 
 /// Unknown arguments that are named. More of them are another mistake than a wrong name.
 const MOST_NAMED: usize = 8;
@@ -66,7 +45,7 @@ pub(super) fn unknown(kind: Kind, body: &[u8]) -> Option<String> {
     };
     let unknown: Vec<String> = names
         .iter()
-        .filter(|name| !KNOWN.contains(&&***name))
+        .filter(|name| !known().any(|known| known == **name))
         .map(|name| name.chars().filter(|c| !c.is_control()).take(SHOWN).collect())
         .collect();
     let more = unknown.len().saturating_sub(MOST_NAMED);
@@ -75,6 +54,11 @@ pub(super) fn unknown(kind: Kind, body: &[u8]) -> Option<String> {
         named.push_str(&format!(" and {more} more"));
     }
     (!unknown.is_empty()).then(|| format!("unknown arguments, which DX ignores: {named}"))
+}
+
+/// The names of all arguments that an upsert may have.
+fn known() -> impl Iterator<Item = &'static str> {
+    ARGUMENT_NAMES.into_iter().chain(STEP_ARGUMENT_NAMES)
 }
 
 fn text(body: &[u8]) -> &[u8] {
@@ -102,7 +86,8 @@ mod tests {
     #[test]
     fn unknown_arguments_are_named_and_known_ones_are_not() {
         let of = |kind, body: &str| unknown(kind, body.as_bytes());
-        let body = format!("{{{}}}", KNOWN.map(|name| format!("\"{name}\":null")).join(","));
+        let body: Vec<String> = known().map(|name| format!("\"{name}\":null")).collect();
+        let body = format!("{{{}}}", body.join(","));
         assert_eq!(of(Kind::Json, &body), None);
         let told = of(Kind::Json, r#"{"branch":"main","commit":{"a":[1]},"status":"success"}"#).unwrap();
         assert!(told.ends_with(": branch, commit"), "{told}");

@@ -7,6 +7,27 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::steps::{MAX_STEPS, StepArguments, objects};
 
+/// The names of DX's arguments of `pipelineRuns.upsert`, without the token.
+pub const ARGUMENT_NAMES: [&str; 14] = [
+    "pipeline_name",
+    "pipeline_source",
+    "reference_id",
+    "started_at",
+    "finished_at",
+    "status",
+    "repository",
+    "commit_sha",
+    "pr_number",
+    "source_url",
+    "head_branch",
+    "email",
+    "github_username",
+    "gitlab_username",
+];
+
+/// The names of the arguments about steps, which are not DX's.
+pub const STEP_ARGUMENT_NAMES: [&str; 3] = ["step", "allowed_to_fail", "steps"];
+
 /// The arguments of `pipelineRuns.upsert` as clients send them, unchecked: all optional, unknown ones ignored, null as if absent. A number
 /// may be given as text, as shell scripts do, and a whole number where text belongs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -241,6 +262,13 @@ mod tests {
         let run: Run = serde_json::from_value(serde_json::to_value(&notification).unwrap()).unwrap();
         let arguments = Arguments::from_json(&crate::dx::body(&run)).unwrap();
         assert_eq!(Notification::from(arguments), notification);
+    }
+
+    #[test]
+    fn every_listed_name_is_read() {
+        for name in ARGUMENT_NAMES.into_iter().chain(STEP_ARGUMENT_NAMES) {
+            assert!(parse(&format!(r#"{{"{name}":{{}}}}"#)).is_err(), "{name}");
+        }
     }
 
     #[test]

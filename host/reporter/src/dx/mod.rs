@@ -14,7 +14,7 @@ mod url;
 mod wire;
 
 pub use answer::Answer;
-pub use arguments::Arguments;
+pub use arguments::{ARGUMENT_NAMES, Arguments, STEP_ARGUMENT_NAMES};
 pub use classify::{Reply, classify};
 pub use client::{Client, ClientOptions, MAX_ANSWER, Probe};
 pub use outcome::{GIVEN_UP_AFTER, Outcome};
