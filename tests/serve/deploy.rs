@@ -28,6 +28,16 @@ fn of_the_image() -> Vec<String> {
     serde_json::from_str(line).unwrap()
 }
 
+/// The image's health check.
+fn health_check() -> Vec<String> {
+    let file = example("Containerfile");
+    let line = file
+        .lines()
+        .find_map(|line| line.strip_prefix("HEALTHCHECK CMD "))
+        .unwrap();
+    serde_json::from_str(line).unwrap()
+}
+
 /// A command whose directory is named as systemd and the image do.
 fn pipefold(state: &Path) -> Command {
     let mut command = Command::new(binary("pipefold"));
@@ -194,7 +204,7 @@ fn a_backup_is_restored_as_it_is_written() {
     let written = command.env_clear().output().unwrap();
     let said = String::from_utf8_lossy(&written.stderr).into_owned();
     assert!(written.status.success() && said.contains("tokens.json"), "{said}");
-    // The lines of the document, with other names for its directories.
+    // The lines of the document.
     let document = example("README.md");
     let lines: Vec<&str> = document
         .lines()
@@ -204,6 +214,23 @@ fn a_backup_is_restored_as_it_is_written() {
     assert!(lines.len() > 3, "{lines:?}");
     std::fs::copy(data.join("tokens.json"), dir.path().join("tokens.json")).unwrap();
     collector.stop();
+    for damaged in [true, false] {
+        if damaged {
+            std::fs::write(data.join("pipefold.sqlite"), "damaged").unwrap();
+            std::fs::write(data.join("pipefold.sqlite-wal"), "of the database before").unwrap();
+        } else {
+            std::fs::remove_dir_all(&data).unwrap();
+        }
+        restore(dir.path(), &data, &lines);
+        let collector = Collector::start(&data);
+        let status = |token: &str| collector.client().with_token(token).get("/api/runs/r").status;
+        assert_eq!((status("another"), status(&token)), (401, 200), "{damaged}");
+        collector.stop();
+    }
+}
+
+/// Does what the lines of the document say, with other names for its directories.
+fn restore(dir: &Path, data: &Path, lines: &[&str]) {
     let script: Vec<String> = lines
         .iter()
         .filter(|line| !line.contains("systemctl"))
@@ -214,22 +241,12 @@ fn a_backup_is_restored_as_it_is_written() {
         .collect();
     let restored = Command::new("sh")
         .args(["-e", "-c", &script.join("\n")])
-        .current_dir(dir.path())
+        .current_dir(dir)
         .output()
         .unwrap();
     assert!(restored.status.success(), "{script:?}: {restored:?}");
-    assert!(
-        Ci::files(&data)
-            .iter()
-            .all(|(path, _)| !path.ends_with("pipefold.sqlite-wal"))
-    );
-    let collector = Collector::start(&data);
-    assert_eq!(
-        collector.client().get("/api/runs/r").status,
-        401,
-        "its tokens are known"
-    );
-    assert_eq!(collector.client().with_token(&token).get("/api/runs/r").status, 200);
+    let is_left = |(path, _): &(std::path::PathBuf, Vec<u8>)| path.ends_with("pipefold.sqlite-wal");
+    assert!(!Ci::files(data).iter().any(is_left));
 }
 
 #[test]
@@ -238,8 +255,12 @@ fn a_container_asks_how_its_server_does() {
     let collector = Collector::start(&dir.path().join("data"));
     let probe = |address: &str| {
         let mut command = Command::new(binary("pipefold"));
+        let check = health_check();
+        assert_eq!(check[0], "pipefold");
+        // The usual port may be taken here.
         let output = command
-            .args(["serve", "--probe", "--listen", address])
+            .args(&check[1..])
+            .args(["--listen", address])
             .env_clear()
             .output()
             .unwrap();

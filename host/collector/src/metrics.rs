@@ -18,7 +18,7 @@ pub struct Metrics {
     pub accepted: AtomicU64,
     /// Upserts that a policy dropped.
     pub dropped: AtomicU64,
-    /// Upserts that were refused for what they say.
+    /// Upserts that were refused for what they say, or because their body did not come whole and in time.
     pub refused: AtomicU64,
     /// Requests that were refused for who sent them.
     pub unauthorised: AtomicU64,

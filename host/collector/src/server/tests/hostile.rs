@@ -163,6 +163,11 @@ fn drips_end() {
     let mut idle = server.connect();
     assert_eq!(idle.read(&mut [0]).unwrap_or(0), 0, "a connection that says nothing");
     assert!(begin.elapsed() < PATIENCE);
+    let counted = server.get("/metrics", "").body;
+    assert!(
+        counted.contains("{result=\"refused\"} 1\n") && counted.contains("{result=\"failed\"} 0\n"),
+        "{counted}"
+    );
     assert_eq!(server.get("/api/runs", "").json()["runs"].as_array().unwrap().len(), 0);
 }
 
