@@ -11,7 +11,6 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use pipefold_gocd::documents::{Job, JobLocator, JobStage, JobState, Name, Property, StageResult, StageState, Urn};
 use pipefold_gocd::write;
 use pipefold_sandbox::{Notification, Run};
-use std::sync::Arc;
 
 pub(super) async fn by_id(visit: &Visit<'_>, id: u64) -> Result<Response, Refusal> {
     let detail = visit.run(RunKey::Job(id)).await?;
@@ -72,7 +71,7 @@ async fn folded(visit: &Visit<'_>, detail: &RunDetail, step: &str) -> Option<Run
         .filter(|notification| notification.step.as_deref() == Some(step))
         .cloned()
         .collect();
-    let rules = Arc::clone(&visit.app.rules);
+    let rules = visit.app.rules.clone();
     // A thread of its own: thousands of them take some milliseconds.
     let merged = tokio::task::spawn_blocking(move || rules.merge(&history)).await;
     merged.ok()?.ok()

@@ -39,7 +39,7 @@ impl Parcel {
                 Ok(judged) => judged,
                 Err(why) => return Ok(Self::Kept(why)),
             };
-            let mut run = app.rules.fold(&history)?;
+            let mut run = app.rules.run(&history)?;
             let untold = history.into_iter().skip(untold);
             let steps = untold.filter(|notification| notification.step.is_some()).collect();
             if told == Told::AsCancelled {

@@ -29,7 +29,7 @@ pub struct App {
     /// What is kept.
     pub store: Arc<dyn Store>,
     /// What notifications mean.
-    pub rules: Arc<dyn Rules>,
+    pub rules: Rules,
     /// Who may do what.
     pub tokens: Tokens,
     /// How the server can be reached.
@@ -58,7 +58,7 @@ impl App {
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
-        rules: Arc<dyn Rules>,
+        rules: Rules,
         tokens: Tokens,
         exposure: Exposure,
         limits: Limits,

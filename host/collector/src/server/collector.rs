@@ -6,7 +6,7 @@ use super::exposure::Exposure;
 use super::limits::Limits;
 use super::listen::Server;
 use super::router::{guarded, introduced};
-use super::rules::{Rules, fold};
+use super::rules::Rules;
 use super::tls::TlsFiles;
 use super::upkeep::keep_for;
 use crate::access::{TokenFile, Tokens};
@@ -16,6 +16,7 @@ use crate::page::{self, PageState};
 use crate::store::Store;
 use crate::store::sqlite::{self, SqliteStore};
 use axum::Router;
+use pipefold::Judge;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,9 +60,10 @@ impl Collector {
     ///
     /// # Errors
     /// [`ServeError`].
-    pub async fn bind(options: Options, rules: Arc<dyn Rules>) -> Result<Self, ServeError> {
+    pub async fn bind(options: Options, judge: Arc<Judge>) -> Result<Self, ServeError> {
         let dir = &options.data_dir;
-        let store = SqliteStore::open(dir, fold(Arc::clone(&rules)), sqlite::Limits::default())?;
+        let rules = Rules::new(judge);
+        let store = SqliteStore::open(dir, rules.for_store(), sqlite::Limits::default())?;
         let store: Arc<dyn Store> = Arc::new(store);
         let tokens = Tokens::open(TokenFile::of(dir))?;
         let exposure = Exposure {

@@ -43,7 +43,7 @@ pub use exposure::Exposure;
 pub use limits::Limits;
 pub use listen::Server;
 pub use router::{guarded, introduced, router};
-pub use rules::{Admitted, Rules, fold};
+pub use rules::{Admitted, Rules};
 pub use tls::TlsFiles;
 pub(crate) use trouble::told;
 pub use upkeep::keep_for;

@@ -3,33 +3,16 @@
 //! Policies are asked once about each notification, when it comes. The store gets the notification that the rules got from the last policy, so
 //! pages, feeds and DX show nothing that a policy took away. From then on the rules alone are asked.
 
-use crate::store::{Fold, FoldError};
+use crate::store::{Fold, FoldError, Folded};
 use pipefold::{Judge, NoVerdict};
 use pipefold_sandbox::{Answered, Notification, Question, Run, Status, Verdict};
 use std::sync::{Arc, LazyLock};
 
 /// The sandboxed component that knows what notifications mean, and the policies in front of it.
-pub trait Rules: Send + Sync {
-    /// Asks the policies and the rules about a notification that came.
-    ///
-    /// # Errors
-    /// That the rules refuse it, or that a policy failed or did what the rules refuse.
-    fn admit(&self, notification: &Notification) -> Result<Admitted, FoldError>;
-
-    /// Folds what was admitted of one run, by the rules alone.
-    ///
-    /// # Errors
-    /// That it is refused, or that the rules cannot be asked now.
-    fn fold(&self, history: &[Notification]) -> Result<Run, FoldError>;
-
-    /// Folds by DX's rule alone.
-    ///
-    /// # Errors
-    /// As [`Rules::fold`].
-    fn merge(&self, history: &[Notification]) -> Result<Run, FoldError>;
-
-    /// Whether there are policies. They may take a second, the rules alone take microseconds.
-    fn has_policies(&self) -> bool;
+#[derive(Clone)]
+pub struct Rules {
+    judge: Arc<Judge>,
+    has_policies: bool,
 }
 
 /// What becomes of a notification.
@@ -51,20 +34,38 @@ pub enum Admitted {
 /// The rules without any policy.
 static ALONE: LazyLock<Judge> = LazyLock::new(Judge::default);
 
-impl Rules for Judge {
-    fn admit(&self, notification: &Notification) -> Result<Admitted, FoldError> {
-        if !self.has_policies() {
-            self.ask(&finish(notification)).map_err(failed)?;
+impl Rules {
+    /// The rules behind the policies of `judge`.
+    #[must_use]
+    pub fn new(judge: Arc<Judge>) -> Self {
+        Self {
+            has_policies: !judge.policies().is_empty(),
+            judge,
+        }
+    }
+
+    /// Whether there are policies. They may take a second, the rules alone take microseconds.
+    #[must_use]
+    pub fn has_policies(&self) -> bool {
+        self.has_policies
+    }
+
+    /// Asks the policies about a notification that came. Without policies nothing is asked here: the rules judge it when it is folded.
+    ///
+    /// # Errors
+    /// That the rules refuse it, or that a policy failed or did what the rules refuse.
+    pub fn admit(&self, notification: &Notification) -> Result<Admitted, FoldError> {
+        if !self.has_policies {
             return Ok(Admitted::Kept(vec![notification.clone()]));
         }
         let question = question(notification);
         // What a policy has against a run it may say of its start alone, and a sender may tell of its end alone.
         if let Question::PipelineFinish(_) = question
-            && let Verdict::Discard(why) = self.ask(&Question::PipelineStart(notification)).map_err(failed)?
+            && let Verdict::Discard(why) = self.judge.ask(&Question::PipelineStart(notification)).map_err(failed)?
         {
             return Ok(Admitted::Dropped { why, whole: true });
         }
-        let Answered { verdict, seen } = self.ask_and_see(&question).map_err(failed)?;
+        let Answered { verdict, seen } = self.judge.ask_and_see(&question).map_err(failed)?;
         if let Verdict::Discard(why) = verdict {
             let whole = matches!(question, Question::PipelineStart(_));
             return Ok(Admitted::Dropped { why, whole });
@@ -88,26 +89,95 @@ impl Rules for Judge {
         })
     }
 
-    fn fold(&self, history: &[Notification]) -> Result<Run, FoldError> {
-        let rules = if self.has_policies() { &*ALONE } else { self };
+    /// Folds what was admitted of one run, by the rules alone.
+    ///
+    /// # Errors
+    /// That it is refused, or that the rules cannot be asked now.
+    pub fn run(&self, history: &[Notification]) -> Result<Run, FoldError> {
+        let rules = if self.has_policies { &*ALONE } else { &*self.judge };
         match rules.ask(&Question::PipelineFinish(history)).map_err(failed)? {
             Verdict::Report(run) => Ok(run),
             Verdict::Hold | Verdict::Discard(_) => rules.merge(history).map_err(failed),
         }
     }
 
-    fn merge(&self, history: &[Notification]) -> Result<Run, FoldError> {
-        self.merge(history).map_err(failed)
+    /// The same, with the notifications that stand for all of these.
+    ///
+    /// # Errors
+    /// As [`Rules::run`].
+    pub fn fold(&self, history: &[Notification]) -> Result<Folded, FoldError> {
+        let record = self.run(history)?;
+        let (mut counted, mut others) = (Vec::new(), Vec::new());
+        for one in history {
+            if self.counts_as_step(one)? {
+                &mut counted
+            } else {
+                &mut others
+            }
+            .push(one.clone());
+        }
+        let parts = if counted.is_empty() {
+            vec![record.clone().into()]
+        } else {
+            // The run's own outcome decides, if there is any, and else that of the steps. So each has a part of its own; steps that are allowed
+            // to fail add no outcome, and are in the run's.
+            let name = counted[0].step.clone();
+            let steps = Notification {
+                step: name,
+                ..self.part(counted)?
+            };
+            let whole = if others.is_empty() {
+                None
+            } else {
+                Some(self.part(others)?)
+            };
+            whole.into_iter().chain([steps]).collect()
+        };
+        Ok(Folded { record, parts })
     }
 
-    fn has_policies(&self) -> bool {
-        !self.policies().is_empty()
+    /// One notification that says what these say together. One alone stands for itself.
+    fn part(&self, mut some: Vec<Notification>) -> Result<Notification, FoldError> {
+        match (some.len(), some.pop()) {
+            (1, Some(one)) => Ok(one),
+            (_, last) => {
+                some.extend(last);
+                self.run(&some).map(Notification::from)
+            }
+        }
     }
-}
 
-/// The question that checks a notification.
-fn finish(notification: &Notification) -> Question<'_> {
-    Question::PipelineFinish(std::slice::from_ref(notification))
+    /// Whether the rules take a valid notification for one of a step whose outcome may be the run's.
+    fn counts_as_step(&self, notification: &Notification) -> Result<bool, FoldError> {
+        match &notification.step {
+            Some(_) if notification.allowed_to_fail => Ok(false),
+            Some(name) if name.contains(char::is_alphanumeric) => Ok(true),
+            // What is blank is for the rules to say: of a step they take no finish.
+            Some(_) => {
+                let probe = Notification {
+                    finished_at: notification.started_at.clone(),
+                    ..notification.clone()
+                };
+                Ok(self.run(&[probe])?.finished_at.is_none())
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Folds by DX's rule alone.
+    ///
+    /// # Errors
+    /// As [`Rules::run`].
+    pub fn merge(&self, history: &[Notification]) -> Result<Run, FoldError> {
+        self.judge.merge(history).map_err(failed)
+    }
+
+    /// The fold that a store is opened with.
+    #[must_use]
+    pub fn for_store(&self) -> Fold {
+        let rules = self.clone();
+        Arc::new(move |notifications| rules.fold(notifications))
+    }
 }
 
 /// The question for the policies: the hook that a runner would have asked about it.
@@ -121,7 +191,7 @@ fn question(notification: &Notification) -> Question<'_> {
     } else if goes_on && notification.finished_at.is_none() {
         Question::PipelineStart(notification)
     } else {
-        finish(notification)
+        Question::PipelineFinish(std::slice::from_ref(notification))
     }
 }
 
@@ -138,10 +208,4 @@ fn failed(error: NoVerdict) -> FoldError {
         NoVerdict::Refused(refused) => FoldError::Refused(refused.violations),
         NoVerdict::Failed(why) => FoldError::Failed(why),
     }
-}
-
-/// The fold that a store is opened with.
-#[must_use]
-pub fn fold(rules: Arc<dyn Rules>) -> Fold {
-    Arc::new(move |history| rules.fold(history))
 }

@@ -3,11 +3,20 @@
 use pipefold_sandbox::{Notification, Run, Violation, foreign::listed};
 use std::sync::Arc;
 
-/// Folds all notifications of one run, in the order in which they came, into the run. Must not care about that order, nor about
-/// repetition (DESIGN, section 3).
+/// Folds notifications of one run. Must not care about their order, nor about repetition (DESIGN, section 3).
 ///
-/// It is called from several threads, for a usual run within each append; it should take microseconds for ten notifications, and must end.
-pub type Fold = Arc<dyn Fn(&[Notification]) -> Result<Run, FoldError> + Send + Sync>;
+/// It is called from several threads, once for a usual append, with the [parts](Folded::parts) of what was folded before and the new
+/// notifications. It should take microseconds, and must end.
+pub type Fold = Arc<dyn Fn(&[Notification]) -> Result<Folded, FoldError> + Send + Sync>;
+
+/// What notifications of one run fold into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folded {
+    /// The run.
+    pub record: Run,
+    /// A few notifications that stand for those that were folded: with any others they fold into the same run.
+    pub parts: Vec<Notification>,
+}
 
 /// Why notifications did not fold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,10 +29,10 @@ pub enum FoldError {
     Failed(String),
 }
 
-/// The same fold, whose panic is a failure of one call: it runs in the thread that all appends go through.
+/// The same fold, whose panic is a failure of one call: the thread that calls it works for others too.
 pub(super) fn contained(fold: Fold) -> Fold {
-    Arc::new(move |history| {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fold(history)))
+    Arc::new(move |notifications| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fold(notifications)))
             .unwrap_or_else(|_| Err(FoldError::Failed("the merging code panicked".into())))
     })
 }

@@ -32,7 +32,7 @@ pub use append::{Append, Appended, Kept};
 pub use contract::{Answer, Store};
 pub use error::StoreError;
 pub use feed::{FeedOrder, FeedQuery};
-pub use fold::{Fold, FoldError};
+pub use fold::{Fold, FoldError, Folded};
 pub use forward::{Backlog, DxAnswer, Forwarded, Forwarding, Waiting, WaitingQuery};
 pub use list::{Cursor, CursorError, MAX_PAGE, Page, RunFilter, RunQuery};
 pub use pipeline::{Bucket, PipelineQuery, PipelineSummary, StatsQuery, StatusCounts};

@@ -64,7 +64,7 @@ impl fmt::Display for Named<'_> {
     }
 }
 
-/// Reads, judges and keeps. What is worth telling the sender of an upsert that was kept; or the answer that refuses it.
+/// Reads, asks and keeps. What is worth telling the sender of an upsert that was kept; or the answer that refuses it.
 async fn take(
     app: &App,
     caller: &Caller,
@@ -105,7 +105,7 @@ async fn take(
         let why = "this token may not report runs of this pipeline";
         return Err(counted(Box::new(refused(ErrorCode::NoPermission, why))));
     }
-    let notifications = judge(app, &notifications)?;
+    let notifications = admit(app, notifications)?;
     if notifications.is_empty() {
         metrics.dropped.fetch_add(1, Relaxed);
     } else {
@@ -124,14 +124,16 @@ async fn take(
     Ok(arguments::unknown(kind, &body).into_iter().collect())
 }
 
-/// Asks the policies and the rules about all of them, before anything is kept. What is left is to be kept.
-fn judge(app: &App, notifications: &[Notification]) -> Result<Vec<Kept>, Box<Response>> {
-    let by_policies = app.rules.has_policies();
+/// Asks the policies about all of them, before anything is kept. What is left is to be kept, and judged by the rules in the store.
+fn admit(app: &App, notifications: Vec<Notification>) -> Result<Vec<Kept>, Box<Response>> {
+    if !app.rules.has_policies() {
+        return Ok(notifications.into_iter().map(Kept::from).collect());
+    }
     let ask = || {
         let mut all = Vec::with_capacity(notifications.len());
-        for notification in notifications {
+        for notification in &notifications {
             let reference_id = notification.reference_id.as_deref().unwrap_or_default();
-            if by_policies && app.dropped.has(reference_id) {
+            if app.dropped.has(reference_id) {
                 continue;
             }
             let (left, held) = match app.rules.admit(notification)? {
@@ -147,18 +149,14 @@ fn judge(app: &App, notifications: &[Notification]) -> Result<Vec<Kept>, Box<Res
             };
             all.extend(left.into_iter().map(|notification| Kept {
                 notification,
-                by_policies,
+                by_policies: true,
                 held,
             }));
         }
         Ok(all)
     };
-    let judged: Result<_, FoldError> = if by_policies {
-        tokio::task::block_in_place(ask)
-    } else {
-        ask()
-    };
-    judged.map_err(|error| Box::new(told(app, StoreError::from(error))))
+    let admitted: Result<_, FoldError> = tokio::task::block_in_place(ask);
+    admitted.map_err(|error| Box::new(told(app, StoreError::from(error))))
 }
 
 /// `{"ok":true}`, what the sender should know, and that steps are welcome.

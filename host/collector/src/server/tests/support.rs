@@ -1,7 +1,7 @@
 //! A server with a store in a directory of its own, and a client that can send anything.
 
 use crate::access::{Access, Rights, TokenFile, Tokens};
-use crate::server::{App, Exposure, Limits, Server, TlsFiles, fold};
+use crate::server::{App, Exposure, Limits, Rules, Server, TlsFiles};
 use crate::store::sqlite::{self, SqliteStore};
 use axum::Router;
 use chrono::Utc;
@@ -49,8 +49,8 @@ pub(crate) struct Running {
 
 pub(crate) fn start(setup: Setup) -> Running {
     let dir = tempfile::tempdir().unwrap();
-    let rules: Arc<Judge> = Arc::new(Judge::default());
-    let store = SqliteStore::open(dir.path(), fold(rules.clone()), sqlite::Limits::default()).unwrap();
+    let rules = Rules::new(Arc::new(Judge::default()));
+    let store = SqliteStore::open(dir.path(), rules.for_store(), sqlite::Limits::default()).unwrap();
     let file = TokenFile::of(dir.path());
     let add = |(name, rights, glob): (&str, Rights, &str)| {
         let access = Access::new(rights, vec![glob.parse().unwrap()]);

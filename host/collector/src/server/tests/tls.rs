@@ -2,7 +2,7 @@
 
 use super::support::{EXAMPLE, Setup, post, read_answer, start};
 use crate::access::{Rights, TokenFile, Tokens};
-use crate::server::{App, Exposure, Limits, ServeError, Server, TlsFiles, fold};
+use crate::server::{App, Exposure, Limits, Rules, ServeError, Server, TlsFiles};
 use crate::store::sqlite::{self, SqliteStore};
 use axum::Router;
 use pipefold::Judge;
@@ -55,8 +55,8 @@ fn speaks_https_and_nothing_else() {
 #[test]
 fn what_would_not_be_safe_does_not_begin() {
     let dir = tempfile::tempdir().unwrap();
-    let rules: Arc<Judge> = Arc::new(Judge::default());
-    let store = Arc::new(SqliteStore::open(dir.path(), fold(rules.clone()), sqlite::Limits::default()).unwrap());
+    let rules = Rules::new(Arc::new(Judge::default()));
+    let store = Arc::new(SqliteStore::open(dir.path(), rules.for_store(), sqlite::Limits::default()).unwrap());
     let bind = |address: &str, tls: Option<TlsFiles>| {
         let exposure = Exposure {
             address: address.parse().unwrap(),

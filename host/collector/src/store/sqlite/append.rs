@@ -1,58 +1,182 @@
-//! Notifications and their run, within a transaction.
+//! Notifications and their run: folded beside the writer, kept within a transaction.
 
 use super::history::{key, moment, notifications, text_bytes};
+use super::open::Limits;
 use super::record;
-use super::row::{COLUMNS, summary};
+use super::row::{COLUMNS, COUNT, summary};
 use super::sequence::stage_of;
 use super::trouble::{Result, Trouble};
 use super::writer::Tools;
-use crate::store::{Append, Appended, RunSummary, StoreError};
-use pipefold_sandbox::{Notification, Run};
-use rusqlite::{OptionalExtension, Transaction, params};
+use crate::store::{Append, Appended, Fold, Folded, RunSummary, StoreError};
+use pipefold_sandbox::Notification;
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-/// A run with more notifications than this is folded in a thread of its own: folding takes a time that grows with their number, and all
-/// other appends wait for it. So many take about a millisecond.
-pub(super) const FOLDED_AT_ONCE: u32 = 200;
+/// How many of the last notifications that a run may have are for those that say how it ended: one in so many.
+const FOR_THE_END: u32 = 100;
+
+/// Notifications that can be kept, with the run that they lead to.
+pub(super) struct Judged {
+    new: New,
+    /// The run that they were folded with: its number, and how many notifications it had.
+    base: Option<(u64, u32)>,
+    folded: Folded,
+}
+
+/// Notifications to be kept.
+struct New {
+    append: Append,
+    /// The notifications as they are stored.
+    bodies: Vec<String>,
+    text_bytes: u64,
+    /// Whether they say how the run ended.
+    is_end: bool,
+}
 
 /// A run that is there already.
 struct Known {
     run: RunSummary,
     pipeline: i64,
     text_bytes: u64,
+    parts: Parts,
 }
 
-/// How many of the last notifications that a run may have are for those that say how it ended: one in so many.
-const FOR_THE_END: u32 = 100;
+/// What stands for a run's notifications.
+enum Parts {
+    /// Its record alone.
+    Record,
+    /// These notifications, as JSON.
+    Some(String),
+    /// All that there are: an older version kept them.
+    History,
+}
 
-/// Keeps notifications. Everything that can be refused is refused before the first change.
-pub(super) fn append(tx: &Transaction<'_>, tools: &mut Tools, append: &Append) -> Result<Appended> {
-    let mut names = ("", "");
-    let mut bodies = Vec::with_capacity(append.notifications.len());
-    for kept in append.notifications.iter().rev() {
-        let notification = &kept.notification;
-        names = (
-            named(&notification.reference_id, "reference_id")?,
-            named(&notification.pipeline_name, "pipeline_name")?,
-        );
-        let body = serde_json::to_string(notification)
-            .map_err(|e| Trouble::Content(format!("a notification does not write: {e}")))?;
-        bodies.push(body);
+/// Folds notifications with what is known of their run. What can be refused is refused here, or in [`keep`] before its first change.
+pub(super) fn judge(connection: &Connection, fold: &Fold, limits: Limits, append: Append) -> Result<Judged> {
+    let new = New::of(append)?;
+    let known = find(connection, new.reference_id())?;
+    Ok(Judged {
+        folded: new.fold_with(known.as_ref(), connection, fold, limits)?,
+        base: known.as_ref().map(Known::version),
+        new,
+    })
+}
+
+impl New {
+    fn of(append: Append) -> Result<Self> {
+        let all = || append.notifications.iter().map(|kept| &kept.notification);
+        Ok(Self {
+            bodies: all().map(json).collect::<Result<_>>()?,
+            text_bytes: all().map(text_bytes).sum(),
+            is_end: all().all(says_the_end),
+            append,
+        })
     }
-    let (reference_id, pipeline) = names;
-    let appended = match find(tx, reference_id)? {
-        Some(known) => again(tx, tools, append, known)?,
-        None => first(tx, tools, append, pipeline)?,
+
+    /// Folds them with a run, or as a new one.
+    fn fold_with(&self, known: Option<&Known>, connection: &Connection, fold: &Fold, limits: Limits) -> Result<Folded> {
+        if known.is_some_and(|known| !self.append.access.may_write(&known.run.pipeline)) {
+            return Err(StoreError::Foreign.into());
+        }
+        let (notifications, text) = known.map_or((0, 0), |known| (known.run.notifications, known.text_bytes));
+        self.room(limits, notifications, text)?;
+        let mut all = known.map_or_else(|| Ok(Vec::new()), |known| known.parts(connection))?;
+        all.extend(self.append.notifications.iter().map(|kept| kept.notification.clone()));
+        let folded = fold(&all).map_err(|error| Trouble::Told(error.into()))?;
+        // After the rules, which say more of what is missing.
+        for kept in &self.append.notifications {
+            named(&kept.notification.reference_id, "reference_id")?;
+            named(&kept.notification.pipeline_name, "pipeline_name")?;
+        }
+        if known.is_none() && !self.append.access.may_write(self.pipeline()) {
+            return Err(StoreError::Foreign.into());
+        }
+        Ok(folded)
+    }
+
+    /// Whether there is room for them beside what a run has. The last of it is for what says how the run ended: without that it would go on
+    /// for ever.
+    fn room(&self, limits: Limits, notifications: u32, text: u64) -> Result<()> {
+        let mut most = (limits.notifications_per_run, limits.text_bytes_per_run);
+        if !self.is_end {
+            most.0 -= most.0 / FOR_THE_END;
+            most.1 -= most.1 / u64::from(FOR_THE_END);
+        }
+        if notifications.saturating_add(self.count()) > most.0 || text.saturating_add(self.text_bytes) > most.1 {
+            return Err(StoreError::HistoryFull {
+                notifications,
+                bytes: text,
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.append.notifications.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether any of them is a reason to tell DX.
+    fn is_news(&self) -> bool {
+        self.append.notifications.iter().any(|kept| !kept.held)
+    }
+
+    fn reference_id(&self) -> &str {
+        self.of_first(|first| &first.reference_id)
+    }
+
+    fn pipeline(&self) -> &str {
+        self.of_first(|first| &first.pipeline_name)
+    }
+
+    fn of_first(&self, field: impl Fn(&Notification) -> &Option<String>) -> &str {
+        let first = self.append.notifications.first();
+        first
+            .and_then(|kept| field(&kept.notification).as_deref())
+            .unwrap_or_default()
+    }
+}
+
+impl Known {
+    /// What changes when something is added to it.
+    fn version(&self) -> (u64, u32) {
+        (self.run.id, self.run.notifications)
+    }
+
+    fn parts(&self, connection: &Connection) -> Result<Vec<Notification>> {
+        match &self.parts {
+            Parts::Record => Ok(vec![self.run.record.clone().into()]),
+            Parts::Some(text) => {
+                serde_json::from_str(text).map_err(|e| Trouble::Content(format!("the parts of a run do not read: {e}")))
+            }
+            Parts::History => notifications(connection, self.run.id.cast_signed()),
+        }
+    }
+}
+
+/// Keeps notifications. Where their run has got others since they were folded, they are folded again.
+pub(super) fn keep(tx: &Transaction<'_>, tools: &mut Tools, judged: &Judged) -> Result<Appended> {
+    let new = &judged.new;
+    let known = find(tx, new.reference_id())?;
+    let folded = if judged.base == known.as_ref().map(Known::version) {
+        judged.folded.clone()
+    } else {
+        new.fold_with(known.as_ref(), tx, &tools.fold, tools.limits)?
+    };
+    let before = known.as_ref().map_or(0, |known| known.run.notifications);
+    let appended = match known {
+        Some(known) => again(tx, tools, new, folded, known)?,
+        None => first(tx, tools, new, folded)?,
     };
     let run = appended.run.id.cast_signed();
-    let before = appended.run.notifications.saturating_sub(count(append));
-    for ((number, kept), body) in (before..).zip(&append.notifications).zip(bodies.into_iter().rev()) {
+    for ((number, kept), body) in (before..).zip(&new.append.notifications).zip(&new.bodies) {
         tx.prepare_cached(
             "INSERT INTO notifications (key, arrived, token, body, by_policies, held) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
             key(run, number)?,
-            append.arrived.timestamp_millis(),
-            append.token,
+            new.append.arrived.timestamp_millis(),
+            new.append.token,
             body,
             kept.by_policies,
             kept.held,
@@ -64,31 +188,47 @@ pub(super) fn append(tx: &Transaction<'_>, tools: &mut Tools, append: &Append) -
     Ok(appended)
 }
 
-fn count(append: &Append) -> u32 {
-    u32::try_from(append.notifications.len()).unwrap_or(u32::MAX)
+/// Folds the runs that an older version left to be folded later. One that cannot be folded stays as it was.
+pub(super) fn fold_leftovers(connection: &mut Connection, tools: &mut Tools) -> Result<()> {
+    let left = connection
+        .prepare("SELECT id FROM runs WHERE folded < notifications")?
+        .query_map([], |row| row.get(0))?
+        .collect::<std::result::Result<Vec<i64>, _>>()?;
+    for id in left {
+        let history = notifications(connection, id)?;
+        let folded = match (tools.fold)(&history) {
+            Ok(folded) => folded,
+            Err(why) => {
+                // The words of a refusal may repeat what a notification says.
+                let why = StoreError::from(why);
+                let why = if why.is_about_request() {
+                    "the rules refuse it".to_owned()
+                } else {
+                    why.to_string()
+                };
+                tracing::warn!("run {id} is listed as it was before its latest notifications: {why}");
+                continue;
+            }
+        };
+        let tx = connection.transaction()?;
+        if let Some(Known { mut run, pipeline, .. }) = find_by(&tx, "r.id = ?1", &id)? {
+            tx.execute(
+                "UPDATE runs SET folded = notifications, parts = ?2 WHERE id = ?1",
+                params![id, stored(&folded)?],
+            )?;
+            record::replace(&tx, pipeline, &mut run, folded.record, tools)?;
+            tools.sequence.write(&tx)?;
+        }
+        tx.commit()?;
+    }
+    Ok(())
 }
 
-fn bytes(append: &Append) -> u64 {
-    append
-        .notifications
-        .iter()
-        .map(|kept| text_bytes(&kept.notification))
-        .sum()
-}
-
-/// Whether any of them is a reason to tell DX.
-fn is_news(append: &Append) -> bool {
-    append.notifications.iter().any(|kept| !kept.held)
-}
-
-/// Whether they say how the run ended.
-fn is_end(append: &Append) -> bool {
-    append.notifications.iter().all(|kept| {
-        let notification = &kept.notification;
-        let is_over = |status: &String| !matches!(status.trim(), "" | "unknown" | "running");
-        notification.step.is_none()
-            && (notification.finished_at.is_some() || notification.status.as_ref().is_some_and(is_over))
-    })
+/// Whether a notification says how the run ended.
+fn says_the_end(notification: &Notification) -> bool {
+    let is_over = |status: &String| !matches!(status.trim(), "" | "unknown" | "running");
+    notification.step.is_none()
+        && (notification.finished_at.is_some() || notification.status.as_ref().is_some_and(is_over))
 }
 
 fn named<'a>(field: &'a Option<String>, name: &'static str) -> Result<&'a str> {
@@ -98,121 +238,94 @@ fn named<'a>(field: &'a Option<String>, name: &'static str) -> Result<&'a str> {
     }
 }
 
-fn find(tx: &Transaction<'_>, reference_id: &str) -> Result<Option<Known>> {
-    let mut statement = tx.prepare_cached(&format!(
-        "SELECT {COLUMNS}, r.pipeline, r.text_bytes FROM runs AS r JOIN pipelines AS p ON p.id = r.pipeline WHERE r.reference_id = ?1"
+fn json<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Trouble::Content(format!("a notification does not write: {e}")))
+}
+
+/// The parts as they are stored.
+fn stored(folded: &Folded) -> Result<String> {
+    match &folded.parts[..] {
+        [part] if *part == Notification::from(folded.record.clone()) => Ok(String::new()),
+        parts => json(&parts),
+    }
+}
+
+fn find(connection: &Connection, reference_id: &str) -> Result<Option<Known>> {
+    find_by(connection, "r.reference_id = ?1", &reference_id)
+}
+
+fn find_by(connection: &Connection, condition: &str, value: &dyn ToSql) -> Result<Option<Known>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, r.pipeline, r.text_bytes, r.parts FROM runs AS r JOIN pipelines AS p ON p.id = r.pipeline WHERE {condition}"
     ))?;
-    let mut rows = statement.query([reference_id])?;
+    let mut rows = statement.query([value])?;
     let Some(row) = rows.next()? else { return Ok(None) };
+    let parts: Option<String> = row.get(COUNT + 2)?;
     Ok(Some(Known {
         run: summary(row)?,
-        pipeline: row.get(13)?,
-        text_bytes: row.get::<_, i64>(14)?.cast_unsigned(),
+        pipeline: row.get(COUNT)?,
+        text_bytes: row.get::<_, i64>(COUNT + 1)?.cast_unsigned(),
+        parts: match parts {
+            Some(text) if text.is_empty() => Parts::Record,
+            Some(text) => Parts::Some(text),
+            None => Parts::History,
+        },
     }))
 }
 
 /// The first notifications of a run.
-fn first(tx: &Transaction<'_>, tools: &mut Tools, append: &Append, pipeline: &str) -> Result<Appended> {
-    if !append.access.may_write(pipeline) {
-        return Err(StoreError::Foreign.into());
-    }
-    let text_bytes = room(tools, 0, 0, append)?;
-    let history: Vec<_> = append
-        .notifications
-        .iter()
-        .map(|kept| kept.notification.clone())
-        .collect();
-    let record = fold(tools, &history)?;
-
-    let now = append.arrived.timestamp_millis();
-    let (pipeline_id, counter) = next_counter(tx, pipeline, now)?;
+fn first(tx: &Transaction<'_>, tools: &mut Tools, new: &New, folded: Folded) -> Result<Appended> {
+    let now = new.append.arrived.timestamp_millis();
+    let (pipeline_id, counter) = next_counter(tx, new.pipeline(), now)?;
     let id = tools.sequence.run();
     let arrived = moment(now)?;
+    let parts = stored(&folded)?;
     let mut run = RunSummary {
         id: id.cast_unsigned(),
         stage_id: stage_of(id).cast_unsigned(),
-        pipeline: pipeline.to_owned(),
+        pipeline: new.pipeline().to_owned(),
         counter: counter.cast_unsigned(),
-        record,
+        record: folded.record,
         started: arrived,
         finished: None,
         first_arrived: arrived,
         last_arrived: arrived,
-        notifications: count(append),
+        notifications: new.count(),
         completion: None,
-        waiting_since: is_news(append).then_some(arrived),
+        waiting_since: new.is_news().then_some(arrived),
     };
-    record::insert(tx, pipeline_id, &mut run, text_bytes, tools)?;
+    record::insert(tx, pipeline_id, &mut run, new.text_bytes, &parts, tools)?;
     job(tx, tools, id, "")?;
     Ok(Appended { run, is_new: true })
 }
 
 /// Further notifications.
-fn again(tx: &Transaction<'_>, tools: &mut Tools, append: &Append, known: Known) -> Result<Appended> {
+fn again(tx: &Transaction<'_>, tools: &mut Tools, new: &New, folded: Folded, known: Known) -> Result<Appended> {
     let Known {
         mut run,
         pipeline,
-        text_bytes: before,
+        text_bytes,
+        parts: _,
     } = known;
-    if !append.access.may_write(&run.pipeline) {
-        return Err(StoreError::Foreign.into());
-    }
-    let text_bytes = room(tools, run.notifications, before, append)?;
-    let id = run.id.cast_signed();
-    let record = if run.notifications < FOLDED_AT_ONCE {
-        let mut history = notifications(tx, id)?;
-        history.extend(append.notifications.iter().map(|kept| kept.notification.clone()));
-        Some(fold(tools, &history)?)
-    } else {
-        None
-    };
-
-    run.notifications += count(append);
+    run.notifications += new.count();
     // The clock may have jumped back.
-    run.last_arrived = run.last_arrived.max(moment(append.arrived.timestamp_millis())?);
-    // With a record, all are folded; else as many as before.
+    run.last_arrived = run.last_arrived.max(moment(new.append.arrived.timestamp_millis())?);
+    if run.waiting_since.is_none() && new.is_news() {
+        run.waiting_since = Some(run.last_arrived);
+    }
     tx.prepare_cached(
-        "UPDATE runs SET last_arrived = ?2, notifications = ?3, text_bytes = ?4, folded = ifnull(?5, folded) WHERE id = ?1",
+        "UPDATE runs SET last_arrived = ?2, notifications = ?3, folded = ?3, text_bytes = ?4, parts = ?5, waiting_since = ?6 WHERE id = ?1",
     )?
     .execute(params![
-        id,
+        run.id.cast_signed(),
         run.last_arrived.timestamp_millis(),
         run.notifications,
-        (before + text_bytes).cast_signed(),
-        record.as_ref().map(|_| run.notifications),
+        (text_bytes + new.text_bytes).cast_signed(),
+        stored(&folded)?,
+        run.waiting_since.map(|since| since.timestamp_millis()),
     ])?;
-    if run.waiting_since.is_none() && is_news(append) {
-        run.waiting_since = Some(run.last_arrived);
-        tx.prepare_cached("UPDATE runs SET waiting_since = ?2 WHERE id = ?1")?
-            .execute([id, run.last_arrived.timestamp_millis()])?;
-    }
-    if let Some(record) = record {
-        record::replace(tx, pipeline, &mut run, record, tools)?;
-    }
+    record::replace(tx, pipeline, &mut run, folded.record, tools)?;
     Ok(Appended { run, is_new: false })
-}
-
-/// Whether there is room for them beside what a run has; their bytes. The last of it is for what says how the run ended: without that it
-/// would go on for ever.
-fn room(tools: &Tools, notifications: u32, text: u64, append: &Append) -> Result<u64> {
-    let mut most = (tools.limits.notifications_per_run, tools.limits.text_bytes_per_run);
-    if !is_end(append) {
-        most.0 -= most.0 / FOR_THE_END;
-        most.1 -= most.1 / u64::from(FOR_THE_END);
-    }
-    let more = bytes(append);
-    if notifications.saturating_add(count(append)) > most.0 || text + more > most.1 {
-        return Err(StoreError::HistoryFull {
-            notifications,
-            bytes: text,
-        }
-        .into());
-    }
-    Ok(more)
-}
-
-fn fold(tools: &Tools, history: &[Notification]) -> Result<Run> {
-    (tools.fold)(history).map_err(|error| Trouble::Told(error.into()))
 }
 
 /// The pipeline's number, and the counter of its next run.

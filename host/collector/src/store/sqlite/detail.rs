@@ -1,35 +1,27 @@
 //! One run with everything that is known of it.
 
 use super::history::received;
-use super::row::{COLUMNS, summary};
+use super::row::{COLUMNS, COUNT, summary};
 use super::sequence::run_of;
 use super::trouble::{Result, Trouble};
-use crate::store::{DxAnswer, Fold, Forwarding, Job, RunDetail, RunKey, RunSummary};
+use crate::store::{DxAnswer, Forwarding, Job, RunDetail, RunKey, RunSummary};
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension};
 
-pub(super) fn run(connection: &Connection, fold: &Fold, key: &RunKey) -> Result<Option<RunDetail>> {
-    let Some((mut summary, forwarding, is_folded)) = find(connection, key)? else {
+pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<Option<RunDetail>> {
+    let Some((summary, forwarding)) = find(connection, key)? else {
         return Ok(None);
     };
     let id = summary.id.cast_signed();
-    let received = received(connection, id)?;
-    // A long run is folded a moment later than it grows; who looks at it alone sees it as it is. If it cannot be folded, as it was.
-    if !is_folded {
-        let history: Vec<_> = received.iter().map(|received| received.notification.clone()).collect();
-        if let Ok(record) = fold(&history) {
-            summary.record = record;
-        }
-    }
     Ok(Some(RunDetail {
         summary,
-        received,
+        received: received(connection, id)?,
         jobs: jobs(connection, id)?,
         forwarding,
     }))
 }
 
-fn find(connection: &Connection, key: &RunKey) -> Result<Option<(RunSummary, Forwarding, bool)>> {
+fn find(connection: &Connection, key: &RunKey) -> Result<Option<(RunSummary, Forwarding)>> {
     match key {
         RunKey::Reference(reference) => one(connection, "r.reference_id = ?1", &[reference]),
         RunKey::Id(id) => by_id(connection, signed(*id)),
@@ -54,30 +46,25 @@ fn signed(id: u64) -> Option<i64> {
     i64::try_from(id).ok()
 }
 
-fn by_id(connection: &Connection, id: Option<i64>) -> Result<Option<(RunSummary, Forwarding, bool)>> {
+fn by_id(connection: &Connection, id: Option<i64>) -> Result<Option<(RunSummary, Forwarding)>> {
     one(connection, "r.id = ?1", &[&id])
 }
 
-fn one(
-    connection: &Connection,
-    condition: &str,
-    values: &[&dyn ToSql],
-) -> Result<Option<(RunSummary, Forwarding, bool)>> {
+fn one(connection: &Connection, condition: &str, values: &[&dyn ToSql]) -> Result<Option<(RunSummary, Forwarding)>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS}, r.covered, r.dx_answer, r.folded, r.sent FROM runs AS r JOIN pipelines AS p ON p.id = r.pipeline WHERE {condition}"
+        "SELECT {COLUMNS}, r.covered, r.dx_answer, r.sent FROM runs AS r JOIN pipelines AS p ON p.id = r.pipeline WHERE {condition}"
     ))?;
     let mut rows = statement.query(values)?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let summary = summary(row)?;
-    let answer: Option<String> = row.get(14)?;
+    let answer: Option<String> = row.get(COUNT + 1)?;
     let forwarding = Forwarding {
         waiting_since: summary.waiting_since,
-        covered: row.get(13)?,
+        covered: row.get(COUNT)?,
         answer: answer.as_deref().map(dx_answer).transpose()?,
-        sent: row.get(16)?,
+        sent: row.get(COUNT + 2)?,
     };
-    let is_folded = row.get::<_, u32>(15)? >= summary.notifications;
-    Ok(Some((summary, forwarding, is_folded)))
+    Ok(Some((summary, forwarding)))
 }
 
 fn dx_answer(text: &str) -> Result<DxAnswer> {

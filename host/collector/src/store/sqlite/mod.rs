@@ -1,8 +1,9 @@
 //! The store on one machine: SQLite, with one thread that writes and a few that read.
 //!
 //! An append waits in a queue, and is answered after the commit that has it. While one commit waits for the disk the next ones gather,
-//! so that many callers share each wait (group commit). Readers see the last commit and never wait for the writer (WAL). The run of each
-//! notification is folded within the same transaction; of a very long run the folding follows a moment later, in a thread of its own.
+//! so that many callers share each wait (group commit). Readers see the last commit and never wait for the writer (WAL). Before that a
+//! notification is judged and folded in a thread beside the writer, with the few parts that stand for all others of its run. Only where the run
+//! has grown meanwhile is it folded again in the transaction.
 //!
 //! - `place`: the data directory, its lock, the names of its files.
 //! - `open`: everything put together.
@@ -11,7 +12,7 @@
 //! - `trouble`: SQLite's errors in our words.
 //! - `queue`: what waits for a thread, within bounds.
 //! - `writer`: the thread that writes; `sequence`: the ids it gives out.
-//! - `append`, `record`: a notification and its run; `history`: the notifications of a run; `folder`: runs too long to be folded at once.
+//! - `append`, `record`: a notification and its run; `history`: the notifications of a run.
 //! - `readers`: the threads that read; `row`, `list`, `streams`, `detail`, `pipelines`, `stats`, `feed`: what they answer.
 //! - `forward`, `upkeep`, `backup`: the rest of the trait.
 
@@ -20,7 +21,6 @@ mod backup;
 mod connection;
 mod detail;
 mod feed;
-mod folder;
 mod forward;
 mod history;
 mod list;

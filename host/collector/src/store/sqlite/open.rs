@@ -1,22 +1,19 @@
 //! Everything put together.
 
+use super::append::fold_leftovers;
 use super::connection;
-use super::folder::Folder;
 use super::history::KEYS_PER_RUN;
 use super::place::Place;
-use super::readers::Readers;
+use super::readers::{APPENDS, PAGES, Readers};
 use super::schema;
 use super::sequence::Sequence;
-use super::trouble::Result;
+use super::trouble::{Result, Trouble};
 use super::writer::{Tools, Writer};
 use crate::store::fold::contained;
 use crate::store::{Fold, StoreError};
 use rusqlite::Connection;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 /// How much a run may hold.
@@ -44,10 +41,9 @@ impl Default for Limits {
 pub struct SqliteStore {
     pub(super) writer: Writer,
     pub(super) readers: Readers,
+    pub(super) judges: Readers,
     pub(super) fold: Fold,
-    /// Rings for the folder; taken before its thread is waited for, which ends it.
-    pub(super) bell: Option<SyncSender<()>>,
-    stop: Arc<AtomicBool>,
+    pub(super) limits: Limits,
     threads: Vec<JoinHandle<()>>,
     writer_thread: Option<JoinHandle<()>>,
     path: PathBuf,
@@ -71,49 +67,35 @@ impl SqliteStore {
             notifications_per_run: limits.notifications_per_run.min(KEYS_PER_RUN),
             ..limits
         };
-        let (connection, sequence) = prepare(&path).map_err(|trouble| trouble.told(&path))?;
-        let reader = || connection::reader(&path).map_err(|trouble| trouble.told(&path));
-
-        let started =
-            |what: std::io::Result<_>| what.map_err(|e| super::place::io_failed("start a thread for", &path, &e));
-        let folder_connection = reader()?;
-        let (readers, mut threads) = Readers::start(path.clone(), reader)?;
-        let tools = Tools {
+        let told = |trouble: Trouble| trouble.told(&path);
+        let (mut connection, sequence) = prepare(&path).map_err(told)?;
+        let mut tools = Tools {
             sequence,
             fold: fold.clone(),
             limits,
         };
+        fold_leftovers(&mut connection, &mut tools).map_err(told)?;
+        let start = |pool| Readers::start(pool, path.clone(), || connection::reader(&path).map_err(told));
+        let (readers, mut threads) = start(PAGES)?;
+        let (judges, more) = start(APPENDS).inspect_err(|_| readers.close())?;
+        threads.extend(more);
         let (writer, writer_thread) = Writer::start(connection, path.clone(), tools)
-            .inspect_err(|_| readers.close())
+            .inspect_err(|_| {
+                readers.close();
+                judges.close();
+            })
             .map_err(|e| super::place::io_failed("start a thread for", &path, &e))?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let folder = Folder {
-            connection: folder_connection,
-            path: path.clone(),
-            fold: fold.clone(),
-            writer: writer.clone(),
-            stop: Arc::clone(&stop),
-        };
-        // One ring is as good as many.
-        let (bell, rings): (SyncSender<()>, Receiver<()>) = sync_channel(1);
-        let mut store = Self {
+        Ok(Self {
             writer,
             readers,
+            judges,
             fold,
-            bell: Some(bell),
-            stop,
-            threads: Vec::new(),
+            limits,
+            threads,
             writer_thread: Some(writer_thread),
-            path: path.clone(),
+            path,
             _place: place,
-        };
-        threads.push(started(
-            std::thread::Builder::new()
-                .name("store-folder".into())
-                .spawn(move || folder.run(&rings)),
-        )?);
-        store.threads = threads;
-        Ok(store)
+        })
     }
 
     /// The database.
@@ -135,9 +117,8 @@ fn prepare(path: &Path) -> Result<(Connection, Sequence)> {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        // The folder first: it asks the writer.
-        self.stop.store(true, Ordering::Relaxed);
-        self.bell = None;
+        // These first: they ask the writer.
+        self.judges.close();
         self.readers.close();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so.

@@ -1,5 +1,6 @@
 //! What waits for a thread, within bounds.
 
+use crate::store::StoreError;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -8,6 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
     arrival: Condvar,
+    departure: Condvar,
     max_count: usize,
     max_weight: usize,
 }
@@ -28,6 +30,15 @@ pub(super) enum Full {
     Closed,
 }
 
+impl From<Full> for StoreError {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Busy => Self::Busy,
+            Full::Closed => Self::Closed,
+        }
+    }
+}
+
 impl<T> Queue<T> {
     pub(super) fn new(max_count: usize, max_weight: usize) -> Self {
         let state = State {
@@ -38,6 +49,7 @@ impl<T> Queue<T> {
         Self {
             state: Mutex::new(state),
             arrival: Condvar::new(),
+            departure: Condvar::new(),
             max_count,
             max_weight,
         }
@@ -45,11 +57,27 @@ impl<T> Queue<T> {
 
     /// Puts something at the end.
     pub(super) fn push(&self, item: T, weight: usize) -> Result<(), Full> {
+        self.put(self.lock(), item, weight)
+    }
+
+    /// Waits for room, then puts something at the end.
+    pub(super) fn push_waiting(&self, item: T, weight: usize) -> Result<(), Full> {
         let mut state = self.lock();
+        while !state.closed && !self.has_room(&state, weight) {
+            state = self.departure.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.put(state, item, weight)
+    }
+
+    fn has_room(&self, state: &State<T>, weight: usize) -> bool {
+        state.waiting.len() < self.max_count && state.weight.saturating_add(weight) <= self.max_weight
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State<T>>, item: T, weight: usize) -> Result<(), Full> {
         if state.closed {
             return Err(Full::Closed);
         }
-        if state.waiting.len() >= self.max_count || state.weight.saturating_add(weight) > self.max_weight {
+        if !self.has_room(&state, weight) {
             return Err(Full::Busy);
         }
         state.weight += weight;
@@ -71,6 +99,8 @@ impl<T> Queue<T> {
         let count = state.waiting.len().min(max_count);
         let taken: Vec<_> = state.waiting.drain(..count).collect();
         state.weight -= taken.iter().map(|(_, weight)| weight).sum::<usize>();
+        drop(state);
+        self.departure.notify_all();
         Some(taken.into_iter().map(|(item, _)| item).collect())
     }
 
@@ -78,6 +108,7 @@ impl<T> Queue<T> {
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.arrival.notify_all();
+        self.departure.notify_all();
     }
 
     /// Nothing here panics while it holds the lock, so a poisoned state is still whole.
@@ -105,6 +136,26 @@ mod tests {
         assert_eq!(queue.push('e', 0), Err(Full::Closed));
         assert_eq!(queue.pop_many(9).unwrap(), ['c', 'd']);
         assert_eq!(queue.pop_many(9), None);
+    }
+
+    #[test]
+    fn waits_for_room_until_there_is_some_or_the_queue_is_closed() {
+        let queue = Queue::new(1, 10);
+        queue.push('a', 4).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| (queue.push_waiting('b', 10), queue.push_waiting('c', 1)));
+            assert_eq!(
+                (queue.pop_many(1).unwrap(), queue.pop_many(1).unwrap()),
+                (vec!['a'], vec!['b'])
+            );
+            assert_eq!(queue.pop_many(1).unwrap(), ['c']);
+            assert_eq!(waiting.join().unwrap(), (Ok(()), Ok(())));
+            queue.push('d', 1).unwrap();
+            let waiting = scope.spawn(|| queue.push_waiting('e', 1));
+            std::thread::yield_now();
+            queue.close();
+            assert_eq!(waiting.join().unwrap(), Err(Full::Closed));
+        });
     }
 
     #[test]

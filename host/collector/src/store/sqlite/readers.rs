@@ -6,16 +6,39 @@ use crate::store::{Answer, StoreError};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{JoinHandle, Thread};
+use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
-/// How many threads read. A question takes a millisecond or a few, most of it in the processor; more than a machine has processors only
-/// help while one of them waits for the disk.
-const THREADS: usize = 4;
+/// What some threads work on.
+#[derive(Clone, Copy)]
+pub(super) struct Pool {
+    name: &'static str,
+    threads: usize,
+    /// Questions that wait.
+    count: usize,
+    /// Bytes that wait.
+    weight: usize,
+}
 
-/// How many questions wait. With a millisecond each, the last one is answered within a tenth of a second.
-const WAITING: usize = 512;
+/// Questions for pages and feeds.
+pub(super) const PAGES: Pool = Pool {
+    name: "store-reader",
+    // A question takes a millisecond or a few, most of it in the processor; more threads than processors only help while one of them waits
+    // for the disk.
+    threads: 4,
+    // With a millisecond each, the last one is answered within a tenth of a second.
+    count: 512,
+    weight: usize::MAX,
+};
+
+/// What is appended, to be judged. Its threads are its own: a question for a page may take long.
+pub(super) const APPENDS: Pool = Pool {
+    name: "store-judge",
+    // The writer keeps up with no more.
+    threads: 2,
+    count: super::writer::WAITING,
+    weight: super::writer::WAITING_BYTES,
+};
 
 type Question = Box<dyn FnOnce(&Connection) + Send>;
 
@@ -29,18 +52,19 @@ pub(super) struct Readers {
 impl Readers {
     /// Starts the threads. They end when the queue is closed and empty.
     pub(super) fn start(
+        pool: Pool,
         path: PathBuf,
         mut open: impl FnMut() -> std::result::Result<Connection, StoreError>,
     ) -> std::result::Result<(Self, Vec<JoinHandle<()>>), StoreError> {
-        let queue: Arc<Queue<Question>> = Arc::new(Queue::new(WAITING, usize::MAX));
+        let queue: Arc<Queue<Question>> = Arc::new(Queue::new(pool.count, pool.weight));
         let readers = Self {
             queue: Arc::clone(&queue),
             path,
         };
         let mut handles = Vec::new();
-        for _ in 0..THREADS {
+        for _ in 0..pool.threads {
             let (queue, connection) = (Arc::clone(&queue), open()?);
-            let spawned = std::thread::Builder::new().name("store-reader".into()).spawn(move || {
+            let spawned = std::thread::Builder::new().name(pool.name.into()).spawn(move || {
                 while let Some(questions) = queue.pop_many(1) {
                     for question in questions {
                         question(&connection);
@@ -83,12 +107,18 @@ impl Readers {
         };
         let queued = self.queue.push(Box::new(question), 0);
         Box::pin(async move {
-            queued.map_err(|full| match full {
-                Full::Busy => StoreError::Busy,
-                Full::Closed => StoreError::Closed,
-            })?;
+            queued?;
             answer.await.unwrap_or(Err(StoreError::Closed))
         })
+    }
+
+    /// Has something done in one of the threads, which no one waits for here. `weight` is roughly how many bytes it holds.
+    pub(super) fn spawn(
+        &self,
+        weight: usize,
+        work: impl FnOnce(&Connection) + Send + 'static,
+    ) -> std::result::Result<(), Full> {
+        self.queue.push(Box::new(work), weight)
     }
 
     pub(super) fn close(&self) {
@@ -97,26 +127,9 @@ impl Readers {
 }
 
 /// Calls `ask` within one transaction: what it reads in several steps fits together.
-fn snapshot<T>(connection: &Connection, ask: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+pub(super) fn snapshot<T>(connection: &Connection, ask: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
     let tx = connection.unchecked_transaction()?;
     let answer = ask(&tx)?;
     tx.commit()?;
     Ok(answer)
-}
-
-/// Waits for an answer where there is no runtime to do so.
-pub(super) fn wait<T>(mut answer: Answer<T>) -> std::result::Result<T, StoreError> {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    loop {
-        match answer.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(outcome) => return outcome,
-            Poll::Pending => std::thread::park(),
-        }
-    }
 }

@@ -40,6 +40,7 @@ pub(super) fn insert(
     pipeline: i64,
     run: &mut RunSummary,
     text_bytes: u64,
+    parts: &str,
     tools: &mut Tools,
 ) -> Result<()> {
     let first_arrived = run.first_arrived.timestamp_millis();
@@ -47,8 +48,8 @@ pub(super) fn insert(
     let completion = is_complete(run.record.status).then(|| tools.sequence.one());
     tx.prepare_cached(
         "INSERT INTO runs (id, reference_id, pipeline, counter, place, status, started, finished, completion, branch, email, github, gitlab, \
-         first_arrived, last_arrived, notifications, text_bytes, folded, waiting_since, record) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?17, ?15, ?17, ?18, ?16)",
+         first_arrived, last_arrived, notifications, text_bytes, folded, waiting_since, record, parts) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?17, ?15, ?17, ?18, ?16, ?19)",
     )?
     .execute(params![
         run.id.cast_signed(),
@@ -69,6 +70,7 @@ pub(super) fn insert(
         json(&run.record)?,
         run.notifications,
         run.waiting_since.map(|since| since.timestamp_millis()),
+        parts,
     ])?;
     count(tx, pipeline, None, run.record.status, first_arrived)?;
     fill(run, &columns, completion)

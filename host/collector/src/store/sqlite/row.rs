@@ -11,6 +11,9 @@ use rusqlite::Row;
 pub(super) const COLUMNS: &str = "r.id, p.name, r.counter, r.record, r.started, r.finished, r.first_arrived, r.last_arrived, \
      r.notifications, r.completion, r.waiting_since, r.place, r.status";
 
+/// How many they are: the place of the first column behind them.
+pub(super) const COUNT: usize = 13;
+
 /// Their places, where code looks at one before it reads all.
 pub(super) const ID: usize = 0;
 pub(super) const PIPELINE: usize = 1;

@@ -13,7 +13,11 @@ use std::path::Path;
 const APPLICATION_ID: i32 = 0x5066_436F;
 
 /// The steps, oldest first. A step that was ever released never changes.
-const STEPS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
 
 /// The version of the schema that this code works with.
 pub(super) const VERSION: u32 = STEPS.len() as u32;

@@ -1,31 +1,42 @@
 //! The trait, on SQLite.
 
 use super::open::SqliteStore;
+use super::readers::snapshot;
 use super::{append, backup, detail, feed, forward, list, pipelines, place, stats, upkeep};
 use crate::store::{
     Answer, Append, Appended, Backlog, Bucket, FeedQuery, Forwarded, Page, PipelineQuery, PipelineSummary, Retention,
-    RunDetail, RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store, Waiting, WaitingQuery,
+    RunDetail, RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store, StoreError, Waiting, WaitingQuery,
 };
 use std::path::PathBuf;
+use tokio::sync::oneshot;
 
 impl Store for SqliteStore {
     fn append(&self, append: Append) -> Answer<Appended> {
-        let bell = self.bell.clone();
         // Texts, and what holds them.
         let weight = append
             .notifications
             .iter()
             .map(|kept| super::history::text_bytes(&kept.notification) as usize + 1024)
             .sum();
-        self.writer.ask(weight, move |tx, tools| {
-            let appended = append::append(tx, tools, &append)?;
-            if appended.run.notifications > append::FOLDED_AT_ONCE
-                && let Some(bell) = &bell
-            {
-                // Rung before the commit, heard after it: the folder waits a moment before it looks. A full bell is rung already.
-                let _ = bell.try_send(());
+        let (asker, answer) = oneshot::channel();
+        let (writer, fold, limits, path) = (
+            self.writer.clone(),
+            self.fold.clone(),
+            self.limits,
+            self.path().to_owned(),
+        );
+        let queued = self.judges.spawn(weight, move |connection| {
+            match snapshot(connection, |connection| {
+                append::judge(connection, &fold, limits, append)
+            }) {
+                Ok(judged) => writer.ask_for(asker, weight, move |tx, tools| append::keep(tx, tools, &judged)),
+                // No one may wait any more.
+                Err(trouble) => drop(asker.send(Err(trouble.told(&path)))),
             }
-            Ok(appended)
+        });
+        Box::pin(async move {
+            queued?;
+            answer.await.unwrap_or(Err(StoreError::Closed))
         })
     }
 
@@ -34,8 +45,7 @@ impl Store for SqliteStore {
     }
 
     fn run(&self, key: RunKey) -> Answer<Option<RunDetail>> {
-        let fold = self.fold.clone();
-        self.readers.ask(move |connection| detail::run(connection, &fold, &key))
+        self.readers.ask(move |connection| detail::run(connection, &key))
     }
 
     fn pipelines(&self, query: PipelineQuery) -> Answer<Vec<PipelineSummary>> {

@@ -1,6 +1,6 @@
 //! The thread that writes.
 
-use super::queue::{Full, Queue};
+use super::queue::Queue;
 use super::sequence::Sequence;
 use super::trouble::{Result, Trouble};
 use crate::store::{Answer, Fold, StoreError};
@@ -12,11 +12,12 @@ use tokio::sync::oneshot;
 /// The most changes in one commit. More gain nothing, as the wait for the disk is shared by then, and would keep the first ones waiting.
 const BATCH: usize = 256;
 
-/// The most changes that wait: four commits, so that who is taken in is answered soon. Whoever comes on top is told to come again.
-const WAITING: usize = 4 * BATCH;
+/// The most changes that wait here, and as many appends again that wait to be judged: four commits each, so that what is taken in is answered
+/// soon. More are refused, to be sent again later.
+pub(super) const WAITING: usize = 4 * BATCH;
 
 /// The most bytes that wait, for the sake of memory: as much as 32 of the largest requests.
-const WAITING_BYTES: usize = 32 * 1024 * 1024;
+pub(super) const WAITING_BYTES: usize = 32 * 1024 * 1024;
 
 /// What a change works with, besides the transaction.
 pub(super) struct Tools {
@@ -34,10 +35,23 @@ trait Change: Send {
     fn answer(self: Box<Self>, committed: std::result::Result<(), StoreError>);
 }
 
+/// Where an answer goes.
+pub(super) type Asker<T> = oneshot::Sender<std::result::Result<T, StoreError>>;
+
 struct Asked<T, F> {
     act: F,
     outcome: Option<std::result::Result<T, StoreError>>,
-    asker: oneshot::Sender<std::result::Result<T, StoreError>>,
+    asker: Asker<T>,
+}
+
+impl<T: Send + 'static, F: FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send + 'static> Asked<T, F> {
+    fn boxed(act: F, asker: Asker<T>) -> Box<dyn Change> {
+        Box::new(Self {
+            act,
+            outcome: None,
+            asker,
+        })
+    }
 }
 
 impl<T: Send, F: FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send> Change for Asked<T, F> {
@@ -101,20 +115,23 @@ impl Writer {
         act: impl FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send + 'static,
     ) -> Answer<T> {
         let (asker, answer) = oneshot::channel();
-        let asked = Asked {
-            act,
-            outcome: None,
-            asker,
-        };
         // At once, and not when the answer is first waited for: the order of calls is the order of commits.
-        let queued = self.queue.push(Box::new(asked), weight);
+        let queued = self.queue.push(Asked::boxed(act, asker), weight);
         Box::pin(async move {
-            queued.map_err(|full| match full {
-                Full::Busy => StoreError::Busy,
-                Full::Closed => StoreError::Closed,
-            })?;
+            queued?;
             answer.await.unwrap_or(Err(StoreError::Closed))
         })
+    }
+
+    /// The same for someone else who waits, once there is room in the queue: for a thread that may wait for that.
+    pub(super) fn ask_for<T: Send + 'static>(
+        &self,
+        asker: Asker<T>,
+        weight: usize,
+        act: impl FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send + 'static,
+    ) {
+        // Where the queue is closed the asker is dropped, which says so.
+        let _ = self.queue.push_waiting(Asked::boxed(act, asker), weight);
     }
 
     pub(super) fn close(&self) {

@@ -1,23 +1,42 @@
 //! A store to try, a fold, and notifications.
 
 use crate::access::{Access, Rights};
-use crate::store::sqlite::{Limits, SqliteStore};
+use crate::store::sqlite::{DATABASE_FILE, Limits, SqliteStore};
 use crate::store::{
-    Answer, Append, Appended, Fold, FoldError, Page, RunDetail, RunFilter, RunKey, RunQuery, Store, StoreError,
+    Answer, Append, Appended, Fold, FoldError, Folded, Page, RunDetail, RunFilter, RunKey, RunQuery, Store, StoreError,
 };
 use chrono::{DateTime, Utc};
 use pipefold_sandbox::{Fault, Notification, Run, Status, Violation};
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 
-pub(super) fn wait<T>(answer: Answer<T>) -> Result<T, StoreError> {
-    super::super::readers::wait(answer)
+/// Waits for an answer where there is no runtime to do so.
+pub(super) fn wait<T>(mut answer: Answer<T>) -> Result<T, StoreError> {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        match answer.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return outcome,
+            Poll::Pending => std::thread::park(),
+        }
+    }
 }
 
 /// A fold like DX's as far as a store is concerned: it cares about neither order nor repetition. The status `refused` is refused, a step
 /// `unfoldable` cannot be folded, a step `panic` panics.
 pub(super) fn fold() -> Fold {
-    Arc::new(fold_all)
+    Arc::new(|all| {
+        let record = fold_all(all)?;
+        let parts = vec![record.clone().into()];
+        Ok(Folded { record, parts })
+    })
 }
 
 pub(super) fn fold_all(history: &[Notification]) -> Result<Run, FoldError> {
@@ -107,6 +126,13 @@ pub(super) fn step(pipeline: &str, reference: &str, name: &str) -> Notification 
 
 pub(super) fn open(dir: &Path) -> SqliteStore {
     SqliteStore::open(dir, fold(), Limits::default()).unwrap()
+}
+
+/// Makes a closed database one of the version before parts were kept, and changes it further.
+pub(super) fn take_back(dir: &Path, more: &str) {
+    let connection = rusqlite::Connection::open(dir.join(DATABASE_FILE)).unwrap();
+    let before = "ALTER TABLE runs DROP COLUMN parts; PRAGMA user_version = 2;";
+    connection.execute_batch(&format!("{before}{more}")).unwrap();
 }
 
 /// A store in a directory that goes with it.
