@@ -7,4 +7,5 @@ mod names;
 mod paging;
 mod rights;
 mod round_trip;
+mod ruby_client;
 mod site;
