@@ -1,6 +1,8 @@
 //! Persons, repositories and commits of runs: each decision by itself.
 
 use crate::support::{at, git, history, mapping, now, stage};
+use pipefold::config::Environment;
+use pipefold::detect::{Field, detect};
 use pipefold_gocd::documents::*;
 use pipefold_gocd::mapping::*;
 
@@ -139,6 +141,11 @@ fn repository_and_commit_are_those_of_a_git_material() {
             None,
             (text("o/odd"), None, None, None, vec!["revision that is no commit"]),
         ),
+        (
+            vec![git("https://github.com/o/n", Some("refs/pull/9/merge"), &sha, "a")],
+            None,
+            (text("o/n"), None, None, Some(9), vec!["trial merge"]),
+        ),
         (vec![local], None, (None, None, None, None, vec!["no repository"])),
         (vec![dependency], None, (None, None, None, None, vec![])),
     ] {
@@ -178,4 +185,127 @@ fn the_newest_revisions_are_not_taken_for_those_of_another_run() {
     let mapped = mapping().map(&again, now());
     assert_eq!(mapped.attempts[0].start.commit_sha, None);
     assert!(mapped.warnings.contains(&Warning::OtherRevision));
+}
+
+/// Repository, commit, branch, pull request and person, as the reader has them and as a job of the same run does.
+fn both(url: &str, branch: &str, person: &str) -> [Vec<Option<String>>; 2] {
+    let commit = "ab".repeat(20);
+    let mut history = history(&[stage("build", 1, "Passed", (1, 10), person)]);
+    history.pipeline.as_mut().unwrap().materials = vec![git(url, Some(branch), &commit, "a")];
+    let start = mapping().map(&history, now()).attempts.remove(0).start;
+    let read = vec![
+        start.repository,
+        start.commit_sha,
+        start.head_branch,
+        start.pr_number.map(|number| number.to_string()),
+        start.email,
+        start.github_username,
+        start.gitlab_username,
+    ];
+    let variables = [
+        ("GO_SERVER_URL", "https://ci.example.com/go"),
+        ("GO_PIPELINE_NAME", "p"),
+        ("GO_PIPELINE_COUNTER", "7"),
+        ("GO_REVISION", commit.as_str()),
+        ("GO_MATERIAL_URL", url),
+        ("GO_MATERIAL_BRANCH", branch),
+        ("GO_TRIGGER_USER", person),
+    ];
+    let environment = Environment::from_pairs(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let mut fields = detect(&environment, &|_| Err(std::io::ErrorKind::NotFound.into())).fields;
+    let _ = fields.leave_out_orphans();
+    let detected = [
+        Field::Repository,
+        Field::CommitSha,
+        Field::HeadBranch,
+        Field::PrNumber,
+        Field::Email,
+        Field::GithubUsername,
+        Field::GitlabUsername,
+    ];
+    let detected = detected.map(|field| fields.value(field).map(str::to_owned));
+    [read, detected.to_vec()]
+}
+
+#[test]
+fn a_repository_has_one_name_in_a_job_and_in_the_feeds() {
+    for (url, name) in [
+        ("git@github.com:oogabooga/zinger.git", Some("oogabooga/zinger")),
+        ("ssh://git@host:22/o/n.git", Some("o/n")),
+        ("git://go-saas-worker.2.project/o/go_saas_trigger", Some("o/go_saas_trigger")),
+        ("https://u:******@host/o/n.git/", Some("o/n")),
+        ("https://******@host/o/n", Some("o/n")),
+        ("URL: https://github.com/gocd/gocd", Some("gocd/gocd")),
+        ("https://gitlab.com/group/sub/name.git", Some("group/sub/name")),
+        ("https://bitbucket.example.com/scm/KEY/name.git", Some("KEY/name")),
+        ("https://bitbucket.org/workspace/name.git", Some("name")),
+        ("https://dev.azure.com/org/My%20Project/_git/name", Some("My Project/name")),
+        ("https://studios-scm.example.com/saas", Some("saas")),
+        ("git@ssh.dev.azure.com:v3/org/project/name", Some("project/name")),
+        ("https://org.visualstudio.com/_git/name", Some("name/name")),
+        ("https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/name", Some("name")),
+        ("/srv/git/o/n.git", None),
+        ("../o/n", None),
+        ("C:\\git\\o\\n", None),
+        ("file:///srv/git/o/n", None),
+        ("foo/bar", None),
+        ("https://host/", None),
+        ("https:///o/n", None),
+        ("https://user:pass/word@host/o/n", None),
+        ("https://host/o/%00n", None),
+        ("https://host/o/%ff", None),
+    ] {
+        let [read, detected] = both(url, "main", "timer");
+        assert_eq!(read[0].as_deref(), name, "{url}");
+        assert_eq!(read[..2], detected[..2], "{url}");
+    }
+}
+
+#[test]
+fn a_branch_or_pull_request_is_one_in_a_job_and_in_the_feeds() {
+    for (branch, expected) in [
+        ("master", [Some("master"), None]),
+        ("refs/heads/one:refs/remotes/origin/one", [Some("one"), None]),
+        ("+refs/pull/12/head:refs/remotes/origin/pr-12", [None, Some("12")]),
+        ("refs/pull/12/merge", [None, Some("12")]),
+        ("refs/merge-requests/7/head", [None, Some("7")]),
+        ("refs/tags/v1", [None, None]),
+        ("refs/heads/*:refs/remotes/origin/*", [None, None]),
+    ] {
+        let [read, detected] = both("https://github.com/o/n", branch, "timer");
+        assert_eq!([read[2].as_deref(), read[3].as_deref()], expected, "{branch}");
+        assert_eq!(read, detected, "{branch}");
+        assert_eq!(read[1].is_none(), branch.ends_with("/merge"), "{branch}");
+    }
+}
+
+#[test]
+fn a_person_is_one_in_a_job_and_in_the_feeds() {
+    let (email, github, gitlab) = (0, 1, 2);
+    for (person, expected) in [
+        ("Birgitta B <bboeckel@example.com>", Some((email, "bboeckel@example.com"))),
+        ("a@b.example", Some((email, "a@b.example"))),
+        ("Octo <12345+octocat@users.noreply.github.com>", Some((github, "octocat"))),
+        ("octocat@users.noreply.github.com", Some((github, "octocat"))),
+        ("123-ann@users.noreply.gitlab.com", Some((gitlab, "ann"))),
+        ("donotreply@example.com", None),
+        ("GitHub <noreply@github.com>", None),
+        ("x@users.noreply.git.example.com", None),
+        ("VGarg", None),
+        ("Sachin & JJ", None),
+        ("A <a>", None),
+        ("a b@c", None),
+        ("changes", None),
+        ("timer", None),
+        ("anonymous", None),
+    ] {
+        let [read, detected] = both("https://github.com/o/n", "main", person);
+        let mut wanted = [None; 3];
+        if let Some((field, value)) = expected {
+            wanted[field] = Some(value);
+        }
+        let found: Vec<Option<&str>> = read[4..].iter().map(Option::as_deref).collect();
+        assert_eq!(found, wanted, "{person}");
+        assert_eq!(read[4..], detected[4..], "{person}");
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use pipefold::detect::{built_ref, repository_at};
+
 use super::history::{Revisions, RunHistory, StageRun};
 use super::pattern::Pattern;
-use super::repository::repository;
 use super::warning::Warning;
 use crate::documents::{Changeset, Material, MaterialKind, Pipeline};
 
@@ -31,12 +32,14 @@ pub(super) fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &m
             ..Facts::default()
         };
     };
-    let (head_branch, pr_number) = branch.map_or((None, None), reference);
+    let built = branch.map(built_ref).unwrap_or_default();
     let revision_of = |changes: &[Changeset]| changes.first().and_then(|change| change.revision.clone());
     // The same commit may be there twice, as that of its branch and as that of its pull request.
     let is_same = |other: &&Named<'_>| other.0 == repository && revision_of(other.2) == revision_of(changesets);
     let twins = named.iter().filter(is_same);
-    let pr_number = pr_number.or_else(|| twins.filter_map(|(_, branch, _)| reference((*branch)?).1).next());
+    let pr_number = built
+        .pr_number
+        .or_else(|| twins.filter_map(|(_, branch, _)| built_ref((*branch)?).pr_number).next());
     // The first is the one that was built, whatever the times say.
     let change = changesets.first();
     let of_run = change.filter(|change| is_of_run(change, history));
@@ -47,16 +50,20 @@ pub(super) fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &m
     let commit_sha = revision
         .filter(|revision| is_commit(revision))
         .map(str::to_ascii_lowercase);
-    if revision.is_some() && commit_sha.is_none() {
+    let committer = of_run.and_then(|change| change.user.clone());
+    if built.is_merge && commit_sha.is_some() {
+        warnings.push(Warning::TrialMerge {
+            repository: repository.clone(),
+        });
+    } else if revision.is_some() && commit_sha.is_none() {
         warnings.push(Warning::NotACommit {
             repository: repository.clone(),
         });
     }
-    let committer = of_run.and_then(|change| change.user.clone());
     Facts {
         repository: Some(repository),
-        commit_sha,
-        head_branch,
+        commit_sha: commit_sha.filter(|_| !built.is_merge),
+        head_branch: built.branch,
         pr_number,
         committer,
     }
@@ -69,7 +76,7 @@ type Named<'p> = (String, Option<&'p str>, &'p [Changeset]);
 fn named(pipeline: &Pipeline) -> Vec<Named<'_>> {
     let git = pipeline.materials.iter().filter_map(|material| match &material.kind {
         MaterialKind::Git { url, branch, .. } => {
-            Some((repository(url)?, branch.as_deref(), material.changesets.as_slice()))
+            Some((repository_at(url)?, branch.as_deref(), material.changesets.as_slice()))
         }
         _ => None,
     });
@@ -141,47 +148,4 @@ fn has_moved(history: &RunHistory) -> bool {
 /// SHA-1 or SHA-256, spelled out.
 fn is_commit(revision: &str) -> bool {
     matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// The branch, or the pull request, of a material's branch or refspec (`refs/pull/12/head:refs/remotes/origin/pr-12`).
-fn reference(branch: &str) -> (Option<String>, Option<i64>) {
-    let source = branch.trim_start_matches('+').split(':').next().unwrap_or_default();
-    let pull_request = source
-        .strip_prefix("refs/pull/")
-        .or_else(|| source.strip_prefix("refs/merge-requests/"));
-    if let Some(rest) = pull_request {
-        let number = rest
-            .split('/')
-            .next()
-            .and_then(|number| number.parse().ok())
-            .filter(|number| *number > 0);
-        return (None, number);
-    }
-    let name = source.strip_prefix("refs/heads/").unwrap_or(source);
-    // A tag or a wildcard is no branch.
-    let is_branch = !name.is_empty() && !name.starts_with("refs/") && !name.contains('*');
-    (is_branch.then(|| name.to_owned()), None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn branches_and_pull_requests() {
-        for (given, branch, pull_request) in [
-            ("master", Some("master"), None),
-            ("feature/one", Some("feature/one"), None),
-            ("refs/heads/feature/one", Some("feature/one"), None),
-            ("refs/heads/one:refs/remotes/origin/one", Some("one"), None),
-            ("+refs/pull/12/head:refs/remotes/origin/pr-12", None, Some(12)),
-            ("refs/merge-requests/7/head", None, Some(7)),
-            ("refs/pull/*/head:refs/remotes/origin/pr-*", None, None),
-            ("refs/heads/*:refs/remotes/origin/*", None, None),
-            ("refs/tags/v1", None, None),
-            ("refs/pull/-1/head", None, None),
-        ] {
-            assert_eq!(reference(given), (branch.map(str::to_owned), pull_request), "{given}");
-        }
-    }
 }

@@ -9,8 +9,6 @@ mod facts;
 mod history;
 mod notifications;
 mod pattern;
-mod person;
-mod repository;
 mod settings;
 mod times;
 mod warning;

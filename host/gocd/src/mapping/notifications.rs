@@ -1,12 +1,12 @@
 //! Attempts to notifications.
 
 use chrono::{DateTime, Utc};
+use pipefold::detect::Person;
 use pipefold_sandbox::{Notification, Status};
 
 use super::attempts::{Part, split};
 use super::facts::{Facts, facts};
 use super::history::RunHistory;
-use super::person::{Person, Trigger, person};
 use super::settings::{LateStages, Mapping, Reruns};
 use super::times::{Timed, sent};
 use super::warning::Warning;
@@ -17,7 +17,28 @@ use crate::documents::{StageResult, StageState, Timestamp};
 /// DX's name for the system.
 const SOURCE: &str = "GoCD";
 
-/// What a pipeline's run becomes.
+/// What set a stage going, as `approvedBy` says.
+enum Trigger<'a> {
+    /// A change of a material, or the end of the stage before.
+    Changes,
+    /// The clock.
+    Timer,
+    /// A person, by GoCD's user name; `anonymous` where users do not log in.
+    Person(&'a str),
+}
+
+impl<'a> Trigger<'a> {
+    /// Reads `approvedBy`.
+    fn parse(approved_by: &'a str) -> Self {
+        match approved_by {
+            "changes" => Self::Changes,
+            "timer" | "CruiseTimer" => Self::Timer,
+            name => Self::Person(name),
+        }
+    }
+}
+
+/// The notifications that a pipeline's run is mapped to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mapped {
     /// Its attempts, the first first: each a run of DX.
@@ -181,6 +202,7 @@ impl Mapping {
                 .approved_by
                 .as_deref()
         };
+        let person = |text: &str| pipefold::detect::person(text, false);
         match Trigger::parse(first.approved_by.as_deref().or_else(of_pipeline)?) {
             Trigger::Changes => person(facts.committer.as_deref()?),
             Trigger::Timer => None,

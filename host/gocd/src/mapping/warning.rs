@@ -52,6 +52,12 @@ pub enum Warning {
         /// The repository.
         repository: String,
     },
+    /// The material is the trial merge of a pull request.
+    #[error("the revision of {repository} is a trial merge of a pull request, which is on no branch; it is left out")]
+    TrialMerge {
+        /// The repository.
+        repository: String,
+    },
     /// The revision is not this run's.
     #[error("the server names the newest revisions it knows, not this run's; commit and committer are left out")]
     OtherRevision,
@@ -69,6 +75,7 @@ impl Warning {
             Self::SeveralMaterials { .. } => "several materials",
             Self::NoRepository => "no repository",
             Self::NotACommit { .. } => "revision that is no commit",
+            Self::TrialMerge { .. } => "trial merge",
             Self::OtherRevision => "revision of another run",
         }
     }

@@ -5,7 +5,8 @@
 //! - [`Template`] makes a name out of them; [`local`] reads what git says outside CI.
 //! - [`detect`] reads what a CI system says, by a table with an entry a system ([`table`] writes it down), and [`temp_dir`] where a job's
 //!   temporary files go.
-//! - [`repository_at`] and [`person`] are the one rule for repositories and people, also for readers of other documents.
+//! - [`repository_at`], [`built_ref`] and [`person`] are the one rule for repositories, branches and people, also for readers of other
+//!   documents.
 
 mod detected;
 mod field;
@@ -30,4 +31,4 @@ pub use local::local;
 pub use table::table;
 pub use temp_dir::temp_dir;
 pub use template::{Missing, Template, TemplateError};
-pub use values::{Person, person, repository_at};
+pub use values::{BuiltRef, Person, built_ref, person, repository_at};

@@ -3,9 +3,9 @@
 use crate::config::server_id_problem;
 use crate::config::variables::GOCD_SERVER_ID;
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, Var};
+use crate::detect::system::Source::{Address, By, Unmerged, Var};
 use crate::detect::system::{Found, System};
-use crate::detect::values::{commit_sha, host, path_segment, repository, server};
+use crate::detect::values::{BuiltRef, built_ref, commit_sha, host, path_segment, repository, server};
 
 pub(super) const GOCD: System = System {
     name: "GoCD",
@@ -27,11 +27,19 @@ pub(super) const GOCD: System = System {
         By("`GO_MATERIAL_URL_*` of the only repository", material_repository),
     ],
     sha: &[
-        Var("GO_REVISION"),
-        Var("GO_TO_REVISION"),
-        By("`GO_REVISION_*` of the only repository", material_commit),
+        Unmerged("GO_REVISION"),
+        Unmerged("GO_TO_REVISION"),
+        By("`GO_REVISION_*` of the only repository (no trial merge)", material_commit),
     ],
-    pr: &[By("the end of `GO_SCM_*_PR_URL`", pull_request)],
+    // The plugins check out the head; a refspec that someone configured may be of the merge.
+    is_merge: |job| material_ref(job).is_some_and(|(built, _)| built.is_merge),
+    pr: &[
+        By("the end of `GO_SCM_*_PR_URL`", pull_request),
+        By(
+            "`GO_MATERIAL_BRANCH`, `GO_MATERIAL_BRANCH_*`, if it is a ref such as `refs/pull/7/head`",
+            number_of_ref,
+        ),
+    ],
     pr_page: &[By(
         "`GO_SCM_*_PR_URL` of the only material with one",
         pull_request_of_material,
@@ -45,14 +53,20 @@ pub(super) const GOCD: System = System {
             "`GO_SCM_*_PR_BRANCH` of the only material with one",
             pull_request_branch,
         ),
-        Var("GO_MATERIAL_BRANCH"),
-        By("`GO_MATERIAL_BRANCH_*` of the only repository", material_branch),
+        By(
+            "`GO_MATERIAL_BRANCH`, or `GO_MATERIAL_BRANCH_*` of the only repository: a branch or a refspec",
+            material_branch,
+        ),
     ],
     // Often a login, or `changes` or `timer`: then it is no address.
     email: &[Var("GO_TRIGGER_USER")],
     left_out: &[
         ("`GO_PIPELINE_LABEL`", "it is for people, and need not be unique"),
         ("`GO_STAGE_COUNTER`", "it counts the runs of one stage"),
+        (
+            "the commit of `refs/pull/7/merge`",
+            "it is a trial merge that is on no branch",
+        ),
         (
             "repository, commit and branch of several materials",
             "no variable says which of them is meant",
@@ -124,7 +138,14 @@ fn material_repository(job: &Job<'_>) -> Option<Found> {
 
 fn material_commit(job: &Job<'_>) -> Option<Found> {
     let commit = match material(job) {
-        Some(name) => job.get(&format!("GO_REVISION_{name}"))?,
+        Some(name) => {
+            let commit = job.get(&format!("GO_REVISION_{name}"))?;
+            if material_ref(job).is_some_and(|(built, _)| built.is_merge) {
+                job.warn_of_merge("GO_REVISION_*", "is not");
+                return None;
+            }
+            commit
+        }
         None => {
             only(job, "GO_REVISION_", "")
                 .filter(|(_, commit)| commit_sha(commit).is_ok())?
@@ -134,9 +155,22 @@ fn material_commit(job: &Job<'_>) -> Option<Found> {
     Some(job.made(commit, "GO_REVISION_*"))
 }
 
+/// What the only repository was built from, and the variable that says so.
+fn material_ref(job: &Job<'_>) -> Option<(BuiltRef, &'static str)> {
+    let of_name = || job.get(&format!("GO_MATERIAL_BRANCH_{}", material(job)?));
+    let own = job.get("GO_MATERIAL_BRANCH").map(|text| (text, "GO_MATERIAL_BRANCH"));
+    let (text, variable) = own.or_else(|| Some((of_name()?, "GO_MATERIAL_BRANCH_*")))?;
+    Some((built_ref(text), variable))
+}
+
 fn material_branch(job: &Job<'_>) -> Option<Found> {
-    let branch = job.get(&format!("GO_MATERIAL_BRANCH_{}", material(job)?))?;
-    Some(job.made(branch, "GO_MATERIAL_BRANCH_*"))
+    let (built, variable) = material_ref(job)?;
+    Some(job.made(built.branch?, variable))
+}
+
+fn number_of_ref(job: &Job<'_>) -> Option<Found> {
+    let (built, variable) = material_ref(job)?;
+    Some(job.made(built.pr_number?.to_string(), variable))
 }
 
 /// The server's address ends in `/go`, which belongs to it.

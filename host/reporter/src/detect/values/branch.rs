@@ -13,6 +13,8 @@ pub(crate) fn branch(text: &str) -> Result<String, Unfit> {
     let is_none = is_tag(name)
         || name.starts_with("refs/")
         || is_pull_request(name)
+        // A wildcard of a refspec.
+        || name.contains('*')
         || matches!(name, "" | "HEAD" | "detached" | "(no branch)" | "(detached)");
     if is_none {
         Err(Unfit::Absent)
@@ -58,6 +60,32 @@ pub(crate) fn pull_request_of_ref(name: &str) -> Option<PullRequestRef<'_>> {
     let (number, kind) = read(name).or_else(of_remote)?;
     let is_merge = matches!(kind, "merge" | "train");
     Some(PullRequestRef { number, is_merge })
+}
+
+/// The branch or pull request that a git material of GoCD was built from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuiltRef {
+    /// The branch; none if it is the ref of a pull request, a tag or a wildcard.
+    pub branch: Option<String>,
+    /// The number of the pull request.
+    pub pr_number: Option<i64>,
+    /// Whether its commit is the trial merge of the pull request with its target, which is on no branch.
+    pub is_merge: bool,
+}
+
+/// Reads a branch or a refspec (`+refs/pull/7/head:refs/remotes/origin/pr-7`). One rule for detection in a job and for readers of GoCD's
+/// documents.
+#[must_use]
+pub fn built_ref(text: &str) -> BuiltRef {
+    let source = text.trim_start_matches('+').split(':').next().unwrap_or_default();
+    let pull_request = pull_request_of_ref(source);
+    BuiltRef {
+        branch: branch(source).ok(),
+        pr_number: pull_request
+            .and_then(|pull_request| pull_request.number.parse().ok())
+            .filter(|number| *number > 0),
+        is_merge: pull_request.is_some_and(|pull_request| pull_request.is_merge),
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +153,30 @@ mod tests {
                 Some(PullRequestRef { number, is_merge }),
                 "{given}"
             );
+        }
+    }
+
+    #[test]
+    fn branches_and_pull_requests_of_refspecs() {
+        for (given, branch, pr_number, is_merge) in [
+            ("master", Some("master"), None, false),
+            ("refs/heads/feature/one", Some("feature/one"), None, false),
+            ("refs/heads/one:refs/remotes/origin/one", Some("one"), None, false),
+            ("+refs/pull/12/head:refs/remotes/origin/pr-12", None, Some(12), false),
+            ("refs/pull/12/merge:refs/remotes/origin/pr-12", None, Some(12), true),
+            ("refs/merge-requests/7/head", None, Some(7), false),
+            ("refs/pull/*/head:refs/remotes/origin/pr-*", None, None, false),
+            ("refs/heads/*:refs/remotes/origin/*", None, None, false),
+            ("refs/tags/v1", None, None, false),
+            ("refs/pull/-1/head", None, None, false),
+            ("refs/pull/0/head", None, None, false),
+        ] {
+            let expected = BuiltRef {
+                branch: branch.map(str::to_owned),
+                pr_number,
+                is_merge,
+            };
+            assert_eq!(built_ref(given), expected, "{given}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod sha;
 mod text;
 mod url;
 
+pub use branch::{BuiltRef, built_ref};
 pub(crate) use branch::{PullRequestRef, branch, pull_request_of_ref};
 pub use email::{Person, person};
 pub(crate) use job_name::{without_axes, without_branch};
