@@ -60,7 +60,7 @@ fn what_an_older_version_left_unfolded_is_folded_at_the_next_start() {
     take_back(dir.path(), unfolded);
     // Where it cannot be folded, it stays as it was and is in no one's way.
     let broken: Fold = Arc::new(|all| match all {
-        [one] => fold()(&[one.clone()]),
+        [one] => fold()(std::slice::from_ref(one)),
         _ => Err(FoldError::Failed("no time".into())),
     });
     let store = SqliteStore::open(dir.path(), broken, Limits::default()).unwrap();
