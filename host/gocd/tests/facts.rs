@@ -232,18 +232,27 @@ fn a_repository_has_one_name_in_a_job_and_in_the_feeds() {
     for (url, name) in [
         ("git@github.com:oogabooga/zinger.git", Some("oogabooga/zinger")),
         ("ssh://git@host:22/o/n.git", Some("o/n")),
-        ("git://go-saas-worker.2.project/o/go_saas_trigger", Some("o/go_saas_trigger")),
+        (
+            "git://go-saas-worker.2.project/o/go_saas_trigger",
+            Some("o/go_saas_trigger"),
+        ),
         ("https://u:******@host/o/n.git/", Some("o/n")),
         ("https://******@host/o/n", Some("o/n")),
         ("URL: https://github.com/gocd/gocd", Some("gocd/gocd")),
         ("https://gitlab.com/group/sub/name.git", Some("group/sub/name")),
         ("https://bitbucket.example.com/scm/KEY/name.git", Some("KEY/name")),
         ("https://bitbucket.org/workspace/name.git", Some("name")),
-        ("https://dev.azure.com/org/My%20Project/_git/name", Some("My Project/name")),
+        (
+            "https://dev.azure.com/org/My%20Project/_git/name",
+            Some("My Project/name"),
+        ),
         ("https://studios-scm.example.com/saas", Some("saas")),
         ("git@ssh.dev.azure.com:v3/org/project/name", Some("project/name")),
         ("https://org.visualstudio.com/_git/name", Some("name/name")),
-        ("https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/name", Some("name")),
+        (
+            "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/name",
+            Some("name"),
+        ),
         ("/srv/git/o/n.git", None),
         ("../o/n", None),
         ("C:\\git\\o\\n", None),
@@ -283,9 +292,15 @@ fn a_branch_or_pull_request_is_one_in_a_job_and_in_the_feeds() {
 fn a_person_is_one_in_a_job_and_in_the_feeds() {
     let (email, github, gitlab) = (0, 1, 2);
     for (person, expected) in [
-        ("Birgitta B <bboeckel@example.com>", Some((email, "bboeckel@example.com"))),
+        (
+            "Birgitta B <bboeckel@example.com>",
+            Some((email, "bboeckel@example.com")),
+        ),
         ("a@b.example", Some((email, "a@b.example"))),
-        ("Octo <12345+octocat@users.noreply.github.com>", Some((github, "octocat"))),
+        (
+            "Octo <12345+octocat@users.noreply.github.com>",
+            Some((github, "octocat")),
+        ),
         ("octocat@users.noreply.github.com", Some((github, "octocat"))),
         ("123-ann@users.noreply.gitlab.com", Some((gitlab, "ann"))),
         ("donotreply@example.com", None),

@@ -3,7 +3,10 @@
 //! wasmtime runs compiled code as it is, so whoever wrote it can do what the host can. Each function here takes what only one other
 //! place can make: the code in the binary, what this process had compiled, or an entry of a cache that was checked.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use crate::{cache::Entry, compile::Fresh};
 use rustix::mm::{MprotectFlags, mprotect};
@@ -23,6 +26,9 @@ const BYTES: &[u8; include_bytes!(concat!(env!("OUT_DIR"), "/default.cwasm")).le
     include_bytes!(concat!(env!("OUT_DIR"), "/default.cwasm"));
 const IS_EXECUTABLE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
 
+/// Whether the code is in use where it lies. wasmtime finds the owner of an address by it, so a second user in this process gets a copy.
+static IS_IN_USE: AtomicBool = AtomicBool::new(false);
+
 /// Bytes from the beginning of a page on.
 #[repr(C, align(4096))]
 struct Pages<const N: usize>([u8; N]);
@@ -39,7 +45,7 @@ pub(crate) fn embedded(engine: &Engine) -> Result<Component> {
     // binary: whoever could change it could change the rest of the program as well. It is there and unchanged for as long as the process.
     // wasmtime checks version and settings.
     unsafe {
-        match IS_EXECUTABLE {
+        match IS_EXECUTABLE && !IS_IN_USE.swap(true, Relaxed) {
             true => Component::deserialize_raw(engine, bytes().into()),
             false => Component::deserialize(engine, bytes()),
         }

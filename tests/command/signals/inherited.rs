@@ -111,7 +111,11 @@ fn limits_on_files_keep_nothing_from_running() {
 
 #[test]
 fn a_step_that_cannot_be_recorded_is_told_at_once() {
-    for (flags, status) in [(&[][..], "failure"), (&[], "success"), (&["--allow-failure"], "success")] {
+    for (flags, status) in [
+        (&[][..], "failure"),
+        (&[], "success"),
+        (&["--allow-failure"], "success"),
+    ] {
         let ci = Ci::new();
         ci.report(["start"]).run().assert_code(0);
         // A directory cannot be made where there is a file; as good as a full disk, and for root too.

@@ -88,7 +88,8 @@ impl Element {
 
     /// The link to a document, as an entry of a feed has it.
     fn document(&self, relation: &str) -> &str {
-        let is_it = |link: &&&Self| link.get("rel") == relation && link.attributes.contains(&("type".into(), DOCUMENT.into()));
+        let is_it =
+            |link: &&&Self| link.get("rel") == relation && link.attributes.contains(&("type".into(), DOCUMENT.into()));
         self.all("link").iter().find(is_it).unwrap().get("href")
     }
 }
@@ -181,7 +182,11 @@ impl Client {
         }
         for property in job.all("properties/property") {
             if property.get("name").contains("timestamp") {
-                assert!(chrono::DateTime::parse_from_rfc3339(&property.text).is_ok(), "{}", property.text);
+                assert!(
+                    chrono::DateTime::parse_from_rfc3339(&property.text).is_ok(),
+                    "{}",
+                    property.text
+                );
             }
         }
     }

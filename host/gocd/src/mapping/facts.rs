@@ -37,9 +37,11 @@ pub(super) fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &m
     // The same commit may be there twice, as that of its branch and as that of its pull request.
     let is_same = |other: &&Named<'_>| other.0 == repository && revision_of(other.2) == revision_of(changesets);
     let twins = named.iter().filter(is_same);
-    let pr_number = built
-        .pr_number
-        .or_else(|| twins.filter_map(|(_, branch, _)| built_ref((*branch)?).pr_number).next());
+    let pr_number = built.pr_number.or_else(|| {
+        twins
+            .filter_map(|(_, branch, _)| built_ref((*branch)?).pr_number)
+            .next()
+    });
     // The first is the one that was built, whatever the times say.
     let change = changesets.first();
     let of_run = change.filter(|change| is_of_run(change, history));

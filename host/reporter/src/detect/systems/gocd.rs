@@ -29,7 +29,10 @@ pub(super) const GOCD: System = System {
     sha: &[
         Unmerged("GO_REVISION"),
         Unmerged("GO_TO_REVISION"),
-        By("`GO_REVISION_*` of the only repository (no trial merge)", material_commit),
+        By(
+            "`GO_REVISION_*` of the only repository (no trial merge)",
+            material_commit,
+        ),
     ],
     // The plugins check out the head; a refspec that someone configured may be of the merge.
     is_merge: |job| material_ref(job).is_some_and(|(built, _)| built.is_merge),
