@@ -127,6 +127,19 @@ mod gitlab_ci {
         story.ended(&[("/1000042", "failure"), ("/1000042/2", "success")]);
     }
 
+    /// The jobs of `.post` that did not run before are run then.
+    #[test]
+    fn one_job_that_passed_and_fails_then() {
+        let story = Story::of(gitlab::recipe());
+        story.run(0, &story.start());
+        story.run(0, &gitlab::after_script(&story.secrets, "success"));
+        story.run(1, &gitlab::post(&story.secrets, "success"));
+        story.run(0, &story.start());
+        story.run(0, &gitlab::after_script(&story.secrets, "failed"));
+        story.run(1, &gitlab::post(&story.secrets, "failure"));
+        story.ended(&[("/1000042", "failure")]);
+    }
+
     /// As the recipe's page says.
     #[test]
     fn failed_jobs_by_hand_without_a_common_cache() {
@@ -418,6 +431,17 @@ mod others {
             ("/main/43", "failure"),
             ("/main/44", "success"),
         ]);
+    }
+
+    /// Jenkins: a stage that is retried within its build is no other run.
+    #[test]
+    fn jenkins_one_stage_within_the_build() {
+        let story = Story::of(jenkins::recipe());
+        story.run(0, &story.start());
+        story.run(0, &story.start());
+        story.is_running("/main/42");
+        story.run(0, &story.end(Outcome::Success));
+        story.ended(&[("/main/42", "success")]);
     }
 
     /// CodeBuild: each build, also of a batch, has an id of its own.

@@ -128,8 +128,13 @@ fn a_pipeline_that_is_gone_is_said_once() {
 fn a_server_that_is_not_there_is_an_error() {
     let (ci, gocd) = (Ci::new(), gocd(9, 1, Generation::Old));
     gocd.stop();
-    let output = sync(&ci, &gocd, &[]).run();
+    let output = sync(&ci, &gocd, &["--json"]).run();
     output.assert_code(1);
+    assert_eq!(
+        summary(&output)["requests"],
+        1,
+        "those of a round that failed count too"
+    );
     assert!(output.stderr().contains("/api/pipelines.xml"), "{output}");
 }
 

@@ -28,6 +28,7 @@ pub struct Engine<'a> {
     sink: &'a mut dyn Sink,
     observer: &'a mut dyn Observer,
     options: Options,
+    requests: u64,
 }
 
 impl<'a> Engine<'a> {
@@ -45,7 +46,14 @@ impl<'a> Engine<'a> {
             sink,
             observer,
             options,
+            requests: 0,
         }
+    }
+
+    /// Documents asked for so far, repetitions aside. Unlike [`Round::requests`] it counts those of rounds that failed, too.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests
     }
 
     /// Reads what is new since the last round, and what that one left: at first all of the history back to [`Options::since`]. `stop` is
@@ -78,14 +86,18 @@ impl<'a> Engine<'a> {
                 };
                 pipelines.all(listed, known)
             });
+        let mut round = server.round;
+        self.requests += round.requests;
         match done {
-            Ok(()) => {}
-            Err(Halt::Stopped) => server.round.stopped = true,
-            Err(Halt::Round(error)) => return Err(error),
+            Ok(()) => Ok(round),
+            Err(Halt::Stopped) => {
+                round.stopped = true;
+                Ok(round)
+            }
+            Err(Halt::Round(error)) => Err(error),
             // Nothing that is asked for before the pipelines fails so.
-            Err(Halt::Pipeline(failure)) => return Err(SyncError::NoAnswer(failure)),
+            Err(Halt::Pipeline(failure)) => Err(SyncError::NoAnswer(failure)),
         }
-        Ok(server.round)
     }
 }
 

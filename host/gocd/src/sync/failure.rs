@@ -99,7 +99,7 @@ pub enum SyncError {
     },
     /// Neither of the addresses that GoCD servers have is there.
     #[error(
-        "no GoCD server is there that can be read: check the address, which ends in /go, and the credentials (/api/pipelines.xml: {old}; \
+        "no feeds of Go 2.1 or later are there: check the address, which ends in /go, and the credentials (/api/pipelines.xml: {old}; \
          /api/feed/pipelines.xml: {new})"
     )]
     NotGocd {

@@ -210,8 +210,13 @@ impl Reader {
         told.totals.stopped = self.stop.is_due();
         match round {
             Ok(round) => told.totals.add(&round),
-            Err(error) if told.totals.stopped => tracing::info!(%error, "stopped"),
-            Err(error) => return Err(error),
+            Err(error) => {
+                told.totals.requests += engine.requests();
+                if !told.totals.stopped {
+                    return Err(error);
+                }
+                tracing::info!(%error, "stopped");
+            }
         }
         Ok(())
     }
