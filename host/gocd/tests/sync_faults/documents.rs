@@ -291,3 +291,24 @@ fn a_run_above_that_cannot_be_read_withholds_nothing_and_is_told_from_a_run_s_ow
         }
     }
 }
+
+/// An old server whose stage above does not say which run it was a part of.
+#[test]
+fn a_run_above_without_an_address_is_no_own_document_that_is_missing() {
+    let mut server = Plain::new(true, [passed(1, 1)]);
+    server.materials = r#"<material type="DependencyMaterial" pipelineName="up" stageName="s"><modifications>
+        <changeset changesetUri="http://localhost:8153/go/api/stages/7.xml"><revision>up/7/s/1</revision></changeset>
+        </modifications></material>"#
+        .into();
+    server.tamper(|path| {
+        let stage = r#"<stage name="s" counter="1"><pipeline name="up" counter="7"/></stage>"#;
+        (path == "/api/stages/7.xml").then(|| Ok(stage.into()))
+    });
+    let (files, mut told) = (Files::default(), Told::default());
+    let done = round(&server, &files, &mut told, &options(), minute(9)).unwrap();
+    let kinds: Vec<&str> = done.notices.keys().copied().collect();
+    assert!(
+        kinds.contains(&"no upstream run") && !kinds.contains(&"no pipeline document"),
+        "{kinds:?}"
+    );
+}
