@@ -4,15 +4,11 @@
 //! systems. A link is therefore data ([`Href`]): what it says of a document is its [`Resource`], which has no host, and only a
 //! [`ServerUrl`], which an operator gave, makes an address to call out of that.
 
-mod error;
 mod href;
-mod parse;
 mod resource;
-mod segment;
 mod server;
 
-pub use error::AddressError;
 pub use href::Href;
 pub use resource::Resource;
-pub(crate) use segment::encode;
-pub use server::ServerUrl;
+pub(crate) use resource::encode;
+pub use server::{AddressError, ServerUrl};

@@ -1,9 +1,11 @@
-//! What there is on a server.
+//! The documents and pages of a server, and names as parts of their paths.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::Dialect;
 use crate::documents::{Counter, JobLocator, Name, PipelineLocator, StageLocator};
-
-use super::segment::{decode, encode};
 
 /// A document or page of a GoCD server, without the server: the only addresses that are ever called or followed.
 ///
@@ -189,4 +191,22 @@ fn feed(dialect: Dialect, pipeline: &str, query: &str) -> Option<Resource> {
         pipeline: name(pipeline)?,
         before,
     })
+}
+
+/// All but the unreserved characters of RFC 3986, section 2.3: a `/` or `%` in a name must not become a part of the path.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A name as one segment of a path. GoCD's own names come out as they are.
+pub(crate) fn encode(name: &str) -> Cow<'_, str> {
+    // Plain, these two are "here" and "one up".
+    match name {
+        "." => Cow::Borrowed("%2E"),
+        ".." => Cow::Borrowed("%2E%2E"),
+        _ => utf8_percent_encode(name, RESERVED).into(),
+    }
+}
+
+/// The name that a segment stands for. None if the bytes are no text.
+pub(super) fn decode(segment: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(segment).decode_utf8().ok()
 }

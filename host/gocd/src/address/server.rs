@@ -1,8 +1,8 @@
 //! The one server that is called.
 
-use super::error::AddressError;
-use super::href::Href;
-use super::parse;
+use thiserror::Error;
+
+use super::href::{Href, normal_authority};
 use super::resource::Resource;
 use crate::documents::{ArtifactRoot, JobLocator};
 
@@ -44,7 +44,7 @@ impl ServerUrl {
         if rest.contains(['?', '#']) || !path.bytes().all(is_path_byte) {
             return Err(AddressError::Character);
         }
-        let authority = parse::normal_authority(scheme, authority).ok_or(AddressError::Host)?;
+        let authority = normal_authority(scheme, authority).ok_or(AddressError::Host)?;
         let path = path.trim_end_matches('/');
         let prefix = if path == "/go" || path.ends_with("/go") {
             path.to_owned()
@@ -101,4 +101,28 @@ impl std::fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority, self.prefix)
     }
+}
+
+/// Why a text is not the address of a GoCD server. The messages never show it: it may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AddressError {
+    /// The scheme is neither `http` nor `https`.
+    #[error("the address of a GoCD server begins with http:// or https://, such as https://ci.example.com/go")]
+    Scheme,
+    /// There is no host, or what stands there is none.
+    #[error("the GoCD server's address names no host; it looks like https://ci.example.com/go")]
+    Host,
+    /// It holds a user name or a password.
+    #[error(
+        "the GoCD server's address holds a user name or password; give these by themselves, for addresses are printed and stored"
+    )]
+    Credentials,
+    /// It is longer than any that browsers take.
+    #[error("the GoCD server's address is longer than 2048 bytes; it looks like https://ci.example.com/go")]
+    TooLong,
+    /// It has a query or a fragment, or a character that no address has.
+    #[error(
+        "the GoCD server's address has characters that do not belong there; it ends in /go, without `?`, `#` or spaces"
+    )]
+    Character,
 }

@@ -6,13 +6,11 @@ use quick_xml::XmlVersion;
 use quick_xml::events::attributes::Attribute;
 use quick_xml::name::QName;
 
-use crate::address::Href;
-use crate::documents::{Category, Counter, Name};
-
-use super::element::Element;
 use super::error::{ReadError, ReadFault};
 use super::limits::{MAX_ATTRIBUTES, MAX_TEXT};
-use super::scanner::{Scanner, shown};
+use super::scanner::{Element, Scanner, shown};
+use crate::address::Href;
+use crate::documents::{Category, Counter, Name};
 
 /// The words of every entry of a feed, to be shared instead of copied.
 const COMMON: &[&str] = &[

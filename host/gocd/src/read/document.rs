@@ -2,11 +2,10 @@
 
 use std::io::Read;
 
-use crate::documents::{Job, Material, Pipeline, Pipelines, Stage, StageEntry, StageFeed};
-
 use super::error::{ReadError, ReadFault};
 use super::limits::MAX_BYTES;
 use super::scanner::Scanner;
+use crate::documents::{Job, Material, Pipeline, Pipelines, Stage, StageEntry, StageFeed};
 
 /// A document of the Feeds API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,16 +35,16 @@ pub fn read(bytes: &[u8]) -> Result<Document, ReadError> {
     let (mut scanner, root) = Scanner::open(bytes)?;
     let at = &mut scanner;
     let document = match root.name() {
-        "pipelines" => Document::Pipelines(super::pipelines::pipelines(at, &root)?),
+        "pipelines" => Document::Pipelines(super::feed::pipelines(at, &root)?),
         "feed" => Document::Feed(super::feed::feed(at, &root)?),
         "entry" => Document::Entry(super::feed::entry(at, &root)?),
-        "pipeline" => Document::Pipeline(super::pipeline::pipeline(at, &root)?),
-        "stage" => Document::Stage(super::stage::stage(at, &root)?),
-        "job" => Document::Job(super::job::job(at, &root)?),
-        "materials" => Document::Materials(super::material::materials(at, &root)?),
+        "pipeline" => Document::Pipeline(super::run::pipeline(at, &root)?),
+        "stage" => Document::Stage(super::run::stage(at, &root)?),
+        "job" => Document::Job(super::run::job(at, &root)?),
+        "materials" => Document::Materials(super::run::materials(at, &root)?),
         "material" => {
             let mut materials = Vec::new();
-            super::material::material(at, &root, &mut materials)?;
+            super::run::material(at, &root, &mut materials)?;
             Document::Materials(materials)
         }
         name if name.eq_ignore_ascii_case("html") => return Err(at.error(ReadFault::Html)),

@@ -7,18 +7,11 @@
 
 mod attributes;
 mod document;
-mod element;
 mod error;
 mod feed;
-mod job;
 pub mod limits;
-mod material;
-mod pipeline;
-mod pipelines;
+mod run;
 mod scanner;
-mod stage;
-mod time;
 
 pub use document::{Document, feed, from_reader, job, pipeline, pipelines, read, stage};
 pub use error::{ReadError, ReadFault};
-pub(crate) use time::timestamp;

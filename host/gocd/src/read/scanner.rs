@@ -8,7 +8,6 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
 use super::attributes::Attributes;
-use super::element::Element;
 use super::error::{ReadError, ReadFault};
 use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, MAX_TEXT};
 
@@ -310,4 +309,26 @@ fn is_one_line(text: &str) -> bool {
 /// The beginning of a text from a document, fit for a terminal.
 pub(super) fn shown(text: &str) -> String {
     foreign::cut(text, SHOWN_CHARACTERS)
+}
+
+/// An element that was begun.
+pub(super) struct Element<'b> {
+    pub(super) start: BytesStart<'b>,
+    /// `<like-this/>`: no end follows.
+    pub(super) is_empty: bool,
+}
+
+impl Element<'_> {
+    /// Its name without the prefix.
+    pub(super) fn name(&self) -> &str {
+        self.start.local_name().into_inner()
+    }
+
+    /// Whether it is in GoCD's namespace, by the prefix that every server uses for it.
+    pub(super) fn is_go(&self) -> bool {
+        self.start
+            .name()
+            .prefix()
+            .is_some_and(|prefix| prefix.into_inner() == "go")
+    }
 }

@@ -1,10 +1,9 @@
-//! `<feed>`.
+//! The list of pipelines, a page of a feed, and refusals.
 
 use super::markup::Markup;
-use super::pipelines::{relation, self_link};
 use crate::Dialect;
 use crate::address::Href;
-use crate::documents::{Link, StageEntry, StageFeed};
+use crate::documents::{Link, Pipelines, StageEntry, StageFeed};
 
 /// Writes a page of a pipeline's feed.
 #[must_use]
@@ -79,5 +78,55 @@ fn link(markup: &mut Markup, link: &Link, dialect: Dialect) {
     match dialect {
         Dialect::C => markup.empty("link", &[title, href, relation, media_type]),
         Dialect::D => markup.empty("link", &[relation, href, title, media_type]),
+    }
+}
+
+/// Writes the list of pipelines.
+#[must_use]
+pub fn pipelines(list: &Pipelines, dialect: Dialect) -> String {
+    let mut markup = match dialect {
+        Dialect::C => Markup::bare(),
+        Dialect::D => Markup::declared(dialect),
+    };
+    markup.open("pipelines", &[]);
+    self_link(&mut markup, list.self_link.as_ref());
+    for pipeline in &list.pipelines {
+        markup.empty("pipeline", &[("href", Some(pipeline.feed.as_str()))]);
+    }
+    markup.finish()
+}
+
+/// A document's link to itself.
+pub(super) fn self_link(markup: &mut Markup, href: Option<&Href>) {
+    relation(markup, "self", href);
+}
+
+/// A link with nothing but a relation.
+pub(super) fn relation(markup: &mut Markup, relation: &str, href: Option<&Href>) {
+    if let Some(href) = href {
+        markup.empty("link", &[("rel", Some(relation)), ("href", Some(href.as_str()))]);
+    }
+}
+
+/// Writes a refusal. `kind` is the name of its element: what the status says, such as `not-found` or `bad-request`.
+#[must_use]
+pub fn refusal(kind: &'static str, message: &str) -> String {
+    let mut markup = Markup::bare();
+    markup.open(kind, &[]);
+    markup.text("message", Some(message));
+    markup.finish()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_servers_word_it() {
+        assert_eq!(
+            refusal("not-found", "Pipeline with name 'a<b' was not found!"),
+            "<not-found>\n  <message>Pipeline with name 'a&lt;b' was not found!</message>\n</not-found>\n"
+        );
     }
 }

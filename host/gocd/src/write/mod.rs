@@ -6,19 +6,10 @@
 
 mod escape;
 mod feed;
-mod job;
 mod links;
 mod markup;
-mod material;
-mod pipeline;
-mod pipelines;
-mod refusal;
-mod stage;
+mod run;
 
-pub use feed::feed;
-pub use job::job;
+pub use feed::{feed, pipelines, refusal};
 pub use links::Links;
-pub use pipeline::pipeline;
-pub use pipelines::pipelines;
-pub use refusal::refusal;
-pub use stage::stage;
+pub use run::{job, pipeline, stage};
