@@ -10,14 +10,12 @@ use ureq::http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, LOCATION, RETRY_AFTER, USER_AGENT as USER_AGENT_NAME, WWW_AUTHENTICATE,
 };
 
-use super::answer::{self, Kind};
+use super::answer::{self, Kind, deprecation_notice};
 use super::credentials::Credentials;
-use super::deprecation;
-use super::error::FetchError;
 use super::options::{ClientError, ClientOptions};
 use super::pace::{Held, Pace};
 use super::redirect;
-use super::source::Source;
+use super::source::{FetchError, Source};
 use crate::address::{Resource, ServerUrl, encode};
 use crate::documents::PipelineLocator;
 
@@ -157,7 +155,7 @@ impl Client {
             .transport
             .exchange(&url, self.timeout, request)
             .map_err(unavailable)?;
-        if let Some(notice) = deprecation::notice(response.headers()) {
+        if let Some(notice) = deprecation_notice(response.headers()) {
             self.deprecation.get_or_init(|| self.credentials.quote(&notice));
         }
         match (response.status().as_u16(), body) {

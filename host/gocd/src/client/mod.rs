@@ -6,18 +6,13 @@
 
 mod answer;
 mod credentials;
-mod deprecation;
-mod error;
 mod http;
 mod options;
 mod pace;
 mod redirect;
-mod secret;
 mod source;
 
-pub use credentials::{Credentials, CredentialsError};
-pub use error::FetchError;
+pub use credentials::{Credentials, CredentialsError, MAX_SECRET, Secret, SecretError};
 pub use http::Client;
 pub use options::{ClientError, ClientOptions};
-pub use secret::{MAX_SECRET, Secret, SecretError};
-pub use source::Source;
+pub use source::{FetchError, Source};

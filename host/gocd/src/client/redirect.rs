@@ -3,7 +3,7 @@
 use pipefold::http::Origin;
 
 use super::credentials::Credentials;
-use super::error::FetchError;
+use super::source::FetchError;
 use crate::address::{Href, Resource};
 
 /// What a redirection of `asked` leads to. Of the `Location` only the path counts, and only that of one kind: a C server redirects a

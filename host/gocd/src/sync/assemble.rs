@@ -3,8 +3,8 @@
 //! The feed only says which runs to look at: what it lists of a run depends on when and where in it one looks. The documents do not, so
 //! that a run that is met while it goes on, and again years later, is the same.
 
-use super::notice::Notice;
 use super::patience::Without;
+use super::round::Notice;
 use super::server::{Halt, Lack};
 use super::session::Session;
 use crate::documents::{Counter, JobState, Name, Pipeline, PipelineLocator, Stage, StageEntry, StageLocator};

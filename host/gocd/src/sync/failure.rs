@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::sink::SinkError;
-use super::store::StateError;
+use super::state::StateError;
 use crate::client::FetchError;
 use crate::documents::Name;
 use crate::read::ReadError;

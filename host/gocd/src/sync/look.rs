@@ -4,15 +4,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::assemble::{Found, Wanted};
 use super::failure::Failure;
-use super::hash;
-use super::notice::Notice;
 use super::patience::{Patience, Without};
+use super::round::Notice;
 use super::seen;
 use super::server::{Halt, Lack};
 use super::session::Session;
-use super::sink::Reported;
+use super::sink::{Reported, news};
 use super::state::{Due, Open, PipelineState, RunState};
-use super::told::news;
 use crate::documents::{Counter, Name, PipelineLocator, StageLocator, StageState};
 use crate::mapping::{Attempt, Reruns, RunHistory, StageRun};
 use crate::{Dialect, Resource, read};
@@ -121,7 +119,7 @@ impl Session<'_, '_> {
             }
         }
         let run = RunState {
-            seen: hash::of_run(counter, &history.stages),
+            seen: seen::of_run(counter, &history.stages),
             told,
             open: self.open(&history),
             unfinished,
@@ -265,7 +263,7 @@ fn wait(state: &mut PipelineState, counter: Counter, due: Due) -> Result<(), Hal
 pub(super) fn links(stages: &[Resource]) -> u64 {
     stages
         .iter()
-        .map(|stage| hash::hash(&stage.path()))
+        .map(|stage| seen::hash(&stage.path()))
         .fold(0, u64::wrapping_add)
 }
 

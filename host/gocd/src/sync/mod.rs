@@ -18,17 +18,10 @@
 
 mod assemble;
 mod engine;
-mod enrich;
 mod failure;
-mod full_walk;
-mod hash;
-mod list;
 mod look;
 mod new_feed;
-mod notice;
-mod observer;
 mod old_feed;
-mod options;
 mod patience;
 mod revisions;
 mod round;
@@ -37,15 +30,10 @@ mod server;
 mod session;
 mod sink;
 mod state;
-mod store;
-mod told;
 
 pub use engine::Engine;
 pub use failure::{Failure, SyncError};
-pub use notice::Notice;
-pub use observer::Observer;
-pub use options::Options;
-pub use round::{Gone, Round, Tally};
+pub use round::{Gone, Notice, Observer, Round, Tally};
+pub use session::Options;
 pub use sink::{News, Reported, Sink, SinkError};
-pub use state::{MAX_STATE_BYTES, PipelineState, ServerState};
-pub use store::{StateError, StateStore};
+pub use state::{MAX_STATE_BYTES, PipelineState, ServerState, StateError, StateStore};

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::assemble::Wanted;
 use super::failure::Failure;
-use super::full_walk::PAGE;
-use super::hash;
+use super::new_feed::PAGE;
+use super::seen;
 use super::server::{Halt, tolerated};
 use super::session::Session;
 use super::state::{Gap, PipelineState};
@@ -119,7 +119,7 @@ impl Session<'_, '_> {
         until: &[u64],
         looked: &mut BTreeSet<u64>,
     ) -> Result<Passed, Halt> {
-        let marks: Vec<u64> = page.entries.iter().map(hash::of_entry).collect();
+        let marks: Vec<u64> = page.entries.iter().map(seen::of_entry).collect();
         let counters = page.entries.iter().map(|entry| entry.stage.pipeline.counter.get());
         state.newest = counters.fold(state.newest, u64::max);
         let mut of_newest = page

@@ -1,7 +1,10 @@
-//! What a run was made from, where its own document does not say.
+//! The revisions that a run was made from: its own, those of the run above it, and those of the JSON API.
+
+use chrono::DateTime;
+use serde::Deserialize;
 
 use super::assemble::OwnDocument;
-use super::notice::Notice;
+use super::round::Notice;
 use super::server::{Halt, Lack};
 use super::session::Session;
 use crate::documents::{Changeset, Counter, Material, MaterialKind, Name, Pipeline, PipelineLocator, StageLocator};
@@ -71,7 +74,7 @@ impl Session<'_, '_> {
         }
         if self.options.enrich {
             match self.server.json(run)? {
-                Ok(json) => match super::enrich::materials(&json) {
+                Ok(json) => match materials(&json) {
                     Ok(materials) => {
                         pipeline.materials = materials;
                         return Ok(Revisions::OfRun);
@@ -217,4 +220,104 @@ fn locator(revision: &str) -> Option<StageLocator> {
         name: Name::new(stage).ok()?,
         counter: Counter::parse(counter)?,
     })
+}
+
+/// The part of the document that matters. Everything else in it is passed over.
+#[derive(Deserialize)]
+struct Instance {
+    build_cause: BuildCause,
+}
+
+#[derive(Deserialize)]
+struct BuildCause {
+    material_revisions: Vec<MaterialRevision>,
+}
+
+#[derive(Deserialize)]
+struct MaterialRevision {
+    material: MaterialOf,
+    #[serde(default)]
+    modifications: Vec<Modification>,
+}
+
+#[derive(Deserialize)]
+struct MaterialOf {
+    #[serde(rename = "type")]
+    kind: String,
+    /// For people, and the only place that has a repository's address: `URL: https://host/owner/name, Branch: main`.
+    #[serde(default)]
+    description: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Modification {
+    #[serde(default)]
+    revision: Option<String>,
+    #[serde(default)]
+    user_name: Option<String>,
+    #[serde(default)]
+    comment: Option<String>,
+    /// Milliseconds since 1970.
+    #[serde(default)]
+    modified_time: Option<i64>,
+}
+
+/// The materials with the revisions that the run used, the used one first.
+pub(super) fn materials(json: &[u8]) -> Result<Vec<Material>, serde_json::Error> {
+    let instance: Instance = serde_json::from_slice(json)?;
+    Ok(instance
+        .build_cause
+        .material_revisions
+        .into_iter()
+        .map(material)
+        .collect())
+}
+
+fn material(given: MaterialRevision) -> Material {
+    let description = given.material.description.unwrap_or_default();
+    let kind = match given.material.kind.as_str() {
+        "Git" | "GitMaterial" => git(&description),
+        "Pipeline" | "DependencyMaterial" => MaterialKind::Dependency {
+            pipeline: description,
+            stage: String::new(),
+        },
+        "Package" | "PackageMaterial" => MaterialKind::Package {
+            repository: String::new(),
+            package: description,
+        },
+        "Mercurial" | "HgMaterial" => MaterialKind::Mercurial { url: description },
+        other => MaterialKind::Other(other.to_owned()),
+    };
+    Material {
+        uri: None,
+        kind,
+        changesets: given.modifications.into_iter().map(changeset).collect(),
+    }
+}
+
+fn git(description: &str) -> MaterialKind {
+    let address = description.strip_prefix("URL: ").unwrap_or(description);
+    let (url, branch) = match address.rsplit_once(", Branch: ") {
+        // Some versions name a sub-module after it.
+        Some((url, branch)) => (url, branch.split(", ").next().map(str::to_owned)),
+        None => (address, None),
+    };
+    MaterialKind::Git {
+        url: url.to_owned(),
+        branch,
+        shallow_clone: None,
+    }
+}
+
+fn changeset(given: Modification) -> Changeset {
+    Changeset {
+        uri: None,
+        user: given.user_name,
+        checked_in: given
+            .modified_time
+            .and_then(DateTime::from_timestamp_millis)
+            .map(|time| time.fixed_offset()),
+        revision: given.revision,
+        message: given.comment,
+    }
 }

@@ -1,20 +1,19 @@
-//! A pipeline's part of a round.
+//! A pipeline's part of a round, and the operator's options.
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::failure::Failure;
-use super::hash;
-use super::notice::Notice;
-use super::options::Options;
+use super::round::Notice;
+use super::seen;
 use super::server::{Halt, Lack, Server};
 use super::sink::Sink;
-use super::state::{Held, PipelineState};
-use super::store::StateStore;
+use super::state::{Held, PipelineState, StateStore};
 use crate::documents::{Name, PipelineLocator, StageEntry, StageFeed};
+use crate::mapping::{Mapping, Pattern};
 use crate::read::{self, ReadError};
-use crate::{Dialect, Resource};
+use crate::{Dialect, Resource, ServerUrl};
 
 /// After how many requests within a page or a span the state is saved: seconds of a slow server's time, and on a fast one a tenth more.
 const SAVED_EVERY: u64 = 50;
@@ -89,7 +88,7 @@ impl Session<'_, '_> {
             return Ok(());
         }
         let marks: HashSet<u64> = state.old.marks.iter().chain(&state.new.marks).copied().collect();
-        let is_known = |entry: &StageEntry| marks.contains(&hash::of_entry(entry));
+        let is_known = |entry: &StageEntry| marks.contains(&seen::of_entry(entry));
         if page.entries.iter().any(is_known) {
             state.held = None;
             return Ok(());
@@ -143,5 +142,43 @@ impl Session<'_, '_> {
         let saved = self.store.save(&self.pipeline, state);
         self.server.saved_at = self.server.round.requests;
         saved.map_err(|error| Halt::Round(error.into()))
+    }
+}
+
+/// What is read, and how far back.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server's address as configured, to tell links to other hosts. They are counted, and never followed there.
+    pub server: ServerUrl,
+    /// How runs become runs of DX.
+    pub mapping: Mapping,
+    /// Which pipelines, by name; none means all that the user may see.
+    pub pipelines: Vec<Pattern>,
+    /// How far back: runs of which every stage ended earlier are passed over.
+    pub since: Option<DateTime<Utc>>,
+    /// The dialect; none means to find out.
+    pub dialect: Option<Dialect>,
+    /// Whether to ask dialect D's servers for each run's true revisions, by one more request a run.
+    pub enrich: bool,
+    /// Whether a run that was made from other pipelines' runs alone takes repository and commit from theirs.
+    pub upstream: bool,
+    /// How often dialect D's feed is read to its end, for stages of old runs that were run again: they do not come to its top.
+    pub full_walk_every: TimeDelta,
+}
+
+impl Options {
+    /// The defaults: all pipelines, the whole history, a full walk a day.
+    #[must_use]
+    pub fn new(server: ServerUrl, mapping: Mapping) -> Self {
+        Self {
+            server,
+            mapping,
+            pipelines: Vec::new(),
+            since: None,
+            dialect: None,
+            enrich: false,
+            upstream: true,
+            full_walk_every: TimeDelta::days(1),
+        }
     }
 }

@@ -1,13 +1,14 @@
-//! The place in a pipeline's history.
+//! The place in a pipeline's history, and where it is kept between rounds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::seen::SeenEntry;
-use super::store::StateError;
 use crate::Dialect;
+use crate::documents::Name;
 use crate::mapping::OPEN_FOR;
 
 /// The form that this version writes, and the latest that it reads.
@@ -118,7 +119,7 @@ pub(super) struct NewFeed {
     pub(super) walk: Option<FullWalk>,
     /// When the last one that got there began, in seconds since 1970.
     pub(super) walked: Option<i64>,
-    /// The entries of [`SPAN`](super::full_walk::SPAN) counters each, in sum.
+    /// The entries of [`SPAN`](super::new_feed::SPAN) counters each, in sum.
     pub(super) spans: BTreeMap<u64, u64>,
     /// Of the span that is being read, the runs that were looked at, with their entries in sum then.
     pub(super) looked: BTreeMap<u64, u64>,
@@ -332,6 +333,59 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {
         return Err(StateError::Newer(form));
     }
     serde_json::from_slice(bytes).map_err(damaged)
+}
+
+/// Keeps the state of a server's pipelines: files, or a test. What it belongs to is one server and one [`Mapping`](crate::mapping::Mapping):
+/// with another server id it begins anew.
+pub trait StateStore {
+    /// What was saved last for a pipeline, by the name that the list of pipelines has. None if nothing was, or if it was damaged and set
+    /// aside: the pipeline is read from its beginning then.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]: the pipeline is left out of this round.
+    fn load(&self, pipeline: &Name) -> Result<Option<PipelineState>, StateError>;
+
+    /// Replaces a pipeline's state, whole and durably. Only by this is remembered what the sink took. Where either of the two fails nothing
+    /// is saved any more in the round, so that what was taken since the last time is told again.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] ends the round.
+    fn save(&self, pipeline: &Name, state: &PipelineState) -> Result<(), StateError>;
+
+    /// What was saved last for the server.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] ends the round.
+    fn load_server(&self) -> Result<Option<ServerState>, StateError>;
+
+    /// Replaces the server's state, whole and durably.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] ends the round.
+    fn save_server(&self, state: &ServerState) -> Result<(), StateError>;
+}
+
+/// Why a state cannot be had or kept.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// It is no state.
+    #[error("it is damaged ({0}); remove it, and the pipeline is read from its beginning")]
+    Damaged(String),
+    /// A later version of this library wrote it.
+    #[error(
+        "it has the form {0} of a later version; use that version, or remove it to read the pipeline from its beginning"
+    )]
+    Newer(u32),
+    /// It is longer than [`MAX_STATE_BYTES`](super::MAX_STATE_BYTES).
+    #[error("it is longer than any state; remove it, and the pipeline is read from its beginning")]
+    TooLong,
+    /// What keeps it failed.
+    #[error("{0}")]
+    Storage(String),
 }
 
 #[cfg(test)]
