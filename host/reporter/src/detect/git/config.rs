@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::files;
+use super::find;
 
 /// The most that is read of a configuration, in bytes: one with a section for each of some thousand branches.
 const LARGEST: u64 = 1 << 20;
@@ -32,7 +32,7 @@ impl Configuration {
 
 /// Reads a file; one that is absent or broken says nothing, or what stands before the fault.
 pub(super) fn read(path: &Path) -> Configuration {
-    files::read(path, LARGEST).map_or_else(Configuration::default, |bytes| parse(&String::from_utf8_lossy(&bytes)))
+    find::read(path, LARGEST).map_or_else(Configuration::default, |bytes| parse(&String::from_utf8_lossy(&bytes)))
 }
 
 fn parse(text: &str) -> Configuration {

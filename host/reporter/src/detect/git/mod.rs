@@ -2,10 +2,8 @@
 //! is started. Every read is bounded, and what cannot be read is absent.
 
 mod config;
-mod files;
 mod find;
 mod head;
-mod reflog;
 
 use std::path::Path;
 
@@ -45,9 +43,9 @@ pub(super) fn read(environment: &Environment, directory: &Path) -> Git {
     git
 }
 
-/// The commit that was fetched of the one that was built in `directory` ([`reflog::fetched`]).
+/// The commit that was fetched of the one that was built in `directory` ([`head::fetched`]).
 pub(super) fn fetched(directory: &Path, built: &str) -> Option<String> {
-    reflog::fetched(&find::find(directory)?, built)
+    head::fetched(&find::find(directory)?, built)
 }
 
 /// The whole name of a commit that is or was checked out in `directory`, from the beginning of it.
@@ -55,12 +53,12 @@ pub(super) fn whole(directory: &Path, beginning: &str) -> Option<String> {
     let place = find::find(directory)?;
     let (_, head) = head::read(&place);
     head.filter(|head| head.starts_with(beginning))
-        .or_else(|| reflog::begins_with(&place, beginning))
+        .or_else(|| head::begins_with(&place, beginning))
 }
 
 /// The machine's name, where it is kept in a file (hostname(5)).
 pub(super) fn host_name() -> Option<String> {
-    files::line(Path::new("/etc/hostname"))
+    find::line(Path::new("/etc/hostname"))
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
 }

@@ -114,7 +114,7 @@ fn named(host: &str, segments: &[&str]) -> Option<String> {
 }
 
 /// A segment of a path with its escapes undone (RFC 3986, section 2.1); none if that makes no text.
-pub(super) fn unescaped(segment: &str) -> Option<String> {
+pub(crate) fn unescaped(segment: &str) -> Option<String> {
     let text = percent_decode_str(segment).decode_utf8().ok()?;
     Some(text.into_owned())
 }

@@ -1,4 +1,4 @@
-//! What every value has to be.
+//! What every value has to be, and commits and numbers of pull requests.
 
 use std::ffi::OsStr;
 
@@ -49,6 +49,37 @@ pub(crate) fn text(text: &str) -> Result<String, Unfit> {
 /// Whether the word means yes.
 pub(crate) fn truth(word: &str) -> bool {
     word == "1" || word.eq_ignore_ascii_case("true")
+}
+
+/// A commit's name: 7 (git's shortest usual abbreviation) to 64 (SHA-256) hexadecimal digits. Buildkite's `HEAD` says that it is not known
+/// yet; a number of Subversion or a pipeline's label is no commit that DX could link.
+pub(crate) fn commit_sha(text: &str) -> Result<String, Unfit> {
+    if text == "HEAD" {
+        return Err(Unfit::Absent);
+    }
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hex || !(7..=64).contains(&text.len()) {
+        return Err(Unfit::Wrong("is not the name of a commit"));
+    }
+    // A push that deletes a branch has the zero commit.
+    if text.bytes().all(|byte| byte == b'0') {
+        return Err(Unfit::Absent);
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// A whole number from 1. `false` and `0` say that there is none.
+pub(crate) fn pr_number(text: &str) -> Result<String, Unfit> {
+    const WRONG: Unfit = Unfit::Wrong("is not the number of a pull request");
+    match text {
+        "false" | "0" => Err(Unfit::Absent),
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => match digits.parse::<i64>() {
+            Ok(0) => Err(Unfit::Absent),
+            Ok(number) => Ok(number.to_string()),
+            Err(_) => Err(WRONG),
+        },
+        _ => Err(WRONG),
+    }
 }
 
 #[cfg(test)]

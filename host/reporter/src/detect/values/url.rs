@@ -1,5 +1,7 @@
 //! Addresses of pages and servers.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::Unfit;
 
 /// An address taken apart, without its credentials.
@@ -80,17 +82,17 @@ pub(crate) fn host(text: &str) -> Result<String, Unfit> {
     }
 }
 
+/// All but the unreserved characters (RFC 3986, section 2.3), and `/`.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
+
 /// A name as a part of a path: whatever has a meaning in an address is escaped (RFC 3986, section 2.1).
 pub(crate) fn path_segment(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 #[cfg(test)]
