@@ -5,11 +5,11 @@
 //! - [`read`]: a document's bytes to a value, within bounds; tolerant where real servers differ, strict where identity is at stake.
 //! - [`write`](mod@write): a value to the document that a server of a [`Dialect`] would send.
 //! - [`client`]: a server's documents over HTTP: [`client::Source`].
-//! - [`mapping`]: a pipeline's run, put together from documents, to the notifications that DX is told.
-//! - [`sync`]: a server's history, read and followed, from a [`client::Source`] to whatever takes the notifications.
+//! - [`mapping`]: a pipeline's run, put together from documents, to the notifications for DX.
+//! - [`sync`]: a server's history, read and followed, from a [`client::Source`] to a sink of notifications.
 //!
-//! Servers speak in four ways, named A to D after their age. C and D are read and written; B is the page of the documentation, and is
-//! read as C, from which it differs only in small things; A (Cruise 1.x, Go 2.0) is recognised and refused.
+//! Servers have two kinds of feeds, [`Dialect::Old`] and [`Dialect::New`], and both are read and written. What the documentation's page shows
+//! differs from the old one only in small things, and is read as it; what Cruise 1.x and Go 2.0 sent is recognised and refused.
 
 pub mod address;
 pub mod client;

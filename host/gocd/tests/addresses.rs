@@ -102,7 +102,7 @@ fn what_a_link_leads_to_has_no_host() {
     );
     assert_eq!(
         feed("/ci/go/api/feed/pipelines.xml"),
-        Some(Resource::Pipelines(Dialect::D).path())
+        Some(Resource::Pipelines(Dialect::New).path())
     );
     assert_eq!(
         feed("/go/api/pipelines/unit.test/stages.xml").unwrap(),

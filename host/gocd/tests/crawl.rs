@@ -15,7 +15,7 @@ struct Directory(PathBuf);
 impl Source for Directory {
     fn get(&self, resource: &Resource) -> Result<Vec<u8>, FetchError> {
         let path = match resource {
-            Resource::Pipelines(Dialect::C) => {
+            Resource::Pipelines(Dialect::Old) => {
                 let list =
                     r#"<pipelines><pipeline href="http://x/go/api/pipelines/defaultPipeline/stages.xml"/></pipelines>"#;
                 return Ok(list.into());

@@ -246,11 +246,11 @@ fn documents(dialect: Dialect) -> String {
 }
 
 #[test]
-fn documents_of_dialect_c() {
-    insta::assert_snapshot!(documents(Dialect::C));
+fn documents_of_the_old_dialect() {
+    insta::assert_snapshot!(documents(Dialect::Old));
 }
 
 #[test]
-fn documents_of_dialect_d() {
-    insta::assert_snapshot!(documents(Dialect::D));
+fn documents_of_the_new_dialect() {
+    insta::assert_snapshot!(documents(Dialect::New));
 }

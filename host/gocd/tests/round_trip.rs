@@ -122,7 +122,7 @@ fn result() -> impl Strategy<Value = StageResult> {
 }
 
 fn dialect() -> impl Strategy<Value = Dialect> {
-    select(&[Dialect::C, Dialect::D][..])
+    select(&[Dialect::Old, Dialect::New][..])
 }
 
 fn links(dialect: Dialect) -> Links {
@@ -346,7 +346,7 @@ proptest! {
     fn pipelines(pipeline in pipeline(), dialect in dialect()) {
         let text = write::pipeline(&pipeline, dialect);
         let mut expected = pipeline;
-        if dialect == Dialect::D {
+        if dialect == Dialect::New {
             expected.label = None;
             for material in &mut expected.materials {
                 material.changesets.truncate(1);
@@ -368,7 +368,7 @@ proptest! {
     fn jobs(job in job(), dialect in dialect()) {
         let text = write::job(&job, dialect);
         let mut expected = job;
-        if dialect == Dialect::D {
+        if dialect == Dialect::New {
             expected.properties.clear();
         }
         prop_assert_eq!(read::job(text.as_bytes()).unwrap(), expected, "{}", text);

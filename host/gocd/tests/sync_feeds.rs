@@ -395,7 +395,7 @@ fn a_server_that_was_brought_up_to_date_is_read_in_its_new_dialect() {
     let (files, mut told) = (Files::default(), Told::default());
     round(&Plain::new(true, runs(3)), &files, &mut told, &options(), after(3)).unwrap();
     let done = round(&Plain::new(false, runs(4)), &files, &mut told, &options(), after(4)).unwrap();
-    assert_eq!(done.dialect, pipefold_gocd::Dialect::D);
+    assert_eq!(done.dialect, pipefold_gocd::Dialect::New);
     assert_eq!(told.by_run.len(), 4);
     assert_eq!(told.records()["gocd/go/p/1"]["status"], "success");
 }

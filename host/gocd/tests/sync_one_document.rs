@@ -176,7 +176,7 @@ impl Case {
         );
     }
 
-    /// Whether the document is all that there is of a run: its only stage's, or in dialect D, where the feed's page is long past, its own.
+    /// Whether the document is all that there is of a run: its only stage's, or in the new dialect, where the feed's page is long past, its own.
     fn is_all(&self) -> bool {
         let About::Run(pipeline, counter) = &self.about else {
             return false;

@@ -149,7 +149,7 @@ fn the_history_goes_back_as_far_as_is_asked_for_and_further_when_more_is() {
             .map(|of| told.by_run.contains_key(&format!("gocd/go/p/{of}")))
             .into();
         assert_eq!(first, [false, true, true], "{is_old}");
-        // Dialect D lists it further back than the first page of old entries.
+        // The new dialect lists it further back than the first page of old entries.
         assert_eq!(told.by_run.contains_key("gocd/go/p/150"), is_old);
         assert!(done.pages < 6);
         server.requests();
@@ -291,9 +291,9 @@ fn runs_have_the_name_that_the_server_stores() {
         let mut told = Told::default();
         let options = Options {
             dialect: Some(if is_old {
-                pipefold_gocd::Dialect::C
+                pipefold_gocd::Dialect::Old
             } else {
-                pipefold_gocd::Dialect::D
+                pipefold_gocd::Dialect::New
             }),
             ..options()
         };

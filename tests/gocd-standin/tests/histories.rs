@@ -25,9 +25,9 @@ fn get(server: &Server, resource: &Resource) -> Vec<u8> {
 /// Every run that has begun, with all that documents say of it.
 fn all_runs(server: &Server) -> Vec<RunHistory> {
     let dialect = if server.generation() == Generation::New {
-        Dialect::D
+        Dialect::New
     } else {
-        Dialect::C
+        Dialect::Old
     };
     let list = read::pipelines(&get(server, &Resource::Pipelines(dialect))).unwrap();
     let mut runs = Vec::new();
@@ -47,16 +47,16 @@ fn all_runs(server: &Server) -> Vec<RunHistory> {
                 continue;
             }
             let resource = match dialect {
-                Dialect::C => Resource::PipelineById {
+                Dialect::Old => Resource::PipelineById {
                     pipeline: listed.name.clone(),
                     id: run.id,
                 },
-                Dialect::D => Resource::Pipeline(locator.clone()),
+                Dialect::New => Resource::Pipeline(locator.clone()),
             };
             let document = read::pipeline(&get(server, &resource)).unwrap();
             let revisions = match dialect {
-                Dialect::C => Revisions::OfRun,
-                Dialect::D => Revisions::LatestKnown {
+                Dialect::Old => Revisions::OfRun,
+                Dialect::New => Revisions::LatestKnown {
                     was_newest: newest == Some(run.counter),
                 },
             };
@@ -69,8 +69,8 @@ fn all_runs(server: &Server) -> Vec<RunHistory> {
                         ..stage.locator()
                     };
                     let one = match dialect {
-                        Dialect::C => Resource::StageByName(one),
-                        Dialect::D => Resource::Stage(one),
+                        Dialect::Old => Resource::StageByName(one),
+                        Dialect::New => Resource::Stage(one),
                     };
                     let stage = read::stage(&get(server, &one)).unwrap();
                     assert_eq!(stage.counter.get(), counter);

@@ -9,8 +9,8 @@ use crate::feeds::site::Site;
 /// Where a dialect's addresses begin.
 pub fn api(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::C => "/go/api",
-        Dialect::D => "/go/api/feed",
+        Dialect::Old => "/go/api",
+        Dialect::New => "/go/api/feed",
     }
 }
 
@@ -34,8 +34,8 @@ pub fn crawl(site: &mut Site, dialect: Dialect) -> Vec<RunHistory> {
                     run: entry.stage.pipeline.clone(),
                     pipeline: Some(pipeline),
                     revisions: match dialect {
-                        Dialect::C => Revisions::OfRun,
-                        Dialect::D => Revisions::LatestKnown { was_newest },
+                        Dialect::Old => Revisions::OfRun,
+                        Dialect::New => Revisions::LatestKnown { was_newest },
                     },
                     stages: vec![StageRun {
                         jobs,

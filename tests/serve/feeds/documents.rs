@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use crate::feeds::crawl::api;
 use crate::feeds::site::{Site, run, with};
 
-const BOTH: [Dialect; 2] = [Dialect::C, Dialect::D];
+const BOTH: [Dialect; 2] = [Dialect::Old, Dialect::New];
 
 #[test]
 fn an_entry_leads_to_the_run_its_stage_and_its_jobs() {
@@ -82,7 +82,7 @@ fn an_entry_leads_to_the_run_its_stage_and_its_jobs() {
             assert_eq!(job.self_link.as_ref(), Some(href));
             assert_eq!(job.stage.href.as_ref(), entry.stage_link());
         }
-        if dialect == Dialect::C {
+        if dialect == Dialect::Old {
             let times = |job: &Job| {
                 [job.scheduled(), job.completed()].map(|time| time.map(|time| time.format("%H:%M").to_string()))
             };
@@ -101,7 +101,10 @@ fn what_is_under_way_is_told_and_not_in_the_feed() {
     site.report(&with(run("web", "runs", 0, "running"), unfinished.clone()));
     site.report(&with(run("web", "silent", 1, "unknown"), unfinished));
     site.report(&run("web", "ended", 2, "unknown"));
-    for (dialect, first) in [(Dialect::C, site.run("runs")["id"].as_u64().unwrap()), (Dialect::D, 1)] {
+    for (dialect, first) in [
+        (Dialect::Old, site.run("runs")["id"].as_u64().unwrap()),
+        (Dialect::New, 1),
+    ] {
         let feed = read::feed(&site.document(&format!("{}/pipelines/web/stages.xml", api(dialect)))).unwrap();
         assert!(feed.entries.is_empty() && feed.next.is_none());
         let pipeline = read::pipeline(&site.document(&format!("{}/pipelines/web/{first}.xml", api(dialect)))).unwrap();
@@ -191,7 +194,7 @@ fn a_stage_by_its_name_is_the_stage() {
     assert_eq!(stage.self_link.unwrap().as_str(), own);
 }
 
-/// Real servers name each material and, in dialect C, each change, and there are clients that die where they do not.
+/// Real servers name each material and, in the old dialect, each change, and there are clients that die where they do not.
 #[test]
 fn materials_and_changes_have_addresses() {
     let mut site = Site::new();
@@ -214,7 +217,7 @@ fn materials_and_changes_have_addresses() {
                     "{uri}"
                 );
                 let change = &material.changesets[0];
-                assert_eq!(change.uri.is_some(), dialect == Dialect::C);
+                assert_eq!(change.uri.is_some(), dialect == Dialect::Old);
             }
         }
         assert_eq!(seen.len(), 3);

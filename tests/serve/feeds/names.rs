@@ -40,7 +40,7 @@ fn any_name_is_led_to_by_links() {
         // As steps, in a run that is not of them.
         site.report(&with(run("steps", "steps", 0, "success"), json!({ "step": name })));
     }
-    for dialect in [Dialect::C, Dialect::D] {
+    for dialect in [Dialect::Old, Dialect::New] {
         let list = read::pipelines(&site.document(&format!("{}/pipelines.xml", api(dialect)))).unwrap();
         let mut found: Vec<&str> = list.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect();
         let mut expected: Vec<&str> = names.iter().copied().chain(["steps"]).collect();

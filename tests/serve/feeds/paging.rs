@@ -39,10 +39,10 @@ fn pages_of_25_to_the_empty_one_in_the_order_of_each_dialect() {
     }
     let down = |from: u64, to: u64| (to..=from).rev().collect::<Vec<_>>();
     let straight = [down(55, 31), down(30, 6), down(5, 1), Vec::new()];
-    assert_eq!(all(&mut site, Dialect::C), straight);
-    assert_eq!(all(&mut site, Dialect::D), straight);
+    assert_eq!(all(&mut site, Dialect::Old), straight);
+    assert_eq!(all(&mut site, Dialect::New), straight);
 
-    // What changes comes to the top in C, and has the same id there; in D it stays.
+    // What changes comes to the top in the old feeds, and has the same id there; in the new ones it stays.
     let third = |feed: &StageFeed| {
         feed.entries
             .iter()
@@ -50,30 +50,30 @@ fn pages_of_25_to_the_empty_one_in_the_order_of_each_dialect() {
             .unwrap()
             .clone()
     };
-    let bottom = page(&mut site, Dialect::D, "?before=6");
+    let bottom = page(&mut site, Dialect::New, "?before=6");
     let before = third(&bottom);
     site.report(&run("web", "w2", 2, "failure"));
-    let top = page(&mut site, Dialect::C, "");
+    let top = page(&mut site, Dialect::Old, "");
     assert_eq!(counters(&top)[..2], [3, 55]);
     assert_eq!((&third(&top).id, third(&top).result().as_str()), (&before.id, "Failed"));
     assert_eq!(
-        all(&mut site, Dialect::C)
+        all(&mut site, Dialect::Old)
             .concat()
             .iter()
             .filter(|counter| **counter == 3)
             .count(),
         1
     );
-    assert_eq!(all(&mut site, Dialect::D), straight);
+    assert_eq!(all(&mut site, Dialect::New), straight);
     assert_eq!(
-        third(&page(&mut site, Dialect::D, "?before=6")).result().as_str(),
+        third(&page(&mut site, Dialect::New, "?before=6")).result().as_str(),
         "Failed"
     );
 
     // The same again is no change.
     site.report(&run("web", "w2", 2, "failure"));
     site.report(&run("web", "w7", 7, "success"));
-    assert_eq!(page(&mut site, Dialect::C, "").entries, top.entries);
+    assert_eq!(page(&mut site, Dialect::Old, "").entries, top.entries);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn cursors_that_are_none() {
     let mut site = Site::new();
     site.report(&run("web", "w", 0, "success"));
     for query in ["?before=0", "?before=1", "?before=-1"] {
-        for dialect in [Dialect::C, Dialect::D] {
+        for dialect in [Dialect::Old, Dialect::New] {
             let feed = page(&mut site, dialect, query);
             assert!(
                 feed.entries.is_empty() && feed.next.is_none() && feed.updated.is_some(),
@@ -90,13 +90,13 @@ fn cursors_that_are_none() {
         }
     }
     for query in ["?before=abc", "?before="] {
-        assert!(page(&mut site, Dialect::C, query).entries.is_empty(), "{query}");
+        assert!(page(&mut site, Dialect::Old, query).entries.is_empty(), "{query}");
     }
     for query in ["", "?before=", "?after=1", "?before=2147483647"] {
-        assert_eq!(page(&mut site, Dialect::D, query).entries.len(), 1, "{query}");
+        assert_eq!(page(&mut site, Dialect::New, query).entries.len(), 1, "{query}");
     }
     for query in ["?before=2147483648", "?before=99999999999999999999"] {
-        assert_eq!(page(&mut site, Dialect::C, query).entries.len(), 1, "{query}");
+        assert_eq!(page(&mut site, Dialect::Old, query).entries.len(), 1, "{query}");
     }
     for query in ["abc", "2147483648", "1.5", "%00"] {
         let answer = site.get(&format!("/go/api/feed/pipelines/web/stages.xml?before={query}"));

@@ -118,11 +118,11 @@ fn kept(run: &Value) -> Vec<Value> {
 }
 
 #[test]
-fn in_dialect_c_everything_is_the_same() {
+fn in_the_old_dialect_everything_is_the_same() {
     let (mut first, mut second) = (Site::new(), Site::new());
     let ids = fill(&mut first);
     let mapping = mapping();
-    let histories = crawl(&mut first, Dialect::C);
+    let histories = crawl(&mut first, Dialect::Old);
     assert_eq!(histories.len(), ids.len());
     for history in &histories {
         tell(&mut second, &mapping, history);
@@ -139,11 +139,11 @@ fn in_dialect_c_everything_is_the_same() {
 }
 
 #[test]
-fn in_dialect_d_all_is_that_it_tells() {
+fn in_the_new_dialect_all_is_that_it_tells() {
     let (mut first, mut second) = (Site::new(), Site::new());
     let ids = fill(&mut first);
     let mapping = mapping();
-    let histories = crawl(&mut first, Dialect::D);
+    let histories = crawl(&mut first, Dialect::New);
     assert_eq!(histories.len(), ids.len());
     for history in &histories {
         tell(&mut second, &mapping, history);

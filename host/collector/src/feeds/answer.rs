@@ -11,7 +11,7 @@ use pipefold_gocd::{Dialect, write};
 
 const XML: &str = "application/xml; charset=utf-8";
 
-/// Of dialect C's feeds, and of no other document.
+/// Of the old dialect's feeds, and of no other document.
 const FEED: &str = "application/atom+xml; charset=utf-8";
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -21,8 +21,8 @@ const HTML: &str = "text/html; charset=utf-8";
 /// A document.
 pub(super) fn document(dialect: Dialect, headers: &HeaderMap, body: String) -> Response {
     let kind = match dialect {
-        Dialect::C => XML,
-        Dialect::D => wanted(headers),
+        Dialect::Old => XML,
+        Dialect::New => wanted(headers),
     };
     answer(StatusCode::OK, kind, body)
 }
@@ -30,8 +30,8 @@ pub(super) fn document(dialect: Dialect, headers: &HeaderMap, body: String) -> R
 /// A page of the feed.
 pub(super) fn feed(dialect: Dialect, headers: &HeaderMap, body: String) -> Response {
     let kind = match dialect {
-        Dialect::C => FEED,
-        Dialect::D => wanted(headers),
+        Dialect::Old => FEED,
+        Dialect::New => wanted(headers),
     };
     answer(StatusCode::OK, kind, body)
 }
@@ -56,12 +56,12 @@ pub(super) fn elsewhere(location: &str) -> Response {
 /// A refusal.
 pub(super) fn refused(dialect: Dialect, status: StatusCode, words: &'static str) -> Response {
     match dialect {
-        Dialect::C => answer(status, TEXT, format!("{words}\n")),
-        Dialect::D => answer(status, XML, write::refusal(element(status), words)),
+        Dialect::Old => answer(status, TEXT, format!("{words}\n")),
+        Dialect::New => answer(status, XML, write::refusal(element(status), words)),
     }
 }
 
-/// What dialect D calls a refusal.
+/// What the new dialect calls a refusal.
 fn element(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "bad-request",
@@ -117,7 +117,7 @@ fn answer(status: StatusCode, kind: &'static str, body: String) -> Response {
     answer
 }
 
-/// What dialect D calls a document: the first of these that the client names, without regard to its preferences.
+/// What the new dialect calls a document: the first of these that the client names, without regard to its preferences.
 fn wanted(headers: &HeaderMap) -> &'static str {
     const KNOWN: [(&str, &str); 4] = [
         ("application/xml", XML),

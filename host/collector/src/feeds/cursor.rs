@@ -11,17 +11,17 @@ pub(super) struct NotANumber;
 
 /// Reads a query: only what is below that number, or, without one, the latest page.
 ///
-/// A server of dialect C takes the digits that a text begins with, and 0 where there are none, so that garbage is an empty page. One of
-/// dialect D takes numbers of 32 bits alone, and nothing for none.
+/// A server of the old dialect takes the digits that a text begins with, and 0 where there are none, so that garbage is an empty page. One of
+/// the new dialect takes numbers of 32 bits alone, and nothing for none.
 ///
 /// # Errors
-/// In dialect D, what is no such number.
+/// In the new dialect, what is no such number.
 pub(super) fn before(dialect: Dialect, query: &str) -> Result<Option<u64>, NotANumber> {
     let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == BEFORE);
     match dialect {
         // Of several, Rails takes the last.
-        Dialect::C => Ok(values.last().map(|(_, value)| leading(&value))),
-        Dialect::D => match values.next() {
+        Dialect::Old => Ok(values.last().map(|(_, value)| leading(&value))),
+        Dialect::New => match values.next() {
             None => Ok(None),
             Some((_, value)) if value.trim().is_empty() => Ok(None),
             Some((_, value)) => match value.parse::<i32>() {
@@ -69,8 +69,8 @@ mod tests {
             ("before=%ff", Some(0), Err(NotANumber)),
             ("before=\u{663}", Some(0), Err(NotANumber)),
         ] {
-            assert_eq!(before(Dialect::C, query), Ok(c), "{query}");
-            assert_eq!(before(Dialect::D, query), d, "{query}");
+            assert_eq!(before(Dialect::Old, query), Ok(c), "{query}");
+            assert_eq!(before(Dialect::New, query), d, "{query}");
         }
     }
 }

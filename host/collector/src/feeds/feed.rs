@@ -16,12 +16,12 @@ use pipefold_gocd::{Dialect, write};
 /// How many entries a page has, as in GoCD.
 const PAGE: u16 = 25;
 
-/// A page. In dialect C what changes comes to the top, in D the order is that of the pipeline's counters.
+/// A page. In the old dialect what changes comes to the top, in the new one the order is that of the pipeline's counters.
 pub(super) async fn document(visit: &Visit<'_>, pipeline: &Name, query: &str) -> Result<Response, Refusal> {
     visit.pipeline(pipeline).await?;
     let order = match visit.dialect {
-        Dialect::C => FeedOrder::Completion,
-        Dialect::D => FeedOrder::Counter,
+        Dialect::Old => FeedOrder::Completion,
+        Dialect::New => FeedOrder::Counter,
     };
     let query = FeedQuery {
         pipeline: pipeline.as_str().to_owned(),

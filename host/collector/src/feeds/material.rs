@@ -57,7 +57,7 @@ pub(super) fn materials(instance: &Instance<'_>, links: &Links) -> Vec<Material>
     ids.into_iter().zip(branches).map(material).collect()
 }
 
-/// What dialect D calls a material in its address: 64 hexadecimal digits.
+/// What the new dialect calls a material in its address: 64 hexadecimal digits.
 fn fingerprint(url: &str, branch: Option<&str>) -> String {
     let digest = Sha256::digest(format!("{url}\n{}", branch.unwrap_or_default()));
     digest.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -21,7 +21,7 @@ pub(super) async fn document(visit: &Visit<'_>, key: RunKey) -> Result<Response,
         label: Some(instance.label()),
         self_link: Some(links.pipeline(locator, run.id)),
         urn: Some(Urn::pipeline(locator)),
-        // No reader follows these, and GoCD's own lead astray in dialect D.
+        // No reader follows these, and GoCD's own lead astray in the new dialect.
         inserted_before: None,
         inserted_after: None,
         scheduled: Some(instance.scheduled()),

@@ -32,12 +32,12 @@ impl Refusal {
     /// The answer, with the words of a server of the dialect.
     pub(super) fn answer(self, app: &App, dialect: Dialect) -> Response {
         match (self, dialect) {
-            (Self::NoSuchPipeline, Dialect::C) => refused(dialect, StatusCode::NOT_FOUND, "Pipeline not found"),
-            (Self::NoSuch, Dialect::C) => refused(dialect, StatusCode::NOT_FOUND, "Not Found!"),
+            (Self::NoSuchPipeline, Dialect::Old) => refused(dialect, StatusCode::NOT_FOUND, "Pipeline not found"),
+            (Self::NoSuch, Dialect::Old) => refused(dialect, StatusCode::NOT_FOUND, "Not Found!"),
             // With the name in it, as GoCD has it, this would be a way to have anything said in our name.
-            (Self::NoSuchPipeline, Dialect::D) => refused(dialect, StatusCode::NOT_FOUND, "Pipeline was not found!"),
+            (Self::NoSuchPipeline, Dialect::New) => refused(dialect, StatusCode::NOT_FOUND, "Pipeline was not found!"),
             // For an unknown stage or job GoCD has an error 500, which clients take for a reason to try again.
-            (Self::NoSuch, Dialect::D) => refused(dialect, StatusCode::NOT_FOUND, "Not Found!"),
+            (Self::NoSuch, Dialect::New) => refused(dialect, StatusCode::NOT_FOUND, "Not Found!"),
             (Self::Cursor, _) => refused(dialect, StatusCode::BAD_REQUEST, "The 'before' must be an integer."),
             (Self::NotYet, _) => refused(dialect, StatusCode::SERVICE_UNAVAILABLE, "The server is starting."),
             (Self::Store(error), _) => restated(dialect, told(app, error)),

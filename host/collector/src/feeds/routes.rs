@@ -44,9 +44,9 @@ pub(crate) fn restated(path: &str, refusal: Response) -> Response {
 /// In which dialect an address is answered, also if there is nothing under it.
 fn dialect(path: &str) -> Dialect {
     if path.starts_with("/go/api/feed/") {
-        Dialect::D
+        Dialect::New
     } else {
-        Dialect::C
+        Dialect::Old
     }
 }
 

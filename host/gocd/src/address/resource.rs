@@ -9,7 +9,7 @@ use crate::documents::{Counter, JobLocator, Name, PipelineLocator, StageLocator}
 
 /// A document or page of a GoCD server, without the server: the only addresses that are ever called or followed.
 ///
-/// The forms with ids are those of dialect C, the ones with locators those of D.
+/// The forms with ids are those of the old dialect, the ones with locators those of the new one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
     /// The list of pipelines.
@@ -20,27 +20,27 @@ pub enum Resource {
         dialect: Dialect,
         /// The pipeline.
         pipeline: Name,
-        /// The cursor: entries before this one only. In C a job transition's id, in D a pipeline's counter.
+        /// The cursor: entries before this one only. In the old dialect a job transition's id, in the new one a pipeline's counter.
         before: Option<u64>,
     },
-    /// A pipeline's run by its database id (C). The server does not look at the name.
+    /// A pipeline's run by its database id (old). The server does not look at the name.
     PipelineById {
         /// The pipeline that the address names.
         pipeline: Name,
         /// The run's id.
         id: u64,
     },
-    /// A pipeline's run (D).
+    /// A pipeline's run (new).
     Pipeline(PipelineLocator),
-    /// A stage's run by its database id (C).
+    /// A stage's run by its database id (old).
     StageById(u64),
     /// A stage's run, which C answers with a redirection to the one by id.
     StageByName(StageLocator),
-    /// A stage's run (D).
+    /// A stage's run (new).
     Stage(StageLocator),
-    /// A job by its database id (C).
+    /// A job by its database id (old).
     JobById(u64),
-    /// A job (D).
+    /// A job (new).
     Job(JobLocator),
     /// The page that shows a stage's run to people; also what names a feed's entry.
     StagePage(StageLocator),
@@ -55,16 +55,16 @@ impl Resource {
     #[must_use]
     pub fn path(&self) -> String {
         match self {
-            Self::Pipelines(Dialect::C) => "/api/pipelines.xml".into(),
-            Self::Pipelines(Dialect::D) => "/api/feed/pipelines.xml".into(),
+            Self::Pipelines(Dialect::Old) => "/api/pipelines.xml".into(),
+            Self::Pipelines(Dialect::New) => "/api/feed/pipelines.xml".into(),
             Self::StageFeed {
                 dialect,
                 pipeline,
                 before,
             } => {
                 let api = match dialect {
-                    Dialect::C => "/api/pipelines",
-                    Dialect::D => "/api/feed/pipelines",
+                    Dialect::Old => "/api/pipelines",
+                    Dialect::New => "/api/feed/pipelines",
                 };
                 let query = before.map_or(String::new(), |before| format!("?before={before}"));
                 format!("{api}/{}/stages.xml{query}", encode(pipeline.as_str()))
@@ -93,12 +93,12 @@ impl Resource {
         segments.find(|segment| *segment == "go")?;
         let segments: Vec<&str> = segments.collect();
         match segments.as_slice() {
-            ["api", "pipelines.xml"] => Some(Self::Pipelines(Dialect::C)),
-            ["api", "feed", "pipelines.xml"] => Some(Self::Pipelines(Dialect::D)),
+            ["api", "pipelines.xml"] => Some(Self::Pipelines(Dialect::Old)),
+            ["api", "feed", "pipelines.xml"] => Some(Self::Pipelines(Dialect::New)),
             ["api", "stages", file] => Some(Self::StageById(number(file.strip_suffix(".xml")?)?)),
             ["api", "jobs", file] => Some(Self::JobById(number(file.strip_suffix(".xml")?)?)),
-            ["api", "pipelines", pipeline, "stages.xml"] => feed(Dialect::C, pipeline, query),
-            ["api", "feed", "pipelines", pipeline, "stages.xml"] => feed(Dialect::D, pipeline, query),
+            ["api", "pipelines", pipeline, "stages.xml"] => feed(Dialect::Old, pipeline, query),
+            ["api", "feed", "pipelines", pipeline, "stages.xml"] => feed(Dialect::New, pipeline, query),
             ["api", "pipelines", pipeline, file] => {
                 let id = number(file.strip_suffix(".xml")?)?;
                 Some(Self::PipelineById {

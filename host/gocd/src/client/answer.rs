@@ -16,7 +16,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The `Accept` header. D's routes want exactly this type, C's take any, and error texts come as XML only if it is asked for.
+    /// The `Accept` header. The new feeds' routes want exactly this type, the old ones' take any, and error texts come as XML only if it is asked for.
     pub(super) fn accept(self) -> &'static str {
         match self {
             Self::Xml => "application/xml",
@@ -88,8 +88,8 @@ pub(super) fn error(status: u16, wants_credentials: bool, retry_after: Option<Du
     }
 }
 
-/// What a server says of the age of what was asked for, in its own words and unchecked: GoCD 20.1 to 20.3 of dialect C, and 25.4 and later
-/// of D (GoCD API, "API changelog"). Only GoCD's: a cache in between may warn of other things.
+/// What a server says of the age of what was asked for, in its own words and unchecked: GoCD 20.1 to 20.3 of the old dialect, and 25.4 and later
+/// of the new feeds (GoCD API, "API changelog"). Only GoCD's: a cache in between may warn of other things.
 pub(super) fn deprecation_notice(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let since = text("X-GoCD-API-Deprecated-In")?;

@@ -15,7 +15,7 @@ pub trait Source {
     fn get(&self, resource: &Resource) -> Result<Vec<u8>, FetchError>;
 
     /// What the server's JSON API says of a pipeline's run (GoCD API, "Get pipeline instance": `/go/api/pipelines/NAME/COUNTER`), for the
-    /// revisions that dialect D's documents do not have. Bounded in the same way.
+    /// revisions that the new dialect's documents do not have. Bounded in the same way.
     ///
     /// # Errors
     ///

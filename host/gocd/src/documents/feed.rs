@@ -29,7 +29,7 @@ pub struct ListedPipeline {
 /// A page of a pipeline's feed: at most 25 stages that have ended, the last first. An empty page ends the feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StageFeed {
-    /// The pipeline's name; in dialect B the word `Stages`.
+    /// The pipeline's name; on the documentation's page the word `Stages`.
     pub title: Option<String>,
     /// The feed's address, the same on every page.
     pub id: Option<Href>,
@@ -39,7 +39,7 @@ pub struct StageFeed {
     pub updated: Option<Timestamp>,
     /// The feed's address, the same on every page.
     pub self_link: Option<Href>,
-    /// The next, older page. In dialect D it leaves out the rest of the last run on this page: ask with [`StageFeed::oldest_counter`]
+    /// The next, older page. In the new dialect it leaves out the rest of the last run on this page: ask with [`StageFeed::oldest_counter`]
     /// there.
     pub next: Option<Href>,
     /// The previous, newer page. No server of a dialect that is read gives one.
@@ -81,7 +81,7 @@ pub struct StageEntry {
     pub updated: Option<Timestamp>,
     /// The person who let a manual stage run.
     pub approver: Option<String>,
-    /// Who made the changes. In dialect D on the first page only.
+    /// Who made the changes. In the new dialect on the first page only.
     pub authors: Vec<Author>,
     /// The person who stopped it (GoCD 19.1 and later).
     pub cancelled_by: Option<String>,
@@ -151,7 +151,7 @@ pub enum Relation {
     Other(String),
 }
 
-/// `rel` of a pipeline link, as dialects C and D write it. B has another host in it.
+/// `rel` of a pipeline link, as servers write it. The documentation's page has another host in it.
 const PIPELINE: &str = "http://www.thoughtworks-studios.com/ns/relations/go/pipeline";
 
 /// `rel` of a link to another system.
@@ -201,7 +201,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Whether it leads to a page for people. Dialect B gives no type to what leads to a document.
+    /// Whether it leads to a page for people. The documentation's page gives no type to what leads to a document.
     #[must_use]
     pub fn is_page(&self) -> bool {
         self.media_type
@@ -222,6 +222,6 @@ pub struct Category {
 }
 
 impl Category {
-    /// The scheme of dialects C and D.
+    /// The scheme that servers write.
     pub const SCHEME: &'static str = "http://www.thoughtworks-studios.com/ns/categories/go";
 }

@@ -9,23 +9,23 @@ use crate::address::Href;
 /// A run of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pipeline {
-    /// The pipeline's name; in dialect D in the spelling that was asked for.
+    /// The pipeline's name; in the new dialect in the spelling that was asked for.
     pub name: Name,
     /// Which run of it.
     pub counter: Counter,
-    /// A name of the run for people. Runs may share one; dialect D has none.
+    /// A name of the run for people. Runs may share one; the new dialect has none.
     pub label: Option<String>,
     /// The document's own address.
     pub self_link: Option<Href>,
     /// The name that the document gives itself.
     pub urn: Option<Urn>,
-    /// The run that comes after this one. In dialect D the address is wrong.
+    /// The run that comes after this one. In the new dialect the address is wrong.
     pub inserted_before: Option<Href>,
-    /// The run that comes before this one. In dialect D the address is wrong.
+    /// The run that comes before this one. In the new dialect the address is wrong.
     pub inserted_after: Option<Href>,
     /// The earliest time at which the latest run of a stage was scheduled: it moves on when the first stages are run again.
     pub scheduled: Option<Timestamp>,
-    /// What it was made from. In dialect D the revisions are the newest ones that the server knows, not this run's.
+    /// What it was made from. In the new dialect the revisions are the newest ones that the server knows, not this run's.
     pub materials: Vec<Material>,
     /// The latest run of each stage that has run, by the addresses of their documents.
     pub stages: Vec<Href>,
@@ -54,11 +54,11 @@ impl Pipeline {
 /// A material of a pipeline, with its changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Material {
-    /// The material's address. Dialect C's leads nowhere.
+    /// The material's address. The old dialect's leads nowhere.
     pub uri: Option<Href>,
     /// What it is.
     pub kind: MaterialKind,
-    /// The changes, newest first: the first is the revision that the run used (in dialect D the newest one known when it was asked for).
+    /// The changes, newest first: the first is the revision that the run used (in the new dialect the newest one known when it was asked for).
     pub changesets: Vec<Changeset>,
 }
 

@@ -103,7 +103,7 @@ fn in_order<'h>(history: &'h RunHistory, warnings: &mut Vec<Warning>) -> Vec<Tim
     all
 }
 
-/// The stages in the order of the pipeline, as far as its document says: dialect D's links have their names.
+/// The stages in the order of the pipeline, as far as its document says: the new dialect's links have their names.
 fn places(history: &RunHistory) -> Vec<Name> {
     let stages = history.pipeline.iter().flat_map(|pipeline| pipeline.stage_resources());
     stages

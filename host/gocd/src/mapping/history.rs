@@ -27,9 +27,9 @@ pub struct RunHistory {
 /// What the revisions in a pipeline's document are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revisions {
-    /// Those that the run used (dialect C, or from elsewhere).
+    /// Those that the run used (the old dialect, or from elsewhere).
     OfRun,
-    /// The newest that the server knew when the document was asked for (dialect D).
+    /// The newest that the server knew when the document was asked for (the new dialect).
     LatestKnown {
         /// Whether the run was the newest of its pipeline then.
         was_newest: bool,
@@ -51,7 +51,7 @@ pub struct StageRun {
     pub updated: Option<Timestamp>,
     /// Who let it run, as the stage's document has it: a person, `changes` or a timer. None if that is not known.
     pub approved_by: Option<String>,
-    /// The stage's database id, which dialect C has: it grows, and so tells apart stages that ended in the same second.
+    /// The stage's database id, which the old dialect has: it grows, and so tells apart stages that ended in the same second.
     pub id: Option<u64>,
     /// Its jobs' documents, as far as they were asked for. Only those of GoCD before 19.10 add something: times.
     pub jobs: Vec<Job>,

@@ -72,7 +72,7 @@ pub(super) fn feed(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<StageFeed
     }
 }
 
-/// Dialect A has one feed for all pipelines, under an address of its own, and pages back by `after`.
+/// Cruise 1.x and Go 2.0 have one feed for all pipelines, under an address of its own, and pages back by `after`.
 fn is_too_old(feed: &StageFeed) -> bool {
     let path = |href: &Option<Href>, end: &str| href.as_ref().is_some_and(|href| href.as_str().ends_with(end));
     let end = "/api/feeds/stages.xml";
@@ -101,7 +101,7 @@ pub(super) fn entry(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<StageEnt
         }
     }
     let id = id.ok_or_else(|| at.error_in(root, ReadFault::Missing("id")))?;
-    // The bare number of a job's transition: only dialect A names its entries so.
+    // The bare number of a job's transition: only Cruise 1.x and Go 2.0 name their entries so.
     if id.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(at.error_in(root, ReadFault::TooOld));
     }

@@ -68,7 +68,7 @@ pub(super) fn materials(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Vec<
     Ok(materials)
 }
 
-/// Reads a material, or the ones within: dialect D has each in another `<material>`.
+/// Reads a material, or the ones within: the new dialect has each in another `<material>`.
 pub(super) fn material(at: &mut Scanner<'_>, root: &Element<'_>, into: &mut Vec<Material>) -> Result<(), ReadError> {
     let attributes = at.attributes(root)?;
     let mut changesets = Vec::new();

@@ -18,7 +18,7 @@ pub(super) const MAX_RERUNS: u64 = 500;
 pub(super) struct Wanted<'e> {
     /// Which.
     pub(super) counter: Counter,
-    /// Its database id (dialect C).
+    /// Its database id (the old dialect).
     pub(super) id: Option<u64>,
     /// What the feed has of it, as far as it is at hand.
     pub(super) entries: Vec<&'e StageEntry>,
@@ -122,7 +122,7 @@ impl Session<'_, '_> {
         }
         let mut entries = std::mem::take(&mut wanted.entries);
         let feed;
-        if pipeline.is_none() && entries.is_empty() && self.dialect == Dialect::D {
+        if pipeline.is_none() && entries.is_empty() && self.dialect == Dialect::New {
             match self.page(asked.counter.get().checked_add(1)) {
                 Ok(page) => {
                     feed = page;
@@ -196,18 +196,18 @@ impl Session<'_, '_> {
     /// The run's own document.
     pub(super) fn pipeline_document(&mut self, asked: &PipelineLocator, id: Option<u64>) -> Result<OwnDocument, Halt> {
         let resource = match (self.dialect, id) {
-            (Dialect::D, _) => Resource::Pipeline(asked.clone()),
-            (Dialect::C, Some(id)) => Resource::PipelineById {
+            (Dialect::New, _) => Resource::Pipeline(asked.clone()),
+            (Dialect::Old, Some(id)) => Resource::PipelineById {
                 pipeline: asked.name.clone(),
                 id,
             },
-            (Dialect::C, None) => {
+            (Dialect::Old, None) => {
                 let notice = Notice::NoPipeline("the feed does not link to it".into());
                 return Ok(OwnDocument::None(notice));
             }
         };
         Ok(match self.document(&resource, read::pipeline)? {
-            // Dialect C does not look at the name: an id leads to whatever run has it.
+            // The old dialect does not look at the name: an id leads to whatever run has it.
             Ok(found) if found.name.is_same(&asked.name) && found.counter == asked.counter => OwnDocument::Found(found),
             Ok(found) => OwnDocument::None(Notice::OtherDocument {
                 asked: format!("run {} of {}", asked.counter, asked.name),
@@ -242,9 +242,9 @@ impl Session<'_, '_> {
         for entry in entries.iter().filter(is_latest) {
             let linked = entry.stage_link().and_then(Href::resource);
             let resource = match (self.dialect, linked) {
-                (Dialect::C, Some(resource @ Resource::StageById(_))) => resource,
-                (Dialect::C, _) => Resource::StageByName(entry.stage.clone()),
-                (Dialect::D, _) => Resource::Stage(entry.stage.clone()),
+                (Dialect::Old, Some(resource @ Resource::StageById(_))) => resource,
+                (Dialect::Old, _) => Resource::StageByName(entry.stage.clone()),
+                (Dialect::New, _) => Resource::Stage(entry.stage.clone()),
             };
             if !latest.iter().any(|other| other.resource == resource) {
                 latest.push(WantedStage {
@@ -282,8 +282,8 @@ impl Session<'_, '_> {
                 .iter()
                 .find(|entry| entry.stage.name.is_same(name) && entry.stage.counter == counter);
             let resource = match self.dialect {
-                Dialect::C => Resource::StageByName(stage.clone()),
-                Dialect::D => Resource::Stage(stage.clone()),
+                Dialect::Old => Resource::StageByName(stage.clone()),
+                Dialect::New => Resource::Stage(stage.clone()),
             };
             match self.stage(&resource, Some(&stage), run, notices)? {
                 Ok(Some((stage, document))) => match self.with_jobs(stage, &document, without, (notices, wanting))? {
@@ -292,7 +292,7 @@ impl Session<'_, '_> {
                 },
                 Ok(None) => stages.extend(entry.map(|entry| StageRun::from(*entry))),
                 Err(lack) => {
-                    // Without it the attempts are counted wrongly: a failure that may pass is waited for, also where it is how dialect D
+                    // Without it the attempts are counted wrongly: a failure that may pass is waited for, also where it is how the new dialect
                     // says that it knows no such stage.
                     if !lack.is_done_without(without) && !is_told_by(entry.copied(), &lack) {
                         return Ok(Err(lack));
@@ -343,7 +343,7 @@ impl Session<'_, '_> {
         without: Without,
         (notices, wanting): (&mut Vec<Notice>, &mut Option<Lack>),
     ) -> Result<Result<StageRun, Lack>, Halt> {
-        if self.dialect == Dialect::D {
+        if self.dialect == Dialect::New {
             return Ok(Ok(stage));
         }
         for resource in document.job_resources() {

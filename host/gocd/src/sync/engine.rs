@@ -54,7 +54,7 @@ impl<'a> Engine<'a> {
     /// Reads what is new since the last round, and what that one left: at first all of the history back to [`Options::since`]. `stop` is
     /// asked before each request; once it says so the round ends, and the next goes on where it was.
     ///
-    /// Without news it asks for the list of pipelines and one page of each; in dialect D also for one document of each run that is still
+    /// Without news it asks for the list of pipelines and one page of each; in the new dialect also for one document of each run that is still
     /// open, and once in [`Options::full_walk_every`] for the whole feed.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl<'a> Engine<'a> {
             source: self.source,
             observer: &mut *self.observer,
             stop,
-            round: Round::new(Dialect::C),
+            round: Round::new(Dialect::Old),
             saved_at: 0,
             unanswered: 0,
         };
@@ -226,8 +226,8 @@ impl Session<'_, '_> {
         let mut state = loaded.clone().unwrap_or_default();
         self.widen(&mut state);
         let read = match self.dialect {
-            Dialect::C => self.old_feed(&mut state),
-            Dialect::D => self.new_feed(&mut state),
+            Dialect::Old => self.old_feed(&mut state),
+            Dialect::New => self.new_feed(&mut state),
         };
         // The first failure is the one to tell; a stop is none.
         let read = tolerated(read).and_then(|failure| {

@@ -168,9 +168,9 @@ impl Session<'_, '_> {
         Some(at.max(self.now).timestamp().saturating_add(1))
     }
 
-    /// What more may come of a run. Dialect C's feed shows it.
+    /// What more may come of a run. The old dialect's feed shows it.
     fn open(&self, history: &RunHistory) -> Option<Open> {
-        if self.dialect == Dialect::C || !history.is_open(self.now) {
+        if self.dialect == Dialect::Old || !history.is_open(self.now) {
             return None;
         }
         let pipeline = history.pipeline.as_ref()?;

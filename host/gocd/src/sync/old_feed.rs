@@ -1,4 +1,4 @@
-//! Dialect C's feed: in the order of completion, so that whatever is new is at its top.
+//! The old dialect's feed: in the order of completion, so that whatever is new is at its top.
 
 use std::collections::BTreeSet;
 

@@ -13,7 +13,7 @@ pub(super) enum Without {
     Unreadable,
 }
 
-/// For how long a document that the server does not know may come: an internal error of dialect C, which says so, passes within minutes.
+/// For how long a document that the server does not know may come: an internal error of the old dialect, which says so, passes within minutes.
 const MISSING_FOR: TimeDelta = TimeDelta::minutes(10);
 
 /// How often, and for how long, a run that cannot be read is held back: a server that is repaired within a working day loses nothing.

@@ -69,7 +69,7 @@ impl Session<'_, '_> {
         newest: u64,
         (notices, wanting): (&mut Vec<Notice>, &mut Option<Lack>),
     ) -> Result<Revisions, Halt> {
-        if self.dialect == Dialect::C {
+        if self.dialect == Dialect::Old {
             return Ok(Revisions::OfRun);
         }
         if self.options.enrich {
@@ -120,9 +120,9 @@ impl Session<'_, '_> {
         let named = change.revision.as_deref().and_then(locator);
         let mut id = None;
         let stage = match (self.dialect, linked, named) {
-            (Dialect::C, Some(resource @ Resource::StageById(_)), _) => Err(resource),
-            (Dialect::C, _, Some(stage)) => Err(Resource::StageByName(stage)),
-            (Dialect::D, Some(Resource::Stage(stage)), _) | (Dialect::D, _, Some(stage)) => Ok(stage.pipeline),
+            (Dialect::Old, Some(resource @ Resource::StageById(_)), _) => Err(resource),
+            (Dialect::Old, _, Some(stage)) => Err(Resource::StageByName(stage)),
+            (Dialect::New, Some(Resource::Stage(stage)), _) | (Dialect::New, _, Some(stage)) => Ok(stage.pipeline),
             _ => {
                 notices.push(Notice::NoUpstream("its change names none".into()));
                 return Ok(None);

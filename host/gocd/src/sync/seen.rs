@@ -32,7 +32,7 @@ pub(super) struct SeenEntry {
     /// Who let it run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     approver: Option<String>,
-    /// Its database id (dialect C).
+    /// Its database id (the old dialect).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<u64>,
 }

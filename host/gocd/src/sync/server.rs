@@ -49,12 +49,12 @@ enum Why {
 }
 
 impl Lack {
-    /// Whether the server says that it knows no such document. Dialect C says so of whatever it fails over too.
+    /// Whether the server says that it knows no such document. The old dialect says so of whatever it fails over too.
     pub(super) fn is_missing(&self) -> bool {
         matches!(self.why, Why::Fetch(FetchError::NotFound))
     }
 
-    /// Whether the server failed over it, as dialect D does over stages that it does not know, or gave no answer.
+    /// Whether the server failed over it, as the new dialect does over stages that it does not know, or gave no answer.
     pub(super) fn may_pass(&self) -> bool {
         matches!(&self.why, Why::Fetch(error) if error.is_transient())
     }
@@ -271,21 +271,21 @@ impl Server<'_> {
                 Ok(list) => Ok(Listed::new(list, dialect)),
                 Err(lack) if lack.is_missing() => Err(Halt::Round(SyncError::NoSuchFeeds {
                     kind: match dialect {
-                        Dialect::C => "old",
-                        Dialect::D => "new",
+                        Dialect::Old => "old",
+                        Dialect::New => "new",
                     },
                     what: lack.what,
                 })),
                 Err(lack) => Err(fatal(lack)),
             };
         }
-        let old = match self.pipelines(Dialect::C)? {
-            Ok(list) => return Ok(Listed::new(list, Dialect::C)),
+        let old = match self.pipelines(Dialect::Old)? {
+            Ok(list) => return Ok(Listed::new(list, Dialect::Old)),
             Err(lack) if lack.is_other_dialect() => lack,
             Err(lack) => return Err(fatal(lack)),
         };
-        match self.pipelines(Dialect::D)? {
-            Ok(list) => Ok(Listed::new(list, Dialect::D)),
+        match self.pipelines(Dialect::New)? {
+            Ok(list) => Ok(Listed::new(list, Dialect::New)),
             Err(new) => match (old.into_fetch_error(), new.into_fetch_error()) {
                 (Ok(old), Ok(new)) => Err(Halt::Round(SyncError::NotGocd {
                     old: Box::new(old),

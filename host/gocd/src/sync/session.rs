@@ -158,11 +158,11 @@ pub struct Options {
     pub since: Option<DateTime<Utc>>,
     /// The dialect; none means to find out.
     pub dialect: Option<Dialect>,
-    /// Whether to ask dialect D's servers for each run's true revisions, by one more request a run.
+    /// Whether to ask the new dialect's servers for each run's true revisions, by one more request a run.
     pub enrich: bool,
     /// Whether a run that was made from other pipelines' runs alone takes repository and commit from theirs.
     pub upstream: bool,
-    /// How often dialect D's feed is read to its end, for stages of old runs that were run again: they do not come to its top.
+    /// How often the new dialect's feed is read to its end, for stages of old runs that were run again: they do not come to its top.
     pub full_walk_every: TimeDelta,
 }
 

@@ -36,10 +36,10 @@ pub struct PipelineState {
     /// How far back the history was read, in seconds since 1970; none is all of it. The outer is none before anything was read.
     #[serde(default)]
     pub(super) since: Option<Since>,
-    /// Dialect C's feed.
+    /// The old dialect's feed.
     #[serde(default)]
     pub(super) old: OldFeed,
-    /// Dialect D's feed.
+    /// The new dialect's feed.
     #[serde(default)]
     pub(super) new: NewFeed,
     /// Runs by counter.
@@ -69,7 +69,7 @@ pub(super) struct Since {
     pub(super) at: Option<i64>,
 }
 
-/// The place in dialect C's feed, which is in the order of completion.
+/// The place in the old dialect's feed, which is in the order of completion.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct OldFeed {
     /// The newest entries that were seen. Where one of them is met again, everything further back was there before.
@@ -96,7 +96,7 @@ impl OldFeed {
     }
 }
 
-/// A stretch of dialect C's feed that is to be read.
+/// A stretch of the old dialect's feed that is to be read.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Gap {
     /// The cursor of its next page.
@@ -108,7 +108,7 @@ pub(super) struct Gap {
     pub(super) looked: Vec<u64>,
 }
 
-/// The place in dialect D's feed, which is in the order of the pipeline's counter.
+/// The place in the new dialect's feed, which is in the order of the pipeline's counter.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NewFeed {
     /// The entries of the first page.
@@ -148,7 +148,7 @@ pub(super) struct RunState {
     pub(super) seen: u64,
     /// The notifications that were taken.
     pub(super) told: Vec<u64>,
-    /// What more may come of it (dialect D, where that does not show in the feed).
+    /// What more may come of it (the new dialect, where that does not show in the feed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) open: Option<Open>,
     /// Whether an attempt was told of without its end.
@@ -182,7 +182,7 @@ impl Open {
 pub(super) struct Due {
     /// From when on, in seconds since 1970.
     pub(super) at: i64,
-    /// Its database id (dialect C).
+    /// Its database id (the old dialect).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<u64>,
     /// How often it could not be read, and since when.
@@ -265,7 +265,7 @@ impl PipelineState {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct ServerState {
     form: u32,
-    /// Whether it speaks dialect C.
+    /// Whether it speaks the old dialect.
     old: bool,
     /// The pipelines that were listed and chosen in the last round.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -279,7 +279,7 @@ impl ServerState {
     pub(super) fn new(dialect: Dialect) -> Self {
         Self {
             form: FORM,
-            old: dialect == Dialect::C,
+            old: dialect == Dialect::Old,
             pipelines: BTreeSet::new(),
             slow: BTreeSet::new(),
         }
@@ -288,7 +288,7 @@ impl ServerState {
     /// The same of a server that speaks so now.
     pub(super) fn speaking(self, dialect: Dialect) -> Self {
         Self {
-            old: dialect == Dialect::C,
+            old: dialect == Dialect::Old,
             ..self
         }
     }
@@ -296,7 +296,7 @@ impl ServerState {
     /// How it speaks.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        if self.old { Dialect::C } else { Dialect::D }
+        if self.old { Dialect::Old } else { Dialect::New }
     }
 
     /// Reads what [`ServerState::to_json`] wrote.

@@ -9,8 +9,8 @@ use crate::documents::{Link, Pipelines, StageEntry, StageFeed};
 #[must_use]
 pub fn feed(feed: &StageFeed, dialect: Dialect) -> String {
     let mut markup = match dialect {
-        Dialect::C => Markup::bare(),
-        Dialect::D => Markup::declared(dialect),
+        Dialect::Old => Markup::bare(),
+        Dialect::New => Markup::declared(dialect),
     };
     let namespaces = [
         ("xmlns", Some("http://www.w3.org/2005/Atom")),
@@ -76,8 +76,8 @@ fn link(markup: &mut Markup, link: &Link, dialect: Dialect) {
     let relation = ("rel", Some(link.relation.as_str()));
     let media_type = ("type", link.media_type.as_deref());
     match dialect {
-        Dialect::C => markup.empty("link", &[title, href, relation, media_type]),
-        Dialect::D => markup.empty("link", &[relation, href, title, media_type]),
+        Dialect::Old => markup.empty("link", &[title, href, relation, media_type]),
+        Dialect::New => markup.empty("link", &[relation, href, title, media_type]),
     }
 }
 
@@ -85,8 +85,8 @@ fn link(markup: &mut Markup, link: &Link, dialect: Dialect) {
 #[must_use]
 pub fn pipelines(list: &Pipelines, dialect: Dialect) -> String {
     let mut markup = match dialect {
-        Dialect::C => Markup::bare(),
-        Dialect::D => Markup::declared(dialect),
+        Dialect::Old => Markup::bare(),
+        Dialect::New => Markup::declared(dialect),
     };
     markup.open("pipelines", &[]);
     self_link(&mut markup, list.self_link.as_ref());

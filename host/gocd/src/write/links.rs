@@ -6,7 +6,7 @@ use crate::documents::{
     ArtifactRoot, Category, JobLocator, Link, Name, PipelineLocator, Relation, StageLocator, StageResult,
 };
 
-/// Makes the links of a server's documents. Ids are the ones that dialect C's addresses have; D's have counters, and do not use them.
+/// Makes the links of a server's documents. Ids are the ones that the old dialect's addresses have; the new one's have counters, and do not use them.
 #[derive(Clone, Debug)]
 pub struct Links {
     server: ServerUrl,
@@ -40,20 +40,20 @@ impl Links {
     #[must_use]
     pub fn pipeline(&self, run: &PipelineLocator, id: u64) -> Href {
         self.server.href(&match self.dialect {
-            Dialect::C => Resource::PipelineById {
+            Dialect::Old => Resource::PipelineById {
                 pipeline: run.name.clone(),
                 id,
             },
-            Dialect::D => Resource::Pipeline(run.clone()),
+            Dialect::New => Resource::Pipeline(run.clone()),
         })
     }
 
-    /// A material of a pipeline's run: what dialect C knows by an id and never had a document of, and D by a fingerprint.
+    /// A material of a pipeline's run: what the old dialect knows by an id and never had a document of, and D by a fingerprint.
     #[must_use]
     pub fn material(&self, run: &PipelineLocator, id: u64, fingerprint: &str) -> Href {
         let path = match self.dialect {
-            Dialect::C => format!("/api/materials/{id}.xml"),
-            Dialect::D => format!(
+            Dialect::Old => format!("/api/materials/{id}.xml"),
+            Dialect::New => format!(
                 "/api/feed/materials/{}/{}/{}.xml",
                 encode(run.name.as_str()),
                 run.counter,
@@ -75,8 +75,8 @@ impl Links {
     #[must_use]
     pub fn stage(&self, stage: &StageLocator, id: u64) -> Href {
         self.server.href(&match self.dialect {
-            Dialect::C => Resource::StageById(id),
-            Dialect::D => Resource::Stage(stage.clone()),
+            Dialect::Old => Resource::StageById(id),
+            Dialect::New => Resource::Stage(stage.clone()),
         })
     }
 
@@ -84,8 +84,8 @@ impl Links {
     #[must_use]
     pub fn job(&self, job: &JobLocator, id: u64) -> Href {
         self.server.href(&match self.dialect {
-            Dialect::C => Resource::JobById(id),
-            Dialect::D => Resource::Job(job.clone()),
+            Dialect::Old => Resource::JobById(id),
+            Dialect::New => Resource::Job(job.clone()),
         })
     }
 
@@ -109,13 +109,13 @@ impl Links {
         )
     }
 
-    /// The links of a stage's entry. The one to the document comes first of each pair: readers of dialect B take the first.
+    /// The links of a stage's entry. The one to the document comes first of each pair: readers made for the documentation's page take the first.
     #[must_use]
     pub fn entry_links(&self, stage: &StageLocator, stage_id: u64, pipeline_id: u64) -> Vec<Link> {
         let run = &stage.pipeline;
         let pipeline_page = match self.dialect {
-            Dialect::C => Resource::PipelinePage(stage.clone()),
-            Dialect::D => Resource::StagePage(stage.clone()),
+            Dialect::Old => Resource::PipelinePage(stage.clone()),
+            Dialect::New => Resource::StagePage(stage.clone()),
         };
         let link = |relation, href, media_type: &'static str, title: String| Link {
             relation,

@@ -24,11 +24,11 @@ impl Markup {
         }
     }
 
-    /// A document with one. Dialect C has an empty line behind it.
+    /// A document with one. The old dialect has an empty line behind it.
     pub(super) fn declared(dialect: Dialect) -> Self {
         let mut markup = Self::bare();
         markup.text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        if dialect == Dialect::C {
+        if dialect == Dialect::Old {
             markup.text.push('\n');
         }
         markup
@@ -78,8 +78,8 @@ impl Markup {
     /// An element with a point in time, to the second; none if there is no time.
     pub(super) fn time(&mut self, name: &'static str, time: Option<Timestamp>, dialect: Dialect) {
         let written = time.map(|time| match dialect {
-            Dialect::C => time.to_rfc3339_opts(SecondsFormat::Secs, true),
-            Dialect::D => time.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true),
+            Dialect::Old => time.to_rfc3339_opts(SecondsFormat::Secs, true),
+            Dialect::New => time.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true),
         });
         self.text(name, written.as_deref());
     }

@@ -10,7 +10,7 @@ use crate::documents::{Changeset, Job, Material, MaterialKind, Pipeline, Stage, 
 #[must_use]
 pub fn pipeline(pipeline: &Pipeline, dialect: Dialect) -> String {
     let mut markup = Markup::declared(dialect);
-    let label = pipeline.label.as_deref().filter(|_| dialect == Dialect::C);
+    let label = pipeline.label.as_deref().filter(|_| dialect == Dialect::Old);
     let counter = pipeline.counter.to_string();
     let attributes = [
         ("name", Some(pipeline.name.as_str())),
@@ -20,12 +20,12 @@ pub fn pipeline(pipeline: &Pipeline, dialect: Dialect) -> String {
     markup.open("pipeline", &attributes);
     self_link(&mut markup, pipeline.self_link.as_ref());
     urn(&mut markup, pipeline.urn.as_ref());
-    if dialect == Dialect::D {
+    if dialect == Dialect::New {
         markup.time("scheduleTime", pipeline.scheduled, dialect);
     }
     relation(&mut markup, "insertedBefore", pipeline.inserted_before.as_ref());
     relation(&mut markup, "insertedAfter", pipeline.inserted_after.as_ref());
-    if dialect == Dialect::C {
+    if dialect == Dialect::Old {
         markup.time("scheduleTime", pipeline.scheduled, dialect);
     }
     materials(&mut markup, &pipeline.materials, dialect);
@@ -55,11 +55,11 @@ pub(super) fn stage_pipeline(markup: &mut Markup, pipeline: &StagePipeline) {
     markup.empty("pipeline", &attributes);
 }
 
-/// Writes materials. Dialect D has each within another `<material>`, and no more than one change of it.
+/// Writes materials. The new dialect has each within another `<material>`, and no more than one change of it.
 pub(super) fn materials(markup: &mut Markup, materials: &[Material], dialect: Dialect) {
     markup.open("materials", &[]);
     for material in materials {
-        if dialect == Dialect::D {
+        if dialect == Dialect::New {
             markup.open("material", &[]);
         }
         let flag = |flag: Option<bool>| flag.map(|flag| if flag { "true" } else { "false" });
@@ -145,7 +145,7 @@ pub(super) fn materials(markup: &mut Markup, materials: &[Material], dialect: Di
         attributes.extend(of_kind);
         markup.open("material", &attributes);
         markup.open("modifications", &[]);
-        let kept = if dialect == Dialect::D {
+        let kept = if dialect == Dialect::New {
             1
         } else {
             material.changesets.len()
@@ -155,7 +155,7 @@ pub(super) fn materials(markup: &mut Markup, materials: &[Material], dialect: Di
         }
         markup.close();
         markup.close();
-        if dialect == Dialect::D {
+        if dialect == Dialect::New {
             markup.close();
         }
     }
@@ -170,7 +170,7 @@ fn changeset(markup: &mut Markup, change: &Changeset, kind: &MaterialKind, diale
         .uri
         .as_ref()
         .map(Href::as_str)
-        .filter(|_| dialect == Dialect::C || is_dependency);
+        .filter(|_| dialect == Dialect::Old || is_dependency);
     markup.open("changeset", &[("changesetUri", uri)]);
     let is_package = matches!(kind, MaterialKind::Package { .. });
     markup.cdata("user", &[], change.user.as_deref());
@@ -230,7 +230,7 @@ pub fn job(job: &Job, dialect: Dialect) -> String {
     markup.empty("stage", &attributes);
     markup.text("result", Some(job.result.as_str()));
     markup.text("state", Some(job.state.as_str()));
-    if dialect == Dialect::C {
+    if dialect == Dialect::Old {
         markup.open("properties", &[]);
         for property in &job.properties {
             markup.cdata("property", &[("name", Some(&property.name))], Some(&property.value));
@@ -261,15 +261,15 @@ pub fn job(job: &Job, dialect: Dialect) -> String {
         "Environment variables are now intentionally left blank. See https://github.com/gocd/gocd/pull/2875",
     );
     match dialect {
-        Dialect::C => markup.empty("environmentvariables", &[]),
-        Dialect::D => markup.empty("environmentVariables", &[]),
+        Dialect::Old => markup.empty("environmentvariables", &[]),
+        Dialect::New => markup.empty("environmentVariables", &[]),
     }
     markup.finish()
 }
 
-/// What the server says in place of what it leaves out. Dialect C had that from 18.1 on only.
+/// What the server says in place of what it leaves out. The old dialect had that from 18.1 on only.
 fn left_blank(markup: &mut Markup, dialect: Dialect, words: &'static str) {
-    if dialect == Dialect::D {
+    if dialect == Dialect::New {
         markup.comment(words);
     }
 }

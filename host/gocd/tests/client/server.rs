@@ -221,7 +221,7 @@ pub(crate) fn basic(password: &str) -> Credentials {
 }
 
 pub(crate) fn pipelines() -> Resource {
-    Resource::Pipelines(Dialect::D)
+    Resource::Pipelines(Dialect::New)
 }
 
 pub(crate) fn run() -> PipelineLocator {

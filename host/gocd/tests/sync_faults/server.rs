@@ -161,8 +161,8 @@ fn one_unfit_address_in_the_list_costs_no_other_pipeline() {
 #[test]
 fn feeds_that_the_server_does_not_have_are_named() {
     for (is_old, dialect, told) in [
-        (true, pipefold_gocd::Dialect::D, "has no new feeds"),
-        (false, pipefold_gocd::Dialect::C, "has no old feeds"),
+        (true, pipefold_gocd::Dialect::New, "has no new feeds"),
+        (false, pipefold_gocd::Dialect::Old, "has no old feeds"),
     ] {
         let options = Options {
             dialect: Some(dialect),

@@ -179,7 +179,7 @@ impl Plain {
     fn truth(&self, resource: &Resource) -> Option<String> {
         match resource {
             Resource::Pipelines(dialect) => {
-                (self.is_old == (*dialect == pipefold_gocd::Dialect::C)).then(|| self.pipelines())
+                (self.is_old == (*dialect == pipefold_gocd::Dialect::Old)).then(|| self.pipelines())
             }
             Resource::StageFeed { pipeline, before, .. } if pipeline.as_str().eq_ignore_ascii_case("p") => {
                 Some(self.page(*before))

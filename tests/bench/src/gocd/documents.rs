@@ -17,7 +17,7 @@ pub(super) fn all() -> Result<Vec<Vec<u8>>> {
     };
     let history = History::generate(1, &shape);
     let mut documents = Vec::new();
-    for (generation, dialect) in [(Generation::Old, Dialect::C), (Generation::New, Dialect::D)] {
+    for (generation, dialect) in [(Generation::Old, Dialect::Old), (Generation::New, Dialect::New)] {
         let server = Server::new(history.clone(), generation);
         let (mut seen, mut open) = (BTreeSet::new(), vec![Resource::Pipelines(dialect)]);
         while let Some(resource) = open.pop() {

@@ -5,7 +5,7 @@ use pipefold_gocd::documents::{Counter, Name, PipelineLocator, StageEntry, Stage
 use pipefold_gocd::write::{self, Links};
 use pipefold_gocd::{Resource, ServerUrl};
 
-/// Where it begins: as large as the counters of dialect D may be, and so many pages that nobody comes to the last.
+/// Where it begins: as large as the counters of the new dialect may be, and so many pages that nobody comes to the last.
 const TOP: u64 = 2_000_000_000;
 
 /// A page of it, with another run in each entry.
@@ -44,7 +44,7 @@ fn entry(links: &Links, pipeline: &Name, number: u64) -> Option<StageEntry> {
         name: Name::new("endless").ok()?,
         counter: Counter::FIRST,
     };
-    // In the order of the cursor, which is that of time in C.
+    // In the order of the cursor, which is that of time in the old feeds.
     let seconds = i64::try_from(number).ok()? / 2;
     Some(StageEntry {
         id: links.entry_id(&stage),

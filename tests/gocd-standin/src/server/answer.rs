@@ -43,19 +43,19 @@ impl Answer {
 
     /// A document, with the headers that the server's age brings.
     pub(super) fn document(body: String, dialect: Dialect, generation: Generation, is_feed: bool) -> Self {
-        let content_type = if is_feed && dialect == Dialect::C {
+        let content_type = if is_feed && dialect == Dialect::Old {
             "application/atom+xml; charset=utf-8"
         } else {
             "application/xml; charset=utf-8"
         };
         let answer = Self::new(200, content_type, body).with("Cache-Control", "max-age=0, private, must-revalidate");
         match (dialect, generation) {
-            (Dialect::C, Generation::Old) | (Dialect::D, Generation::Both) => answer,
-            (Dialect::C, _) => answer
+            (Dialect::Old, Generation::Old) | (Dialect::New, Generation::Both) => answer,
+            (Dialect::Old, _) => answer
                 .with("X-GoCD-API-Deprecated-In", "v20.1.0")
                 .with("X-GoCD-API-Removal-In", "v20.4.0")
                 .with("X-GoCD-API-Deprecation-Info", "https://api.gocd.org/20.1.0/#api-changelog"),
-            (Dialect::D, _) => answer
+            (Dialect::New, _) => answer
                 .with("X-GoCD-API-Deprecated-In", "v25.4.0")
                 .with("X-GoCD-API-Removal-In", "v25.1.0")
                 .with("X-GoCD-API-Deprecation-Info", "https://api.gocd.org/25.4.0/#api-changelog")

@@ -59,7 +59,7 @@ pub(super) fn old(asked: &Asked<'_>, pipeline: &PipelineHistory, before: Option<
     all.retain(|one| before.is_none_or(|before| one.transition() < before));
     all.truncate(PAGE);
     let next = all.last().map(Completed::transition);
-    feed(asked, pipeline, &all, next, Dialect::C, true)
+    feed(asked, pipeline, &all, next, Dialect::Old, true)
 }
 
 /// By the runs' counters, the largest first; of one run in no order that could be relied on. The cursor is a counter: what the page has no
@@ -71,7 +71,7 @@ pub(super) fn new(asked: &Asked<'_>, pipeline: &PipelineHistory, before: Option<
     all.sort_by_key(|one| (std::cmp::Reverse(one.run.counter), any(one)));
     all.truncate(PAGE);
     let next = all.last().map(|one| one.run.counter.get());
-    feed(asked, pipeline, &all, next, Dialect::D, before.is_none())
+    feed(asked, pipeline, &all, next, Dialect::New, before.is_none())
 }
 
 fn feed(

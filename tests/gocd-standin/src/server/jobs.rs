@@ -9,18 +9,18 @@ use super::routes::Asked;
 use super::runs::zoned;
 use crate::history::{JobRun, PipelineHistory, PipelineRun, StageRun};
 
-/// Dialect C's.
+/// The old dialect's.
 pub(super) fn by_id(asked: &Asked<'_>, id: u64) -> Option<String> {
     asked.runs().find_map(|(pipeline, run)| {
         let known = run.known(asked.server.events);
         let (stage, job) = known
             .into_iter()
             .find_map(|stage| Some((stage, stage.jobs.iter().find(|job| job.id == id)?)))?;
-        Some(document(asked, pipeline, run, stage, job, Dialect::C))
+        Some(document(asked, pipeline, run, stage, job, Dialect::Old))
     })
 }
 
-/// Dialect D's. For a job that was taken over from an earlier run of the stage that one's document comes.
+/// The new dialect's. For a job that was taken over from an earlier run of the stage that one's document comes.
 pub(super) fn by_name(
     asked: &Asked<'_>,
     pipeline: &PipelineHistory,
@@ -42,7 +42,7 @@ pub(super) fn by_name(
         run,
         original,
         &original.jobs[place],
-        Dialect::D,
+        Dialect::New,
     ))
 }
 

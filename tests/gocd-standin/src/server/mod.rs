@@ -20,11 +20,11 @@ pub use answer::Answer;
 /// How old a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Generation {
-    /// Up to 19.9: documents in dialect C, jobs with their times.
+    /// Up to 19.9: documents in the old dialect, jobs with their times.
     Old,
-    /// 20.1 to 20.3: documents in dialect C without jobs' times, and in D.
+    /// 20.1 to 20.3: documents in the old dialect without jobs' times, and in the new one.
     Both,
-    /// From 20.4 on: documents in dialect D.
+    /// From 20.4 on: documents in the new dialect.
     New,
 }
 
@@ -34,8 +34,8 @@ impl Generation {
 
     fn has(self, dialect: Dialect) -> bool {
         match dialect {
-            Dialect::C => self != Self::New,
-            Dialect::D => self != Self::Old,
+            Dialect::Old => self != Self::New,
+            Dialect::New => self != Self::Old,
         }
     }
 }

@@ -45,9 +45,9 @@ pub(super) fn answer(server: &Server, target: &str, headers: &[(String, String)]
     let before = query.split('&').find_map(|pair| pair.strip_prefix("before="));
     let segments: Vec<&str> = path.split('/').collect();
     let found = match segments.as_slice() {
-        ["api", "feed", rest @ ..] if server.generation.has(Dialect::D) => new(&asked, rest, before),
-        ["api", rest @ ..] if server.generation.has(Dialect::C) => old(&asked, rest, before),
-        ["pipelines", pipeline, counter, stage, file] if server.generation.has(Dialect::C) => {
+        ["api", "feed", rest @ ..] if server.generation.has(Dialect::New) => new(&asked, rest, before),
+        ["api", rest @ ..] if server.generation.has(Dialect::Old) => old(&asked, rest, before),
+        ["pipelines", pipeline, counter, stage, file] if server.generation.has(Dialect::Old) => {
             by_name(&asked, pipeline, counter, stage, file)
         }
         _ => None,
@@ -63,12 +63,12 @@ pub(super) fn answer(server: &Server, target: &str, headers: &[(String, String)]
         .unwrap_or_else(|| Answer::page(404, "The url you are trying to reach appears to be incorrect."))
 }
 
-/// Dialect C: ids, and 404 in plain words.
+/// The old dialect: ids, and 404 in plain words.
 fn old(asked: &Asked<'_>, path: &[&str], before: Option<&str>) -> Option<Answer> {
     let not_found = || Answer::text(404, "Not Found!");
-    let document = |body: String| Answer::document(body, Dialect::C, asked.server.generation, false);
+    let document = |body: String| Answer::document(body, Dialect::Old, asked.server.generation, false);
     Some(match path {
-        ["pipelines.xml"] => document(feeds::pipelines(asked, Dialect::C)),
+        ["pipelines.xml"] => document(feeds::pipelines(asked, Dialect::Old)),
         ["pipelines", pipeline, "stages.xml"] => match asked.pipeline(pipeline) {
             None => Answer::text(404, "Pipeline not found\n"),
             Some(pipeline) if asked.is_hidden(pipeline) => asked.no_permission(),
@@ -77,7 +77,7 @@ fn old(asked: &Asked<'_>, path: &[&str], before: Option<&str>) -> Option<Answer>
                 let before = before.map(|text| text.parse::<u64>().unwrap_or(0));
                 Answer::document(
                     feeds::old(asked, pipeline, before),
-                    Dialect::C,
+                    Dialect::Old,
                     asked.server.generation,
                     true,
                 )
@@ -93,7 +93,7 @@ fn old(asked: &Asked<'_>, path: &[&str], before: Option<&str>) -> Option<Answer>
         // Whoever has an id is told, whatever may be seen elsewhere.
         ["stages", file] => match number(file).and_then(|id| asked.stage_by_id(id)) {
             None => not_found(),
-            Some((pipeline, run, stage)) => document(stages::document(asked, pipeline, run, stage, Dialect::C)),
+            Some((pipeline, run, stage)) => document(stages::document(asked, pipeline, run, stage, Dialect::Old)),
         },
         ["jobs", file] => match number(file).and_then(|id| jobs::by_id(asked, id)) {
             None => not_found(),
@@ -103,7 +103,7 @@ fn old(asked: &Asked<'_>, path: &[&str], before: Option<&str>) -> Option<Answer>
     })
 }
 
-/// Dialect C's stage by its name.
+/// The old dialect's stage by its name.
 fn by_name(asked: &Asked<'_>, pipeline: &str, counter: &str, stage: &str, file: &str) -> Option<Answer> {
     let of_stage = number(file)?;
     let stage = asked
@@ -122,14 +122,14 @@ fn by_name(asked: &Asked<'_>, pipeline: &str, counter: &str, stage: &str, file: 
     )
 }
 
-/// Dialect D: counters, and errors in XML.
+/// The new dialect: counters, and errors in XML.
 fn new(asked: &Asked<'_>, path: &[&str], before: Option<&str>) -> Option<Answer> {
-    let document = |body: String| Answer::document(body, Dialect::D, asked.server.generation, false);
+    let document = |body: String| Answer::document(body, Dialect::New, asked.server.generation, false);
     let refusal = |status, element, message: &str| Answer::refusal(status, element, message, asked.takes_xml);
     let unknown = |what: String| refusal(404, "not-found", &what);
     let [first, rest @ ..] = path else { return None };
     if *first == "pipelines.xml" {
-        return Some(document(feeds::pipelines(asked, Dialect::D)));
+        return Some(document(feeds::pipelines(asked, Dialect::New)));
     }
     let [name, rest @ ..] = rest else { return None };
     if *first != "pipelines" {
@@ -157,7 +157,7 @@ fn new(asked: &Asked<'_>, path: &[&str], before: Option<&str>) -> Option<Answer>
         [counter, stage, file] => {
             let found = asked.run(name, counter).zip(number(file));
             match found.and_then(|((_, run), number)| Some((run, asked.stage(run, stage, number)?))) {
-                Some((run, stage)) => document(stages::document(asked, pipeline, run, stage, Dialect::D)),
+                Some((run, stage)) => document(stages::document(asked, pipeline, run, stage, Dialect::New)),
                 None => broken(),
             }
         }

@@ -13,7 +13,7 @@ pub(super) fn old(asked: &Asked<'_>, pipeline: &PipelineHistory, run: &PipelineR
         Some(
             asked
                 .server
-                .links(&asked.base, Dialect::C)
+                .links(&asked.base, Dialect::Old)
                 .pipeline(&run.locator(pipeline), run.id),
         )
     };
@@ -21,15 +21,15 @@ pub(super) fn old(asked: &Asked<'_>, pipeline: &PipelineHistory, run: &PipelineR
     let materials = materials.map(|(place, (material, changes))| {
         let uri = format!("{}/api/materials/{}.xml", asked.base, 300 + place);
         let changes: Vec<&Change> = changes.iter().map(|change| &material.changes[*change]).collect();
-        written(asked, pipeline, material, &uri, &changes, Dialect::C)
+        written(asked, pipeline, material, &uri, &changes, Dialect::Old)
     });
     let document = Pipeline {
         inserted_before: neighbour(pipeline.runs.iter().find(|other| other.counter > run.counter)),
         inserted_after: neighbour(pipeline.runs.iter().rev().find(|other| other.counter < run.counter)),
         materials: materials.collect(),
-        ..common(asked, pipeline, run, Dialect::C)
+        ..common(asked, pipeline, run, Dialect::Old)
     };
-    write::pipeline(&document, Dialect::C)
+    write::pipeline(&document, Dialect::Old)
 }
 
 /// Materials have the newest changes that are known, whichever run is asked for.
@@ -49,15 +49,15 @@ pub(super) fn new(asked: &Asked<'_>, pipeline: &PipelineHistory, run: &PipelineR
             asked.base, pipeline.name, run.counter
         );
         let changes: Vec<&Change> = material.newest(asked.server.events).into_iter().collect();
-        written(asked, pipeline, material, &uri, &changes, Dialect::D)
+        written(asked, pipeline, material, &uri, &changes, Dialect::New)
     });
     let document = Pipeline {
         inserted_before: neighbour(pipeline.runs.iter().find(|other| other.counter > run.counter)),
         inserted_after: neighbour(pipeline.runs.iter().rev().find(|other| other.counter < run.counter)),
         materials: materials.collect(),
-        ..common(asked, pipeline, run, Dialect::D)
+        ..common(asked, pipeline, run, Dialect::New)
     };
-    write::pipeline(&document, Dialect::D)
+    write::pipeline(&document, Dialect::New)
 }
 
 fn common(asked: &Asked<'_>, pipeline: &PipelineHistory, run: &PipelineRun, dialect: Dialect) -> Pipeline {
@@ -116,7 +116,7 @@ fn written(
     };
     let changeset = |change: &&Change| Changeset {
         uri: match material.kind {
-            Kind::Dependency { .. } if dialect == Dialect::D => {
+            Kind::Dependency { .. } if dialect == Dialect::New => {
                 Href::new(&format!("{}/api/feed/pipelines/{}.xml", asked.base, change.revision))
             }
             Kind::Dependency { .. } => Href::new(&format!("{}/api/stages/{}.xml", asked.base, 11)),

@@ -187,8 +187,8 @@ fn options(
     };
     options.since = since.map(|since| since.moment(now));
     options.dialect = match (read.dialect, keys.dialect) {
-        (Some(DialectName::Old), _) | (None, Some("old")) => Some(Dialect::C),
-        (Some(DialectName::New), _) | (None, Some("new")) => Some(Dialect::D),
+        (Some(DialectName::Old), _) | (None, Some("old")) => Some(Dialect::Old),
+        (Some(DialectName::New), _) | (None, Some("new")) => Some(Dialect::New),
         _ => None,
     };
     options.enrich = read.enrich || keys.enrich == Some(true);

@@ -42,8 +42,8 @@ impl Totals {
     pub(super) fn add(&mut self, round: &Round) {
         self.rounds += 1;
         self.dialect = Some(match round.dialect {
-            pipefold_gocd::Dialect::C => "old",
-            pipefold_gocd::Dialect::D => "new",
+            pipefold_gocd::Dialect::Old => "old",
+            pipefold_gocd::Dialect::New => "new",
         });
         self.pipelines = round.pipelines;
         self.failed_count = round.failed.len();
