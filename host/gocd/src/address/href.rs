@@ -69,15 +69,15 @@ impl std::fmt::Display for Href {
 }
 
 /// The parts of a link that matter.
-pub(super) struct Split<'a> {
+pub struct Split<'a> {
     /// Scheme and authority, where they are spelled out.
-    pub(super) origin: Option<(&'a str, &'a str)>,
+    pub origin: Option<(&'a str, &'a str)>,
     /// From the `/` that begins the path; without the fragment.
-    pub(super) path_and_query: &'a str,
+    pub path_and_query: &'a str,
 }
 
 /// Splits an absolute address or a path. None for other kinds of links (`mailto:`, `//host`, relative ones), which no server sends.
-pub(super) fn split(text: &str) -> Option<Split<'_>> {
+fn split(text: &str) -> Option<Split<'_>> {
     let text = text.split('#').next().unwrap_or_default();
     if text.starts_with('/') {
         return (!text.starts_with("//")).then_some(Split {
@@ -96,7 +96,7 @@ pub(super) fn split(text: &str) -> Option<Split<'_>> {
 }
 
 /// `host[:port]` in lower case, without the port that the scheme implies. None if it is no authority without credentials.
-pub(super) fn normal_authority(scheme: &str, authority: &str) -> Option<String> {
+pub fn normal_authority(scheme: &str, authority: &str) -> Option<String> {
     let authority = authority.to_ascii_lowercase();
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),

@@ -148,7 +148,7 @@ fn stage_path(stage: &StageLocator) -> String {
     )
 }
 
-pub(super) fn job_path(job: &JobLocator) -> String {
+pub fn job_path(job: &JobLocator) -> String {
     format!("{}/{}", stage_path(&job.stage), encode(job.name.as_str()))
 }
 
@@ -197,7 +197,7 @@ fn feed(dialect: Dialect, pipeline: &str, query: &str) -> Option<Resource> {
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A name as one segment of a path. GoCD's own names come out as they are.
-pub(crate) fn encode(name: &str) -> Cow<'_, str> {
+pub fn encode(name: &str) -> Cow<'_, str> {
     // Plain, these two are "here" and "one up".
     match name {
         "." => Cow::Borrowed("%2E"),
@@ -207,6 +207,6 @@ pub(crate) fn encode(name: &str) -> Cow<'_, str> {
 }
 
 /// The name that a segment stands for. None if the bytes are no text.
-pub(super) fn decode(segment: &str) -> Option<Cow<'_, str>> {
+fn decode(segment: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(segment).decode_utf8().ok()
 }

@@ -8,7 +8,7 @@ use super::source::FetchError;
 
 /// What was asked for, and so what may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// A document of the feeds.
     Xml,
     /// An answer of the JSON API.
@@ -17,7 +17,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The `Accept` header. The new feeds' routes want exactly this type, the old ones' take any, and error texts come as XML only if it is asked for.
-    pub(super) fn accept(self) -> &'static str {
+    pub fn accept(self) -> &'static str {
         match self {
             Self::Xml => "application/xml",
             // The newest version of whatever it is (GoCD API, "Versioning").
@@ -31,7 +31,7 @@ impl Kind {
     /// # Errors
     ///
     /// [`FetchError::NotADocument`] if it is not.
-    pub(super) fn check(self, url: &str, body: &[u8]) -> Result<(), FetchError> {
+    pub fn check(self, url: &str, body: &[u8]) -> Result<(), FetchError> {
         let not = |what: &str| Err(FetchError::NotADocument(format!("{url} gave {what}")));
         let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
         if text.is_empty() {
@@ -90,7 +90,7 @@ pub(super) fn error(status: u16, wants_credentials: bool, retry_after: Option<Du
 
 /// What a server says of the age of what was asked for, in its own words and unchecked: GoCD 20.1 to 20.3 of the old dialect, and 25.4 and later
 /// of the new feeds (GoCD API, "API changelog"). Only GoCD's: a cache in between may warn of other things.
-pub(super) fn deprecation_notice(headers: &HeaderMap) -> Option<String> {
+pub fn deprecation_notice(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let since = text("X-GoCD-API-Deprecated-In")?;
     let warnings = headers.get_all("Warning");

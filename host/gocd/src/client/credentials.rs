@@ -143,7 +143,7 @@ impl Secret {
     }
 
     /// The secret itself: for the `Authorization` header, and for finding it in what the server says.
-    pub(super) fn expose(&self) -> &str {
+    fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 }

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 /// The longest that a request waits because the server asked for it. Past that the caller is told, who may have something better to do.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How often a pause looks whether it is to end: nobody notices a tenth of a second.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// Pauses: between requests, after failures, and those that the server asked for, which hold for every request.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     min_pause: Duration,
     first_pause: Duration,
     tries: u32,
@@ -34,7 +34,7 @@ struct Times {
 
 /// Why no request may go out.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Held {
+pub enum Held {
     /// The server wants to be left alone for so long.
     Quiet(Duration),
     /// The caller wants no more.
@@ -42,7 +42,7 @@ pub(super) enum Held {
 }
 
 impl Pace {
-    pub(super) fn new(min_pause: Duration, first_pause: Duration, tries: u32, stop: Option<Arc<AtomicBool>>) -> Self {
+    pub fn new(min_pause: Duration, first_pause: Duration, tries: u32, stop: Option<Arc<AtomicBool>>) -> Self {
         Self {
             min_pause,
             first_pause,
@@ -53,7 +53,7 @@ impl Pace {
     }
 
     /// The pauses after the failures of one request: one less than tries.
-    pub(super) fn pauses(&self) -> ExponentialBackoff {
+    pub fn pauses(&self) -> ExponentialBackoff {
         // Without its own seed every machine would pause for the same times, and so all would come back together.
         let seed = RandomState::new().build_hasher().finish();
         let retries = usize::try_from(self.tries.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -68,7 +68,7 @@ impl Pace {
     }
 
     /// Waits until a request may go out.
-    pub(super) fn wait(&self) -> Result<(), Held> {
+    pub fn wait(&self) -> Result<(), Held> {
         let pause = {
             let times = self.times();
             let quiet = left(times.quiet_until);
@@ -82,7 +82,7 @@ impl Pace {
     }
 
     /// Waits for so long, or until it is to stop.
-    pub(super) fn sleep(&self, pause: Duration) -> Result<(), Held> {
+    pub fn sleep(&self, pause: Duration) -> Result<(), Held> {
         let start = Instant::now();
         loop {
             if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
@@ -97,7 +97,7 @@ impl Pace {
     }
 
     /// A request is over, and the server perhaps asked to be left alone.
-    pub(super) fn over(&self, retry_after: Option<Duration>) {
+    pub fn over(&self, retry_after: Option<Duration>) {
         let now = Instant::now();
         let mut times = self.times();
         times.last = Some(now);
@@ -107,7 +107,7 @@ impl Pace {
     }
 
     /// Whether a repetition would wait too long.
-    pub(super) fn is_quiet_for_long(&self) -> bool {
+    pub fn is_quiet_for_long(&self) -> bool {
         left(self.times().quiet_until) > LONGEST_WAIT
     }
 

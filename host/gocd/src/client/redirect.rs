@@ -8,7 +8,7 @@ use crate::address::{Href, Resource};
 
 /// What a redirection of `asked` leads to. Of the `Location` only the path counts, and only that of one kind: a C server redirects a
 /// stage's run by name to the one by id, and names itself as it pleases (`http://localhost:8153/go/api/stages/80.xml`).
-pub(super) fn target(asked: &Resource, location: Option<&str>) -> Option<Resource> {
+pub fn target(asked: &Resource, location: Option<&str>) -> Option<Resource> {
     match (asked, Href::new(location?)?.resource()) {
         (Resource::StageByName(_), Some(stage @ Resource::StageById(_))) => Some(stage),
         _ => None,

@@ -10,16 +10,16 @@ use crate::Resource;
 use crate::documents::{Name, StageResult, StageState};
 
 /// The stages that make one run of DX.
-pub(super) struct Part<'h> {
+pub struct Part<'h> {
     /// Those that count, in the order in which they ended; one under way is the last.
-    pub(super) stages: Vec<Timed<'h>>,
+    pub stages: Vec<Timed<'h>>,
     /// When the first of all began, also of those that do not count.
-    pub(super) all: Vec<Timed<'h>>,
+    pub all: Vec<Timed<'h>>,
 }
 
 /// Splits a run. The order is that of completion: with the stages' counters alone, an attempt that begins with the second run of a late
 /// stage and goes on with the first of the next could not be told from its predecessor.
-pub(super) fn split<'h>(history: &'h RunHistory, reruns: Reruns, warnings: &mut Vec<Warning>) -> Vec<Part<'h>> {
+pub fn split<'h>(history: &'h RunHistory, reruns: Reruns, warnings: &mut Vec<Warning>) -> Vec<Part<'h>> {
     let all = in_order(history, warnings);
     if all.is_empty() {
         return Vec::new();

@@ -11,16 +11,16 @@ use crate::documents::{Changeset, Material, MaterialKind, Pipeline};
 
 /// Repository, commit and branch of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
-    pub(super) repository: Option<String>,
-    pub(super) commit_sha: Option<String>,
-    pub(super) head_branch: Option<String>,
-    pub(super) pr_number: Option<i64>,
+pub struct Facts {
+    pub repository: Option<String>,
+    pub commit_sha: Option<String>,
+    pub head_branch: Option<String>,
+    pub pr_number: Option<i64>,
     /// Who made the change, as the version control system has it.
-    pub(super) committer: Option<String>,
+    pub committer: Option<String>,
 }
 
-pub(super) fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &mut Vec<Warning>) -> Facts {
+pub fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &mut Vec<Warning>) -> Facts {
     let Some(pipeline) = &history.pipeline else {
         return Facts::default();
     };

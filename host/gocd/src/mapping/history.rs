@@ -8,7 +8,7 @@ use crate::documents::{
 use crate::{Href, Resource};
 
 /// How long after the last change of a stage a run may still go on: a manual stage, or a re-run. What comes later is found by the daily walk.
-pub(crate) const OPEN_FOR: TimeDelta = TimeDelta::days(14);
+pub const OPEN_FOR: TimeDelta = TimeDelta::days(14);
 
 /// A pipeline's run with what documents said of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,16 +8,16 @@ use crate::documents::{Job, Timestamp};
 
 /// A stage's run with its times.
 #[derive(Clone, Debug)]
-pub(super) struct Timed<'h> {
-    pub(super) stage: &'h StageRun,
+pub struct Timed<'h> {
+    pub stage: &'h StageRun,
     /// When its first job was put into the queue.
-    pub(super) began: Option<Timestamp>,
+    pub began: Option<Timestamp>,
     /// When it ended; none while it is under way, or if no document says.
-    pub(super) ended: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
 }
 
 impl<'h> Timed<'h> {
-    pub(super) fn new(history: &RunHistory, stage: &'h StageRun, warnings: &mut Vec<Warning>) -> Self {
+    pub fn new(history: &RunHistory, stage: &'h StageRun, warnings: &mut Vec<Warning>) -> Self {
         let mut own: Vec<&Job> = Vec::new();
         for job in &stage.jobs {
             if is_of(job, history, stage) {
@@ -44,6 +44,6 @@ fn is_of(job: &Job, history: &RunHistory, stage: &StageRun) -> bool {
 }
 
 /// A time as DX is sent it: RFC 3339 in UTC, for one without a zone could be taken for anything.
-pub(super) fn sent(time: Timestamp) -> String {
+pub fn sent(time: Timestamp) -> String {
     time.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

@@ -34,7 +34,7 @@ const INLINE: usize = 6;
 
 /// An element's attributes, each at most once.
 #[derive(Default)]
-pub(super) struct Attributes<'e> {
+pub struct Attributes<'e> {
     first: [(&'e str, Cow<'e, str>); INLINE],
     rest: Vec<(&'e str, Cow<'e, str>)>,
     count: usize,
@@ -42,7 +42,7 @@ pub(super) struct Attributes<'e> {
 
 impl<'e> Attributes<'e> {
     /// Takes a start tag's attributes, all that follows the element's name.
-    pub(super) fn parse(mut text: &'e str) -> Result<Self, ReadFault> {
+    pub fn parse(mut text: &'e str) -> Result<Self, ReadFault> {
         let mut found = Self::default();
         loop {
             text = text.trim_ascii_start();
@@ -77,17 +77,17 @@ impl<'e> Attributes<'e> {
     }
 
     /// A value that is there and not blank.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.iter().find(|(key, _)| *key == name)?;
         Some(value.as_ref()).filter(|value| !value.trim().is_empty())
     }
 
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }
 
     /// A text that is one of few on any server.
-    pub(super) fn word(&self, name: &str) -> Option<Cow<'static, str>> {
+    pub fn word(&self, name: &str) -> Option<Cow<'static, str>> {
         self.get(name)
             .map(|value| match COMMON.iter().find(|common| **common == value) {
                 Some(common) => Cow::Borrowed(*common),
@@ -96,20 +96,15 @@ impl<'e> Attributes<'e> {
     }
 
     /// A link that does not identify anything: one that is none counts as absent.
-    pub(super) fn href(&self, name: &str) -> Option<Href> {
+    pub fn href(&self, name: &str) -> Option<Href> {
         Href::new(self.get(name)?)
     }
 
-    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+    pub fn flag(&self, name: &str) -> Option<bool> {
         self.get(name)?.trim().parse().ok()
     }
 
-    pub(super) fn needed_name(
-        &self,
-        name: &'static str,
-        at: &Scanner<'_>,
-        of: &Element<'_>,
-    ) -> Result<Name, ReadError> {
+    pub fn needed_name(&self, name: &'static str, at: &Scanner<'_>, of: &Element<'_>) -> Result<Name, ReadError> {
         let value = self
             .get(name)
             .ok_or_else(|| at.error_in(of, ReadFault::Missing(name)))?;
@@ -123,28 +118,18 @@ impl<'e> Attributes<'e> {
         })
     }
 
-    pub(super) fn needed_counter(
-        &self,
-        name: &'static str,
-        at: &Scanner<'_>,
-        of: &Element<'_>,
-    ) -> Result<Counter, ReadError> {
+    pub fn needed_counter(&self, name: &'static str, at: &Scanner<'_>, of: &Element<'_>) -> Result<Counter, ReadError> {
         let value = self
             .get(name)
             .ok_or_else(|| at.error_in(of, ReadFault::Missing(name)))?;
         Counter::parse(value.trim()).ok_or_else(|| at.unfit(of, name, "a number from 1", value))
     }
 
-    pub(super) fn needed(&self, name: &'static str, at: &Scanner<'_>, of: &Element<'_>) -> Result<&str, ReadError> {
+    pub fn needed(&self, name: &'static str, at: &Scanner<'_>, of: &Element<'_>) -> Result<&str, ReadError> {
         self.get(name).ok_or_else(|| at.error_in(of, ReadFault::Missing(name)))
     }
 
-    pub(super) fn needed_href(
-        &self,
-        name: &'static str,
-        at: &Scanner<'_>,
-        of: &Element<'_>,
-    ) -> Result<Href, ReadError> {
+    pub fn needed_href(&self, name: &'static str, at: &Scanner<'_>, of: &Element<'_>) -> Result<Href, ReadError> {
         let value = self.needed(name, at, of)?;
         Href::new(value).ok_or_else(|| at.unfit(of, name, "an address", value))
     }

@@ -84,7 +84,7 @@ fn is_too_old(feed: &StageFeed) -> bool {
             .is_some_and(|href| href.as_str().contains("?after="))
 }
 
-pub(super) fn entry(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<StageEntry, ReadError> {
+pub fn entry(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<StageEntry, ReadError> {
     let (mut id, mut title, mut updated, mut approver, mut cancelled_by) = (None, None, None, None, None);
     let (mut authors, mut links, mut categories) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(child) = at.child(root)? {
@@ -144,7 +144,7 @@ fn author(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Option<Author>, Re
 }
 
 /// A link; none if it has no address. Those that matter are missed where they are looked for.
-pub(super) fn link(at: &mut Scanner<'_>, element: &Element<'_>) -> Result<Option<Link>, ReadError> {
+pub fn link(at: &mut Scanner<'_>, element: &Element<'_>) -> Result<Option<Link>, ReadError> {
     let attributes = at.attributes(element)?;
     let link = attributes.href("href").map(|href| Link {
         // Atom (RFC 4287, section 4.2.7.2): a link without a relation is an alternate.

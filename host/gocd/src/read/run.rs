@@ -57,7 +57,7 @@ pub(super) fn pipeline(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Pipel
     Ok(pipeline)
 }
 
-pub(super) fn materials(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Vec<Material>, ReadError> {
+pub fn materials(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Vec<Material>, ReadError> {
     let mut materials = Vec::new();
     while let Some(child) = at.child(root)? {
         match child.name() {
@@ -69,7 +69,7 @@ pub(super) fn materials(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Vec<
 }
 
 /// Reads a material, or the ones within: the new dialect has each in another `<material>`.
-pub(super) fn material(at: &mut Scanner<'_>, root: &Element<'_>, into: &mut Vec<Material>) -> Result<(), ReadError> {
+pub fn material(at: &mut Scanner<'_>, root: &Element<'_>, into: &mut Vec<Material>) -> Result<(), ReadError> {
     let attributes = at.attributes(root)?;
     let mut changesets = Vec::new();
     let mut is_wrapper = false;
@@ -202,7 +202,7 @@ pub(super) fn stage(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Stage, R
 }
 
 /// The `<pipeline>` within a stage or a job.
-pub(super) fn stage_pipeline(at: &mut Scanner<'_>, element: &Element<'_>) -> Result<StagePipeline, ReadError> {
+pub fn stage_pipeline(at: &mut Scanner<'_>, element: &Element<'_>) -> Result<StagePipeline, ReadError> {
     let attributes = at.attributes(element)?;
     let pipeline = StagePipeline {
         name: attributes.needed_name("name", at, element)?,

@@ -23,7 +23,7 @@ enum Long {
 
 /// Walks through a document. Whoever gets an [`Element`] reads its children, its text, or skips it, and so leaves the scanner behind its
 /// end.
-pub(super) struct Scanner<'b> {
+pub struct Scanner<'b> {
     bytes: &'b [u8],
     reader: Reader<&'b [u8]>,
     depth: usize,
@@ -34,7 +34,7 @@ pub(super) struct Scanner<'b> {
 
 impl<'b> Scanner<'b> {
     /// Begins with a document, and gives its root element.
-    pub(super) fn open(bytes: &'b [u8]) -> Result<(Self, Element<'b>), ReadError> {
+    pub fn open(bytes: &'b [u8]) -> Result<(Self, Element<'b>), ReadError> {
         let mut scanner = Self {
             bytes,
             reader: Reader::from_reader(bytes),
@@ -90,7 +90,7 @@ impl<'b> Scanner<'b> {
     }
 
     /// The next child of an element; none at its end. Text between children is passed over.
-    pub(super) fn child(&mut self, of: &Element<'_>) -> Result<Option<Element<'b>>, ReadError> {
+    pub fn child(&mut self, of: &Element<'_>) -> Result<Option<Element<'b>>, ReadError> {
         if of.is_empty {
             return Ok(None);
         }
@@ -110,7 +110,7 @@ impl<'b> Scanner<'b> {
     }
 
     /// Goes behind an element's end.
-    pub(super) fn skip(&mut self, element: &Element<'_>) -> Result<(), ReadError> {
+    pub fn skip(&mut self, element: &Element<'_>) -> Result<(), ReadError> {
         while let Some(child) = self.child(element)? {
             // The depth is bounded: so is this recursion.
             self.skip(&child)?;
@@ -119,17 +119,17 @@ impl<'b> Scanner<'b> {
     }
 
     /// An element's text without the white space around it; none if that leaves nothing. Elements within are passed over.
-    pub(super) fn text(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
+    pub fn text(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
         self.collect(element, Long::Refuse)
     }
 
     /// The same, cut at the greatest length instead of refused.
-    pub(super) fn long_text(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
+    pub fn long_text(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
         self.collect(element, Long::Cut)
     }
 
     /// The same on one line: documents were seen in which something had wrapped the text.
-    pub(super) fn line(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
+    pub fn line(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
         let text = self.collect(element, Long::Refuse)?;
         Ok(text.map(|text| {
             // Mostly there is nothing to do.
@@ -199,12 +199,12 @@ impl<'b> Scanner<'b> {
     }
 
     /// An element's attributes.
-    pub(super) fn attributes<'e>(&self, element: &'e Element<'_>) -> Result<Attributes<'e>, ReadError> {
+    pub fn attributes<'e>(&self, element: &'e Element<'_>) -> Result<Attributes<'e>, ReadError> {
         Attributes::parse(element.start.attributes_raw()).map_err(|fault| self.error_in(element, fault))
     }
 
     /// Makes sure that nothing but comments and white space comes after the root.
-    pub(super) fn close(mut self) -> Result<(), ReadError> {
+    pub fn close(mut self) -> Result<(), ReadError> {
         loop {
             match self.event()? {
                 Event::Eof => return Ok(()),
@@ -246,7 +246,7 @@ impl<'b> Scanner<'b> {
     }
 
     /// An error at the place that was reached.
-    pub(super) fn error(&self, fault: ReadFault) -> ReadError {
+    pub fn error(&self, fault: ReadFault) -> ReadError {
         let read = usize::try_from(self.reader.buffer_position())
             .unwrap_or(usize::MAX)
             .min(self.bytes.len());
@@ -264,7 +264,7 @@ impl<'b> Scanner<'b> {
     }
 
     /// An error about an element.
-    pub(super) fn error_in(&self, element: &Element<'_>, fault: ReadFault) -> ReadError {
+    pub fn error_in(&self, element: &Element<'_>, fault: ReadFault) -> ReadError {
         ReadError {
             element: Some(shown(element.name())),
             ..self.error(fault)
@@ -272,13 +272,7 @@ impl<'b> Scanner<'b> {
     }
 
     /// An error about a value that identifies something.
-    pub(super) fn unfit(
-        &self,
-        element: &Element<'_>,
-        what: &'static str,
-        expected: &'static str,
-        value: &str,
-    ) -> ReadError {
+    pub fn unfit(&self, element: &Element<'_>, what: &'static str, expected: &'static str, value: &str) -> ReadError {
         self.error_in(
             element,
             ReadFault::Unfit {
@@ -307,25 +301,25 @@ fn is_one_line(text: &str) -> bool {
 }
 
 /// The beginning of a text from a document, fit for a terminal.
-pub(super) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     foreign::cut(text, SHOWN_CHARACTERS)
 }
 
 /// An element that was begun.
-pub(super) struct Element<'b> {
-    pub(super) start: BytesStart<'b>,
+pub struct Element<'b> {
+    pub start: BytesStart<'b>,
     /// `<like-this/>`: no end follows.
-    pub(super) is_empty: bool,
+    pub is_empty: bool,
 }
 
 impl Element<'_> {
     /// Its name without the prefix.
-    pub(super) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.start.local_name().into_inner()
     }
 
     /// Whether it is in GoCD's namespace, by the prefix that every server uses for it.
-    pub(super) fn is_go(&self) -> bool {
+    pub fn is_go(&self) -> bool {
         self.start
             .name()
             .prefix()

@@ -12,25 +12,25 @@ use crate::mapping::{Revisions, RunHistory, StageRun};
 use crate::{Dialect, Href, Resource, read};
 
 /// How many runs of one stage within a pipeline's run are asked for. People re-run a stage some dozen times at most.
-pub(super) const MAX_RERUNS: u64 = 500;
+pub const MAX_RERUNS: u64 = 500;
 
 /// A run to be looked at.
-pub(super) struct Wanted<'e> {
+pub struct Wanted<'e> {
     /// Which.
-    pub(super) counter: Counter,
+    pub counter: Counter,
     /// Its database id (the old dialect).
-    pub(super) id: Option<u64>,
+    pub id: Option<u64>,
     /// What the feed has of it, as far as it is at hand.
-    pub(super) entries: Vec<&'e StageEntry>,
+    pub entries: Vec<&'e StageEntry>,
     /// Its own document, if that is at hand.
-    pub(super) document: Option<Pipeline>,
+    pub document: Option<Pipeline>,
     /// What to do without.
-    pub(super) without: Without,
+    pub without: Without,
 }
 
 impl<'e> Wanted<'e> {
     /// A run with nothing at hand.
-    pub(super) fn new(counter: Counter) -> Self {
+    pub fn new(counter: Counter) -> Self {
         Self {
             counter,
             id: None,
@@ -41,7 +41,7 @@ impl<'e> Wanted<'e> {
     }
 
     /// The same with what the feed had of it before, as far as it is not at hand.
-    pub(super) fn with(mut self, remembered: &'e [StageEntry]) -> Self {
+    pub fn with(mut self, remembered: &'e [StageEntry]) -> Self {
         let is_new = |old: &&StageEntry| !self.entries.iter().any(|entry| entry.stage == old.stage);
         let more: Vec<&StageEntry> = remembered.iter().filter(is_new).collect();
         self.entries.extend(more);
@@ -49,7 +49,7 @@ impl<'e> Wanted<'e> {
     }
 
     /// A run with what a page of the feed has of it.
-    pub(super) fn on_page(counter: Counter, entries: &'e [StageEntry]) -> Self {
+    pub fn on_page(counter: Counter, entries: &'e [StageEntry]) -> Self {
         let of_run = |entry: &&StageEntry| entry.stage.pipeline.counter == counter;
         let entries: Vec<&StageEntry> = entries.iter().filter(of_run).collect();
         let id = |entry: &&StageEntry| match entry.pipeline_link()?.resource()? {
@@ -65,15 +65,15 @@ impl<'e> Wanted<'e> {
 }
 
 /// A run with what came up.
-pub(super) struct Found {
-    pub(super) history: RunHistory,
-    pub(super) notices: Vec<Notice>,
+pub struct Found {
+    pub history: RunHistory,
+    pub notices: Vec<Notice>,
     /// What it lacks, and may get when it is looked at again.
-    pub(super) wanting: Option<Lack>,
+    pub wanting: Option<Lack>,
 }
 
 /// A run's own document.
-pub(super) enum OwnDocument {
+pub enum OwnDocument {
     Found(Pipeline),
     /// It cannot be had, at least at present.
     Lacking(Lack),
@@ -90,7 +90,7 @@ struct WantedStage {
 
 impl Session<'_, '_> {
     /// Puts a run together. The inner error: a document is missing that may come.
-    pub(super) fn assemble(&mut self, mut wanted: Wanted<'_>, newest: u64) -> Result<Result<Found, Lack>, Halt> {
+    pub fn assemble(&mut self, mut wanted: Wanted<'_>, newest: u64) -> Result<Result<Found, Lack>, Halt> {
         let asked = PipelineLocator {
             name: self.pipeline.clone(),
             counter: wanted.counter,
@@ -194,7 +194,7 @@ impl Session<'_, '_> {
     }
 
     /// The run's own document.
-    pub(super) fn pipeline_document(&mut self, asked: &PipelineLocator, id: Option<u64>) -> Result<OwnDocument, Halt> {
+    pub fn pipeline_document(&mut self, asked: &PipelineLocator, id: Option<u64>) -> Result<OwnDocument, Halt> {
         let resource = match (self.dialect, id) {
             (Dialect::New, _) => Resource::Pipeline(asked.clone()),
             (Dialect::Old, Some(id)) => Resource::PipelineById {

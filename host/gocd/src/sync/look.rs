@@ -32,7 +32,7 @@ const MAY_BEGIN: TimeDelta = TimeDelta::days(1);
 
 impl Session<'_, '_> {
     /// Looks at a run, and tells what is new of it. A run that cannot be read now is due again.
-    pub(super) fn look(&mut self, state: &mut PipelineState, wanted: Wanted<'_>) -> Result<(), Halt> {
+    pub fn look(&mut self, state: &mut PipelineState, wanted: Wanted<'_>) -> Result<(), Halt> {
         let counter = wanted.counter;
         let known = state.due.get(&counter.get()).cloned().unwrap_or_default();
         let remembered = seen::again(&self.pipeline, counter, &known.entries);
@@ -184,7 +184,7 @@ impl Session<'_, '_> {
     }
 
     /// Looks at the runs that are due.
-    pub(super) fn due(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+    pub fn due(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         let now = self.now.timestamp();
         let due: Vec<u64> = state
             .due
@@ -199,7 +199,7 @@ impl Session<'_, '_> {
     }
 
     /// Asks whether something came of the runs that are open, by one document each, and looks at those of which something did.
-    pub(super) fn poll(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+    pub fn poll(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         let now = self.now.timestamp();
         let mut polled = Vec::new();
         for (counter, run) in &mut state.runs {

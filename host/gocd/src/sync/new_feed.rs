@@ -15,7 +15,7 @@ use crate::{Resource, read};
 
 impl Session<'_, '_> {
     /// Reads what is new, asks after what is open, and walks through the whole feed if it is time.
-    pub(super) fn new_feed(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+    pub fn new_feed(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         let now = self.now.timestamp();
         let every = self.options.full_walk_every.num_seconds();
         let is_time = state
@@ -99,7 +99,7 @@ impl Session<'_, '_> {
     }
 
     /// A page, none of whose runs is from above it.
-    pub(super) fn page_below(&mut self, before: u64) -> Result<StageFeed, Halt> {
+    fn page_below(&mut self, before: u64) -> Result<StageFeed, Halt> {
         let page = self.page(Some(before))?;
         match range(&page) {
             Some((_, found)) if found >= before => Err(Failure::PageAstray { before, found }.into()),
@@ -109,7 +109,7 @@ impl Session<'_, '_> {
 }
 
 /// The lowest and the highest counter on a page; none if it is empty.
-pub(super) fn range(page: &StageFeed) -> Option<(u64, u64)> {
+fn range(page: &StageFeed) -> Option<(u64, u64)> {
     let newest = page
         .entries
         .iter()
@@ -119,7 +119,7 @@ pub(super) fn range(page: &StageFeed) -> Option<(u64, u64)> {
 }
 
 /// The runs of entries, the newest first.
-pub(super) fn descending<'e>(entries: impl Iterator<Item = &'e StageEntry>) -> Vec<Counter> {
+fn descending<'e>(entries: impl Iterator<Item = &'e StageEntry>) -> Vec<Counter> {
     let mut counters: Vec<Counter> = entries.map(|entry| entry.stage.pipeline.counter).collect();
     counters.sort_unstable_by(|one, other| other.cmp(one));
     counters.dedup();
@@ -127,10 +127,10 @@ pub(super) fn descending<'e>(entries: impl Iterator<Item = &'e StageEntry>) -> V
 }
 
 /// How many counters make a span: the state of 20,000 runs has 313 digests, and a re-run of an old one has at most as many looked at.
-pub(super) const SPAN: u64 = 64;
+pub const SPAN: u64 = 64;
 
 /// How many entries a page has in every version. A run that fills one may have more.
-pub(super) const PAGE: usize = 25;
+pub const PAGE: usize = 25;
 
 /// A run in the feed.
 struct Passed {
@@ -146,7 +146,7 @@ impl Session<'_, '_> {
     ///
     /// A page's last run may have more entries than it shows, and `next` leads past these. So the next page begins with that run again, and a
     /// run is counted where it is shown whole. One that fills a page by itself is not; its own document stands for its entries.
-    pub(super) fn full_walk(&mut self, state: &mut PipelineState, first: StageFeed) -> Result<(), Halt> {
+    fn full_walk(&mut self, state: &mut PipelineState, first: StageFeed) -> Result<(), Halt> {
         let Some(walk) = state.new.walk else {
             return Ok(());
         };

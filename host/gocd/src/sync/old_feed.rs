@@ -14,13 +14,13 @@ use crate::documents::{StageEntry, StageFeed};
 
 /// How many entries of the first page are remembered. A page has 25, and any one of them that did not change shows where the known begins;
 /// on a longer one, what is behind these is known by where it stands.
-pub(super) const MAX_MARKS: usize = 1024;
+pub const MAX_MARKS: usize = 1024;
 
 /// How many stretches are kept apart. More than one comes of being stopped again before the last was read; more than these are read as one.
 const MAX_GAPS: usize = 8;
 
 /// How many pages are read in a round: a million stages. The next round goes on behind them.
-pub(super) const MAX_PAGES: u64 = 40_000;
+pub const MAX_PAGES: u64 = 40_000;
 
 /// How many runs are remembered as looked at within a walk. Entries of a run are close together.
 const MAX_LOOKED: usize = 4096;
@@ -35,7 +35,7 @@ struct Passed {
 
 impl Session<'_, '_> {
     /// Reads what is new, then what was not read to its end before.
-    pub(super) fn old_feed(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+    pub fn old_feed(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         let mut looked = BTreeSet::new();
         let page = self.page(None)?;
         let is_back = is_back(state, &page);

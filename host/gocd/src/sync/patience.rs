@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 /// What a look does without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Without {
+pub enum Without {
     /// Nothing that it needs.
     Nothing,
     /// Documents that the server still does not know.
@@ -31,26 +31,26 @@ const LATE_FOR: TimeDelta = TimeDelta::days(14);
 const ADDING_PAUSE: TimeDelta = TimeDelta::minutes(1);
 
 /// How often a run could not be read whole, and since when, in seconds since 1970.
-pub(super) struct Patience {
+pub struct Patience {
     tries: u32,
     first: i64,
     now: i64,
 }
 
 impl Patience {
-    pub(super) fn new(failed: Option<(u32, i64)>, now: DateTime<Utc>) -> Self {
+    pub fn new(failed: Option<(u32, i64)>, now: DateTime<Utc>) -> Self {
         let now = now.timestamp();
         let (tries, first) = failed.unwrap_or((0, now));
         Self { tries, first, now }
     }
 
     /// How it stands after one more look that did not find all.
-    pub(super) fn failed_again(&self) -> (u32, i64) {
+    pub fn failed_again(&self) -> (u32, i64) {
         (self.tries.saturating_add(1), self.first)
     }
 
     /// What this look does without.
-    pub(super) fn without(&self) -> Without {
+    pub fn without(&self) -> Without {
         if self.tries >= MAX_TRIES && self.since() >= HELD_FOR {
             Without::Unreadable
         } else if self.tries > 0 && self.since() >= MISSING_FOR {
@@ -61,7 +61,7 @@ impl Patience {
     }
 
     /// When a run that is held back is looked at again. The second time is within the same round, once all others were.
-    pub(super) fn held_until(&self, is_missing: bool) -> i64 {
+    pub fn held_until(&self, is_missing: bool) -> i64 {
         let pause = self.since().min(HELD_PAUSE);
         // Asking in between changes nothing.
         let pause = if is_missing && self.tries > 0 {
@@ -73,7 +73,7 @@ impl Patience {
     }
 
     /// When it is looked at again for what would be added to what was told; none if that does not come.
-    pub(super) fn added_at(&self, is_missing: bool) -> Option<i64> {
+    pub fn added_at(&self, is_missing: bool) -> Option<i64> {
         let least = if is_missing {
             (MISSING_FOR - self.since()).max(ADDING_PAUSE)
         } else {

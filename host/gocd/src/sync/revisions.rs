@@ -20,7 +20,7 @@ const MAX_RUNS: usize = 16;
 impl Session<'_, '_> {
     /// Completes a run's document: with the true revisions, and with the materials of the runs that it was made from if it was made from
     /// runs alone. Says what the revisions are then. What cannot be had is left out, and `wanting` if it may come: it only adds to the run.
-    pub(super) fn revisions(
+    pub fn revisions(
         &mut self,
         pipeline: &mut Pipeline,
         run: &PipelineLocator,
@@ -263,7 +263,7 @@ struct Modification {
 }
 
 /// The materials with the revisions that the run used, the used one first.
-pub(super) fn materials(json: &[u8]) -> Result<Vec<Material>, serde_json::Error> {
+pub fn materials(json: &[u8]) -> Result<Vec<Material>, serde_json::Error> {
     let instance: Instance = serde_json::from_slice(json)?;
     Ok(instance
         .build_cause

@@ -20,7 +20,7 @@ const MAX_NAME: usize = 255;
 
 /// An entry of the feed, as far as a run is put together from it.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub(super) struct SeenEntry {
+pub struct SeenEntry {
     /// The stage, and which run of it.
     stage: String,
     counter: u64,
@@ -38,7 +38,7 @@ pub(super) struct SeenEntry {
 }
 
 /// Entries in short.
-pub(super) fn remember(entries: &[&StageEntry]) -> Vec<SeenEntry> {
+pub fn remember(entries: &[&StageEntry]) -> Vec<SeenEntry> {
     let is_usual = |entry: &&&StageEntry| entry.stage.name.as_str().len() <= MAX_NAME;
     let id = |entry: &StageEntry| match entry.stage_link()?.resource()? {
         Resource::StageById(id) => Some(id),
@@ -56,7 +56,7 @@ pub(super) fn remember(entries: &[&StageEntry]) -> Vec<SeenEntry> {
 }
 
 /// Entries as they were, without what is for people.
-pub(super) fn again(pipeline: &Name, counter: Counter, seen: &[SeenEntry]) -> Vec<StageEntry> {
+pub fn again(pipeline: &Name, counter: Counter, seen: &[SeenEntry]) -> Vec<StageEntry> {
     let run = PipelineLocator {
         name: pipeline.clone(),
         counter,
@@ -115,7 +115,7 @@ impl Hasher for Fnv {
 }
 
 /// The short name of a value.
-pub(super) fn hash(value: &impl Hash) -> u64 {
+pub fn hash(value: &impl Hash) -> u64 {
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     value.hash(&mut hasher);
     hasher.finish()
@@ -128,7 +128,7 @@ fn mark(of: Counter, name: &Name, counter: Counter, updated: Option<&Timestamp>,
 }
 
 /// That of a feed's entry.
-pub(super) fn of_entry(entry: &StageEntry) -> u64 {
+pub fn of_entry(entry: &StageEntry) -> u64 {
     let stage = &entry.stage;
     mark(
         stage.pipeline.counter,
@@ -140,7 +140,7 @@ pub(super) fn of_entry(entry: &StageEntry) -> u64 {
 }
 
 /// The sum of those that a run's stages have in the feed, in any order.
-pub(super) fn of_run(of: Counter, stages: &[StageRun]) -> u64 {
+pub fn of_run(of: Counter, stages: &[StageRun]) -> u64 {
     let in_feed = |stage: &&StageRun| stage.state == StageState::Completed && stage.result != StageResult::Unknown;
     stages
         .iter()

@@ -10,7 +10,7 @@ use crate::read::ReadError;
 use crate::{Dialect, Resource, read};
 
 /// Why a pipeline, or the round, is left.
-pub(super) enum Halt {
+pub enum Halt {
     /// It was stopped.
     Stopped,
     /// For all pipelines.
@@ -26,7 +26,7 @@ impl From<Failure> for Halt {
 }
 
 /// What one part of a pipeline's round failed with, for the others to go on.
-pub(super) fn tolerated(done: Result<(), Halt>) -> Result<Option<Failure>, Halt> {
+pub fn tolerated(done: Result<(), Halt>) -> Result<Option<Failure>, Halt> {
     match done {
         Ok(()) => Ok(None),
         Err(Halt::Pipeline(failure)) => Ok(Some(failure)),
@@ -36,9 +36,9 @@ pub(super) fn tolerated(done: Result<(), Halt>) -> Result<Option<Failure>, Halt>
 
 /// A document that is not there, or not to be read; the server as such is well.
 #[derive(Debug)]
-pub(super) struct Lack {
+pub struct Lack {
     /// The document's path below `/go`.
-    pub(super) what: String,
+    pub what: String,
     why: Why,
 }
 
@@ -50,17 +50,17 @@ enum Why {
 
 impl Lack {
     /// Whether the server says that it knows no such document. The old dialect says so of whatever it fails over too.
-    pub(super) fn is_missing(&self) -> bool {
+    pub fn is_missing(&self) -> bool {
         matches!(self.why, Why::Fetch(FetchError::NotFound))
     }
 
     /// Whether the server failed over it, as the new dialect does over stages that it does not know, or gave no answer.
-    pub(super) fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         matches!(&self.why, Why::Fetch(error) if error.is_transient())
     }
 
     /// Whether a look that does without so much does without this.
-    pub(super) fn is_done_without(&self, without: Without) -> bool {
+    pub fn is_done_without(&self, without: Without) -> bool {
         let least = if self.is_missing() {
             Without::Missing
         } else {
@@ -70,14 +70,14 @@ impl Lack {
     }
 
     /// Remembers that a run lacks this. Of several it is one that may come later than others.
-    pub(super) fn want(self, wanting: &mut Option<Self>) {
+    pub fn want(self, wanting: &mut Option<Self>) {
         if wanting.as_ref().is_none_or(Self::is_missing) {
             *wanting = Some(self);
         }
     }
 
     /// Whether a server of the other dialect may have said it to an address that it does not have.
-    pub(super) fn is_other_dialect(&self) -> bool {
+    fn is_other_dialect(&self) -> bool {
         match &self.why {
             Why::Fetch(error) => {
                 !matches!(error, FetchError::NoPermission | FetchError::TooLarge(_)) && !error.is_transient()
@@ -87,28 +87,28 @@ impl Lack {
     }
 
     /// Why, without what.
-    pub(super) fn why(&self) -> String {
+    pub fn why(&self) -> String {
         match &self.why {
             Why::Fetch(error) => error.to_string(),
             Why::Read(error) => error.to_string(),
         }
     }
 
-    pub(super) fn into_failure(self) -> Failure {
+    pub fn into_failure(self) -> Failure {
         match self.why {
             Why::Fetch(error) => Failure::Fetch { what: self.what, error },
             Why::Read(error) => Failure::Read { what: self.what, error },
         }
     }
 
-    pub(super) fn into_sync_error(self) -> SyncError {
+    fn into_sync_error(self) -> SyncError {
         match self.why {
             Why::Fetch(error) => SyncError::Fetch { what: self.what, error },
             Why::Read(error) => SyncError::Read { what: self.what, error },
         }
     }
 
-    pub(super) fn into_fetch_error(self) -> Result<FetchError, Self> {
+    fn into_fetch_error(self) -> Result<FetchError, Self> {
         match self.why {
             Why::Fetch(error) => Ok(error),
             why @ Why::Read(_) => Err(Self { why, ..self }),
@@ -121,20 +121,20 @@ impl Lack {
 const MAX_UNANSWERED: u32 = 3;
 
 /// A server, and what was asked of it in a round.
-pub(super) struct Server<'s> {
-    pub(super) source: &'s dyn Source,
-    pub(super) observer: &'s mut dyn Observer,
-    pub(super) stop: &'s dyn Fn() -> bool,
-    pub(super) round: Round,
+pub struct Server<'s> {
+    pub source: &'s dyn Source,
+    pub observer: &'s mut dyn Observer,
+    pub stop: &'s dyn Fn() -> bool,
+    pub round: Round,
     /// How many requests there had been when a pipeline's state was last saved.
-    pub(super) saved_at: u64,
+    pub saved_at: u64,
     /// How many requests in a row had no answer.
-    pub(super) unanswered: u32,
+    pub unanswered: u32,
 }
 
 impl Server<'_> {
     /// Asks for a document. What is only about this one is the inner error.
-    pub(super) fn document<T>(
+    pub fn document<T>(
         &mut self,
         resource: &Resource,
         parse: fn(&[u8]) -> Result<T, ReadError>,
@@ -157,7 +157,7 @@ impl Server<'_> {
     }
 
     /// Asks for the JSON document of a run.
-    pub(super) fn json(&mut self, run: &PipelineLocator) -> Result<Result<Vec<u8>, Lack>, Halt> {
+    pub fn json(&mut self, run: &PipelineLocator) -> Result<Result<Vec<u8>, Lack>, Halt> {
         let what = format!("/api/pipelines/{}/{}", run.name, run.counter);
         self.answer(|source| source.get_json(run), &what)
     }
@@ -212,16 +212,16 @@ impl Server<'_> {
 }
 
 /// Whether there was no answer, or only a proxy's. A server that fails over one document says 500.
-pub(super) fn is_no_answer(error: &FetchError) -> bool {
+pub fn is_no_answer(error: &FetchError) -> bool {
     matches!(error, FetchError::Unavailable { status, .. } if *status != Some(500))
 }
 
 /// What a server lists.
-pub(super) struct Listed {
-    pub(super) pipelines: Vec<Name>,
+pub struct Listed {
+    pub pipelines: Vec<Name>,
     /// Entries that name none.
-    pub(super) left_out: u64,
-    pub(super) dialect: Dialect,
+    pub left_out: u64,
+    pub dialect: Dialect,
 }
 
 impl Listed {
@@ -236,11 +236,7 @@ impl Listed {
 
 impl Server<'_> {
     /// Asks for the pipelines in the dialect that is known, else finds out which it is. Gives what is known of the server too.
-    pub(super) fn list(
-        &mut self,
-        store: &dyn StateStore,
-        asked: Option<Dialect>,
-    ) -> Result<(Listed, ServerState), Halt> {
+    pub fn list(&mut self, store: &dyn StateStore, asked: Option<Dialect>) -> Result<(Listed, ServerState), Halt> {
         let state = |error: StateError| Halt::Round(error.into());
         let known = store.load_server().map_err(state)?;
         if let Some(known) = known.as_ref()

@@ -19,22 +19,22 @@ use crate::{Dialect, Resource, ServerUrl};
 const SAVED_EVERY: u64 = 50;
 
 /// A pipeline in a round.
-pub(super) struct Session<'p, 's> {
-    pub(super) server: &'p mut Server<'s>,
-    pub(super) store: &'p dyn StateStore,
-    pub(super) sink: &'p mut dyn Sink,
-    pub(super) options: &'p Options,
-    pub(super) now: DateTime<Utc>,
-    pub(super) dialect: Dialect,
+pub struct Session<'p, 's> {
+    pub server: &'p mut Server<'s>,
+    pub store: &'p dyn StateStore,
+    pub sink: &'p mut dyn Sink,
+    pub options: &'p Options,
+    pub now: DateTime<Utc>,
+    pub dialect: Dialect,
     /// The pipeline, as the list of pipelines has it.
-    pub(super) pipeline: Name,
+    pub pipeline: Name,
     /// How many looks in a row failed.
-    pub(super) lacks: u32,
+    pub lacks: u32,
 }
 
 impl Session<'_, '_> {
     /// Asks for a document. What is only about this one is the inner error.
-    pub(super) fn document<T>(
+    pub fn document<T>(
         &mut self,
         resource: &Resource,
         parse: fn(&[u8]) -> Result<T, ReadError>,
@@ -43,7 +43,7 @@ impl Session<'_, '_> {
     }
 
     /// A page of the pipeline's feed.
-    pub(super) fn page(&mut self, before: Option<u64>) -> Result<StageFeed, Halt> {
+    pub fn page(&mut self, before: Option<u64>) -> Result<StageFeed, Halt> {
         let resource = Resource::StageFeed {
             dialect: self.dialect,
             pipeline: self.pipeline.clone(),
@@ -81,7 +81,7 @@ impl Session<'_, '_> {
 
     /// Holds the pipeline back if its counters began again. `is_back` is whether a page with lower counters alone can mean nothing else. A page that has something
     /// that was seen before is the same server's, which lacks its newest runs or has been set right.
-    pub(super) fn check_restart(&self, state: &mut PipelineState, page: &StageFeed, is_back: bool) -> Result<(), Halt> {
+    pub fn check_restart(&self, state: &mut PipelineState, page: &StageFeed, is_back: bool) -> Result<(), Halt> {
         let counters = page.entries.iter().map(|entry| entry.stage.pipeline.counter.get());
         let found = counters.max().filter(|found| is_back && *found < state.newest);
         if found.is_none() && state.held.is_none() {
@@ -113,12 +113,12 @@ impl Session<'_, '_> {
     }
 
     /// Whether an entry is from before the time that the operator set.
-    pub(super) fn is_before_since(&self, entry: &StageEntry) -> bool {
+    pub fn is_before_since(&self, entry: &StageEntry) -> bool {
         let before = |since: DateTime<Utc>| entry.updated.is_some_and(|updated| updated < since);
         self.options.since.is_some_and(before)
     }
 
-    pub(super) fn notice(&mut self, run: Option<&PipelineLocator>, notice: &Notice) {
+    pub fn notice(&mut self, run: Option<&PipelineLocator>, notice: &Notice) {
         match run {
             Some(run) => self
                 .server
@@ -130,14 +130,14 @@ impl Session<'_, '_> {
     }
 
     /// Saves what was looked at within a page or a span, if it took long enough: the next reader may not live longer.
-    pub(super) fn save_now_and_then(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+    pub fn save_now_and_then(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         if self.server.round.requests.saturating_sub(self.server.saved_at) < SAVED_EVERY {
             return Ok(());
         }
         self.save(state)
     }
 
-    pub(super) fn save(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
+    pub fn save(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         state.trim();
         let saved = self.store.save(&self.pipeline, state);
         self.server.saved_at = self.server.round.requests;

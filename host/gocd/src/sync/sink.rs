@@ -51,7 +51,7 @@ pub struct News {
 pub struct SinkError(pub String);
 
 /// What was not told of these attempts, and the short names of all that is told once that is.
-pub(super) fn news(attempts: Vec<Attempt>, told: &[u64]) -> (Vec<News>, Vec<u64>) {
+pub fn news(attempts: Vec<Attempt>, told: &[u64]) -> (Vec<News>, Vec<u64>) {
     let mut names = told.to_vec();
     let mut news = Vec::new();
     for attempt in attempts {

@@ -58,37 +58,37 @@ pub struct PipelineState {
 
 /// A pipeline whose counters began again.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
+pub struct Held {
     /// The highest counter when that was noticed.
-    pub(super) found: u64,
+    pub found: u64,
 }
 
 /// How far back. With a name for what it holds: JSON has one `null` for a missing state and for all of the history.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Since {
-    pub(super) at: Option<i64>,
+pub struct Since {
+    pub at: Option<i64>,
 }
 
 /// The place in the old dialect's feed, which is in the order of completion.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct OldFeed {
+pub struct OldFeed {
     /// The newest entries that were seen. Where one of them is met again, everything further back was there before.
-    pub(super) marks: Vec<u64>,
+    pub marks: Vec<u64>,
     /// The cursor behind the first page: it only grows while the server is the same.
-    pub(super) cursor: Option<u64>,
+    pub cursor: Option<u64>,
     /// The database id of the run with the highest counter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) newest_id: Option<u64>,
+    pub newest_id: Option<u64>,
     /// Stretches that were not read to their end, the oldest first.
-    pub(super) gaps: Vec<Gap>,
+    pub gaps: Vec<Gap>,
     /// Entries of the first page whose runs were looked at since they stand there, as long as not all were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) looked: Vec<u64>,
+    pub looked: Vec<u64>,
 }
 
 impl OldFeed {
     /// The entries that were looked at of the page that is being read: the first one, or that of a stretch.
-    pub(super) fn looked(&mut self, gap: Option<usize>) -> &mut Vec<u64> {
+    pub fn looked(&mut self, gap: Option<usize>) -> &mut Vec<u64> {
         match gap.and_then(|place| self.gaps.get_mut(place)) {
             Some(gap) => &mut gap.looked,
             None => &mut self.looked,
@@ -98,80 +98,80 @@ impl OldFeed {
 
 /// A stretch of the old dialect's feed that is to be read.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub(super) struct Gap {
+pub struct Gap {
     /// The cursor of its next page.
-    pub(super) before: u64,
+    pub before: u64,
     /// Entries that show its end; none of them means the feed's.
-    pub(super) until: Vec<u64>,
+    pub until: Vec<u64>,
     /// Entries of its next page whose runs were looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) looked: Vec<u64>,
+    pub looked: Vec<u64>,
 }
 
 /// The place in the new dialect's feed, which is in the order of the pipeline's counter.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct NewFeed {
+pub struct NewFeed {
     /// The entries of the first page.
-    pub(super) marks: Vec<u64>,
+    pub marks: Vec<u64>,
     /// New runs that were not all looked at.
-    pub(super) news: Option<Stretch>,
+    pub news: Option<Stretch>,
     /// A walk to the end of the feed that is under way.
-    pub(super) walk: Option<FullWalk>,
+    pub walk: Option<FullWalk>,
     /// When the last one that got there began, in seconds since 1970.
-    pub(super) walked: Option<i64>,
+    pub walked: Option<i64>,
     /// The entries of [`SPAN`](super::new_feed::SPAN) counters each, in sum.
-    pub(super) spans: BTreeMap<u64, u64>,
+    pub spans: BTreeMap<u64, u64>,
     /// Of the span that is being read, the runs that were looked at, with their entries in sum then.
-    pub(super) looked: BTreeMap<u64, u64>,
+    pub looked: BTreeMap<u64, u64>,
 }
 
 /// Counters below `before` and above `floor`.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stretch {
-    pub(super) before: u64,
-    pub(super) floor: u64,
+pub struct Stretch {
+    pub before: u64,
+    pub floor: u64,
 }
 
 /// A walk from the newest run to the oldest.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FullWalk {
+pub struct FullWalk {
     /// When it began, in seconds since 1970.
-    pub(super) began: i64,
+    pub began: i64,
     /// What is below this counter is to be read; none before the first page.
-    pub(super) before: Option<u64>,
+    pub before: Option<u64>,
 }
 
 /// What is remembered of a run.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct RunState {
+pub struct RunState {
     /// Its entries in the feed, in sum.
-    pub(super) seen: u64,
+    pub seen: u64,
     /// The notifications that were taken.
-    pub(super) told: Vec<u64>,
+    pub told: Vec<u64>,
     /// What more may come of it (the new dialect, where that does not show in the feed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) open: Option<Open>,
+    pub open: Option<Open>,
     /// Whether an attempt was told of without its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) unfinished: bool,
+    pub unfinished: bool,
 }
 
 /// A run of which more may come.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub(super) struct Open {
+pub struct Open {
     /// When it was looked at last, in milliseconds since 1970: two rounds may begin within a second.
-    pub(super) looked: i64,
+    pub looked: i64,
     /// Until when, in seconds since 1970. Earlier versions have none for a run that has not passed: 14 days after the last look.
-    pub(super) until: Option<i64>,
+    pub until: Option<i64>,
     /// The runs of stages that its document names.
-    pub(super) links: u64,
+    pub links: u64,
     /// The stage that is under way, and which run of it.
-    pub(super) active: Option<(String, u64)>,
+    pub active: Option<(String, u64)>,
 }
 
 impl Open {
     /// When it is taken for closed, in seconds since 1970.
-    pub(super) fn ends(&self) -> i64 {
+    pub fn ends(&self) -> i64 {
         let unsaid = || (self.looked / 1000).saturating_add(OPEN_FOR.num_seconds());
         self.until.unwrap_or_else(unsaid)
     }
@@ -179,21 +179,21 @@ impl Open {
 
 /// A run that is to be looked at again.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Due {
+pub struct Due {
     /// From when on, in seconds since 1970.
-    pub(super) at: i64,
+    pub at: i64,
     /// Its database id (the old dialect).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) id: Option<u64>,
+    pub id: Option<u64>,
     /// How often it could not be read, and since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) failed: Option<(u32, i64)>,
+    pub failed: Option<(u32, i64)>,
     /// Whether it was told, and only something that adds to it is waited for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) adds: bool,
+    pub adds: bool,
     /// What the feed had of its stages' runs: what is left if documents cannot be had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) entries: Vec<SeenEntry>,
+    pub entries: Vec<SeenEntry>,
 }
 
 impl Default for PipelineState {

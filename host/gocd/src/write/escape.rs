@@ -1,7 +1,7 @@
 //! Texts as XML carries them (XML 1.0, sections 2.2, 2.4, 2.7, 2.11 and 3.3.3).
 
 /// Appends a text as the content of an element.
-pub(super) fn content(into: &mut String, text: &str) {
+pub fn content(into: &mut String, text: &str) {
     for character in text.chars() {
         match character {
             '&' => into.push_str("&amp;"),
@@ -15,7 +15,7 @@ pub(super) fn content(into: &mut String, text: &str) {
 }
 
 /// Appends a text as the value of an attribute in double quotes.
-pub(super) fn attribute(into: &mut String, text: &str) {
+pub fn attribute(into: &mut String, text: &str) {
     for character in text.chars() {
         match character {
             '&' => into.push_str("&amp;"),
@@ -32,7 +32,7 @@ pub(super) fn attribute(into: &mut String, text: &str) {
 }
 
 /// Appends a text as a CDATA section, the way servers write whatever people wrote.
-pub(super) fn cdata(into: &mut String, text: &str) {
+pub fn cdata(into: &mut String, text: &str) {
     // A section has no escapes, so that a carriage return would not survive.
     if text.contains('\r') {
         return content(into, text);

@@ -97,12 +97,12 @@ pub fn pipelines(list: &Pipelines, dialect: Dialect) -> String {
 }
 
 /// A document's link to itself.
-pub(super) fn self_link(markup: &mut Markup, href: Option<&Href>) {
+pub fn self_link(markup: &mut Markup, href: Option<&Href>) {
     relation(markup, "self", href);
 }
 
 /// A link with nothing but a relation.
-pub(super) fn relation(markup: &mut Markup, relation: &str, href: Option<&Href>) {
+pub fn relation(markup: &mut Markup, relation: &str, href: Option<&Href>) {
     if let Some(href) = href {
         markup.empty("link", &[("rel", Some(relation)), ("href", Some(href.as_str()))]);
     }

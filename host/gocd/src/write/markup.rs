@@ -7,17 +7,17 @@ use crate::Dialect;
 use crate::documents::Timestamp;
 
 /// An attribute's name, and its value if it has one.
-pub(super) type Attribute<'a> = (&'a str, Option<&'a str>);
+pub type Attribute<'a> = (&'a str, Option<&'a str>);
 
 /// A document that is being written.
-pub(super) struct Markup {
+pub struct Markup {
     text: String,
     open: Vec<&'static str>,
 }
 
 impl Markup {
     /// A document without an XML declaration.
-    pub(super) fn bare() -> Self {
+    pub fn bare() -> Self {
         Self {
             text: String::new(),
             open: Vec::new(),
@@ -25,7 +25,7 @@ impl Markup {
     }
 
     /// A document with one. The old dialect has an empty line behind it.
-    pub(super) fn declared(dialect: Dialect) -> Self {
+    pub fn declared(dialect: Dialect) -> Self {
         let mut markup = Self::bare();
         markup.text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         if dialect == Dialect::Old {
@@ -35,14 +35,14 @@ impl Markup {
     }
 
     /// An element whose children follow, until [`Markup::close`].
-    pub(super) fn open(&mut self, name: &'static str, attributes: &[Attribute<'_>]) {
+    pub fn open(&mut self, name: &'static str, attributes: &[Attribute<'_>]) {
         self.start(name, attributes);
         self.text.push_str(">\n");
         self.open.push(name);
     }
 
     /// Ends the element that was opened last.
-    pub(super) fn close(&mut self) {
+    pub fn close(&mut self) {
         if let Some(name) = self.open.pop() {
             self.indent();
             self.end(name);
@@ -50,13 +50,13 @@ impl Markup {
     }
 
     /// An element without content.
-    pub(super) fn empty(&mut self, name: &'static str, attributes: &[Attribute<'_>]) {
+    pub fn empty(&mut self, name: &'static str, attributes: &[Attribute<'_>]) {
         self.start(name, attributes);
         self.text.push_str("/>\n");
     }
 
     /// An element with a text; none if there is no text.
-    pub(super) fn text(&mut self, name: &'static str, text: Option<&str>) {
+    pub fn text(&mut self, name: &'static str, text: Option<&str>) {
         if let Some(text) = text {
             self.start(name, &[]);
             self.text.push('>');
@@ -66,7 +66,7 @@ impl Markup {
     }
 
     /// An element with a text as a CDATA section; none if there is no text.
-    pub(super) fn cdata(&mut self, name: &'static str, attributes: &[Attribute<'_>], text: Option<&str>) {
+    pub fn cdata(&mut self, name: &'static str, attributes: &[Attribute<'_>], text: Option<&str>) {
         if let Some(text) = text {
             self.start(name, attributes);
             self.text.push('>');
@@ -76,7 +76,7 @@ impl Markup {
     }
 
     /// An element with a point in time, to the second; none if there is no time.
-    pub(super) fn time(&mut self, name: &'static str, time: Option<Timestamp>, dialect: Dialect) {
+    pub fn time(&mut self, name: &'static str, time: Option<Timestamp>, dialect: Dialect) {
         let written = time.map(|time| match dialect {
             Dialect::Old => time.to_rfc3339_opts(SecondsFormat::Secs, true),
             Dialect::New => time.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true),
@@ -85,7 +85,7 @@ impl Markup {
     }
 
     /// A comment, of words that cannot end it.
-    pub(super) fn comment(&mut self, words: &'static str) {
+    pub fn comment(&mut self, words: &'static str) {
         self.indent();
         self.text.push_str("<!--");
         self.text.push_str(words);
@@ -93,7 +93,7 @@ impl Markup {
     }
 
     /// The document.
-    pub(super) fn finish(mut self) -> String {
+    pub fn finish(mut self) -> String {
         while !self.open.is_empty() {
             self.close();
         }

@@ -39,12 +39,12 @@ pub fn pipeline(pipeline: &Pipeline, dialect: Dialect) -> String {
 }
 
 /// A document's name for itself.
-pub(super) fn urn(markup: &mut Markup, urn: Option<&Urn>) {
+pub fn urn(markup: &mut Markup, urn: Option<&Urn>) {
     markup.cdata("id", &[], urn.map(Urn::as_str));
 }
 
 /// The `<pipeline>` within a stage or a job.
-pub(super) fn stage_pipeline(markup: &mut Markup, pipeline: &StagePipeline) {
+pub fn stage_pipeline(markup: &mut Markup, pipeline: &StagePipeline) {
     let counter = pipeline.counter.to_string();
     let attributes = [
         ("name", Some(pipeline.name.as_str())),
@@ -56,7 +56,7 @@ pub(super) fn stage_pipeline(markup: &mut Markup, pipeline: &StagePipeline) {
 }
 
 /// Writes materials. The new dialect has each within another `<material>`, and no more than one change of it.
-pub(super) fn materials(markup: &mut Markup, materials: &[Material], dialect: Dialect) {
+pub fn materials(markup: &mut Markup, materials: &[Material], dialect: Dialect) {
     markup.open("materials", &[]);
     for material in materials {
         if dialect == Dialect::New {

@@ -50,30 +50,30 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// What is needed of the event ("Webhook events and payloads" in GitHub's documentation). All else is skipped without being kept.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct Event {
+pub struct Event {
     /// The pull request, if the event is about one.
-    pub(crate) pull_request: Option<PullRequest>,
+    pub pull_request: Option<PullRequest>,
     /// Who caused the event.
-    pub(crate) sender: Option<Person>,
+    pub sender: Option<Person>,
 }
 
 /// A pull request.
 #[derive(Debug, Deserialize)]
-pub(crate) struct PullRequest {
+pub struct PullRequest {
     /// Its number.
-    pub(crate) number: Option<u64>,
+    pub number: Option<u64>,
     /// What is to be merged.
-    pub(crate) head: Option<Head>,
+    pub head: Option<Head>,
 }
 
 /// The branch and commit that are to be merged.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Head {
+pub struct Head {
     /// The commit.
-    pub(crate) sha: Option<String>,
+    pub sha: Option<String>,
     /// Name of the branch.
     #[serde(rename = "ref")]
-    pub(crate) branch: Option<String>,
+    pub branch: Option<String>,
 }
 
 /// A user.
@@ -85,10 +85,10 @@ pub(crate) struct Person {
 
 impl Event {
     /// The variable that names the file.
-    pub(crate) const VARIABLE: &str = "GITHUB_EVENT_PATH";
+    pub const VARIABLE: &str = "GITHUB_EVENT_PATH";
 
     /// Reads the file, or says what is wrong with it.
-    pub(crate) fn read(path: &OsStr, read: ReadFile<'_>) -> Result<Self, String> {
+    pub fn read(path: &OsStr, read: ReadFile<'_>) -> Result<Self, String> {
         let bytes = read(Path::new(path)).map_err(|error| format!("the event's file cannot be read: {error}"))?;
         // serde_json stops at 128 levels of what is wanted, and skips what is not wanted without recursion. Its message would quote the file.
         serde_json::from_slice(&bytes)
@@ -96,7 +96,7 @@ impl Event {
     }
 
     /// What is to be merged.
-    pub(crate) fn head(&self) -> Option<&Head> {
+    pub fn head(&self) -> Option<&Head> {
         self.pull_request.as_ref()?.head.as_ref()
     }
 }
@@ -106,14 +106,14 @@ const CONFIGURATION: &str = "teamcity.configuration.properties.file";
 
 /// Properties by name, of the build and of its configuration ("Predefined Build Parameters" in TeamCity's documentation).
 #[derive(Debug, Default)]
-pub(crate) struct Properties(BTreeMap<String, String>);
+pub struct Properties(BTreeMap<String, String>);
 
 impl Properties {
     /// The variable that names the first file.
-    pub(crate) const VARIABLE: &str = "TEAMCITY_BUILD_PROPERTIES_FILE";
+    pub const VARIABLE: &str = "TEAMCITY_BUILD_PROPERTIES_FILE";
 
     /// Reads the file and the one that it names.
-    pub(crate) fn read(path: &OsStr, read: ReadFile<'_>) -> Result<Self, String> {
+    pub fn read(path: &OsStr, read: ReadFile<'_>) -> Result<Self, String> {
         let text = |path: &Path| {
             let bytes = read(path).map_err(|error| format!("the file of properties cannot be read: {error}"))?;
             // Java writes what is not Latin-1 as an escape.
@@ -127,7 +127,7 @@ impl Properties {
     }
 
     /// Names of the properties that are there and not empty, with this beginning.
-    pub(crate) fn beginning_with<'p>(&'p self, prefix: &'p str) -> impl Iterator<Item = &'p str> {
+    pub fn beginning_with<'p>(&'p self, prefix: &'p str) -> impl Iterator<Item = &'p str> {
         let from_here = self.0.range(prefix.to_owned()..);
         let of_it = from_here.take_while(move |(name, _)| name.starts_with(prefix));
         of_it
@@ -136,7 +136,7 @@ impl Properties {
     }
 
     /// A property that is there and not empty.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }

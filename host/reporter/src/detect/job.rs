@@ -12,8 +12,8 @@ use super::values::{self, Clean, Unfit, sound, truth};
 use crate::config::Environment;
 
 /// A job of one system: its variables, the files they point to, and what was wrong with them.
-pub(crate) struct Job<'a> {
-    pub(crate) system: &'a System,
+pub struct Job<'a> {
+    pub system: &'a System,
     environment: &'a Environment,
     /// Where the command runs, if files may be looked for there.
     directory: Option<&'a Path>,
@@ -25,7 +25,7 @@ pub(crate) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub(crate) fn new(
+    pub fn new(
         system: &'a System,
         environment: &'a Environment,
         directory: Option<&'a Path>,
@@ -44,12 +44,12 @@ impl<'a> Job<'a> {
     }
 
     /// The variable as it is.
-    pub(crate) fn raw(&self, name: &str) -> Option<&OsStr> {
+    pub fn raw(&self, name: &str) -> Option<&OsStr> {
         self.environment.get_os(name)
     }
 
     /// The variable's text without the white space around it. One that can be no part of a record is absent, and named in a warning.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         match sound(self.raw(name)?) {
             Ok(text) => Some(text),
             Err(Unfit::Absent) => None,
@@ -61,12 +61,12 @@ impl<'a> Job<'a> {
     }
 
     /// The variable's text, with its name.
-    pub(crate) fn found(&self, name: &'static str) -> Option<Found> {
+    pub fn found(&self, name: &'static str) -> Option<Found> {
         self.get(name).map(|text| self.made(text, name))
     }
 
     /// A value that was worked out.
-    pub(crate) fn made(&self, value: impl Into<String>, variable: &'static str) -> Found {
+    pub fn made(&self, value: impl Into<String>, variable: &'static str) -> Found {
         Found {
             value: value.into(),
             variable,
@@ -74,31 +74,31 @@ impl<'a> Job<'a> {
     }
 
     /// Whether the variable says yes: `true` or `1`, as the system's habit is.
-    pub(crate) fn is_true(&self, name: &str) -> bool {
+    pub fn is_true(&self, name: &str) -> bool {
         self.get(name).is_some_and(truth)
     }
 
     /// Whether the variable is one of these words, whatever their case; or absent, if that counts.
-    pub(crate) fn is_one_of(&self, name: &str, words: &[&str], absent: bool) -> bool {
+    pub fn is_one_of(&self, name: &str, words: &[&str], absent: bool) -> bool {
         self.get(name).map_or(absent, |given| {
             words.iter().any(|word| word.eq_ignore_ascii_case(given))
         })
     }
 
     /// What follows `prefix` in the names of variables, in order.
-    pub(crate) fn suffixes<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'s str> {
+    pub fn suffixes<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'s str> {
         self.environment
             .names(prefix)
             .filter_map(move |name| name.strip_prefix(prefix))
     }
 
     /// The first sound value, as `clean` makes it.
-    pub(crate) fn first(&self, sources: Sources, clean: Clean) -> Option<Found> {
+    pub fn first(&self, sources: Sources, clean: Clean) -> Option<Found> {
         self.first_of(sources, |_| clean)
     }
 
     /// The repository: the name in a variable is checked, and what was worked out is a name already.
-    pub(crate) fn repository(&self) -> Option<Found> {
+    pub fn repository(&self) -> Option<Found> {
         self.first_of(self.system.repository, |source| match source {
             Source::By(..) => values::text,
             _ => values::repository_name,
@@ -136,19 +136,19 @@ impl<'a> Job<'a> {
     }
 
     /// Whether this is the build of a pull request.
-    pub(crate) fn is_pr(&self) -> bool {
+    pub fn is_pr(&self) -> bool {
         *self
             .is_pr
             .get_or_init(|| (self.system.is_pr)(self) || self.first(self.system.pr, values::pr_number).is_some())
     }
 
     /// Whether a push started the run.
-    pub(crate) fn is_push(&self) -> bool {
+    pub fn is_push(&self) -> bool {
         (self.system.is_push)(self) && !self.is_pr()
     }
 
     /// Directories in which the repository may be checked out: where the command runs, and the one that a variable names.
-    pub(crate) fn checkouts<'j>(&'j self, variable: &str) -> impl Iterator<Item = &'j Path> {
+    pub fn checkouts<'j>(&'j self, variable: &str) -> impl Iterator<Item = &'j Path> {
         // Without a place to look at, the variable's is not looked at either: then detection reads no file system at all.
         let named = self.raw(variable).map(Path::new).filter(|path| path.is_absolute());
         self.directory
@@ -158,13 +158,13 @@ impl<'a> Job<'a> {
     }
 
     /// What the git repository says that the command runs in.
-    pub(crate) fn git(&self) -> Git {
+    pub fn git(&self) -> Git {
         self.directory
             .map_or_else(Git::default, |directory| git::read(self.environment, directory))
     }
 
     /// What started the run, as GitHub and those like it write it down.
-    pub(crate) fn event(&self) -> &Event {
+    pub fn event(&self) -> &Event {
         self.event.get_or_init(|| {
             let Some(path) = self.raw(Event::VARIABLE) else {
                 return Event::default();
@@ -177,7 +177,7 @@ impl<'a> Job<'a> {
     }
 
     /// What TeamCity writes down of a build.
-    pub(crate) fn properties(&self) -> &Properties {
+    pub fn properties(&self) -> &Properties {
         self.properties.get_or_init(|| {
             let Some(path) = self.raw(Properties::VARIABLE) else {
                 return Properties::default();
@@ -193,7 +193,7 @@ impl<'a> Job<'a> {
     }
 
     /// Says what is wrong, once. Values never stand in a warning: they may hold a credential.
-    pub(crate) fn warn(&self, warning: String) {
+    pub fn warn(&self, warning: String) {
         let mut warnings = self.warnings.borrow_mut();
         if !warnings.contains(&warning) {
             warnings.push(warning);
@@ -201,13 +201,13 @@ impl<'a> Job<'a> {
     }
 
     /// Says that a commit was left out, which `is not` or `may not be` the head of the pull request.
-    pub(crate) fn warn_of_merge(&self, variable: &str, is_not: &str) {
+    pub fn warn_of_merge(&self, variable: &str, is_not: &str) {
         self.warn(format!(
             "{variable} {is_not} the head of the pull request; commit_sha was left out (set PIPEFOLD_COMMIT_SHA to the head commit)"
         ));
     }
 
-    pub(crate) fn into_warnings(self) -> Vec<String> {
+    pub fn into_warnings(self) -> Vec<String> {
         self.warnings.into_inner()
     }
 }

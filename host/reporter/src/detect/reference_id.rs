@@ -8,12 +8,7 @@ use super::values::{self, MAX_BYTES};
 
 /// `<system>/<host or organisation>/<repository or pipeline>/<run>[/<attempt>]`: the same in every job of a run, and another one when it is
 /// run again, for DX never takes a failure back. None if the system does not name the run.
-pub(super) fn reference_id(
-    job: &Job<'_>,
-    run: Option<&Found>,
-    attempt: Option<&Found>,
-    url: Option<&Found>,
-) -> Option<Found> {
+pub fn reference_id(job: &Job<'_>, run: Option<&Found>, attempt: Option<&Found>, url: Option<&Found>) -> Option<Found> {
     let system = job.system;
     let host = job.first(system.host, values::host).map(|host| host.value);
     // What the system counts in is a name, also one with an `@` in it: nothing but an address is cleaned as one.

@@ -4,7 +4,7 @@ use super::job::Job;
 
 /// Where a value comes from. A field has a list of these, the best first; the first one that gives a sound value is taken.
 #[derive(Clone, Copy)]
-pub(crate) enum Source {
+pub enum Source {
     /// A variable that holds a name or another plain value.
     Var(&'static str),
     /// A variable that holds the address of a repository, of which the name is taken.
@@ -21,13 +21,13 @@ pub(crate) enum Source {
 
 /// A value, and the variable that it came from, or that had most to do with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) value: String,
-    pub(crate) variable: &'static str,
+pub struct Found {
+    pub value: String,
+    pub variable: &'static str,
 }
 
 /// A list of sources, the best first.
-pub(crate) type Sources = &'static [Source];
+pub type Sources = &'static [Source];
 
 /// A CI system: how it is recognised, and where it says what.
 ///
@@ -35,66 +35,66 @@ pub(crate) type Sources = &'static [Source];
 /// are ([`super::values`]), so an entry names variables and no more. What a system does not have stays out: `..System::NONE`.
 /// The table in `docs/detection.md` is made of these entries ([`super::table`]).
 #[derive(Clone, Copy)]
-pub(crate) struct System {
+pub struct System {
     /// Its usual name, as people write it: the field `pipeline_source`.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// Its short name, the beginning of each `reference_id`. It must never change, or a run that is under way falls apart.
-    pub(crate) id: &'static str,
+    pub id: &'static str,
     /// Page of its documentation that names the variables.
-    pub(crate) reference: &'static str,
+    pub reference: &'static str,
     /// Sets of variables. One whole set has to be there; `NAME=value` asks for that value.
-    pub(crate) marks: &'static [&'static [&'static str]],
+    pub marks: &'static [&'static [&'static str]],
     /// Variables of something that only behaves like this system. With one of them it is not recognised.
-    pub(crate) unless: &'static [&'static str],
+    pub unless: &'static [&'static str],
     /// Name of the pipeline.
-    pub(crate) pipeline: Sources,
+    pub pipeline: Sources,
     /// Name of the workflow, where a pipeline has several.
-    pub(crate) workflow: Sources,
+    pub workflow: Sources,
     /// Name of the job.
-    pub(crate) job: Sources,
+    pub job: Sources,
     /// Name of the step in the job.
-    pub(crate) step: Sources,
+    pub step: Sources,
     /// Address or name of the server, or of the organisation on it. Part of `reference_id`.
-    pub(crate) host: Sources,
+    pub host: Sources,
     /// What the number of a run is counted in: repository or pipeline. Part of `reference_id`.
-    pub(crate) scope: Sources,
+    pub scope: Sources,
     /// What names the run in its scope, the same in each of its jobs. Part of `reference_id`.
-    pub(crate) run: Sources,
+    pub run: Sources,
     /// What tells a re-run from the run before it, where the run keeps its number. Part of `reference_id`.
-    pub(crate) attempt: Sources,
+    pub attempt: Sources,
     /// The repository. Of a pull request it is the one that counts the number.
-    pub(crate) repository: Sources,
+    pub repository: Sources,
     /// The commit: of a pull request its head, never a trial merge.
-    pub(crate) sha: Sources,
+    pub sha: Sources,
     /// Number of the pull request.
-    pub(crate) pr: Sources,
+    pub pr: Sources,
     /// Page of the pull request. The repository on it goes before [`Self::repository`], so that both are of one project.
-    pub(crate) pr_page: Sources,
+    pub pr_page: Sources,
     /// Whether this is the build of a pull request, also where no number says so.
-    pub(crate) is_pr: fn(&Job<'_>) -> bool,
+    pub is_pr: fn(&Job<'_>) -> bool,
     /// Whether the commit that was checked out is, or may be, a trial merge that is on no branch.
-    pub(crate) is_merge: fn(&Job<'_>) -> bool,
+    pub is_merge: fn(&Job<'_>) -> bool,
     /// Whether a push started the run. A pull request is no push.
-    pub(crate) is_push: fn(&Job<'_>) -> bool,
+    pub is_push: fn(&Job<'_>) -> bool,
     /// Page of the run.
-    pub(crate) url: Sources,
+    pub url: Sources,
     /// The branch.
-    pub(crate) branch: Sources,
+    pub branch: Sources,
     /// The tag: a branch of the same name is none.
-    pub(crate) tag: Sources,
+    pub tag: Sources,
     /// GitHub user name of who started the run.
-    pub(crate) github: Sources,
+    pub github: Sources,
     /// GitLab user name of who started the run.
-    pub(crate) gitlab: Sources,
+    pub gitlab: Sources,
     /// E-mail address of who started the run.
-    pub(crate) email: Sources,
+    pub email: Sources,
     /// What is not reported although the system has a variable for it, and why; or what no variable of it says.
-    pub(crate) left_out: &'static [(&'static str, &'static str)],
+    pub left_out: &'static [(&'static str, &'static str)],
 }
 
 impl System {
     /// A system that says nothing.
-    pub(crate) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         name: "",
         id: "",
         reference: "",
@@ -125,7 +125,7 @@ impl System {
     };
 
     /// The first variable of the first set of marks that is all there.
-    pub(crate) fn recognised_by(&self, job: &Job<'_>) -> Option<&'static str> {
+    pub fn recognised_by(&self, job: &Job<'_>) -> Option<&'static str> {
         if self.unless.iter().any(|mark| is_set(job, mark)) {
             return None;
         }

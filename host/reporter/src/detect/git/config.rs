@@ -9,16 +9,16 @@ const LARGEST: u64 = 1 << 20;
 
 /// What one file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Configuration {
+pub struct Configuration {
     /// Remotes with their addresses, each as often as it has one.
     remotes: Vec<(String, String)>,
     /// `user.email`.
-    pub(super) email: Option<String>,
+    pub email: Option<String>,
 }
 
 impl Configuration {
     /// The address of `origin`, else of the only remote.
-    pub(super) fn remote(&self) -> Option<String> {
+    pub fn remote(&self) -> Option<String> {
         let of = |name: &str| {
             self.remotes
                 .iter()
@@ -31,7 +31,7 @@ impl Configuration {
 }
 
 /// Reads a file; one that is absent or broken says nothing, or what stands before the fault.
-pub(super) fn read(path: &Path) -> Configuration {
+pub fn read(path: &Path) -> Configuration {
     find::read(path, LARGEST).map_or_else(Configuration::default, |bytes| parse(&String::from_utf8_lossy(&bytes)))
 }
 

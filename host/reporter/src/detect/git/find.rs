@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 const LEVELS: usize = 64;
 
 /// A repository's directories.
-pub(super) struct Place {
+pub struct Place {
     /// Where its files are checked out.
-    pub(super) worktree: PathBuf,
+    pub worktree: PathBuf,
     /// What this worktree has for itself: HEAD.
-    pub(super) own: PathBuf,
+    pub own: PathBuf,
     /// What all its worktrees share: refs and configuration.
-    pub(super) common: PathBuf,
+    pub common: PathBuf,
 }
 
 /// The repository that `directory`, which is absolute, lies in. One that belongs to another user counts as none, as git itself has it: who
 /// shares a temporary directory could otherwise say who we are. Root may look at any.
-pub(super) fn find(directory: &Path) -> Option<Place> {
+pub fn find(directory: &Path) -> Option<Place> {
     let (worktree, dot_git) = directory
         .ancestors()
         .take(LEVELS)
@@ -61,7 +61,7 @@ fn is_ours(_: &Path) -> bool {
 }
 
 /// The file's content, if it is a regular file of at most `most` bytes; a part of one would be something else than it says.
-pub(super) fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
+pub fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
     let file = open(path).ok()?;
     if !file.metadata().ok()?.is_file() {
         return None;
@@ -72,7 +72,7 @@ pub(super) fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
 }
 
 /// The first line of a small text file, such as HEAD.
-pub(super) fn line(path: &Path) -> Option<String> {
+pub fn line(path: &Path) -> Option<String> {
     // As long as the longest path that Linux takes, which a file `gitdir` may hold.
     let bytes = read(path, 4096)?;
     let text = std::str::from_utf8(&bytes).ok()?;

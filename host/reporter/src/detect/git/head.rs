@@ -8,7 +8,7 @@ use super::find::{self, Place};
 const LARGEST_PACKED: u64 = 8 << 20;
 
 /// Branch and commit. A repository that keeps its refs in another way than in files (reftable) tells neither.
-pub(super) fn read(place: &Place) -> (Option<String>, Option<String>) {
+pub fn read(place: &Place) -> (Option<String>, Option<String>) {
     let Some(head) = find::line(&place.own.join("HEAD")) else {
         return (None, None);
     };
@@ -34,7 +34,7 @@ fn packed(common: &Path, name: &str) -> Option<String> {
 }
 
 /// An object id: SHA-1 or SHA-256, in hex.
-pub(super) fn commit(text: &str) -> Option<String> {
+pub fn commit(text: &str) -> Option<String> {
     let is_id = matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_id.then(|| text.to_owned())
 }
@@ -60,7 +60,7 @@ struct Entry {
 
 /// The commit that was fetched: what `built` was before git merged another commit into it here, else `built` itself. None if nothing is
 /// recorded of it.
-pub(super) fn fetched(place: &Place, built: &str) -> Option<String> {
+pub fn fetched(place: &Place, built: &str) -> Option<String> {
     let entries = entries(place);
     let mut of_it = entries.iter().filter(|entry| entry.new == built).peekable();
     of_it.peek()?;
@@ -70,7 +70,7 @@ pub(super) fn fetched(place: &Place, built: &str) -> Option<String> {
 }
 
 /// The commit in the record whose name begins like this.
-pub(super) fn begins_with(place: &Place, beginning: &str) -> Option<String> {
+pub fn begins_with(place: &Place, beginning: &str) -> Option<String> {
     let commits = entries(place)
         .into_iter()
         .rev()

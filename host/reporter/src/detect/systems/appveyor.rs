@@ -5,7 +5,7 @@ use crate::detect::system::Source::{By, OutsidePr, Pushed, Unmerged, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{path_segment, server};
 
-pub(super) const APPVEYOR: System = System {
+pub const APPVEYOR: System = System {
     name: "AppVeyor",
     id: "appveyor",
     reference: "https://www.appveyor.com/docs/environment-variables/",

@@ -5,7 +5,7 @@ use crate::detect::system::Source::{Address, By, OutsidePr, Unmerged, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{page, path_segment, pull_request_of_ref, server};
 
-pub(super) const AZURE: System = System {
+pub const AZURE: System = System {
     name: "Azure Pipelines",
     id: "azure",
     reference: "https://learn.microsoft.com/en-us/azure/devops/pipelines/build/variables",
@@ -77,7 +77,7 @@ pub(super) const AZURE: System = System {
 };
 
 /// A release deploys what a build made, whose variables it has too: without one of its own it would be taken for that build.
-pub(super) const AZURE_RELEASE: System = System {
+pub const AZURE_RELEASE: System = System {
     name: "Azure Pipelines",
     id: "azure",
     reference: "https://learn.microsoft.com/en-us/azure/devops/pipelines/release/variables",

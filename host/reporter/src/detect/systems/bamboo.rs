@@ -5,7 +5,7 @@ use crate::detect::system::Source::{Address, By, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::host;
 
-pub(super) const BAMBOO: System = System {
+pub const BAMBOO: System = System {
     name: "Bamboo",
     id: "bamboo",
     reference: "https://confluence.atlassian.com/bamboo/bamboo-variables-289277087.html",

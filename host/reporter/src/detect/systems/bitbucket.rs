@@ -6,7 +6,7 @@ use crate::detect::system::Source::{Address, By, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::path_segment;
 
-pub(super) const BITBUCKET: System = System {
+pub const BITBUCKET: System = System {
     name: "Bitbucket Pipelines",
     id: "bitbucket",
     reference: "https://support.atlassian.com/bitbucket-cloud/docs/variables-and-secrets/",

@@ -4,7 +4,7 @@ use crate::detect::job::Job;
 use crate::detect::system::Source::{Address, By, Pushed, Var};
 use crate::detect::system::{Found, System};
 
-pub(super) const BITRISE: System = System {
+pub const BITRISE: System = System {
     name: "Bitrise",
     id: "bitrise",
     reference: "https://docs.bitrise.io/en/bitrise-ci/references/available-environment-variables.html",

@@ -4,7 +4,7 @@ use crate::detect::job::Job;
 use crate::detect::system::Source::{Address, By, Var};
 use crate::detect::system::{Found, System};
 
-pub(super) const BUDDY: System = System {
+pub const BUDDY: System = System {
     name: "Buddy",
     id: "buddy",
     reference: "https://buddy.works/docs/pipelines/environment-variables",

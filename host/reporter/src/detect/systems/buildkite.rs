@@ -5,7 +5,7 @@ use crate::detect::system::Source::{Address, By, Pushed, Unmerged, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{PullRequestRef, pull_request_of_ref};
 
-pub(super) const BUILDKITE: System = System {
+pub const BUILDKITE: System = System {
     name: "Buildkite",
     id: "buildkite",
     reference: "https://buildkite.com/docs/pipelines/configure/environment-variables",

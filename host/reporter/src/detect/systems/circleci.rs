@@ -5,7 +5,7 @@ use crate::detect::system::Source::{Address, By, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{host, path_segment};
 
-pub(super) const CIRCLECI: System = System {
+pub const CIRCLECI: System = System {
     name: "CircleCI",
     id: "circleci",
     reference: "https://circleci.com/docs/reference/variables/",

@@ -5,7 +5,7 @@ use crate::detect::system::Source::{Address, By, OutsidePr, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::path_segment;
 
-pub(super) const CIRRUS: System = System {
+pub const CIRRUS: System = System {
     name: "Cirrus CI",
     id: "cirrus",
     reference: "https://cirrus-ci.org/guide/writing-tasks/#environment-variables",

@@ -5,7 +5,7 @@ use crate::detect::system::Source::{By, OutsidePr, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::path_segment;
 
-pub(super) const CLOUDBUILD: System = System {
+pub const CLOUDBUILD: System = System {
     name: "Google Cloud Build",
     id: "cloudbuild",
     reference: "https://cloud.google.com/build/docs/configuring-builds/substitute-variable-values",

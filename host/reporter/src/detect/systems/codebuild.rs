@@ -5,7 +5,7 @@ use crate::detect::system::Source::{Address, By, Unmerged, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{commit_sha, path_segment, pull_request_of_ref};
 
-pub(super) const CODEBUILD: System = System {
+pub const CODEBUILD: System = System {
     name: "AWS CodeBuild",
     id: "codebuild",
     reference: "https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-env-vars.html",

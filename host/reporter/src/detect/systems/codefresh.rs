@@ -5,7 +5,7 @@ use crate::detect::system::Source::{By, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::repository_of_page;
 
-pub(super) const CODEFRESH: System = System {
+pub const CODEFRESH: System = System {
     name: "Codefresh",
     id: "codefresh",
     reference: "https://codefresh.io/docs/docs/pipelines/variables/",

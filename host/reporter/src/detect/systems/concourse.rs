@@ -5,7 +5,7 @@ use crate::detect::system::Source::{By, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{path_segment, server};
 
-pub(super) const CONCOURSE: System = System {
+pub const CONCOURSE: System = System {
     name: "Concourse",
     id: "concourse",
     reference: "https://concourse-ci.org/docs/resource-types/implementing/#resource-metadata",

@@ -5,7 +5,7 @@ use crate::detect::job::Job;
 use crate::detect::system::Source::{Address, By, OutsidePr, Pushed, Var};
 use crate::detect::system::{Found, System};
 
-pub(super) const DRONE: System = System {
+pub const DRONE: System = System {
     name: "Drone",
     id: "drone",
     reference: "https://docs.drone.io/pipeline/environment/reference/",
@@ -53,7 +53,7 @@ pub(super) const DRONE: System = System {
     ..System::NONE
 };
 
-pub(super) const HARNESS: System = System {
+pub const HARNESS: System = System {
     name: "Harness",
     id: "harness",
     reference: "https://developer.harness.io/docs/continuous-integration/troubleshoot-ci/ci-env-var",

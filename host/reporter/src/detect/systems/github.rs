@@ -6,7 +6,7 @@ use crate::detect::system::Source::{By, OutsidePr, Unmerged, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{path_segment, pull_request_of_ref, server};
 
-pub(super) const GITHUB: System = System {
+pub const GITHUB: System = System {
     name: "GitHub Actions",
     id: "github",
     reference: "https://docs.github.com/en/actions/reference/workflows-and-actions/variables",
@@ -65,7 +65,7 @@ pub(super) const GITHUB: System = System {
     ..System::NONE
 };
 
-pub(super) const GITEA: System = System {
+pub const GITEA: System = System {
     name: "Gitea Actions",
     id: "gitea",
     reference: "https://docs.gitea.com/usage/actions/actions-variables",
@@ -97,7 +97,7 @@ pub(super) const GITEA: System = System {
     ..GITHUB
 };
 
-pub(super) const FORGEJO: System = System {
+pub const FORGEJO: System = System {
     name: "Forgejo Actions",
     id: "forgejo",
     reference: "https://forgejo.org/docs/latest/user/actions/reference/#github",

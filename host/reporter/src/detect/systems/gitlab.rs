@@ -5,7 +5,7 @@ use crate::detect::system::Source::{By, Pushed, Unmerged, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{host, pull_request_of_ref, repository};
 
-pub(super) const GITLAB: System = System {
+pub const GITLAB: System = System {
     name: "GitLab CI",
     id: "gitlab",
     reference: "https://docs.gitlab.com/ci/variables/predefined_variables/",

@@ -7,7 +7,7 @@ use crate::detect::system::Source::{Address, By, Unmerged, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{BuiltRef, built_ref, commit_sha, host, path_segment, repository, server};
 
-pub(super) const GOCD: System = System {
+pub const GOCD: System = System {
     name: "GoCD",
     id: "gocd",
     reference: "https://docs.gocd.org/current/faq/dev_use_current_revision_in_build.html",

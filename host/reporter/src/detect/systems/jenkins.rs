@@ -7,7 +7,7 @@ use crate::detect::system::Source::{Address, By, OutsidePr, Unmerged, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{self, branch, host, pull_request_of_ref};
 
-pub(super) const JENKINS: System = System {
+pub const JENKINS: System = System {
     name: "Jenkins",
     id: "jenkins",
     reference: "https://www.jenkins.io/doc/book/pipeline/jenkinsfile/#using-environment-variables",
@@ -89,7 +89,7 @@ pub(super) const JENKINS: System = System {
     ..System::NONE
 };
 
-pub(super) const JENKINS_X: System = System {
+pub const JENKINS_X: System = System {
     name: "Jenkins X",
     id: "jenkins-x",
     reference: "https://jenkins-x.io/v3/develop/reference/variables/",
@@ -186,7 +186,7 @@ fn branch_name(job: &Job<'_>) -> Option<Found> {
 }
 
 /// `REPO_OWNER/REPO_NAME`, as Prow and Jenkins X say it.
-pub(super) fn owned_repository(job: &Job<'_>) -> Option<Found> {
+pub fn owned_repository(job: &Job<'_>) -> Option<Found> {
     let (owner, name) = (job.get("REPO_OWNER")?, job.get("REPO_NAME")?);
     Some(job.made(format!("{owner}/{name}"), "REPO_NAME"))
 }

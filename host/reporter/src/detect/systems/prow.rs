@@ -4,7 +4,7 @@ use super::jenkins::owned_repository;
 use crate::detect::system::Source::{By, OutsidePr, Unmerged, Var};
 use crate::detect::system::System;
 
-pub(super) const PROW: System = System {
+pub const PROW: System = System {
     name: "Prow",
     id: "prow",
     reference: "https://docs.prow.k8s.io/docs/jobs/#job-environment-variables",

@@ -5,7 +5,7 @@ use crate::detect::system::Source::{Address, By, OutsidePr, Unmerged, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{path_segment, server};
 
-pub(super) const SEMAPHORE: System = System {
+pub const SEMAPHORE: System = System {
     name: "Semaphore",
     id: "semaphore",
     reference: "https://docs.semaphore.io/reference/env-vars",

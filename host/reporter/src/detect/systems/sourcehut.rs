@@ -5,7 +5,7 @@ use crate::detect::system::Source::{By, Var};
 use crate::detect::system::{Found, System};
 use crate::detect::values::{host, repository};
 
-pub(super) const SOURCEHUT: System = System {
+pub const SOURCEHUT: System = System {
     name: "SourceHut",
     id: "sourcehut",
     reference: "https://man.sr.ht/builds.sr.ht/#build-environment",
@@ -54,7 +54,7 @@ fn owner(job: &Job<'_>) -> Option<Found> {
     Some(job.made(page(job)?.get(1)?, "JOB_URL"))
 }
 
-pub(super) fn of_git(job: &Job<'_>) -> Option<Found> {
+pub fn of_git(job: &Job<'_>) -> Option<Found> {
     let name = repository(job.git().remote?.trim()).ok()?;
     Some(job.made(name, "git's remote"))
 }

@@ -7,7 +7,7 @@ use crate::detect::values::{self, host, pull_request_of_ref};
 
 const BRANCH_HERE: &str = "teamcity.build.branch";
 
-pub(super) const TEAMCITY: System = System {
+pub const TEAMCITY: System = System {
     name: "TeamCity",
     id: "teamcity",
     reference: "https://www.jetbrains.com/help/teamcity/predefined-build-parameters.html",

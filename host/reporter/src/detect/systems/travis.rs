@@ -4,7 +4,7 @@ use crate::detect::job::Job;
 use crate::detect::system::Source::{By, OutsidePr, Unmerged, Var};
 use crate::detect::system::{Found, System};
 
-pub(super) const TRAVIS: System = System {
+pub const TRAVIS: System = System {
     name: "Travis CI",
     id: "travis",
     reference: "https://docs.travis-ci.com/user/environment-variables/#default-environment-variables",

@@ -3,7 +3,7 @@
 use crate::detect::system::Source::{Address, OutsidePr, Pushed, Var};
 use crate::detect::system::System;
 
-pub(super) const VELA: System = System {
+pub const VELA: System = System {
     name: "Vela",
     id: "vela",
     reference: "https://go-vela.github.io/docs/reference/environment/variables/",

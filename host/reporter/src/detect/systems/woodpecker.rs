@@ -4,7 +4,7 @@ use crate::detect::job::Job;
 use crate::detect::system::Source::{Address, By, OutsidePr, Pushed, Var};
 use crate::detect::system::{Found, System};
 
-pub(super) const WOODPECKER: System = System {
+pub const WOODPECKER: System = System {
     name: "Woodpecker",
     id: "woodpecker",
     reference: "https://woodpecker-ci.org/docs/usage/environment",

@@ -5,7 +5,7 @@ use crate::detect::job::Job;
 use crate::detect::system::Source::{By, OutsidePr, Var};
 use crate::detect::system::{Found, System};
 
-pub(super) const XCODE_CLOUD: System = System {
+pub const XCODE_CLOUD: System = System {
     name: "Xcode Cloud",
     id: "xcode-cloud",
     reference: "https://developer.apple.com/documentation/xcode/environment-variable-reference",

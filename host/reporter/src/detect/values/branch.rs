@@ -34,15 +34,15 @@ fn is_pull_request(name: &str) -> bool {
 /// How a host or a plugin keeps a pull request, which is no branch: `pull/7`, `pull/7/head`, `pull/7/merge`, `pr/7/…` of Jenkins,
 /// also below `refs/` and, with what it is of the pull request, below the name of a remote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PullRequestRef<'a> {
+pub struct PullRequestRef<'a> {
     /// The pull request's number.
-    pub(crate) number: &'a str,
+    pub number: &'a str,
     /// It is the trial merge with the target.
-    pub(crate) is_merge: bool,
+    pub is_merge: bool,
 }
 
 /// Reads a ref of a pull request.
-pub(crate) fn pull_request_of_ref(name: &str) -> Option<PullRequestRef<'_>> {
+pub fn pull_request_of_ref(name: &str) -> Option<PullRequestRef<'_>> {
     let name = ["refs/remotes/", "refs/heads/", "refs/", "remotes/"]
         .iter()
         .find_map(|prefix| name.strip_prefix(prefix))

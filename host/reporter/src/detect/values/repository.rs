@@ -48,7 +48,7 @@ pub fn repository_at(address: &str) -> Option<String> {
 }
 
 /// A repository's name, as it is. Where people put an address into the variable of a name, it is taken as one.
-pub(crate) fn repository_name(text: &str) -> Result<String, Unfit> {
+pub fn repository_name(text: &str) -> Result<String, Unfit> {
     if text.contains("://") || copy_address(text).is_some() {
         return repository(text);
     }
@@ -60,7 +60,7 @@ pub(crate) fn repository_name(text: &str) -> Result<String, Unfit> {
 }
 
 /// The repository of a page of it, such as that of a commit or a pull request.
-pub(crate) fn repository_of_page(url: &str) -> Option<String> {
+pub fn repository_of_page(url: &str) -> Option<String> {
     // In the order in which they may stand behind the name.
     let marks = [
         "/-/",
@@ -114,7 +114,7 @@ fn named(host: &str, segments: &[&str]) -> Option<String> {
 }
 
 /// A segment of a path with its escapes undone (RFC 3986, section 2.1); none if that makes no text.
-pub(crate) fn unescaped(segment: &str) -> Option<String> {
+pub fn unescaped(segment: &str) -> Option<String> {
     let text = percent_decode_str(segment).decode_utf8().ok()?;
     Some(text.into_owned())
 }

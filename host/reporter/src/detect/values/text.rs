@@ -5,11 +5,11 @@ use std::ffi::OsStr;
 use pipefold_sandbox::foreign::is_hidden;
 
 /// The largest field that the plugin takes, in bytes (`too_long` of the rules).
-pub(crate) const MAX_BYTES: usize = 4096;
+pub const MAX_BYTES: usize = 4096;
 
 /// Why a value is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub enum Unfit {
     /// It says in the system's own way that there is none: nobody needs to know.
     Absent,
     /// It is not what it should be. The text continues a sentence that begins with the variable's name.
@@ -17,7 +17,7 @@ pub(crate) enum Unfit {
 }
 
 /// The text of a variable, trimmed, if it can be a field: the plugin refuses a whole record for one control character.
-pub(crate) fn sound(value: &OsStr) -> Result<&str, Unfit> {
+pub fn sound(value: &OsStr) -> Result<&str, Unfit> {
     // Before anything else is looked at: a variable may hold a megabyte.
     if value.len() > MAX_BYTES {
         return Err(Unfit::Wrong("is longer than 4096 bytes"));
@@ -36,24 +36,24 @@ pub(crate) fn sound(value: &OsStr) -> Result<&str, Unfit> {
 }
 
 /// Whether a text shows nothing: the plugin takes such a field for absent.
-pub(crate) fn is_blank(text: &str) -> bool {
+pub fn is_blank(text: &str) -> bool {
     text.chars()
         .all(|character| character.is_whitespace() || is_hidden(character))
 }
 
 /// Any text will do.
-pub(crate) fn text(text: &str) -> Result<String, Unfit> {
+pub fn text(text: &str) -> Result<String, Unfit> {
     Ok(text.to_owned())
 }
 
 /// Whether the word means yes.
-pub(crate) fn truth(word: &str) -> bool {
+pub fn truth(word: &str) -> bool {
     word == "1" || word.eq_ignore_ascii_case("true")
 }
 
 /// A commit's name: 7 (git's shortest usual abbreviation) to 64 (SHA-256) hexadecimal digits. Buildkite's `HEAD` says that it is not known
 /// yet; a number of Subversion or a pipeline's label is no commit that DX could link.
-pub(crate) fn commit_sha(text: &str) -> Result<String, Unfit> {
+pub fn commit_sha(text: &str) -> Result<String, Unfit> {
     if text == "HEAD" {
         return Err(Unfit::Absent);
     }
@@ -69,7 +69,7 @@ pub(crate) fn commit_sha(text: &str) -> Result<String, Unfit> {
 }
 
 /// A whole number from 1. `false` and `0` say that there is none.
-pub(crate) fn pr_number(text: &str) -> Result<String, Unfit> {
+pub fn pr_number(text: &str) -> Result<String, Unfit> {
     const WRONG: Unfit = Unfit::Wrong("is not the number of a pull request");
     match text {
         "false" | "0" => Err(Unfit::Absent),

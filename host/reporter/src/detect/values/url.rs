@@ -5,16 +5,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Unfit;
 
 /// An address taken apart, without its credentials.
-pub(super) struct Parts<'a> {
-    pub(super) scheme: &'a str,
+pub struct Parts<'a> {
+    pub scheme: &'a str,
     /// Host and port.
-    pub(super) authority: &'a str,
+    pub authority: &'a str,
     /// From the first `/`, `?` or `#` to the end.
-    pub(super) rest: &'a str,
+    pub rest: &'a str,
 }
 
 /// Takes `scheme://user:password@host:port/rest` apart, and drops user and password.
-pub(super) fn parts(url: &str) -> Option<Parts<'_>> {
+pub fn parts(url: &str) -> Option<Parts<'_>> {
     let (scheme, rest) = url.split_once("://")?;
     let is_scheme = scheme
         .bytes()
@@ -37,7 +37,7 @@ pub(super) fn parts(url: &str) -> Option<Parts<'_>> {
 }
 
 /// The address of a page, without credentials; otherwise untouched.
-pub(crate) fn page(url: &str) -> Result<String, Unfit> {
+pub fn page(url: &str) -> Result<String, Unfit> {
     match parts(url) {
         Some(Parts {
             scheme,
@@ -51,12 +51,12 @@ pub(crate) fn page(url: &str) -> Result<String, Unfit> {
 }
 
 /// The address of a server, to put a path behind: without credentials and without a `/` at its end.
-pub(crate) fn server(url: &str) -> Option<String> {
+pub fn server(url: &str) -> Option<String> {
     page(url).ok().map(|url| url.trim_end_matches('/').to_owned())
 }
 
 /// A name that runs are counted in, as it is: only an address, which may hold credentials, becomes the name of its repository.
-pub(crate) fn name(text: &str) -> Result<String, Unfit> {
+pub fn name(text: &str) -> Result<String, Unfit> {
     if text.contains("://") {
         super::repository(text)
     } else {
@@ -65,7 +65,7 @@ pub(crate) fn name(text: &str) -> Result<String, Unfit> {
 }
 
 /// What tells one server from another: `host:port/path` of an address, or a plain name as it is.
-pub(crate) fn host(text: &str) -> Result<String, Unfit> {
+pub fn host(text: &str) -> Result<String, Unfit> {
     let host = match parts(text) {
         Some(parts) => {
             let path = parts.rest.split(['?', '#']).next().unwrap_or_default();
@@ -91,7 +91,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/');
 
 /// A name as a part of a path: whatever has a meaning in an address is escaped (RFC 3986, section 2.1).
-pub(crate) fn path_segment(text: &str) -> String {
+pub fn path_segment(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
