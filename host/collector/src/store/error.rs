@@ -1,6 +1,6 @@
 //! What can go wrong with a store.
 
-use super::fold::FoldError;
+use super::run::FoldError;
 use pipefold_sandbox::Violation;
 use std::path::PathBuf;
 

@@ -4,37 +4,121 @@
 //! replicated engine can stand behind it as well (DESIGN, section 7). It holds none of DX's rules: how notifications become a run is
 //! a [`Fold`] that it is given when it is opened.
 //!
-//! - `contract`: the trait.
-//! - `append`: one notification in, and what became of its run.
-//! - `fold`: the rule that makes a run of notifications.
-//! - `run`: a run as a list shows it, and with everything that is known of it.
-//! - `list`: runs newest first, filtered, page by page.
-//! - `pipeline`: pipelines, their counts, and how they did over time.
-//! - `feed`: completed runs in the orders of the GoCD feeds.
-//! - `forward`: what DX was not told yet.
-//! - `upkeep`: retention, and runs that never finished.
+//! - `run`: a run, what is appended to it, what it folds into, and what DX knows of it.
+//! - `query`: what can be asked, and the answers.
 //! - `error`: what can go wrong.
 //! - `sqlite`: the implementation on one machine.
 
-mod append;
-mod contract;
 mod error;
-mod feed;
-mod fold;
-mod forward;
-mod list;
-mod pipeline;
+mod query;
 mod run;
 pub mod sqlite;
-mod upkeep;
 
-pub use append::{Append, Appended, Kept};
-pub use contract::{Answer, Store};
 pub use error::StoreError;
-pub use feed::{FeedOrder, FeedQuery};
-pub use fold::{Fold, FoldError, Folded};
-pub use forward::{Backlog, DxAnswer, Forwarded, Forwarding, Waiting, WaitingQuery};
-pub use list::{Cursor, CursorError, MAX_PAGE, Page, RunFilter, RunQuery};
-pub use pipeline::{Bucket, PipelineQuery, PipelineSummary, StatsQuery, StatusCounts};
-pub use run::{Job, Received, RunDetail, RunKey, RunSummary};
-pub use upkeep::{Retention, StaleQuery};
+pub use query::{
+    Bucket, Cursor, CursorError, FeedOrder, FeedQuery, MAX_PAGE, Page, PipelineQuery, PipelineSummary, Retention,
+    RunFilter, RunQuery, StaleQuery, StatsQuery, StatusCounts,
+};
+pub use run::{
+    Append, Appended, Backlog, DxAnswer, Fold, FoldError, Folded, Forwarded, Forwarding, Job, Kept, Received,
+    RunDetail, RunKey, RunSummary, Waiting, WaitingQuery,
+};
+
+use std::path::PathBuf;
+use std::pin::Pin;
+
+/// What a store says later. It needs no particular runtime; dropping it gives up the answer, not what was asked for.
+pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
+
+/// Notifications, durable; runs, in the orders that people and programs ask for them.
+///
+/// No method blocks: what cannot be taken at once is refused with [`StoreError::Busy`]. An id or a counter that was once given out is
+/// never given to anything else.
+pub trait Store: Send + Sync {
+    /// Keeps notifications of a run. `Ok` means that all are on disk, and that every question asked from now on knows of them.
+    ///
+    /// # Errors
+    /// [`StoreError::NoName`], [`StoreError::Foreign`], [`StoreError::HistoryFull`] and [`StoreError::Refused`] are about the notifications,
+    /// all others about the store; after any of them none was kept. Only when the machine loses its power while the answer is being prepared
+    /// may they have been.
+    fn append(&self, append: Append) -> Answer<Appended>;
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// About the store.
+    fn runs(&self, query: RunQuery) -> Answer<Page>;
+
+    /// One run with all its notifications; `None` when there is no such run. Whoever asks checks that it may be seen.
+    ///
+    /// # Errors
+    /// About the store.
+    fn run(&self, key: RunKey) -> Answer<Option<RunDetail>>;
+
+    /// Pipelines by name.
+    ///
+    /// # Errors
+    /// About the store.
+    fn pipelines(&self, query: PipelineQuery) -> Answer<Vec<PipelineSummary>>;
+
+    /// One pipeline by its name, as it is spelt; `None` when there is none, or never was one. Whoever asks checks that it may be seen.
+    ///
+    /// # Errors
+    /// About the store.
+    fn pipeline(&self, name: String) -> Answer<Option<PipelineSummary>>;
+
+    /// How a pipeline did over time, oldest first; spans without a run are left out. An unknown pipeline has none.
+    ///
+    /// # Errors
+    /// About the store.
+    fn stats(&self, query: StatsQuery) -> Answer<Vec<Bucket>>;
+
+    /// Completed runs of a pipeline, as a page of a GoCD stage feed. An unknown pipeline has none.
+    ///
+    /// # Errors
+    /// About the store.
+    fn completed(&self, query: FeedQuery) -> Answer<Vec<RunSummary>>;
+
+    /// Runs of which DX does not know everything, the one that has waited longest first.
+    ///
+    /// # Errors
+    /// About the store.
+    fn waiting(&self, query: WaitingQuery) -> Answer<Vec<Waiting>>;
+
+    /// How many runs [wait](Store::waiting), and since when.
+    ///
+    /// # Errors
+    /// About the store.
+    fn backlog(&self) -> Answer<Backlog>;
+
+    /// Notes that DX has been told of a run's first notifications. An unknown run, removed meanwhile, is no error.
+    ///
+    /// # Errors
+    /// About the store.
+    fn forwarded(&self, forwarded: Forwarded) -> Answer<()>;
+
+    /// Runs that started and never finished, by id.
+    ///
+    /// # Errors
+    /// About the store.
+    fn stale(&self, query: StaleQuery) -> Answer<Vec<RunSummary>>;
+
+    /// Removes old runs, and says how many. Appends go on meanwhile. Dropping the answer ends it after a few more runs.
+    ///
+    /// # Errors
+    /// About the store; what was removed before it stays removed.
+    fn retain(&self, retention: Retention) -> Answer<u64>;
+
+    /// Whether a notification could be kept now: writes something that changes nothing.
+    ///
+    /// # Errors
+    /// About the store.
+    fn ready(&self) -> Answer<()>;
+
+    /// Writes everything, as it is at this moment, to a new file. Appends go on meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::BackupExists`] when there is such a file; otherwise about the store or the file. No half-written file of that name
+    /// is left behind.
+    fn backup(&self, to: PathBuf) -> Answer<()>;
+}

@@ -1,8 +1,11 @@
-//! A run as a list shows it, and with everything that is known of it.
+//! A run: what is appended to it, what it folds into, and what DX knows of it.
 
-use super::forward::Forwarding;
+use crate::access::Access;
 use chrono::{DateTime, Utc};
-use pipefold_sandbox::{Notification, Run};
+use pipefold_sandbox::foreign::listed;
+use pipefold_sandbox::{Notification, Run, Violation};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A run as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,4 +88,157 @@ pub enum RunKey {
     Job(u64),
     /// The name of its pipeline, as it is spelt, and its counter.
     Counter(String, u64),
+}
+
+/// Notifications of one run to be kept, all of them or none.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// At least one. Each needs a `pipeline_name` and the `reference_id` of the others; that the rest is valid is for the caller to check,
+    /// and for the [`Fold`](super::Fold).
+    pub notifications: Vec<Kept>,
+    /// Name of the token that they came with; empty where the server asks for none.
+    pub token: String,
+    /// What that token may write. A run belongs to the pipeline that was the first to use its `reference_id`: checked against that, in
+    /// the same step in which the notifications are kept.
+    pub access: Access,
+    /// When they came. Clocks jump: nothing but ages is taken from it, and no order.
+    pub arrived: DateTime<Utc>,
+}
+
+/// A notification as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What it says: where there are policies, as they left it.
+    pub notification: Notification,
+    /// Whether there were policies.
+    pub by_policies: bool,
+    /// Whether they hold it: it is no reason to tell DX of the run.
+    pub held: bool,
+}
+
+/// As it came, without policies.
+impl From<Notification> for Kept {
+    fn from(notification: Notification) -> Self {
+        Self {
+            notification,
+            by_policies: false,
+            held: false,
+        }
+    }
+}
+
+/// Notifications that were kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Their run, with them.
+    pub run: RunSummary,
+    /// Whether the run was unknown before.
+    pub is_new: bool,
+}
+
+/// Folds notifications of one run. Must not care about their order, nor about repetition (DESIGN, section 3).
+///
+/// It is called from several threads, once for a usual append, with the [parts](Folded::parts) of what was folded before and the new
+/// notifications. It should take microseconds, and must end.
+pub type Fold = Arc<dyn Fn(&[Notification]) -> Result<Folded, FoldError> + Send + Sync>;
+
+/// What notifications of one run fold into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folded {
+    /// The run.
+    pub record: Run,
+    /// A few notifications that stand for those that were folded: with any others they fold into the same run.
+    pub parts: Vec<Notification>,
+}
+
+/// Why notifications did not fold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// The rules refuse them. The same notifications will be refused again.
+    #[error("{}", listed(.0))]
+    Refused(Vec<Violation>),
+    /// The rules could not be asked. It may work the next time.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The same fold, whose panic is a failure of one call: the thread that calls it works for others too.
+pub(super) fn contained(fold: Fold) -> Fold {
+    Arc::new(move |notifications| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fold(notifications)))
+            .unwrap_or_else(|_| Err(FoldError::Failed("the merging code panicked".into())))
+    })
+}
+
+/// Which runs that wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingQuery {
+    /// Only those that come after this one: the last of the page before.
+    pub after: Option<Waiting>,
+    /// How many at most.
+    pub limit: u16,
+}
+
+/// A run of which DX does not know everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its number, [`RunSummary::id`](super::RunSummary::id).
+    pub id: u64,
+    /// Its name.
+    pub reference_id: String,
+    /// Since when it waits.
+    pub since: DateTime<Utc>,
+    /// How many notifications it had when the question was answered.
+    pub notifications: u32,
+    /// Of how many of them DX knows.
+    pub covered: u32,
+}
+
+/// Runs of which DX does not know everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many.
+    pub runs: u64,
+    /// Since when the first of them waits.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// That DX was told of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// The run.
+    pub id: u64,
+    /// How many notifications what was sent was folded from: [`Waiting::notifications`]. What came later waits on, unless it is held.
+    pub covered: u32,
+    /// What DX said, if it said something already. `None` leaves what it said before.
+    pub answer: Option<DxAnswer>,
+    /// What [`Forwarding::sent`] is to be, if that changed.
+    pub sent: Option<String>,
+}
+
+/// What DX said to a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DxAnswer {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Whether it took the run.
+    pub accepted: bool,
+    /// Its words, or ours for a success. Kept to the first 4 KiB.
+    pub text: String,
+    /// Whether it was told that the run was cancelled, though nobody said so: nothing was heard of it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub as_cancelled: bool,
+}
+
+/// What DX knows of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarding {
+    /// Since when it does not know everything; `None` when it does.
+    pub waiting_since: Option<DateTime<Utc>>,
+    /// Of how many notifications, counted from the first, it knows.
+    pub covered: u32,
+    /// What it said last.
+    pub answer: Option<DxAnswer>,
+    /// A digest of the record that it accepted last, which it need not be sent again.
+    pub sent: Option<String>,
 }

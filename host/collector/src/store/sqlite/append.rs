@@ -1,12 +1,12 @@
 //! Notifications and their run: folded beside the writer, kept within a transaction.
 
-use super::history::{key, moment, notifications, text_bytes};
-use super::open::Limits;
-use super::record;
-use super::row::{COLUMNS, COUNT, summary};
-use super::sequence::stage_of;
+use super::rows;
+use super::rows::{COLUMNS, COUNT, summary};
+use super::rows::{key, moment, notifications, text_bytes};
+use super::store::Limits;
 use super::trouble::{Result, Trouble};
 use super::writer::Tools;
+use super::writer::stage_of;
 use crate::store::{Append, Appended, Fold, Folded, RunSummary, StoreError};
 use pipefold_sandbox::Notification;
 use rusqlite::types::ToSql;
@@ -216,7 +216,7 @@ pub(super) fn fold_leftovers(connection: &mut Connection, tools: &mut Tools) -> 
                 "UPDATE runs SET folded = notifications, parts = ?2 WHERE id = ?1",
                 params![id, stored(&folded)?],
             )?;
-            record::replace(&tx, pipeline, &mut run, folded.record, tools)?;
+            rows::replace(&tx, pipeline, &mut run, folded.record, tools)?;
             tools.sequence.write(&tx)?;
         }
         tx.commit()?;
@@ -294,7 +294,7 @@ fn first(tx: &Transaction<'_>, tools: &mut Tools, new: &New, folded: Folded) -> 
         completion: None,
         waiting_since: new.is_news().then_some(arrived),
     };
-    record::insert(tx, pipeline_id, &mut run, new.text_bytes, &parts, tools)?;
+    rows::insert(tx, pipeline_id, &mut run, new.text_bytes, &parts, tools)?;
     job(tx, tools, id, "")?;
     Ok(Appended { run, is_new: true })
 }
@@ -324,7 +324,7 @@ fn again(tx: &Transaction<'_>, tools: &mut Tools, new: &New, folded: Folded, kno
         stored(&folded)?,
         run.waiting_since.map(|since| since.timestamp_millis()),
     ])?;
-    record::replace(tx, pipeline, &mut run, folded.record, tools)?;
+    rows::replace(tx, pipeline, &mut run, folded.record, tools)?;
     Ok(Appended { run, is_new: false })
 }
 

@@ -5,43 +5,29 @@
 //! notification is judged and folded in a thread beside the writer, with the few parts that stand for all others of its run. Only where the run
 //! has grown meanwhile is it folded again in the transaction.
 //!
+//! - `store`: everything put together, and the trait on it.
 //! - `place`: the data directory, its lock, the names of its files.
-//! - `open`: everything put together.
-//! - `connection`: SQLite's settings, with the reason for each.
-//! - `schema`: the tables, and how older ones become today's.
-//! - `trouble`: SQLite's errors in our words.
-//! - `queue`: what waits for a thread, within bounds.
-//! - `writer`: the thread that writes; `sequence`: the ids it gives out.
-//! - `append`, `record`: a notification and its run; `history`: the notifications of a run.
-//! - `readers`: the threads that read; `row`, `list`, `streams`, `detail`, `pipelines`, `stats`, `feed`: what they answer.
-//! - `forward`, `upkeep`, `backup`: the rest of the trait.
+//! - `database`: SQLite's settings, the tables, and how older ones become today's. `trouble`: SQLite's errors in our words.
+//! - `queue`: what waits for a thread, within bounds. `readers`: the threads that read and judge. `writer`: the thread that writes.
+//! - `append`: notifications and their run. `rows`: rows as values, and back.
+//! - `list`: runs newest first. `questions`: one run, pipelines, statistics and feeds.
+//! - `upkeep`: what DX does not know yet, retention, and backups.
 
 mod append;
-mod backup;
-mod connection;
-mod detail;
-mod feed;
-mod forward;
-mod history;
+mod database;
 mod list;
-mod open;
-mod pipelines;
 mod place;
+mod questions;
 mod queue;
 mod readers;
-mod record;
-mod row;
-mod schema;
-mod sequence;
-mod stats;
+mod rows;
 mod store;
-mod streams;
 #[cfg(test)]
 mod tests;
 mod trouble;
 mod upkeep;
 mod writer;
 
-pub use backup::backup;
-pub use open::{Limits, SqliteStore};
 pub use place::{DATABASE_FILE, LOCK_FILE, data_directory};
+pub use store::{Limits, SqliteStore};
+pub use upkeep::backup;

@@ -1,14 +1,147 @@
-//! The trait, on SQLite.
+//! The store put together, and the trait on it.
 
-use super::open::SqliteStore;
-use super::readers::snapshot;
-use super::{append, backup, detail, feed, forward, list, pipelines, place, stats, upkeep};
+use super::append::fold_leftovers;
+use super::place::Place;
+use super::readers::{APPENDS, PAGES, Readers, snapshot};
+use super::rows::KEYS_PER_RUN;
+use super::trouble::{Result, Trouble};
+use super::writer::Sequence;
+use super::writer::{Tools, Writer};
+use super::{append, database, list, place, questions, upkeep};
+use crate::store::run::contained;
 use crate::store::{
-    Answer, Append, Appended, Backlog, Bucket, FeedQuery, Forwarded, Page, PipelineQuery, PipelineSummary, Retention,
-    RunDetail, RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store, StoreError, Waiting, WaitingQuery,
+    Answer, Append, Appended, Backlog, Bucket, FeedQuery, Fold, Forwarded, Page, PipelineQuery, PipelineSummary,
+    Retention, RunDetail, RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store, StoreError, Waiting,
+    WaitingQuery,
 };
-use std::path::PathBuf;
+use rusqlite::Connection;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use tokio::sync::oneshot;
+
+/// How much a run may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Notifications of one run; at most 16,384.
+    pub notifications_per_run: u32,
+    /// Bytes of all their texts.
+    pub text_bytes_per_run: u64,
+}
+
+impl Default for Limits {
+    /// What the rules merge (DESIGN, section 3).
+    fn default() -> Self {
+        Self {
+            notifications_per_run: 10_000,
+            text_bytes_per_run: 8 * 1024 * 1024,
+        }
+    }
+}
+
+/// A store in one directory. See the [module](super).
+///
+/// Dropping it commits what waits, and then lets the directory go.
+pub struct SqliteStore {
+    pub(super) writer: Writer,
+    pub(super) readers: Readers,
+    pub(super) judges: Readers,
+    pub(super) fold: Fold,
+    pub(super) limits: Limits,
+    threads: Vec<JoinHandle<()>>,
+    writer_thread: Option<JoinHandle<()>>,
+    path: PathBuf,
+    /// The last to go: another server may begin then.
+    _place: Place,
+}
+
+impl SqliteStore {
+    /// Opens the store in the directory `dir`; makes it, mode 0700, if it is missing.
+    ///
+    /// A database that is refused is left as it was.
+    ///
+    /// # Errors
+    /// [`StoreError::Place`], [`StoreError::InUse`], [`StoreError::NotOurs`], [`StoreError::TooNew`], [`StoreError::Corrupt`],
+    /// [`StoreError::Locked`], [`StoreError::DiskFull`] or [`StoreError::Io`].
+    pub fn open(dir: &Path, fold: Fold, limits: Limits) -> std::result::Result<Self, StoreError> {
+        let place = Place::take(dir)?;
+        let path = place.database()?;
+        let fold = contained(fold);
+        let limits = Limits {
+            notifications_per_run: limits.notifications_per_run.min(KEYS_PER_RUN),
+            ..limits
+        };
+        let told = |trouble: Trouble| trouble.told(&path);
+        let (mut connection, sequence) = prepare(&path).map_err(told)?;
+        let mut tools = Tools {
+            sequence,
+            fold: fold.clone(),
+            limits,
+        };
+        fold_leftovers(&mut connection, &mut tools).map_err(told)?;
+        let start = |pool| Readers::start(pool, path.clone(), || database::reader(&path).map_err(told));
+        let (readers, mut threads) = start(PAGES)?;
+        let (judges, more) = start(APPENDS).inspect_err(|_| readers.close())?;
+        threads.extend(more);
+        let (writer, writer_thread) = Writer::start(connection, path.clone(), tools)
+            .inspect_err(|_| {
+                readers.close();
+                judges.close();
+            })
+            .map_err(|e| super::place::io_failed("start a thread for", &path, &e))?;
+        Ok(Self {
+            writer,
+            readers,
+            judges,
+            fold,
+            limits,
+            threads,
+            writer_thread: Some(writer_thread),
+            path,
+            _place: place,
+        })
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Opens the database, and changes nothing before all that can be refused was looked at.
+fn prepare(path: &Path) -> Result<(Connection, Sequence)> {
+    let mut connection = database::writer(path)?;
+    database::check(&connection, path)?;
+    database::may_write(&connection)?;
+    database::migrate(&mut connection, path)?;
+    let sequence = Sequence::read(&connection)?;
+    Ok((connection, sequence))
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        // These first: they ask the writer.
+        self.judges.close();
+        self.readers.close();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+        self.writer.close();
+        if let Some(thread) = self.writer_thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Store for SqliteStore {
     fn append(&self, append: Append) -> Answer<Appended> {
@@ -16,7 +149,7 @@ impl Store for SqliteStore {
         let weight = append
             .notifications
             .iter()
-            .map(|kept| super::history::text_bytes(&kept.notification) as usize + 1024)
+            .map(|kept| super::rows::text_bytes(&kept.notification) as usize + 1024)
             .sum();
         let (asker, answer) = oneshot::channel();
         let (writer, fold, limits, path) = (
@@ -45,37 +178,38 @@ impl Store for SqliteStore {
     }
 
     fn run(&self, key: RunKey) -> Answer<Option<RunDetail>> {
-        self.readers.ask(move |connection| detail::run(connection, &key))
+        self.readers.ask(move |connection| questions::run(connection, &key))
     }
 
     fn pipelines(&self, query: PipelineQuery) -> Answer<Vec<PipelineSummary>> {
         self.readers
-            .ask(move |connection| pipelines::pipelines(connection, &query))
+            .ask(move |connection| questions::pipelines(connection, &query))
     }
 
     fn pipeline(&self, name: String) -> Answer<Option<PipelineSummary>> {
         self.readers
-            .ask(move |connection| pipelines::pipeline(connection, &name))
+            .ask(move |connection| questions::pipeline(connection, &name))
     }
 
     fn stats(&self, query: StatsQuery) -> Answer<Vec<Bucket>> {
-        self.readers.ask(move |connection| stats::stats(connection, &query))
+        self.readers.ask(move |connection| questions::stats(connection, &query))
     }
 
     fn completed(&self, query: FeedQuery) -> Answer<Vec<RunSummary>> {
-        self.readers.ask(move |connection| feed::completed(connection, &query))
+        self.readers
+            .ask(move |connection| questions::completed(connection, &query))
     }
 
     fn waiting(&self, query: WaitingQuery) -> Answer<Vec<Waiting>> {
-        self.readers.ask(move |connection| forward::waiting(connection, &query))
+        self.readers.ask(move |connection| upkeep::waiting(connection, &query))
     }
 
     fn backlog(&self) -> Answer<Backlog> {
-        self.readers.ask(forward::backlog)
+        self.readers.ask(upkeep::backlog)
     }
 
     fn forwarded(&self, forwarded: Forwarded) -> Answer<()> {
-        self.writer.ask(0, move |tx, _| forward::forwarded(tx, &forwarded))
+        self.writer.ask(0, move |tx, _| upkeep::forwarded(tx, &forwarded))
     }
 
     fn stale(&self, query: StaleQuery) -> Answer<Vec<RunSummary>> {
@@ -107,6 +241,6 @@ impl Store for SqliteStore {
 
     fn backup(&self, to: PathBuf) -> Answer<()> {
         self.readers
-            .ask_outside(move |connection| backup::write(connection, &to))
+            .ask_outside(move |connection| upkeep::write(connection, &to))
     }
 }

@@ -1,11 +1,98 @@
-//! Retention, and runs that never finished.
+//! What DX does not know yet, retention, runs that never finished, and backups.
 
-use super::history::{KEYS_PER_RUN, key};
-use super::record::uncount;
-use super::row::{COLUMNS, status, summary};
-use super::trouble::Result;
-use crate::store::{MAX_PAGE, Retention, RunSummary, StaleQuery};
-use rusqlite::{Connection, Transaction, params};
+use super::database;
+use super::place::{DATABASE_FILE, io_failed};
+use super::rows::{COLUMNS, KEYS_PER_RUN, key, moment, status, summary, uncount};
+use super::trouble::{Result, Trouble};
+use crate::store::{
+    Backlog, DxAnswer, Forwarded, MAX_PAGE, Retention, RunSummary, StaleQuery, StoreError, Waiting, WaitingQuery,
+};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The most of DX's words that are kept.
+const ANSWER_BYTES: usize = 4096;
+
+pub(super) fn waiting(connection: &Connection, query: &WaitingQuery) -> Result<Vec<Waiting>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, reference_id, waiting_since, notifications, covered FROM runs \
+         WHERE waiting_since >= ?1 AND (waiting_since > ?1 OR id > ?2) ORDER BY waiting_since, id LIMIT ?3",
+    )?;
+    let after = query.after.as_ref();
+    let (since, id) = after.map_or((i64::MIN, 0), |after| {
+        (after.since.timestamp_millis(), after.id.cast_signed())
+    });
+    let mut rows = statement.query([since, id, i64::from(query.limit)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(Waiting {
+            id: row.get::<_, i64>(0)?.cast_unsigned(),
+            reference_id: row.get(1)?,
+            since: moment(row.get(2)?)?,
+            notifications: row.get(3)?,
+            covered: row.get(4)?,
+        });
+    }
+    Ok(found)
+}
+
+pub(super) fn backlog(connection: &Connection) -> Result<Backlog> {
+    let (runs, since) = connection
+        .prepare_cached("SELECT count(*), min(waiting_since) FROM runs WHERE waiting_since IS NOT NULL")?
+        .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))?;
+    Ok(Backlog {
+        runs: runs.cast_unsigned(),
+        since: since.map(moment).transpose()?,
+    })
+}
+
+pub(super) fn forwarded(tx: &Transaction<'_>, forwarded: &Forwarded) -> Result<()> {
+    let id = forwarded.id.cast_signed();
+    let known = tx
+        .prepare_cached("SELECT notifications, covered FROM runs WHERE id = ?1")?
+        .query_row([id], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?)))
+        .optional()?;
+    let Some((notifications, before)) = known else {
+        return Ok(());
+    };
+    // Answers may overtake each other.
+    let covered = forwarded.covered.min(notifications).max(before);
+    let waiting_since: Option<i64> = if covered < notifications {
+        // The first that is neither covered nor held: numbers begin with 0.
+        tx.prepare_cached(
+            "SELECT arrived FROM notifications WHERE key BETWEEN ?1 AND ?2 AND NOT held ORDER BY key LIMIT 1",
+        )?
+        .query_row([key(id, covered)?, key(id, KEYS_PER_RUN - 1)?], |row| row.get(0))
+        .optional()?
+    } else {
+        None
+    };
+    tx.prepare_cached(
+        "UPDATE runs SET covered = ?2, waiting_since = ?3, dx_answer = ifnull(?4, dx_answer), sent = ifnull(?5, sent) WHERE id = ?1",
+    )?
+    .execute(params![
+        id,
+        covered,
+        waiting_since,
+        forwarded.answer.as_ref().map(text).transpose()?,
+        forwarded.sent
+    ])?;
+    Ok(())
+}
+
+fn text(answer: &DxAnswer) -> Result<String> {
+    let mut end = answer.text.len().min(ANSWER_BYTES);
+    while !answer.text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = DxAnswer {
+        text: answer.text[..end].to_owned(),
+        ..answer.clone()
+    };
+    serde_json::to_string(&kept).map_err(|e| Trouble::Content(format!("an answer of DX does not write: {e}")))
+}
 
 /// How many runs are looked at in one transaction, and removed if they are old: a few milliseconds, in which appends wait.
 const AT_ONCE: i64 = 100;
@@ -72,4 +159,69 @@ pub(super) fn stale(connection: &Connection, query: StaleQuery) -> Result<Vec<Ru
         found.push(summary(row)?);
     }
     Ok(found)
+}
+
+/// Writes all that is in the data directory `dir` at this moment to the new file `to`, whether a server uses the directory or not. Put in the
+/// place of the database of a stopped server, without files beside it, it is the backup restored.
+///
+/// # Errors
+/// As [`Store::backup`](crate::store::Store::backup).
+pub fn backup(dir: &Path, to: &Path) -> std::result::Result<(), StoreError> {
+    let database = dir
+        .canonicalize()
+        .map_err(|e| io_failed("find", dir, &e))?
+        .join(DATABASE_FILE);
+    let write = || {
+        let connection = database::reader(&database)?;
+        database::check(&connection, &database)?;
+        write(&connection, to)
+    };
+    write().map_err(|trouble| trouble.told(&database))
+}
+
+/// Writes the database of `connection`, which is in no transaction, to the new file `to`.
+pub(super) fn write(connection: &Connection, to: &Path) -> Result<()> {
+    if to.symlink_metadata().is_ok() {
+        return Err(StoreError::BackupExists(to.to_owned()).into());
+    }
+    let aside = aside(to);
+    let written = write_aside(connection, &aside).and_then(|()| {
+        // Unlike a rename, a link never takes the place of a file that someone put there meanwhile.
+        std::fs::hard_link(&aside, to).map_err(|e| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => StoreError::BackupExists(to.to_owned()).into(),
+            _ => io_failed("make", to, &e).into(),
+        })
+    });
+    let removed = std::fs::remove_file(&aside);
+    written?;
+    removed.map_err(|e| io_failed("remove", &aside, &e))?;
+    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or_else(|| Path::new("."));
+    Ok(File::open(parent)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|e| io_failed("sync", parent, &e))?)
+}
+
+fn write_aside(connection: &Connection, aside: &Path) -> Result<()> {
+    // Made by us, as SQLite would make it readable by others; it takes an empty file as a new one.
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(aside)
+        .map_err(|e| io_failed("make", aside, &e))?;
+    let name = aside.to_str().ok_or_else(|| StoreError::Io {
+        action: "make",
+        path: aside.to_owned(),
+        why: "its name is not UTF-8, which SQLite needs: name another file".into(),
+    })?;
+    // One read transaction: writers go on, and what they write is not in it. The online backup would begin anew with each commit.
+    connection.execute("VACUUM INTO ?1", [name])?;
+    Ok(file.sync_all().map_err(|e| io_failed("sync", aside, &e))?)
+}
+
+fn aside(to: &Path) -> PathBuf {
+    let mut name = to.as_os_str().to_owned();
+    name.push(format!(".{}.partial", std::process::id()));
+    name.into()
 }

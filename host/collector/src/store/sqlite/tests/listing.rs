@@ -259,7 +259,7 @@ fn every_list_follows_an_index_and_sorts_nothing() {
         ("r.gitlab = ?1", "runs_by_gitlab"),
         (super::super::list::REFUSED, "runs_refused"),
     ] {
-        let sql = super::super::streams::sql(condition);
+        let sql = super::super::list::sql(condition);
         let plan: Vec<String> = connection
             .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
             .unwrap()

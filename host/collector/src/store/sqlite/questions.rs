@@ -1,0 +1,217 @@
+//! One run, pipelines, statistics and feeds.
+
+use super::list::pipeline_id;
+use super::rows::{COLUMNS, COUNT, moment, received, status, summary};
+use super::trouble::{Result, Trouble};
+use super::writer::run_of;
+use crate::store::{
+    Bucket, DxAnswer, FeedOrder, FeedQuery, Forwarding, Job, MAX_PAGE, PipelineQuery, PipelineSummary, RunDetail,
+    RunKey, RunSummary, StatsQuery, StatusCounts,
+};
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, OptionalExtension, Row};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<Option<RunDetail>> {
+    let Some((summary, forwarding)) = find(connection, key)? else {
+        return Ok(None);
+    };
+    let id = summary.id.cast_signed();
+    Ok(Some(RunDetail {
+        summary,
+        received: received(connection, id)?,
+        jobs: jobs(connection, id)?,
+        forwarding,
+    }))
+}
+
+fn find(connection: &Connection, key: &RunKey) -> Result<Option<(RunSummary, Forwarding)>> {
+    match key {
+        RunKey::Reference(reference) => one(connection, "r.reference_id = ?1", &[reference]),
+        RunKey::Id(id) => by_id(connection, signed(*id)),
+        RunKey::Stage(id) => by_id(connection, signed(*id).map(run_of)),
+        RunKey::Job(id) => {
+            let run = connection
+                .prepare_cached("SELECT run FROM jobs WHERE id = ?1")?
+                .query_row([signed(*id)], |row| row.get(0))
+                .optional()?;
+            by_id(connection, run)
+        }
+        RunKey::Counter(pipeline, counter) => one(
+            connection,
+            "p.name = ?1 AND r.pipeline = p.id AND r.counter = ?2",
+            &[pipeline, &signed(*counter)],
+        ),
+    }
+}
+
+/// Ids come from URLs: what no integer of SQLite can be names nothing.
+fn signed(id: u64) -> Option<i64> {
+    i64::try_from(id).ok()
+}
+
+fn by_id(connection: &Connection, id: Option<i64>) -> Result<Option<(RunSummary, Forwarding)>> {
+    one(connection, "r.id = ?1", &[&id])
+}
+
+fn one(connection: &Connection, condition: &str, values: &[&dyn ToSql]) -> Result<Option<(RunSummary, Forwarding)>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, r.covered, r.dx_answer, r.sent FROM runs AS r JOIN pipelines AS p ON p.id = r.pipeline WHERE {condition}"
+    ))?;
+    let mut rows = statement.query(values)?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let summary = summary(row)?;
+    let answer: Option<String> = row.get(COUNT + 1)?;
+    let forwarding = Forwarding {
+        waiting_since: summary.waiting_since,
+        covered: row.get(COUNT)?,
+        answer: answer.as_deref().map(dx_answer).transpose()?,
+        sent: row.get(COUNT + 2)?,
+    };
+    Ok(Some((summary, forwarding)))
+}
+
+fn dx_answer(text: &str) -> Result<DxAnswer> {
+    serde_json::from_str(text).map_err(|e| Trouble::Content(format!("an answer of DX does not read: {e}")))
+}
+
+fn jobs(connection: &Connection, run: i64) -> Result<Vec<Job>> {
+    let mut statement = connection.prepare_cached("SELECT id, name FROM jobs WHERE run = ?1 ORDER BY id")?;
+    let mut rows = statement.query([run])?;
+    let mut jobs = Vec::new();
+    while let Some(row) = rows.next()? {
+        jobs.push(Job {
+            id: row.get::<_, i64>(0)?.cast_unsigned(),
+            step: Some(row.get::<_, String>(1)?).filter(|name| !name.is_empty()),
+        });
+    }
+    Ok(jobs)
+}
+
+/// The columns that [`pipeline_of`] reads.
+const OF_PIPELINES: &str = "name, last_counter, last_changed, unknown, running, success, cancelled, failure";
+
+pub(super) fn pipelines(connection: &Connection, query: &PipelineQuery) -> Result<Vec<PipelineSummary>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {OF_PIPELINES} FROM pipelines WHERE name > ?1 ORDER BY name"
+    ))?;
+    // No name is empty.
+    let mut rows = statement.query([query.after.as_deref().unwrap_or("")])?;
+    let mut found = Vec::new();
+    while found.len() < usize::from(query.limit) {
+        let Some(row) = rows.next()? else { break };
+        if !query
+            .access
+            .may_see(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)
+        {
+            continue;
+        }
+        found.push(pipeline_of(row)?);
+    }
+    Ok(found)
+}
+
+pub(super) fn pipeline(connection: &Connection, name: &str) -> Result<Option<PipelineSummary>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {OF_PIPELINES} FROM pipelines WHERE name = ?1"))?;
+    let mut rows = statement.query([name])?;
+    rows.next()?.map(pipeline_of).transpose()
+}
+
+fn pipeline_of(row: &Row<'_>) -> Result<PipelineSummary> {
+    let number = |column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.cast_unsigned());
+    Ok(PipelineSummary {
+        name: row.get(0)?,
+        last_counter: number(1)?,
+        last_changed: moment(row.get(2)?)?,
+        counts: StatusCounts {
+            unknown: number(3)?,
+            running: number(4)?,
+            success: number(5)?,
+            cancelled: number(6)?,
+            failure: number(7)?,
+        },
+    })
+}
+
+/// How many runs are looked at, the newest: a month of a pipeline that runs every two minutes, in some 50 ms.
+const LOOKED_AT: i64 = 20_000;
+
+pub(super) fn stats(connection: &Connection, query: &StatsQuery) -> Result<Vec<Bucket>> {
+    let Some(pipeline) = pipeline_id(connection, &query.pipeline)? else {
+        return Ok(Vec::new());
+    };
+    let span = i64::try_from(query.bucket.as_millis()).unwrap_or(i64::MAX).max(1000);
+    let mut statement = connection.prepare_cached(
+        "SELECT place, status, started, finished FROM runs WHERE pipeline = ?1 AND place >= ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4",
+    )?;
+    let (from, until) = (query.from.timestamp_millis(), query.until.timestamp_millis());
+    let mut rows = statement.query([pipeline, from, until, LOOKED_AT])?;
+    let mut spans: BTreeMap<i64, (StatusCounts, Vec<u64>)> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let place: i64 = row.get(0)?;
+        let (counts, durations) = spans.entry(place.div_euclid(span)).or_default();
+        counts.add(status(row.get(1)?)?);
+        let (started, finished): (i64, Option<i64>) = (row.get(2)?, row.get(3)?);
+        if let Some(finished) = finished {
+            durations.push(u64::try_from(finished.saturating_sub(started)).unwrap_or(0));
+        }
+    }
+    let buckets = spans.into_iter().map(|(number, (counts, mut durations))| {
+        durations.sort_unstable();
+        Ok(Bucket {
+            // The first span may begin before time does, as far as dates go.
+            from: moment(number.saturating_mul(span)).unwrap_or(query.from),
+            counts,
+            median: rank(&durations, 50),
+            p90: rank(&durations, 90),
+        })
+    });
+    buckets.collect()
+}
+
+/// The least of the sorted `durations`, in milliseconds, that `percent` of them do not exceed (nearest rank).
+fn rank(durations: &[u64], percent: usize) -> Option<Duration> {
+    let place = (durations.len() * percent).div_ceil(100).saturating_sub(1);
+    durations.get(place).copied().map(Duration::from_millis)
+}
+
+pub(super) fn completed(connection: &Connection, query: &FeedQuery) -> Result<Vec<RunSummary>> {
+    let Some(pipeline) = pipeline_id(connection, &query.pipeline)? else {
+        return Ok(Vec::new());
+    };
+    let column = match query.order {
+        FeedOrder::Completion => "completion",
+        FeedOrder::Counter => "counter",
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM runs AS r CROSS JOIN pipelines AS p ON p.id = r.pipeline \
+         WHERE r.pipeline = ?1 AND r.completion IS NOT NULL AND r.{column} < ?2 ORDER BY r.{column} DESC LIMIT ?3"
+    ))?;
+    let before = query
+        .before
+        .map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
+    let limit = i64::from(query.limit.min(MAX_PAGE));
+    let mut rows = statement.query([pipeline, before, limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(summary(row)?);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_rank() {
+        let ms = |durations: &[u64], percent| rank(durations, percent).map(|duration| duration.as_millis());
+        assert_eq!(ms(&[], 50), None);
+        assert_eq!((ms(&[7], 50), ms(&[7], 90)), (Some(7), Some(7)));
+        assert_eq!((ms(&[1, 2], 50), ms(&[1, 2, 3], 50)), (Some(1), Some(2)));
+        let ten: Vec<u64> = (1..=10).collect();
+        assert_eq!((ms(&ten, 50), ms(&ten, 90)), (Some(5), Some(9)));
+    }
+}

@@ -1,0 +1,322 @@
+//! Rows as values: a run with the columns that lists are made of, and its notifications.
+
+use super::trouble::{Result, Trouble};
+use super::writer::{Tools, stage_of};
+use crate::store::{Received, RunSummary};
+use chrono::{DateTime, Utc};
+use pipefold_sandbox::{Notification, Run, Status};
+use rusqlite::{Connection, Row, Transaction, params};
+
+/// The columns that [`summary`] reads, from `runs AS r` and `pipelines AS p`.
+pub(super) const COLUMNS: &str = "r.id, p.name, r.counter, r.record, r.started, r.finished, r.first_arrived, r.last_arrived, \
+     r.notifications, r.completion, r.waiting_since, r.place, r.status";
+
+/// How many they are: the place of the first column behind them.
+pub(super) const COUNT: usize = 13;
+
+/// Their places, where code looks at one before it reads all.
+pub(super) const ID: usize = 0;
+pub(super) const PIPELINE: usize = 1;
+pub(super) const RECORD: usize = 3;
+pub(super) const PLACE: usize = 11;
+pub(super) const STATUS: usize = 12;
+
+/// Reads a row that was selected with [`COLUMNS`].
+pub(super) fn summary(row: &Row<'_>) -> Result<RunSummary> {
+    let id: i64 = row.get(ID)?;
+    Ok(RunSummary {
+        id: id.cast_unsigned(),
+        stage_id: stage_of(id).cast_unsigned(),
+        pipeline: row.get(PIPELINE)?,
+        counter: row.get::<_, i64>(2)?.cast_unsigned(),
+        record: record(row.get_ref(RECORD)?.as_str().map_err(rusqlite::Error::from)?)?,
+        started: moment(row.get(4)?)?,
+        finished: row.get::<_, Option<i64>>(5)?.map(moment).transpose()?,
+        first_arrived: moment(row.get(6)?)?,
+        last_arrived: moment(row.get(7)?)?,
+        notifications: row.get(8)?,
+        completion: row.get::<_, Option<i64>>(9)?.map(i64::cast_unsigned),
+        waiting_since: row.get::<_, Option<i64>>(10)?.map(moment).transpose()?,
+    })
+}
+
+pub(super) fn record(text: &str) -> Result<Run> {
+    serde_json::from_str(text).map_err(|e| Trouble::Content(format!("the record of a run does not read: {e}")))
+}
+
+/// A status as it is stored: its rank.
+pub(super) fn rank(status: Status) -> i64 {
+    status as i64
+}
+
+pub(super) fn status(rank: i64) -> Result<Status> {
+    [
+        Status::Unknown,
+        Status::Running,
+        Status::Success,
+        Status::Cancelled,
+        Status::Failure,
+    ]
+    .into_iter()
+    .find(|status| *status as i64 == rank)
+    .ok_or_else(|| Trouble::Content(format!("{rank} is no status")))
+}
+
+/// The column of `pipelines` that counts runs of this status.
+pub(super) fn column(status: Status) -> &'static str {
+    match status {
+        Status::Unknown => "unknown",
+        Status::Running => "running",
+        Status::Success => "success",
+        Status::Cancelled => "cancelled",
+        Status::Failure => "failure",
+    }
+}
+
+/// What is taken from a record for the columns.
+pub(super) struct Columns {
+    started: i64,
+    finished: Option<i64>,
+    place: i64,
+}
+
+impl Columns {
+    /// `first_arrived` stands in for a time that the fold left unreadable, which DX's rules never do.
+    pub(super) fn of(record: &Run, first_arrived: i64) -> Self {
+        let ms = |text: &str| {
+            DateTime::parse_from_rfc3339(text)
+                .ok()
+                .map(|time| time.timestamp_millis())
+        };
+        let started = ms(&record.started_at).unwrap_or(first_arrived);
+        Self {
+            started,
+            finished: record.finished_at.as_deref().and_then(ms),
+            // A start in the future would keep the run on top of every list until then.
+            place: started.min(first_arrived),
+        }
+    }
+}
+
+/// Writes the row of a new run, of which nothing but the identity, the times of arrival and the record are in `run`.
+pub(super) fn insert(
+    tx: &Transaction<'_>,
+    pipeline: i64,
+    run: &mut RunSummary,
+    text_bytes: u64,
+    parts: &str,
+    tools: &mut Tools,
+) -> Result<()> {
+    let first_arrived = run.first_arrived.timestamp_millis();
+    let columns = Columns::of(&run.record, first_arrived);
+    let completion = is_complete(run.record.status).then(|| tools.sequence.one());
+    tx.prepare_cached(
+        "INSERT INTO runs (id, reference_id, pipeline, counter, place, status, started, finished, completion, branch, email, github, gitlab, \
+         first_arrived, last_arrived, notifications, text_bytes, folded, waiting_since, record, parts) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?17, ?15, ?17, ?18, ?16, ?19)",
+    )?
+    .execute(params![
+        run.id.cast_signed(),
+        run.record.reference_id,
+        pipeline,
+        run.counter.cast_signed(),
+        columns.place,
+        rank(run.record.status),
+        columns.started,
+        columns.finished,
+        completion,
+        run.record.head_branch,
+        run.record.email,
+        run.record.github_username,
+        run.record.gitlab_username,
+        first_arrived,
+        text_bytes.cast_signed(),
+        json(&run.record)?,
+        run.notifications,
+        run.waiting_since.map(|since| since.timestamp_millis()),
+        parts,
+    ])?;
+    count(tx, pipeline, None, run.record.status, first_arrived)?;
+    fill(run, &columns, completion)
+}
+
+/// Puts a new record in the place of the one in `run`.
+pub(super) fn replace(
+    tx: &Transaction<'_>,
+    pipeline: i64,
+    run: &mut RunSummary,
+    record: Run,
+    tools: &mut Tools,
+) -> Result<()> {
+    // Most of a run's notifications change nothing that lists show: eleven indexes are left alone then.
+    if record == run.record {
+        return Ok(());
+    }
+    let columns = Columns::of(&record, run.first_arrived.timestamp_millis());
+    // What a feed says of a completed run has changed: readers look for changes at the top.
+    let moves = record.status != run.record.status || record.finished_at != run.record.finished_at;
+    let completion = match (is_complete(record.status), run.completion) {
+        (false, _) => None,
+        (true, Some(before)) if !moves => Some(before.cast_signed()),
+        (true, _) => Some(tools.sequence.one()),
+    };
+    // The reference of the row is what the run was kept under; the record's is the same, or the fold is not DX's.
+    tx.prepare_cached(
+        "UPDATE runs SET place = ?2, status = ?3, started = ?4, finished = ?5, completion = ?6, branch = ?7, email = ?8, github = ?9, \
+         gitlab = ?10, record = ?11 WHERE id = ?1",
+    )?
+    .execute(params![
+        run.id.cast_signed(),
+        columns.place,
+        rank(record.status),
+        columns.started,
+        columns.finished,
+        completion,
+        record.head_branch,
+        record.email,
+        record.github_username,
+        record.gitlab_username,
+        json(&record)?,
+    ])?;
+    if record.status != run.record.status {
+        count(
+            tx,
+            pipeline,
+            Some(run.record.status),
+            record.status,
+            run.last_arrived.timestamp_millis(),
+        )?;
+    }
+    run.record = record;
+    fill(run, &columns, completion)
+}
+
+/// Counts a run of a pipeline under another status.
+fn count(tx: &Transaction<'_>, pipeline: i64, from: Option<Status>, to: Status, now: i64) -> Result<()> {
+    if let Some(from) = from {
+        uncount(tx, pipeline, from)?;
+    }
+    let to = column(to);
+    tx.prepare_cached(&format!(
+        "UPDATE pipelines SET {to} = {to} + 1, last_changed = max(last_changed, ?2) WHERE id = ?1"
+    ))?
+    .execute([pipeline, now])?;
+    Ok(())
+}
+
+/// Takes a run out of its pipeline's counts.
+pub(super) fn uncount(tx: &Transaction<'_>, pipeline: i64, status: Status) -> Result<()> {
+    let column = column(status);
+    tx.prepare_cached(&format!("UPDATE pipelines SET {column} = {column} - 1 WHERE id = ?1"))?
+        .execute([pipeline])?;
+    Ok(())
+}
+
+fn fill(run: &mut RunSummary, columns: &Columns, completion: Option<i64>) -> Result<()> {
+    run.started = moment(columns.started)?;
+    run.finished = columns.finished.map(moment).transpose()?;
+    run.completion = completion.map(i64::cast_unsigned);
+    Ok(())
+}
+
+fn is_complete(status: Status) -> bool {
+    matches!(status, Status::Success | Status::Cancelled | Status::Failure)
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Trouble::Content(format!("what is to be stored does not write: {e}")))
+}
+
+/// How many keys a run has. More than the notifications that a run may have, and a power of two, to be seen in a hex dump.
+pub(super) const KEYS_PER_RUN: u32 = 16_384;
+
+/// The key of a run's notification; the first is number 0.
+pub(super) fn key(run: i64, number: u32) -> Result<i64> {
+    run.checked_mul(i64::from(KEYS_PER_RUN))
+        .and_then(|first| first.checked_add(i64::from(number)))
+        .ok_or_else(|| Trouble::Content(format!("there is a run with the number {run}")))
+}
+
+/// A moment as it is stored.
+pub(super) fn moment(ms: i64) -> Result<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(ms).ok_or_else(|| Trouble::Content(format!("{ms} is no time")))
+}
+
+/// The notifications of a run, in their order.
+pub(super) fn notifications(connection: &Connection, run: i64) -> Result<Vec<Notification>> {
+    each(connection, run, body)
+}
+
+/// The same with where they came from and when.
+pub(super) fn received(connection: &Connection, run: i64) -> Result<Vec<Received>> {
+    each(connection, run, |row| {
+        Ok(Received {
+            notification: body(row)?,
+            by_policies: row.get(3)?,
+            held: row.get(4)?,
+            token: row.get(1)?,
+            arrived: moment(row.get(2)?)?,
+        })
+    })
+}
+
+fn each<T>(connection: &Connection, run: i64, read: impl Fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT body, token, arrived, by_policies, held FROM notifications WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
+    )?;
+    let mut rows = statement.query([key(run, 0)?, key(run, KEYS_PER_RUN - 1)?])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(read(row)?);
+    }
+    Ok(all)
+}
+
+fn body(row: &Row<'_>) -> Result<Notification> {
+    let body = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+    serde_json::from_str(body).map_err(|e| Trouble::Content(format!("a notification does not read: {e}")))
+}
+
+/// Bytes of all texts, which is what the rules bound (DESIGN, section 3).
+pub(super) fn text_bytes(notification: &Notification) -> u64 {
+    // Without `..`: a field that is added must be thought of here.
+    let Notification {
+        pipeline_name,
+        pipeline_source,
+        reference_id,
+        started_at,
+        finished_at,
+        status,
+        repository,
+        commit_sha,
+        pr_number: _,
+        source_url,
+        head_branch,
+        email,
+        github_username,
+        gitlab_username,
+        step,
+        allowed_to_fail: _,
+        urgent: _,
+    } = notification;
+    [
+        pipeline_name,
+        pipeline_source,
+        reference_id,
+        started_at,
+        finished_at,
+        status,
+        repository,
+        commit_sha,
+        source_url,
+        head_branch,
+        email,
+        github_username,
+        gitlab_username,
+        step,
+    ]
+    .into_iter()
+    .flatten()
+    .map(|text| text.len() as u64)
+    .sum()
+}
