@@ -8,6 +8,8 @@
 //! - [`forward`]: every run on to DX.
 //! - [`store`]: notifications as they came, and the runs that they fold into.
 //! - [`access`]: tokens, and what each may write and see.
+//! - [`rules`]: what is asked about the meaning of notifications.
+//! - [`request`]: what every handler of a request needs.
 //! - [`metrics`]: what it counts.
 
 pub mod access;
@@ -16,6 +18,8 @@ pub mod feeds;
 pub mod forward;
 pub mod metrics;
 pub mod page;
+pub mod request;
+pub mod rules;
 pub mod server;
 pub mod store;
 pub mod upsert;

@@ -1,11 +1,11 @@
-//! Whether the server works, and what it counted.
+//! Whether the server works, what it counted, and the description of the API.
 
 use crate::access::Access;
-use crate::server::{App, Caller, Schemes, json, refused, told};
+use crate::request::{App, Caller, Schemes, json, refused, told};
 use crate::store::{RunFilter, RunQuery};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use pipefold::dx::{Answer, ErrorCode};
@@ -80,5 +80,50 @@ pub async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response 
         }
         Ok(_) => refused(ErrorCode::NoPermission, "this token may report, and not read"),
         Err(denied) => denied.answer(Schemes::BearerOrBasic),
+    }
+}
+
+/// Kept by hand; a test compares it with what the server answers.
+const DOCUMENT: &str = include_str!("openapi.json");
+
+/// The OpenAPI document. It says nothing of what is kept, and is for everyone.
+pub async fn document() -> impl IntoResponse {
+    (
+        [(CONTENT_TYPE, "application/json"), (X_CONTENT_TYPE_OPTIONS, "nosniff")],
+        DOCUMENT,
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, value)| match value {
+                Value::String(text) if key == "$ref" => found.push(text),
+                value => references(value, found),
+            }),
+            Value::Array(list) => list.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn it_is_of_this_version_and_its_references_lead_somewhere() {
+        let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 10);
+        for reference in found {
+            assert!(
+                document.pointer(reference.strip_prefix('#').unwrap()).is_some(),
+                "{reference}"
+            );
+        }
     }
 }

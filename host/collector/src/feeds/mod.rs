@@ -11,29 +11,19 @@
 //!   for a pipeline, so that its name could be guessed by trying, and told anyone about stages and jobs by their ids.
 //! - Links have the configured address of the server, or the one it listens on; never what a request calls it.
 //!
-//! Files: `routes`: which address is what; `visit`: who asks, and what there is for them; `instance`: a run in GoCD's terms; `cursor`: pages of
-//! the feed; `pipelines`, `feed`, `pipeline`, `material`, `stage`, `job`, `job_name`: the documents; `pages`: what links for people lead to;
-//! `about`: what clients ask for the server's version; `site`, `public_url`: what the server is called; `answer`, `refusal`: how it is said.
+//! Files: `routes`: which address leads where; `visit`: a request, and what the server is called; `instance`: a run in GoCD's terms; `lists`,
+//! `documents`, `material`, `job`: the documents; `answer`: how it is said.
 
-mod about;
 mod answer;
-mod cursor;
-mod feed;
+mod documents;
 mod instance;
 mod job;
-mod job_name;
+mod lists;
 mod material;
-mod pages;
-mod pipeline;
-mod pipelines;
-mod public_url;
-mod refusal;
 mod routes;
-mod site;
-mod stage;
 mod visit;
 
-pub use public_url::{PublicUrl, PublicUrlError};
 pub(crate) use routes::restated;
 pub use routes::router;
-pub use site::Feeds;
+pub use visit::Feeds;
+pub use visit::{PublicUrl, PublicUrlError};

@@ -1,10 +1,8 @@
-//! Which address is what.
+//! Which address leads where.
 
-use super::answer::{self, not_allowed};
-use super::refusal::Refusal;
-use super::site::Feeds;
-use super::visit::Visit;
-use super::{about, feed, job, pages, pipeline, pipelines, stage};
+use super::answer::{Refusal, not_allowed};
+use super::visit::{Feeds, Visit};
+use super::{answer, documents, job, lists, visit};
 use crate::access::Access;
 use crate::store::RunKey;
 use axum::Router;
@@ -54,8 +52,8 @@ async fn find(feeds: &Feeds, dialect: Dialect, request: &Parts) -> Result<Respon
     let access = request.extensions.get::<Access>().ok_or(Refusal::NoSuch)?;
     let server = feeds.server().ok_or(Refusal::NotYet)?;
     let (uri, headers) = (&request.uri, &request.headers);
-    if uri.path() == about::PATH {
-        return Ok(about::page());
+    if uri.path() == visit::ABOUT {
+        return Ok(visit::about());
     }
     let visit = Visit {
         app: &feeds.app,
@@ -66,21 +64,19 @@ async fn find(feeds: &Feeds, dialect: Dialect, request: &Parts) -> Result<Respon
     };
     // Without the query, in which only the feed looks, each dialect in its own way.
     match Resource::parse(uri.path()).ok_or(Refusal::NoSuch)? {
-        Resource::Pipelines(_) => pipelines::document(&visit).await,
-        Resource::StageFeed { pipeline, .. } => {
-            feed::document(&visit, &pipeline, uri.query().unwrap_or_default()).await
-        }
+        Resource::Pipelines(_) => lists::pipelines(&visit).await,
+        Resource::StageFeed { pipeline, .. } => lists::stages(&visit, &pipeline, uri.query().unwrap_or_default()).await,
         // As in GoCD the name does not matter, and clients know: some put another word there.
-        Resource::PipelineById { id, .. } => pipeline::document(&visit, RunKey::Id(id)).await,
-        Resource::Pipeline(run) => pipeline::document(&visit, Visit::key(&run)).await,
-        Resource::StageById(id) => stage::document(&visit, RunKey::Stage(id)).await,
+        Resource::PipelineById { id, .. } => documents::pipeline(&visit, RunKey::Id(id)).await,
+        Resource::Pipeline(run) => documents::pipeline(&visit, Visit::key(&run)).await,
+        Resource::StageById(id) => documents::stage(&visit, RunKey::Stage(id)).await,
         // Where GoCD's servers redirect by its name to the one by its id: who asks by curl sees the document.
-        Resource::Stage(of) | Resource::StageByName(of) => stage::document(&visit, visit.key_of_stage(&of)?).await,
+        Resource::Stage(of) | Resource::StageByName(of) => documents::stage(&visit, visit.key_of_stage(&of)?).await,
         Resource::JobById(id) => job::by_id(&visit, id).await,
         Resource::Job(of) => job::by_name(&visit, &of).await,
         Resource::StagePage(of) | Resource::PipelinePage(of) => {
-            pages::to_run(&visit, uri.path(), visit.key_of_stage(&of)?).await
+            documents::to_run(&visit, uri.path(), visit.key_of_stage(&of)?).await
         }
-        Resource::ValueStreamMap(run) => pages::to_run(&visit, uri.path(), Visit::key(&run)).await,
+        Resource::ValueStreamMap(run) => documents::to_run(&visit, uri.path(), Visit::key(&run)).await,
     }
 }

@@ -1,14 +1,18 @@
-//! Who asks, and what there is for them.
+//! A request of a client, and the server as its client calls it.
 
+use super::answer;
+use super::answer::Refusal;
 use super::instance::STAGE;
-use super::refusal::Refusal;
 use crate::access::Access;
-use crate::server::App;
+use crate::request::App;
 use crate::store::{RunDetail, RunKey};
 use axum::http::HeaderMap;
+use axum::response::Response;
 use pipefold_gocd::documents::{Counter, Name, PipelineLocator, StageLocator};
 use pipefold_gocd::write::Links;
 use pipefold_gocd::{Dialect, ServerUrl};
+use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 /// How much of a document may be links to its parts, in bytes. What is further is left out: readers take 32 MiB (`pipefold_gocd::read`), and
 /// names of 4 KiB, every byte of them escaped, would make a gigabyte of a list of pipelines. Of usual names 100,000 fit.
@@ -79,9 +83,79 @@ fn fitting<'l>(links: impl Iterator<Item = &'l str>) -> usize {
     sums.take_while(|sum| *sum <= MAX_LINKS).count()
 }
 
+/// The feeds of a collector.
+pub struct Feeds {
+    pub(super) app: Arc<App>,
+    server: OnceLock<ServerUrl>,
+}
+
+impl Feeds {
+    /// Links begin with `public`, else with what [`Feeds::listens_at`] is told.
+    #[must_use]
+    pub fn new(app: Arc<App>, public: Option<PublicUrl>) -> Arc<Self> {
+        let server = public.map_or_else(OnceLock::new, |public| OnceLock::from(public.into_server()));
+        Arc::new(Self { app, server })
+    }
+
+    /// Where the server can be reached, once it listens.
+    pub fn listens_at(&self, url: &str) {
+        if let Ok(url) = ServerUrl::parse(url) {
+            // An address that was configured goes before.
+            let _ = self.server.set(url);
+        }
+    }
+
+    /// What links begin with. `None` before the server listens.
+    pub(super) fn server(&self) -> Option<&ServerUrl> {
+        self.server.get()
+    }
+}
+
+/// The address under which others reach a collector: scheme, host, port, and a path where a proxy serves it below one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl(ServerUrl);
+
+/// A text that is no address of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "give the address under which others reach this server, such as https://runs.example.com, without a password, `?` or `#`"
+)]
+pub struct PublicUrlError;
+
+impl PublicUrl {
+    /// The same as that of a GoCD server.
+    fn into_server(self) -> ServerUrl {
+        self.0
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = PublicUrlError;
+
+    /// Takes `http[s]://host[:port][/path]`, also with GoCD's `/go` behind it.
+    fn from_str(text: &str) -> Result<Self, PublicUrlError> {
+        ServerUrl::parse(text).map(Self).map_err(|_| PublicUrlError)
+    }
+}
+
+/// Its address.
+pub(super) const ABOUT: &str = "/go/about";
+
+/// The version that is told is of the last servers that have both dialects; what is ours is said behind it.
+const PAGE: &str = concat!(
+    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>About</title></head><body><table>\n",
+    "<tr><td>Go Server Version:</td><td>20.3.0 (its Feeds API, by pipefold ",
+    env!("CARGO_PKG_VERSION"),
+    ")</td></tr>\n</table></body></html>\n"
+);
+
+pub(super) fn about() -> Response {
+    answer::page(PAGE)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
-mod tests {
+mod visit_tests {
     use super::*;
 
     #[test]
@@ -91,5 +165,32 @@ mod tests {
         let long = "x".repeat(12_300);
         let fit = fitting(std::iter::repeat_n(&*long, 100_000));
         assert!(fit < 1_400 && fit * long.len() > MAX_LINKS / 2, "{fit}");
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod public_url_tests {
+    use super::*;
+
+    #[test]
+    fn what_is_an_address_and_what_is_none() {
+        for (text, server) in [
+            ("https://runs.example.com", "https://runs.example.com/go"),
+            ("http://127.0.0.1:8642/", "http://127.0.0.1:8642/go"),
+            ("https://ci.example.com/runs/go", "https://ci.example.com/runs/go"),
+        ] {
+            assert_eq!(text.parse::<PublicUrl>().unwrap().into_server().to_string(), server);
+        }
+        for text in [
+            "",
+            "runs.example.com",
+            "ftp://x",
+            "https://u:p@x",
+            "https://x?y",
+            "https://",
+        ] {
+            assert_eq!(text.parse::<PublicUrl>(), Err(PublicUrlError), "{text}");
+        }
     }
 }

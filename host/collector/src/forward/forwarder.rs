@@ -1,11 +1,11 @@
 //! The work: what waits longest goes first.
 
 use super::options::{ForwardOptions, ForwardTo};
-use super::pace::Pace;
 use super::parcel::{Parcel, Told};
+use super::pauses::Pace;
 use super::pauses::Pauses;
 use super::stale::{Stale, goes_on_for_dx};
-use crate::server::App;
+use crate::request::App;
 use crate::store::{DxAnswer, Forwarded, RunDetail, RunKey, RunSummary, StoreError, Waiting, WaitingQuery};
 use chrono::Utc;
 use pipefold::Token;

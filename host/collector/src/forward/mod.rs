@@ -4,14 +4,12 @@
 //! rule does not mind. Sending goes through the reporter's client, so that every answer means the same as on a runner.
 //!
 //! - `options`: where to, and how fast.
-//! - `pace`: so many a second, and no more after a pause.
-//! - `pauses`: when a run, and when all of them, are tried again.
+//! - `pauses`: when a run, and when all of them, are sent and tried again.
 //! - `stale`: runs of which nothing is heard any more, where DX is to be told that they were cancelled.
 //! - `forwarder`: the work; `parcel`: what is sent of a run.
 
 mod forwarder;
 mod options;
-mod pace;
 mod parcel;
 mod pauses;
 mod stale;

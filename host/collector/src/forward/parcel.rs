@@ -1,6 +1,7 @@
 //! What is sent of a run.
 
-use crate::server::{Admitted, App};
+use crate::request::App;
+use crate::rules::Admitted;
 use crate::store::{FoldError, Received};
 use pipefold_sandbox::{Notification, Run, Status};
 use std::sync::Arc;

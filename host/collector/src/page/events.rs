@@ -3,9 +3,9 @@
 //! An event says only that there is something new. The browser then asks for the page again, so that filters, rights and markup are made in
 //! one place.
 
-use super::error::PageError;
+use super::layout::PageError;
 use super::state::PageState;
-use super::viewer::Viewer;
+use super::state::Viewer;
 use crate::access::Access;
 use axum::extract::{Query, State};
 use axum::http::{HeaderName, StatusCode, header};

@@ -1,7 +1,7 @@
 //! `/pipelines/{name}`: how a pipeline did over time.
 
 use super::chart::{durations, pass_rates};
-use super::error::PageError;
+use super::layout::PageError;
 use super::layout::{Here, Shell};
 use super::link;
 use super::parts::value;
@@ -9,8 +9,8 @@ use super::pipelines::shares;
 use super::query::RunsWanted;
 use super::span::TimeSpan;
 use super::state::PageState;
-use super::viewer::Viewer;
-use super::{table, words};
+use super::state::Viewer;
+use super::{runs, words};
 use crate::access::Access;
 use crate::store::{Bucket, RunFilter, RunQuery, StatsQuery, StatusCounts};
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -91,7 +91,7 @@ pub(super) async fn show(
         }
         section {
             h2 { "Latest runs" }
-            (table::runs(&latest, "The latest runs of this pipeline", state, now))
+            (runs::table(&latest, "The latest runs of this pipeline", state, now))
             nav .pager aria-label="All runs" { a href=(RunsWanted::address(&filter)) { "All its runs" } }
         }
     };

@@ -1,14 +1,14 @@
 //! `/pipelines`: every pipeline, by name.
 
-use super::error::PageError;
+use super::layout::PageError;
 use super::layout::{Here, Shell};
 use super::link;
 use super::parts::{Shown, ago, value};
 use super::pipeline;
-use super::pulse::percent;
 use super::query::{RunsWanted, filled};
+use super::runs::percent;
 use super::state::PageState;
-use super::viewer::Viewer;
+use super::state::Viewer;
 use super::words;
 use crate::store::{PipelineQuery, PipelineSummary, RunFilter, StatusCounts};
 use axum::extract::rejection::QueryRejection;

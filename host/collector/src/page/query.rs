@@ -1,6 +1,6 @@
 //! What the address of a list says.
 
-use super::error::PageError;
+use super::layout::PageError;
 use super::link::with_query;
 use crate::store::{Cursor, RunFilter};
 use pipefold_sandbox::Status;

@@ -1,24 +1,21 @@
-//! `/runs/{reference_id}`: one run and everything that is known of it.
+//! The page of one run.
 
-use super::error::PageError;
-use super::facts::facts;
-use super::json::set_out;
+use super::layout::PageError;
 use super::layout::{Here, Shell};
-use super::link;
-use super::parts::{Shown, ago, moment, value};
-use super::received::received;
+use super::parts::{Shown, ago, duration, moment, value};
+use super::query::RunsWanted;
 use super::state::PageState;
+use super::state::Viewer;
 use super::timeline::timeline;
-use super::viewer::Viewer;
-use super::words;
+use super::{link, words};
 use crate::access::Access;
-use crate::store::{Forwarding, RunKey};
+use crate::store::{Forwarding, Received, RunDetail, RunFilter, RunKey, RunSummary};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
-use pipefold_sandbox::foreign::visible;
+use pipefold_sandbox::foreign::{json, visible};
 use serde::Deserialize;
 
 pub(super) async fn by_path(
@@ -119,5 +116,176 @@ fn forwarded(forwarding: &Forwarding, notifications: u32, forwards: bool, now: D
             }
             @if !answer.text.is_empty() { pre .record tabindex="0" { code { (visible(&answer.text)) } } }
         }
+    }
+}
+
+fn facts(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
+    let record = &run.record;
+    html! {
+        dl .facts.wide {
+            (long("Reference", &html! { code { (value(&record.reference_id)) } }))
+            (fact("Source", &html! { (value(&record.pipeline_source)) }))
+            // A run belongs to the pipeline that first used its reference; what it says since then may be something else.
+            @if record.pipeline_name != run.pipeline { (fact("Pipeline in the record", &value(&record.pipeline_name))) }
+            (fact("Started", &moment(run.started)))
+            @if let Some(finished) = run.finished { (fact("Finished", &moment(finished))) }
+            (fact("Duration", &duration(run, shown, now)))
+            @if let Some(repository) = &record.repository { (fact("Repository", &value(repository))) }
+            @if let Some(branch) = &record.head_branch {
+                (fact("Branch", &filter(branch, RunFilter { branch: Some(branch.clone()), ..RunFilter::default() })))
+            }
+            @if let Some(commit) = &record.commit_sha { (long("Commit", &html! { code { (value(commit)) } })) }
+            @if let Some(number) = record.pr_number { (fact("Pull request", &html! { "#" (number) })) }
+            @for (word, name) in [("E-mail", &record.email), ("GitHub user", &record.github_username), ("GitLab user", &record.gitlab_username)] {
+                @if let Some(name) = name {
+                    (fact(word, &filter(name, RunFilter { person: Some(name.clone()), ..RunFilter::default() })))
+                }
+            }
+            @if let Some(address) = &record.source_url { (long("Shown at", &elsewhere(address))) }
+        }
+    }
+}
+
+fn fact(word: &str, content: &Markup) -> Markup {
+    html! { div { dt { (word) } dd { (content) } } }
+}
+
+/// One that needs more room.
+fn long(word: &str, content: &Markup) -> Markup {
+    html! { div .long { dt { (word) } dd { (content) } } }
+}
+
+/// A value that leads to the runs that have it, too.
+fn filter(text: &str, filter: RunFilter) -> Markup {
+    html! { a .quiet href=(RunsWanted::address(&filter)) { (value(text)) } }
+}
+
+/// The address of another site, as a link where it is one.
+fn elsewhere(address: &str) -> Markup {
+    html! {
+        @if link::is_web_address(address) {
+            a href=(address) rel="noopener noreferrer nofollow external" { (value(address)) }
+        } @else {
+            (value(address))
+        }
+    }
+}
+
+/// How many are shown: a run may have 10,000, and a page of them would be megabytes. The newest tell how it stands.
+const MAX_SHOWN: usize = 300;
+
+pub(super) fn received(run: &RunDetail) -> Markup {
+    let hidden = run.received.len().saturating_sub(MAX_SHOWN);
+    html! {
+        table .received {
+            caption .hidden { "Notifications in the order in which they came" }
+            thead {
+                tr {
+                    th .number scope="col" { "No." }
+                    th scope="col" { "Arrived" }
+                    th scope="col" { "Token" }
+                    th scope="col" { "Step" }
+                    th scope="col" { "Status" }
+                    th scope="col" { "As it was kept" }
+                }
+            }
+            tbody {
+                @for (place, received) in run.received.iter().enumerate().skip(hidden) { (row(place + 1, received)) }
+            }
+        }
+        @if hidden > 0 {
+            p .note { "The newest " (MAX_SHOWN) " of " (words::count(run.received.len() as u64, "notification")) "." }
+        }
+    }
+}
+
+fn row(number: usize, received: &Received) -> Markup {
+    let notification = &received.notification;
+    // It has text and numbers only: there is nothing that JSON could not say.
+    let json = json(&serde_json::to_string_pretty(notification).unwrap_or_default());
+    html! {
+        tr {
+            td .number { (number) }
+            td { (moment(received.arrived)) }
+            td { @if received.token.is_empty() { span .none { "–" } } @else { (value(&received.token)) } }
+            th scope="row" {
+                @match &notification.step {
+                    Some(step) => (value(step)),
+                    None => span .none { "the run" },
+                }
+            }
+            td { @if let Some(status) = &notification.status { (value(status)) } @else { span .none { "–" } } }
+            td {
+                @if received.held { span .tag { "held by a policy" } " " }
+                details id={ "n-" (number) } {
+                    summary { "Show" span .hidden { " notification " (number) } }
+                    pre .record tabindex="0" { code { (json) } }
+                }
+            }
+        }
+    }
+}
+
+/// A JSON text with each member of its outermost object on a line of its own, and what cannot be seen escaped; no value is changed, nor their
+/// order.
+fn set_out(body: &[u8]) -> String {
+    let text = json(&String::from_utf8_lossy(body));
+    let mut out = String::with_capacity(text.len() + 256);
+    let (mut depth, mut in_string, mut escaped) = (0_u32, false, false);
+    for c in text.chars() {
+        if in_string {
+            out.push(c);
+            (in_string, escaped) = (escaped || c != '"', !escaped && c == '\\');
+            continue;
+        }
+        match c {
+            '"' => in_string = true,
+            '{' | '[' => depth += 1,
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    out.push('\n');
+                }
+            }
+            _ => {}
+        }
+        out.push(c);
+        match c {
+            '{' | ',' if depth == 1 => out.push_str("\n  "),
+            ':' if depth == 1 => out.push(' '),
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_space_between_values_is_added() {
+        let body = r#"{"a":"x\",{}:\\","b":1,"c":[1,2],"d":{"e":","}}"#;
+        let shown = set_out(body.as_bytes());
+        assert_eq!(
+            shown,
+            "{\n  \"a\": \"x\\\",{}:\\\\\",\n  \"b\": 1,\n  \"c\": [1,2],\n  \"d\": {\"e\":\",\"}\n}"
+        );
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&shown), value(body));
+        assert_eq!(set_out(b"{"), "{\n  ");
+    }
+
+    #[test]
+    fn what_nobody_would_see_is_escaped_and_means_the_same() {
+        let body = "{\"a\":\"x\u{202e}y\u{2066}\u{200b}\u{e0041}é 日本\u{3164}\"}";
+        let shown = set_out(body.as_bytes());
+        assert!(
+            shown.contains("x\\u202ey\\u2066\\u200b\\udb40\\udc41é 日本\\u3164"),
+            "{shown}"
+        );
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&shown), value(body));
     }
 }

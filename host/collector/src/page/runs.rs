@@ -1,18 +1,20 @@
-//! `/`: runs, newest first.
+//! The list of runs.
 
-use super::error::PageError;
+use super::layout::PageError;
 use super::layout::{Here, Shell};
-use super::parts::Shown;
-use super::pulse::pulse;
+use super::parts::{Shown, ago, duration, person, short_commit, value};
 use super::query::{RunsAddress, RunsWanted, STATUSES};
 use super::state::PageState;
-use super::table;
-use super::viewer::Viewer;
-use crate::store::{Page, RunFilter, RunQuery};
+use super::state::Viewer;
+use super::{link, words};
+use crate::store::{Page, RunFilter, RunQuery, RunSummary};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Html;
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use pipefold_sandbox::Status;
+use pipefold_sandbox::foreign::visible;
 
 /// Runs on a page: some screens to scroll, and 50 KiB.
 const ON_A_PAGE: u16 = 50;
@@ -33,7 +35,7 @@ pub(super) async fn runs(
     let page = state.store.runs(query).await?;
     // What is older does not change, but for a few; the newest do.
     let events = wanted.after.is_none().then(|| match &wanted.filter.pipeline {
-        Some(pipeline) => super::link::with_query("/events", &[("pipeline", Some(pipeline))]),
+        Some(pipeline) => link::with_query("/events", &[("pipeline", Some(pipeline))]),
         None => "/events".to_owned(),
     });
     let content = html! {
@@ -55,7 +57,7 @@ fn list(page: &Page, wanted: &RunsWanted, state: &PageState) -> Markup {
             (nothing(page, wanted))
         } @else {
             (pulse(&page.runs, state, now))
-            (table::runs(&page.runs, "Runs, newest first", state, now))
+            (table(&page.runs, "Runs, newest first", state, now))
         }
         @if wanted.after.is_some() || page.next.is_some() {
             nav .pager aria-label="Pages" {
@@ -145,4 +147,112 @@ fn search(filter: &RunFilter) -> Markup {
             }
         }
     }
+}
+
+/// The runs in this order. `caption` says what they are, to those who do not see the page.
+pub(super) fn table(runs: &[RunSummary], caption: &str, state: &PageState, now: DateTime<Utc>) -> Markup {
+    html! {
+        table .runs {
+            caption .hidden { (caption) }
+            thead {
+                tr {
+                    th scope="col" { "Status" }
+                    th scope="col" { "Run" }
+                    th scope="col" { "Branch" }
+                    th scope="col" { "Commit" }
+                    th scope="col" { "Person" }
+                    th .number scope="col" { "Duration" }
+                    th .number scope="col" { "Started" }
+                }
+            }
+            tbody {
+                @for run in runs { (row(run, Shown::of(run, now, state.stale_after), now)) }
+            }
+        }
+    }
+}
+
+fn row(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
+    let record = &run.record;
+    let list = |filter| RunsWanted::address(&filter);
+    html! {
+        tr {
+            td .status { (shown.pill()) }
+            th .run scope="row" {
+                a .name href=(link::run(&record.reference_id)) title=(visible(&record.reference_id)) {
+                    (value(&run.pipeline)) " " span .counter { "#" (run.counter) }
+                }
+                span .where {
+                    (value(&record.pipeline_source))
+                    @if let Some(repository) = &record.repository { " · " (value(repository)) }
+                }
+            }
+            td .branch {
+                @if let Some(branch) = &record.head_branch {
+                    a .quiet href=(list(RunFilter { branch: Some(branch.clone()), ..RunFilter::default() })) title=(visible(branch)) { (value(branch)) }
+                }
+                @if let Some(number) = record.pr_number { " " span .pr { "#" (number) } }
+            }
+            td .commit {
+                @if let Some(commit) = &record.commit_sha { code title=(visible(commit)) { (value(short_commit(commit))) } }
+            }
+            td .person {
+                @if let Some(person) = person(record) {
+                    a .quiet href=(list(RunFilter { person: Some(person.to_owned()), ..RunFilter::default() })) title=(visible(person)) { (value(person)) }
+                }
+            }
+            td .number.duration { (duration(run, shown, now)) }
+            td .number.age { (ago(run.started, now)) }
+        }
+    }
+}
+
+/// Of the drawing, in pixels; across it is as wide as the page.
+const HEIGHT: f64 = 44.0;
+
+/// The lowest bar: still a bar.
+const LOWEST: f64 = 5.0;
+
+/// Fewer tell nothing that the table does not.
+const FEWEST: usize = 8;
+
+/// The runs, newest first as they are in the list; drawn with the newest at the right, as time runs.
+fn pulse(runs: &[RunSummary], state: &PageState, now: DateTime<Utc>) -> Markup {
+    if runs.len() < FEWEST {
+        return html! {};
+    }
+    let took = |run: &RunSummary| words::between(run.started, run.finished.unwrap_or(now)).as_secs_f64();
+    let shown: Vec<Shown> = runs.iter().map(|run| Shown::of(run, now, state.stale_after)).collect();
+    // By its root: a page has builds of seconds and of hours. Those that still run have no length yet.
+    let longest = runs
+        .iter()
+        .filter(|run| run.finished.is_some())
+        .map(took)
+        .fold(1.0, f64::max);
+    let step = 100.0 / runs.len() as f64;
+    let count = |wanted: Shown| shown.iter().filter(|shown| **shown == wanted).count();
+    let text = format!(
+        "The {} below, oldest at the left: {} succeeded, {} failed, {} running.",
+        words::count(runs.len() as u64, "run"),
+        count(Shown::Is(Status::Success)),
+        count(Shown::Is(Status::Failure)),
+        shown.iter().filter(|shown| shown.goes_on()).count(),
+    );
+    html! {
+        svg .pulse role="img" aria-label=(text) width="100%" height=(HEIGHT) {
+            @for (place, (run, shown)) in runs.iter().zip(&shown).rev().enumerate() {
+                @let share = if run.finished.is_some() { (took(run) / longest).sqrt() } else { 0.0 };
+                @let height = LOWEST + (HEIGHT - LOWEST) * share;
+                rect class={ "s-" (shown.name()) } x={ (percent(step * place as f64)) } width={ (percent(step * 0.6)) }
+                    y={ (format!("{:.1}", HEIGHT - height)) } height={ (format!("{height:.1}")) } rx="1.5" {
+                    title { (visible(&run.pipeline)) " #" (run.counter) ", " (shown.name()) }
+                }
+            }
+        }
+    }
+}
+
+/// A length across a drawing that is as wide as the page.
+pub(super) fn percent(share: f64) -> String {
+    format!("{share:.3}%")
 }

@@ -1,28 +1,27 @@
 //! Everything put together: a store, the server over it, and what goes on beside.
 
-use super::app::App;
 use super::error::ServeError;
-use super::exposure::Exposure;
-use super::limits::Limits;
 use super::listen::Server;
 use super::router::{guarded, introduced};
-use super::rules::Rules;
 use super::tls::TlsFiles;
-use super::upkeep::keep_for;
 use crate::access::{TokenFile, Tokens};
-use crate::feeds::{self, Feeds, PublicUrl};
+use crate::feeds::{Feeds, PublicUrl};
 use crate::forward::{ForwardOptions, forward};
-use crate::page::{self, PageState};
-use crate::store::Store;
-use crate::store::sqlite::{self, SqliteStore};
+use crate::page::PageState;
+use crate::request::{App, Exposure, Limits};
+use crate::rules::Rules;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Retention, Store, sqlite};
+use crate::{feeds, page};
 use axum::Router;
+use chrono::{TimeDelta, Utc};
 use pipefold::Judge;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How a collector is set up.
 #[derive(Debug)]
@@ -130,5 +129,33 @@ impl Collector {
             .await;
         };
         tokio::join!(server.run(stop), beside);
+    }
+}
+
+/// How often: what is to be kept for days is not missed within the hour.
+const EVERY: Duration = Duration::from_secs(3600);
+
+/// Removes runs whose latest notification is older than `age`, now and every hour, until the server ends. What DX is still to be told of
+/// is kept.
+pub async fn keep_for(age: Duration, app: &App) {
+    loop {
+        let before = TimeDelta::from_std(age)
+            .ok()
+            .and_then(|age| Utc::now().checked_sub_signed(age));
+        if let Some(before) = before {
+            let retention = Retention {
+                before,
+                keep_waiting: app.forwards,
+            };
+            match app.store.retain(retention).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!("removed {removed} runs older than {before}"),
+                Err(error) => app.complain("retention", &format!("could not remove old runs: {error}")),
+            }
+        }
+        tokio::select! {
+            () = sleep(EVERY) => {}
+            () = app.stopped() => return,
+        }
     }
 }

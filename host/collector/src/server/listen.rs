@@ -1,13 +1,14 @@
 //! The socket that is listened on, and the end.
 
-use super::app::App;
-use super::connection::{self, Transport};
-use super::descriptors;
+use super::connection;
+use super::connection::Transport;
 use super::error::ServeError;
 use super::rooms::{Room, Rooms};
 use super::router::router;
 use super::tls::{Tls, TlsFiles};
+use crate::request::App;
 use axum::Router;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ impl Server {
         app.exposure.check(!app.tokens.is_empty()?)?;
         app.is_open()?;
         let tls = tls.map(Tls::load).transpose()?;
-        descriptors::raise(app.limits.connections);
+        raise(app.limits.connections);
         let address = app.exposure.address;
         let failed = |why| ServeError::Listen { address, why };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -76,7 +77,7 @@ impl Server {
         format!("{scheme}://{address}")
     }
 
-    /// Serves until `stop`. Then nothing new is taken, what is under way is answered within [`Limits::shutdown`](super::Limits::shutdown),
+    /// Serves until `stop`. Then nothing new is taken, what is under way is answered within [`Limits::shutdown`](crate::request::Limits::shutdown),
     /// and what is not by then is cut.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self {
@@ -152,5 +153,26 @@ fn note(app: &App, ended: Result<(), tokio::task::JoinError>) {
     if ended.is_err_and(|error| error.is_panic()) {
         app.metrics.failed.fetch_add(1, Relaxed);
         app.complain("panic", &"answering a request panicked; its connection was cut");
+    }
+}
+
+/// Raises the soft limit of open files to what is needed, as far as the hard limit lets it: shells and systemd give 1,024, of which a
+/// thousand idle connections would leave nothing for the store. Failing is no harm: connections then wait.
+fn raise(connections: usize) {
+    // The store, the log, the sockets that listen, and room.
+    let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(128);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let Some(current) = current.filter(|current| *current < needed) else {
+        return;
+    };
+    let wanted = maximum.map_or(needed, |maximum| needed.min(maximum));
+    let raised = Rlimit {
+        current: Some(wanted.max(current)),
+        maximum,
+    };
+    if wanted < needed || setrlimit(Resource::Nofile, raised).is_err() {
+        tracing::warn!(
+            "this process may open {current} files at a time, and {needed} would be good: raise `ulimit -n`"
+        );
     }
 }

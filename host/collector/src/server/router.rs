@@ -1,8 +1,8 @@
 //! Which address leads where.
 
-use super::answer::refused;
-use super::app::App;
-use super::caller::{Caller, Denied, Schemes};
+use crate::request::App;
+use crate::request::refused;
+use crate::request::{Caller, Denied, Schemes};
 use crate::{api, feeds, page, upsert};
 use axum::Router;
 use axum::extract::{Request, State};

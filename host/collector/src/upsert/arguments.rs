@@ -1,6 +1,6 @@
 //! Reading the body of an upsert, and what DX would not have understood in it.
 
-use crate::server::Kind;
+use crate::request::Kind;
 use pipefold::dx::{ARGUMENT_NAMES, Arguments, STEP_ARGUMENT_NAMES};
 use serde::de::IgnoredAny;
 use std::borrow::Cow;

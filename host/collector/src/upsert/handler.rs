@@ -1,7 +1,8 @@
 //! One upsert.
 
 use super::arguments;
-use crate::server::{Admitted, App, Caller, Schemes, address, json, kind, read, refused, told};
+use crate::request::{App, Caller, Schemes, address, json, kind, read, refused, told};
+use crate::rules::Admitted;
 use crate::store::{Append, FoldError, Kept, StoreError};
 use axum::body::Body;
 use axum::extract::{Request, State};

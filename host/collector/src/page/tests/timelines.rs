@@ -1,7 +1,7 @@
 //! A run's page: steps over time, the record, the notifications.
 
 use super::site::{Site, ago, began, ended, now};
-use crate::page::lanes::{MAX_LANES, lanes};
+use crate::page::timeline::{MAX_LANES, lanes};
 use crate::store::{Forwarded, RunKey, Store};
 use pipefold_sandbox::{Notification, Status};
 

@@ -1,7 +1,7 @@
 //! What is no request, or is one that nobody means.
 
 use super::support::{Answer, EXAMPLE, PATIENCE, Setup, post, read_answer, start};
-use crate::server::Limits;
+use crate::request::Limits;
 use pipefold::dx::METHOD_PATH;
 use proptest::prelude::*;
 use std::io::{Read, Write};

@@ -2,7 +2,7 @@
 
 use super::support::{EXAMPLE, PATIENCE, Setup, post, read_answer, start};
 use crate::access::Rights;
-use crate::server::Limits;
+use crate::request::Limits;
 use axum::Router;
 use axum::routing::get;
 use std::io::{Read, Write};

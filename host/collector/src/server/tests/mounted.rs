@@ -2,7 +2,8 @@
 
 use super::support::{EXAMPLE, PATIENCE, post, read_answer};
 use crate::access::{Access, Rights, TokenFile};
-use crate::server::{Collector, Limits, Options};
+use crate::request::Limits;
+use crate::server::{Collector, Options};
 use chrono::Utc;
 use pipefold::Judge;
 use std::io::{Read, Write};

@@ -1,7 +1,7 @@
 //! The end of the server.
 
 use super::support::{EXAMPLE, PATIENCE, Setup, post, read_answer, start};
-use crate::server::Limits;
+use crate::request::Limits;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};

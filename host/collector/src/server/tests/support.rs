@@ -1,7 +1,9 @@
 //! A server with a store in a directory of its own, and a client that can send anything.
 
 use crate::access::{Access, Rights, TokenFile, Tokens};
-use crate::server::{App, Exposure, Limits, Rules, Server, TlsFiles};
+use crate::request::{App, Exposure, Limits};
+use crate::rules::Rules;
+use crate::server::{Server, TlsFiles};
 use crate::store::sqlite::{self, SqliteStore};
 use axum::Router;
 use chrono::Utc;

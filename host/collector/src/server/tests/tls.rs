@@ -2,7 +2,9 @@
 
 use super::support::{EXAMPLE, Setup, post, read_answer, start};
 use crate::access::{Rights, TokenFile, Tokens};
-use crate::server::{App, Exposure, Limits, Rules, ServeError, Server, TlsFiles};
+use crate::request::{App, Exposed, Exposure, Limits};
+use crate::rules::Rules;
+use crate::server::{ServeError, Server, TlsFiles};
 use crate::store::sqlite::{self, SqliteStore};
 use axum::Router;
 use pipefold::Judge;
@@ -73,7 +75,10 @@ fn what_would_not_be_safe_does_not_begin() {
             .block_on(Server::bind(Arc::new(app), tls, Router::new()))
             .map(|_| ())
     };
-    assert!(matches!(bind("0.0.0.0:0", None), Err(ServeError::NoToken(_))));
+    assert!(matches!(
+        bind("0.0.0.0:0", None),
+        Err(ServeError::Exposed(Exposed::NoToken(_)))
+    ));
     let missing = TlsFiles {
         certificate: dir.path().join("none"),
         key: dir.path().join("none"),

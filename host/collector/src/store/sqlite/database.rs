@@ -87,7 +87,7 @@ const STEPS: [&str; 3] = [
 ];
 
 /// The version of the schema that this code works with.
-pub(super) const VERSION: u32 = STEPS.len() as u32;
+const VERSION: u32 = STEPS.len() as u32;
 
 /// Refuses what is not ours, newer, or visibly damaged, before anything is written.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<()> {

@@ -219,7 +219,7 @@ impl<'a> Fits<'a> {
 const LOOKED_AT: usize = 2_500;
 
 /// One way: the condition that an index serves, and its values.
-pub(super) struct Way {
+struct Way {
     /// Such as `r.pipeline = ?1`; its parameters come first.
     pub(super) condition: &'static str,
     pub(super) value: Option<Box<dyn ToSql>>,
@@ -233,7 +233,7 @@ struct Found {
 }
 
 /// The newest `limit` runs after `after` on any of the ways, of those that `cheap` and then `fits` accept.
-pub(super) fn page(
+fn page(
     connection: &Connection,
     ways: &[Way],
     after: Option<Cursor>,

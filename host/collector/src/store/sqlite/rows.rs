@@ -74,7 +74,7 @@ pub(super) fn column(status: Status) -> &'static str {
 }
 
 /// What is taken from a record for the columns.
-pub(super) struct Columns {
+struct Columns {
     started: i64,
     finished: Option<i64>,
     place: i64,

@@ -45,7 +45,7 @@ impl Default for Limits {
 pub struct SqliteStore {
     pub(super) writer: Writer,
     pub(super) readers: Readers,
-    pub(super) judges: Readers,
+    judges: Readers,
     pub(super) fold: Fold,
     pub(super) limits: Limits,
     threads: Vec<JoinHandle<()>>,

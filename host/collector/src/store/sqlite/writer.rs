@@ -35,7 +35,7 @@ trait Change: Send {
 }
 
 /// Where an answer goes.
-pub(super) type Asker<T> = oneshot::Sender<std::result::Result<T, StoreError>>;
+type Asker<T> = oneshot::Sender<std::result::Result<T, StoreError>>;
 
 struct Asked<T, F> {
     act: F,

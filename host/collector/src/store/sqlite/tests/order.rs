@@ -1,7 +1,7 @@
 //! Any order, any repetition, any division among processes and versions that came and went: the run is the fold of its history.
 
 use super::support::{appending, detail, running, take_back, text_at, wait};
-use crate::server::Rules;
+use crate::rules::Rules;
 use crate::store::Store;
 use crate::store::sqlite::{Limits, SqliteStore};
 use pipefold::Judge;

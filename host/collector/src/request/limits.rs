@@ -32,16 +32,16 @@ pub struct Limits {
 
 /// Connections beside [`Limits::connections`], which only say that there are too many, or how the server does: monitoring must not be shut
 /// out by what it is there to notice.
-pub(super) const SPARE_CONNECTIONS: usize = 32;
+pub(crate) const SPARE_CONNECTIONS: usize = 32;
 
 /// For how long the head of a request on a spare connection may take to come: so they are soon free again.
-pub(super) const SPARE_HEAD: Duration = Duration::from_secs(2);
+pub(crate) const SPARE_HEAD: Duration = Duration::from_secs(2);
 
 /// Bytes of a request's head: a token of 4 KiB, a cookie of a proxy, and room. hyper refuses smaller buffers than 8 KiB.
-pub(super) const HEAD_SIZE: usize = 16 * 1024;
+pub(crate) const HEAD_SIZE: usize = 16 * 1024;
 
 /// Headers of a request: proxies add a dozen, browsers send twenty.
-pub(super) const HEADERS: usize = 64;
+pub(crate) const HEADERS: usize = 64;
 
 /// A body below this is small: 64 of them are nothing beside one large one.
 pub(crate) const SMALL_BODY: usize = 16 * 1024;

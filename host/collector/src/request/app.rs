@@ -1,12 +1,12 @@
 //! What every request handler has at hand.
 
+use super::dropped::Dropped;
 use super::exposure::Exposure;
 use super::limits::Limits;
-use super::rules::Rules;
 use crate::access::{FailureKey, Rate, RateLimit, TokenName, Tokens, TokensError};
 use crate::metrics::Metrics;
+use crate::rules::Rules;
 use crate::store::Store;
-use crate::upsert::Dropped;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;

@@ -1,7 +1,26 @@
 //! Who can reach the server, and so what it needs before it listens.
 
-use super::error::ServeError;
 use std::net::SocketAddr;
+
+/// Why it would not be safe to listen.
+#[derive(Debug, thiserror::Error)]
+pub enum Exposed {
+    /// Anyone could report and read.
+    #[error(
+        "{0} can be reached from other machines, and there is no token: make one with `pipefold token add NAME`, or listen on 127.0.0.1"
+    )]
+    NoToken(SocketAddr),
+    /// Anyone whom the proxy lets in could report and read.
+    #[error(
+        "behind a proxy every request seems to come from this machine, and there is no token: make one with `pipefold token add NAME`"
+    )]
+    NoTokenBehindProxy,
+    /// Tokens would cross the network unencrypted.
+    #[error(
+        "{0} can be reached from other machines, and tokens would go there unencrypted: give --tls-cert and --tls-key, or --behind-proxy where a proxy on the way does the encryption"
+    )]
+    Plain(SocketAddr),
+}
 
 /// How the server can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +37,13 @@ impl Exposure {
     /// Checks that a stranger can neither report, nor read, nor listen in.
     ///
     /// # Errors
-    /// [`ServeError::NoToken`], [`ServeError::NoTokenBehindProxy`], [`ServeError::Plain`].
-    pub fn check(self, has_tokens: bool) -> Result<(), ServeError> {
+    /// [`Exposed::NoToken`], [`Exposed::NoTokenBehindProxy`], [`Exposed::Plain`].
+    pub fn check(self, has_tokens: bool) -> Result<(), Exposed> {
         let near = self.address.ip().to_canonical().is_loopback();
         match (near, has_tokens) {
-            (true, false) if self.behind_proxy => Err(ServeError::NoTokenBehindProxy),
-            (false, false) => Err(ServeError::NoToken(self.address)),
-            (false, true) if !self.tls && !self.behind_proxy => Err(ServeError::Plain(self.address)),
+            (true, false) if self.behind_proxy => Err(Exposed::NoTokenBehindProxy),
+            (false, false) => Err(Exposed::NoToken(self.address)),
+            (false, true) if !self.tls && !self.behind_proxy => Err(Exposed::Plain(self.address)),
             _ => Ok(()),
         }
     }

@@ -1,5 +1,7 @@
-//! Answers in JSON. Each has `ok`.
+//! Answers in JSON, each of which has `ok`, and what a client gets of the store's errors.
 
+use super::app::App;
+use crate::store::StoreError;
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Response as HttpResponse, StatusCode};
@@ -7,6 +9,7 @@ use axum::response::Response;
 use pipefold::dx::{ErrorCode, Refusal};
 use pipefold::foreign;
 use serde::Serialize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// An answer with a JSON body, which nobody may keep: it depends on who asks, and on when.
@@ -48,4 +51,42 @@ pub(crate) fn retry_later(code: ErrorCode, message: &str, wait: Duration) -> Res
 /// The status of a code.
 pub(crate) fn status(code: ErrorCode) -> StatusCode {
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// The answer to what the store says. What is about the request is told in full; of what is about the server only that there is something,
+/// and its log has the rest: paths are nobody else's matter.
+pub(crate) fn told(app: &App, error: StoreError) -> Response {
+    let counter = if error.is_about_request() {
+        &app.metrics.refused
+    } else {
+        &app.metrics.failed
+    };
+    counter.fetch_add(1, Relaxed);
+    let later = |message: &str, seconds| retry_later(ErrorCode::Unavailable, message, Duration::from_secs(seconds));
+    match error {
+        StoreError::Refused(violations) => refusal(ErrorCode::of(&violations), &Refusal::of(violations)),
+        StoreError::NoName(_) => refused(ErrorCode::RequiredParamsMissing, error.to_string()),
+        StoreError::Foreign => refused(ErrorCode::NoPermission, error.to_string()),
+        StoreError::HistoryFull { .. } => refused(ErrorCode::InvalidArguments, error.to_string()),
+        StoreError::Busy => later("the server has more to do than it can take; nothing was kept", 1),
+        StoreError::Closed => later("the server is stopping; nothing was kept", 5),
+        StoreError::DiskFull(_) => {
+            app.complain("disk full", &error);
+            later("the server's disk is full; nothing was kept", 30)
+        }
+        StoreError::FoldFailed(_) => {
+            app.complain("fold", &error);
+            later(
+                "the server could not judge this; nothing was kept, and its log says why",
+                30,
+            )
+        }
+        _ => {
+            app.complain("store", &error);
+            later(
+                "the server's store has trouble; nothing was kept, and its log says why",
+                30,
+            )
+        }
+    }
 }
