@@ -174,7 +174,7 @@ impl TokenFile {
 
 /// Each change makes a new file, so the inode tells most; it may be used again later, by then at another time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub struct Stamp {
     inode: u64,
     size: u64,
     modified: (i64, i64),

@@ -11,10 +11,10 @@ const MAX_VALUE: usize = 4096;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) filter: RunFilter,
-    pub(super) after: Option<Cursor>,
-    pub(super) limit: u16,
+pub struct Asked {
+    pub filter: RunFilter,
+    pub after: Option<Cursor>,
+    pub limit: u16,
 }
 
 impl Asked {
@@ -22,7 +22,7 @@ impl Asked {
     ///
     /// # Errors
     /// What is wrong, in a sentence.
-    pub(super) fn parse(query: &str) -> Result<Self, String> {
+    pub fn parse(query: &str) -> Result<Self, String> {
         let mut asked = Self {
             filter: RunFilter::default(),
             after: None,

@@ -66,7 +66,7 @@ fn reader(app: &App, request: &Request) -> Result<Caller, Box<Response>> {
 
 /// A page of runs.
 #[derive(Serialize)]
-pub(super) struct Runs<'a> {
+pub struct Runs<'a> {
     ok: bool,
     runs: Vec<Summary<'a>>,
     /// Where to go on; null at the end.

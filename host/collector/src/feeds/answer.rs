@@ -30,7 +30,7 @@ pub(super) fn document(dialect: Dialect, headers: &HeaderMap, body: String) -> R
 }
 
 /// A page of the feed.
-pub(super) fn feed(dialect: Dialect, headers: &HeaderMap, body: String) -> Response {
+pub fn feed(dialect: Dialect, headers: &HeaderMap, body: String) -> Response {
     let kind = match dialect {
         Dialect::Old => FEED,
         Dialect::New => wanted(headers),
@@ -39,12 +39,12 @@ pub(super) fn feed(dialect: Dialect, headers: &HeaderMap, body: String) -> Respo
 }
 
 /// A page for people.
-pub(super) fn page(body: &'static str) -> Response {
+pub fn page(body: &'static str) -> Response {
     answer(StatusCode::OK, HTML, body.to_owned())
 }
 
 /// It is elsewhere.
-pub(super) fn elsewhere(location: &str) -> Response {
+pub fn elsewhere(location: &str) -> Response {
     let mut answer = answer(StatusCode::FOUND, XML, String::new());
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -77,7 +77,7 @@ fn element(status: StatusCode) -> &'static str {
 }
 
 /// The refusal of another method.
-pub(super) fn not_allowed(dialect: Dialect) -> Response {
+pub fn not_allowed(dialect: Dialect) -> Response {
     let mut answer = refused(
         dialect,
         StatusCode::METHOD_NOT_ALLOWED,

@@ -13,7 +13,7 @@ use axum::response::Response;
 use pipefold_gocd::documents::{JobLocator, Pipeline, Stage, Urn};
 use pipefold_gocd::write;
 
-pub(super) async fn pipeline(visit: &Visit<'_>, key: RunKey) -> Result<Response, Refusal> {
+pub async fn pipeline(visit: &Visit<'_>, key: RunKey) -> Result<Response, Refusal> {
     let run = visit.run(key).await?.summary;
     let instance = Instance::of(&run).ok_or(Refusal::NoSuch)?;
     let links = visit.links();
@@ -36,7 +36,7 @@ pub(super) async fn pipeline(visit: &Visit<'_>, key: RunKey) -> Result<Response,
     Ok(answer::document(visit.dialect, visit.headers, body))
 }
 
-pub(super) async fn stage(visit: &Visit<'_>, key: RunKey) -> Result<Response, Refusal> {
+pub async fn stage(visit: &Visit<'_>, key: RunKey) -> Result<Response, Refusal> {
     let detail = visit.run(key).await?;
     let instance = Instance::of(&detail.summary).ok_or(Refusal::NoSuch)?;
     let links = visit.links();
@@ -64,7 +64,7 @@ pub(super) async fn stage(visit: &Visit<'_>, key: RunKey) -> Result<Response, Re
 }
 
 /// What shows a run to people is the collector's own page.
-pub(super) async fn to_run(visit: &Visit<'_>, path: &str, key: RunKey) -> Result<Response, Refusal> {
+pub async fn to_run(visit: &Visit<'_>, path: &str, key: RunKey) -> Result<Response, Refusal> {
     let run = visit.run(key).await?.summary;
     let page = run_page(&run.record.reference_id);
     Ok(elsewhere(&relative(path, &page)))

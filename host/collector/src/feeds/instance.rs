@@ -9,20 +9,20 @@ use pipefold_gocd::write::Links;
 use pipefold_sandbox::Status;
 
 /// The name of a run's one stage.
-pub(super) const STAGE: &str = "run";
+pub const STAGE: &str = "run";
 
 /// Who let it run, in GoCD's words: a change of the material. Who that was is in the material.
-pub(super) const APPROVED_BY: &str = "changes";
+pub const APPROVED_BY: &str = "changes";
 
 /// A run as the instance of a pipeline, with one stage.
-pub(super) struct Instance<'r> {
-    pub(super) run: &'r RunSummary,
-    pub(super) stage: StageLocator,
+pub struct Instance<'r> {
+    pub run: &'r RunSummary,
+    pub stage: StageLocator,
 }
 
 impl<'r> Instance<'r> {
     /// `None` if the pipeline's name has a character that XML cannot carry: then there is no document about it.
-    pub(super) fn of(run: &'r RunSummary) -> Option<Self> {
+    pub fn of(run: &'r RunSummary) -> Option<Self> {
         let pipeline = PipelineLocator {
             name: Name::new(&run.pipeline).ok()?,
             counter: Counter::new(run.counter)?,
@@ -36,12 +36,12 @@ impl<'r> Instance<'r> {
     }
 
     /// How the stage went.
-    pub(super) fn result(&self) -> StageResult {
+    pub fn result(&self) -> StageResult {
         result(self.run.record.status)
     }
 
     /// Where it is. A run that says when it ended, and not how, is not under way.
-    pub(super) fn state(&self) -> StageState {
+    pub fn state(&self) -> StageState {
         match self.run.record.status {
             Status::Success | Status::Failure | Status::Cancelled => StageState::Completed,
             Status::Unknown if self.run.record.finished_at.is_some() => StageState::Unknown,
@@ -50,7 +50,7 @@ impl<'r> Instance<'r> {
     }
 
     /// The same of a job that is as the whole stage.
-    pub(super) fn job_state(&self) -> JobState {
+    pub fn job_state(&self) -> JobState {
         match self.state() {
             StageState::Completed => JobState::Completed,
             StageState::Building | StageState::Failing => JobState::Building,
@@ -59,29 +59,29 @@ impl<'r> Instance<'r> {
     }
 
     /// When it began.
-    pub(super) fn scheduled(&self) -> Timestamp {
+    pub fn scheduled(&self) -> Timestamp {
         self.run.started.fixed_offset()
     }
 
     /// When it last changed: when it ended. Without that, when something was last heard of it.
-    pub(super) fn updated(&self) -> Timestamp {
+    pub fn updated(&self) -> Timestamp {
         let heard = || self.run.last_arrived.max(self.run.started);
         let ended = self.run.finished.filter(|_| self.state() == StageState::Completed);
         ended.unwrap_or_else(heard).fixed_offset()
     }
 
     /// When it ended, exactly.
-    pub(super) fn finish(&self) -> Option<DateTime<Utc>> {
+    pub fn finish(&self) -> Option<DateTime<Utc>> {
         self.run.record.finished_at.as_deref().and_then(time)
     }
 
     /// A name of the run for people: the counter, which is GoCD's usual one.
-    pub(super) fn label(&self) -> String {
+    pub fn label(&self) -> String {
         self.run.counter.to_string()
     }
 
     /// What a stage or a job says of its pipeline.
-    pub(super) fn pipeline(&self, links: &Links) -> StagePipeline {
+    pub fn pipeline(&self, links: &Links) -> StagePipeline {
         let run = &self.stage.pipeline;
         StagePipeline {
             name: run.name.clone(),
@@ -93,7 +93,7 @@ impl<'r> Instance<'r> {
 }
 
 /// DX's word for how it went in GoCD's.
-pub(super) fn result(status: Status) -> StageResult {
+pub fn result(status: Status) -> StageResult {
     match status {
         Status::Success => StageResult::Passed,
         Status::Failure => StageResult::Failed,
@@ -103,6 +103,6 @@ pub(super) fn result(status: Status) -> StageResult {
 }
 
 /// A time of a record, which the rules have made RFC 3339.
-pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
+pub fn time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
 }

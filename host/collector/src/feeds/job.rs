@@ -11,12 +11,12 @@ use pipefold_gocd::documents::{Job, JobLocator, JobStage, JobState, Name, Proper
 use pipefold_gocd::write;
 use pipefold_sandbox::{Notification, Run};
 
-pub(super) async fn by_id(visit: &Visit<'_>, id: u64) -> Result<Response, Refusal> {
+pub async fn by_id(visit: &Visit<'_>, id: u64) -> Result<Response, Refusal> {
     let detail = visit.run(RunKey::Job(id)).await?;
     document(visit, &detail, |job, _| job.id == id).await
 }
 
-pub(super) async fn by_name(visit: &Visit<'_>, asked: &JobLocator) -> Result<Response, Refusal> {
+pub async fn by_name(visit: &Visit<'_>, asked: &JobLocator) -> Result<Response, Refusal> {
     let detail = visit.run(visit.key_of_stage(&asked.stage)?).await?;
     document(visit, &detail, |_, name| *name == asked.name).await
 }
@@ -149,7 +149,7 @@ const OWN: &str = "run";
 const OTHER: &str = "-step";
 
 /// The name of the job of a step, or of the run itself. `None` if XML cannot carry it.
-pub(super) fn job_name(step: Option<&str>) -> Option<Name> {
+pub fn job_name(step: Option<&str>) -> Option<Name> {
     let name = match step {
         None => Name::new(OWN),
         Some(step) if is_taken(step) => Name::new(&format!("{step}{OTHER}")),

@@ -16,7 +16,7 @@ use pipefold_gocd::{Dialect, write};
 const RUNS_PER_PAGE: u16 = 25;
 
 /// A page. In dialect C what changes comes to the top, in D the order is that of the pipeline's counters.
-pub(super) async fn stages(visit: &Visit<'_>, pipeline: &Name, query: &str) -> Result<Response, Refusal> {
+pub async fn stages(visit: &Visit<'_>, pipeline: &Name, query: &str) -> Result<Response, Refusal> {
     visit.pipeline(pipeline).await?;
     let order = match visit.dialect {
         Dialect::Old => FeedOrder::Completion,
@@ -119,7 +119,7 @@ fn leading(text: &str) -> u64 {
 const PIPELINES_AT_ONCE: u16 = 1000;
 
 /// All that may be seen, by name.
-pub(super) async fn pipelines(visit: &Visit<'_>) -> Result<Response, Refusal> {
+pub async fn pipelines(visit: &Visit<'_>) -> Result<Response, Refusal> {
     let links = visit.links();
     let mut listed = Vec::new();
     let mut after = None;

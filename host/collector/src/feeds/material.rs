@@ -18,7 +18,7 @@ const NOWHERE: &str = "https://repository.invalid";
 const WITHOUT_OWNER: &str = "https://bitbucket.org/-";
 
 /// The repository by its branch, and once more by its pull request, for a material has one of them; none if nothing is known of any.
-pub(super) fn materials(instance: &Instance<'_>, links: &Links) -> Vec<Material> {
+pub fn materials(instance: &Instance<'_>, links: &Links) -> Vec<Material> {
     let (run, record) = (instance.run, &instance.run.record);
     let user = author(record);
     let pull_request = record.pr_number.map(|number| format!("refs/pull/{number}/head"));
@@ -64,7 +64,7 @@ fn fingerprint(url: &str, branch: Option<&str>) -> String {
 }
 
 /// Who made the change, as git has it: an e-mail address, or the one under which GitHub hides it. A name on GitLab is just that.
-pub(super) fn author(record: &Run) -> Option<String> {
+pub fn author(record: &Run) -> Option<String> {
     let github = record.github_username.as_ref();
     let hidden = || github.map(|login| format!("{login} <{login}@users.noreply.github.com>"));
     let email = record.email.clone();

@@ -19,17 +19,17 @@ use std::sync::{Arc, OnceLock};
 const MAX_LINKS: usize = 16 * 1024 * 1024;
 
 /// A request. Whatever it gets to see of the store comes through here.
-pub(super) struct Visit<'a> {
-    pub(super) app: &'a App,
-    pub(super) access: &'a Access,
-    pub(super) server: &'a ServerUrl,
-    pub(super) dialect: Dialect,
-    pub(super) headers: &'a HeaderMap,
+pub struct Visit<'a> {
+    pub app: &'a App,
+    pub access: &'a Access,
+    pub server: &'a ServerUrl,
+    pub dialect: Dialect,
+    pub headers: &'a HeaderMap,
 }
 
 impl Visit<'_> {
     /// A run, if there is one that may be seen.
-    pub(super) async fn run(&self, key: RunKey) -> Result<RunDetail, Refusal> {
+    pub async fn run(&self, key: RunKey) -> Result<RunDetail, Refusal> {
         let found = self.app.store.run(key).await?;
         found
             .filter(|run| self.access.may_see(&run.summary.pipeline))
@@ -37,7 +37,7 @@ impl Visit<'_> {
     }
 
     /// Checks that there is such a pipeline, and that it may be seen.
-    pub(super) async fn pipeline(&self, name: &Name) -> Result<(), Refusal> {
+    pub async fn pipeline(&self, name: &Name) -> Result<(), Refusal> {
         if !self.access.may_see(name.as_str()) {
             return Err(Refusal::NoSuchPipeline);
         }
@@ -46,22 +46,22 @@ impl Visit<'_> {
     }
 
     /// What names a run in the store.
-    pub(super) fn key(run: &PipelineLocator) -> RunKey {
+    pub fn key(run: &PipelineLocator) -> RunKey {
         RunKey::Counter(run.name.as_str().to_owned(), run.counter.get())
     }
 
     /// The same for its one stage, which never runs twice.
-    pub(super) fn key_of_stage(&self, stage: &StageLocator) -> Result<RunKey, Refusal> {
+    pub fn key_of_stage(&self, stage: &StageLocator) -> Result<RunKey, Refusal> {
         let is_there = stage.name.as_str() == STAGE && stage.counter == Counter::FIRST;
         is_there.then(|| Self::key(&stage.pipeline)).ok_or(Refusal::NoSuch)
     }
 
-    pub(super) fn links(&self) -> Links {
+    pub fn links(&self) -> Links {
         Links::new(self.server.clone(), self.dialect)
     }
 
     /// As many of these as may be in one document.
-    pub(super) fn within_bounds<T>(&self, mut items: Vec<T>, link: impl Fn(&T) -> &str) -> Vec<T> {
+    pub fn within_bounds<T>(&self, mut items: Vec<T>, link: impl Fn(&T) -> &str) -> Vec<T> {
         let (count, fits) = (items.len(), fitting(items.iter().map(link)));
         items.truncate(fits);
         if fits < count {
@@ -139,7 +139,7 @@ impl FromStr for PublicUrl {
 }
 
 /// Its address.
-pub(super) const ABOUT: &str = "/go/about";
+pub const ABOUT: &str = "/go/about";
 
 /// The version that is told is of the last servers that have both dialects; what is ours is said behind it.
 const PAGE: &str = concat!(
@@ -149,7 +149,7 @@ const PAGE: &str = concat!(
     ")</td></tr>\n</table></body></html>\n"
 );
 
-pub(super) fn about() -> Response {
+pub fn about() -> Response {
     answer::page(PAGE)
 }
 

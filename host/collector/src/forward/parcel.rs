@@ -7,7 +7,7 @@ use pipefold_sandbox::{Notification, Run, Status};
 use std::sync::Arc;
 
 /// What there is to send.
-pub(super) enum Parcel {
+pub enum Parcel {
     /// The run, and those of its steps that DX was not told.
     Run(Arc<Run>, Vec<Notification>),
     /// A policy keeps it here.
@@ -20,7 +20,7 @@ pub(super) enum Parcel {
 
 /// What a run is to DX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub enum Told {
     /// What its notifications say.
     AsItIs,
     /// Nothing is heard of it any more, and nobody will say how it ended.
@@ -30,7 +30,7 @@ pub(super) enum Told {
 impl Parcel {
     /// What the notifications come to, of which DX knows the first `known`. In a thread that may wait: ten thousand notifications take a
     /// while.
-    pub(super) async fn of(app: &Arc<App>, received: Vec<Received>, known: u32, told: Told) -> Result<Self, String> {
+    pub async fn of(app: &Arc<App>, received: Vec<Received>, known: u32, told: Told) -> Result<Self, String> {
         if received.is_empty() {
             return Ok(Self::Gone);
         }

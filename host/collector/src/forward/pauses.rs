@@ -14,7 +14,7 @@ const MOST: usize = 10_000;
 
 /// The pauses that are under way.
 #[derive(Debug)]
-pub(super) struct Pauses {
+pub struct Pauses {
     builder: ExponentialBuilder,
     longest: Duration,
     runs: HashMap<u64, OwnPause>,
@@ -32,7 +32,7 @@ struct OwnPause {
 }
 
 impl Pauses {
-    pub(super) fn new(first: Duration, longest: Duration) -> Self {
+    pub fn new(first: Duration, longest: Duration) -> Self {
         let builder = ExponentialBuilder::default()
             .with_min_delay(first)
             .with_max_delay(longest)
@@ -52,37 +52,37 @@ impl Pauses {
     }
 
     /// How long nothing at all may be sent.
-    pub(super) fn all(&self, now: Instant) -> Option<Duration> {
+    pub fn all(&self, now: Instant) -> Option<Duration> {
         self.all_until?
             .checked_duration_since(now)
             .filter(|left| !left.is_zero())
     }
 
     /// Whether this run may be sent.
-    pub(super) fn is_due(&self, run: u64, now: Instant) -> bool {
+    pub fn is_due(&self, run: u64, now: Instant) -> bool {
         self.runs.get(&run).is_none_or(|pause| pause.until <= now)
     }
 
     /// When the first of the runs that wait for themselves is due.
-    pub(super) fn first_due(&self, now: Instant) -> Option<Duration> {
+    pub fn first_due(&self, now: Instant) -> Option<Duration> {
         let first = self.runs.values().map(|pause| pause.until).min()?;
         Some(first.saturating_duration_since(now))
     }
 
     /// DX answered, whatever it said: it is there.
-    pub(super) fn reached(&mut self) {
+    pub fn reached(&mut self) {
         self.failures = 0;
         self.all = self.builder.build();
         self.all_until = None;
     }
 
     /// A run is done with.
-    pub(super) fn settled(&mut self, run: u64) {
+    pub fn settled(&mut self, run: u64) {
         self.runs.remove(&run);
     }
 
     /// A request for a run failed in a way that may pass; `after` is what DX asked for, of everyone.
-    pub(super) fn failed(&mut self, run: u64, after: Option<Duration>, now: Instant) {
+    pub fn failed(&mut self, run: u64, after: Option<Duration>, now: Instant) {
         self.pause(run, now);
         self.failures = self.failures.saturating_add(1);
         if let Some(after) = after {
@@ -94,7 +94,7 @@ impl Pauses {
     }
 
     /// DX refused a run in a way that may pass. Whether that went on for so long that it will not.
-    pub(super) fn refused(&mut self, run: u64, now: Instant) -> bool {
+    pub fn refused(&mut self, run: u64, now: Instant) -> bool {
         self.pause(run, now);
         self.runs.get_mut(&run).is_some_and(|pause| {
             let since = *pause.refused_since.get_or_insert(now);
@@ -103,7 +103,7 @@ impl Pauses {
     }
 
     /// Nothing can be sent as things are: for the next of the long pauses.
-    pub(super) fn stuck(&mut self, now: Instant) {
+    pub fn stuck(&mut self, now: Instant) {
         let pause = self.all.next().unwrap_or(self.longest);
         self.pause_all(pause, now);
     }
@@ -128,13 +128,13 @@ impl Pauses {
 
 /// The times at which something may be sent.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     interval: Duration,
     next: Option<Instant>,
 }
 
 impl Pace {
-    pub(super) fn new(per_second: f64) -> Self {
+    pub fn new(per_second: f64) -> Self {
         Self {
             interval: Duration::from_secs_f64(1.0 / per_second.clamp(0.1, 1000.0)),
             next: None,
@@ -142,7 +142,7 @@ impl Pace {
     }
 
     /// How long to wait before sending at `now`. Sending is taken for done at the end of the wait.
-    pub(super) fn wait(&mut self, now: Instant) -> Duration {
+    pub fn wait(&mut self, now: Instant) -> Duration {
         // A time that passed unused is no credit.
         let at = self.next.map_or(now, |next| next.max(now));
         self.next = Some(at + self.interval);

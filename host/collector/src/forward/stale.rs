@@ -13,7 +13,7 @@ const MOST: usize = 100_000;
 
 /// Walks over the stale runs, again and again.
 #[derive(Debug)]
-pub(super) struct Stale {
+pub struct Stale {
     age: Duration,
     /// When the next walk begins.
     due: Instant,
@@ -27,7 +27,7 @@ pub(super) struct Stale {
 }
 
 impl Stale {
-    pub(super) fn new(age: Duration, now: Instant) -> Self {
+    pub fn new(age: Duration, now: Instant) -> Self {
         Self {
             age,
             due: now,
@@ -39,7 +39,7 @@ impl Stale {
     }
 
     /// The next one that DX may have to be told of; `None` until the next walk.
-    pub(super) async fn next(&mut self, store: &dyn Store, now: Instant) -> Result<Option<u64>, StoreError> {
+    pub async fn next(&mut self, store: &dyn Store, now: Instant) -> Result<Option<u64>, StoreError> {
         loop {
             if let Some(run) = self.found.pop_front() {
                 return Ok(Some(run));
@@ -73,20 +73,20 @@ impl Stale {
     }
 
     /// A run needs no look before something new is heard of it.
-    pub(super) fn settled(&mut self, run: u64, notifications: u32) {
+    pub fn settled(&mut self, run: u64, notifications: u32) {
         if self.still.len() < MOST {
             self.still.insert(run, notifications);
         }
     }
 
     /// How long until the next walk.
-    pub(super) fn wait(&self, now: Instant) -> Duration {
+    pub fn wait(&self, now: Instant) -> Duration {
         self.due.saturating_duration_since(now)
     }
 }
 
 /// Whether DX took the run as one that goes on, and knows nothing better.
-pub(super) fn goes_on_for_dx(run: &RunDetail) -> bool {
+pub fn goes_on_for_dx(run: &RunDetail) -> bool {
     let answer = run.forwarding.answer.as_ref();
     answer.is_some_and(|answer| answer.accepted && !answer.as_cancelled)
 }

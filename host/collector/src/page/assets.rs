@@ -12,13 +12,13 @@ use std::sync::LazyLock;
 
 /// Within each page that is live, so that its digest in the policy is enough in every browser: not all of them let a digest vouch for a
 /// script that comes by an address.
-pub(super) const SCRIPT: &str = include_str!("live.js");
+pub const SCRIPT: &str = include_str!("live.js");
 
 const STYLE: &str = include_str!("style.css");
 const ICON: &str = include_str!("icon.svg");
 
 /// Where the stylesheet is. The address has its digest, so that a browser may keep it for good.
-pub(super) static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| {
+pub static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| {
     let mut address = "/assets/style.css?".to_owned();
     for byte in &Sha256::digest(STYLE)[..6] {
         // Writing to a string cannot fail.
@@ -28,12 +28,12 @@ pub(super) static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Where the icon is.
-pub(super) const ICON_ADDRESS: &str = "/assets/icon.svg";
+pub const ICON_ADDRESS: &str = "/assets/icon.svg";
 
 /// For a year: as long as a browser keeps anything (RFC 9111 leaves it to it).
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 
-pub(super) async fn style() -> impl IntoResponse {
+pub async fn style() -> impl IntoResponse {
     (
         [
             (header::CONTENT_TYPE, "text/css; charset=utf-8"),
@@ -43,7 +43,7 @@ pub(super) async fn style() -> impl IntoResponse {
     )
 }
 
-pub(super) async fn icon() -> impl IntoResponse {
+pub async fn icon() -> impl IntoResponse {
     // A day: its address stays the same.
     (
         [
@@ -69,7 +69,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 
 /// The headers of every answer, whatever it is. `nosniff`: a value that was reported must not be taken for a script. No referrer: names of
 /// pipelines are nobody else's business. Same origin: other sites' pages cannot reach into ours, nor embed what is in it.
-pub(super) fn secure(headers: &mut HeaderMap) {
+pub fn secure(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -87,7 +87,7 @@ pub(super) fn secure(headers: &mut HeaderMap) {
 }
 
 /// Adds them to an answer.
-pub(super) async fn headers(request: Request, next: Next) -> Response {
+pub async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     secure(response.headers_mut());
     response

@@ -27,7 +27,7 @@ const LINES: u32 = 3;
 const FILLED: f64 = 0.72;
 
 /// Of those runs that passed or failed, how many passed.
-pub(super) fn pass_rates(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
+pub fn pass_rates(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
     let judged: Vec<(&Bucket, f64)> = buckets
         .iter()
         .filter_map(|bucket| Some((bucket, bucket.counts.pass_rate()?)))
@@ -56,7 +56,7 @@ pub(super) fn pass_rates(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>)
 }
 
 /// What half of the finished runs took at most, and what nine in ten did.
-pub(super) fn durations(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
+pub fn durations(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
     let timed: Vec<(&Bucket, Duration, Duration)> = buckets
         .iter()
         .filter_map(|bucket| {
@@ -210,7 +210,7 @@ const STEPS: [u64; 26] = [
 ];
 
 /// The distance that needs at most `most` marks, after the one at zero.
-pub(super) fn step(length: Duration, most: u32) -> Duration {
+pub fn step(length: Duration, most: u32) -> Duration {
     let enough = |seconds: &u64| Duration::from_secs(*seconds) * most >= length;
     match STEPS.into_iter().find(enough) {
         Some(seconds) => Duration::from_secs(seconds),
@@ -219,7 +219,7 @@ pub(super) fn step(length: Duration, most: u32) -> Duration {
 }
 
 /// Zero and the marks up to `length`.
-pub(super) fn ticks(length: Duration, most: u32) -> Vec<Duration> {
+pub fn ticks(length: Duration, most: u32) -> Vec<Duration> {
     let step = step(length, most);
     (0..=most)
         .map(|n| step * n)

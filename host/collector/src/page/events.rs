@@ -33,11 +33,11 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 const COME_BACK: Duration = Duration::from_secs(3);
 
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub struct Wanted {
     pipeline: Option<String>,
 }
 
-pub(super) async fn events(
+pub async fn events(
     State(state): State<PageState>,
     Viewer(access): Viewer,
     wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,

@@ -9,14 +9,14 @@ use pipefold_sandbox::foreign::visible;
 
 /// Which part of the site a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Here {
+pub enum Here {
     Runs,
     Pipelines,
     Elsewhere,
 }
 
 /// What is around the content of a page.
-pub(super) struct Shell<'a> {
+pub struct Shell<'a> {
     title: &'a str,
     here: Here,
     is_live: bool,
@@ -24,7 +24,7 @@ pub(super) struct Shell<'a> {
 
 impl<'a> Shell<'a> {
     /// `title` names the page in the browser's tabs.
-    pub(super) fn new(title: &'a str, here: Here) -> Self {
+    pub fn new(title: &'a str, here: Here) -> Self {
         Self {
             title,
             here,
@@ -33,13 +33,13 @@ impl<'a> Shell<'a> {
     }
 
     /// With the script that keeps the content up to date.
-    pub(super) fn live(mut self, is_live: bool) -> Self {
+    pub fn live(mut self, is_live: bool) -> Self {
         self.is_live = is_live;
         self
     }
 
     /// The whole document.
-    pub(super) fn page(&self, content: &Markup) -> Markup {
+    pub fn page(&self, content: &Markup) -> Markup {
         let current = |here| (self.here == here).then_some("page");
         html! {
             (DOCTYPE)
@@ -99,7 +99,7 @@ fn sprite() -> Markup {
 
 /// Why there is no page. What it says is for a visitor: nothing of the machine, and nothing of what may not be seen.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum PageError {
+pub enum PageError {
     /// Nobody said who is looking.
     #[error("Sign in first: the name of a token is the user name, the token is the password.")]
     NobodyKnown,

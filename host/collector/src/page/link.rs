@@ -13,7 +13,7 @@ pub(crate) fn run(reference_id: &str) -> String {
 }
 
 /// The page of a pipeline.
-pub(super) fn pipeline(name: &str) -> String {
+pub fn pipeline(name: &str) -> String {
     named("/pipelines", "name", name)
 }
 
@@ -29,7 +29,7 @@ fn named(base: &str, parameter: &str, name: &str) -> String {
 }
 
 /// `path` with a query of those parameters that have a value.
-pub(super) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+pub fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
     let mut address = path.to_owned();
     let mut separator = '?';
     for (name, value) in parameters {
@@ -44,7 +44,7 @@ pub(super) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> Str
 
 /// Whether a text from elsewhere may become a link: `http` and `https` only, and nothing that a browser would read otherwise than a
 /// person. Everything else, `javascript:` above all, is shown as text.
-pub(super) fn is_web_address(text: &str) -> bool {
+pub fn is_web_address(text: &str) -> bool {
     let rest = ["https://", "http://"].iter().find_map(|scheme| {
         let (start, rest) = text.split_at_checked(scheme.len())?;
         start.eq_ignore_ascii_case(scheme).then_some(rest)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// A status as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub enum Shown {
     /// As the rules say.
     Is(Status),
     /// It goes on, and this is what the rules say of what was heard so far.
@@ -22,7 +22,7 @@ pub(super) enum Shown {
 impl Shown {
     /// A run's. DX's rule takes the result of a step for the run's, which is over only once somebody says when it finished; one that was
     /// told in a single notification has nothing more to come, and after a long silence that is said of the others too.
-    pub(super) fn of(run: &RunSummary, now: DateTime<Utc>, stale_after: Duration) -> Self {
+    pub fn of(run: &RunSummary, now: DateTime<Utc>, stale_after: Duration) -> Self {
         let status = run.record.status;
         let is_silent = words::between(run.last_arrived, now) > stale_after;
         match run.completion {
@@ -33,12 +33,12 @@ impl Shown {
     }
 
     /// Whether it goes on, as far as is known.
-    pub(super) fn goes_on(self) -> bool {
+    pub fn goes_on(self) -> bool {
         matches!(self, Self::Is(Status::Running) | Self::SoFar(_))
     }
 
     /// Its name, which is also its class in the stylesheet.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             // What went wrong already is worth a look.
             Self::Is(status) | Self::SoFar(status @ Status::Failure) => status.as_str(),
@@ -48,7 +48,7 @@ impl Shown {
     }
 
     /// The word for it.
-    pub(super) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Is(Status::Unknown) => "Unknown",
             Self::Is(Status::Running) => "Running",
@@ -62,7 +62,7 @@ impl Shown {
     }
 
     /// Word and shape.
-    pub(super) fn pill(self) -> Markup {
+    pub fn pill(self) -> Markup {
         let name = self.name();
         let why = match self {
             Self::Is(_) => None,
@@ -80,7 +80,7 @@ impl Shown {
 
 /// A value that was reported: what cannot be seen of it is escaped, and whatever its letters do, they do not reach beyond it. With a space
 /// at an end, which makes it another value than the one without, it is in quotes.
-pub(super) fn value(text: &str) -> Markup {
+pub fn value(text: &str) -> Markup {
     let shown = visible(text);
     if text.trim() == text {
         html! { bdi { (shown) } }
@@ -90,17 +90,17 @@ pub(super) fn value(text: &str) -> Markup {
 }
 
 /// A moment, as long ago as it is.
-pub(super) fn ago(then: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
+pub fn ago(then: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
     html! { time datetime=(words::machine(then)) title=(words::full(then)) { (words::age(then, now)) } }
 }
 
 /// A moment to the second.
-pub(super) fn moment(time: DateTime<Utc>) -> Markup {
+pub fn moment(time: DateTime<Utc>) -> Markup {
     html! { time datetime=(words::machine(time)) { (words::full(time)) } }
 }
 
 /// How long a run took, or has taken so far.
-pub(super) fn duration(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
+pub fn duration(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
     match (run.finished, shown) {
         (Some(finished), _) => html! { (words::duration(words::between(run.started, finished))) },
         (None, shown) if shown.goes_on() => html! {
@@ -111,14 +111,14 @@ pub(super) fn duration(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Ma
 }
 
 /// The person who started a run, by the shortest of the names.
-pub(super) fn person(run: &Run) -> Option<&str> {
+pub fn person(run: &Run) -> Option<&str> {
     [&run.github_username, &run.gitlab_username, &run.email]
         .into_iter()
         .find_map(|name| name.as_deref())
 }
 
 /// As many letters of a commit as git shows, at least; all of it where it is none of git's.
-pub(super) fn short_commit(commit: &str) -> &str {
+pub fn short_commit(commit: &str) -> &str {
     const SHOWN: usize = 8;
     if commit.len() > SHOWN && commit.bytes().all(|b| b.is_ascii_hexdigit()) {
         &commit[..SHOWN]

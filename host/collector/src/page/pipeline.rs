@@ -23,11 +23,11 @@ use serde::Deserialize;
 const LATEST: u16 = 15;
 
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub struct Wanted {
     days: Option<String>,
 }
 
-pub(super) async fn by_path(
+pub async fn by_path(
     State(state): State<PageState>,
     Viewer(access): Viewer,
     path: Result<Path<String>, PathRejection>,
@@ -38,7 +38,7 @@ pub(super) async fn by_path(
     show(&state, access, name, wanted.days.as_deref()).await
 }
 
-pub(super) async fn show(
+pub async fn show(
     state: &PageState,
     access: Access,
     name: String,

@@ -33,14 +33,14 @@ const DRAWN: [Status; 5] = [
 ];
 
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub struct Wanted {
     after: Option<String>,
     /// For the one whose name no path can have.
     name: Option<String>,
     days: Option<String>,
 }
 
-pub(super) async fn pipelines(
+pub async fn pipelines(
     State(state): State<PageState>,
     Viewer(access): Viewer,
     wanted: Result<Query<Wanted>, QueryRejection>,
@@ -126,7 +126,7 @@ fn running(pipeline: &PipelineSummary) -> Markup {
 }
 
 /// How many of each status, as shares of a bar.
-pub(super) fn shares(counts: &StatusCounts) -> Markup {
+pub fn shares(counts: &StatusCounts) -> Markup {
     let total = counts.total().max(1) as f64;
     let words: Vec<String> = DRAWN
         .into_iter()

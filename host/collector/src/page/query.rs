@@ -12,7 +12,7 @@ const MAX_VALUE: usize = 4 * 1024;
 /// The query of `/`, as it comes.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct RunsAddress {
+pub struct RunsAddress {
     pipeline: Option<String>,
     status: Option<String>,
     branch: Option<String>,
@@ -24,9 +24,9 @@ pub(super) struct RunsAddress {
 
 /// The same, read.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RunsWanted {
-    pub(super) filter: RunFilter,
-    pub(super) after: Option<Cursor>,
+pub struct RunsWanted {
+    pub filter: RunFilter,
+    pub after: Option<Cursor>,
 }
 
 impl TryFrom<RunsAddress> for RunsWanted {
@@ -69,12 +69,12 @@ impl TryFrom<RunsAddress> for RunsWanted {
 
 impl RunsWanted {
     /// The address of the list with this filter, from the newest run on.
-    pub(super) fn address(filter: &RunFilter) -> String {
+    pub fn address(filter: &RunFilter) -> String {
         Self::address_after(filter, None)
     }
 
     /// The address of the page that begins at a cursor.
-    pub(super) fn address_after(filter: &RunFilter, after: Option<Cursor>) -> String {
+    pub fn address_after(filter: &RunFilter, after: Option<Cursor>) -> String {
         let after = after.map(|cursor| cursor.to_string());
         with_query(
             "/",
@@ -92,7 +92,7 @@ impl RunsWanted {
 }
 
 /// A form sends its empty fields, too. What was pasted has spaces around it.
-pub(super) fn filled(name: &str, value: Option<String>) -> Result<Option<String>, PageError> {
+pub fn filled(name: &str, value: Option<String>) -> Result<Option<String>, PageError> {
     let Some(value) = value else { return Ok(None) };
     if value.len() > MAX_VALUE {
         return Err(PageError::Address(format!(
@@ -104,7 +104,7 @@ pub(super) fn filled(name: &str, value: Option<String>) -> Result<Option<String>
 }
 
 /// In the order in which they are offered.
-pub(super) const STATUSES: [Status; 5] = [
+pub const STATUSES: [Status; 5] = [
     Status::Running,
     Status::Failure,
     Status::Success,

@@ -18,7 +18,7 @@ use maud::{Markup, html};
 use pipefold_sandbox::foreign::{json, visible};
 use serde::Deserialize;
 
-pub(super) async fn by_path(
+pub async fn by_path(
     State(state): State<PageState>,
     Viewer(access): Viewer,
     path: Result<Path<String>, PathRejection>,
@@ -28,12 +28,12 @@ pub(super) async fn by_path(
 }
 
 #[derive(Deserialize)]
-pub(super) struct ByQuery {
+pub struct ByQuery {
     reference_id: Option<String>,
 }
 
 /// `/runs?reference_id=…`, for references that no path can have.
-pub(super) async fn by_query(
+pub async fn by_query(
     State(state): State<PageState>,
     Viewer(access): Viewer,
     query: Result<Query<ByQuery>, QueryRejection>,
@@ -174,7 +174,7 @@ fn elsewhere(address: &str) -> Markup {
 /// How many are shown: a run may have 10,000, and a page of them would be megabytes. The newest tell how it stands.
 const MAX_SHOWN: usize = 300;
 
-pub(super) fn received(run: &RunDetail) -> Markup {
+pub fn received(run: &RunDetail) -> Markup {
     let hidden = run.received.len().saturating_sub(MAX_SHOWN);
     html! {
         table .received {

@@ -150,7 +150,7 @@ fn search(filter: &RunFilter) -> Markup {
 }
 
 /// The runs in this order. `caption` says what they are, to those who do not see the page.
-pub(super) fn table(runs: &[RunSummary], caption: &str, state: &PageState, now: DateTime<Utc>) -> Markup {
+pub fn table(runs: &[RunSummary], caption: &str, state: &PageState, now: DateTime<Utc>) -> Markup {
     html! {
         table .runs {
             caption .hidden { (caption) }
@@ -253,6 +253,6 @@ fn pulse(runs: &[RunSummary], state: &PageState, now: DateTime<Utc>) -> Markup {
 }
 
 /// A length across a drawing that is as wide as the page.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     format!("{share:.3}%")
 }

@@ -8,7 +8,7 @@ const DAY: u64 = 24 * HOUR;
 
 /// A span of time up to now, and how finely it is drawn: 24 to 53 columns, so that each can be told from the next on a phone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum TimeSpan {
+pub enum TimeSpan {
     Day,
     Week,
     #[default]
@@ -18,14 +18,14 @@ pub(super) enum TimeSpan {
 }
 
 impl TimeSpan {
-    pub(super) const ALL: [Self; 5] = [Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year];
+    pub const ALL: [Self; 5] = [Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year];
 
     /// The span whose [`days`](Self::days) are written so.
-    pub(super) fn of_days(text: &str) -> Option<Self> {
+    pub fn of_days(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|span| span.days().to_string() == text)
     }
 
-    pub(super) fn days(self) -> u16 {
+    pub fn days(self) -> u16 {
         match self {
             Self::Day => 1,
             Self::Week => 7,
@@ -35,7 +35,7 @@ impl TimeSpan {
         }
     }
 
-    pub(super) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Day => "24 hours",
             Self::Week => "7 days",
@@ -46,7 +46,7 @@ impl TimeSpan {
     }
 
     /// The time that one column stands for.
-    pub(super) fn bucket(self) -> Duration {
+    pub fn bucket(self) -> Duration {
         Duration::from_secs(match self {
             Self::Day => HOUR,
             Self::Week => 6 * HOUR,
@@ -57,13 +57,13 @@ impl TimeSpan {
     }
 
     /// How many columns there are: one more than fit the span, since the first and the last are parts.
-    pub(super) fn columns(self) -> u32 {
+    pub fn columns(self) -> u32 {
         let columns = u64::from(self.days()) * DAY / self.bucket().as_secs() + 1;
         u32::try_from(columns).unwrap_or(u32::MAX)
     }
 
     /// From the begin of the first column to the end of the one that `now` is in.
-    pub(super) fn around(self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+    pub fn around(self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
         let bucket = TimeDelta::from_std(self.bucket()).unwrap_or(TimeDelta::hours(1));
         let into = TimeDelta::seconds(now.timestamp().rem_euclid(bucket.num_seconds()));
         let last = DateTime::from_timestamp(now.timestamp(), 0).unwrap_or(now) - into;
@@ -73,7 +73,7 @@ impl TimeSpan {
     }
 
     /// A column, by when it begins.
-    pub(super) fn label(self, from: DateTime<Utc>) -> String {
+    pub fn label(self, from: DateTime<Utc>) -> String {
         let form = match self {
             Self::Day => "%H:%M",
             Self::Week => "%b %-d, %H:%M",
@@ -84,7 +84,7 @@ impl TimeSpan {
     }
 
     /// The same, short enough for the axis.
-    pub(super) fn mark(self, from: DateTime<Utc>) -> String {
+    pub fn mark(self, from: DateTime<Utc>) -> String {
         let form = match self {
             Self::Day => "%H:%M",
             Self::Week | Self::Month | Self::Quarter => "%b %-d",

@@ -71,7 +71,7 @@ impl PageState {
 
 /// What the visitor may see. The server puts an [`Access`] into the request's extensions once it knows the visitor; without one nothing
 /// is shown.
-pub(super) struct Viewer(pub(super) Access);
+pub struct Viewer(pub(super) Access);
 
 impl<S: Sync> FromRequestParts<S> for Viewer {
     type Rejection = PageError;

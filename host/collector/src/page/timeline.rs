@@ -44,7 +44,7 @@ impl Span {
 }
 
 /// `shown` is the run's status; a run that is under way is drawn up to now.
-pub(super) fn timeline(run: &RunDetail, shown: Shown, now: DateTime<Utc>) -> Markup {
+pub fn timeline(run: &RunDetail, shown: Shown, now: DateTime<Utc>) -> Markup {
     let lanes = lanes(run);
     let is_running = shown.goes_on() && run.summary.finished.is_none();
     let span = Span::of(&lanes, is_running.then_some(now));
@@ -148,29 +148,29 @@ fn spoken(lane: &Lane, span: &Span) -> String {
 }
 
 /// Steps that are drawn: more than fits any screen, and a page of 200 KiB at most.
-pub(super) const MAX_LANES: usize = 200;
+pub const MAX_LANES: usize = 200;
 
 /// Marks in a lane; beyond them they would touch.
 const MAX_MARKS: usize = 60;
 
 /// A run or a step of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lane {
+pub struct Lane {
     /// The step; `None` for the run itself.
-    pub(super) step: Option<String>,
+    pub step: Option<String>,
     /// Of the run, what the rules say; of a step, the highest of those it reported.
-    pub(super) status: Status,
-    pub(super) from: DateTime<Utc>,
+    pub status: Status,
+    pub from: DateTime<Utc>,
     /// Where it ended; `None` while nothing says so.
-    pub(super) until: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
     /// When its notifications say that they began.
-    pub(super) marks: Vec<DateTime<Utc>>,
+    pub marks: Vec<DateTime<Utc>>,
     /// Its failure is not the run's.
-    pub(super) allowed_to_fail: bool,
+    pub allowed_to_fail: bool,
 }
 
 /// The run itself, then its steps in the order in which they appeared.
-pub(super) fn lanes(run: &RunDetail) -> Vec<Lane> {
+pub fn lanes(run: &RunDetail) -> Vec<Lane> {
     let summary = &run.summary;
     let mut lanes = vec![Lane {
         step: None,

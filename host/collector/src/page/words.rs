@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use std::time::{Duration, SystemTime};
 
 /// A length of time in its two largest units, such as `4m 12s`.
-pub(super) fn duration(length: Duration) -> String {
+pub fn duration(length: Duration) -> String {
     let (seconds, millis) = (length.as_secs(), length.subsec_millis());
     match seconds {
         0 => format!("{millis}ms"),
@@ -17,7 +17,7 @@ pub(super) fn duration(length: Duration) -> String {
 }
 
 /// A length of time that is a mark on an axis, such as `5 min`: one unit where that says it all.
-pub(super) fn mark(length: Duration) -> String {
+pub fn mark(length: Duration) -> String {
     let seconds = length.as_secs();
     match seconds {
         0 => "0".to_owned(),
@@ -29,12 +29,12 @@ pub(super) fn mark(length: Duration) -> String {
 }
 
 /// From one moment to another; nothing where clocks disagree about which comes first.
-pub(super) fn between(from: DateTime<Utc>, until: DateTime<Utc>) -> Duration {
+pub fn between(from: DateTime<Utc>, until: DateTime<Utc>) -> Duration {
     (until - from).to_std().unwrap_or_default()
 }
 
 /// How long ago it was; the day, where that is more than a month or has not come yet.
-pub(super) fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
+pub fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     // Clocks of machines differ by seconds: that is now, too.
     let seconds = (now - then).num_seconds();
     match seconds {
@@ -47,23 +47,23 @@ pub(super) fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
 }
 
 /// To the second, such as `2025-01-01 12:05:00 UTC`.
-pub(super) fn full(time: DateTime<Utc>) -> String {
+pub fn full(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// For programs: RFC 3339, to the second.
-pub(super) fn machine(time: DateTime<Utc>) -> String {
+pub fn machine(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// `1 run`, `2 runs`.
-pub(super) fn count(number: u64, one: &str) -> String {
+pub fn count(number: u64, one: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {one}{plural}", grouped(number))
 }
 
 /// With a thin space between thousands, as the SI writes it.
-pub(super) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 2);
     for (place, digit) in digits.chars().enumerate() {
@@ -76,7 +76,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// A share from 0 to 1. Never 100 % where something failed, never 0 % where something passed.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let rounded = (share * 100.0).round();
     let shown = if share < 1.0 && rounded >= 100.0 {
         99.0

@@ -33,7 +33,7 @@ pub(crate) fn refused(code: ErrorCode, message: impl Into<String>) -> Response {
 }
 
 /// A refusal, whose code is an extension of the answer too, for the log.
-pub(crate) fn refusal(code: ErrorCode, refusal: &Refusal) -> Response {
+pub fn refusal(code: ErrorCode, refusal: &Refusal) -> Response {
     let mut answer = json(status(code), refusal);
     answer.extensions_mut().insert(code);
     answer
@@ -49,7 +49,7 @@ pub(crate) fn retry_later(code: ErrorCode, message: &str, wait: Duration) -> Res
 }
 
 /// The status of a code.
-pub(crate) fn status(code: ErrorCode) -> StatusCode {
+pub fn status(code: ErrorCode) -> StatusCode {
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 

@@ -9,7 +9,7 @@ const MOST: usize = 10_000;
 
 /// The latest of them.
 #[derive(Debug, Default)]
-pub(crate) struct Dropped(Mutex<Latest>);
+pub struct Dropped(Mutex<Latest>);
 
 #[derive(Debug, Default)]
 struct Latest {
@@ -19,7 +19,7 @@ struct Latest {
 
 impl Dropped {
     /// Remembers a run.
-    pub(crate) fn add(&self, reference_id: &str) {
+    pub fn add(&self, reference_id: &str) {
         let key = Sha256::digest(reference_id).into();
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !latest.known.insert(key) {
@@ -34,7 +34,7 @@ impl Dropped {
     }
 
     /// Whether a run is one of them.
-    pub(crate) fn has(&self, reference_id: &str) -> bool {
+    pub fn has(&self, reference_id: &str) -> bool {
         let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         !latest.known.is_empty() && latest.known.contains(&<[u8; 32]>::from(Sha256::digest(reference_id)))
     }

@@ -44,7 +44,7 @@ pub(crate) const HEAD_SIZE: usize = 16 * 1024;
 pub(crate) const HEADERS: usize = 64;
 
 /// A body below this is small: 64 of them are nothing beside one large one.
-pub(crate) const SMALL_BODY: usize = 16 * 1024;
+pub const SMALL_BODY: usize = 16 * 1024;
 
 impl Default for Limits {
     fn default() -> Self {

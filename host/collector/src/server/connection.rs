@@ -25,21 +25,14 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 /// What is between HTTP and the socket.
-pub(super) enum Transport {
+pub enum Transport {
     Plain,
     Tls(TlsAcceptor),
 }
 
 /// Answers all requests of a connection. How a connection fails is its peer's matter, and nobody is told.
 /// One that is not `whole` is for a single short request.
-pub(super) async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    transport: Transport,
-    whole: bool,
-    app: &App,
-    router: Router,
-) {
+pub async fn serve(stream: TcpStream, peer: SocketAddr, transport: Transport, whole: bool, app: &App, router: Router) {
     // Answers are small, and complete when they are written: nothing is to be waited for.
     let _ = stream.set_nodelay(true);
     let stream = Stalled::new(stream, app.limits.stall);
@@ -128,7 +121,7 @@ struct Stalled<T> {
 }
 
 impl<T> Stalled<T> {
-    pub(super) fn new(inner: T, limit: Duration) -> Self {
+    pub fn new(inner: T, limit: Duration) -> Self {
         Self {
             inner,
             limit,

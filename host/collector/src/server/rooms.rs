@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The places for connections.
-pub(super) struct Rooms {
+pub struct Rooms {
     whole: Arc<Semaphore>,
     spare: Arc<Semaphore>,
     per_address: Option<usize>,
@@ -17,9 +17,9 @@ pub(super) struct Rooms {
 }
 
 /// The place of one connection, for as long as this lives.
-pub(super) struct Room {
+pub struct Room {
     /// Whether it is for requests of every kind.
-    pub(super) is_whole: bool,
+    pub is_whole: bool,
     address: Option<Counted>,
     #[expect(dead_code, reason = "given back when dropped")]
     permit: OwnedSemaphorePermit,
@@ -44,7 +44,7 @@ impl Drop for Counted {
 }
 
 impl Rooms {
-    pub(super) fn new(app: &App) -> Self {
+    pub fn new(app: &App) -> Self {
         Self {
             whole: Arc::new(Semaphore::new(app.limits.connections)),
             spare: Arc::new(Semaphore::new(SPARE_CONNECTIONS)),
@@ -55,7 +55,7 @@ impl Rooms {
     }
 
     /// Waits until there is a place.
-    pub(super) async fn next(&self, app: &App) -> std::io::Result<Room> {
+    pub async fn next(&self, app: &App) -> std::io::Result<Room> {
         if let Ok(permit) = Arc::clone(&self.whole).try_acquire_owned() {
             return Ok(Room::of(permit, true));
         }
@@ -75,7 +75,7 @@ impl Rooms {
     }
 
     /// The place for a connection from this address, which may be a lesser one; `None` if there is none for it.
-    pub(super) fn enter(&self, mut room: Room, from: IpAddr, app: &App) -> Option<Room> {
+    pub fn enter(&self, mut room: Room, from: IpAddr, app: &App) -> Option<Room> {
         if !room.is_whole
             && let Ok(permit) = Arc::clone(&self.whole).try_acquire_owned()
         {

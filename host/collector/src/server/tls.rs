@@ -23,7 +23,7 @@ pub struct TlsFiles {
 }
 
 /// Speaks TLS to clients.
-pub(super) struct Tls {
+pub struct Tls {
     files: TlsFiles,
     now: Mutex<Loaded>,
 }
@@ -37,7 +37,7 @@ struct Loaded {
 type Stamp = (Option<SystemTime>, Option<SystemTime>);
 
 impl Tls {
-    pub(super) fn load(files: TlsFiles) -> Result<Self, ServeError> {
+    pub fn load(files: TlsFiles) -> Result<Self, ServeError> {
         let now = Loaded {
             stamp: stamp(&files),
             acceptor: acceptor(&files)?,
@@ -50,7 +50,7 @@ impl Tls {
     }
 
     /// For one more connection. New files that cannot be used leave the old ones in use.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub fn acceptor(&self) -> TlsAcceptor {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if now.looked.elapsed() >= LOOK {
             now.looked = Instant::now();

@@ -163,7 +163,7 @@ pub enum FoldError {
 }
 
 /// The same fold, whose panic is a failure of one call: the thread that calls it works for others too.
-pub(super) fn contained(fold: Fold) -> Fold {
+pub fn contained(fold: Fold) -> Fold {
     Arc::new(move |notifications| {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fold(notifications)))
             .unwrap_or_else(|_| Err(FoldError::Failed("the merging code panicked".into())))

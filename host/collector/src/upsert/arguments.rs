@@ -34,7 +34,7 @@ pub(super) fn read(kind: Kind, body: &[u8]) -> Result<Arguments, String> {
 }
 
 /// Says which arguments of a body that was read are not known, if there are any.
-pub(super) fn unknown(kind: Kind, body: &[u8]) -> Option<String> {
+pub fn unknown(kind: Kind, body: &[u8]) -> Option<String> {
     let body = text(body);
     let names: Vec<Cow<'_, str>> = match kind {
         Kind::Json => {

@@ -17,31 +17,31 @@ use tokio::sync::broadcast::Sender;
 use tower::ServiceExt;
 
 /// When all of it happens.
-pub(super) fn now() -> DateTime<Utc> {
+pub fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_750_000_000, 0).unwrap()
 }
 
 /// So many seconds before [`now`].
-pub(super) fn ago(seconds: i64) -> DateTime<Utc> {
+pub fn ago(seconds: i64) -> DateTime<Utc> {
     now() - TimeDelta::seconds(seconds)
 }
 
-pub(super) struct Site {
-    pub(super) store: Arc<SqliteStore>,
-    pub(super) changes: Sender<Arc<str>>,
-    pub(super) state: PageState,
-    pub(super) access: Option<Access>,
+pub struct Site {
+    pub store: Arc<SqliteStore>,
+    pub changes: Sender<Arc<str>>,
+    pub state: PageState,
+    pub access: Option<Access>,
     _dir: TempDir,
 }
 
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) text: String,
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
 }
 
 impl Site {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let rules = Arc::new(|history: &[Notification]| Ok(fold(history)));
         let store = Arc::new(SqliteStore::open(&dir.path().join("data"), rules, Limits::default()).unwrap());
@@ -60,7 +60,7 @@ impl Site {
     }
 
     /// Seen by a token that may read these pipelines.
-    pub(super) fn seen_by(mut self, rights: Rights, pipelines: &[&str]) -> Self {
+    pub fn seen_by(mut self, rights: Rights, pipelines: &[&str]) -> Self {
         self.access = Some(Access::new(
             rights,
             pipelines.iter().map(|glob| glob.parse().unwrap()).collect(),
@@ -68,7 +68,7 @@ impl Site {
         self
     }
 
-    pub(super) fn router(&self) -> Router {
+    pub fn router(&self) -> Router {
         let router = router(self.state.clone());
         match &self.access {
             Some(access) => router.layer(axum::Extension(access.clone())),
@@ -76,7 +76,7 @@ impl Site {
         }
     }
 
-    pub(super) async fn add(&self, notification: Notification, arrived: DateTime<Utc>) -> RunSummary {
+    pub async fn add(&self, notification: Notification, arrived: DateTime<Utc>) -> RunSummary {
         let append = Append {
             notifications: vec![notification.into()],
             token: "ci".into(),
@@ -86,7 +86,7 @@ impl Site {
         self.store.append(append).await.unwrap().run
     }
 
-    pub(super) async fn get(&self, address: &str) -> Answer {
+    pub async fn get(&self, address: &str) -> Answer {
         let request = Request::get(address).body(Body::empty()).unwrap();
         let response = self.router().oneshot(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
@@ -99,7 +99,7 @@ impl Site {
     }
 
     /// A page that is there.
-    pub(super) async fn page(&self, address: &str) -> String {
+    pub async fn page(&self, address: &str) -> String {
         let answer = self.get(address).await;
         assert_eq!(answer.status, StatusCode::OK, "{address}: {}", answer.text);
         answer.text
@@ -107,7 +107,7 @@ impl Site {
 }
 
 /// A run of a pipeline that began so many seconds ago.
-pub(super) fn began(pipeline: &str, reference_id: &str, seconds_ago: i64) -> Notification {
+pub fn began(pipeline: &str, reference_id: &str, seconds_ago: i64) -> Notification {
     Notification {
         pipeline_name: Some(pipeline.into()),
         pipeline_source: Some("Jenkins".into()),
@@ -119,7 +119,7 @@ pub(super) fn began(pipeline: &str, reference_id: &str, seconds_ago: i64) -> Not
 }
 
 /// Its end, after so many seconds.
-pub(super) fn ended(began: &Notification, status: &str, after: i64) -> Notification {
+pub fn ended(began: &Notification, status: &str, after: i64) -> Notification {
     let start = DateTime::parse_from_rfc3339(began.started_at.as_deref().unwrap()).unwrap();
     Notification {
         status: Some(status.into()),
@@ -129,7 +129,7 @@ pub(super) fn ended(began: &Notification, status: &str, after: i64) -> Notificat
 }
 
 /// The values of an attribute, as they are written.
-pub(super) fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
+pub fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
     let begin = format!(" {name}=\"");
     page.split(&begin)
         .skip(1)

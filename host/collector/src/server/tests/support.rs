@@ -19,37 +19,37 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 /// Longer than anything takes that works, on a machine that does much else.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The page's example, as the body of a request.
-pub(crate) const EXAMPLE: &str = r#"{"pipeline_name": "build_panda_finder", "pipeline_source": "Tekton",
+pub const EXAMPLE: &str = r#"{"pipeline_name": "build_panda_finder", "pipeline_source": "Tekton",
     "reference_id": "AA713E04-1880-4E17-8C49-4A41733DAFCF", "started_at": "2025-01-01T12:05:00",
     "finished_at": "2025-01-01T12:10:00", "status": "success"}"#;
 
 /// What is to be different.
 #[derive(Default)]
-pub(crate) struct Setup {
-    pub(crate) limits: Limits,
+pub struct Setup {
+    pub limits: Limits,
     /// Name, rights and pattern of each token.
-    pub(crate) tokens: Vec<(&'static str, Rights, &'static str)>,
-    pub(crate) tls: Option<TlsFiles>,
-    pub(crate) forwards: bool,
-    pub(crate) more: Router,
+    pub tokens: Vec<(&'static str, Rights, &'static str)>,
+    pub tls: Option<TlsFiles>,
+    pub forwards: bool,
+    pub more: Router,
 }
 
-pub(crate) struct Running {
-    pub(crate) app: Arc<App>,
-    pub(crate) address: SocketAddr,
-    pub(crate) url: String,
+pub struct Running {
+    pub app: Arc<App>,
+    pub address: SocketAddr,
+    pub url: String,
     /// In the order of the setup.
-    pub(crate) tokens: Vec<String>,
-    pub(crate) dir: TempDir,
-    pub(crate) runtime: Arc<Runtime>,
+    pub tokens: Vec<String>,
+    pub dir: TempDir,
+    pub runtime: Arc<Runtime>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-pub(crate) fn start(setup: Setup) -> Running {
+pub fn start(setup: Setup) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let rules = Rules::new(Arc::new(Judge::default()));
     let store = SqliteStore::open(dir.path(), rules.for_store(), sqlite::Limits::default()).unwrap();
@@ -107,7 +107,7 @@ pub(crate) fn start(setup: Setup) -> Running {
 }
 
 impl Running {
-    pub(crate) fn connect(&self) -> TcpStream {
+    pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -115,38 +115,38 @@ impl Running {
     }
 
     /// Sends bytes on a connection of their own and reads the answer. What cannot be sent is left: the server may have had enough.
-    pub(crate) fn send(&self, bytes: impl AsRef<[u8]>) -> Answer {
+    pub fn send(&self, bytes: impl AsRef<[u8]>) -> Answer {
         let mut stream = self.connect();
         let _ = stream.write_all(bytes.as_ref());
         read_answer(&mut stream).unwrap()
     }
 
-    pub(crate) fn get(&self, path: &str, headers: &str) -> Answer {
+    pub fn get(&self, path: &str, headers: &str) -> Answer {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n"))
     }
 
-    pub(crate) fn upsert(&self, headers: &str, body: &str) -> Answer {
+    pub fn upsert(&self, headers: &str, body: &str) -> Answer {
         self.send(post(headers, body))
     }
 
-    pub(crate) fn bearer(&self, token: usize) -> String {
+    pub fn bearer(&self, token: usize) -> String {
         format!("Authorization: Bearer {}\r\n", self.tokens[token])
     }
 
     /// What is kept of a run.
-    pub(crate) fn record(&self, reference_id: &str) -> Value {
+    pub fn record(&self, reference_id: &str) -> Value {
         let answer = self.get(&format!("/api/runs/{reference_id}"), "");
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()["run"]["record"].clone()
     }
 
     /// Asks the server to end.
-    pub(crate) fn ask_to_stop(&mut self) {
+    pub fn ask_to_stop(&mut self) {
         self.stop.take().map(|stop| stop.send(()));
     }
 
     /// Waits until it has.
-    pub(crate) fn wait(&mut self) {
+    pub fn wait(&mut self) {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
@@ -160,7 +160,7 @@ impl Drop for Running {
     }
 }
 
-pub(crate) fn post(headers: &str, body: &str) -> String {
+pub fn post(headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "POST /api/pipelineRuns.upsert HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
@@ -168,19 +168,19 @@ pub(crate) fn post(headers: &str, body: &str) -> String {
 }
 
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Answer {
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|why| panic!("{why}: {self:?}"))
     }
 
     /// The status and the code; checks that the answer is as every refusal.
-    pub(crate) fn refusal(&self) -> (u16, String) {
+    pub fn refusal(&self) -> (u16, String) {
         let json = self.json();
         assert_eq!(json["ok"], false, "{self:?}");
         assert!(
@@ -190,7 +190,7 @@ impl Answer {
         (self.status, json["error"].as_str().unwrap().to_owned())
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines
             .find(|(found, _)| found.eq_ignore_ascii_case(name))
@@ -199,7 +199,7 @@ impl Answer {
 }
 
 /// Reads one answer; `None` if the connection ends before.
-pub(crate) fn read_answer(stream: &mut impl Read) -> Option<Answer> {
+pub fn read_answer(stream: &mut impl Read) -> Option<Answer> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {

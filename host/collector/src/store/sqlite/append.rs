@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 const FOR_THE_END: u32 = 100;
 
 /// Notifications that can be kept, with the run that they lead to.
-pub(super) struct Judged {
+pub struct Judged {
     new: New,
     /// The run that they were folded with: its number, and how many notifications it had.
     base: Option<(u64, u32)>,
@@ -52,7 +52,7 @@ enum Parts {
 }
 
 /// Folds notifications with what is known of their run. What can be refused is refused here, or in [`keep`] before its first change.
-pub(super) fn judge(connection: &Connection, fold: &Fold, limits: Limits, append: Append) -> Result<Judged> {
+pub fn judge(connection: &Connection, fold: &Fold, limits: Limits, append: Append) -> Result<Judged> {
     let new = New::of(append)?;
     let known = find(connection, new.reference_id())?;
     Ok(Judged {
@@ -155,7 +155,7 @@ impl Known {
 }
 
 /// Keeps notifications. Where their run has got others since they were folded, they are folded again.
-pub(super) fn keep(tx: &Transaction<'_>, tools: &mut Tools, judged: &Judged) -> Result<Appended> {
+pub fn keep(tx: &Transaction<'_>, tools: &mut Tools, judged: &Judged) -> Result<Appended> {
     let new = &judged.new;
     let known = find(tx, new.reference_id())?;
     let folded = if judged.base == known.as_ref().map(Known::version) {
@@ -189,7 +189,7 @@ pub(super) fn keep(tx: &Transaction<'_>, tools: &mut Tools, judged: &Judged) -> 
 }
 
 /// Folds the runs that an older version left to be folded later. One that cannot be folded stays as it was.
-pub(super) fn fold_leftovers(connection: &mut Connection, tools: &mut Tools) -> Result<()> {
+pub fn fold_leftovers(connection: &mut Connection, tools: &mut Tools) -> Result<()> {
     let left = connection
         .prepare("SELECT id FROM runs WHERE folded < notifications")?
         .query_map([], |row| row.get(0))?

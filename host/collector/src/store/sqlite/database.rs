@@ -25,7 +25,7 @@ const READER_CACHE_KIB: i64 = 4 * 1024;
 const STATEMENTS: usize = 64;
 
 /// The one connection that writes. Nothing is written yet, and nothing is carried over from the log until [`may_write`].
-pub(super) fn writer(path: &Path) -> Result<Connection> {
+pub fn writer(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // Opening what turns out not to be ours must leave it as it is: closing would carry its log over.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -33,7 +33,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
 }
 
 /// Prepares a checked database for writing.
-pub(super) fn may_write(connection: &Connection) -> Result<()> {
+pub fn may_write(connection: &Connection) -> Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     // Kept in the file: readers go on while the writer writes.
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
@@ -55,7 +55,7 @@ pub(super) fn may_write(connection: &Connection) -> Result<()> {
 }
 
 /// A connection that reads and cannot write.
-pub(super) fn reader(path: &Path) -> Result<Connection> {
+pub fn reader(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     Ok(connection)
@@ -90,7 +90,7 @@ const STEPS: [&str; 3] = [
 const VERSION: u32 = STEPS.len() as u32;
 
 /// Refuses what is not ours, newer, or visibly damaged, before anything is written.
-pub(super) fn check(connection: &Connection, path: &Path) -> Result<()> {
+pub fn check(connection: &Connection, path: &Path) -> Result<()> {
     let found = version(connection)?;
     let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -129,7 +129,7 @@ fn version(connection: &Connection) -> Result<u32> {
 }
 
 /// Takes the steps that are missing.
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
+pub fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     loop {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found = version(&tx)?;

@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 const PIPELINES_ONE_BY_ONE: usize = 32;
 
 /// Runs that DX refused for good, as the index has them.
-pub(super) const REFUSED: &str = "r.waiting_since IS NULL AND json_extract(r.dx_answer, '$.accepted') = 0 AND ?1 = 0";
+pub const REFUSED: &str = "r.waiting_since IS NULL AND json_extract(r.dx_answer, '$.accepted') = 0 AND ?1 = 0";
 
 pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Page> {
     let RunQuery {
@@ -137,7 +137,7 @@ fn visible(connection: &Connection, query: &RunQuery) -> Result<Vec<i64>> {
 }
 
 /// The number of a pipeline.
-pub(super) fn pipeline_id(connection: &Connection, name: &str) -> Result<Option<i64>> {
+pub fn pipeline_id(connection: &Connection, name: &str) -> Result<Option<i64>> {
     Ok(connection
         .prepare_cached("SELECT id FROM pipelines WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
@@ -221,8 +221,8 @@ const LOOKED_AT: usize = 2_500;
 /// One way: the condition that an index serves, and its values.
 struct Way {
     /// Such as `r.pipeline = ?1`; its parameters come first.
-    pub(super) condition: &'static str,
-    pub(super) value: Option<Box<dyn ToSql>>,
+    pub condition: &'static str,
+    pub value: Option<Box<dyn ToSql>>,
 }
 
 /// What a way found, newest first.
@@ -268,7 +268,7 @@ fn page(
 }
 
 /// The question for one way; rows are taken from it until there are enough.
-pub(super) fn sql(condition: &str) -> String {
+pub fn sql(condition: &str) -> String {
     // A cross join keeps its order: SQLite might otherwise begin with the pipeline, and sort.
     format!(
         "SELECT {COLUMNS} FROM runs AS r CROSS JOIN pipelines AS p ON p.id = r.pipeline \

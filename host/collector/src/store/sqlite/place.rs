@@ -28,7 +28,7 @@ const OURS: [&str; 9] = [
 ];
 
 /// A data directory that is ours alone, and locked for as long as this lives.
-pub(super) struct Place {
+pub struct Place {
     /// Its full name, without links.
     path: PathBuf,
     _lock: File,
@@ -36,7 +36,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Takes the directory `path` as [`data_directory`] does, and locks it.
-    pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
+    pub fn take(path: &Path) -> Result<Self, StoreError> {
         let path = data_directory(path)?;
         let lock_path = path.join(LOCK_FILE);
         let lock = OpenOptions::new()
@@ -55,7 +55,7 @@ impl Place {
     }
 
     /// The database; made empty, mode 0600, if it is missing, which the files that SQLite puts beside it then have too.
-    pub(super) fn database(&self) -> Result<PathBuf, StoreError> {
+    pub fn database(&self) -> Result<PathBuf, StoreError> {
         let path = self.path.join(DATABASE_FILE);
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(io_failed("make", &path, &e)),
@@ -85,7 +85,7 @@ pub fn data_directory(path: &Path) -> Result<PathBuf, StoreError> {
 const ROOM: u64 = 256 * 1024;
 
 /// Whether there is room on the disk of `path`.
-pub(super) fn room(path: &Path) -> Result<(), StoreError> {
+pub fn room(path: &Path) -> Result<(), StoreError> {
     let disk = rustix::fs::statvfs(path).map_err(|e| io_failed("look at the disk of", path, &e.into()))?;
     // Some disks do not tell their size.
     if disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM {
@@ -94,7 +94,7 @@ pub(super) fn room(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(super) fn io_failed(action: &'static str, path: &Path, why: &io::Error) -> StoreError {
+pub fn io_failed(action: &'static str, path: &Path, why: &io::Error) -> StoreError {
     if matches!(why.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
         return StoreError::DiskFull(path.to_owned());
     }

@@ -92,7 +92,7 @@ fn jobs(connection: &Connection, run: i64) -> Result<Vec<Job>> {
 /// The columns that [`pipeline_of`] reads.
 const OF_PIPELINES: &str = "name, last_counter, last_changed, unknown, running, success, cancelled, failure";
 
-pub(super) fn pipelines(connection: &Connection, query: &PipelineQuery) -> Result<Vec<PipelineSummary>> {
+pub fn pipelines(connection: &Connection, query: &PipelineQuery) -> Result<Vec<PipelineSummary>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {OF_PIPELINES} FROM pipelines WHERE name > ?1 ORDER BY name"
     ))?;
@@ -112,7 +112,7 @@ pub(super) fn pipelines(connection: &Connection, query: &PipelineQuery) -> Resul
     Ok(found)
 }
 
-pub(super) fn pipeline(connection: &Connection, name: &str) -> Result<Option<PipelineSummary>> {
+pub fn pipeline(connection: &Connection, name: &str) -> Result<Option<PipelineSummary>> {
     let mut statement = connection.prepare_cached(&format!("SELECT {OF_PIPELINES} FROM pipelines WHERE name = ?1"))?;
     let mut rows = statement.query([name])?;
     rows.next()?.map(pipeline_of).transpose()
@@ -137,7 +137,7 @@ fn pipeline_of(row: &Row<'_>) -> Result<PipelineSummary> {
 /// How many runs are looked at, the newest: a month of a pipeline that runs every two minutes, in some 50 ms.
 const LOOKED_AT: i64 = 20_000;
 
-pub(super) fn stats(connection: &Connection, query: &StatsQuery) -> Result<Vec<Bucket>> {
+pub fn stats(connection: &Connection, query: &StatsQuery) -> Result<Vec<Bucket>> {
     let Some(pipeline) = pipeline_id(connection, &query.pipeline)? else {
         return Ok(Vec::new());
     };
@@ -176,7 +176,7 @@ fn rank(durations: &[u64], percent: usize) -> Option<Duration> {
     durations.get(place).copied().map(Duration::from_millis)
 }
 
-pub(super) fn completed(connection: &Connection, query: &FeedQuery) -> Result<Vec<RunSummary>> {
+pub fn completed(connection: &Connection, query: &FeedQuery) -> Result<Vec<RunSummary>> {
     let Some(pipeline) = pipeline_id(connection, &query.pipeline)? else {
         return Ok(Vec::new());
     };

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// A queue that refuses what it has no room for. Each thing has a weight, in bytes or so.
 #[derive(Debug)]
-pub(super) struct Queue<T> {
+pub struct Queue<T> {
     state: Mutex<State<T>>,
     arrival: Condvar,
     departure: Condvar,
@@ -23,7 +23,7 @@ struct State<T> {
 
 /// Why something was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
+pub enum Full {
     /// No room.
     Busy,
     /// The queue was closed.
@@ -40,7 +40,7 @@ impl From<Full> for StoreError {
 }
 
 impl<T> Queue<T> {
-    pub(super) fn new(max_count: usize, max_weight: usize) -> Self {
+    pub fn new(max_count: usize, max_weight: usize) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             weight: 0,
@@ -56,12 +56,12 @@ impl<T> Queue<T> {
     }
 
     /// Puts something at the end.
-    pub(super) fn push(&self, item: T, weight: usize) -> Result<(), Full> {
+    pub fn push(&self, item: T, weight: usize) -> Result<(), Full> {
         self.put(self.lock(), item, weight)
     }
 
     /// Waits for room, then puts something at the end.
-    pub(super) fn push_waiting(&self, item: T, weight: usize) -> Result<(), Full> {
+    pub fn push_waiting(&self, item: T, weight: usize) -> Result<(), Full> {
         let mut state = self.lock();
         while !state.closed && !self.has_room(&state, weight) {
             state = self.departure.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -88,7 +88,7 @@ impl<T> Queue<T> {
     }
 
     /// Waits for something, then takes it and what else is there, up to `max_count`. `None` once the queue is closed and empty.
-    pub(super) fn pop_many(&self, max_count: usize) -> Option<Vec<T>> {
+    pub fn pop_many(&self, max_count: usize) -> Option<Vec<T>> {
         let mut state = self.lock();
         while state.waiting.is_empty() {
             if state.closed {
@@ -105,7 +105,7 @@ impl<T> Queue<T> {
     }
 
     /// Takes nothing more; what waits is still handed out.
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         self.lock().closed = true;
         self.arrival.notify_all();
         self.departure.notify_all();

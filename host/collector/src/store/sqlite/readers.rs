@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 /// What some threads work on.
 #[derive(Clone, Copy)]
-pub(super) struct Pool {
+pub struct Pool {
     name: &'static str,
     threads: usize,
     /// Questions that wait.
@@ -21,7 +21,7 @@ pub(super) struct Pool {
 }
 
 /// Questions for pages and feeds.
-pub(super) const PAGES: Pool = Pool {
+pub const PAGES: Pool = Pool {
     name: "store-reader",
     // A question takes a millisecond or a few, most of it in the processor; more threads than processors only help while one of them waits
     // for the disk.
@@ -32,7 +32,7 @@ pub(super) const PAGES: Pool = Pool {
 };
 
 /// What is appended, to be judged. Its threads are its own: a question for a page may take long.
-pub(super) const APPENDS: Pool = Pool {
+pub const APPENDS: Pool = Pool {
     name: "store-judge",
     // The writer keeps up with no more.
     threads: 2,
@@ -44,14 +44,14 @@ type Question = Box<dyn FnOnce(&Connection) + Send>;
 
 /// The way to the threads that read.
 #[derive(Clone)]
-pub(super) struct Readers {
+pub struct Readers {
     queue: Arc<Queue<Question>>,
     path: PathBuf,
 }
 
 impl Readers {
     /// Starts the threads. They end when the queue is closed and empty.
-    pub(super) fn start(
+    pub fn start(
         pool: Pool,
         path: PathBuf,
         mut open: impl FnMut() -> std::result::Result<Connection, StoreError>,
@@ -83,15 +83,12 @@ impl Readers {
     }
 
     /// Has a question answered, from one consistent state of the database.
-    pub(super) fn ask<T: Send + 'static>(
-        &self,
-        ask: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> Answer<T> {
+    pub fn ask<T: Send + 'static>(&self, ask: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Answer<T> {
         self.ask_outside(move |connection| snapshot(connection, ask))
     }
 
     /// The same outside a transaction.
-    pub(super) fn ask_outside<T: Send + 'static>(
+    pub fn ask_outside<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Answer<T> {
@@ -113,7 +110,7 @@ impl Readers {
     }
 
     /// Has something done in one of the threads, which no one waits for here. `weight` is roughly how many bytes it holds.
-    pub(super) fn spawn(
+    pub fn spawn(
         &self,
         weight: usize,
         work: impl FnOnce(&Connection) + Send + 'static,
@@ -121,13 +118,13 @@ impl Readers {
         self.queue.push(Box::new(work), weight)
     }
 
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         self.queue.close();
     }
 }
 
 /// Calls `ask` within one transaction: what it reads in several steps fits together.
-pub(super) fn snapshot<T>(connection: &Connection, ask: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+pub fn snapshot<T>(connection: &Connection, ask: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
     let tx = connection.unchecked_transaction()?;
     let answer = ask(&tx)?;
     tx.commit()?;

@@ -8,21 +8,21 @@ use pipefold_sandbox::{Notification, Run, Status};
 use rusqlite::{Connection, Row, Transaction, params};
 
 /// The columns that [`summary`] reads, from `runs AS r` and `pipelines AS p`.
-pub(super) const COLUMNS: &str = "r.id, p.name, r.counter, r.record, r.started, r.finished, r.first_arrived, r.last_arrived, \
+pub const COLUMNS: &str = "r.id, p.name, r.counter, r.record, r.started, r.finished, r.first_arrived, r.last_arrived, \
      r.notifications, r.completion, r.waiting_since, r.place, r.status";
 
 /// How many they are: the place of the first column behind them.
-pub(super) const COUNT: usize = 13;
+pub const COUNT: usize = 13;
 
 /// Their places, where code looks at one before it reads all.
-pub(super) const ID: usize = 0;
-pub(super) const PIPELINE: usize = 1;
-pub(super) const RECORD: usize = 3;
-pub(super) const PLACE: usize = 11;
-pub(super) const STATUS: usize = 12;
+pub const ID: usize = 0;
+pub const PIPELINE: usize = 1;
+pub const RECORD: usize = 3;
+pub const PLACE: usize = 11;
+pub const STATUS: usize = 12;
 
 /// Reads a row that was selected with [`COLUMNS`].
-pub(super) fn summary(row: &Row<'_>) -> Result<RunSummary> {
+pub fn summary(row: &Row<'_>) -> Result<RunSummary> {
     let id: i64 = row.get(ID)?;
     Ok(RunSummary {
         id: id.cast_unsigned(),
@@ -40,16 +40,16 @@ pub(super) fn summary(row: &Row<'_>) -> Result<RunSummary> {
     })
 }
 
-pub(super) fn record(text: &str) -> Result<Run> {
+pub fn record(text: &str) -> Result<Run> {
     serde_json::from_str(text).map_err(|e| Trouble::Content(format!("the record of a run does not read: {e}")))
 }
 
 /// A status as it is stored: its rank.
-pub(super) fn rank(status: Status) -> i64 {
+pub fn rank(status: Status) -> i64 {
     status as i64
 }
 
-pub(super) fn status(rank: i64) -> Result<Status> {
+pub fn status(rank: i64) -> Result<Status> {
     [
         Status::Unknown,
         Status::Running,
@@ -63,7 +63,7 @@ pub(super) fn status(rank: i64) -> Result<Status> {
 }
 
 /// The column of `pipelines` that counts runs of this status.
-pub(super) fn column(status: Status) -> &'static str {
+pub fn column(status: Status) -> &'static str {
     match status {
         Status::Unknown => "unknown",
         Status::Running => "running",
@@ -82,7 +82,7 @@ struct Columns {
 
 impl Columns {
     /// `first_arrived` stands in for a time that the fold left unreadable, which DX's rules never do.
-    pub(super) fn of(record: &Run, first_arrived: i64) -> Self {
+    pub fn of(record: &Run, first_arrived: i64) -> Self {
         let ms = |text: &str| {
             DateTime::parse_from_rfc3339(text)
                 .ok()
@@ -99,7 +99,7 @@ impl Columns {
 }
 
 /// Writes the row of a new run, of which nothing but the identity, the times of arrival and the record are in `run`.
-pub(super) fn insert(
+pub fn insert(
     tx: &Transaction<'_>,
     pipeline: i64,
     run: &mut RunSummary,
@@ -141,7 +141,7 @@ pub(super) fn insert(
 }
 
 /// Puts a new record in the place of the one in `run`.
-pub(super) fn replace(
+pub fn replace(
     tx: &Transaction<'_>,
     pipeline: i64,
     run: &mut RunSummary,
@@ -205,7 +205,7 @@ fn count(tx: &Transaction<'_>, pipeline: i64, from: Option<Status>, to: Status, 
 }
 
 /// Takes a run out of its pipeline's counts.
-pub(super) fn uncount(tx: &Transaction<'_>, pipeline: i64, status: Status) -> Result<()> {
+pub fn uncount(tx: &Transaction<'_>, pipeline: i64, status: Status) -> Result<()> {
     let column = column(status);
     tx.prepare_cached(&format!("UPDATE pipelines SET {column} = {column} - 1 WHERE id = ?1"))?
         .execute([pipeline])?;
@@ -228,27 +228,27 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String> {
 }
 
 /// How many keys a run has. More than the notifications that a run may have, and a power of two, to be seen in a hex dump.
-pub(super) const KEYS_PER_RUN: u32 = 16_384;
+pub const KEYS_PER_RUN: u32 = 16_384;
 
 /// The key of a run's notification; the first is number 0.
-pub(super) fn key(run: i64, number: u32) -> Result<i64> {
+pub fn key(run: i64, number: u32) -> Result<i64> {
     run.checked_mul(i64::from(KEYS_PER_RUN))
         .and_then(|first| first.checked_add(i64::from(number)))
         .ok_or_else(|| Trouble::Content(format!("there is a run with the number {run}")))
 }
 
 /// A moment as it is stored.
-pub(super) fn moment(ms: i64) -> Result<DateTime<Utc>> {
+pub fn moment(ms: i64) -> Result<DateTime<Utc>> {
     DateTime::from_timestamp_millis(ms).ok_or_else(|| Trouble::Content(format!("{ms} is no time")))
 }
 
 /// The notifications of a run, in their order.
-pub(super) fn notifications(connection: &Connection, run: i64) -> Result<Vec<Notification>> {
+pub fn notifications(connection: &Connection, run: i64) -> Result<Vec<Notification>> {
     each(connection, run, body)
 }
 
 /// The same with where they came from and when.
-pub(super) fn received(connection: &Connection, run: i64) -> Result<Vec<Received>> {
+pub fn received(connection: &Connection, run: i64) -> Result<Vec<Received>> {
     each(connection, run, |row| {
         Ok(Received {
             notification: body(row)?,
@@ -278,7 +278,7 @@ fn body(row: &Row<'_>) -> Result<Notification> {
 }
 
 /// Bytes of all texts, which is what the rules bound (DESIGN, section 3).
-pub(super) fn text_bytes(notification: &Notification) -> u64 {
+pub fn text_bytes(notification: &Notification) -> u64 {
     // Without `..`: a field that is added must be thought of here.
     let Notification {
         pipeline_name,

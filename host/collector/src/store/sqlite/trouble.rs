@@ -6,11 +6,11 @@ use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 use std::path::{Path, PathBuf};
 
 /// What a function within this module answers: SQLite's errors become [`StoreError`]s where the path is known.
-pub(super) type Result<T> = std::result::Result<T, Trouble>;
+pub type Result<T> = std::result::Result<T, Trouble>;
 
 /// What went wrong while SQLite worked.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub enum Trouble {
     /// SQLite's own.
     Sqlite(rusqlite::Error),
     /// Something in the database is not what we write there.
@@ -33,7 +33,7 @@ impl From<StoreError> for Trouble {
 
 impl Trouble {
     /// It in words, for the database at `path`.
-    pub(super) fn told(self, path: &Path) -> StoreError {
+    pub fn told(self, path: &Path) -> StoreError {
         let error = match self {
             Self::Told(error) => return error,
             Self::Content(why) => {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// The most of DX's words that are kept.
 const ANSWER_BYTES: usize = 4096;
 
-pub(super) fn waiting(connection: &Connection, query: &WaitingQuery) -> Result<Vec<Waiting>> {
+pub fn waiting(connection: &Connection, query: &WaitingQuery) -> Result<Vec<Waiting>> {
     let mut statement = connection.prepare_cached(
         "SELECT id, reference_id, waiting_since, notifications, covered FROM runs \
          WHERE waiting_since >= ?1 AND (waiting_since > ?1 OR id > ?2) ORDER BY waiting_since, id LIMIT ?3",
@@ -38,7 +38,7 @@ pub(super) fn waiting(connection: &Connection, query: &WaitingQuery) -> Result<V
     Ok(found)
 }
 
-pub(super) fn backlog(connection: &Connection) -> Result<Backlog> {
+pub fn backlog(connection: &Connection) -> Result<Backlog> {
     let (runs, since) = connection
         .prepare_cached("SELECT count(*), min(waiting_since) FROM runs WHERE waiting_since IS NOT NULL")?
         .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))?;
@@ -48,7 +48,7 @@ pub(super) fn backlog(connection: &Connection) -> Result<Backlog> {
     })
 }
 
-pub(super) fn forwarded(tx: &Transaction<'_>, forwarded: &Forwarded) -> Result<()> {
+pub fn forwarded(tx: &Transaction<'_>, forwarded: &Forwarded) -> Result<()> {
     let id = forwarded.id.cast_signed();
     let known = tx
         .prepare_cached("SELECT notifications, covered FROM runs WHERE id = ?1")?
@@ -99,15 +99,15 @@ const AT_ONCE: i64 = 100;
 
 /// One step of a retention: what it looked at, and removed.
 #[derive(Debug)]
-pub(super) struct Step {
-    pub(super) removed: u64,
+pub struct Step {
+    pub removed: u64,
     /// Where the next step begins; `None` after the last.
-    pub(super) next: Option<i64>,
+    pub next: Option<i64>,
 }
 
 /// Removes the old ones among the next runs after the one with the number `after`. Numbers grow with the first arrival, so the walk ends at
 /// the first run that is too young to be followed by an older one.
-pub(super) fn retain(tx: &Transaction<'_>, retention: Retention, after: i64) -> Result<Step> {
+pub fn retain(tx: &Transaction<'_>, retention: Retention, after: i64) -> Result<Step> {
     let before = retention.before.timestamp_millis();
     let found = tx
         .prepare_cached(
@@ -145,7 +145,7 @@ fn remove(tx: &Transaction<'_>, run: i64) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn stale(connection: &Connection, query: StaleQuery) -> Result<Vec<RunSummary>> {
+pub fn stale(connection: &Connection, query: StaleQuery) -> Result<Vec<RunSummary>> {
     // `place` is never later than the last arrival, and in an index with the status: it keeps the walk off the young ones.
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM runs AS r INDEXED BY runs_by_status CROSS JOIN pipelines AS p ON p.id = r.pipeline \
@@ -180,7 +180,7 @@ pub fn backup(dir: &Path, to: &Path) -> std::result::Result<(), StoreError> {
 }
 
 /// Writes the database of `connection`, which is in no transaction, to the new file `to`.
-pub(super) fn write(connection: &Connection, to: &Path) -> Result<()> {
+pub fn write(connection: &Connection, to: &Path) -> Result<()> {
     if to.symlink_metadata().is_ok() {
         return Err(StoreError::BackupExists(to.to_owned()).into());
     }

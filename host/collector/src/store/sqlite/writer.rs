@@ -13,16 +13,16 @@ const BATCH: usize = 256;
 
 /// The most changes that wait here, and as many appends again that wait to be judged: four commits each, so that what is taken in is answered
 /// soon. More are refused, to be sent again later.
-pub(super) const WAITING: usize = 4 * BATCH;
+pub const WAITING: usize = 4 * BATCH;
 
 /// The most bytes that wait, for the sake of memory: as much as 32 of the largest requests.
-pub(super) const WAITING_BYTES: usize = 32 * 1024 * 1024;
+pub const WAITING_BYTES: usize = 32 * 1024 * 1024;
 
 /// What a change works with, besides the transaction.
-pub(super) struct Tools {
-    pub(super) sequence: Sequence,
-    pub(super) fold: Fold,
-    pub(super) limits: super::store::Limits,
+pub struct Tools {
+    pub sequence: Sequence,
+    pub fold: Fold,
+    pub limits: super::store::Limits,
 }
 
 /// Something to be done within a transaction, together with others.
@@ -76,13 +76,13 @@ impl<T: Send, F: FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send> Change
 
 /// The way to the thread that writes.
 #[derive(Clone)]
-pub(super) struct Writer {
+pub struct Writer {
     queue: Arc<Queue<Box<dyn Change>>>,
 }
 
 impl Writer {
     /// Starts the thread. It ends when the queue is closed and empty.
-    pub(super) fn start(
+    pub fn start(
         connection: Connection,
         path: PathBuf,
         tools: Tools,
@@ -108,7 +108,7 @@ impl Writer {
 
     /// Has `act` done within a transaction, and answers after its commit. `weight` is roughly how many bytes it holds. If the transaction
     /// fails, `act` may be called a second time.
-    pub(super) fn ask<T: Send + 'static>(
+    pub fn ask<T: Send + 'static>(
         &self,
         weight: usize,
         act: impl FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send + 'static,
@@ -123,7 +123,7 @@ impl Writer {
     }
 
     /// The same for someone else who waits, once there is room in the queue: for a thread that may wait for that.
-    pub(super) fn ask_for<T: Send + 'static>(
+    pub fn ask_for<T: Send + 'static>(
         &self,
         asker: Asker<T>,
         weight: usize,
@@ -133,7 +133,7 @@ impl Writer {
         let _ = self.queue.push_waiting(Asked::boxed(act, asker), weight);
     }
 
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         self.queue.close();
     }
 }
@@ -195,7 +195,7 @@ impl Thread {
 
 /// Ids of every kind, from one sequence: an id of one kind never names something of another, and none is ever used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sequence {
+pub struct Sequence {
     next: i64,
 }
 
@@ -203,7 +203,7 @@ pub(super) struct Sequence {
 const STAGE: i64 = 1;
 
 impl Sequence {
-    pub(super) fn read(connection: &Connection) -> Result<Self> {
+    pub fn read(connection: &Connection) -> Result<Self> {
         let next = connection.query_row("SELECT next FROM sequence", [], |row| row.get(0))?;
         if next < 1 {
             return Err(Trouble::Content(format!("the next id would be {next}")));
@@ -212,20 +212,20 @@ impl Sequence {
     }
 
     /// Stores what was given out, in the transaction that uses it.
-    pub(super) fn write(self, tx: &Transaction<'_>) -> Result<()> {
+    pub fn write(self, tx: &Transaction<'_>) -> Result<()> {
         tx.prepare_cached("UPDATE sequence SET next = ?1")?
             .execute([self.next])?;
         Ok(())
     }
 
-    pub(super) fn one(&mut self) -> i64 {
+    pub fn one(&mut self) -> i64 {
         let id = self.next;
         self.next += 1;
         id
     }
 
     /// The id of a new run; its stage's follows.
-    pub(super) fn run(&mut self) -> i64 {
+    pub fn run(&mut self) -> i64 {
         let id = self.one();
         self.next += STAGE;
         id
@@ -233,11 +233,11 @@ impl Sequence {
 }
 
 /// The stage of a run.
-pub(super) fn stage_of(run: i64) -> i64 {
+pub fn stage_of(run: i64) -> i64 {
     run + STAGE
 }
 
 /// The run that would have this stage.
-pub(super) fn run_of(stage: i64) -> i64 {
+pub fn run_of(stage: i64) -> i64 {
     stage - STAGE
 }

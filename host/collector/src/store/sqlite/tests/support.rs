@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 /// Waits for an answer where there is no runtime to do so.
-pub(super) fn wait<T>(mut answer: Answer<T>) -> Result<T, StoreError> {
+pub fn wait<T>(mut answer: Answer<T>) -> Result<T, StoreError> {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -31,7 +31,7 @@ pub(super) fn wait<T>(mut answer: Answer<T>) -> Result<T, StoreError> {
 
 /// A fold like DX's as far as a store is concerned: it cares about neither order nor repetition. The status `refused` is refused, a step
 /// `unfoldable` cannot be folded, a step `panic` panics.
-pub(super) fn fold() -> Fold {
+pub fn fold() -> Fold {
     Arc::new(|all| {
         let record = fold_all(all)?;
         let parts = vec![record.clone().into()];
@@ -39,7 +39,7 @@ pub(super) fn fold() -> Fold {
     })
 }
 
-pub(super) fn fold_all(history: &[Notification]) -> Result<Run, FoldError> {
+pub fn fold_all(history: &[Notification]) -> Result<Run, FoldError> {
     let steps = || history.iter().filter_map(|notification| notification.step.as_deref());
     if steps().any(|step| step == "unfoldable") {
         return Err(FoldError::Failed("no time".into()));
@@ -88,16 +88,16 @@ pub(super) fn fold_all(history: &[Notification]) -> Result<Run, FoldError> {
 }
 
 /// `seconds` after 2025 began.
-pub(super) fn at(seconds: i64) -> DateTime<Utc> {
+pub fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_735_689_600 + seconds, 0).unwrap()
 }
 
-pub(super) fn text_at(seconds: i64) -> String {
+pub fn text_at(seconds: i64) -> String {
     at(seconds).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
 }
 
 /// The run `reference` of `pipeline` began at `started`.
-pub(super) fn running(pipeline: &str, reference: &str, started: i64) -> Notification {
+pub fn running(pipeline: &str, reference: &str, started: i64) -> Notification {
     Notification {
         pipeline_name: Some(pipeline.into()),
         pipeline_source: Some("Tekton".into()),
@@ -109,7 +109,7 @@ pub(super) fn running(pipeline: &str, reference: &str, started: i64) -> Notifica
 }
 
 /// It ended so a minute later.
-pub(super) fn ended(pipeline: &str, reference: &str, started: i64, status: &str) -> Notification {
+pub fn ended(pipeline: &str, reference: &str, started: i64, status: &str) -> Notification {
     Notification {
         finished_at: Some(text_at(started + 60)),
         status: Some(status.into()),
@@ -117,32 +117,32 @@ pub(super) fn ended(pipeline: &str, reference: &str, started: i64, status: &str)
     }
 }
 
-pub(super) fn step(pipeline: &str, reference: &str, name: &str) -> Notification {
+pub fn step(pipeline: &str, reference: &str, name: &str) -> Notification {
     Notification {
         step: Some(name.into()),
         ..running(pipeline, reference, 0)
     }
 }
 
-pub(super) fn open(dir: &Path) -> SqliteStore {
+pub fn open(dir: &Path) -> SqliteStore {
     SqliteStore::open(dir, fold(), Limits::default()).unwrap()
 }
 
 /// Makes a closed database one of the version before parts were kept, and changes it further.
-pub(super) fn take_back(dir: &Path, more: &str) {
+pub fn take_back(dir: &Path, more: &str) {
     let connection = rusqlite::Connection::open(dir.join(DATABASE_FILE)).unwrap();
     let before = "ALTER TABLE runs DROP COLUMN parts; PRAGMA user_version = 2;";
     connection.execute_batch(&format!("{before}{more}")).unwrap();
 }
 
 /// A store in a directory that goes with it.
-pub(super) fn fresh() -> (tempfile::TempDir, SqliteStore) {
+pub fn fresh() -> (tempfile::TempDir, SqliteStore) {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     (dir, store)
 }
 
-pub(super) fn appending(notification: Notification, arrived: i64) -> Append {
+pub fn appending(notification: Notification, arrived: i64) -> Append {
     Append {
         notifications: vec![notification.into()],
         token: "ci".into(),
@@ -151,23 +151,19 @@ pub(super) fn appending(notification: Notification, arrived: i64) -> Append {
     }
 }
 
-pub(super) fn try_append(
-    store: &SqliteStore,
-    notification: Notification,
-    arrived: i64,
-) -> Result<Appended, StoreError> {
+pub fn try_append(store: &SqliteStore, notification: Notification, arrived: i64) -> Result<Appended, StoreError> {
     wait(store.append(appending(notification, arrived)))
 }
 
-pub(super) fn append(store: &SqliteStore, notification: Notification, arrived: i64) -> Appended {
+pub fn append(store: &SqliteStore, notification: Notification, arrived: i64) -> Appended {
     try_append(store, notification, arrived).unwrap()
 }
 
-pub(super) fn detail(store: &SqliteStore, reference: &str) -> Option<RunDetail> {
+pub fn detail(store: &SqliteStore, reference: &str) -> Option<RunDetail> {
     wait(store.run(RunKey::Reference(reference.into()))).unwrap()
 }
 
-pub(super) fn access(rights: Rights, globs: &[&str]) -> Access {
+pub fn access(rights: Rights, globs: &[&str]) -> Access {
     Access::new(rights, globs.iter().map(|glob| glob.parse().unwrap()).collect())
 }
 
@@ -180,12 +176,12 @@ pub(super) fn query(filter: RunFilter, limit: u16) -> RunQuery {
     }
 }
 
-pub(super) fn page(store: &SqliteStore, query: RunQuery) -> Page {
+pub fn page(store: &SqliteStore, query: RunQuery) -> Page {
     wait(store.runs(query)).unwrap()
 }
 
 /// The references of all pages, in their order.
-pub(super) fn references(store: &SqliteStore, mut query: RunQuery) -> Vec<String> {
+pub fn references(store: &SqliteStore, mut query: RunQuery) -> Vec<String> {
     let mut all = Vec::new();
     loop {
         let page = page(store, query.clone());
