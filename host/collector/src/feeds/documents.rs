@@ -1,8 +1,7 @@
 //! The documents of a pipeline and of a stage, and the pages that lead to those for people.
 
 use super::answer;
-use super::answer::Refusal;
-use super::answer::elsewhere;
+use super::answer::{Refusal, elsewhere};
 use super::instance::{APPROVED_BY, Instance};
 use super::job::job_name;
 use super::material::materials;

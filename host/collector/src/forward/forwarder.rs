@@ -2,8 +2,7 @@
 
 use super::options::{ForwardOptions, ForwardTo};
 use super::parcel::{Parcel, Told};
-use super::pauses::Pace;
-use super::pauses::Pauses;
+use super::pauses::{Pace, Pauses};
 use super::stale::{Stale, goes_on_for_dx};
 use crate::request::App;
 use crate::store::{DxAnswer, Forwarded, RunDetail, RunKey, RunSummary, StoreError, Waiting, WaitingQuery};

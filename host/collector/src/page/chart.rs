@@ -1,11 +1,13 @@
 //! Bars of durations and pass rates, and the scale that they stand on.
 
-use super::runs::percent;
+use super::parts::Shown;
 use super::span::TimeSpan;
 use super::words;
+use super::words::across;
 use crate::store::{Bucket, StatusCounts};
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
+use pipefold_sandbox::Status;
 use std::time::Duration;
 
 /// Above the highest line, for its letters.
@@ -132,7 +134,7 @@ impl Frame {
                 (columns)
                 line .base x1="0" x2="100%" y1=(height(0.0)) y2=(height(0.0)) {}
                 @for (at, anchor, word) in self.times() {
-                    text x=(percent(at)) y=(TOP + FIELD + BOTTOM - 6.0) text-anchor=(anchor) { (word) }
+                    text x=(across(at)) y=(TOP + FIELD + BOTTOM - 6.0) text-anchor=(anchor) { (word) }
                 }
             }
         }
@@ -144,7 +146,7 @@ impl Frame {
         let place = words::between(self.from, from).as_secs_f64() / self.span.bucket().as_secs_f64();
         html! {
             @if share > 0.0 {
-                rect class=(class) x=(percent(self.width * (place + (1.0 - FILLED) / 2.0))) width=(percent(self.width * FILLED))
+                rect class=(class) x=(across(self.width * (place + (1.0 - FILLED) / 2.0))) width=(across(self.width * FILLED))
                     y=(height(high)) height=(format!("{:.1}", share * FIELD)) rx="1" {}
             }
         }
@@ -225,6 +227,38 @@ pub fn ticks(length: Duration, most: u32) -> Vec<Duration> {
         .map(|n| step * n)
         .take_while(|mark| *mark <= length)
         .collect()
+}
+
+/// In the order in which they are drawn: what went well begins at the left, what did not follows.
+const DRAWN: [Status; 5] = [
+    Status::Success,
+    Status::Failure,
+    Status::Cancelled,
+    Status::Running,
+    Status::Unknown,
+];
+
+/// How many of each status, as shares of a bar.
+pub fn shares(counts: &StatusCounts) -> Markup {
+    let total = counts.total().max(1) as f64;
+    let words: Vec<String> = DRAWN
+        .into_iter()
+        .filter(|status| counts.of(*status) > 0)
+        .map(|status| format!("{} {status}", counts.of(status)))
+        .collect();
+    let mut left = 0.0;
+    html! {
+        svg .share width="100%" height="10" role="img" aria-label=(words.join(", ")) {
+            title { (words.join(", ")) }
+            @for status in DRAWN {
+                @let width = 100.0 * counts.of(status) as f64 / total;
+                @if width > 0.0 {
+                    rect class={ "s-" (Shown::Is(status).name()) } x=(across(left)) width=(across(width)) height="10" {}
+                }
+                @let () = left += width;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

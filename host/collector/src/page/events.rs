@@ -4,20 +4,21 @@
 //! one place.
 
 use super::layout::PageError;
-use super::state::PageState;
-use super::state::Viewer;
+use super::state::{PageState, Viewer};
 use crate::access::Access;
 use axum::extract::{Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, Stream};
+use futures_util::stream;
+use futures_util::stream::Stream;
 use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// Between two events: a busy server has hundreds of changes a second, and nobody reads that fast.

@@ -3,7 +3,7 @@
 //! They are made on the server and need no script; a small one keeps them up to date while they are open. Every value that was reported is
 //! hostile: it is escaped where it is written (maud), and the browser is told to run and load nothing that is not ours.
 //!
-//! - `state`: what the pages need from the server, who is looking, and which address leads where.
+//! - `state`: what the pages need from the server, and who is looking.
 //! - `runs`: `/`, with its `query`. `run`: `/runs/{reference_id}`, with its `timeline`.
 //! - `pipelines`, `pipeline`: `/pipelines` and `/pipelines/{name}`, with a `chart` over a `span` of time.
 //! - `events`: telling a browser that something changed.
@@ -31,5 +31,29 @@ mod words;
 pub(crate) use layout::nowhere;
 pub(crate) use link::run as run_page;
 pub use state::PageState;
-pub use state::router;
 pub use words::Clock;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::get;
+
+/// The pages, for `GET` and `HEAD`:
+/// - `/`, `/runs/{reference_id}`, `/pipelines`, `/pipelines/{name}`;
+/// - `/events`, the server-sent events that keep a page up to date;
+/// - `/assets/…`, the stylesheet and the icon, which need no [`Access`](crate::access::Access).
+///
+/// The server puts the visitor's [`Access`](crate::access::Access) into the extensions of each request; without one the answer is 401, which
+/// asks a browser for a token's name and the token.
+pub fn router(state: PageState) -> Router {
+    Router::new()
+        .route("/", get(runs::runs))
+        .route("/runs", get(run::by_query))
+        .route("/runs/{reference_id}", get(run::by_path))
+        .route("/pipelines", get(pipelines::pipelines))
+        .route("/pipelines/{name}", get(pipeline::by_path))
+        .route("/events", get(events::events))
+        .route("/assets/style.css", get(assets::style))
+        .route("/assets/icon.svg", get(assets::icon))
+        .layer(from_fn(assets::headers))
+        .with_state(state)
+}

@@ -1,16 +1,12 @@
 //! `/pipelines/{name}`: how a pipeline did over time.
 
-use super::chart::{durations, pass_rates};
-use super::layout::PageError;
-use super::layout::{Here, Shell};
-use super::link;
+use super::chart::{durations, pass_rates, shares};
+use super::layout::{Here, PageError, Shell};
 use super::parts::value;
-use super::pipelines::shares;
 use super::query::RunsWanted;
 use super::span::TimeSpan;
-use super::state::PageState;
-use super::state::Viewer;
-use super::{runs, words};
+use super::state::{PageState, Viewer};
+use super::{link, runs, words};
 use crate::access::Access;
 use crate::store::{Bucket, RunFilter, RunQuery, StatsQuery, StatusCounts};
 use axum::extract::rejection::{PathRejection, QueryRejection};

@@ -1,16 +1,12 @@
 //! `/pipelines`: every pipeline, by name.
 
-use super::layout::PageError;
-use super::layout::{Here, Shell};
-use super::link;
-use super::parts::{Shown, ago, value};
-use super::pipeline;
+use super::chart::shares;
+use super::layout::{Here, PageError, Shell};
+use super::parts::{ago, value};
 use super::query::{RunsWanted, filled};
-use super::runs::percent;
-use super::state::PageState;
-use super::state::Viewer;
-use super::words;
-use crate::store::{PipelineQuery, PipelineSummary, RunFilter, StatusCounts};
+use super::state::{PageState, Viewer};
+use super::{link, pipeline, words};
+use crate::store::{PipelineQuery, PipelineSummary, RunFilter};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Html;
@@ -22,15 +18,6 @@ use serde::Deserialize;
 
 /// Pipelines on a page.
 const ON_A_PAGE: usize = 100;
-
-/// In the order in which they are drawn: what went well begins at the left, what did not follows.
-const DRAWN: [Status; 5] = [
-    Status::Success,
-    Status::Failure,
-    Status::Cancelled,
-    Status::Running,
-    Status::Unknown,
-];
 
 #[derive(Deserialize)]
 pub struct Wanted {
@@ -123,27 +110,4 @@ fn running(pipeline: &PipelineSummary) -> Markup {
         ..RunFilter::default()
     };
     html! { a .quiet href=(RunsWanted::address(&filter)) { (words::grouped(pipeline.counts.running)) } }
-}
-
-/// How many of each status, as shares of a bar.
-pub fn shares(counts: &StatusCounts) -> Markup {
-    let total = counts.total().max(1) as f64;
-    let words: Vec<String> = DRAWN
-        .into_iter()
-        .filter(|status| counts.of(*status) > 0)
-        .map(|status| format!("{} {status}", counts.of(status)))
-        .collect();
-    let mut left = 0.0;
-    html! {
-        svg .share width="100%" height="10" role="img" aria-label=(words.join(", ")) {
-            title { (words.join(", ")) }
-            @for status in DRAWN {
-                @let width = 100.0 * counts.of(status) as f64 / total;
-                @if width > 0.0 {
-                    rect class={ "s-" (Shown::Is(status).name()) } x=(percent(left)) width=(percent(width)) height="10" {}
-                }
-                @let () = left += width;
-            }
-        }
-    }
 }

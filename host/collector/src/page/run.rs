@@ -1,11 +1,9 @@
 //! The page of one run.
 
-use super::layout::PageError;
-use super::layout::{Here, Shell};
+use super::layout::{Here, PageError, Shell};
 use super::parts::{Shown, ago, duration, moment, value};
 use super::query::RunsWanted;
-use super::state::PageState;
-use super::state::Viewer;
+use super::state::{PageState, Viewer};
 use super::timeline::timeline;
 use super::{link, words};
 use crate::access::Access;

@@ -1,11 +1,10 @@
 //! The list of runs.
 
-use super::layout::PageError;
-use super::layout::{Here, Shell};
+use super::layout::{Here, PageError, Shell};
 use super::parts::{Shown, ago, duration, person, short_commit, value};
 use super::query::{RunsAddress, RunsWanted, STATUSES};
-use super::state::PageState;
-use super::state::Viewer;
+use super::state::{PageState, Viewer};
+use super::words::across;
 use super::{link, words};
 use crate::store::{Page, RunFilter, RunQuery, RunSummary};
 use axum::extract::rejection::QueryRejection;
@@ -243,16 +242,11 @@ fn pulse(runs: &[RunSummary], state: &PageState, now: DateTime<Utc>) -> Markup {
             @for (place, (run, shown)) in runs.iter().zip(&shown).rev().enumerate() {
                 @let share = if run.finished.is_some() { (took(run) / longest).sqrt() } else { 0.0 };
                 @let height = LOWEST + (HEIGHT - LOWEST) * share;
-                rect class={ "s-" (shown.name()) } x={ (percent(step * place as f64)) } width={ (percent(step * 0.6)) }
+                rect class={ "s-" (shown.name()) } x={ (across(step * place as f64)) } width={ (across(step * 0.6)) }
                     y={ (format!("{:.1}", HEIGHT - height)) } height={ (format!("{height:.1}")) } rx="1.5" {
                     title { (visible(&run.pipeline)) " #" (run.counter) ", " (shown.name()) }
                 }
             }
         }
     }
-}
-
-/// A length across a drawing that is as wide as the page.
-pub fn percent(share: f64) -> String {
-    format!("{share:.3}%")
 }

@@ -1,15 +1,11 @@
-//! What pages are made from, who looks at them, and which address leads where.
+//! What the pages need from the server, and who is looking.
 
 use super::layout::PageError;
 use super::words::Clock;
-use super::{assets, events, pipeline, pipelines, run, runs};
 use crate::access::Access;
 use crate::store::Store;
-use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::middleware::from_fn;
-use axum::routing::get;
 use pipefold_sandbox::Run;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,25 +79,4 @@ impl<S: Sync> FromRequestParts<S> for Viewer {
             Some(access) => Ok(Self(access.clone())),
         }
     }
-}
-
-/// The pages, for `GET` and `HEAD`:
-/// - `/`, `/runs/{reference_id}`, `/pipelines`, `/pipelines/{name}`;
-/// - `/events`, the server-sent events that keep a page up to date;
-/// - `/assets/…`, the stylesheet and the icon, which need no [`Access`](crate::access::Access).
-///
-/// The server puts the visitor's [`Access`](crate::access::Access) into the extensions of each request; without one the answer is 401, which
-/// asks a browser for a token's name and the token.
-pub fn router(state: PageState) -> Router {
-    Router::new()
-        .route("/", get(runs::runs))
-        .route("/runs", get(run::by_query))
-        .route("/runs/{reference_id}", get(run::by_path))
-        .route("/pipelines", get(pipelines::pipelines))
-        .route("/pipelines/{name}", get(pipeline::by_path))
-        .route("/events", get(events::events))
-        .route("/assets/style.css", get(assets::style))
-        .route("/assets/icon.svg", get(assets::icon))
-        .layer(from_fn(assets::headers))
-        .with_state(state)
 }

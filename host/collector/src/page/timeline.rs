@@ -2,9 +2,8 @@
 
 use super::chart::ticks;
 use super::parts::{Shown, value};
-use super::runs::percent;
 use super::words;
-use super::words::read;
+use super::words::{across, read};
 use crate::store::{Received, RunDetail};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
@@ -64,7 +63,7 @@ pub fn timeline(run: &RunDetail, shown: Shown, now: DateTime<Utc>) -> Markup {
                             @for mark in &marks {
                                 @let at = 100.0 * mark.as_secs_f64() / span.length.as_secs_f64();
                                 // The last one would reach over the edge.
-                                text x=(percent(at)) y="12" text-anchor=(if at < 5.0 { "start" } else if at > 90.0 { "end" } else { "middle" }) {
+                                text x=(across(at)) y="12" text-anchor=(if at < 5.0 { "start" } else if at > 90.0 { "end" } else { "middle" }) {
                                     (words::mark(*mark))
                                 }
                             }
@@ -119,14 +118,14 @@ fn row(lane: &Lane, run: Shown, span: &Span, marks: &[Duration], open_until: Opt
             td .axis {
                 svg width="100%" height="22" role="img" aria-label=(spoken(lane, span)) {
                     @for mark in marks {
-                        @let at = percent(100.0 * mark.as_secs_f64() / span.length.as_secs_f64());
+                        @let at = across(100.0 * mark.as_secs_f64() / span.length.as_secs_f64());
                         line .grid x1=(at) x2=(at) y1="0" y2="22" {}
                     }
                     rect class={ "bar s-" (shown.name()) @if lane.until.is_none() { " open" } }
-                        x=(percent(left)) width=(percent(width)) y="5" height="12" rx="3" {}
+                        x=(across(left)) width=(across(width)) y="5" height="12" rx="3" {}
                     // Where a bar begins something was heard anyway.
                     @for mark in lane.marks.iter().filter(|mark| **mark != lane.from) {
-                        circle .mark cx=(percent(span.place(*mark))) cy="11" r="2" {}
+                        circle .mark cx=(across(span.place(*mark))) cy="11" r="2" {}
                     }
                 }
             }

@@ -152,6 +152,11 @@ pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
         .or_else(|| naive().or_else(day).map(|time| time.and_utc()))
 }
 
+/// A length across a drawing that is as wide as the page.
+pub fn across(share: f64) -> String {
+    format!("{share:.3}%")
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod words_tests {

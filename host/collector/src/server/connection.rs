@@ -47,25 +47,28 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, transport: Transport, wh
     }
 }
 
-/// The answer to a request that is refused before its sender is looked at.
-fn refuse(request: &Request<Incoming>, whole: bool, app: &App) -> Option<Response> {
+/// Checks a request before its sender is looked at.
+///
+/// # Errors
+/// The answer that refuses it.
+fn check(request: &Request<Incoming>, whole: bool, app: &App) -> Result<(), Box<Response>> {
     // RFC 9112, section 3.2: which server is meant must be said once.
     let hosts = request.headers().get_all(HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
         let mut answer = refused(ErrorCode::InvalidArguments, "send one header `Host`");
         *answer.status_mut() = StatusCode::BAD_REQUEST;
-        return Some(answer);
+        return Err(Box::new(answer));
     }
     if whole || matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
-        return None;
+        return Ok(());
     }
     app.metrics.limited.fetch_add(1, Relaxed);
     let wait = Duration::from_secs(1);
-    Some(retry_later(
+    Err(Box::new(retry_later(
         ErrorCode::Unavailable,
         "too many connections are open",
         wait,
-    ))
+    )))
 }
 
 async fn exchange(
@@ -80,11 +83,11 @@ async fn exchange(
     let limit = app.limits.body + app.limits.answer;
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        let refusal = refuse(&request, whole, app);
+        let checked = check(&request, whole, app);
         let answer = router.call(request);
         async move {
-            if let Some(refusal) = refusal {
-                return Ok(refusal);
+            if let Err(refusal) = checked {
+                return Ok(*refusal);
             }
             Ok::<_, Infallible>(match timeout(limit, answer).await {
                 Ok(Ok(answer)) => answer,

@@ -1,8 +1,7 @@
 //! How many connections there are, and from where.
 
 use crate::access::FailureKey;
-use crate::request::App;
-use crate::request::SPARE_CONNECTIONS;
+use crate::request::{App, SPARE_CONNECTIONS};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};

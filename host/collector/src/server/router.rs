@@ -1,8 +1,6 @@
 //! Which address leads where.
 
-use crate::request::App;
-use crate::request::refused;
-use crate::request::{Caller, Denied, Schemes};
+use crate::request::{App, Caller, Denied, Schemes, refused};
 use crate::{api, feeds, page, upsert};
 use axum::Router;
 use axum::extract::{Request, State};

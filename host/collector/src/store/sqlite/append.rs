@@ -1,12 +1,8 @@
 //! Notifications and their run: folded beside the writer, kept within a transaction.
 
 use super::rows;
-use super::rows::{COLUMNS, COUNT, summary};
-use super::rows::{key, moment, notifications, text_bytes};
-use super::store::Limits;
+use super::rows::{COLUMNS, COUNT, Limits, Tools, key, moment, notifications, stage_of, summary, text_bytes};
 use super::trouble::{Result, Trouble};
-use super::writer::Tools;
-use super::writer::stage_of;
 use crate::store::{Append, Appended, Fold, Folded, RunSummary, StoreError};
 use pipefold_sandbox::Notification;
 use rusqlite::types::ToSql;

@@ -1,7 +1,7 @@
 //! SQLite's settings with the reason for each, the tables, and how older ones become today's.
 
+use super::rows::Sequence;
 use super::trouble::{Result, Trouble};
-use super::writer::Sequence;
 use crate::store::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};

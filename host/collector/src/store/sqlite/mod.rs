@@ -29,5 +29,6 @@ mod upkeep;
 mod writer;
 
 pub use place::{DATABASE_FILE, LOCK_FILE, data_directory};
-pub use store::{Limits, SqliteStore};
+pub use rows::Limits;
+pub use store::SqliteStore;
 pub use upkeep::backup;

@@ -1,9 +1,8 @@
 //! One run, pipelines, statistics and feeds.
 
 use super::list::pipeline_id;
-use super::rows::{COLUMNS, COUNT, moment, received, status, summary};
+use super::rows::{COLUMNS, COUNT, moment, received, run_of, status, summary};
 use super::trouble::{Result, Trouble};
-use super::writer::run_of;
 use crate::store::{
     Bucket, DxAnswer, FeedOrder, FeedQuery, Forwarding, Job, MAX_PAGE, PipelineQuery, PipelineSummary, RunDetail,
     RunKey, RunSummary, StatsQuery, StatusCounts,

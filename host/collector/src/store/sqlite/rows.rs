@@ -1,8 +1,7 @@
 //! Rows as values: a run with the columns that lists are made of, and its notifications.
 
 use super::trouble::{Result, Trouble};
-use super::writer::{Tools, stage_of};
-use crate::store::{Received, RunSummary};
+use crate::store::{Fold, Received, RunSummary};
 use chrono::{DateTime, Utc};
 use pipefold_sandbox::{Notification, Run, Status};
 use rusqlite::{Connection, Row, Transaction, params};
@@ -225,6 +224,81 @@ fn is_complete(status: Status) -> bool {
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Trouble::Content(format!("what is to be stored does not write: {e}")))
+}
+
+/// What a change works with, besides the transaction.
+pub struct Tools {
+    pub sequence: Sequence,
+    pub fold: Fold,
+    pub limits: Limits,
+}
+
+/// Ids of every kind, from one sequence: an id of one kind never names something of another, and none is ever used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    next: i64,
+}
+
+/// The id of a run's stage is the one after the run's own: they are always given out together.
+const STAGE: i64 = 1;
+
+impl Sequence {
+    pub fn read(connection: &Connection) -> Result<Self> {
+        let next = connection.query_row("SELECT next FROM sequence", [], |row| row.get(0))?;
+        if next < 1 {
+            return Err(Trouble::Content(format!("the next id would be {next}")));
+        }
+        Ok(Self { next })
+    }
+
+    /// Stores what was given out, in the transaction that uses it.
+    pub fn write(self, tx: &Transaction<'_>) -> Result<()> {
+        tx.prepare_cached("UPDATE sequence SET next = ?1")?
+            .execute([self.next])?;
+        Ok(())
+    }
+
+    pub fn one(&mut self) -> i64 {
+        let id = self.next;
+        self.next += 1;
+        id
+    }
+
+    /// The id of a new run; its stage's follows.
+    pub fn run(&mut self) -> i64 {
+        let id = self.one();
+        self.next += STAGE;
+        id
+    }
+}
+
+/// The stage of a run.
+pub fn stage_of(run: i64) -> i64 {
+    run + STAGE
+}
+
+/// The run that would have this stage.
+pub fn run_of(stage: i64) -> i64 {
+    stage - STAGE
+}
+
+/// How much a run may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Notifications of one run; at most 16,384.
+    pub notifications_per_run: u32,
+    /// Bytes of all their texts.
+    pub text_bytes_per_run: u64,
+}
+
+impl Default for Limits {
+    /// What the rules merge (DESIGN, section 3).
+    fn default() -> Self {
+        Self {
+            notifications_per_run: 10_000,
+            text_bytes_per_run: 8 * 1024 * 1024,
+        }
+    }
 }
 
 /// How many keys a run has. More than the notifications that a run may have, and a power of two, to be seen in a hex dump.

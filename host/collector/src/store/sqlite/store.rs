@@ -3,10 +3,9 @@
 use super::append::fold_leftovers;
 use super::place::Place;
 use super::readers::{APPENDS, PAGES, Readers, snapshot};
-use super::rows::KEYS_PER_RUN;
+use super::rows::{KEYS_PER_RUN, Limits, Sequence, Tools};
 use super::trouble::{Result, Trouble};
-use super::writer::Sequence;
-use super::writer::{Tools, Writer};
+use super::writer::Writer;
 use super::{append, database, list, place, questions, upkeep};
 use crate::store::run::contained;
 use crate::store::{
@@ -20,34 +19,15 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
-/// How much a run may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Notifications of one run; at most 16,384.
-    pub notifications_per_run: u32,
-    /// Bytes of all their texts.
-    pub text_bytes_per_run: u64,
-}
-
-impl Default for Limits {
-    /// What the rules merge (DESIGN, section 3).
-    fn default() -> Self {
-        Self {
-            notifications_per_run: 10_000,
-            text_bytes_per_run: 8 * 1024 * 1024,
-        }
-    }
-}
-
 /// A store in one directory. See the [module](super).
 ///
 /// Dropping it commits what waits, and then lets the directory go.
 pub struct SqliteStore {
-    pub(super) writer: Writer,
-    pub(super) readers: Readers,
+    writer: Writer,
+    readers: Readers,
     judges: Readers,
-    pub(super) fold: Fold,
-    pub(super) limits: Limits,
+    fold: Fold,
+    limits: Limits,
     threads: Vec<JoinHandle<()>>,
     writer_thread: Option<JoinHandle<()>>,
     path: PathBuf,

@@ -1,8 +1,9 @@
-//! The thread that writes, and the ids it gives out.
+//! The thread that writes.
 
 use super::queue::Queue;
+use super::rows::Tools;
 use super::trouble::{Result, Trouble};
-use crate::store::{Answer, Fold, StoreError};
+use crate::store::{Answer, StoreError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,13 +18,6 @@ pub const WAITING: usize = 4 * BATCH;
 
 /// The most bytes that wait, for the sake of memory: as much as 32 of the largest requests.
 pub const WAITING_BYTES: usize = 32 * 1024 * 1024;
-
-/// What a change works with, besides the transaction.
-pub struct Tools {
-    pub sequence: Sequence,
-    pub fold: Fold,
-    pub limits: super::store::Limits,
-}
 
 /// Something to be done within a transaction, together with others.
 trait Change: Send {
@@ -191,53 +185,4 @@ impl Thread {
         }
         Ok(tx.commit()?)
     }
-}
-
-/// Ids of every kind, from one sequence: an id of one kind never names something of another, and none is ever used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sequence {
-    next: i64,
-}
-
-/// The id of a run's stage is the one after the run's own: they are always given out together.
-const STAGE: i64 = 1;
-
-impl Sequence {
-    pub fn read(connection: &Connection) -> Result<Self> {
-        let next = connection.query_row("SELECT next FROM sequence", [], |row| row.get(0))?;
-        if next < 1 {
-            return Err(Trouble::Content(format!("the next id would be {next}")));
-        }
-        Ok(Self { next })
-    }
-
-    /// Stores what was given out, in the transaction that uses it.
-    pub fn write(self, tx: &Transaction<'_>) -> Result<()> {
-        tx.prepare_cached("UPDATE sequence SET next = ?1")?
-            .execute([self.next])?;
-        Ok(())
-    }
-
-    pub fn one(&mut self) -> i64 {
-        let id = self.next;
-        self.next += 1;
-        id
-    }
-
-    /// The id of a new run; its stage's follows.
-    pub fn run(&mut self) -> i64 {
-        let id = self.one();
-        self.next += STAGE;
-        id
-    }
-}
-
-/// The stage of a run.
-pub fn stage_of(run: i64) -> i64 {
-    run + STAGE
-}
-
-/// The run that would have this stage.
-pub fn run_of(stage: i64) -> i64 {
-    stage - STAGE
 }
