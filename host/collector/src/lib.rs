@@ -4,7 +4,7 @@
 //! - [`upsert`]: `POST /api/pipelineRuns.upsert`, as DX's page says.
 //! - [`api`]: runs as JSON for programs, with an OpenAPI document.
 //! - [`page`]: runs for people, in a browser.
-//! - [`feeds`]: runs as a GoCD server tells them, for programs that know GoCD.
+//! - [`feeds`]: runs as a GoCD server serves them, for programs that know GoCD.
 //! - [`forward`]: every run on to DX.
 //! - [`store`]: notifications as they came, and the runs that they fold into.
 //! - [`access`]: tokens, and what each may write and see.

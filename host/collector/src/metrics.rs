@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Upper bounds of the histogram of upserts, in seconds: around what one disk's sync takes, up to what a client waits for.
 const BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
-/// What the server counts. No label has a value that comes from outside, so there are never more series than these.
+/// Counters of the server. No label has a value that comes from outside, so there are never more series than these.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Connections that are open.

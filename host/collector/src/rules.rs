@@ -15,12 +15,12 @@ pub struct Rules {
     has_policies: bool,
 }
 
-/// What becomes of a notification.
+/// The outcome of the policies for a notification.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Admitted {
     /// It is kept and sent on, as the policies left it.
     Kept(Vec<Notification>),
-    /// It is kept as the policies left it, and is no reason to tell DX.
+    /// It is kept as the policies left it, and is no reason to send the run to DX.
     Held(Vec<Notification>),
     /// A policy drops it.
     Dropped {
@@ -44,7 +44,7 @@ impl Rules {
         }
     }
 
-    /// Whether there are policies. They may take a second, the rules alone take microseconds.
+    /// Returns whether there are policies. They may take a second, the rules alone take microseconds.
     #[must_use]
     pub fn has_policies(&self) -> bool {
         self.has_policies
@@ -59,7 +59,7 @@ impl Rules {
             return Ok(Admitted::Kept(vec![notification.clone()]));
         }
         let question = question(notification);
-        // What a policy has against a run it may say of its start alone, and a sender may tell of its end alone.
+        // A policy may discard a run at its start alone, and a sender may report its end alone.
         if let Question::PipelineFinish(_) = question
             && let Verdict::Discard(why) = self.judge.ask(&Question::PipelineStart(notification)).map_err(failed)?
         {
@@ -147,7 +147,7 @@ impl Rules {
         }
     }
 
-    /// Whether the rules take a valid notification for one of a step whose outcome may be the run's.
+    /// Returns whether the rules take a valid notification for one of a step whose outcome may be the run's.
     fn counts_as_step(&self, notification: &Notification) -> Result<bool, FoldError> {
         match &notification.step {
             Some(_) if notification.allowed_to_fail => Ok(false),
@@ -195,7 +195,7 @@ fn question(notification: &Notification) -> Question<'_> {
     }
 }
 
-/// Whether the rules hold it by themselves, as they do steps until their run has something to say.
+/// Returns whether the rules hold it by themselves, as they do steps until their run has something to say.
 fn rules_hold(question: &Question<'_>, seen: &[Notification]) -> bool {
     matches!(question, Question::Step(_))
         && seen

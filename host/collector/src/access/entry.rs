@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// The longest name of a token.
 pub const MAX_TOKEN_NAME: usize = 64;
 
-/// What a token is called: 1 to 64 of `a-z A-Z 0-9 . _ -`. It is also the user's name in Basic authentication, which can have no colon.
+/// Name of a token: 1 to 64 of `a-z A-Z 0-9 . _ -`. It is also the user's name in Basic authentication, which can have no colon.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TokenName(String);
@@ -59,12 +59,12 @@ impl fmt::Display for TokenName {
 /// A token as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenEntry {
-    /// What it is called.
+    /// Its name.
     pub name: TokenName,
-    /// What it may do.
+    /// Its access.
     pub access: Access,
-    /// When it was made.
+    /// Time at which it was made.
     pub created: DateTime<Utc>,
-    /// What it hashes to.
+    /// Its hash.
     pub sha256: SecretHash,
 }

@@ -4,7 +4,7 @@ use super::entry::TokenName;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why the tokens could not be read or changed.
+/// An error in reading or changing the tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// There is a token of that name.
@@ -21,7 +21,7 @@ pub enum TokensError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// How that shows.
+        /// Evidence of that.
         why: String,
     },
     /// Others could put tokens of their own into the file.
@@ -30,11 +30,11 @@ pub enum TokensError {
     /// The system refused something.
     #[error("could not {action} {}: {why}", .path.display())]
     Io {
-        /// What was tried, such as `open`.
+        /// The action, such as `open`.
         action: &'static str,
         /// On what.
         path: PathBuf,
-        /// What the system said.
+        /// The system's words.
         why: std::io::Error,
     },
     /// The system has no randomness to give.
@@ -42,7 +42,7 @@ pub enum TokensError {
     Random(getrandom::Error),
 }
 
-/// Why someone is not let in. The words are for the server's own log and for no one else: whoever is refused learns only that.
+/// The reason why a caller is not let in. The words are for the server's own log: the caller learns only that it is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// No such token, or not under that name.

@@ -21,10 +21,10 @@ pub const MAX_TOKENS: usize = 10_000;
 /// The largest file that is read: [`MAX_TOKENS`] with a few patterns each.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Whoever changes the file holds this one's lock, as the file itself is replaced by each change.
+/// Changing the file needs this one's lock, as the file itself is replaced by each change.
 const LOCK_FILE: &str = "tokens.lock";
 
-/// Where a change is written, before it takes the file's place.
+/// File that a change is written to, before it takes the place of the tokens' file.
 const ASIDE_FILE: &str = "tokens.new";
 
 /// The tokens of one data directory, which must exist and be ours alone:
@@ -95,7 +95,7 @@ impl TokenFile {
         })
     }
 
-    /// What tells this content of the file from any other, at the price of one system call. `None` where there is no file.
+    /// A stamp that differs for each content of the file, at the price of one system call. `None` where there is no file.
     pub(super) fn stamp(&self) -> Result<Option<Stamp>, TokensError> {
         match std::fs::metadata(self.path()) {
             Ok(found) => Ok(Some(Stamp::of(&found))),
@@ -135,7 +135,7 @@ impl TokenFile {
             .mode(0o600)
             .open(self.dir.join(LOCK_FILE))
             .map_err(self.failed("open", LOCK_FILE))?;
-        // Waited for: whoever holds it is done within milliseconds. It is given back when `lock` is dropped.
+        // Waited for: its holder is done within milliseconds. It is given back when `lock` is dropped.
         lock.lock().map_err(self.failed("lock", LOCK_FILE))?;
         let (mut tokens, _) = self.read()?;
         act(&mut tokens)?;
@@ -172,7 +172,7 @@ impl TokenFile {
     }
 }
 
-/// Each change makes a new file, so the inode tells most; it may be used again later, by then at another time.
+/// Each change makes a new file, so the inode mostly differs; it may be used again later, by then at another time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,

@@ -14,7 +14,7 @@ pub const MAX_GLOB: usize = 256;
 pub struct Glob(String);
 
 impl Glob {
-    /// Whether all of `name` fits. Takes at most (length of the pattern × length of the name) steps.
+    /// Returns whether all of `name` fits. Takes at most (length of the pattern × length of the name) steps.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let (mut pattern, mut rest) = (self.0.chars(), name.chars());
@@ -89,7 +89,7 @@ impl fmt::Display for Glob {
     }
 }
 
-/// What is wrong with a pattern.
+/// A fault of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GlobError {
     /// It is empty, and would fit nothing.

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often something may happen.
+/// A limit on how often something may happen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
-    /// How many times at once, after a pause.
+    /// Times at once, after a pause.
     pub burst: u32,
-    /// How many times a second in the long run.
+    /// Times a second in the long run.
     pub per_second: f64,
 }
 
@@ -28,7 +28,7 @@ pub struct RateLimit<K> {
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
-    /// How many more times, at `at`.
+    /// Times left, at `at`.
     left: f64,
     at: Instant,
 }
@@ -52,7 +52,7 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
         self.check(key, now, true)
     }
 
-    /// Whether one more time may happen, without counting it: asked before a secret is looked at, when only failures count.
+    /// Returns whether one more time may happen, without counting it: asked before a secret is looked at, when only failures count.
     ///
     /// # Errors
     /// How long to wait until it may.

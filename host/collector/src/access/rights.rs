@@ -30,7 +30,7 @@ impl Rights {
     }
 }
 
-/// Which pipelines may be written to, and which may be seen.
+/// Access to pipelines: which may be written to, and which may be seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Access {
     rights: Rights,
@@ -55,31 +55,31 @@ impl Access {
         }
     }
 
-    /// Whether runs may be reported at all.
+    /// Returns whether runs may be reported at all.
     #[must_use]
     pub fn writes(&self) -> bool {
         matches!(self.rights, Rights::Write | Rights::ReadWrite)
     }
 
-    /// Whether runs may be seen at all.
+    /// Returns whether runs may be seen at all.
     #[must_use]
     pub fn reads(&self) -> bool {
         matches!(self.rights, Rights::Read | Rights::ReadWrite)
     }
 
-    /// Whether runs of this pipeline may be reported.
+    /// Returns whether runs of this pipeline may be reported.
     #[must_use]
     pub fn may_write(&self, pipeline: &str) -> bool {
         self.writes() && self.covers(pipeline)
     }
 
-    /// Whether runs of this pipeline may be seen.
+    /// Returns whether runs of this pipeline may be seen.
     #[must_use]
     pub fn may_see(&self, pipeline: &str) -> bool {
         self.reads() && self.covers(pipeline)
     }
 
-    /// Whether every pipeline may be seen, known or not.
+    /// Returns whether every pipeline may be seen, known or not.
     #[must_use]
     pub fn sees_everything(&self) -> bool {
         self.reads() && self.pipelines.iter().any(|glob| glob.as_str() == "*")

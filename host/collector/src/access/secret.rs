@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
-/// What every token begins with, so that scanners for leaked secrets can be taught to find it.
+/// The beginning of every token, so that scanners for leaked secrets can be taught to find it.
 const PREFIX: &str = "pft_";
 
 /// Random bits of a token. With 128 or more, guessing is hopeless and a plain hash is as good as a slow one: there is no dictionary to try.
@@ -30,7 +30,7 @@ impl Secret {
         Ok(Self(SecretString::from(text)))
     }
 
-    /// What someone showed as a token, whatever it is: only the hash of it is ever used.
+    /// A text shown as a token: only the hash of it is ever used.
     #[must_use]
     pub fn shown(text: String) -> Self {
         Self(SecretString::from(text))
@@ -63,7 +63,7 @@ impl fmt::Debug for Secret {
 pub struct SecretHash([u8; 32]);
 
 impl SecretHash {
-    /// Whether they are the same, in a time that does not depend on where they differ.
+    /// Returns whether they are the same, in a time that does not depend on where they differ.
     #[must_use]
     pub fn is(&self, other: &Self) -> Choice {
         self.0.ct_eq(&other.0)

@@ -7,12 +7,12 @@ use super::rights::Access;
 use super::secret::Secret;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Who shows a token that is known.
+/// Owner of a known token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The token's name.
     pub name: TokenName,
-    /// What it may do.
+    /// Its access.
     pub access: Arc<Access>,
 }
 
@@ -43,7 +43,7 @@ impl Tokens {
         })
     }
 
-    /// Whether there is none: the server then asks for none, and listens on loopback only.
+    /// Returns whether there is none: the server then asks for none, and listens on loopback only.
     ///
     /// # Errors
     /// As [`TokenFile::list`].
@@ -51,7 +51,7 @@ impl Tokens {
         Ok(self.current()?.tokens.is_empty())
     }
 
-    /// Whose token it is. All known tokens are compared, each in constant time, so that time tells nothing.
+    /// Whose token it is. All known tokens are compared, each in constant time, so that time reveals nothing.
     ///
     /// # Errors
     /// [`Refusal::Unknown`]; [`Refusal::Tokens`] when the file cannot be read.
@@ -84,7 +84,7 @@ impl Tokens {
         }
     }
 
-    /// Whether a token of that name exists still: for answers that go on for long.
+    /// Returns whether a token of that name exists still: for answers that go on for long.
     ///
     /// # Errors
     /// As [`TokenFile::list`].

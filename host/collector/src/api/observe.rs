@@ -1,7 +1,7 @@
 //! Whether the server works, what it counted, and the description of the API.
 
 use crate::access::Access;
-use crate::request::{App, Caller, Schemes, json, refused, told};
+use crate::request::{App, Caller, Schemes, json, refused, store_failed};
 use crate::store::{RunFilter, RunQuery};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -27,7 +27,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     });
     match timeout(PATIENCE, question).await {
         Ok(Ok(_)) => json(StatusCode::OK, &Answer::accepted()),
-        Ok(Err(error)) => told(&app, error),
+        Ok(Err(error)) => store_failed(&app, error),
         Err(_) => refused(ErrorCode::Unavailable, "the store does not answer"),
     }
 }
@@ -70,7 +70,7 @@ pub async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response 
             let forwarding = if app.forwards {
                 match app.store.backlog().await {
                     Ok(backlog) => Some((backlog, Utc::now())),
-                    Err(error) => return told(&app, error),
+                    Err(error) => return store_failed(&app, error),
                 }
             } else {
                 None

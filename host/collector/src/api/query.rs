@@ -3,13 +3,13 @@
 use crate::store::{Cursor, MAX_PAGE, RunFilter};
 use pipefold_sandbox::Status;
 
-/// Runs of a page when nobody says how many.
+/// Runs of a page by default.
 const USUAL_PAGE: u16 = 50;
 
 /// The longest value: names are no longer (DESIGN, section 3).
 const MAX_VALUE: usize = 4096;
 
-/// What is asked for.
+/// A parsed query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     pub filter: RunFilter,

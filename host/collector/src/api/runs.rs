@@ -1,7 +1,7 @@
 //! `GET /api/runs` and `GET /api/runs/{reference_id}`, and the JSON of the answers. The record in it has the names of the arguments of DX.
 
 use super::query::Asked;
-use crate::request::{App, Caller, Schemes, json, refused, told};
+use crate::request::{App, Caller, Schemes, json, refused, store_failed};
 use crate::store::{Forwarding, Page, Received, RunDetail, RunKey, RunQuery, RunSummary};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -31,7 +31,7 @@ pub async fn list(State(app): State<Arc<App>>, request: Request) -> Response {
     };
     match app.store.runs(query).await {
         Ok(page) => json(StatusCode::OK, &Runs::from(&page)),
-        Err(error) => told(&app, error),
+        Err(error) => store_failed(&app, error),
     }
 }
 
@@ -46,7 +46,7 @@ pub async fn one(State(app): State<Arc<App>>, path: Result<Path<String>, PathRej
     match app.store.run(RunKey::Reference(reference_id)).await {
         Ok(Some(run)) if caller.access.may_see(&run.summary.pipeline) => json(StatusCode::OK, &OneRun::from(&run)),
         Ok(_) => unknown(),
-        Err(error) => told(&app, error),
+        Err(error) => store_failed(&app, error),
     }
 }
 
@@ -69,7 +69,7 @@ fn reader(app: &App, request: &Request) -> Result<Caller, Box<Response>> {
 pub struct Runs<'a> {
     ok: bool,
     runs: Vec<Summary<'a>>,
-    /// Where to go on; null at the end.
+    /// Cursor of the next page; null at the end.
     next: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Answers, as GoCD's servers give them.
 
-use crate::request::{App, told};
+use crate::request::{App, store_failed};
 use crate::store::StoreError;
 use axum::body::Body;
 use axum::http::header::{
@@ -63,7 +63,7 @@ pub(super) fn refused(dialect: Dialect, status: StatusCode, words: &'static str)
     }
 }
 
-/// What the new dialect calls a refusal.
+/// Media type of a refusal in the new dialect.
 fn element(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "bad-request",
@@ -119,7 +119,7 @@ fn answer(status: StatusCode, kind: &'static str, body: String) -> Response {
     answer
 }
 
-/// What the new dialect calls a document: the first of these that the client names, without regard to its preferences.
+/// Media types of documents in the new dialect: the first of these that the client names, without regard to its preferences.
 fn wanted(headers: &HeaderMap) -> &'static str {
     const KNOWN: [(&str, &str); 4] = [
         ("application/xml", XML),
@@ -135,7 +135,7 @@ fn wanted(headers: &HeaderMap) -> &'static str {
         .map_or(XML, |(_, kind)| kind)
 }
 
-/// Why there is no document.
+/// A reason why there is no document.
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// There is none, or none that may be seen.
@@ -168,7 +168,7 @@ impl Refusal {
             (Self::NoSuch, Dialect::New) => refused(dialect, StatusCode::NOT_FOUND, "Not Found!"),
             (Self::Cursor, _) => refused(dialect, StatusCode::BAD_REQUEST, "The 'before' must be an integer."),
             (Self::NotYet, _) => refused(dialect, StatusCode::SERVICE_UNAVAILABLE, "The server is starting."),
-            (Self::Store(error), _) => restated(dialect, told(app, error)),
+            (Self::Store(error), _) => restated(dialect, store_failed(app, error)),
         }
     }
 }

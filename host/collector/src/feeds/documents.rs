@@ -62,7 +62,7 @@ pub async fn stage(visit: &Visit<'_>, key: RunKey) -> Result<Response, Refusal> 
     Ok(answer::document(visit.dialect, visit.headers, body))
 }
 
-/// What shows a run to people is the collector's own page.
+/// Redirects to the collector's own page of a run.
 pub async fn to_run(visit: &Visit<'_>, path: &str, key: RunKey) -> Result<Response, Refusal> {
     let run = visit.run(key).await?.summary;
     let page = run_page(&run.record.reference_id);

@@ -35,12 +35,12 @@ impl<'r> Instance<'r> {
         Some(Self { run, stage })
     }
 
-    /// How the stage went.
+    /// Result of the stage.
     pub fn result(&self) -> StageResult {
         result(self.run.record.status)
     }
 
-    /// Where it is. A run that says when it ended, and not how, is not under way.
+    /// Returns where it is. A run that says when it ended, and not how, is not under way.
     pub fn state(&self) -> StageState {
         match self.run.record.status {
             Status::Success | Status::Failure | Status::Cancelled => StageState::Completed,
@@ -58,19 +58,19 @@ impl<'r> Instance<'r> {
         }
     }
 
-    /// When it began.
+    /// Returns when it began.
     pub fn scheduled(&self) -> Timestamp {
         self.run.started.fixed_offset()
     }
 
-    /// When it last changed: when it ended. Without that, when something was last heard of it.
+    /// Returns when it last changed: when it ended. Without that, when something was last heard of it.
     pub fn updated(&self) -> Timestamp {
         let heard = || self.run.last_arrived.max(self.run.started);
         let ended = self.run.finished.filter(|_| self.state() == StageState::Completed);
         ended.unwrap_or_else(heard).fixed_offset()
     }
 
-    /// When it ended, exactly.
+    /// Returns when it ended, exactly.
     pub fn finish(&self) -> Option<DateTime<Utc>> {
         self.run.record.finished_at.as_deref().and_then(time)
     }
@@ -80,7 +80,7 @@ impl<'r> Instance<'r> {
         self.run.counter.to_string()
     }
 
-    /// What a stage or a job says of its pipeline.
+    /// The pipeline, as stages and jobs refer to it.
     pub fn pipeline(&self, links: &Links) -> StagePipeline {
         let run = &self.stage.pipeline;
         StagePipeline {

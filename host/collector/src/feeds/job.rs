@@ -63,7 +63,7 @@ async fn document(
     Ok(answer::document(visit.dialect, visit.headers, body))
 }
 
-/// What the notifications of a step fold into, by DX's rule. `None` if the rules do not say.
+/// Folds the notifications of a step by DX's rule. `None` if the rules do not say.
 async fn folded(visit: &Visit<'_>, detail: &RunDetail, step: &str) -> Option<Run> {
     let notifications = detail.received.iter().map(|received| &received.notification);
     let history: Vec<Notification> = notifications
@@ -76,7 +76,7 @@ async fn folded(visit: &Visit<'_>, detail: &RunDetail, step: &str) -> Option<Run
     merged.ok()?.ok()
 }
 
-/// How a job went, and when.
+/// Result and times of a job.
 struct Outcome {
     result: StageResult,
     state: JobState,
@@ -111,7 +111,7 @@ impl Outcome {
         }
     }
 
-    /// GoCD writes them down when a job ends. Ours have their start from the start, so that a run that is under way is not told with
+    /// GoCD writes them down when a job ends. Ours have their start from the start, so that a run that is under way is not shown with
     /// another than later.
     fn properties(&self, instance: &Instance<'_>, id: u64) -> Vec<Property> {
         let exact = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
@@ -158,7 +158,7 @@ pub fn job_name(step: Option<&str>) -> Option<Name> {
     name.ok()
 }
 
-/// Whether a step's name is the run's own, or one that such a step has got instead.
+/// Returns whether a step's name is the run's own, or one that such a step has got instead.
 fn is_taken(mut step: &str) -> bool {
     while let Some(rest) = step.strip_suffix(OTHER) {
         step = rest;

@@ -12,7 +12,7 @@ use pipefold_gocd::documents::{Author, ListedPipeline, Name, Pipelines, StageEnt
 use pipefold_gocd::write::Links;
 use pipefold_gocd::{Dialect, write};
 
-/// How many entries a page has, as in GoCD.
+/// Entries of a page, as in GoCD.
 const RUNS_PER_PAGE: u16 = 25;
 
 /// A page. In dialect C what changes comes to the top, in D the order is that of the pipeline's counters.
@@ -115,7 +115,7 @@ fn leading(text: &str) -> u64 {
     }
 }
 
-/// How many are asked for at a time: a millisecond's work, so that others get their turn.
+/// Pipelines read at a time: a millisecond's work, so that others get their turn.
 const PIPELINES_AT_ONCE: u16 = 1000;
 
 /// All that may be seen, by name.

@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 /// All but what RFC 3986, section 2.3 calls unreserved.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// DX knows a repository by its name, and not where it is. A name under `invalid` is nobody's (RFC 2606, section 2), so that no reader goes
+/// DX knows a repository by its name, and not where it is. A name under `invalid` has no owner (RFC 2606, section 2), so that no reader goes
 /// there; and read as the address of a repository it yields the name.
 const NOWHERE: &str = "https://repository.invalid";
 
-/// The address of a Bitbucket Cloud repository in a workspace that nobody knows: DX has such a repository under its name alone.
+/// The address of a Bitbucket Cloud repository in an unknown workspace: DX has such a repository under its name alone.
 const WITHOUT_OWNER: &str = "https://bitbucket.org/-";
 
 /// The repository by its branch, and once more by its pull request, for a material has one of them; none if nothing is known of any.
@@ -63,7 +63,7 @@ fn fingerprint(url: &str, branch: Option<&str>) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Who made the change, as git has it: an e-mail address, or the one under which GitHub hides it. A name on GitLab is just that.
+/// Returns who made the change, as git has it: an e-mail address, or the one under which GitHub hides it. A name on GitLab is just that.
 pub fn author(record: &Run) -> Option<String> {
     let github = record.github_username.as_ref();
     let hidden = || github.map(|login| format!("{login} <{login}@users.noreply.github.com>"));

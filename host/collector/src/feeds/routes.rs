@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 /// GoCD's addresses, for `GET` and `HEAD`.
 ///
-/// The server puts the [`Access`] of whoever asks into the extensions of each request; without one there is nothing.
+/// The server puts the [`Access`] of the caller into the extensions of each request; without one there is nothing.
 pub fn router(feeds: Arc<Feeds>) -> Router {
-    // The path is taken apart as it came: decoded, a `/` in a name could not be told from one between two.
+    // The path is taken apart as it came: decoded, a `/` in a name would look like one between two.
     Router::new().route("/go/{*rest}", any(serve)).with_state(feeds)
 }
 

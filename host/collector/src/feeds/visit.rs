@@ -14,7 +14,7 @@ use pipefold_gocd::{Dialect, ServerUrl};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
-/// How much of a document may be links to its parts, in bytes. What is further is left out: readers take 32 MiB (`pipefold_gocd::read`), and
+/// The most bytes of links to parts in a document. Further ones are left out: readers take 32 MiB (`pipefold_gocd::read`), and
 /// names of 4 KiB, every byte of them escaped, would make a gigabyte of a list of pipelines. Of usual names 100,000 fit.
 const MAX_LINKS: usize = 16 * 1024 * 1024;
 
@@ -45,7 +45,7 @@ impl Visit<'_> {
         found.map(|_| ()).ok_or(Refusal::NoSuchPipeline)
     }
 
-    /// What names a run in the store.
+    /// The key of a run in the store.
     pub fn key(run: &PipelineLocator) -> RunKey {
         RunKey::Counter(run.name.as_str().to_owned(), run.counter.get())
     }
@@ -72,7 +72,7 @@ impl Visit<'_> {
     }
 }
 
-/// How many of these links fit into a document.
+/// Returns how many of these links fit into a document.
 fn fitting<'l>(links: impl Iterator<Item = &'l str>) -> usize {
     // What is around a link counts too, or short ones would be too many.
     let sizes = links.map(|link| link.len() + "<pipeline href=\"\"/>\n".len());
@@ -90,14 +90,14 @@ pub struct Feeds {
 }
 
 impl Feeds {
-    /// Links begin with `public`, else with what [`Feeds::listens_at`] is told.
+    /// Links begin with `public`, else with the address given to [`Feeds::listens_at`].
     #[must_use]
     pub fn new(app: Arc<App>, public: Option<PublicUrl>) -> Arc<Self> {
         let server = public.map_or_else(OnceLock::new, |public| OnceLock::from(public.into_server()));
         Arc::new(Self { app, server })
     }
 
-    /// Where the server can be reached, once it listens.
+    /// Returns where the server can be reached, once it listens.
     pub fn listens_at(&self, url: &str) {
         if let Ok(url) = ServerUrl::parse(url) {
             // An address that was configured goes before.
@@ -105,7 +105,7 @@ impl Feeds {
         }
     }
 
-    /// What links begin with. `None` before the server listens.
+    /// The beginning of links; `None` before the server listens.
     pub(super) fn server(&self) -> Option<&ServerUrl> {
         self.server.get()
     }
@@ -141,7 +141,7 @@ impl FromStr for PublicUrl {
 /// Its address.
 pub const ABOUT: &str = "/go/about";
 
-/// The version that is told is of the last servers that have both dialects; what is ours is said behind it.
+/// The version is that of the last servers that have both dialects; our own follows it.
 const PAGE: &str = concat!(
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>About</title></head><body><table>\n",
     "<tr><td>Go Server Version:</td><td>20.3.0 (its Feeds API, by pipefold ",

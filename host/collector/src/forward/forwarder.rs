@@ -1,7 +1,7 @@
 //! The work: what waits longest goes first.
 
 use super::options::{ForwardOptions, ForwardTo};
-use super::parcel::{Parcel, Told};
+use super::parcel::{Parcel, SentAs};
 use super::pauses::{Pace, Pauses};
 use super::stale::{Stale, goes_on_for_dx};
 use crate::request::App;
@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// How often the store is asked when nothing happens: another process, or a fold that came late, may have left something.
+/// Time between two looks into the store when nothing happens: another process, or a fold that came late, may have left something.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// After trouble with the store.
@@ -26,7 +26,7 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// Runs that wait, asked for at a time.
 const PAGE: u16 = 100;
 
-/// Tells DX of every run that changes, until the server ends. A request that is under way then is waited for.
+/// Sends every run that changes to DX, until the server ends. A request that is under way then is waited for.
 pub async fn forward(options: ForwardOptions, app: Arc<App>) {
     let Some(mut changes) = app.changes().map(|changes| changes.subscribe()) else {
         return;
@@ -75,7 +75,7 @@ struct Work {
     pace: Pace,
     pauses: Pauses,
     stale: Option<Stale>,
-    /// What was said of the token or the address: once is enough.
+    /// The last message about the token or the address, which is logged once.
     said: Option<String>,
     /// Since when nothing gets through, where that was said.
     outage: Option<Instant>,
@@ -116,10 +116,10 @@ impl Work {
             self.pauses.settled(waiting.id);
             return Ok(());
         };
-        self.tell(detail, Told::AsItIs).await
+        self.send_run(detail, SentAs::Reported).await
     }
 
-    /// Tells DX that the next of the stale runs was cancelled, if it does not know. Whether there was one to look at.
+    /// Sends the next of the stale runs to DX as cancelled, if DX does not know. Returns whether there was one to look at.
     async fn cancel_one(&mut self, now: Instant) -> Result<bool, StoreError> {
         let Some(stale) = &mut self.stale else { return Ok(false) };
         let Some(id) = stale.next(&*self.app.store, now).await? else {
@@ -135,7 +135,7 @@ impl Work {
         if detail.forwarding.waiting_since.is_some() {
             // It came to life meanwhile.
         } else if goes_on_for_dx(&detail) {
-            self.tell(detail, Told::AsCancelled).await?;
+            self.send_run(detail, SentAs::Cancelled).await?;
         } else {
             stale.settled(id, detail.summary.notifications);
         }
@@ -143,7 +143,7 @@ impl Work {
     }
 
     /// Sends what a run is, and notes what DX says. A record that DX has is not sent again.
-    async fn tell(&mut self, detail: RunDetail, told: Told) -> Result<(), StoreError> {
+    async fn send_run(&mut self, detail: RunDetail, sent_as: SentAs) -> Result<(), StoreError> {
         let RunDetail {
             summary,
             received,
@@ -159,11 +159,11 @@ impl Work {
                 at: Utc::now(),
                 accepted,
                 text,
-                as_cancelled: told == Told::AsCancelled,
+                as_cancelled: sent_as == SentAs::Cancelled,
             }),
             sent: None,
         };
-        let (run, steps) = match Parcel::of(&self.app, received, known, told).await {
+        let (run, steps) = match Parcel::of(&self.app, received, known, sent_as).await {
             Ok(Parcel::Run(run, steps)) => (run, steps),
             Ok(Parcel::Kept(why)) => {
                 return self
@@ -194,15 +194,15 @@ impl Work {
                     return Ok(());
                 }
             };
-            let text = match told {
-                Told::AsItIs => self.options.to.words(&outcome),
-                Told::AsCancelled => format!("{outcome} (sent as cancelled: nothing was heard of it any more)"),
+            let text = match sent_as {
+                SentAs::Reported => self.options.to.words(&outcome),
+                SentAs::Cancelled => format!("{outcome} (sent as cancelled: no activity for too long)"),
             };
             match self.heard(&summary, outcome, &text).await {
                 Heard::Accepted => note(true, text).answer,
                 Heard::Refused => return self.settle(note(false, text)).await,
-                // That DX took it before is why it is told at all, and stays noted.
-                Heard::Later if told == Told::AsCancelled => return Ok(()),
+                // It is sent because DX took it before, and that stays noted.
+                Heard::Later if sent_as == SentAs::Cancelled => return Ok(()),
                 Heard::Later => {
                     // Shown with the run; how much DX knows stays as it was.
                     let said = Forwarded {
@@ -213,17 +213,17 @@ impl Work {
                 }
             }
         };
-        let are_told = self.tell_steps(id, &run, &steps).await;
-        let told = Forwarded {
+        let are_sent = self.deliver_steps(id, &run, &steps).await;
+        let noted = Forwarded {
             id,
-            covered: if are_told { covered } else { known },
+            covered: if are_sent { covered } else { known },
             answer,
             sent,
         };
-        if are_told {
-            self.settle(told).await
+        if are_sent {
+            self.settle(noted).await
         } else {
-            self.app.store.forwarded(told).await
+            self.app.store.forwarded(noted).await
         }
     }
 
@@ -279,9 +279,9 @@ impl Work {
         heard
     }
 
-    /// Tells a server that takes steps of those that it was not told. Whether that is done with: steps that it refuses are, as they are
-    /// only there to be looked at.
-    async fn tell_steps(&mut self, id: u64, run: &Arc<Run>, steps: &[Notification]) -> bool {
+    /// Sends the steps that a server does not have, if it takes steps. Returns whether that is done: a refused step is done, as steps are only
+    /// there to be looked at.
+    async fn deliver_steps(&mut self, id: u64, run: &Arc<Run>, steps: &[Notification]) -> bool {
         for some in steps.chunks(MAX_STEPS) {
             let ForwardTo::Dx { client, .. } = &self.options.to else {
                 return true;
@@ -385,7 +385,7 @@ impl Work {
     }
 }
 
-/// What follows from an answer.
+/// The consequence of an answer.
 enum Heard {
     Accepted,
     /// For good.
@@ -400,7 +400,7 @@ fn token(file: &Path) -> Result<Token, String> {
     Ok(file.token)
 }
 
-/// What a record is recognised by: half of the sha256 of what is sent, in hexadecimal.
+/// Digest of a record: half of the sha256 of what is sent, in hexadecimal.
 fn digest(run: &Run) -> String {
     let whole = Sha256::digest(body(run));
     whole[..16].iter().map(|byte| format!("{byte:02x}")).collect()

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where forwarding ends.
+/// The destination of forwarding.
 pub enum ForwardTo {
     /// At DX.
     Dx {
@@ -16,24 +16,24 @@ pub enum ForwardTo {
         /// The file with its token. It is read again for each request: a token may be replaced while the server runs.
         token_file: PathBuf,
     },
-    /// In a queue, from which others tell DX.
+    /// In a queue, from which others deliver to DX.
     Queue(Arc<dyn Outlet>),
 }
 
-/// What forwarding needs.
+/// Settings of forwarding.
 #[derive(Debug)]
 pub struct ForwardOptions {
-    /// Where to.
+    /// The destination.
     pub to: ForwardTo,
     /// The most requests a second; from 0.1 to 1,000.
     pub per_second: f64,
-    /// How long a request may take.
+    /// The longest time of a request.
     pub timeout: Duration,
     /// The first pause after a failure; each further one is twice as long, up to [`ForwardOptions::longest_pause`].
     pub first_pause: Duration,
     /// The longest pause, unless DX asks for a longer one.
     pub longest_pause: Duration,
-    /// After how long an unfinished run of which nothing is heard is told to DX as cancelled; `None` for never. DX does not take that back
+    /// Time without activity after which an unfinished run is sent to DX as cancelled; `None` for never. DX does not take that back
     /// when the run succeeds later.
     pub stale_after: Option<Duration>,
 }
@@ -72,10 +72,10 @@ impl ForwardOptions {
 }
 
 impl ForwardTo {
-    /// What became of a run, in one line.
+    /// Describes the outcome for a run, in one line.
     pub(super) fn words(&self, outcome: &Outcome) -> String {
         match (self, outcome) {
-            (Self::Queue(_), Outcome::Accepted) => "the queue has it, for its forwarders to tell DX".to_owned(),
+            (Self::Queue(_), Outcome::Accepted) => "the queue has it; its forwarders deliver it to DX".to_owned(),
             _ => outcome.to_string(),
         }
     }

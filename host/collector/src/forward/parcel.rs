@@ -6,9 +6,9 @@ use crate::store::{FoldError, Received};
 use pipefold_sandbox::{Notification, Run, Status};
 use std::sync::Arc;
 
-/// What there is to send.
+/// Data to be sent.
 pub enum Parcel {
-    /// The run, and those of its steps that DX was not told.
+    /// The run, and those of its steps that DX does not have.
     Run(Arc<Run>, Vec<Notification>),
     /// A policy keeps it here.
     Kept(String),
@@ -18,19 +18,19 @@ pub enum Parcel {
     Gone,
 }
 
-/// What a run is to DX.
+/// The form in which a run is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// What its notifications say.
-    AsItIs,
-    /// Nothing is heard of it any more, and nobody will say how it ended.
-    AsCancelled,
+pub enum SentAs {
+    /// As its notifications report it.
+    Reported,
+    /// It had no activity for long, and its end will not be reported.
+    Cancelled,
 }
 
 impl Parcel {
-    /// What the notifications come to, of which DX knows the first `known`. In a thread that may wait: ten thousand notifications take a
+    /// Makes the parcel of notifications, of which DX has the first `known`. In a thread that may wait: ten thousand notifications take a
     /// while.
-    pub async fn of(app: &Arc<App>, received: Vec<Received>, known: u32, told: Told) -> Result<Self, String> {
+    pub async fn of(app: &Arc<App>, received: Vec<Received>, known: u32, sent_as: SentAs) -> Result<Self, String> {
         if received.is_empty() {
             return Ok(Self::Gone);
         }
@@ -43,7 +43,7 @@ impl Parcel {
             let mut run = app.rules.run(&history)?;
             let untold = history.into_iter().skip(untold);
             let steps = untold.filter(|notification| notification.step.is_some()).collect();
-            if told == Told::AsCancelled {
+            if sent_as == SentAs::Cancelled {
                 run.status = Status::Cancelled;
                 // It is not known, and DX would not take back one that is too late.
                 run.finished_at = None;

@@ -51,19 +51,19 @@ impl Pauses {
         }
     }
 
-    /// How long nothing at all may be sent.
+    /// Returns how long nothing at all may be sent.
     pub fn all(&self, now: Instant) -> Option<Duration> {
         self.all_until?
             .checked_duration_since(now)
             .filter(|left| !left.is_zero())
     }
 
-    /// Whether this run may be sent.
+    /// Returns whether this run may be sent.
     pub fn is_due(&self, run: u64, now: Instant) -> bool {
         self.runs.get(&run).is_none_or(|pause| pause.until <= now)
     }
 
-    /// When the first of the runs that wait for themselves is due.
+    /// Returns when the first of the runs that wait for themselves is due.
     pub fn first_due(&self, now: Instant) -> Option<Duration> {
         let first = self.runs.values().map(|pause| pause.until).min()?;
         Some(first.saturating_duration_since(now))
@@ -141,7 +141,7 @@ impl Pace {
         }
     }
 
-    /// How long to wait before sending at `now`. Sending is taken for done at the end of the wait.
+    /// Returns how long to wait before sending at `now`. Sending is taken for done at the end of the wait.
     pub fn wait(&mut self, now: Instant) -> Duration {
         // A time that passed unused is no credit.
         let at = self.next.map_or(now, |next| next.max(now));

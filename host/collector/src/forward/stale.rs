@@ -15,12 +15,12 @@ const MOST: usize = 100_000;
 #[derive(Debug)]
 pub struct Stale {
     age: Duration,
-    /// When the next walk begins.
+    /// Time of the next walk.
     due: Instant,
-    /// How far this walk is.
+    /// The last run of this walk.
     after: Option<u64>,
     found: VecDeque<u64>,
-    /// How many notifications those had that were settled before.
+    /// Runs that were settled before, with their number of notifications.
     settled: HashMap<u64, u32>,
     /// The same for those that this walk came across: others are not stale any more.
     still: HashMap<u64, u32>,
@@ -38,7 +38,7 @@ impl Stale {
         }
     }
 
-    /// The next one that DX may have to be told of; `None` until the next walk.
+    /// The next run that may have to be sent to DX; `None` until the next walk.
     pub async fn next(&mut self, store: &dyn Store, now: Instant) -> Result<Option<u64>, StoreError> {
         loop {
             if let Some(run) = self.found.pop_front() {
@@ -54,7 +54,7 @@ impl Stale {
             let page = store.stale(StaleQuery { before, after, limit }).await?;
             self.after = page.last().map(|run| run.id);
             if page.is_empty() {
-                // Told at most a tenth too late.
+                // Sent at most a tenth too late.
                 self.due = now + (self.age / 10).min(LONGEST_PAUSE);
                 self.settled = std::mem::take(&mut self.still);
             }
@@ -79,13 +79,13 @@ impl Stale {
         }
     }
 
-    /// How long until the next walk.
+    /// Returns how long until the next walk.
     pub fn wait(&self, now: Instant) -> Duration {
         self.due.saturating_duration_since(now)
     }
 }
 
-/// Whether DX took the run as one that goes on, and knows nothing better.
+/// Returns whether DX took the run as one that goes on, and knows nothing better.
 pub fn goes_on_for_dx(run: &RunDetail) -> bool {
     let answer = run.forwarding.answer.as_ref();
     answer.is_some_and(|answer| answer.accepted && !answer.as_cancelled)

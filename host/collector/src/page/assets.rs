@@ -17,7 +17,7 @@ pub const SCRIPT: &str = include_str!("live.js");
 const STYLE: &str = include_str!("style.css");
 const ICON: &str = include_str!("icon.svg");
 
-/// Where the stylesheet is. The address has its digest, so that a browser may keep it for good.
+/// Address of the stylesheet. It address has its digest, so that a browser may keep it for good.
 pub static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| {
     let mut address = "/assets/style.css?".to_owned();
     for byte in &Sha256::digest(STYLE)[..6] {
@@ -27,7 +27,7 @@ pub static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| {
     address
 });
 
-/// Where the icon is.
+/// Address of the icon.
 pub const ICON_ADDRESS: &str = "/assets/icon.svg";
 
 /// For a year: as long as a browser keeps anything (RFC 9111 leaves it to it).
@@ -55,7 +55,7 @@ pub async fn icon() -> impl IntoResponse {
 }
 
 /// Content-Security-Policy (CSP Level 3). Nothing is allowed but: our stylesheet and icon; the one script, by its digest, so that no other
-/// runs even if it got into a page; requests to ourselves, by that script; forms to ourselves. Nobody may frame a page, change what its
+/// runs even if it got into a page; requests to ourselves, by that script; forms to ourselves. No site may frame a page, change what its
 /// addresses are relative to, or make markup out of text in a script.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let digest = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
@@ -68,7 +68,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 /// The headers of every answer, whatever it is. `nosniff`: a value that was reported must not be taken for a script. No referrer: names of
-/// pipelines are nobody else's business. Same origin: other sites' pages cannot reach into ours, nor embed what is in it.
+/// pipelines are not for other sites. Same origin: other sites' pages cannot reach into ours, nor embed what is in it.
 pub fn secure(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     for (name, value) in [

@@ -57,7 +57,7 @@ pub fn pass_rates(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Mar
     })
 }
 
-/// What half of the finished runs took at most, and what nine in ten did.
+/// Durations that half of the finished runs, and nine in ten, did not exceed.
 pub fn durations(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
     let timed: Vec<(&Bucket, Duration, Duration)> = buckets
         .iter()
@@ -171,7 +171,7 @@ impl Frame {
     }
 }
 
-/// Where a share of the field's height is, from the top of the drawing.
+/// Returns where a share of the field's height is, from the top of the drawing.
 fn height(share: f64) -> String {
     format!("{:.1}", TOP + FIELD * (1.0 - share.clamp(0.0, 1.0)))
 }
@@ -238,7 +238,7 @@ const DRAWN: [Status; 5] = [
     Status::Unknown,
 ];
 
-/// How many of each status, as shares of a bar.
+/// Returns how many of each status, as shares of a bar.
 pub fn shares(counts: &StatusCounts) -> Markup {
     let total = counts.total().max(1) as f64;
     let words: Vec<String> = DRAWN

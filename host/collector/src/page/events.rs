@@ -21,7 +21,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Between two events: a busy server has hundreds of changes a second, and nobody reads that fast.
+/// Between two events: a busy server has hundreds of changes a second, more than a person can read.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A stream ends after this time, and the browser comes back at once: so a token that was revoked sees nothing for long.
@@ -30,7 +30,7 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// Between two signs of life, so that a peer that has gone is noticed, and a proxy does not take the stream for dead: many wait 30 s.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
-/// What a browser waits before it comes back.
+/// Time that a browser waits before it comes back.
 const COME_BACK: Duration = Duration::from_secs(3);
 
 #[derive(Deserialize)]
@@ -74,7 +74,7 @@ pub async fn events(
     Ok((headers, Sse::new(listener.stream()).keep_alive(alive)).into_response())
 }
 
-/// How far a stream has come.
+/// State of a stream.
 enum Said {
     Nothing,
     Greeting,
@@ -113,7 +113,7 @@ impl Listener {
         loop {
             match timeout_at(self.until, self.changes.recv()).await {
                 Ok(Ok(pipeline)) if !self.concerns(&pipeline) => {}
-                // What came too fast to be told one by one is a change, too.
+                // Changes that came too fast to be sent one by one are a change, too.
                 Ok(Ok(_) | Err(RecvError::Lagged(_))) => break,
                 Ok(Err(RecvError::Closed)) | Err(_) => return None,
             }

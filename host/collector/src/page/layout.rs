@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use pipefold_sandbox::foreign::visible;
 
-/// Which part of the site a page belongs to.
+/// The part of the site that a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Here {
     Runs,
@@ -15,7 +15,7 @@ pub enum Here {
     Elsewhere,
 }
 
-/// What is around the content of a page.
+/// The frame around the content of a page.
 pub struct Shell<'a> {
     title: &'a str,
     here: Here,
@@ -83,7 +83,7 @@ impl<'a> Shell<'a> {
     }
 }
 
-/// The shapes of the statuses, once for a page: a status is told by its word and its shape, the colour only helps.
+/// The shapes of the statuses, once for a page: a status is shown by its word and its shape, the colour only helps.
 fn sprite() -> Markup {
     html! {
         svg .sprite width="0" height="0" aria-hidden="true" {
@@ -97,16 +97,16 @@ fn sprite() -> Markup {
     }
 }
 
-/// Why there is no page. What it says is for a visitor: nothing of the machine, and nothing of what may not be seen.
+/// A reason why there is no page. Its text is for a visitor: nothing of the machine, and nothing of what may not be seen.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PageError {
-    /// Nobody said who is looking.
+    /// The visitor is not known.
     #[error("Sign in first: the name of a token is the user name, the token is the password.")]
     NobodyKnown,
     /// The token may not read.
     #[error("This token may report runs, and see none. Use one that was made with --read.")]
     MayNotRead,
-    /// There is none, or it may not be seen: which of the two is not told.
+    /// There is none, or it may not be seen: the answer does not say which.
     #[error(
         "There is no such {0}, or it may not be seen with this token. It may have been removed because of its age."
     )]

@@ -42,7 +42,7 @@ pub fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
     address
 }
 
-/// Whether a text from elsewhere may become a link: `http` and `https` only, and nothing that a browser would read otherwise than a
+/// Returns whether a text from elsewhere may become a link: `http` and `https` only, and nothing that a browser would read otherwise than a
 /// person. Everything else, `javascript:` above all, is shown as text.
 pub fn is_web_address(text: &str) -> bool {
     let rest = ["https://", "http://"].iter().find_map(|scheme| {

@@ -1,7 +1,7 @@
 //! The pages: what ran, what failed, how long it took.
 //!
 //! They are made on the server and need no script; a small one keeps them up to date while they are open. Every value that was reported is
-//! hostile: it is escaped where it is written (maud), and the browser is told to run and load nothing that is not ours.
+//! hostile: it is escaped where it is written (maud), and the browser is not allowed to run or load anything that is not ours.
 //!
 //! - `state`: what the pages need from the server, and who is looking.
 //! - `runs`: `/`, with its `query`. `run`: `/runs/{reference_id}`, with its `timeline`.

@@ -20,8 +20,8 @@ pub enum Shown {
 }
 
 impl Shown {
-    /// A run's. DX's rule takes the result of a step for the run's, which is over only once somebody says when it finished; one that was
-    /// told in a single notification has nothing more to come, and after a long silence that is said of the others too.
+    /// The status of a run. DX's rule takes the result of a step for the run's, and the run is over only once a finish is reported. A run of
+    /// one notification has nothing more to come; after a long silence the others count as over too.
     pub fn of(run: &RunSummary, now: DateTime<Utc>, stale_after: Duration) -> Self {
         let status = run.record.status;
         let is_silent = words::between(run.last_arrived, now) > stale_after;
@@ -32,7 +32,7 @@ impl Shown {
         }
     }
 
-    /// Whether it goes on, as far as is known.
+    /// Returns whether it goes on, as far as is known.
     pub fn goes_on(self) -> bool {
         matches!(self, Self::Is(Status::Running) | Self::SoFar(_))
     }
@@ -99,7 +99,7 @@ pub fn moment(time: DateTime<Utc>) -> Markup {
     html! { time datetime=(words::machine(time)) { (words::full(time)) } }
 }
 
-/// How long a run took, or has taken so far.
+/// Returns how long a run took, or has taken so far.
 pub fn duration(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
     match (run.finished, shown) {
         (Some(finished), _) => html! { (words::duration(words::between(run.started, finished))) },

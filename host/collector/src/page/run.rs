@@ -89,18 +89,18 @@ async fn show(state: &PageState, access: &Access, reference_id: String) -> Resul
     Ok(Html(shell.page(&content).into_string()))
 }
 
-/// What DX was told, and what it said.
+/// The part of the run that DX has, and its last answer.
 fn forwarded(forwarding: &Forwarding, notifications: u32, forwards: bool, now: DateTime<Utc>) -> Markup {
     html! {
         p {
             @match forwarding.waiting_since {
                 _ if !forwards && forwarding.covered == 0 => { "This server does not forward to DX." },
                 None if notifications > forwarding.covered => {
-                    "DX was told " (forwarding.covered) " of " (words::count(notifications.into(), "notification")) "; a policy holds the rest."
+                    "DX has " (forwarding.covered) " of " (words::count(notifications.into(), "notification")) "; a policy holds the rest."
                 },
-                None => { "DX was told everything: " (words::count(notifications.into(), "notification")) "." },
+                None => { "DX has everything: " (words::count(notifications.into(), "notification")) "." },
                 Some(since) => {
-                    "DX was told " (forwarding.covered) " of " (words::count(notifications.into(), "notification")) "; the rest waits, since "
+                    "DX has " (forwarding.covered) " of " (words::count(notifications.into(), "notification")) "; the rest waits, since "
                     (ago(since, now)) "."
                 },
             }
@@ -169,7 +169,7 @@ fn elsewhere(address: &str) -> Markup {
     }
 }
 
-/// How many are shown: a run may have 10,000, and a page of them would be megabytes. The newest tell how it stands.
+/// The most that are shown: a run may have 10,000, and a page of them would be megabytes. The newest show its state.
 const MAX_SHOWN: usize = 300;
 
 pub fn received(run: &RunDetail) -> Markup {

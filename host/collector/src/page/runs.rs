@@ -69,7 +69,7 @@ fn list(page: &Page, wanted: &RunsWanted, state: &PageState) -> Markup {
     }
 }
 
-/// Where the table would be.
+/// Returns where the table would be.
 fn nothing(page: &Page, wanted: &RunsWanted) -> Markup {
     html! {
         section .empty {
@@ -212,7 +212,7 @@ const HEIGHT: f64 = 44.0;
 /// The lowest bar: still a bar.
 const LOWEST: f64 = 5.0;
 
-/// Fewer tell nothing that the table does not.
+/// Fewer say nothing that the table does not.
 const FEWEST: usize = 8;
 
 /// The runs, newest first as they are in the list; drawn with the newest at the right, as time runs.

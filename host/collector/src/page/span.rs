@@ -6,7 +6,7 @@ use std::time::Duration;
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
-/// A span of time up to now, and how finely it is drawn: 24 to 53 columns, so that each can be told from the next on a phone.
+/// A span of time up to now, and how finely it is drawn: 24 to 53 columns, so that neighbours are distinct on a phone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimeSpan {
     Day,
@@ -56,7 +56,7 @@ impl TimeSpan {
         })
     }
 
-    /// How many columns there are: one more than fit the span, since the first and the last are parts.
+    /// Returns how many columns there are: one more than fit the span, since the first and the last are parts.
     pub fn columns(self) -> u32 {
         let columns = u64::from(self.days()) * DAY / self.bucket().as_secs() + 1;
         u32::try_from(columns).unwrap_or(u32::MAX)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast};
 
-/// How many browsers may listen for changes at a time: each holds a connection and a few KiB. More are told to come back later, and show
+/// The most browsers that may listen for changes at a time: each holds a connection and a few KiB. More are asked to come back later, and show
 /// the page without it.
 const MAX_STREAMS: usize = 256;
 
@@ -22,11 +22,11 @@ pub struct PageState {
     pub(super) store: Arc<dyn Store>,
     /// The name of a run's pipeline, each time one of its runs changed.
     pub(super) changes: broadcast::WeakSender<Arc<str>>,
-    /// What DX is sent for a run.
+    /// Makes the body that DX is sent for a run.
     pub(super) body: fn(&Run) -> Vec<u8>,
     /// Whether runs are forwarded to DX.
     pub(super) forwards: bool,
-    /// How long after its last notification an unfinished run counts as stale.
+    /// Time after its last notification from which an unfinished run counts as stale.
     pub(super) stale_after: Duration,
     pub(super) clock: Clock,
     pub(super) streams: Arc<Semaphore>,
@@ -65,7 +65,7 @@ impl PageState {
     }
 }
 
-/// What the visitor may see. The server puts an [`Access`] into the request's extensions once it knows the visitor; without one nothing
+/// The visitor's access. The server puts an [`Access`] into the request's extensions once it knows the visitor; without one nothing
 /// is shown.
 pub struct Viewer(pub(super) Access);
 

@@ -11,7 +11,7 @@ use pipefold_sandbox::Status;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// How many marks the axis has at most: on a phone they still do not touch.
+/// The most marks of the axis: on a phone they still do not touch.
 const MARKS: u32 = 4;
 
 /// The narrowest bar, in percent of the whole: something that took no time did take place.
@@ -36,7 +36,7 @@ impl Span {
         Self { from, length }
     }
 
-    /// Where a moment is, in percent.
+    /// Returns where a moment is, in percent.
     fn place(&self, at: DateTime<Utc>) -> f64 {
         100.0 * words::between(self.from, at).as_secs_f64() / self.length.as_secs_f64()
     }
@@ -160,9 +160,9 @@ pub struct Lane {
     /// Of the run, what the rules say; of a step, the highest of those it reported.
     pub status: Status,
     pub from: DateTime<Utc>,
-    /// Where it ended; `None` while nothing says so.
+    /// Its end; `None` while none is reported.
     pub until: Option<DateTime<Utc>>,
-    /// When its notifications say that they began.
+    /// The starts that its notifications report.
     pub marks: Vec<DateTime<Utc>>,
     /// Its failure is not the run's.
     pub allowed_to_fail: bool,

@@ -33,7 +33,7 @@ pub fn between(from: DateTime<Utc>, until: DateTime<Utc>) -> Duration {
     (until - from).to_std().unwrap_or_default()
 }
 
-/// How long ago it was; the day, where that is more than a month or has not come yet.
+/// Returns how long ago it was; the day, where that is more than a month or has not come yet.
 pub fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     // Clocks of machines differ by seconds: that is now, too.
     let seconds = (now - then).num_seconds();
@@ -88,12 +88,12 @@ pub fn percent(share: f64) -> String {
     format!("{shown:.0}\u{202f}%")
 }
 
-/// Tells the time.
+/// A source of the current time.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(fn() -> DateTime<Utc>);
 
 impl Clock {
-    /// One that tells what `now` does.
+    /// A clock that shows the result of `now`.
     #[must_use]
     pub fn new(now: fn() -> DateTime<Utc>) -> Self {
         Self(now)

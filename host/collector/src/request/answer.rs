@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// An answer with a JSON body, which nobody may keep: it depends on who asks, and on when.
+/// An answer with a JSON body, which must not be cached: it depends on the caller and the time.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     // Texts, numbers and lists under fixed names: there is nothing in them that JSON could not say.
     let body = serde_json::to_string(body).unwrap_or_else(|_| r#"{"ok":false,"error":"internal_error"}"#.to_owned());
@@ -53,9 +53,9 @@ pub fn status(code: ErrorCode) -> StatusCode {
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// The answer to what the store says. What is about the request is told in full; of what is about the server only that there is something,
-/// and its log has the rest: paths are nobody else's matter.
-pub(crate) fn told(app: &App, error: StoreError) -> Response {
+/// The answer to an error of the store. An error about the request is shown in full. Of one about the server the client learns only that there
+/// is one; paths are in the log alone.
+pub(crate) fn store_failed(app: &App, error: StoreError) -> Response {
     let counter = if error.is_about_request() {
         &app.metrics.refused
     } else {

@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 use tokio::sync::{Semaphore, broadcast, watch};
 
-/// Changes that a slow listener may be behind. Whoever is further behind is told that it missed some.
+/// Changes that a slow listener may be behind. A listener further behind learns that it missed some.
 const CHANGES: usize = 256;
 
 /// Failed authentications of one address: someone who corrects a configuration by trial gets through, a scanner is slowed down.
@@ -26,17 +26,17 @@ const FAILING_ADDRESSES: usize = 10_000;
 
 /// Shared by all requests.
 pub struct App {
-    /// What is kept.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// What notifications mean.
+    /// The rules and policies.
     pub rules: Rules,
-    /// Who may do what.
+    /// The tokens.
     pub tokens: Tokens,
-    /// How the server can be reached.
+    /// The ways in which the server can be reached.
     pub exposure: Exposure,
-    /// What a peer may take.
+    /// Bounds on a peer.
     pub limits: Limits,
-    /// What is counted.
+    /// Counters.
     pub metrics: Metrics,
     /// Whether the server is to end: answers that go on for long, and work beside them, end then.
     pub stopping: watch::Sender<bool>,
@@ -47,7 +47,7 @@ pub struct App {
     pub(crate) logged: RateLimit<&'static str>,
     pub(crate) large_bodies: Semaphore,
     pub(crate) dropped: Dropped,
-    /// When it was last looked whether reports can be kept, and whether they could.
+    /// Time and result of the last check whether reports can be kept.
     pub(crate) looked: tokio::sync::Mutex<Option<(Instant, bool)>>,
     had_tokens: AtomicBool,
     changes: RwLock<Option<broadcast::Sender<Arc<str>>>>,
@@ -93,8 +93,8 @@ impl App {
         }
     }
 
-    /// Whether requests need no token: there is none, nobody from elsewhere can ask, and there was none before. Revoking the last one while
-    /// the server runs opens it to nobody.
+    /// Returns whether requests need no token: there is none, no other machine can reach the server, and there was none before. Revoking the last
+    /// one while the server runs does not open it again.
     ///
     /// # Errors
     /// When the tokens cannot be read.
@@ -105,14 +105,14 @@ impl App {
         Ok(self.exposure.may_be_open() && !self.had_tokens.load(Relaxed))
     }
 
-    /// What is sent the name of a pipeline each time that one of its runs changed. `None` once the server ends: whoever listens has to hold
-    /// it weakly, and is then told that there is no more.
+    /// A channel that carries the name of a pipeline each time that one of its runs changed. `None` once the server ends: listeners hold it
+    /// weakly, and see its end.
     #[must_use]
     pub fn changes(&self) -> Option<broadcast::Sender<Arc<str>>> {
         self.changes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells of a change.
+    /// Announces a change.
     pub(crate) fn announce(&self, pipeline: &str) {
         let changes = self.changes.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(changes) = changes.as_ref().filter(|changes| changes.receiver_count() > 0) {
@@ -133,7 +133,7 @@ impl App {
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
-    /// Writes to the server's log what concerns whoever runs it, unless the same kind of thing was said a moment ago.
+    /// Logs an error for the operator, unless one of the same kind was logged a moment ago.
     pub(crate) fn complain(&self, kind: &'static str, what: &dyn std::fmt::Display) {
         if self.logged.take(&kind, Instant::now()).is_ok() {
             tracing::error!("{what}");

@@ -12,14 +12,14 @@ use pipefold::dx::ErrorCode;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// What a body is written in.
+/// Format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Json,
     Form,
 }
 
-/// What the body is said to be written in. One of which nothing is said is JSON.
+/// Format that the headers name; JSON if they name none.
 ///
 /// Text that is not said to be JSON is refused, or pages of others could send it from any browser without asking (CORS).
 pub(crate) fn kind(headers: &HeaderMap) -> Result<Kind, Box<Response>> {

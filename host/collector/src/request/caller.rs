@@ -15,20 +15,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// Where a connection comes from; an extension of its requests.
+/// The address of a connection's peer; an extension of its requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// Who sends a request.
+/// The sender of a request.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The token; `None` where the server asks for none.
     pub token: Option<TokenName>,
-    /// What it may do.
+    /// Its access.
     pub access: Arc<Access>,
 }
 
-/// How a token may be shown.
+/// Ways to show a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schemes {
     /// `Authorization: Bearer TOKEN`, as DX's page says.
@@ -37,7 +37,7 @@ pub enum Schemes {
     BearerOrBasic,
 }
 
-/// Why a request is not let in.
+/// A reason why a request is not let in.
 #[derive(Debug)]
 pub enum Denied {
     /// No token was shown, or not in a way that is known.
@@ -152,7 +152,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What proxies add to a request. Behind one everybody would seem to be on this machine.
+/// Headers that proxies add. Behind a proxy every sender would seem to be on this machine.
 const OF_PROXIES: [&str; 6] = [
     "forwarded",
     "via",
@@ -162,8 +162,8 @@ const OF_PROXIES: [&str; 6] = [
     "x-real-ip",
 ];
 
-/// Where no token is asked for, any page that is open in a browser on this machine could send requests here, and read the answers under a
-/// name of its own that leads to 127.0.0.1. Such requests tell by their headers.
+/// Returns where no token is asked for, any page that is open in a browser on this machine could send requests here, and read the answers under a
+/// name of its own that leads to 127.0.0.1. Their headers show it.
 fn from_this_machine(headers: &HeaderMap) -> Result<(), Denied> {
     if OF_PROXIES.iter().any(|name| headers.contains_key(*name)) {
         return Err(Denied::Foreign(

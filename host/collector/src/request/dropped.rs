@@ -33,7 +33,7 @@ impl Dropped {
         }
     }
 
-    /// Whether a run is one of them.
+    /// Returns whether a run is one of them.
     pub fn has(&self, reference_id: &str) -> bool {
         let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         !latest.known.is_empty() && latest.known.contains(&<[u8; 32]>::from(Sha256::digest(reference_id)))

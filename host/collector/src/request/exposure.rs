@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-/// Why it would not be safe to listen.
+/// A reason why listening would not be safe.
 #[derive(Debug, thiserror::Error)]
 pub enum Exposed {
     /// Anyone could report and read.
@@ -22,10 +22,10 @@ pub enum Exposed {
     Plain(SocketAddr),
 }
 
-/// How the server can be reached.
+/// The ways in which the server can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exposure {
-    /// Where it listens.
+    /// Address that it listens on.
     pub address: SocketAddr,
     /// Whether it speaks TLS itself.
     pub tls: bool,
@@ -48,7 +48,7 @@ impl Exposure {
         }
     }
 
-    /// Whether requests without a token may be answered as long as there is none to ask for.
+    /// Returns whether requests without a token may be answered as long as there is none to ask for.
     #[must_use]
     pub fn may_be_open(self) -> bool {
         self.address.ip().to_canonical().is_loopback() && !self.behind_proxy

@@ -12,7 +12,7 @@ mod dropped;
 mod exposure;
 mod limits;
 
-pub(crate) use answer::{json, refused, retry_later, told};
+pub(crate) use answer::{json, refused, retry_later, store_failed};
 pub use app::App;
 pub(crate) use body::{Kind, kind, read};
 pub(crate) use caller::address;

@@ -23,26 +23,26 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// How a collector is set up.
+/// Settings of a collector.
 #[derive(Debug)]
 pub struct Options {
-    /// Where everything is kept; made if it is missing.
+    /// Data directory; made if it is missing.
     pub data_dir: PathBuf,
-    /// Where to listen. Port 0 is for the system to choose.
+    /// Address to listen on. With port 0 the system chooses one.
     pub address: SocketAddr,
     /// With which certificate; none is plain HTTP.
     pub tls: Option<TlsFiles>,
     /// Whether a proxy in front lets others in, and names them in `X-Forwarded-For`.
     pub behind_proxy: bool,
-    /// What links in feeds begin with; none is the address that is listened on.
+    /// The beginning of links in feeds; by default the address that is listened on.
     pub public_url: Option<PublicUrl>,
-    /// What a peer may take.
+    /// Bounds on a peer.
     pub limits: Limits,
-    /// Where to send on to.
+    /// Forwarding, if runs are sent on.
     pub forward: Option<ForwardOptions>,
-    /// For how long to keep runs of which nothing is heard any more; `None` for ever.
+    /// Age of the last activity after which runs are deleted; `None` for never.
     pub keep: Option<Duration>,
-    /// After how long an unfinished run of which nothing is heard is shown as stale.
+    /// Time without activity after which an unfinished run is shown as stale.
     pub stale_after: Duration,
 }
 
@@ -95,7 +95,7 @@ impl Collector {
         self.server.url()
     }
 
-    /// Whether it answers without a token.
+    /// Returns whether it answers without a token.
     ///
     /// # Errors
     /// When the tokens cannot be read.
@@ -103,7 +103,7 @@ impl Collector {
         Ok(self.app.is_open()?)
     }
 
-    /// Works until `stop`, then ends as [`Server::run`] does. What is acknowledged is on disk all along; what DX was not told is told after
+    /// Works until `stop`, then ends as [`Server::run`] does. What is acknowledged is on disk all along; what DX does not have is sent after
     /// the next start.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self {
@@ -132,10 +132,10 @@ impl Collector {
     }
 }
 
-/// How often: what is to be kept for days is not missed within the hour.
+/// Time between two removals: data kept for days may stay an hour longer.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Removes runs whose latest notification is older than `age`, now and every hour, until the server ends. What DX is still to be told of
+/// Removes runs whose latest notification is older than `age`, now and every hour, until the server ends. What is still to be sent to DX
 /// is kept.
 pub async fn keep_for(age: Duration, app: &App) {
     loop {

@@ -24,13 +24,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-/// What is between HTTP and the socket.
+/// The layer between HTTP and the socket.
 pub enum Transport {
     Plain,
     Tls(TlsAcceptor),
 }
 
-/// Answers all requests of a connection. How a connection fails is its peer's matter, and nobody is told.
+/// Answers all requests of a connection. A failed connection is not logged: it is its peer's matter.
 /// One that is not `whole` is for a single short request.
 pub async fn serve(stream: TcpStream, peer: SocketAddr, transport: Transport, whole: bool, app: &App, router: Router) {
     // Answers are small, and complete when they are written: nothing is to be waited for.

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why the server does not begin.
+/// An error that keeps the server from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// Strangers could report, read or listen in.
@@ -18,7 +18,7 @@ pub enum ServeError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's words.
         why: io::Error,
     },
     /// A certificate or key cannot be used.
@@ -26,7 +26,7 @@ pub enum ServeError {
     Tls {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// The fault, and its remedy.
         why: String,
     },
     /// The tokens cannot be read.

@@ -55,7 +55,7 @@ impl Server {
         })
     }
 
-    /// Where it listens, with the port that the system chose if it was to choose one.
+    /// Returns where it listens, with the port that the system chose if it was to choose one.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -29,7 +29,7 @@ pub fn router(app: Arc<App>, more: Router) -> Router {
 }
 
 /// Says who looks at pages, whose requests get the [`Access`](crate::access::Access) of their token as an extension. A page for which there is
-/// none shows nothing: what a visitor without a token is told is for the pages to say.
+/// none shows nothing: the pages decide what a visitor without a token sees.
 pub fn introduced(app: Arc<App>, pages: Router) -> Router {
     pages.layer(from_fn_with_state(app, introduce))
 }
@@ -46,7 +46,7 @@ async fn introduce(State(app): State<Arc<App>>, mut request: Request, next: Next
     next.run(request).await
 }
 
-/// The same for GoCD's feeds, which nobody reaches without a token that may read. Who is not let in is told so in GoCD's way.
+/// The same for GoCD's feeds, which need a token that may read. Refusals are in GoCD's form.
 pub fn guarded(app: Arc<App>, feeds: Router) -> Router {
     feeds.layer(from_fn_with_state(app, guard))
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio_rustls::TlsAcceptor;
 
-/// How often the files are looked at. Certificates are renewed days before they end.
+/// Time between two looks at the files. Certificates are renewed days before they end.
 const LOOK: Duration = Duration::from_secs(30);
 
 /// The files of a certificate.
@@ -70,7 +70,7 @@ impl Tls {
     }
 }
 
-/// Whether a certificate (DER) says `CA:TRUE`, as `openssl req -x509` makes them: the extension `basicConstraints` (RFC 5280, section 4.2.1.9)
+/// Returns whether a certificate (DER) says `CA:TRUE`, as `openssl req -x509` makes them: the extension `basicConstraints` (RFC 5280, section 4.2.1.9)
 /// begins with that. A look for its bytes will do, since nothing follows from it but a warning.
 fn is_authority(certificate: &[u8]) -> bool {
     const IDENTIFIER: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x13];

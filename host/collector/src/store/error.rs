@@ -4,7 +4,7 @@ use super::run::FoldError;
 use pipefold_sandbox::Violation;
 use std::path::PathBuf;
 
-/// Why a store could not be opened, or did not do what was asked. No message shows what a notification says, but for the words of the
+/// An error of a store. No message shows what a notification says, but for the words of the
 /// rules.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -19,7 +19,7 @@ pub enum StoreError {
         "this run already has {notifications} notifications with {bytes} bytes of text, and no room for more: begin a new run, with a new reference_id"
     )]
     HistoryFull {
-        /// How many it has.
+        /// Its number of notifications.
         notifications: u32,
         /// Bytes of all their texts.
         bytes: u64,
@@ -44,7 +44,7 @@ pub enum StoreError {
     Corrupt {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's words.
         why: String,
     },
     /// The file is something else.
@@ -52,7 +52,7 @@ pub enum StoreError {
     NotOurs {
         /// The file.
         path: PathBuf,
-        /// How that shows.
+        /// Evidence of that.
         why: String,
     },
     /// A newer pipefold made it.
@@ -73,7 +73,7 @@ pub enum StoreError {
     Place {
         /// The directory.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// The fault, and its remedy.
         why: String,
     },
     /// The backup's file is there already.
@@ -82,11 +82,11 @@ pub enum StoreError {
     /// The system refused something.
     #[error("could not {action} {}: {why}", .path.display())]
     Io {
-        /// What was tried, such as `open`.
+        /// The action, such as `open`.
         action: &'static str,
         /// On what.
         path: PathBuf,
-        /// What the system, or SQLite, said.
+        /// The words of the system, or of SQLite.
         why: String,
     },
     /// The store was closed.
@@ -95,7 +95,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether it is about what was asked, and not about the store: asking the same again will not help.
+    /// Returns whether it is about what was asked, and not about the store: asking the same again will not help.
     #[must_use]
     pub fn is_about_request(&self) -> bool {
         matches!(

@@ -27,7 +27,7 @@ pub use run::{
 use std::path::PathBuf;
 use std::pin::Pin;
 
-/// What a store says later. It needs no particular runtime; dropping it gives up the answer, not what was asked for.
+/// An answer of a store, which comes later. It needs no particular runtime; dropping it gives up the answer, not what was asked for.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
 /// Notifications, durable; runs, in the orders that people and programs ask for them.
@@ -49,7 +49,7 @@ pub trait Store: Send + Sync {
     /// About the store.
     fn runs(&self, query: RunQuery) -> Answer<Page>;
 
-    /// One run with all its notifications; `None` when there is no such run. Whoever asks checks that it may be seen.
+    /// One run with all its notifications; `None` when there is no such run. The caller checks that it may be seen.
     ///
     /// # Errors
     /// About the store.
@@ -61,13 +61,13 @@ pub trait Store: Send + Sync {
     /// About the store.
     fn pipelines(&self, query: PipelineQuery) -> Answer<Vec<PipelineSummary>>;
 
-    /// One pipeline by its name, as it is spelt; `None` when there is none, or never was one. Whoever asks checks that it may be seen.
+    /// One pipeline by its name, as it is spelt; `None` when there is none, or never was one. The caller checks that it may be seen.
     ///
     /// # Errors
     /// About the store.
     fn pipeline(&self, name: String) -> Answer<Option<PipelineSummary>>;
 
-    /// How a pipeline did over time, oldest first; spans without a run are left out. An unknown pipeline has none.
+    /// Statistics of a pipeline over time, oldest first; spans without a run are left out. An unknown pipeline has none.
     ///
     /// # Errors
     /// About the store.
@@ -85,13 +85,13 @@ pub trait Store: Send + Sync {
     /// About the store.
     fn waiting(&self, query: WaitingQuery) -> Answer<Vec<Waiting>>;
 
-    /// How many runs [wait](Store::waiting), and since when.
+    /// Returns how many runs [wait](Store::waiting), and since when.
     ///
     /// # Errors
     /// About the store.
     fn backlog(&self) -> Answer<Backlog>;
 
-    /// Notes that DX has been told of a run's first notifications. An unknown run, removed meanwhile, is no error.
+    /// Notes that DX has a run's first notifications. An unknown run, removed meanwhile, is no error.
     ///
     /// # Errors
     /// About the store.
@@ -109,7 +109,7 @@ pub trait Store: Send + Sync {
     /// About the store; what was removed before it stays removed.
     fn retain(&self, retention: Retention) -> Answer<u64>;
 
-    /// Whether a notification could be kept now: writes something that changes nothing.
+    /// Returns whether a notification could be kept now: writes something that changes nothing.
     ///
     /// # Errors
     /// About the store.

@@ -11,20 +11,20 @@ use std::time::Duration;
 /// The most runs a page may have: what a reader scrolls through, and still a few milliseconds.
 pub const MAX_PAGE: u16 = 200;
 
-/// Which runs, and where to begin.
+/// A question for a page of runs.
 #[derive(Clone, Debug)]
 pub struct RunQuery {
-    /// Which runs.
+    /// The filter.
     pub filter: RunFilter,
     /// Whose pipelines: only those that it may see.
     pub access: Access,
     /// [`Page::next`] of the page before; `None` for the newest.
     pub after: Option<Cursor>,
-    /// How many runs at most; taken as [`MAX_PAGE`] when larger, as 1 when 0.
+    /// The most runs to return; taken as [`MAX_PAGE`] when larger, as 1 when 0.
     pub limit: u16,
 }
 
-/// What a run must be like. What is `None` does not matter.
+/// A filter of runs. Fields that are `None` do not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFilter {
     /// The pipeline, exactly.
@@ -48,7 +48,7 @@ pub struct RunFilter {
 pub struct Page {
     /// The runs.
     pub runs: Vec<RunSummary>,
-    /// Where to go on; `None` at the end. There may be fewer runs than asked for, even none, and yet more of them: a search looks at a
+    /// Cursor of the next page; `None` at the end. There may be fewer runs than asked for, even none, and yet more of them: a search looks at a
     /// bounded number of runs at a time.
     ///
     /// Going on shows every run that is older; one whose start moves back while one reads may be seen twice.
@@ -91,14 +91,14 @@ impl FromStr for Cursor {
 #[error("this is no cursor: take it from the page before, or leave it out to begin with the newest runs")]
 pub struct CursorError;
 
-/// Which pipelines.
+/// A question for a page of pipelines.
 #[derive(Clone, Debug)]
 pub struct PipelineQuery {
     /// Only those that it may see.
     pub access: Access,
     /// Only those whose name comes after this one, by its bytes: the last of the page before.
     pub after: Option<String>,
-    /// How many at most.
+    /// The most to return.
     pub limit: u16,
 }
 
@@ -107,15 +107,15 @@ pub struct PipelineQuery {
 pub struct PipelineSummary {
     /// Its name.
     pub name: String,
-    /// How many runs it has, by status.
+    /// Its number of runs, by status.
     pub counts: StatusCounts,
     /// The counter of its latest run. Runs that were removed have had counters too.
     pub last_counter: u64,
-    /// When a run of it last appeared or changed its status.
+    /// Time at which a run of it last appeared or changed its status.
     pub last_changed: DateTime<Utc>,
 }
 
-/// How many runs there are of each status.
+/// Numbers of runs by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatusCounts {
     /// Of no known status.
@@ -131,7 +131,7 @@ pub struct StatusCounts {
 }
 
 impl StatusCounts {
-    /// How many there are of `status`.
+    /// Returns how many there are of `status`.
     #[must_use]
     pub fn of(&self, status: Status) -> u64 {
         match status {
@@ -143,7 +143,7 @@ impl StatusCounts {
         }
     }
 
-    /// How many there are in all.
+    /// Returns how many there are in all.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.unknown + self.running + self.success + self.cancelled + self.failure
@@ -167,7 +167,7 @@ impl StatusCounts {
     }
 }
 
-/// Which part of a pipeline's past. Of a pipeline with more than 20,000 runs in it, the newest of them.
+/// A part of a pipeline's past. Of a pipeline with more than 20,000 runs in it, the newest of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatsQuery {
     /// The pipeline.
@@ -185,7 +185,7 @@ pub struct StatsQuery {
 pub struct Bucket {
     /// Its begin, a whole number of spans after 1970.
     pub from: DateTime<Utc>,
-    /// How many runs, by status.
+    /// The number of runs, by status.
     pub counts: StatusCounts,
     /// The duration that half of the finished runs did not exceed; `None` when none finished.
     pub median: Option<Duration>,
@@ -193,7 +193,7 @@ pub struct Bucket {
     pub p90: Option<Duration>,
 }
 
-/// Which page of a pipeline's feed.
+/// A page of a pipeline's feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedQuery {
     /// The pipeline, as it is spelt.
@@ -202,11 +202,11 @@ pub struct FeedQuery {
     pub order: FeedOrder,
     /// Only those below; `None` for the first page.
     pub before: Option<u64>,
-    /// How many at most. GoCD's pages have 25.
+    /// The most to return. GoCD's pages have 25.
     pub limit: u16,
 }
 
-/// What a feed is ordered by, and what its cursor means. Both are exclusive, and strictly descending along the pages.
+/// Order of a feed, and meaning of its cursor. Both are exclusive, and strictly descending along the pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedOrder {
     /// By [`RunSummary::completion`](super::RunSummary::completion), as up to GoCD 20.3: what changes comes to the top.
@@ -215,7 +215,7 @@ pub enum FeedOrder {
     Counter,
 }
 
-/// Which runs to remove. Their reference and their pipeline may be used again; their ids and counters are not.
+/// Runs to remove. Their reference and their pipeline may be used again; their ids and counters are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Those whose latest notification came before.
@@ -224,14 +224,14 @@ pub struct Retention {
     pub keep_waiting: bool,
 }
 
-/// Which runs that are still running, or of which nothing is known.
+/// A question for runs that are still running, or of unknown status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StaleQuery {
     /// Those whose latest notification came before.
     pub before: DateTime<Utc>,
     /// Only those with a greater id: the last of the page before.
     pub after: Option<u64>,
-    /// How many at most.
+    /// The most to return.
     pub limit: u16,
 }
 

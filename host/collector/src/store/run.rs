@@ -17,19 +17,19 @@ pub struct RunSummary {
     pub stage_id: u64,
     /// The pipeline it belongs to: the one that first used its `reference_id`. The record may name another.
     pub pipeline: String,
-    /// Which run of its pipeline it is, from 1.
+    /// Its number within its pipeline, from 1.
     pub counter: u64,
-    /// What its notifications fold into.
+    /// The fold of its notifications.
     pub record: Run,
     /// `record.started_at`, to the millisecond.
     pub started: DateTime<Utc>,
     /// `record.finished_at`, to the millisecond.
     pub finished: Option<DateTime<Utc>>,
-    /// When its first notification came.
+    /// Arrival of its first notification.
     pub first_arrived: DateTime<Utc>,
-    /// When its latest notification came.
+    /// Arrival of its latest notification.
     pub last_arrived: DateTime<Utc>,
-    /// How many notifications there are.
+    /// The number of its notifications.
     pub notifications: u32,
     /// Its place among the completed runs: grows with each completion, and again when the status or the finish of a completed run
     /// changes. `None` while its status is running or unknown.
@@ -47,7 +47,7 @@ pub struct RunDetail {
     pub received: Vec<Received>,
     /// The job of the run itself, then one for each step, in the order in which they appeared.
     pub jobs: Vec<Job>,
-    /// What DX was told.
+    /// The part that DX has.
     pub forwarding: Forwarding,
 }
 
@@ -62,7 +62,7 @@ pub struct Received {
     pub held: bool,
     /// Name of the token it came with; empty where the server asked for none.
     pub token: String,
-    /// When it came.
+    /// Time of arrival.
     pub arrived: DateTime<Utc>,
 }
 
@@ -75,7 +75,7 @@ pub struct Job {
     pub step: Option<String>,
 }
 
-/// What names a run.
+/// A name of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RunKey {
     /// Its `reference_id`.
@@ -98,21 +98,21 @@ pub struct Append {
     pub notifications: Vec<Kept>,
     /// Name of the token that they came with; empty where the server asks for none.
     pub token: String,
-    /// What that token may write. A run belongs to the pipeline that was the first to use its `reference_id`: checked against that, in
+    /// The access of that token. A run belongs to the pipeline that was the first to use its `reference_id`: checked against that, in
     /// the same step in which the notifications are kept.
     pub access: Access,
-    /// When they came. Clocks jump: nothing but ages is taken from it, and no order.
+    /// Time of arrival. Clocks jump: nothing but ages is taken from it, and no order.
     pub arrived: DateTime<Utc>,
 }
 
 /// A notification as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// What it says: where there are policies, as they left it.
+    /// The notification; where there are policies, as they left it.
     pub notification: Notification,
     /// Whether there were policies.
     pub by_policies: bool,
-    /// Whether they hold it: it is no reason to tell DX of the run.
+    /// Whether they hold it: it is no reason to send the run to DX.
     pub held: bool,
 }
 
@@ -142,7 +142,7 @@ pub struct Appended {
 /// notifications. It should take microseconds, and must end.
 pub type Fold = Arc<dyn Fn(&[Notification]) -> Result<Folded, FoldError> + Send + Sync>;
 
-/// What notifications of one run fold into.
+/// The fold of notifications of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folded {
     /// The run.
@@ -151,7 +151,7 @@ pub struct Folded {
     pub parts: Vec<Notification>,
 }
 
-/// Why notifications did not fold.
+/// A reason why notifications did not fold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FoldError {
     /// The rules refuse them. The same notifications will be refused again.
@@ -170,12 +170,12 @@ pub fn contained(fold: Fold) -> Fold {
     })
 }
 
-/// Which runs that wait.
+/// A question for runs that wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingQuery {
     /// Only those that come after this one: the last of the page before.
     pub after: Option<Waiting>,
-    /// How many at most.
+    /// The most to return.
     pub limit: u16,
 }
 
@@ -188,7 +188,7 @@ pub struct Waiting {
     pub reference_id: String,
     /// Since when it waits.
     pub since: DateTime<Utc>,
-    /// How many notifications it had when the question was answered.
+    /// Its number of notifications when the question was answered.
     pub notifications: u32,
     /// Of how many of them DX knows.
     pub covered: u32,
@@ -197,47 +197,47 @@ pub struct Waiting {
 /// Runs of which DX does not know everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// How many.
+    /// Their number.
     pub runs: u64,
     /// Since when the first of them waits.
     pub since: Option<DateTime<Utc>>,
 }
 
-/// That DX was told of a run.
+/// A note that a run was sent to DX.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded {
     /// The run.
     pub id: u64,
-    /// How many notifications what was sent was folded from: [`Waiting::notifications`]. What came later waits on, unless it is held.
+    /// The number of notifications that were sent: [`Waiting::notifications`]. Later ones wait on, unless held.
     pub covered: u32,
-    /// What DX said, if it said something already. `None` leaves what it said before.
+    /// DX's answer, if there is one already. `None` leaves the one before.
     pub answer: Option<DxAnswer>,
-    /// What [`Forwarding::sent`] is to be, if that changed.
+    /// The new [`Forwarding::sent`], if it changed.
     pub sent: Option<String>,
 }
 
-/// What DX said to a run.
+/// DX's answer about a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DxAnswer {
-    /// When.
+    /// Its time.
     pub at: DateTime<Utc>,
     /// Whether it took the run.
     pub accepted: bool,
     /// Its words, or ours for a success. Kept to the first 4 KiB.
     pub text: String,
-    /// Whether it was told that the run was cancelled, though nobody said so: nothing was heard of it any more.
+    /// Whether the run was sent as cancelled because it had no activity for long.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub as_cancelled: bool,
 }
 
-/// What DX knows of a run.
+/// The part of a run that DX has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarding {
     /// Since when it does not know everything; `None` when it does.
     pub waiting_since: Option<DateTime<Utc>>,
     /// Of how many notifications, counted from the first, it knows.
     pub covered: u32,
-    /// What it said last.
+    /// Its last answer.
     pub answer: Option<DxAnswer>,
     /// A digest of the record that it accepted last, which it need not be sent again.
     pub sent: Option<String>,

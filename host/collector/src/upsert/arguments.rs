@@ -25,7 +25,7 @@ pub(super) fn read(kind: Kind, body: &[u8]) -> Result<Arguments, String> {
                 .to_owned(),
         ),
         (Kind::Form, _) => Arguments::from_form(body).map_err(|why| why.to_string()),
-        // An array is told apart by what reads it; nothing at all is a body that was cut.
+        // What reads it recognises an array; nothing at all is a body that was cut.
         (Kind::Json, Some(b'{' | b'[') | None) => Arguments::from_foreign_json(body).map_err(|why| why.to_string()),
         (Kind::Json, Some(_)) => {
             Err("the JSON body is not an object of arguments, such as {\"pipeline_name\": …}".to_owned())

@@ -1,7 +1,7 @@
 //! One upsert.
 
 use super::arguments;
-use crate::request::{App, Caller, Schemes, address, json, kind, read, refused, told};
+use crate::request::{App, Caller, Schemes, address, json, kind, read, refused, store_failed};
 use crate::rules::Admitted;
 use crate::store::{Append, FoldError, Kept, StoreError};
 use axum::body::Body;
@@ -117,7 +117,7 @@ async fn take(
             arrived: Utc::now(),
         };
         let appended = app.store.append(append).await;
-        let appended = appended.map_err(|error| Box::new(told(app, error)))?;
+        let appended = appended.map_err(|error| Box::new(store_failed(app, error)))?;
         metrics.accepted.fetch_add(1, Relaxed);
         metrics.took(began.elapsed());
         app.announce(&appended.run.pipeline);
@@ -157,7 +157,7 @@ fn admit(app: &App, notifications: Vec<Notification>) -> Result<Vec<Kept>, Box<R
         Ok(all)
     };
     let admitted: Result<_, FoldError> = tokio::task::block_in_place(ask);
-    admitted.map_err(|error| Box::new(told(app, StoreError::from(error))))
+    admitted.map_err(|error| Box::new(store_failed(app, StoreError::from(error))))
 }
 
 /// `{"ok":true}`, what the sender should know, and that steps are welcome.

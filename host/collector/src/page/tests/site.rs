@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::broadcast::Sender;
 use tower::ServiceExt;
 
-/// When all of it happens.
+/// Returns when all of it happens.
 pub fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_750_000_000, 0).unwrap()
 }

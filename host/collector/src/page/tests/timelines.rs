@@ -78,7 +78,7 @@ async fn the_record_and_what_dx_knows() {
         "{page}"
     );
     assert!(
-        page.contains("DX was told 0 of 1 notification; the rest waits, since <time"),
+        page.contains("DX has 0 of 1 notification; the rest waits, since <time"),
         "{page}"
     );
     site.store
@@ -93,7 +93,7 @@ async fn the_record_and_what_dx_knows() {
     assert!(
         site.page("/runs/r")
             .await
-            .contains("DX was told everything: 1 notification.")
+            .contains("DX has everything: 1 notification.")
     );
 }
 

@@ -8,7 +8,7 @@ use pipefold_sandbox::Notification;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-/// How many of the last notifications that a run may have are for those that say how it ended: one in so many.
+/// The share of a run's room that is kept for notifications of its end: one in so many.
 const FOR_THE_END: u32 = 100;
 
 /// Notifications that can be kept, with the run that they lead to.
@@ -37,7 +37,7 @@ struct Known {
     parts: Parts,
 }
 
-/// What stands for a run's notifications.
+/// The notifications that stand for all of a run.
 enum Parts {
     /// Its record alone.
     Record,
@@ -78,7 +78,7 @@ impl New {
         self.room(limits, notifications, text)?;
         let mut all = known.map_or_else(|| Ok(Vec::new()), |known| known.parts(connection))?;
         all.extend(self.append.notifications.iter().map(|kept| kept.notification.clone()));
-        let folded = fold(&all).map_err(|error| Trouble::Told(error.into()))?;
+        let folded = fold(&all).map_err(|error| Trouble::Store(error.into()))?;
         // After the rules, which say more of what is missing.
         for kept in &self.append.notifications {
             named(&kept.notification.reference_id, "reference_id")?;
@@ -90,7 +90,7 @@ impl New {
         Ok(folded)
     }
 
-    /// Whether there is room for them beside what a run has. The last of it is for what says how the run ended: without that it would go on
+    /// Returns whether there is room for them beside what a run has. The last of it is for what says how the run ended: without that it would go on
     /// for ever.
     fn room(&self, limits: Limits, notifications: u32, text: u64) -> Result<()> {
         let mut most = (limits.notifications_per_run, limits.text_bytes_per_run);
@@ -112,7 +112,7 @@ impl New {
         u32::try_from(self.append.notifications.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether any of them is a reason to tell DX.
+    /// Returns whether any of them is a reason to send the run to DX.
     fn is_news(&self) -> bool {
         self.append.notifications.iter().any(|kept| !kept.held)
     }
@@ -134,7 +134,7 @@ impl New {
 }
 
 impl Known {
-    /// What changes when something is added to it.
+    /// Number and size: they change when something is added.
     fn version(&self) -> (u64, u32) {
         (self.run.id, self.run.notifications)
     }
@@ -220,7 +220,7 @@ pub fn fold_leftovers(connection: &mut Connection, tools: &mut Tools) -> Result<
     Ok(())
 }
 
-/// Whether a notification says how the run ended.
+/// Returns whether a notification says how the run ended.
 fn says_the_end(notification: &Notification) -> bool {
     let is_over = |status: &String| !matches!(status.trim(), "" | "unknown" | "running");
     notification.step.is_none()

@@ -38,7 +38,7 @@ pub fn may_write(connection: &Connection) -> Result<()> {
     // Kept in the file: readers go on while the writer writes.
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
-        return Err(Trouble::Told(StoreError::Io {
+        return Err(Trouble::Store(StoreError::Io {
             action: "keep a log beside",
             path: connection.path().map(PathBuf::from).unwrap_or_default(),
             why: "its file system has no shared memory: name a data directory on a local disk".into(),
@@ -96,7 +96,7 @@ pub fn check(connection: &Connection, path: &Path) -> Result<()> {
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     // Empty is what a process leaves that died before its first commit.
     if id != APPLICATION_ID && (found != 0 || tables != 0) {
-        return Err(Trouble::Told(StoreError::NotOurs {
+        return Err(Trouble::Store(StoreError::NotOurs {
             path: path.to_owned(),
             why: "it is a database of another program".into(),
         }));
@@ -115,7 +115,7 @@ pub fn check(connection: &Connection, path: &Path) -> Result<()> {
 
 fn check_version(path: &Path, found: u32) -> Result<()> {
     if found > VERSION {
-        return Err(Trouble::Told(StoreError::TooNew {
+        return Err(Trouble::Store(StoreError::TooNew {
             path: path.to_owned(),
             found,
             known: VERSION,

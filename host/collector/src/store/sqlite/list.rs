@@ -181,7 +181,7 @@ impl<'a> Fits<'a> {
             && (person.is_none() || people.contains(&person))
     }
 
-    /// Whether [`Fits::text`] is worth asking: reading a record takes ten times as long as looking through its JSON.
+    /// Returns whether [`Fits::text`] is worth asking: reading a record takes ten times as long as looking through its JSON.
     fn may_have_text(&self, pipeline: &str, record: &str) -> bool {
         let Some(text) = &self.text else { return true };
         // JSON writes these, and control characters, in another way; a number is written without the `#`.
@@ -215,7 +215,7 @@ impl<'a> Fits<'a> {
     }
 }
 
-/// How many runs are looked at for one page: some 5 ms. A search for what is rare goes on page by page.
+/// Runs looked at for one page: some 5 ms. A search for what is rare goes on page by page.
 const LOOKED_AT: usize = 2_500;
 
 /// One way: the condition that an index serves, and its values.
@@ -225,10 +225,10 @@ struct Way {
     pub value: Option<Box<dyn ToSql>>,
 }
 
-/// What a way found, newest first.
+/// Runs found on one way, newest first.
 struct Found {
     runs: Vec<(Cursor, RunSummary)>,
-    /// Where it was left before its end.
+    /// The place where it was left before its end.
     left_at: Option<Cursor>,
 }
 

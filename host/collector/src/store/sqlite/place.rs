@@ -14,7 +14,7 @@ pub const DATABASE_FILE: &str = "pipefold.sqlite";
 /// Locked by the server that uses the directory.
 pub const LOCK_FILE: &str = "lock";
 
-/// What may be in a directory that serves as nothing but ours; the last is in every fresh ext volume. The outbox for DX is the server's.
+/// Names of files in a directory that is ours alone; the last is in every fresh ext volume. The outbox for DX is the server's.
 const OURS: [&str; 9] = [
     DATABASE_FILE,
     "pipefold.sqlite-wal",
@@ -84,10 +84,10 @@ pub fn data_directory(path: &Path) -> Result<PathBuf, StoreError> {
 /// Bytes that must be free for a database to take notifications: one changes a dozen pages of 4 KiB, each written to the log first.
 const ROOM: u64 = 256 * 1024;
 
-/// Whether there is room on the disk of `path`.
+/// Returns whether there is room on the disk of `path`.
 pub fn room(path: &Path) -> Result<(), StoreError> {
     let disk = rustix::fs::statvfs(path).map_err(|e| io_failed("look at the disk of", path, &e.into()))?;
-    // Some disks do not tell their size.
+    // Some disks do not report their size.
     if disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM {
         return Err(StoreError::DiskFull(path.to_owned()));
     }

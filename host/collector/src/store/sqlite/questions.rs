@@ -133,7 +133,7 @@ fn pipeline_of(row: &Row<'_>) -> Result<PipelineSummary> {
     })
 }
 
-/// How many runs are looked at, the newest: a month of a pipeline that runs every two minutes, in some 50 ms.
+/// The newest runs that are looked at: a month of a pipeline that runs every two minutes, in some 50 ms.
 const LOOKED_AT: i64 = 20_000;
 
 pub fn stats(connection: &Connection, query: &StatsQuery) -> Result<Vec<Bucket>> {

@@ -21,7 +21,7 @@ struct State<T> {
     closed: bool,
 }
 
-/// Why something was not taken.
+/// A reason why something was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
     /// No room.

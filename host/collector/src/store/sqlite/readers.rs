@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
-/// What some threads work on.
+/// Threads that work on one queue.
 #[derive(Clone, Copy)]
 pub struct Pool {
     name: &'static str,
@@ -31,7 +31,7 @@ pub const PAGES: Pool = Pool {
     weight: usize::MAX,
 };
 
-/// What is appended, to be judged. Its threads are its own: a question for a page may take long.
+/// Appends to be judged. Its threads are its own: a question for a page may take long.
 pub const APPENDS: Pool = Pool {
     name: "store-judge",
     // The writer keeps up with no more.
@@ -95,11 +95,11 @@ impl Readers {
         let (asker, answer) = oneshot::channel();
         let path = self.path.clone();
         let question = move |connection: &Connection| {
-            // Whoever asked has gone, such as a browser whose window was closed.
+            // The asker has gone, such as a browser whose window was closed.
             if asker.is_closed() {
                 return;
             }
-            let outcome = ask(connection).map_err(|trouble| trouble.told(&path));
+            let outcome = ask(connection).map_err(|trouble| trouble.into_store_error(&path));
             let _ = asker.send(outcome);
         };
         let queued = self.queue.push(Box::new(question), 0);

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 pub const COLUMNS: &str = "r.id, p.name, r.counter, r.record, r.started, r.finished, r.first_arrived, r.last_arrived, \
      r.notifications, r.completion, r.waiting_since, r.place, r.status";
 
-/// How many they are: the place of the first column behind them.
+/// Their number: the place of the first column behind them.
 pub const COUNT: usize = 13;
 
 /// Their places, where code looks at one before it reads all.
@@ -72,7 +72,7 @@ pub fn column(status: Status) -> &'static str {
     }
 }
 
-/// What is taken from a record for the columns.
+/// Values of a record for the columns.
 struct Columns {
     started: i64,
     finished: Option<i64>,
@@ -226,7 +226,7 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Trouble::Content(format!("what is to be stored does not write: {e}")))
 }
 
-/// What a change works with, besides the transaction.
+/// State that changes work with, besides the transaction.
 pub struct Tools {
     pub sequence: Sequence,
     pub fold: Fold,
@@ -282,7 +282,7 @@ pub fn run_of(stage: i64) -> i64 {
     stage - STAGE
 }
 
-/// How much a run may hold.
+/// Bounds on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Notifications of one run; at most 16,384.
@@ -292,7 +292,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// What the rules merge (DESIGN, section 3).
+    /// The bounds of the rules (DESIGN, section 3).
     fn default() -> Self {
         Self {
             notifications_per_run: 10_000,
@@ -301,7 +301,7 @@ impl Default for Limits {
     }
 }
 
-/// How many keys a run has. More than the notifications that a run may have, and a power of two, to be seen in a hex dump.
+/// Keys of a run. More than the notifications that a run may have, and a power of two, to be seen in a hex dump.
 pub const KEYS_PER_RUN: u32 = 16_384;
 
 /// The key of a run's notification; the first is number 0.

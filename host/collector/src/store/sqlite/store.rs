@@ -51,15 +51,15 @@ impl SqliteStore {
             notifications_per_run: limits.notifications_per_run.min(KEYS_PER_RUN),
             ..limits
         };
-        let told = |trouble: Trouble| trouble.told(&path);
-        let (mut connection, sequence) = prepare(&path).map_err(told)?;
+        let failed = |trouble: Trouble| trouble.into_store_error(&path);
+        let (mut connection, sequence) = prepare(&path).map_err(failed)?;
         let mut tools = Tools {
             sequence,
             fold: fold.clone(),
             limits,
         };
-        fold_leftovers(&mut connection, &mut tools).map_err(told)?;
-        let start = |pool| Readers::start(pool, path.clone(), || database::reader(&path).map_err(told));
+        fold_leftovers(&mut connection, &mut tools).map_err(failed)?;
+        let start = |pool| Readers::start(pool, path.clone(), || database::reader(&path).map_err(failed));
         let (readers, mut threads) = start(PAGES)?;
         let (judges, more) = start(APPENDS).inspect_err(|_| readers.close())?;
         threads.extend(more);
@@ -144,7 +144,7 @@ impl Store for SqliteStore {
             }) {
                 Ok(judged) => writer.ask_for(asker, weight, move |tx, tools| append::keep(tx, tools, &judged)),
                 // No one may wait any more.
-                Err(trouble) => drop(asker.send(Err(trouble.told(&path)))),
+                Err(trouble) => drop(asker.send(Err(trouble.into_store_error(&path)))),
             }
         });
         Box::pin(async move {

@@ -5,10 +5,10 @@ use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 use std::path::{Path, PathBuf};
 
-/// What a function within this module answers: SQLite's errors become [`StoreError`]s where the path is known.
+/// Result of functions within this module: SQLite's errors become [`StoreError`]s where the path is known.
 pub type Result<T> = std::result::Result<T, Trouble>;
 
-/// What went wrong while SQLite worked.
+/// A failure while SQLite worked.
 #[derive(Debug)]
 pub enum Trouble {
     /// SQLite's own.
@@ -16,7 +16,7 @@ pub enum Trouble {
     /// Something in the database is not what we write there.
     Content(String),
     /// Anything else, already in its words.
-    Told(StoreError),
+    Store(StoreError),
 }
 
 impl From<rusqlite::Error> for Trouble {
@@ -27,15 +27,15 @@ impl From<rusqlite::Error> for Trouble {
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
-        Self::Told(error)
+        Self::Store(error)
     }
 }
 
 impl Trouble {
     /// It in words, for the database at `path`.
-    pub fn told(self, path: &Path) -> StoreError {
+    pub fn into_store_error(self, path: &Path) -> StoreError {
         let error = match self {
-            Self::Told(error) => return error,
+            Self::Store(error) => return error,
             Self::Content(why) => {
                 return StoreError::Corrupt {
                     path: path.to_owned(),
@@ -51,7 +51,7 @@ impl Trouble {
         };
         match code.code {
             ErrorCode::DiskFull => StoreError::DiskFull(directory(path)),
-            // SQLite tells a full disk as such when it writes rows, but not when it makes room for the index of the log.
+            // SQLite reports a full disk as such when it writes rows, but not when it makes room for the index of the log.
             _ if [SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE].contains(&code.extended_code) => {
                 StoreError::DiskFull(directory(path))
             }

@@ -94,14 +94,14 @@ fn text(answer: &DxAnswer) -> Result<String> {
     serde_json::to_string(&kept).map_err(|e| Trouble::Content(format!("an answer of DX does not write: {e}")))
 }
 
-/// How many runs are looked at in one transaction, and removed if they are old: a few milliseconds, in which appends wait.
+/// Runs looked at in one transaction, and removed if they are old: a few milliseconds, in which appends wait.
 const AT_ONCE: i64 = 100;
 
 /// One step of a retention: what it looked at, and removed.
 #[derive(Debug)]
 pub struct Step {
     pub removed: u64,
-    /// Where the next step begins; `None` after the last.
+    /// Beginning of the next step; `None` after the last.
     pub next: Option<i64>,
 }
 
@@ -176,7 +176,7 @@ pub fn backup(dir: &Path, to: &Path) -> std::result::Result<(), StoreError> {
         database::check(&connection, &database)?;
         write(&connection, to)
     };
-    write().map_err(|trouble| trouble.told(&database))
+    write().map_err(|trouble| trouble.into_store_error(&database))
 }
 
 /// Writes the database of `connection`, which is in no transaction, to the new file `to`.
@@ -215,7 +215,7 @@ fn write_aside(connection: &Connection, aside: &Path) -> Result<()> {
         path: aside.to_owned(),
         why: "its name is not UTF-8, which SQLite needs: name another file".into(),
     })?;
-    // One read transaction: writers go on, and what they write is not in it. The online backup would begin anew with each commit.
+    // One read transaction: writers go on, and what they write is not in it. The online backup would start again with each commit.
     connection.execute("VACUUM INTO ?1", [name])?;
     Ok(file.sync_all().map_err(|e| io_failed("sync", aside, &e))?)
 }

@@ -24,11 +24,11 @@ trait Change: Send {
     /// Does it. An error about the request alone leaves the transaction as it was; any other undoes all of the transaction, and it may be
     /// called again in another one.
     fn apply(&mut self, tx: &Transaction<'_>, tools: &mut Tools) -> Result<()>;
-    /// Tells whoever waits, after the transaction's end.
+    /// Answers the asker, after the transaction's end.
     fn answer(self: Box<Self>, committed: std::result::Result<(), StoreError>);
 }
 
-/// Where an answer goes.
+/// Receiver of an answer.
 type Asker<T> = oneshot::Sender<std::result::Result<T, StoreError>>;
 
 struct Asked<T, F> {
@@ -51,7 +51,7 @@ impl<T: Send, F: FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send> Change
     fn apply(&mut self, tx: &Transaction<'_>, tools: &mut Tools) -> Result<()> {
         self.outcome = Some(match (self.act)(tx, tools) {
             Ok(value) => Ok(value),
-            Err(Trouble::Told(error)) => Err(error),
+            Err(Trouble::Store(error)) => Err(error),
             Err(trouble) => return Err(trouble),
         });
         Ok(())
@@ -168,7 +168,7 @@ impl Thread {
         let before = self.tools.sequence;
         self.try_commit(batch).map_err(|trouble| {
             self.tools.sequence = before;
-            trouble.told(&self.path)
+            trouble.into_store_error(&self.path)
         })
     }
 
