@@ -23,3 +23,32 @@ pub mod rules;
 pub mod server;
 pub mod store;
 pub mod upsert;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::path::Path;
+
+    /// Every source file but tests and those of the server.
+    fn below_the_server(dir: &Path, found: &mut Vec<(String, String)>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !["server", "tests"].contains(&name.as_str()) {
+                below_the_server(&path, found);
+            } else if name.ends_with(".rs") && !["lib.rs", "tests.rs"].contains(&name.as_str()) {
+                found.push((path.display().to_string(), std::fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_server_is_on_top_of_its_features() {
+        let mut found = Vec::new();
+        below_the_server(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        assert!(found.len() > 40, "{}", found.len());
+        for (path, text) in found {
+            assert!(!text.contains(concat!("crate::", "server")), "{path}");
+        }
+    }
+}

@@ -11,6 +11,7 @@ mod listen;
 mod rooms;
 mod router;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 pub(crate) mod tests;
 mod tls;
 
