@@ -109,12 +109,12 @@ impl Rules {
         let record = self.run(history)?;
         let (mut counted, mut others) = (Vec::new(), Vec::new());
         for one in history {
-            if self.counts_as_step(one)? {
+            let part = if self.counts_as_step(one)? {
                 &mut counted
             } else {
                 &mut others
-            }
-            .push(one.clone());
+            };
+            part.push(one.clone());
         }
         let parts = if counted.is_empty() {
             vec![record.clone().into()]

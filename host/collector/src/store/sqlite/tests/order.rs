@@ -63,7 +63,7 @@ fn open(dir: &std::path::Path) -> SqliteStore {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn parts_stand_for_all_that_they_were_folded_from(
@@ -86,6 +86,11 @@ proptest! {
             parts = folded.parts;
         }
     }
+}
+
+proptest! {
+    // Each case opens several stores.
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_of_appends_gives_the_fold_of_the_history(
