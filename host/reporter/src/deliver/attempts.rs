@@ -91,16 +91,17 @@ impl Attempts {
         earliest.map_or(Next::Done, |time| Next::Wait(time.duration_since(now)))
     }
 
-    /// Tries it again: after its own next pause, or when DX said, which then holds for all.
-    pub(crate) fn again(&mut self, mut attempt: Attempt, why: String, after: Option<Duration>) {
-        let now = Instant::now();
+    /// Tries it again after its own next pause.
+    pub(crate) fn again(&mut self, mut attempt: Attempt, why: String) {
         let pause = attempt.pauses.next().unwrap_or(LONGEST_PAUSE);
-        if let Some(until) = after.and_then(|after| now.checked_add(after)) {
-            self.paused_until = Some(self.paused_until.map_or(until, |pause| pause.max(until)));
-        }
-        attempt.not_before = now.checked_add(pause);
+        attempt.not_before = Instant::now().checked_add(pause);
         attempt.why = Some(why);
         self.queue.push_back(attempt);
+    }
+
+    /// Tries nothing for this long, as DX asked.
+    pub(crate) fn pause_all(&mut self, length: Duration) {
+        self.paused_until = Instant::now().checked_add(length).max(self.paused_until);
     }
 
     /// Those that were not delivered.

@@ -4,11 +4,12 @@ use super::Outlet;
 use crate::clock;
 use crate::config::Budgets;
 use crate::dx::Outcome;
-use crate::spool::Hook;
-use crate::{Notification, Reporter, Run};
+use crate::spool::{Hook, RunKey};
+use crate::{Budget, Flush, Notification, Reporter, Run};
 use pipefold_sandbox::Status;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
@@ -177,29 +178,43 @@ fn another_page_is_where_dx_was() {
     });
 }
 
+/// Refuses the run `strange` and takes the others.
+struct Choosy(Arc<Mutex<Dx>>, Arc<AtomicUsize>);
+
+impl Outlet for Choosy {
+    fn address(&self) -> String {
+        ToDx(Arc::clone(&self.0)).address()
+    }
+
+    fn credentials(&self) -> String {
+        ToDx(Arc::clone(&self.0)).credentials()
+    }
+
+    fn upsert(&self, run: &Run, timeout: Duration) -> Outcome {
+        if run.reference_id == "strange" {
+            self.1.fetch_add(1, Relaxed);
+            return refused("moon_phase");
+        }
+        ToDx(Arc::clone(&self.0)).upsert(run, timeout)
+    }
+}
+
+/// A process whose DX refuses one run that waits, that DX, and how often it was asked for that run.
+fn beside_a_refused_run(spool: &Path) -> (Reporter, Arc<Mutex<Dx>>, Arc<AtomicUsize>) {
+    let (dx, tries) = (Arc::default(), Arc::default());
+    let builder = Reporter::builder().spool(spool);
+    let process = builder
+        .outlet(Choosy(Arc::clone(&dx), Arc::clone(&tries)))
+        .build()
+        .unwrap();
+    process.record(Hook::Finish, notification("strange")).unwrap();
+    (process, dx, tries)
+}
+
 #[test]
 fn a_run_that_dx_goes_on_refusing_while_it_takes_others_is_given_up_after_a_week() {
-    /// Refuses one run, and takes the others.
-    struct Choosy(Arc<Mutex<Dx>>);
-    impl Outlet for Choosy {
-        fn address(&self) -> String {
-            ToDx(Arc::clone(&self.0)).address()
-        }
-        fn credentials(&self) -> String {
-            ToDx(Arc::clone(&self.0)).credentials()
-        }
-        fn upsert(&self, run: &Run, timeout: Duration) -> Outcome {
-            match run.reference_id.as_str() {
-                "strange" => refused("moon_phase"),
-                _ => ToDx(Arc::clone(&self.0)).upsert(run, timeout),
-            }
-        }
-    }
     let directory = tempfile::tempdir().unwrap();
-    let dx = Arc::new(Mutex::new(Dx::default()));
-    let builder = Reporter::builder().spool(directory.path().join("spool"));
-    let process = builder.outlet(Choosy(Arc::clone(&dx))).build().unwrap();
-    process.record(Hook::Finish, notification("strange")).unwrap();
+    let (process, dx, _) = beside_a_refused_run(&directory.path().join("spool"));
     for day in 0..=8 {
         let receipt = process.finish(notification(&format!("run-{day}"))).unwrap();
         assert!(receipt.is_settled(), "day {day}: {receipt:?}");
@@ -208,6 +223,47 @@ fn a_run_that_dx_goes_on_refusing_while_it_takes_others_is_given_up_after_a_week
         clock::advance(Duration::from_hours(24));
     }
     assert_eq!(dx.lock().unwrap().records.len(), 9);
+}
+
+#[test]
+fn a_run_that_dx_refuses_while_it_takes_others_has_a_pause_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let (process, _, tries) = beside_a_refused_run(&directory.path().join("spool"));
+    for (after, tried) in [(0, 1), (1, 1), (1, 1), (10, 2), (1, 2), (30, 3)] {
+        clock::advance(Duration::from_secs(after));
+        process.finish(notification(&format!("run-{after}"))).unwrap();
+        assert_eq!(tries.load(Relaxed), tried, "after {after} s more");
+    }
+}
+
+#[test]
+fn while_dx_takes_nothing_no_run_is_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, dx) = (directory.path().join("spool"), Arc::new(Mutex::new(Dx::default())));
+    dx.lock().unwrap().answer = Some(|_| refused("internal_error"));
+    for day in 0..=8 {
+        let process = reporter(&spool, &dx, Duration::from_millis(5));
+        process.finish(notification(&format!("run-{day}"))).unwrap();
+        assert!(process.spool().unwrap().rejected().unwrap().is_empty(), "day {day}");
+        clock::advance(Duration::from_hours(24));
+    }
+    dx.lock().unwrap().answer = None;
+    let process = reporter(&spool, &dx, Duration::from_secs(20));
+    process.finish(notification("next")).unwrap();
+    assert_eq!(dx.lock().unwrap().records.len(), 10);
+}
+
+#[test]
+fn a_pause_that_dx_asked_for_holds_for_every_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, dx) = (directory.path().join("spool"), Arc::new(Mutex::new(Dx::default())));
+    dx.lock().unwrap().answer = Some(|_| retry("status 429", Some(Duration::from_secs(60))));
+    for (after, requests) in [(0, 1), (1, 1), (50, 1), (10, 2), (10, 2)] {
+        clock::advance(Duration::from_secs(after));
+        let process = reporter(&spool, &dx, Duration::from_millis(5));
+        process.finish(notification(&format!("run-{after}"))).unwrap();
+        assert_eq!(dx.lock().unwrap().requests, requests, "after {after} s more");
+    }
 }
 
 #[test]
@@ -231,6 +287,9 @@ fn pauses_are_kept_and_grow_and_the_commands_own_run_goes_first() {
         process.finish(notification(name)).unwrap();
         assert_eq!(asked(&dx), 1, "{name}");
     }
+    let patient = reporter(&spool, &dx, Duration::from_secs(2));
+    patient.finish(notification("patient")).unwrap();
+    assert_eq!(asked(&dx), 1, "what a minute did not mend, a second does not");
     // When it is over, others are tried again: two of them, as the third failure in a row says that it is DX.
     clock::advance(Duration::from_secs(120));
     process.finish(notification("f")).unwrap();
@@ -238,5 +297,25 @@ fn pauses_are_kept_and_grow_and_the_commands_own_run_goes_first() {
     dx.lock().unwrap().answer = None;
     let patient = reporter(&spool, &dx, Duration::from_secs(20));
     patient.finish(notification("g")).unwrap();
-    assert_eq!(dx.lock().unwrap().records.len(), 57);
+    assert_eq!(dx.lock().unwrap().records.len(), 58);
+}
+
+#[test]
+fn a_run_of_which_nothing_can_be_sent_is_looked_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, dx) = (directory.path().join("spool"), Arc::new(Mutex::new(Dx::default())));
+    let process = reporter(&spool, &dx, Duration::from_secs(20));
+    process.record(Hook::Step, notification("held")).unwrap();
+    // File systems tell changes apart that are a few seconds from each other.
+    clock::advance(Duration::from_secs(10));
+    process.finish(notification("a")).unwrap();
+    // In place, so that its directory does not change: who looks at it now finds a stray.
+    let run = spool.join("runs").join(RunKey::of("held").to_string());
+    let record = std::fs::read_dir(run).unwrap().next().unwrap().unwrap();
+    std::fs::write(record.path(), "torn").unwrap();
+    process.finish(notification("b")).unwrap();
+    let strays = || std::fs::read_dir(spool.join("aside")).map_or(0, Iterator::count);
+    assert_eq!(strays(), 0);
+    process.flush(&Budget::new(Duration::from_secs(20)), &Flush::default());
+    assert_eq!(strays(), 1, "a flush looks at all");
 }
