@@ -159,8 +159,11 @@ fn a_process_that_is_stopped_while_it_delivers_keeps_no_other_from_it() {
         ci.dx
             .wait_until(Duration::from_secs(30), |dx| !dx.requests().is_empty())
     );
+    ci.budgets(60_000, 60_000, 60_000);
     let output = ci.report_run("next", ["finish"]).run();
+    output.assert_within(Duration::from_secs(20));
     assert!(finished(&ci, "next").is_some(), "{output}");
+    ci.operator("");
     let output = ci.report_run("hangs", ["finish"]).run();
     assert!(finished(&ci, "hangs").is_some(), "{output}");
     drop(drainer);

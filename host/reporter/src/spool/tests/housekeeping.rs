@@ -116,6 +116,19 @@ fn a_run_takes_so_many_records_and_no_more() {
 }
 
 #[test]
+fn steps_leave_a_place_for_the_end_of_their_run() {
+    let (_dir, spool) = spool();
+    let spool = spool.with_limits(Limits {
+        records_per_run: 20,
+        ..Default::default()
+    });
+    record(&spool, "a", 18);
+    let error = spool.record(&entry("a", Hook::Step, 18)).unwrap_err();
+    assert!(matches!(error, SpoolError::TooMany { limit: 18, .. }), "{error}");
+    put(&spool, &entry("a", Hook::Finish, 0));
+}
+
+#[test]
 fn trouble_is_noted_replaced_and_forgotten() {
     let (_dir, spool) = spool();
     let key = RunKey::of("a");
