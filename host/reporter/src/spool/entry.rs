@@ -2,8 +2,7 @@
 
 use super::error::SpoolError;
 use super::key::RunKey;
-use super::policy_chain::PolicyChain;
-use pipefold_sandbox::{Notification, Run};
+use pipefold_sandbox::{ChainDigest, Notification, Run};
 use serde::{Deserialize, Serialize};
 
 /// The largest record, in bytes. A notification has 14 texts of at most 4 KiB and a verdict as many, which JSON may lengthen; twice that.
@@ -161,6 +160,36 @@ pub(super) fn what_is_wrong(error: &serde_json::Error) -> String {
         serde_json::error::Category::Syntax | serde_json::error::Category::Io => "is not JSON",
     };
     format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+/// Policies in their order, as a record names them. The empty chain is the default plugin alone.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyChain {
+    /// What the policies are: component, grants, directory, settings and failure mode of each.
+    pub digest: ChainDigest,
+    /// The policies' names, outermost first, for messages.
+    pub names: Vec<String>,
+}
+
+impl PolicyChain {
+    /// Whether there are no policies.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.digest.is_empty()
+    }
+
+    /// Whether both apply the same policies, whatever their names.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl std::fmt::Display for PolicyChain {
+    /// The names, with commas between them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.names.join(", "))
+    }
 }
 
 #[cfg(test)]

@@ -18,12 +18,9 @@
 //! `<run>` is a [`RunKey`], `<id>` an [`EntryId`]. There is no other state and no index: what waits is every record whose id is not in
 //! `sent`, so a crash leaves nothing half-done, and processes that record at the same time need no lock.
 //!
-//! A record is written aside, synced, renamed, and its directory synced; what is only a mark or advice is not synced. Nothing is opened through a symbolic link, nothing outside the
-//! directory is touched, every read is bounded.
+//! A record is written aside, synced, renamed, and its directory synced; what is only a mark or advice is not synced. Nothing is opened
+//! through a symbolic link, nothing outside the directory is touched, every read is bounded.
 
-mod batch;
-mod disk;
-mod done;
 mod entry;
 mod error;
 mod files;
@@ -33,34 +30,27 @@ mod load;
 mod lock;
 mod open;
 mod outlook;
-mod place;
-mod policy_chain;
 mod prune;
 mod record;
 mod reject;
-mod sent;
 #[cfg(test)]
 mod simulated;
-mod strays;
 #[cfg(test)]
 mod tests;
 mod transfer;
-mod trouble;
-mod unsent;
-mod write;
 
+pub use entry::PolicyChain;
 pub use entry::{Destination, Entry, Hook, Judged};
 pub use error::SpoolError;
 pub use key::{EntryId, ParseKeyError, RunKey};
+pub use layout::SetAside;
 pub use load::SpooledRun;
 pub(crate) use lock::wait_until;
 pub use lock::{DrainLock, LockState};
 pub use open::{Limits, Spool};
+pub use outlook::Trouble;
 pub use outlook::{LookAgain, LookedAt, Outlook, Pause};
-pub use policy_chain::PolicyChain;
 pub use prune::{Pruned, Size};
 pub use record::Recorded;
 pub use reject::{Rejected, Rejection};
-pub use strays::SetAside;
 pub use transfer::{BadLine, Exported, Imported};
-pub use trouble::Trouble;

@@ -1,20 +1,21 @@
-//! Accepting a notification.
+//! Recording: one notification or many, each durable before the caller goes on.
 
-use super::batch::Encoded;
 use super::entry::{Entry, Hook};
 use super::error::SpoolError;
+use super::files::{Kind, NewFile};
 use super::key::{EntryId, RunKey};
-use super::layout::{self, FULL, FULL_FOR_ALL};
+use super::layout::{self, FULL, FULL_FOR_ALL, RUNS, Role};
 use super::open::Spool;
-use std::io;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use std::{io, thread};
 
 /// How old the word that the spool is full must be before it is checked: looking at everything takes a while, and each step of a build asks.
 const FULL_FOR: Duration = Duration::from_secs(60);
 
 /// Whether a run is right without this, as far as it goes: a step that did not fail.
-pub(super) fn may_be_left_out(entry: &Entry) -> bool {
+fn may_be_left_out(entry: &Entry) -> bool {
     let status = entry.notification.status.as_deref();
     entry.hook == Hook::Step && !matches!(status, Some("failure" | "cancelled"))
 }
@@ -60,7 +61,7 @@ impl Spool {
     }
 
     /// Nothing, or [`SpoolError::Full`]. What decides how a run goes is accepted for longer than what may be left out.
-    pub(super) fn has_room(&self, may_be_left_out: bool) -> Result<(), SpoolError> {
+    fn has_room(&self, may_be_left_out: bool) -> Result<(), SpoolError> {
         let marker = Path::new(if may_be_left_out { FULL } else { FULL_FOR_ALL });
         let is_full = || match self.files.metadata(marker) {
             Ok(found) => Ok(Some(found.modified)),
@@ -99,5 +100,266 @@ impl Spool {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(e) => Err(self.failed("look at", &run.join(name))(e)),
         }
+    }
+}
+
+/// How often records are tried again when the directory of a run was removed meanwhile. Only housekeeping removes it, and only when it
+/// has been quiet for a day, so a second time is already a wonder; a hundred take a millisecond.
+const ATTEMPTS: usize = 100;
+
+/// Records that are written before the first is synced: each is an open file until then, and a process may have 256 to 1024.
+const AT_ONCE: usize = 128;
+
+/// Threads that sync. A disk is waited for, not worked for: eight wait for it in about the time of one, and more gain little.
+const THREADS: usize = 8;
+
+/// Below this, threads cost more than they save.
+const FEW: usize = 4;
+
+/// Places in a run that no step takes: a run whose steps are too many can still end, and be told again that it did.
+const KEPT_FOR_THE_RUN: usize = 100;
+
+/// A record as it will be on disk.
+struct Encoded {
+    pub(super) key: RunKey,
+    pub(super) id: EntryId,
+    pub(super) hook: Hook,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What is known of the records of a run by their names.
+#[derive(Default)]
+struct Known {
+    count: usize,
+    /// Those that may be of its end.
+    pub(super) ends: Vec<EntryId>,
+}
+
+impl Spool {
+    /// Records all of `entries`, of any number of runs, in their order within each run. When this returns, they survive a crash of the
+    /// machine. It is much faster than recording each, and does no housekeeping: whoever records many batches calls [`Spool::prune`] now
+    /// and then.
+    ///
+    /// # Errors
+    /// As [`Spool::record`]. Then some may have been recorded and others not; recording all of them again does no harm.
+    pub fn record_all(&self, entries: &[Entry]) -> Result<(), SpoolError> {
+        let mut runs: BTreeMap<RunKey, Vec<Encoded>> = BTreeMap::new();
+        for entry in entries {
+            let key = entry.run_key().ok_or(SpoolError::NoRun)?;
+            let (id, hook, bytes) = (EntryId::random_for(entry.hook)?, entry.hook, entry.encode()?);
+            runs.entry(key).or_default().push(Encoded { key, id, hook, bytes });
+        }
+        if runs.is_empty() {
+            return Ok(());
+        }
+        self.has_room(true)?;
+        let records: Vec<Encoded> = runs.into_values().flatten().collect();
+        records
+            .chunks(AT_ONCE)
+            .try_for_each(|records| self.put_all(records).map(drop))
+    }
+
+    /// Records what is encoded already, the records of each run one after the other. Answers what was there of the last run before.
+    fn put_all(&self, records: &[Encoded]) -> Result<Known, SpoolError> {
+        let mut outcome = self.try_put(records);
+        for _ in 1..ATTEMPTS {
+            match outcome {
+                Err(SpoolError::Vanished { .. }) => keys(records).try_for_each(|key| self.make_run(key))?,
+                // A link or a file that someone put there must not keep this run's notifications out.
+                Err(SpoolError::NotADirectory { .. }) => {
+                    for run in keys(records).map(layout::run) {
+                        if self
+                            .files
+                            .metadata(&run)
+                            .is_ok_and(|found| found.kind != Kind::Directory)
+                        {
+                            self.set_aside(&run, "is not a directory".into());
+                        }
+                    }
+                }
+                _ => break,
+            }
+            outcome = self.try_put(records);
+        }
+        outcome
+    }
+
+    fn try_put(&self, records: &[Encoded]) -> Result<Known, SpoolError> {
+        let mut written = Vec::with_capacity(records.len());
+        for record in records {
+            written.push(self.write_aside(&layout::run(record.key), &record.bytes)?);
+        }
+        side_by_side(&written, |(staged, file)| {
+            file.sync().map_err(self.failed("sync", staged.path()))
+        })?;
+        let mut is_first = false;
+        let mut known = Known::default();
+        for records in records.chunk_by(|one, next| one.key == next.key) {
+            let Some(run) = records.first().map(|record| layout::run(record.key)) else {
+                continue;
+            };
+            // Counted only now: while our file is in the directory, no one can remove it and make another of the same name.
+            known = self.known_records(&run).map_err(self.failed("list", &run))?;
+            let kept = if records.iter().any(|record| record.hook == Hook::Step) {
+                KEPT_FOR_THE_RUN.min(self.limits.records_per_run / 10)
+            } else {
+                0
+            };
+            if known.count + records.len() > self.limits.records_per_run - kept {
+                return Err(SpoolError::TooMany {
+                    path: self.path().join(run),
+                    limit: self.limits.records_per_run - kept,
+                });
+            }
+            is_first |= known.count == 0;
+        }
+        // Whoever names the first record has synced the directory's own name before. So where one is, this can be saved; where none is,
+        // the directory may be a moment old and its maker still on the way here.
+        if is_first {
+            self.sync(Path::new(RUNS))?;
+        }
+        for ((staged, _), record) in written.into_iter().zip(records) {
+            staged.name(&layout::run(record.key).join(layout::record(record.id)))?;
+        }
+        let runs: Vec<PathBuf> = keys(records).map(layout::run).collect();
+        side_by_side(&runs, |run| self.sync(run))?;
+        Ok(known)
+    }
+
+    fn known_records(&self, run: &Path) -> io::Result<Known> {
+        let mut known = Known::default();
+        self.files.list(run, &mut |name| {
+            if let Role::Record(id) = layout::role(name) {
+                known.count += 1;
+                known.ends.extend(Some(id).filter(|id| id.may_be_a_finish()));
+            }
+        })?;
+        Ok(known)
+    }
+
+    pub(super) fn make_run(&self, key: RunKey) -> Result<(), SpoolError> {
+        let run = layout::run(key);
+        if self.bring_back(key)? {
+            return Ok(());
+        }
+        match self.make_dir(&run) {
+            Err(SpoolError::Vanished { .. }) => {
+                // Someone emptied the spool by hand.
+                self.lay_out(|| Ok(()))?;
+                self.make_dir(&run)
+            }
+            done => done,
+        }
+    }
+}
+
+/// The runs of records, each once.
+fn keys(records: &[Encoded]) -> impl Iterator<Item = RunKey> {
+    let runs = records.chunk_by(|one, next| one.key == next.key);
+    runs.filter_map(|records| records.first().map(|record| record.key))
+}
+
+/// Does something to each of `all`, on several threads if there are many; the first failure is the answer.
+fn side_by_side<T: Sync>(all: &[T], act: impl Fn(&T) -> Result<(), SpoolError> + Sync) -> Result<(), SpoolError> {
+    let act_on = |part: &[T]| part.iter().try_for_each(&act);
+    if all.len() < FEW {
+        return act_on(all);
+    }
+    let mut outcome = Ok(());
+    thread::scope(|scope| {
+        let parts = all.chunks(all.len().div_ceil(THREADS));
+        let started: Vec<_> = parts
+            .map(|part| {
+                let thread = thread::Builder::new().name("sync".into());
+                (part, thread.spawn_scoped(scope, move || act_on(part)))
+            })
+            .collect();
+        for (part, started) in started {
+            let done = match started {
+                // Whoever panicked there would have panicked here.
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // A system without a thread to spare.
+                Err(_) => act_on(part),
+            };
+            if outcome.is_ok() {
+                outcome = done;
+            }
+        }
+    });
+    outcome
+}
+
+/// A file whose bytes are safe and which has no name yet. Dropped without one, it is removed.
+struct Staged<'a> {
+    spool: &'a Spool,
+    path: PathBuf,
+    named: bool,
+}
+
+impl Staged<'_> {
+    /// Where the bytes are.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives it its name; whatever had that name before is replaced in the same step.
+    pub(super) fn name(mut self, path: &Path) -> Result<(), SpoolError> {
+        self.spool
+            .files
+            .rename(&self.path, path)
+            .map_err(self.spool.failed("write", path))?;
+        self.named = true;
+        Ok(())
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        if !self.named {
+            // If this fails too, whoever loads the run an hour later removes it.
+            let _ = self.spool.files.remove(&self.path);
+        }
+    }
+}
+
+impl Spool {
+    /// Writes `bytes` aside in `dir` and syncs them.
+    fn stage(&self, dir: &Path, bytes: &[u8]) -> Result<Staged<'_>, SpoolError> {
+        let (staged, file) = self.write_aside(dir, bytes)?;
+        file.sync().map_err(self.failed("sync", &staged.path))?;
+        Ok(staged)
+    }
+
+    /// Writes `bytes` aside in `dir`, and leaves it to the caller to sync them.
+    fn write_aside(&self, dir: &Path, bytes: &[u8]) -> Result<(Staged<'_>, Box<dyn NewFile>), SpoolError> {
+        // A name of its own each time: an import writes the same record again after a crash, or beside another import.
+        let path = dir.join(layout::temporary(EntryId::random()?));
+        let staged = Staged {
+            spool: self,
+            path,
+            named: false,
+        };
+        let file = self
+            .files
+            .write_new(&staged.path, bytes)
+            .map_err(self.failed("write", &staged.path))?;
+        Ok((staged, file))
+    }
+
+    /// Puts `bytes` into `dir` as `name`, whole or not at all, and durably.
+    pub(super) fn write_whole(&self, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
+        self.stage(dir, bytes)?.name(&dir.join(name))?;
+        self.sync(dir)
+    }
+
+    /// Puts `bytes` into `dir` as `name`. A crash of the process leaves the old file or the new one; a crash of the machine may leave part of
+    /// it, or none.
+    pub(super) fn write_unsynced(&self, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
+        self.write_aside(dir, bytes)?.0.name(&dir.join(name))
+    }
+
+    /// Makes the names in `dir` survive a crash.
+    pub(super) fn sync(&self, dir: &Path) -> Result<(), SpoolError> {
+        self.files.sync_dir(dir).map_err(self.failed("sync", dir))
     }
 }

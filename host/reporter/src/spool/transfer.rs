@@ -3,9 +3,9 @@
 use super::entry::{Entry, MAX_RECORD, NotARecord, what_is_wrong};
 use super::error::SpoolError;
 use super::key::{EntryId, RunKey};
+use super::layout::SetAside;
 use super::layout::{self, Role};
 use super::open::Spool;
-use super::strays::SetAside;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, Read, Write};
 use std::path::Path;
