@@ -16,8 +16,6 @@
 //!
 //! Nothing in here, and nothing below it, reads the process environment by itself: it is passed in as an [`Environment`].
 
-mod age;
-mod duration;
 mod environment;
 mod error;
 mod file;
@@ -27,11 +25,11 @@ mod nearest;
 mod open;
 mod origin;
 mod policy;
+mod quantity;
 mod queue;
 mod reader;
 mod search;
 mod settings;
-mod size;
 mod spool_place;
 mod templates;
 #[cfg(test)]
@@ -39,8 +37,6 @@ mod tests;
 mod tuning;
 pub mod variables;
 
-pub use age::parse_age;
-pub use duration::{LONGEST, parse_duration};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::{File, OperatorKeys, Trust};
@@ -48,10 +44,10 @@ pub use gocd::{GocdKeys, GocdServerKeys, InJob, server_id_problem};
 pub use nearest::nearest;
 pub use origin::{Origin, Sourced};
 pub use policy::{Failure, Grant, GrantedDirectory, PolicyKeys};
+pub use quantity::{LONGEST, parse_age, parse_duration, parse_size};
 pub use queue::{QueueKeys, QueueSettings};
 pub use search::FILE_NAME;
 pub use settings::{Flags, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files};
-pub use size::parse_size;
 pub use spool_place::{SpoolPlace, spool_place};
 pub use templates::{TemplateKeys, TemplateOutcome, TemplateUse};
 pub use tuning::{Budgets, DEFAULT_SPOOL_LIMIT, LimitKeys};

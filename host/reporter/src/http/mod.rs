@@ -3,24 +3,19 @@
 //! A [`Transport`] reaches one [`Origin`] and no other: it follows no redirect, and looks for nothing in the environment but the system's
 //! certificates. What is sent and what an answer means is its user's: [`dx`](crate::dx), and the reader of GoCD's feeds.
 
-mod body;
+mod answer;
 mod connect;
 mod error;
-mod failure;
 mod origin;
 mod proxy;
-mod quote;
-mod retry_after;
 mod roots;
 mod secret_file;
 mod transport;
 
-pub use body::{header, read_body};
+pub use answer::{MAX_RETRY_AFTER, header, quote, read_body, retry_after};
 pub use error::ClientError;
 pub use origin::Origin;
 pub use proxy::ProxyOptions;
-pub use quote::quote;
-pub use retry_after::{MAX_RETRY_AFTER, retry_after};
 pub use secret_file::{SecretFile, SecretFileError};
 pub use transport::{Transport, TransportOptions};
 

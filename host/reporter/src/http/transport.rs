@@ -1,20 +1,16 @@
 //! The way to a server.
 
+use super::error::{Attempt, ClientError, is_unknown_issuer};
+use super::origin::Origin;
+use super::proxy::{self, ProxyOptions};
+use super::roots::{self, Search};
+use super::{USER_AGENT, connect};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
 use ureq::tls::TlsConfig;
 use ureq::{Agent, Proxy};
-
-use super::USER_AGENT;
-use super::connect;
-use super::error::ClientError;
-use super::failure::{Attempt, is_unknown_issuer};
-use super::origin::Origin;
-use super::proxy::{self, ProxyOptions};
-use super::roots::{self, Search};
 
 /// The longest that one exchange can take, whatever the caller allows: clocks overflow at the end of time.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);

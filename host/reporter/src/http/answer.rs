@@ -1,6 +1,47 @@
-//! Words from the network, made fit for a message.
+//! What of an answer is read: headers, the body, the wait that it asks for, and words fit for a message.
 
+use chrono::{DateTime, NaiveDateTime, Utc};
 use pipefold_sandbox::foreign::{self, EXCERPT, is_hidden};
+use std::io::Read;
+use std::time::Duration;
+use ureq::Body;
+use ureq::http::{HeaderName, Response};
+
+/// A header's value, if it is text.
+#[must_use]
+pub fn header<'a>(response: &'a Response<Body>, name: &HeaderName) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+/// The body, or its first `limit` bytes and one more, which shows that it is longer. Read to its end if it is not, so that the connection
+/// can be kept.
+///
+/// # Errors
+///
+/// What the HTTP library reports, among them a body that ends before it is complete.
+pub fn read_body(response: &mut Response<Body>, limit: usize) -> Result<Vec<u8>, ureq::Error> {
+    let mut body = Vec::new();
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    response.body_mut().as_reader().take(limit).read_to_end(&mut body)?;
+    Ok(body)
+}
+
+/// The longest wait that a server can ask for. One that asks for more is asked again all the same, or a wrong header could silence a
+/// runner for good.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// A `Retry-After` header: seconds or a date (RFC 9110, sections 10.2.3 and 5.6.7), within 0 and [`MAX_RETRY_AFTER`]; none if it is neither.
+#[must_use]
+pub fn retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds is still a number.
+        let seconds = text.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+    }
+    let date = NaiveDateTime::parse_from_str(text, "%a, %d %b %Y %H:%M:%S GMT").ok()?;
+    Some((date.and_utc() - now).to_std().unwrap_or_default().min(MAX_RETRY_AFTER))
+}
 
 /// `text` as an [excerpt](foreign::excerpt), with spaces for line ends and `(token)` in the place of each of `secrets`.
 #[must_use]
