@@ -186,8 +186,8 @@ fn past_its_limit_a_spool_takes_nothing_new_and_loses_nothing_old() {
     );
 }
 
-/// That a command takes no longer beside what is in a spool than in an empty one: the least of some rounds of each, in turns, since other
-/// work on the machine comes and goes.
+/// That a command takes no longer beside what is in a spool than in an empty one: in turns and the least of each, until that is so, since
+/// other work on the machine comes and goes.
 fn costs_nothing(crowd: &Crowd) {
     let empty = Crowd::new(&roomy(20), 1, 0);
     let took = |crowd: &Crowd, round: u32| {
@@ -198,13 +198,15 @@ fn costs_nothing(crowd: &Crowd) {
         crowd.run(finish).assert_code(0);
         begin.elapsed()
     };
-    let rounds: Vec<_> = (0..8).map(|round| (took(&empty, round), took(crowd, round))).collect();
-    let usual = rounds.iter().map(|(usual, _)| *usual).min().unwrap();
-    let beside = rounds.iter().map(|(_, beside)| *beside).min().unwrap();
-    assert!(
-        beside < usual + Duration::from_millis(100),
-        "{beside:?}, usually {usual:?}"
-    );
+    let (mut usual, mut beside) = (Duration::MAX, Duration::MAX);
+    for round in 0..40 {
+        usual = usual.min(took(&empty, round));
+        beside = beside.min(took(crowd, round));
+        if beside < usual + Duration::from_millis(100) {
+            return;
+        }
+    }
+    panic!("{beside:?}, usually {usual:?}");
 }
 
 #[test]
