@@ -23,7 +23,7 @@ pub async fn pipeline(visit: &Visit<'_>, key: RunKey) -> Result<Response, Refusa
         label: Some(instance.label()),
         self_link: Some(links.pipeline(locator, run.id)),
         urn: Some(Urn::pipeline(locator)),
-        // No reader follows these, and GoCD's own lead astray in dialect D.
+        // No reader follows these, and GoCD's own lead astray in the new dialect.
         inserted_before: None,
         inserted_after: None,
         scheduled: Some(instance.scheduled()),

@@ -15,7 +15,7 @@ use pipefold_gocd::{Dialect, write};
 /// Entries of a page, as in GoCD.
 const RUNS_PER_PAGE: u16 = 25;
 
-/// A page. In dialect C what changes comes to the top, in D the order is that of the pipeline's counters.
+/// A page. In the old dialect what changes comes to the top, in the new one the order is that of the pipeline's counters.
 pub async fn stages(visit: &Visit<'_>, pipeline: &Name, query: &str) -> Result<Response, Refusal> {
     visit.pipeline(pipeline).await?;
     let order = match visit.dialect {
@@ -82,11 +82,11 @@ struct NotANumber;
 
 /// Reads a query: only what is below that number, or, without one, the latest page.
 ///
-/// A server of dialect C takes the digits that a text begins with, and 0 where there are none, so that garbage is an empty page. One of
-/// dialect D takes numbers of 32 bits alone, and nothing for none.
+/// A server of the old dialect takes the digits that a text begins with, and 0 where there are none, so that garbage is an empty page. One of
+/// the new dialect takes numbers of 32 bits alone, and nothing for none.
 ///
 /// # Errors
-/// In dialect D, what is no such number.
+/// In the new dialect, what is no such number.
 fn before(dialect: Dialect, query: &str) -> Result<Option<u64>, NotANumber> {
     let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == BEFORE);
     match dialect {
