@@ -7,8 +7,8 @@ use pipefold_tests::{Ci, Output, Pipefold, Record, binary, skipped};
 
 const ID: &str = "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d";
 /// What a command says that reports nothing.
-const SAID: &str = "pipefold: no CI system is recognised here, so nothing is reported; --local reports it all the same, as does naming the \
-                    run by --pipeline-name, --pipeline-source and --reference-id\n";
+const SAID: &str = "pipefold: not reporting: no CI system detected. Use --local, or set --pipeline-name, --pipeline-source and \
+                    --reference-id\n";
 
 /// A machine whose workspace is a git repository, as git lays it out.
 fn checkout() -> Ci {

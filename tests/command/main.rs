@@ -11,6 +11,7 @@ mod environ;
 mod exec;
 mod hook;
 mod local;
+mod messages;
 mod misbehaving_dx;
 mod page_example;
 mod secrets;

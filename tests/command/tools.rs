@@ -4,6 +4,24 @@ use pipefold_tests::{Ci, Mode, RUN, workspace_root};
 use serde_json::Value;
 
 #[test]
+fn status_makes_no_spool_and_says_that_there_is_none() {
+    let ci = Ci::new();
+    for json in [&["status"][..], &["status", "--json"]] {
+        let output = ci.pipefold(json.iter().copied()).run();
+        output.assert_code(0);
+        assert!(output.stderr().contains("there is no spool at"), "{output}");
+        assert!(!ci.spool().exists());
+    }
+    // Nor does it change one.
+    ci.report(["step", "--step", "s", "--status", "success"])
+        .run()
+        .assert_code(0);
+    let before = Ci::files(&ci.spool());
+    ci.pipefold(["status"]).run().assert_code(0);
+    assert_eq!(Ci::files(&ci.spool()), before);
+}
+
+#[test]
 fn status_tells_what_waits_and_why() {
     let ci = Ci::new();
     ci.budgets(200, 300, 200);

@@ -149,7 +149,7 @@ fn a_refusal_that_the_page_does_not_list_may_pass() {
         let ci = Ci::new();
         refuse(&ci, "run-1", code, status);
         let output = ci.report(["start"]).run();
-        assert!(output.assert_code(0).stderr().contains("it waits in"), "{output}");
+        assert!(output.assert_code(0).stderr().contains("Saved in"), "{output}");
         for command in [
             &["step", "--step", "s", "--now"][..],
             &["finish", "--status", "failure"],
@@ -183,7 +183,7 @@ fn what_was_refused_is_said_to_be_and_can_be_taken_back() {
         output.assert_code(0);
         let (said, json) = (output.stderr(), output.json());
         assert!(
-            said.contains("refused: ") && said.contains("--rejected") && !said.contains("it waits in"),
+            said.contains("refused: ") && said.contains("--rejected") && !said.contains("Saved in"),
             "{output}"
         );
         assert_eq!(

@@ -216,7 +216,7 @@ fn nothing_is_said_in_the_clear_to_one_that_should_encrypt() {
         let report = ["start", "--queue-token-file", token.to_str().unwrap()];
         let output = told(ci.report_run(RUN, report), &queue).run();
         output.assert_code(0);
-        assert!(output.stderr().contains("not delivered yet"), "{queue}: {output}");
+        assert!(output.stderr().contains("not delivered: "), "{queue}: {output}");
     }
     for liar in [alone, beside] {
         let heard = liar.heard();

@@ -320,8 +320,8 @@ fn flags_that_would_do_nothing_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     for (arguments, flag) in [
         (
-            &["serve", "--dx-url", "https://x.getdx.net", "--token-file", "t"][..],
-            "--dx-url and --token-file do nothing",
+            &["serve", "--dx-url", "https://x.getdx.net", "--spool", "s"][..],
+            "--dx-url and --spool do nothing",
         ),
         (&["serve", "--dry-run"], "--dry-run does nothing"),
         (&["serve", "--local"], "--local does nothing"),
@@ -337,9 +337,16 @@ fn flags_that_would_do_nothing_are_refused() {
         let output = command.args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(
-            output.status.code() == Some(1) && said.contains(flag),
+            output.status.code() == Some(2) && said.contains(flag),
             "{arguments:?}: {output:?}"
         );
         assert!(!dir.path().join("data").exists(), "{arguments:?}");
     }
+    let mut command = pipefold(&dir.path().join("data"));
+    let output = command.args(["serve", "--token-file", "t"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.code() == Some(1) && said.contains("--token-file does nothing"),
+        "{said}"
+    );
 }

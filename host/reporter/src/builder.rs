@@ -6,7 +6,7 @@ use crate::{
     dx::{Client, ClientError, ClientOptions, DxUrl, ProxyOptions, UrlError},
     judge::Judge,
     reporter::Reporter,
-    spool::Destination,
+    spool::{Destination, Spool},
     store::Store,
     token::{Token, TokenDigest},
 };
@@ -21,6 +21,7 @@ pub struct Builder {
     recorded_for: Option<TokenDigest>,
     spool: Option<PathBuf>,
     spool_limit: Option<u64>,
+    looks_only: bool,
     ca_file: Option<PathBuf>,
     proxy: ProxyOptions,
     budgets: Budgets,
@@ -70,6 +71,13 @@ impl Builder {
     #[must_use]
     pub fn spool(mut self, directory: impl Into<PathBuf>) -> Self {
         self.spool = Some(directory.into());
+        self
+    }
+
+    /// Opens the spool to look at it: none is made, and what is there is left as it is.
+    #[must_use]
+    pub fn look_only(mut self) -> Self {
+        self.looks_only = true;
         self
     }
 
@@ -170,7 +178,10 @@ impl Builder {
             .transpose()?;
         Ok(Reporter {
             judge: self.judge,
-            store: Store::open(&directory, self.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT)),
+            store: match self.looks_only {
+                true => Store::on(Spool::open_existing(&directory)),
+                false => Store::open(&directory, self.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT)),
+            },
             dx,
             token,
             outlet,

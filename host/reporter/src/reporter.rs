@@ -378,8 +378,8 @@ impl Reporter {
         let mut delivery = match (&self.outlet, &self.dx, &self.token) {
             (Some(outlet), ..) => courier(outlet.as_ref()),
             (None, Some(client), Some(token)) => courier(&ToDx { client, token }),
-            (None, None, _) => Delivery::impossible("no DX is set; give its address with DX_API_URL or --dx-url"),
-            (None, _, None) => Delivery::impossible("no token is set; give one with DX_API_TOKEN or --token-file"),
+            (None, None, _) => Delivery::impossible("DX_API_URL is not set"),
+            (None, _, None) => Delivery::impossible("DX_API_TOKEN is not set"),
         };
         match self.store.tidy(explicit) {
             Ok(aside) => aside.iter().for_each(|aside| delivery.warn(aside.to_string())),

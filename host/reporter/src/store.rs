@@ -36,13 +36,17 @@ pub(crate) enum Kept {
 
 impl Store {
     pub(crate) fn open(path: &Path, limit: u64) -> Self {
+        Self::on(Spool::open(path).map(|spool| {
+            spool.with_limits(spool::Limits {
+                size: limit,
+                ..spool::Limits::default()
+            })
+        }))
+    }
+
+    pub(crate) fn on(spool: Result<Spool, SpoolError>) -> Self {
         Self {
-            spool: Spool::open(path).map(|spool| {
-                spool.with_limits(spool::Limits {
-                    size: limit,
-                    ..spool::Limits::default()
-                })
-            }),
+            spool,
             memory: Mutex::default(),
             sent: Mutex::default(),
             lock: Mutex::default(),

@@ -20,7 +20,7 @@ const DIGEST_DOMAIN: &[u8] = b"pipefold token digest v1\0";
 pub struct Token(SecretString);
 
 impl Token {
-    /// Takes a token, without the line ends that follow it in files and variables.
+    /// Takes a token, without the line ends that follow it in files and variables, and without quotes around it.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl Token {
     }
 
     fn checked(text: &SecretString) -> Result<Self, TokenError> {
-        let token = text.expose_secret().trim_end_matches(['\r', '\n']);
+        let token = unquoted(text.expose_secret().trim_end_matches(['\r', '\n']));
         if token.is_empty() {
             return Err(TokenError::Empty);
         }
@@ -85,6 +85,12 @@ impl Token {
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
+}
+
+/// A token without the quotes around it, which `docker run --env-file` takes for a part of a value.
+fn unquoted(text: &str) -> &str {
+    let inside = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    inside('"').or_else(|| inside('\'')).unwrap_or(text)
 }
 
 impl fmt::Debug for Token {
@@ -189,6 +195,9 @@ mod tests {
     #[test]
     fn takes_visible_ascii_and_drops_line_ends() {
         assert_eq!(token("abc-DEF_123.~!\r\n\n").unwrap().expose(), "abc-DEF_123.~!");
+        assert_eq!(token("\"abc\"\n").unwrap().expose(), "abc");
+        assert_eq!(token("'abc'").unwrap().expose(), "abc");
+        assert_eq!(token("\"abc").unwrap().expose(), "\"abc");
         assert_eq!(
             token(&"x".repeat(MAX_TOKEN_LENGTH)).unwrap().expose().len(),
             MAX_TOKEN_LENGTH

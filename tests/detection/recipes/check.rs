@@ -118,7 +118,7 @@ pub fn without_dx(recipe: &Recipe) {
     machines.ci.dx.set_mode(Mode::RefuseConnections);
     let output = machines.run(&(recipe.start)(&secrets), recipe.jobs[0]);
     output.assert_code(0);
-    assert!(output.stderr().contains("not delivered yet"), "{output}");
+    assert!(output.stderr().contains("not delivered: "), "{output}");
     let token = machines.ci.dx.token();
     assert!(
         !output.stderr().contains(token) && !output.stdout().contains(token),

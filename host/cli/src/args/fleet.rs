@@ -18,7 +18,7 @@ pub(crate) struct QueueArgs {
 /// What to do with the queue.
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueueCommand {
-    /// Make the streams and their consumer; what is there stays as it is, and what is different is told
+    /// Create the streams and consumer; existing ones are left unchanged and differences are reported
     #[command(after_help = "\
 Example:
   pipefold queue init --queue tls://nats-1.example.com,tls://nats-2.example.com --replicas 3")]
@@ -30,14 +30,14 @@ Example:
         #[arg(long, value_name = "SIZE", default_value = "1 GiB", value_parser = size, allow_negative_numbers = true)]
         max_size: u64,
     },
-    /// Show how the streams are doing, and what is not as it should be
+    /// Show the state of the streams, and settings that differ from what they should be
     Check,
 }
 
-/// Empty the queue of a fleet into DX
+/// Send what is in the queue of a fleet to DX
 ///
-/// Any number of these may run. Each takes what comes, keeps the upserts of a run together for the window, folds them through the policies
-/// and the rules, and tells DX once. What DX refuses for good is kept with DX's words: see `forward rejected`.
+/// Any number of forwarders may run. Each takes upserts from the queue, collects those of a run for the window, folds them through the
+/// policies and the rules, and sends DX one request. What DX refuses for good is stored with DX's message: see `forward rejected`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -59,7 +59,7 @@ pub(crate) struct ForwardArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = concurrency, allow_negative_numbers = true)]
     pub(crate) concurrency: u16,
 
-    /// Answer /metrics and /healthz here; port 0 is any that is free, and is told on stdout
+    /// Answer /metrics and /healthz here; port 0 is any free one, and is printed on stdout
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
 
@@ -87,7 +87,7 @@ pub(crate) enum RejectedCommand {
         #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = limit, allow_negative_numbers = true)]
         limit: usize,
     },
-    /// Put them back into the queue, to be told again: all, or those of these numbers
+    /// Put them back into the queue, to be sent again: all, or those with these numbers
     Retry {
         /// Their numbers, as `list` shows them
         #[arg(value_name = "NUMBER", value_parser = number, allow_negative_numbers = true)]

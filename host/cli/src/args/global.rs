@@ -69,9 +69,9 @@ pub(crate) struct GlobalFlags {
     #[arg(long, global = true, value_name = "DIR", value_parser = path())]
     pub(crate) policy_cache: Option<PathBuf>,
 
-    /// Report also outside CI, as git tells of the run [env: PIPEFOLD_LOCAL=true]
+    /// Report runs outside CI, using data from git [env: PIPEFOLD_LOCAL=true]
     ///
-    /// Without it, a command that no CI system runs reports nothing unless --pipeline-name, --pipeline-source or --reference-id (or their
+    /// Without this flag, a command outside CI reports nothing unless --pipeline-name, --pipeline-source or --reference-id (or their
     /// variables) name the run. With it, repository, branch, commit and e-mail address come from the git repository around the working
     /// directory, and the source is `local`. In a CI system it changes nothing.
     #[arg(long, global = true)]
@@ -85,7 +85,7 @@ pub(crate) struct GlobalFlags {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Make trouble with reporting an error
+    /// Exit non-zero if reporting fails
     ///
     /// Exit code 2 for bad input and 1 for other trouble, instead of a warning and 0. The exit code of a wrapped command is passed on all
     /// the same, unless it is 0; with bad input the command is not run at all.

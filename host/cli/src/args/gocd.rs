@@ -13,7 +13,7 @@ use super::values::{duration, text};
 
 /// Report the pipelines of a GoCD server, with nothing installed in any of them
 ///
-/// Reads the server's feeds and documents, and tells DX of every pipeline's runs. It needs a user who may view the pipelines, and changes
+/// Reads the server's feeds and documents, and reports every pipeline's runs to DX. It needs a user who may view the pipelines, and changes
 /// nothing on the server.
 #[derive(Debug, Args)]
 pub(crate) struct GocdArgs {
@@ -68,7 +68,7 @@ pub(crate) struct ReadArgs {
 
     /// What names the server in reference ids [env: PIPEFOLD_GOCD_SERVER_ID] [default: its host]
     ///
-    /// One server has many addresses; jobs that report from inside have to use the same name. A server that was set up anew, and counts
+    /// One server has many addresses; jobs that report from inside have to use the same name. A server that was set up again, and counts
     /// its runs from 1 again, needs another; for one pipeline there is --restarted.
     #[arg(long, value_name = "ID", value_parser = server_id, help_heading = SERVER)]
     pub(crate) server_id: Option<String>,
@@ -116,7 +116,7 @@ pub(crate) struct ReadArgs {
     #[arg(long, value_name = "HOW", help_heading = HOW)]
     pub(crate) reruns: Option<RerunsName>,
 
-    /// With --reruns latest: for how long a run must be quiet before it is told [default: 1h]
+    /// With --reruns latest: how long a run must be quiet before it is reported [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = parse_age, help_heading = HOW)]
     pub(crate) quiet_for: Option<Duration>,
 

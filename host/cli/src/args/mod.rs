@@ -9,6 +9,7 @@ mod fleet;
 mod global;
 mod gocd;
 mod named;
+mod obeyed;
 mod run;
 mod serve;
 mod token;
@@ -40,8 +41,8 @@ pub(crate) use waiting::{FlushArgs, StatusArgs};
 
 /// Report CI pipeline runs to DX
 ///
-/// pipefold tells DX when a pipeline run starts, steps and ends. Put it in front of a build, or call it from a CI system's own steps; what is
-/// reported is on disk before the command returns, and is sent again until DX has it. Trouble with reporting never changes a build: it is one
+/// pipefold reports to DX when a pipeline run starts, steps and ends. Put it in front of a build, or call it from a CI system's own steps.
+/// Each report is on disk before the command returns, and is sent until DX accepts it. Trouble with reporting never changes a build: it is one
 /// line on stderr, unless --strict is given.
 #[derive(Debug, Parser)]
 #[command(
@@ -78,7 +79,7 @@ Environment:
   PIPEFOLD_QUEUE  where a fleet's queue is (see --queue)
   PIPEFOLD_SPOOL  where records wait (see --spool)
   PIPEFOLD_…      each run field: PIPEFOLD_PIPELINE_NAME is --pipeline-name;
-                  PIPEFOLD_PIPELINE_NAME_TEMPLATE makes it of what CI tells
+                  PIPEFOLD_PIPELINE_NAME_TEMPLATE makes it of CI's data
   PIPEFOLD_LOCAL  true reports also outside CI (see --local)
   NO_COLOR        no colours; CLICOLOR_FORCE=1 is colours without a terminal";
 
@@ -135,16 +136,21 @@ pub(crate) fn parse(line: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
 /// What a right line asks for that names a command of a build; none for any other.
 fn named(line: &[OsString]) -> Option<Cli> {
     let mut matches = named::matches(line)?;
-    if token::was_given(&matches) {
+    if token::was_given(&matches) || obeyed::refusal(&matches).is_some() {
         return None;
     }
     let cli = Cli::from_arg_matches_mut(&mut matches).ok()?;
     has_all_policies(&cli, line).then_some(cli)
 }
 
+/// The whole definition, as help texts, manual pages and completions show it.
+pub(crate) fn definition() -> clap::Command {
+    obeyed::shown(Cli::command())
+}
+
 /// What any line asks for, by the whole definition.
 fn whole(line: &[OsString]) -> Result<Cli, clap::Error> {
-    let mut command = worker::known(gocd::known(token::known(Cli::command())));
+    let mut command = worker::known(gocd::known(token::known(definition())));
     let mut matches = command.try_get_matches_from_mut(line).or_else(|error| {
         let again = dashes::joined(&command, line).map(|line| command.try_get_matches_from_mut(line));
         again.and_then(Result::ok).ok_or_else(|| with_tip(error))
@@ -154,6 +160,9 @@ fn whole(line: &[OsString]) -> Result<Cli, clap::Error> {
     }
     if gocd::secret_was_given(&matches) {
         return Err(command.error(ErrorKind::ArgumentConflict, gocd::REFUSAL));
+    }
+    if let Some(refusal) = obeyed::refusal(&matches) {
+        return Err(command.error(ErrorKind::ArgumentConflict, refusal));
     }
     if worker::was_asked_for(&matches) {
         let global = GlobalFlags::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;

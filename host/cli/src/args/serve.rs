@@ -24,7 +24,7 @@ pub(crate) struct DataDirFlag {
 /// Receive, keep, show and forward pipeline runs: a server that speaks DX's API
 ///
 /// Point pipelines at it with DX_API_URL, and a browser to see what ran. Without a token it answers everyone on this machine and nobody
-/// else; `pipefold token add` makes tokens. With --forward-to it tells DX of every run, so that runners need not hold the DX token.
+/// else; `pipefold token add` makes tokens. With --forward-to it sends every run to DX, so that runners need not hold the DX token.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -52,11 +52,11 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) behind_proxy: bool,
 
-    /// What others call this server, for the links in feeds, such as https://runs.example.com [default: where it listens]
+    /// External URL of this server, used in feed links, such as https://runs.example.com [default: where it listens]
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<PublicUrl>,
 
-    /// Tell this DX of every run, with the token of --token-file
+    /// Forward every run to this DX, with the token of --token-file
     #[arg(long, value_name = "URL", value_parser = text())]
     pub(crate) forward_to: Option<String>,
 
@@ -64,10 +64,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NUMBER", value_parser = rate)]
     pub(crate) forward_rate: Option<f64>,
 
-    /// Tell DX that stale runs were cancelled: see --stale-after
+    /// Forward stale runs as cancelled: see --stale-after
     ///
-    /// DX keeps the highest of failure, cancelled, success and running that it was ever told. A run that was only silent, and succeeds after
-    /// all, is a success here and stays cancelled in DX; one that fails is a failure in both.
+    /// DX keeps the highest status that it ever received: failure, then cancelled, success, running. A stale run that succeeds later is a
+    /// success here and stays cancelled in DX; one that fails is a failure in both.
     #[arg(long, requires = "forward_to")]
     pub(crate) forward_stale_as_cancelled: bool,
 
@@ -83,13 +83,13 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_age)]
     pub(crate) stale_after: Duration,
 
-    /// Write every run that is kept to a new file, and end
+    /// Back up the database to a new file and exit
     ///
-    /// It is the database alone: copy `tokens.json` of the directory too. Both put into an empty directory are the collector restored.
+    /// Tokens are not in the database: copy `tokens.json` of the directory too. To restore, put both into an empty directory.
     #[arg(long, value_name = "FILE")]
     pub(crate) backup: Option<PathBuf>,
 
-    /// Ask the server that listens there whether it can keep reports, and end: with exit code 0 if so, else 1
+    /// Check whether the server at --listen can store reports: exit code 0 if so, else 1
     ///
     /// For the health check of a container. One that speaks TLS itself is only asked whether it answers.
     #[arg(long, conflicts_with = "backup")]

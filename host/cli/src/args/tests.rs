@@ -17,7 +17,7 @@ fn refused(words: &str) -> String {
 
 /// The help of a command, at a width that does not depend on the terminal of the test.
 fn help(path: &[&str]) -> String {
-    let mut command = Cli::command().term_width(100);
+    let mut command = definition().term_width(100);
     command.build();
     let found = path
         .iter()
@@ -27,7 +27,7 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn the_definition_is_sound() {
-    worker::known(gocd::known(token::known(Cli::command()))).debug_assert();
+    worker::known(gocd::known(token::known(definition()))).debug_assert();
 }
 
 /// Each flag of a command, before and after its name, with values of several kinds, alone and beside others.
@@ -81,7 +81,7 @@ fn lines_of(command: &clap::Command) -> Vec<Vec<String>> {
 
 #[test]
 fn a_command_made_alone_reads_a_line_as_the_whole_definition_does() {
-    let mut all = Cli::command();
+    let mut all = definition();
     all.build();
     let (mut right, mut wrong) = (0, 0);
     for (name, _) in named::COMMANDS {
@@ -177,8 +177,9 @@ fn help_texts() {
         &["man"],
     ] {
         let text = help(path);
-        // What every command has is in the first snapshot only.
-        let own = if path.is_empty() { text } else { without_global(&text) };
+        // What the commands about a run have, all of it, is in the first snapshot only.
+        let has_all = matches!(path, ["exec" | "start" | "step" | "finish"]);
+        let own = if has_all { without_global(&text) } else { text };
         insta::assert_snapshot!(format!("help_{}", path.join("_")), own);
     }
 }
@@ -187,6 +188,44 @@ fn without_global(text: &str) -> String {
     let (before, global) = text.split_once("Reporting:\n").unwrap();
     let after = global.split_once("Say nothing on stderr but errors\n").unwrap().1;
     format!("{before}(Reporting)\n{after}")
+}
+
+#[test]
+fn flags_that_a_command_does_not_obey_are_refused() {
+    for (words, flags) in [
+        ("flush --dry-run", "--dry-run does nothing in `pipefold flush`"),
+        ("flush --export f --dry-run", "--dry-run does nothing"),
+        ("--dry-run flush --import f", "--dry-run does nothing"),
+        ("status --local --dry-run", "--local and --dry-run do nothing"),
+        (
+            "token add x --dry-run",
+            "--dry-run does nothing in `pipefold token add`",
+        ),
+        (
+            "queue init --dry-run",
+            "--dry-run does nothing in `pipefold queue init`",
+        ),
+        ("forward --dry-run", "--dry-run does nothing"),
+        ("forward rejected drop --all --dry-run", "--dry-run does nothing"),
+        ("forward --spool s", "--spool does nothing"),
+        ("--local serve", "--local does nothing"),
+        ("serve --dx-url https://x.getdx.net", "--dx-url does nothing"),
+        ("hook step --spool s", "--spool does nothing"),
+        ("doctor --dry-run", "--dry-run does nothing"),
+        ("component inspect f --policy p", "--policy does nothing"),
+        ("man --json", "--json does nothing"),
+    ] {
+        let message = refused(words);
+        assert!(message.contains(flags), "{words}: {message}");
+    }
+    for words in [
+        "gocd sync --dry-run",
+        "exec --dry-run --json -- true",
+        "doctor --local",
+        "forward rejected list --json",
+    ] {
+        line(words).unwrap();
+    }
 }
 
 #[test]
@@ -234,7 +273,7 @@ fn the_commands_words_are_its_own() {
 
 #[test]
 fn global_flags_stand_on_either_side() {
-    for words in ["--spool /s -vv --dry-run status", "status --spool /s -vv --dry-run"] {
+    for words in ["--spool /s -vv --dry-run start", "start --spool /s -vv --dry-run"] {
         let global = line(words).unwrap().global;
         assert_eq!(
             (global.spool.as_deref(), global.verbose, global.dry_run),

@@ -10,8 +10,8 @@ use super::values::{duration, text};
 
 /// Deliver what waits
 ///
-/// Sends what earlier commands could not, also what was recorded without a token. Ends when all is sent or the time is up. Pauses that
-/// earlier commands noted do not hold.
+/// Sends what earlier commands could not send, also what was recorded without a token. Ends when all is sent or the time is up. Pauses that
+/// earlier commands noted are ignored.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -45,7 +45,7 @@ pub(crate) struct FlushArgs {
     #[arg(long)]
     pub(crate) rejected: bool,
 
-    /// End runs without an end of which nothing was recorded for this long, such as 7d
+    /// End unfinished runs with nothing recorded for this long, such as 7d
     ///
     /// They are sent as cancelled, which DX does not take back when such a run succeeds later.
     #[arg(long, value_name = "AGE", value_parser = parse_age)]

@@ -154,6 +154,23 @@ fn is(error: &io::Error, errno: Errno) -> bool {
     error.raw_os_error() == Some(errno.raw_os_error())
 }
 
+/// What to do about a program that only a shell would have known.
+fn hint_of_a_shell(program: &str) -> &'static str {
+    const BUILT_IN: [&str; 12] = [
+        ".", "alias", "cd", "eval", "exec", "export", "set", "source", "trap", "ulimit", "umask", "unset",
+    ];
+    let is_name = |name: &str| name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+    if program.contains(char::is_whitespace) {
+        "; a whole line runs in a shell: sh -c 'LINE'"
+    } else if program.split_once('=').is_some_and(|(name, _)| is_name(name)) {
+        "; to set a variable, use env(1): env NAME=VALUE COMMAND"
+    } else if BUILT_IN.contains(&program) {
+        "; it is a command of the shell: sh -c 'LINE'"
+    } else {
+        ""
+    }
+}
+
 /// Why the command could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpawnError {
@@ -186,7 +203,7 @@ impl SpawnError {
             } else if has_slash(path) && path.exists() {
                 "; the file is there, but not the interpreter that its first line names, or its dynamic loader"
             } else {
-                ""
+                hint_of_a_shell(&program.to_string_lossy())
             };
             return Self::NotFound { program, hint };
         }

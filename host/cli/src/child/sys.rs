@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use libc::{c_char, c_int, pid_t, sigset_t};
-use rustix::process::{Pid, WaitOptions, getpid, getppid, waitpid};
+use rustix::process::{Pid, WaitOptions, getppid, waitpid};
 
 /// The highest number that a signal has anywhere; each fits into a mask of 64 bits.
 const LAST: c_int = 64;
@@ -295,7 +295,7 @@ pub(super) fn take(wanted: impl Fn(c_int) -> bool, left: Duration) -> Option<Tak
         (Some(info.si_pid()).filter(|pid| from_a_process && *pid > 0), value)
     };
     // The kernel has a process send itself the signals for what it writes.
-    let is_own = is_by_writing(signal) && sender == Some(getpid().as_raw_nonzero().get());
+    let is_own = is_by_writing(signal) && sender == Some(rustix::process::getpid().as_raw_nonzero().get());
     (!is_own).then_some(Taken {
         signal,
         by_kernel: !from_a_process,

@@ -298,6 +298,10 @@ fn what_cannot_be_started_is_named_with_the_shells_code() {
         (127, r#"cannot run "": not found; the command is empty"#.into())
     );
     assert_eq!(refused(&[]).0, 127);
+    for (program, hint) in [("make test", "sh -c"), ("FOO=1", "env NAME=VALUE"), ("cd", "sh -c")] {
+        let (code, message) = refused(&[program]);
+        assert!(code == 127 && message.contains(hint), "{message}");
+    }
     let (code, message) = refused(&["/"]);
     assert!(code == 126 && message.ends_with("; it is a directory"), "{message}");
 }

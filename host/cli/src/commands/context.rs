@@ -10,6 +10,7 @@ use pipefold::config::{
 };
 use pipefold::detect::{Field, Fields};
 use pipefold::dx::ProxyOptions;
+use pipefold::spool::SpoolError;
 use pipefold::{
     Budget, Builder, Delivery, Hook, Judge, Judgement, Notification, Receipt, Reporter, Token, TokenDigest, Violation,
 };
@@ -36,7 +37,14 @@ impl Context {
     pub(crate) fn load(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
         let environment = Environment::from_process();
         let settings = settings(global, fields, &environment)?;
-        Self::of(global, settings, environment)
+        Self::of(global, settings, environment, |builder| builder)
+    }
+
+    /// The same for a command that only looks at the spool; a missing one is no trouble here.
+    pub(crate) fn load_to_look(global: &GlobalFlags) -> Result<Self, Trouble> {
+        let environment = Environment::from_process();
+        let settings = settings(global, Fields::default(), &environment)?;
+        Self::of(global, settings, environment, Builder::look_only)
     }
 
     /// The same for a command that tells of a run: outside CI, where nothing is reported, it makes no reporter and touches no spool.
@@ -50,7 +58,7 @@ impl Context {
                 } else {
                     settings.fields.leave_out_unreadable()
                 };
-                let mut context = Self::of(global, settings, environment)?;
+                let mut context = Self::of(global, settings, environment, |builder| builder)?;
                 context
                     .troubles
                     .extend(left_out.into_iter().map(|violation| Trouble::left_out(&[violation])));
@@ -60,7 +68,12 @@ impl Context {
         }
     }
 
-    fn of(global: &GlobalFlags, mut settings: Settings, environment: Environment) -> Result<Self, Trouble> {
+    fn of(
+        global: &GlobalFlags,
+        mut settings: Settings,
+        environment: Environment,
+        spool: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Self, Trouble> {
         // A job whose run a reader follows: what it knows is sent at once, since it never tells of the run's end.
         let facts_only = settings.in_job == InJob::Facts && settings.system == Some("GoCD");
         settings.fields.urgent |= facts_only;
@@ -72,8 +85,13 @@ impl Context {
             troubles.push(trouble);
             None
         });
-        let reporter = reporter(&settings, &environment, token, judge, facts_only)?;
-        if let Err(error) = reporter.spool() {
+        let builder = builder(&settings, &environment, token, judge, facts_only)?;
+        let reporter = spool(builder)
+            .build()
+            .map_err(|error| Trouble::input(format!("{error}; nothing is sent")))?;
+        if let Err(error) = reporter.spool()
+            && !matches!(error, SpoolError::Missing { .. })
+        {
             troubles.push(Trouble::other(format!("{error}; what cannot be sent at once is lost")));
         }
         Ok(Self {
@@ -128,12 +146,7 @@ impl Context {
 
     /// Judges and records a notification. A step that cannot be recorded is sent as an urgent one, since no finish will find it. The rules send
     /// that without a failure, which DX would never take back: a retry may still turn the run green.
-    pub(crate) fn record(
-        &self,
-        hook: Hook,
-        notification: Notification,
-        told: &mut Vec<Trouble>,
-    ) -> Result<Receipt, Trouble> {
+    fn record(&self, hook: Hook, notification: Notification, told: &mut Vec<Trouble>) -> Result<Receipt, Trouble> {
         let judgement = self.judge(hook, notification, told)?;
         let mut now = judgement.notification().clone();
         let receipt = self.reporter.keep(judgement);
@@ -144,8 +157,29 @@ impl Context {
         Ok(self.reporter.record_at_once(hook, now).unwrap_or(receipt))
     }
 
+    /// Records a notification, and delivers it unless it goes with the end of its run. `left` is called when it is recorded, and gives the time
+    /// that delivery may take. None if the notification was refused, which `troubles` then say.
+    pub(crate) fn report(
+        &self,
+        hook: Hook,
+        notification: Notification,
+        left: impl FnOnce() -> Duration,
+        troubles: &mut Vec<Trouble>,
+    ) -> Option<Receipt> {
+        let urgent = notification.urgent;
+        let recorded = self.record(hook, notification, troubles);
+        let left = left();
+        let receipt = recorded.map_err(|refused| troubles.push(refused)).ok()?;
+        // After the run's end, nothing comes that would take it along.
+        let may_wait = hook == Hook::Step && !urgent && receipt.on_disk && !receipt.after_the_end;
+        Some(match may_wait {
+            true => receipt,
+            false => self.deliver(receipt, left, hook == Hook::Finish),
+        })
+    }
+
     /// Delivers beginning with the receipt's run, unless an `exec` around this process does.
-    pub(crate) fn deliver(&self, receipt: Receipt, budget: Duration, wait: bool) -> Receipt {
+    fn deliver(&self, receipt: Receipt, budget: Duration, wait: bool) -> Receipt {
         if self.within_exec() || self.is_handed_down() {
             return receipt;
         }
@@ -209,11 +243,8 @@ impl Context {
     /// Says that a run was not delivered, where it is, and how it gets to DX.
     pub(crate) fn kept(&self, why: &str, on_disk: bool) -> String {
         if on_disk {
-            format!(
-                "not delivered yet: {why}; it waits in {} (`pipefold flush` sends it; on a runner that is thrown away, put --spool on \
-                 a volume or use `flush --export`)",
-                self.settings.spool.path.display()
-            )
+            let spool = self.settings.spool.path.display();
+            format!("not delivered: {why}. Saved in {spool}; run `pipefold flush` to send it")
         } else {
             format!("not delivered: {why}; it is lost")
         }
@@ -398,11 +429,10 @@ fn read_token(settings: &Settings, environment: &Environment) -> Result<Option<T
     let wrong = |error: pipefold::TokenError| Trouble::input(format!("{error}; nothing is sent"));
     match settings.token.as_ref().map(|sourced| &sourced.value) {
         None => Ok(None),
-        Some(TokenPlace::Variable(name)) => environment
-            .get(name)
-            .map(|text| Token::new(text.to_owned()))
-            .transpose()
-            .map_err(wrong),
+        Some(TokenPlace::Variable(name)) => match environment.get(name) {
+            Some(text) => Token::new(text.to_owned()).map(Some).map_err(wrong),
+            None => Err(Trouble::input(format!("{name} is not UTF-8; nothing is sent"))),
+        },
         Some(TokenPlace::File(path)) => {
             let file = Token::from_file(path).map_err(wrong)?;
             if file.readable_by_others {
@@ -413,13 +443,13 @@ fn read_token(settings: &Settings, environment: &Environment) -> Result<Option<T
     }
 }
 
-fn reporter(
+fn builder(
     settings: &Settings,
     environment: &Environment,
     token: Option<Token>,
     judge: Judge,
     facts_only: bool,
-) -> Result<Reporter, Trouble> {
+) -> Result<Builder, Trouble> {
     let mut builder = Reporter::builder()
         .spool(&settings.spool.path)
         .spool_limit(settings.spool_limit)
@@ -441,22 +471,14 @@ fn reporter(
         builder = fleet::report_into(builder, queue, settings.ca_file.as_ref())?;
         // Who has no key of its own leaves it to the `exec` around it that has one.
         let has_key = queue.credentials_file.is_some() || queue.token_file.is_some();
-        builder = match handed_down {
+        return Ok(match handed_down {
             Some(Ok(digest)) if !has_key => builder.recorded_for(digest),
             _ => builder,
-        };
-        return built(builder);
+        });
     }
-    builder = match (token, handed_down) {
+    Ok(match (token, handed_down) {
         (Some(token), _) => builder.token(token),
         (None, Some(Ok(digest))) => builder.recorded_for(digest),
         (None, _) => builder,
-    };
-    built(builder)
-}
-
-fn built(builder: Builder) -> Result<Reporter, Trouble> {
-    builder
-        .build()
-        .map_err(|error| Trouble::input(format!("{error}; nothing is sent")))
+    })
 }

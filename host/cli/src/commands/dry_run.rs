@@ -29,9 +29,7 @@ pub(crate) fn show(
     let answer = match preview {
         Preview::Send(run) => {
             if context.reporter.dx().is_none() && context.settings.queue.is_none() {
-                troubles.push(Trouble::other(
-                    "no DX is set; give its address with DX_API_URL or --dx-url".into(),
-                ));
+                troubles.push(Trouble::other("DX_API_URL is not set".into()));
             }
             request(context, &run)?
         }

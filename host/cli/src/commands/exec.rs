@@ -154,34 +154,23 @@ fn reported(
         .or_else(|| clock::after(&began, duration));
     finish.status = Some(status.as_str().into());
     let was_cancelled = matches!(&ended, Ok(Some(ended)) if ended.cancelled);
-    let mut left_out = Vec::new();
-    let recorded = context.record(Hook::Finish, finish.clone(), &mut left_out);
-    let budget = if was_cancelled {
-        context.settings.budgets.stop
-    } else {
-        context.settings.budgets.finish
-    };
-    // The budget is what all of this costs the build, over the command itself.
-    let budget = budget.saturating_sub(arrived.elapsed().saturating_sub(duration) + START_AND_END);
-    let afterwards = running.map(|running| running.exit_on_signal(code, context.settings.budgets.stop));
+    let budgets = &context.settings.budgets;
     let mut troubles: Vec<Trouble> = start.iter().flat_map(|receipt| context.told_by(receipt)).collect();
-    let receipt = match recorded {
-        Ok(receipt) => {
-            let mut receipt = context.deliver(receipt, budget, true);
-            if status == Status::Success && afterwards.is_some_and(|afterwards| afterwards.was_cancelled()) {
-                status = Status::Cancelled;
-                finish.status = Some(status.as_str().into());
-                if let Ok(cancelled) = context.record(Hook::Finish, finish, &mut left_out) {
-                    receipt = context.deliver(cancelled, context.settings.budgets.stop, true);
-                }
-            }
-            Some(receipt)
-        }
-        Err(refused) => {
-            troubles.push(refused);
-            None
-        }
+    let mut afterwards = None;
+    let left = || {
+        afterwards = running.map(|running| running.exit_on_signal(code, budgets.stop));
+        let budget = if was_cancelled { budgets.stop } else { budgets.finish };
+        // The budget is what all of this costs the build, over the command itself.
+        budget.saturating_sub(arrived.elapsed().saturating_sub(duration) + START_AND_END)
     };
+    let mut receipt = context.report(Hook::Finish, finish.clone(), left, &mut troubles);
+    if status == Status::Success && afterwards.is_some_and(|afterwards| afterwards.was_cancelled()) {
+        status = Status::Cancelled;
+        finish.status = Some(status.as_str().into());
+        receipt = context
+            .report(Hook::Finish, finish, || budgets.stop, &mut troubles)
+            .or(receipt);
+    }
     if let Some(receipt) = &receipt {
         for warning in receipt
             .warnings

@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::CommandFactory;
 
-use crate::args::{Cli, ManArgs};
+use crate::args::{ManArgs, definition};
 
 /// Prints the main page on stdout, or writes one page a command, `pipefold-step.1` and so on, to a directory.
 pub(super) fn run(args: &ManArgs) -> anyhow::Result<ExitCode> {
-    let command = Cli::command();
+    let command = definition();
     if let Some(directory) = &args.out {
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make the directory {directory:?}"))?;
         clap_mangen::generate_to(command, directory)

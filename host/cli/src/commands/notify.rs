@@ -86,26 +86,14 @@ fn report(
         dry_run::show(context, global, hook, notification, troubles)?;
         return Ok(None);
     }
-    let urgent = notification.urgent;
-    let receipt = match context.record(hook, notification, troubles) {
-        Ok(receipt) => receipt,
-        Err(refused) => {
-            troubles.push(refused);
-            return Ok(None);
-        }
-    };
-    let (budget, wait) = match hook {
-        Hook::Finish => (context.settings.budgets.finish, true),
-        Hook::Start | Hook::Step => (context.settings.budgets.start, false),
+    let budget = match hook {
+        Hook::Finish => context.settings.budgets.finish,
+        Hook::Start | Hook::Step => context.settings.budgets.start,
     };
     // The budget is what all of this costs the build. A disk that takes longer than half of it leaves the other half for sending.
-    let budget = budget - (arrived.elapsed() + START_AND_END).min(budget / 2);
-    // After the run's end, nothing comes that would take it along.
-    let may_wait = hook == Hook::Step && !urgent && receipt.on_disk && !receipt.after_the_end;
-    let receipt = if may_wait {
-        receipt
-    } else {
-        context.deliver(receipt, budget, wait)
+    let left = || budget - (arrived.elapsed() + START_AND_END).min(budget / 2);
+    let Some(receipt) = context.report(hook, notification, left, troubles) else {
+        return Ok(None);
     };
     troubles.extend(Context::dropped(&receipt));
     troubles.extend(context.told_by(&receipt));

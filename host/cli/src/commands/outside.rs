@@ -21,8 +21,7 @@ pub(crate) fn why_unreported(settings: &Settings, environment: &Environment) -> 
     is_outside.then(|| match settings.local {
         Some(_) => Trouble::remark(String::new()),
         None => Trouble::remark(
-            "no CI system is recognised here, so nothing is reported; --local reports it all the same, as does naming the run by \
-             --pipeline-name, --pipeline-source and --reference-id"
+            "not reporting: no CI system detected. Use --local, or set --pipeline-name, --pipeline-source and --reference-id"
                 .into(),
         ),
     })

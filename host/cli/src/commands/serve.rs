@@ -28,11 +28,9 @@ use crate::terminal::{neutral, say};
 
 /// `pipefold serve`
 pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
-    refuse(
-        &useless(global, args),
-        "serve",
-        "--forward-to and --queue say where runs go from here",
-    )?;
+    if global.token_file.is_some() && args.forward_to.is_none() {
+        bail!("--token-file does nothing in `serve` without --forward-to");
+    }
     let environment = Environment::from_process();
     if args.probe {
         return probe::run(global, args.listen);
@@ -118,37 +116,6 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
     // A request to DX may wait for its answer in a thread of its own, for longer than whoever stops a server waits. It is sent again.
     runtime.shutdown_background();
     Ok(code)
-}
-
-/// Flags of reports, which a server does not make.
-fn useless<'a>(global: &GlobalFlags, args: &ServeArgs) -> Vec<&'a str> {
-    let forwards = args.forward_to.is_some();
-    let mut given = of_reports(global);
-    given.extend((global.token_file.is_some() && !forwards).then_some("--token-file"));
-    given
-}
-
-/// Those flags of reports that nothing but a report has a use for.
-pub(super) fn of_reports<'a>(global: &GlobalFlags) -> Vec<&'a str> {
-    [
-        ("--dx-url", global.dx_url.is_some()),
-        ("--spool", global.spool.is_some()),
-        ("--local", global.local),
-        ("--dry-run", global.dry_run),
-        ("--strict", global.strict),
-    ]
-    .into_iter()
-    .filter_map(|(flag, given)| given.then_some(flag))
-    .collect()
-}
-
-/// Refuses flags that would do nothing: who gives one expects something of it.
-pub(super) fn refuse(given: &[&str], command: &str, instead: &str) -> anyhow::Result<()> {
-    if given.is_empty() {
-        return Ok(());
-    }
-    let verb = if given.len() == 1 { "does" } else { "do" };
-    bail!("{} {verb} nothing in `{command}`: {instead}", given.join(" and "))
 }
 
 /// The directory that was asked for, or the usual one.

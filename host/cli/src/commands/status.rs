@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use pipefold::detect::Fields;
+use pipefold::spool::SpoolError;
 use pipefold::{Overview, PolicyChain, RunState};
 
 use super::context::{Context, is_strict};
-use super::trouble::conclude;
+use super::trouble::{Trouble, conclude};
 use super::{print_json, print_lines};
 use crate::args::GlobalFlags;
 use crate::terminal::{excerpt, neutral};
@@ -17,14 +17,20 @@ const MOST_SHOWN: usize = 50;
 
 /// `pipefold status`
 pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let mut context = match Context::load(global, Fields::default()) {
+    let mut context = match Context::load_to_look(global) {
         Ok(context) => context,
         Err(trouble) => return Ok(conclude(&[trouble], global, is_strict(global))),
     };
-    let troubles = std::mem::take(&mut context.troubles);
+    let mut troubles = std::mem::take(&mut context.troubles);
     // What waits is shown at once: a policy that is not compiled is said to be so.
     context.reporter.judges().wait_until(Instant::now());
-    let overview = context.reporter.overview()?;
+    let overview = match context.reporter.spool() {
+        Err(missing @ SpoolError::Missing { .. }) => {
+            troubles.push(Trouble::notice(missing.to_string()));
+            Overview::default()
+        }
+        _ => context.reporter.overview()?,
+    };
     let place = context.settings.spool.path.display().to_string();
     if global.json {
         let mut answer = serde_json::to_value(&overview)?;

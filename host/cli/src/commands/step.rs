@@ -119,20 +119,10 @@ fn reported(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> an
         status: Some(status.into()),
         ..notification
     };
-    let urgent = ended.urgent;
-    match context.record(Hook::Step, ended, &mut troubles) {
-        Ok(receipt) => {
-            let may_wait = !urgent && receipt.on_disk && !receipt.after_the_end;
-            let budget = context.settings.budgets.start;
-            let receipt = if may_wait {
-                receipt
-            } else {
-                context.deliver(receipt, budget, false)
-            };
-            troubles.extend(Context::dropped(&receipt));
-            troubles.extend(context.told_by(&receipt));
-        }
-        Err(refused) => troubles.push(refused),
+    let budget = context.settings.budgets.start;
+    if let Some(receipt) = context.report(Hook::Step, ended, || budget, &mut troubles) {
+        troubles.extend(Context::dropped(&receipt));
+        troubles.extend(context.told_by(&receipt));
     }
     tell(&troubles, global);
     Ok(ExitCode::from(if exit == 0 { code(&troubles, strict) } else { exit }))

@@ -10,22 +10,13 @@ use pipefold::config::Environment;
 use pipefold_collector::access::{Access, Glob, Rights, TokenEntry, TokenFile, TokenName};
 use serde_json::{Value, json};
 
-use super::serve::{data_dir, of_reports, refuse};
+use super::serve::data_dir;
 use super::{print_json, print_lines};
 use crate::args::{GlobalFlags, TokenArgs, TokenCommand};
 use crate::terminal::{neutral, say};
 
 /// `pipefold token`
 pub(crate) fn run(global: &GlobalFlags, args: &TokenArgs) -> anyhow::Result<ExitCode> {
-    let mut given = of_reports(global);
-    given.extend(global.token_file.is_some().then_some("--token-file"));
-    given.extend(global.queue.is_some().then_some("--queue"));
-    given.extend((!global.policies.is_empty()).then_some("--policy"));
-    refuse(
-        &given,
-        "token",
-        "it is for the tokens of a collector, in its --data-dir",
-    )?;
     let environment = Environment::from_process();
     match &args.command {
         TokenCommand::Add {

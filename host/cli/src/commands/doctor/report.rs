@@ -94,9 +94,9 @@ impl Report {
         if is_outside(&context.settings, &context.environment) {
             return Ok(vec![Check::bad(
                 what,
-                "no CI system is recognised here, so nothing is reported",
-                "give --local (or PIPEFOLD_LOCAL=true) to report runs of this machine all the same; in a CI system that sets no variables, \
-                 give pipeline_name, pipeline_source and reference_id by flags or PIPEFOLD_* variables",
+                "not reporting: no CI system detected",
+                "use --local (or PIPEFOLD_LOCAL=true) to report runs of this machine; in a CI system that sets no variables, set \
+                 --pipeline-name, --pipeline-source and --reference-id (or PIPEFOLD_* variables)",
             )]);
         }
         let preview = context

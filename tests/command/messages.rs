@@ -1,0 +1,50 @@
+//! What the commands of a build say on stderr where reporting has trouble: one line, which a CI log shows whole.
+
+use pipefold_tests::{Ci, Mode, Pipefold};
+
+/// A line of a log that a page of a CI system shows without a scroll bar.
+const LONGEST: usize = 160;
+
+#[test]
+fn one_short_line_says_what_happened_and_what_to_do() {
+    let mut all = String::new();
+    let mut say = |title: &str, ci: &Ci, command: Pipefold| {
+        let output = command.run();
+        output.assert_code(0);
+        let said = output.stderr().replace(&ci.directory().display().to_string(), "/ci");
+        let address = ci.dx.url();
+        let said = said.replace(address.trim_end_matches('/'), "http://dx");
+        let said = without_times(&said);
+        assert_eq!(said.lines().count(), 1, "{title}: {output}");
+        assert!(said.chars().count() <= LONGEST + 1, "{title}: {said}");
+        all.push_str(&format!("{title}\n    {said}"));
+    };
+    let ci = Ci::new();
+    say("no address", &ci, ci.report(["start"]).env_remove("DX_API_URL"));
+    say("no address, exec", &ci, ci.exec(["true"]).env_remove("DX_API_URL"));
+    say("no token", &ci, ci.report(["start"]).env_remove("DX_API_TOKEN"));
+    ci.dx.set_mode(Mode::RefuseConnections);
+    say("nothing listens", &ci, ci.report(["start"]));
+    say("nothing listens, exec", &ci, ci.exec(["true"]));
+    ci.dx.set_mode(Mode::Redirect {
+        status: 302,
+        to: "https://user:password@login.example/?token=secret".into(),
+    });
+    say("a redirect", &ci, ci.report(["start"]));
+    ci.dx.set_mode(Mode::NotJson);
+    say("another page", &ci, ci.report(["start"]));
+    let outside = ci.pipefold(["start"]);
+    say("outside CI", &ci, outside);
+    insta::assert_snapshot!("messages", all);
+}
+
+/// The closing line has how long the command ran.
+fn without_times(text: &str) -> String {
+    match text
+        .split_once(" in ")
+        .and_then(|(before, after)| Some((before, after.split_once(" ms, ")?.1)))
+    {
+        Some((before, after)) => format!("{before} in … ms, {after}"),
+        None => text.to_owned(),
+    }
+}
