@@ -8,33 +8,37 @@ const LONGEST: usize = 160;
 #[test]
 fn one_short_line_says_what_happened_and_what_to_do() {
     let mut all = String::new();
-    let mut say = |title: &str, ci: &Ci, command: Pipefold| {
-        let output = command.run();
+    let mut say = |title: &str, command: fn(&Ci) -> Pipefold| {
+        let ci = Ci::new();
+        let output = command(&ci).run();
         output.assert_code(0);
         let said = output.stderr().replace(&ci.directory().display().to_string(), "/ci");
-        let address = ci.dx.url();
-        let said = said.replace(address.trim_end_matches('/'), "http://dx");
-        let said = without_times(&said);
+        let said = without_times(&said.replace(&ci.dx.url(), "http://dx"));
         assert_eq!(said.lines().count(), 1, "{title}: {output}");
         assert!(said.chars().count() <= LONGEST + 1, "{title}: {said}");
         all.push_str(&format!("{title}\n    {said}"));
     };
-    let ci = Ci::new();
-    say("no address", &ci, ci.report(["start"]).env_remove("DX_API_URL"));
-    say("no address, exec", &ci, ci.exec(["true"]).env_remove("DX_API_URL"));
-    say("no token", &ci, ci.report(["start"]).env_remove("DX_API_TOKEN"));
-    ci.dx.set_mode(Mode::RefuseConnections);
-    say("nothing listens", &ci, ci.report(["start"]));
-    say("nothing listens, exec", &ci, ci.exec(["true"]));
-    ci.dx.set_mode(Mode::Redirect {
-        status: 302,
-        to: "https://user:password@login.example/?token=secret".into(),
+    say("no address", |ci| ci.report(["start"]).env_remove("DX_API_URL"));
+    say("no address, exec", |ci| ci.exec(["true"]).env_remove("DX_API_URL"));
+    say("no token", |ci| ci.report(["start"]).env_remove("DX_API_TOKEN"));
+    say("nothing listens", |ci| {
+        ci.dx.set_mode(Mode::RefuseConnections);
+        ci.report(["start"])
     });
-    say("a redirect", &ci, ci.report(["start"]));
-    ci.dx.set_mode(Mode::NotJson);
-    say("another page", &ci, ci.report(["start"]));
-    let outside = ci.pipefold(["start"]);
-    say("outside CI", &ci, outside);
+    say("nothing listens, exec", |ci| {
+        ci.dx.set_mode(Mode::RefuseConnections);
+        ci.exec(["true"])
+    });
+    say("a redirect", |ci| {
+        let to = "https://user:password@login.example/?token=secret".into();
+        ci.dx.set_mode(Mode::Redirect { status: 302, to });
+        ci.report(["start"])
+    });
+    say("another page", |ci| {
+        ci.dx.set_mode(Mode::NotJson);
+        ci.report(["start"])
+    });
+    say("outside CI", |ci| ci.pipefold(["start"]));
     insta::assert_snapshot!("messages", all);
 }
 

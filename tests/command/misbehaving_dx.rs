@@ -272,7 +272,7 @@ fn what_no_second_mends_is_not_tried_for_the_whole_budget() {
     ci.dx.set_mode(mode);
     let output = ci.report(["finish"]).run();
     output.assert_code(0).assert_within(SOON);
-    assert!(output.stderr().contains("correct the DX URL"), "{output}");
+    assert!(output.stderr().contains("correct DX_API_URL"), "{output}");
     assert_eq!(ci.dx.requests().len(), 1);
     ci.dx.set_mode(Mode::Normal);
     ci.report_run("next", ["finish"]).run().assert_code(0);

@@ -174,7 +174,7 @@ fn doctor_names_what_is_wrong_and_what_to_do() {
     };
     assert!(fix("token").contains("DX_API_TOKEN"));
     assert!(fix("DX").contains("connection refused"));
-    assert!(fix("record").contains("pipeline_name"));
+    assert!(fix("record").contains("--pipeline-name"));
     ci.pipefold(["doctor", "--strict"]).run().assert_code(1);
 }
 

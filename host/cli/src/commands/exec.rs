@@ -221,7 +221,7 @@ fn close(
         (None, _) => Fate::Delivered,
         (Some(_), None) => Fate::Refused(why.unwrap_or_default()),
         (Some(_), Some(receipt)) if receipt.is_rejected() => Fate::Refused(why.unwrap_or_default()),
-        (Some(told), _) if on_disk => Fate::Kept(told.strip_prefix("not delivered yet: ").unwrap_or(told)),
+        (Some(told), _) if on_disk => Fate::Kept(told.strip_prefix("not delivered: ").unwrap_or(told)),
         (Some(_), _) => Fate::Lost(why.unwrap_or_default()),
     };
     if !global.quiet {

@@ -70,12 +70,10 @@ pub fn classify(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>) ->
         )),
         // No proxy says so of itself: there is no such page at this address, or not for a POST.
         (404 | 405 | 410, None) => Outcome::Unreachable {
-            why: format!(
-                "the server answered with status {status} and not in DX's words: correct the DX URL, or what is in front of it"
-            ),
+            why: format!("the answer is not from DX (status {status}): correct DX_API_URL, or what is in front of DX"),
         },
         (_, None) => retry(format!(
-            "the server answered with status {status} and not in DX's words: perhaps a proxy or another page"
+            "the answer is not from DX (status {status}), but perhaps from a proxy"
         )),
     }
 }

@@ -89,10 +89,7 @@ impl fmt::Display for Outcome {
             }
             Self::Retry { why, .. } | Self::Unreachable { why } => f.write_str(why),
             Self::Redirected { status, to_host } => {
-                write!(
-                    f,
-                    "the server redirects to {to_host} with status {status}, which is not followed: correct the DX URL"
-                )
+                write!(f, "DX redirects to {to_host} ({status}): correct DX_API_URL")
             }
         }
     }

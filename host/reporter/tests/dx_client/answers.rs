@@ -122,7 +122,7 @@ fn trouble_of_the_server_is_to_be_retried() {
     for (mode, words) in [
         (Mode::InternalError, "500"),
         (Mode::BadGateway, "502"),
-        (Mode::NotJson, "not in DX's words"),
+        (Mode::NotJson, "not from DX"),
         (
             Mode::Plain {
                 status: 403,

@@ -92,7 +92,7 @@ fn a_huge_answer_is_read_no_further_than_needed() {
     let dx = Standin::start();
     dx.set_mode(Mode::Huge);
     let outcome = quickly(|| upsert(&dx, AMPLE));
-    assert!(why(&outcome).contains("not in DX's words"), "{outcome:?}");
+    assert!(why(&outcome).contains("not from DX"), "{outcome:?}");
     // On both sides of the limit.
     let answer = |length: usize| {
         let body = format!(r#"{{"ok":true}}{}"#, " ".repeat(length - 11));
