@@ -4,7 +4,7 @@ use tracing::Level;
 
 use crate::terminal::Safe;
 
-/// Shows what the library tells, from `-v` (what is worth knowing) to `-vvv` (everything). Nothing without.
+/// Shows the library's log, from `-v` (what is worth knowing) to `-vvv` (everything). Nothing without.
 pub(crate) fn begin(verbose: u8) {
     let level = match verbose {
         0 => return,

@@ -3,7 +3,7 @@
 /// Makes this process's `/proc` entry unreadable to processes without `CAP_SYS_PTRACE`, the wrapped command among them: its environment,
 /// memory and open files. Such a process cannot be traced and writes no core file either (Linux, `PR_SET_DUMPABLE` in prctl(2)).
 ///
-/// The wrapped command is not affected: running a program sets the attribute anew. Elsewhere than on Linux nothing happens.
+/// The wrapped command is not affected: running a program sets the attribute again. Elsewhere than on Linux nothing happens.
 ///
 /// # Errors
 /// Whatever prctl(2) answers; with valid arguments it does not fail, unless a seccomp filter forbids it.

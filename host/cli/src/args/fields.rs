@@ -13,8 +13,8 @@ pub(crate) struct FieldFlags {
     /// Name of the pipeline
     ///
     /// Each field is also read from an environment variable, PIPEFOLD_ and its name: PIPEFOLD_PIPELINE_NAME. A flag beats the variable, which
-    /// beats pipefold.toml, which beats what the CI system tells. PIPEFOLD_PIPELINE_NAME_TEMPLATE, or `pipeline_name` in the table `[templates]`
-    /// of pipefold.toml, makes the name of what the system tells: '{repository}: {workflow}'.
+    /// beats pipefold.toml, which beats the data of the CI system. PIPEFOLD_PIPELINE_NAME_TEMPLATE, or `pipeline_name` in the table `[templates]`
+    /// of pipefold.toml, makes the name of that data: '{repository}: {workflow}'.
     #[arg(long, value_name = "NAME", value_parser = text())]
     pub(crate) pipeline_name: Option<String>,
 
@@ -24,7 +24,7 @@ pub(crate) struct FieldFlags {
 
     /// Globally unique name of the run
     ///
-    /// Everything reported with the same one is one run. PIPEFOLD_REFERENCE_ID_TEMPLATE makes it of what the CI system tells:
+    /// Everything reported with the same one is one run. PIPEFOLD_REFERENCE_ID_TEMPLATE makes it of the CI system's data:
     /// '{repository}/{run}/{attempt}'.
     #[arg(long, value_name = "ID", value_parser = text())]
     pub(crate) reference_id: Option<String>,

@@ -65,7 +65,7 @@ pub(crate) struct GlobalFlags {
     /// Directory where compiled policies are kept [env: PIPEFOLD_POLICY_CACHE]
     ///
     /// By default $XDG_CACHE_HOME/pipefold, else ~/.cache/pipefold, else a directory of your own in the temporary directory. It must
-    /// belong to you or to root, and nobody else may write to it. `component compile` fills it.
+    /// belong to you or to root, and be writable by the owner alone. `component compile` fills it.
     #[arg(long, global = true, value_name = "DIR", value_parser = path())]
     pub(crate) policy_cache: Option<PathBuf>,
 

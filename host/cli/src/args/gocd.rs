@@ -142,14 +142,14 @@ pub(crate) struct ReadArgs {
 
     /// Directory where it is kept how far the server was read [default: gocd, in the spool]
     ///
-    /// Take it away to have everything read and told again, which does no harm.
+    /// Remove it to have everything read and reported again, which does no harm.
     #[arg(long, value_name = "DIR", help_heading = HOW)]
     pub(crate) state: Option<PathBuf>,
 }
 
 const SERVER: &str = "Server";
 const WHAT: &str = "What is read";
-const HOW: &str = "How it is told";
+const HOW: &str = "How to report it";
 
 /// Since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +187,7 @@ pub(crate) enum DialectName {
 pub(crate) enum RerunsName {
     /// They begin another attempt, a run of its own in DX, which never takes a failure back
     Attempts,
-    /// The latest run of each stage counts; nothing is told before the run was quiet for a while
+    /// The latest run of each stage counts; a run is reported when it was quiet for a while
     Latest,
     /// Everything counts: a failure stays one
     Merge,
@@ -250,7 +250,7 @@ fn final_stage(text: &str) -> Result<(Name, Name), String> {
 
 const SECRET: &str = "refused-gocd-secret";
 
-/// What a person is told who gives a secret.
+/// The error for a secret on the command line.
 pub(super) const REFUSAL: &str = "a password or token is never an argument, where every process can read it; use GOCD_PASSWORD or \
                                   --password-file, GOCD_ACCESS_TOKEN or --access-token-file, and replace one that was given on a \
                                   command line";
@@ -273,7 +273,7 @@ pub(super) fn known(command: Command) -> Command {
     })
 }
 
-/// Whether one was given.
+/// True if one was given.
 pub(super) fn secret_was_given(matches: &ArgMatches) -> bool {
     let gocd = matches.subcommand_matches("gocd");
     gocd.and_then(ArgMatches::subcommand)

@@ -114,7 +114,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether it runs another command.
+    /// True if it runs another command.
     pub(crate) fn wraps(&self) -> bool {
         match self {
             Self::Exec(_) => true,
@@ -183,7 +183,7 @@ fn whole(line: &[OsString]) -> Result<Cli, clap::Error> {
     Ok(cli)
 }
 
-/// Whether the library kept every `--policy` of the line. It keeps only those after the command's name when there are some on both sides: a
+/// True if the library kept every `--policy` of the line. It keeps only those after the command's name when there are some on both sides: a
 /// policy would be left out silently. No flag takes `--policy` for a value, and what follows `--` is another command's.
 fn has_all_policies(cli: &Cli, line: &[OsString]) -> bool {
     let flags = line

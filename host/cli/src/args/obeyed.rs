@@ -13,7 +13,7 @@ const SAYING: &[&str] = &["verbose", "quiet"];
 /// Flags that ask for nothing where there is nothing to configure and nothing to say: a script may give them to every command.
 const HARMLESS: &[&str] = &["config", "verbose", "quiet"];
 
-/// Whether a command obeys a flag; the path is that of its names, without the program's.
+/// True if a command obeys a flag; the path is that of its names, without the program's.
 fn obeys(path: &[&str], flag: &str) -> bool {
     let groups: &[&[&str]] = match path {
         ["exec" | "start" | "step" | "finish"] | [] => return true,

@@ -1,4 +1,4 @@
-//! The commands that tell of a run: `exec`, `start`, `step`, `finish`.
+//! The commands that report a run: `exec`, `start`, `step`, `finish`.
 
 use std::ffi::OsString;
 

@@ -15,16 +15,16 @@ use super::values::text;
 pub(crate) struct DataDirFlag {
     /// Directory of the collector [env: STATE_DIRECTORY, as systemd sets it]
     ///
-    /// By default $XDG_STATE_HOME/pipefold-collector, else ~/.local/state/pipefold-collector. It is made if it is missing, and must be for
-    /// nothing else and nobody else.
+    /// By default $XDG_STATE_HOME/pipefold-collector, else ~/.local/state/pipefold-collector. It is made if it is missing, and must
+    /// hold nothing else and be closed to other users.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
 
 /// Receive, keep, show and forward pipeline runs: a server that speaks DX's API
 ///
-/// Point pipelines at it with DX_API_URL, and a browser to see what ran. Without a token it answers everyone on this machine and nobody
-/// else; `pipefold token add` makes tokens. With --forward-to it sends every run to DX, so that runners need not hold the DX token.
+/// Point pipelines at it with DX_API_URL, and a browser to see what ran. Without a token it answers every process on this machine
+/// and no other machine; `pipefold token add` makes tokens. With --forward-to it sends every run to DX, so that runners need not hold the DX token.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -5,7 +5,7 @@ use clap::{Arg, ArgMatches, Command};
 
 const ID: &str = "refused-token";
 
-/// What a person is told who gives one.
+/// The error for a token on the command line.
 pub(super) const REFUSAL: &str = "the token is never an argument, where every process can read it; use DX_API_TOKEN or \
                                   --token-file, and replace a token that was given on a command line";
 
@@ -28,7 +28,7 @@ pub(super) fn known(command: Command) -> Command {
     )
 }
 
-/// Whether one was given.
+/// True if one was given.
 pub(super) fn was_given(matches: &ArgMatches) -> bool {
     matches.contains_id(ID)
 }

@@ -77,7 +77,7 @@ Examples:
         #[arg(value_name = "FILE[@sha256:…]")]
         file: ComponentFile,
     },
-    /// What the command starts to compile: a component on stdin, its code on stdout. Made known elsewhere, as it is for nobody else.
+    /// The compiler process that the command starts: a component on stdin, its code on stdout. Hidden from users; defined elsewhere.
     #[command(skip)]
     CompileWorker,
 }

@@ -1,4 +1,4 @@
-//! `component compile-worker`: what the command starts to compile, and nobody else.
+//! `component compile-worker`: the compiler process that the command starts. Hidden from users.
 
 use clap::{ArgMatches, Command};
 
@@ -11,7 +11,7 @@ pub(super) fn known(command: Command) -> Command {
     })
 }
 
-/// Whether it was asked for.
+/// True if it was asked for.
 pub(super) fn was_asked_for(matches: &ArgMatches) -> bool {
     let component = matches.subcommand_matches("component");
     component.and_then(ArgMatches::subcommand_name) == Some(NAME)

@@ -104,7 +104,7 @@ fn c_strings(strings: impl Iterator<Item = Vec<u8>>) -> io::Result<Vec<CString>>
     Ok(strings.map(CString::new).collect::<Result<_, _>>()?)
 }
 
-/// Where a program may be: where it says, or in the directories of `PATH`, of which an empty one is the working directory.
+/// The place where a program may be: where it says, or in the directories of `PATH`, of which an empty one is the working directory.
 fn paths(program: &OsStr) -> Vec<PathBuf> {
     if program.is_empty() || has_slash(Path::new(program)) {
         return vec![program.into()];
@@ -116,7 +116,7 @@ fn paths(program: &OsStr) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether an error says that this program cannot be run, and not that no process can be started.
+/// True if an error says that this program cannot be run, and not that no process can be started.
 fn is_about_the_program(error: &io::Error) -> bool {
     [
         Errno::NOENT,
@@ -132,10 +132,10 @@ fn is_about_the_program(error: &io::Error) -> bool {
     .any(|errno| is(error, *errno))
 }
 
-/// Whether a file that the system would not run is a script without a `#!` line. Shells, env(1) and glibc's execvp(3) give such a file to
+/// True if a file that the system would not run is a script without a `#!` line. Shells, env(1) and glibc's execvp(3) give such a file to
 /// `/bin/sh`; other C libraries leave that to the caller.
 ///
-/// Only for a path: what `PATH` led to is not known here. Text is told from a program for another machine as bash does it, by a NUL in
+/// Only for a path: what `PATH` led to is not known here. Text is distinguished from a program for another machine as in bash, by a NUL in
 /// the first 80 bytes.
 fn is_script(path: &Path) -> bool {
     let mut start = [0; 80];
@@ -145,7 +145,7 @@ fn is_script(path: &Path) -> bool {
             .is_ok_and(|n| !start[..n].contains(&0))
 }
 
-/// Whether a program is named by its path; otherwise `PATH` is searched for it.
+/// True if a program is named by its path; otherwise `PATH` is searched for it.
 fn has_slash(program: &Path) -> bool {
     program.as_os_str().as_encoded_bytes().contains(&b'/')
 }
@@ -154,7 +154,7 @@ fn is(error: &io::Error, errno: Errno) -> bool {
     error.raw_os_error() == Some(errno.raw_os_error())
 }
 
-/// What to do about a program that only a shell would have known.
+/// A hint about a program that only a shell would have known.
 fn hint_of_a_shell(program: &str) -> &'static str {
     const BUILT_IN: [&str; 12] = [
         ".", "alias", "cd", "eval", "exec", "export", "set", "source", "trap", "ulimit", "umask", "unset",
@@ -171,7 +171,7 @@ fn hint_of_a_shell(program: &str) -> &'static str {
     }
 }
 
-/// Why the command could not be started.
+/// The reason why the command could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpawnError {
     /// There is no such program.
@@ -179,7 +179,7 @@ pub(crate) enum SpawnError {
     NotFound {
         /// As it was given.
         program: OsString,
-        /// What may be wrong with it; empty or starting with `; `.
+        /// A hint about the fault; empty or starting with `; `.
         hint: &'static str,
     },
     /// It is there and may not run, or cannot.
@@ -187,9 +187,9 @@ pub(crate) enum SpawnError {
     NotRunnable {
         /// As it was given.
         program: OsString,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
-        /// What may be wrong with it; empty or starting with `; `.
+        /// A hint about the fault; empty or starting with `; `.
         hint: &'static str,
     },
 }

@@ -12,7 +12,7 @@ use super::signals::{Forwarding, SignalSeen, is_ending};
 use super::sys::{self, Inherited, Taken, hold};
 use super::witness::Witness;
 
-/// How long an end that does not look like success waits for a signal of this process's own before it is judged. Jenkins ends children
+/// The time that an end that does not look like success waits for a signal of this process's own before it is judged. Jenkins ends children
 /// first, and waits for each at least 10 ms; an agent with much to do takes several times as long.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -20,11 +20,11 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// much to do, it may take a while to find this process too.
 const SETTLE_KILLED: Duration = Duration::from_millis(500);
 
-/// How long before the command's end a signal to one of this process's children alone still belongs to it, and how long after it one to this
+/// The time before the command's end in which a signal to one of this process's children alone still belongs to it, and after it for one to this
 /// process.
 const SHORTLY: Duration = Duration::from_secs(1);
 
-/// The longest sleep: should the word of the command's end ever be lost, it is noticed all the same.
+/// The longest sleep: a lost SIGCHLD delays the command's end by no more than this.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How far the one command of this process is: 0 before it was started, its process number while it runs, then [`ENDED`] with its exit code.
@@ -66,19 +66,19 @@ pub(crate) struct Running {
 pub(crate) struct Afterwards(Arc<AtomicBool>);
 
 impl Afterwards {
-    /// Whether a signal to end the build came so soon that it still belongs to the command: an agent that ends children first finds a shell
+    /// True if a signal to end the build came so soon that it still belongs to the command: an agent that ends children first finds a shell
     /// whose command it ended gone, perhaps with exit code 0.
     pub(crate) fn was_cancelled(&self) -> bool {
         self.0.load(Relaxed)
     }
 }
 
-/// How the command ended.
+/// The end of the command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended {
     /// The exit code to pass on: the command's own, or 128 plus the number of the signal that killed it.
     pub(crate) code: u8,
-    /// Whether it was cancelled from outside, whatever its exit code is.
+    /// True if it was cancelled from outside, whatever its exit code is.
     pub(crate) cancelled: bool,
     /// The first signal to end the build that this process got meanwhile.
     #[cfg(test)]
@@ -119,7 +119,7 @@ impl Running {
     /// one that was ignored when this process started, as under nohup(1). `on_grace` is called once if the command still runs `grace`
     /// after the first: CI systems kill soon after they ask. Both are called on this thread and hold up forwarding, so they must not block.
     ///
-    /// An end that does not look like success is only told after a moment in which such a signal may come ([`Ended::cancelled`]).
+    /// An end that does not look like success is returned after a moment in which such a signal may come ([`Ended::cancelled`]).
     ///
     /// # Errors
     /// What the system said when asked for the command's end; then the end is not known.
@@ -263,8 +263,8 @@ impl Running {
         }
     }
 
-    /// Whether somebody ended the command who has told this process nothing: an agent that ends the children of a job one by one, this
-    /// process's other child among them; or one that ended the shell around this process, and then what it found of the job's processes.
+    /// True if an agent ended the command and sent this process no signal: it ended the children of a job one by one, this process's other
+    /// child among them; or it ended the shell around this process, and then the processes of the job that it found.
     fn was_done_away_with(&self, status: WaitStatus) -> bool {
         let went_well = status.exit_status() == Some(0);
         let killed = status.terminating_signal().is_some() && is_killed(code(status));
@@ -272,7 +272,7 @@ impl Running {
         (!went_well && self.was_ended_beside()) || (killed && parent.is_some() && getppid() != parent)
     }
 
-    /// Whether somebody ended this process's other child, shortly before or after the command.
+    /// True if this process's other child was ended, shortly before or after the command.
     fn was_ended_beside(&self) -> bool {
         let shortly = Instant::now().checked_sub(SHORTLY).unwrap_or(self.started);
         self.witness.ended_by(shortly).is_some_and(is_ending)
@@ -314,7 +314,7 @@ impl Running {
     }
 }
 
-/// Whether an exit code is that of a process that somebody ended by a signal, or of a shell whose command was.
+/// True if an exit code is that of a process that was ended by a signal from outside, or of a shell whose command was.
 fn is_killed(code: u8) -> bool {
     code.checked_sub(128)
         .is_some_and(|signal| is_ending(signal.into()) || i32::from(signal) == SIGKILL)

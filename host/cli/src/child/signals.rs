@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-/// What CI systems, terminals and service managers end a job with.
+/// The signals that CI systems, terminals and service managers end a job with.
 const ENDING: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
 /// One signal that this process got.
@@ -14,9 +14,9 @@ pub(crate) struct SignalSeen {
     pub(crate) signal: i32,
     /// The process that sent it; none when the kernel did, for a terminal, or when the system does not tell.
     pub(crate) sender: Option<i32>,
-    /// How long after the command's start it was seen.
+    /// The time that after the command's start it was seen.
     pub(crate) after: Duration,
-    /// What was done for the command.
+    /// The way it took to the command.
     pub(crate) forwarding: Forwarding,
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum Forwarding {
     Refused,
 }
 
-/// Whether a signal is meant to end the build. The others, such as `SIGUSR1`, mean something to the command alone.
+/// True if a signal is meant to end the build. The others, such as `SIGUSR1`, mean something to the command alone.
 pub(super) fn is_ending(signal: i32) -> bool {
     ENDING.contains(&signal)
 }

@@ -65,7 +65,7 @@ pub(super) fn is_held(signal: c_int) -> bool {
     is_signal && ![libc::SIGKILL, libc::SIGSTOP].contains(&signal) && !faults.contains(&signal) && !is_own
 }
 
-/// Whether a process may also get a signal for what it writes itself. Only Linux shows which of the two it is.
+/// True if a process may also get a signal for what it writes itself. Only Linux shows which of the two it is.
 fn is_by_writing(signal: c_int) -> bool {
     [libc::SIGPIPE, libc::SIGXFSZ].contains(&signal)
 }
@@ -87,7 +87,7 @@ pub(crate) fn hold() -> &'static Inherited {
     HELD.get_or_init(Inherited::hold)
 }
 
-/// What a command inherits from whoever started this process.
+/// The mask, the dispositions and the descriptors that a command inherits, as this process was started with them.
 #[derive(Clone, Copy)]
 pub(crate) struct Inherited {
     mask: sigset_t,
@@ -120,7 +120,7 @@ impl Inherited {
         }
     }
 
-    /// Whether a signal was ignored.
+    /// True if a signal was ignored.
     pub(super) fn ignores(&self, signal: c_int) -> bool {
         (1..=LAST).contains(&signal) && self.ignored >> (signal - 1) & 1 == 1
     }
@@ -130,7 +130,7 @@ impl Inherited {
         self.parent
     }
 
-    /// Starts a process that runs `image` with all of this given back. What keeps the image from running is told here.
+    /// Starts a process that runs `image` with all of this given back. The error says why the image cannot run.
     pub(super) fn spawn(&self, image: &Image) -> io::Result<Pid> {
         // Closed by exec: what comes out of it is an error, or nothing.
         let (mut told, tell) = io::pipe()?;
@@ -206,7 +206,7 @@ impl std::fmt::Debug for Inherited {
 
 /// A program with its arguments and its environment, in the form that the system takes.
 pub(super) struct Image {
-    /// Where to look for it, in order.
+    /// The place where to look for it, in order.
     pub(super) paths: Vec<CString>,
     pub(super) arguments: Strings,
     pub(super) environment: Strings,
@@ -254,7 +254,7 @@ impl Strings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Taken {
     pub(super) signal: c_int,
-    /// Whether the kernel itself sent it: for a terminal, or for a timer.
+    /// True if the kernel itself sent it: for a terminal, or for a timer.
     pub(super) by_kernel: bool,
     /// The process that sent it, if one did.
     pub(super) sender: Option<pid_t>,
@@ -330,7 +330,7 @@ pub(super) fn take(wanted: impl Fn(c_int) -> bool, timeout: Duration) -> Option<
     }
 }
 
-/// Whether one of the held signals that `wanted` names is waiting.
+/// True if one of the held signals that `wanted` names is waiting.
 pub(super) fn is_waiting(wanted: impl Fn(c_int) -> bool) -> bool {
     let pending = pending();
     // SAFETY: the pointer is valid.
@@ -415,13 +415,13 @@ unsafe fn stand_by(parent: pid_t) -> ! {
     }
 }
 
-/// Whether a signal without a handler leaves a process alive: it does nothing, or stops or continues it. One for the group waits in the
+/// True if a signal without a handler leaves a process alive: it does nothing, or stops or continues it. One for the group waits in the
 /// process of [`fork_a_witness`], where it can be seen.
 pub(super) fn does_not_end(signal: c_int) -> bool {
     [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH].contains(&signal) || does_stop(signal)
 }
 
-/// Whether a signal without a handler stops a process.
+/// True if a signal without a handler stops a process.
 pub(super) fn does_stop(signal: c_int) -> bool {
     [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal)
 }

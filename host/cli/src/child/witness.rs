@@ -13,7 +13,7 @@ use super::sys;
 /// A command that ends sooner needs none, and is not slowed down by one.
 const PAUSE_BEFORE_START: Duration = Duration::from_millis(20);
 
-/// How long a signal to the group may take to the witness after it was here. The kernel sends it to all in one go of some microseconds, but
+/// The time that a signal to the group may take to the witness after it was here. The kernel sends it to all in one go of some microseconds, but
 /// a virtual processor may be halted in the middle of it.
 const GROUP: Duration = Duration::from_millis(10);
 
@@ -21,7 +21,7 @@ const GROUP: Duration = Duration::from_millis(10);
 /// 10 ms or more between two.
 const SAME: Duration = Duration::from_millis(5);
 
-/// How often to look for it meanwhile.
+/// The pause between two looks for it.
 const STEP: Duration = Duration::from_millis(1);
 
 /// The second child; none where the system has no room for one.
@@ -67,12 +67,12 @@ impl Witness {
         self.begin();
     }
 
-    /// The signal that somebody ended it with, if that was after `since` and no signal to the group.
+    /// The signal that ended it alone, and not with its group, if that was after `since`.
     pub(super) fn ended_by(&self, since: Instant) -> Option<i32> {
         self.ended.filter(|(_, at)| *at >= since).map(|(signal, _)| signal)
     }
 
-    /// Whether the process group got a signal that this process just took. None if that cannot be told.
+    /// Whether the process group got a signal that this process just took. None if the system does not show it.
     pub(super) fn saw(&mut self, signal: i32) -> Option<bool> {
         if sys::does_not_end(signal) {
             return self.holds(signal);
@@ -101,7 +101,7 @@ impl Witness {
             }
             std::thread::sleep(STEP);
         }
-        // The next one could not be told from it.
+        // The next signal would look the same.
         self.pid.take().and_then(end);
         self.begin();
         Some(true)
@@ -116,7 +116,7 @@ impl Drop for Witness {
     }
 }
 
-/// What a child ended by, if it ends by itself within `patience`.
+/// The status of a child that ends by itself within `patience`.
 fn ended_within(pid: Pid, patience: Duration) -> Option<WaitStatus> {
     let until = Instant::now() + patience;
     loop {
@@ -131,7 +131,7 @@ fn ended_within(pid: Pid, patience: Duration) -> Option<WaitStatus> {
     }
 }
 
-/// Ends a child by `SIGKILL`, and tells what it ended by: that, or what it was sent before.
+/// Ends a child by `SIGKILL`, and gives the signal that it ended by: that one, or one it was sent before.
 fn end(pid: Pid) -> Option<WaitStatus> {
     // What cannot be ended is not waited for: it ends with this process.
     kill_process(pid, Signal::KILL).ok()?;

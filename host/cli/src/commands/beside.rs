@@ -12,13 +12,13 @@ use super::context::Context;
 
 /// A command that ends sooner is reported in one request instead of two: about what a first connection to DX takes anyway.
 const PAUSE_BEFORE_START: Duration = Duration::from_millis(20);
-/// How often to look whether something within the command left an urgent step.
+/// The pause between two looks for an urgent step of a process within the command.
 const LOOK: Duration = Duration::from_secs(1);
 /// Policies are compiled beside the command for as long as it runs: as for budgets, a day stands for ever.
 const LONGEST_BUILD: Duration = Duration::from_hours(24);
 /// The longest pause between two tries of what DX did not take.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The most that one delivery beside the command may take; a hanging DX then is tried anew.
+/// The most that one delivery beside the command may take; a hanging DX is then tried again.
 const BESIDE: Duration = Duration::from_secs(10);
 
 /// The work beside the command: recording the start, and delivering.

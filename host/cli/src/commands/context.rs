@@ -28,7 +28,7 @@ pub(crate) struct Context {
     pub(crate) environment: Environment,
     /// A working reporter with something wrong: said once, and with `--strict` the command fails.
     pub(crate) troubles: Vec<Trouble>,
-    /// Why a token that was given cannot be used, which `troubles` say too.
+    /// The reason why a token that was given cannot be used, which `troubles` say too.
     pub(crate) token_refused: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl Context {
         Self::of(global, settings, environment, Builder::look_only)
     }
 
-    /// The same for a command that tells of a run: outside CI, where nothing is reported, it makes no reporter and touches no spool.
+    /// The same for a command that reports a run: outside CI, where nothing is reported, it makes no reporter and touches no spool.
     pub(crate) fn load_to_report(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
         let environment = Environment::from_process();
         let mut settings = settings(global, fields, &environment).map_err(Trouble::unreported)?;
@@ -74,7 +74,7 @@ impl Context {
         environment: Environment,
         spool: impl FnOnce(Builder) -> Builder,
     ) -> Result<Self, Trouble> {
-        // A job whose run a reader follows: what it knows is sent at once, since it never tells of the run's end.
+        // A job whose run a reader follows: what it knows is sent at once, since it never reports the run's end.
         let facts_only = settings.in_job == InJob::Facts && settings.system == Some("GoCD");
         settings.fields.urgent |= facts_only;
         let mut troubles: Vec<Trouble> = settings.warnings.iter().cloned().map(Trouble::notice).collect();
@@ -109,7 +109,7 @@ impl Context {
         if violations.is_empty() {
             return Ok(notification);
         }
-        // What could be read is judged all the same, so that every fault is told at once.
+        // What could be read is judged all the same, so that every fault is shown at once.
         if let Err(refused) = self.reporter.judge_at_once(hook, notification) {
             violations.extend(refused.violations);
         }
@@ -117,7 +117,7 @@ impl Context {
     }
 
     /// Judges a notification. With `--strict` everything that is wrong with it is an error; without, optional fields that are wrong are left
-    /// out, which is told once: the rest is still worth a record.
+    /// out with one warning: the rest is still worth a record.
     pub(crate) fn judge(
         &self,
         hook: Hook,
@@ -188,7 +188,7 @@ impl Context {
         self.reporter.and_deliver(receipt, &Budget::new(budget), wait)
     }
 
-    /// What a receipt has to tell.
+    /// The trouble in a receipt.
     pub(crate) fn told_by(&self, receipt: &Receipt) -> Vec<Trouble> {
         let mut troubles: Vec<Trouble> = receipt.warnings.iter().cloned().map(Trouble::other).collect();
         let Some(delivery) = &receipt.delivery else {
@@ -204,7 +204,7 @@ impl Context {
         troubles
     }
 
-    /// What a delivery has to tell with nothing wrong in reporting the command's own run.
+    /// The remarks of a delivery that concern other runs.
     pub(crate) fn beside(&self, receipt: &Receipt) -> Vec<Trouble> {
         let Some(delivery) = &receipt.delivery else {
             return Vec::new();
@@ -250,12 +250,12 @@ impl Context {
         }
     }
 
-    /// Whether an `exec` around this process has the token, and this one does not: what is recorded here is delivered by that one.
+    /// True if an `exec` around this process has the token, and this one does not: what is recorded here is delivered by that one.
     pub(crate) fn is_handed_down(&self) -> bool {
         !self.reporter.has_token() && self.reporter.destination().token.is_some()
     }
 
-    /// Whether this command runs within an `exec` of the same run, which then delivers for it.
+    /// True if this command runs within an `exec` of the same run, which then delivers for it.
     pub(crate) fn within_exec(&self) -> bool {
         let outer = self.environment.get(variables::OUTER);
         outer.is_some() && outer == self.settings.fields.value(Field::ReferenceId)
@@ -327,12 +327,12 @@ fn status_meant(word: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether trouble fails the command, when the settings themselves could not be read.
+/// True if trouble fails the command, when the settings themselves could not be read.
 pub(crate) fn is_strict(global: &GlobalFlags) -> bool {
     strict_without_files(&Environment::from_process(), &flags(global, Fields::default()))
 }
 
-/// What the flags say about the run.
+/// The fields that the flags give.
 pub(crate) fn fields(flags: &FieldFlags) -> Fields {
     let mut fields = Fields::default();
     let given = [
@@ -358,7 +358,7 @@ pub(crate) fn fields(flags: &FieldFlags) -> Fields {
     fields
 }
 
-/// What a wrapped command gets to know: the names that let a `pipefold` within it join the run, and never the token.
+/// The variables for a wrapped command: the names that let a `pipefold` within it join the run, and never the token.
 pub(crate) fn for_the_child(
     global: &GlobalFlags,
     context: &Context,

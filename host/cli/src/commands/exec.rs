@@ -93,7 +93,7 @@ fn unreported(global: &GlobalFlags, args: &ExecArgs, trouble: Trouble, strict: b
     }
 }
 
-/// Runs the command, tells of its start beside it and of its end after it.
+/// Runs the command, reports its start beside it and its end after it.
 fn reported(
     global: &GlobalFlags,
     args: &ExecArgs,
@@ -124,7 +124,7 @@ fn reported(
         let late = || beside.report_late(cancelled(&notification, &began));
         let on_signal = |seen: SignalSeen| {
             tracing::info!(signal = seen.name(), "the run is cancelled");
-            // At once: whoever asks for the end may kill in a second.
+            // At once: an agent may kill a second later.
             early.get_or_insert_with(|| record_beside(&context, Hook::Finish, cancelled(&notification, &began)));
         };
         running.wait(on_signal, context.settings.budgets.stop, late)
@@ -196,7 +196,7 @@ fn reported(
     }))
 }
 
-/// Says the one closing line, and gives what it told of trouble.
+/// Prints the closing line, and returns the trouble in it.
 fn close(
     global: &GlobalFlags,
     context: &Context,

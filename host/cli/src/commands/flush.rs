@@ -18,7 +18,7 @@ use super::trouble::{Trouble, conclude};
 use crate::args::{FlushArgs, GlobalFlags};
 use crate::terminal::{neutral, say};
 
-/// How long to try without `--timeout`: whoever flushes means to wait, but a job should end.
+/// The time to try without `--timeout`: long, since a flush is a request to wait, but a job should end.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `pipefold flush`
@@ -153,7 +153,7 @@ fn summary(delivery: &Delivery, into_queue: bool) -> String {
     parts.join(", ")
 }
 
-/// What is left, as trouble.
+/// The runs that are left, as trouble.
 fn left(delivery: &Delivery) -> Vec<Trouble> {
     let mut troubles = Vec::new();
     troubles.extend(

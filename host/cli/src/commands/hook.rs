@@ -39,7 +39,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitC
         .and_then(|settings| policies::judge(global, &environment, &settings, &mut troubles));
     let judge = match judge {
         Ok(judge) => judge,
-        // Unlike a build, whoever asks a hook waits for its answer: that there is none is a failure.
+        // Unlike a build, the caller of a hook waits for its answer: that there is none is a failure.
         Err(trouble) => bail!("{}", trouble.text()),
     };
     tell(&troubles, global);

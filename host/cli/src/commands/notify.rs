@@ -11,7 +11,7 @@ use super::trouble::{Trouble, conclude};
 use super::{dry_run, outside, print_json};
 use crate::args::{FinishArgs, GlobalFlags, StartArgs, StepArgs};
 
-/// What this process takes before it looks at the clock, and after it has said its last line.
+/// The time that this process takes before it looks at the clock, and after it has said its last line.
 const START_AND_END: Duration = Duration::from_millis(20);
 
 /// `pipefold start`

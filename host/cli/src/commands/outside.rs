@@ -1,14 +1,14 @@
-//! Runs outside of every CI system: a build on someone's own machine is nobody else's business unless they say so.
+//! Runs outside of every CI system: a build on a person's own machine is reported only on request.
 
 use pipefold::config::{Environment, Origin, Settings};
 use pipefold::detect::Field;
 
 use super::trouble::Trouble;
 
-/// What names a run: whoever gives one of these means to report, wherever it is.
+/// The fields that name a run: giving one of these asks for a report, also outside CI.
 const NAMES: [Field; 3] = [Field::PipelineName, Field::PipelineSource, Field::ReferenceId];
 
-/// Why a command reports nothing here, if it does not. A remark without text where the user has said that it should not.
+/// The reason why a command reports nothing here, if it does not. A remark without text where the user has said that it should not.
 pub(crate) fn why_unreported(settings: &Settings, environment: &Environment) -> Option<Trouble> {
     if says_ci(environment) && nothing_is_known(settings) {
         return Some(Trouble::input(
@@ -27,7 +27,7 @@ pub(crate) fn why_unreported(settings: &Settings, environment: &Environment) -> 
     })
 }
 
-/// Whether a run is nobody's but this machine's: in no CI system, also in none that pipefold does not know, and without a name of its own.
+/// True if a run is outside CI: in no CI system, also in none that pipefold does not know, and without a name of its own.
 pub(crate) fn is_outside(settings: &Settings, environment: &Environment) -> bool {
     let named = NAMES.iter().any(|field| {
         let origin = settings.fields.get(*field).map(|sourced| &sourced.origin);
@@ -40,13 +40,13 @@ pub(crate) fn is_outside(settings: &Settings, environment: &Environment) -> bool
     settings.system.is_none() && settings.local != Some(true) && !named && !says_ci(environment)
 }
 
-/// Whether no source says anything of the run, apart from what a command itself is about.
+/// True if no source says anything of the run, apart from what a command itself is about.
 fn nothing_is_known(settings: &Settings) -> bool {
     let own = [Field::Step, Field::Status];
     settings.system.is_none() && settings.fields.iter().all(|(field, _)| own.contains(&field))
 }
 
-/// Whether the variable that most CI systems set says so.
+/// True if the variable that most CI systems set says so.
 fn says_ci(environment: &Environment) -> bool {
     environment
         .get("CI")

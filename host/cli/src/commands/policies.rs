@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 use crate::args::GlobalFlags;
 use crate::terminal::{excerpt, neutral, say};
 
-/// What judges for this command: the operator's policies outermost, then those of the variable, those of the flags, and the default
+/// The judge of this command: the operator's policies outermost, then those of the variable, those of the flags, and the default
 /// plugin. A flag adds to the others and never replaces them: a job must not switch off a redaction of its runner by naming another policy.
 pub(crate) fn judge(
     global: &GlobalFlags,
@@ -48,7 +48,9 @@ pub(crate) fn judge(
     let cache = match Cache::open(&place) {
         Ok(cache) => Some(cache),
         Err(error) => {
-            troubles.push(Trouble::other(format!("{error}; policies are compiled anew each time")));
+            troubles.push(Trouble::other(format!(
+                "{error}; policies are compiled again each time"
+            )));
             None
         }
     };

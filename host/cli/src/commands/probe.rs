@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of the answer that are read: its head has the status.
 const ANSWER: u64 = 4096;
 
-/// What begins a TLS record that says what is wrong (RFC 8446, section 5.1): the answer to a plain request by what speaks TLS.
+/// The first bytes of a TLS record that says what is wrong (RFC 8446, section 5.1): the answer to a plain request by what speaks TLS.
 const TLS_ALERT: u8 = 21;
 
 /// Asks what listens at `address`.
@@ -34,7 +34,7 @@ pub(super) fn run(global: &GlobalFlags, address: SocketAddr) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where what listens on every address is reached from this machine.
+/// The place where what listens on every address is reached from this machine.
 fn near(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() {

@@ -71,7 +71,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
         .build()
         .context("cannot start the threads that serve")?;
     let code = runtime.block_on(async {
-        // Before anyone is told where to connect: from then on a signal is a clean end.
+        // Before the address is printed: from then on a signal is a clean end.
         let mut signals = Signals::catch()?;
         let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
         let collector = Collector::bind(options, Arc::new(judge)).await?;
@@ -113,7 +113,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
             }
         }
     })?;
-    // A request to DX may wait for its answer in a thread of its own, for longer than whoever stops a server waits. It is sent again.
+    // A request to DX may wait for its answer in a thread of its own, for longer than a stop of the server may take. It is sent again.
     runtime.shutdown_background();
     Ok(code)
 }
@@ -153,7 +153,7 @@ pub(super) fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::
     let mut troubles = Vec::new();
     let judge = settings(global, Fields::default(), environment)
         .and_then(|settings| policies::judge(global, environment, &settings, &mut troubles));
-    // A server that judged otherwise than it was told to would be worse than none.
+    // A server that judged without the policies it was given would be worse than none.
     let judge = judge.map_err(|trouble| anyhow!("{}", trouble.text()))?;
     tell(&troubles, global);
     for policy in judge.policies() {
@@ -161,7 +161,7 @@ pub(super) fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::
             bail!("{}", neutral(&why));
         }
     }
-    // Nobody may look any more when the first run comes. There is no run of nothing, which says that the rules can be asked.
+    // At the start, while a person looks. A merge of nothing is refused, which shows that the rules can be asked.
     if let Err(NoVerdict::Failed(why)) = judge.merge(&[]) {
         bail!("runs could not be judged here: {}", neutral(&why));
     }
@@ -213,7 +213,7 @@ fn forward(
     }))
 }
 
-/// Unlike other commands a server has nobody who asks it what went wrong: it tells its log without `-v` too.
+/// Shows the log also without `-v`: a server has no other way to report what went wrong.
 pub(super) fn log(global: &GlobalFlags) {
     if global.verbose > 0 {
         return;

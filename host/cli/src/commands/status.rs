@@ -65,7 +65,7 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     Ok(conclude(&troubles, global, context.settings.strict))
 }
 
-/// Policies with what tells them from others of the same name.
+/// Policies with the digest that distinguishes them from others of the same name.
 fn bound(policies: &PolicyChain) -> String {
     format!("{policies} ({:.12})", policies.digest)
 }

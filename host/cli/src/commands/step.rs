@@ -1,4 +1,4 @@
-//! `step`: a part of a run, told of or run.
+//! `step`: a step of a run, reported or run.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -42,7 +42,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitC
     }
 }
 
-/// An `exec` within an `exec` of the same run: a step of it, named after its command unless someone named it.
+/// An `exec` within an `exec` of the same run: a step of it, named after its command unless --step names it.
 pub(crate) fn within(global: &GlobalFlags, mut context: Context, command: &[OsString]) -> anyhow::Result<ExitCode> {
     // The name of the job, which the outer `exec` is about, says nothing of this command.
     let of_the_job = |step: &Sourced<String>| matches!(step.origin, Origin::Detected { .. });

@@ -1,4 +1,4 @@
-//! Trouble with reporting: one line on stderr, and an exit code that says whether anyone wanted to know.
+//! Trouble with reporting: one line on stderr, and the exit code for it.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::terminal::{excerpt, neutral, say};
 /// Something that went wrong with reporting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trouble {
-    /// What happened and what to do.
+    /// The text: what happened and what to do.
     text: String,
     weight: Weight,
 }
@@ -60,7 +60,7 @@ impl Trouble {
         }
     }
 
-    /// What is wrong with a notification, all of it.
+    /// All violations of a notification.
     pub(crate) fn refused(violations: Vec<Violation>) -> Self {
         let refused = Refused { violations };
         Self::input(format!("the run is not reported: {refused}"))
@@ -82,7 +82,7 @@ impl Trouble {
         }
     }
 
-    /// What happened.
+    /// The text.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

@@ -1,4 +1,4 @@
-//! The wrapped command of `exec` and `step`, without what is told of it.
+//! The wrapped command of `exec` and `step`, without its report.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ pub(crate) fn command(argv: &[OsString]) -> Command {
     command
 }
 
-/// Runs the command and tells nobody.
+/// Runs the command and reports nothing.
 pub(crate) fn run(argv: &[OsString]) -> anyhow::Result<ExitCode> {
     let mut command = command(argv);
     // What runs within it has no run to join, and does not say once more that there is none.

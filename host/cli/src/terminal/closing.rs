@@ -8,7 +8,7 @@ use pipefold_sandbox::Status;
 use super::text::say_painted;
 use super::{Paint, excerpt, human};
 
-/// What happened to the record of the run. The text is the reason, in any words: it is made harmless when shown.
+/// The fate of the record of a run. The text is the reason, in any words: it is made harmless when shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate<'a> {
     /// DX said `ok`.
@@ -26,11 +26,11 @@ pub(crate) enum Fate<'a> {
 /// `pipefold: success in 1 m 23 s, delivered`
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Closing<'a> {
-    /// How the run went.
+    /// The status of the run.
     pub(crate) status: Status,
-    /// How long the command ran.
+    /// The time that the command ran.
     pub(crate) duration: Duration,
-    /// Where its record is.
+    /// The place where its record is.
     pub(crate) fate: Fate<'a>,
 }
 

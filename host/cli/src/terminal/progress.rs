@@ -23,7 +23,7 @@ const COLUMNS: usize = 79;
 pub(crate) struct Progress {
     form: Form,
     shown: Option<Instant>,
-    /// Whether a line stands on the terminal without its end.
+    /// True if a line stands on the terminal without its end.
     is_drawn: bool,
     columns: usize,
 }

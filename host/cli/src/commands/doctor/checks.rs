@@ -9,19 +9,19 @@ use crate::commands::context::Context;
 use crate::commands::fleet;
 use crate::commands::trouble::Trouble;
 
-/// How long DX or a queue may take to answer; a person waits.
+/// The time that DX or a queue may take to answer; a person waits.
 const PROBE: Duration = Duration::from_secs(5);
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 pub(super) struct Check {
-    /// What was looked at.
+    /// The subject of the check.
     pub(super) what: String,
-    /// What was found.
+    /// The finding.
     pub(super) found: String,
-    /// Where it comes from.
+    /// The place where it comes from.
     pub(super) from: Option<String>,
-    /// What to do about it, if something is wrong.
+    /// The advice, if something is wrong.
     pub(super) fix: Option<String>,
 }
 
@@ -180,7 +180,7 @@ fn spool(context: &Context) -> Check {
         overview.bytes.div_ceil(1024)
     );
     let origin = Some(place.origin.to_string());
-    // A run that is under way may wait; one that was tried and could not be sent is told with its reason.
+    // A run that is under way may wait; one that was tried and could not be sent is shown with its reason.
     match overview.runs.iter().find_map(|run| run.why.as_ref()) {
         Some(why) => Check {
             from: origin,

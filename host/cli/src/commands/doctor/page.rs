@@ -9,11 +9,11 @@ use crate::terminal::{Paint, excerpt, neutral, wrap};
 use pipefold_sandbox::foreign::json;
 
 const WIDTH: usize = 80;
-/// Where the values stand: behind the longest name of a field.
+/// The place where the values stand: behind the longest name of a field.
 const VALUE: usize = 19;
-/// Where it stands from where a value comes: behind a value of the usual length, such as a short branch.
+/// The place where it stands from where a value comes: behind a value of the usual length, such as a short branch.
 const FROM: usize = 49;
-/// Where the words of a check stand.
+/// The place where the words of a check stand.
 const WORDS: usize = 17;
 
 /// The whole page.
@@ -67,7 +67,7 @@ fn field(lines: &mut Vec<String>, row: &FieldRow, suffix: &str, paint: Paint) {
     let name = format!("  {}", row.name);
     match (&row.value, &row.from) {
         (Some(value), Some(from)) => {
-            // The system is told above, once.
+            // The system is shown above, once.
             let from = from.strip_suffix(suffix).unwrap_or(from);
             valued(lines, &name, &excerpt(value), &neutral(from));
         }

@@ -23,9 +23,9 @@ pub(super) struct Report {
     pub(super) templates: Vec<TemplateRow>,
     /// The request that a run's start would send, its token hidden.
     pub(super) request: Option<Value>,
-    /// What was looked at besides.
+    /// Further checks.
     pub(super) checks: Vec<Check>,
-    /// How many of the checks have something to fix.
+    /// Number of checks with something to fix.
     pub(super) to_fix: usize,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Report {
 pub(super) struct FieldRow {
     pub(super) name: &'static str,
     pub(super) value: Option<String>,
-    /// Where the value comes from.
+    /// The place where the value comes from.
     pub(super) from: Option<String>,
     /// No run can be reported without it.
     pub(super) required: bool,
@@ -50,7 +50,7 @@ pub(super) struct TemplateRow {
     pub(super) template: String,
     pub(super) from: String,
     pub(super) used: bool,
-    /// Why it is not used.
+    /// The reason why it is not used.
     pub(super) why: Option<String>,
 }
 

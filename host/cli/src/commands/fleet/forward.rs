@@ -49,7 +49,7 @@ pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> 
         let mut signals = Signals::catch()?;
         let mut said = false;
         let forwarder = loop {
-            // Loaded anew for another try: nobody minds, for it is a rare one.
+            // Loaded again for another try, which is rare.
             let rules = match judge.take() {
                 Some(judge) => judge,
                 None => self::judge(global, &environment)?,
@@ -107,7 +107,7 @@ pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> 
             }
         }
     })?;
-    // A request to DX may wait for its answer in a thread of its own, for longer than whoever stops a forwarder waits. It is sent again.
+    // A request to DX may wait for its answer in a thread of its own, for longer than a stop of the forwarder may take. It is sent again.
     runtime.shutdown_background();
     Ok(code)
 }
@@ -118,7 +118,7 @@ fn announce(global: &GlobalFlags, queue: &Queue, dx: &DxUrl) {
     }
 }
 
-/// Whether waiting may help: servers that are started together come up in any order.
+/// True if waiting may help: servers that are started together come up in any order.
 fn may_come(why: &ForwardError) -> bool {
     matches!(
         why,
@@ -140,7 +140,7 @@ fn options(args: &ForwardArgs, settings: &Settings, environment: &Environment) -
         Some(TokenPlace::File(path)) => path.clone(),
         _ => bail!("forwarding needs the DX token in a file, so that it can be replaced: give --token-file"),
     };
-    // Looked at now, since nobody may be there to read the log later.
+    // Looked at now, while a person may read the log.
     Token::from_file(&token_file)?;
     Ok(ForwarderOptions {
         per_second: args.rate,

@@ -1,6 +1,6 @@
 //! A fleet's queue: reporting into it, making and checking it, emptying it.
 //!
-//! All of it needs the feature `fleet`. Without, whoever asks for a queue is told that this build has none.
+//! All of it needs the feature `fleet`. Without it, a request for a queue is an error that says so.
 
 #[cfg(feature = "fleet")]
 mod forward;

@@ -15,7 +15,7 @@ use crate::commands::trouble::Trouble;
 const NONE: &str =
     "this build of pipefold knows no queue, as it was built without the feature `fleet`: use one that has it";
 
-/// Nothing is sent to DX in its place: whoever asked for a queue did not ask for that.
+/// Nothing is sent to DX in its place: that was not asked for.
 pub(in crate::commands) fn report_into(
     _: Builder,
     queue: &QueueSettings,

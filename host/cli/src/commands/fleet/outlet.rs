@@ -55,7 +55,7 @@ pub(in crate::commands) fn probe(
     let queue = address(queue, ca_file).map_err(|why| why.to_string())?;
     let runtime = runtime().map_err(|why| why.to_string())?;
     let probed = runtime.block_on(probe::probe(&queue, within));
-    // Looking up a host's name may take longer than anyone waits.
+    // Looking up a host's name may take too long.
     runtime.shutdown_background();
     let probe = probed.map_err(|why| why.to_string())?;
     let answers = format!("answers after {} ms", probe.latency.as_millis());
@@ -85,7 +85,7 @@ pub(super) fn named(global: &GlobalFlags, environment: &Environment) -> anyhow::
     Ok(address(queue, settings.ca_file.as_ref())?)
 }
 
-/// The queue's client panics on some of what a server may say. That is caught, and told as the failure that it is; Rust's own words would stand
+/// The queue's client panics on some of what a server may say. That is caught, and reported as a failure; Rust's own words would stand
 /// in a build's output.
 fn keep_the_clients_panics_quiet() {
     static ONCE: Once = Once::new();
@@ -114,7 +114,7 @@ pub(super) fn with_queue<T>(
     done
 }
 
-/// What a forwarder works in.
+/// The runtime of a forwarder.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     // Waiting is most of it. More threads would only take memory.

@@ -48,7 +48,7 @@ pub(in crate::commands) fn queue(global: &GlobalFlags, args: &QueueArgs) -> anyh
     }
 }
 
-/// Whatever is different is told; what loses something is a failure.
+/// Prints every difference; one that loses something is a failure.
 fn tell(global: &GlobalFlags, differences: &[Difference]) -> ExitCode {
     for difference in differences {
         if !global.quiet || difference.fatal {

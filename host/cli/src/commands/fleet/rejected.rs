@@ -44,7 +44,7 @@ fn numbers(which: &Which) -> &[u64] {
     if which.all { &[] } else { &which.numbers }
 }
 
-/// Also of numbers that there are none of, which is a failure: somebody meant another one.
+/// Prints the result. A number that does not exist is a failure: another one was meant.
 fn tell(global: &GlobalFlags, done: &Done, what: &str) -> anyhow::Result<ExitCode> {
     if global.json {
         let answer = json!({ "count": done.count, "missing": done.missing });
@@ -63,7 +63,7 @@ fn tell(global: &GlobalFlags, done: &Done, what: &str) -> anyhow::Result<ExitCod
     Ok(ExitCode::FAILURE)
 }
 
-/// Each part is foreign: DX's, a runner's, or of whoever else may write to the stream.
+/// Each part is foreign: DX's, a runner's, or of another writer to the stream.
 fn line(found: &Numbered) -> String {
     let rejected = &found.rejected;
     let about = rejected.reference_id();

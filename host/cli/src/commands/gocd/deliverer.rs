@@ -11,7 +11,7 @@ use crate::commands::context::Context;
 /// The least time between two deliveries: each looks at every run in the spool, so it is worth waiting for a few more.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest that one delivery takes; a hanging DX is then tried anew.
+/// The longest that one delivery takes; a hanging DX is then tried again.
 const ONE: Duration = Duration::from_secs(30);
 
 /// What was delivered so far, and what is to be done.
@@ -23,22 +23,22 @@ struct Board {
     rejected: Vec<String>,
     rejected_count: usize,
     warnings: Vec<String>,
-    /// Why nothing can be delivered at all.
+    /// The reason why nothing can be delivered at all.
     impossible: Option<String>,
 }
 
-/// What came of all deliveries.
+/// The result of all deliveries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Delivered {
     /// Requests that DX accepted.
     pub(super) accepted: usize,
-    /// How many runs DX or the rules refused for good.
+    /// Number of runs that DX or the rules refused for good.
     pub(super) rejected: usize,
     /// The first of them, and why.
     pub(super) refusals: Vec<String>,
     /// Runs that wait.
     pub(super) waiting: usize,
-    /// Why the first of them does.
+    /// The reason why the first of them does.
     pub(super) why: Option<String>,
     /// Things worth telling that stopped nothing.
     pub(super) warnings: Vec<String>,
@@ -77,12 +77,12 @@ impl Deliverer {
         self.board.1.notify_all();
     }
 
-    /// How many requests DX accepted so far.
+    /// Number of requests that DX accepted so far.
     pub(super) fn accepted(&self) -> usize {
         lock(&self.board).accepted
     }
 
-    /// Why nothing can be delivered at all, if so.
+    /// The reason why nothing can be delivered at all, if so.
     pub(super) fn impossible(&self) -> Option<String> {
         lock(&self.board).impossible.clone()
     }
@@ -108,7 +108,7 @@ impl Deliverer {
         let mut board = lock(&self.board);
         let waiting = match (&last.impossible, last.busy) {
             (None, false) => last.kept_count + last.not_looked_at + last.others_wait,
-            // Nobody looked at them.
+            // There was no time for them.
             _ => self
                 .context
                 .reporter

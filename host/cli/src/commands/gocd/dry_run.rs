@@ -58,13 +58,13 @@ impl StateStore for Rehearsal {
     }
 }
 
-/// Remarks that are kept to be told.
+/// The most remarks that are kept to be printed.
 const MOST_NAMED: usize = 10;
 
 /// Prints instead of recording.
 pub(super) struct PrintSink<'a> {
     context: &'a Context,
-    /// What would not be sent, and why.
+    /// Notifications that would not be sent, and why.
     pub(super) remarks: Vec<String>,
 }
 

@@ -18,7 +18,7 @@ use crate::args::{DialectName, LateStagesName, ReadArgs, RerunsName, parse_since
 use crate::commands::context::Context;
 use crate::commands::trouble::Trouble;
 
-/// For how long a run has to be quiet with `--reruns latest`: whoever looks at a red run starts it again within that.
+/// The time that a run has to be quiet with `--reruns latest`: a red run is usually started again within that.
 const QUIET: TimeDelta = TimeDelta::hours(1);
 
 /// The pause between two rounds of `watch`: a big server takes seconds for a page of the feed.

@@ -28,7 +28,7 @@ use crate::commands::trouble::{Trouble, tell};
 use crate::privacy::make_private;
 use crate::terminal::{excerpt, neutral, say};
 
-/// How long a watching process that ends tries to deliver what is left: a service manager kills after 90 s, and what is left waits on disk.
+/// The time that a watching process that ends tries to deliver what is left: a service manager kills after 90 s, and what is left waits on disk.
 const LAST: Duration = Duration::from_secs(5);
 
 /// `pipefold gocd sync`
@@ -132,11 +132,11 @@ struct Reader {
     begun: Instant,
 }
 
-/// What was told so far.
+/// The trouble that was printed so far.
 #[derive(Default)]
 struct Told {
     totals: Totals,
-    /// Why the last round failed as a whole.
+    /// The reason why the last round failed as a whole.
     error: Option<String>,
 }
 
@@ -242,7 +242,7 @@ impl Reader {
         Ok(ExitCode::from(u8::from(failed)))
     }
 
-    /// Tells what came of it.
+    /// Prints the result.
     fn close(
         &self,
         global: &GlobalFlags,

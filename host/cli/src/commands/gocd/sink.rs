@@ -18,19 +18,19 @@ use super::stop::Stop;
 use crate::commands::context::Context;
 use crate::terminal::{neutral, say};
 
-/// How often to look whether a full spool has room again.
+/// The pause between two looks whether a full spool has room again.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Which part of the spool's limit may come in between two housekeepings, each of which looks at every file.
 const HOUSEKEEPING: u64 = 16;
 
-/// What a record takes on disk, in bytes: a block of most file systems.
+/// Size of a record on disk, in bytes: a block of most file systems.
 const RECORD: u64 = 4096;
 
 /// Notifications that wait in memory at most: a page of the feed has 25 stages, of as many runs.
 const MOST_PENDING: usize = 512;
 
-/// Refusals of the rules that are kept to be told.
+/// The most refusals of the rules that are kept to be printed.
 const MOST_NAMED: usize = 10;
 
 /// Records in the spool.
@@ -44,11 +44,11 @@ pub(super) struct SpoolSink<'a> {
     /// Bytes that came in since the last housekeeping.
     came_in: u64,
     told_full: bool,
-    /// What the rules or a policy did not take.
+    /// Notifications that the rules or a policy refused.
     losses: Losses,
 }
 
-/// What was not recorded.
+/// Notifications that were not recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Losses {
     /// Notifications that were refused.
@@ -67,7 +67,7 @@ impl<'a> SpoolSink<'a> {
             stop,
             quiet,
             pending: Vec::new(),
-            // Enough to call for one, for nobody knows what was there before.
+            // Enough to call for one, since it is not known what was there before.
             came_in: u64::MAX,
             told_full: false,
             losses: Losses::default(),

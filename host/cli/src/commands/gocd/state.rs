@@ -24,7 +24,7 @@ use crate::terminal::{neutral, say};
 
 /// The file about the server.
 const SERVER: &str = "server.json";
-/// A file that is being written. One at a time: whoever writes holds the lock.
+/// A file that is being written. One at a time: the writer holds the lock.
 const TEMPORARY: &str = ".tmp";
 /// Held while the server is read.
 const LOCK: &str = "lock";
@@ -40,7 +40,7 @@ pub(super) struct StateFiles {
 }
 
 impl StateFiles {
-    /// Opens, or makes, the files of a server below `state`, and keeps every other process from them. What was told to one DX says nothing
+    /// Opens, or makes, the files of a server below `state`, and keeps every other process from them. What was reported to one DX says nothing
     /// of another, so the address of DX counts too.
     pub(super) fn open(state: &Path, server_id: &str, dx_url: Option<&str>, quiet: bool) -> anyhow::Result<Self> {
         let path = state.join(directory(server_id, dx_url));
@@ -147,7 +147,7 @@ impl StateStore for StateFiles {
     }
 }
 
-/// The directory, opened, if nobody else may change what is in it.
+/// The directory, opened, if no other user may change what is in it.
 fn ours(path: &Path) -> anyhow::Result<Dir> {
     // Not by cap-std, whose handles of directories cannot be synced; and not through a link, which may lead anywhere.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

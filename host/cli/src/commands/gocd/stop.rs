@@ -29,7 +29,7 @@ impl Stop {
         Ok(Self(stop))
     }
 
-    /// Whether it is time.
+    /// True if it is time.
     pub(super) fn is_due(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
@@ -39,7 +39,7 @@ impl Stop {
         Arc::clone(&self.0)
     }
 
-    /// Sleeps, unless it is time. Tells whether it is not.
+    /// Sleeps until the time is over or it is time to stop; then the answer is false.
     pub(super) fn sleep(&self, length: Duration) -> bool {
         let begun = Instant::now();
         while !self.is_due() {

@@ -9,7 +9,7 @@ use super::sink::Losses;
 use super::totals::Totals;
 use crate::terminal::{excerpt, human, neutral};
 
-/// All that is told at the end.
+/// The summary that is printed at the end.
 pub(super) struct Summary<'a> {
     pub(super) server: String,
     pub(super) server_id: &'a str,
@@ -17,7 +17,7 @@ pub(super) struct Summary<'a> {
     /// None in a rehearsal, which delivers nothing.
     pub(super) delivered: Option<&'a Delivered>,
     pub(super) losses: &'a Losses,
-    /// Where what waits is.
+    /// The place where what waits is.
     pub(super) spool: String,
     pub(super) took: Duration,
 }
@@ -62,7 +62,7 @@ impl Summary<'_> {
         lines
     }
 
-    /// What went wrong on our side of the server, each in a line.
+    /// Trouble on this side of the server, a line each.
     pub(super) fn troubles(&self) -> Vec<String> {
         let mut troubles = Vec::new();
         let losses = self.losses;

@@ -10,13 +10,13 @@ const MOST_NAMED: usize = 20;
 /// The sum of rounds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Totals {
-    /// How many rounds came to their end.
+    /// Number of rounds that came to their end.
     pub(super) rounds: u64,
     /// The dialect, as the flag calls it.
     pub(super) dialect: Option<&'static str>,
     /// Pipelines that were chosen in the last round.
     pub(super) pipelines: usize,
-    /// How many of them were left before their end.
+    /// Number of those that were left before their end.
     pub(super) failed_count: usize,
     /// The first of these, and why.
     pub(super) failed: Vec<(String, String)>,
@@ -33,7 +33,7 @@ pub(super) struct Totals {
     pub(super) foreign_links: u64,
     /// By kind: how many, and the first.
     pub(super) notices: BTreeMap<&'static str, (u64, String)>,
-    /// Whether the last round was stopped before its end.
+    /// True if the last round was stopped before its end.
     pub(super) stopped: bool,
 }
 
@@ -67,7 +67,7 @@ impl Totals {
         self.stopped |= round.stopped;
     }
 
-    /// Whether there was something to read, and none of it could be.
+    /// True if there was something to read, and none of it could be.
     pub(super) fn is_nothing_read(&self) -> bool {
         self.pipelines > 0 && self.failed_count == self.pipelines
     }

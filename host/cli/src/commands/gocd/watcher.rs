@@ -1,4 +1,4 @@
-//! Watches a round, and tells people how it gets on.
+//! Progress and trouble of a round, printed for people.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use super::deliverer::Deliverer;
 use super::stop::Stop;
 use crate::terminal::{Progress, excerpt, neutral, say};
 
-/// Pipelines that were not read to their end, and why: of many rounds it is told once, until it is another reason.
+/// Pipelines that were not read to their end, and why: of many rounds it is printed once, until the reason changes.
 pub(super) type Failing = BTreeMap<Name, String>;
 
 /// What is shown of a round while it goes on.

@@ -1,4 +1,4 @@
-//! Notifications from JSON. What is wrong is said with the name of its field: whoever asks a hook wrote the JSON by program.
+//! Notifications from JSON. An error names its field: the JSON was written by a program.
 
 use anyhow::{Context as _, bail};
 use pipefold::Notification;
