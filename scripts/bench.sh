@@ -14,6 +14,9 @@ target=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-targe
 # themselves add some, to packages that the engine does not use: so the command is built before them, and is what a release has.
 packages=(${CI:+--locked} -p pipefold-cli -p pipefold-plugin --features pipefold-cli/fleet)
 cargo build --release "${packages[@]}" --bin pipefold
+mkdir -p "$target/release/embedded"
+pipefold=$target/release/embedded/pipefold
+"$target/release/pipefold" component embed "$target/release/pipefold" "$pipefold"
 packages+=(-p pipefold-bench)
 cargo build --release "${packages[@]}" --bin pipefold-bench
 
@@ -35,9 +38,9 @@ PIPEFOLD_BENCH_POLICY=$policies/rust.wasm cargo bench "${packages[@]}" --bench p
 
 # What waits in a spool must not cost a build more than its budgets.
 if command -v python3 >/dev/null; then
-    scripts/backlog.py "$target/release/pipefold"
+    scripts/backlog.py "$pipefold"
 else
     echo "bench: no python3, so the cost of a backlog is not measured" >&2
 fi
 
-exec "$target/release/pipefold-bench" --pipefold "$target/release/pipefold" --criterion "$CRITERION_HOME" --policies "$policies"
+exec "$target/release/pipefold-bench" --pipefold "$pipefold" --criterion "$CRITERION_HOME" --policies "$policies"

@@ -24,7 +24,11 @@ if [ -t 2 ]; then
 else
     "${build[@]}" >"$directory/build.log" 2>&1 || { cat "$directory/build.log" >&2 && exit 1; }
 fi
-PATH=$(cd "${CARGO_TARGET_DIR:-target}/debug" && pwd):$PATH
+# With its rules compiled ahead, as packages have it.
+built=$(cd "${CARGO_TARGET_DIR:-target}/debug" && pwd)/pipefold
+mkdir "$directory/bin"
+"$built" component embed "$built" "$directory/bin/pipefold" >/dev/null
+PATH=$directory/bin:$PATH
 
 # What this shell was told about some other DX, pipeline or run is not the demonstration's.
 for name in $(compgen -e PIPEFOLD_) DX_API_URL DX_API_TOKEN; do unset "$name"; done

@@ -21,7 +21,10 @@ say "Building pipefold and the Rust host"
 # The profile and package set of `make test`, and with examples also its features: another would compile the engine again.
 cargo build ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --bins --examples --quiet
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
-PATH=$target/debug:$PATH
+# With its rules compiled ahead, as packages have it.
+mkdir "$work/bin"
+"$target/debug/pipefold" component embed "$target/debug/pipefold" "$work/bin/pipefold" >/dev/null
+PATH=$work/bin:$target/debug:$PATH
 component=$PWD/host/sandbox/component/default.wasm
 notifications=$PWD/examples/hosts/notifications.jsonl
 

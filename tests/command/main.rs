@@ -5,6 +5,7 @@ mod accounts;
 mod bad_input;
 mod boundaries;
 mod children;
+mod compiled_code;
 mod doctor;
 mod dry_run;
 mod environ;

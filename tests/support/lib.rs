@@ -34,7 +34,7 @@ mod running;
 mod spool;
 mod wait;
 
-pub use bin::binary;
+pub use bin::{binary, built};
 pub use ci::{Ci, PIPELINE, RUN, SOURCE};
 pub use collector::Collector;
 pub use dx_standin::{Mode, Record, Recorded, RetryAfter, Standin, Times};

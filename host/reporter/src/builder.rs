@@ -26,7 +26,7 @@ pub struct Builder {
     proxy: ProxyOptions,
     budgets: Budgets,
     abandon_after: Option<Duration>,
-    judge: Judge,
+    judge: Option<Judge>,
     facts_only: bool,
     outlet: Option<Box<dyn Outlet>>,
 }
@@ -117,10 +117,11 @@ impl Builder {
         self
     }
 
-    /// What judges, with policies before the default plugin, say; by default the default plugin alone.
+    /// What judges, with policies before the default plugin, say; by default the default plugin alone. Where the executable has no code of
+    /// that, it is compiled once, and kept in the usual cache.
     #[must_use]
     pub fn judge(mut self, judge: Judge) -> Self {
-        self.judge = judge;
+        self.judge = Some(judge);
         self
     }
 
@@ -177,7 +178,7 @@ impl Builder {
             })
             .transpose()?;
         Ok(Reporter {
-            judge: self.judge,
+            judge: self.judge.unwrap_or_else(Judge::with_usual_cache),
             store: match self.looks_only {
                 true => Store::on(Spool::open_existing(&directory)),
                 false => Store::open(&directory, self.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT)),

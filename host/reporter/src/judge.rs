@@ -5,8 +5,8 @@ use crate::{
     spool::{Hook, Judged, PolicyChain},
 };
 use pipefold_sandbox::{
-    Answered, Cache, Chain, Compiler, Deadline, HookError, Limits, Link, LoadError, Notification, OnFailure, Question,
-    Run, Sandbox, Verdict, Violation, foreign,
+    Answered, Cache, Chain, Compiler, Deadline, HookError, Limits, Link, LoadError, LoadedDefault, Notification,
+    OnFailure, Question, Run, Sandbox, Verdict, Violation, default_is_embedded, foreign,
 };
 use serde::Serialize;
 use std::{
@@ -99,7 +99,8 @@ impl Default for Judge {
 }
 
 impl Judge {
-    /// A judge with policies, the first one outermost. Nothing is loaded yet.
+    /// A judge with policies, the first one outermost. Nothing is loaded yet. The cache keeps compiled policies, and the default plugin where
+    /// the executable has no code of it.
     #[must_use]
     pub fn new(limits: Limits, policies: Vec<PolicySource>, cache: Option<Cache>, compiler: Compiler) -> Self {
         Self {
@@ -114,13 +115,19 @@ impl Judge {
         }
     }
 
+    /// The default plugin alone, with the default limits; where the executable has no code of it, with the usual cache.
+    pub(crate) fn with_usual_cache() -> Self {
+        let cache = (!default_is_embedded()).then(|| Cache::open(&Cache::usual_dir()).ok());
+        Self::new(Limits::default(), Vec::new(), cache.flatten(), Compiler::Here)
+    }
+
     /// Ends waiting for policies to be compiled at this moment, also for threads that wait already. Without it a question waits as long as
     /// compiling takes, which the compiler limits. A policy that is not compiled by then fails until it is waited for again.
     pub fn wait_until(&self, moment: Instant) {
         self.patience.set(moment);
     }
 
-    /// Whether a question would be answered without compiling anything. Policies whose code is in the cache are loaded by this.
+    /// Whether a question would be answered without compiling anything. What has its code in the cache is loaded by this.
     pub fn is_ready(&self) -> bool {
         if self.loaded.get().is_some() {
             return true;
@@ -212,6 +219,12 @@ impl Judge {
         settle(self.ask(&Question::PipelineFinish(history)))
     }
 
+    /// Whether there are policies before the default plugin.
+    #[must_use]
+    pub fn has_policies(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
     /// Everything, loaded by the first call that succeeds or fails for good.
     fn loaded(&self) -> Result<&Loaded, NoVerdict> {
         let _loading = match self.loaded.get() {
@@ -225,7 +238,7 @@ impl Judge {
             Err(NotLoaded::Unfinished(why)) => Err(NoVerdict::Failed(why)),
             loaded => settled(self.loaded.get_or_init(|| match loaded {
                 Ok(Some(loaded)) => Ok(loaded),
-                Ok(None) => Err("the policies were not compiled".into()),
+                Ok(None) => Err("the rules and policies were not compiled".into()),
                 Err(error) => Err(error.to_string()),
             })),
         }
@@ -236,8 +249,19 @@ impl Judge {
     fn load(&self, compile: Compile<'_>) -> Result<Option<Loaded>, NotLoaded> {
         let failed = |error: LoadError| NotLoaded::Failed(error.to_string());
         let sandbox = Sandbox::new(self.limits.clone()).map_err(failed)?;
-        let plugin = sandbox.default_plugin().map_err(failed)?;
-        let (mut links, mut policies, mut notes): (Vec<Link>, _, _) = (Vec::new(), Vec::new(), Vec::new());
+        let default = match compile {
+            Compile::Until(deadline) => sandbox
+                .default_plugin_by(self.cache.as_ref(), &self.compiler, deadline)
+                .map(Some),
+            Compile::Never => sandbox.default_plugin_if_compiled(self.cache.as_ref(), &self.compiler),
+        };
+        let LoadedDefault { plugin, mut notes, .. } = match default {
+            Ok(Some(loaded)) => loaded,
+            Ok(None) => return Ok(None),
+            Err(error) if error.is_unfinished() => return Err(NotLoaded::Unfinished(error.to_string())),
+            Err(error) => return Err(failed(error)),
+        };
+        let (mut links, mut policies): (Vec<Link>, _) = (Vec::new(), Vec::new());
         for source in &self.sources {
             let PolicySource { policy, file } = source;
             let loaded = match (compile, &self.cache) {

@@ -105,7 +105,7 @@ impl Reporter {
         })
     }
 
-    /// As [`judge`](Self::judge) if that takes no compiling of a policy. Otherwise the notification is accepted as it is: it is judged
+    /// As [`judge`](Self::judge) if that takes no compiling. Otherwise the notification is accepted as it is: it is judged
     /// before it is sent, and a build does not wait for a compiler.
     ///
     /// # Errors
@@ -116,11 +116,15 @@ impl Reporter {
         }
         let (hook, notification) = self.to_tell(hook, notification);
         let Completed { notification, warnings } = complete(hook, notification, &self.store, &|time| self.time(time))?;
-        let policies = self.judge.chain();
+        let reason = if self.judge.has_policies() {
+            format!("policy {} is not compiled yet", self.judge.chain())
+        } else {
+            "the rules are not compiled yet".into()
+        };
         Ok(Judgement {
             hook,
             notification,
-            verdict: Judged::Unjudged(format!("policy {policies} is not compiled yet")),
+            verdict: Judged::Unjudged(reason),
             warnings,
             is_pending: true,
         })

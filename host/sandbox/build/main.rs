@@ -1,10 +1,7 @@
-//! Makes the default component ready to be embedded: builds it (or takes the one that the package carries), and compiles it for the
-//! target's baseline CPU.
+//! Makes the default component: builds it, or takes the one that the package carries. It is compiled to machine code later, by
+//! `pipefold component embed` or by the first process that needs it: a compiler in a build script would be built a second time.
 
 mod component;
-#[path = "../src/engine_config.rs"]
-#[allow(dead_code)]
-mod engine_config;
 
 use sha2::{Digest, Sha256};
 use std::{env, error::Error, fs, path::Path};
@@ -16,7 +13,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let plugin = Path::new(&manifest_dir).join("../../plugin");
     let wit = Path::new(&manifest_dir).join("../../wit");
     println!("cargo:rerun-if-changed=build");
-    println!("cargo:rerun-if-changed=src/engine_config.rs");
 
     // Inside the workspace the component is always made from its source; the packaged crate has none, and carries the result.
     let component = if plugin.join("Cargo.toml").is_file() {
@@ -29,12 +25,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::read(&carried).map_err(|error| format!("{}: {error}; the package is incomplete", carried.display()))?
     };
 
-    fs::write(Path::new(&out_dir).join("default.cwasm"), compile(&component)?)?;
+    fs::write(Path::new(&out_dir).join("default.wasm"), &component)?;
     println!(
         "cargo:rustc-env=PIPEFOLD_COMPONENT_SHA256={:x}",
         Sha256::digest(&component)
     );
-    println!("cargo:rustc-env=PIPEFOLD_COMPONENT_SIZE={}", component.len());
+    println!("cargo:rustc-env=PIPEFOLD_TARGET={}", env::var("TARGET")?);
     Ok(())
 }
 
@@ -45,14 +41,6 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
         .validate(true)
         .encode()?;
     Ok(component)
-}
-
-/// Compiles for the target's baseline CPU: naming a target keeps the compiler from using what this machine's CPU has beyond it, so that
-/// a binary built on a new CPU starts on an older one.
-fn compile(component: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
-    let mut config = engine_config::engine_config();
-    config.target(&env::var("TARGET")?)?;
-    Ok(wasmtime::Engine::new(&config)?.precompile_component(component)?)
 }
 
 /// Leaves the file alone when it is right already, so that its time does not make cargo build again.

@@ -1,29 +1,35 @@
 //! Where compiled code becomes executable: the only unsafe code of the project.
 //!
 //! wasmtime runs compiled code as it is, so whoever wrote it can do what the host can. Each function here takes what only one other
-//! place can make: the code in the binary, what this process had compiled, or an entry of a cache that was checked.
+//! place can make: the code in the executable, what this process had compiled, or an entry of a cache that was checked.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
-use crate::{cache::Entry, compile::Fresh};
+use crate::{
+    cache::Entry,
+    compile::Fresh,
+    slot::{self, Damaged},
+};
 use rustix::mm::{MprotectFlags, mprotect};
 use wasmtime::{Config, CustomCodeMemory, Engine, Result, component::Component};
 
-/// The default component's compiled code: an ELF file for the target's baseline CPU.
+/// The place for the default component's code. The build leaves it empty, and [`embed`](crate::embed()) fills it in a finished executable.
 ///
 /// On Linux it lies among this program's own code, which the system has mapped as executable: it is run where it is, without a copy, and also
 /// where a process may not make memory executable. Elsewhere a copy is what every linker and every cache of instructions takes.
 #[allow(unsafe_code)]
+#[used]
 #[cfg_attr(
     all(target_os = "linux", target_arch = "x86_64"),
     unsafe(link_section = ".text.pipefold")
 )]
-static EMBEDDED: Pages<{ BYTES.len() }> = Pages(*BYTES);
-const BYTES: &[u8; include_bytes!(concat!(env!("OUT_DIR"), "/default.cwasm")).len()] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/default.cwasm"));
+static SLOT: Pages = Pages(slot::empty());
 const IS_EXECUTABLE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
 
 /// Whether the code is in use where it lies. wasmtime finds the owner of an address by it, so a second user in this process gets a copy.
@@ -31,23 +37,31 @@ static IS_IN_USE: AtomicBool = AtomicBool::new(false);
 
 /// Bytes from the beginning of a page on.
 #[repr(C, align(4096))]
-struct Pages<const N: usize>([u8; N]);
+struct Pages([u8; slot::SIZE]);
 
-/// The code as it is embedded.
-pub(crate) fn bytes() -> &'static [u8] {
-    &EMBEDDED.0
+/// This program's own slot. The compiler must not assume that it is as it was built.
+pub(crate) fn own_slot() -> &'static [u8; slot::SIZE] {
+    &black_box(&SLOT).0
 }
 
-/// The default component, from the binary.
+/// Compiled code from this program's own slot, with the right digest. There is no other value of this type.
+pub(crate) struct Embedded(&'static [u8]);
+
+/// The code in this program's own slot, if it was filled.
+pub(crate) fn embedded_code() -> Result<Option<Embedded>, Damaged> {
+    Ok(slot::code(own_slot())?.map(Embedded))
+}
+
+/// The default component, from the executable.
 #[allow(unsafe_code)]
-pub(crate) fn embedded(engine: &Engine) -> Result<Component> {
-    // SAFETY: the code was made by wasmtime in this crate's own build script, from this project's own component, and is part of the
-    // binary: whoever could change it could change the rest of the program as well. It is there and unchanged for as long as the process.
-    // wasmtime checks version and settings.
+pub(crate) fn embedded(engine: &Engine, code: &Embedded) -> Result<Component> {
+    // SAFETY: `Embedded` is a part of the running executable that has the digest which was written with it. `embed` put both there, with
+    // what wasmtime made of this project's own component; and who can write to the executable could change the rest of the program as
+    // well. It is there and unchanged for as long as the process. wasmtime checks version and settings.
     unsafe {
         match IS_EXECUTABLE && !IS_IN_USE.swap(true, Relaxed) {
-            true => Component::deserialize_raw(engine, bytes().into()),
-            false => Component::deserialize(engine, bytes()),
+            true => Component::deserialize_raw(engine, code.0.into()),
+            false => Component::deserialize(engine, code.0),
         }
     }
 }
@@ -66,7 +80,7 @@ impl InPlace {
     /// wasmtime has made the memory read-only before, and unmaps it next.
     #[allow(unsafe_code)]
     fn publish(code: *const u8, length: usize) -> Result<()> {
-        if bytes().as_ptr_range().contains(&code) {
+        if own_slot().as_ptr_range().contains(&code) {
             return Ok(());
         }
         let access = MprotectFlags::READ | MprotectFlags::EXEC;
@@ -78,7 +92,7 @@ impl InPlace {
 
 impl CustomCodeMemory for InPlace {
     fn required_alignment(&self) -> usize {
-        align_of::<Pages<0>>()
+        align_of::<Pages>()
     }
 
     fn publish_executable(&self, code: *const u8, length: usize) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The engine's settings, shared by the build script, which compiles the default component, and the run time, which maps it.
+//! The engine's settings, for compiling and for running.
 //!
 //! wasmtime records the settings in what it compiles and refuses to load it under others, so both sides must call this one function.
 

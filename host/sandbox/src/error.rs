@@ -6,7 +6,11 @@ use crate::{
     foreign::{cut, listed, neutral},
     types::Violation,
 };
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// A limit that a plugin ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,22 +169,22 @@ pub enum LoadError {
         reason: CompileError,
     },
     /// The caller's deadline passed before it was compiled. Nothing is wrong with it.
-    #[error("{}: still compiling; to have it ready ahead of builds, run `pipefold component compile {}`", neutral(.plugin), .path.display())]
+    #[error("{}: still compiling; to have it ready ahead of builds, run `pipefold component compile{}`", neutral(.plugin), argument(.path.as_deref()))]
     Unfinished {
         /// Which one, such as `policy redact`.
         plugin: String,
-        /// Its file.
-        path: PathBuf,
+        /// Its file; none for the default component.
+        path: Option<PathBuf>,
     },
     /// It could not be compiled before, here or in another process with the same cache.
-    #[error("{}: not compiled, as that failed before: {}; to try it again, run `pipefold component compile {}`", neutral(.plugin), words(.reason), .path.display())]
+    #[error("{}: not compiled, as that failed before: {}; to try it again, run `pipefold component compile{}`", neutral(.plugin), words(.reason), argument(.path.as_deref()))]
     Remembered {
         /// Which one, such as `policy redact`.
         plugin: String,
         /// What went wrong then.
         reason: String,
-        /// Its file.
-        path: PathBuf,
+        /// Its file; none for the default component.
+        path: Option<PathBuf>,
     },
     /// It was compiled, and could not be kept in the cache.
     #[error("{}: {reason}", neutral(.plugin))]
@@ -229,6 +233,11 @@ impl HookError {
     pub(crate) fn is_the_plugins(&self) -> bool {
         !matches!(self, Self::Refused(_) | Self::ChainTimedOut { .. })
     }
+}
+
+/// A file as an argument.
+fn argument(path: Option<&Path>) -> String {
+    path.map(|path| format!(" {}", path.display())).unwrap_or_default()
 }
 
 /// Words that may quote a plugin's own, cut where the name of an interface with an explanation ends: that takes a few hundred characters.

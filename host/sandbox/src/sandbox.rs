@@ -1,7 +1,7 @@
 //! The engine with its clock, and what it can load.
 
 use crate::{
-    compiled, embedded,
+    compiled,
     engine_config::engine_config,
     error::LoadError,
     fit::{self, Admission, Role},
@@ -67,15 +67,6 @@ impl Sandbox {
         })
     }
 
-    /// The default plugin, which was compiled when this crate was built. About 0.3 ms.
-    ///
-    /// # Errors
-    /// [`LoadError`] if its code does not fit this machine.
-    pub fn default_plugin(&self) -> Result<Plugin, LoadError> {
-        let component = embedded::component(&self.core.engine)?;
-        Ok(Plugin::new(Arc::clone(&self.core), embedded::NAME, &component)?.without_clock())
-    }
-
     /// Compiles a component in this process and makes it ready. Compiling takes as long and as much memory as it takes, and nothing can
     /// stop it: only for components that the caller trusts not to be made to abuse that.
     ///
@@ -84,7 +75,11 @@ impl Sandbox {
     pub fn compile_here(&self, name: &str, component: &[u8]) -> Result<Plugin, LoadError> {
         let title = Role::Plugin.title(name);
         let component = self.compile(&title, component, self.core.limits.component_size, Admission::Plugin)?;
-        Plugin::new(Arc::clone(&self.core), name, &component)
+        self.plugin(name, &component)
+    }
+
+    pub(crate) fn plugin(&self, name: &str, component: &Component) -> Result<Plugin, LoadError> {
+        Plugin::new(Arc::clone(&self.core), name, component)
     }
 
     pub(crate) fn compile(

@@ -5,6 +5,7 @@ mod cache;
 mod calls;
 mod chain;
 mod compiling;
+mod embed;
 mod embedded;
 mod engine_section;
 mod guests;

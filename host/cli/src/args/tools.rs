@@ -67,15 +67,31 @@ Example:
     /// Compile a component into the cache, so that no build has to
     ///
     /// It is compiled in a process of its own, with limits on its time and memory. Without this, the first command that uses a policy
-    /// compiles it.
+    /// compiles it. Without FILE, the default component is compiled.
     #[command(after_help = "\
 Examples:
   pipefold component compile policy.wasm
   sudo pipefold component compile policy.wasm --policy-cache /var/cache/pipefold")]
     Compile {
-        /// The component; with @sha256:… it must have that digest
+        /// The component; with @sha256:… it must have that digest [default: the default component]
         #[arg(value_name = "FILE[@sha256:…]")]
-        file: ComponentFile,
+        file: Option<ComponentFile>,
+    },
+    /// Put the default component's compiled code into a pipefold executable, so that no process has to compile it
+    ///
+    /// For those who package or install pipefold. The code is for the processor that the executable was built for, and is checked at each
+    /// start. IN must be of this version of pipefold, and may be this command itself.
+    #[command(after_help = "\
+Examples:
+  pipefold component embed target/release/pipefold dist/pipefold
+  pipefold component embed ~/.cargo/bin/pipefold ~/.cargo/bin/pipefold")]
+    Embed {
+        /// The executable
+        #[arg(value_name = "IN")]
+        executable: PathBuf,
+        /// The executable to write; it may be IN
+        #[arg(value_name = "OUT")]
+        output: PathBuf,
     },
     /// The compiler process that the command starts: a component on stdin, its code on stdout. Hidden from users; defined elsewhere.
     #[command(skip)]

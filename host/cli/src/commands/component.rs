@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use pipefold::config::Environment;
 use pipefold_sandbox::{
-    Cache, ChildCompiler, Compiler, ComponentFile, Limits, Sandbox, compile_worker,
+    Cache, ChildCompiler, Compiler, ComponentFile, EmbeddedCode, Limits, Sandbox, compile_worker, embed,
     inspect::{self, Inspection, Item},
 };
 use serde_json::json;
@@ -23,9 +23,10 @@ pub(crate) fn run(global: &GlobalFlags, args: &ComponentArgs) -> anyhow::Result<
         ComponentCommand::Inspect { file } => inspected(global.json, file)?,
         ComponentCommand::Compile { file } => compile(
             global.json,
-            file,
+            file.as_ref(),
             policies::cache_dir(global, &Environment::from_process()).as_ref(),
         )?,
+        ComponentCommand::Embed { executable, output } => embedded(global.json, executable, output)?,
         ComponentCommand::CompileWorker => {
             compile_worker(io::stdin(), io::stdout().lock()).context("cannot compile")?;
         }
@@ -43,14 +44,18 @@ pub(crate) fn compiler() -> anyhow::Result<Compiler> {
 }
 
 /// `pipefold component compile`
-fn compile(json: bool, file: &ComponentFile, cache: Option<&PathBuf>) -> anyhow::Result<()> {
+fn compile(json: bool, file: Option<&ComponentFile>, cache: Option<&PathBuf>) -> anyhow::Result<()> {
     let began = Instant::now();
     let cache = Cache::open(cache.unwrap_or(&Cache::usual_dir()))?;
-    let done = Sandbox::new(Limits::default())?.precompile(file, &cache, &compiler()?)?;
+    let sandbox = Sandbox::new(Limits::default())?;
+    let done = match file {
+        Some(file) => sandbox.precompile(file, &cache, &compiler()?)?,
+        None => sandbox.precompile_default(&cache, &compiler()?)?,
+    };
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     if json {
         let answer = json!({
-            "file": file.path().display().to_string(),
+            "file": file.map(|file| file.path().display().to_string()),
             "sha256": done.sha256,
             "cache": cache.path().display().to_string(),
             "compiled": done.compiled,
@@ -60,7 +65,10 @@ fn compile(json: bool, file: &ComponentFile, cache: Option<&PathBuf>) -> anyhow:
         });
         return print_json(&answer);
     }
-    let mut lines = vec![pinned(file.path(), &done.sha256)];
+    let mut lines = vec![match file {
+        Some(file) => pinned(file.path(), &done.sha256),
+        None => format!("the default component, sha256:{}", done.sha256),
+    }];
     let how = if done.compiled {
         format!("compiled in {milliseconds} ms")
     } else {
@@ -70,6 +78,20 @@ fn compile(json: bool, file: &ComponentFile, cache: Option<&PathBuf>) -> anyhow:
     lines.push(format!("cache     {}", neutral(&cache.path().display().to_string())));
     lines.extend(done.notes.iter().map(|note| format!("note      {}", neutral(note))));
     print_lines(&(lines.join("\n") + "\n"))
+}
+
+/// `pipefold component embed`
+fn embedded(json: bool, executable: &Path, output: &Path) -> anyhow::Result<()> {
+    let EmbeddedCode { target, size } = embed(executable, output)?;
+    if json {
+        return print_json(&json!({
+            "file": output.display().to_string(),
+            "target": target,
+            "code_size": size,
+        }));
+    }
+    let (file, target) = (neutral(&output.display().to_string()), neutral(&target));
+    print_lines(&format!("{file}: {size} bytes of code for {target}\n"))
 }
 
 /// `pipefold component inspect`

@@ -41,7 +41,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
         // The command runs only after a verdict, so the build waits for it: no longer than for a start.
         let judges = context.reporter.judges();
         judges.wait_until(arrived + context.settings.budgets.start);
-        if !judges.is_ready() && !global.quiet {
+        if !judges.is_ready() && judges.has_policies() && !global.quiet {
             say(
                 "pipefold: the command starts when the policies are compiled; `pipefold component compile` ahead of builds saves this",
             );

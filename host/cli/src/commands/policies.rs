@@ -41,12 +41,18 @@ pub(crate) fn judge(
         .chain(of_the_flags)
         .collect::<Result<_, String>>()
         .map_err(Trouble::input)?;
-    if sources.is_empty() {
+    // The usual case: nothing is ever compiled, and no directory is made for that.
+    if sources.is_empty() && pipefold_sandbox::default_is_embedded() {
         return Ok(Judge::new(limits, sources, None, Compiler::Here));
     }
     let place = cache_dir(global, environment).unwrap_or_else(Cache::usual_dir);
     let cache = match Cache::open(&place) {
         Ok(cache) => Some(cache),
+        // The default component alone is soon compiled in each process, which is no reason to complain in each build.
+        Err(error) if sources.is_empty() => {
+            tracing::info!(%error, "the default component is compiled without a cache");
+            None
+        }
         Err(error) => {
             troubles.push(Trouble::other(format!(
                 "{error}; policies are compiled again each time"

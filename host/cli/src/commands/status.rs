@@ -22,8 +22,10 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         Err(trouble) => return Ok(conclude(&[trouble], global, is_strict(global))),
     };
     let mut troubles = std::mem::take(&mut context.troubles);
-    // What waits is shown at once: a policy that is not compiled is said to be so.
-    context.reporter.judges().wait_until(Instant::now());
+    // What waits is shown at once: a policy that is not compiled is said to be so. The default plugin alone takes a moment.
+    if context.reporter.judges().has_policies() {
+        context.reporter.judges().wait_until(Instant::now());
+    }
     let overview = match context.reporter.spool() {
         Err(missing @ SpoolError::Missing { .. }) => {
             troubles.push(Trouble::notice(missing.to_string()));

@@ -1,0 +1,172 @@
+//! Compiles the default component into an executable, ahead of its first start.
+
+use crate::{compiled, default_component, engine_config::engine_config, slot};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+use wasmtime::Engine;
+
+/// Bytes of the largest executable that is read: a debug build has 100 MB.
+const MOST: u64 = 1 << 30;
+
+/// Code that was put into an executable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmbeddedCode {
+    /// The target triple that the executable was built for, and the code with it.
+    pub target: String,
+    /// Bytes of code.
+    pub size: u64,
+}
+
+/// Why an executable got no code.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbedError {
+    /// The executable cannot be read.
+    #[error("cannot read {}: {reason}", .path.display())]
+    Read {
+        /// The executable.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// The file has no place for the code, or several.
+    #[error("{}: not an executable with pipefold in it: it has {slots} places for compiled code, and needs one", .path.display())]
+    Slots {
+        /// The file.
+        path: PathBuf,
+        /// Places that were found.
+        slots: usize,
+    },
+    /// The executable carries another default component than this program.
+    #[error("{}: from another version of pipefold; embed with the version that the executable is of", .path.display())]
+    OtherVersion {
+        /// The executable.
+        path: PathBuf,
+    },
+    /// There is no compiler for the executable's target.
+    #[error("cannot compile for {target}: {reason}; for other processors, use a build with the feature `cross`")]
+    Compile {
+        /// The target triple.
+        target: String,
+        /// The engine's words.
+        reason: String,
+    },
+    /// The code is larger than its place.
+    #[error("the code for {target} has {size} bytes, more than an executable has room for; please report it")]
+    TooLarge {
+        /// The target triple.
+        target: String,
+        /// Bytes of code.
+        size: usize,
+    },
+    /// The new executable cannot be written.
+    #[error("cannot write {}: {reason}", .path.display())]
+    Write {
+        /// The new executable.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+}
+
+/// Compiles the default component for the target of `executable`, and writes the executable with the code in it to `output`. Both may be
+/// the same file, also this program's own. Equal executables give equal outputs.
+///
+/// The code is for the target's baseline CPU, so an executable that was prepared on a new CPU starts on an older one.
+///
+/// # Errors
+/// [`EmbedError`], naming the file. `output` is then as it was.
+pub fn embed(executable: &Path, output: &Path) -> Result<EmbeddedCode, EmbedError> {
+    let read_failed = |reason| EmbedError::Read {
+        path: executable.into(),
+        reason,
+    };
+    let (mut bytes, mode) = read(executable).map_err(read_failed)?;
+    let slots = slot::find(&bytes, compiled::own_slot());
+    let slot: &mut [u8; slot::SIZE] = match slots.as_slice() {
+        [at] => bytes[*at..].first_chunk_mut(),
+        _ => None,
+    }
+    .ok_or(EmbedError::Slots {
+        path: executable.into(),
+        slots: slots.len(),
+    })?;
+    if slot::component(slot) != default_component::DEFAULT_COMPONENT_SHA256 {
+        return Err(EmbedError::OtherVersion {
+            path: executable.into(),
+        });
+    }
+    let target = slot::target(slot);
+    let code = default_code_for(&target)?;
+    if !slot::fill(slot, &code) {
+        let size = code.len();
+        return Err(EmbedError::TooLarge { target, size });
+    }
+    write(output, &bytes, mode).map_err(|reason| EmbedError::Write {
+        path: output.into(),
+        reason,
+    })?;
+    Ok(EmbeddedCode {
+        target,
+        size: code.len() as u64,
+    })
+}
+
+/// The default component's code for the baseline CPU of a target triple.
+///
+/// # Errors
+/// [`EmbedError::Compile`] if this build has no compiler for it.
+pub fn default_code_for(target: &str) -> Result<Vec<u8>, EmbedError> {
+    let compile = || {
+        let mut config = engine_config();
+        // Naming a target keeps the compiler from using what this machine's CPU has beyond the baseline.
+        config.target(target)?;
+        Engine::new(&config)?.precompile_component(default_component::COMPONENT)
+    };
+    compile().map_err(|error| EmbedError::Compile {
+        target: target.into(),
+        reason: error.root_cause().to_string(),
+    })
+}
+
+/// An executable and its permissions.
+fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
+    // Opening a named pipe would wait for its other end.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode() & 0o777;
+    let mut bytes = Vec::new();
+    if file.take(MOST + 1).read_to_end(&mut bytes)? as u64 > MOST {
+        return Err(io::Error::other(format!("larger than {} MiB", MOST >> 20)));
+    }
+    Ok((bytes, mode))
+}
+
+/// Writes beside the output and renames: a program that runs keeps its file, and nothing is left half written.
+fn write(output: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let name = output.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
+    let mut aside = std::ffi::OsString::from(".");
+    aside.push(name);
+    aside.push(format!(".{}.new", std::process::id()));
+    let aside = output.with_file_name(aside);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&aside)?;
+    let written = file
+        .write_all(bytes)
+        // The mask of the process does not count: the executable keeps its permissions.
+        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)))
+        .and_then(|()| file.sync_all());
+    // Closed before it can be started.
+    drop(file);
+    written
+        .and_then(|()| fs::rename(&aside, output))
+        .inspect_err(|_| drop(fs::remove_file(&aside)))
+}

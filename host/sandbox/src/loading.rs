@@ -1,0 +1,347 @@
+//! One component on its way from its bytes to something that can be called, compiled at most once.
+
+use crate::{
+    cache::{Cache, CacheError, Failure, Flaw, Key, Lock},
+    compile::{CompileError, Compiler, Fresh},
+    compiled,
+    component_file::{ComponentBytes, ComponentFile, ComponentFileError},
+    deadline::Deadline,
+    default_component::{self, COMPONENT, DEFAULT_COMPONENT_SHA256},
+    error::LoadError,
+    fit::{self, Admission},
+    load::Precompiled,
+    sandbox::Sandbox,
+};
+use std::{path::PathBuf, sync::Arc};
+use wasmtime::{Engine, component::Component};
+
+/// A component that wasmtime has taken.
+pub(crate) struct Ready {
+    pub(crate) component: Component,
+    pub(crate) notes: Vec<String>,
+    pub(crate) compiled: bool,
+    pub(crate) sha256: String,
+    /// The digest by which a cache knows it.
+    pub(crate) fingerprint: blake3::Hash,
+    /// Bytes of code in the cache, if it is there.
+    kept: Option<u64>,
+}
+
+/// Where a component comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    File(&'a ComponentFile),
+    /// This program itself.
+    Default,
+}
+
+impl Source<'_> {
+    /// The digest by which a cache knows it.
+    fn fingerprint(self, limit: u64) -> Result<blake3::Hash, ComponentFileError> {
+        match self {
+            Self::File(file) => file.fingerprint(limit),
+            Self::Default => Ok(blake3::hash(COMPONENT)),
+        }
+    }
+
+    fn read(self, limit: u64) -> Result<ComponentBytes, ComponentFileError> {
+        match self {
+            Self::File(file) => file.read(limit),
+            Self::Default => Ok(ComponentBytes {
+                bytes: COMPONENT.to_vec(),
+                sha256: DEFAULT_COMPONENT_SHA256.into(),
+            }),
+        }
+    }
+
+    fn check_pin(self, sha256: &str) -> Result<(), ComponentFileError> {
+        match self {
+            Self::File(file) => file.check_pin(sha256),
+            Self::Default => Ok(()),
+        }
+    }
+
+    /// Its file, as an argument of the command that compiles it ahead.
+    fn path(self) -> Option<PathBuf> {
+        match self {
+            Self::File(file) => Some(file.path().into()),
+            Self::Default => None,
+        }
+    }
+}
+
+/// Why an entry was not made.
+enum NotMade {
+    Compile(CompileError),
+    Cache(CacheError),
+}
+
+/// One component on its way.
+pub(crate) struct Loading<'a> {
+    engine: &'a Engine,
+    title: String,
+    source: Source<'a>,
+    pub(crate) limit: u64,
+    compiler: &'a Compiler,
+    deadline: &'a Deadline,
+    /// It is compiled even if that failed before.
+    again: bool,
+    /// What it may import, which is looked at before seconds are spent on it.
+    pub(crate) admission: Admission<'a>,
+    notes: Vec<String>,
+}
+
+impl<'a> Loading<'a> {
+    /// Any component up to the sandbox's limit, that did not fail before.
+    pub(crate) fn new(
+        sandbox: &'a Sandbox,
+        title: String,
+        source: Source<'a>,
+        compiler: &'a Compiler,
+        deadline: &'a Deadline,
+    ) -> Self {
+        Self {
+            engine: &sandbox.core().engine,
+            title,
+            source,
+            limit: sandbox.limits().component_size,
+            compiler,
+            deadline,
+            again: false,
+            admission: Admission::Any,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Takes it from the cache, or compiles it and keeps it there.
+    pub(crate) fn through(mut self, cache: &Cache) -> Result<Ready, LoadError> {
+        let fingerprint = self.fingerprint()?;
+        let key = Key::new(self.engine, fingerprint);
+        if let Some(ready) = self.kept(cache, &key, fingerprint, false)? {
+            return Ok(self.done(ready));
+        }
+        let ComponentBytes { bytes, sha256 } = self.read()?;
+        // What is compiled is what was read now, whatever the file held a moment ago.
+        let fingerprint = blake3::hash(&bytes);
+        let key = Key::new(self.engine, fingerprint);
+        let lock = cache.lock(&key, self.compiler.time(), self.deadline);
+        match &lock {
+            Lock::Over => return Err(self.not_compiled(CompileError::Unfinished)),
+            Lock::Busy => {
+                let path = cache.path().display();
+                self.notes.push(format!(
+                    "cache {path}: another process has been compiling this component for too long; compiled it here as well"
+                ));
+            }
+            Lock::Held(_) | Lock::None => {}
+        }
+        // Whoever held the lock before may have made it, or have failed to.
+        if let Some(ready) = self.kept(cache, &key, fingerprint, true)? {
+            return Ok(self.done(ready));
+        }
+        let component = Arc::new(bytes);
+        match self.make(cache, &key, &component, &sha256) {
+            Ok(()) => {
+                cache.forget(&key);
+                cache.prune(&key);
+                if let Some(ready) = self.find(cache, &key, fingerprint, true)? {
+                    return Ok(self.done(Ready {
+                        compiled: true,
+                        ..ready
+                    }));
+                }
+            }
+            Err(NotMade::Compile(error)) => {
+                if let Some(bound) = error.lasts() {
+                    let reason = error.to_string();
+                    cache.remember(&key, &Failure { sha256, bound, reason });
+                }
+                return Err(self.not_compiled(error));
+            }
+            Err(NotMade::Cache(error)) => self.notes.push(format!(
+                "{error}; it is compiled again by each process until that is mended"
+            )),
+        }
+        self.in_memory(component, sha256)
+    }
+
+    /// Takes it from the cache, if it is there.
+    pub(crate) fn if_compiled(mut self, cache: &Cache) -> Result<Option<Ready>, LoadError> {
+        let fingerprint = self.fingerprint()?;
+        let key = Key::new(self.engine, fingerprint);
+        let ready = self.kept(cache, &key, fingerprint, false)?;
+        Ok(ready.map(|ready| self.done(ready)))
+    }
+
+    /// Sees to it that it is in the cache, also if that failed before.
+    pub(crate) fn into_cache(mut self, cache: &Cache) -> Result<Precompiled, LoadError> {
+        self.again = true;
+        let plugin = self.title.clone();
+        let ready = self.through(cache)?;
+        match ready.kept {
+            Some(code_size) => Ok(Precompiled {
+                notes: ready.notes,
+                compiled: ready.compiled,
+                sha256: ready.sha256,
+                code_size,
+            }),
+            None => Err(LoadError::NotKept {
+                plugin,
+                reason: ready.notes.join("; "),
+            }),
+        }
+    }
+
+    fn fingerprint(&self) -> Result<blake3::Hash, LoadError> {
+        let fingerprint = self.source.fingerprint(self.limit);
+        fingerprint.map_err(|error| self.bad_file(error))
+    }
+
+    /// What the cache has of it: its code, or why there is none.
+    fn kept(
+        &mut self,
+        cache: &Cache,
+        key: &Key,
+        fingerprint: blake3::Hash,
+        note: bool,
+    ) -> Result<Option<Ready>, LoadError> {
+        if let Some(ready) = self.find(cache, key, fingerprint, note)? {
+            return Ok(Some(ready));
+        }
+        let failure = cache
+            .failure(key)
+            .filter(|failure| !self.again && !self.compiler.exceeds(&failure.bound));
+        let Some(Failure { sha256, reason, .. }) = failure else {
+            return Ok(None);
+        };
+        self.source.check_pin(&sha256).map_err(|error| self.bad_file(error))?;
+        Err(LoadError::Remembered {
+            plugin: self.title.clone(),
+            reason,
+            path: self.source.path(),
+        })
+    }
+
+    /// Compiles it for this process alone.
+    pub(crate) fn without_cache(self) -> Result<Ready, LoadError> {
+        let ComponentBytes { bytes, sha256 } = self.read()?;
+        self.in_memory(Arc::new(bytes), sha256)
+    }
+
+    /// Takes it from the cache, if it is there and as it should be.
+    fn find(
+        &mut self,
+        cache: &Cache,
+        key: &Key,
+        fingerprint: blake3::Hash,
+        note: bool,
+    ) -> Result<Option<Ready>, LoadError> {
+        let found = cache.find(key).and_then(|entry| {
+            let Some(entry) = entry else { return Ok(None) };
+            let component = compiled::entry(self.engine, &entry);
+            // The words around the cause name the file by a number.
+            let component = component.map_err(|error| Flaw::Refused(error.root_cause().to_string()))?;
+            Ok(Some(Ready {
+                component,
+                notes: Vec::new(),
+                compiled: false,
+                sha256: entry.sha256().into(),
+                fingerprint,
+                kept: Some(entry.code_size()),
+            }))
+        });
+        match found {
+            Ok(Some(ready)) => {
+                // The entry was made from exactly these bytes, and knows their sha256.
+                let pinned = self.source.check_pin(&ready.sha256);
+                pinned.map_err(|error| self.bad_file(error))?;
+                Ok(Some(ready))
+            }
+            Ok(None) => Ok(None),
+            Err(flaw) => {
+                if note {
+                    let (path, entry) = (cache.path().display(), key.file_name());
+                    self.notes.push(format!(
+                        "cache {path}: entry {entry} {flaw}; the component is compiled again"
+                    ));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Reads the file, and looks at what can be seen without compiling it.
+    fn read(&self) -> Result<ComponentBytes, LoadError> {
+        let component = self.source.read(self.limit).map_err(|error| self.bad_file(error))?;
+        fit::admit(&self.title, &component.bytes, self.admission)?;
+        Ok(component)
+    }
+
+    /// Compiles it into the cache.
+    fn make(&self, cache: &Cache, key: &Key, component: &Arc<Vec<u8>>, sha256: &str) -> Result<(), NotMade> {
+        let mut aside = cache.begin(key).map_err(NotMade::Cache)?;
+        let keep = |reason| NotMade::Cache(cache.failed("write to", reason));
+        match self
+            .compiler
+            .compile_to(self.engine, component, &mut aside, self.deadline)
+        {
+            Ok(()) => aside.finish(key, sha256).map_err(keep),
+            Err(CompileError::Output(reason)) => Err(keep(reason)),
+            Err(error) => Err(NotMade::Compile(error)),
+        }
+    }
+
+    fn in_memory(self, component: Arc<Vec<u8>>, sha256: String) -> Result<Ready, LoadError> {
+        let compile = || self.compiler.compile(self.engine, &component, self.deadline);
+        let (code, compiled) = match self.source {
+            Source::File(_) => compile().map(|code| (Arc::new(code), true)),
+            Source::Default => default_component::in_memory_or(compile),
+        }
+        .map_err(|error| self.not_compiled(error))?;
+        let ready = self.fresh(&code, blake3::hash(&component), sha256)?;
+        Ok(self.done(Ready { compiled, ..ready }))
+    }
+
+    /// Takes code that this process compiled.
+    pub(crate) fn fresh(&self, code: &Fresh, fingerprint: blake3::Hash, sha256: String) -> Result<Ready, LoadError> {
+        let component = compiled::fresh(self.engine, code).map_err(|error| LoadError::Code {
+            plugin: self.title.clone(),
+            reason: format!("{error:#}"),
+        })?;
+        Ok(Ready {
+            component,
+            notes: Vec::new(),
+            compiled: false,
+            sha256,
+            fingerprint,
+            kept: None,
+        })
+    }
+
+    fn done(self, ready: Ready) -> Ready {
+        Ready {
+            notes: self.notes,
+            ..ready
+        }
+    }
+
+    fn bad_file(&self, error: ComponentFileError) -> LoadError {
+        let plugin = self.title.clone();
+        match error {
+            ComponentFileError::TooLarge { limit, .. } => LoadError::TooLarge { plugin, limit },
+            reason => LoadError::File { plugin, reason },
+        }
+    }
+
+    fn not_compiled(&self, error: CompileError) -> LoadError {
+        let plugin = self.title.clone();
+        match error {
+            CompileError::Unfinished => LoadError::Unfinished {
+                plugin,
+                path: self.source.path(),
+            },
+            CompileError::Refused(reason) => LoadError::Code { plugin, reason },
+            reason => LoadError::Compile { plugin, reason },
+        }
+    }
+}

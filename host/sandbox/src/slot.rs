@@ -1,0 +1,149 @@
+//! The place in an executable for the default component's compiled code.
+//!
+//! The build leaves the slot empty, as it has no compiler; [`embed`](crate::embed) fills the slot of a finished executable. A slot is a
+//! constant of the program, so it is loaded with the program, and `strip` and signatures treat it as any other part.
+
+use std::ops::Range;
+
+/// Names the slot and its form. The bytes occur once in an executable: they are searched for with a copy out of the slot itself.
+const MARK: [u8; 32] = *b"pipefold compiled code slot 1\r\n\xf7";
+
+/// Hexadecimal sha256 of the default component.
+const COMPONENT: Range<usize> = 32..96;
+/// The target triple that the executable was built for, padded with zeros. The longest triple of rustc's has 40 bytes.
+const TARGET: Range<usize> = 96..160;
+/// Bytes of code, little-endian; 0 in an empty slot.
+const LENGTH: Range<usize> = 160..168;
+/// The blake3 digest of all before it and of the code.
+const DIGEST: Range<usize> = 168..200;
+/// Where the code begins: at a page, as it is run where it is.
+const CODE: usize = 4096;
+/// Bytes of a slot. The code has 220 KB for x86_64, and other targets' takes up to a third more.
+pub(crate) const SIZE: usize = 512 << 10;
+
+/// A slot as it is built.
+pub(crate) const fn empty() -> [u8; SIZE] {
+    let mut slot = [0; SIZE];
+    copy(&mut slot, 0..MARK.len(), &MARK);
+    copy(&mut slot, COMPONENT, env!("PIPEFOLD_COMPONENT_SHA256").as_bytes());
+    copy(&mut slot, TARGET, env!("PIPEFOLD_TARGET").as_bytes());
+    slot
+}
+
+const fn copy(slot: &mut [u8; SIZE], place: Range<usize>, bytes: &[u8]) {
+    assert!(bytes.len() <= place.end - place.start);
+    let mut at = 0;
+    while at < bytes.len() {
+        slot[place.start + at] = bytes[at];
+        at += 1;
+    }
+}
+
+/// A slot that has code with another digest.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Damaged;
+
+/// The code in a slot, compared with its digest; none if the slot is empty.
+pub(crate) fn code(slot: &[u8; SIZE]) -> Result<Option<&[u8]>, Damaged> {
+    let mut length = [0; 8];
+    length.copy_from_slice(&slot[LENGTH]);
+    let length = u64::from_le_bytes(length);
+    if length == 0 {
+        return Ok(None);
+    }
+    let length = usize::try_from(length).map_err(|_| Damaged)?;
+    let code = slot[CODE..].get(..length).ok_or(Damaged)?;
+    if slot[DIGEST] != *digest(slot, code).as_bytes() {
+        return Err(Damaged);
+    }
+    Ok(Some(code))
+}
+
+fn digest(slot: &[u8; SIZE], code: &[u8]) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&slot[..DIGEST.start]);
+    hasher.update(code);
+    hasher.finalize()
+}
+
+/// Puts code into a slot in place of what was there; false if the code is too large.
+pub(crate) fn fill(slot: &mut [u8; SIZE], code: &[u8]) -> bool {
+    let Some(place) = slot[CODE..].get_mut(..code.len()) else {
+        return false;
+    };
+    place.copy_from_slice(code);
+    slot[CODE + code.len()..].fill(0);
+    slot[LENGTH].copy_from_slice(&(code.len() as u64).to_le_bytes());
+    let digest = digest(slot, code);
+    slot[DIGEST].copy_from_slice(digest.as_bytes());
+    true
+}
+
+/// Where the slots of an executable begin: the places with the mark of this program's own slot.
+pub(crate) fn find(executable: &[u8], own: &[u8; SIZE]) -> Vec<usize> {
+    memchr::memmem::find_iter(executable, &own[..MARK.len()]).collect()
+}
+
+/// The component that the executable with this slot carries.
+pub(crate) fn component(slot: &[u8; SIZE]) -> String {
+    text(&slot[COMPONENT])
+}
+
+/// The target that the executable with this slot was built for.
+pub(crate) fn target(slot: &[u8; SIZE]) -> String {
+    text(&slot[TARGET])
+}
+
+fn text(field: &[u8]) -> String {
+    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+    String::from_utf8_lossy(&field[..end]).into_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_empty_until_it_is_filled() {
+        let mut slot = Box::new(empty());
+        assert_eq!(code(&slot), Ok(None));
+        assert!(fill(&mut slot, b"code"));
+        assert_eq!(code(&slot), Ok(Some(&b"code"[..])));
+        assert!(fill(&mut slot, b"c"));
+        assert_eq!(code(&slot), Ok(Some(&b"c"[..])));
+        let mut again = Box::new(empty());
+        assert!(fill(&mut again, b"c"));
+        assert_eq!(slot, again);
+        assert!(!fill(&mut slot, &[0; SIZE]));
+    }
+
+    #[test]
+    fn any_other_byte_of_a_filled_slot_is_noticed() {
+        let mut slot = Box::new(empty());
+        assert!(fill(&mut slot, b"code"));
+        for at in [
+            0,
+            COMPONENT.start,
+            TARGET.start,
+            LENGTH.start,
+            LENGTH.end - 1,
+            DIGEST.start,
+            CODE,
+            CODE + 3,
+        ] {
+            slot[at] ^= 1;
+            assert_eq!(code(&slot), Err(Damaged), "byte {at}");
+            slot[at] ^= 1;
+        }
+        assert!(code(&slot).is_ok());
+    }
+
+    #[test]
+    fn the_slot_says_what_it_is_for() {
+        let slot = Box::new(empty());
+        assert_eq!(component(&slot), crate::DEFAULT_COMPONENT_SHA256);
+        assert!(target(&slot).starts_with(std::env::consts::ARCH));
+        assert_eq!(find(&slot[..], &slot), [0]);
+    }
+}

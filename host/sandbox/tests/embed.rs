@@ -1,0 +1,243 @@
+//! Compiled code in an executable: this test program gets some, and is started again.
+
+use crate::place::Place;
+use pipefold_sandbox::{Compiler, Deadline, EmbedError, Limits, Notification, Sandbox, default_is_embedded, embed};
+use std::{
+    fs::{self, File},
+    os::unix::fs::{FileExt, PermissionsExt},
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tempfile::TempDir;
+
+/// Has the test below say where its code is from.
+const VARIABLE: &str = "PIPEFOLD_TEST_SAYS";
+
+/// Offsets within a slot.
+const COMPONENT: usize = 32;
+const TARGET: usize = 96;
+const LENGTH: usize = 160;
+const CODE: usize = 4096;
+
+#[test]
+fn says_where_its_code_is_from() {
+    if std::env::var_os(VARIABLE).is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new(Limits::default()).unwrap();
+    let loaded = sandbox
+        .default_plugin_by(None, &Compiler::Here, &Deadline::never())
+        .unwrap();
+    let run = Notification {
+        pipeline_name: Some("build".into()),
+        pipeline_source: Some("Tekton".into()),
+        reference_id: Some("r/1".into()),
+        started_at: Some("2025-01-01T12:05:00Z".into()),
+        ..Notification::default()
+    };
+    assert!(loaded.plugin.merge(&[run]).is_ok());
+    println!(
+        "embedded {} compiled {} notes {:?}.",
+        default_is_embedded(),
+        loaded.compiled,
+        loaded.notes
+    );
+}
+
+/// A copy of this test program with code in it.
+struct Copy {
+    folder: TempDir,
+    /// Where its slot begins.
+    slot: usize,
+}
+
+impl Copy {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let this = std::env::current_exe().unwrap();
+        let made = embed(&this, &folder.path().join("copy")).unwrap();
+        assert!(made.target.starts_with(std::env::consts::ARCH));
+        assert!(made.size > 100_000);
+        let (before, after) = (fs::read(this).unwrap(), fs::read(folder.path().join("copy")).unwrap());
+        assert_eq!(before.len(), after.len());
+        let first = before.iter().zip(&after).position(|(before, after)| before != after);
+        let slot = first.unwrap() - LENGTH;
+        Self { folder, slot }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("copy")
+    }
+
+    /// Writes over a part of its slot.
+    fn put(&self, offset: usize, bytes: &[u8]) {
+        let file = File::options().write(true).open(self.path()).unwrap();
+        file.write_all_at(bytes, (self.slot + offset) as u64).unwrap();
+    }
+
+    fn byte(&self, offset: usize) -> u8 {
+        let mut byte = [0];
+        let file = File::open(self.path()).unwrap();
+        file.read_exact_at(&mut byte, (self.slot + offset) as u64).unwrap();
+        byte[0]
+    }
+
+    fn says(&self) -> String {
+        let output = Command::new(self.path())
+            .args(["--exact", "embed::says_where_its_code_is_from", "--nocapture"])
+            .env_clear()
+            .env(VARIABLE, "1")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let said = text.split_once("embedded ").unwrap_or_else(|| panic!("{text}")).1;
+        said.split_once("].").unwrap().0.to_owned() + "]"
+    }
+
+    fn embed_again(&self) -> Result<Vec<u8>, String> {
+        let again = self.folder.path().join("again");
+        embed(&self.path(), &again).map_err(|error| {
+            let folder = self.folder.path().display().to_string();
+            error.to_string().replace(&folder, "FOLDER")
+        })?;
+        Ok(fs::read(again).unwrap())
+    }
+}
+
+#[test]
+fn an_executable_runs_the_code_in_it_and_never_code_that_is_damaged() {
+    let copy = Copy::new();
+    assert_eq!(copy.says(), "true compiled false notes []");
+    let note = "the compiled code in this executable is damaged; the default component is compiled instead; to mend that, \
+                install pipefold again";
+    for offset in [LENGTH + 1, CODE, CODE + 100_000] {
+        let byte = copy.byte(offset);
+        copy.put(offset, &[byte ^ 1]);
+        assert_eq!(
+            copy.says(),
+            format!("false compiled true notes [{note:?}]"),
+            "byte {offset}"
+        );
+        copy.put(offset, &[byte]);
+    }
+    assert_eq!(copy.says(), "true compiled false notes []");
+}
+
+#[test]
+fn the_same_executable_gets_the_same_bytes_also_in_its_own_place() {
+    let copy = Copy::new();
+    let first = fs::read(copy.path()).unwrap();
+    assert_eq!(copy.embed_again().unwrap(), first);
+    // Damage is mended, and modes stay.
+    copy.put(CODE, b"damaged");
+    fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o750)).unwrap();
+    embed(&copy.path(), &copy.path()).unwrap();
+    assert_eq!(fs::read(copy.path()).unwrap(), first);
+    assert_eq!(copy.path().metadata().unwrap().permissions().mode() & 0o7777, 0o750);
+    let names = fs::read_dir(copy.folder.path()).unwrap().count();
+    assert_eq!(names, 2, "nothing but the copy and the one made from it");
+}
+
+#[test]
+fn the_code_is_for_the_target_that_the_executable_names() {
+    let copy = Copy::new();
+    let target = |name: &str| {
+        let mut field = [0; 64];
+        field[..name.len()].copy_from_slice(name.as_bytes());
+        copy.put(TARGET, &field);
+    };
+    let musl = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    target(&musl);
+    // Code for another target than the slot now names.
+    assert!(copy.says().starts_with("false compiled true"));
+    assert!(copy.embed_again().is_ok());
+    target("no-such-machine");
+    assert!(
+        copy.embed_again()
+            .unwrap_err()
+            .starts_with("cannot compile for no-such-machine: ")
+    );
+    let other = if cfg!(target_arch = "x86_64") {
+        "aarch64"
+    } else {
+        "x86_64"
+    };
+    target(&format!("{other}-unknown-linux-musl"));
+    match copy.embed_again() {
+        Ok(_) => assert!(cfg!(feature = "cross")),
+        Err(error) => {
+            assert!(!cfg!(feature = "cross"), "{error}");
+            assert!(error.ends_with("use a build with the feature `cross`"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn other_files_are_refused_by_name() {
+    let copy = Copy::new();
+    let digit = copy.byte(COMPONENT);
+    copy.put(COMPONENT, &[if digit == b'0' { b'1' } else { b'0' }]);
+    assert_eq!(
+        copy.embed_again().unwrap_err(),
+        "FOLDER/copy: from another version of pipefold; embed with the version that the executable is of"
+    );
+    let output = copy.folder.path().join("output");
+    let refused = |executable: &Path| embed(executable, &output).unwrap_err();
+    assert!(matches!(
+        refused(Path::new("/bin/sh")),
+        EmbedError::Slots { slots: 0, .. }
+    ));
+    assert!(matches!(refused(Path::new("/dev/null")), EmbedError::Read { .. }));
+    assert!(matches!(
+        refused(&copy.folder.path().join("none")),
+        EmbedError::Read { .. }
+    ));
+    assert!(!output.exists());
+    let unwritable = copy.folder.path().join("none").join("output");
+    let this = std::env::current_exe().unwrap();
+    assert!(matches!(
+        embed(&this, &unwritable).unwrap_err(),
+        EmbedError::Write { .. }
+    ));
+}
+
+#[test]
+fn an_executable_without_code_in_it_takes_it_from_the_cache() {
+    let place = Place::new();
+    let load = |deadline: &Deadline| {
+        place
+            .sandbox
+            .default_plugin_by(Some(&place.cache()), &Compiler::Here, deadline)
+    };
+    let over = Deadline::never();
+    over.set(std::time::Instant::now());
+    let error = load(&over).err().unwrap();
+    assert!(error.is_unfinished());
+    assert_eq!(
+        error.to_string(),
+        "plugin default: still compiling; to have it ready ahead of builds, run `pipefold component compile`"
+    );
+    assert!(!place.path("cache").exists() || place.entries().is_empty());
+
+    let never = Deadline::never();
+    assert!(load(&never).unwrap().compiled);
+    assert_eq!(place.entries().len(), 1);
+    assert!(!load(&never).unwrap().compiled);
+    let if_compiled = place
+        .sandbox
+        .default_plugin_if_compiled(Some(&place.cache()), &Compiler::Here);
+    assert!(if_compiled.unwrap().is_some());
+    let precompiled = place.sandbox.precompile_default(&place.cache(), &Compiler::Here);
+    assert!(!precompiled.unwrap().compiled);
+
+    let entry = File::options().write(true).open(&place.entries()[0]).unwrap();
+    entry.write_all_at(b"damaged", 1000).unwrap();
+    let again = load(&never).unwrap();
+    assert!(again.compiled);
+    assert!(
+        again.notes[0].ends_with("is damaged; the component is compiled again"),
+        "{:?}",
+        again.notes
+    );
+}
