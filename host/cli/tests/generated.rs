@@ -83,6 +83,7 @@ fn one_manual_page_a_command() {
     let expected = [
         "pipefold-completions.1",
         "pipefold-component-compile.1",
+        "pipefold-component-embed.1",
         "pipefold-component-inspect.1",
         "pipefold-component.1",
         "pipefold-doctor.1",

@@ -157,6 +157,7 @@ fn help_texts() {
         &["component"],
         &["component", "inspect"],
         &["component", "compile"],
+        &["component", "embed"],
         &["serve"],
         &["token"],
         &["token", "add"],
