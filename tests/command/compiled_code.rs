@@ -35,7 +35,7 @@ fn with_code_in_it_the_command_needs_no_home_and_writes_nothing_there() {
     assert!(!ci.directory().join("home/.cache").exists());
     let output = with_code(&ci, "run-2")
         .env_remove("HOME")
-        .env("TMPDIR", "/nonexistent")
+        .env("TMPDIR", "/proc/nonexistent")
         .run();
     assert!(output.stderr().contains("delivered"), "{output}");
     assert_eq!(ci.record_of("run-2").status, "success");
@@ -66,7 +66,7 @@ fn without_code_and_cache_it_is_compiled_in_memory_without_a_word() {
     assert_eq!(output.stderr().lines().count(), 1, "{output}");
     let output = without_code(&ci, "run-2")
         .env_remove("HOME")
-        .env("TMPDIR", "/nonexistent")
+        .env("TMPDIR", "/proc/nonexistent")
         .run();
     assert!(output.stderr().contains("delivered"), "{output}");
 }

@@ -343,6 +343,6 @@ fn what_only_a_person_can_put_right_is_said_at_once_and_the_run_waits() {
         let finish = ci.report(["finish"]).env("DX_API_URL", url).run();
         finish.assert_code(0).assert_within(Duration::from_secs(20));
         let said = finish.stderr();
-        assert!(said.contains(words) && said.contains("it waits in"), "{finish}");
+        assert!(said.contains(words) && said.contains("Saved in"), "{finish}");
     }
 }

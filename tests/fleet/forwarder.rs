@@ -1,6 +1,6 @@
 //! `pipefold forward` as a process of its own.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -92,12 +92,18 @@ impl Forwarder {
         self.log.lock().unwrap().clone()
     }
 
-    /// What it tells under a path.
+    /// Its answer to a GET.
     pub fn get(&self, path: &str) -> Answer {
+        let answer = self.try_get(path);
+        answer.unwrap_or_else(|why| panic!("GET {path}: {why}: {}", self.log()))
+    }
+
+    /// Its answer to a GET, or the failure of one that has ended.
+    pub fn try_get(&self, path: &str) -> io::Result<Answer> {
         let address = self
             .listens
             .unwrap_or_else(|| panic!("it does not listen: {}", self.log()));
-        Client::new(address).get(path)
+        Client::new(address).ask("GET", path, "", b"")
     }
 
     /// Asks it to end by SIGTERM, and waits until it has. It must do so with the exit code 0.

@@ -292,12 +292,13 @@ mod tests {
             ("2026-01-31", "2026-01-31T00:00:00Z"),
             ("2026-01-31T08:00:00+05:30", "2026-01-31T02:30:00Z"),
             ("1d", "2026-02-28T00:00:00Z"),
+            ("90", "2026-02-28T23:58:30Z"),
             ("36500d", "1926-03-26T00:00:00Z"),
         ] {
             let moment: chrono::DateTime<chrono::Utc> = moment.parse().unwrap();
             assert_eq!(parse_since(text).unwrap().moment(now), moment, "{text}");
         }
-        for text in ["", "yesterday", "2026-13-01", "2026-01-31T08:00", "90"] {
+        for text in ["", "yesterday", "2026-13-01", "2026-01-31T08:00", "90x"] {
             assert!(parse_since(text).unwrap_err().contains("such as 90d"), "{text}");
         }
     }
