@@ -164,12 +164,10 @@ fn the_code_is_for_the_target_that_the_executable_names() {
         "x86_64"
     };
     target(&format!("{other}-unknown-linux-musl"));
-    match copy.embed_again() {
-        Ok(_) => assert!(cfg!(feature = "cross")),
-        Err(error) => {
-            assert!(!cfg!(feature = "cross"), "{error}");
-            assert!(error.ends_with("use a build with the feature `cross`"), "{error}");
-        }
+    let embedded = copy.embed_again();
+    assert_eq!(embedded.is_ok(), cfg!(feature = "cross"), "{embedded:?}");
+    if let Err(error) = embedded {
+        assert!(error.ends_with("use a build with the feature `cross`"), "{error}");
     }
 }
 

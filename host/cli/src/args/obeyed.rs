@@ -23,7 +23,7 @@ fn obeys(path: &[&str], flag: &str) -> bool {
         ["doctor"] => &[DX, QUEUE, POLICIES, SAYING, &["spool", "json", "strict", "local"]],
         ["gocd", ..] => &[DX, QUEUE, POLICIES, SAYING, &["spool", "json", "strict", "dry_run"]],
         ["hook"] => &[POLICIES, SAYING, &["json"]],
-        ["component", "inspect"] => &[SAYING, &["json"]],
+        ["component", "inspect" | "embed"] => &[SAYING, &["json"]],
         ["component", ..] => &[SAYING, &["json", "policy_cache"]],
         ["serve"] => &[QUEUE, POLICIES, SAYING, &["token_file", "ca_file", "json"]],
         ["token", ..] => &[SAYING, &["json"]],
