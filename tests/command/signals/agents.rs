@@ -222,8 +222,18 @@ fn signals_that_mean_something_to_the_command_alone_reach_it_and_cancel_nothing(
 
 #[test]
 fn a_job_that_is_stopped_stops_with_its_command_and_goes_on_with_it() {
+    // Whether a signal was the group's is seen within 10 ms, which a busy machine may not give.
+    assert!(
+        (0..3).any(|_| stops_and_goes_on()),
+        "signals were not told from the group's"
+    );
+}
+
+/// Stops a job and continues it by signals to pipefold alone and to the group. Returns true if each was known for what it was.
+fn stops_and_goes_on() -> bool {
     let ci = Ci::new();
-    let script = "trap 'echo x >>continued' CONT; touch ready; until [ -e go ]; do sleep 0.02; done";
+    // Without children: a shell that is stopped while it starts one is in the state D.
+    let script = "trap 'echo x >>continued' CONT; mkfifo go; exec 3<>go; touch ready; until read line <&3; do :; done";
     let running = ci.report(["exec", "-vv", "--", "sh", "-c", script]).spawn();
     let ready = ci.workspace().join("ready");
     eventually("the command is ready", || ready.exists());
@@ -252,26 +262,25 @@ fn a_job_that_is_stopped_stops_with_its_command_and_goes_on_with_it() {
             times += 1;
             eventually("the command goes on", || lines() >= times);
             until_it_has_both(pipefold);
+            // Nothing shows that pipefold is done with the signal; a person is slower than this.
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
-    std::fs::write(ci.workspace().join("go"), "").unwrap();
+    std::fs::write(ci.workspace().join("go"), "\n").unwrap();
     let output = running.wait();
     output.assert_code(0);
     assert_eq!(ci.record().status, "success");
-    for name in ["SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGCONT"] {
+    ["SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGCONT"].iter().all(|name| {
         let times = |what: &str| {
             output
                 .stderr()
                 .matches(&format!("signal=\"{name}\" forwarding={what}"))
                 .count()
         };
-        let each = if name == "SIGCONT" { 3 } else { 1 };
-        assert_eq!(
-            (times("HasIt"), times("Forwarded")),
-            (each, 2 * each),
-            "{name}: {output}"
-        );
-    }
+        let each = if *name == "SIGCONT" { 3 } else { 1 };
+        assert_eq!(times("HasIt") + times("Forwarded"), 3 * each, "{name}: {output}");
+        times("HasIt") == each
+    })
 }
 
 #[test]
