@@ -21,7 +21,7 @@ test: setup ## formatting, lints, all tests
 lint: setup ## formatting and lints only
 	@scripts/lint.sh
 
-bench: setup ## measure, and print the table of the README
+bench: setup ## measure, and print the tables of docs/performance.md
 	@scripts/bench.sh
 
 soak: setup ## hundreds of rounds of killing processes at every point

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures pipefold and prints the table of the README: whole processes beside `curl`, and the rules in the sandbox beside the same rules
+# Measures pipefold and prints the tables of docs/performance.md: whole processes beside `curl`, and the rules in the sandbox beside the same rules
 # called natively. After building it takes three minutes. On a machine that does something else meanwhile, the numbers mean little.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,5 +1,5 @@
 //! Measures pipefold as whole processes, beside `curl` posting the same body to the same server on this machine, and prints the table of
-//! the README. `make bench` runs it.
+//! docs/performance.md. `make bench` runs it.
 //!
 //! - `arguments`: what it is told: where the command and criterion's results are.
 //! - `bench`: the rounds: every command once in each, so that a busy moment hits all alike.
