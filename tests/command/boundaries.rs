@@ -135,3 +135,15 @@ fn imports_run_one_way() {
         }
     }
 }
+
+#[test]
+fn code_and_messages_use_no_word_that_contributing_forbids() {
+    let guide = include_str!("../../CONTRIBUTING.md");
+    let line = guide
+        .lines()
+        .find_map(|line| line.strip_prefix("- Not in messages: "))
+        .unwrap();
+    let words: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+    assert!(words.len() >= 5, "{words:?}");
+    assert_eq!(who_says(&words), Vec::<PathBuf>::new(), "{words:?}");
+}

@@ -126,7 +126,7 @@ impl Builder {
     }
 
     /// For a process that knows what a run is about, but not how it goes, as a job does whose run another reader follows: of each
-    /// notification only the names of run, pipeline and source, the repository, commit, pull request and branch are told, with no status
+    /// notification only the names of run, pipeline and source, the repository, commit, pull request and branch are sent, with no status
     /// and no finish.
     #[must_use]
     pub fn facts_only(mut self, facts_only: bool) -> Self {

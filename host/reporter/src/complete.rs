@@ -35,7 +35,7 @@ pub(crate) fn complete(
         Some(id) if hook == Hook::Finish || (hook == Hook::Step && incomplete) => store.load(RunKey::of(id)).ok(),
         _ => None,
     };
-    // Whoever finds something that does not belong in the spool moves it away, and so is the only one who can name it.
+    // The process that finds a foreign file in the spool moves it away, so only this process can name it.
     warnings.extend(recorded.iter().flat_map(|run| &run.aside).map(ToString::to_string));
     if let Some(run) = recorded.as_ref().and_then(first_known) {
         n.pipeline_name.get_or_insert_with(|| run.0.clone());
@@ -44,7 +44,7 @@ pub(crate) fn complete(
     if hook == Hook::Finish {
         let start = recorded.as_ref().and_then(recorded_start);
         if n.started_at.is_none() {
-            // A finish whose end is given but whose start nobody knows began, as far as anyone can tell, when it ended.
+            // A finish whose end is given but whose start is unknown counts as begun when it ended.
             n.started_at = start
                 .map(|run| run.started_at.clone())
                 .or_else(|| n.finished_at.clone());

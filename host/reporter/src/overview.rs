@@ -1,4 +1,4 @@
-//! What is kept, for whoever asks what waits and why.
+//! An overview of a spool: the runs that wait, with the reason.
 
 use crate::{
     clock,
@@ -8,7 +8,7 @@ use crate::{
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Runs that are told one by one. A spool may hold a hundred thousand; nobody reads more, and the counts are complete.
+/// Runs that are listed one by one. A spool may hold a hundred thousand; a reader needs no more, and the counts are complete.
 const MOST_RUNS: usize = 1000;
 
 /// How long a run without an end may be silent before it is counted as such: longer than nearly every build. In milliseconds.

@@ -331,7 +331,7 @@ impl Reporter {
         self.judge.merge(&[probe]).ok().map(|run| run.started_at)
     }
 
-    /// What of a notification is told.
+    /// The parts of a notification that are reported.
     fn to_tell(&self, hook: Hook, notification: Notification) -> (Hook, Notification) {
         if !self.facts_only {
             return (hook, notification);

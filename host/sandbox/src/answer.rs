@@ -1,4 +1,4 @@
-//! What the host checks of an answer, whoever gave it.
+//! The host's checks of every answer.
 //!
 //! A plugin is foreign code: what it reports goes to DX under the operator's token, so it must be about the run that was asked about.
 //! What it says of a notification that it drops or refuses is printed in a build's log, so that is short, and cannot move a terminal's

@@ -1,6 +1,6 @@
 //! Where compiled code becomes executable: the only unsafe code of the project.
 //!
-//! wasmtime runs compiled code as it is, so whoever wrote it can do what the host can. Each function here takes what only one other
+//! wasmtime runs compiled code as it is, so its author can do what the host can. Each function here takes what only one other
 //! place can make: the code in the executable, what this process had compiled, or an entry of a cache that was checked.
 
 use std::{
@@ -117,7 +117,7 @@ pub(crate) fn fresh(engine: &Engine, code: &Fresh) -> Result<Component> {
 #[allow(unsafe_code)]
 pub(crate) fn entry(engine: &Engine, entry: &Entry) -> Result<Component> {
     if let Some(name) = entry.name_of_open_file() {
-        // SAFETY: `Entry` is an open file in a directory that nobody but this user or root can write to, is itself written by one of
+        // SAFETY: `Entry` is an open file in a directory that only this user or root can write to, is itself written by one of
         // them, and has the digest that was recorded when its code was compiled. The name leads to that open file, whatever has become
         // of its path, and entries are replaced and never written to. wasmtime checks version and settings.
         return unsafe { Component::deserialize_file(engine, name) };

@@ -78,7 +78,7 @@ pub(crate) fn ask(
     let (owned, its_line, its_asking) = (Owned::of(question), Arc::clone(line), Arc::clone(asking));
     let work = move || {
         let _place = place;
-        // Nobody may be waiting any more.
+        // The caller may have stopped waiting.
         let _ = sender.send(Line::ask(&its_line, 0, &owned.question(), &its_asking));
     };
     thread::Builder::new()

@@ -172,7 +172,7 @@ pub(crate) fn by_name(imports: &[&str], exports: &[&str]) -> Fit {
             Need::Unknown(reason) => obstacles.push(format!("it imports {import}; {reason}")),
         }
     }
-    // One of another version is told of above.
+    // Another version is reported above.
     let interface = HOOKS.split_once('@').map_or(HOOKS, |(interface, _)| interface);
     let another = |export: &&str| version_of(export).is_some() && export.split('@').next() == Some(interface);
     if !exports.contains(&HOOKS) && !exports.iter().any(another) {

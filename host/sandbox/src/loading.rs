@@ -135,7 +135,7 @@ impl<'a> Loading<'a> {
             }
             Lock::Held(_) | Lock::None => {}
         }
-        // Whoever held the lock before may have made it, or have failed to.
+        // The holder of the lock before may have made it, or have failed to.
         if let Some(ready) = self.kept(cache, &key, fingerprint, true)? {
             return Ok(self.done(ready));
         }

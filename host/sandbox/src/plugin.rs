@@ -219,7 +219,7 @@ impl Plugin {
         Arc::new(Asking::new(self.core.limits.chain, false))
     }
 
-    /// Does a call, whose time is nobody's if no clock runs against it.
+    /// Does a call, without a limit of time if no clock runs against it.
     fn counted<T>(&self, asking: &Asking, call: impl FnOnce() -> T) -> T {
         if self.link.timed { call() } else { asking.in_rules(call) }
     }

@@ -135,7 +135,7 @@ pub struct Notification {
     pub urgent: bool,
 }
 
-/// One run, checked and merged: what DX is told. Times are RFC 3339 in UTC with `Z`.
+/// One run, checked and merged, as DX gets it. Times are RFC 3339 in UTC with `Z`.
 #[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
 #[component(record)]
 pub struct Run {

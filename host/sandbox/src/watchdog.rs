@@ -29,7 +29,7 @@ struct Shared {
 struct State {
     calls: usize,
     started: bool,
-    /// The thread sleeps until it is told of a call; otherwise it looks by itself after its tick.
+    /// The thread sleeps until a call wakes it; otherwise it looks by itself after its tick.
     asleep: bool,
     closed: bool,
 }

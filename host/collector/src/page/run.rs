@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_would_see_is_escaped_and_means_the_same() {
+    fn invisible_characters_are_escaped_and_mean_the_same() {
         let body = "{\"a\":\"x\u{202e}y\u{2066}\u{200b}\u{e0041}é 日本\u{3164}\"}";
         let shown = set_out(body.as_bytes());
         assert!(

@@ -56,7 +56,7 @@ impl Message {
             sequence,
             delivered: 1,
             published: SystemTime::now(),
-            reply: Box::from("nobody"),
+            reply: Box::from("none"),
             _room: room,
         }
     }

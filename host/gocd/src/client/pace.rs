@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// The longest that a request waits because the server asked for it. Past that the caller is told, who may have something better to do.
+/// The longest that a request waits because the server asked for it. A longer wait is returned to the caller.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// How often a pause looks whether it is to end: nobody notices a tenth of a second.
+/// How often a pause looks whether it is to end: a tenth of a second is not noticed.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// Pauses: between requests, after failures, and those that the server asked for, which hold for every request.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::address::Resource;
 use crate::documents::PipelineLocator;
 
-/// Whoever answers for a GoCD server: the client, or a test.
+/// A source of a GoCD server's answers: the client, or a test.
 pub trait Source {
     /// The document's bytes, not empty. One request, redirects within the server and repetitions aside; bounded in size and time.
     ///

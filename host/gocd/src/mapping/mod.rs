@@ -1,4 +1,4 @@
-//! A pipeline's run, put together from documents, to the notifications that DX is told.
+//! The mapping of a pipeline's run, read from documents, to notifications.
 //!
 //! Pure: what comes out depends on the documents and the settings alone, not on when or how often they were asked for, so that filling in
 //! history and following along give the same runs. A run is a pipeline's name and counter; its stages are steps; since DX never takes a

@@ -47,7 +47,7 @@ pub struct Mapped {
     pub warnings: Vec<Warning>,
 }
 
-/// What DX is told of an attempt.
+/// The notifications of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Which attempt, from 1.
@@ -75,7 +75,7 @@ impl Mapping {
             number += 1;
             match started(history, part, number, &mut warnings) {
                 Some(started) => attempts.push(self.attempt(history, part, number, started, &facts, now)),
-                // It is told once its first stage has ended: when that was updated before, its end does not show.
+                // It is reported once its first stage has ended: when that was updated before, its end does not show.
                 None if part.stages.iter().any(|timed| timed.stage.state.is_active()) => {}
                 None => warnings.push(Warning::NoStart { attempt: number }),
             }
@@ -173,7 +173,7 @@ impl Mapping {
         };
         let kept = match self.late_stages {
             LateStages::Extend => part.stages.len(),
-            // The first is the one that the attempt began with, whoever did that.
+            // The first is the one that the attempt began with.
             LateStages::Keep => part
                 .stages
                 .iter()
@@ -217,7 +217,7 @@ fn status_is_success(timed: &Timed<'_>) -> bool {
 
 fn status(timed: &Timed<'_>) -> Status {
     match (timed.stage.state, timed.stage.result) {
-        // Failing: the failure is certain, the end is not, and until then DX is told of none.
+        // Failing: the failure is certain, the end is not, and until then none is reported.
         (StageState::Building | StageState::Failing, _) => Status::Running,
         (_, StageResult::Passed) => Status::Success,
         (_, StageResult::Failed) => Status::Failure,

@@ -107,7 +107,7 @@ pub enum LateStages {
 }
 
 /// What names a GoCD server in reference ids. One server has many addresses, so it is by default the host of the one that was configured
-/// ([`ServerUrl::host`]); a server that was set up anew, and counts from 1 again, needs another.
+/// ([`ServerUrl::host`]); a server that was set up again, and counts from 1 again, needs another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerId(String);
 

@@ -21,7 +21,7 @@ enum Long {
     Cut,
 }
 
-/// Walks through a document. Whoever gets an [`Element`] reads its children, its text, or skips it, and so leaves the scanner behind its
+/// Walks through a document. The receiver of an [`Element`] reads its children, its text, or skips it, and so leaves the scanner behind its
 /// end.
 pub struct Scanner<'b> {
     bytes: &'b [u8],

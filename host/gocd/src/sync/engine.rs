@@ -239,7 +239,7 @@ impl Session<'_, '_> {
             failure.map_or(Ok(()), |failure| Err(failure.into()))
         });
         if let Err(Halt::Round(SyncError::Sink(_) | SyncError::State(_))) = read {
-            // What was taken may not be kept after all: it is told again.
+            // What was taken may not be kept after all: it is reported again.
             return read;
         }
         state.trim();
@@ -251,7 +251,7 @@ impl Session<'_, '_> {
         }
     }
 
-    /// Begins anew if the operator wants more of the history than before.
+    /// Begins again if the operator wants more of the history than before.
     fn widen(&self, state: &mut PipelineState) {
         let wanted = self.options.since.map(|since| since.timestamp());
         let is_wider = match state.since {

@@ -32,7 +32,7 @@ pub enum Failure {
     Vanished,
     /// The counters began again. What is there now would become parts of the runs that were reported before.
     #[error(
-        "its newest run is {found}, after {known} was seen: set up anew? Nothing of it is reported until --restarted {pipeline}=ID names the \
+        "its newest run is {found}, after {known} was seen: set up again? Nothing of it is reported until --restarted {pipeline}=ID names the \
          server for its new runs"
     )]
     Restarted {

@@ -128,7 +128,7 @@ impl Session<'_, '_> {
             .filter(|entry| entry.stage.pipeline.counter.get() == state.newest);
         state.old.newest_id = of_newest.find_map(run_id).or(state.old.newest_id);
         let known: BTreeSet<u64> = until.iter().copied().collect();
-        // Not the first: a stage that ended anew within the second it ended in looks as before, and stands above what is new.
+        // Not the first: a stage that ended again within the second it ended in looks as before, and stands above what is new.
         let end = marks.iter().rposition(|mark| known.contains(mark));
         let of_interest: Vec<&StageEntry> = page
             .entries
@@ -171,7 +171,7 @@ impl Session<'_, '_> {
 /// again may fill it.
 fn is_back(state: &PipelineState, page: &StageFeed) -> bool {
     let before = state.old.cursor.zip(page.next_before());
-    // The server counts anew.
+    // The server counts from 1 again.
     before.is_some_and(|(known, next)| next < known)
         // All of a short feed is on its page, and what was there stays there.
         || page.entries.len() < PAGE

@@ -1,4 +1,4 @@
-//! When a run whose documents cannot all be had is looked at again, and what it is told without.
+//! The pauses of a run with documents that fail, and the documents that it is reported without.
 
 use chrono::{DateTime, TimeDelta, Utc};
 

@@ -184,7 +184,7 @@ impl Notice {
     }
 }
 
-/// Is told how a round gets on: a progress bar, a log, or nobody (`()`).
+/// The receiver of a round's progress: a progress bar, a log, or none (`()`).
 pub trait Observer {
     /// So many pipelines were chosen.
     fn pipelines(&mut self, _count: usize) {}

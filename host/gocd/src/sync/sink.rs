@@ -15,7 +15,7 @@ pub trait Sink {
     ///
     /// # Errors
     ///
-    /// [`SinkError`] ends the round; the run is told again in the next.
+    /// [`SinkError`] ends the round; the run is reported again in the next.
     fn take(&mut self, run: &Reported) -> Result<(), SinkError>;
 }
 
@@ -50,7 +50,7 @@ pub struct News {
 #[error("what GoCD said of a run could not be recorded: {0}")]
 pub struct SinkError(pub String);
 
-/// What was not told of these attempts, and the short names of all that is told once that is.
+/// The notifications of these attempts that were not reported yet, and the short names of all after that.
 pub fn news(attempts: Vec<Attempt>, told: &[u64]) -> (Vec<News>, Vec<u64>) {
     let mut names = told.to_vec();
     let mut news = Vec::new();

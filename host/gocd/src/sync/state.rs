@@ -20,7 +20,7 @@ pub const MAX_STATE_BYTES: usize = 32 * 1024 * 1024;
 /// How many runs are remembered one by one: those in progress, and of the others the newest. GoCD shows fewer on a dashboard.
 const MAX_RUNS: usize = 200;
 
-/// How many notifications of a run are remembered. One with more is told anew when it changes: harmless, and rare.
+/// How many notifications of a run are remembered. One with more is reported again when it changes: harmless, and rare.
 const MAX_TOLD: usize = 256;
 
 /// How many spans' digests are kept: a million runs.
@@ -336,7 +336,7 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {
 }
 
 /// Keeps the state of a server's pipelines: files, or a test. What it belongs to is one server and one [`Mapping`](crate::mapping::Mapping):
-/// with another server id it begins anew.
+/// with another server id it begins again.
 pub trait StateStore {
     /// What was saved last for a pipeline, by the name that the list of pipelines has. None if nothing was, or if it was damaged and set
     /// aside: the pipeline is read from its beginning then.
@@ -347,7 +347,7 @@ pub trait StateStore {
     fn load(&self, pipeline: &Name) -> Result<Option<PipelineState>, StateError>;
 
     /// Replaces a pipeline's state, whole and durably. Only by this is remembered what the sink took. Where either of the two fails nothing
-    /// is saved any more in the round, so that what was taken since the last time is told again.
+    /// is saved any more in the round, so that what was taken since the last time is reported again.
     ///
     /// # Errors
     ///

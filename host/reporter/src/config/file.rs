@@ -26,7 +26,7 @@ const TEMPLATES: &str = "templates";
 pub enum Trust {
     /// Found upwards from the working directory: a pull request may have written it. Fields of the run and templates only.
     Workspace,
-    /// Named by `--config`, or `/etc/pipefold.toml`: the word of whoever runs the build.
+    /// Named by `--config`, or `/etc/pipefold.toml`: the operator's settings.
     Operator,
 }
 

@@ -74,7 +74,7 @@ pub struct GocdServerKeys {
     pub dialect: Option<&'static str>,
     /// `attempts`, `latest` or `merge`.
     pub reruns: Option<&'static str>,
-    /// For how long a run has to be quiet before it is told, with `reruns = "latest"`.
+    /// For how long a run has to be quiet before it is reported, with `reruns = "latest"`.
     pub quiet_for: Option<Duration>,
     /// `keep` or `extend`.
     pub late_stages: Option<&'static str>,

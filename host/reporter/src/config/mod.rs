@@ -1,4 +1,4 @@
-//! What pipefold is told: by flags, by variables, by files; and how far each of them is trusted.
+//! Settings from flags, variables and files, and how far each of them is trusted.
 //!
 //! **Precedence**, the same for everything that can be set, highest first:
 //!

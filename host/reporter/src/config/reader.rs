@@ -25,7 +25,7 @@ pub(super) struct Entry<'a> {
     text: &'a str,
 }
 
-/// The entries of a table in the order they stand in the file, so that the first fault is the one that is told.
+/// The entries of a table in the order they stand in the file, so that the first fault is the one in the message.
 pub(super) fn entries<'a>(table: &'a DeTable<'a>, parent: &str, path: &'a Path, text: &'a str) -> Vec<Entry<'a>> {
     let mut pairs: Vec<(&Spanned<_>, &Spanned<DeValue<'_>>)> = table.iter().collect();
     pairs.sort_by_key(|(name, _)| name.span().start);

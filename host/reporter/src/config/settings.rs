@@ -104,7 +104,7 @@ pub struct Settings {
     pub fields: Fields,
     /// The templates that were found, in order of precedence, and what became of each.
     pub templates: Vec<TemplateUse>,
-    /// Whether a run outside CI is reported: yes, no, or nobody said so, which is no.
+    /// Whether a run outside CI is reported: yes, no, or not set, which is no.
     pub local: Option<bool>,
     /// The CI system that was recognised, by its usual name.
     pub system: Option<&'static str>,

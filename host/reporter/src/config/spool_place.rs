@@ -67,7 +67,7 @@ fn temporary_directory(environment: &Environment) -> (PathBuf, Origin) {
     })
 }
 
-/// What tells this user's directory from another's: whoever creates the files, so the effective id.
+/// The id that distinguishes this user's directory: files belong to the effective id.
 #[cfg(unix)]
 fn user(_: &Environment) -> String {
     rustix::process::geteuid().as_raw().to_string()

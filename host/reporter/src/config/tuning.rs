@@ -1,8 +1,8 @@
-//! How long, how much: the numbers that can be set, and those that hold when nobody did.
+//! Times and sizes that can be set, and their defaults.
 
 use std::time::Duration;
 
-/// The most a spool holds when nobody said otherwise, in bytes: at a kilobyte each 262,144 notifications, and small beside a CI runner's disk.
+/// The default limit of a spool, in bytes: at a kilobyte each 262,144 notifications, and small beside a CI runner's disk.
 pub const DEFAULT_SPOOL_LIMIT: u64 = 256 * 1024 * 1024;
 
 /// How long delivering may hold up the command that does it.

@@ -314,7 +314,7 @@ impl Courier<'_> {
     fn attempt(&self, target: Target, trip: &mut Trip, delivery: &mut Delivery) -> Result<Tried, SpoolError> {
         let key = target.key;
         let _lock = if target.is_own {
-            // Whoever has it is sending it. It may hang, or be stopped: half of the time is for sending it all the same.
+            // Another process is sending it. It may hang, or be stopped: half of the time is for sending it all the same.
             let half = target.deadline.saturating_duration_since(Instant::now()) / 2;
             self.store.lock_run(key, Instant::now() + half)
         } else {
@@ -432,7 +432,7 @@ impl Courier<'_> {
         }
     }
 
-    /// Tells why a run waits, here and to whoever asks for the spool's status.
+    /// Notes why a run waits, for this process and for the spool's status.
     fn keep(&self, key: RunKey, why: &str, is_its_own: bool, trip: &Trip, delivery: &mut Delivery) {
         // Naming a few is enough: reading thousands of runs for it would overdraw the budget.
         if delivery.kept.len() >= MOST_NAMED {

@@ -15,7 +15,7 @@ pub struct Delivery {
     pub kept: Vec<Kept>,
     /// How many runs wait on.
     pub kept_count: usize,
-    /// Runs that nobody looked at, as there was no time left.
+    /// Runs that were not looked at, as there was no time left.
     pub not_looked_at: usize,
     /// What DX or the rules refused for good, with their words; the first twenty.
     pub rejected: Vec<Kept>,

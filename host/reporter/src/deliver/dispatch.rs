@@ -53,7 +53,7 @@ impl Courier<'_> {
                 self.tell_steps(run, report, covers, deadline);
                 // DX has it: that this cannot be noted costs a repetition some day, and is no reason to call the run undelivered.
                 if let Err(error) = self.store.mark_sent(run.key, covers) {
-                    delivery.warn(format!("{error}; DX has the run, and is told again another time"));
+                    delivery.warn(format!("{error}; DX has the run; it will be sent again"));
                 }
                 if run.trouble.is_some() {
                     self.store.note(run.key, None);
@@ -88,7 +88,7 @@ impl Courier<'_> {
         })
     }
 
-    /// Tells a server that shows them of the steps that DX now has the outcome of. A policy judges what DX is told, and these are not that:
+    /// Sends the steps of a delivered run to a server that shows steps. A policy judges upserts, and steps are none:
     /// with one, they stay here.
     fn tell_steps(&self, run: &SpooledRun, report: &Run, covers: &BTreeSet<EntryId>, deadline: Instant) {
         let left = deadline.saturating_duration_since(Instant::now()).min(STEPS);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Where deliveries end: DX, or a queue before it.
 ///
-/// What is recorded in the spool leaves it only after [`Outcome::Accepted`]: whoever says that has the run as safely as a disk would.
+/// What is recorded in the spool leaves it only after [`Outcome::Accepted`]: an outlet that answers this keeps the run as safely as a disk does.
 pub trait Outlet: Send + Sync {
     /// Its address, without anything secret. Stands in the spool: what was recorded for another is not sent here.
     fn address(&self) -> String;

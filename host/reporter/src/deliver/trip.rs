@@ -177,7 +177,7 @@ pub(super) fn due_again(since: u64) -> u64 {
     now + now.saturating_sub(since).clamp(millis(first), millis(longest))
 }
 
-/// The next pause: as long as it has been failing, within bounds. So it doubles, whoever tries and how often.
+/// The next pause: as long as it has been failing, within bounds. So it doubles, for any process and any number of tries.
 fn grown(pause: Option<Pause>, why: &str, (first, longest): (Duration, Duration)) -> Pause {
     let now = now();
     let since = pause.map_or(now, |pause| pause.since.min(now));

@@ -82,7 +82,7 @@ impl Fields {
         resolved
     }
 
-    /// Takes away what a CI system said that DX refuses without a repository (`repository_required` of the rules), if nobody named one: a
+    /// Takes away what a CI system said that DX refuses without a repository (`repository_required` of the rules), if none is named: a
     /// commit and a pull request that were given are wrong then, but these would only keep the rest from being a record. One line for each.
     #[must_use = "someone has to be told"]
     pub fn leave_out_orphans(&mut self) -> Vec<String> {

@@ -83,7 +83,7 @@ fn random() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The machine's name, or its user's where it has none. It helps whoever looks at the record; the random part is what tells runs apart.
+/// The machine's name, or its user's where it has none. It is for readers of the record; the random part distinguishes runs.
 fn machine(environment: &Environment) -> String {
     let given = ["HOSTNAME", "COMPUTERNAME"]
         .iter()

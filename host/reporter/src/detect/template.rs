@@ -47,7 +47,7 @@ const PLACEHOLDERS: [Placeholder; 21] = [
     fact("gitlab_username", Some(Field::GitlabUsername)),
 ];
 
-/// What a system that counts no attempts has for `{attempt}`: it names each re-run anew, so that each is its own first attempt.
+/// What a system that counts no attempts has for `{attempt}`: each re-run has a new name, so that each is its own first attempt.
 const FIRST_ATTEMPT: &str = "1";
 
 /// A template that was read: each of its placeholders exists. `{{` and `}}` stand for single braces.

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_words_of_dx_it_was_somebody_else() {
+    fn without_the_words_of_dx_it_was_another_server() {
         for status in [400, 401, 403, 407, 413, 600, 0] {
             assert!(
                 matches!(outcome(status, "<html>Denied</html>"), Outcome::Retry { .. }),

@@ -1,4 +1,4 @@
-//! What a run was made of. DX has no argument for it: it is told only to servers that say, in the answer to an upsert, that they show it.
+//! The steps of a run. DX has no argument for them: they are sent only to servers that say, in the answer to an upsert, that they show steps.
 
 use std::fmt;
 

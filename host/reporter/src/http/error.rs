@@ -125,7 +125,7 @@ fn is_lasting(why: &ureq::Error) -> bool {
     }
 }
 
-/// Whether a server's certificate was issued by nobody known. Then a fuller search for authorities may help.
+/// Whether a server's certificate has an unknown issuer. Then a fuller search for authorities may help.
 pub(crate) fn is_unknown_issuer(why: &ureq::Error) -> bool {
     why.to_string().contains("UnknownIssuer")
 }

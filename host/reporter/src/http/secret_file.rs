@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
-/// A file's text that nobody may see, and what is to be said about the file.
+/// A file's secret text, and a remark about the file.
 #[derive(Clone, Debug)]
 pub struct SecretFile {
     /// The text as it is, line ends included.
@@ -184,8 +184,8 @@ mod tests {
         let path = dir.path().join("pipe");
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let nobody = SecretFile::read(&path, 100).unwrap();
-        assert_eq!(nobody.text.expose_secret(), "", "nobody writes");
+        let unwritten = SecretFile::read(&path, 100).unwrap();
+        assert_eq!(unwritten.text.expose_secret(), "", "without a writer");
 
         // Open for reading too, opening it does not wait for a reader.
         let writer = || File::options().read(true).write(true).open(&path).unwrap();

@@ -53,7 +53,7 @@ impl Transport {
     pub fn new(options: TransportOptions) -> Result<Self, ClientError> {
         let TransportOptions { origin, ca_file, proxy } = options;
         let proxy = proxy.for_origin(&origin)?;
-        // Without TLS nobody looks at it.
+        // Without TLS it is not used.
         let ca_file = ca_file.filter(|_| origin.https);
         ca_file.as_ref().map_or(Ok(()), roots::check_ca_file)?;
         Ok(Self {

@@ -246,7 +246,7 @@ impl Place {
         };
         for parent in names.iter().filter_map(|name| name.parent()) {
             pass("spool.sync_parent");
-            // A directory that may be passed but not read cannot be synced, and whoever may not write to it has made nothing in it.
+            // A directory that may be passed but not read cannot be synced, and a user without the right to write has made nothing in it.
             match File::open(parent).and_then(|dir| sync_names(&dir)) {
                 Err(e) if !self.made.is_empty() && e.kind() != io::ErrorKind::PermissionDenied => {
                     return Err(SpoolError::from_io("sync", parent, e));

@@ -137,7 +137,7 @@ struct Known {
 
 impl Spool {
     /// Records all of `entries`, of any number of runs, in their order within each run. When this returns, they survive a crash of the
-    /// machine. It is much faster than recording each, and does no housekeeping: whoever records many batches calls [`Spool::prune`] now
+    /// machine. It is much faster than recording each, and does no housekeeping: a caller with many batches calls [`Spool::prune`] now
     /// and then.
     ///
     /// # Errors
@@ -213,7 +213,7 @@ impl Spool {
             }
             is_first |= known.count == 0;
         }
-        // Whoever names the first record has synced the directory's own name before. So where one is, this can be saved; where none is,
+        // The process that names the first record has synced the directory's own name before. So where one is, this can be saved; where none is,
         // the directory may be a moment old and its maker still on the way here.
         if is_first {
             self.sync(Path::new(RUNS))?;
@@ -276,7 +276,7 @@ fn side_by_side<T: Sync>(all: &[T], act: impl Fn(&T) -> Result<(), SpoolError> +
             .collect();
         for (part, started) in started {
             let done = match started {
-                // Whoever panicked there would have panicked here.
+                // A panic there would be a panic here.
                 Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
                 // A system without a thread to spare.
                 Err(_) => act_on(part),
@@ -316,7 +316,7 @@ impl Staged<'_> {
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
         if !self.named {
-            // If this fails too, whoever loads the run an hour later removes it.
+            // If this fails too, the next load of the run after an hour removes it.
             let _ = self.spool.files.remove(&self.path);
         }
     }

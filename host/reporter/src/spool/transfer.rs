@@ -26,7 +26,7 @@ struct LineOut<'a> {
 struct LineIn {
     id: EntryId,
     sent: bool,
-    /// Not yet an [`Entry`]: a later program's is told from a broken one by its version.
+    /// Not yet an [`Entry`]: the version distinguishes a later program's entry from a broken one.
     entry: serde_json::Value,
 }
 

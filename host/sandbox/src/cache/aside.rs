@@ -25,7 +25,7 @@ pub(crate) struct Aside<'a> {
 impl<'a> Aside<'a> {
     /// Begins an entry, which others may read if they may read its directory.
     pub(super) fn new(dir: &'a Dir, key: &Key, shared: place::Shared) -> io::Result<Self> {
-        // A name that nobody else takes at the same time: processes of several containers may have the same id.
+        // A unique name: processes of several containers may have the same id.
         let name = key.aside_name(RandomState::new().build_hasher().finish());
         let file = place::open(dir, name.as_ref(), OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
         let aside = Self {

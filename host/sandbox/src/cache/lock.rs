@@ -10,12 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often to look: rarely beside the seconds that compiling takes, and often enough that nobody notices.
+/// How often to look: rarely beside the seconds that compiling takes, and often enough not to be noticed.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Leave to make an entry. The system takes a lock back when its holder ends, however it ends.
 pub(crate) enum Lock {
-    /// Nobody else makes it while this is held.
+    /// No other process makes it while this is held.
     Held(#[allow(dead_code, reason = "held until it is dropped")] File),
     /// Someone else has been at it for too long.
     Busy,

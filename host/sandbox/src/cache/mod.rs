@@ -1,6 +1,6 @@
 //! Compiled code on disk, so that a component is compiled once.
 //!
-//! A cache is one directory. Whoever can write to it can make this program run any code, so it is opened only if nobody but its owner can,
+//! A cache is one directory. A user that can write to it can make this program run any code, so it is opened only if its owner alone can,
 //! and its owner is this user or root. Within it each entry is one file, which says what it was made from and has a digest against damage;
 //! it is written aside and renamed, so an entry is there whole or not at all. An entry that is not as it should be is compiled again.
 
@@ -53,7 +53,7 @@ impl Cache {
         Ok(Self { dir, path })
     }
 
-    /// Where the command has its cache unless it is told otherwise: `$XDG_CACHE_HOME/pipefold`, else `~/.cache/pipefold`, else a
+    /// The default directory of the command's cache: `$XDG_CACHE_HOME/pipefold`, else `~/.cache/pipefold`, else a
     /// directory with this user's id in the temporary directory.
     #[must_use]
     pub fn usual_dir() -> PathBuf {
@@ -76,7 +76,7 @@ impl Cache {
         Entry::open(&self.dir, key)
     }
 
-    /// Waits until nobody else makes the entry.
+    /// Waits until no other process makes the entry.
     pub(crate) fn lock(&self, key: &Key, wait: Duration, deadline: &Deadline) -> Lock {
         Lock::take(&self.dir, key, wait, deadline)
     }

@@ -83,7 +83,7 @@ fn judge(path: &Path, owner: u32, mode: Mode, me: u32) -> Result<Shared, CacheEr
             me,
         });
     }
-    // What root offers to everyone may be read by everyone; nobody else has a reason to.
+    // What root offers to everyone may be read by everyone; other users have no reason to offer it.
     let (allowed, advice) = if owner == 0 {
         (Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH, "go-w")
     } else {

@@ -10,7 +10,7 @@ use std::{
 /// Bytes of all entries together: some twenty guests made from Python.
 pub(super) const MOST: u64 = 1 << 30;
 
-/// After this time whoever wrote an entry aside, or held its lock, is gone: compiling takes a minute at most by default.
+/// After this time the writer of an entry, or the holder of its lock, is gone: compiling takes a minute at most by default.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// After this time a component that could not be compiled is most likely in use no more. Its file has some hundred bytes.

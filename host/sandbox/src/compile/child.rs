@@ -30,7 +30,7 @@ const MOST_TEXT: u64 = 4 << 10;
 /// Bytes that are passed on at a time.
 const PART: usize = 256 << 10;
 
-/// How soon a deadline that was moved is noticed: rarely beside the seconds that compiling takes, and often enough that nobody notices.
+/// How soon a deadline that was moved is noticed: rarely beside the seconds that compiling takes, and often enough not to be noticed.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Compiles in a child process, which is killed when its time is up and has a limit on its memory.

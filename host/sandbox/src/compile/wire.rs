@@ -1,6 +1,6 @@
 //! What goes between a process and its compiling child: a line of text each way, and then bytes.
 //!
-//! The first words name the version, so that a helper of another version is told apart from a damaged answer; and a program that merely
+//! The first words name the version, so that a helper of another version is not taken for a damaged answer; and a program that merely
 //! repeats its input, as `cat` does, is taken for no compiler.
 
 use std::io::{self, Read};
@@ -16,7 +16,7 @@ const LONGEST_LINE: usize = 200;
 pub(super) struct Request {
     /// Bytes of address space that it may use.
     pub(super) memory: u64,
-    /// Seconds of CPU time that it may use, in case that nobody is left to stop it.
+    /// Seconds of CPU time that it may use, in case that no process is left to stop it.
     pub(super) seconds: u64,
     /// Bytes of the component, which follows.
     pub(super) length: u64,

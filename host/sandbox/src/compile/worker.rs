@@ -13,7 +13,7 @@ use wasmtime::Engine;
 /// standard input and output.
 ///
 /// It lowers the limits of the *whole process* (address space, CPU time, core files) to what the request says, for good: call it in a
-/// process that does nothing else. When its input ends before the answer is written, whoever asked is gone: then it kills this process.
+/// process that does nothing else. When its input ends before the answer is written, the caller is gone: then it kills this process.
 ///
 /// # Errors
 /// The input is no request, or an end of the connection is closed. A component that cannot be compiled is an answer and no error.

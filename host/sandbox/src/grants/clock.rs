@@ -1,4 +1,4 @@
-//! The clocks of the system interface. Nothing is waited for: whoever waits finds that the time has passed, so no policy can sleep while a
+//! The clocks of the system interface. A wait returns at once with the clock moved on, so no policy can sleep while a
 //! build waits for it.
 
 use crate::call::State;

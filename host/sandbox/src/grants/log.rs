@@ -1,4 +1,4 @@
-//! The grant `log`: lines for whoever reads the build's log.
+//! The grant `log`: lines in the build's log.
 
 use crate::{call::State, foreign::cut};
 use std::{
@@ -29,7 +29,7 @@ pub enum LogLevel {
     /// For the author of the policy.
     #[component(name = "debug")]
     Debug,
-    /// For whoever reads along.
+    /// Progress for a reader.
     #[component(name = "info")]
     Info,
     /// Something to look at.

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_woken() {
+    fn a_waiting_thread_is_woken() {
         let queue = Queue::new(1, 1);
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| (queue.pop_many(1), queue.pop_many(1)));

@@ -39,7 +39,7 @@ pub fn commit(text: &str) -> Option<String> {
     is_id.then(|| text.to_owned())
 }
 
-/// Whether a name is one that git takes (git-check-ref-format(1)), as far as it matters to whoever makes a path of it.
+/// Whether a name is one that git takes (git-check-ref-format(1)), as far as it matters for a path.
 fn is_ref_name(name: &str) -> bool {
     let parts_are_good = name
         .split('/')

@@ -10,7 +10,7 @@ pub const MAX_BYTES: usize = 4096;
 /// Why a value is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// It says in the system's own way that there is none: nobody needs to know.
+    /// It says in the system's own way that there is none: no warning is needed.
     Absent,
     /// It is not what it should be. The text continues a sentence that begins with the variable's name.
     Wrong(&'static str),
