@@ -84,7 +84,7 @@ if [ -t 0 ] && [ -t 1 ] && [ -z "${CI:-}" ]; then
     read -rt 600 -p "It is there for ten minutes, or until you press Enter. " || true
     echo
 else
-    say "In a browser it would be at $page; nobody is looking, so the server stops"
+    say "In a browser it would be at $page; there is no terminal, so the server stops"
 fi
 kill "$server"
 wait "$server"
