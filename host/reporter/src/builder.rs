@@ -74,7 +74,7 @@ impl Builder {
         self
     }
 
-    /// Opens the spool to look at it: none is made, and what is there is left as it is.
+    /// Opens an existing spool to look at it. Creates and changes nothing.
     #[must_use]
     pub fn look_only(mut self) -> Self {
         self.looks_only = true;

@@ -102,7 +102,7 @@ fn sprite() -> Markup {
 pub enum PageError {
     /// The visitor is not known.
     #[error("Sign in first: the name of a token is the user name, the token is the password.")]
-    NobodyKnown,
+    UnknownCaller,
     /// The token may not read.
     #[error("This token may report runs, and see none. Use one that was made with --read.")]
     MayNotRead,
@@ -125,7 +125,7 @@ pub enum PageError {
 impl PageError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NobodyKnown => StatusCode::UNAUTHORIZED,
+            Self::UnknownCaller => StatusCode::UNAUTHORIZED,
             Self::MayNotRead => StatusCode::FORBIDDEN,
             Self::NoSuch(_) | Self::Nowhere => StatusCode::NOT_FOUND,
             Self::Address(_) => StatusCode::BAD_REQUEST,
@@ -135,7 +135,7 @@ impl PageError {
 
     fn title(&self) -> &'static str {
         match self {
-            Self::NobodyKnown => "Who is there?",
+            Self::UnknownCaller => "Who is there?",
             Self::MayNotRead => "Not with this token",
             Self::NoSuch(_) | Self::Nowhere => "Not found",
             Self::Address(_) => "This address does not work",
@@ -167,7 +167,7 @@ impl IntoResponse for PageError {
         let mut response = (self.status(), Html(page.into_string())).into_response();
         let headers = response.headers_mut();
         match self {
-            Self::NobodyKnown => {
+            Self::UnknownCaller => {
                 let challenge = HeaderValue::from_static("Basic realm=\"pipefold\", charset=\"UTF-8\"");
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }

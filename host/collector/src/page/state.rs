@@ -74,7 +74,7 @@ impl<S: Sync> FromRequestParts<S> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PageError> {
         match parts.extensions.get::<Access>() {
-            None => Err(PageError::NobodyKnown),
+            None => Err(PageError::UnknownCaller),
             Some(access) if !access.reads() => Err(PageError::MayNotRead),
             Some(access) => Ok(Self(access.clone())),
         }

@@ -77,7 +77,7 @@ impl Server {
         format!("{scheme}://{address}")
     }
 
-    /// Serves until `stop`. Then nothing new is taken, what is under way is answered within [`Limits::shutdown`](crate::request::Limits::shutdown),
+    /// Serves until `stop`. Then nothing new is taken, open requests are answered within [`Limits::shutdown`](crate::request::Limits::shutdown),
     /// and what is not by then is cut.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self {

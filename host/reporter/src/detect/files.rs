@@ -90,7 +90,7 @@ impl Event {
     /// Reads the file, or says what is wrong with it.
     pub fn read(path: &OsStr, read: ReadFile<'_>) -> Result<Self, String> {
         let bytes = read(Path::new(path)).map_err(|error| format!("the event's file cannot be read: {error}"))?;
-        // serde_json stops at 128 levels of what is wanted, and skips what is not wanted without recursion. Its message would quote the file.
+        // serde_json stops at 128 levels in known fields, and skips unknown fields without recursion. Its message would quote the file.
         serde_json::from_slice(&bytes)
             .map_err(|error| format!("the event's file is not as expected in line {}", error.line()))
     }

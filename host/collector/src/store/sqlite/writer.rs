@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 /// The most changes in one commit. More gain nothing, as the wait for the disk is shared by then, and would keep the first ones waiting.
 const BATCH: usize = 256;
 
-/// The most changes that wait here, and as many appends again that wait to be judged: four commits each, so that what is taken in is answered
+/// The most changes that wait here, and as many appends again that wait to be judged: four commits each, so that an accepted request is answered
 /// soon. More are refused, to be sent again later.
 pub const WAITING: usize = 4 * BATCH;
 
