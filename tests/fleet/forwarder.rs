@@ -106,9 +106,10 @@ impl Forwarder {
         Client::new(address).ask("GET", path, "", b"")
     }
 
-    /// Asks it to end by SIGTERM, and waits until it has. It must do so with the exit code 0.
+    /// Asks it to end by SIGTERM, and waits until it has. It must do so with the exit code 0. One that SIGSTOP holds goes on.
     pub fn stop(mut self) -> String {
         self.signal(Signal::TERM);
+        self.signal(Signal::CONT);
         let (code, signal) = self.wait();
         assert_eq!((code, signal), (Some(0), None), "{}", self.log());
         self.log()

@@ -35,8 +35,8 @@ const AHEAD_OF_THE_RATE: Duration = Duration::from_mins(1);
 /// With more of it than this, another forwarder may ask first.
 const ENOUGH: Duration = Duration::from_secs(5);
 
-/// How long what comes is waited for in the end: longer than it takes to say that nothing more is wanted.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the last messages are waited for: a second for an answer, a second for what comes after it, and a slow machine.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// With more of it than this due, the rate lets through less than there is.
 const BEHIND: Duration = Duration::from_secs(1);

@@ -26,6 +26,9 @@ const STANDS: Duration = Duration::from_secs(5);
 /// After it should have ended, the server that had it is gone; and what its end has overtaken has come.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Without a message for this long after a round trip, none is on its way: messages of a replicated stream take a longer way than an answer.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// While another forwarder asks: soon enough to take over when it is busy.
 const OTHERS_TURN: Duration = Duration::from_millis(40);
 
@@ -136,11 +139,19 @@ impl Puller {
             }
         }
         if let Some(mut inbox) = inbox {
+            // Messages that the server has sent arrive before its answer. Unsubscribed at once, they would be lost for half a minute.
+            let _ = timeout(GRACE, consumer(&self.connection)).await;
+            self.take_rest(&mut inbox, QUIET).await;
             inbox.close().await;
-            while let Ok(Some(came)) = timeout(GRACE, inbox.next()).await {
-                if let Came::Message(delivered) = came {
-                    self.hand_over(&delivered, &mut Reserved::default()).await;
-                }
+            self.take_rest(&mut inbox, GRACE).await;
+        }
+    }
+
+    /// Hands over messages until none has come for `quiet`. The last request bounds their number.
+    async fn take_rest(&self, inbox: &mut Inbox, quiet: Duration) {
+        while let Ok(Some(came)) = timeout(quiet, inbox.next()).await {
+            if let Came::Message(delivered) = came {
+                self.hand_over(&delivered, &mut Reserved::default()).await;
             }
         }
     }
