@@ -1,32 +1,30 @@
-//! A fleet's queue: `queue` makes and checks it, `forward` empties it.
+//! The commands about a fleet's queue: `queue` creates and checks it, `forward` empties it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use pipefold::config::parse_size;
+use pipefold::config::{parse_duration, parse_size};
 
-use super::values::duration;
-
-/// Make and check the queue of a fleet (NATS JetStream)
+/// Create and check the queue of a fleet (NATS JetStream)
 #[derive(Debug, Args)]
-pub(crate) struct QueueArgs {
+pub struct QueueArgs {
     #[command(subcommand)]
-    pub(crate) command: QueueCommand,
+    pub command: QueueCommand,
 }
 
-/// What to do with the queue.
+/// The commands about the queue.
 #[derive(Debug, Subcommand)]
-pub(crate) enum QueueCommand {
+pub enum QueueCommand {
     /// Create the streams and consumer; existing ones are left unchanged and differences are reported
     #[command(after_help = "\
 Example:
   pipefold queue init --queue tls://nats-1.example.com,tls://nats-2.example.com --replicas 3")]
     Init {
-        /// On how many servers each message is kept before it is acknowledged: 1, 3 or 5
+        /// Number of servers that store each message before it is acknowledged: 1, 3 or 5
         #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = replicas, allow_negative_numbers = true)]
         replicas: u8,
-        /// The most the queue may hold; then what comes waits in the spools
+        /// Maximum size of the queue; when it is full, new upserts wait in the spools
         #[arg(long, value_name = "SIZE", default_value = "1 GiB", value_parser = size, allow_negative_numbers = true)]
         max_size: u64,
     },
@@ -43,51 +41,51 @@ Example:
 Examples:
   pipefold forward --queue tls://nats.example.com --dx-url https://yourinstance.getdx.net --token-file dx-token
   pipefold forward rejected list")]
-pub(crate) struct ForwardArgs {
+pub struct ForwardArgs {
     #[command(subcommand)]
-    pub(crate) command: Option<ForwardCommand>,
+    pub command: Option<ForwardCommand>,
 
     /// Requests to DX a second of this forwarder, at most
     #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = rate, allow_negative_numbers = true)]
-    pub(crate) rate: f64,
+    pub rate: f64,
 
-    /// For how long a run's first upsert waits for others to go with it, such as 2s
+    /// Time that a run's first upsert waits for others to be sent with it, such as 2s
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = window)]
-    pub(crate) window: Duration,
+    pub window: Duration,
 
-    /// Requests to DX under way at a time, at most
+    /// Concurrent requests to DX, at most
     #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = concurrency, allow_negative_numbers = true)]
-    pub(crate) concurrency: u16,
+    pub concurrency: u16,
 
-    /// Answer /metrics and /healthz here; port 0 is any free one, and is printed on stdout
+    /// Address that answers /metrics and /healthz; port 0 is any free one, and is printed on stdout
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
-    pub(crate) listen: Option<SocketAddr>,
+    pub listen: Option<SocketAddr>,
 
     /// Let --listen be an address that other machines can reach
     #[arg(long, requires = "listen")]
-    pub(crate) listen_anywhere: bool,
+    pub listen_anywhere: bool,
 }
 
-/// What else to do with what was forwarded.
+/// The commands beside forwarding.
 #[derive(Debug, Subcommand)]
-pub(crate) enum ForwardCommand {
-    /// What DX or the rules refused for good
+pub enum ForwardCommand {
+    /// List, retry or drop upserts that DX or the rules refused for good
     Rejected {
         #[command(subcommand)]
         command: RejectedCommand,
     },
 }
 
-/// What to do with what was refused.
+/// The commands about refused upserts.
 #[derive(Debug, Subcommand)]
-pub(crate) enum RejectedCommand {
-    /// Show them, oldest first, with the reason
+pub enum RejectedCommand {
+    /// Show refused upserts, oldest first, with the reason
     List {
-        /// How many, at most
+        /// Number of upserts to show, at most
         #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = limit, allow_negative_numbers = true)]
         limit: usize,
     },
-    /// Put them back into the queue, to be sent again: all, or those with these numbers
+    /// Put refused upserts back into the queue, to be sent again: all, or those with these numbers
     Retry {
         /// Their numbers, as `list` shows them
         #[arg(value_name = "NUMBER", value_parser = number, allow_negative_numbers = true)]
@@ -96,23 +94,23 @@ pub(crate) enum RejectedCommand {
         #[arg(long, conflicts_with = "numbers")]
         all: bool,
     },
-    /// Forget them
-    Drop(Which),
+    /// Delete refused upserts
+    Drop(RejectedNumbers),
 }
 
-/// Which of those that were refused.
+/// A choice of refused upserts.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct Which {
+pub struct RejectedNumbers {
     /// Their numbers, as `list` shows them
     #[arg(value_name = "NUMBER", value_parser = number, allow_negative_numbers = true)]
-    pub(crate) numbers: Vec<u64>,
+    pub numbers: Vec<u64>,
     /// All of them
     #[arg(long)]
-    pub(crate) all: bool,
+    pub all: bool,
 }
 
-/// Of an even number a majority is as many as of the next odd one, so that one more server survives nothing more.
+/// Reads a number of replicas. Even numbers are refused: their majority is that of the next odd number, so that they survive no more losses.
 fn replicas(text: &str) -> Result<u8, String> {
     let replicas = text.parse().ok().filter(|replicas| matches!(replicas, 1 | 3 | 5));
     replicas.ok_or_else(|| {
@@ -137,7 +135,7 @@ fn concurrency(text: &str) -> Result<u16, String> {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let wanted = "give an address and a port, such as 127.0.0.1:9642 or [::1]:9642; it is no name";
+    let wanted = "give an IP address and a port, such as 127.0.0.1:9642 or [::1]:9642";
     text.parse().map_err(|_| wanted.to_owned())
 }
 
@@ -146,19 +144,19 @@ fn limit(text: &str) -> Result<usize, String> {
 }
 
 fn number(text: &str) -> Result<u64, String> {
-    let wanted = "give the number that stands first in a line of `pipefold forward rejected list`";
+    let wanted = "give the number at the start of a line of `pipefold forward rejected list`";
     text.parse().map_err(|_| wanted.to_owned())
 }
 
-/// A number from 0.01 to 100,000.
+/// Reads a number from 0.01 to 100,000.
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.01..=100_000.0).contains(rate));
     rate.ok_or_else(|| "give a number from 0.01 to 100000".to_owned())
 }
 
-/// At most what the queue leaves a forwarder in peace for, many times over.
+/// Reads a duration of at most 10 minutes, many times what the queue waits for an acknowledgement.
 fn window(text: &str) -> Result<Duration, String> {
-    let window = duration(text)?;
+    let window = parse_duration(text)?;
     if window > Duration::from_mins(10) {
         return Err("give at most 10m".to_owned());
     }

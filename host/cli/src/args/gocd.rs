@@ -1,32 +1,31 @@
-//! The reader of GoCD's feeds: `gocd sync` and `gocd watch`.
+//! The commands that read GoCD's feeds: `gocd sync` and `gocd watch`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Arg, ArgMatches, Args, Command, Subcommand, ValueEnum};
-use pipefold::config::{parse_age, server_id_problem};
+use clap::{Args, Subcommand, ValueEnum};
+use pipefold::config::{parse_age, parse_duration, server_id_problem};
 use pipefold_gocd::documents::Name;
 use pipefold_gocd::mapping::ServerId;
 
-use super::values::{duration, text};
+use super::flags::text;
 
 /// Report the pipelines of a GoCD server, with nothing installed in any of them
 ///
 /// Reads the server's feeds and documents, and reports every pipeline's runs to DX. It needs a user who may view the pipelines, and changes
 /// nothing on the server.
 #[derive(Debug, Args)]
-pub(crate) struct GocdArgs {
+pub struct GocdArgs {
     #[command(subcommand)]
-    pub(crate) command: GocdCommand,
+    pub command: GocdCommand,
 }
 
-/// Once, or on and on.
+/// The commands of the reader.
 #[derive(Debug, Subcommand)]
-pub(crate) enum GocdCommand {
-    /// Read once what is new since the last time, the first time everything, and end
+pub enum GocdCommand {
+    /// Read what is new since the last time once, the first time everything, and exit
     ///
-    /// How far it came is kept on disk: when it is killed, the next one goes on from there.
+    /// The position is kept on disk: after a kill, the next `sync` continues from there.
     #[command(after_help = "\
 Examples:
   pipefold gocd sync --server https://gocd.example.com/go --user reader --password-file secret
@@ -35,11 +34,11 @@ Examples:
     Sync {
         #[command(flatten)]
         read: ReadArgs,
-        /// How long to try to deliver at the end, counted from the last run that DX took
-        #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+        /// Time to deliver for at the end, counted from the last run that DX accepted
+        #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
         timeout: Duration,
     },
-    /// Read what is new, again and again
+    /// Read what is new, repeatedly
     ///
     /// A round without news costs the server one request a pipeline, and with its new feeds one more for each run of the last 14 days.
     /// SIGINT and SIGTERM end it cleanly.
@@ -55,114 +54,114 @@ Example:
     },
 }
 
-/// Which server, what of it, and as what.
+/// The server, the choice of its runs, and the way to report them.
 #[derive(Debug, Args)]
-pub(crate) struct ReadArgs {
+pub struct ReadArgs {
     /// A server of the configuration file, by its name in [[gocd.server]]; the only one if there is one
     #[arg(value_name = "NAME", value_parser = text())]
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
 
     /// Address of the GoCD server [env: PIPEFOLD_GOCD_URL]
     #[arg(long, value_name = "URL", value_parser = text(), help_heading = SERVER)]
-    pub(crate) server: Option<String>,
+    pub server: Option<String>,
 
-    /// What names the server in reference ids [env: PIPEFOLD_GOCD_SERVER_ID] [default: its host]
+    /// Name of the server in reference ids [env: PIPEFOLD_GOCD_SERVER_ID] [default: its host]
     ///
     /// One server has many addresses; jobs that report from inside have to use the same name. A server that was set up again, and counts
-    /// its runs from 1 again, needs another; for one pipeline there is --restarted.
+    /// its runs from 1 again, needs another name; for one pipeline there is --restarted.
     #[arg(long, value_name = "ID", value_parser = server_id, help_heading = SERVER)]
-    pub(crate) server_id: Option<String>,
+    pub server_id: Option<String>,
 
-    /// The pipeline's counters began again: what names the server in the reference ids of its runs since then; repeat it for more
+    /// New name of the server in reference ids, for a pipeline whose counters began again (repeatable)
     ///
-    /// A pipeline whose newest run has a lower counter than one that was seen before is held back until this is said. With another ID than
-    /// the server's its new runs are runs of their own; with the server's own they become parts of the old ones.
+    /// A pipeline whose newest run has a lower counter than one that was seen before is not reported without this flag. With another ID
+    /// than the server's its new runs are runs of their own; with the server's own they become parts of the old ones.
     #[arg(long, value_name = "PIPELINE=ID", value_parser = restarted, help_heading = SERVER)]
-    pub(crate) restarted: Vec<(Name, ServerId)>,
+    pub restarted: Vec<(Name, ServerId)>,
 
     /// User name, for a password [env: GOCD_PASSWORD, the password itself]
     #[arg(long, value_name = "NAME", value_parser = text(), help_heading = SERVER)]
-    pub(crate) user: Option<String>,
+    pub user: Option<String>,
 
     /// File that holds the password
     #[arg(long, value_name = "FILE", help_heading = SERVER)]
-    pub(crate) password_file: Option<PathBuf>,
+    pub password_file: Option<PathBuf>,
 
     /// File that holds an access token, from GoCD 19.2 on [env: GOCD_ACCESS_TOKEN, the token itself]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "password_file"], help_heading = SERVER)]
-    pub(crate) access_token_file: Option<PathBuf>,
+    pub access_token_file: Option<PathBuf>,
 
-    /// Send the password or token over plain http too, where everyone on the way can read it
+    /// Send the password or token over plain http too, where others on the network can read it
     #[arg(long, help_heading = SERVER)]
-    pub(crate) insecure_http: bool,
+    pub insecure_http: bool,
 
-    /// Only pipelines of this name, with * and ?; repeat it for more. One that fits no pipeline is an error
+    /// Only pipelines of this name, with * and ? (repeatable). A name that matches no pipeline is an error
     #[arg(long, value_name = "GLOB", value_parser = text(), help_heading = WHAT)]
-    pub(crate) pipelines: Vec<String>,
+    pub pipelines: Vec<String>,
 
     /// Only runs since then: a date, a time, or an age such as 90d [default: everything]
     #[arg(long, value_name = "DATE|AGE", value_parser = parse_since, help_heading = WHAT)]
-    pub(crate) since: Option<Since>,
+    pub since: Option<Since>,
 
-    /// Which of the server's two feeds to read [default: the old one where there is one]
+    /// Feed to read of the server's two [default: the old one where there is one]
     #[arg(long, value_name = "WHICH", help_heading = WHAT)]
-    pub(crate) dialect: Option<DialectName>,
+    pub dialect: Option<DialectName>,
 
     /// Ask for each run's own revisions too: one more request a run, where the new feeds lack them
     #[arg(long, help_heading = WHAT)]
-    pub(crate) enrich: bool,
+    pub enrich: bool,
 
-    /// What becomes of stages that are run again [default: attempts]
+    /// Meaning of stages that are run again [default: attempts]
     #[arg(long, value_name = "HOW", help_heading = HOW)]
-    pub(crate) reruns: Option<RerunsName>,
+    pub reruns: Option<RerunsName>,
 
-    /// With --reruns latest: how long a run must be quiet before it is reported [default: 1h]
+    /// With --reruns latest: time without activity before a run is reported [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = parse_age, help_heading = HOW)]
-    pub(crate) quiet_for: Option<Duration>,
+    pub quiet_for: Option<Duration>,
 
-    /// Whether a stage that a person let run later moves the end of the run [default: keep]
+    /// Effect of a stage that a person starts later on the end of the run [default: keep]
     #[arg(long, value_name = "HOW", help_heading = HOW)]
-    pub(crate) late_stages: Option<LateStagesName>,
+    pub late_stages: Option<LateStagesName>,
 
-    /// A pipeline's run is no success before this stage has passed; repeat it for more
+    /// Stage that has to pass before a run of the pipeline is a success (repeatable)
     #[arg(long = "final-stage", value_name = "PIPELINE=STAGE", value_parser = final_stage, help_heading = HOW)]
-    pub(crate) final_stages: Vec<(Name, Name)>,
+    pub final_stages: Vec<(Name, Name)>,
 
-    /// Which repository a run is about, where its pipeline has several: owner/name, with * [default: the first]
+    /// Repository to report where a pipeline has several: owner/name, with * [default: the first]
     #[arg(long, value_name = "PATTERN", value_parser = text(), help_heading = HOW)]
-    pub(crate) material: Option<String>,
+    pub material: Option<String>,
 
     /// File of e-mail addresses of GoCD's users, one `NAME = ADDRESS` a line
     #[arg(long, value_name = "FILE", help_heading = HOW)]
-    pub(crate) user_map: Option<PathBuf>,
+    pub user_map: Option<PathBuf>,
 
-    /// The address under which people see the server, for links [default: --server]
+    /// Address of the server for people, used in links [default: --server]
     #[arg(long, value_name = "URL", value_parser = text(), help_heading = HOW)]
-    pub(crate) pages_url: Option<String>,
+    pub pages_url: Option<String>,
 
-    /// Directory where it is kept how far the server was read [default: gocd, in the spool]
+    /// Directory that keeps how far the server was read [default: gocd, in the spool]
     ///
-    /// Remove it to have everything read and reported again, which does no harm.
+    /// Remove it to read and report everything again, which does no harm.
     #[arg(long, value_name = "DIR", help_heading = HOW)]
-    pub(crate) state: Option<PathBuf>,
+    pub state: Option<PathBuf>,
 }
 
 const SERVER: &str = "Server";
-const WHAT: &str = "What is read";
-const HOW: &str = "How to report it";
+const WHAT: &str = "Runs to read";
+const HOW: &str = "How to report them";
 
-/// Since when.
+/// The earliest run to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Since {
-    /// That moment.
+pub enum Since {
+    /// A moment.
     At(chrono::DateTime<chrono::Utc>),
-    /// So long before now.
+    /// A time before now.
     Ago(Duration),
 }
 
 impl Since {
-    /// The moment that it is at `now`.
-    pub(crate) fn moment(self, now: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Utc> {
+    /// Returns the moment, counted from `now`.
+    pub fn moment(self, now: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Utc> {
         match self {
             Self::At(moment) => moment,
             Self::Ago(age) => chrono::TimeDelta::from_std(age)
@@ -173,37 +172,37 @@ impl Since {
     }
 }
 
-/// Words for the dialects that are read.
+/// The names of the feeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DialectName {
+pub enum DialectName {
     /// /go/api/pipelines.xml, up to GoCD 20.3
     Old,
     /// /go/api/feed/pipelines.xml, from GoCD 20.1 on
     New,
 }
 
-/// Words for what becomes of stages that are run again.
+/// The names of the meanings of a stage that is run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RerunsName {
-    /// They begin another attempt, a run of its own in DX, which never takes a failure back
+pub enum RerunsName {
+    /// They begin another attempt, a separate run in DX, which never takes a failure back
     Attempts,
-    /// The latest run of each stage counts; a run is reported when it was quiet for a while
+    /// The latest run of each stage counts; a run is reported after a time without activity
     Latest,
-    /// Everything counts: a failure stays one
+    /// Every run of a stage counts: a failure stays one
     Merge,
 }
 
-/// Words for what becomes of stages that a person let run later.
+/// The names of the effects of a stage that a person starts later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LateStagesName {
+pub enum LateStagesName {
     /// Its result counts, the run's end stays
     Keep,
     /// Its end is the run's end
     Extend,
 }
 
-/// A date, a time (RFC 3339) or an age.
-pub(crate) fn parse_since(text: &str) -> Result<Since, String> {
+/// Reads a date, a time (RFC 3339) or an age.
+pub fn parse_since(text: &str) -> Result<Since, String> {
     use chrono::{DateTime, NaiveDate, NaiveTime};
     let text = text.trim();
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
@@ -225,8 +224,8 @@ fn server_id(text: &str) -> Result<String, String> {
     }
 }
 
-/// A pipeline and what names its server.
-pub(crate) fn restarted(text: &str) -> Result<(Name, ServerId), String> {
+/// Reads a pipeline and the name of its server.
+pub fn restarted(text: &str) -> Result<(Name, ServerId), String> {
     let wanted = || "give the name of a pipeline and a server's id as PIPELINE=ID".to_owned();
     let (pipeline, id) = text.split_once('=').ok_or_else(wanted)?;
     let id = id.trim();
@@ -246,38 +245,6 @@ fn final_stage(text: &str) -> Result<(Name, Name), String> {
         (Ok(pipeline), Ok(stage)) => Ok((pipeline, stage)),
         _ => Err(wanted()),
     }
-}
-
-const SECRET: &str = "refused-gocd-secret";
-
-/// The error for a secret on the command line.
-pub(super) const REFUSAL: &str = "a password or token is never an argument, where every process can read it; use GOCD_PASSWORD or \
-                                  --password-file, GOCD_ACCESS_TOKEN or --access-token-file, and replace one that was given on a \
-                                  command line";
-
-/// Makes `--password` and its kin known, so that they can be refused without being shown; see [`super::token::known`].
-pub(super) fn known(command: Command) -> Command {
-    let add = |command: Command| {
-        let secret = Arg::new(SECRET).long("password").aliases(["access-token"]);
-        command.arg(
-            secret
-                .value_parser(OsStringValueParser::new().map(|_| ()))
-                .hide(true)
-                .num_args(0..=1)
-                .allow_hyphen_values(true)
-                .overrides_with(SECRET),
-        )
-    };
-    command.mut_subcommand("gocd", |gocd| {
-        gocd.mut_subcommand("sync", add).mut_subcommand("watch", add)
-    })
-}
-
-/// True if one was given.
-pub(super) fn secret_was_given(matches: &ArgMatches) -> bool {
-    let gocd = matches.subcommand_matches("gocd");
-    gocd.and_then(ArgMatches::subcommand)
-        .is_some_and(|(_, matches)| matches.contains_id(SECRET))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The collector: `serve`, and `token` for who may do what with it.
+//! The commands about the collector: `serve`, and `token` for its access rights.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,17 +8,17 @@ use clap::{Args, Subcommand};
 use pipefold::config::parse_age;
 use pipefold_collector::feeds::PublicUrl;
 
-use super::values::text;
+use super::flags::text;
 
-/// Where the collector keeps everything.
+/// The collector's directory.
 #[derive(Debug, Args)]
-pub(crate) struct DataDirFlag {
+pub struct DataDirFlag {
     /// Directory of the collector [env: STATE_DIRECTORY, as systemd sets it]
     ///
-    /// By default $XDG_STATE_HOME/pipefold-collector, else ~/.local/state/pipefold-collector. It is made if it is missing, and must
-    /// hold nothing else and be closed to other users.
+    /// By default $XDG_STATE_HOME/pipefold-collector, else ~/.local/state/pipefold-collector. It is created if it is missing. It must
+    /// contain nothing else and be closed to other users.
     #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
+    pub data_dir: Option<PathBuf>,
 }
 
 /// Receive, keep, show and forward pipeline runs: a server that speaks DX's API
@@ -32,111 +32,111 @@ Examples:
   pipefold serve --forward-to https://yourinstance.getdx.net --token-file dx-token
   pipefold serve --listen 0.0.0.0:8642 --tls-cert cert.pem --tls-key key.pem
   pipefold serve --backup runs.sqlite    while another one serves")]
-pub(crate) struct ServeArgs {
+pub struct ServeArgs {
     #[command(flatten)]
-    pub(crate) data_dir: DataDirFlag,
+    pub data_dir: DataDirFlag,
 
-    /// Where to listen: 0.0.0.0:8642, [::]:8642, :8642 or 8642, which is for this machine alone; port 0 is any that is free
+    /// Address to listen on: 0.0.0.0:8642, [::]:8642, :8642 or 8642, which is for this machine alone; port 0 is any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8642", value_parser = listen)]
-    pub(crate) listen: SocketAddr,
+    pub listen: SocketAddr,
 
-    /// Certificate and those up to its authority (PEM); read again when it is replaced
+    /// Certificate chain (PEM); read again when it is replaced
     #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
+    pub tls_cert: Option<PathBuf>,
 
     /// Private key of the certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
 
-    /// A proxy in front does the encryption, and sets X-Forwarded-For
+    /// Trust X-Forwarded-For of a proxy in front, which terminates TLS
     #[arg(long)]
-    pub(crate) behind_proxy: bool,
+    pub behind_proxy: bool,
 
-    /// External URL of this server, used in feed links, such as https://runs.example.com [default: where it listens]
+    /// External URL of this server, used in feed links, such as https://runs.example.com [default: the address it listens on]
     #[arg(long, value_name = "URL")]
-    pub(crate) public_url: Option<PublicUrl>,
+    pub public_url: Option<PublicUrl>,
 
     /// Forward every run to this DX, with the token of --token-file
     #[arg(long, value_name = "URL", value_parser = text())]
-    pub(crate) forward_to: Option<String>,
+    pub forward_to: Option<String>,
 
     /// Requests to DX a second, at most [default: 10; into a queue 1000]
     #[arg(long, value_name = "NUMBER", value_parser = rate)]
-    pub(crate) forward_rate: Option<f64>,
+    pub forward_rate: Option<f64>,
 
     /// Forward stale runs as cancelled: see --stale-after
     ///
     /// DX keeps the highest status that it ever received: failure, then cancelled, success, running. A stale run that succeeds later is a
     /// success here and stays cancelled in DX; one that fails is a failure in both.
     #[arg(long, requires = "forward_to")]
-    pub(crate) forward_stale_as_cancelled: bool,
+    pub forward_stale_as_cancelled: bool,
 
     /// Requests a second that a token may send, at most
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) token_rate: u32,
+    pub token_rate: u32,
 
     /// Delete runs with no activity for this long, such as 90d [default: keep everything]
     #[arg(long, value_name = "TIME", value_parser = parse_age)]
-    pub(crate) keep: Option<Duration>,
+    pub keep: Option<Duration>,
 
     /// Show unfinished runs as stale after no activity for this long
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_age)]
-    pub(crate) stale_after: Duration,
+    pub stale_after: Duration,
 
     /// Back up the database to a new file and exit
     ///
     /// Tokens are not in the database: copy `tokens.json` of the directory too. To restore, put both into an empty directory.
     #[arg(long, value_name = "FILE")]
-    pub(crate) backup: Option<PathBuf>,
+    pub backup: Option<PathBuf>,
 
     /// Check whether the server at --listen can store reports: exit code 0 if so, else 1
     ///
     /// For the health check of a container. One that speaks TLS itself is only asked whether it answers.
     #[arg(long, conflicts_with = "backup")]
-    pub(crate) probe: bool,
+    pub probe: bool,
 }
 
-/// Make, list and revoke the tokens of a collector
+/// Create, list and revoke the tokens of a collector
 #[derive(Debug, Args)]
-pub(crate) struct TokenArgs {
+pub struct TokenArgs {
     #[command(subcommand)]
-    pub(crate) command: TokenCommand,
+    pub command: TokenCommand,
 }
 
-/// What to do with tokens.
+/// The commands about tokens.
 #[derive(Debug, Subcommand)]
-pub(crate) enum TokenCommand {
-    /// Make a token, and show it this once
+pub enum TokenCommand {
+    /// Create a token, and show it this once
     ///
-    /// It goes to stdout alone. Only a hash of it is kept. A collector that runs knows it at once.
+    /// It is written to stdout only. The collector stores a hash of it. A running collector accepts it at once.
     #[command(after_help = "\
 Examples:
   pipefold token add builds --write > token
   pipefold token add web-team --read --pipelines 'web-*'")]
     Add {
-        /// What to call it; also the user's name where a browser asks for one
+        /// Name of the token; also the user name where a browser asks for one
         #[arg(value_name = "NAME", value_parser = text())]
         name: String,
-        /// Only for pipelines of this name, with * and ?; repeat it for more
+        /// Only pipelines of this name, with * and ? (repeatable)
         #[arg(long, value_name = "GLOB", value_parser = text())]
         pipelines: Vec<String>,
-        /// It may report runs, and not see any
+        /// Allow it to report runs, and not to read any
         #[arg(long, conflicts_with = "read")]
         write: bool,
-        /// It may see runs, and not report any
+        /// Allow it to read runs, and not to report any
         #[arg(long)]
         read: bool,
         #[command(flatten)]
         data_dir: DataDirFlag,
     },
-    /// Show names and rights; the tokens themselves are not kept
+    /// Show names and rights; the tokens themselves are not stored
     List {
         #[command(flatten)]
         data_dir: DataDirFlag,
     },
-    /// Forget a token; a collector that runs refuses it at once
+    /// Revoke a token; a running collector refuses it at once
     Revoke {
-        /// What it is called
+        /// Name of the token
         #[arg(value_name = "NAME", value_parser = text())]
         name: String,
         #[command(flatten)]
@@ -144,10 +144,10 @@ Examples:
     },
 }
 
-/// The port where none is given.
+/// The default port.
 const PORT: u16 = 8642;
 
-/// An address to listen on, in one of the forms that servers take.
+/// Reads an address to listen on, in one of the forms that servers take.
 fn listen(text: &str) -> Result<SocketAddr, String> {
     let wrong = || "give an IP address and a port, such as 0.0.0.0:8642, [::1]:8642, :8642 or 8642".to_owned();
     let port = |text: &str| text.parse::<u16>().map_err(|_| wrong());
@@ -169,7 +169,7 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// A number from 0.1 to 1,000.
+/// Reads a number from 0.1 to 1,000.
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.1..=1000.0).contains(rate));
     rate.ok_or_else(|| "give a number from 0.1 to 1000".to_owned())

@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+use super::parse::{BUILD_COMMANDS, parse_alone, parse_whole};
 use super::*;
 
 fn line(words: &str) -> Result<Cli, clap::Error> {
@@ -27,10 +29,10 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn the_definition_is_sound() {
-    worker::known(gocd::known(token::known(definition()))).debug_assert();
+    parse::with_hidden(definition()).debug_assert();
 }
 
-/// Each flag of a command, before and after its name, with values of several kinds, alone and beside others.
+/// Lines with each flag of a command, before and after its name, with values of several kinds, alone and beside others.
 fn lines_of(command: &clap::Command) -> Vec<Vec<String>> {
     let name = command.get_name();
     let beside: &[&str] = match name {
@@ -84,7 +86,7 @@ fn a_command_made_alone_reads_a_line_as_the_whole_definition_does() {
     let mut all = definition();
     all.build();
     let (mut right, mut wrong) = (0, 0);
-    for (name, _) in named::COMMANDS {
+    for (name, _) in BUILD_COMMANDS {
         let mut lines = lines_of(all.find_subcommand(name).unwrap());
         for other in ["status", "component", "serve", "tokn", "exec"] {
             lines.push(vec![other.into(), name.into()]);
@@ -96,8 +98,8 @@ fn a_command_made_alone_reads_a_line_as_the_whole_definition_does() {
                 .chain(line)
                 .map(Into::into)
                 .collect();
-            let alone = named(&line).map(|cli| format!("{cli:?}"));
-            match (alone, whole(&line)) {
+            let alone = parse_alone(&line).map(|cli| format!("{cli:?}"));
+            match (alone, parse_whole(&line)) {
                 (Some(alone), whole) => {
                     right += 1;
                     assert_eq!(alone, format!("{:?}", whole.unwrap()), "{line:?}");
@@ -125,12 +127,12 @@ fn a_build_pays_for_one_command() {
             .chain(line.split(' '))
             .map(Into::into)
             .collect();
-        assert!(named(&line).is_some(), "{line:?}");
+        assert!(parse_alone(&line).is_some(), "{line:?}");
     }
 }
 
 #[test]
-fn the_worker_is_known() {
+fn the_compile_worker_is_parsed() {
     let cli = line("--spool /s component compile-worker -v").unwrap();
     let Command::Component(args) = cli.command else {
         panic!("{:?}", cli.command)
@@ -178,7 +180,7 @@ fn help_texts() {
         &["man"],
     ] {
         let text = help(path);
-        // What the commands about a run have, all of it, is in the first snapshot only.
+        // The commands about a run obey every global flag; these are in the first snapshot only.
         let has_all = matches!(path, ["exec" | "start" | "step" | "finish"]);
         let own = if has_all { without_global(&text) } else { text };
         insta::assert_snapshot!(format!("help_{}", path.join("_")), own);
@@ -244,7 +246,7 @@ fn fields_stay_as_given() {
 }
 
 #[test]
-fn a_branch_that_is_no_utf8_does_not_stop_a_build() {
+fn a_branch_that_is_not_utf8_does_not_stop_a_build() {
     let branch = OsString::from_vec(b"--head-branch=caf\xe9".to_vec());
     let words = ["pipefold", "exec"].map(OsString::from).into_iter();
     let cli = parse(words.chain([branch, "--".into(), OsString::from_vec(b"\xff".to_vec())])).unwrap();
@@ -260,7 +262,7 @@ fn a_branch_that_is_no_utf8_does_not_stop_a_build() {
 }
 
 #[test]
-fn the_commands_words_are_its_own() {
+fn arguments_after_two_dashes_belong_to_the_command() {
     let cli = line("exec --json -- make --strict -- --token x --policy p").unwrap();
     assert!(cli.global.json && !cli.global.strict && cli.global.policies.is_empty());
     let Command::Exec(args) = cli.command else {
@@ -331,7 +333,7 @@ fn a_command_goes_after_two_dashes() {
 }
 
 #[test]
-fn what_contradicts_itself_is_refused() {
+fn contradicting_flags_are_refused() {
     refused("step --step a --status failure -- make");
     refused("flush --export a --import b");
     refused("status -v -q");
@@ -341,7 +343,7 @@ fn what_contradicts_itself_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_with_a_flag_of_a_fleet_is_said_with_what_is_right() {
+fn errors_about_flags_of_a_fleet_name_the_right_values() {
     let lines = [
         "queue init --replicas 2",
         "queue init --replicas -1",
@@ -368,10 +370,10 @@ fn what_is_wrong_with_a_flag_of_a_fleet_is_said_with_what_is_right() {
         "forward rejected drop",
         "forward rejected drop 1 --all",
     ];
-    let told = lines.map(|line| {
+    let errors = lines.map(|line| {
         let error = refused(line);
         let end = error.find("\n\nUsage").or_else(|| error.find("\n\nFor more"));
         format!("{line}\n    {}\n", &error[..end.unwrap_or(error.len())])
     });
-    insta::assert_snapshot!("wrong_flags_of_a_fleet", told.join(""));
+    insta::assert_snapshot!("wrong_flags_of_a_fleet", errors.join(""));
 }

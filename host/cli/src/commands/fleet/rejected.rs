@@ -6,7 +6,7 @@ use pipefold_fleet::rejected::{self, Done, Numbered};
 use serde_json::json;
 
 use super::outlet::with_queue;
-use crate::args::{GlobalFlags, RejectedCommand, Which};
+use crate::args::{GlobalFlags, RejectedCommand, RejectedNumbers};
 use crate::commands::{print_json, print_lines};
 use crate::terminal::{excerpt, say};
 
@@ -40,7 +40,7 @@ pub(super) fn run(global: &GlobalFlags, command: &RejectedCommand) -> anyhow::Re
 }
 
 /// None stands for all of them.
-fn numbers(which: &Which) -> &[u64] {
+fn numbers(which: &RejectedNumbers) -> &[u64] {
     if which.all { &[] } else { &which.numbers }
 }
 
