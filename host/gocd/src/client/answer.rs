@@ -1,21 +1,93 @@
-//! A server's answer: its status, its form, and its notice of deprecation.
+//! A source of documents, and what a server's answer is: the document, another address, or an error.
 
 use std::time::Duration;
 
+use pipefold::http::Origin;
 use ureq::http::HeaderMap;
 
-use super::source::FetchError;
+use super::credentials::Credentials;
+use crate::address::{Href, Resource};
+use crate::documents::PipelineLocator;
+
+/// A source of a GoCD server's answers: the client, or a test.
+pub trait Source {
+    /// The document's bytes, not empty. One request, redirects within the server and repetitions aside; bounded in size and time.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError`] if there is no document. What may pass was tried several times by then.
+    fn get(&self, resource: &Resource) -> Result<Vec<u8>, FetchError>;
+
+    /// What the server's JSON API says of a pipeline's run (GoCD API, "Get pipeline instance": `/go/api/pipelines/NAME/COUNTER`), for the
+    /// revisions that the new dialect's documents do not have. Bounded in the same way.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError`] if there is no answer in JSON.
+    fn get_json(&self, run: &PipelineLocator) -> Result<Vec<u8>, FetchError>;
+}
+
+/// Why a GoCD server gave no document. No text has a password or a token; texts of the server are short, on one line and without them.
+///
+/// [`BadCredentials`](Self::BadCredentials) is about everything that is asked for, the others about what was asked for just now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// 401 with `WWW-Authenticate`: the server does not take the credentials, or wants some where none were given.
+    #[error("the GoCD server does not take the user name and password or the token, or wants some: correct them")]
+    BadCredentials,
+    /// 403, or 401 without `WWW-Authenticate`, which is how servers up to 18.4 and from 20.1 on say it.
+    #[error("the GoCD server does not let this user see it: give the user the view permission on the pipeline's group")]
+    NoPermission,
+    /// 404.
+    #[error("the GoCD server knows no such document: it was renamed or deleted, or never was")]
+    NotFound,
+    /// No answer, or one that may be another another time: 408, 425, 429 and 5xx.
+    #[error("{why}")]
+    Unavailable {
+        /// The HTTP status, if there was an answer.
+        status: Option<u16>,
+        /// For how long the server asked to be left alone, at most [`MAX_RETRY_AFTER`](pipefold::http::MAX_RETRY_AFTER).
+        retry_after: Option<Duration>,
+        /// What happened, in one line with the address.
+        why: String,
+    },
+    /// The server named another address that is none of its documents, such as a login page or another host. It was not asked.
+    #[error("{0}")]
+    Redirected(String),
+    /// The answer is longer than allowed; it was not read to its end.
+    #[error("{0}")]
+    TooLarge(String),
+    /// What came is no document, such as a login page in HTML.
+    #[error("{0}")]
+    NotADocument(String),
+    /// Another answer that will not change by itself, such as 400.
+    #[error("{why}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What happened, in one line with the address.
+        why: String,
+    },
+}
+
+impl FetchError {
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
 
 /// What was asked for, and so what may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Expected {
     /// A document of the feeds.
     Xml,
     /// An answer of the JSON API.
     Json,
 }
 
-impl Kind {
+impl Expected {
     /// The `Accept` header. The new feeds' routes want exactly this type, the old ones' take any, and error texts come as XML only if it is asked for.
     pub fn accept(self) -> &'static str {
         match self {
@@ -70,7 +142,7 @@ fn is_html(mut text: &[u8]) -> bool {
 
 /// The error that a status other than 200 and a redirection is. `wants_credentials` is whether a 401 came with `WWW-Authenticate`: servers
 /// up to 18.4 and from 20.1 on answer 401 without it for a pipeline that the user may not see.
-pub(super) fn error(status: u16, wants_credentials: bool, retry_after: Option<Duration>, url: &str) -> FetchError {
+pub fn error(status: u16, wants_credentials: bool, retry_after: Option<Duration>, url: &str) -> FetchError {
     match status {
         401 if wants_credentials => FetchError::BadCredentials,
         401 | 403 => FetchError::NoPermission,
@@ -106,6 +178,35 @@ pub fn deprecation_notice(headers: &HeaderMap) -> Option<String> {
     })
 }
 
+/// What a redirection of `asked` leads to. Of the `Location` only the path counts, and only that of one kind: a C server redirects a
+/// stage's run by name to the one by id, and names itself as it pleases (`http://localhost:8153/go/api/stages/80.xml`).
+pub fn target(asked: &Resource, location: Option<&str>) -> Option<Resource> {
+    match (asked, Href::new(location?)?.resource()) {
+        (Resource::StageByName(_), Some(stage @ Resource::StageById(_))) => Some(stage),
+        _ => None,
+    }
+}
+
+/// The error that every other redirection of `url` is: nothing but a document of the feeds is asked for.
+pub fn refusal(asked: Option<&Resource>, url: &str, location: Option<&str>, credentials: &Credentials) -> FetchError {
+    let href = location.and_then(Href::new);
+    // Not the whole location: a path or a query may have secrets.
+    let origin = href.as_ref().and_then(|href| Origin::of(href.as_str()));
+    let place = origin.map_or_else(
+        || "another page".to_owned(),
+        |origin| credentials.quote(&origin.to_string()),
+    );
+    let is_the_same = asked.is_some() && href.as_ref().and_then(Href::resource).as_ref() == asked;
+    let advice = if is_the_same {
+        "if that is the server, give it as the server's address"
+    } else {
+        "if that is for logging in, give credentials"
+    };
+    FetchError::Redirected(format!(
+        "{url} is redirected to {place}, which was not followed: {advice}"
+    ))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
@@ -115,7 +216,7 @@ mod tests {
 
     #[test]
     fn web_pages_are_told_from_documents() {
-        let check = |body: &str| Kind::Xml.check("U", body.as_bytes());
+        let check = |body: &str| Expected::Xml.check("U", body.as_bytes());
         for body in [
             "<!DOCTYPE html><html>",
             "\n\n <html lang=en>",
@@ -148,9 +249,9 @@ mod tests {
 
     #[test]
     fn json_begins_with_a_brace() {
-        assert_eq!(Kind::Json.check("U", b" {\"name\":1}"), Ok(()));
+        assert_eq!(Expected::Json.check("U", b" {\"name\":1}"), Ok(()));
         for body in ["<html>", "<x/>", "[]", ""] {
-            assert!(Kind::Json.check("U", body.as_bytes()).is_err(), "{body}");
+            assert!(Expected::Json.check("U", body.as_bytes()).is_err(), "{body}");
         }
     }
 
@@ -203,5 +304,70 @@ mod tests {
         assert_eq!(said(&[since, cache]).as_deref(), Some("deprecated in v25.4.0"));
         assert_eq!(said(&[warning]), None, "not known to be GoCD's");
         assert_eq!(said(&[]), None);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod redirect_tests {
+    use super::*;
+    use crate::client::Secret;
+
+    const URL: &str = "http://ci.example/go/x.xml";
+
+    fn lead(asked: &Resource, location: Option<&str>) -> Result<Resource, String> {
+        let secret = Credentials::Bearer(Secret::new("sesame".to_owned()).unwrap());
+        target(asked, location).ok_or_else(|| refusal(Some(asked), URL, location, &secret).to_string())
+    }
+
+    #[test]
+    fn only_a_stage_by_id_is_followed_on_whatever_host_it_is_said_to_be() {
+        let asked = Resource::parse("/go/pipelines/p/1/s/1.xml").unwrap();
+        for location in [
+            "http://localhost:8153/go/api/stages/80.xml",
+            "/go/api/stages/80.xml",
+            "https://elsewhere.example/ci/go/api/stages/80.xml",
+        ] {
+            assert_eq!(lead(&asked, Some(location)), Ok(Resource::StageById(80)), "{location}");
+        }
+        for location in [
+            None,
+            Some(""),
+            Some("/go/auth/login"),
+            Some("//evil.example/go/api/stages/80.xml"),
+            Some("http://ci.example/go/api/jobs/80.xml"),
+            Some("/go/api/stages/80"),
+            Some("/go/api/stages/-1.xml"),
+            Some("\0"),
+        ] {
+            let why = lead(&asked, location).unwrap_err();
+            assert!(
+                why.contains(URL) && why.contains("was not followed"),
+                "{location:?}: {why}"
+            );
+        }
+        let job = Resource::JobById(1);
+        assert!(
+            lead(&job, Some("/go/api/stages/80.xml")).is_err(),
+            "servers do this for stages only"
+        );
+    }
+
+    #[test]
+    fn another_address_of_the_same_server_is_named_and_secrets_are_not() {
+        let asked = Resource::parse("/go/api/pipelines.xml").unwrap();
+        let why = lead(&asked, Some("https://user:pw@ci.example/go/api/pipelines.xml")).unwrap_err();
+        assert!(
+            why.contains("to https://ci.example,") && why.contains("as the server's address"),
+            "{why}"
+        );
+        assert!(!why.contains("pw"), "{why}");
+        let why = lead(&asked, Some("https://sso.example/login?back=sesame&x=sesame")).unwrap_err();
+        assert!(
+            why.contains("to https://sso.example,") && why.contains("logging in"),
+            "{why}"
+        );
+        let why = lead(&asked, Some("https://sesame.example/")).unwrap_err();
+        assert!(!why.contains("sesame"), "{why}");
     }
 }

@@ -1,23 +1,104 @@
-//! The HTTP client for a GoCD server.
+//! The HTTP client for a GoCD server, and its options.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use pipefold::http::{Origin, Transport, TransportOptions, USER_AGENT, header, read_body, retry_after};
+use pipefold::http::{Origin, ProxyOptions, Transport, TransportOptions, USER_AGENT, header, read_body, retry_after};
 use ureq::Agent;
 use ureq::http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, LOCATION, RETRY_AFTER, USER_AGENT as USER_AGENT_NAME, WWW_AUTHENTICATE,
 };
 
-use super::answer::{self, Kind, deprecation_notice};
-use super::credentials::Credentials;
-use super::options::{ClientError, ClientOptions};
+use super::answer::{self, Expected, FetchError, Source, deprecation_notice};
+use super::credentials::{Credentials, CredentialsError};
 use super::pace::{Held, Pace};
-use super::redirect;
-use super::source::{FetchError, Source};
 use crate::address::{Resource, ServerUrl, encode};
 use crate::documents::PipelineLocator;
+
+/// The longest document asked for unless told otherwise, in bytes. A page of a feed has 50 KiB, and a run with the commits of a year and
+/// all their files some MiB. It stands in memory next to what is read out of it, and a reader is to stay small.
+const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
+
+/// The longest time for one request. GoCD's own source says that a page of the feed takes 2 s on big servers; this is fifteen times that.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often a request is sent before a failure that may pass is believed.
+const TRIES: u32 = 3;
+
+/// The pause after the first failure: long enough for a proxy to notice a restarted server; the next is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What a [`Client`] is made from. [`ClientOptions::new`] has the defaults.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// The server.
+    pub server: ServerUrl,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// Whether credentials may cross a network without TLS. To this machine they always may.
+    pub allow_plain: bool,
+    /// A PEM file of authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The proxy on the way to an `https` server.
+    pub proxy: ProxyOptions,
+    /// The longest time for one request, from connecting to the answer's last byte.
+    pub timeout: Duration,
+    /// The longest document, in bytes.
+    pub max_document: usize,
+    /// How often a request is sent before a failure that may pass is believed; at least once.
+    pub tries: u32,
+    /// The pause after the first failure, with up to as much again at random; the next is twice as long.
+    pub first_pause: Duration,
+    /// The least time between the end of one request and the begin of the next.
+    pub min_pause: Duration,
+    /// Once it is true pauses end, and nothing more is asked for.
+    pub stop: Option<Arc<AtomicBool>>,
+}
+
+impl ClientOptions {
+    /// Without credentials, with 30 s a request, 16 MiB a document, 3 tries and no pause between requests.
+    #[must_use]
+    pub fn new(server: ServerUrl) -> Self {
+        Self {
+            server,
+            credentials: Credentials::None,
+            allow_plain: false,
+            ca_file: None,
+            proxy: ProxyOptions::default(),
+            timeout: TIMEOUT,
+            max_document: MAX_DOCUMENT,
+            tries: TRIES,
+            first_pause: FIRST_PAUSE,
+            min_pause: Duration::ZERO,
+            stop: None,
+        }
+    }
+}
+
+/// Why there is no client. Never shows a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The credentials would cross the network readable by anyone.
+    #[error(
+        "http://{host} would get the password or token in the clear: give the server's https:// address, or, if the \
+         network may see it, --insecure-http"
+    )]
+    PlainHttp {
+        /// The server's name.
+        host: String,
+    },
+    /// The server's address cannot be called.
+    #[error("the address {0} cannot be called: it looks like https://ci.example.com/go")]
+    Address(String),
+    /// The credentials cannot be sent.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The way there is not open.
+    #[error(transparent)]
+    Transport(#[from] pipefold::http::ClientError),
+}
 
 /// The most redirections of one request. A server sends one.
 const MAX_REDIRECTS: usize = 3;
@@ -95,11 +176,11 @@ impl Client {
     }
 
     /// Asks, and asks again after a failure that may pass.
-    fn ask(&self, url: &str, kind: Kind) -> Result<Answer, FetchError> {
+    fn ask(&self, url: &str, expected: Expected) -> Result<Answer, FetchError> {
         let mut pauses = self.pace.pauses();
         loop {
             self.pace.wait().map_err(|held| not_asked(url, &held))?;
-            let answer = self.ask_once(url, kind);
+            let answer = self.ask_once(url, expected);
             let asked_to_wait = match &answer {
                 Err(FetchError::Unavailable { retry_after, .. }) => *retry_after,
                 _ => None,
@@ -116,14 +197,14 @@ impl Client {
     }
 
     fn not_followed(&self, asked: Option<&Resource>, url: &str, location: Option<&str>) -> FetchError {
-        redirect::refusal(asked, url, location, &self.credentials)
+        answer::refusal(asked, url, location, &self.credentials)
     }
 
-    fn ask_once(&self, url: &str, kind: Kind) -> Result<Answer, FetchError> {
+    fn ask_once(&self, url: &str, expected: Expected) -> Result<Answer, FetchError> {
         let request = |agent: &Agent, timeout: Duration| {
             let mut request = agent
                 .get(url)
-                .header(ACCEPT, kind.accept())
+                .header(ACCEPT, expected.accept())
                 // Jetty would compress, and how much that unpacks to is hard to bound.
                 .header(ACCEPT_ENCODING, "identity")
                 .header(USER_AGENT_NAME, USER_AGENT);
@@ -159,7 +240,7 @@ impl Client {
             self.deprecation.get_or_init(|| self.credentials.quote(&notice));
         }
         match (response.status().as_u16(), body) {
-            (200, Some(body)) => kind.check(url, &body).map(|()| Answer::Document(body)),
+            (200, Some(body)) => expected.check(url, &body).map(|()| Answer::Document(body)),
             (200, None) => Err(FetchError::TooLarge(format!(
                 "{url} gave more than {} bytes, which is more than is read of a document",
                 self.max_document
@@ -194,10 +275,10 @@ impl Source for Client {
     fn get(&self, resource: &Resource) -> Result<Vec<u8>, FetchError> {
         let mut url = self.server.url(resource);
         for _ in 0..=MAX_REDIRECTS {
-            match self.ask(&url, Kind::Xml)? {
+            match self.ask(&url, Expected::Xml)? {
                 Answer::Document(body) => return Ok(body),
                 Answer::Redirect(location) => {
-                    let target = redirect::target(resource, location.as_deref())
+                    let target = answer::target(resource, location.as_deref())
                         .ok_or_else(|| self.not_followed(Some(resource), &url, location.as_deref()))?;
                     url = self.server.url(&target);
                 }
@@ -216,7 +297,7 @@ impl Source for Client {
             encode(run.name.as_str()),
             run.counter
         );
-        match self.ask(&url, Kind::Json)? {
+        match self.ask(&url, Expected::Json)? {
             Answer::Document(body) => Ok(body),
             Answer::Redirect(location) => Err(self.not_followed(None, &url, location.as_deref())),
         }

@@ -7,12 +7,8 @@
 mod answer;
 mod credentials;
 mod http;
-mod options;
 mod pace;
-mod redirect;
-mod source;
 
+pub use answer::{FetchError, Source};
 pub use credentials::{Credentials, CredentialsError, MAX_SECRET, Secret, SecretError};
-pub use http::Client;
-pub use options::{ClientError, ClientOptions};
-pub use source::{FetchError, Source};
+pub use http::{Client, ClientError, ClientOptions};

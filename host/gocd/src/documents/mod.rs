@@ -6,13 +6,12 @@
 
 mod feed;
 mod identity;
-mod outcome;
 mod run;
 
 pub use feed::{Author, Category, Link, ListedPipeline, Pipelines, Relation, StageEntry, StageFeed};
 pub use identity::{Counter, JobLocator, Name, NameError, PipelineLocator, StageLocator, Urn};
-pub use outcome::{JobState, StageResult, StageState};
 pub(crate) use run::timestamp;
 pub use run::{
-    ArtifactRoot, Changeset, Job, JobStage, Material, MaterialKind, Pipeline, Property, Stage, StagePipeline, Timestamp,
+    ArtifactRoot, Changeset, Job, JobStage, JobState, Material, MaterialKind, Pipeline, Property, Stage, StagePipeline,
+    StageResult, StageState, Timestamp,
 };

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use pipefold::detect::{built_ref, repository_at};
 
-use super::history::{Revisions, RunHistory, StageRun};
-use super::pattern::Pattern;
-use super::warning::Warning;
+use super::history::{Revisions, RunHistory, StageRun, Warning};
+use super::settings::Pattern;
 use crate::documents::{Changeset, Material, MaterialKind, Pipeline};
 
 /// Repository, commit and branch of a run.

@@ -1,6 +1,7 @@
-//! All that is known of a pipeline's run.
+//! All that is known of a pipeline's run: its documents, the times of its stages, and what the documents leave open.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use thiserror::Error;
 
 use crate::documents::{
     Counter, Job, Name, Pipeline, PipelineLocator, Stage, StageEntry, StageResult, StageState, Timestamp,
@@ -108,5 +109,124 @@ impl RunHistory {
         let scheduled = self.pipeline.as_ref().and_then(|pipeline| pipeline.scheduled);
         let updated = self.stages.iter().filter_map(|run| run.updated);
         updated.chain(scheduled).max()?.to_utc().checked_add_signed(OPEN_FOR)
+    }
+}
+
+/// A stage's run with its times.
+#[derive(Clone, Debug)]
+pub struct Timed<'h> {
+    pub stage: &'h StageRun,
+    /// When its first job was put into the queue.
+    pub began: Option<Timestamp>,
+    /// When it ended; none while it is under way, or if no document says.
+    pub ended: Option<Timestamp>,
+}
+
+impl<'h> Timed<'h> {
+    pub fn new(history: &RunHistory, stage: &'h StageRun, warnings: &mut Vec<Warning>) -> Self {
+        let mut own: Vec<&Job> = Vec::new();
+        for job in &stage.jobs {
+            if is_of(job, history, stage) {
+                own.push(job);
+            } else {
+                warnings.push(Warning::OtherJob { job: job.name.clone() });
+            }
+        }
+        let completed = own.iter().filter_map(|job| job.completed()).max();
+        Self {
+            stage,
+            began: own.iter().filter_map(|job| job.scheduled()).min(),
+            ended: completed.or(stage.updated).filter(|_| !stage.state.is_active()),
+        }
+    }
+}
+
+/// Whether a job's document is about this run of the stage. Some spell the names as they were asked for.
+fn is_of(job: &Job, history: &RunHistory, stage: &StageRun) -> bool {
+    job.pipeline.name.is_same(&history.run.name)
+        && job.pipeline.counter == history.run.counter
+        && job.stage.name.is_same(&stage.name)
+        && job.stage.counter == stage.counter
+}
+
+/// A time as DX is sent it: RFC 3339 in UTC, for one without a zone could be taken for anything.
+pub fn sent(time: Timestamp) -> String {
+    time.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// Something that a run's documents do not say, or say in a way that cannot be used. The run is mapped as well as it can be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Warning {
+    /// An attempt is not reported: DX needs a start.
+    #[error("attempt {attempt} is left out, for no document says when it began")]
+    NoStart {
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// A start is later than the true one.
+    #[error("attempt {attempt} began at some time before the end of its first stage, which is taken for its start")]
+    ApproximateStart {
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// A stage has ended in a way that is not known.
+    #[error("how stage {stage} went in its run {counter} is not known; it is left out")]
+    UnknownResult {
+        /// The stage.
+        stage: Name,
+        /// Which run of it.
+        counter: Counter,
+    },
+    /// A job's document is about another stage's run.
+    #[error(
+        "the document of job {job} is about another stage's run, as after a re-run of failed jobs; its times are not used"
+    )]
+    OtherJob {
+        /// The job.
+        job: Name,
+    },
+    /// The materials name several repositories.
+    #[error("the git materials name {count} repositories; {chosen} is taken (--material chooses another)")]
+    SeveralMaterials {
+        /// How many.
+        count: usize,
+        /// The one that is taken.
+        chosen: String,
+    },
+    /// The material's address names no repository.
+    #[error("no git material has an address that names a repository as owner/name; repository and commit are left out")]
+    NoRepository,
+    /// The revision is none of git's.
+    #[error("the revision of {repository} is no commit's name of 40 or 64 hexadecimal digits; it is left out")]
+    NotACommit {
+        /// The repository.
+        repository: String,
+    },
+    /// The material is the trial merge of a pull request.
+    #[error("the revision of {repository} is a trial merge of a pull request, which is on no branch; it is left out")]
+    TrialMerge {
+        /// The repository.
+        repository: String,
+    },
+    /// The revision is not this run's.
+    #[error("the server names the newest revisions it knows, not this run's; commit and committer are left out")]
+    OtherRevision,
+}
+
+impl Warning {
+    /// What the warnings of a kind have in common, to count them by.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NoStart { .. } => "no start",
+            Self::ApproximateStart { .. } => "approximate start",
+            Self::UnknownResult { .. } => "unknown result",
+            Self::OtherJob { .. } => "job of another stage's run",
+            Self::SeveralMaterials { .. } => "several materials",
+            Self::NoRepository => "no repository",
+            Self::NotACommit { .. } => "revision that is no commit",
+            Self::TrialMerge { .. } => "trial merge",
+            Self::OtherRevision => "revision of another run",
+        }
     }
 }

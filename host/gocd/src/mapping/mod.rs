@@ -4,18 +4,12 @@
 //! history and following along give the same runs. A run is a pipeline's name and counter; its stages are steps; since DX never takes a
 //! failure back, a stage that is run again begins another attempt ([`Reruns::Attempts`]), which DX sees as a run of its own.
 
-mod attempts;
 mod facts;
 mod history;
 mod notifications;
-mod pattern;
 mod settings;
-mod times;
-mod warning;
 
 pub(crate) use history::OPEN_FOR;
-pub use history::{Revisions, RunHistory, StageRun};
+pub use history::{Revisions, RunHistory, StageRun, Warning};
 pub use notifications::{Attempt, Mapped};
-pub use pattern::Pattern;
-pub use settings::{LateStages, Mapping, Reruns, ServerId, ServerIdError, Users};
-pub use warning::Warning;
+pub use settings::{LateStages, Mapping, Pattern, Reruns, ServerId, ServerIdError, Users};

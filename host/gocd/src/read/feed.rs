@@ -1,20 +1,21 @@
 //! The list of pipelines, and pages of feeds: `<pipelines>`, `<feed>` and its `<entry>`.
 
+use super::element::{Element, unfit};
 use super::error::{ReadError, ReadFault};
-use super::scanner::{Element, Scanner};
+use super::scanner::Scanner;
 use crate::Resource;
 use crate::address::Href;
 use crate::documents::{Author, Category, Link, ListedPipeline, Pipelines, Relation, StageEntry, StageFeed, timestamp};
 
 pub(super) fn pipelines(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Pipelines, ReadError> {
     let mut list = Pipelines::default();
-    let mut unfit = None;
+    let mut first_unfit = None;
     while let Some(child) = at.child(root)? {
         let attributes = at.attributes(&child)?;
         match child.name() {
             "link" if attributes.get("rel") == Some("self") => list.self_link = attributes.href("href"),
             "pipeline" => {
-                let href = attributes.needed("href", at, &child)?;
+                let href = at.within(&child, attributes.needed("href"))?;
                 // The address is the only place where the name stands. One that cannot be used costs no other pipeline.
                 let feed = Href::new(href);
                 match feed.as_ref().and_then(Href::resource).zip(feed) {
@@ -23,7 +24,9 @@ pub(super) fn pipelines(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Pipe
                     }
                     _ => {
                         list.left_out += 1;
-                        unfit.get_or_insert_with(|| at.unfit(&child, "href", "the address of a pipeline's feed", href));
+                        first_unfit.get_or_insert_with(|| {
+                            at.error_in(&child, unfit("href", "the address of a pipeline's feed", href))
+                        });
                     }
                 }
             }
@@ -31,7 +34,7 @@ pub(super) fn pipelines(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Pipe
         }
         at.skip(&child)?;
     }
-    match unfit {
+    match first_unfit {
         Some(error) if list.pipelines.is_empty() => Err(error),
         _ => Ok(list),
     }
@@ -106,12 +109,8 @@ pub fn entry(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<StageEntry, Rea
         return Err(at.error_in(root, ReadFault::TooOld));
     }
     let unfit = || {
-        at.unfit(
-            root,
-            "id",
-            "the address of a stage's run, …/go/pipelines/NAME/COUNTER/STAGE/COUNTER",
-            &id,
-        )
+        let expected = "the address of a stage's run, …/go/pipelines/NAME/COUNTER/STAGE/COUNTER";
+        at.error_in(root, unfit("id", expected, &id))
     };
     let id = Href::new(id.strip_suffix('>').unwrap_or(&id)).ok_or_else(unfit)?;
     let Some(Resource::StagePage(stage)) = id.resource() else {

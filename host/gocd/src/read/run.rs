@@ -1,9 +1,9 @@
 //! A run's documents: `<pipeline>`, `<materials>`, `<stage>` and `<job>`.
 
-use super::attributes::Attributes;
+use super::element::{Attributes, Element};
 use super::error::{ReadError, ReadFault};
 use super::feed::link;
-use super::scanner::{Element, Scanner};
+use super::scanner::Scanner;
 use crate::documents::{
     ArtifactRoot, Changeset, Job, JobStage, JobState, Material, MaterialKind, Pipeline, Property, Relation, Stage,
     StagePipeline, StageResult, StageState, Urn, timestamp,
@@ -12,8 +12,8 @@ use crate::documents::{
 pub(super) fn pipeline(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Pipeline, ReadError> {
     let attributes = at.attributes(root)?;
     let mut pipeline = Pipeline {
-        name: attributes.needed_name("name", at, root)?,
-        counter: attributes.needed_counter("counter", at, root)?,
+        name: at.within(root, attributes.needed_name("name"))?,
+        counter: at.within(root, attributes.needed_counter("counter"))?,
         label: attributes.text("label"),
         self_link: None,
         urn: None,
@@ -45,7 +45,7 @@ pub(super) fn pipeline(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Pipel
                     if stage.name() == "stage" {
                         pipeline
                             .stages
-                            .push(at.attributes(&stage)?.needed_href("href", at, &stage)?);
+                            .push(at.within(&stage, at.attributes(&stage)?.needed_href("href"))?);
                     }
                     at.skip(&stage)?;
                 }
@@ -160,8 +160,8 @@ fn changeset(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Changeset, Read
 
 pub(super) fn stage(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Stage, ReadError> {
     let attributes = at.attributes(root)?;
-    let name = attributes.needed_name("name", at, root)?;
-    let counter = attributes.needed_counter("counter", at, root)?;
+    let name = at.within(root, attributes.needed_name("name"))?;
+    let counter = at.within(root, attributes.needed_counter("counter"))?;
     let (mut self_link, mut urn, mut pipeline, mut updated) = (None, None, None, None);
     let (mut result, mut state, mut approved_by, mut jobs) = (None, None, None, Vec::new());
     while let Some(child) = at.child(root)? {
@@ -179,7 +179,7 @@ pub(super) fn stage(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Stage, R
             "jobs" => {
                 while let Some(job) = at.child(&child)? {
                     if job.name() == "job" {
-                        jobs.push(at.attributes(&job)?.needed_href("href", at, &job)?);
+                        jobs.push(at.within(&job, at.attributes(&job)?.needed_href("href"))?);
                     }
                     at.skip(&job)?;
                 }
@@ -205,8 +205,8 @@ pub(super) fn stage(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Stage, R
 pub fn stage_pipeline(at: &mut Scanner<'_>, element: &Element<'_>) -> Result<StagePipeline, ReadError> {
     let attributes = at.attributes(element)?;
     let pipeline = StagePipeline {
-        name: attributes.needed_name("name", at, element)?,
-        counter: attributes.needed_counter("counter", at, element)?,
+        name: at.within(element, attributes.needed_name("name"))?,
+        counter: at.within(element, attributes.needed_counter("counter"))?,
         label: attributes.text("label"),
         href: attributes.href("href"),
     };
@@ -215,7 +215,7 @@ pub fn stage_pipeline(at: &mut Scanner<'_>, element: &Element<'_>) -> Result<Sta
 }
 
 pub(super) fn job(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Job, ReadError> {
-    let name = at.attributes(root)?.needed_name("name", at, root)?;
+    let name = at.within(root, at.attributes(root)?.needed_name("name"))?;
     let (mut self_link, mut urn, mut pipeline, mut stage) = (None, None, None, None);
     let (mut result, mut state, mut agent, mut artifacts) = (None, None, None, None);
     let mut properties = Vec::new();
@@ -270,8 +270,8 @@ pub(super) fn job(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Job, ReadE
 fn job_stage(at: &mut Scanner<'_>, element: &Element<'_>) -> Result<JobStage, ReadError> {
     let attributes = at.attributes(element)?;
     let stage = JobStage {
-        name: attributes.needed_name("name", at, element)?,
-        counter: attributes.needed_counter("counter", at, element)?,
+        name: at.within(element, attributes.needed_name("name"))?,
+        counter: at.within(element, attributes.needed_counter("counter"))?,
         href: attributes.href("href"),
     };
     at.skip(element)?;

@@ -2,17 +2,13 @@
 
 use std::borrow::Cow;
 
-use pipefold_sandbox::foreign;
 use quick_xml::Error;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
-use super::attributes::Attributes;
+use super::element::{Attributes, Element, shown};
+use super::error::limits::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, MAX_TEXT};
 use super::error::{ReadError, ReadFault};
-use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, MAX_TEXT};
-
-/// How much of a value an error shows.
-const SHOWN_CHARACTERS: usize = 80;
 
 /// What to do with a text that is longer than [`MAX_TEXT`].
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -200,7 +196,12 @@ impl<'b> Scanner<'b> {
 
     /// An element's attributes.
     pub fn attributes<'e>(&self, element: &'e Element<'_>) -> Result<Attributes<'e>, ReadError> {
-        Attributes::parse(element.start.attributes_raw()).map_err(|fault| self.error_in(element, fault))
+        self.within(element, element.attributes())
+    }
+
+    /// Turns the fault of an element's attribute into an error at this place.
+    pub fn within<T>(&self, element: &Element<'_>, found: Result<T, ReadFault>) -> Result<T, ReadError> {
+        found.map_err(|fault| self.error_in(element, fault))
     }
 
     /// Makes sure that nothing but comments and white space comes after the root.
@@ -270,18 +271,6 @@ impl<'b> Scanner<'b> {
             ..self.error(fault)
         }
     }
-
-    /// An error about a value that identifies something.
-    pub fn unfit(&self, element: &Element<'_>, what: &'static str, expected: &'static str, value: &str) -> ReadError {
-        self.error_in(
-            element,
-            ReadFault::Unfit {
-                what,
-                expected,
-                value: shown(value),
-            },
-        )
-    }
 }
 
 fn is_utf8(encoding: &str) -> bool {
@@ -298,31 +287,4 @@ fn is_one_line(text: &str) -> bool {
         before = byte;
         is_single && (b' '..0x7f).contains(&byte)
     })
-}
-
-/// The beginning of a text from a document, fit for a terminal.
-pub fn shown(text: &str) -> String {
-    foreign::cut(text, SHOWN_CHARACTERS)
-}
-
-/// An element that was begun.
-pub struct Element<'b> {
-    pub start: BytesStart<'b>,
-    /// `<like-this/>`: no end follows.
-    pub is_empty: bool,
-}
-
-impl Element<'_> {
-    /// Its name without the prefix.
-    pub fn name(&self) -> &str {
-        self.start.local_name().into_inner()
-    }
-
-    /// Whether it is in GoCD's namespace, by the prefix that every server uses for it.
-    pub fn is_go(&self) -> bool {
-        self.start
-            .name()
-            .prefix()
-            .is_some_and(|prefix| prefix.into_inner() == "go")
-    }
 }

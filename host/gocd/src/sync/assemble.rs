@@ -3,16 +3,13 @@
 //! The feed only says which runs to look at: what it lists of a run depends on when and where in it one looks. The documents do not, so
 //! that a run that is met while it goes on, and again years later, is the same.
 
+use super::failure::{Halt, Lack};
 use super::patience::Without;
-use super::round::Notice;
-use super::server::{Halt, Lack};
-use super::session::Session;
+use super::round::{MAX_RERUNS, Notice};
+use super::session::{OwnDocument, Session};
 use crate::documents::{Counter, JobState, Name, Pipeline, PipelineLocator, Stage, StageEntry, StageLocator};
 use crate::mapping::{Revisions, RunHistory, StageRun};
 use crate::{Dialect, Href, Resource, read};
-
-/// How many runs of one stage within a pipeline's run are asked for. People re-run a stage some dozen times at most.
-pub const MAX_RERUNS: u64 = 500;
 
 /// A run to be looked at.
 pub struct Wanted<'e> {
@@ -70,15 +67,6 @@ pub struct Found {
     pub notices: Vec<Notice>,
     /// What it lacks, and may get when it is looked at again.
     pub wanting: Option<Lack>,
-}
-
-/// A run's own document.
-pub enum OwnDocument {
-    Found(Pipeline),
-    /// It cannot be had, at least at present.
-    Lacking(Lack),
-    /// There is none.
-    None(Notice),
 }
 
 /// A stage's run to be asked for.
@@ -191,30 +179,6 @@ impl Session<'_, '_> {
             notices,
             wanting,
         }))
-    }
-
-    /// The run's own document.
-    pub fn pipeline_document(&mut self, asked: &PipelineLocator, id: Option<u64>) -> Result<OwnDocument, Halt> {
-        let resource = match (self.dialect, id) {
-            (Dialect::New, _) => Resource::Pipeline(asked.clone()),
-            (Dialect::Old, Some(id)) => Resource::PipelineById {
-                pipeline: asked.name.clone(),
-                id,
-            },
-            (Dialect::Old, None) => {
-                let notice = Notice::NoPipeline("the feed does not link to it".into());
-                return Ok(OwnDocument::None(notice));
-            }
-        };
-        Ok(match self.document(&resource, read::pipeline)? {
-            // The old dialect does not look at the name: an id leads to whatever run has it.
-            Ok(found) if found.name.is_same(&asked.name) && found.counter == asked.counter => OwnDocument::Found(found),
-            Ok(found) => OwnDocument::None(Notice::OtherDocument {
-                asked: format!("run {} of {}", asked.counter, asked.name),
-                found: format!("run {} of {}", found.counter, found.name),
-            }),
-            Err(lack) => OwnDocument::Lacking(lack),
-        })
     }
 
     /// The latest run of each stage: as the run's document has them, else as the feed has.

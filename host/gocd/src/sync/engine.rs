@@ -4,11 +4,9 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 
-use super::failure::{Failure, SyncError};
-use super::round::{Gone, Notice, Observer, Round};
-use super::server::{Halt, Listed, Server, is_no_answer, tolerated};
-use super::session::{Options, Session};
-use super::sink::Sink;
+use super::failure::{Failure, Halt, SyncError, is_no_answer, tolerated};
+use super::round::{Gone, Notice, Observer, Round, Sink};
+use super::session::{Listed, Options, Server, Session};
 use super::state::{NewFeed, OldFeed, PipelineState, ServerState, Since, StateStore};
 use crate::Dialect;
 use crate::client::Source;

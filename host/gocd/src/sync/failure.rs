@@ -1,8 +1,8 @@
-//! Why a pipeline, or a round, did not get to its end.
+//! The errors of a round and of a pipeline, and documents that cannot be had.
 
 use thiserror::Error;
 
-use super::sink::SinkError;
+use super::patience::Without;
 use super::state::StateError;
 use crate::client::FetchError;
 use crate::documents::Name;
@@ -137,4 +137,121 @@ pub enum SyncError {
     /// How far was read could not be saved.
     #[error("how far the history was read cannot be saved: {0}")]
     State(#[from] StateError),
+}
+
+/// A run could not be kept.
+#[derive(Debug, Error)]
+#[error("what GoCD said of a run could not be recorded: {0}")]
+pub struct SinkError(pub String);
+
+/// Why a pipeline, or the round, is left.
+pub enum Halt {
+    /// It was stopped.
+    Stopped,
+    /// For all pipelines.
+    Round(SyncError),
+    /// For this one.
+    Pipeline(Failure),
+}
+
+impl From<Failure> for Halt {
+    fn from(failure: Failure) -> Self {
+        Self::Pipeline(failure)
+    }
+}
+
+/// What one part of a pipeline's round failed with, for the others to go on.
+pub fn tolerated(done: Result<(), Halt>) -> Result<Option<Failure>, Halt> {
+    match done {
+        Ok(()) => Ok(None),
+        Err(Halt::Pipeline(failure)) => Ok(Some(failure)),
+        Err(halt) => Err(halt),
+    }
+}
+
+/// A document that is not there, or not to be read; the server as such is well.
+#[derive(Debug)]
+pub struct Lack {
+    /// The document's path below `/go`.
+    pub what: String,
+    pub why: Why,
+}
+
+#[derive(Debug)]
+pub enum Why {
+    Fetch(FetchError),
+    Read(Box<ReadError>),
+}
+
+impl Lack {
+    /// Whether the server says that it knows no such document. The old dialect says so of whatever it fails over too.
+    pub fn is_missing(&self) -> bool {
+        matches!(self.why, Why::Fetch(FetchError::NotFound))
+    }
+
+    /// Whether the server failed over it, as the new dialect does over stages that it does not know, or gave no answer.
+    pub fn may_pass(&self) -> bool {
+        matches!(&self.why, Why::Fetch(error) if error.is_transient())
+    }
+
+    /// Whether a look that does without so much does without this.
+    pub fn is_done_without(&self, without: Without) -> bool {
+        let least = if self.is_missing() {
+            Without::Missing
+        } else {
+            Without::Unreadable
+        };
+        without >= least
+    }
+
+    /// Remembers that a run lacks this. Of several it is one that may come later than others.
+    pub fn want(self, wanting: &mut Option<Self>) {
+        if wanting.as_ref().is_none_or(Self::is_missing) {
+            *wanting = Some(self);
+        }
+    }
+
+    /// Whether a server of the other dialect may have said it to an address that it does not have.
+    pub fn is_other_dialect(&self) -> bool {
+        match &self.why {
+            Why::Fetch(error) => {
+                !matches!(error, FetchError::NoPermission | FetchError::TooLarge(_)) && !error.is_transient()
+            }
+            Why::Read(_) => false,
+        }
+    }
+
+    /// Why, without what.
+    pub fn why(&self) -> String {
+        match &self.why {
+            Why::Fetch(error) => error.to_string(),
+            Why::Read(error) => error.to_string(),
+        }
+    }
+
+    pub fn into_failure(self) -> Failure {
+        match self.why {
+            Why::Fetch(error) => Failure::Fetch { what: self.what, error },
+            Why::Read(error) => Failure::Read { what: self.what, error },
+        }
+    }
+
+    pub fn into_sync_error(self) -> SyncError {
+        match self.why {
+            Why::Fetch(error) => SyncError::Fetch { what: self.what, error },
+            Why::Read(error) => SyncError::Read { what: self.what, error },
+        }
+    }
+
+    pub fn into_fetch_error(self) -> Result<FetchError, Self> {
+        match self.why {
+            Why::Fetch(error) => Ok(error),
+            why @ Why::Read(_) => Err(Self { why, ..self }),
+        }
+    }
+}
+
+/// Whether there was no answer, or only a proxy's. A server that fails over one document says 500.
+pub fn is_no_answer(error: &FetchError) -> bool {
+    matches!(error, FetchError::Unavailable { status, .. } if *status != Some(500))
 }

@@ -3,13 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::assemble::{Found, Wanted};
-use super::failure::Failure;
+use super::failure::{Failure, Halt, Lack};
 use super::patience::{Patience, Without};
-use super::round::Notice;
+use super::round::{Notice, Reported, news};
 use super::seen;
-use super::server::{Halt, Lack};
 use super::session::Session;
-use super::sink::{Reported, news};
 use super::state::{Due, Open, PipelineState, RunState};
 use crate::documents::{Counter, Name, PipelineLocator, StageLocator, StageState};
 use crate::mapping::{Attempt, Reruns, RunHistory, StageRun};

@@ -26,14 +26,11 @@ mod patience;
 mod revisions;
 mod round;
 mod seen;
-mod server;
 mod session;
-mod sink;
 mod state;
 
 pub use engine::Engine;
-pub use failure::{Failure, SyncError};
-pub use round::{Gone, Notice, Observer, Round, Tally};
+pub use failure::{Failure, SinkError, SyncError};
+pub use round::{Gone, News, Notice, Observer, Reported, Round, Sink, Tally};
 pub use session::Options;
-pub use sink::{News, Reported, Sink, SinkError};
 pub use state::{MAX_STATE_BYTES, PipelineState, ServerState, StateError, StateStore};

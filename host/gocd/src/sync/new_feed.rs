@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::assemble::Wanted;
-use super::failure::Failure;
+use super::failure::{Failure, Halt, tolerated};
 use super::look::links;
-use super::old_feed::{MAX_MARKS, MAX_PAGES};
 use super::seen;
-use super::server::{Halt, tolerated};
-use super::session::Session;
-use super::state::{FullWalk, PipelineState, Stretch};
+use super::session::{MAX_MARKS, MAX_PAGES, PAGE, Session};
+use super::state::{FullWalk, PipelineState, SPAN, Stretch};
 use crate::documents::{Counter, PipelineLocator, StageEntry, StageFeed};
 use crate::{Resource, read};
 
@@ -125,12 +123,6 @@ fn descending<'e>(entries: impl Iterator<Item = &'e StageEntry>) -> Vec<Counter>
     counters.dedup();
     counters
 }
-
-/// How many counters make a span: the state of 20,000 runs has 313 digests, and a re-run of an old one has at most as many looked at.
-pub const SPAN: u64 = 64;
-
-/// How many entries a page has in every version. A run that fills one may have more.
-pub const PAGE: usize = 25;
 
 /// A run in the feed.
 struct Passed {

@@ -3,24 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::assemble::Wanted;
-use super::failure::Failure;
-use super::new_feed::PAGE;
+use super::failure::{Failure, Halt, tolerated};
 use super::seen;
-use super::server::{Halt, tolerated};
-use super::session::Session;
+use super::session::{MAX_MARKS, MAX_PAGES, PAGE, Session};
 use super::state::{Gap, PipelineState};
 use crate::Resource;
 use crate::documents::{StageEntry, StageFeed};
 
-/// How many entries of the first page are remembered. A page has 25, and any one of them that did not change shows where the known begins;
-/// on a longer one, what is behind these is known by where it stands.
-pub const MAX_MARKS: usize = 1024;
-
 /// How many stretches are kept apart. More than one comes of being stopped again before the last was read; more than these are read as one.
 const MAX_GAPS: usize = 8;
-
-/// How many pages are read in a round: a million stages. The next round goes on behind them.
-pub const MAX_PAGES: u64 = 40_000;
 
 /// How many runs are remembered as looked at within a walk. Entries of a run are close together.
 const MAX_LOOKED: usize = 4096;

@@ -3,10 +3,9 @@
 use chrono::DateTime;
 use serde::Deserialize;
 
-use super::assemble::OwnDocument;
+use super::failure::{Halt, Lack};
 use super::round::Notice;
-use super::server::{Halt, Lack};
-use super::session::Session;
+use super::session::{OwnDocument, Session};
 use crate::documents::{Changeset, Counter, Material, MaterialKind, Name, Pipeline, PipelineLocator, StageLocator};
 use crate::mapping::Revisions;
 use crate::{Dialect, Href, Resource, read};

@@ -1,8 +1,8 @@
-//! Elements, one a line, indented by their depth.
+//! XML that is being written: elements, one a line, indented by their depth, and texts escaped as XML 1.0 carries them (sections 2.2, 2.4,
+//! 2.7, 2.11 and 3.3.3).
 
 use chrono::SecondsFormat;
 
-use super::escape;
 use crate::Dialect;
 use crate::documents::Timestamp;
 
@@ -60,7 +60,7 @@ impl Markup {
         if let Some(text) = text {
             self.start(name, &[]);
             self.text.push('>');
-            escape::content(&mut self.text, text);
+            content(&mut self.text, text);
             self.end(name);
         }
     }
@@ -70,7 +70,7 @@ impl Markup {
         if let Some(text) = text {
             self.start(name, attributes);
             self.text.push('>');
-            escape::cdata(&mut self.text, text);
+            cdata(&mut self.text, text);
             self.end(name);
         }
     }
@@ -113,7 +113,7 @@ impl Markup {
                 self.text.push(' ');
                 self.text.push_str(key);
                 self.text.push_str("=\"");
-                escape::attribute(&mut self.text, value);
+                attribute_value(&mut self.text, value);
                 self.text.push('"');
             }
         }
@@ -123,5 +123,95 @@ impl Markup {
         self.text.push_str("</");
         self.text.push_str(name);
         self.text.push_str(">\n");
+    }
+}
+
+/// Appends a text as the content of an element.
+fn content(into: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '&' => into.push_str("&amp;"),
+            '<' => into.push_str("&lt;"),
+            '>' => into.push_str("&gt;"),
+            // Plain, a reader takes it for a line feed.
+            '\r' => into.push_str("&#13;"),
+            _ => into.push(carried(character)),
+        }
+    }
+}
+
+/// Appends a text as the value of an attribute in double quotes.
+fn attribute_value(into: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '&' => into.push_str("&amp;"),
+            '<' => into.push_str("&lt;"),
+            '>' => into.push_str("&gt;"),
+            '"' => into.push_str("&quot;"),
+            // Plain, a reader takes each for a space.
+            '\t' => into.push_str("&#9;"),
+            '\n' => into.push_str("&#10;"),
+            '\r' => into.push_str("&#13;"),
+            _ => into.push(carried(character)),
+        }
+    }
+}
+
+/// Appends a text as a CDATA section, the way servers write whatever people wrote.
+fn cdata(into: &mut String, text: &str) {
+    // A section has no escapes, so that a carriage return would not survive.
+    if text.contains('\r') {
+        return content(into, text);
+    }
+    into.push_str("<![CDATA[");
+    let mut parts = text.split("]]>");
+    into.extend(parts.next().unwrap_or_default().chars().map(carried));
+    for part in parts {
+        into.push_str("]]]]><![CDATA[>");
+        into.extend(part.chars().map(carried));
+    }
+    into.push_str("]]>");
+}
+
+/// The character, or the one that stands for those that XML 1.0 cannot carry even escaped.
+fn carried(character: char) -> char {
+    match character {
+        '\t' | '\n' | '\r' => character,
+        '\0'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
+        _ => character,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: fn(&mut String, &str), text: &str) -> String {
+        let mut into = String::new();
+        write(&mut into, text);
+        into
+    }
+
+    #[test]
+    fn what_has_a_meaning_is_escaped() {
+        assert_eq!(written(content, "a<b>&c]]>\r\n"), "a&lt;b&gt;&amp;c]]&gt;&#13;\n");
+        assert_eq!(
+            written(attribute_value, "\"a\"\t\n\r'<"),
+            "&quot;a&quot;&#9;&#10;&#13;'&lt;"
+        );
+        assert_eq!(written(cdata, "a<&"), "<![CDATA[a<&]]>");
+        assert_eq!(written(cdata, "]]>]]>"), "<![CDATA[]]]]><![CDATA[>]]]]><![CDATA[>]]>");
+        assert_eq!(written(cdata, "a\r<"), "a&#13;&lt;");
+    }
+
+    #[test]
+    fn what_cannot_be_carried_is_replaced() {
+        for write in [content, attribute_value] {
+            assert_eq!(
+                written(write, "\0\u{1b}\u{ffff}é\u{10ffff}"),
+                "\u{fffd}\u{fffd}\u{fffd}é\u{10ffff}"
+            );
+        }
+        assert_eq!(written(cdata, "\u{8}"), "<![CDATA[\u{fffd}]]>");
     }
 }

@@ -4,12 +4,9 @@
 //! label, a job's properties, all changes of a material but the newest, and their addresses. Names may have any character: what has a
 //! meaning in XML is escaped, what XML cannot carry is shown as U+FFFD.
 
-mod escape;
-mod feed;
+mod documents;
 mod links;
 mod markup;
-mod run;
 
-pub use feed::{feed, pipelines, refusal};
+pub use documents::{feed, job, pipeline, pipelines, refusal, stage};
 pub use links::Links;
-pub use run::{job, pipeline, stage};
