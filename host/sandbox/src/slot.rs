@@ -4,6 +4,7 @@
 //! constant of the program, so it is loaded with the program, and `strip` and signatures treat it as any other part.
 
 use std::ops::Range;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 /// Names the slot and its form. The bytes occur once in an executable: they are searched for with a copy out of the slot itself.
 const MARK: [u8; 32] = *b"pipefold compiled code slot 1\r\n\xf7";
@@ -14,8 +15,9 @@ const COMPONENT: Range<usize> = 32..96;
 const TARGET: Range<usize> = 96..160;
 /// Bytes of code, little-endian; 0 in an empty slot.
 const LENGTH: Range<usize> = 160..168;
-/// The blake3 digest of all before it and of the code.
-const DIGEST: Range<usize> = 168..200;
+/// The 128-bit XXH3 of all before it and of the code. It finds damage. Each process computes it, so it is not a cryptographic digest:
+/// an attacker that can write the executable has no need of the slot.
+const DIGEST: Range<usize> = 168..184;
 /// Where the code begins: at a page, as it is run where it is.
 const CODE: usize = 4096;
 /// Bytes of a slot. The code has 220 KB for x86_64, and other targets' takes up to a third more.
@@ -53,17 +55,15 @@ pub(crate) fn code(slot: &[u8; SIZE]) -> Result<Option<&[u8]>, Damaged> {
     }
     let length = usize::try_from(length).map_err(|_| Damaged)?;
     let code = slot[CODE..].get(..length).ok_or(Damaged)?;
-    if slot[DIGEST] != *digest(slot, code).as_bytes() {
+    if slot[DIGEST] != digest(slot, code) {
         return Err(Damaged);
     }
     Ok(Some(code))
 }
 
-fn digest(slot: &[u8; SIZE], code: &[u8]) -> blake3::Hash {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&slot[..DIGEST.start]);
-    hasher.update(code);
-    hasher.finalize()
+fn digest(slot: &[u8; SIZE], code: &[u8]) -> [u8; 16] {
+    let head = xxh3_64(&slot[..DIGEST.start]);
+    xxh3_128_with_seed(code, head).to_le_bytes()
 }
 
 /// Puts code into a slot in place of what was there; false if the code is too large.
@@ -75,7 +75,7 @@ pub(crate) fn fill(slot: &mut [u8; SIZE], code: &[u8]) -> bool {
     slot[CODE + code.len()..].fill(0);
     slot[LENGTH].copy_from_slice(&(code.len() as u64).to_le_bytes());
     let digest = digest(slot, code);
-    slot[DIGEST].copy_from_slice(digest.as_bytes());
+    slot[DIGEST].copy_from_slice(&digest);
     true
 }
 
