@@ -14,7 +14,6 @@
 
 pub mod address;
 pub mod connection;
-mod failure;
 pub mod forward;
 pub mod health;
 pub mod outlet;

@@ -1,17 +1,15 @@
 //! The work: what is due goes, as fast as it may.
 
-use super::bucket::Bucket;
-use super::counters::{Counters, set};
-use super::held::Held;
-use super::message::{Group, Message};
-use super::options::ForwarderOptions;
-use super::pauses::Pauses;
+use super::ForwarderOptions;
+use super::held::{Group, Held};
+use super::message::{Message, Room};
+use super::pace::{Bucket, Pauses};
 use super::pull::{Puller, Wanted};
-use super::room::Room;
 use super::send::{Desk, Ended, PROGRESS};
 use super::sweep::sweep;
 use crate::address::Queue;
 use crate::connection::{ConnectError, Connection, Purpose};
+use crate::health::{Counters, set};
 use crate::publish::Publisher;
 use crate::stream::{Difference, StreamError, check};
 use pipefold::Judge;

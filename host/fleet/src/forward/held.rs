@@ -1,6 +1,7 @@
 //! The upserts of a run together, until they are due.
 
-use super::message::{Group, Message};
+use super::message::Message;
+use super::upserts::Gathered;
 use pipefold::spool::RunKey;
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -14,6 +15,21 @@ const OLD: Duration = Duration::from_millis(50);
 /// Where DX takes less than there is, ended runs go first, and the others meanwhile meet their ends; but none waits longer than this: most
 /// runs have ended by then.
 const PATIENCE: Duration = Duration::from_mins(10);
+
+/// The upserts of one run that go together.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) key: RunKey,
+    pub(super) messages: Vec<Message>,
+    /// Whether one of them says that the run has ended.
+    pub(super) ended: bool,
+    /// Whether nothing else of the run may go with them, as it may be at fault for a refusal.
+    pub(super) alone: bool,
+    /// What else the stream has of the run.
+    pub(super) gathered: Option<Gathered>,
+    /// The time of the last report of progress.
+    pub(super) touched: Instant,
+}
 
 /// Groups of messages, each with the time when it is due.
 #[derive(Debug, Default)]
@@ -145,6 +161,7 @@ impl Held {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+
     use std::sync::Arc;
     use tokio::sync::Semaphore;
 

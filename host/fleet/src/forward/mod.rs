@@ -1,31 +1,67 @@
-//! Out of the queue, folded, to DX.
+//! Upserts out of the queue, folded by run and sent to DX.
 //!
-//! Any number of forwarders share the stream's consumer. Each takes what comes, keeps the upserts of a run together for a moment, folds
-//! them through the policies and the component, and sends the result to DX. Only DX's `ok` takes a message out of the queue, or the
-//! acknowledgement of the stream of refused ones. All else may happen twice, late or in parts, which DX's rule does not mind.
+//! Any number of forwarders share the stream's consumer. Each takes the messages that arrive, keeps the upserts of a run together for a
+//! moment, folds them through the policies and the component, and sends the result to DX. Only DX's `ok`, or the acknowledgement of the
+//! stream of refused upserts, removes a message from the queue. Everything else may happen twice, late or in parts: DX's rule allows that.
 //!
-//! - `options`: where to, and how fast. `bucket`: so many requests a second; `pauses`: none at all for a while.
-//! - `message`: one upsert and its acknowledgement; `held`: those of a run together, until they are due.
-//! - `pull`: asking for more, while it can be worked off; `inbox`: where it comes to; `room`: how much of it is held.
-//! - `fold`: what the upserts of a run come to; `gather`: those of them that are elsewhere. `send`: one request, and what follows from DX's answer.
-//! - `sweep`: what a stream has kept by mistake.
-//! - `forwarder`: the work. `counters`: what it counts.
+//! - `pull`: requests to the queue for messages, and the inbox that receives them. `message`: one upsert, its acknowledgement, its memory.
+//! - `held`: the upserts of each run until they are due. `upserts`: the rest of a run's upserts in the stream, and the fold of them all.
+//! - `send`: one request to DX, and the handling of its answer. `pace`: the rate of requests, and pauses after failures.
+//! - `sweep`: messages that a stream has kept by mistake. `forwarder`: the loop over all of these.
 
-mod bucket;
-mod counters;
-mod fold;
 mod forwarder;
-mod gather;
 mod held;
-mod inbox;
 mod message;
-mod options;
-mod pauses;
+mod pace;
 mod pull;
-mod room;
 mod send;
 mod sweep;
+mod upserts;
 
-pub use counters::Counters;
 pub use forwarder::{ForwardError, Forwarder};
-pub use options::ForwarderOptions;
+
+use pipefold::dx::ClientOptions;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of a forwarder.
+#[derive(Clone, Debug)]
+pub struct ForwarderOptions {
+    /// DX.
+    pub dx: ClientOptions,
+    /// The file with its token. It is read again for each request: a token may be replaced meanwhile.
+    pub token_file: PathBuf,
+    /// The most requests to DX a second, of this forwarder. A tenth of a second's may go at once.
+    pub per_second: f64,
+    /// Requests under way at a time.
+    pub concurrency: usize,
+    /// For how long a run's first upsert waits for others, to go in one request with them.
+    pub window: Duration,
+    /// How long a request may take.
+    pub timeout: Duration,
+    /// The first pause of one run after a failure; each further one is twice as long, up to [`ForwarderOptions::longest_pause`].
+    pub first_pause: Duration,
+    /// The longest pause, unless DX asks for a longer one.
+    pub longest_pause: Duration,
+}
+
+impl ForwarderOptions {
+    /// With the usual numbers.
+    #[must_use]
+    pub fn new(dx: ClientOptions, token_file: PathBuf) -> Self {
+        Self {
+            dx,
+            token_file,
+            // As a collector's: DX does not document a limit, and ten runs a second are 860,000 a day.
+            per_second: 10.0,
+            // With answers after 50 ms it is three hundred a second; more connections are no kindness to DX.
+            concurrency: 16,
+            // Steps of a script follow one another within it, and a delay of two seconds is not noticed in DX.
+            window: Duration::from_secs(2),
+            // Shorter than the queue waits before it gives a message to another forwarder.
+            timeout: Duration::from_secs(20),
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_mins(1),
+        }
+    }
+}

@@ -1,10 +1,11 @@
 //! One request for a run, and what follows from DX's answer.
 
-use super::counters::{Counters, add, set};
-use super::fold::{Folded, NotNow, fold};
-use super::gather::{Gathered, SentByAnother, gather};
-use super::message::{Group, Message};
-use super::options::ForwarderOptions;
+use super::ForwarderOptions;
+use super::held::Group;
+use super::message::Message;
+use super::pace::STUCK;
+use super::upserts::{Folded, Gathered, NotNow, SentByAnother, fold, gather};
+use crate::health::{Counters, add, set};
 use crate::publish::Publisher;
 use crate::rejected::{Rejected, keep};
 use crate::stream::ACK_WAIT;
@@ -175,7 +176,7 @@ impl Desk {
                 Ended::Failed { after, why }
             }
             Sent::NotAccepted(outcome) => {
-                self.all_again(&messages, super::pauses::STUCK).await;
+                self.all_again(&messages, STUCK).await;
                 Ended::Stuck(outcome.to_string())
             }
         }

@@ -5,8 +5,8 @@
 //! message is neither delivered nor removed: DX may not have it, and a stream that is full takes nothing. So it is published once more
 //! and the old message removed. Sending an upsert to DX twice is harmless.
 
-use super::counters::{Counters, add};
 use crate::connection::{Connection, words};
+use crate::health::{Counters, add};
 use crate::publish::Publisher;
 use crate::stream::{CONSUMER, STREAM};
 use async_nats::jetstream::stream::Stream;
