@@ -28,7 +28,7 @@ const DIGEST_DOMAIN: &[u8] = b"pipefold queue credentials digest v1\0";
 #[derive(Clone)]
 pub struct Queue {
     servers: Vec<Server>,
-    key: Key,
+    auth: QueueAuth,
     ca_file: Option<PathBuf>,
 }
 
@@ -53,7 +53,7 @@ struct Server {
 }
 
 #[derive(Clone)]
-pub(crate) enum Key {
+pub(crate) enum QueueAuth {
     None,
     Credentials { text: SecretString, file: PathBuf },
     Token(SecretString),
@@ -121,14 +121,14 @@ impl Queue {
         }
         let servers = address.split(',').map(|text| Server::parse(text.trim()));
         let servers = servers.collect::<Result<Vec<_>, _>>()?;
-        let key = match (&keys.credentials_file, &keys.token_file) {
+        let auth = match (&keys.credentials_file, &keys.token_file) {
             (Some(_), Some(_)) => return Err(AddressError::TwoKeys),
-            (Some(file), None) => Key::Credentials {
+            (Some(file), None) => QueueAuth::Credentials {
                 text: secret(file)?,
                 file: file.clone(),
             },
-            (None, Some(file)) => Key::Token(secret(file)?),
-            (None, None) => Key::None,
+            (None, Some(file)) => QueueAuth::Token(secret(file)?),
+            (None, None) => QueueAuth::None,
         };
         if let Some(path) = &keys.ca_file {
             check_ca_file(path).map_err(|why| AddressError::CaFile {
@@ -138,7 +138,7 @@ impl Queue {
         }
         Ok(Self {
             servers,
-            key,
+            auth,
             ca_file: keys.ca_file.clone(),
         })
     }
@@ -146,10 +146,10 @@ impl Queue {
     /// A short name for what it is asked with, safe to store and to show; `queue` where nothing is needed.
     #[must_use]
     pub fn credentials(&self) -> String {
-        let (kind, text): (&[u8], _) = match &self.key {
-            Key::None => return "queue".to_owned(),
-            Key::Credentials { text, .. } => (b"credentials\0", text),
-            Key::Token(text) => (b"token\0", text),
+        let (kind, text): (&[u8], _) = match &self.auth {
+            QueueAuth::None => return "queue".to_owned(),
+            QueueAuth::Credentials { text, .. } => (b"credentials\0", text),
+            QueueAuth::Token(text) => (b"token\0", text),
         };
         let hash = Sha256::new().chain_update(DIGEST_DOMAIN).chain_update(kind);
         let hash = hash.chain_update(text.expose_secret()).finalize();
@@ -157,8 +157,8 @@ impl Queue {
         hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    pub(crate) fn key(&self) -> &Key {
-        &self.key
+    pub(crate) fn auth(&self) -> &QueueAuth {
+        &self.auth
     }
 
     pub(crate) fn ca_file(&self) -> Option<&PathBuf> {

@@ -1,6 +1,6 @@
 //! A connection to the queue, and errors that say what to change.
 
-use crate::address::{Key, Queue};
+use crate::address::{Queue, QueueAuth};
 use async_nats::jetstream::{self, Context, context::ContextBuilder};
 use async_nats::rustls::{self, AlertDescription, CertificateError};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
@@ -151,10 +151,10 @@ fn options(queue: &Queue, alive: Alive, deny: watch::Sender<bool>) -> Result<Con
             }
             std::future::ready(())
         });
-    options = match queue.key() {
-        Key::None => options,
-        Key::Token(token) => options.token(token.expose_secret().to_owned()),
-        Key::Credentials { text, file } => {
+    options = match queue.auth() {
+        QueueAuth::None => options,
+        QueueAuth::Token(token) => options.token(token.expose_secret().to_owned()),
+        QueueAuth::Credentials { text, file } => {
             let taken = options.credentials(text.expose_secret());
             // Not the library's words, which may quote what it read.
             taken.map_err(|_| ConnectError::NoCredentials { file: file.clone() })?
@@ -238,10 +238,13 @@ impl ConnectError {
             (ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication, _) => {
                 Self::Credentials { queue }
             }
-            (_, Some(why)) if is_nonsense(why) => Self::NotNats { queue, why: words(why) },
+            (_, Some(why)) if is_protocol_error(why) => Self::NotNats {
+                queue,
+                why: one_line(why),
+            },
             _ => Self::Unreachable {
                 queue,
-                why: words(error),
+                why: one_line(error),
             },
         }
     }
@@ -313,7 +316,7 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 }
 
 /// Whether something answered, and it cannot be read.
-fn is_nonsense(why: &(dyn Error + 'static)) -> bool {
+fn is_protocol_error(why: &(dyn Error + 'static)) -> bool {
     match why.downcast_ref::<io::Error>() {
         Some(why) => why.kind() == io::ErrorKind::InvalidInput,
         None => why.to_string().starts_with("expected INFO, got"),
@@ -321,7 +324,7 @@ fn is_nonsense(why: &(dyn Error + 'static)) -> bool {
 }
 
 /// An error with what is behind it, in one line that is not too long: servers have a word in it.
-pub(crate) fn words(error: &dyn Error) -> String {
+pub(crate) fn one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(why) = source {

@@ -16,11 +16,11 @@ const IDLE: Duration = Duration::from_secs(20);
 /// The queue, for a reporter. Nothing is started and nothing connected before the first upsert.
 pub struct QueueOutlet {
     queue: Queue,
-    open: Mutex<Option<Open>>,
+    open: Mutex<Option<OpenConnection>>,
 }
 
 /// A runtime of its own, which works while someone waits for it, and the connection in it.
-struct Open {
+struct OpenConnection {
     publisher: Option<Publisher>,
     used: Instant,
     runtime: Runtime,
@@ -41,7 +41,7 @@ impl QueueOutlet {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let open = match &mut *open {
             Some(open) => open,
-            none => none.insert(Open {
+            none => none.insert(OpenConnection {
                 publisher: None,
                 used: Instant::now(),
                 runtime: Builder::new_current_thread()

@@ -1,7 +1,7 @@
 //! Upserts into the queue.
 
 use crate::address::Queue;
-use crate::connection::{ConnectError, Connection, Purpose, words};
+use crate::connection::{ConnectError, Connection, Purpose, one_line};
 use crate::stream::{REJECTED, of_subject, subject};
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
@@ -85,7 +85,7 @@ impl Publisher {
             PublishErrorKind::StreamNotFound => PublishError::NoTaker(stream),
             _ if is_full(&why) && stream == REJECTED => PublishError::RejectedFull,
             _ if is_full(&why) => PublishError::Full,
-            _ => PublishError::NoAcknowledgement(words(&why)),
+            _ => PublishError::NoAcknowledgement(one_line(&why)),
         })?;
         // The number of a message that the leader knows of and no majority has: the answer to a try whose first one is under way, or was
         // lost with an earlier leader (nats-server 2.9 says so; later ones refuse).

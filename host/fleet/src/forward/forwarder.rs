@@ -1,11 +1,11 @@
-//! The work: what is due goes, as fast as it may.
+//! The loop of a forwarder: receives messages, starts requests that are due, keeps the rate.
 
 use super::ForwarderOptions;
-use super::held::{Group, Held};
+use super::held::{Group, HeldGroups};
 use super::message::{Message, Room};
-use super::pace::{Bucket, Pauses};
-use super::pull::{Puller, Wanted};
-use super::send::{Desk, Ended, PROGRESS};
+use super::pace::{Pauses, TokenBucket};
+use super::pull::{Demand, Puller};
+use super::send::{PROGRESS, RequestEnd, RunSender};
 use super::sweep::sweep;
 use crate::address::Queue;
 use crate::connection::{ConnectError, Connection, Purpose};
@@ -53,7 +53,7 @@ const COMPLAIN: Duration = Duration::from_mins(1);
 
 /// A connected forwarder, before it runs.
 pub struct Forwarder {
-    desk: Arc<Desk>,
+    sender: Arc<RunSender>,
     clients: Vec<Arc<Client>>,
     differences: Vec<Difference>,
 }
@@ -100,14 +100,14 @@ impl Forwarder {
         }
         let counters = Arc::new(Counters::default());
         counters.queue_up.store(1, Relaxed);
-        let desk = Desk {
+        let sender = RunSender {
             options,
             judge,
             publisher: Publisher::new(connection),
             counters,
         };
         Ok(Self {
-            desk: Arc::new(desk),
+            sender: Arc::new(sender),
             clients,
             differences,
         })
@@ -122,7 +122,7 @@ impl Forwarder {
     /// Its counters.
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.desk.counters)
+        Arc::clone(&self.sender.counters)
     }
 
     /// Works until `stop`. Then requests that are under way are waited for, and what else it holds is given back to the queue.
@@ -131,46 +131,49 @@ impl Forwarder {
     /// [`ForwardError::Lost`], before `stop`.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ForwardError> {
         let (to, from) = mpsc::channel(256);
-        let (want, wanted) = watch::channel(Wanted::Yes);
+        let (demand, wanted) = watch::channel(Demand::More);
         let puller = Puller {
-            connection: self.desk.publisher.connection().clone(),
+            connection: self.sender.publisher.connection().clone(),
             counters: self.counters(),
             room: Room::default(),
             wanted,
             to,
         };
         let now = Instant::now();
-        let mut work = Work {
-            bucket: Bucket::new(self.desk.options.per_second, now),
+        let mut forwarding = ForwardLoop {
+            bucket: TokenBucket::new(self.sender.options.per_second, now),
             pauses: Pauses::default(),
-            held: Held::default(),
+            held: HeldGroups::default(),
             full: VecDeque::new(),
             gathering: JoinSet::new(),
             free: self.clients,
             under_way: JoinSet::new(),
-            said: HashMap::new(),
+            complaints: HashMap::new(),
             behind: false,
             touched: now,
             asked: now - ASK,
-            want,
-            desk: self.desk,
+            demand,
+            sender: self.sender,
         };
         let mut beside = JoinSet::new();
         beside.spawn(puller.run());
-        beside.spawn(sweep(work.desk.publisher.clone(), Arc::clone(&work.desk.counters)));
-        let ended = work.until(stop, from).await;
+        beside.spawn(sweep(
+            forwarding.sender.publisher.clone(),
+            Arc::clone(&forwarding.sender.counters),
+        ));
+        let ended = forwarding.until(stop, from).await;
         // In the middle of whatever they do: what is lost of it comes again to another forwarder.
         beside.abort_all();
-        work.end().await;
+        forwarding.end().await;
         ended
     }
 }
 
-struct Work {
-    desk: Arc<Desk>,
-    bucket: Bucket,
+struct ForwardLoop {
+    sender: Arc<RunSender>,
+    bucket: TokenBucket,
     pauses: Pauses,
-    held: Held,
+    held: HeldGroups,
     /// Groups that take no more, and go before all others.
     full: VecDeque<Group>,
     /// Those of which it is looked what else the stream has; they are full then. Before a token is taken for them, so that requests keep the
@@ -178,17 +181,17 @@ struct Work {
     gathering: JoinSet<Option<Group>>,
     /// A client for each request that may be under way, so that each keeps its connection.
     free: Vec<Arc<Client>>,
-    under_way: JoinSet<(Arc<Client>, Ended)>,
+    under_way: JoinSet<(Arc<Client>, RequestEnd)>,
     /// Warnings by subject, with the time of each.
-    said: HashMap<&'static str, (Instant, String)>,
+    complaints: HashMap<&'static str, (Instant, String)>,
     /// Whether the rate lets through less than there is.
     behind: bool,
     touched: Instant,
     asked: Instant,
-    want: watch::Sender<Wanted>,
+    demand: watch::Sender<Demand>,
 }
 
-impl Work {
+impl ForwardLoop {
     async fn until(
         &mut self,
         stop: impl Future<Output = ()>,
@@ -197,7 +200,7 @@ impl Work {
         let mut stop = std::pin::pin!(stop);
         let mut ended = Ok(());
         loop {
-            if self.desk.publisher.connection().has_ended() {
+            if self.sender.publisher.connection().has_ended() {
                 ended = Err(ForwardError::Lost);
                 break;
             }
@@ -232,7 +235,7 @@ impl Work {
             }
         }
         // What the queue has given already goes back with the rest, or it would be missed until the queue has waited for it.
-        let _ = self.want.send(Wanted::Never);
+        let _ = self.demand.send(Demand::Stop);
         let deadline = tokio::time::Instant::now() + LAST_WORDS;
         while let Ok(Some(message)) = timeout_at(deadline, from.recv()).await {
             self.take(message).await;
@@ -274,9 +277,9 @@ impl Work {
             let Some(client) = self.free.pop() else {
                 return look_again;
             };
-            let desk = Arc::clone(&self.desk);
+            let sender = Arc::clone(&self.sender);
             self.under_way.spawn(async move {
-                let ended = desk.send(group, &client).await;
+                let ended = sender.send(group, &client).await;
                 (client, ended)
             });
         }
@@ -288,14 +291,14 @@ impl Work {
             let Some(group) = self.held.take_due(now) else {
                 return;
             };
-            let desk = Arc::clone(&self.desk);
-            self.gathering.spawn(async move { desk.gather(group).await });
+            let sender = Arc::clone(&self.sender);
+            self.gathering.spawn(async move { sender.gather(group).await });
         }
     }
 
     /// Decides whether more messages are asked for.
     fn ask_for_more(&mut self, now: Instant) {
-        let counters = &self.desk.counters;
+        let counters = &self.sender.counters;
         let paused = self.pauses.left(now).is_some();
         let most = if self.free.is_empty() {
             AHEAD * self.under_way.len()
@@ -304,13 +307,13 @@ impl Work {
         };
         let due = self.held.count_due(now, most + 1);
         let wanted = match () {
-            () if paused || due > most => Wanted::No,
-            () if due > self.bucket.within(ENOUGH).max(AHEAD * self.free.len()) => Wanted::AfterOthers,
-            () => Wanted::Yes,
+            () if paused || due > most => Demand::None,
+            () if due > self.bucket.within(ENOUGH).max(AHEAD * self.free.len()) => Demand::AfterOthers,
+            () => Demand::More,
         };
         let much = self.bucket.within(BEHIND);
         self.behind = !self.bucket.wait(now).is_zero() && self.held.count_due(now, much + 1) > much;
-        self.want
+        self.demand
             .send_if_modified(|before| std::mem::replace(before, wanted) != wanted);
         set(&counters.held, self.held.len());
         set(&counters.under_way, self.under_way.len());
@@ -320,55 +323,55 @@ impl Work {
     async fn take(&mut self, message: Message) {
         match message.run() {
             Ok((key, ended)) => {
-                let window = self.desk.options.window;
+                let window = self.sender.options.window;
                 self.full
                     .extend(self.held.add(key, message, ended, window, Instant::now()));
             }
             Err(why) => {
-                let desk = Arc::clone(&self.desk);
-                // Beside the work: the stream of refused ones may be slow to answer.
-                tokio::spawn(async move { desk.reject(&[message], "unreadable", &why).await });
+                let sender = Arc::clone(&self.sender);
+                // Beside the loop: the stream of refused ones may be slow to answer.
+                tokio::spawn(async move { sender.reject(&[message], "unreadable", &why).await });
             }
         }
     }
 
-    fn ended(&mut self, ended: Result<(Arc<Client>, Ended), tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<(Arc<Client>, RequestEnd), tokio::task::JoinError>) {
         let now = Instant::now();
-        let first = self.desk.options.first_pause;
+        let first = self.sender.options.first_pause;
         let Ok((client, ended)) = ended else {
             tracing::error!("sending a run panicked; its messages will be redelivered");
             return;
         };
         self.free.push(client);
         match ended {
-            Ended::Reached => self.reached(),
-            Ended::Again(group) => {
+            RequestEnd::Reached => self.reached(),
+            RequestEnd::Again(group) => {
                 self.reached();
                 self.held.again(*group, now + first);
             }
-            Ended::Failed { after, why } => {
+            RequestEnd::Failed { after, why } => {
                 self.pauses.failed(after, first, now);
                 self.complain("dx", &format!("DX: {why}; runs wait in the queue"));
             }
-            Ended::Stuck(why) => {
+            RequestEnd::Stuck(why) => {
                 self.pauses.stuck(now);
-                self.desk.counters.stuck.store(1, Relaxed);
+                self.sender.counters.stuck.store(1, Relaxed);
                 self.complain("stuck", &format!("nothing is forwarded: {why}"));
             }
-            Ended::Unjudged(why) => self.complain("fold", &format!("a run waits: {why}")),
+            RequestEnd::Unjudged(why) => self.complain("fold", &format!("a run waits: {why}")),
         }
     }
 
     fn reached(&mut self) {
         self.pauses.reached();
-        self.desk.counters.stuck.store(0, Relaxed);
-        self.said.remove("stuck");
+        self.sender.counters.stuck.store(0, Relaxed);
+        self.complaints.remove("stuck");
     }
 
     /// Reports progress on messages that are held for long.
     async fn touch(&mut self) {
         // Without a connection, reports would only pile up.
-        if !self.desk.publisher.connection().is_up() {
+        if !self.sender.publisher.connection().is_up() {
             return;
         }
         let Some(since) = Instant::now().checked_sub(PROGRESS) else {
@@ -376,13 +379,13 @@ impl Work {
         };
         let full = self.full.iter_mut().filter(|group| group.touched <= since);
         for group in self.held.untouched(since).chain(full) {
-            self.desk.touch(group).await;
+            self.sender.touch(group).await;
         }
     }
 
     /// Waits for what is under way, and gives the rest back.
     async fn end(&mut self) {
-        let longest = self.desk.options.timeout + Duration::from_secs(1);
+        let longest = self.sender.options.timeout + Duration::from_secs(1);
         let under_way = async {
             while let Some(ended) = self.under_way.join_next().await {
                 self.ended(ended);
@@ -391,7 +394,7 @@ impl Work {
         if timeout(longest, under_way).await.is_err() {
             tracing::warn!("requests to DX did not end in time; their runs are sent again");
         }
-        let connection = self.desk.publisher.connection().clone();
+        let connection = self.sender.publisher.connection().clone();
         let back = async {
             while let Some(gathered) = self.gathering.join_next().await {
                 self.full.extend(gathered.ok().flatten());
@@ -411,16 +414,16 @@ impl Work {
 
     /// Says something again only after a while, or when it is something else.
     fn complain(&mut self, about: &'static str, what: &str) {
-        let said = self.said.get(about);
+        let last = self.complaints.get(about);
         // Once is enough for what only a person can change.
         let again = |(at, _): &(Instant, String)| about != "stuck" && at.elapsed() >= COMPLAIN;
-        if said.is_none_or(|said| said.1 != what || again(said)) {
+        if last.is_none_or(|last| last.1 != what || again(last)) {
             if about == "stuck" {
                 tracing::error!("{what}");
             } else {
                 tracing::warn!("{what}");
             }
-            self.said.insert(about, (Instant::now(), what.to_owned()));
+            self.complaints.insert(about, (Instant::now(), what.to_owned()));
         }
     }
 }

@@ -18,22 +18,22 @@ const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The upserts of one run that go together.
 #[derive(Debug)]
-pub(super) struct Group {
-    pub(super) key: RunKey,
-    pub(super) messages: Vec<Message>,
+pub struct Group {
+    pub key: RunKey,
+    pub messages: Vec<Message>,
     /// Whether one of them says that the run has ended.
-    pub(super) ended: bool,
+    pub ended: bool,
     /// Whether nothing else of the run may go with them, as it may be at fault for a refusal.
-    pub(super) alone: bool,
+    pub alone: bool,
     /// What else the stream has of the run.
-    pub(super) gathered: Option<Gathered>,
+    pub gathered: Option<Gathered>,
     /// The time of the last report of progress.
-    pub(super) touched: Instant,
+    pub touched: Instant,
 }
 
 /// Groups of messages, each with the time when it is due.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub struct HeldGroups {
     groups: HashMap<RunKey, (Instant, Group)>,
     /// Those of runs that have ended.
     ended: BTreeSet<(Instant, RunKey)>,
@@ -42,16 +42,9 @@ pub(super) struct Held {
     messages: usize,
 }
 
-impl Held {
+impl HeldGroups {
     /// Adds a message to those of its run. A group that is full is given back: it goes at once.
-    pub(super) fn add(
-        &mut self,
-        key: RunKey,
-        message: Message,
-        ended: bool,
-        window: Duration,
-        now: Instant,
-    ) -> Option<Group> {
+    pub fn add(&mut self, key: RunKey, message: Message, ended: bool, window: Duration, now: Instant) -> Option<Group> {
         self.messages += 1;
         if let Some((due, group)) = self.groups.get_mut(&key) {
             if ended && !group.ended {
@@ -90,7 +83,7 @@ impl Held {
     }
 
     /// Puts a group back, to be tried again.
-    pub(super) fn again(&mut self, mut group: Group, due: Instant) {
+    pub fn again(&mut self, mut group: Group, due: Instant) {
         if let Some(more) = self.remove(group.key) {
             group.ended |= more.ended;
             group.alone |= more.alone;
@@ -102,7 +95,7 @@ impl Held {
     }
 
     /// The group that is to go next, of those that are due by now.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<Group> {
+    pub fn take_due(&mut self, now: Instant) -> Option<Group> {
         let first = |due: &BTreeSet<(Instant, RunKey)>| due.first().filter(|(due, _)| *due <= now).copied();
         let (ended, open) = (first(&self.ended), first(&self.open));
         let waited = |(due, _): &(Instant, RunKey)| now.duration_since(*due) > PATIENCE;
@@ -111,31 +104,31 @@ impl Held {
     }
 
     /// When the next one is due.
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    pub fn next_due(&self) -> Option<Instant> {
         let firsts = [self.ended.first(), self.open.first()];
         firsts.into_iter().flatten().map(|(due, _)| *due).min()
     }
 
     /// How many are due, counted no further than `most` of each kind.
-    pub(super) fn count_due(&self, now: Instant, most: usize) -> usize {
+    pub fn count_due(&self, now: Instant, most: usize) -> usize {
         let count =
             |due: &BTreeSet<(Instant, RunKey)>| due.iter().take(most).take_while(|(due, _)| *due <= now).count();
         count(&self.ended) + count(&self.open)
     }
 
     /// Groups without a report of progress since then.
-    pub(super) fn untouched(&mut self, since: Instant) -> impl Iterator<Item = &mut Group> {
+    pub fn untouched(&mut self, since: Instant) -> impl Iterator<Item = &mut Group> {
         let groups = self.groups.values_mut().map(|(_, group)| group);
         groups.filter(move |group| group.touched <= since)
     }
 
     /// Messages in all.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.messages
     }
 
     /// All of them.
-    pub(super) fn drain(&mut self) -> Vec<Group> {
+    pub fn drain(&mut self) -> Vec<Group> {
         self.ended.clear();
         self.open.clear();
         self.messages = 0;
@@ -178,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_runs_upserts_go_together_once_the_window_is_over() {
-        let (mut held, now) = (Held::default(), Instant::now());
+        let (mut held, now) = (HeldGroups::default(), Instant::now());
         for sequence in 1..=3 {
             assert!(held.add(key("a"), message(sequence), false, WINDOW, now).is_none());
         }
@@ -199,7 +192,7 @@ mod tests {
 
     #[test]
     fn ended_runs_go_first_and_none_waits_for_ever() {
-        let (mut held, now) = (Held::default(), Instant::now());
+        let (mut held, now) = (HeldGroups::default(), Instant::now());
         held.add(key("open"), message(1), false, Duration::ZERO, now);
         held.add(
             key("ended"),
@@ -224,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_is_put_back_meets_what_came_meanwhile() {
-        let (mut held, now) = (Held::default(), Instant::now());
+        let (mut held, now) = (HeldGroups::default(), Instant::now());
         held.add(key("a"), message(1), true, Duration::ZERO, now);
         let group = held.take_due(now).unwrap();
         held.add(key("a"), message(2), false, Duration::ZERO, now);
@@ -237,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_group_that_is_full_goes_at_once() {
-        let (mut held, now) = (Held::default(), Instant::now());
+        let (mut held, now) = (HeldGroups::default(), Instant::now());
         let full = (0..MOST as u64).find_map(|sequence| held.add(key("a"), message(sequence), false, WINDOW, now));
         assert_eq!(full.unwrap().messages.len(), MOST);
         assert_eq!(held.len(), 0);

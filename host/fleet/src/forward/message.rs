@@ -10,30 +10,30 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The largest upsert that is read: fourteen arguments of 4 KiB, each byte escaped, with room. The rules refuse what is longer.
-pub(super) const MAX_BODY: usize = 512 * 1024;
+pub const MAX_BODY: usize = 512 * 1024;
 
 /// An upsert that this forwarder has.
 #[derive(Debug)]
-pub(super) struct Message {
+pub struct Message {
     /// The body. A copy: the delivered one would keep whatever arrived with it in memory.
-    pub(super) body: Box<[u8]>,
+    pub body: Box<[u8]>,
     /// The subject under which it was put into the queue.
     subject: Box<str>,
     /// Its number in the stream.
-    pub(super) sequence: u64,
+    pub sequence: u64,
     /// How often it was delivered, to whichever forwarder.
-    pub(super) delivered: u32,
+    pub delivered: u32,
     /// When it was put into the queue, by the server's clock.
-    pub(super) published: SystemTime,
+    pub published: SystemTime,
     /// Where its server hears of it.
     reply: Box<str>,
     /// Its share of the forwarder's memory.
-    _room: Part,
+    _room: RoomShare,
 }
 
 impl Message {
     /// Takes what was delivered. `None` if it is no message of a stream.
-    pub(super) fn of(delivered: &Delivered, room: Part) -> Option<(Self, u64)> {
+    pub fn of(delivered: &Delivered, room: RoomShare) -> Option<(Self, u64)> {
         let info = delivered.info().ok()?;
         let message = Self {
             body: Box::from(&delivered.payload[..]),
@@ -49,7 +49,7 @@ impl Message {
 
     /// One that no server delivered.
     #[cfg(test)]
-    pub(super) fn made_up(sequence: u64, room: Part) -> Self {
+    pub fn made_up(sequence: u64, room: RoomShare) -> Self {
         Self {
             body: Box::default(),
             subject: Box::default(),
@@ -62,39 +62,39 @@ impl Message {
     }
 
     /// Its run, and whether it has the run's end; or the reason why it cannot be read.
-    pub(super) fn run(&self) -> Result<(RunKey, bool), String> {
+    pub fn run(&self) -> Result<(RunKey, bool), String> {
         let (key, said) = parse(&self.body)?;
         Ok((key, said.finished_at.is_some()))
     }
 
     /// Whether it is under the subject of this run, where others look for it.
-    pub(super) fn is_under(&self, run: RunKey) -> bool {
+    pub fn is_under(&self, run: RunKey) -> bool {
         *self.subject == *subject_of(run)
     }
 
     /// What it says.
-    pub(super) fn arguments(&self) -> Result<Arguments, String> {
+    pub fn arguments(&self) -> Result<Arguments, String> {
         parse(&self.body).map(|(_, said)| said)
     }
 
     /// How long ago it was put into the queue.
-    pub(super) fn age(&self) -> Duration {
+    pub fn age(&self) -> Duration {
         SystemTime::now().duration_since(self.published).unwrap_or_default()
     }
 
     /// Acknowledges it.
-    pub(super) async fn done(&self, client: &Client) {
+    pub async fn done(&self, client: &Client) {
         self.acknowledge(client, AckKind::Ack).await;
     }
 
     /// Asks for a redelivery after a while, to any forwarder.
-    pub(super) async fn again(&self, client: &Client, after: Duration) {
+    pub async fn again(&self, client: &Client, after: Duration) {
         let after = (!after.is_zero()).then_some(after);
         self.acknowledge(client, AckKind::Nak(after)).await;
     }
 
     /// Reports progress: this forwarder still holds it.
-    pub(super) async fn progress(&self, client: &Client) {
+    pub async fn progress(&self, client: &Client) {
         self.acknowledge(client, AckKind::Progress).await;
     }
 
@@ -107,7 +107,7 @@ impl Message {
 }
 
 /// An upsert's run and its arguments, or the reason why it cannot be read.
-pub(super) fn parse(body: &[u8]) -> Result<(RunKey, Arguments), String> {
+pub fn parse(body: &[u8]) -> Result<(RunKey, Arguments), String> {
     if body.len() > MAX_BODY {
         return Err(format!("it has {} bytes, and {MAX_BODY} are read", body.len()));
     }
@@ -126,14 +126,14 @@ const UNIT: usize = 1024;
 
 /// The room for messages. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Room(Arc<Semaphore>);
+pub struct Room(Arc<Semaphore>);
 
 /// Room for messages that were asked for, a unit each.
 #[derive(Debug, Default)]
-pub(super) struct Reserved(Option<OwnedSemaphorePermit>);
+pub struct ReservedRoom(Option<OwnedSemaphorePermit>);
 
 /// A message's share, given back when it is dropped.
-pub(super) type Part = OwnedSemaphorePermit;
+pub type RoomShare = OwnedSemaphorePermit;
 
 impl Default for Room {
     fn default() -> Self {
@@ -143,15 +143,15 @@ impl Default for Room {
 
 impl Room {
     /// Room for so many messages, or as many as there is room for; waits until it is one.
-    pub(super) async fn reserve(&self, messages: usize) -> Reserved {
+    pub async fn reserve(&self, messages: usize) -> ReservedRoom {
         let units = messages.min(self.0.available_permits()).max(1);
         let units = u32::try_from(units).unwrap_or(1);
         // It is never closed.
-        Reserved(Arc::clone(&self.0).acquire_many_owned(units).await.ok())
+        ReservedRoom(Arc::clone(&self.0).acquire_many_owned(units).await.ok())
     }
 
     /// Room for a message of so many bytes: out of what was reserved, and of what is free beside it. `None` if there is too little.
-    pub(super) fn take(&self, reserved: &mut Reserved, bytes: usize) -> Option<Part> {
+    pub fn take(&self, reserved: &mut ReservedRoom, bytes: usize) -> Option<RoomShare> {
         // One that is larger than everything must have its turn, to be refused.
         let more = (bytes.saturating_sub(1) / UNIT).min(CAPACITY / 2);
         let first = match reserved.0.as_mut().and_then(|reserved| reserved.split(1)) {
@@ -168,9 +168,9 @@ impl Room {
     }
 }
 
-impl Reserved {
+impl ReservedRoom {
     /// For how many messages.
-    pub(super) fn messages(&self) -> usize {
+    pub fn messages(&self) -> usize {
         self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 }
@@ -200,16 +200,16 @@ mod tests {
         let rest = room.reserve(usize::MAX).await;
         assert_eq!(rest.messages(), CAPACITY - 100);
         assert!(
-            room.take(&mut Reserved::default(), 1).is_none(),
+            room.take(&mut ReservedRoom::default(), 1).is_none(),
             "not asked for, and no room"
         );
         assert!(room.take(&mut reserved, UNIT + 1).is_none(), "half of it has room");
         let part = room.take(&mut reserved, UNIT);
         assert!(part.is_some(), "room for short ones is left");
         drop(rest);
-        assert!(room.take(&mut Reserved::default(), 5 * UNIT).is_some());
+        assert!(room.take(&mut ReservedRoom::default(), 5 * UNIT).is_some());
         assert!(
-            room.take(&mut Reserved::default(), 1 << 30).is_some(),
+            room.take(&mut ReservedRoom::default(), 1 << 30).is_some(),
             "it is refused, and must come for that"
         );
     }

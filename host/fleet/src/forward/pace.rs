@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 /// A token bucket.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub struct TokenBucket {
     per_second: f64,
     size: f64,
     tokens: f64,
     at: Instant,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A full one. It holds a tenth of a second's tokens, and at least one: a burst that no limit over a second notices.
-    pub(super) fn new(per_second: f64, now: Instant) -> Self {
+    pub fn new(per_second: f64, now: Instant) -> Self {
         let per_second = per_second.clamp(0.01, 100_000.0);
         let size = (per_second / 10.0).max(1.0);
         Self {
@@ -25,7 +25,7 @@ impl Bucket {
     }
 
     /// Takes a token if there is one.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    pub fn take(&mut self, now: Instant) -> bool {
         self.fill(now);
         let is_there = self.tokens >= 1.0;
         if is_there {
@@ -35,13 +35,13 @@ impl Bucket {
     }
 
     /// How long until there is one.
-    pub(super) fn wait(&mut self, now: Instant) -> Duration {
+    pub fn wait(&mut self, now: Instant) -> Duration {
         self.fill(now);
         Duration::from_secs_f64((1.0 - self.tokens).max(0.0) / self.per_second)
     }
 
     /// How many come in a time.
-    pub(super) fn within(&self, time: Duration) -> usize {
+    pub fn within(&self, time: Duration) -> usize {
         (self.per_second * time.as_secs_f64()) as usize
     }
 
@@ -59,11 +59,11 @@ const IN_A_ROW: u32 = 3;
 const LONGEST: Duration = Duration::from_secs(15);
 
 /// After DX did not take the token, or redirected: a person has to do something.
-pub(super) const STUCK: Duration = Duration::from_secs(30);
+pub const STUCK: Duration = Duration::from_secs(30);
 
 /// The pause of all.
 #[derive(Debug, Default)]
-pub(super) struct Pauses {
+pub struct Pauses {
     until: Option<Instant>,
     failures: u32,
     doubtful: bool,
@@ -71,23 +71,23 @@ pub(super) struct Pauses {
 
 impl Pauses {
     /// How long nothing is to be sent.
-    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+    pub fn left(&self, now: Instant) -> Option<Duration> {
         self.until?.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// DX answered, whatever it said of the run.
-    pub(super) fn reached(&mut self) {
+    pub fn reached(&mut self) {
         self.failures = 0;
         self.doubtful = false;
     }
 
     /// Whether DX did not answer well, or not at all, the last time.
-    pub(super) fn is_doubtful(&self) -> bool {
+    pub fn is_doubtful(&self) -> bool {
         self.doubtful
     }
 
     /// It may go better another time; DX may have said when, which then holds for every run.
-    pub(super) fn failed(&mut self, after: Option<Duration>, first: Duration, now: Instant) {
+    pub fn failed(&mut self, after: Option<Duration>, first: Duration, now: Instant) {
         if let Some(after) = after {
             // It answers, and says itself when it wants to be asked again.
             self.until(now + after);
@@ -106,7 +106,7 @@ impl Pauses {
     }
 
     /// Nothing will go until a person does something.
-    pub(super) fn stuck(&mut self, now: Instant) {
+    pub fn stuck(&mut self, now: Instant) {
         self.doubtful = true;
         self.until(now + STUCK);
     }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn no_second_has_more_than_its_tokens_and_one_burst() {
         let begin = Instant::now();
-        let mut bucket = Bucket::new(100.0, begin);
+        let mut bucket = TokenBucket::new(100.0, begin);
         let sent: Vec<u64> = (0..20_000_u64)
             .filter(|tick| bucket.take(begin + Duration::from_micros(tick * 100)))
             .collect();
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_pause_earns_one_burst_and_slow_ones_go_one_by_one() {
         let begin = Instant::now();
-        let mut bucket = Bucket::new(0.5, begin);
+        let mut bucket = TokenBucket::new(0.5, begin);
         let later = begin + Duration::from_secs(3600);
         assert!(bucket.take(later));
         assert!(!bucket.take(later));

@@ -1,7 +1,7 @@
 //! Requests to the queue for messages, and the inbox that it delivers them to.
 
-use super::message::{Message, Reserved, Room};
-use crate::connection::{Connection, words};
+use super::message::{Message, ReservedRoom, Room};
+use crate::connection::{Connection, one_line};
 use crate::health::{Counters, add};
 use crate::stream::{CONSUMER, STREAM, consumer};
 use async_nats::header::HeaderMap;
@@ -45,32 +45,32 @@ const AFTER_TROUBLE: Duration = Duration::from_millis(250);
 const NO_ROOM: Duration = Duration::from_secs(1);
 
 /// What the puller works with.
-pub(super) struct Puller {
-    pub(super) connection: Connection,
-    pub(super) counters: Arc<Counters>,
+pub struct Puller {
+    pub connection: Connection,
+    pub counters: Arc<Counters>,
     /// Room for messages.
-    pub(super) room: Room,
+    pub room: Room,
     /// Whether more could be worked off.
-    pub(super) wanted: watch::Receiver<Wanted>,
-    pub(super) to: mpsc::Sender<Message>,
+    pub wanted: watch::Receiver<Demand>,
+    pub to: mpsc::Sender<Message>,
 }
 
 /// Whether more could be worked off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// There is enough to do.
-    No,
-    /// It is good to have, if no other forwarder takes it.
+pub enum Demand {
+    /// No more: the forwarder has enough to do.
+    None,
+    /// More, if no other forwarder asks for it.
     AfterOthers,
-    /// There is little to do.
-    Yes,
-    /// The forwarder ends.
-    Never,
+    /// More at once: the forwarder has little to do.
+    More,
+    /// No more at all: the forwarder ends.
+    Stop,
 }
 
 /// How much is asked for.
 #[derive(Clone, Copy, Debug, Default)]
-enum Most {
+enum RequestSize {
     /// As a rule.
     #[default]
     Batch,
@@ -79,7 +79,7 @@ enum Most {
 }
 
 /// How a request ended that the queue answered.
-enum Ended {
+enum PullEnd {
     /// All that was asked for came, or the time was up.
     Well,
     /// Another forwarder asks.
@@ -92,21 +92,21 @@ enum Ended {
 
 impl Puller {
     /// Asks whenever more could be worked off, until the forwarder ends. What had come by then is handed over as well.
-    pub(super) async fn run(mut self) {
-        let (mut inbox, mut checked, mut most) = (None, false, Most::Batch);
+    pub async fn run(mut self) {
+        let (mut inbox, mut checked, mut most) = (None, false, RequestSize::Batch);
         let mut said = None;
         let mut turn = OTHERS_TURN;
         loop {
             match self
                 .wanted
-                .wait_for(|wanted| *wanted != Wanted::No)
+                .wait_for(|wanted| *wanted != Demand::None)
                 .await
                 .map(|wanted| *wanted)
             {
-                Err(_) | Ok(Wanted::Never) => break,
-                Ok(Wanted::AfterOthers) => {
+                Err(_) | Ok(Demand::Stop) => break,
+                Ok(Demand::AfterOthers) => {
                     // Longer than any other that has little to do waits between its tries.
-                    let wait = self.wanted.wait_for(|wanted| *wanted != Wanted::AfterOthers);
+                    let wait = self.wanted.wait_for(|wanted| *wanted != Demand::AfterOthers);
                     if timeout(2 * LONGEST_TURN, wait).await.is_ok() {
                         continue;
                     }
@@ -114,14 +114,14 @@ impl Puller {
                 Ok(_) => {}
             }
             match self.ask(&mut inbox, &mut checked, std::mem::take(&mut most)).await {
-                Ok(Ended::Stopped) => break,
-                Ok(Ended::Well) => {
+                Ok(PullEnd::Stopped) => break,
+                Ok(PullEnd::Well) => {
                     said = None;
                     turn = OTHERS_TURN;
                     self.counters.queue_up.store(1, Relaxed);
                 }
-                Ok(Ended::TooLarge) => most = Most::OneOfAnySize,
-                Ok(Ended::OthersTurn) => {
+                Ok(PullEnd::TooLarge) => most = RequestSize::OneOfAnySize,
+                Ok(PullEnd::OthersTurn) => {
                     self.counters.queue_up.store(1, Relaxed);
                     sleep(turn).await;
                     turn = (turn * 2).min(LONGEST_TURN);
@@ -152,14 +152,19 @@ impl Puller {
     /// Hands over messages until none has come for `quiet`. The last request bounds their number.
     async fn take_rest(&self, inbox: &mut Inbox, quiet: Duration) {
         while let Ok(Some(came)) = timeout(quiet, inbox.next()).await {
-            if let Came::Message(delivered) = came {
-                self.hand_over(&delivered, &mut Reserved::default()).await;
+            if let Arrival::Message(delivered) = came {
+                self.hand_over(&delivered, &mut ReservedRoom::default()).await;
             }
         }
     }
 
     /// Asks once, and takes what comes.
-    async fn ask(&mut self, inbox: &mut Option<Inbox>, checked: &mut bool, most: Most) -> Result<Ended, String> {
+    async fn ask(
+        &mut self,
+        inbox: &mut Option<Inbox>,
+        checked: &mut bool,
+        most: RequestSize,
+    ) -> Result<PullEnd, String> {
         if !*checked {
             consumer(&self.connection).await.map_err(|why| why.to_string())?;
             *checked = true;
@@ -169,12 +174,12 @@ impl Puller {
             none => none.insert(Inbox::open(&self.connection).await?),
         };
         let (batch, bytes) = match most {
-            Most::Batch => (BATCH, Some(BATCH_BYTES)),
-            Most::OneOfAnySize => (1, None),
+            RequestSize::Batch => (BATCH, Some(BATCH_BYTES)),
+            RequestSize::OneOfAnySize => (1, None),
         };
         let mut reserved = tokio::select! {
             reserved = self.room.reserve(batch) => reserved,
-            _ = self.wanted.wait_for(|wanted| *wanted == Wanted::Never) => return Ok(Ended::Stopped),
+            _ = self.wanted.wait_for(|wanted| *wanted == Demand::Stop) => return Ok(PullEnd::Stopped),
         };
         let mut left = reserved.messages();
         inbox.ask(left, bytes, STANDS).await?;
@@ -184,14 +189,14 @@ impl Puller {
             let came = tokio::select! {
                 came = inbox.next() => came,
                 () = sleep_until(until) => break,
-                _ = self.wanted.wait_for(|wanted| *wanted == Wanted::Never) => return Ok(Ended::Stopped),
+                _ = self.wanted.wait_for(|wanted| *wanted == Demand::Stop) => return Ok(PullEnd::Stopped),
             };
             match came.ok_or("the connection is closed")? {
-                Came::Message(delivered) => {
+                Arrival::Message(delivered) => {
                     left -= 1;
                     self.hand_over(&delivered, &mut reserved).await;
                 }
-                Came::Over { why, undelivered } => {
+                Arrival::RequestOver { why, undelivered } => {
                     // What it has overtaken is still to come.
                     left = undelivered.map_or(0, |undelivered| left.saturating_sub(undelivered));
                     until = Instant::now() + GRACE;
@@ -200,15 +205,15 @@ impl Puller {
             }
         }
         match over {
-            Some(Over::OthersTurn) => Ok(Ended::OthersTurn),
-            Some(Over::TooLarge) => Ok(Ended::TooLarge),
-            Some(Over::Trouble(why)) => Err(why),
+            Some(PullStatus::OthersTurn) => Ok(PullEnd::OthersTurn),
+            Some(PullStatus::TooLarge) => Ok(PullEnd::TooLarge),
+            Some(PullStatus::Failed(why)) => Err(why),
             None if left > 0 => Err("no server answered a request for messages".to_owned()),
-            _ => Ok(Ended::Well),
+            _ => Ok(PullEnd::Well),
         }
     }
 
-    async fn hand_over(&self, delivered: &Delivered, reserved: &mut Reserved) {
+    async fn hand_over(&self, delivered: &Delivered, reserved: &mut ReservedRoom) {
         let Some(part) = self.room.take(reserved, delivered.payload.len()) else {
             let _ = delivered
                 .ack_with(async_nats::jetstream::AckKind::Nak(Some(NO_ROOM)))
@@ -231,7 +236,7 @@ const UNDELIVERED: &str = "Nats-Pending-Messages";
 
 /// A subscription of this forwarder's own.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub struct Inbox {
     connection: Connection,
     subject: String,
     subscriber: Subscriber,
@@ -240,13 +245,13 @@ pub(super) struct Inbox {
 
 /// What comes.
 #[derive(Debug)]
-pub(super) enum Came {
+pub enum Arrival {
     /// A message.
     Message(Box<Delivered>),
-    /// The last request is over.
-    Over {
+    /// The end of the last request.
+    RequestOver {
         /// Why.
-        why: Over,
+        why: PullStatus,
         /// How many of its messages will not come, if the server says so.
         undelivered: Option<usize>,
     },
@@ -254,7 +259,7 @@ pub(super) enum Came {
 
 /// Why a request is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Over {
+pub enum PullStatus {
     /// Its time is up, or as many bytes came as were asked for.
     Done,
     /// Another forwarder's request stands.
@@ -262,29 +267,24 @@ pub(super) enum Over {
     /// The next message is larger than all that was asked for.
     TooLarge,
     /// Something is wrong with the consumer or its server.
-    Trouble(String),
+    Failed(String),
 }
 
 impl Inbox {
     /// Subscribes.
-    pub(super) async fn open(connection: &Connection) -> Result<Self, String> {
+    pub async fn open(connection: &Connection) -> Result<Self, String> {
         let subject = connection.client.new_inbox();
         let subscriber = connection.client.subscribe(format!("{subject}.*")).await;
         Ok(Self {
             connection: connection.clone(),
             subject,
-            subscriber: subscriber.map_err(|why| words(&why))?,
+            subscriber: subscriber.map_err(|why| one_line(&why))?,
             requests: 0,
         })
     }
 
     /// Asks for messages: so many at most, of so many bytes in all (of any size without), within so long.
-    pub(super) async fn ask(
-        &mut self,
-        batch: usize,
-        max_bytes: Option<usize>,
-        expires: Duration,
-    ) -> Result<(), String> {
+    pub async fn ask(&mut self, batch: usize, max_bytes: Option<usize>, expires: Duration) -> Result<(), String> {
         self.requests += 1;
         let to = format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{CONSUMER}");
         let max_bytes = max_bytes.unwrap_or_default();
@@ -293,16 +293,16 @@ impl Inbox {
         let sent = client
             .publish_with_reply(to, self.reply(), wanted.to_string().into())
             .await;
-        sent.map_err(|why| words(&why))
+        sent.map_err(|why| one_line(&why))
     }
 
     /// The next that comes. `None` once the connection is closed for good.
-    pub(super) async fn next(&mut self) -> Option<Came> {
+    pub async fn next(&mut self) -> Option<Arrival> {
         loop {
             let message = self.subscriber.next().await?;
             let Some(status) = message.status else {
                 let context = self.connection.context.clone();
-                return Some(Came::Message(Box::new(Delivered { message, context })));
+                return Some(Arrival::Message(Box::new(Delivered { message, context })));
             };
             // Of an earlier request it says nothing about this one.
             if message.subject.as_str() != self.reply() {
@@ -311,13 +311,13 @@ impl Inbox {
             let said = message.description.unwrap_or_default();
             if let Some(why) = over(status, &said) {
                 let undelivered = message.headers.as_ref().and_then(undelivered);
-                return Some(Came::Over { why, undelivered });
+                return Some(Arrival::RequestOver { why, undelivered });
             }
         }
     }
 
     /// Unsubscribes. What came before is still given by [`Self::next`], and then `None`.
-    pub(super) async fn close(&mut self) {
+    pub async fn close(&mut self) {
         // Without a connection nothing will come.
         let _ = self.subscriber.unsubscribe().await;
     }
@@ -328,16 +328,16 @@ impl Inbox {
 }
 
 /// What a status means; `None` if the request goes on (JetStream's wire API, "Pull consumers": the statuses of a request).
-fn over(status: StatusCode, said: &str) -> Option<Over> {
+fn over(status: StatusCode, said: &str) -> Option<PullStatus> {
     match status.as_u16() {
         100 => None,
         // The time is up; nothing is there.
-        408 | 404 => Some(Over::Done),
-        409 if said.contains("MaxWaiting") => Some(Over::OthersTurn),
-        409 if said.contains("Batch Completed") => Some(Over::Done),
-        409 if said.contains("Exceeds MaxBytes") => Some(Over::TooLarge),
-        503 => Some(Over::Trouble("no server has the consumer now".to_owned())),
-        _ => Some(Over::Trouble(format!("{status} {said}"))),
+        408 | 404 => Some(PullStatus::Done),
+        409 if said.contains("MaxWaiting") => Some(PullStatus::OthersTurn),
+        409 if said.contains("Batch Completed") => Some(PullStatus::Done),
+        409 if said.contains("Exceeds MaxBytes") => Some(PullStatus::TooLarge),
+        503 => Some(PullStatus::Failed("no server has the consumer now".to_owned())),
+        _ => Some(PullStatus::Failed(format!("{status} {said}"))),
     }
 }
 
@@ -355,17 +355,20 @@ mod tests {
         let over = |status: u16, said| over(StatusCode::from_u16(status).unwrap(), said);
         assert_eq!(over(100, "Idle Heartbeat"), None);
         for (status, said) in [(404, "No Messages"), (408, "Request Timeout"), (409, "Batch Completed")] {
-            assert_eq!(over(status, said), Some(Over::Done));
+            assert_eq!(over(status, said), Some(PullStatus::Done));
         }
-        assert_eq!(over(409, "Exceeded MaxWaiting"), Some(Over::OthersTurn));
-        assert_eq!(over(409, "Message Size Exceeds MaxBytes"), Some(Over::TooLarge));
+        assert_eq!(over(409, "Exceeded MaxWaiting"), Some(PullStatus::OthersTurn));
+        assert_eq!(over(409, "Message Size Exceeds MaxBytes"), Some(PullStatus::TooLarge));
         for (status, said) in [
             (409, "Leadership Change"),
             (409, "Consumer Deleted"),
             (503, ""),
             (999, "?"),
         ] {
-            assert!(matches!(over(status, said), Some(Over::Trouble(_))), "{status} {said}");
+            assert!(
+                matches!(over(status, said), Some(PullStatus::Failed(_))),
+                "{status} {said}"
+            );
         }
     }
 

@@ -4,7 +4,7 @@ use super::ForwarderOptions;
 use super::held::Group;
 use super::message::Message;
 use super::pace::STUCK;
-use super::upserts::{Folded, Gathered, NotNow, SentByAnother, fold, gather};
+use super::upserts::{FoldFailed, Folded, Gathered, SentByAnother, fold, gather};
 use crate::health::{Counters, add, set};
 use crate::publish::Publisher;
 use crate::rejected::{Rejected, keep};
@@ -18,19 +18,19 @@ use std::time::{Duration, Instant};
 use tokio::time::interval_at;
 
 /// The interval of reports of progress: one or two lost reports do not matter.
-pub(super) const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
+pub const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
 
 /// What all requests share.
-pub(super) struct Desk {
-    pub(super) options: ForwarderOptions,
-    pub(super) judge: Judge,
-    pub(super) publisher: Publisher,
-    pub(super) counters: Arc<Counters>,
+pub struct RunSender {
+    pub options: ForwarderOptions,
+    pub judge: Judge,
+    pub publisher: Publisher,
+    pub counters: Arc<Counters>,
 }
 
 /// What a request means for the forwarder as a whole.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub enum RequestEnd {
     /// DX answered, or was not needed.
     Reached,
     /// DX refused what was gathered beside the run's messages: these again, alone.
@@ -43,9 +43,9 @@ pub(super) enum Ended {
     Unjudged(String),
 }
 
-impl Desk {
+impl RunSender {
     /// Looks for what else the stream has of a run. `None` if another forwarder has sent it.
-    pub(super) async fn gather(&self, mut group: Group) -> Option<Group> {
+    pub async fn gather(&self, mut group: Group) -> Option<Group> {
         // Of what a stranger has put under another subject, the run's own says nothing.
         let is_whole = group.messages.iter().all(|message| message.is_under(group.key));
         if group.alone || !is_whole {
@@ -67,7 +67,7 @@ impl Desk {
     }
 
     /// Folds the messages of a run, sends the run to DX, and acknowledges the messages.
-    pub(super) async fn send(self: &Arc<Self>, group: Group, client: &Arc<Client>) -> Ended {
+    pub async fn send(self: &Arc<Self>, group: Group, client: &Arc<Client>) -> RequestEnd {
         let Group {
             key,
             messages,
@@ -83,10 +83,10 @@ impl Desk {
         );
         let queue = self.publisher.connection().client.clone();
         let messages = Arc::new(messages);
-        let (desk, dx, theirs) = (Arc::clone(self), Arc::clone(client), Arc::clone(&messages));
-        let others: Vec<Arguments> = gathered.iter().flat_map(Gathered::said).collect();
+        let (sender, dx, theirs) = (Arc::clone(self), Arc::clone(client), Arc::clone(&messages));
+        let others: Vec<Arguments> = gathered.iter().flat_map(Gathered::arguments).collect();
         let mut work = tokio::task::spawn_blocking(move || {
-            let done = desk.ask_dx(&theirs, others, &dx, lag);
+            let done = sender.ask_dx(&theirs, others, &dx, lag);
             drop(theirs);
             done
         });
@@ -101,18 +101,18 @@ impl Desk {
                 }
             }
         };
-        let done = done.unwrap_or_else(|_| Err(NotNow("judging or sending a run panicked".to_owned())));
+        let done = done.unwrap_or_else(|_| Err(FoldFailed("judging or sending a run panicked".to_owned())));
         let Some(messages) = Arc::into_inner(messages) else {
             // They come again when the queue has waited for them.
-            return Ended::Unjudged("a run is still being sent".to_owned());
+            return RequestEnd::Unjudged("a run is still being sent".to_owned());
         };
         let (unfit, outcome) = match done {
             Ok(done) => done,
-            Err(NotNow(why)) => {
+            Err(FoldFailed(why)) => {
                 add(&self.counters.unjudged, 1);
                 let pause = self.pause(&messages);
                 self.all_again(&messages, pause).await;
-                return Ended::Unjudged(why);
+                return RequestEnd::Unjudged(why);
             }
         };
         // What is wrong with one that was gathered is found when it is given to a forwarder.
@@ -120,13 +120,13 @@ impl Desk {
             unfit.into_iter().partition(|(place, ..)| *place < messages.len());
         if let Some(gathered) = gathered {
             match &outcome {
-                Sent::Accepted | Sent::Dropped(_) => {
+                GroupOutcome::Accepted | GroupOutcome::Dropped(_) => {
                     let but: Vec<usize> = others_unfit.iter().map(|(place, ..)| place - messages.len()).collect();
                     add(&self.counters.gathered, gathered.len() - but.len());
                     gathered.remove(&but).await;
                 }
-                Sent::NotAccepted(Outcome::Rejected { .. } | Outcome::Refused { .. }) => {
-                    return Ended::Again(Box::new(Group {
+                GroupOutcome::NotAccepted(Outcome::Rejected { .. } | Outcome::Refused { .. }) => {
+                    return RequestEnd::Again(Box::new(Group {
                         key,
                         messages,
                         ended,
@@ -135,49 +135,49 @@ impl Desk {
                         touched,
                     }));
                 }
-                Sent::NotAccepted(_) => {}
+                GroupOutcome::NotAccepted(_) => {}
             }
         }
         let messages = self.reject_unfit(messages, unfit).await;
         let is_final = is_final(&outcome, lag);
         match outcome {
-            Sent::Accepted => {
+            GroupOutcome::Accepted => {
                 for message in &messages {
                     message.done(&queue).await;
                 }
                 add(&self.counters.done, messages.len());
-                Ended::Reached
+                RequestEnd::Reached
             }
-            Sent::Dropped(why) => {
+            GroupOutcome::Dropped(why) => {
                 tracing::debug!("a policy dropped a run: {}", excerpt(&why));
                 for message in &messages {
                     message.done(&queue).await;
                 }
                 add(&self.counters.dropped, messages.len());
-                Ended::Reached
+                RequestEnd::Reached
             }
-            Sent::NotAccepted(Outcome::Rejected { code, message } | Outcome::Refused { code, message, .. })
+            GroupOutcome::NotAccepted(Outcome::Rejected { code, message } | Outcome::Refused { code, message, .. })
                 if is_final =>
             {
                 self.reject(&messages, &code, &message).await;
-                Ended::Reached
+                RequestEnd::Reached
             }
-            Sent::NotAccepted(refused @ Outcome::Refused { .. }) => {
+            GroupOutcome::NotAccepted(refused @ Outcome::Refused { .. }) => {
                 let pause = self.pause(&messages);
                 self.all_again(&messages, pause).await;
-                Ended::Failed {
+                RequestEnd::Failed {
                     after: None,
                     why: refused.to_string(),
                 }
             }
-            Sent::NotAccepted(Outcome::Retry { after, why }) => {
+            GroupOutcome::NotAccepted(Outcome::Retry { after, why }) => {
                 let pause = self.pause(&messages).max(after.unwrap_or_default());
                 self.all_again(&messages, pause).await;
-                Ended::Failed { after, why }
+                RequestEnd::Failed { after, why }
             }
-            Sent::NotAccepted(outcome) => {
+            GroupOutcome::NotAccepted(outcome) => {
                 self.all_again(&messages, STUCK).await;
-                Ended::Stuck(outcome.to_string())
+                RequestEnd::Stuck(outcome.to_string())
             }
         }
     }
@@ -190,10 +190,10 @@ impl Desk {
         others: Vec<Arguments>,
         client: &Client,
         lag: Duration,
-    ) -> Result<(Vec<Unfit>, Sent), NotNow> {
+    ) -> Result<(Vec<Unfit>, GroupOutcome), FoldFailed> {
         let is_alone = others.is_empty();
-        let said = messages.iter().map(Message::arguments);
-        let (mut unfit, sent) = self.upsert(said.chain(others.into_iter().map(Ok)), client)?;
+        let arguments = messages.iter().map(Message::arguments);
+        let (mut unfit, sent) = self.upsert(arguments.chain(others.into_iter().map(Ok)), client)?;
         let left: Vec<usize> = (0..messages.len())
             .filter(|place| !unfit.iter().any(|(unfit, ..)| unfit == place))
             .collect();
@@ -205,28 +205,28 @@ impl Desk {
             unfit.extend(refused.into_iter().map(|(_, code, why)| (place, code, why)));
             let is_final = is_final(&sent, lag);
             match sent {
-                Sent::NotAccepted(Outcome::Rejected { code, message } | Outcome::Refused { code, message, .. })
-                    if is_final =>
-                {
+                GroupOutcome::NotAccepted(
+                    Outcome::Rejected { code, message } | Outcome::Refused { code, message, .. },
+                ) if is_final => {
                     unfit.push((place, code, message));
                 }
-                Sent::Accepted | Sent::Dropped(_) => {}
+                GroupOutcome::Accepted | GroupOutcome::Dropped(_) => {}
                 // All that is left of them is sent again, what DX has by now too.
                 sent => return Ok((unfit, sent)),
             }
         }
-        Ok((unfit, Sent::Accepted))
+        Ok((unfit, GroupOutcome::Accepted))
     }
 
     fn upsert(
         &self,
-        said: impl Iterator<Item = Result<Arguments, String>>,
+        arguments: impl Iterator<Item = Result<Arguments, String>>,
         client: &Client,
-    ) -> Result<(Vec<Unfit>, Sent), NotNow> {
-        let Folded { runs, dropped, unfit } = fold(&self.judge, said)?;
+    ) -> Result<(Vec<Unfit>, GroupOutcome), FoldFailed> {
+        let Folded { runs, dropped, unfit } = fold(&self.judge, arguments)?;
         let mut outcome = match dropped {
-            Some(why) => Sent::Dropped(why),
-            None => Sent::Accepted,
+            Some(why) => GroupOutcome::Dropped(why),
+            None => GroupOutcome::Accepted,
         };
         for run in runs {
             let token = match Token::from_file(&self.options.token_file) {
@@ -237,14 +237,14 @@ impl Desk {
                         message: why.to_string(),
                     };
                     self.count(&stuck);
-                    return Ok((unfit, Sent::NotAccepted(stuck)));
+                    return Ok((unfit, GroupOutcome::NotAccepted(stuck)));
                 }
             };
             let answer = client.upsert(&run, &token, self.options.timeout);
             self.count(&answer);
             outcome = match answer {
-                Outcome::Accepted => Sent::Accepted,
-                other => return Ok((unfit, Sent::NotAccepted(other))),
+                Outcome::Accepted => GroupOutcome::Accepted,
+                other => return Ok((unfit, GroupOutcome::NotAccepted(other))),
             };
         }
         Ok((unfit, outcome))
@@ -293,7 +293,7 @@ impl Desk {
     }
 
     /// Moves messages to the stream of refused ones. What does not arrive there stays in the queue.
-    pub(super) async fn reject(&self, messages: &[Message], code: &str, why: &str) {
+    pub async fn reject(&self, messages: &[Message], code: &str, why: &str) {
         let queue = &self.publisher.connection().client;
         for message in messages {
             let rejected = Rejected::new(&message.body, code, why);
@@ -312,7 +312,7 @@ impl Desk {
     }
 
     /// Reports progress on these.
-    pub(super) async fn touch(&self, group: &mut Group) {
+    pub async fn touch(&self, group: &mut Group) {
         let queue = &self.publisher.connection().client;
         for message in &group.messages {
             message.progress(queue).await;
@@ -325,16 +325,16 @@ type Unfit = (usize, String, String);
 
 /// Whether DX refused a group for good. A code that its page does not list may pass; how long that went on is how long the oldest message has
 /// been in the queue.
-fn is_final(sent: &Sent, lag: Duration) -> bool {
+fn is_final(sent: &GroupOutcome, lag: Duration) -> bool {
     match sent {
-        Sent::NotAccepted(Outcome::Rejected { .. }) => true,
-        Sent::NotAccepted(Outcome::Refused { .. }) => lag > GIVEN_UP_AFTER,
+        GroupOutcome::NotAccepted(Outcome::Rejected { .. }) => true,
+        GroupOutcome::NotAccepted(Outcome::Refused { .. }) => lag > GIVEN_UP_AFTER,
         _ => false,
     }
 }
 
 /// What became of a group.
-enum Sent {
+enum GroupOutcome {
     Accepted,
     Dropped(String),
     NotAccepted(Outcome),

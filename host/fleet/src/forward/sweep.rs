@@ -5,7 +5,7 @@
 //! message is neither delivered nor removed: DX may not have it, and a stream that is full takes nothing. So it is published once more
 //! and the old message removed. Sending an upsert to DX twice is harmless.
 
-use crate::connection::{Connection, words};
+use crate::connection::{Connection, one_line};
 use crate::health::{Counters, add};
 use crate::publish::Publisher;
 use crate::stream::{CONSUMER, STREAM};
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(15);
 const MOST: u64 = 2_000;
 
 /// Looks at intervals, until the task is dropped.
-pub(super) async fn sweep(publisher: Publisher, counters: Arc<Counters>) {
+pub async fn sweep(publisher: Publisher, counters: Arc<Counters>) {
     let mut before = None;
     loop {
         sleep(LOOK).await;
@@ -78,7 +78,7 @@ async fn again(publisher: &Publisher, stream: &Stream, numbers: impl Iterator<It
             .await;
         put.map_err(|why| why.to_string())?;
         if let Err(why) = stream.delete_message(number).await {
-            tracing::debug!(number, why = words(&why), "another forwarder was quicker");
+            tracing::debug!(number, why = one_line(&why), "another forwarder was quicker");
         }
         count += 1;
     }

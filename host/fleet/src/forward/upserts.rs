@@ -24,22 +24,22 @@ const WITHIN: Duration = Duration::from_secs(2);
 
 /// What the stream has of a run.
 #[derive(Debug)]
-pub(super) struct Gathered {
+pub struct Gathered {
     stream: Stream<()>,
-    upserts: Vec<Upsert>,
+    upserts: Vec<GatheredUpsert>,
     /// Whether that is all.
     complete: bool,
 }
 
 /// One upsert of the run.
 #[derive(Debug)]
-struct Upsert {
+struct GatheredUpsert {
     sequence: u64,
-    said: Result<Arguments, String>,
+    arguments: Result<Arguments, String>,
 }
 
 /// Asks the stream for all that it has of a run. `None` without an answer: then the held upserts are sent.
-pub(super) async fn gather(connection: &Connection, run: RunKey) -> Option<Gathered> {
+pub async fn gather(connection: &Connection, run: RunKey) -> Option<Gathered> {
     let stream = connection.context.get_stream_no_info(STREAM).await.ok()?;
     timeout(WITHIN, read(stream, run)).await.ok()?
 }
@@ -51,11 +51,11 @@ async fn read(stream: Stream<()>, run: RunKey) -> Option<Gathered> {
         match stream.get_first_raw_message_by_subject(&subject, from).await {
             Ok(message) => {
                 from = message.sequence + 1;
-                upserts.push(Upsert {
+                upserts.push(GatheredUpsert {
                     sequence: message.sequence,
                     // A message under this subject may be about another run.
-                    said: parse(&message.payload).and_then(|(key, said)| match key == run {
-                        true => Ok(said),
+                    arguments: parse(&message.payload).and_then(|(key, arguments)| match key == run {
+                        true => Ok(arguments),
                         false => Err("it is about another run".to_owned()),
                     }),
                 });
@@ -85,28 +85,28 @@ impl Gathered {
     ///
     /// # Errors
     /// That the stream has none of them any more: another forwarder has sent them to DX.
-    pub(super) fn beside(mut self, held: &[u64]) -> Result<Self, SentByAnother> {
+    pub fn beside(mut self, held: &[u64]) -> Result<Self, SentByAnother> {
         let before = self.upserts.len();
         self.upserts.retain(|upsert| !held.contains(&upsert.sequence));
         if self.complete && before == self.upserts.len() {
             return Err(SentByAnother);
         }
-        self.upserts.retain(|upsert| upsert.said.is_ok());
+        self.upserts.retain(|upsert| upsert.arguments.is_ok());
         Ok(self)
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.upserts.len()
     }
 
     /// What they say.
-    pub(super) fn said(&self) -> impl Iterator<Item = Arguments> {
-        self.upserts.iter().filter_map(|upsert| upsert.said.clone().ok())
+    pub fn arguments(&self) -> impl Iterator<Item = Arguments> {
+        self.upserts.iter().filter_map(|upsert| upsert.arguments.clone().ok())
     }
 
     /// Removes them after DX accepted them, except those at these places, which were not sent.
-    pub(super) async fn remove(self, but: &[usize]) {
+    pub async fn remove(self, but: &[usize]) {
         for (place, upsert) in self.upserts.iter().enumerate() {
             if but.contains(&place) {
                 continue;
@@ -121,30 +121,30 @@ impl Gathered {
 
 /// Nothing is left to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SentByAnother;
+pub struct SentByAnother;
 
 /// The outcome of folding a group of messages.
 #[derive(Debug, Default)]
-pub(super) struct Folded {
+pub struct Folded {
     /// The runs to send to DX, mostly one.
-    pub(super) runs: Vec<Run>,
+    pub runs: Vec<Run>,
     /// Why a policy of this forwarder drops it.
-    pub(super) dropped: Option<String>,
+    pub dropped: Option<String>,
     /// Those that the rules do not take, by their place, with a code and the reason. The others are not harmed by them.
-    pub(super) unfit: Vec<(usize, String, String)>,
+    pub unfit: Vec<(usize, String, String)>,
 }
 
 /// A fold that failed and may succeed later, with the reason.
 #[derive(Debug)]
-pub(super) struct NotNow(pub(super) String);
+pub struct FoldFailed(pub String);
 
 /// Folds upserts of one run, or what is wrong with them, through the policies and the component.
-pub(super) fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments, String>>) -> Result<Folded, NotNow> {
+pub fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments, String>>) -> Result<Folded, FoldFailed> {
     let mut folded = Folded::default();
     let mut histories: Vec<(usize, Vec<Notification>)> = Vec::new();
     for (place, upsert) in upserts.enumerate() {
         match upsert {
-            Ok(said) => histories.push((place, said.into_notifications())),
+            Ok(arguments) => histories.push((place, arguments.into_notifications())),
             Err(why) => folded.unfit.push((place, "unreadable".to_owned(), why)),
         }
     }
@@ -155,7 +155,7 @@ pub(super) fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments
         let all = histories.iter().flat_map(|(_, notifications)| notifications);
         all.cloned().collect()
     };
-    match ask(judge, &whole(&histories), &mut folded)? {
+    match judge_history(judge, &whole(&histories), &mut folded)? {
         None => return Ok(folded),
         Some(why) if histories.len() == 1 => {
             folded.unfit.extend(
@@ -171,12 +171,12 @@ pub(super) fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments
     let mut alone = Folded::default();
     let mut good = Vec::new();
     for (place, notifications) in histories {
-        match ask(judge, &notifications, &mut alone)? {
+        match judge_history(judge, &notifications, &mut alone)? {
             None => good.push((place, notifications)),
             Some(why) => folded.unfit.push((place, "refused".to_owned(), why)),
         }
     }
-    if !good.is_empty() && ask(judge, &whole(&good), &mut folded)?.is_some() {
+    if !good.is_empty() && judge_history(judge, &whole(&good), &mut folded)?.is_some() {
         // Good only one by one: then that is how DX gets them, which folds them itself.
         folded.runs = alone.runs;
         folded.dropped = alone.dropped;
@@ -185,7 +185,7 @@ pub(super) fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments
 }
 
 /// Asks about a history. What is wrong with it, if the rules refuse it.
-fn ask(judge: &Judge, history: &[Notification], folded: &mut Folded) -> Result<Option<String>, NotNow> {
+fn judge_history(judge: &Judge, history: &[Notification], folded: &mut Folded) -> Result<Option<String>, FoldFailed> {
     match judge.ask(&Question::PipelineFinish(history)) {
         Ok(Verdict::Report(run)) => folded.runs.push(run),
         Ok(Verdict::Discard(why)) => folded.dropped = Some(why),
@@ -195,7 +195,7 @@ fn ask(judge: &Judge, history: &[Notification], folded: &mut Folded) -> Result<O
             ));
         }
         Err(NoVerdict::Refused(refused)) => return Ok(Some(refused.to_string())),
-        Err(NoVerdict::Failed(why)) => return Err(NotNow(why)),
+        Err(NoVerdict::Failed(why)) => return Err(FoldFailed(why)),
     }
     Ok(None)
 }
@@ -206,9 +206,10 @@ mod tests {
     use super::*;
 
     fn folded(bodies: &[&str]) -> Folded {
-        let said = bodies.iter();
-        let said = said.map(|body| Arguments::from_foreign_json(body.as_bytes()).map_err(|why| why.to_string()));
-        fold(&Judge::default(), said).unwrap()
+        let arguments = bodies.iter();
+        let arguments =
+            arguments.map(|body| Arguments::from_foreign_json(body.as_bytes()).map_err(|why| why.to_string()));
+        fold(&Judge::default(), arguments).unwrap()
     }
 
     fn upsert(more: &str) -> String {

@@ -20,7 +20,7 @@ const ONE_TRY: Duration = Duration::from_secs(3);
 
 /// What [`init`] did and found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Made {
+pub struct InitReport {
     /// What was not there and was made.
     pub made: Vec<&'static str>,
     /// What was there and is different. It was left as it is.
@@ -31,9 +31,9 @@ pub struct Made {
 ///
 /// # Errors
 /// [`StreamError::Server`]: too few servers for the replicas, no JetStream, no permission.
-pub async fn init(connection: &Connection, setup: Setup) -> Result<Made, StreamError> {
-    let mut made = Made::default();
-    once(connection, setup, &mut made).await?;
+pub async fn init(connection: &Connection, setup: Setup) -> Result<InitReport, StreamError> {
+    let mut made = InitReport::default();
+    try_init(connection, setup, &mut made).await?;
     Ok(made)
 }
 
@@ -46,12 +46,12 @@ pub async fn init_patiently(
     connection: &Connection,
     setup: Setup,
     mut wait: impl FnMut(&StreamError),
-) -> Result<Made, StreamError> {
+) -> Result<InitReport, StreamError> {
     let deadline = Instant::now() + PATIENCE;
-    let mut made = Made::default();
+    let mut made = InitReport::default();
     let mut waits = false;
     loop {
-        let tried = timeout(ONE_TRY, once(connection, setup, &mut made)).await;
+        let tried = timeout(ONE_TRY, try_init(connection, setup, &mut made)).await;
         let why = match tried {
             Ok(Ok(())) => return Ok(made),
             Ok(Err(why)) if !why.is_passing() => return Err(why),
@@ -72,7 +72,7 @@ pub async fn init_patiently(
 }
 
 /// Adds to what earlier tries made.
-async fn once(connection: &Connection, setup: Setup, made: &mut Made) -> Result<(), StreamError> {
+async fn try_init(connection: &Connection, setup: Setup, made: &mut InitReport) -> Result<(), StreamError> {
     made.differences.clear();
     for (name, config) in stream_settings(setup) {
         match info(connection, name).await {
@@ -102,7 +102,7 @@ async fn once(connection: &Connection, setup: Setup, made: &mut Made) -> Result<
 
 /// The state of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct StreamState {
     /// The stream.
     pub stream: &'static str,
     /// Messages in it.
@@ -121,7 +121,7 @@ pub struct Standing {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
     /// The state of each stream.
-    pub standing: Vec<Standing>,
+    pub standing: Vec<StreamState>,
     /// Messages that no forwarder has yet.
     pub waiting: u64,
     /// Messages that are with forwarders.
@@ -154,7 +154,7 @@ pub async fn check(connection: &Connection) -> Result<Checked, StreamError> {
                 .differences
                 .extend(stream_differences(name, &info.config, config));
         }
-        checked.standing.push(standing(name, &info));
+        checked.standing.push(stream_state(name, &info));
     }
     let replicas = checked.standing.first().map_or(1, |standing| standing.replicas);
     checked.differences.extend(too_old(connection, replicas));
@@ -172,10 +172,10 @@ pub async fn check(connection: &Connection) -> Result<Checked, StreamError> {
     Ok(checked)
 }
 
-fn standing(stream: &'static str, info: &Info) -> Standing {
+fn stream_state(stream: &'static str, info: &Info) -> StreamState {
     let cluster = info.cluster.as_ref();
     let others = cluster.map(|cluster| cluster.replicas.as_slice()).unwrap_or_default();
-    Standing {
+    StreamState {
         stream,
         messages: info.state.messages,
         bytes: info.state.bytes,

@@ -6,10 +6,10 @@
 mod check;
 mod specification;
 
-pub use check::{Checked, Made, PATIENCE, Standing, check, init, init_patiently};
+pub use check::{Checked, InitReport, PATIENCE, StreamState, check, init, init_patiently};
 pub use specification::{ACK_WAIT, Difference, Setup};
 
-use crate::connection::{Connection, words};
+use crate::connection::{Connection, one_line};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{self, pull};
 use async_nats::jetstream::context::{ConsumerInfoErrorKind, GetStreamErrorKind};
@@ -116,7 +116,7 @@ pub enum StreamError {
 impl StreamError {
     /// The server's words, with what to do where they do not say it.
     pub(crate) fn server(what: &'static str, of: &'static str, why: &dyn Error) -> Self {
-        let why = words(why);
+        let why = one_line(why);
         let (passing, advice) = meaning(&why);
         let why = match advice {
             None => why,
@@ -142,27 +142,29 @@ enum Advice {
 /// Whether what a server said may pass by itself, and what to do about it. By its words: each kind of error has its codes elsewhere.
 fn meaning(why: &str) -> (bool, Option<Advice>) {
     const MORE_ROOM: &str = "give a smaller --max-size, fewer --replicas, or the servers more room (max_file_store)";
-    let says = |words: &str| why.contains(words);
+    let contains = |words: &str| why.contains(words);
     match () {
-        () if says("insufficient storage") || says("insufficient resources") => (false, Some(Advice::And(MORE_ROOM))),
+        () if contains("insufficient storage") || contains("insufficient resources") => {
+            (false, Some(Advice::And(MORE_ROOM)))
+        }
         // Also what a cluster says whose servers have not all met yet.
-        () if says("no suitable peers") => (true, Some(Advice::And(MORE_ROOM))),
-        () if says("temporarily unavailable") => (true, None),
-        () if says("replicas > 1 not supported") => (
+        () if contains("no suitable peers") => (true, Some(Advice::And(MORE_ROOM))),
+        () if contains("temporarily unavailable") => (true, None),
+        () if contains("replicas > 1 not supported") => (
             false,
             Some(Advice::And("several replicas need servers that form a cluster")),
         ),
-        () if says("resource does not exist") || says("no responders") => (
+        () if contains("resource does not exist") || contains("no responders") => (
             false,
             Some(Advice::InPlace(
                 "the servers have no JetStream: put a `jetstream` block into their configuration",
             )),
         ),
-        () if says("JetStream not enabled for account") => (
+        () if contains("JetStream not enabled for account") => (
             false,
             Some(Advice::And("enable `jetstream` for the account of these credentials")),
         ),
-        () if says("timed out") => (
+        () if contains("timed out") => (
             true,
             Some(Advice::InPlace(
                 "no server answered: there is no majority of them, or no leader yet, or the credentials do not allow it ($JS.API.>)",

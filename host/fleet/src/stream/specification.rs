@@ -48,7 +48,7 @@ impl Default for Setup {
 }
 
 /// Both streams, by their names.
-pub(super) fn stream_settings(setup: Setup) -> [(&'static str, Config); 2] {
+pub fn stream_settings(setup: Setup) -> [(&'static str, Config); 2] {
     [(STREAM, queue(setup)), (REJECTED, rejected(setup))]
 }
 
@@ -85,7 +85,7 @@ fn rejected(setup: Setup) -> Config {
     }
 }
 
-pub(super) fn consumer_settings() -> pull::Config {
+pub fn consumer_settings() -> pull::Config {
     pull::Config {
         durable_name: Some(CONSUMER.to_owned()),
         description: Some("Forwarders of pipeline runs to DX".to_owned()),
@@ -114,19 +114,19 @@ pub struct Difference {
 }
 
 /// The differences found so far.
-struct Found {
+struct Comparison {
     of: &'static str,
     differences: Vec<Difference>,
 }
 
-impl Found {
-    fn in_(of: &'static str) -> Self {
+impl Comparison {
+    fn of(of: &'static str) -> Self {
         let differences = Vec::new();
         Self { of, differences }
     }
 
     /// Compares one setting. `fatal` is whether forwarding cannot work, or may lose something, if it differs.
-    fn one(&mut self, setting: &'static str, fatal: bool, is: &dyn fmt::Debug, should_be: &dyn fmt::Debug) {
+    fn setting(&mut self, setting: &'static str, fatal: bool, is: &dyn fmt::Debug, should_be: &dyn fmt::Debug) {
         let (is, should_be) = (format!("{is:?}"), format!("{should_be:?}"));
         if is != should_be {
             self.differences.push(Difference {
@@ -140,33 +140,33 @@ impl Found {
     }
 }
 
-pub(super) fn stream_differences(of: &'static str, is: &Config, wanted: &Config) -> Vec<Difference> {
-    let mut found = Found::in_(of);
-    found.one("subjects", true, &is.subjects, &wanted.subjects);
-    found.one("retention", true, &is.retention, &wanted.retention);
-    found.one("storage", true, &is.storage, &wanted.storage);
+pub fn stream_differences(of: &'static str, is: &Config, wanted: &Config) -> Vec<Difference> {
+    let mut found = Comparison::of(of);
+    found.setting("subjects", true, &is.subjects, &wanted.subjects);
+    found.setting("retention", true, &is.retention, &wanted.retention);
+    found.setting("storage", true, &is.storage, &wanted.storage);
     // The oldest messages would be dropped, and with them runs that DX does not have.
-    found.one("discard", true, &is.discard, &wanted.discard);
-    found.one("max_age", true, &is.max_age, &wanted.max_age);
-    found.one(
+    found.setting("discard", true, &is.discard, &wanted.discard);
+    found.setting("max_age", true, &is.max_age, &wanted.max_age);
+    found.setting(
         "max_msgs_per_subject",
         true,
         &none(is.max_messages_per_subject),
         &none(wanted.max_messages_per_subject),
     );
     // Publishers would get no acknowledgement.
-    found.one("no_ack", true, &is.no_ack, &wanted.no_ack);
-    found.one("sealed", true, &is.sealed, &wanted.sealed);
-    found.one("num_replicas", false, &is.num_replicas, &wanted.num_replicas);
-    found.one("max_bytes", false, &none(is.max_bytes), &none(wanted.max_bytes));
-    found.one("max_msgs", false, &none(is.max_messages), &none(wanted.max_messages));
-    found.one(
+    found.setting("no_ack", true, &is.no_ack, &wanted.no_ack);
+    found.setting("sealed", true, &is.sealed, &wanted.sealed);
+    found.setting("num_replicas", false, &is.num_replicas, &wanted.num_replicas);
+    found.setting("max_bytes", false, &none(is.max_bytes), &none(wanted.max_bytes));
+    found.setting("max_msgs", false, &none(is.max_messages), &none(wanted.max_messages));
+    found.setting(
         "max_msg_size",
         false,
         &none(i64::from(is.max_message_size)),
         &none(i64::from(wanted.max_message_size)),
     );
-    found.one(
+    found.setting(
         "duplicate_window",
         false,
         &is.duplicate_window,
@@ -175,17 +175,17 @@ pub(super) fn stream_differences(of: &'static str, is: &Config, wanted: &Config)
     found.differences
 }
 
-pub(super) fn consumer_differences(is: &consumer::Config) -> Vec<Difference> {
+pub fn consumer_differences(is: &consumer::Config) -> Vec<Difference> {
     let wanted = consumer_settings();
-    let mut found = Found::in_(CONSUMER);
-    found.one("ack_policy", true, &is.ack_policy, &wanted.ack_policy);
+    let mut found = Comparison::of(CONSUMER);
+    found.setting("ack_policy", true, &is.ack_policy, &wanted.ack_policy);
     // Given up after so many deliveries is lost after so many outages.
-    found.one("max_deliver", true, &none(is.max_deliver), &none(wanted.max_deliver));
-    found.one("filter_subject", true, &is.filter_subject, &wanted.filter_subject);
-    found.one("headers_only", true, &is.headers_only, &wanted.headers_only);
-    found.one("ack_wait", is.ack_wait < ACK_WAIT, &is.ack_wait, &wanted.ack_wait);
-    found.one("max_ack_pending", false, &is.max_ack_pending, &wanted.max_ack_pending);
-    found.one("max_waiting", false, &is.max_waiting, &wanted.max_waiting);
+    found.setting("max_deliver", true, &none(is.max_deliver), &none(wanted.max_deliver));
+    found.setting("filter_subject", true, &is.filter_subject, &wanted.filter_subject);
+    found.setting("headers_only", true, &is.headers_only, &wanted.headers_only);
+    found.setting("ack_wait", is.ack_wait < ACK_WAIT, &is.ack_wait, &wanted.ack_wait);
+    found.setting("max_ack_pending", false, &is.max_ack_pending, &wanted.max_ack_pending);
+    found.setting("max_waiting", false, &is.max_waiting, &wanted.max_waiting);
     found.differences
 }
 
@@ -195,7 +195,7 @@ fn none(limit: i64) -> i64 {
 }
 
 /// Half of a set-up, as a restored or half-made cluster has: `queue init` makes the rest.
-pub(super) fn missing(of: &'static str) -> Difference {
+pub fn missing(of: &'static str) -> Difference {
     Difference {
         of,
         setting: "it",
@@ -207,7 +207,7 @@ pub(super) fn missing(of: &'static str) -> Difference {
 
 /// A server that is too old for what it is to keep. Seen with 2.9.10: when a majority of three was killed and came back, their copies
 /// differed, and a message was gone that they had acknowledged; 2.15.1 keeps all.
-pub(super) fn too_old(connection: &Connection, replicas: usize) -> Option<Difference> {
+pub fn too_old(connection: &Connection, replicas: usize) -> Option<Difference> {
     let version = connection.client.server_info().version;
     (replicas > 1 && is_too_old(&version)).then(|| Difference {
         of: "nats-server",
