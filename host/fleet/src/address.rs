@@ -1,4 +1,4 @@
-//! Where the queue is, and what it is asked with.
+//! The addresses and credentials of a queue.
 
 use pipefold::http::{SecretFile, SecretFileError};
 use secrecy::{ExposeSecret, SecretString};
@@ -21,10 +21,10 @@ const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
 /// The port of NATS, where an address has none.
 const PORT: u16 = 4222;
 
-/// What is hashed before credentials, so that the digest is of no use elsewhere.
+/// The text hashed before credentials, so that the digest is of no use elsewhere.
 const DIGEST_DOMAIN: &[u8] = b"pipefold queue credentials digest v1\0";
 
-/// A queue: the servers that have it, and what they are asked with. Displayed as its address alone.
+/// A queue: its servers and the credentials for them. Displayed as its address alone.
 #[derive(Clone)]
 pub struct Queue {
     servers: Vec<Server>,
@@ -32,7 +32,7 @@ pub struct Queue {
     ca_file: Option<PathBuf>,
 }
 
-/// What a queue is asked with, as files. At most one of them.
+/// Files with the credentials and certificates for a queue. At most one of the first two may be set.
 #[derive(Clone, Debug, Default)]
 pub struct QueueKeys {
     /// The credentials of a NATS user: a JWT and its seed, as `nsc` writes them.
@@ -59,32 +59,32 @@ pub(crate) enum QueueAuth {
     Token(SecretString),
 }
 
-/// Why an address or what belongs to it cannot be used. Never shows a secret, nor the address, which may be one by mistake.
+/// An error in the queue's address or files. Never shows a secret, nor the address, which may be one by mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// There is none.
+    /// The address is empty.
     #[error(
         "the queue's address is empty: give NATS servers, such as tls://nats-1.example.com:4222,tls://nats-2.example.com:4222"
     )]
     Empty,
-    /// It does not begin as one.
+    /// The scheme is not `tls://` or `nats://`.
     #[error("the queue's address must begin with tls://, or with nats:// on this machine")]
     Scheme,
-    /// It cannot be read.
+    /// The address cannot be parsed, or is too long.
     #[error("the queue's address is not valid: expected tls://nats.example.com:4222, with commas between servers")]
     Malformed,
-    /// It names a user.
+    /// The address contains a user name, password or token.
     #[error(
         "the queue's address has a user name, a password or a token before `@`: remove it and use --queue-credentials or --queue-token-file"
     )]
     UserInfo,
-    /// Runs and credentials would cross the network readable by anyone.
+    /// The address is unencrypted and not of this machine: runs and credentials could be read on the network.
     #[error("the queue's address must be tls://{host}: nats:// is not encrypted and is accepted for this machine only")]
     Plain {
         /// The host.
         host: String,
     },
-    /// Two kinds of credentials.
+    /// Both a credentials file and a token file are given.
     #[error("the queue has credentials and a token: give only one of --queue-credentials and --queue-token-file")]
     TwoKeys,
     /// The file with the credentials or the token cannot be used.
@@ -101,13 +101,13 @@ pub enum AddressError {
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What the system said, or what is wrong with it.
+        /// The system's error, or the fault in the file.
         why: String,
     },
 }
 
 impl Queue {
-    /// Reads an address such as `tls://nats-1.example.com:4222`, several with commas between them, and the files that belong to it.
+    /// Parses an address such as `tls://nats-1.example.com:4222`, or several separated by commas, and reads the files in `keys`.
     ///
     /// # Errors
     /// [`AddressError`].
@@ -143,7 +143,7 @@ impl Queue {
         })
     }
 
-    /// A short name for what it is asked with, safe to store and to show; `queue` where nothing is needed.
+    /// A digest of the credentials, safe to store and to show; `queue` if there are none.
     #[must_use]
     pub fn credentials(&self) -> String {
         let (kind, text): (&[u8], _) = match &self.auth {
@@ -221,7 +221,7 @@ impl Server {
 fn secret(path: &Path) -> Result<SecretString, AddressError> {
     let file = SecretFile::read(path, MAX_SECRET)?;
     if file.readable_by_others {
-        tracing::info!(path = %path.display(), "the queue's secret can be read by other users");
+        tracing::info!(path = %path.display(), "other users can read the file with the queue's secret");
     }
     let text = file.text.expose_secret().trim();
     if text.is_empty() || text.len() > MAX_SECRET {
@@ -230,7 +230,7 @@ fn secret(path: &Path) -> Result<SecretString, AddressError> {
     Ok(SecretString::from(text))
 }
 
-/// A file without a certificate would trust no server, and each server's certificate would seem to be wrong.
+/// Checks that the file has a certificate: without one no server would be trusted, and each one's certificate would seem wrong.
 fn check_ca_file(path: &Path) -> Result<(), String> {
     if path.is_dir() {
         return Err("it is a directory".to_owned());

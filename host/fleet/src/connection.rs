@@ -16,38 +16,38 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// For one server of the cluster: a runner's budget for a start is a second, and the next server may answer. Nothing else bounds what a
-/// server's greeting may have, which is read before its certificate.
+/// The time limit to connect to one server: a runner's budget for a start is a second, and the next server may answer. Nothing else bounds a
+/// server's greeting, which is read before its certificate.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// For an answer of the stream's leader. A new one is elected within five seconds, and callers retry.
+/// The time limit for an answer of the stream's leader. A new one is elected within five seconds, and callers retry.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// A lost server is noticed after three of these.
+/// The interval of pings. A lost server is noticed after three of them.
 const PING: Duration = Duration::from_secs(5);
 
-/// A connection to the queue. It reconnects by itself to any of the servers.
+/// A connection to the queue. It reconnects to any of the servers by itself.
 #[derive(Clone, Debug)]
 pub struct Connection {
     pub(crate) client: Client,
     pub(crate) context: Context,
-    /// Whether what keeps the connection has ended, and nothing will come of it any more.
+    /// True once the client's task has ended, so that the connection will not come back.
     ended: Arc<AtomicBool>,
-    /// Whether a server said that the credentials do not allow something.
+    /// True once a server reported that the credentials do not allow a request.
     denied: watch::Receiver<bool>,
 }
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Upserts go into the queue, and nothing is read of it.
+    /// Publishing upserts.
     Report,
-    /// They are read as well.
+    /// Publishing and reading upserts.
     Forward,
 }
 
 impl Purpose {
-    /// What begins the subjects of answers. There are two, so that reporters can be denied the messages of forwarders.
+    /// The prefix of subjects for answers. There are two, so that reporters can be denied the messages of forwarders.
     fn inbox(self) -> &'static str {
         match self {
             Self::Report => "_INBOX.report",
@@ -56,7 +56,7 @@ impl Purpose {
     }
 }
 
-/// Lives as long as what keeps the connection does.
+/// A guard owned by the client's task: sets the flag when that task ends.
 struct Alive(Arc<AtomicBool>);
 
 impl Drop for Alive {
@@ -80,7 +80,7 @@ impl Connection {
             queue: queue.to_string(),
             why: why.to_string(),
         })?;
-        // The library panics on some of what a server may say: an error without words, a size beyond all memory. A build must not end by it.
+        // The library panics on some lines of a server: an error without text, a size beyond all memory. A build must not end by it.
         let connected = AssertUnwindSafe(options.connect(servers)).catch_unwind().await;
         let connected = connected.map_err(|_| ConnectError::NotNats {
             queue: queue.to_string(),
@@ -99,13 +99,13 @@ impl Connection {
         })
     }
 
-    /// Sends what is still to be sent, such as acknowledgements.
+    /// Sends what is still buffered, such as acknowledgements.
     pub async fn flush(&self) {
         // A lost acknowledgement causes a redelivery, which is harmless.
         let _ = tokio::time::timeout(ANSWER, self.client.flush()).await;
     }
 
-    /// Whether a server is reached now.
+    /// Returns true if a server is connected now.
     #[must_use]
     pub fn is_up(&self) -> bool {
         !self.has_ended() && self.client.connection_state() == async_nats::connection::State::Connected
@@ -117,7 +117,7 @@ impl Connection {
         self.ended.load(Relaxed)
     }
 
-    /// Waits until a server says that the credentials do not allow what was asked. The request gets no other answer.
+    /// Waits until a server reports that the credentials do not allow a request. Such a request gets no other answer.
     pub(crate) async fn denied(&self) {
         if self.denied.clone().wait_for(|denied| *denied).await.is_err() {
             // The connection has ended.
@@ -143,7 +143,7 @@ fn options(queue: &Queue, alive: Alive, deny: watch::Sender<bool>) -> Result<Con
         .ignore_discovered_servers()
         .reconnect_delay_callback(move |tries| pause(tries, servers))
         .event_callback(move |event| {
-            // The library drops this when it keeps the connection no longer.
+            // The library drops this closure when its task ends.
             let _ = &alive;
             log(&event);
             if is_denial(&event) {
@@ -156,7 +156,7 @@ fn options(queue: &Queue, alive: Alive, deny: watch::Sender<bool>) -> Result<Con
         QueueAuth::Token(token) => options.token(token.expose_secret().to_owned()),
         QueueAuth::Credentials { text, file } => {
             let taken = options.credentials(text.expose_secret());
-            // Not the library's words, which may quote what it read.
+            // The library's error may quote the file.
             taken.map_err(|_| ConnectError::NoCredentials { file: file.clone() })?
         }
     };
@@ -169,13 +169,13 @@ fn options(queue: &Queue, alive: Alive, deny: watch::Sender<bool>) -> Result<Con
     Ok(options)
 }
 
-/// Whether a server said that the credentials do not allow something.
+/// Returns true if a server reported that the credentials do not allow a request.
 fn is_denial(event: &Event) -> bool {
     matches!(event, Event::ServerError(error) if error.to_string().to_ascii_lowercase().contains("permissions violation"))
 }
 
-/// Before a try to connect, of which there were `tries` with this one since the last success. Each of the servers is tried at once: a
-/// runner's second is short. Then a fleet that comes back all at once would bring them down again.
+/// The pause before try number `tries` to connect since the last success. Each server is tried once without a pause, as a runner has a
+/// second; after that, a fleet that reconnects all at once would bring the servers down again.
 fn pause(tries: usize, servers: usize) -> Duration {
     match tries.checked_sub(servers + 1) {
         None => Duration::ZERO,
@@ -191,30 +191,30 @@ fn log(event: &Event) {
     }
 }
 
-/// Why there is no connection.
+/// An error that prevents a connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// No server takes the credentials.
+    /// The servers reject the credentials.
     #[error("the queue at {queue} rejects the credentials: correct --queue-credentials or --queue-token-file")]
     Credentials {
         /// The queue's address.
         queue: String,
     },
-    /// The credentials are none.
+    /// The file holds no credentials of a NATS user.
     #[error("the file {} has no credentials of a NATS user: give the one that `nsc` writes, or a token with --queue-token-file", .file.display())]
     NoCredentials {
         /// The file.
         file: PathBuf,
     },
-    /// A server without the expected certificate, or without encryption.
+    /// The server has no TLS, or no certificate that is trusted for its name.
     #[error("{0}")]
     Tls(String),
-    /// Something answers that is no server of NATS, or not a sound one.
+    /// The server answers, but not by the NATS protocol.
     #[error("the server at {queue} does not follow the NATS protocol: {why}")]
     NotNats {
         /// The queue's address.
         queue: String,
-        /// What was wrong with its answer.
+        /// The fault in its answer.
         why: String,
     },
     /// No server answers.
@@ -222,13 +222,13 @@ pub enum ConnectError {
     Unreachable {
         /// The queue's address.
         queue: String,
-        /// What happened.
+        /// The client's error.
         why: String,
     },
 }
 
 impl ConnectError {
-    /// What the client's error means for this queue.
+    /// Translates the client's error for this queue.
     pub(crate) fn of(queue: &Queue, error: &async_nats::ConnectError) -> Self {
         if let Some(why) = tls_error(error).and_then(|why| tls(queue, why)) {
             return Self::Tls(quote(&why, []));
@@ -286,7 +286,7 @@ fn tls(queue: &Queue, why: &rustls::Error) -> Option<String> {
     })
 }
 
-/// The names that a certificate has.
+/// The names in a certificate, in brackets; empty if unknown.
 fn names(why: &CertificateError) -> String {
     match why {
         CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
@@ -299,7 +299,7 @@ fn names(why: &CertificateError) -> String {
     }
 }
 
-/// What is behind it, if that is a matter of encryption.
+/// The TLS error among the sources of an error, if there is one.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -315,7 +315,7 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
     None
 }
 
-/// Whether something answered, and it cannot be read.
+/// Returns true if the server's answer could not be parsed.
 fn is_protocol_error(why: &(dyn Error + 'static)) -> bool {
     match why.downcast_ref::<io::Error>() {
         Some(why) => why.kind() == io::ErrorKind::InvalidInput,
@@ -323,7 +323,7 @@ fn is_protocol_error(why: &(dyn Error + 'static)) -> bool {
     }
 }
 
-/// An error with what is behind it, in one line that is not too long: servers have a word in it.
+/// An error and its sources as one line of bounded length, safe to show: parts of it come from servers.
 pub(crate) fn one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

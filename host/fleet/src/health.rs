@@ -11,50 +11,50 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::net::TcpListener;
 
-/// What a forwarder counts. No label has a value that comes from outside, so there are never more series than these.
+/// The counters and gauges of a forwarder. No label has a value from outside, so the number of series is fixed.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Messages that came from the queue.
+    /// Messages that the queue delivered to this forwarder.
     pub delivered: AtomicU64,
-    /// Those of them that came before.
+    /// Deliveries of messages that had been delivered before.
     pub redelivered: AtomicU64,
     /// Messages acknowledged after DX accepted them.
     pub done: AtomicU64,
     /// Messages that a policy of the forwarder dropped.
     pub dropped: AtomicU64,
-    /// Messages that were moved to the stream of refused ones.
+    /// Messages moved to the stream of refused upserts.
     pub rejected: AtomicU64,
-    /// Requests that DX took.
+    /// Requests that DX accepted.
     pub accepted: AtomicU64,
     /// Requests that DX refused.
     pub refused: AtomicU64,
-    /// Requests that DX did not take the token for, or redirected.
+    /// Requests for which DX rejected the token, or redirected.
     pub unauthorised: AtomicU64,
-    /// Requests that may go better another time.
+    /// Requests that failed and are tried again.
     pub failed: AtomicU64,
-    /// Times that policies or component could not be asked.
+    /// Groups that the policies or the component failed to judge.
     pub unjudged: AtomicU64,
-    /// Messages that the stream had kept although they were acknowledged, and that were put into it again.
+    /// Messages published again because the stream had kept them although they were acknowledged.
     pub swept: AtomicU64,
     /// Messages sent with others of their run before a forwarder got them, or while another held them.
     pub gathered: AtomicU64,
-    /// Messages that this forwarder held and another sent.
+    /// Messages held here that another forwarder sent.
     pub elsewhere: AtomicU64,
-    /// Messages that are held.
+    /// Messages held now.
     pub held: AtomicU64,
-    /// Requests under way.
+    /// Requests to DX under way.
     pub under_way: AtomicU64,
-    /// Messages that no forwarder has yet, as the queue last said.
+    /// Messages that no forwarder has yet, as the queue last reported.
     pub waiting: AtomicU64,
     /// Age of the oldest message of the last request, in milliseconds.
     pub lag: AtomicU64,
-    /// Whether DX took the last request: 1 or 0.
+    /// 1 if DX accepted the last request, else 0.
     pub dx_up: AtomicU64,
-    /// Whether the queue is reached: 1 or 0.
+    /// 1 if the queue is connected, else 0.
     pub queue_up: AtomicU64,
-    /// Whether nothing is sent for a while: 1 or 0.
+    /// 1 during a pause of all requests, else 0.
     pub paused: AtomicU64,
-    /// Whether a person has to do something before anything gets through, as DX does not take the token: 1 or 0.
+    /// 1 while DX rejects the token or redirects, which only a person can change, else 0.
     pub stuck: AtomicU64,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn set(gauge: &AtomicU64, number: usize) {
 }
 
 impl Counters {
-    /// All of it, as Prometheus reads it.
+    /// All values in the Prometheus text format.
     #[must_use]
     pub fn text(&self) -> String {
         let mut page = Page::default();
@@ -75,7 +75,7 @@ impl Counters {
         page.metric(
             "queue_messages_total",
             Kind::Counter,
-            "Messages from the queue by what became of them.",
+            "Messages from the queue by result.",
         )
         .by(
             "result",
@@ -90,36 +90,36 @@ impl Counters {
                 ("elsewhere", now(&self.elsewhere)),
             ],
         );
-        page.metric(
-            "forwards_total",
-            Kind::Counter,
-            "Requests to DX by what became of them.",
-        )
-        .by(
-            "result",
-            [
-                ("accepted", now(&self.accepted)),
-                ("refused", now(&self.refused)),
-                ("unauthorised", now(&self.unauthorised)),
-                ("failed", now(&self.failed)),
-            ],
-        );
+        page.metric("forwards_total", Kind::Counter, "Requests to DX by result.")
+            .by(
+                "result",
+                [
+                    ("accepted", now(&self.accepted)),
+                    ("refused", now(&self.refused)),
+                    ("unauthorised", now(&self.unauthorised)),
+                    ("failed", now(&self.failed)),
+                ],
+            );
         page.metric(
             "unjudged_total",
             Kind::Counter,
-            "Times that policies or component could not be asked.",
+            "Groups that policies or component failed to judge.",
         )
         .is(now(&self.unjudged));
         for (name, help, value) in [
             ("queue_waiting", "Messages that no forwarder has yet.", &self.waiting),
-            ("queue_held", "Messages that this forwarder has.", &self.held),
+            ("queue_held", "Messages that this forwarder holds.", &self.held),
             ("requests_under_way", "Requests to DX under way.", &self.under_way),
-            ("dx_up", "Whether DX took the last request.", &self.dx_up),
-            ("queue_up", "Whether the queue is reached.", &self.queue_up),
-            ("forward_paused", "Whether nothing is sent for a while.", &self.paused),
+            ("dx_up", "1 if DX accepted the last request, else 0.", &self.dx_up),
+            ("queue_up", "1 if the queue is connected, else 0.", &self.queue_up),
+            (
+                "forward_paused",
+                "1 during a pause of all requests, else 0.",
+                &self.paused,
+            ),
             (
                 "forward_stuck",
-                "Whether DX takes nothing until a person does something.",
+                "1 while DX rejects the token or redirects, else 0.",
                 &self.stuck,
             ),
         ] {
@@ -144,17 +144,17 @@ pub struct Health {
 /// A listener that could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
-    /// Other machines could read it.
+    /// The address is reachable from other machines.
     #[error(
         "{0} is reachable from other machines: use a local address such as 127.0.0.1:9642, or --listen-anywhere inside a cluster"
     )]
     Exposed(SocketAddr),
-    /// The system refused.
+    /// The system refused to listen.
     #[error("cannot listen on {address}: {why}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         why: std::io::Error,
     },
 }

@@ -1,12 +1,12 @@
-//! Pipeline runs over NATS JetStream: what a fleet of runners puts in front of DX.
+//! Pipeline runs over NATS JetStream, between a fleet of runners and DX.
 //!
-//! A message is one upsert: the JSON body that DX would get, judged by its sender's policies. DX folds upserts by the same rule as the
-//! component does, so a forwarder folds the upserts of a run that it holds and sends the result to DX: late, twice or in parts, the end is
-//! the same. There is no state to share, no order to keep, and no leader among forwarders.
+//! A message is one upsert: the JSON body for DX, judged by its sender's policies. DX folds upserts by the same rule as the component, so a
+//! forwarder folds the upserts of a run that it holds and sends the result to DX. Sent late, twice or in parts, DX ends with the same run.
+//! Forwarders share no state, keep no order, and have no leader.
 //!
 //! - [`address`]: servers and credentials of the queue. [`connection`]: a connection to them.
 //! - [`stream`]: creates the streams and their consumer, and compares them with their specification.
-//! - [`publish`]: upserts into the queue; [`outlet`]: the same for a reporter, without an asynchronous runtime of the caller's.
+//! - [`publish`]: upserts into the queue; [`outlet`]: the same for a reporter without an asynchronous runtime.
 //! - [`probe`]: checks that the queue answers.
 //! - [`forward`]: takes upserts out of the queue, folds them, and sends them to DX.
 //! - [`rejected`]: upserts that DX or the rules refused, with the reason.

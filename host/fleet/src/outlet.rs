@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout_at;
 
-/// Between uses the server's pings are not answered: after this time it may have closed the connection, and a new one is quicker than a check.
+/// The longest reuse of an idle connection. Between uses the server's pings are not answered: after this time it may have closed the
+/// connection, and a new one is quicker than a check.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// The queue, for a reporter. Nothing is started and nothing connected before the first upsert.
+/// A queue as an outlet of a reporter. It connects at the first upsert.
 pub struct QueueOutlet {
     queue: Queue,
     open: Mutex<Option<OpenConnection>>,
 }
 
-/// A runtime of its own, which works while someone waits for it, and the connection in it.
+/// The connection with its own runtime, which runs only during an upsert.
 struct OpenConnection {
     publisher: Option<Publisher>,
     used: Instant,
@@ -96,8 +97,8 @@ impl Outlet for QueueOutlet {
 }
 
 impl Drop for QueueOutlet {
-    /// Its threads are not waited for. Looking up a host's name takes one, and as long as the name servers like; and a server that stops lets go
-    /// of it in an asynchronous context, where waiting panics.
+    /// Does not wait for the runtime's threads. A host name lookup occupies one for as long as the name servers take; and a server that stops
+    /// drops this in an asynchronous context, where waiting panics.
     fn drop(&mut self) {
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = open.take() {

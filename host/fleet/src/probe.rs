@@ -6,35 +6,35 @@ use crate::stream::{Checked, StreamError, check};
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
-/// A queue that answered, and its state where it is readable.
+/// The result of [`probe`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// From the start until it had taken the credentials.
+    /// The time until the queue had accepted the credentials.
     pub latency: Duration,
-    /// What is in it; `None` if the credentials do not allow to look, which publishing does not need.
+    /// The state of its streams; `None` if the credentials do not allow reading it, which publishing does not need.
     pub checked: Option<Checked>,
 }
 
-/// A queue that runs cannot be published to.
+/// An error that prevents publishing to a queue.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// There is no stream, or it cannot be looked at.
+    /// The stream does not exist, or its state cannot be read.
     #[error(transparent)]
     Stream(#[from] StreamError),
-    /// Nothing answered in time.
+    /// No server answered in time.
     #[error("the queue at {queue} did not answer within {} s", .within.as_secs())]
     Silent {
         /// The queue's address.
         queue: String,
-        /// The time that it had.
+        /// The time limit.
         within: Duration,
     },
 }
 
-/// Connects and looks, and changes nothing, all within a time.
+/// Connects and reads the state of the streams within a time limit. Changes nothing.
 ///
 /// # Errors
 /// [`ProbeError`].
@@ -47,12 +47,12 @@ pub async fn probe(queue: &Queue, within: Duration) -> Result<Probe, ProbeError>
     let opened = timeout_at(deadline, Connection::open(queue, Purpose::Report)).await;
     let connection = opened.map_err(|_| silent())??;
     let latency = begin.elapsed();
-    let looked = timeout_at(deadline, async {
+    let checking = timeout_at(deadline, async {
         tokio::select! {
             checked = check(&connection) => Ok(Some(checked?)),
             () = connection.denied() => Ok(None),
         }
     });
-    let checked = looked.await.map_err(|_| silent())?;
+    let checked = checking.await.map_err(|_| silent())?;
     checked.map(|checked| Probe { latency, checked })
 }

@@ -11,37 +11,37 @@ use pipefold::Run;
 use pipefold::dx::body;
 use sha2::{Digest, Sha256};
 
-/// Puts upserts into the queue. Clones share a connection, and may publish at the same time.
+/// Publishes upserts into the queue. Clones share a connection, and may publish at the same time.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     connection: Connection,
 }
 
-/// That a majority of the stream's servers has an upsert.
+/// An upsert that a majority of the stream's servers has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Its number in the stream.
+    /// The message's sequence number in the stream.
     pub sequence: u64,
-    /// Whether it was there already: an earlier try had arrived.
+    /// True if the stream had it already: an earlier try had arrived.
     pub duplicate: bool,
 }
 
-/// Why an upsert is not in the queue. It may be, if only the answer was lost; then another try is no second message.
+/// An error of publishing. If only the answer was lost, the upsert is in the queue, and another try adds no second message.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// There is no connection.
+    /// The connection failed.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The stream holds as much as it may.
+    /// The stream has reached its size limit.
     #[error("the queue is full: runs wait at their senders until forwarders have caught up")]
     Full,
-    /// The stream of refused ones holds as many as it may.
+    /// The stream of refused upserts has reached its limit.
     #[error("the stream of refused runs is full: see `pipefold forward rejected list`, then retry or drop them")]
     RejectedFull,
-    /// No stream takes the subject. Servers do not say why.
+    /// No stream accepts the subject. Servers give no reason.
     #[error("the queue's stream {0} has no leader or does not exist: run `pipefold queue check`")]
     NoTaker(&'static str),
-    /// No majority has answered.
+    /// No majority of the servers has acknowledged.
     #[error("the queue did not acknowledge: {0}")]
     NoAcknowledgement(String),
 }
@@ -55,13 +55,13 @@ impl Publisher {
         Ok(Self::new(Connection::open(queue, Purpose::Report).await?))
     }
 
-    /// Publishes through a connection that is there already.
+    /// A publisher on an open connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self { connection }
     }
 
-    /// Puts a run's upsert into the queue, and waits until a majority has it.
+    /// Publishes a run's upsert, and waits until a majority of the servers has it.
     ///
     /// # Errors
     /// [`PublishError`].
@@ -71,7 +71,7 @@ impl Publisher {
         self.put(subject(&run.reference_id), &id, body).await
     }
 
-    /// Puts a message under a subject. Of those with the same `id` within the stream's duplicate window, one is kept.
+    /// Publishes a message under a subject. Of messages with the same `id` within the stream's duplicate window, one is kept.
     pub(crate) async fn put(&self, subject: String, id: &str, body: Vec<u8>) -> Result<Stored, PublishError> {
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, id);
@@ -87,8 +87,8 @@ impl Publisher {
             _ if is_full(&why) => PublishError::Full,
             _ => PublishError::NoAcknowledgement(one_line(&why)),
         })?;
-        // The number of a message that the leader knows of and no majority has: the answer to a try whose first one is under way, or was
-        // lost with an earlier leader (nats-server 2.9 says so; later ones refuse).
+        // Sequence 0 is a message that the leader has and no majority has: the answer to a repeated try whose first one is under way, or was
+        // lost with an earlier leader (nats-server 2.9 answers so; later versions refuse).
         if stored.sequence == 0 {
             return Err(PublishError::NoAcknowledgement(
                 "an earlier try is still under way".to_owned(),
@@ -100,14 +100,14 @@ impl Publisher {
         })
     }
 
-    /// The connection, which others may use as well.
+    /// The connection, which may be shared.
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
 }
 
-/// What names an upsert: the same body is the same upsert, and another start, end or status is another body.
+/// The message id of an upsert: a digest of its body. Another start, end or status is another body.
 pub(crate) fn digest(body: &[u8]) -> String {
     let hash = Sha256::digest(body);
     // Half of it does not collide by accident, and the server keeps it in memory.

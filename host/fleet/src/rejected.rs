@@ -1,4 +1,4 @@
-//! What DX or the rules refused, kept with the reason.
+//! Upserts that DX or the rules refused for good, stored with the reason.
 
 use crate::connection::Connection;
 use crate::publish::{PublishError, Publisher, digest};
@@ -11,57 +11,57 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// The largest that is kept whole, in bytes. What can be read has 512 KiB at most, and room for the reason; what cannot be read is not needed
-/// whole, and its text in JSON may be six times as long.
+/// The largest entry that is stored whole, in bytes. A readable upsert has 512 KiB at most, and the reason needs room; an unreadable one is
+/// not needed whole, and its text in JSON may be six times as long.
 const MAX_KEPT: usize = 600 * 1024;
 
-/// What is kept of a larger one, in bytes: enough to know it by.
+/// Bytes stored of a larger upsert: enough to identify it.
 const EXCERPT: usize = 4096;
 
-/// What else a server counts as part of a message, in bytes: a subject and a header of some dozens each.
+/// Bytes besides the body that a server counts as part of a message: a subject and a header of some dozens each.
 const HEAD: usize = 1024;
 
-/// One upsert that was refused for good, as it is kept.
+/// A stored upsert that was refused for good.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rejected {
-    /// The upsert: the JSON that it was, or its text where it was none.
+    /// The upsert as JSON, or as text if it was not JSON.
     pub upsert: Value,
     /// DX's error code; `refused` or `unreadable` where the rules refused it.
     pub code: String,
-    /// DX's words, or the rules'.
+    /// The message of DX, or of the rules.
     pub message: String,
-    /// When, in UTC.
+    /// The time of the refusal, RFC 3339 in UTC.
     pub at: String,
 }
 
-/// One of them with its number.
+/// A refused upsert with its number.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Numbered {
-    /// Its number in the stream.
+    /// The number in the stream.
     pub number: u64,
-    /// What is kept.
+    /// The refused upsert.
     #[serde(flatten)]
     pub rejected: Rejected,
 }
 
-/// Why the refused ones could not be looked at or changed.
+/// An error of reading or changing the stream of refused upserts.
 #[derive(Debug, thiserror::Error)]
 pub enum RejectedError {
-    /// The stream.
+    /// The stream cannot be used.
     #[error(transparent)]
     Stream(#[from] StreamError),
-    /// It was not put back into the queue, and is kept as it was.
+    /// The upsert was not put back into the queue, and stays stored.
     #[error("number {number} was not put back: {why}")]
     NotPutBack {
-        /// Its number.
+        /// The upsert's number.
         number: u64,
-        /// Why.
+        /// The reason.
         why: PublishError,
     },
 }
 
 impl Rejected {
-    /// What is kept of a refused upsert.
+    /// A refused upsert with the current time.
     #[must_use]
     pub fn new(body: &[u8], code: &str, message: &str) -> Self {
         let upsert = serde_json::from_slice(body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(body)));
@@ -73,13 +73,13 @@ impl Rejected {
         }
     }
 
-    /// The run that it is about, if it says so.
+    /// The run's id, if the upsert has one.
     #[must_use]
     pub fn reference_id(&self) -> Option<String> {
         Arguments::from_foreign_json(&self.body()).ok()?.reference_id
     }
 
-    /// The same with as much of the upsert as a person needs to know it by.
+    /// A copy with the first [`EXCERPT`] bytes of the upsert.
     fn in_part(&self) -> Self {
         let body = self.body();
         let text = String::from_utf8_lossy(body.get(..EXCERPT).unwrap_or(&body)).into_owned();
@@ -99,7 +99,7 @@ impl Rejected {
     }
 }
 
-/// Keeps a refused message, whose number in the queue is `sequence`. On return a majority has it.
+/// Stores a refused message, whose number in the queue is `sequence`. On return a majority of the servers has it.
 pub(crate) async fn keep(publisher: &Publisher, rejected: &Rejected, sequence: u64) -> Result<(), PublishError> {
     let subject = refused_subject(rejected.reference_id().as_deref());
     let mut body = serde_json::to_vec(rejected).unwrap_or_default();
@@ -107,21 +107,21 @@ pub(crate) async fn keep(publisher: &Publisher, rejected: &Rejected, sequence: u
     if body.len() > MAX_KEPT.min(room) {
         body = serde_json::to_vec(&rejected.in_part()).unwrap_or_default();
     }
-    // By its number and not by what it says: the same upsert, put back and refused again, is another message.
+    // The id is the number and not the content: the same upsert, put back and refused again, is another message.
     publisher.put(subject, &format!("rejected-{sequence}"), body).await?;
     Ok(())
 }
 
-/// What was done with refused ones.
+/// The result of [`retry`] or [`drop`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Done {
-    /// With how many.
+    /// Refused upserts that were put back or deleted.
     pub count: u64,
-    /// Numbers that were given, and that there are none of.
+    /// Given numbers that do not exist.
     pub missing: Vec<u64>,
 }
 
-/// The refused ones, oldest first, at most `limit`; and how many there are.
+/// The oldest refused upserts, at most `limit`, and the number of all.
 ///
 /// # Errors
 /// [`RejectedError::Stream`].
@@ -140,11 +140,11 @@ pub async fn list(connection: &Connection, limit: usize) -> Result<(Vec<Numbered
     Ok((found, state.messages))
 }
 
-/// Puts refused ones back into the queue: those of these numbers, or all that are there now if none are given. One after the other, and each
-/// is removed after it was put back: an interrupted one loses nothing, and the next goes on.
+/// Puts refused upserts back into the queue: those with these numbers, or all if none are given. Each is deleted after it was put back, so
+/// an interrupted call loses nothing, and the next one continues.
 ///
 /// # Errors
-/// [`RejectedError`]; those before it were put back.
+/// [`RejectedError`]; the upserts before the failed one were put back.
 pub async fn retry(connection: &Connection, numbers: &[u64]) -> Result<Done, RejectedError> {
     let last = info(connection, REJECTED).await?.state.last_sequence;
     let stream = stream(connection).await?;
@@ -170,10 +170,10 @@ pub async fn retry(connection: &Connection, numbers: &[u64]) -> Result<Done, Rej
     Ok(done)
 }
 
-/// Forgets refused ones: those of these numbers, or all that are there now if none are given.
+/// Deletes refused upserts: those with these numbers, or all if none are given.
 ///
 /// # Errors
-/// [`RejectedError`]; those before it were forgotten.
+/// [`RejectedError`]; the upserts before the failed one were deleted.
 pub async fn drop(connection: &Connection, numbers: &[u64]) -> Result<Done, RejectedError> {
     let last = info(connection, REJECTED).await?.state.last_sequence;
     let stream = stream(connection).await?;
@@ -195,7 +195,7 @@ pub async fn drop(connection: &Connection, numbers: &[u64]) -> Result<Done, Reje
     Ok(done)
 }
 
-/// Each number once, the lowest first.
+/// The numbers without repetition, the lowest first.
 fn each(numbers: &[u64]) -> BTreeSet<u64> {
     numbers.iter().copied().collect()
 }
@@ -204,7 +204,7 @@ async fn put_back(publisher: &Publisher, stream: &Stream, found: &Numbered) -> R
     let (number, rejected) = (found.number, &found.rejected);
     let body = rejected.body();
     let subject = subject(&rejected.reference_id().unwrap_or_default());
-    // Another name than the first time: within the duplicate window it would pass for that, and be lost.
+    // The id differs from the first publication's: within the duplicate window it would count as a duplicate, and be lost.
     let id = format!("{}-again-{number}", digest(&body));
     let put = publisher.put(subject, &id, body).await;
     put.map_err(|why| RejectedError::NotPutBack { number, why })?;
@@ -215,12 +215,12 @@ async fn stream(connection: &Connection) -> Result<Stream, RejectedError> {
     Ok(stream::stream(connection, REJECTED).await?)
 }
 
-/// The first of them between two numbers, both included; `None` if there is none. One request, however many were removed between.
+/// The first refused upsert between two numbers, both included. One request, however many were deleted in between.
 async fn next(stream: &Stream, from: u64, to: u64) -> Result<Option<Numbered>, RejectedError> {
     if from > to || from == u64::MAX {
         return Ok(None);
     }
-    // A stream's first message has the number 1, and its server takes 0 for no number at all.
+    // A stream's first message has the number 1, and servers read 0 as no number.
     let request = stream.raw_message_builder().sequence(from.max(1)).next_by_subject(">");
     let message = match request.send().await {
         Ok(message) => message,
@@ -232,7 +232,7 @@ async fn next(stream: &Stream, from: u64, to: u64) -> Result<Option<Numbered>, R
             _ => return Err(server("read a message of", &why).into()),
         },
     };
-    // One that was asked for and answers with an earlier one would go round for ever.
+    // A server that answers with an earlier message would make callers loop for ever.
     let number = message.sequence;
     if !(from..=to).contains(&number) {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! The loop of a forwarder: receives messages, starts requests that are due, keeps the rate.
+//! The loop of a forwarder: it receives messages, and starts requests that are due at the allowed rate.
 
 use super::ForwarderOptions;
 use super::held::{Group, HeldGroups};
@@ -22,34 +22,34 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
-/// While requests are all under way, groups that are due wait in the queue rather than here, beyond so many for each: another forwarder may
-/// have time for them.
+/// Due groups that are held for each request under way while no further request may start. The rest wait in the queue, where an idle
+/// forwarder can take them.
 const AHEAD: usize = 4;
 
-/// While it is the rate that holds them up, so much of it is held here: upserts that come meanwhile join those of their runs, and cost no
-/// request of their own. Not more, or another forwarder that has nothing to do could not help.
-const AHEAD_OF_THE_RATE: Duration = Duration::from_mins(1);
+/// Due groups that are held while the rate delays them, as the time that they take at that rate: upserts that arrive meanwhile join their
+/// runs' groups and need no request of their own. Not more, or an idle forwarder could not help.
+const HELD_AT_RATE: Duration = Duration::from_mins(1);
 
-/// With more of it than this, another forwarder may ask first.
+/// With more due groups than the rate sends in this time, other forwarders may request messages first.
 const ENOUGH: Duration = Duration::from_secs(5);
 
-/// How long the last messages are waited for: a second for an answer, a second for what comes after it, and a slow machine.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// The wait for the last messages: a second for an answer, a second for messages after it, and the rest for a slow machine.
+const LAST_MESSAGES: Duration = Duration::from_secs(5);
 
-/// With more of it than this due, the rate lets through less than there is.
+/// With more due groups than the rate sends in this time, the forwarder is behind.
 const BEHIND: Duration = Duration::from_secs(1);
 
-/// Runs at a time of which it is looked what else the stream has: some of a second's, and quicker than DX answers.
+/// Runs whose upserts are gathered at a time: a part of a second's, and quicker than DX answers.
 const GATHERING: usize = 16;
 
-/// Beyond which nothing is looked at before it is asked again.
+/// The longest wait of the loop.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How often it is decided whether more is wanted: what is due is counted for it.
-const ASK: Duration = Duration::from_millis(10);
+/// The interval at which the demand is decided, for which due groups are counted.
+const DEMAND_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The same complaint is made once in so long.
-const COMPLAIN: Duration = Duration::from_mins(1);
+/// The interval at which the same complaint is repeated.
+const REPEAT: Duration = Duration::from_mins(1);
 
 /// A connected forwarder, before it runs.
 pub struct Forwarder {
@@ -58,7 +58,7 @@ pub struct Forwarder {
     differences: Vec<Difference>,
 }
 
-/// A forwarder that cannot start or go on.
+/// An error that keeps a forwarder from starting or continuing.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
     /// No connection to the queue.
@@ -75,13 +75,13 @@ pub enum ForwardError {
     /// The client for DX cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The connection is gone for good, after it worked.
+    /// The connection ended for good after it had worked.
     #[error("NATS protocol error: connection lost. Held messages will be redelivered; restart this forwarder")]
     Lost,
 }
 
 impl Forwarder {
-    /// Connects, and checks the stream.
+    /// Connects, and checks the streams.
     ///
     /// # Errors
     /// [`ForwardError`].
@@ -125,7 +125,7 @@ impl Forwarder {
         Arc::clone(&self.sender.counters)
     }
 
-    /// Works until `stop`. Then requests that are under way are waited for, and what else it holds is given back to the queue.
+    /// Forwards until `stop`. Then it waits for requests under way, and returns the other messages that it holds to the queue.
     ///
     /// # Errors
     /// [`ForwardError::Lost`], before `stop`.
@@ -151,7 +151,7 @@ impl Forwarder {
             complaints: HashMap::new(),
             behind: false,
             touched: now,
-            asked: now - ASK,
+            demanded: now - DEMAND_INTERVAL,
             demand,
             sender: self.sender,
         };
@@ -162,7 +162,7 @@ impl Forwarder {
             Arc::clone(&forwarding.sender.counters),
         ));
         let ended = forwarding.until(stop, from).await;
-        // In the middle of whatever they do: what is lost of it comes again to another forwarder.
+        // Messages that are lost by this are redelivered to another forwarder.
         beside.abort_all();
         forwarding.end().await;
         ended
@@ -174,20 +174,20 @@ struct ForwardLoop {
     bucket: TokenBucket,
     pauses: Pauses,
     held: HeldGroups,
-    /// Groups that take no more, and go before all others.
+    /// Groups that accept no more messages, and are sent before all others.
     full: VecDeque<Group>,
-    /// Those of which it is looked what else the stream has; they are full then. Before a token is taken for them, so that requests keep the
-    /// distance that tokens have.
+    /// Groups whose other upserts are being gathered; they count as full afterwards. This comes before a token is taken, so that requests keep
+    /// the distance of tokens.
     gathering: JoinSet<Option<Group>>,
-    /// A client for each request that may be under way, so that each keeps its connection.
+    /// Clients without a request. There is one for each request that may be under way, so that each keeps its connection.
     free: Vec<Arc<Client>>,
     under_way: JoinSet<(Arc<Client>, RequestEnd)>,
-    /// Warnings by subject, with the time of each.
+    /// The last complaint by subject, with its time.
     complaints: HashMap<&'static str, (Instant, String)>,
-    /// Whether the rate lets through less than there is.
+    /// True if more is due than the rate lets through.
     behind: bool,
     touched: Instant,
-    asked: Instant,
+    demanded: Instant,
     demand: watch::Sender<Demand>,
 }
 
@@ -205,12 +205,12 @@ impl ForwardLoop {
                 break;
             }
             let now = Instant::now();
-            let mut next = self.begin_what_is_due(now);
-            if now.duration_since(self.asked) >= ASK {
-                self.asked = now;
-                self.ask_for_more(now);
+            let mut next = self.start_due(now);
+            if now.duration_since(self.demanded) >= DEMAND_INTERVAL {
+                self.demanded = now;
+                self.update_demand(now);
             } else {
-                next = next.min(self.asked + ASK);
+                next = next.min(self.demanded + DEMAND_INTERVAL);
             }
             tokio::select! {
                 biased;
@@ -220,7 +220,7 @@ impl ForwardLoop {
                 message = from.recv() => match message {
                     Some(message) => {
                         self.take(message).await;
-                        // Those that came with it, before anything is begun.
+                        // Messages that arrived with it, before a request is started.
                         while let Ok(message) = from.try_recv() {
                             self.take(message).await;
                         }
@@ -234,48 +234,48 @@ impl ForwardLoop {
                 self.touch().await;
             }
         }
-        // What the queue has given already goes back with the rest, or it would be missed until the queue has waited for it.
+        // Messages that the queue has sent already are returned with the rest, or they would be missing until the queue redelivers them.
         let _ = self.demand.send(Demand::Stop);
-        let deadline = tokio::time::Instant::now() + LAST_WORDS;
+        let deadline = tokio::time::Instant::now() + LAST_MESSAGES;
         while let Ok(Some(message)) = timeout_at(deadline, from.recv()).await {
             self.take(message).await;
         }
         ended
     }
 
-    /// Begins requests while there is something due and leave to send it. Returns the moment of the next look.
-    fn begin_what_is_due(&mut self, now: Instant) -> Instant {
-        let look_again = now + TICK;
+    /// Starts requests while groups are due and the rate allows them. Returns the time of the next call.
+    fn start_due(&mut self, now: Instant) -> Instant {
+        let latest = now + TICK;
         if let Some(pause) = self.pauses.left(now) {
-            return (now + pause).min(look_again);
+            return (now + pause).min(latest);
         }
         if self.behind {
-            self.gather_what_is_due(now);
+            self.gather_due(now);
         }
         loop {
-            // After a pause one request goes ahead, and the others when it was answered.
+            // After a pause one request is sent alone, and the others after its answer.
             if self.free.is_empty() || (self.pauses.is_doubtful() && !self.under_way.is_empty()) {
-                return look_again;
+                return latest;
             }
             if self.full.is_empty() {
                 if self.behind && !self.gathering.is_empty() {
-                    return look_again;
+                    return latest;
                 }
-                let next = self.held.next_due().unwrap_or(look_again);
+                let next = self.held.next_due().unwrap_or(latest);
                 if next > now {
-                    return next.min(look_again);
+                    return next.min(latest);
                 }
             }
             if !self.bucket.take(now) {
-                // Timers are of a millisecond: shorter waits would go round for nothing.
+                // Timers have a resolution of a millisecond: shorter waits would only repeat the loop.
                 let wait = self.bucket.wait(now).max(Duration::from_millis(1));
-                return (now + wait).min(look_again);
+                return (now + wait).min(latest);
             }
             let Some(group) = self.full.pop_front().or_else(|| self.held.take_due(now)) else {
-                return look_again;
+                return latest;
             };
             let Some(client) = self.free.pop() else {
-                return look_again;
+                return latest;
             };
             let sender = Arc::clone(&self.sender);
             self.under_way.spawn(async move {
@@ -285,8 +285,8 @@ impl ForwardLoop {
         }
     }
 
-    /// Looks for what else there is of some runs that are to go next.
-    fn gather_what_is_due(&mut self, now: Instant) {
+    /// Starts to gather the other upserts of the runs that are sent next.
+    fn gather_due(&mut self, now: Instant) {
         while self.gathering.len() + self.full.len() < GATHERING {
             let Some(group) = self.held.take_due(now) else {
                 return;
@@ -296,14 +296,14 @@ impl ForwardLoop {
         }
     }
 
-    /// Decides whether more messages are asked for.
-    fn ask_for_more(&mut self, now: Instant) {
+    /// Decides the demand for messages.
+    fn update_demand(&mut self, now: Instant) {
         let counters = &self.sender.counters;
         let paused = self.pauses.left(now).is_some();
         let most = if self.free.is_empty() {
             AHEAD * self.under_way.len()
         } else {
-            (AHEAD * self.free.len()).max(self.bucket.within(AHEAD_OF_THE_RATE))
+            (AHEAD * self.free.len()).max(self.bucket.within(HELD_AT_RATE))
         };
         let due = self.held.count_due(now, most + 1);
         let wanted = match () {
@@ -329,7 +329,7 @@ impl ForwardLoop {
             }
             Err(why) => {
                 let sender = Arc::clone(&self.sender);
-                // Beside the loop: the stream of refused ones may be slow to answer.
+                // In a task of its own: the stream of refused upserts may be slow to answer.
                 tokio::spawn(async move { sender.reject(&[message], "unreadable", &why).await });
             }
         }
@@ -368,7 +368,7 @@ impl ForwardLoop {
         self.complaints.remove("stuck");
     }
 
-    /// Reports progress on messages that are held for long.
+    /// Reports progress on messages without a recent report.
     async fn touch(&mut self) {
         // Without a connection, reports would only pile up.
         if !self.sender.publisher.connection().is_up() {
@@ -383,7 +383,7 @@ impl ForwardLoop {
         }
     }
 
-    /// Waits for what is under way, and gives the rest back.
+    /// Waits for requests under way, and returns the other messages to the queue.
     async fn end(&mut self) {
         let longest = self.sender.options.timeout + Duration::from_secs(1);
         let under_way = async {
@@ -404,19 +404,19 @@ impl ForwardLoop {
                     message.again(&connection.client, Duration::ZERO).await;
                 }
             }
-            // What was spawned beside may just be done.
+            // Tasks for refused messages may be about to end.
             sleep(Duration::from_millis(20)).await;
             connection.flush().await;
         };
-        // A queue that cannot be reached gives them to others by itself.
+        // A queue that cannot be reached redelivers them by itself.
         let _ = timeout(Duration::from_secs(5), back).await;
     }
 
-    /// Says something again only after a while, or when it is something else.
+    /// Logs a complaint, unless the same one was logged within [`REPEAT`].
     fn complain(&mut self, about: &'static str, what: &str) {
         let last = self.complaints.get(about);
-        // Once is enough for what only a person can change.
-        let again = |(at, _): &(Instant, String)| about != "stuck" && at.elapsed() >= COMPLAIN;
+        // A fault that only a person can change is logged once.
+        let again = |(at, _): &(Instant, String)| about != "stuck" && at.elapsed() >= REPEAT;
         if last.is_none_or(|last| last.1 != what || again(last)) {
             if about == "stuck" {
                 tracing::error!("{what}");

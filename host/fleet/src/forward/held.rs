@@ -1,4 +1,4 @@
-//! The upserts of a run together, until they are due.
+//! The upserts of each run, held until they are due.
 
 use super::message::Message;
 use super::upserts::Gathered;
@@ -6,44 +6,44 @@ use pipefold::spool::RunKey;
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-/// The most upserts that are folded at a time: the rules allow 10,000 notifications and 8 MiB in one history, and a run has a few.
-const MOST: usize = 256;
+/// The most upserts in a group: the rules allow 10,000 notifications and 8 MiB in one history, and a run has a few.
+const MAX_GROUP: usize = 256;
 
-/// How long an old message waits, which has waited for others in the queue: what was put there beside it comes with it.
+/// The wait of a message that is older than the window: upserts published close to it arrive with it.
 const OLD: Duration = Duration::from_millis(50);
 
-/// Where DX takes less than there is, ended runs go first, and the others meanwhile meet their ends; but none waits longer than this: most
-/// runs have ended by then.
+/// The longest precedence of ended runs. While DX accepts less than arrives, ended runs go first, and the finishes of others arrive
+/// meanwhile; most runs have ended within this time.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// The upserts of one run that go together.
+/// The upserts of one run that are sent together.
 #[derive(Debug)]
 pub struct Group {
     pub key: RunKey,
     pub messages: Vec<Message>,
-    /// Whether one of them says that the run has ended.
+    /// True if one of them has the run's finish.
     pub ended: bool,
-    /// Whether nothing else of the run may go with them, as it may be at fault for a refusal.
+    /// True if no gathered upserts may be sent with them, since those may have caused a refusal.
     pub alone: bool,
-    /// What else the stream has of the run.
+    /// Other upserts of the run in the stream.
     pub gathered: Option<Gathered>,
     /// The time of the last report of progress.
     pub touched: Instant,
 }
 
-/// Groups of messages, each with the time when it is due.
+/// Groups of messages by run, each with the time when it is due.
 #[derive(Debug, Default)]
 pub struct HeldGroups {
     groups: HashMap<RunKey, (Instant, Group)>,
-    /// Those of runs that have ended.
+    /// Runs that have ended, by due time.
     ended: BTreeSet<(Instant, RunKey)>,
-    /// Those of runs that go on, as far as is known.
+    /// Runs whose end is not known, by due time.
     open: BTreeSet<(Instant, RunKey)>,
     messages: usize,
 }
 
 impl HeldGroups {
-    /// Adds a message to those of its run. A group that is full is given back: it goes at once.
+    /// Adds a message to its run's group. Returns the group if it is full: it is sent at once.
     pub fn add(&mut self, key: RunKey, message: Message, ended: bool, window: Duration, now: Instant) -> Option<Group> {
         self.messages += 1;
         if let Some((due, group)) = self.groups.get_mut(&key) {
@@ -52,7 +52,7 @@ impl HeldGroups {
                 self.open.remove(&(*due, key));
                 self.ended.insert((*due, key));
             }
-            // A redelivery after too long a silence: the later delivery counts.
+            // A redelivery after missed reports of progress: the later delivery counts.
             if let Some(known) = group
                 .messages
                 .iter_mut()
@@ -63,7 +63,7 @@ impl HeldGroups {
                 return None;
             }
             group.messages.push(message);
-            return if group.messages.len() >= MOST {
+            return if group.messages.len() >= MAX_GROUP {
                 self.remove(key)
             } else {
                 None
@@ -82,7 +82,7 @@ impl HeldGroups {
         None
     }
 
-    /// Puts a group back, to be tried again.
+    /// Puts a group back, to be tried again at `due`.
     pub fn again(&mut self, mut group: Group, due: Instant) {
         if let Some(more) = self.remove(group.key) {
             group.ended |= more.ended;
@@ -94,7 +94,7 @@ impl HeldGroups {
         self.insert(due, group);
     }
 
-    /// The group that is to go next, of those that are due by now.
+    /// Removes the due group that is to be sent next.
     pub fn take_due(&mut self, now: Instant) -> Option<Group> {
         let first = |due: &BTreeSet<(Instant, RunKey)>| due.first().filter(|(due, _)| *due <= now).copied();
         let (ended, open) = (first(&self.ended), first(&self.open));
@@ -103,31 +103,31 @@ impl HeldGroups {
         self.remove(key)
     }
 
-    /// When the next one is due.
+    /// The time when the next group is due.
     pub fn next_due(&self) -> Option<Instant> {
         let firsts = [self.ended.first(), self.open.first()];
         firsts.into_iter().flatten().map(|(due, _)| *due).min()
     }
 
-    /// How many are due, counted no further than `most` of each kind.
+    /// The number of due groups, counting at most `most` ended and `most` open ones.
     pub fn count_due(&self, now: Instant, most: usize) -> usize {
         let count =
             |due: &BTreeSet<(Instant, RunKey)>| due.iter().take(most).take_while(|(due, _)| *due <= now).count();
         count(&self.ended) + count(&self.open)
     }
 
-    /// Groups without a report of progress since then.
+    /// Groups without a report of progress after `since`.
     pub fn untouched(&mut self, since: Instant) -> impl Iterator<Item = &mut Group> {
         let groups = self.groups.values_mut().map(|(_, group)| group);
         groups.filter(move |group| group.touched <= since)
     }
 
-    /// Messages in all.
+    /// The number of messages in all groups.
     pub fn len(&self) -> usize {
         self.messages
     }
 
-    /// All of them.
+    /// Removes all groups.
     pub fn drain(&mut self) -> Vec<Group> {
         self.ended.clear();
         self.open.clear();
@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn a_group_that_is_full_goes_at_once() {
         let (mut held, now) = (HeldGroups::default(), Instant::now());
-        let full = (0..MOST as u64).find_map(|sequence| held.add(key("a"), message(sequence), false, WINDOW, now));
-        assert_eq!(full.unwrap().messages.len(), MOST);
+        let full = (0..MAX_GROUP as u64).find_map(|sequence| held.add(key("a"), message(sequence), false, WINDOW, now));
+        assert_eq!(full.unwrap().messages.len(), MAX_GROUP);
         assert_eq!(held.len(), 0);
     }
 }

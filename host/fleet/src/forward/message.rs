@@ -12,27 +12,27 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The largest upsert that is read: fourteen arguments of 4 KiB, each byte escaped, with room. The rules refuse what is longer.
 pub const MAX_BODY: usize = 512 * 1024;
 
-/// An upsert that this forwarder has.
+/// An upsert that this forwarder holds.
 #[derive(Debug)]
 pub struct Message {
-    /// The body. A copy: the delivered one would keep whatever arrived with it in memory.
+    /// The body, copied: the delivered one would keep the whole network buffer in memory.
     pub body: Box<[u8]>,
-    /// The subject under which it was put into the queue.
+    /// The subject under which it was published.
     subject: Box<str>,
     /// Its number in the stream.
     pub sequence: u64,
-    /// How often it was delivered, to whichever forwarder.
+    /// The number of deliveries, to any forwarder.
     pub delivered: u32,
-    /// When it was put into the queue, by the server's clock.
+    /// The time of publication, by the server's clock.
     pub published: SystemTime,
-    /// Where its server hears of it.
+    /// The subject for acknowledgements.
     reply: Box<str>,
     /// Its share of the forwarder's memory.
     _room: RoomShare,
 }
 
 impl Message {
-    /// Takes what was delivered. `None` if it is no message of a stream.
+    /// Takes over a delivered message, with the number of messages still waiting. `None` if it is not from a stream.
     pub fn of(delivered: &Delivered, room: RoomShare) -> Option<(Self, u64)> {
         let info = delivered.info().ok()?;
         let message = Self {
@@ -47,7 +47,7 @@ impl Message {
         Some((message, info.pending))
     }
 
-    /// One that no server delivered.
+    /// A message for tests, without a server.
     #[cfg(test)]
     pub fn made_up(sequence: u64, room: RoomShare) -> Self {
         Self {
@@ -61,33 +61,39 @@ impl Message {
         }
     }
 
-    /// Its run, and whether it has the run's end; or the reason why it cannot be read.
+    /// The run's key, and true if the upsert has the run's finish.
+    ///
+    /// # Errors
+    /// The reason why the body cannot be read.
     pub fn run(&self) -> Result<(RunKey, bool), String> {
         let (key, said) = parse(&self.body)?;
         Ok((key, said.finished_at.is_some()))
     }
 
-    /// Whether it is under the subject of this run, where others look for it.
+    /// Returns true if its subject is this run's, under which other forwarders gather.
     pub fn is_under(&self, run: RunKey) -> bool {
         *self.subject == *subject_of(run)
     }
 
-    /// What it says.
+    /// The body as DX's arguments.
+    ///
+    /// # Errors
+    /// The reason why the body cannot be read.
     pub fn arguments(&self) -> Result<Arguments, String> {
         parse(&self.body).map(|(_, said)| said)
     }
 
-    /// How long ago it was put into the queue.
+    /// The time since its publication.
     pub fn age(&self) -> Duration {
         SystemTime::now().duration_since(self.published).unwrap_or_default()
     }
 
-    /// Acknowledges it.
+    /// Acknowledges it, which removes it from the queue.
     pub async fn done(&self, client: &Client) {
         self.acknowledge(client, AckKind::Ack).await;
     }
 
-    /// Asks for a redelivery after a while, to any forwarder.
+    /// Asks for a redelivery after a time, to any forwarder.
     pub async fn again(&self, client: &Client, after: Duration) {
         let after = (!after.is_zero()).then_some(after);
         self.acknowledge(client, AckKind::Nak(after)).await;
@@ -98,7 +104,7 @@ impl Message {
         self.acknowledge(client, AckKind::Progress).await;
     }
 
-    /// A lost acknowledgement causes a redelivery, which is harmless.
+    /// Sends an acknowledgement. A lost one causes a redelivery, which is harmless.
     async fn acknowledge(&self, client: &Client, kind: AckKind) {
         if let Err(error) = client.publish(self.reply.to_string(), kind.into()).await {
             tracing::debug!(%error, "a message was not acknowledged");
@@ -106,33 +112,35 @@ impl Message {
     }
 }
 
-/// An upsert's run and its arguments, or the reason why it cannot be read.
+/// An upsert's run key and its arguments.
+///
+/// # Errors
+/// The reason why the body cannot be read.
 pub fn parse(body: &[u8]) -> Result<(RunKey, Arguments), String> {
     if body.len() > MAX_BODY {
         return Err(format!("it has {} bytes, and {MAX_BODY} are read", body.len()));
     }
     let said = Arguments::from_foreign_json(body).map_err(|why| why.to_string())?;
-    // The rules say what a name is; without any there is no run to fold it with.
+    // The rules check the id; upserts without one share a key.
     let key = RunKey::of(said.reference_id.as_deref().unwrap_or_default());
     Ok((key, said))
 }
 
-/// What is held at a time, in units: with half a kibibyte for each message and what it comes in, a third of the sixty MiB that a forwarder
-/// may take.
+/// The room in units: with half a kibibyte of overhead for each message, a third of the sixty MiB that a forwarder may use.
 const CAPACITY: usize = 16_384;
 
-/// Bytes of a unit. Upserts are shorter, so that the capacity is mostly one of messages; a longer one counts for what it is.
+/// Bytes of a unit. Usual upserts are shorter and take one unit each; longer ones take as many units as their size.
 const UNIT: usize = 1024;
 
-/// The room for messages. Clones share it.
+/// The room for held messages: it bounds a forwarder's memory for any backlog and any publisher. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Room(Arc<Semaphore>);
 
-/// Room for messages that were asked for, a unit each.
+/// Room reserved for requested messages, a unit each.
 #[derive(Debug, Default)]
 pub struct ReservedRoom(Option<OwnedSemaphorePermit>);
 
-/// A message's share, given back when it is dropped.
+/// A message's share of the room, released when dropped.
 pub type RoomShare = OwnedSemaphorePermit;
 
 impl Default for Room {
@@ -142,17 +150,17 @@ impl Default for Room {
 }
 
 impl Room {
-    /// Room for so many messages, or as many as there is room for; waits until it is one.
+    /// Reserves room for `messages` messages, or for as many as fit; waits until one fits.
     pub async fn reserve(&self, messages: usize) -> ReservedRoom {
         let units = messages.min(self.0.available_permits()).max(1);
         let units = u32::try_from(units).unwrap_or(1);
-        // It is never closed.
+        // The semaphore is never closed.
         ReservedRoom(Arc::clone(&self.0).acquire_many_owned(units).await.ok())
     }
 
-    /// Room for a message of so many bytes: out of what was reserved, and of what is free beside it. `None` if there is too little.
+    /// Takes room for a message of `bytes` bytes, first from the reserved room, then from the free one. `None` if there is too little.
     pub fn take(&self, reserved: &mut ReservedRoom, bytes: usize) -> Option<RoomShare> {
-        // One that is larger than everything must have its turn, to be refused.
+        // A message larger than the whole room must get in, so that it is refused.
         let more = (bytes.saturating_sub(1) / UNIT).min(CAPACITY / 2);
         let first = match reserved.0.as_mut().and_then(|reserved| reserved.split(1)) {
             Some(first) => first,
@@ -169,7 +177,7 @@ impl Room {
 }
 
 impl ReservedRoom {
-    /// For how many messages.
+    /// The number of messages it is for.
     pub fn messages(&self) -> usize {
         self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }

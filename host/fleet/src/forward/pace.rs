@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// A token bucket.
+/// A token bucket: one token for each request.
 #[derive(Debug)]
 pub struct TokenBucket {
     per_second: f64,
@@ -12,7 +12,7 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A full one. It holds a tenth of a second's tokens, and at least one: a burst that no limit over a second notices.
+    /// A full bucket. It holds the tokens of a tenth of a second, and at least one: a burst that no limit over a second notices.
     pub fn new(per_second: f64, now: Instant) -> Self {
         let per_second = per_second.clamp(0.01, 100_000.0);
         let size = (per_second / 10.0).max(1.0);
@@ -24,7 +24,7 @@ impl TokenBucket {
         }
     }
 
-    /// Takes a token if there is one.
+    /// Takes a token; false if there is none.
     pub fn take(&mut self, now: Instant) -> bool {
         self.fill(now);
         let is_there = self.tokens >= 1.0;
@@ -34,13 +34,13 @@ impl TokenBucket {
         is_there
     }
 
-    /// How long until there is one.
+    /// The time until there is a token.
     pub fn wait(&mut self, now: Instant) -> Duration {
         self.fill(now);
         Duration::from_secs_f64((1.0 - self.tokens).max(0.0) / self.per_second)
     }
 
-    /// How many come in a time.
+    /// The number of tokens that are added in `time`.
     pub fn within(&self, time: Duration) -> usize {
         (self.per_second * time.as_secs_f64()) as usize
     }
@@ -52,16 +52,16 @@ impl TokenBucket {
     }
 }
 
-/// Failures in a row, of whichever runs, after which it is DX that cannot be reached, and not a run that is at fault.
+/// Failures in a row, of any runs, after which DX counts as unreachable and no single run as the cause.
 const IN_A_ROW: u32 = 3;
 
-/// The longest pause after such failures. An outage that ends is noticed within it.
+/// The longest pause after such failures: the end of an outage is noticed within it.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// After DX did not take the token, or redirected: a person has to do something.
+/// The pause after DX rejected the token or redirected, which only a person can change.
 pub const STUCK: Duration = Duration::from_secs(30);
 
-/// The pause of all.
+/// The pause of all requests.
 #[derive(Debug, Default)]
 pub struct Pauses {
     until: Option<Instant>,
@@ -70,31 +70,31 @@ pub struct Pauses {
 }
 
 impl Pauses {
-    /// How long nothing is to be sent.
+    /// The rest of the pause; `None` outside a pause.
     pub fn left(&self, now: Instant) -> Option<Duration> {
         self.until?.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
-    /// DX answered, whatever it said of the run.
+    /// Notes that DX answered, whether it accepted the run or not.
     pub fn reached(&mut self) {
         self.failures = 0;
         self.doubtful = false;
     }
 
-    /// Whether DX did not answer well, or not at all, the last time.
+    /// Returns true if requests failed until the last pause: then one request is sent ahead of the others.
     pub fn is_doubtful(&self) -> bool {
         self.doubtful
     }
 
-    /// It may go better another time; DX may have said when, which then holds for every run.
+    /// Notes a failure that may pass. `after` is the pause that DX asked for, which holds for every run.
     pub fn failed(&mut self, after: Option<Duration>, first: Duration, now: Instant) {
         if let Some(after) = after {
-            // It answers, and says itself when it wants to be asked again.
+            // DX answers, and names the pause itself.
             self.until(now + after);
             return;
         }
         if self.left(now).is_some() {
-            // One of those that were under way when the pause began: it says nothing new.
+            // This request was under way when the pause began, so its failure is no further one.
             return;
         }
         self.failures = self.failures.saturating_add(1);
@@ -105,7 +105,7 @@ impl Pauses {
         }
     }
 
-    /// Nothing will go until a person does something.
+    /// Notes an answer that only a person can change.
     pub fn stuck(&mut self, now: Instant) {
         self.doubtful = true;
         self.until(now + STUCK);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn one_runs_failure_stops_no_other_and_dx_is_left_alone_for_as_long_as_it_asks() {
+    fn one_runs_failure_pauses_no_other_and_the_pause_of_dx_holds_for_all() {
         let (now, first) = (Instant::now(), Duration::from_secs(1));
         let mut pauses = Pauses::default();
         pauses.failed(None, first, now);

@@ -15,47 +15,47 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// Messages asked for at a time. Large enough that a run's upserts, which lie close together, mostly come to the same forwarder; small
-/// enough that another has its share of a backlog.
+/// Messages in a request. Large enough that a run's upserts, which are close together, mostly reach the same forwarder; small enough that
+/// other forwarders get their share of a backlog.
 const BATCH: usize = 512;
 
-/// Bytes asked for at a time: what a batch has, and far below the memory that a forwarder may take.
+/// Bytes in a request: the size of a batch, and far below the memory that a forwarder may use.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// How long a request for messages stands. While it does, other forwarders with time on their hands leave the work to this one.
-const STANDS: Duration = Duration::from_secs(5);
+/// The time that a request stays open. Meanwhile idle forwarders leave new messages to this one.
+const REQUEST_TIME: Duration = Duration::from_secs(5);
 
-/// After it should have ended, the server that had it is gone; and what its end has overtaken has come.
+/// The time after the end of a request. Without an answer by then its server is gone; and messages that the answer overtook have arrived.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Without a message for this long after a round trip, none is on its way: messages of a replicated stream take a longer way than an answer.
+/// The silence after a round trip that means that no message is on its way: messages of a replicated stream take longer than an answer.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// While another forwarder asks: soon enough to take over when it is busy.
+/// The first pause while another forwarder's request is open: short enough to take over when that one is busy.
 const OTHERS_TURN: Duration = Duration::from_millis(40);
 
-/// One that is refused again and again waits longer, or it would slip in between two requests of the other and split the runs that are under
-/// way; one that is busy leaves its turn for longer than this.
+/// The longest such pause. It grows, or this forwarder would get in between two requests of the other and split runs; a busy forwarder leaves
+/// its turn for longer than this.
 const LONGEST_TURN: Duration = Duration::from_millis(1280);
 
-/// After trouble with the queue.
-const AFTER_TROUBLE: Duration = Duration::from_millis(250);
+/// The pause after an error of the queue.
+const AFTER_ERROR: Duration = Duration::from_millis(250);
 
-/// After which a message for which there is no room is delivered again, to whichever forwarder has.
+/// The delay of a redelivery, to any forwarder, of a message for which there is no room.
 const NO_ROOM: Duration = Duration::from_secs(1);
 
-/// What the puller works with.
+/// The task that requests messages and hands them to the forwarder's loop.
 pub struct Puller {
     pub connection: Connection,
     pub counters: Arc<Counters>,
-    /// Room for messages.
+    /// The room for messages.
     pub room: Room,
-    /// Whether more could be worked off.
+    /// The loop's current demand.
     pub wanted: watch::Receiver<Demand>,
     pub to: mpsc::Sender<Message>,
 }
 
-/// Whether more could be worked off.
+/// The demand of a forwarder for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demand {
     /// No more: the forwarder has enough to do.
@@ -68,30 +68,30 @@ pub enum Demand {
     Stop,
 }
 
-/// How much is asked for.
+/// The size of a request for messages.
 #[derive(Clone, Copy, Debug, Default)]
 enum RequestSize {
-    /// As a rule.
+    /// The usual size.
     #[default]
     Batch,
-    /// After one that is larger than that: it is refused, and would keep all others waiting.
+    /// For a message that is larger than that: it must be received to be refused, and the messages behind it wait.
     OneOfAnySize,
 }
 
-/// How a request ended that the queue answered.
+/// The end of a request that the queue answered.
 enum PullEnd {
-    /// All that was asked for came, or the time was up.
+    /// All requested messages arrived, or the time was up.
     Well,
-    /// Another forwarder asks.
+    /// Another forwarder's request is open.
     OthersTurn,
-    /// A message is larger than what was asked for, and goes before all others.
+    /// The next message is larger than the request.
     TooLarge,
     /// The forwarder ends.
     Stopped,
 }
 
 impl Puller {
-    /// Asks whenever more could be worked off, until the forwarder ends. What had come by then is handed over as well.
+    /// Requests messages by demand until the forwarder ends, then hands over those that had been sent.
     pub async fn run(mut self) {
         let (mut inbox, mut checked, mut most) = (None, false, RequestSize::Batch);
         let mut said = None;
@@ -105,7 +105,7 @@ impl Puller {
             {
                 Err(_) | Ok(Demand::Stop) => break,
                 Ok(Demand::AfterOthers) => {
-                    // Longer than any other that has little to do waits between its tries.
+                    // Longer than the pause of any idle forwarder.
                     let wait = self.wanted.wait_for(|wanted| *wanted != Demand::AfterOthers);
                     if timeout(2 * LONGEST_TURN, wait).await.is_ok() {
                         continue;
@@ -113,7 +113,10 @@ impl Puller {
                 }
                 Ok(_) => {}
             }
-            match self.ask(&mut inbox, &mut checked, std::mem::take(&mut most)).await {
+            match self
+                .pull_once(&mut inbox, &mut checked, std::mem::take(&mut most))
+                .await
+            {
                 Ok(PullEnd::Stopped) => break,
                 Ok(PullEnd::Well) => {
                     said = None;
@@ -134,9 +137,9 @@ impl Puller {
                         tracing::warn!("the queue delivers no messages: {why}");
                         said = Some(why);
                     }
-                    // Its consumer may be gone. The inbox stays: what was sent before may still come.
+                    // The consumer may be gone. The inbox stays: messages sent before may still arrive.
                     checked = false;
-                    sleep(AFTER_TROUBLE).await;
+                    sleep(AFTER_ERROR).await;
                 }
             }
         }
@@ -158,8 +161,8 @@ impl Puller {
         }
     }
 
-    /// Asks once, and takes what comes.
-    async fn ask(
+    /// Sends one request, and hands over the messages that arrive.
+    async fn pull_once(
         &mut self,
         inbox: &mut Option<Inbox>,
         checked: &mut bool,
@@ -182,8 +185,8 @@ impl Puller {
             _ = self.wanted.wait_for(|wanted| *wanted == Demand::Stop) => return Ok(PullEnd::Stopped),
         };
         let mut left = reserved.messages();
-        inbox.ask(left, bytes, STANDS).await?;
-        let mut until = Instant::now() + STANDS + GRACE;
+        inbox.request(left, bytes, REQUEST_TIME).await?;
+        let mut until = Instant::now() + REQUEST_TIME + GRACE;
         let mut over = None;
         while left > 0 {
             let came = tokio::select! {
@@ -197,7 +200,7 @@ impl Puller {
                     self.hand_over(&delivered, &mut reserved).await;
                 }
                 Arrival::RequestOver { why, undelivered } => {
-                    // What it has overtaken is still to come.
+                    // Messages that the answer overtook are still to arrive.
                     left = undelivered.map_or(0, |undelivered| left.saturating_sub(undelivered));
                     until = Instant::now() + GRACE;
                     over = Some(why);
@@ -226,15 +229,18 @@ impl Puller {
         add(&self.counters.delivered, 1);
         add(&self.counters.redelivered, usize::from(message.delivered > 1));
         self.counters.waiting.store(waiting, Relaxed);
-        // A message that is not taken is redelivered.
+        // A message that the loop does not receive is redelivered.
         let _ = self.to.send(message).await;
     }
 }
 
-/// The header with how many messages of a request will not come.
+/// The header with the number of a request's messages that will not arrive.
 const UNDELIVERED: &str = "Nats-Pending-Messages";
 
-/// A subscription of this forwarder's own.
+/// The subscription of this forwarder for messages.
+///
+/// It lasts as long as the forwarder and not for one request only: the answer that ends a request may overtake messages that were sent before
+/// it (nats-server 2.15 does so when it counts bytes), and a message without a listener is redelivered only half a minute later.
 #[derive(Debug)]
 pub struct Inbox {
     connection: Connection,
@@ -243,30 +249,30 @@ pub struct Inbox {
     requests: u64,
 }
 
-/// What comes.
+/// An arrival in the inbox.
 #[derive(Debug)]
 pub enum Arrival {
     /// A message.
     Message(Box<Delivered>),
     /// The end of the last request.
     RequestOver {
-        /// Why.
+        /// The reason.
         why: PullStatus,
-        /// How many of its messages will not come, if the server says so.
+        /// The number of its messages that will not arrive, if the server reports it.
         undelivered: Option<usize>,
     },
 }
 
-/// Why a request is over.
+/// The reason for the end of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PullStatus {
-    /// Its time is up, or as many bytes came as were asked for.
+    /// The time is up, or as many bytes arrived as were requested.
     Done,
-    /// Another forwarder's request stands.
+    /// Another forwarder's request is open.
     OthersTurn,
-    /// The next message is larger than all that was asked for.
+    /// The next message is larger than the whole request.
     TooLarge,
-    /// Something is wrong with the consumer or its server.
+    /// An error of the consumer or its server.
     Failed(String),
 }
 
@@ -283,8 +289,8 @@ impl Inbox {
         })
     }
 
-    /// Asks for messages: so many at most, of so many bytes in all (of any size without), within so long.
-    pub async fn ask(&mut self, batch: usize, max_bytes: Option<usize>, expires: Duration) -> Result<(), String> {
+    /// Requests at most `batch` messages of at most `max_bytes` bytes in all (of any size if `None`) within `expires`.
+    pub async fn request(&mut self, batch: usize, max_bytes: Option<usize>, expires: Duration) -> Result<(), String> {
         self.requests += 1;
         let to = format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{CONSUMER}");
         let max_bytes = max_bytes.unwrap_or_default();
@@ -296,7 +302,7 @@ impl Inbox {
         sent.map_err(|why| one_line(&why))
     }
 
-    /// The next that comes. `None` once the connection is closed for good.
+    /// The next arrival. `None` once the connection is closed for good.
     pub async fn next(&mut self) -> Option<Arrival> {
         loop {
             let message = self.subscriber.next().await?;
@@ -304,21 +310,21 @@ impl Inbox {
                 let context = self.connection.context.clone();
                 return Some(Arrival::Message(Box::new(Delivered { message, context })));
             };
-            // Of an earlier request it says nothing about this one.
+            // The status of an earlier request says nothing about this one.
             if message.subject.as_str() != self.reply() {
                 continue;
             }
             let said = message.description.unwrap_or_default();
-            if let Some(why) = over(status, &said) {
+            if let Some(why) = parse_status(status, &said) {
                 let undelivered = message.headers.as_ref().and_then(undelivered);
                 return Some(Arrival::RequestOver { why, undelivered });
             }
         }
     }
 
-    /// Unsubscribes. What came before is still given by [`Self::next`], and then `None`.
+    /// Unsubscribes. [`Self::next`] still returns messages that arrived before, and then `None`.
     pub async fn close(&mut self) {
-        // Without a connection nothing will come.
+        // Without a connection nothing arrives.
         let _ = self.subscriber.unsubscribe().await;
     }
 
@@ -327,11 +333,11 @@ impl Inbox {
     }
 }
 
-/// What a status means; `None` if the request goes on (JetStream's wire API, "Pull consumers": the statuses of a request).
-fn over(status: StatusCode, said: &str) -> Option<PullStatus> {
+/// The meaning of a status; `None` if the request goes on (JetStream's wire API, "Pull consumers": the statuses of a request).
+fn parse_status(status: StatusCode, said: &str) -> Option<PullStatus> {
     match status.as_u16() {
         100 => None,
-        // The time is up; nothing is there.
+        // The time is up; no messages.
         408 | 404 => Some(PullStatus::Done),
         409 if said.contains("MaxWaiting") => Some(PullStatus::OthersTurn),
         409 if said.contains("Batch Completed") => Some(PullStatus::Done),
@@ -352,13 +358,16 @@ mod tests {
 
     #[test]
     fn what_a_status_means() {
-        let over = |status: u16, said| over(StatusCode::from_u16(status).unwrap(), said);
-        assert_eq!(over(100, "Idle Heartbeat"), None);
+        let parse_status = |status: u16, said| parse_status(StatusCode::from_u16(status).unwrap(), said);
+        assert_eq!(parse_status(100, "Idle Heartbeat"), None);
         for (status, said) in [(404, "No Messages"), (408, "Request Timeout"), (409, "Batch Completed")] {
-            assert_eq!(over(status, said), Some(PullStatus::Done));
+            assert_eq!(parse_status(status, said), Some(PullStatus::Done));
         }
-        assert_eq!(over(409, "Exceeded MaxWaiting"), Some(PullStatus::OthersTurn));
-        assert_eq!(over(409, "Message Size Exceeds MaxBytes"), Some(PullStatus::TooLarge));
+        assert_eq!(parse_status(409, "Exceeded MaxWaiting"), Some(PullStatus::OthersTurn));
+        assert_eq!(
+            parse_status(409, "Message Size Exceeds MaxBytes"),
+            Some(PullStatus::TooLarge)
+        );
         for (status, said) in [
             (409, "Leadership Change"),
             (409, "Consumer Deleted"),
@@ -366,7 +375,7 @@ mod tests {
             (999, "?"),
         ] {
             assert!(
-                matches!(over(status, said), Some(PullStatus::Failed(_))),
+                matches!(parse_status(status, said), Some(PullStatus::Failed(_))),
                 "{status} {said}"
             );
         }

@@ -1,4 +1,4 @@
-//! One request for a run, and what follows from DX's answer.
+//! One request to DX for a run, and the handling of the answer.
 
 use super::ForwarderOptions;
 use super::held::Group;
@@ -17,10 +17,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::time::interval_at;
 
-/// The interval of reports of progress: one or two lost reports do not matter.
+/// The interval of reports of progress: one or two lost reports are harmless.
 pub const PROGRESS: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
 
-/// What all requests share.
+/// The parts that all requests share.
 pub struct RunSender {
     pub options: ForwarderOptions,
     pub judge: Judge,
@@ -28,25 +28,25 @@ pub struct RunSender {
     pub counters: Arc<Counters>,
 }
 
-/// What a request means for the forwarder as a whole.
+/// The result of a request for the forwarder as a whole.
 #[derive(Debug)]
 pub enum RequestEnd {
-    /// DX answered, or was not needed.
+    /// DX answered, or no request was needed.
     Reached,
-    /// DX refused what was gathered beside the run's messages: these again, alone.
+    /// DX refused the run with gathered upserts: the held ones are tried again alone.
     Again(Box<Group>),
-    /// It may go better another time; after so long, if DX said so.
+    /// The request failed and may succeed later; after the time that DX gave, if it gave one.
     Failed { after: Option<Duration>, why: String },
-    /// DX does not take the token, or redirects.
+    /// DX rejects the token, or redirects.
     Stuck(String),
-    /// The policies or the component could not be asked.
+    /// The policies or the component failed.
     Unjudged(String),
 }
 
 impl RunSender {
-    /// Looks for what else the stream has of a run. `None` if another forwarder has sent it.
+    /// Adds the run's other upserts in the stream to the group. `None` if another forwarder has sent the run.
     pub async fn gather(&self, mut group: Group) -> Option<Group> {
-        // Of what a stranger has put under another subject, the run's own says nothing.
+        // Messages that were published under another subject are not found under the run's own.
         let is_whole = group.messages.iter().all(|message| message.is_under(group.key));
         if group.alone || !is_whole {
             return Some(group);
@@ -57,7 +57,7 @@ impl RunSender {
         let held: Vec<u64> = group.messages.iter().map(|message| message.sequence).collect();
         match gathered.beside(&held) {
             Ok(gathered) => group.gathered = Some(gathered).filter(|gathered| gathered.len() > 0),
-            // Without a word to the queue: should it have them after all, it gives them to another.
+            // Without an acknowledgement: if the queue has them after all, it redelivers them.
             Err(SentByAnother) => {
                 add(&self.counters.elsewhere, group.messages.len());
                 return None;
@@ -86,7 +86,7 @@ impl RunSender {
         let (sender, dx, theirs) = (Arc::clone(self), Arc::clone(client), Arc::clone(&messages));
         let others: Vec<Arguments> = gathered.iter().flat_map(Gathered::arguments).collect();
         let mut work = tokio::task::spawn_blocking(move || {
-            let done = sender.ask_dx(&theirs, others, &dx, lag);
+            let done = sender.fold_and_send(&theirs, others, &dx, lag);
             drop(theirs);
             done
         });
@@ -103,7 +103,7 @@ impl RunSender {
         };
         let done = done.unwrap_or_else(|_| Err(FoldFailed("judging or sending a run panicked".to_owned())));
         let Some(messages) = Arc::into_inner(messages) else {
-            // They come again when the queue has waited for them.
+            // The queue redelivers them after its wait for progress.
             return RequestEnd::Unjudged("a run is still being sent".to_owned());
         };
         let (unfit, outcome) = match done {
@@ -111,11 +111,11 @@ impl RunSender {
             Err(FoldFailed(why)) => {
                 add(&self.counters.unjudged, 1);
                 let pause = self.pause(&messages);
-                self.all_again(&messages, pause).await;
+                self.redeliver(&messages, pause).await;
                 return RequestEnd::Unjudged(why);
             }
         };
-        // What is wrong with one that was gathered is found when it is given to a forwarder.
+        // Gathered upserts that are unfit are rejected when they are delivered to a forwarder.
         let (unfit, others_unfit): (Vec<_>, Vec<_>) =
             unfit.into_iter().partition(|(place, ..)| *place < messages.len());
         if let Some(gathered) = gathered {
@@ -164,7 +164,7 @@ impl RunSender {
             }
             GroupOutcome::NotAccepted(refused @ Outcome::Refused { .. }) => {
                 let pause = self.pause(&messages);
-                self.all_again(&messages, pause).await;
+                self.redeliver(&messages, pause).await;
                 RequestEnd::Failed {
                     after: None,
                     why: refused.to_string(),
@@ -172,19 +172,19 @@ impl RunSender {
             }
             GroupOutcome::NotAccepted(Outcome::Retry { after, why }) => {
                 let pause = self.pause(&messages).max(after.unwrap_or_default());
-                self.all_again(&messages, pause).await;
+                self.redeliver(&messages, pause).await;
                 RequestEnd::Failed { after, why }
             }
             GroupOutcome::NotAccepted(outcome) => {
-                self.all_again(&messages, STUCK).await;
+                self.redeliver(&messages, STUCK).await;
                 RequestEnd::Stuck(outcome.to_string())
             }
         }
     }
 
-    /// Folds and sends a group, in a thread that may wait. Upserts that DX refuses together for good are sent one by one, so that a bad one
-    /// takes no good one along: DX folds them as the rules do.
-    fn ask_dx(
+    /// Folds and sends a group, in a thread that may block. Upserts that DX refuses together for good are sent one by one, so that a bad one
+    /// does not stop the good ones: DX folds them as the rules do.
+    fn fold_and_send(
         &self,
         messages: &[Message],
         others: Vec<Arguments>,
@@ -211,7 +211,7 @@ impl RunSender {
                     unfit.push((place, code, message));
                 }
                 GroupOutcome::Accepted | GroupOutcome::Dropped(_) => {}
-                // All that is left of them is sent again, what DX has by now too.
+                // All upserts of the group are sent again, also those that DX has by now.
                 sent => return Ok((unfit, sent)),
             }
         }
@@ -262,7 +262,7 @@ impl RunSender {
         counters.dx_up.store(u64::from(outcome.is_accepted()), Relaxed);
     }
 
-    /// For how long messages that failed wait: longer each time, and not all alike.
+    /// The pause before failed messages are redelivered: longer each time, and not the same for all.
     fn pause(&self, messages: &[Message]) -> Duration {
         let delivered = messages.iter().map(|message| message.delivered).max().unwrap_or(1);
         let doubled = self.options.first_pause * 2_u32.pow(delivered.saturating_sub(1).min(10));
@@ -271,7 +271,7 @@ impl RunSender {
         pause + pause * u32::try_from(spread).unwrap_or_default() / 200
     }
 
-    async fn all_again(&self, messages: &[Message], after: Duration) {
+    async fn redeliver(&self, messages: &[Message], after: Duration) {
         let queue = &self.publisher.connection().client;
         for message in messages {
             message.again(queue, after).await;
@@ -292,7 +292,7 @@ impl RunSender {
         good
     }
 
-    /// Moves messages to the stream of refused ones. What does not arrive there stays in the queue.
+    /// Moves messages to the stream of refused upserts. A message that cannot be stored there stays in the queue.
     pub async fn reject(&self, messages: &[Message], code: &str, why: &str) {
         let queue = &self.publisher.connection().client;
         for message in messages {
@@ -311,7 +311,7 @@ impl RunSender {
         }
     }
 
-    /// Reports progress on these.
+    /// Reports progress on a group's messages.
     pub async fn touch(&self, group: &mut Group) {
         let queue = &self.publisher.connection().client;
         for message in &group.messages {
@@ -321,10 +321,11 @@ impl RunSender {
     }
 }
 
+/// An upsert's index, the code and the reason of its refusal.
 type Unfit = (usize, String, String);
 
-/// Whether DX refused a group for good. A code that its page does not list may pass; how long that went on is how long the oldest message has
-/// been in the queue.
+/// Returns true if DX refused a group for good. A code that DX's page does not list may pass: it is final once the oldest message is older
+/// than [`GIVEN_UP_AFTER`].
 fn is_final(sent: &GroupOutcome, lag: Duration) -> bool {
     match sent {
         GroupOutcome::NotAccepted(Outcome::Rejected { .. }) => true,
@@ -333,7 +334,7 @@ fn is_final(sent: &GroupOutcome, lag: Duration) -> bool {
     }
 }
 
-/// What became of a group.
+/// The outcome of sending a group.
 enum GroupOutcome {
     Accepted,
     Dropped(String),

@@ -1,9 +1,9 @@
-//! Messages that the stream has kept although its consumer counts them as done.
+//! Messages that the stream has kept although its consumer counts them as acknowledged.
 //!
-//! An acknowledgement is replicated, and each server then removes the message from its own copy of the stream. One that takes the lead in
-//! just that moment may not have done so. And a consumer that was edited (`max_deliver`) gives up messages that failed too often. Such a
-//! message is neither delivered nor removed: DX may not have it, and a stream that is full takes nothing. So it is published once more
-//! and the old message removed. Sending an upsert to DX twice is harmless.
+//! An acknowledgement is replicated, and each server then removes the message from its own copy of the stream. A server that becomes the
+//! leader in that moment may still have it. And a consumer that was edited (`max_deliver`) gives up messages that failed too often. Such a
+//! message is neither delivered nor removed: DX may not have it, and it takes room in the stream. So it is published once more and the old
+//! message is removed. Sending an upsert to DX twice is harmless.
 
 use crate::connection::{Connection, one_line};
 use crate::health::{Counters, add};
@@ -14,27 +14,27 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Between looks. What is seen twice was left behind: removing what was acknowledged takes milliseconds.
-const LOOK: Duration = Duration::from_secs(15);
+/// The interval of checks. A message seen twice was left behind: removing an acknowledged one takes milliseconds.
+const INTERVAL: Duration = Duration::from_secs(15);
 
-/// Numbers that are looked at in one go, so that a look ends.
-const MOST: u64 = 2_000;
+/// Sequence numbers read in one check, so that it ends.
+const MAX_NUMBERS: u64 = 2_000;
 
-/// Looks at intervals, until the task is dropped.
+/// Checks the stream at intervals, until the task is dropped.
 pub async fn sweep(publisher: Publisher, counters: Arc<Counters>) {
     let mut before = None;
     loop {
-        sleep(LOOK).await;
+        sleep(INTERVAL).await;
         let connection = publisher.connection();
-        let Some((stream, first, floor)) = look(connection).await else {
+        let Some((stream, first, floor)) = read_state(connection).await else {
             before = None;
             continue;
         };
         if first > floor {
             before = None;
         } else if before == Some(first) {
-            let last = floor.min(first.saturating_add(MOST));
-            match again(&publisher, &stream, first..=last).await {
+            let last = floor.min(first.saturating_add(MAX_NUMBERS));
+            match publish_again(&publisher, &stream, first..=last).await {
                 Ok(count) => {
                     add(&counters.swept, count);
                     tracing::warn!(
@@ -50,11 +50,11 @@ pub async fn sweep(publisher: Publisher, counters: Arc<Counters>) {
     }
 }
 
-/// The first message of the stream, and the last number up to which all count as done. `None` if that is unknown, or there are no messages.
-async fn look(connection: &Connection) -> Option<(Stream, u64, u64)> {
+/// The stream, its first number, and the last number up to which all count as acknowledged. `None` if unknown, or without messages.
+async fn read_state(connection: &Connection) -> Option<(Stream, u64, u64)> {
     let stream = connection.context.get_stream(STREAM).await.ok()?;
     let consumer = stream.consumer_info(CONSUMER).await.ok()?;
-    // One that gives up the newest message leaves it above its floor.
+    // A consumer that gave up the newest message has its floor below it.
     let floor = match consumer.num_ack_pending {
         0 => consumer.delivered.stream_sequence,
         _ => consumer.ack_floor.stream_sequence,
@@ -64,14 +64,18 @@ async fn look(connection: &Connection) -> Option<(Stream, u64, u64)> {
     Some((stream, first, floor))
 }
 
-async fn again(publisher: &Publisher, stream: &Stream, numbers: impl Iterator<Item = u64>) -> Result<usize, String> {
+async fn publish_again(
+    publisher: &Publisher,
+    stream: &Stream,
+    numbers: impl Iterator<Item = u64>,
+) -> Result<usize, String> {
     let mut count = 0;
     for number in numbers {
-        // Most numbers between are of messages that were removed as they should be.
+        // Most numbers in between belong to messages that were removed as they should be.
         let Ok(message) = stream.get_raw_message(number).await else {
             continue;
         };
-        // Forwarders that see the same one at the same time put it back once.
+        // Forwarders that find the same message at the same time publish it once.
         let id = format!("swept-{number}");
         let put = publisher
             .put(message.subject.to_string(), &id, message.payload.to_vec())

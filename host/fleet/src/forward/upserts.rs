@@ -1,8 +1,8 @@
-//! The rest of a run's upserts, wherever in the stream they are.
+//! All upserts of a run: gathered from the stream, and folded.
 //!
-//! While DX takes less than there is, a run's start and its end lie far apart in the stream, or are with two forwarders: a request each,
-//! and requests are what there are too few of. So before one is spent, the stream is asked for all that it has of the run. Upserts that
-//! this forwarder does not hold are sent to DX with the rest and then removed. A forwarder that holds one of them has nothing left to send.
+//! While DX accepts less than arrives, a run's start and finish are far apart in the stream, or are held by two forwarders: that would take
+//! two requests, and requests are scarce. So before a request all upserts of the run are read from the stream. Those that this forwarder
+//! does not hold are sent to DX with the rest and then removed. A forwarder that holds one of them finds nothing left to send.
 
 use super::message::parse;
 use crate::connection::Connection;
@@ -16,38 +16,38 @@ use pipefold_sandbox::Question;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The most that is gathered for a request: a run has a few, and one with more takes several requests.
-const MOST: usize = 32;
+/// The most upserts gathered for a request: a run has a few, and a run with more takes several requests.
+const MAX_GATHERED: usize = 32;
 
-/// How long it may take: a request to DX waits for it.
-const WITHIN: Duration = Duration::from_secs(2);
+/// The time limit of gathering, as a request to DX waits for it.
+const GATHER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the stream has of a run.
+/// The upserts of a run in the stream.
 #[derive(Debug)]
 pub struct Gathered {
     stream: Stream<()>,
     upserts: Vec<GatheredUpsert>,
-    /// Whether that is all.
+    /// True if these are all of them.
     complete: bool,
 }
 
-/// One upsert of the run.
+/// One upsert in the stream.
 #[derive(Debug)]
 struct GatheredUpsert {
     sequence: u64,
     arguments: Result<Arguments, String>,
 }
 
-/// Asks the stream for all that it has of a run. `None` without an answer: then the held upserts are sent.
+/// Reads the upserts of a run from the stream. `None` if the stream does not answer: then only the held upserts are sent.
 pub async fn gather(connection: &Connection, run: RunKey) -> Option<Gathered> {
     let stream = connection.context.get_stream_no_info(STREAM).await.ok()?;
-    timeout(WITHIN, read(stream, run)).await.ok()?
+    timeout(GATHER_TIMEOUT, read(stream, run)).await.ok()?
 }
 
 async fn read(stream: Stream<()>, run: RunKey) -> Option<Gathered> {
     let subject = subject_of(run);
     let (mut upserts, mut from, mut complete) = (Vec::new(), 1, false);
-    while upserts.len() < MOST {
+    while upserts.len() < MAX_GATHERED {
         match stream.get_first_raw_message_by_subject(&subject, from).await {
             Ok(message) => {
                 from = message.sequence + 1;
@@ -81,10 +81,10 @@ async fn read(stream: Stream<()>, run: RunKey) -> Option<Gathered> {
 }
 
 impl Gathered {
-    /// Leaves out those that the forwarder has.
+    /// Removes the held upserts and the unreadable ones from the list.
     ///
     /// # Errors
-    /// That the stream has none of them any more: another forwarder has sent them to DX.
+    /// [`SentByAnother`] if the stream has none of the held upserts any more.
     pub fn beside(mut self, held: &[u64]) -> Result<Self, SentByAnother> {
         let before = self.upserts.len();
         self.upserts.retain(|upsert| !held.contains(&upsert.sequence));
@@ -95,23 +95,23 @@ impl Gathered {
         Ok(self)
     }
 
-    /// How many there are.
+    /// The number of upserts.
     pub fn len(&self) -> usize {
         self.upserts.len()
     }
 
-    /// What they say.
+    /// The arguments of each upsert.
     pub fn arguments(&self) -> impl Iterator<Item = Arguments> {
         self.upserts.iter().filter_map(|upsert| upsert.arguments.clone().ok())
     }
 
-    /// Removes them after DX accepted them, except those at these places, which were not sent.
+    /// Deletes the upserts from the stream after DX accepted them, except those at the indices `but`, which were not sent.
     pub async fn remove(self, but: &[usize]) {
         for (place, upsert) in self.upserts.iter().enumerate() {
             if but.contains(&place) {
                 continue;
             }
-            // One that stays is sent once more.
+            // An upsert that stays is sent once more, which is harmless.
             if let Err(error) = self.stream.delete_message(upsert.sequence).await {
                 tracing::debug!(%error, number = upsert.sequence, "a message that DX has was not removed");
             }
@@ -119,7 +119,7 @@ impl Gathered {
     }
 }
 
-/// Nothing is left to send.
+/// Another forwarder has sent the held upserts to DX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentByAnother;
 
@@ -128,9 +128,9 @@ pub struct SentByAnother;
 pub struct Folded {
     /// The runs to send to DX, mostly one.
     pub runs: Vec<Run>,
-    /// Why a policy of this forwarder drops it.
+    /// The reason, if a policy of this forwarder drops the run.
     pub dropped: Option<String>,
-    /// Those that the rules do not take, by their place, with a code and the reason. The others are not harmed by them.
+    /// Upserts that cannot be read or that the rules refuse, by index, with a code and the reason. The others are folded without them.
     pub unfit: Vec<(usize, String, String)>,
 }
 
@@ -138,7 +138,7 @@ pub struct Folded {
 #[derive(Debug)]
 pub struct FoldFailed(pub String);
 
-/// Folds upserts of one run, or what is wrong with them, through the policies and the component.
+/// Folds the upserts of one run through the policies and the component. Unreadable ones are given as the reason.
 pub fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments, String>>) -> Result<Folded, FoldFailed> {
     let mut folded = Folded::default();
     let mut histories: Vec<(usize, Vec<Notification>)> = Vec::new();
@@ -167,7 +167,7 @@ pub fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments, Strin
         }
         Some(_) => {}
     }
-    // One of a stranger's spoils the whole: each by itself, then the good ones together.
+    // One bad upsert makes the rules refuse the whole: each is judged by itself, then the good ones together.
     let mut alone = Folded::default();
     let mut good = Vec::new();
     for (place, notifications) in histories {
@@ -177,14 +177,14 @@ pub fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments, Strin
         }
     }
     if !good.is_empty() && judge_history(judge, &whole(&good), &mut folded)?.is_some() {
-        // Good only one by one: then that is how DX gets them, which folds them itself.
+        // Refused only together: then DX gets them one by one, and folds them itself.
         folded.runs = alone.runs;
         folded.dropped = alone.dropped;
     }
     Ok(folded)
 }
 
-/// Asks about a history. What is wrong with it, if the rules refuse it.
+/// Judges a history and adds the verdict to `folded`. Returns the reason if the rules refuse it.
 fn judge_history(judge: &Judge, history: &[Notification], folded: &mut Folded) -> Result<Option<String>, FoldFailed> {
     match judge.ask(&Question::PipelineFinish(history)) {
         Ok(Verdict::Report(run)) => folded.runs.push(run),

@@ -9,25 +9,25 @@ use async_nats::jetstream::stream::Info;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long [`init_patiently`] tries on: a cluster that has just begun has chosen its leaders within some seconds.
+/// The time limit of [`init_patiently`]: a cluster that has just started elects its leaders within some seconds.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Between its tries.
+/// The pause between tries of [`init_patiently`].
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// For one of its tries: a question that came before a leader was chosen is never answered, and the same one later at once.
+/// The time limit of one try: a request sent before a leader was elected is never answered, and the same request later at once.
 const ONE_TRY: Duration = Duration::from_secs(3);
 
-/// What [`init`] did and found.
+/// The result of [`init`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InitReport {
-    /// What was not there and was made.
+    /// Streams and consumers that were missing and were created.
     pub made: Vec<&'static str>,
-    /// What was there and is different. It was left as it is.
+    /// Differences of existing ones, which are left unchanged.
     pub differences: Vec<Difference>,
 }
 
-/// Makes what is not there, and compares what is. Whatever is there stays as it is.
+/// Creates missing streams and consumers, and compares existing ones with the specification. Changes no existing one.
 ///
 /// # Errors
 /// [`StreamError::Server`]: too few servers for the replicas, no JetStream, no permission.
@@ -37,11 +37,11 @@ pub async fn init(connection: &Connection, setup: Setup) -> Result<InitReport, S
     Ok(made)
 }
 
-/// The same, but what may pass by itself is tried again, for [`PATIENCE`]: as while a cluster that has just begun chooses its leaders. `wait` is
-/// called when that begins.
+/// As [`init`], but retries for [`PATIENCE`] after an error that may pass by itself, as while a new cluster elects its leaders. Calls `wait`
+/// once, before the first retry.
 ///
 /// # Errors
-/// As [`init`]: at once what will not pass, and the last one of what has not.
+/// As [`init`]: at once an error that will not pass, else the last one after [`PATIENCE`].
 pub async fn init_patiently(
     connection: &Connection,
     setup: Setup,
@@ -71,7 +71,7 @@ pub async fn init_patiently(
     }
 }
 
-/// Adds to what earlier tries made.
+/// One try of [`init`]; adds to `made` of earlier tries.
 async fn try_init(connection: &Connection, setup: Setup, made: &mut InitReport) -> Result<(), StreamError> {
     made.differences.clear();
     for (name, config) in stream_settings(setup) {
@@ -103,17 +103,17 @@ async fn try_init(connection: &Connection, setup: Setup, made: &mut InitReport) 
 /// The state of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamState {
-    /// The stream.
+    /// The stream's name.
     pub stream: &'static str,
     /// Messages in it.
     pub messages: u64,
     /// Bytes in it.
     pub bytes: u64,
-    /// On how many servers each message is kept.
+    /// The number of servers that store each message.
     pub replicas: usize,
-    /// The server that leads it; none on a single server, or while one is chosen.
+    /// The leading server; `None` on a single server, or during an election.
     pub leader: Option<String>,
-    /// Its other servers that are not there or behind.
+    /// Other servers of the stream that are offline or behind.
     pub lagging: Vec<String>,
 }
 
@@ -133,7 +133,7 @@ pub struct Checked {
 /// Reads the state of the streams and the consumer. An incomplete set-up is a difference among the others.
 ///
 /// # Errors
-/// [`StreamError::Missing`] if `queue init` was not run, or what the server said.
+/// [`StreamError::Missing`] if `queue init` was not run, or the server's error.
 pub async fn check(connection: &Connection) -> Result<Checked, StreamError> {
     let mut checked = Checked::default();
     for (name, _) in stream_settings(Setup::default()) {
@@ -144,7 +144,7 @@ pub async fn check(connection: &Connection) -> Result<Checked, StreamError> {
             }
             info => info?,
         };
-        // What was chosen when it was made is not what is checked here.
+        // Replicas and size are the operator's choice at creation, and not checked.
         let chosen = Setup {
             replicas: info.config.num_replicas,
             max_size: u64::try_from(info.config.max_bytes).unwrap_or(Setup::default().max_size),

@@ -26,10 +26,10 @@ pub const REJECTED: &str = "PIPEFOLD_REJECTED";
 /// The consumer that all forwarders share.
 pub const CONSUMER: &str = "forwarders";
 
-/// What begins the subject of an upsert; a run's key follows.
+/// The beginning of an upsert's subject; the run's key follows.
 const RUNS: &str = "pipefold.runs.";
 
-/// What begins the subject of a refused one.
+/// The beginning of a refused upsert's subject.
 const REFUSED: &str = "pipefold.rejected.";
 
 /// The subject of a run's upserts.
@@ -43,12 +43,12 @@ pub(crate) fn subject_of(run: RunKey) -> String {
     format!("{RUNS}{run}")
 }
 
-/// The stream that takes what is published under a subject.
+/// The name of the stream that stores a subject's messages.
 pub(crate) fn of_subject(subject: &str) -> &'static str {
     if subject.starts_with(REFUSED) { REJECTED } else { STREAM }
 }
 
-/// The subject under which a refused upsert of a run is kept; of one that names none, a word.
+/// The subject for a refused upsert: by its run's key, or `unknown` if it has no run id.
 pub(crate) fn refused_subject(reference_id: Option<&str>) -> String {
     match reference_id {
         Some(id) => format!("{REFUSED}{}", RunKey::of(id)),
@@ -56,7 +56,7 @@ pub(crate) fn refused_subject(reference_id: Option<&str>) -> String {
     }
 }
 
-/// One of the streams.
+/// Gets a stream by its name.
 pub(crate) async fn stream(connection: &Connection, name: &'static str) -> Result<Stream, StreamError> {
     let stream = connection.context.get_stream(name).await;
     stream.map_err(|why| match why.kind() {
@@ -67,12 +67,12 @@ pub(crate) async fn stream(connection: &Connection, name: &'static str) -> Resul
     })
 }
 
-/// What it has and how it is set.
+/// The state and settings of a stream.
 pub(crate) async fn info(connection: &Connection, name: &'static str) -> Result<Info, StreamError> {
     Ok(stream(connection, name).await?.cached_info().clone())
 }
 
-/// The consumer that forwarders pull from.
+/// The consumer that forwarders pull from; created if it is missing.
 pub(crate) async fn consumer(connection: &Connection) -> Result<consumer::Consumer<pull::Config>, StreamError> {
     let stream = stream(connection, STREAM).await?;
     // Created again if it was removed: unacknowledged messages are still in the stream.
@@ -82,7 +82,7 @@ pub(crate) async fn consumer(connection: &Connection) -> Result<consumer::Consum
     made.map_err(|why| StreamError::server("use the consumer", CONSUMER, &why))
 }
 
-/// How the consumer is doing; `None` if there is none.
+/// The state and settings of the consumer; `None` if it does not exist.
 pub(super) async fn consumer_info(connection: &Connection) -> Result<Option<consumer::Info>, StreamError> {
     match stream(connection, STREAM).await?.consumer_info(CONSUMER).await {
         Ok(info) => Ok(Some(info)),
@@ -93,28 +93,28 @@ pub(super) async fn consumer_info(connection: &Connection) -> Result<Option<cons
     }
 }
 
-/// Why a stream could not be made or looked at.
+/// An error of creating or reading a stream or its consumer.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// It is not there.
+    /// The stream does not exist.
     #[error("the queue has no stream {0}: make it with `pipefold queue init`")]
     Missing(&'static str),
-    /// The server cannot or will not.
+    /// The server refused a request or did not answer.
     #[error("cannot {what} {of}: {why}")]
     Server {
-        /// What was tried.
+        /// The action that failed.
         what: &'static str,
         /// The stream or consumer.
         of: &'static str,
-        /// What the server said, and what to do about it.
+        /// The server's error, and what to do about it.
         why: String,
-        /// Whether it may pass by itself, as while a leader is chosen.
+        /// True if the error may pass by itself, as during the election of a leader.
         passing: bool,
     },
 }
 
 impl StreamError {
-    /// The server's words, with what to do where they do not say it.
+    /// An error from the server's message, with advice where the message has none.
     pub(crate) fn server(what: &'static str, of: &'static str, why: &dyn Error) -> Self {
         let why = one_line(why);
         let (passing, advice) = meaning(&why);
@@ -126,7 +126,7 @@ impl StreamError {
         Self::Server { what, of, why, passing }
     }
 
-    /// Whether it may pass by itself.
+    /// Returns true if the error may pass by itself.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Server { passing: true, .. })
@@ -139,7 +139,7 @@ enum Advice {
     InPlace(&'static str),
 }
 
-/// Whether what a server said may pass by itself, and what to do about it. By its words: each kind of error has its codes elsewhere.
+/// Derives from a server's message whether the error may pass by itself, and advice. Codes are elsewhere in each kind of error.
 fn meaning(why: &str) -> (bool, Option<Advice>) {
     const MORE_ROOM: &str = "give a smaller --max-size, fewer --replicas, or the servers more room (max_file_store)";
     let contains = |words: &str| why.contains(words);
@@ -147,7 +147,7 @@ fn meaning(why: &str) -> (bool, Option<Advice>) {
         () if contains("insufficient storage") || contains("insufficient resources") => {
             (false, Some(Advice::And(MORE_ROOM)))
         }
-        // Also what a cluster says whose servers have not all met yet.
+        // A cluster also answers this until all its servers have found each other.
         () if contains("no suitable peers") => (true, Some(Advice::And(MORE_ROOM))),
         () if contains("temporarily unavailable") => (true, None),
         () if contains("replicas > 1 not supported") => (

@@ -7,33 +7,33 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 use std::fmt;
 use std::time::Duration;
 
-/// How long the same upsert counts as the same message: longer than a runner tries in one go, and short enough that the ids of a busy
+/// The time within which the same upsert counts as the same message: longer than a runner retries, and short enough that the ids of a busy
 /// cluster stay some hundred megabytes at most.
 const DUPLICATES: Duration = Duration::from_mins(2);
 
-/// How long a forwarder may be silent about a message before another gets it. It says that it works on it three times as often.
+/// The time without a report of progress after which a message goes to another forwarder. Forwarders report three times as often.
 pub const ACK_WAIT: Duration = Duration::from_secs(30);
 
-/// Messages that are with forwarders at a time, in all. Each holds at most sixteen thousand: enough for six.
+/// Messages held by all forwarders together. Each holds at most sixteen thousand: enough for six.
 const MAX_ACK_PENDING: i64 = 100_000;
 
-/// Forwarders that may ask at a time. While one asks, the others wait: a run's upserts then come to the same one, which folds them into one
-/// request. One that is busy does not ask, and so the next takes over.
+/// Pull requests open at a time. While one forwarder's is open the others wait, so that a run's upserts reach the same forwarder, which folds
+/// them into one request. A busy forwarder opens none, and the next takes over.
 const MAX_WAITING: i64 = 1;
 
-/// The longest message: the largest upsert that forwarders read has half of it, and without a bound one message could be larger than all that
-/// a forwarder asks for at a time.
+/// The longest message in bytes: twice the largest upsert that forwarders read. Without a bound one message could be larger than a whole
+/// request of a forwarder.
 const MAX_MESSAGE: i32 = 1 << 20;
 
-/// How many refused upserts are kept, at most: for people to look at.
+/// The most refused upserts that are stored, for people to read.
 const MAX_REJECTED: i64 = 1_000_000;
 
-/// What can be chosen about the streams.
+/// The settings of the streams that an operator chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
-    /// On how many servers each message is kept before it is acknowledged: 1, 3 or 5.
+    /// The number of servers that store each message before it is acknowledged: 1, 3 or 5.
     pub replicas: usize,
-    /// The most the stream may hold, in bytes. When it is full it takes nothing more, and what comes waits where it comes from.
+    /// The size limit of the stream in bytes. A full stream accepts nothing, and upserts wait at their senders.
     pub max_size: u64,
 }
 
@@ -47,7 +47,7 @@ impl Default for Setup {
     }
 }
 
-/// Both streams, by their names.
+/// The settings of both streams, with their names.
 pub fn stream_settings(setup: Setup) -> [(&'static str, Config); 2] {
     [(STREAM, queue(setup)), (REJECTED, rejected(setup))]
 }
@@ -78,7 +78,7 @@ fn rejected(setup: Setup) -> Config {
         num_replicas: setup.replicas,
         max_messages: MAX_REJECTED,
         max_bytes: -1,
-        // Full is for a person to see: forwarders then keep what is refused in the queue.
+        // A person must act when it is full: until then forwarders leave refused upserts in the queue.
         discard: DiscardPolicy::New,
         duplicate_window: DUPLICATES,
         ..Config::default()
@@ -105,15 +105,15 @@ pub struct Difference {
     pub of: &'static str,
     /// The setting's name, as NATS has it.
     pub setting: &'static str,
-    /// How it is.
+    /// The value found.
     pub is: String,
-    /// How it should be.
+    /// The value specified.
     pub should_be: String,
-    /// Whether forwarding cannot work, or may lose something, as it is.
+    /// True if forwarding cannot work, or may lose upserts, with the value found.
     pub fatal: bool,
 }
 
-/// The differences found so far.
+/// A comparison under way, with the differences found so far.
 struct Comparison {
     of: &'static str,
     differences: Vec<Difference>,
@@ -125,7 +125,7 @@ impl Comparison {
         Self { of, differences }
     }
 
-    /// Compares one setting. `fatal` is whether forwarding cannot work, or may lose something, if it differs.
+    /// Compares one setting. `fatal` as in [`Difference::fatal`].
     fn setting(&mut self, setting: &'static str, fatal: bool, is: &dyn fmt::Debug, should_be: &dyn fmt::Debug) {
         let (is, should_be) = (format!("{is:?}"), format!("{should_be:?}"));
         if is != should_be {
@@ -179,7 +179,7 @@ pub fn consumer_differences(is: &consumer::Config) -> Vec<Difference> {
     let wanted = consumer_settings();
     let mut found = Comparison::of(CONSUMER);
     found.setting("ack_policy", true, &is.ack_policy, &wanted.ack_policy);
-    // Given up after so many deliveries is lost after so many outages.
+    // A message given up after a number of deliveries is lost after as many outages.
     found.setting("max_deliver", true, &none(is.max_deliver), &none(wanted.max_deliver));
     found.setting("filter_subject", true, &is.filter_subject, &wanted.filter_subject);
     found.setting("headers_only", true, &is.headers_only, &wanted.headers_only);
@@ -189,12 +189,12 @@ pub fn consumer_differences(is: &consumer::Config) -> Vec<Difference> {
     found.differences
 }
 
-/// No limit has several numbers.
+/// Maps every number that means "no limit" to -1.
 fn none(limit: i64) -> i64 {
     if limit <= 0 { -1 } else { limit }
 }
 
-/// Half of a set-up, as a restored or half-made cluster has: `queue init` makes the rest.
+/// The difference of a stream or consumer that is missing, as in a restored cluster: `queue init` creates the rest.
 pub fn missing(of: &'static str) -> Difference {
     Difference {
         of,
@@ -205,8 +205,8 @@ pub fn missing(of: &'static str) -> Difference {
     }
 }
 
-/// A server that is too old for what it is to keep. Seen with 2.9.10: when a majority of three was killed and came back, their copies
-/// differed, and a message was gone that they had acknowledged; 2.15.1 keeps all.
+/// The difference of a server that is too old for replicas. Seen with 2.9.10: after a majority of three was killed and came back, their
+/// copies differed, and an acknowledged message was gone; 2.15.1 keeps all.
 pub fn too_old(connection: &Connection, replicas: usize) -> Option<Difference> {
     let version = connection.client.server_info().version;
     (replicas > 1 && is_too_old(&version)).then(|| Difference {
@@ -225,7 +225,7 @@ fn is_too_old(version: &str) -> bool {
     (numbers.next(), numbers.next()) < (Some(2), Some(10))
 }
 
-/// A server's own words.
+/// A server's text, safe to show.
 fn quoted(text: &str) -> String {
     pipefold::http::quote(text, [])
 }
