@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use pipefold_tests::Random;
+use fastrand::Rng;
 use pipefold_tests::killing::{FLUSH, Round, Undisturbed, count_places};
+use pipefold_tests::number_from;
 
 /// Two on each of two processors: a process waits for the disk half of its time.
 const AT_ONCE: usize = 4;
@@ -25,10 +26,10 @@ struct Done {
 }
 
 fn main() -> ExitCode {
-    let rounds = number("PIPEFOLD_SOAK_ROUNDS").unwrap_or(1000) as usize;
-    let deadline = Instant::now() + Duration::from_secs(number("PIPEFOLD_SOAK_SECONDS").unwrap_or(600));
+    let rounds = number_from("PIPEFOLD_SOAK_ROUNDS").unwrap_or(1000) as usize;
+    let deadline = Instant::now() + Duration::from_secs(number_from("PIPEFOLD_SOAK_SECONDS").unwrap_or(600));
     let now = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |age| age.as_secs());
-    let seed = number("PIPEFOLD_SEED").unwrap_or_else(now);
+    let seed = number_from("PIPEFOLD_SEED").unwrap_or_else(now);
     let places = count_places();
     say(&format!(
         "soak: {} places to die at: {places:?}; PIPEFOLD_SEED={seed}",
@@ -75,31 +76,23 @@ fn main() -> ExitCode {
 
 /// Each place once, then any, as many rounds as are wanted in all.
 fn draw(rounds: usize, seed: u64, places: [u64; FLUSH + 1]) -> Vec<Round> {
-    let mut random = Random::new(seed);
+    let mut random = Rng::with_seed(seed);
     let each = places
         .iter()
         .enumerate()
         .flat_map(|(victim, places)| (1..=*places).map(move |kill_at| (victim, kill_at)));
     let mut drawn: Vec<(usize, u64)> = each.collect();
     while drawn.len() < rounds {
-        let victim = random.below(places.len() as u64) as usize;
-        drawn.push((victim, 1 + random.below(places[victim])));
+        let victim = random.usize(..places.len());
+        drawn.push((victim, 1 + random.u64(..places[victim])));
     }
     let round = |(victim, kill_at)| Round {
         victim,
         kill_at,
-        again: random.below(2) == 0,
-        dx_down: victim == FLUSH || random.below(3) == 0,
+        again: random.u64(..2) == 0,
+        dx_down: victim == FLUSH || random.u64(..3) == 0,
     };
     drawn.into_iter().take(rounds).map(round).collect()
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{variable} is no number: {text:?}")),
-    )
 }
 
 fn say(line: &str) {

@@ -1,6 +1,6 @@
 //! `pipefold hook`: the component's verdicts for a host in any language, JSON in and out.
 
-use pipefold_tests::{Ci, Output};
+use pipefold_tests::{Ci, Output, fold, page, seeded};
 use serde_json::{Value, json};
 
 fn hook(name: &str, input: &Value) -> Output {
@@ -101,25 +101,58 @@ fn what_is_no_notification_is_said() {
 
 #[test]
 fn the_worked_example_of_dxs_page() {
-    let table = [
-        ("11:25:18", "running", None),
-        ("11:25:21", "success", None),
-        ("11:24:40", "failure", None),
-        ("11:25:21", "running", None),
-        ("11:26:07", "success", Some("2025-01-01T11:46:07")),
-    ];
-    let history: Vec<Value> = table
-        .into_iter()
-        .map(|(time, status, end)| {
-            event(&json!({ "started_at": format!("2025-01-01T{time}"), "status": status, "finished_at": end }))
-        })
-        .collect();
+    let history = page::upserts("test_run");
     let output = hook("merge", &json!(history));
     output.assert_code(0);
-    let run = &output.json()["run"];
-    assert_eq!(run["started_at"], "2025-01-01T11:24:40Z");
-    assert_eq!(run["finished_at"], "2025-01-01T11:46:07Z");
-    assert_eq!(run["status"], "failure");
+    assert_eq!(output.json()["run"], page::record("test_run"));
+}
+
+/// One to seven valid notifications of one run, with few distinct values of each field.
+fn history(random: &mut fastrand::Rng) -> Value {
+    let texts = |random: &mut fastrand::Rng| ["Z", "a", "a b", " é", "  "][random.usize(..5)];
+    let time = |random: &mut fastrand::Rng, hour: u8| {
+        let rest = ["", "Z", ".5Z", ".250Z", "+01:00", "-09:30"][random.usize(..6)];
+        format!("2025-01-{hour:02}T12:{:02}:00{rest}", random.u8(..60))
+    };
+    let mut all = Vec::new();
+    for _ in 0..random.u8(1..8) {
+        let mut one = event(&json!({ "started_at": time(random, 1), "repository": "o/r" }));
+        // Two days later, so that no zone moves it before the start.
+        if random.bool() {
+            one["finished_at"] = time(random, 3).into();
+        }
+        if random.bool() {
+            one["status"] = ["unknown", "running", "success", "cancelled", "failure"][random.usize(..5)].into();
+        }
+        if random.bool() {
+            one["pr_number"] = random.u32(1..2000).into();
+        }
+        for field in [
+            "commit_sha",
+            "source_url",
+            "head_branch",
+            "email",
+            "github_username",
+            "gitlab_username",
+        ] {
+            if random.bool() {
+                one[field] = texts(random).into();
+            }
+        }
+        all.push(one);
+    }
+    all.into()
+}
+
+#[test]
+fn merge_and_the_oracle_of_the_tests_agree() {
+    let mut random = seeded(20_250_101);
+    for _ in 0..60 {
+        let history = history(&mut random);
+        let output = hook("merge", &history);
+        output.assert_code(0);
+        assert_eq!(output.json()["run"], fold(history.as_array().unwrap()), "{history:#}");
+    }
 }
 
 #[test]

@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use pipefold_tests::{Ci, Mode, Output};
 
-/// Every byte, in an order that is no text.
+/// Every byte value, in an order that is not text.
 fn bytes(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_u32;
-    let next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    std::iter::repeat_with(next).take(length).collect()
+    let mut bytes = vec![0; length];
+    fastrand::Rng::with_seed(1).fill(&mut bytes);
+    bytes
 }
 
 /// Checks that stderr is the command's own bytes and, after them, lines of pipefold's own.

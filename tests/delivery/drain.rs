@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use pipefold::spool::RunKey;
 use pipefold::{Budget, Hook, Notification, Reporter, Token};
-use pipefold_tests::{Ci, Mode, Random, Record, Times};
+use pipefold_tests::{Ci, Mode, Record, Times};
 
 /// Rounds of each race, several at a time: most of their time is waiting.
 const ROUNDS: u64 = 30;
@@ -60,7 +61,7 @@ fn a_finish_that_does_not_wait_for_the_drainer_is_delivered_by_it() {
         let ci = machine_with_a_slow_run();
         let drainer = ci.pipefold(["flush", "--timeout", "30s"]).spawn();
         // From before the flush begins until after it has ended.
-        std::thread::sleep(Duration::from_millis(Random::new(number).below(400)));
+        std::thread::sleep(Duration::from_millis(Rng::with_seed(number).u64(..400)));
         let other = reporter(&ci);
         other.record(Hook::Finish, notification("quick")).unwrap();
         let delivery = other.deliver(Some("quick"), &Budget::new(Duration::from_secs(30)), false);
@@ -81,7 +82,7 @@ fn a_finish_of_the_very_run_that_is_being_delivered_is_not_left_behind() {
         reporter(&ci).record(Hook::Start, notification("run")).unwrap();
         ci.dx.misbehave(Mode::InternalError, Times::Next(1));
         let drainer = ci.pipefold(["flush", "--timeout", "30s"]).spawn();
-        std::thread::sleep(Duration::from_millis(Random::new(number).below(400)));
+        std::thread::sleep(Duration::from_millis(Rng::with_seed(number).u64(..400)));
         let other = reporter(&ci);
         other.record(Hook::Finish, notification("run")).unwrap();
         let delivery = other.deliver(Some("run"), &Budget::new(Duration::from_secs(30)), false);

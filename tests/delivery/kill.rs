@@ -3,7 +3,7 @@
 //! Here are thirty deaths, drawn by a seed; `make soak` has hundreds, each place among them.
 
 use pipefold_tests::killing::{FLUSH, KILL_AT, Round, Undisturbed, count_places};
-use pipefold_tests::{Ci, RUN, Random, SpoolContent};
+use pipefold_tests::{Ci, RUN, SpoolContent, seeded};
 
 /// Any number; another draws other rounds.
 const SEED: u64 = 20_250_101;
@@ -11,7 +11,6 @@ const ROUNDS: u32 = 30;
 
 #[test]
 fn whoever_is_killed_loses_nothing_that_was_accepted() {
-    let seed = std::env::var("PIPEFOLD_SEED").map_or(SEED, |seed| seed.parse().expect("PIPEFOLD_SEED is a number"));
     let places = count_places();
     assert!(places.iter().sum::<u64>() >= 20, "too few places to die at: {places:?}");
     // A record takes a file, its sync, its name and the directory's sync; a delivery at least the lock, the answer and the mark.
@@ -20,19 +19,19 @@ fn whoever_is_killed_loses_nothing_that_was_accepted() {
         "a command with hardly a place to die at: {places:?}"
     );
 
-    let mut random = Random::new(seed);
+    let mut random = seeded(SEED);
     let mut undisturbed = Undisturbed::default();
     let mut deaths = 0;
     for number in 1..=ROUNDS {
-        let victim = random.below(FLUSH as u64 + 1) as usize;
+        let victim = random.usize(..FLUSH + 1);
         let round = Round {
             victim,
-            kill_at: 1 + random.below(places[victim]),
-            again: random.below(2) == 0,
-            dx_down: victim == FLUSH || random.below(3) == 0,
+            kill_at: 1 + random.u64(..places[victim]),
+            again: random.u64(..2) == 0,
+            dx_down: victim == FLUSH || random.u64(..3) == 0,
         };
         // The harness shows this only when the test fails.
-        println!("round {number} of PIPEFOLD_SEED={seed}: {round:?}");
+        println!("round {number}: {round:?}");
         deaths += u32::from(round.play(&mut undisturbed));
     }
     // With DX down, deliveries end earlier or go round more often, so some survive.

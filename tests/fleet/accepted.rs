@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use pipefold_tests::fold;
 use serde_json::Value;
 
-use crate::expected;
 use crate::place::Fleet;
 
 /// Longer than a minute's backlog takes to drain at the lowest rate of a test, with what the queue waits for a word from one that it gave
@@ -62,7 +62,7 @@ impl Accepted {
     fn wrong(&self, fleet: &Fleet) -> Vec<String> {
         let known = fleet.ci.dx.records();
         let compare = |(name, upserts): (&String, &Vec<Value>)| {
-            let expected = expected::fold(upserts);
+            let expected = fold(upserts);
             let Some(record) = known.get(name) else {
                 return Some(format!("{name} is lost: {expected}"));
             };

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pipefold_tests::{Random, SpoolContent};
+use fastrand::Rng;
+use pipefold_tests::SpoolContent;
 use serde_json::json;
 
 use crate::accepted::Accepted;
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Runner {
     name: String,
     spool: PathBuf,
-    random: Random,
+    random: Rng,
     /// How many runs it began.
     runs: u64,
 }
@@ -37,7 +38,7 @@ impl Runner {
         Self {
             name: format!("runner-{number}"),
             spool: directory.join(format!("runner-{number}")),
-            random: Random::new(seed ^ (number as u64 + 1)),
+            random: Rng::with_seed(seed ^ (number as u64 + 1)),
             runs: 0,
         }
     }
@@ -49,7 +50,7 @@ impl Runner {
             let number = self.runs;
             self.runs += 1;
             let name = format!("{}/{number}", self.name);
-            let (start, status) = (self.random.below(1800), self.random.below(3) as usize);
+            let (start, status) = (self.random.u64(..1800), self.random.usize(..3));
             let status = ["success", "failure", "cancelled"][status];
             let upserts = [
                 json!({ "started_at": time(start), "head_branch": format!("branch-{number}"), "status": "running" }),
@@ -114,7 +115,7 @@ pub fn through_gateway(gateway: &Gateway, name: &str, seed: u64, stop: &AtomicBo
         "github_username",
         "gitlab_username",
     ];
-    let (mut accepted, mut random, mut client) = (Accepted::default(), Random::new(seed), gateway.client());
+    let (mut accepted, mut random, mut client) = (Accepted::default(), Rng::with_seed(seed), gateway.client());
     let mut again = 0;
     for batch in 0.. {
         if stop.load(Ordering::Relaxed) {
@@ -123,20 +124,18 @@ pub fn through_gateway(gateway: &Gateway, name: &str, seed: u64, stop: &AtomicBo
         let mut upserts = Vec::new();
         for run in 0..8 {
             for field in FIELDS {
-                let start = random.below(1800);
+                let start = random.u64(..1800);
                 let mut upsert = json!({
                     "pipeline_name": "p", "pipeline_source": "tests", "reference_id": format!("{name}/{batch}-{run}"),
-                    "started_at": time(start), "status": STATUSES[random.below(5) as usize], field: format!("{field}-{batch}-{run}"),
+                    "started_at": time(start), "status": STATUSES[random.usize(..5)], field: format!("{field}-{batch}-{run}"),
                 });
-                if random.below(3) == 0 {
-                    upsert["finished_at"] = time(start + random.below(600)).into();
+                if random.u64(..3) == 0 {
+                    upsert["finished_at"] = time(start + random.u64(..600)).into();
                 }
                 upserts.push(upsert);
             }
         }
-        for at in (1..upserts.len()).rev() {
-            upserts.swap(at, random.below(at as u64 + 1) as usize);
-        }
+        random.shuffle(&mut upserts);
         for upsert in upserts {
             // One that was not answered may have been taken or not: it is told again, which is no second one.
             loop {

@@ -18,7 +18,6 @@ mod behind;
 mod certificates;
 mod delivery;
 mod doctor;
-mod expected;
 mod forwarder;
 mod full;
 mod gateway;

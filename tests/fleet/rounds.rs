@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pipefold_tests::nats::Options;
-use pipefold_tests::{Random, Recorded, eventually};
+use pipefold_tests::{Recorded, eventually, number_from, seeded};
 
 use crate::accepted::Accepted;
 use crate::gateway::Gateway;
@@ -45,16 +45,10 @@ fn assert_limit_kept(requests: &[Recorded]) {
     }
 }
 
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().expect("a number"))
-}
-
 #[test]
 fn whatever_dies_under_load_nothing_is_lost_and_dx_ends_with_what_was_accepted() {
     let test = "whatever_dies_under_load_nothing_is_lost_and_dx_ends_with_what_was_accepted";
-    let rounds = number("PIPEFOLD_FLEET_ROUNDS").unwrap_or(Trouble::ALL.len() as u64) as usize;
-    let seed = number("PIPEFOLD_SEED").unwrap_or(SEED);
+    let rounds = number_from("PIPEFOLD_FLEET_ROUNDS").unwrap_or(Trouble::ALL.len() as u64) as usize;
     let options = Options {
         nodes: 3,
         links: true,
@@ -63,10 +57,10 @@ fn whatever_dies_under_load_nothing_is_lost_and_dx_ends_with_what_was_accepted()
     let Some(fleet) = Fleet::bare(test, &options) else {
         return;
     };
-    println!("PIPEFOLD_SEED={seed}");
     fleet.init(&[]);
     fleet.ci.budgets(300, 1000, 300);
-    let (mut random, begin) = (Random::new(seed), Instant::now());
+    let (mut random, begin) = (seeded(SEED), Instant::now());
+    let seed = random.get_seed();
     let directory = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(&fleet, &directory.path().join("data"), FROM_GATEWAY);
     let rate = PER_SECOND.to_string();

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use pipefold_tests::nats::{Cluster, Cut};
-use pipefold_tests::{Mode, Random, eventually};
+use pipefold_tests::{Mode, eventually};
 
 use crate::forwarder::Forwarder;
 use crate::gateway::Gateway;
@@ -53,13 +54,11 @@ impl Trouble {
 
     /// Every trouble once in an order of its own, again and again, each with the time that it lasts. In a long run the last outage of DX and of
     /// the network are as long as such are.
-    pub fn draw(random: &mut Random, rounds: usize) -> Vec<(Self, Duration)> {
+    pub fn draw(random: &mut Rng, rounds: usize) -> Vec<(Self, Duration)> {
         let mut drawn = Vec::new();
         while drawn.len() < rounds {
             let mut all = Self::ALL;
-            for at in (1..all.len()).rev() {
-                all.swap(at, random.below(at as u64 + 1) as usize);
-            }
+            random.shuffle(&mut all);
             drawn.extend(all);
         }
         drawn.truncate(rounds);
@@ -86,24 +85,24 @@ pub struct Victims<'a> {
 
 impl Victims<'_> {
     /// Lets something happen, and waits until the cluster is whole again.
-    pub fn suffer(&mut self, trouble: Trouble, lasts: Duration, random: &mut Random) {
+    pub fn suffer(&mut self, trouble: Trouble, lasts: Duration, random: &mut Rng) {
         let (cluster, dx) = (&self.fleet.cluster, &self.fleet.ci.dx);
         match trouble {
             Trouble::LeaderKilled | Trouble::FollowerKilled => {
-                let other = usize::from(trouble == Trouble::FollowerKilled) * (1 + random.below(2) as usize);
+                let other = usize::from(trouble == Trouble::FollowerKilled) * (1 + random.usize(..2));
                 let victim = (leader(cluster) + other) % 3;
                 cluster.kill(victim);
                 std::thread::sleep(lasts);
                 cluster.restart(victim);
             }
             Trouble::ForwarderKilled => {
-                let victim = random.below(self.forwarders.len() as u64) as usize;
+                let victim = random.usize(..self.forwarders.len());
                 self.forwarders[victim].kill_and_start_another();
             }
             Trouble::GatewayKilled => {
                 for _ in 0..GATEWAY_DEATHS {
                     // In the middle of something, and with more or less of it not yet in the queue.
-                    std::thread::sleep(Duration::from_millis(100 + random.below(500)));
+                    std::thread::sleep(Duration::from_millis(100 + random.u64(..500)));
                     self.gateway.kill_and_start_again();
                 }
             }
@@ -111,7 +110,7 @@ impl Victims<'_> {
             Trouble::NetworkReset => cut(cluster, Cut::Reset, lasts, random),
             Trouble::DxDown => {
                 let modes = [Mode::RefuseConnections, Mode::InternalError, Mode::BadGateway];
-                dx.set_mode(modes[random.below(3) as usize].clone());
+                dx.set_mode(modes[random.usize(..3)].clone());
                 std::thread::sleep(lasts);
                 dx.set_mode(Mode::Normal);
             }
@@ -135,9 +134,9 @@ fn leader(cluster: &Cluster) -> usize {
 
 /// Cuts the network between the leader and another node, and sees to it that neither hears the other, by no other way either, and that both do
 /// again afterwards.
-fn cut(cluster: &Cluster, how: Cut, lasts: Duration, random: &mut Random) {
+fn cut(cluster: &Cluster, how: Cut, lasts: Duration, random: &mut Rng) {
     let leader = leader(cluster);
-    let other = (leader + 1 + random.below(2) as usize) % 3;
+    let other = (leader + 1 + random.usize(..2)) % 3;
     let heard = || [cluster.heard(leader, other), cluster.heard(other, leader)];
     cluster.cut(leader, other, how);
     std::thread::sleep(ON_ITS_WAY);

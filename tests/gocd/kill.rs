@@ -8,7 +8,7 @@ use crate::reading::{Reading, until_now};
 use gocd_standin::Reading::{BackFill, Live};
 use gocd_standin::{Generation, History, Shape};
 use pipefold_tests::killing::KILL_AT;
-use pipefold_tests::{Mode, Random};
+use pipefold_tests::{Mode, number_from, seeded};
 use rustix::process::Signal;
 
 /// Any number; another draws other rounds.
@@ -26,28 +26,20 @@ enum Death {
 
 #[test]
 fn whoever_is_killed_while_reading_loses_and_doubles_nothing() {
-    let number = |name: &str| {
-        let text = std::env::var(name).ok()?;
-        Some(
-            text.parse::<u64>()
-                .unwrap_or_else(|_| panic!("{name} is no number: {text:?}")),
-        )
-    };
-    let seed = number("PIPEFOLD_SEED").unwrap_or(SEED);
-    let rounds = number("PIPEFOLD_SOAK_ROUNDS").unwrap_or(ROUNDS);
-    let mut random = Random::new(seed);
+    let rounds = number_from("PIPEFOLD_SOAK_ROUNDS").unwrap_or(ROUNDS);
+    let mut random = seeded(SEED);
     let mut deaths = 0;
     for round in 1..=rounds {
-        let generation = Generation::ALL[random.below(3) as usize];
-        let grows = random.below(2) == 0;
-        let dx_is_down = random.below(3) == 0;
+        let generation = Generation::ALL[random.usize(..3)];
+        let grows = random.u64(..2) == 0;
+        let dx_is_down = random.u64(..3) == 0;
         let shape = Shape {
             pipelines: 3,
             runs: 1..=4,
             // What comes of runs that ended long ago is found once a day in new feeds, which a test does not wait for.
             ..if grows { Shape::brisk() } else { Shape::default() }
         };
-        let history = until_now(History::generate(random.below(1 << 40), &shape));
+        let history = until_now(History::generate(random.u64(..1 << 40), &shape));
         let events = history.events();
         let reading = Reading::new(history, generation);
         if dx_is_down {
@@ -58,18 +50,18 @@ fn whoever_is_killed_while_reading_loses_and_doubles_nothing() {
             if grows {
                 reading.gocd.advance(events * part / 3);
             }
-            let death = match random.below(3) {
-                0 => Death::After(1 + random.below(60)),
-                _ => Death::At(1 + random.below(250)),
+            let death = match random.u64(..3) {
+                0 => Death::After(1 + random.u64(..60)),
+                _ => Death::At(1 + random.u64(..250)),
             };
             // The harness shows this only when the test fails.
-            println!("round {round} of PIPEFOLD_SEED={seed}: {generation:?}, grows: {grows}, {dx_is_down}, {death:?}");
+            println!("round {round}: {generation:?}, grows: {grows}, {dx_is_down}, {death:?}");
             deaths += u64::from(dies(&reading, &death));
         }
         reading.ci.dx.set_mode(Mode::Normal);
         reading.gocd.advance(events);
         reading.read();
-        reading.assert_told(if grows { Live } else { BackFill }, &(seed, round));
+        reading.assert_told(if grows { Live } else { BackFill }, &round);
     }
     // Some have nothing more to do before they would die.
     assert!(deaths >= rounds, "only {deaths} deaths in {rounds} rounds");

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::reading::{Reading, until_now};
 use chrono::{DateTime, TimeDelta, Utc};
+use fastrand::Rng;
 use gocd_standin::Reading::{BackFill, Live};
 use gocd_standin::{Expected, Generation, History, PipelineRun, Shape};
-use pipefold_tests::{Random, eventually};
+use pipefold_tests::eventually;
 use rustix::process::Signal;
 
 /// Histories on one server: each pipeline is one.
@@ -107,10 +108,10 @@ fn in_parts(generation: Generation, seed: u64) {
     let whole = Reading::new(History::generate(seed, &shape()), generation);
     whole.read();
     let requests = whole.gocd.requests();
-    let mut random = Random::new(seed);
+    let mut random = Rng::with_seed(seed);
     let mut deaths = 0;
     for _ in 1..10 {
-        let part = requests / 8 + random.below(requests as u64 / 8) as usize;
+        let part = requests / 8 + random.usize(..requests / 8);
         let until = reading.gocd.requests() + part;
         let mut running = reading.sync().spawn();
         while reading.gocd.requests() < until && !running.has_ended() {

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fastrand::Rng;
 use pipefold_tests::http::Client;
-use pipefold_tests::{Collector, Random, eventually};
+use pipefold_tests::{Collector, eventually, fold, number_from, seeded};
 use serde_json::{Value, json};
 
 /// Any number; another draws other rounds.
@@ -39,19 +40,19 @@ fn name(round: usize, run: usize) -> String {
 }
 
 /// The notifications of a round in the order in which they are sent, which has nothing to do with their times.
-fn draw(random: &mut Random, round: usize) -> Vec<Said> {
+fn draw(random: &mut Rng, round: usize) -> Vec<Said> {
     const STATUSES: [&str; 5] = ["unknown", "running", "success", "cancelled", "failure"];
     let mut all = Vec::new();
     for run in 0..RUNS {
         for number in 0..NOTIFICATIONS {
-            let started = random.below(3000);
+            let started = random.u64(..3000);
             let mut arguments = json!({
                 "pipeline_name": format!("pipeline-{}", run % 5), "pipeline_source": "tests", "reference_id": name(round, run),
-                "started_at": time(started), "status": STATUSES[random.below(5) as usize],
-                "email": format!("{number:02}-{:04}@{run}.example", random.below(10_000)),
+                "started_at": time(started), "status": STATUSES[random.usize(..5)],
+                "email": format!("{number:02}-{:04}@{run}.example", random.u64(..10_000)),
             });
-            if random.below(2) == 0 {
-                arguments["finished_at"] = time(started + random.below(600)).into();
+            if random.u64(..2) == 0 {
+                arguments["finished_at"] = time(started + random.u64(..600)).into();
             }
             all.push(Said {
                 run,
@@ -60,34 +61,12 @@ fn draw(random: &mut Random, round: usize) -> Vec<Said> {
             });
         }
     }
-    for at in (1..all.len()).rev() {
-        all.swap(at, random.below(at as u64 + 1) as usize);
-    }
+    random.shuffle(&mut all);
     all
 }
 
 fn time(seconds: u64) -> String {
     format!("2025-01-01T11:{:02}:{:02}Z", seconds / 60, seconds % 60)
-}
-
-/// DX's rule, once more (DESIGN, section 3): none of these is about a step.
-fn fold(said: &[&Value]) -> Value {
-    let rank = |value: &Value| {
-        let order = ["unknown", "running", "success", "cancelled", "failure"];
-        order.iter().position(|known| value["status"] == *known).unwrap()
-    };
-    let first = said[0];
-    let texts = |field: &'static str| said.iter().filter_map(move |value| value[field].as_str());
-    let mut record = json!({
-        "pipeline_name": first["pipeline_name"], "pipeline_source": first["pipeline_source"], "reference_id": first["reference_id"],
-        "started_at": texts("started_at").min(), "email": texts("email").max(),
-        "status": said.iter().max_by_key(|value| rank(value)).unwrap()["status"],
-    });
-    // One without an end does not give one.
-    if let Some(finished) = texts("finished_at").max() {
-        record["finished_at"] = finished.into();
-    }
-    record
 }
 
 /// Sends what was drawn over many connections, and kills the collector after so many acknowledgements.
@@ -161,11 +140,11 @@ fn check(client: &mut Client, round: usize, said: &[Said]) -> usize {
         assert!(lacking.is_empty(), "acknowledged and lost: {lacking:#?}");
         if unanswered.is_empty() {
             assert_eq!(received.len(), acknowledged.len());
-            assert_eq!(kept["record"], fold(&acknowledged));
+            assert_eq!(kept["record"], fold(acknowledged.iter().copied()));
             certain += 1;
         }
         // With what was sent and not answered, if it arrived.
-        assert_eq!(kept["record"], fold(&received));
+        assert_eq!(kept["record"], fold(received.iter().copied()));
         assert_eq!(kept["notifications"], received.len());
     }
     certain
@@ -190,15 +169,8 @@ fn list(client: &mut Client) -> Vec<String> {
 
 #[test]
 fn a_collector_that_is_killed_keeps_what_it_acknowledged() {
-    let number = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .map(|text| text.parse::<u64>().expect("a number"))
-    };
-    let seed = number("PIPEFOLD_SEED").unwrap_or(SEED);
-    let rounds = number("PIPEFOLD_SERVE_ROUNDS").unwrap_or(15) as usize;
-    println!("PIPEFOLD_SEED={seed}");
-    let mut random = Random::new(seed);
+    let rounds = number_from("PIPEFOLD_SERVE_ROUNDS").unwrap_or(15) as usize;
+    let mut random = seeded(SEED);
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let mut collector = Collector::start(&data);
@@ -206,7 +178,7 @@ fn a_collector_that_is_killed_keeps_what_it_acknowledged() {
     for round in 0..rounds {
         let said = draw(&mut random, round);
         // Now and then hardly anything was done, and now and then nearly all.
-        let deadly = random.below(said.len() as u64 * 9 / 10) as usize;
+        let deadly = random.usize(..said.len() * 9 / 10);
         let said = load_and_kill(&mut collector, said, deadly);
         collector = collector.again();
         certain += check(&mut collector.client(), round, &said);

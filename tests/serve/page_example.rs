@@ -1,22 +1,8 @@
 //! What DX's page shows, and what pipefold reports, kept by `pipefold serve` as DX would keep it.
 
-use std::process::Command;
-
+use pipefold_tests::page::{self, ID};
 use pipefold_tests::{Ci, Collector, PIPELINE, RUN, SOURCE, skipped};
 use serde_json::{Value, json};
-
-/// "Example request" of DX's page for `pipelineRuns.upsert`.
-const EXAMPLE: &str = r#"curl -X POST https://yourinstance.getdx.net/api/pipelineRuns.upsert \
--H "Content-Type: application/json" \
--H "Authorization: Bearer xxxx-xxxxxxxxx-xxxx" \
--d '{
-"pipeline_name": "build_panda_finder",
-"pipeline_source": "Tekton",
-"reference_id": "AA713E04-1880-4E17-8C49-4A41733DAFCF",
-"started_at": "2025-01-01T12:05:00",
-"finished_at": "2025-01-01T12:10:00",
-"status": "success"
-}'"#;
 
 /// The same as a form, which the page names no example of.
 const AS_FORM: &str = r#"curl -X POST https://yourinstance.getdx.net/api/pipelineRuns.upsert \
@@ -27,8 +13,6 @@ const AS_FORM: &str = r#"curl -X POST https://yourinstance.getdx.net/api/pipelin
 --data-urlencode "started_at=2025-01-01T12:05:00" \
 --data-urlencode "finished_at=2025-01-01T12:10:00" \
 --data-urlencode "status=success""#;
-
-const ID: &str = "AA713E04-1880-4E17-8C49-4A41733DAFCF";
 
 /// What is kept of a run.
 fn record(collector: &Collector, reader: &str, reference_id: &str) -> Value {
@@ -42,73 +26,43 @@ fn record(collector: &Collector, reader: &str, reference_id: &str) -> Value {
 
 #[test]
 fn the_pages_command_as_json_and_as_a_form() {
-    if Command::new("curl").arg("--version").output().is_err() {
-        return skipped("the_pages_command_as_json_and_as_a_form", "there is no curl");
-    }
-    for example in [EXAMPLE, AS_FORM] {
+    for example in [page::EXAMPLE, AS_FORM] {
         let dir = tempfile::tempdir().unwrap();
         let collector = Collector::start(&dir.path().join("data"));
         let (writer, reader) = (
             collector.token("builds", &["--write"]),
             collector.token("web", &["--read"]),
         );
-        let run = |token: &str| {
-            let command = example
-                .replace("https://yourinstance.getdx.net", &collector.url)
-                .replace("xxxx-xxxxxxxxx-xxxx", token)
-                .replace("curl ", "curl --noproxy '*' --silent --show-error ");
-            let output = Command::new("sh").args(["-c", &command]).output().unwrap();
-            assert!(output.status.success(), "{output:?}");
-            serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        let run = |token: &str| page::curl(example, &collector.url, token);
+        let Some(answer) = run("wrong") else {
+            return skipped("the_pages_command_as_json_and_as_a_form", "there is no curl");
         };
-        assert_eq!(run("wrong")["error"], "invalid_auth");
-        assert_eq!(run(&writer), json!({ "ok": true }));
+        assert_eq!(answer["error"], "invalid_auth");
+        assert_eq!(run(&writer), Some(json!({ "ok": true })));
         let expected = json!({
             "pipeline_name": "build_panda_finder", "pipeline_source": "Tekton", "reference_id": ID,
             "started_at": "2025-01-01T12:05:00Z", "finished_at": "2025-01-01T12:10:00Z", "status": "success",
         });
         assert_eq!(record(&collector, &reader, ID), expected);
-        assert_eq!(run(&writer), json!({ "ok": true }), "once more");
+        assert_eq!(run(&writer), Some(json!({ "ok": true })), "once more");
         assert_eq!(record(&collector, &reader, ID), expected);
     }
 }
-
-/// The table of DX's page, "Usage info". It prints the last finish as 11:46:67, which is no time of day.
-const TABLE: [(&str, Option<&str>, &str); 5] = [
-    ("11:25:18", None, "running"),
-    ("11:25:21", None, "success"),
-    ("11:24:40", None, "failure"),
-    ("11:25:21", None, "running"),
-    ("11:26:07", Some("11:46:07"), "success"),
-];
 
 #[test]
 fn the_pages_table_in_every_order() {
     let dir = tempfile::tempdir().unwrap();
     let collector = Collector::start(dir.path());
     let mut client = collector.client();
-    let mut rows: Vec<usize> = (0..TABLE.len()).collect();
+    let mut rows: Vec<usize> = (0..page::TABLE.len()).collect();
     for (number, rows) in permutations(&mut rows).into_iter().enumerate() {
         let id = format!("run-{number}");
+        let upserts = page::upserts(&id);
         for row in rows {
-            let (started, finished, status) = TABLE[row];
-            let mut arguments = json!({
-                "pipeline_name": "test_run", "pipeline_source": "Tekton", "reference_id": id,
-                "started_at": format!("2025-01-01T{started}"), "status": status,
-            });
-            if let Some(finished) = finished {
-                arguments["finished_at"] = format!("2025-01-01T{finished}").into();
-            }
-            let answer = client.upsert(&arguments).unwrap();
+            let answer = client.upsert(&upserts[row]).unwrap();
             assert_eq!((answer.status, answer.json()), (200, json!({ "ok": true })));
         }
-        assert_eq!(
-            record(&collector, "", &id),
-            json!({
-                "pipeline_name": "test_run", "pipeline_source": "Tekton", "reference_id": id,
-                "started_at": "2025-01-01T11:24:40Z", "finished_at": "2025-01-01T11:46:07Z", "status": "failure",
-            })
-        );
+        assert_eq!(record(&collector, "", &id), page::record(&id));
     }
 }
 

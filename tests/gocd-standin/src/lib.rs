@@ -22,7 +22,6 @@
 mod expected;
 mod history;
 mod http;
-mod random;
 mod server;
 mod way;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::arguments::{Upsert, text};
+use crate::arguments::{Upsert, check, text};
 
 /// DX's priority list, lowest first.
 const PRIORITY: [&str; 5] = ["unknown", "running", "success", "cancelled", "failure"];
@@ -60,42 +60,78 @@ impl Record {
     }
 }
 
-/// The records by `reference_id`.
-pub(crate) fn fold(upserts: &[Upsert]) -> BTreeMap<String, Record> {
+/// Which of several values a field has in the end. DX's page gives no rule for the fields other than times and status.
+#[derive(Clone, Copy)]
+enum Others {
+    /// The value given last, as a server that replaces values does.
+    Last,
+    /// The greatest text or number, as pipefold's contract says.
+    Greatest,
+}
+
+/// The record of one run that pipefold's contract prescribes for these upserts, in any order: the earliest start, the latest finish, the
+/// highest status and the greatest value of each other field. This is the oracle of all tests; the names are DX's own.
+///
+/// # Panics
+/// If there is no upsert, or DX would refuse one.
+#[must_use]
+pub fn fold<'a>(upserts: impl IntoIterator<Item = &'a Value>) -> Value {
+    let read = |upsert: &Value| {
+        let given = upsert.as_object().cloned().unwrap_or_default();
+        check(given).unwrap_or_else(|why| panic!("{why:?}: {upsert}"))
+    };
+    let upserts: Vec<Upsert> = upserts.into_iter().map(read).collect();
+    let mut record = fold_run(&upserts.iter().collect::<Vec<_>>(), Others::Greatest).to_json();
+    record.as_object_mut().and_then(|fields| fields.remove("upserts"));
+    record
+}
+
+/// DX's records by `reference_id`, from the upserts in the order of their arrival.
+pub(crate) fn records(upserts: &[Upsert]) -> BTreeMap<String, Record> {
     let mut runs: BTreeMap<&str, Vec<&Upsert>> = BTreeMap::new();
     for upsert in upserts {
         runs.entry(&upsert.reference_id).or_default().push(upsert);
     }
     runs.into_iter()
-        .map(|(reference_id, upserts)| (reference_id.to_owned(), fold_run(reference_id, &upserts)))
+        .map(|(reference_id, upserts)| (reference_id.to_owned(), fold_run(&upserts, Others::Last)))
         .collect()
 }
 
-fn fold_run(reference_id: &str, upserts: &[&Upsert]) -> Record {
+/// The place of a status in DX's priority list. An unlisted word counts as unknown: the page has no error for it.
+fn rank(status: &str) -> usize {
+    PRIORITY.iter().position(|known| *known == status).unwrap_or_default()
+}
+
+fn fold_run(upserts: &[&Upsert], rule: Others) -> Record {
     let mut sorted = upserts.to_vec();
     sorted.sort_by_key(|upsert| upsert.started_at);
     let mut status = 0;
     for upsert in &sorted {
-        let given = text(&upsert.given, "status").unwrap_or_default();
-        // A word that is not on the list counts as unknown: the page has no error for it.
-        let newer = PRIORITY.iter().position(|known| *known == given).unwrap_or_default();
+        let newer = rank(&text(&upsert.given, "status").unwrap_or_default());
         if newer > status {
             status = newer;
         }
     }
-    let mut others = BTreeMap::new();
+    let mut others: BTreeMap<String, String> = BTreeMap::new();
     for upsert in upserts {
         for name in upsert.given.keys() {
-            if let Some(value) = text(&upsert.given, name) {
+            let Some(value) = text(&upsert.given, name) else {
+                continue;
+            };
+            // Numbers by size: of two of one sign and base, the longer is the greater.
+            let order = |text: &str| (if name == "pr_number" { text.len() } else { 0 }, text.to_owned());
+            let is_kept =
+                matches!(rule, Others::Greatest) && others.get(name).is_some_and(|known| order(known) > order(&value));
+            if !is_kept {
                 others.insert(name.clone(), value);
             }
         }
     }
-    for folded in ["reference_id", "started_at", "finished_at", "status"] {
+    for folded in ["started_at", "finished_at", "status"] {
         others.remove(folded);
     }
     Record {
-        reference_id: reference_id.to_owned(),
+        reference_id: others.remove("reference_id").unwrap_or_default(),
         pipeline_name: others.remove("pipeline_name").unwrap_or_default(),
         pipeline_source: others.remove("pipeline_source").unwrap_or_default(),
         started_at: upserts
@@ -103,7 +139,7 @@ fn fold_run(reference_id: &str, upserts: &[&Upsert]) -> Record {
             .map(|upsert| upsert.started_at)
             .min()
             .map(format_time)
-            .unwrap_or_default(),
+            .unwrap_or_else(|| panic!("a record needs an upsert")),
         finished_at: upserts
             .iter()
             .filter_map(|upsert| upsert.finished_at)

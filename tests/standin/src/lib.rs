@@ -1,7 +1,7 @@
 //! A small HTTP server that stands in for DX in tests, demonstrations and measurements.
 //!
 //! It behaves as DX's page for `pipelineRuns.upsert` says: bearer token, JSON (or a form), five error codes, and one record a run,
-//! folded by the page's rule. The fold is written here once more, simply, so that it can disagree with pipefold's own.
+//! folded by the page's rule. The fold is written here independently of pipefold's own, so that tests can compare the two: see [`fold`].
 //! On demand it misbehaves, in all the ways a server on the far side of a proxy can: see [`Mode`].
 //!
 //! ```
@@ -23,12 +23,13 @@ mod fold;
 mod http;
 mod listener;
 mod mode;
+pub mod page;
 mod recorded;
 mod server;
 mod state;
 mod tls;
 
-pub use fold::Record;
+pub use fold::{Record, fold};
 pub use mode::{Mode, RetryAfter, Times};
 pub use recorded::Recorded;
 pub use server::{DEFAULT_TOKEN, Options, Standin};

@@ -209,7 +209,7 @@ impl Standin {
     /// What DX would know by now: one record a run, by `reference_id`.
     #[must_use]
     pub fn records(&self) -> BTreeMap<String, Record> {
-        fold::fold(&lock(&self.state.upserts))
+        fold::records(&lock(&self.state.upserts))
     }
 
     /// Waits until something holds, at most so long; says whether it does.

@@ -8,8 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::Random;
-
 /// Waits for the end of its input, which a test's death is too, and then ends the node whose process number came last: it would keep the
 /// namespace.
 const HOLDER: &str =
@@ -102,10 +100,8 @@ impl Drop for Namespace {
 /// Two addresses for the way to the test's network, out of what is set aside for tests of network devices and so is nobody else's
 /// (RFC 2544, 198.18.0.0/15).
 fn free_addresses() -> Result<[Ipv4Addr; 2], String> {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let mut random = Random::new(u64::from(now.subsec_nanos()) ^ u64::from(std::process::id()) << 32);
     loop {
-        let first = u32::from(Ipv4Addr::new(198, 18, 0, 0)) + 4 * u32::try_from(random.below(1 << 15)).unwrap();
+        let first = u32::from(Ipv4Addr::new(198, 18, 0, 0)) + 4 * fastrand::u32(..1 << 15);
         let network = format!("{}/30", Ipv4Addr::from(first));
         let mut known = Command::new("ip");
         known.args(["-4", "-oneline", "addr", "show", "to", &network]);

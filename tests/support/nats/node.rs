@@ -17,7 +17,6 @@ use super::cluster::Options;
 use super::namespace::Namespace;
 use super::proxy::{Gate, Proxy};
 use super::standing::tail;
-use crate::Random;
 
 /// Longer than a node that lives takes to tell about itself.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -189,16 +188,14 @@ impl Drop for Node {
 /// Ports on which nobody listens, below those that the system gives to connections: a killed node finds its own free again.
 fn free_ports<const COUNT: usize>() -> [SocketAddr; COUNT] {
     /// Above what services use.
-    const FIRST: u64 = 12_000;
+    const FIRST: u16 = 12_000;
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let end = range.split_whitespace().next().and_then(|low| low.parse().ok());
     let end = end.filter(|end| *end > FIRST + 1000).unwrap_or(32_768);
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let mut random = Random::new(now.subsec_nanos().into());
     // Held until all are found, so that none is found twice.
     let mut held = Vec::new();
     while held.len() < COUNT {
-        let port = u16::try_from(FIRST + random.below(end - FIRST)).unwrap();
+        let port = fastrand::u16(FIRST..end);
         held.extend(TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
     }
     std::array::from_fn(|index| held[index].local_addr().unwrap())

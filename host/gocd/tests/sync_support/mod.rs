@@ -19,20 +19,17 @@ use serde_json::{Value, json};
 /// Where people find the server's pages.
 pub const PAGES: &str = "https://go.example.com/go";
 
-/// A repeatable source of trouble (splitmix64).
-pub struct Dice(Cell<u64>);
+/// Random numbers through a shared reference.
+pub struct Dice(RefCell<fastrand::Rng>);
 
 impl Dice {
     pub fn new(seed: u64) -> Self {
-        Self(Cell::new(seed))
+        Self(fastrand::Rng::with_seed(seed).into())
     }
 
-    /// Below `end`.
+    /// A number below `end`.
     pub fn roll(&self, end: u64) -> u64 {
-        self.0.set(self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
-        let one = (self.0.get() ^ (self.0.get() >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let two = (one ^ (one >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (two ^ (two >> 31)) % end
+        self.0.borrow_mut().u64(..end)
     }
 }
 
@@ -208,40 +205,25 @@ impl Told {
 
     /// What DX would hold.
     pub fn records(&self) -> BTreeMap<String, Value> {
-        self.by_run.iter().map(|(id, told)| (id.clone(), fold(told))).collect()
+        self.by_run
+            .iter()
+            .map(|(id, told)| (id.clone(), record(told)))
+            .collect()
     }
 }
 
-/// The rule of the default component for a whole run: the earliest start, the ends that were given without a step decide, and of other
-/// fields the greatest value.
-pub fn fold(told: &[Notification]) -> Value {
-    type Field = fn(&Notification) -> Option<String>;
-    let greatest = |of: Field| told.iter().filter_map(of).max();
-    let is_end = |one: &&Notification| one.step.is_none() && one.status.as_deref() != Some("running");
-    let ends: Vec<&Notification> = told.iter().filter(is_end).collect();
-    let rank = |status: &str| {
-        ["running", "success", "cancelled", "failure"]
-            .iter()
-            .position(|one| *one == status)
+/// DX's record of a finished run: only notifications without a step decide the status and the finish.
+pub fn record(told: &[Notification]) -> Value {
+    let upsert = |one: &Notification| {
+        let mut upsert = json!(one);
+        let fields = upsert.as_object_mut().unwrap();
+        if fields.remove("step").is_some() {
+            fields.remove("status");
+            fields.remove("finished_at");
+        }
+        upsert
     };
-    let status = ends
-        .iter()
-        .filter_map(|one| one.status.as_deref())
-        .max_by_key(|status| rank(status));
-    json!({
-        "pipeline_name": greatest(|one| one.pipeline_name.clone()),
-        "pipeline_source": greatest(|one| one.pipeline_source.clone()),
-        "started_at": told.iter().filter_map(|one| one.started_at.clone()).min(),
-        "finished_at": ends.iter().filter_map(|one| one.finished_at.clone()).max(),
-        "status": status.unwrap_or("running"),
-        "repository": greatest(|one| one.repository.clone()),
-        "commit_sha": greatest(|one| one.commit_sha.clone()),
-        "head_branch": greatest(|one| one.head_branch.clone()),
-        "pr_number": told.iter().filter_map(|one| one.pr_number).max(),
-        "email": greatest(|one| one.email.clone()),
-        "github_username": greatest(|one| one.github_username.clone()),
-        "source_url": greatest(|one| one.source_url.clone()),
-    })
+    dx_standin::fold(&told.iter().map(upsert).collect::<Vec<_>>())
 }
 
 pub fn options() -> Options {

@@ -9,7 +9,7 @@ use super::facts::{AUTHORS, PEOPLE, PIPELINES, STAGES, materials};
 use super::material::{Change, Kind, Material};
 use super::model::{History, Moment, PipelineHistory, PipelineRun};
 use super::run::{ConfiguredStage, Course, at, seconds, stages};
-use crate::random::Random;
+use fastrand::Rng;
 
 /// How large a history is, and what may happen in it.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl History {
     /// Never for a shape with pipelines and runs.
     #[must_use]
     pub fn generate(seed: u64, shape: &Shape) -> Self {
-        let mut random = Random::new(seed);
+        let mut random = Rng::with_seed(seed);
         let pipelines = (0..shape.pipelines)
             .map(|place| pipeline(&mut random, place, shape))
             .collect();
@@ -80,7 +80,7 @@ impl History {
     }
 
     /// Gives events their places and things their ids.
-    fn number(&mut self, random: &mut Random) {
+    fn number(&mut self, random: &mut Rng) {
         let mut moments: Vec<&mut Moment> = Vec::new();
         for pipeline in &mut self.pipelines {
             let changes = pipeline.materials.iter_mut().flat_map(|material| &mut material.changes);
@@ -93,7 +93,7 @@ impl History {
         // Stable: of two events in the same second the one that was invented first is first.
         moments.sort_by_key(|moment| moment.time);
         let length = moments.len() as u64;
-        let kept = length - length * random.between(0, 15) / 100;
+        let kept = length - length * random.u64(0..=15) / 100;
         for (event, moment) in (1..).zip(moments) {
             // What comes after the end never happens.
             moment.event = if event <= kept { event } else { u64::MAX };
@@ -127,33 +127,33 @@ impl History {
     }
 }
 
-fn pipeline(random: &mut Random, place: usize, shape: &Shape) -> PipelineHistory {
-    let name = format!("{}-{place}", random.pick(&PIPELINES));
+fn pipeline(random: &mut Rng, place: usize, shape: &Shape) -> PipelineHistory {
+    let name = format!("{}-{place}", pick(random, &PIPELINES));
     let mut configured = Vec::new();
-    for (stage, is_manual) in *random.pick(&STAGES) {
+    for (stage, is_manual) in *pick(random, &STAGES) {
         configured.push(ConfiguredStage::invent(random, checked(stage), *is_manual));
     }
-    let mut materials = materials(random.next());
-    let pace = *random.pick(if shape.is_brisk { &PACES[..2] } else { &PACES });
-    let count = random.between(*shape.runs.start(), *shape.runs.end());
-    let long = random.chance(shape.long_runs).then(|| random.between(1, count));
+    let mut materials = materials(random.u64(..));
+    let pace = *pick(random, if shape.is_brisk { &PACES[..2] } else { &PACES });
+    let count = random.u64(shape.runs.clone());
+    let long = chance(random, shape.long_runs).then(|| random.u64(1..=count));
     let mut runs = Vec::new();
-    let mut time = DateTime::<Utc>::from_timestamp(BEGIN, 0).unwrap_or_default() + seconds(random.between(0, 86_400));
+    let mut time = DateTime::<Utc>::from_timestamp(BEGIN, 0).unwrap_or_default() + seconds(random.u64(0..=86_400));
     for counter in 1..=count {
         let before = time;
-        time += seconds(random.between(60, pace));
+        time += seconds(random.u64(60..=pace));
         let is_manual = configured.first().is_some_and(|stage| stage.is_manual);
-        let approver = match random.between(1, 10) {
-            _ if is_manual => random.pick(&PEOPLE).0,
+        let approver = match random.u64(1..=10) {
+            _ if is_manual => pick(random, &PEOPLE).0,
             1 => "timer",
-            2 => random.pick(&PEOPLE).0,
+            2 => pick(random, &PEOPLE).0,
             _ => "changes",
         };
         let revisions = (0..)
             .zip(&mut materials)
             .map(|(place, material)| {
-                let is_due = material.changes.is_empty() || (approver == "changes" && place == 0) || random.chance(30);
-                let new = if is_due { random.between(1, 3) } else { 0 };
+                let is_due = material.changes.is_empty() || (approver == "changes" && place == 0) || chance(random, 30);
+                let new = if is_due { random.u64(1..=3) } else { 0 };
                 changes(random, material, new, before, time)
             })
             .collect();
@@ -172,8 +172,8 @@ fn pipeline(random: &mut Random, place: usize, shape: &Shape) -> PipelineHistory
     }
     // Changes that no run was made from.
     for material in &mut materials {
-        if random.chance(20) {
-            let until = time + seconds(random.between(100, 2 * pace));
+        if chance(random, 20) {
+            let until = time + seconds(random.u64(100..=2 * pace));
             changes(random, material, 1, time, until);
         }
     }
@@ -181,14 +181,14 @@ fn pipeline(random: &mut Random, place: usize, shape: &Shape) -> PipelineHistory
         name: checked(&name),
         materials,
         stages: configured.into_iter().map(|stage| stage.name).collect(),
-        zone: FixedOffset::east_opt(*random.pick(&ZONES)).unwrap_or_else(|| panic!("no zone")),
+        zone: FixedOffset::east_opt(*pick(random, &ZONES)).unwrap_or_else(|| panic!("no zone")),
         runs,
     }
 }
 
 /// Adds new changes, made and seen between two times, and gives those that a run at the second is made from.
 fn changes(
-    random: &mut Random,
+    random: &mut Rng,
     material: &mut Material,
     new: u64,
     after: DateTime<Utc>,
@@ -198,14 +198,14 @@ fn changes(
     let room = u64::try_from((until - after).num_seconds()).unwrap_or_default();
     let mut checked_in = after + seconds(1);
     for _ in 0..new {
-        checked_in += seconds(random.between(0, (room / 5).max(1)));
+        checked_in += seconds(random.u64(0..=(room / 5).max(1)));
         let number = material.changes.len() + 1;
         let (revision, author) = match material.kind {
             Kind::Dependency { pipeline, stage } => (format!("{pipeline}/{number}/{stage}/1"), None),
-            Kind::Package { package, .. } => (format!("{package}-1.{number}"), Some(*random.pick(&AUTHORS))),
+            Kind::Package { package, .. } => (format!("{package}-1.{number}"), Some(*pick(random, &AUTHORS))),
             _ => (
-                (0..5).map(|_| format!("{:08x}", random.next() as u32)).collect(),
-                Some(*random.pick(&AUTHORS)),
+                (0..5).map(|_| format!("{:08x}", random.u32(..))).collect(),
+                Some(*pick(random, &AUTHORS)),
             ),
         };
         material.changes.push(Change {
@@ -223,4 +223,14 @@ fn changes(
 
 fn checked(name: &str) -> Name {
     Name::new(name).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+/// True in this many of a hundred cases.
+pub(super) fn chance(random: &mut Rng, percent: u64) -> bool {
+    random.u64(..100) < percent
+}
+
+/// Any of these.
+pub(super) fn pick<'a, T>(random: &mut Rng, of: &'a [T]) -> &'a T {
+    &of[random.usize(..of.len())]
 }

@@ -4,8 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use pipefold_gocd::documents::{Counter, Name, StageResult};
 
 use super::facts::{JOBS, PEOPLE};
+use super::generate::{chance, pick};
 use super::model::{JobRun, Moment, StageRun};
-use crate::random::Random;
+use fastrand::Rng;
 
 /// A stage as the configuration has it.
 pub(super) struct ConfiguredStage {
@@ -15,8 +16,8 @@ pub(super) struct ConfiguredStage {
 }
 
 impl ConfiguredStage {
-    pub(super) fn invent(random: &mut Random, name: Name, is_manual: bool) -> Self {
-        let jobs = *random.pick(&JOBS);
+    pub(super) fn invent(random: &mut Rng, name: Name, is_manual: bool) -> Self {
+        let jobs = *pick(random, &JOBS);
         Self { name, is_manual, jobs }
     }
 }
@@ -36,7 +37,7 @@ pub(super) struct Course {
 
 /// The stages' runs of a run that begins at a time and was let go by somebody. Events get their places later.
 pub(super) fn stages(
-    random: &mut Random,
+    random: &mut Rng,
     configured: &[ConfiguredStage],
     course: Course,
     begin: DateTime<Utc>,
@@ -63,43 +64,43 @@ pub(super) fn stages(
         only_failed = false;
         if result == StageResult::Passed
             && let Some(next) = configured.get(place + 1)
-            && (!next.is_manual || random.chance(65))
+            && (!next.is_manual || chance(random, 65))
         {
             place += 1;
             if next.is_manual {
-                let gap = if course.is_brisk || random.chance(50) {
+                let gap = if course.is_brisk || chance(random, 50) {
                     20
                 } else {
                     3 * 86_400
                 };
-                time = end + seconds(random.between(5, 60) * gap / 20);
-                approved_by = random.pick(&PEOPLE).0.to_owned();
+                time = end + seconds(random.u64(5..=60) * gap / 20);
+                approved_by = pick(random, &PEOPLE).0.to_owned();
             } else {
-                time = end + seconds(random.between(0, 2));
+                time = end + seconds(random.u64(0..=2));
                 approved_by = "changes".to_owned();
             }
             continue;
         }
-        if !random.chance(course.again) {
+        if !chance(random, course.again) {
             break;
         }
         // Any stage that has run, from the last one on or from an earlier one.
         let last = place;
-        place = random.between(0, last as u64) as usize;
-        only_failed = place == last && result == StageResult::Failed && random.chance(50);
-        let gap = if random.chance(course.months_later) {
-            random.between(20, 100) * 86_400
+        place = random.usize(..=last);
+        only_failed = place == last && result == StageResult::Failed && chance(random, 50);
+        let gap = if chance(random, course.months_later) {
+            random.u64(20..=100) * 86_400
         } else {
-            random.between(60, 3_000)
+            random.u64(60..=3_000)
         };
         time = end + seconds(gap);
-        approved_by = random.pick(&PEOPLE).0.to_owned();
+        approved_by = pick(random, &PEOPLE).0.to_owned();
     }
     stages
 }
 
 fn run_of(
-    random: &mut Random,
+    random: &mut Rng,
     stage: &ConfiguredStage,
     repeated: Option<&StageRun>,
     before: Option<&StageRun>,
@@ -107,12 +108,12 @@ fn run_of(
     approved_by: &str,
 ) -> StageRun {
     let counter = before.map_or(1, |run| run.counter.get() + 1);
-    let result = match random.between(1, 100) {
+    let result = match random.u64(1..=100) {
         1..=70 => StageResult::Passed,
         71..=90 => StageResult::Failed,
         _ => StageResult::Cancelled,
     };
-    let decisive = random.between(0, stage.jobs.len() as u64 - 1) as usize;
+    let decisive = random.usize(..stage.jobs.len());
     let mut jobs = Vec::new();
     for (place, name) in stage.jobs.iter().enumerate() {
         let passed_before = |run: &&StageRun| run.jobs[place].result == StageResult::Passed;
@@ -121,16 +122,16 @@ fn run_of(
             (Some(_), _) => StageResult::Passed,
             (None, true) => result,
             // A stage that is cancelled may have failed jobs too, and is cancelled all the same.
-            (None, false) if result == StageResult::Cancelled && random.chance(30) => StageResult::Failed,
+            (None, false) if result == StageResult::Cancelled && chance(random, 30) => StageResult::Failed,
             (None, false) => StageResult::Passed,
         };
-        let was_built = result != StageResult::Cancelled || random.chance(50);
-        let lasts = if copied.is_some() || random.chance(5) {
+        let was_built = result != StageResult::Cancelled || chance(random, 50);
+        let lasts = if copied.is_some() || chance(random, 5) {
             0
         } else if was_built {
-            random.between(9, 900)
+            random.u64(9..=900)
         } else {
-            random.between(1, 30)
+            random.u64(1..=30)
         };
         jobs.push(JobRun {
             id: 0,
@@ -142,7 +143,7 @@ fn run_of(
         });
     }
     let has_been = |result| jobs.iter().any(|job: &JobRun| job.result == result);
-    let cancelled_by = has_been(StageResult::Cancelled).then(|| random.pick(&PEOPLE).0.to_owned());
+    let cancelled_by = has_been(StageResult::Cancelled).then(|| pick(random, &PEOPLE).0.to_owned());
     StageRun {
         id: 0,
         name: stage.name.clone(),

@@ -6,7 +6,7 @@ use pipefold_gocd::write::{self, Links};
 
 use super::routes::Asked;
 use crate::history::{Moment, PipelineHistory, PipelineRun, StageRun};
-use crate::random::Random;
+use fastrand::Rng;
 
 /// Entries of a page, in all dialects.
 const PAGE: usize = 25;
@@ -67,7 +67,7 @@ pub(super) fn old(asked: &Asked<'_>, pipeline: &PipelineHistory, before: Option<
 pub(super) fn new(asked: &Asked<'_>, pipeline: &PipelineHistory, before: Option<u64>) -> String {
     let mut all = completed(asked, pipeline);
     all.retain(|one| before.is_none_or(|before| one.run.counter.get() < before));
-    let any = |one: &Completed<'_>| Random::new(one.stage.id ^ (before.unwrap_or(0) << 32)).next();
+    let any = |one: &Completed<'_>| Rng::with_seed(one.stage.id ^ (before.unwrap_or(0) << 32)).u64(..);
     all.sort_by_key(|one| (std::cmp::Reverse(one.run.counter), any(one)));
     all.truncate(PAGE);
     let next = all.last().map(|one| one.run.counter.get());

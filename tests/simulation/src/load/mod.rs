@@ -3,12 +3,10 @@
 //! - `day`: when runs begin.
 //! - `story`: what is published of one run, with everything that goes wrong on the way.
 //! - `burst`: runs whose notifications come close together, for measuring.
-//! - `random`: chance that can be repeated.
 //! - `Load`: all of it, in the order of publishing.
 
 mod burst;
 mod day;
-mod random;
 mod story;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta};
 use pipefold::{Run, Status};
 
 use super::day::Day;
-use super::random::Random;
+use fastrand::Rng;
 
 /// What goes wrong, in shares of all cases. No installation was asked: each is as high as a bad day of one might be.
 mod share {
@@ -55,9 +55,9 @@ struct Machine {
 }
 
 impl Machine {
-    fn any(random: &mut Random) -> Self {
-        let off = if random.happens(share::SKEWED) { 300.0 } else { 2.0 };
-        let skew = random.between(-off, off);
+    fn any(random: &mut Rng) -> Self {
+        let off = if random.f64() < share::SKEWED { 300.0 } else { 2.0 };
+        let skew = off * (2.0 * random.f64() - 1.0);
         Self {
             skew: TimeDelta::milliseconds((skew * 1e3) as i64),
         }
@@ -72,20 +72,20 @@ impl Machine {
 /// Everything that is published of a run; the same each time for the same seed. Not sorted by time.
 #[must_use]
 pub fn messages(seed: u64, day: Day, number: u32) -> Vec<Message> {
-    let mut random = Random::of(seed, number);
+    let mut random = Rng::with_seed(seed ^ (u64::from(number) << 32));
     let start = whole_milliseconds(day.start(number));
     // From half a minute to twenty minutes, most of them short.
-    let took = Duration::from_millis((1e3 * 30.0 * 40_f64.powf(random.share())) as u64);
+    let took = Duration::from_millis((1e3 * 30.0 * 40_f64.powf(random.f64())) as u64);
     let first = Machine::any(&mut random);
     let mut said = vec![(start, upsert(number, first.time(start), Status::Running))];
-    if random.happens(share::WITH_STEPS) {
+    if random.f64() < share::WITH_STEPS {
         for step in 1..=3 {
             let at = whole_milliseconds(start + took.mul_f64(f64::from(step) / 4.0));
             said.push((at, upsert(number, first.time(at), Status::Running)));
         }
     }
-    if !random.happens(share::UNFINISHED) {
-        let last = if random.happens(share::TWO_MACHINES) {
+    if random.f64() >= share::UNFINISHED {
+        let last = if random.f64() < share::TWO_MACHINES {
             Machine::any(&mut random)
         } else {
             first
@@ -94,7 +94,7 @@ pub fn messages(seed: u64, day: Day, number: u32) -> Vec<Message> {
             start + took,
             finish(number, &last, start, start + took, result(&mut random)),
         ));
-        if random.happens(share::RESUMED) {
+        if random.f64() < share::RESUMED {
             let (from, to) = (start + took * 6 / 5, start + took * 3 / 2);
             said.push((from, upsert(number, last.time(from), Status::Running)));
             said.push((to, finish(number, &last, start, to, result(&mut random))));
@@ -102,18 +102,18 @@ pub fn messages(seed: u64, day: Day, number: u32) -> Vec<Message> {
     }
     let mut messages = Vec::with_capacity(said.len() + 1);
     for (at, upsert) in said {
-        let late = if random.happens(share::LATE) {
-            random.between(0.0, LATEST)
+        let late = if random.f64() < share::LATE {
+            LATEST * random.f64()
         } else {
-            random.between(0.0, 0.5)
+            0.5 * random.f64()
         };
         let message = Message {
             at: at + Duration::from_secs_f64(late),
             run: number,
             upsert,
         };
-        if random.happens(share::AGAIN) {
-            let again = message.at + Duration::from_secs_f64(random.between(0.0, LATEST));
+        if random.f64() < share::AGAIN {
+            let again = message.at + Duration::from_secs_f64(LATEST * random.f64());
             messages.push(Message {
                 at: again,
                 ..message.clone()
@@ -141,8 +141,8 @@ fn shown(at: Duration, skew: TimeDelta) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-fn result(random: &mut Random) -> Status {
-    match random.share() {
+fn result(random: &mut Rng) -> Status {
+    match random.f64() {
         rank if rank < 0.12 => Status::Failure,
         rank if rank < 0.15 => Status::Cancelled,
         _ => Status::Success,
