@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use pipefold::{
     Hook, Reporter,
-    spool::{Destination, Entry, EntryId, Judged, RunKey, Spool},
+    spool::{Destination, Entry, EntryId, Judgement, RunKey, Spool},
 };
 use pipefold_fuzz::{history, printable, seeds, written};
 use serde_json::json;
@@ -49,7 +49,7 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
 
 fn entry() -> Entry {
     let now = "2025-01-01T12:05:00Z".to_owned();
-    Entry::new(Hook::Start, now, Destination::default(), Judged::Hold, history::event())
+    Entry::new(Hook::Start, now, Destination::default(), Judgement::Hold, history::event())
 }
 
 impl Place {
@@ -112,7 +112,7 @@ fn found() -> Vec<(&'static str, Vec<u8>)> {
         url: Some("https://yourinstance.getdx.net".into()),
         token: Some("0123456789ab".into()),
     };
-    let report = Entry::new(Hook::Finish, now.into(), destination, Judged::Report(run), full);
+    let report = Entry::new(Hook::Finish, now.into(), destination, Judgement::Report(run), full);
     let trouble = json!({ "at": now, "kind": "invalid_auth", "message": "no", "tries": 3, "token": "0123456789ab" });
     let reason = json!({
         "run": RunKey::of("r/1"), "ids": [OTHER], "at": now, "url": "https://yourinstance.getdx.net", "code": "invalid_json",

@@ -1,6 +1,6 @@
 //! What follows when DX says no: to a token, to a run, to one run of many.
 
-use pipefold::spool::{Entry, Judged};
+use pipefold::spool::{Entry, Judgement};
 use pipefold::{Hook, Notification, Reporter, Token, clock};
 use pipefold_tests::{Ci, Mode, Output, SpoolContent, Standin, Times};
 use serde_json::Value;
@@ -244,7 +244,7 @@ fn one_bad_notification_takes_no_good_one_along() {
         email: Some("a\u{1}b".into()),
         ..Notification::default()
     };
-    let unjudged = Judged::Unjudged("the rules could not be loaded".into());
+    let unjudged = Judgement::Unjudged("the rules could not be loaded".into());
     let entry = Entry::new(
         Hook::Finish,
         clock::now(),

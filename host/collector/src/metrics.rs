@@ -2,7 +2,7 @@
 
 use crate::store::Backlog;
 use chrono::{DateTime, Utc};
-use pipefold::prometheus::{Kind, Page};
+use pipefold::prometheus::{MetricKind, Page};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -60,20 +60,24 @@ impl Metrics {
     pub fn text(&self, forwarding: Option<(Backlog, DateTime<Utc>)>) -> String {
         let mut page = Page::default();
         let now = |counter: &AtomicU64| counter.load(Relaxed);
-        page.metric("connections", Kind::Gauge, "Connections that are open.")
+        page.metric("connections", MetricKind::Gauge, "Connections that are open.")
             .is(now(&self.connections));
-        page.metric("requests_total", Kind::Counter, "Requests by what became of them.")
-            .by(
-                "result",
-                [
-                    ("accepted", now(&self.accepted)),
-                    ("dropped", now(&self.dropped)),
-                    ("refused", now(&self.refused)),
-                    ("unauthorised", now(&self.unauthorised)),
-                    ("limited", now(&self.limited)),
-                    ("failed", now(&self.failed)),
-                ],
-            );
+        page.metric(
+            "requests_total",
+            MetricKind::Counter,
+            "Requests by what became of them.",
+        )
+        .by(
+            "result",
+            [
+                ("accepted", now(&self.accepted)),
+                ("dropped", now(&self.dropped)),
+                ("refused", now(&self.refused)),
+                ("unauthorised", now(&self.unauthorised)),
+                ("limited", now(&self.limited)),
+                ("failed", now(&self.failed)),
+            ],
+        );
         if let Some((backlog, at)) = forwarding {
             let by = [
                 ("accepted", now(&self.forwarded)),
@@ -82,7 +86,7 @@ impl Metrics {
             ];
             page.metric(
                 "forwards_total",
-                Kind::Counter,
+                MetricKind::Counter,
                 "Requests to DX by what became of them.",
             )
             .by("result", by);
@@ -90,21 +94,21 @@ impl Metrics {
             if let Some(up) = now(&self.dx_up).checked_sub(1) {
                 page.metric(
                     "dx_up",
-                    Kind::Gauge,
+                    MetricKind::Gauge,
                     "Whether DX answered the last request in its own words.",
                 )
                 .is(up);
             }
             page.metric(
                 "forwards_waiting",
-                Kind::Gauge,
+                MetricKind::Gauge,
                 "Runs of which DX does not know everything.",
             )
             .is(backlog.runs);
             let age = backlog.since.map_or(0, |since| (at - since).num_seconds().max(0));
             page.metric(
                 "forwards_oldest_waiting_seconds",
-                Kind::Gauge,
+                MetricKind::Gauge,
                 "For how long the first of them has waited.",
             )
             .is(age);
@@ -116,7 +120,7 @@ impl Metrics {
     fn histogram(&self, page: &mut Page) {
         let mut metric = page.metric(
             "upsert_duration_seconds",
-            Kind::Histogram,
+            MetricKind::Histogram,
             "From a whole request to its being on disk.",
         );
         let mut sum = 0;

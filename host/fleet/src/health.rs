@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use pipefold::prometheus::{CONTENT_TYPE, Kind, Page};
+use pipefold::prometheus::{CONTENT_TYPE, MetricKind, Page};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -74,7 +74,7 @@ impl Counters {
         let now = |counter: &AtomicU64| counter.load(Relaxed);
         page.metric(
             "queue_messages_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Messages from the queue by result.",
         )
         .by(
@@ -90,7 +90,7 @@ impl Counters {
                 ("elsewhere", now(&self.elsewhere)),
             ],
         );
-        page.metric("forwards_total", Kind::Counter, "Requests to DX by result.")
+        page.metric("forwards_total", MetricKind::Counter, "Requests to DX by result.")
             .by(
                 "result",
                 [
@@ -102,7 +102,7 @@ impl Counters {
             );
         page.metric(
             "unjudged_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Groups that policies or component failed to judge.",
         )
         .is(now(&self.unjudged));
@@ -123,11 +123,11 @@ impl Counters {
                 &self.stuck,
             ),
         ] {
-            page.metric(name, Kind::Gauge, help).is(now(value));
+            page.metric(name, MetricKind::Gauge, help).is(now(value));
         }
         page.metric(
             "forward_lag_seconds",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Age of the oldest message of the last request.",
         )
         .is(now(&self.lag) as f64 / 1000.0);

@@ -4,7 +4,7 @@ use crate::{
     clock,
     judge::Refused,
     reporter::Reporter,
-    spool::{Entry, Hook, Judged, SpoolError},
+    spool::{Entry, Hook, Judgement, SpoolError},
 };
 use pipefold_sandbox::Notification;
 
@@ -56,10 +56,10 @@ impl Reporter {
         let mut entries = Vec::new();
         let now = clock::now();
         for (hook, notification) in notifications {
-            match self.judge.one(hook, &notification) {
-                Ok(Judged::Discard(_)) => batch.discarded += 1,
+            match self.judge.judge_notification(hook, &notification) {
+                Ok(Judgement::Discard(_)) => batch.discarded += 1,
                 Ok(judged) => {
-                    if let Judged::Unjudged(why) = &judged {
+                    if let Judgement::Unjudged(why) = &judged {
                         batch.unjudged.get_or_insert_with(|| why.clone());
                     }
                     let to = self.destination.clone();

@@ -3,7 +3,7 @@
 use crate::{
     Refused, clock,
     detect::Field,
-    spool::{Hook, Judged, RunKey, SpooledRun},
+    spool::{Hook, Judgement, RunKey, SpooledRun},
     store::Store,
 };
 use pipefold_sandbox::{Fault, Notification, Run, Violation};
@@ -118,7 +118,7 @@ fn recorded_start(run: &SpooledRun) -> Option<&Run> {
     run.entries
         .iter()
         .find_map(|(_, entry)| match (&entry.hook, &entry.verdict) {
-            (Hook::Start, Judged::Report(run)) => Some(run),
+            (Hook::Start, Judgement::Report(run)) => Some(run),
             _ => None,
         })
 }

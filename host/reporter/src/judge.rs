@@ -2,7 +2,7 @@
 
 use crate::{
     policies::{PolicySource, chain_of},
-    spool::{Hook, Judged, PolicyChain},
+    spool::{Hook, Judgement, PolicyChain},
 };
 use pipefold_sandbox::{
     Answered, Cache, Chain, Compiler, Deadline, HookError, Limits, Link, LoadError, LoadedDefault, Notification,
@@ -206,7 +206,7 @@ impl Judge {
 
     /// Judges one notification by its hook. A finish is judged by itself here, which checks it; what the whole run comes to is asked
     /// when the run is delivered, as other processes may still add to it.
-    pub(crate) fn one(&self, hook: Hook, notification: &Notification) -> Result<Judged, Refused> {
+    pub(crate) fn judge_notification(&self, hook: Hook, notification: &Notification) -> Result<Judgement, Refused> {
         settle(self.ask(&match hook {
             Hook::Start => Question::PipelineStart(notification),
             Hook::Step => Question::Step(notification),
@@ -215,7 +215,7 @@ impl Judge {
     }
 
     /// Judges the whole history of a run that ended.
-    pub(crate) fn finish(&self, history: &[Notification]) -> Result<Judged, Refused> {
+    pub(crate) fn judge_history(&self, history: &[Notification]) -> Result<Judgement, Refused> {
         settle(self.ask(&Question::PipelineFinish(history)))
     }
 
@@ -337,12 +337,12 @@ fn describe(source: &PolicySource, loaded: Result<String, String>) -> LoadedPoli
 
 /// A plugin that fails gives no verdict, which is no reason to lose the notification: it is kept, marked, and judged again later.
 /// Nothing unjudged is ever sent, as a redaction that fails must not become a leak.
-fn settle(verdict: Result<Verdict, NoVerdict>) -> Result<Judged, Refused> {
+fn settle(verdict: Result<Verdict, NoVerdict>) -> Result<Judgement, Refused> {
     match verdict {
-        Ok(Verdict::Report(run)) => Ok(Judged::Report(run)),
-        Ok(Verdict::Hold) => Ok(Judged::Hold),
-        Ok(Verdict::Discard(reason)) => Ok(Judged::Discard(reason)),
+        Ok(Verdict::Report(run)) => Ok(Judgement::Report(run)),
+        Ok(Verdict::Hold) => Ok(Judgement::Hold),
+        Ok(Verdict::Discard(reason)) => Ok(Judgement::Discard(reason)),
         Err(NoVerdict::Refused(refused)) => Err(refused),
-        Err(NoVerdict::Failed(why)) => Ok(Judged::Unjudged(why)),
+        Err(NoVerdict::Failed(why)) => Ok(Judgement::Unjudged(why)),
     }
 }

@@ -58,13 +58,13 @@ mod token;
 
 pub use batch::{Batch, BatchError};
 pub use builder::{BuildError, Builder};
-pub use deliver::{Budget, Delivery, Kept, Outlet};
+pub use deliver::{Budget, Delivery, Outlet, UndeliveredRun};
 pub use judge::{Judge, LoadedPolicy, NoVerdict, Refused};
 pub use overview::{Overview, RunState, WaitingRun};
 pub use policies::PolicySource;
 pub use receipt::Receipt;
-pub use reporter::{Flush, Judgement, Preview, Reporter};
-pub use spool::{Hook, PolicyChain};
+pub use reporter::{Flush, JudgedNotification, Reporter};
+pub use spool::{Hook, Judgement, PolicyChain};
 pub use token::{MAX_TOKEN_LENGTH, Token, TokenDigest, TokenError, TokenFile};
 
 pub use pipefold_sandbox::{

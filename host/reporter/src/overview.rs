@@ -2,7 +2,7 @@
 
 use crate::{
     clock,
-    spool::{Judged, PolicyChain, Rejected, Size, Spool, SpoolError, SpooledRun},
+    spool::{Judgement, PolicyChain, Rejected, Size, Spool, SpoolError, SpooledRun},
     store::Store,
 };
 use serde::Serialize;
@@ -110,9 +110,12 @@ fn describe(run: &SpooledRun) -> Option<WaitingRun> {
     let unsent: Vec<_> = run.waiting().map(|(_, entry)| entry).collect();
     let state = if unsent.is_empty() {
         RunState::Delivered
-    } else if unsent.iter().any(|entry| matches!(entry.verdict, Judged::Unjudged(_))) {
+    } else if unsent
+        .iter()
+        .any(|entry| matches!(entry.verdict, Judgement::Unjudged(_)))
+    {
         RunState::Unjudged
-    } else if run.is_finished() || unsent.iter().any(|entry| matches!(entry.verdict, Judged::Report(_))) {
+    } else if run.is_finished() || unsent.iter().any(|entry| matches!(entry.verdict, Judgement::Report(_))) {
         RunState::Waiting
     } else {
         RunState::Held

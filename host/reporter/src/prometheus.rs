@@ -10,7 +10,7 @@ const PREFIX: &str = "pipefold_";
 
 /// What a number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// One that only grows.
     Counter,
     /// One that goes up and down.
@@ -32,11 +32,11 @@ pub struct Metric<'a> {
 
 impl Page {
     /// Begins a metric, which a page has once: its name without the `pipefold_` that all begin with, and what it counts.
-    pub fn metric<'a>(&'a mut self, name: &'a str, kind: Kind, help: &str) -> Metric<'a> {
+    pub fn metric<'a>(&'a mut self, name: &'a str, kind: MetricKind, help: &str) -> Metric<'a> {
         let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         };
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
         // Writing to a string does not fail.
@@ -89,10 +89,10 @@ mod tests {
     #[test]
     fn what_would_end_a_line_or_a_value_is_escaped() {
         let mut page = Page::default();
-        page.metric("up", Kind::Gauge, "A \\ and\na line.").is(1);
+        page.metric("up", MetricKind::Gauge, "A \\ and\na line.").is(1);
         let by = [("a\"b\\c\nd", 7_u64), ("e", 0)];
-        page.metric("sent_total", Kind::Counter, "Sent.").by("to", by);
-        let histogram = page.metric("took_seconds", Kind::Histogram, "Time.");
+        page.metric("sent_total", MetricKind::Counter, "Sent.").by("to", by);
+        let histogram = page.metric("took_seconds", MetricKind::Histogram, "Time.");
         let histogram = histogram.part("_bucket", Some(("le", "0.5")), 2);
         histogram.part("_sum", None, 1.5).end();
         assert_eq!(

@@ -1,6 +1,6 @@
 //! What a caller gets back for a notification.
 
-use crate::{deliver::Delivery, spool::Judged};
+use crate::{deliver::Delivery, spool::Judgement};
 use pipefold_sandbox::Verdict;
 
 /// What became of one notification.
@@ -83,11 +83,11 @@ impl Receipt {
 }
 
 /// The verdict behind what the spool keeps, if there is one.
-pub(crate) fn verdict(judged: &Judged) -> Option<Verdict> {
+pub(crate) fn verdict(judged: &Judgement) -> Option<Verdict> {
     match judged {
-        Judged::Report(run) => Some(Verdict::Report(run.clone())),
-        Judged::Hold => Some(Verdict::Hold),
-        Judged::Discard(reason) => Some(Verdict::Discard(reason.clone())),
-        Judged::Unjudged(_) => None,
+        Judgement::Report(run) => Some(Verdict::Report(run.clone())),
+        Judgement::Hold => Some(Verdict::Hold),
+        Judgement::Discard(reason) => Some(Verdict::Discard(reason.clone())),
+        Judgement::Unjudged(_) => None,
     }
 }

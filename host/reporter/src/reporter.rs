@@ -5,13 +5,13 @@ use crate::{
     clock,
     complete::{Completed, complete},
     config::Budgets,
-    deliver::{Budget, Courier, Delivery, Errand, Outlet, Own, ToDx},
+    deliver::{Budget, Deliverer, Delivery, DeliveryOptions, Outlet, Ownership, ToDx},
     dx::Client,
     judge::{Judge, NoVerdict, Refused},
     overview::Overview,
     receipt::{Receipt, verdict},
-    spool::{Destination, Entry, EntryId, Hook, Judged, RunKey, Spool, SpoolError},
-    store::{Kept, Store},
+    spool::{Destination, Entry, EntryId, Hook, Judgement, RunKey, Spool, SpoolError},
+    store::{Store, StoredIn},
     token::Token,
 };
 use pipefold_sandbox::{Notification, Run};
@@ -51,7 +51,7 @@ impl Reporter {
     /// [`Refused`] with everything that is wrong with the notification; then nothing was recorded.
     pub fn start(&self, notification: Notification) -> Result<Receipt, Refused> {
         let receipt = self.record(Hook::Start, notification)?;
-        Ok(self.and_deliver(receipt, &Budget::new(self.budgets.start), false))
+        Ok(self.deliver_recorded(receipt, &Budget::new(self.budgets.start), false))
     }
 
     /// A step began or ended: records it, and delivers within the start budget if it is urgent.
@@ -62,7 +62,7 @@ impl Reporter {
         let urgent = notification.urgent;
         let receipt = self.record(Hook::Step, notification)?;
         Ok(if urgent {
-            self.and_deliver(receipt, &Budget::new(self.budgets.start), false)
+            self.deliver_recorded(receipt, &Budget::new(self.budgets.start), false)
         } else {
             receipt
         })
@@ -74,7 +74,7 @@ impl Reporter {
     /// As [`start`](Self::start).
     pub fn finish(&self, notification: Notification) -> Result<Receipt, Refused> {
         let receipt = self.record(Hook::Finish, notification)?;
-        Ok(self.and_deliver(receipt, &Budget::new(self.budgets.finish), true))
+        Ok(self.deliver_recorded(receipt, &Budget::new(self.budgets.finish), true))
     }
 
     /// Judges and records a notification without delivering. On return it is on disk, unless the receipt says otherwise.
@@ -92,11 +92,11 @@ impl Reporter {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn judge(&self, hook: Hook, notification: Notification) -> Result<Judgement, Refused> {
+    pub fn judge(&self, hook: Hook, notification: Notification) -> Result<JudgedNotification, Refused> {
         let (hook, notification) = self.to_tell(hook, notification);
         let Completed { notification, warnings } = complete(hook, notification, &self.store, &|time| self.time(time))?;
-        let verdict = self.judge.one(hook, &notification)?;
-        Ok(Judgement {
+        let verdict = self.judge.judge_notification(hook, &notification)?;
+        Ok(JudgedNotification {
             hook,
             notification,
             verdict,
@@ -110,7 +110,7 @@ impl Reporter {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn judge_at_once(&self, hook: Hook, notification: Notification) -> Result<Judgement, Refused> {
+    pub fn judge_at_once(&self, hook: Hook, notification: Notification) -> Result<JudgedNotification, Refused> {
         if self.judge.is_ready() {
             return self.judge(hook, notification);
         }
@@ -121,10 +121,10 @@ impl Reporter {
         } else {
             "the rules are not compiled yet".into()
         };
-        Ok(Judgement {
+        Ok(JudgedNotification {
             hook,
             notification,
-            verdict: Judged::Unjudged(reason),
+            verdict: Judgement::Unjudged(reason),
             warnings,
             is_pending: true,
         })
@@ -139,8 +139,8 @@ impl Reporter {
     }
 
     /// Records what was judged, the second half of [`record`](Self::record).
-    pub fn keep(&self, judgement: Judgement) -> Receipt {
-        let Judgement {
+    pub fn keep(&self, judgement: JudgedNotification) -> Receipt {
+        let JudgedNotification {
             hook,
             notification,
             verdict: judged,
@@ -149,7 +149,7 @@ impl Reporter {
         } = judgement;
         let reference_id = notification.reference_id.clone().unwrap_or_default();
         let started_at = notification.started_at.clone().unwrap_or_default();
-        if let Judged::Unjudged(why) = &judged
+        if let Judgement::Unjudged(why) = &judged
             && !is_pending
         {
             warnings.push(format!("{why}; it is kept and judged again by the next flush"));
@@ -158,16 +158,16 @@ impl Reporter {
         let mut after_the_end = false;
         let on_disk = match (hook, judged) {
             // A discarded start is recorded: it drops what follows of its run on this machine.
-            (Hook::Step | Hook::Finish, Judged::Discard(_)) => true,
+            (Hook::Step | Hook::Finish, Judgement::Discard(_)) => true,
             (_, judged) => {
                 let entry = Entry::new(hook, clock::now(), self.destination.clone(), judged, notification)
                     .under(self.judge.chain().clone());
                 match self.store.record(RunKey::of(&reference_id), entry) {
-                    Ok(Kept::Disk { after_the_end: late }) => {
+                    Ok(StoredIn::Disk { after_the_end: late }) => {
                         after_the_end = late;
                         true
                     }
-                    Ok(Kept::Memory(why)) => {
+                    Ok(StoredIn::Memory(why)) => {
                         warnings.push(format!("{why}; what cannot be delivered now is lost"));
                         false
                     }
@@ -189,16 +189,15 @@ impl Reporter {
         }
     }
 
-    /// What a notification would come to, without recording or sending anything. For a finish, the whole run as it would be sent.
+    /// Judges a notification without recording or sending anything. For a finish, judges the whole run as it would be sent.
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn preview(&self, hook: Hook, notification: Notification) -> Result<Preview, Refused> {
+    pub fn preview(&self, hook: Hook, notification: Notification) -> Result<Judgement, Refused> {
         let (hook, notification) = self.to_tell(hook, notification);
         let notification = complete(hook, notification, &self.store, &|time| self.time(time))?.notification;
-        let judged = self.judge.one(hook, &notification)?;
-        let judged = match (hook, judged) {
-            (Hook::Finish, Judged::Report(_)) => {
+        match (hook, self.judge.judge_notification(hook, &notification)?) {
+            (Hook::Finish, Judgement::Report(_)) => {
                 let key = RunKey::of(notification.reference_id.as_deref().unwrap_or_default());
                 let mut history: Vec<Notification> = self
                     .store
@@ -206,41 +205,35 @@ impl Reporter {
                     .map(|run| run.entries.into_iter().map(|(_, entry)| entry.notification).collect())
                     .unwrap_or_default();
                 history.push(notification);
-                self.judge.finish(&history)?
+                self.judge.judge_history(&history)
             }
-            (_, judged) => judged,
-        };
-        Ok(match judged {
-            Judged::Report(run) => Preview::Send(Box::new(run)),
-            Judged::Hold => Preview::Hold,
-            Judged::Discard(reason) => Preview::Discard(reason),
-            Judged::Unjudged(reason) => Preview::Unjudged(reason),
-        })
+            (_, judged) => Ok(judged),
+        }
     }
 
     /// Delivers what waits for this reporter's DX and token, beginning with the run named, until the budget is spent. With `wait` it
     /// waits for another process that is delivering; without, it leaves the work to that one.
     pub fn deliver(&self, first: Option<&str>, budget: &Budget, wait: bool) -> Delivery {
-        let errand = Errand {
+        let options = DeliveryOptions {
             first: first.map(RunKey::of),
             only: false,
             budget,
             wait,
         };
-        self.drain(&errand, self.own(&Flush::default(), false), self.abandon_after)
+        self.drain(&options, self.own(&Flush::default(), false), self.abandon_after)
     }
 
     /// Delivers everything that waits for this reporter's DX, also what was recorded without a token, and asks again where DX refused
     /// the token before.
     pub fn flush(&self, budget: &Budget, what: &Flush) -> Delivery {
-        let errand = Errand {
+        let options = DeliveryOptions {
             first: what.only.as_deref().map(RunKey::of),
             only: what.only.is_some(),
             budget,
             wait: true,
         };
         let abandon_after = what.abandon.or(self.abandon_after);
-        self.drain(&errand, self.own(what, true), abandon_after)
+        self.drain(&options, self.own(what, true), abandon_after)
     }
 
     /// The notifications of a run that wait, from the names of their files. A host that delivers beside a build asks this now and then to
@@ -265,9 +258,9 @@ impl Reporter {
         self.judge.merge(history)
     }
 
-    /// What judges: the policies and the default plugin.
+    /// The policies and the default plugin.
     #[must_use]
-    pub fn judges(&self) -> &Judge {
+    pub fn plugins(&self) -> &Judge {
         &self.judge
     }
 
@@ -309,9 +302,9 @@ impl Reporter {
         &self.budgets
     }
 
-    /// Delivers beginning with the receipt's run, and adds what came of it to the receipt.
+    /// Delivers, beginning with the run that was recorded, and adds the result to its receipt.
     #[must_use]
-    pub fn and_deliver(&self, mut receipt: Receipt, budget: &Budget, wait: bool) -> Receipt {
+    pub fn deliver_recorded(&self, mut receipt: Receipt, budget: &Budget, wait: bool) -> Receipt {
         receipt.delivery = Some(self.deliver(Some(&receipt.reference_id), budget, wait));
         receipt
     }
@@ -352,8 +345,8 @@ impl Reporter {
         (Hook::Step, facts)
     }
 
-    fn own(&self, what: &Flush, explicit: bool) -> Own {
-        Own {
+    fn own(&self, what: &Flush, explicit: bool) -> Ownership {
+        Ownership {
             destination: self.destination.clone(),
             explicit,
             adopt: what.other_tokens,
@@ -362,26 +355,26 @@ impl Reporter {
         }
     }
 
-    fn drain(&self, errand: &Errand<'_>, own: Own, abandon_after: Option<Duration>) -> Delivery {
+    fn drain(&self, options: &DeliveryOptions<'_>, own: Ownership, abandon_after: Option<Duration>) -> Delivery {
         let explicit = own.explicit;
         // Before the drain lock is taken: other processes need not wait while a policy is compiled here.
-        if errand.first.is_some() || self.store.runs().is_ok_and(|runs| !runs.is_empty()) {
+        if options.first.is_some() || self.store.runs().is_ok_and(|runs| !runs.is_empty()) {
             self.judge.prepare();
         }
-        let courier = |outlet: &dyn Outlet| {
+        let deliverer = |outlet: &dyn Outlet| {
             let (judge, store) = (&self.judge, &self.store);
-            Courier {
+            Deliverer {
                 judge,
                 store,
                 outlet,
                 own,
                 abandon_after,
             }
-            .deliver(errand)
+            .deliver(options)
         };
         let mut delivery = match (&self.outlet, &self.dx, &self.token) {
-            (Some(outlet), ..) => courier(outlet.as_ref()),
-            (None, Some(client), Some(token)) => courier(&ToDx { client, token }),
+            (Some(outlet), ..) => deliverer(outlet.as_ref()),
+            (None, Some(client), Some(token)) => deliverer(&ToDx { client, token }),
             (None, None, _) => Delivery::impossible("DX_API_URL is not set"),
             (None, _, None) => Delivery::impossible("DX_API_TOKEN is not set"),
         };
@@ -395,16 +388,16 @@ impl Reporter {
 
 /// A notification that the plugin accepted and that is not recorded yet.
 #[derive(Clone, Debug)]
-pub struct Judgement {
+pub struct JudgedNotification {
     hook: Hook,
     notification: Notification,
-    verdict: Judged,
+    verdict: Judgement,
     warnings: Vec<String>,
     /// Whether it has no verdict only because a policy is yet to be compiled.
     is_pending: bool,
 }
 
-impl Judgement {
+impl JudgedNotification {
     /// The notification as it will be recorded.
     #[must_use]
     pub fn notification(&self) -> &Notification {
@@ -424,19 +417,6 @@ pub struct Flush {
     pub rejudge: bool,
     /// Ends runs that have no end and nothing was recorded of for this long: they are sent as cancelled.
     pub abandon: Option<Duration>,
-}
-
-/// What a notification would come to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Preview {
-    /// This would be sent.
-    Send(Box<Run>),
-    /// It would be recorded; nothing would be sent yet.
-    Hold,
-    /// A policy would drop it, for this reason.
-    Discard(String),
-    /// The plugin failed, for this reason.
-    Unjudged(String),
 }
 
 impl Delivery {

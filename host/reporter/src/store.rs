@@ -22,9 +22,9 @@ pub(crate) struct Store {
     lock: Mutex<Weak<LockState>>,
 }
 
-/// Where a notification was put.
+/// The place where a notification was recorded.
 #[derive(Debug)]
-pub(crate) enum Kept {
+pub(crate) enum StoredIn {
     /// On disk, durably.
     Disk {
         /// It is a step of a run whose end was recorded before.
@@ -63,11 +63,11 @@ impl Store {
     }
 
     /// Keeps an entry: on disk if at all possible.
-    pub(crate) fn record(&self, key: RunKey, entry: Entry) -> Result<Kept, SpoolError> {
+    pub(crate) fn record(&self, key: RunKey, entry: Entry) -> Result<StoredIn, SpoolError> {
         let error = match &self.spool {
             Ok(spool) => match spool.record(&entry) {
                 Ok(recorded) => {
-                    return Ok(Kept::Disk {
+                    return Ok(StoredIn::Disk {
                         after_the_end: recorded.after_the_end,
                     });
                 }
@@ -81,7 +81,7 @@ impl Store {
             .or_insert_with(|| nothing(key))
             .entries
             .push((id, entry));
-        Ok(Kept::Memory(error))
+        Ok(StoredIn::Memory(error))
     }
 
     /// Keeps entries on disk, all of them; never in memory.

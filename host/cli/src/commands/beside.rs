@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use pipefold::{Budget, Hook, Judgement, Notification, Receipt, Status, clock};
+use pipefold::{Budget, Hook, JudgedNotification, Notification, Receipt, Status, clock};
 
 use super::context::Context;
 
@@ -30,7 +30,7 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    pub(crate) fn begin(context: Arc<Context>, start: Judgement) -> Self {
+    pub(crate) fn begin(context: Arc<Context>, start: JudgedNotification) -> Self {
         let (over, is_over) = channel();
         let (starting, started) = channel();
         // Longer than any build; its end comes by `cancel`.
@@ -39,7 +39,7 @@ impl Beside {
             let (context, budget, start, starting) =
                 (Arc::clone(&context), budget.clone(), start.clone(), starting.clone());
             move || {
-                context.reporter.judges().wait_until(Instant::now() + LONGEST_BUILD);
+                context.reporter.plugins().wait_until(Instant::now() + LONGEST_BUILD);
                 let receipt = context.reporter.keep(start);
                 let id = receipt.reference_id.clone();
                 if starting.send(receipt).is_ok() {
@@ -67,7 +67,7 @@ impl Beside {
             if let Ok(receipt) = context.reporter.record_at_once(Hook::Finish, finish) {
                 let _ = context
                     .reporter
-                    .and_deliver(receipt, &Budget::new(context.settings.budgets.stop), true);
+                    .deliver_recorded(receipt, &Budget::new(context.settings.budgets.stop), true);
             }
         };
         let _ = thread::Builder::new().name("cancelled".into()).spawn(report);

@@ -12,7 +12,8 @@ use pipefold::detect::{Field, Fields};
 use pipefold::dx::ProxyOptions;
 use pipefold::spool::SpoolError;
 use pipefold::{
-    Budget, Builder, Delivery, Hook, Judge, Judgement, Notification, Receipt, Reporter, Token, TokenDigest, Violation,
+    Budget, Builder, Delivery, Hook, Judge, JudgedNotification, Notification, Receipt, Reporter, Token, TokenDigest,
+    Violation,
 };
 
 use super::trouble::Trouble;
@@ -123,7 +124,7 @@ impl Context {
         hook: Hook,
         notification: Notification,
         told: &mut Vec<Trouble>,
-    ) -> Result<Judgement, Trouble> {
+    ) -> Result<JudgedNotification, Trouble> {
         let refused = match self.reporter.judge_at_once(hook, notification.clone()) {
             Err(refused) if !self.settings.strict => refused,
             judged => return Ok(judged?),
@@ -184,8 +185,8 @@ impl Context {
             return receipt;
         }
         // What is left of the budget after waiting for a compiler is for sending.
-        self.reporter.judges().wait_until(Instant::now() + budget * 9 / 10);
-        self.reporter.and_deliver(receipt, &Budget::new(budget), wait)
+        self.reporter.plugins().wait_until(Instant::now() + budget * 9 / 10);
+        self.reporter.deliver_recorded(receipt, &Budget::new(budget), wait)
     }
 
     /// The trouble in a receipt.

@@ -1,7 +1,7 @@
 //! `--dry-run`: the exact request, and nothing sent or recorded.
 
 use pipefold::dx::{HEADERS, METHOD_PATH, body};
-use pipefold::{Hook, Notification, Preview, Run, foreign};
+use pipefold::{Hook, Judgement, Notification, Run, foreign};
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
@@ -27,15 +27,15 @@ pub(crate) fn show(
     };
     let nothing = |verdict: &str, why: &str| json!({ "verdict": verdict, "why": why });
     let answer = match preview {
-        Preview::Send(run) => {
+        Judgement::Report(run) => {
             if context.reporter.dx().is_none() && context.settings.queue.is_none() {
                 troubles.push(Trouble::other("DX_API_URL is not set".into()));
             }
             request(context, &run)?
         }
-        Preview::Hold => nothing("hold", "recorded, and sent with the end of the run"),
-        Preview::Discard(why) => nothing("discard", &why),
-        Preview::Unjudged(why) => nothing("unjudged", &why),
+        Judgement::Hold => nothing("hold", "recorded, and sent with the end of the run"),
+        Judgement::Discard(why) => nothing("discard", &why),
+        Judgement::Unjudged(why) => nothing("unjudged", &why),
     };
     if global.json {
         print_json(&answer)

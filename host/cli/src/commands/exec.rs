@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use pipefold::{Hook, Judgement, Receipt, Status, clock};
+use pipefold::{Hook, JudgedNotification, Receipt, Status, clock};
 
 use super::beside::{Beside, cancelled, record_beside};
 use super::context::{Context, fields, for_the_child, is_strict};
@@ -39,7 +39,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitC
     }
     if strict {
         // The command runs only after a verdict, so the build waits for it: no longer than for a start.
-        let judges = context.reporter.judges();
+        let judges = context.reporter.plugins();
         judges.wait_until(arrived + context.settings.budgets.start);
         if !judges.is_ready() && judges.has_policies() && !global.quiet {
             say(
@@ -98,7 +98,7 @@ fn reported(
     global: &GlobalFlags,
     args: &ExecArgs,
     context: Context,
-    start: Judgement,
+    start: JudgedNotification,
     failed: u8,
     arrived: Instant,
 ) -> anyhow::Result<ExitCode> {

@@ -29,7 +29,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<Exit
     };
     let strict = context.settings.strict;
     let mut troubles = std::mem::take(&mut context.troubles);
-    if args.rejudge && context.reporter.judges().chain().is_empty() {
+    if args.rejudge && context.reporter.plugins().chain().is_empty() {
         let why = "--rejudge applies this command's policies in place of the recorded ones, and there are none; name them with --policy";
         troubles.push(Trouble::input(why.into()));
         return Ok(conclude(&troubles, global, strict));
@@ -91,7 +91,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<Exit
         rejudge: args.rejudge,
         abandon: args.abandon,
     };
-    context.reporter.judges().wait_until(budget.deadline());
+    context.reporter.plugins().wait_until(budget.deadline());
     let delivery = context.reporter.flush(&budget, &what);
     troubles.extend(delivery.warnings.iter().cloned().map(Trouble::other));
     troubles.extend(delivery.notes.iter().cloned().map(Trouble::remark));
@@ -186,7 +186,7 @@ fn left(delivery: &Delivery) -> Vec<Trouble> {
 }
 
 fn answer(delivery: &Delivery) -> serde_json::Value {
-    let list = |list: &[pipefold::Kept]| -> Vec<_> {
+    let list = |list: &[pipefold::UndeliveredRun]| -> Vec<_> {
         list.iter()
             .map(|kept| json!({ "reference_id": kept.reference_id, "why": kept.why }))
             .collect()

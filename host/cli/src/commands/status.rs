@@ -23,8 +23,8 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     };
     let mut troubles = std::mem::take(&mut context.troubles);
     // What waits is shown at once: a policy that is not compiled is said to be so. The default plugin alone takes a moment.
-    if context.reporter.judges().has_policies() {
-        context.reporter.judges().wait_until(Instant::now());
+    if context.reporter.plugins().has_policies() {
+        context.reporter.plugins().wait_until(Instant::now());
     }
     let overview = match context.reporter.spool() {
         Err(missing @ SpoolError::Missing { .. }) => {
@@ -40,21 +40,21 @@ pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
             object.insert("spool".into(), place.into());
             object.insert(
                 "policies".into(),
-                serde_json::to_value(context.reporter.judges().policies())?,
+                serde_json::to_value(context.reporter.plugins().policies())?,
             );
             object.insert(
                 "policy_chain".into(),
-                serde_json::to_value(context.reporter.judges().chain())?,
+                serde_json::to_value(context.reporter.plugins().chain())?,
             );
         }
         print_json(&answer)?;
     } else {
         print_lines(&for_people(&overview, &place))?;
-        let chain = context.reporter.judges().chain();
+        let chain = context.reporter.plugins().chain();
         if !chain.is_empty() {
             print_lines(&format!("policies  {}\n", neutral(&bound(chain))))?;
         }
-        for policy in context.reporter.judges().policies() {
+        for policy in context.reporter.plugins().policies() {
             let digest = policy.sha256.unwrap_or_else(|| "not loaded".into());
             let grants = if policy.grants.is_empty() {
                 "no grants".into()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipefold::http::Origin;
+use pipefold::http::ServerAddress;
 use ureq::http::HeaderMap;
 
 use super::credentials::Credentials;
@@ -191,7 +191,7 @@ pub fn target(asked: &Resource, location: Option<&str>) -> Option<Resource> {
 pub fn refusal(asked: Option<&Resource>, url: &str, location: Option<&str>, credentials: &Credentials) -> FetchError {
     let href = location.and_then(Href::new);
     // Not the whole location: a path or a query may have secrets.
-    let origin = href.as_ref().and_then(|href| Origin::of(href.as_str()));
+    let origin = href.as_ref().and_then(|href| ServerAddress::of(href.as_str()));
     let place = origin.map_or_else(
         || "another page".to_owned(),
         |origin| credentials.quote(&origin.to_string()),

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use pipefold::http::{Origin, ProxyOptions, Transport, TransportOptions, USER_AGENT, header, read_body, retry_after};
+use pipefold::http::{
+    ProxyOptions, ServerAddress, Transport, TransportOptions, USER_AGENT, header, read_body, retry_after,
+};
 use ureq::Agent;
 use ureq::http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, LOCATION, RETRY_AFTER, USER_AGENT as USER_AGENT_NAME, WWW_AUTHENTICATE,
@@ -135,7 +137,7 @@ impl Client {
         let ClientOptions {
             server, credentials, ..
         } = options;
-        let origin = Origin::of(&server.to_string()).ok_or_else(|| ClientError::Address(server.to_string()))?;
+        let origin = ServerAddress::of(&server.to_string()).ok_or_else(|| ClientError::Address(server.to_string()))?;
         credentials.check()?;
         if !(credentials.is_none() || origin.https || origin.is_loopback() || options.allow_plain) {
             return Err(ClientError::PlainHttp { host: origin.host });

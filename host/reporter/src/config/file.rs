@@ -12,7 +12,7 @@ use super::keys::{BUDGET_KEYS, LIMIT_KEYS, OPERATOR_KEYS, TOKEN_KEYS};
 use super::open::{line_of, read_text};
 use super::policy::{Failure, PolicyKeys, failure};
 use super::queue::QueueKeys;
-use super::reader::{Entry, entries};
+use super::reader::{TomlEntry, entries};
 use super::templates::TemplateKeys;
 use super::tuning::{BudgetKeys, LimitKeys};
 use super::{ConfigError, Sourced};
@@ -141,7 +141,7 @@ impl File {
         Ok(file)
     }
 
-    fn take(&mut self, entry: &Entry<'_>, trust: Trust) -> Result<(), ConfigError> {
+    fn take(&mut self, entry: &TomlEntry<'_>, trust: Trust) -> Result<(), ConfigError> {
         if TOKEN_KEYS.contains(&entry.name.to_ascii_lowercase().replace('-', "_").as_str()) {
             return Err(entry.is_a_token());
         }
@@ -168,7 +168,7 @@ impl File {
 }
 
 impl OperatorKeys {
-    fn take(&mut self, entry: &Entry<'_>) -> Result<(), ConfigError> {
+    fn take(&mut self, entry: &TomlEntry<'_>) -> Result<(), ConfigError> {
         let sourced = |path: PathBuf| Sourced::new(path, entry.origin());
         match entry.name {
             "dx_url" => self.dx_url = entry.text()?.map(|url| Sourced::new(url, entry.origin())),
@@ -205,7 +205,7 @@ impl OperatorKeys {
 }
 
 impl LimitKeys {
-    pub(super) fn take(&mut self, entry: &Entry<'_>) -> Result<(), ConfigError> {
+    pub(super) fn take(&mut self, entry: &TomlEntry<'_>) -> Result<(), ConfigError> {
         match entry.name {
             "hook" => self.hook = Some(entry.duration()?),
             "chain" => self.chain = Some(entry.duration()?),

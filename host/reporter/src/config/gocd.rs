@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::keys::{GOCD_KEYS, GOCD_SERVER_KEYS, SECRET_KEYS};
-use super::reader::Entry;
+use super::reader::TomlEntry;
 use super::{ConfigError, Sourced, parse_age};
 
 /// What a job inside GoCD tells of its run.
@@ -98,7 +98,7 @@ pub struct GocdServerKeys {
 
 impl GocdKeys {
     /// Reads the table.
-    pub(super) fn read(table: &Entry<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(table: &TomlEntry<'_>) -> Result<Self, ConfigError> {
         let mut gocd = Self::default();
         for entry in table.table()? {
             match entry.name {
@@ -122,7 +122,7 @@ impl GocdKeys {
 }
 
 impl GocdServerKeys {
-    fn read(table: &Entry<'_>) -> Result<Self, ConfigError> {
+    fn read(table: &TomlEntry<'_>) -> Result<Self, ConfigError> {
         let mut server = Self::default();
         for entry in table.table()? {
             let sourced = |text: String| Sourced::new(text, entry.origin());
@@ -182,7 +182,7 @@ pub fn server_id_problem(text: &str) -> Option<&'static str> {
     )
 }
 
-fn server_id(entry: &Entry<'_>) -> Result<Option<Sourced<String>>, ConfigError> {
+fn server_id(entry: &TomlEntry<'_>) -> Result<Option<Sourced<String>>, ConfigError> {
     let Some(text) = entry.text()? else { return Ok(None) };
     match server_id_problem(&text) {
         Some(problem) => Err(entry.wrong(problem.into())),
@@ -190,13 +190,13 @@ fn server_id(entry: &Entry<'_>) -> Result<Option<Sourced<String>>, ConfigError> 
     }
 }
 
-fn age(entry: &Entry<'_>) -> Result<Option<Duration>, ConfigError> {
+fn age(entry: &TomlEntry<'_>) -> Result<Option<Duration>, ConfigError> {
     let Some(text) = entry.text()? else { return Ok(None) };
     parse_age(&text).map(Some).map_err(|problem| entry.wrong(problem))
 }
 
 /// A table of text by text.
-fn texts(table: &Entry<'_>) -> Result<BTreeMap<String, String>, ConfigError> {
+fn texts(table: &TomlEntry<'_>) -> Result<BTreeMap<String, String>, ConfigError> {
     let mut texts = BTreeMap::new();
     for entry in table.table()? {
         if let Some(text) = entry.text()? {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::ConfigError;
 use super::keys::{DIR_KEYS, POLICY_KEYS};
-use super::reader::Entry;
+use super::reader::TomlEntry;
 use super::tuning::LimitKeys;
 
 /// What happens to a notification when a policy fails.
@@ -79,7 +79,7 @@ pub struct PolicyKeys {
 
 impl PolicyKeys {
     /// Reads one table.
-    pub(super) fn read(table: &Entry<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(table: &TomlEntry<'_>) -> Result<Self, ConfigError> {
         let mut policy = Self::default();
         for entry in table.table()? {
             match entry.name {
@@ -129,7 +129,7 @@ fn no_such_grant(word: &str) -> String {
     format!("there is no grant {word:?}; there are {words}{hint}")
 }
 
-fn directory(table: &Entry<'_>) -> Result<GrantedDirectory, ConfigError> {
+fn directory(table: &TomlEntry<'_>) -> Result<GrantedDirectory, ConfigError> {
     let (mut path, mut writable) = (None, false);
     for entry in table.table()? {
         match entry.name {
@@ -150,7 +150,7 @@ fn directory(table: &Entry<'_>) -> Result<GrantedDirectory, ConfigError> {
 }
 
 /// `open` or `closed`.
-pub(super) fn failure(entry: &Entry<'_>) -> Result<Failure, ConfigError> {
+pub(super) fn failure(entry: &TomlEntry<'_>) -> Result<Failure, ConfigError> {
     match entry.text()?.as_deref() {
         Some("open") => Ok(Failure::Open),
         Some("closed") => Ok(Failure::Closed),

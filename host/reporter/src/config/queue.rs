@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::OperatorKeys;
 use super::keys::QUEUE_KEYS;
-use super::reader::Entry;
+use super::reader::TomlEntry;
 use super::settings::flag_path;
 use super::{ConfigError, Environment, Flags, Origin, Sourced, variables};
 
@@ -34,7 +34,7 @@ pub struct QueueSettings {
 }
 
 impl QueueKeys {
-    pub(super) fn read(entry: &Entry<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(entry: &TomlEntry<'_>) -> Result<Self, ConfigError> {
         let mut keys = Self::default();
         for entry in entry.table()? {
             let sourced = |path: PathBuf| Sourced::new(path, entry.origin());

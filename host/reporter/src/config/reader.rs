@@ -13,7 +13,7 @@ use super::{ConfigError, Origin, parse_age, parse_duration, parse_size};
 use crate::detect::Field;
 
 /// One key of a file with its value.
-pub(super) struct Entry<'a> {
+pub(super) struct TomlEntry<'a> {
     /// The name as it stands in its table.
     pub(super) name: &'a str,
     /// The name with that of its table: `budgets.start`.
@@ -26,12 +26,12 @@ pub(super) struct Entry<'a> {
 }
 
 /// The entries of a table in the order they stand in the file, so that the first fault is the one in the message.
-pub(super) fn entries<'a>(table: &'a DeTable<'a>, parent: &str, path: &'a Path, text: &'a str) -> Vec<Entry<'a>> {
+pub(super) fn entries<'a>(table: &'a DeTable<'a>, parent: &str, path: &'a Path, text: &'a str) -> Vec<TomlEntry<'a>> {
     let mut pairs: Vec<(&Spanned<_>, &Spanned<DeValue<'_>>)> = table.iter().collect();
     pairs.sort_by_key(|(name, _)| name.span().start);
     pairs
         .into_iter()
-        .map(|(name, value)| Entry {
+        .map(|(name, value)| TomlEntry {
             name: name.get_ref(),
             key: dotted(parent, name.get_ref()),
             line: line_of(text.as_bytes(), name.span().start),
@@ -52,7 +52,7 @@ fn dotted(parent: &str, name: &str) -> String {
     }
 }
 
-impl<'a> Entry<'a> {
+impl<'a> TomlEntry<'a> {
     /// Text; `None` if it is blank, which counts as absent.
     pub(super) fn text(&self) -> Result<Option<String>, ConfigError> {
         match self.value.as_str() {
@@ -131,7 +131,7 @@ impl<'a> Entry<'a> {
     }
 
     /// The entries of a table.
-    pub(super) fn table(&self) -> Result<Vec<Entry<'a>>, ConfigError> {
+    pub(super) fn table(&self) -> Result<Vec<TomlEntry<'a>>, ConfigError> {
         match self.value.as_table() {
             Some(table) => Ok(entries(table, &self.key, self.path, self.text)),
             None => Err(self.wrong_type(&format!("a table ([{}])", self.key))),
@@ -139,11 +139,11 @@ impl<'a> Entry<'a> {
     }
 
     /// A list of tables, each as an entry of this key.
-    pub(super) fn tables(&self) -> Result<Vec<Entry<'a>>, ConfigError> {
+    pub(super) fn tables(&self) -> Result<Vec<TomlEntry<'a>>, ConfigError> {
         match self.value.as_array() {
             Some(list) if list.iter().all(|item| item.get_ref().is_table()) => Ok(list
                 .iter()
-                .map(|item| Entry {
+                .map(|item| TomlEntry {
                     name: self.name,
                     key: self.key.clone(),
                     line: line_of(self.text.as_bytes(), item.span().start),

@@ -1,7 +1,7 @@
 //! Templates in their place among flags, variables and files.
 
 use super::keys::TEMPLATE_KEYS;
-use super::reader::Entry;
+use super::reader::TomlEntry;
 use super::{ConfigError, Environment, Origin, Sourced, variables};
 use crate::detect::{Detected, Field, Fields, Template};
 
@@ -37,7 +37,7 @@ impl TemplateKeys {
     }
 
     /// Takes an entry of the table.
-    pub(super) fn take(&mut self, entry: &Entry<'_>) -> Result<(), ConfigError> {
+    pub(super) fn take(&mut self, entry: &TomlEntry<'_>) -> Result<(), ConfigError> {
         let (place, field) = match entry.name {
             "pipeline_name" => (&mut self.pipeline_name, Field::PipelineName),
             "reference_id" => (&mut self.reference_id, Field::ReferenceId),

@@ -1,6 +1,6 @@
 //! The end of a run of which nothing is heard any more.
 
-use super::plan::Own;
+use super::plan::Ownership;
 use crate::{
     clock,
     spool::{Entry, SpooledRun},
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// A notification that the run was cancelled, from what its others say. None if none of it is this process's to send.
 ///
 /// It has no finish: when the run ended is not known, and DX would not take back one that is too late.
-pub(super) fn abandoned(run: &SpooledRun, own: &Own) -> Option<Notification> {
+pub(super) fn abandoned(run: &SpooledRun, own: &Ownership) -> Option<Notification> {
     // What it says comes from the others' records: a process without their policies must not say it.
     if !own.has_policies_of(run) {
         return None;

@@ -12,13 +12,13 @@ pub struct Delivery {
     /// Requests that DX accepted.
     pub accepted: usize,
     /// Runs that wait on, with the reason; the first twenty.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<UndeliveredRun>,
     /// How many runs wait on.
     pub kept_count: usize,
     /// Runs that were not looked at, as there was no time left.
     pub not_looked_at: usize,
     /// What DX or the rules refused for good, with their words; the first twenty.
-    pub rejected: Vec<Kept>,
+    pub rejected: Vec<UndeliveredRun>,
     /// How many were refused for good.
     pub rejected_count: usize,
     /// Notifications that wait but belong to another DX or token.
@@ -26,7 +26,7 @@ pub struct Delivery {
     /// Notifications that wait for policies which this process does not have: how many for each chain.
     pub other_policies: BTreeMap<PolicyChain, usize>,
     /// Runs that a policy discarded, with its reason; the first twenty.
-    pub discarded: Vec<Kept>,
+    pub discarded: Vec<UndeliveredRun>,
     /// Nothing of the run that the delivery began with waits any more.
     pub first_settled: bool,
     /// Other runs that are known to wait and were not due.
@@ -47,7 +47,7 @@ pub struct Delivery {
 
 /// A run and why it was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct UndeliveredRun {
     /// The run's `reference_id`.
     pub reference_id: String,
     /// Why it waits or was refused.
@@ -91,9 +91,9 @@ impl Delivery {
     }
 }
 
-fn name(list: &mut Vec<Kept>, reference_id: &str, why: String) {
+fn name(list: &mut Vec<UndeliveredRun>, reference_id: &str, why: String) {
     if list.len() < MOST_NAMED {
-        list.push(Kept {
+        list.push(UndeliveredRun {
             reference_id: reference_id.into(),
             why,
         });

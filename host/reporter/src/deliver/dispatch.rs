@@ -1,17 +1,17 @@
 //! One request for a run, and what follows from DX's answer.
 
 use super::{
-    courier::{Courier, JudgedAgain, Tried, reference_id, trouble},
+    deliverer::{AttemptOutcome, Deliverer, reference_id, trouble},
     delivery::Delivery,
     plan::{UNAUTHORISED, refused_token},
-    trip::{Trip, now},
+    state::{DeliveryState, now},
 };
 use crate::{
     clock,
     dx::{GIVEN_UP_AFTER, Outcome, body},
     judge::Refused,
     kill_points,
-    spool::{EntryId, Hook, Judged, Rejection, SpoolError, SpooledRun},
+    spool::{EntryId, Hook, Judgement, Rejection, SpoolError, SpooledRun},
 };
 use pipefold_sandbox::Run;
 use std::{
@@ -22,7 +22,7 @@ use std::{
 /// For what is only there to be looked at, a build waits no longer.
 const STEPS: Duration = Duration::from_secs(1);
 
-impl Courier<'_> {
+impl Deliverer<'_> {
     /// One request, and what follows from its answer.
     pub(super) fn send(
         &self,
@@ -30,15 +30,15 @@ impl Courier<'_> {
         report: &Run,
         covers: &BTreeSet<EntryId>,
         deadline: Instant,
-        trip: &mut Trip,
+        state: &mut DeliveryState,
         delivery: &mut Delivery,
-    ) -> Result<Tried, SpoolError> {
+    ) -> Result<AttemptOutcome, SpoolError> {
         kill_points::pass("deliver.send");
         let Some(timeout) = deadline
             .checked_duration_since(Instant::now())
             .filter(|left| !left.is_zero())
         else {
-            return Ok(Tried::Again {
+            return Ok(AttemptOutcome::Again {
                 why: "there was no time left to send it".into(),
                 after: None,
             });
@@ -49,7 +49,7 @@ impl Courier<'_> {
         Ok(match outcome {
             Outcome::Accepted => {
                 delivery.accepted += 1;
-                trip.was_accepted();
+                state.was_accepted();
                 self.tell_steps(run, report, covers, deadline);
                 // DX has it: that this cannot be noted costs a repetition some day, and is no reason to call the run undelivered.
                 if let Err(error) = self.store.mark_sent(run.key, covers) {
@@ -58,20 +58,20 @@ impl Courier<'_> {
                 if run.trouble.is_some() {
                     self.store.note(run.key, None);
                 }
-                Tried::Settled
+                AttemptOutcome::Settled
             }
             Outcome::Rejected { code, message } => {
                 self.reject(run, covers, &code, &message, Some(report), delivery)?;
-                Tried::Settled
+                AttemptOutcome::Settled
             }
             Outcome::Refused { code, message, .. } => {
                 let since = run.trouble.as_ref().map_or(0, |trouble| trouble.since);
                 let given_up = u64::try_from(GIVEN_UP_AFTER.as_millis()).unwrap_or(u64::MAX);
-                if since > 0 && trip.accepted && now().saturating_sub(since) > given_up {
+                if since > 0 && state.accepted && now().saturating_sub(since) > given_up {
                     self.reject(run, covers, &code, &message, Some(report), delivery)?;
-                    Tried::Settled
+                    AttemptOutcome::Settled
                 } else {
-                    Tried::Again {
+                    AttemptOutcome::Again {
                         why: words,
                         after: None,
                     }
@@ -81,10 +81,10 @@ impl Courier<'_> {
                 let digest = self.outlet.credentials();
                 self.store
                     .note(run.key, Some(&trouble(UNAUTHORISED, &words, run, Some(digest))));
-                Tried::Hopeless(words)
+                AttemptOutcome::Hopeless(words)
             }
-            Outcome::Redirected { .. } | Outcome::Unreachable { .. } => Tried::Hopeless(words),
-            Outcome::Retry { after, why } => Tried::Again { why, after },
+            Outcome::Redirected { .. } | Outcome::Unreachable { .. } => AttemptOutcome::Hopeless(words),
+            Outcome::Retry { after, why } => AttemptOutcome::Again { why, after },
         })
     }
 
@@ -104,34 +104,34 @@ impl Courier<'_> {
     }
 
     /// The token was refused for this run before, and is still the same: DX is asked again only on request.
-    pub(super) fn refused_before(&self, run: &SpooledRun, trip: &Trip) -> Option<String> {
+    pub(super) fn refused_before(&self, run: &SpooledRun, state: &DeliveryState) -> Option<String> {
         let trouble = run.trouble.as_ref()?;
         let same = refused_token(trouble) == Some(self.outlet.credentials().as_str());
-        (same && !self.own.explicit && !trip.accepted).then(|| trouble.message.clone())
+        (same && !self.own.explicit && !state.accepted).then(|| trouble.message.clone())
     }
 
     /// Judges a notification by this process's policies. A verdict that is new is recorded, with these policies: other processes then
-    /// know what it is bound to.
+    /// know what it is bound to. None if the notification is gone, or the rules refused it.
     pub(super) fn judge_again(
         &self,
         run: &SpooledRun,
         id: EntryId,
-        trip: &mut Trip,
+        state: &mut DeliveryState,
         delivery: &mut Delivery,
-    ) -> Result<JudgedAgain, SpoolError> {
+    ) -> Result<Option<Judgement>, SpoolError> {
         let Some((_, entry)) = run.entries.iter().find(|(kept, _)| *kept == id) else {
-            return Ok(JudgedAgain::Nothing);
+            return Ok(None);
         };
-        let verdict = match self.judge.one(entry.hook, &entry.notification) {
-            Ok(Judged::Unjudged(why)) => return Ok(JudgedAgain::Kept(why)),
+        let verdict = match self.judge.judge_notification(entry.hook, &entry.notification) {
+            Ok(unjudged @ Judgement::Unjudged(_)) => return Ok(Some(unjudged)),
             Ok(verdict) => {
-                trip.was_judged();
+                state.was_judged();
                 verdict
             }
             Err(refused) => {
                 let ids = BTreeSet::from([id]);
                 self.reject(run, &ids, "refused", &refused.to_string(), None, delivery)?;
-                return Ok(JudgedAgain::Nothing);
+                return Ok(None);
             }
         };
         let policies = &self.own.policies;
@@ -140,10 +140,7 @@ impl Courier<'_> {
             judged.verdict = verdict.clone();
             self.store.rewrite(run.key, id, &judged)?;
         }
-        Ok(match verdict {
-            Judged::Report(report) => JudgedAgain::Report(Box::new(report)),
-            _ => JudgedAgain::Nothing,
-        })
+        Ok(Some(verdict))
     }
 
     /// The rules refuse the history of a run. Only what they refuse by itself is rejected, if there is such: it must not take what is good
@@ -157,7 +154,7 @@ impl Courier<'_> {
     ) -> Result<(), SpoolError> {
         let mut is_whole = true;
         for (id, entry) in run.entries.iter().filter(|(id, _)| covers.contains(id)) {
-            if let Err(refused) = self.judge.one(entry.hook, &entry.notification) {
+            if let Err(refused) = self.judge.judge_notification(entry.hook, &entry.notification) {
                 is_whole = false;
                 let text = refused.to_string();
                 self.reject(run, &BTreeSet::from([*id]), "refused", &text, None, delivery)?;

@@ -1,6 +1,6 @@
 //! What of the command's own run is left, in words.
 
-use super::plan::Own;
+use super::plan::Ownership;
 use crate::spool::{Entry, SpooledRun};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ pub(super) const WITHOUT_A_STATUS: &str =
     "the run ends without a status, so DX goes on showing it as running: give `finish` a --status";
 
 /// One line for each reason for which notifications of a run wait and do not count.
-pub(super) fn left(run: &SpooledRun, own: &Own, refused: &BTreeSet<String>) -> impl Iterator<Item = String> {
+pub(super) fn left(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> impl Iterator<Item = String> {
     let mut counts = BTreeMap::new();
     for (_, entry) in run.waiting().filter(|(_, entry)| !own.includes(entry, refused)) {
         *counts.entry(reason(entry, own)).or_insert(0_usize) += 1;
@@ -24,7 +24,7 @@ pub(super) fn left(run: &SpooledRun, own: &Own, refused: &BTreeSet<String>) -> i
     })
 }
 
-fn reason(entry: &Entry, own: &Own) -> (&'static str, &'static str) {
+fn reason(entry: &Entry, own: &Ownership) -> (&'static str, &'static str) {
     let (other, own) = (&entry.destination, &own.destination);
     if other.url.is_some() && other.url != own.url {
         ("for another DX", "`pipefold flush` with its address sends them")

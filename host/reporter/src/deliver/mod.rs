@@ -6,7 +6,7 @@
 mod abandoned;
 mod attempts;
 mod budget;
-mod courier;
+mod deliverer;
 mod delivery;
 mod dispatch;
 #[cfg(test)]
@@ -16,12 +16,12 @@ mod left;
 mod others;
 mod outlet;
 mod plan;
-mod trip;
+mod state;
 
 pub use budget::Budget;
-pub use delivery::{Delivery, Kept};
+pub use delivery::{Delivery, UndeliveredRun};
 pub use outlet::Outlet;
 
-pub(crate) use courier::{Courier, Errand};
+pub(crate) use deliverer::{Deliverer, DeliveryOptions};
 pub(crate) use outlet::ToDx;
-pub(crate) use plan::Own;
+pub(crate) use plan::Ownership;

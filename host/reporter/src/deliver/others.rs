@@ -1,9 +1,9 @@
 //! What waits beside the command's own run, and is due.
 
 use super::{
-    courier::{Courier, Errand},
+    deliverer::{Deliverer, DeliveryOptions},
     delivery::Delivery,
-    trip::Trip,
+    state::DeliveryState,
 };
 use crate::{
     kill_points,
@@ -11,9 +11,9 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-/// What waits beside the errand's own run.
+/// What waits beside the delivery's own run.
 #[derive(Default)]
-pub(super) struct Others {
+pub(super) struct OtherRuns {
     /// Those that are due.
     pub(super) due: Vec<RunKey>,
     /// Those that need no look.
@@ -23,21 +23,26 @@ pub(super) struct Others {
     _lock: Option<Arc<LockState>>,
 }
 
-impl Others {
+impl OtherRuns {
     /// Lists them, if no other process delivers them.
-    pub(super) fn of(courier: &Courier<'_>, errand: &Errand<'_>, trip: &mut Trip, delivery: &mut Delivery) -> Self {
+    pub(super) fn of(
+        deliverer: &Deliverer<'_>,
+        options: &DeliveryOptions<'_>,
+        state: &mut DeliveryState,
+        delivery: &mut Delivery,
+    ) -> Self {
         kill_points::pass("deliver.lock");
-        let until = if errand.wait && courier.own.explicit {
-            errand.budget.deadline()
+        let until = if options.wait && deliverer.own.explicit {
+            options.budget.deadline()
         } else {
             Instant::now()
         };
-        let Some(lock) = courier.store.lock(until) else {
+        let Some(lock) = deliverer.store.lock(until) else {
             delivery.busy = true;
             return Self::default();
         };
-        trip.look_around(courier.store);
-        let (runs, left) = match courier.store.runs_by_change(&|| errand.budget.left().is_some()) {
+        state.look_around(deliverer.store);
+        let (runs, left) = match deliverer.store.runs_by_change(&|| options.budget.left().is_some()) {
             Ok(runs) => runs,
             Err(error) => {
                 delivery.warn(error.to_string());
@@ -46,15 +51,15 @@ impl Others {
         };
         delivery.not_looked_at += left;
         if left == 0 {
-            trip.keep_only(&runs.iter().map(|(key, _)| *key).collect());
+            state.keep_only(&runs.iter().map(|(key, _)| *key).collect());
         }
         let mut others = Self {
             _lock: Some(lock),
             ..Self::default()
         };
-        for (key, time) in runs.into_iter().filter(|(key, _)| Some(*key) != errand.first) {
-            match trip.known(key, time) {
-                Some(again) if !courier.own.explicit && !trip.is_due(again) => {
+        for (key, time) in runs.into_iter().filter(|(key, _)| Some(*key) != options.first) {
+            match state.known(key, time) {
+                Some(again) if !deliverer.own.explicit && !state.is_due(again) => {
                     delivery.others_wait += usize::from(again != LookAgain::WhenChanged);
                     others.skipped.push(key);
                 }

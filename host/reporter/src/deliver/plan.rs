@@ -1,6 +1,6 @@
 //! What of a run waits to be sent, and to whom it belongs.
 
-use crate::spool::{Destination, Entry, EntryId, Hook, Judged, PolicyChain, SpooledRun, Trouble};
+use crate::spool::{Destination, Entry, EntryId, Hook, Judgement, PolicyChain, SpooledRun, Trouble};
 use pipefold_sandbox::{Notification, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ pub(super) fn refused_token(trouble: &Trouble) -> Option<&str> {
 
 /// Whose notifications a process may send (DESIGN: two accounts may share a machine).
 #[derive(Clone, Debug)]
-pub(crate) struct Own {
+pub(crate) struct Ownership {
     /// The process's own DX and token.
     pub(crate) destination: Destination,
     /// Whether someone asked by name: then what was recorded without a token, or without a DX, is included.
@@ -39,7 +39,7 @@ enum Binding {
     Foreign,
 }
 
-impl Own {
+impl Ownership {
     /// Digest of the token that DX did not take for this run: another one than the process's own, for the same DX.
     pub(super) fn refused_in<'a>(&self, run: &'a SpooledRun) -> Option<&'a str> {
         let token = refused_token(run.trouble.as_ref()?)?;
@@ -93,7 +93,7 @@ fn policies_of(run: &SpooledRun) -> BTreeSet<&PolicyChain> {
 
 /// What is to be done for a run.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Work {
+pub(crate) enum Task {
     /// Judge the whole history, and send what it comes to in one request.
     Finish {
         /// Every notification of the run.
@@ -125,7 +125,7 @@ pub(crate) enum Work {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     /// What is to be done, in order.
-    pub(crate) work: Vec<Work>,
+    pub(crate) work: Vec<Task>,
     /// Notifications that wait but belong to another destination.
     pub(crate) foreign: usize,
     /// Notifications left out, as the rules allow only so many in one run.
@@ -140,7 +140,7 @@ const MOST: usize = 10_000;
 const MOST_BYTES: usize = 8 << 20;
 
 /// Decides what of a run is to be sent.
-pub(crate) fn plan(run: &SpooledRun, own: &Own, refused: &BTreeSet<String>) -> Plan {
+pub(crate) fn plan(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> Plan {
     let waits = |id: &EntryId| !run.sent.contains(id);
     let of_run = policies_of(run);
     let (mut plan, mut mine) = (Plan::default(), Vec::new());
@@ -163,29 +163,29 @@ pub(crate) fn plan(run: &SpooledRun, own: &Own, refused: &BTreeSet<String>) -> P
     // Whatever the policies of the start were: that it is dropped only ever takes away.
     if let Some(reason) = dropped(run) {
         let covers = waiting.iter().map(|(id, _)| *id).collect();
-        plan.work = vec![Work::Drop { reason, covers }];
+        plan.work = vec![Task::Drop { reason, covers }];
         return plan;
     }
     if !mine.iter().any(|(_, entry)| entry.hook == Hook::Finish) {
         let reports = waiting
             .iter()
-            .filter(|(_, entry)| matches!(entry.verdict, Judged::Report(_) | Judged::Unjudged(_)));
-        plan.work = reports.map(|(id, _)| Work::Report { id: *id }).collect();
+            .filter(|(_, entry)| matches!(entry.verdict, Judgement::Report(_) | Judgement::Unjudged(_)));
+        plan.work = reports.map(|(id, _)| Task::Report { id: *id }).collect();
         return plan;
     }
     let unjudged = waiting.iter().find(|(_, entry)| {
-        let is_new = matches!(entry.verdict, Judged::Unjudged(_));
+        let is_new = matches!(entry.verdict, Judgement::Unjudged(_));
         is_new || (entry.hook != Hook::Finish && own.binding(entry, &of_run) != Binding::Own)
     });
     if let Some((id, _)) = unjudged {
         // A policy may yet want to discard it, and one that is not valid must not take the others along: the history is complete only when
         // everything in it has been judged.
-        plan.work = vec![Work::Judge { id: *id }];
+        plan.work = vec![Task::Judge { id: *id }];
         return plan;
     }
     let (history, left_out) = history(&mine);
     let covers = mine.iter().map(|(id, _)| *id).collect();
-    plan.work = vec![Work::Finish { history, covers }];
+    plan.work = vec![Task::Finish { history, covers }];
     plan.left_out = left_out;
     plan
 }
@@ -195,7 +195,7 @@ fn dropped(run: &SpooledRun) -> Option<String> {
     let mut reason = None;
     for (_, entry) in run.entries.iter().filter(|(_, entry)| entry.hook == Hook::Start) {
         match &entry.verdict {
-            Judged::Discard(why) => reason = Some(why.clone()),
+            Judgement::Discard(why) => reason = Some(why.clone()),
             _ => return None,
         }
     }
@@ -203,7 +203,7 @@ fn dropped(run: &SpooledRun) -> Option<String> {
 }
 
 fn is_discard(entry: &Entry) -> bool {
-    matches!(entry.verdict, Judged::Discard(_))
+    matches!(entry.verdict, Judgement::Discard(_))
 }
 
 /// The notifications of a run for `pipeline-finish`, as many as the rules allow: its ends and starts first, as they decide, then the

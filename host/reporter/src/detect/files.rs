@@ -54,7 +54,7 @@ pub struct Event {
     /// The pull request, if the event is about one.
     pub pull_request: Option<PullRequest>,
     /// Who caused the event.
-    pub sender: Option<Person>,
+    pub sender: Option<EventPerson>,
 }
 
 /// A pull request.
@@ -78,7 +78,7 @@ pub struct Head {
 
 /// A user.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Person {
+pub(crate) struct EventPerson {
     /// E-mail address, which Gitea and Forgejo give and GitHub does not.
     pub(crate) email: Option<String>,
 }

@@ -80,7 +80,7 @@ impl StepArguments {
 
 /// An upsert about steps. Of the run it has what names it, as it was judged: what a policy took away is not in it.
 #[derive(Serialize)]
-struct Upsert<'a> {
+struct StepsUpsert<'a> {
     pipeline_name: &'a str,
     pipeline_source: &'a str,
     reference_id: &'a str,
@@ -119,7 +119,7 @@ pub(super) fn body<'a>(run: &'a Run, notifications: impl IntoIterator<Item = &'a
     if steps.is_empty() {
         return None;
     }
-    serde_json::to_vec(&Upsert {
+    serde_json::to_vec(&StepsUpsert {
         pipeline_name: &run.pipeline_name,
         pipeline_source: &run.pipeline_source,
         reference_id: &run.reference_id,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ureq::http::Uri;
 
-use crate::http::Origin;
+use crate::http::ServerAddress;
 
 /// The method's path below an instance's address (DX's page, "Facts").
 pub const METHOD_PATH: &str = "/api/pipelineRuns.upsert";
@@ -122,8 +122,8 @@ impl DxUrl {
     }
 
     /// What decides how it is reached.
-    pub(crate) fn origin(&self) -> Origin {
-        Origin {
+    pub(crate) fn origin(&self) -> ServerAddress {
+        ServerAddress {
             https: self.https,
             host: self.host().to_owned(),
             port: self.port,

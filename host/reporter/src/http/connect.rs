@@ -23,7 +23,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Error};
 
-/// How long one address has before the next one is tried beside it (RFC 8305, section 8: "Connection Attempt Delay").
+/// How long one address has before the next one is tried beside it (RFC 8305, section 8: "Connection ExchangeContext Delay").
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// The most addresses that the library has room for.

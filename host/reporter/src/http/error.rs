@@ -43,7 +43,7 @@ pub enum ClientError {
 
 /// What was tried, for the message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Attempt<'a> {
+pub(crate) struct ExchangeContext<'a> {
     /// The address without anything secret.
     pub(crate) url: &'a str,
     /// The proxy's address without its user and password.
@@ -53,8 +53,8 @@ pub(crate) struct Attempt<'a> {
 
 impl ClientError {
     /// Words for what the HTTP library reports.
-    pub(crate) fn from_exchange(why: &ureq::Error, attempt: Attempt<'_>) -> Self {
-        let Attempt { url, proxy, timeout } = attempt;
+    pub(crate) fn from_exchange(why: &ureq::Error, attempt: ExchangeContext<'_>) -> Self {
+        let ExchangeContext { url, proxy, timeout } = attempt;
         let through = proxy
             .map(|proxy| format!(" through the proxy {proxy}"))
             .unwrap_or_default();
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     fn text(why: ureq::Error, proxy: Option<&str>) -> String {
-        let attempt = Attempt {
+        let attempt = ExchangeContext {
             url: "https://dx.example",
             proxy,
             timeout: Duration::from_millis(1500),
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn what_lasts_is_told_from_what_may_pass() {
         let lasts = |why: ureq::Error| {
-            let attempt = Attempt {
+            let attempt = ExchangeContext {
                 url: "https://dx.example",
                 proxy: None,
                 timeout: Duration::from_secs(1),

@@ -1,6 +1,6 @@
 //! What every HTTP client here shares, whatever it talks to: whom to trust, the way there, and words for what goes wrong.
 //!
-//! A [`Transport`] reaches one [`Origin`] and no other: it follows no redirect, and looks for nothing in the environment but the system's
+//! A [`Transport`] reaches one [`ServerAddress`] and no other: it follows no redirect, and looks for nothing in the environment but the system's
 //! certificates. What is sent and what an answer means is its user's: [`dx`](crate::dx), and the reader of GoCD's feeds.
 
 mod answer;
@@ -14,7 +14,7 @@ mod transport;
 
 pub use answer::{MAX_RETRY_AFTER, header, quote, read_body, retry_after};
 pub use error::ClientError;
-pub use origin::Origin;
+pub use origin::ServerAddress;
 pub use proxy::ProxyOptions;
 pub use secret_file::{SecretFile, SecretFileError};
 pub use transport::{Transport, TransportOptions};

@@ -7,7 +7,7 @@ use ureq::http::Uri;
 
 /// Scheme, host and port (RFC 6454): what decides whether TLS and a proxy are needed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Origin {
+pub struct ServerAddress {
     /// Whether it is reached through TLS.
     pub https: bool,
     /// Its name or address in lower case; an IPv6 address without its brackets.
@@ -16,7 +16,7 @@ pub struct Origin {
     pub port: u16,
 }
 
-impl Origin {
+impl ServerAddress {
     /// The origin of an absolute `http` or `https` address. None if it is something else.
     #[must_use]
     pub fn of(url: &str) -> Option<Self> {
@@ -45,7 +45,7 @@ impl Origin {
 }
 
 /// As an address, without a port that the scheme implies.
-impl fmt::Display for Origin {
+impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.https { "https://" } else { "http://" })?;
         if self.host.contains(':') {
@@ -80,7 +80,11 @@ mod tests {
         ];
         for (url, (https, host, port)) in cases {
             let host = host.to_owned();
-            assert_eq!(Origin::of(url), Some(Origin { https, host, port }), "{url}");
+            assert_eq!(
+                ServerAddress::of(url),
+                Some(ServerAddress { https, host, port }),
+                "{url}"
+            );
         }
         for url in [
             "https://a.example",
@@ -88,10 +92,10 @@ mod tests {
             "http://[::1]",
             "http://[::1]:8153",
         ] {
-            assert_eq!(Origin::of(url).unwrap().to_string(), url);
+            assert_eq!(ServerAddress::of(url).unwrap().to_string(), url);
         }
         for url in ["", "/go", "ftp://a", "a.example", "https://", "http://a b"] {
-            assert_eq!(Origin::of(url), None, "{url}");
+            assert_eq!(ServerAddress::of(url), None, "{url}");
         }
     }
 
@@ -103,7 +107,7 @@ mod tests {
             "http://127.9.9.9",
             "http://[::1]:1",
         ] {
-            assert!(Origin::of(url).unwrap().is_loopback(), "{url}");
+            assert!(ServerAddress::of(url).unwrap().is_loopback(), "{url}");
         }
         for url in [
             "http://localhost.example",
@@ -111,7 +115,7 @@ mod tests {
             "http://0.0.0.0",
             "http://[::]",
         ] {
-            assert!(!Origin::of(url).unwrap().is_loopback(), "{url}");
+            assert!(!ServerAddress::of(url).unwrap().is_loopback(), "{url}");
         }
     }
 }

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use ureq::{Proxy, ProxyProtocol};
 
 use super::error::ClientError;
-use super::origin::Origin;
+use super::origin::ServerAddress;
 
 /// What the environment says about proxies. Its `Debug` shows only whether there is one, since the address may have a password in it.
 #[derive(Clone, Default)]
@@ -46,7 +46,7 @@ impl ProxyOptions {
     /// # Errors
     ///
     /// [`ClientError::Proxy`] if there is one and its address cannot be used.
-    pub(crate) fn for_origin(&self, origin: &Origin) -> Result<Option<Proxy>, ClientError> {
+    pub(crate) fn for_origin(&self, origin: &ServerAddress) -> Result<Option<Proxy>, ClientError> {
         let Some(address) = &self.https else { return Ok(None) };
         if !origin.https || origin.is_loopback() || self.exempts(origin) {
             return Ok(None);
@@ -71,7 +71,7 @@ impl ProxyOptions {
 
     /// Whether `NO_PROXY` has the host of `origin`: as `*`, as its name or a domain above it (with or without a leading dot), as its address
     /// or a network in CIDR notation; each but the last with an optional port. This is how curl and Go read it.
-    fn exempts(&self, origin: &Origin) -> bool {
+    fn exempts(&self, origin: &ServerAddress) -> bool {
         let host = origin.host.as_str();
         let address: Option<IpAddr> = host.parse().ok();
         let entries = self
@@ -160,7 +160,7 @@ mod tests {
 
     fn proxy(variables: &[(&str, &str)], url: &str) -> Option<String> {
         options(variables)
-            .for_origin(&Origin::of(url).unwrap())
+            .for_origin(&ServerAddress::of(url).unwrap())
             .unwrap()
             .as_ref()
             .map(display)
@@ -265,7 +265,7 @@ mod tests {
         let options = options(&[("HTTPS_PROXY", "http://user:sesame@a:1")]);
         assert!(!format!("{options:?}").contains("sesame"));
         let proxy = options
-            .for_origin(&Origin::of("https://dx.example").unwrap())
+            .for_origin(&ServerAddress::of("https://dx.example").unwrap())
             .unwrap()
             .unwrap();
         assert_eq!(
@@ -291,7 +291,7 @@ mod tests {
             "http://user:12\\sesame@proxy:3128",
         ] {
             let why = options(&[("ALL_PROXY", address)])
-                .for_origin(&Origin::of("https://dx.example").unwrap())
+                .for_origin(&ServerAddress::of("https://dx.example").unwrap())
                 .unwrap_err();
             assert!(
                 why.to_string().contains("ALL_PROXY") && !why.to_string().contains("sesame"),

@@ -1,7 +1,7 @@
 //! The way to a server.
 
-use super::error::{Attempt, ClientError, is_unknown_issuer};
-use super::origin::Origin;
+use super::error::{ClientError, ExchangeContext, is_unknown_issuer};
+use super::origin::ServerAddress;
 use super::proxy::{self, ProxyOptions};
 use super::roots::{self, Search};
 use super::{USER_AGENT, connect};
@@ -19,7 +19,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug)]
 pub struct TransportOptions {
     /// The server.
-    pub origin: Origin,
+    pub origin: ServerAddress,
     /// A PEM file of authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
     /// The proxy on the way.
@@ -88,7 +88,7 @@ impl Transport {
             let (url, proxy) = (url.to_string(), self.proxy.as_ref().map(proxy::display));
             ClientError::from_exchange(
                 &why,
-                Attempt {
+                ExchangeContext {
                     url: &url,
                     proxy: proxy.as_deref(),
                     timeout,
@@ -149,7 +149,7 @@ mod tests {
         let url = dx.url();
         let transport = |ca_file| {
             Transport::new(TransportOptions {
-                origin: Origin::of(&url).unwrap(),
+                origin: ServerAddress::of(&url).unwrap(),
                 ca_file,
                 proxy: ProxyOptions::default(),
             })

@@ -36,12 +36,12 @@ pub struct Destination {
     pub token: Option<String>,
 }
 
-/// What the hook said, when the notification was recorded or last judged.
+/// The result of judging a notification, when it was recorded or last judged.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::large_enum_variant, reason = "the common case is the large one")]
-pub enum Judged {
-    /// Tell DX this, now.
+pub enum Judgement {
+    /// The run is to be sent to DX now.
     Report(Run),
     /// It is recorded; there is nothing to send yet.
     Hold,
@@ -65,7 +65,7 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "PolicyChain::is_empty")]
     pub policies: PolicyChain,
     /// What the hook said.
-    pub verdict: Judged,
+    pub verdict: Judgement,
     /// What the CI system said. Its `reference_id` names the run.
     pub notification: Notification,
 }
@@ -86,7 +86,7 @@ impl Entry {
         hook: Hook,
         recorded_at: String,
         destination: Destination,
-        verdict: Judged,
+        verdict: Judgement,
         notification: Notification,
     ) -> Self {
         Self {

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 /// What a name stands for. Links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FileKind {
     File,
     Directory,
     Other,
@@ -24,7 +24,7 @@ pub(super) enum Kind {
 /// What the file system says about a name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Metadata {
-    pub(super) kind: Kind,
+    pub(super) kind: FileKind,
     /// In bytes.
     pub(super) len: u64,
     pub(super) modified: SystemTime,
@@ -207,9 +207,9 @@ pub(super) fn sync_names(dir: &File) -> io::Result<()> {
 )]
 fn describe(stat: &Stat) -> Metadata {
     let kind = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Kind::File,
-        FileType::Directory => Kind::Directory,
-        _ => Kind::Other,
+        FileType::RegularFile => FileKind::File,
+        FileType::Directory => FileKind::Directory,
+        _ => FileKind::Other,
     };
     // A time before 1970 is a broken clock's: as old as can be.
     let seconds = Duration::from_secs(u64::try_from(stat.st_mtime as i64).unwrap_or(0));
@@ -308,12 +308,12 @@ impl Files for Disk {
             };
             let found = describe(&rustix::fs::fstat(&file)?);
             match found.kind {
-                Kind::Directory => return unusable("is a directory".into()),
-                Kind::Other => return unusable("is no regular file".into()),
-                Kind::File if found.owner != self.me => {
+                FileKind::Directory => return unusable("is a directory".into()),
+                FileKind::Other => return unusable("is no regular file".into()),
+                FileKind::File if found.owner != self.me => {
                     return unusable(format!("belongs to the user with id {}", found.owner));
                 }
-                Kind::File => {}
+                FileKind::File => {}
             }
             // One byte more, because the file may grow after it was measured.
             let mut bytes = Vec::with_capacity(usize::try_from(found.len.min(max)).unwrap_or(0));

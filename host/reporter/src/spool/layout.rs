@@ -1,6 +1,6 @@
 //! The names of files in the spool, and what becomes of those that do not belong there.
 
-use super::files::Kind;
+use super::files::FileKind;
 use super::key::{EntryId, RunKey};
 use super::open::Spool;
 use pipefold_sandbox::foreign::neutral;
@@ -167,7 +167,7 @@ impl Spool {
     /// Removes a half-written file that a crashed process left behind. A younger one may still be written to.
     pub(super) fn clear_temporary(&self, path: &Path, now: SystemTime) -> Option<SetAside> {
         let found = self.files.metadata(path).ok()?;
-        if found.kind != Kind::File {
+        if found.kind != FileKind::File {
             return self.set_aside(path, "is no regular file".into());
         }
         if now.duration_since(found.modified).is_ok_and(|age| age > STALE) {

@@ -1,6 +1,6 @@
 //! One process at a time delivers.
 
-use super::files::Kind;
+use super::files::FileKind;
 use super::key::RunKey;
 use super::layout::{self, LOCK};
 use super::open::Spool;
@@ -44,7 +44,12 @@ impl Spool {
         let path = Path::new(LOCK);
         let mut answer = self.files.try_lock(path);
         // A link or a directory that someone put there must not keep what waits from being delivered.
-        if answer.is_err() && self.files.metadata(path).is_ok_and(|found| found.kind != Kind::File) {
+        if answer.is_err()
+            && self
+                .files
+                .metadata(path)
+                .is_ok_and(|found| found.kind != FileKind::File)
+        {
             self.set_aside(path, "is no regular file".into());
             answer = self.files.try_lock(path);
         }

@@ -40,7 +40,7 @@ mod tests;
 mod transfer;
 
 pub use entry::PolicyChain;
-pub use entry::{Destination, Entry, Hook, Judged};
+pub use entry::{Destination, Entry, Hook, Judgement};
 pub use error::SpoolError;
 pub use key::{EntryId, ParseKeyError, RunKey};
 pub use layout::SetAside;

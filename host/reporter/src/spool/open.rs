@@ -2,7 +2,7 @@
 
 use super::error::SpoolError;
 use super::files::{Disk, open_dir, sync_names};
-use super::files::{Files, Kind};
+use super::files::{FileKind, Files};
 use super::layout::{ASIDE, DONE, FULL, FULL_FOR_ALL, GOCD, LOCK, OUTLOOK, REJECTED, RUNS};
 use crate::kill_points::pass;
 use cap_std::fs::Dir;
@@ -147,7 +147,7 @@ impl Spool {
 
     fn has_dir(&self, dir: &Path) -> Result<bool, SpoolError> {
         match self.files.metadata(dir) {
-            Ok(found) if found.kind == Kind::Directory => Ok(true),
+            Ok(found) if found.kind == FileKind::Directory => Ok(true),
             Ok(_) => Err(SpoolError::NotADirectory {
                 path: self.path.join(dir),
             }),
@@ -181,7 +181,7 @@ impl fmt::Debug for Spool {
 }
 
 /// The directory, opened, and what had to be made for it.
-struct Place {
+struct Root {
     pub(super) dir: Dir,
     /// Every directory that was made, the outermost first.
     made: Vec<PathBuf>,
@@ -197,7 +197,7 @@ fn full_name(path: &Path) -> Result<PathBuf, SpoolError> {
 }
 
 /// Opens `path`; makes it first, mode 0700, if it is missing.
-fn make(path: &Path) -> Result<Place, SpoolError> {
+fn make(path: &Path) -> Result<Root, SpoolError> {
     let mut made = Vec::new();
     let mut found = find(path);
     if let Err(SpoolError::Missing { .. }) = found {
@@ -206,7 +206,7 @@ fn make(path: &Path) -> Result<Place, SpoolError> {
     }
     let dir = found?;
     tighten(&dir, path)?;
-    Ok(Place { dir, made })
+    Ok(Root { dir, made })
 }
 
 /// Opens `path`, which must exist, and checks that no one else may change what is in it.
@@ -235,7 +235,7 @@ fn find(path: &Path) -> Result<Dir, SpoolError> {
     Ok(dir)
 }
 
-impl Place {
+impl Root {
     /// Makes the directories that lead to the spool survive a crash. Needed once in the life of a spool.
     fn sync_parents(&self, path: &Path) -> Result<(), SpoolError> {
         // Where nothing was made, another process may have made it a moment ago and not have come to this yet.

@@ -4,7 +4,7 @@
 
 use super::entry::what_is_wrong;
 use super::error::SpoolError;
-use super::files::{Content, Kind};
+use super::files::{Content, FileKind};
 use super::key::RunKey;
 use super::layout::{self, OUTLOOK, RUNS, TROUBLE};
 use super::open::Spool;
@@ -141,7 +141,7 @@ impl Spool {
     #[must_use]
     pub fn changed_at(&self, key: RunKey) -> Option<u64> {
         let found = self.files.metadata(&layout::run(key)).ok()?;
-        (found.kind == Kind::Directory).then(|| nanoseconds(found.modified))
+        (found.kind == FileKind::Directory).then(|| nanoseconds(found.modified))
     }
 
     fn put_advice(&self, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {

@@ -2,7 +2,7 @@
 
 use super::entry::Hook;
 use super::error::SpoolError;
-use super::files::{Kind, Metadata};
+use super::files::{FileKind, Metadata};
 use super::key::{EntryId, RunKey};
 use super::layout::SetAside;
 use super::layout::{self, ASIDE, DONE, FULL, FULL_FOR_ALL, REJECTED, RUNS, Role};
@@ -63,7 +63,7 @@ struct Held {
 impl Size {
     fn add(&mut self, found: &Metadata) {
         self.bytes += on_disk(found);
-        self.files += usize::from(found.kind != Kind::Directory);
+        self.files += usize::from(found.kind != FileKind::Directory);
     }
 
     fn forget(&mut self, run: &Held) {
@@ -154,7 +154,7 @@ impl Spool {
         for dir in [RUNS, DONE, REJECTED, ASIDE] {
             for (name, found) in self.look(Path::new(dir))? {
                 size.add(&found);
-                if found.kind == Kind::Directory {
+                if found.kind == FileKind::Directory {
                     size.runs += usize::from(dir == RUNS || dir == DONE);
                     self.look(&Path::new(dir).join(name))?
                         .iter()
@@ -200,7 +200,7 @@ impl Spool {
                 continue;
             };
             let key = name.to_str().and_then(|name| name.parse().ok());
-            let (Some(key), Kind::Directory) = (key, found.kind) else {
+            let (Some(key), FileKind::Directory) = (key, found.kind) else {
                 done.aside.extend(self.set_aside(&path, "is no run's directory".into()));
                 done.size.add(&found);
                 continue;

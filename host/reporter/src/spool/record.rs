@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, Hook};
 use super::error::SpoolError;
-use super::files::{Kind, NewFile};
+use super::files::{FileKind, NewFile};
 use super::key::{EntryId, RunKey};
 use super::layout::{self, FULL, FULL_FOR_ALL, RUNS, Role};
 use super::open::Spool;
@@ -171,7 +171,7 @@ impl Spool {
                         if self
                             .files
                             .metadata(&run)
-                            .is_ok_and(|found| found.kind != Kind::Directory)
+                            .is_ok_and(|found| found.kind != FileKind::Directory)
                         {
                             self.set_aside(&run, "is not a directory".into());
                         }

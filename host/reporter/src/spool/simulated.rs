@@ -5,7 +5,7 @@
 //! - The names in a directory that was not synced are those after some prefix of the changes made to it.
 //! - A rename within a directory happens or does not; between two, the new name may be there before the old one is gone, never after.
 
-use super::files::{Content, Files, Kind, Metadata, NewFile};
+use super::files::{Content, FileKind, Files, Metadata, NewFile};
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -299,8 +299,8 @@ impl State {
 
     fn describe(&self, node: usize) -> Metadata {
         let (kind, len, modified) = match &self.nodes[node] {
-            Node::File { bytes, modified, .. } => (Kind::File, bytes.len() as u64, *modified),
-            Node::Dir { modified, .. } => (Kind::Directory, 4096, *modified),
+            Node::File { bytes, modified, .. } => (FileKind::File, bytes.len() as u64, *modified),
+            Node::Dir { modified, .. } => (FileKind::Directory, 4096, *modified),
         };
         Metadata {
             kind,

@@ -195,7 +195,7 @@ fn spool(context: &Context) -> Check {
 }
 
 fn policies(context: &Context) -> Vec<Check> {
-    let policies = context.reporter.judges().policies();
+    let policies = context.reporter.plugins().policies();
     if policies.is_empty() {
         return vec![Check::good("policies", "none", None)];
     }
@@ -214,7 +214,7 @@ fn policies(context: &Context) -> Vec<Check> {
             (None, trouble) => Check::bad("policy", policy.name.clone(), trouble.clone().unwrap_or_default()),
         }
     };
-    let chain = context.reporter.judges().chain();
+    let chain = context.reporter.plugins().chain();
     let bound = Check::good(
         "policies",
         format!("records are bound to {chain} ({:.12})", chain.digest),

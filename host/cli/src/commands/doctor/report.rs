@@ -2,7 +2,7 @@
 
 use pipefold::config::TemplateOutcome;
 use pipefold::detect::Field;
-use pipefold::{Hook, Preview, Refused, Violation};
+use pipefold::{Hook, Judgement, Refused, Violation};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -107,13 +107,13 @@ impl Report {
                 context.reporter.preview(Hook::Start, notification)
             });
         Ok(match preview {
-            Ok(Preview::Send(run)) => {
+            Ok(Judgement::Report(run)) => {
                 self.request = Some(dry_run::request(context, &run)?);
                 vec![Check::good(what, "complete", None)]
             }
-            Ok(Preview::Hold) => vec![Check::good(what, "held back by a policy", None)],
-            Ok(Preview::Discard(why)) => vec![Check::good(what, format!("dropped by a policy: {why}"), None)],
-            Ok(Preview::Unjudged(why)) => vec![Check::bad(what, "could not be judged", why)],
+            Ok(Judgement::Hold) => vec![Check::good(what, "held back by a policy", None)],
+            Ok(Judgement::Discard(why)) => vec![Check::good(what, format!("dropped by a policy: {why}"), None)],
+            Ok(Judgement::Unjudged(why)) => vec![Check::bad(what, "could not be judged", why)],
             Err(refused) => refused
                 .violations
                 .iter()

@@ -90,7 +90,7 @@ impl<'a> PrintSink<'a> {
             (Hook::Start, Some(start)) => Question::PipelineStart(start),
             _ => Question::PipelineFinish(&history),
         };
-        match self.context.reporter.judges().ask(&question) {
+        match self.context.reporter.plugins().ask(&question) {
             Ok(Verdict::Report(run)) => {
                 // As it would be sent, its members in DX's order.
                 return print_lines(&(foreign::json(&String::from_utf8_lossy(&body(&run))) + "\n"));

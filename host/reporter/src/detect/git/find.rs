@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LEVELS: usize = 64;
 
 /// A repository's directories.
-pub struct Place {
+pub struct RepositoryDirs {
     /// Where its files are checked out.
     pub worktree: PathBuf,
     /// What this worktree has for itself: HEAD.
@@ -19,7 +19,7 @@ pub struct Place {
 
 /// The repository that `directory`, which is absolute, lies in. One that belongs to another user counts as none, as git itself has it: who
 /// shares a temporary directory could otherwise say who we are. Root may look at any.
-pub fn find(directory: &Path) -> Option<Place> {
+pub fn find(directory: &Path) -> Option<RepositoryDirs> {
     let (worktree, dot_git) = directory
         .ancestors()
         .take(LEVELS)
@@ -38,7 +38,7 @@ pub fn find(directory: &Path) -> Option<Place> {
         Some(common) => own.join(common),
         None => own.clone(),
     };
-    Some(Place {
+    Some(RepositoryDirs {
         worktree: worktree.to_path_buf(),
         own,
         common,

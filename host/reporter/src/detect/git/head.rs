@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::find::{self, Place};
+use super::find::{self, RepositoryDirs};
 
 /// The most that is read of `packed-refs`, in bytes: 100,000 refs, which few repositories have.
 const LARGEST_PACKED: u64 = 8 << 20;
 
 /// Branch and commit. A repository that keeps its refs in another way than in files (reftable) tells neither.
-pub fn read(place: &Place) -> (Option<String>, Option<String>) {
+pub fn read(place: &RepositoryDirs) -> (Option<String>, Option<String>) {
     let Some(head) = find::line(&place.own.join("HEAD")) else {
         return (None, None);
     };
@@ -51,7 +51,7 @@ fn is_ref_name(name: &str) -> bool {
 const LARGEST: u64 = 8 << 20;
 
 /// One change of HEAD.
-struct Entry {
+struct HeadChange {
     old: String,
     new: String,
     /// Git merged another commit into the old one, here.
@@ -60,7 +60,7 @@ struct Entry {
 
 /// The commit that was fetched: what `built` was before git merged another commit into it here, else `built` itself. None if nothing is
 /// recorded of it.
-pub fn fetched(place: &Place, built: &str) -> Option<String> {
+pub fn fetched(place: &RepositoryDirs, built: &str) -> Option<String> {
     let entries = entries(place);
     let mut of_it = entries.iter().filter(|entry| entry.new == built).peekable();
     of_it.peek()?;
@@ -70,7 +70,7 @@ pub fn fetched(place: &Place, built: &str) -> Option<String> {
 }
 
 /// The commit in the record whose name begins like this.
-pub fn begins_with(place: &Place, beginning: &str) -> Option<String> {
+pub fn begins_with(place: &RepositoryDirs, beginning: &str) -> Option<String> {
     let commits = entries(place)
         .into_iter()
         .rev()
@@ -78,17 +78,17 @@ pub fn begins_with(place: &Place, beginning: &str) -> Option<String> {
     commits.into_iter().find(|commit| commit.starts_with(beginning))
 }
 
-fn entries(place: &Place) -> Vec<Entry> {
+fn entries(place: &RepositoryDirs) -> Vec<HeadChange> {
     let bytes = find::read(&place.own.join("logs/HEAD"), LARGEST).unwrap_or_default();
     bytes.split(|byte| *byte == b'\n').filter_map(entry).collect()
 }
 
 /// `OLD NEW Name <address> seconds zone`, a tab, and what was done.
-fn entry(line: &[u8]) -> Option<Entry> {
+fn entry(line: &[u8]) -> Option<HeadChange> {
     let line = String::from_utf8_lossy(line);
     let (commits, message) = line.split_once('\t')?;
     let mut words = commits.split(' ');
-    Some(Entry {
+    Some(HeadChange {
         old: commit(words.next()?)?,
         new: commit(words.next()?)?,
         is_merge: message.starts_with("merge ") || message.starts_with("commit (merge)"),

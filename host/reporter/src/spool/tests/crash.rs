@@ -202,7 +202,7 @@ fn rejecting_loses_nothing_and_can_be_repeated() {
 #[test]
 fn judging_again_leaves_the_old_record_or_the_new_one() {
     let (old, mut new) = (entry("a", Hook::Step, 0), entry("a", Hook::Step, 0));
-    new.verdict = Judged::Discard("policy".into());
+    new.verdict = Judgement::Discard("policy".into());
     explore(
         |spool| spool.record(&old).unwrap().id,
         |spool, id| spool.rewrite(RunKey::of("a"), *id, &new),

@@ -9,7 +9,7 @@ mod place;
 mod together;
 mod transfer;
 
-use super::{Destination, Entry, EntryId, Hook, Judged, RunKey, Spool, SpooledRun};
+use super::{Destination, Entry, EntryId, Hook, Judgement, RunKey, Spool, SpooledRun};
 use pipefold_sandbox::Notification;
 
 /// A record of the run `reference_id`; `n` tells it from others.
@@ -31,7 +31,7 @@ pub(super) fn entry(reference_id: &str, hook: Hook, n: usize) -> Entry {
         hook,
         "2025-01-01T11:25:18Z".into(),
         destination,
-        Judged::Hold,
+        Judgement::Hold,
         notification,
     )
 }

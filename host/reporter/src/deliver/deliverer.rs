@@ -9,19 +9,19 @@ use super::{
     budget::Budget,
     delivery::{Delivery, MOST_NAMED},
     left::{WITHOUT_A_STATUS, left},
-    others::Others,
+    others::OtherRuns,
     outlet::Outlet,
-    plan::{Own, Work, plan},
-    trip::{Trip, due_again, is_to_come, now},
+    plan::{Ownership, Task, plan},
+    state::{DeliveryState, due_again, is_to_come, now},
 };
 use crate::{
     clock,
     judge::Judge,
     kill_points,
-    spool::{Entry, Hook, Judged, LockState, LookAgain, RunKey, SpoolError, SpooledRun, Trouble},
+    spool::{Entry, Hook, Judgement, LockState, LookAgain, RunKey, SpoolError, SpooledRun, Trouble},
     store::Store,
 };
-use pipefold_sandbox::{Run, Status};
+use pipefold_sandbox::Status;
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
@@ -31,39 +31,29 @@ use std::{
 /// twenty small files.
 const FOR_NOTES: (u32, Duration) = (20, Duration::from_millis(40));
 
-/// What a delivery works with.
-pub(crate) struct Courier<'a> {
+/// Delivers the runs of a store to an outlet.
+pub(crate) struct Deliverer<'a> {
     pub(crate) judge: &'a Judge,
     pub(crate) store: &'a Store,
     pub(crate) outlet: &'a dyn Outlet,
-    pub(crate) own: Own,
-    /// After how long without news a run that has no end is ended as cancelled.
+    pub(crate) own: Ownership,
+    /// The time without activity after which a run that has no end is ended as cancelled.
     pub(crate) abandon_after: Option<Duration>,
 }
 
-/// What is asked of a delivery.
-pub(crate) struct Errand<'a> {
+/// Options of one delivery.
+pub(crate) struct DeliveryOptions<'a> {
     /// The run to begin with.
     pub(crate) first: Option<RunKey>,
-    /// Whether to deliver no other.
+    /// True to deliver only that run.
     pub(crate) only: bool,
     pub(crate) budget: &'a Budget,
-    /// Whether to wait for another process that delivers what else waits.
+    /// True to wait for another process that is delivering the other runs.
     pub(crate) wait: bool,
 }
 
-/// What came of judging one notification again.
-pub(super) enum JudgedAgain {
-    /// This is to be sent.
-    Report(Box<Run>),
-    /// Nothing is to be sent now.
-    Nothing,
-    /// There is no verdict, for this reason.
-    Kept(String),
-}
-
-/// What became of one try.
-pub(super) enum Tried {
+/// The outcome of one attempt to deliver a run.
+pub(super) enum AttemptOutcome {
     /// Nothing of the run waits any more.
     Settled,
     /// Nothing of it can be sent: it is held, or another's.
@@ -86,7 +76,7 @@ pub(super) enum Tried {
 #[derive(Clone, Copy)]
 struct Target {
     key: RunKey,
-    /// It is the errand's own, or someone asked by name: no pause holds.
+    /// It is the delivery's own, or someone asked by name: no pause holds.
     is_pressing: bool,
     is_own: bool,
     /// Nothing was heard of it for so long that it is ended, if it has no end.
@@ -94,23 +84,23 @@ struct Target {
     deadline: Instant,
 }
 
-impl Courier<'_> {
+impl Deliverer<'_> {
     /// Delivers what it can.
-    pub(crate) fn deliver(&self, errand: &Errand<'_>) -> Delivery {
+    pub(crate) fn deliver(&self, options: &DeliveryOptions<'_>) -> Delivery {
         let mut delivery = Delivery::default();
-        let mut trip = Trip::new(self.store, self.name());
+        let mut state = DeliveryState::new(self.store, self.name());
         kill_points::pass("deliver.begin");
-        if let Some(until) = trip.asked_until().filter(|_| !self.own.explicit) {
-            let why = trip.failing_for().map_or_else(String::new, |why| format!(": {why}"));
+        if let Some(until) = state.asked_until().filter(|_| !self.own.explicit) {
+            let why = state.failing_for().map_or_else(String::new, |why| format!(": {why}"));
             let why = format!("DX asked to be left alone until {}{why}", clock::text(until));
             delivery.put_off = Some(why.clone());
-            if let Some(first) = errand.first {
-                self.keep(first, &why, false, &trip, &mut delivery);
+            if let Some(first) = options.first {
+                self.keep(first, &why, false, &state, &mut delivery);
             }
             return delivery;
         }
-        self.pass(errand, &mut trip, &mut delivery);
-        trip.end(self.store);
+        self.pass(options, &mut state, &mut delivery);
+        state.end(self.store);
         delivery
     }
 
@@ -122,19 +112,19 @@ impl Courier<'_> {
         RunKey::of(&format!("{url}\n{token}\n{policies}")).to_string()
     }
 
-    /// Tries the errand's own run, then every other that is due, until all are settled or the budget is spent.
-    fn pass(&self, errand: &Errand<'_>, trip: &mut Trip, delivery: &mut Delivery) {
-        let mut attempts = Attempts::new(errand.first);
-        let mut others: Option<Others> = None;
+    /// Tries the delivery's own run, then every other that is due, until all are settled or the budget is spent.
+    fn pass(&self, options: &DeliveryOptions<'_>, state: &mut DeliveryState, delivery: &mut Delivery) {
+        let mut attempts = Attempts::new(options.first);
+        let mut others: Option<OtherRuns> = None;
         let mut failed: Vec<(RunKey, String)> = Vec::new();
         let (mut hopeless, mut refused) = (None, 0);
         let mut has_tried = false;
-        let for_notes = (errand.budget.left().unwrap_or_default() / FOR_NOTES.0).min(FOR_NOTES.1);
+        let for_notes = (options.budget.left().unwrap_or_default() / FOR_NOTES.0).min(FOR_NOTES.1);
         loop {
-            let left = match errand.budget.left() {
+            let left = match options.budget.left() {
                 Some(left) => left,
                 // Waiting for policies to be compiled may have taken all of it. What is to be said of the own run is found all the same.
-                None if !has_tried && errand.first.is_some() && Instant::now() >= errand.budget.deadline() => {
+                None if !has_tried && options.first.is_some() && Instant::now() >= options.budget.deadline() => {
                     Duration::ZERO
                 }
                 None => break,
@@ -143,40 +133,40 @@ impl Courier<'_> {
                 break;
             }
             has_tried = true;
-            let attempt = match attempts.next(!trip.dx_fails()) {
+            let attempt = match attempts.next(!state.dx_fails()) {
                 Next::Try(attempt) => attempt,
-                // The errand's own run was tried: only now is it worth the time to list what else there is.
-                Next::Wait(_) | Next::Done if others.is_none() && self.may_look_around(errand, trip, delivery) => {
-                    let found = Others::of(self, errand, trip, delivery);
+                // The delivery's own run was tried: only now is it worth the time to list what else there is.
+                Next::Wait(_) | Next::Done if others.is_none() && self.may_look_around(options, state, delivery) => {
+                    let found = OtherRuns::of(self, options, state, delivery);
                     attempts.add(found.due.iter().copied());
                     others = Some(found);
                     continue;
                 }
-                Next::Wait(_) | Next::Done if trip.refused.len() > refused => {
-                    refused = trip.refused.len();
+                Next::Wait(_) | Next::Done if state.refused.len() > refused => {
+                    refused = state.refused.len();
                     // What seemed another's a moment ago may be of the token that this process's own has replaced.
                     let skipped = others.iter_mut().flat_map(|others| std::mem::take(&mut others.skipped));
-                    attempts.add(skipped.chain(std::mem::take(&mut trip.foreign)));
+                    attempts.add(skipped.chain(std::mem::take(&mut state.foreign)));
                     delivery.foreign = 0;
                     continue;
                 }
                 // A wait that the budget does not last for ends now.
                 Next::Wait(pause) if pause >= left => break,
                 Next::Wait(pause) => {
-                    errand.budget.sleep(pause);
+                    options.budget.sleep(pause);
                     continue;
                 }
                 Next::Done => break,
             };
             let key = attempt.key;
-            let is_own = Some(key) == errand.first;
+            let is_own = Some(key) == options.first;
             let changed = match &others {
                 Some(others) => others.changed.get(&key).copied(),
                 // Someone asked by name for this one, perhaps to end it.
                 None if self.own.explicit => self.store.changed_at(key),
                 None => None,
             };
-            // One that hangs must leave some time for the others, and the errand's own is what the caller waits for.
+            // One that hangs must leave some time for the others, and the delivery's own is what the caller waits for.
             let timeout = match attempts.len() {
                 _ if is_own => left * 4 / 5,
                 0 => left,
@@ -189,83 +179,83 @@ impl Courier<'_> {
                 is_abandoned: self.is_abandoned(changed),
                 deadline: Instant::now() + timeout,
             };
-            let look_again = |trip: &mut Trip, again| {
+            let look_again = |state: &mut DeliveryState, again| {
                 if let Some(changed) = changed {
-                    trip.looked(key, changed, again);
+                    state.looked(key, changed, again);
                 }
             };
-            match self.attempt(target, trip, delivery) {
-                Ok(Tried::Settled) => delivery.first_settled |= is_own,
-                Ok(Tried::Nothing) => {
+            match self.attempt(target, state, delivery) {
+                Ok(AttemptOutcome::Settled) => delivery.first_settled |= is_own,
+                Ok(AttemptOutcome::Nothing) => {
                     delivery.first_settled |= is_own;
-                    look_again(trip, self.when_abandoned(changed));
+                    look_again(state, self.when_abandoned(changed));
                 }
-                Ok(Tried::Elsewhere) if self.own.explicit => {
+                Ok(AttemptOutcome::Elsewhere) if self.own.explicit => {
                     attempts.again(attempt, "another process is sending it".into());
                 }
-                Ok(Tried::Elsewhere) => {}
-                Ok(Tried::Again { why, after }) => {
-                    trip.has_failed(&why, after, attempt.why.is_none());
+                Ok(AttemptOutcome::Elsewhere) => {}
+                Ok(AttemptOutcome::Again { why, after }) => {
+                    state.has_failed(&why, after, attempt.why.is_none());
                     after.into_iter().for_each(|after| attempts.pause_all(after));
-                    let is_worth_it = is_own && (trip.accepted || !trip.is_hopeless());
+                    let is_worth_it = is_own && (state.accepted || !state.is_hopeless());
                     if is_worth_it || self.own.explicit {
                         attempts.again(attempt, why);
                     } else {
                         failed.push((key, why));
                     }
                 }
-                Ok(Tried::Paused(until)) => {
+                Ok(AttemptOutcome::Paused(until)) => {
                     delivery.others_wait += 1;
-                    look_again(trip, LookAgain::At(until));
+                    look_again(state, LookAgain::At(until));
                 }
-                Ok(Tried::Kept(why)) => {
-                    self.keep(key, &why, false, trip, delivery);
-                    look_again(trip, LookAgain::WhenChanged);
+                Ok(AttemptOutcome::Kept(why)) => {
+                    self.keep(key, &why, false, state, delivery);
+                    look_again(state, LookAgain::WhenChanged);
                 }
-                Ok(Tried::Unjudged(why)) => {
-                    if trip.judges() || target.is_pressing {
-                        trip.got_no_verdict(&why);
-                        self.keep(key, &why, false, trip, delivery);
+                Ok(AttemptOutcome::Unjudged(why)) => {
+                    if state.judges() || target.is_pressing {
+                        state.got_no_verdict(&why);
+                        self.keep(key, &why, false, state, delivery);
                     } else {
                         delivery.others_wait += 1;
                     }
-                    look_again(trip, LookAgain::WhenJudged);
+                    look_again(state, LookAgain::WhenJudged);
                 }
-                Ok(Tried::Hopeless(why)) => {
-                    trip.has_failed(&why, None, true);
-                    self.keep(key, &why, false, trip, delivery);
+                Ok(AttemptOutcome::Hopeless(why)) => {
+                    state.has_failed(&why, None, true);
+                    self.keep(key, &why, false, state, delivery);
                     hopeless = Some(why);
                     break;
                 }
                 Err(error) => delivery.warn(error.to_string()),
             }
         }
-        if self.own.explicit && others.is_none() && !errand.only && hopeless.is_none() && delivery.put_off.is_none() {
+        if self.own.explicit && others.is_none() && !options.only && hopeless.is_none() && delivery.put_off.is_none() {
             // The time was up before it could even be listed.
             delivery.not_looked_at += self.store.runs().map_or(0, |runs| runs.len());
         }
         for attempt in attempts.rest() {
             match (attempt.why, &hopeless) {
                 (Some(why), _) => failed.push((attempt.key, why)),
-                (None, Some(why)) if Some(attempt.key) == errand.first => failed.push((attempt.key, why.clone())),
+                (None, Some(why)) if Some(attempt.key) == options.first => failed.push((attempt.key, why.clone())),
                 (None, _) => delivery.not_looked_at += 1,
             }
         }
         for (key, why) in failed {
             // Where DX took others, it is this run that it does not take.
-            let is_its_own = trip.accepted && !trip.dx_fails();
-            self.keep(key, &why, is_its_own, trip, delivery);
+            let is_its_own = state.accepted && !state.dx_fails();
+            self.keep(key, &why, is_its_own, state, delivery);
         }
     }
 
     /// Whether what else waits is to be tried: not while DX takes nothing, and by one process at a time.
-    fn may_look_around(&self, errand: &Errand<'_>, trip: &Trip, delivery: &mut Delivery) -> bool {
-        if errand.only || delivery.busy || delivery.put_off.is_some() {
+    fn may_look_around(&self, options: &DeliveryOptions<'_>, state: &DeliveryState, delivery: &mut Delivery) -> bool {
+        if options.only || delivery.busy || delivery.put_off.is_some() {
             return false;
         }
         if !self.own.explicit
-            && !trip.accepted
-            && let Some(failing) = trip.failing()
+            && !state.accepted
+            && let Some(failing) = state.failing()
         {
             let since = clock::text(failing.since);
             delivery.put_off = Some(format!("DX has taken nothing since {since}: {}", failing.why));
@@ -286,7 +276,7 @@ impl Courier<'_> {
         let Some(end) = abandoned(run, &self.own) else {
             return Ok(false);
         };
-        let judged = match self.judge.one(Hook::Finish, &end) {
+        let judged = match self.judge.judge_notification(Hook::Finish, &end) {
             Ok(judged) => judged,
             Err(refused) => {
                 delivery.warn(format!("run {} cannot be ended: {refused}", reference_id(run)));
@@ -311,7 +301,12 @@ impl Courier<'_> {
     }
 
     /// Sends what of a run is to be sent.
-    fn attempt(&self, target: Target, trip: &mut Trip, delivery: &mut Delivery) -> Result<Tried, SpoolError> {
+    fn attempt(
+        &self,
+        target: Target,
+        state: &mut DeliveryState,
+        delivery: &mut Delivery,
+    ) -> Result<AttemptOutcome, SpoolError> {
         let key = target.key;
         let _lock = if target.is_own {
             // Another process is sending it. It may hang, or be stopped: half of the time is for sending it all the same.
@@ -319,7 +314,7 @@ impl Courier<'_> {
             self.store.lock_run(key, Instant::now() + half)
         } else {
             match self.store.lock_run(key, Instant::now()) {
-                LockState::Busy => return Ok(Tried::Elsewhere),
+                LockState::Busy => return Ok(AttemptOutcome::Elsewhere),
                 lock => lock,
             }
         };
@@ -333,20 +328,20 @@ impl Courier<'_> {
             if target.is_abandoned && !run.is_finished() && self.abandon(&run, delivery)? {
                 continue;
             }
-            trip.refused.extend(self.own.refused_in(&run).map(str::to_owned));
-            if let Some(why) = self.refused_before(&run, trip) {
-                return Ok(Tried::Kept(why));
+            state.refused.extend(self.own.refused_in(&run).map(str::to_owned));
+            if let Some(why) = self.refused_before(&run, state) {
+                return Ok(AttemptOutcome::Kept(why));
             }
             let until = run.trouble.as_ref().map_or(0, |trouble| trouble.until);
             if !target.is_pressing && is_to_come(until) {
-                return Ok(Tried::Paused(until));
+                return Ok(AttemptOutcome::Paused(until));
             }
-            let plan = plan(&run, &self.own, &trip.refused);
+            let plan = plan(&run, &self.own, &state.refused);
             delivery.foreign += plan.foreign;
             if plan.foreign > 0 {
-                trip.foreign.insert(key);
+                state.foreign.insert(key);
                 if target.is_own {
-                    left(&run, &self.own, &trip.refused).for_each(|line| delivery.warn(line));
+                    left(&run, &self.own, &state.refused).for_each(|line| delivery.warn(line));
                 }
             }
             if plan.left_out > 0 {
@@ -363,58 +358,62 @@ impl Courier<'_> {
             let nothing = plan.work.is_empty();
             for work in plan.work {
                 let tried = match work {
-                    Work::Judge { .. } if !target.is_pressing && !trip.judges() => Tried::Unjudged(String::new()),
+                    Task::Judge { .. } if !target.is_pressing && !state.judges() => {
+                        AttemptOutcome::Unjudged(String::new())
+                    }
                     // Judging it again would say the same, for ever.
-                    Work::Judge { id } if !judged.insert(id) => {
-                        Tried::Unjudged("a notification of it has no verdict yet".into())
+                    Task::Judge { id } if !judged.insert(id) => {
+                        AttemptOutcome::Unjudged("a notification of it has no verdict yet".into())
                     }
-                    Work::Judge { id } => {
+                    Task::Judge { id } => {
                         judged_one = true;
-                        match self.judge_again(&run, id, trip, delivery)? {
-                            JudgedAgain::Kept(why) => Tried::Unjudged(why),
-                            JudgedAgain::Report(_) | JudgedAgain::Nothing => Tried::Settled,
+                        match self.judge_again(&run, id, state, delivery)? {
+                            Some(Judgement::Unjudged(why)) => AttemptOutcome::Unjudged(why),
+                            _ => AttemptOutcome::Settled,
                         }
                     }
-                    Work::Report { id } => match self.judge_again(&run, id, trip, delivery)? {
-                        JudgedAgain::Report(report) => {
+                    Task::Report { id } => match self.judge_again(&run, id, state, delivery)? {
+                        Some(Judgement::Report(report)) => {
                             let covers = BTreeSet::from([id]);
-                            self.send(&run, &report, &covers, target.deadline, trip, delivery)?
+                            self.send(&run, &report, &covers, target.deadline, state, delivery)?
                         }
-                        JudgedAgain::Nothing => Tried::Settled,
-                        JudgedAgain::Kept(why) => Tried::Unjudged(why),
+                        Some(Judgement::Unjudged(why)) => AttemptOutcome::Unjudged(why),
+                        _ => AttemptOutcome::Settled,
                     },
-                    Work::Drop { reason, covers } => {
+                    Task::Drop { reason, covers } => {
                         self.store.mark_sent(key, &covers)?;
                         delivery.discard(reference_id(&run), reason);
-                        Tried::Settled
+                        AttemptOutcome::Settled
                     }
-                    Work::Finish { history, covers } => {
+                    Task::Finish { history, covers } => {
                         kill_points::pass("deliver.judge");
                         told_end = true;
-                        match self.judge.finish(&history) {
-                            Ok(Judged::Report(report)) => {
+                        match self.judge.judge_history(&history) {
+                            Ok(Judgement::Report(report)) => {
                                 if target.is_own && matches!(report.status, Status::Running | Status::Unknown) {
                                     delivery.note(WITHOUT_A_STATUS);
                                 }
-                                self.send(&run, &report, &covers, target.deadline, trip, delivery)?
+                                self.send(&run, &report, &covers, target.deadline, state, delivery)?
                             }
                             // The default plugin reports every finish, so a policy holds it.
-                            Ok(Judged::Hold) => Tried::Kept(format!("held by policy {}, not sent", self.own.policies)),
-                            Ok(Judged::Discard(reason)) => {
+                            Ok(Judgement::Hold) => {
+                                AttemptOutcome::Kept(format!("held by policy {}, not sent", self.own.policies))
+                            }
+                            Ok(Judgement::Discard(reason)) => {
                                 self.store.mark_sent(key, &covers)?;
                                 delivery.discard(reference_id(&run), reason);
-                                Tried::Settled
+                                AttemptOutcome::Settled
                             }
-                            Ok(Judged::Unjudged(why)) => Tried::Unjudged(why),
+                            Ok(Judgement::Unjudged(why)) => AttemptOutcome::Unjudged(why),
                             Err(refused) => {
                                 self.reject_refused(&run, &covers, &refused, delivery)?;
                                 judged_one = true;
-                                Tried::Settled
+                                AttemptOutcome::Settled
                             }
                         }
                     }
                 };
-                if !matches!(tried, Tried::Settled) {
+                if !matches!(tried, AttemptOutcome::Settled) {
                     return Ok(tried);
                 }
             }
@@ -424,23 +423,23 @@ impl Courier<'_> {
             if !judged_one && !more {
                 let retired = run.is_finished() && self.store.retire(key);
                 return Ok(if sent_any || retired {
-                    Tried::Settled
+                    AttemptOutcome::Settled
                 } else {
-                    Tried::Nothing
+                    AttemptOutcome::Nothing
                 });
             }
         }
     }
 
     /// Notes why a run waits, for this process and for the spool's status.
-    fn keep(&self, key: RunKey, why: &str, is_its_own: bool, trip: &Trip, delivery: &mut Delivery) {
+    fn keep(&self, key: RunKey, why: &str, is_its_own: bool, state: &DeliveryState, delivery: &mut Delivery) {
         // Naming a few is enough: reading thousands of runs for it would overdraw the budget.
         if delivery.kept.len() >= MOST_NAMED {
             delivery.kept_count += 1;
             return;
         }
         let Ok(run) = self.store.load(key) else { return };
-        if plan(&run, &self.own, &trip.refused).work.is_empty() {
+        if plan(&run, &self.own, &state.refused).work.is_empty() {
             return;
         }
         delivery.keep(reference_id(&run), why);

@@ -1,4 +1,4 @@
-//! What one delivery knows: how earlier ones went, what it has learnt so far, and what it leaves for the next.
+//! The state of one delivery: the notes of earlier ones, its own results so far, and its notes for the next.
 
 use crate::{
     clock,
@@ -23,8 +23,8 @@ const BELIEVED: Duration = Duration::from_secs(2 * 60 * 60);
 /// How long ago a directory must have changed for its time to tell the next change from it: file systems count in steps of up to 2 s.
 const SETTLED: Duration = Duration::from_secs(3);
 
-/// What one delivery knows.
-pub(super) struct Trip {
+/// The state of one delivery.
+pub(super) struct DeliveryState {
     name: String,
     outlook: Outlook,
     before: Outlook,
@@ -41,7 +41,7 @@ pub(super) struct Trip {
     pub(super) accepted: bool,
 }
 
-impl Trip {
+impl DeliveryState {
     /// Reads what earlier deliveries to the destination of this name left.
     pub(super) fn new(store: &Store, name: String) -> Self {
         let outlook = store.outlook(&name);
