@@ -1,14 +1,14 @@
 //! Builds a [`Reporter`].
 
 use crate::{
-    config::{Budgets, DEFAULT_SPOOL_LIMIT},
+    config::{Budgets, DEFAULT_SPOOL_LIMIT, Environment, QueueSettings, Settings, TokenPlace, variables},
     deliver::Outlet,
     dx::{Client, ClientError, ClientOptions, DxUrl, ProxyOptions, UrlError},
     judge::Judge,
     reporter::Reporter,
     spool::{Destination, Spool},
     store::Store,
-    token::{Token, TokenDigest},
+    token::{Token, TokenDigest, TokenError},
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -46,6 +46,29 @@ pub enum BuildError {
 }
 
 impl Builder {
+    /// A builder with everything that `settings` and the variables of `environment` name, except the token ([`Token::from_settings`]), the
+    /// policies ([`Builder::judge`]) and the queue ([`Builder::outlet`]).
+    #[must_use]
+    pub fn from_settings(settings: &Settings, environment: &Environment) -> Self {
+        let digest = environment.get(variables::DESTINATION);
+        // A process without a key for its queue leaves it to the `exec` around it, which has one.
+        let has_key = |queue: &QueueSettings| queue.credentials_file.is_some() || queue.token_file.is_some();
+        Self {
+            dx_url: settings.dx_url.as_ref().map(|url| url.value.clone()),
+            recorded_for: digest
+                .and_then(|digest| TokenDigest::try_from(digest.to_owned()).ok())
+                .filter(|_| !settings.queue.as_ref().is_some_and(has_key)),
+            spool: Some(settings.spool.path.clone()),
+            spool_limit: Some(settings.spool_limit),
+            ca_file: settings.ca_file.as_ref().map(|file| file.value.clone()),
+            proxy: ProxyOptions::from_env(|name| environment.get(name).map(str::to_owned)),
+            budgets: settings.budgets,
+            abandon_after: settings.abandon_after,
+            facts_only: settings.facts_only(),
+            ..Self::default()
+        }
+    }
+
     /// Address of DX, such as `https://yourinstance.getdx.net`. Without one, notifications are recorded and wait.
     #[must_use]
     pub fn dx_url(mut self, url: impl Into<String>) -> Self {
@@ -60,7 +83,8 @@ impl Builder {
         self
     }
 
-    /// For a process without the token whose parent has it: notifications are recorded for that token, and the parent sends them.
+    /// For a process without the token whose parent has it: notifications are recorded for that token, and the parent sends them. A token
+    /// takes precedence.
     #[must_use]
     pub fn recorded_for(mut self, digest: TokenDigest) -> Self {
         self.recorded_for = Some(digest);
@@ -191,5 +215,28 @@ impl Builder {
             abandon_after: self.abandon_after,
             facts_only: self.facts_only,
         })
+    }
+}
+
+impl Token {
+    /// Reads the token from the place that `settings` name; none if they name no place.
+    ///
+    /// # Errors
+    /// [`TokenError`] if it cannot be read or is not a token.
+    pub fn from_settings(settings: &Settings, environment: &Environment) -> Result<Option<Self>, TokenError> {
+        match settings.token.as_ref().map(|sourced| &sourced.value) {
+            None => Ok(None),
+            Some(TokenPlace::Variable(name)) => match environment.get(name) {
+                Some(text) => Self::new(text.to_owned()).map(Some),
+                None => Err(TokenError::NotUtf8 { name }),
+            },
+            Some(TokenPlace::File(path)) => {
+                let file = Self::from_file(path)?;
+                if file.readable_by_others {
+                    tracing::info!(path = %path.display(), "the token file can be read by other users");
+                }
+                Ok(Some(file.token))
+            }
+        }
     }
 }

@@ -159,6 +159,12 @@ pub enum TokenError {
         /// Counted in bytes, from 1.
         position: usize,
     },
+    /// The variable of this name is not UTF-8.
+    #[error("{name} is not UTF-8")]
+    NotUtf8 {
+        /// The variable.
+        name: &'static str,
+    },
     /// The file could not be read.
     #[error("could not read the token file {}: {why}", .path.display())]
     Unreadable {

@@ -5,15 +5,11 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pipefold::config::{
-    Environment, Flags, InJob, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files, variables,
-};
+use pipefold::config::{Environment, Flags, OPERATOR_FILE, Settings, SettingsInput, strict_without_files, variables};
 use pipefold::detect::{Field, Fields};
-use pipefold::dx::ProxyOptions;
 use pipefold::spool::SpoolError;
 use pipefold::{
-    Budget, Builder, Delivery, Hook, Judge, JudgedNotification, Notification, Receipt, Reporter, Token, TokenDigest,
-    Violation,
+    Budget, Builder, Delivery, Hook, JudgedNotification, Notification, Receipt, Reporter, Token, Violation,
 };
 
 use super::trouble::Trouble;
@@ -75,18 +71,24 @@ impl Context {
         environment: Environment,
         spool: impl FnOnce(Builder) -> Builder,
     ) -> Result<Self, Trouble> {
-        // A job whose run a reader follows: what it knows is sent at once, since it never reports the run's end.
-        let facts_only = settings.in_job == InJob::Facts && settings.system == Some("GoCD");
-        settings.fields.urgent |= facts_only;
+        // Sent at once, since such a job never reports the run's end.
+        settings.fields.urgent |= settings.facts_only();
         let mut troubles: Vec<Trouble> = settings.warnings.iter().cloned().map(Trouble::notice).collect();
         let judge = policies::judge(global, &environment, &settings, &mut troubles)?;
         let mut token_refused = None;
-        let token = read_token(&settings, &environment).unwrap_or_else(|trouble| {
+        let token = Token::from_settings(&settings, &environment).unwrap_or_else(|error| {
+            let trouble = Trouble::input(format!("{error}; nothing is sent"));
             token_refused = Some(trouble.text().to_owned());
             troubles.push(trouble);
             None
         });
-        let builder = builder(&settings, &environment, token, judge, facts_only)?;
+        let mut builder = Builder::from_settings(&settings, &environment).judge(judge);
+        if let Some(queue) = &settings.queue {
+            builder = fleet::report_into(builder, queue, settings.ca_file.as_ref())?;
+        }
+        if let Some(token) = token {
+            builder = builder.token(token);
+        }
         let reporter = spool(builder)
             .build()
             .map_err(|error| Trouble::input(format!("{error}; nothing is sent")))?;
@@ -424,62 +426,4 @@ fn flags(global: &GlobalFlags, fields: Fields) -> Flags {
         dry_run: global.dry_run,
         local: global.local,
     }
-}
-
-fn read_token(settings: &Settings, environment: &Environment) -> Result<Option<Token>, Trouble> {
-    let wrong = |error: pipefold::TokenError| Trouble::input(format!("{error}; nothing is sent"));
-    match settings.token.as_ref().map(|sourced| &sourced.value) {
-        None => Ok(None),
-        Some(TokenPlace::Variable(name)) => match environment.get(name) {
-            Some(text) => Token::new(text.to_owned()).map(Some).map_err(wrong),
-            None => Err(Trouble::input(format!("{name} is not UTF-8; nothing is sent"))),
-        },
-        Some(TokenPlace::File(path)) => {
-            let file = Token::from_file(path).map_err(wrong)?;
-            if file.readable_by_others {
-                tracing::info!(path = %path.display(), "the token file can be read by other users");
-            }
-            Ok(Some(file.token))
-        }
-    }
-}
-
-fn builder(
-    settings: &Settings,
-    environment: &Environment,
-    token: Option<Token>,
-    judge: Judge,
-    facts_only: bool,
-) -> Result<Builder, Trouble> {
-    let mut builder = Reporter::builder()
-        .spool(&settings.spool.path)
-        .spool_limit(settings.spool_limit)
-        .budgets(settings.budgets)
-        .abandon_after(settings.abandon_after)
-        .judge(judge)
-        .facts_only(facts_only)
-        .proxy(ProxyOptions::from_env(|name| environment.get(name).map(str::to_owned)));
-    if let Some(url) = &settings.dx_url {
-        builder = builder.dx_url(&url.value);
-    }
-    if let Some(file) = settings.ca_file.as_ref().map(|sourced| PathBuf::clone(&sourced.value)) {
-        builder = builder.ca_file(file);
-    }
-    let handed_down = environment
-        .get(variables::DESTINATION)
-        .map(|digest| TokenDigest::try_from(digest.to_owned()));
-    if let Some(queue) = &settings.queue {
-        builder = fleet::report_into(builder, queue, settings.ca_file.as_ref())?;
-        // Who has no key of its own leaves it to the `exec` around it that has one.
-        let has_key = queue.credentials_file.is_some() || queue.token_file.is_some();
-        return Ok(match handed_down {
-            Some(Ok(digest)) if !has_key => builder.recorded_for(digest),
-            _ => builder,
-        });
-    }
-    Ok(match (token, handed_down) {
-        (Some(token), _) => builder.token(token),
-        (None, Some(Ok(digest))) => builder.recorded_for(digest),
-        (None, _) => builder,
-    })
 }

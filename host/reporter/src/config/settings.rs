@@ -225,6 +225,14 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// True in a job of GoCD whose run is reported from GoCD's feeds: the job reports only what its variables say of the run.
+    #[must_use]
+    pub fn facts_only(&self) -> bool {
+        self.in_job == InJob::Facts && self.system == Some("GoCD")
+    }
+}
+
 /// Whether trouble fails the command, as far as flag and variable say: what to go by when [`Settings::load`] failed, for then no file
 /// can be asked.
 #[must_use]
