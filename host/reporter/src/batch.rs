@@ -4,7 +4,8 @@ use crate::{
     clock,
     judge::Refused,
     reporter::Reporter,
-    spool::{Entry, Hook, Judgement, SpoolError},
+    spool::{Entry, Hook, Judgement},
+    store::BatchError,
 };
 use pipefold_sandbox::Notification;
 
@@ -19,25 +20,6 @@ pub struct Batch {
     pub refused: Vec<(String, Refused)>,
     /// Why the plugin or a policy gave no verdict, the first time; what it was asked about is recorded, and judged again by the next flush.
     pub unjudged: Option<String>,
-}
-
-/// Why a batch is not on disk, or not all of it. Recording it again does no harm.
-#[derive(Debug, thiserror::Error)]
-pub enum BatchError {
-    /// There is no spool.
-    #[error("{0}")]
-    NoSpool(String),
-    /// The spool does not take it.
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
-}
-
-impl BatchError {
-    /// Whether it will be taken once something was delivered.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        matches!(self, Self::Spool(SpoolError::Full { .. }))
-    }
 }
 
 impl Reporter {

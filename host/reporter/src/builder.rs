@@ -218,6 +218,14 @@ impl Builder {
     }
 }
 
+impl Reporter {
+    /// A builder with defaults: no DX, no token, no spool.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 impl Token {
     /// Reads the token from the place that `settings` name; none if they name no place.
     ///

@@ -52,11 +52,12 @@ mod policies;
 pub mod prometheus;
 mod receipt;
 mod reporter;
+mod source;
 pub mod spool;
 mod store;
 mod token;
 
-pub use batch::{Batch, BatchError};
+pub use batch::Batch;
 pub use builder::{BuildError, Builder};
 pub use deliver::{Budget, Delivery, Outlet, UndeliveredRun};
 pub use judge::{Judge, LoadedPolicy, NoVerdict, Refused};
@@ -65,6 +66,7 @@ pub use policies::PolicySource;
 pub use receipt::Receipt;
 pub use reporter::{Flush, JudgedNotification, Reporter};
 pub use spool::{Hook, Judgement, PolicyChain};
+pub use store::BatchError;
 pub use token::{MAX_TOKEN_LENGTH, Token, TokenDigest, TokenError, TokenFile};
 
 pub use pipefold_sandbox::{

@@ -1,7 +1,6 @@
 //! The reporter: judge, record, deliver.
 
 use crate::{
-    builder::Builder,
     clock,
     complete::{Completed, complete},
     config::Budgets,
@@ -34,17 +33,11 @@ pub struct Reporter {
     pub(crate) budgets: Budgets,
     /// After how long without news a run that has no end is ended as cancelled.
     pub(crate) abandon_after: Option<Duration>,
-    /// Whether [`Builder::facts_only`] was asked for.
+    /// Whether [`Builder::facts_only`](crate::Builder::facts_only) was asked for.
     pub(crate) facts_only: bool,
 }
 
 impl Reporter {
-    /// A builder with defaults: no DX, no token, the usual spool.
-    #[must_use]
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     /// A run begins: records it and delivers within the start budget. `started_at` is now if absent.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Where notifications wait: the spool, and the process's own memory when the spool cannot take them.
 
-use crate::batch::BatchError;
 use crate::spool::{
     self, Entry, EntryId, LockState, LookedAt, Outlook, Rejection, RunKey, SetAside, Spool, SpoolError, SpooledRun,
     Trouble,
@@ -32,6 +31,25 @@ pub(crate) enum StoredIn {
     },
     /// In memory only, for the reason given: it is gone when this process ends.
     Memory(String),
+}
+
+/// An error that kept a batch, or a part of it, from being recorded. Recording it again does no harm.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// There is no spool, for this reason.
+    #[error("{0}")]
+    NoSpool(String),
+    /// The spool does not accept it.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+impl BatchError {
+    /// Returns true if the spool is full: it accepts the batch once something was delivered.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Spool(SpoolError::Full { .. }))
+    }
 }
 
 impl Store {

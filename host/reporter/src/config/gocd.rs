@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::keys::{GOCD_KEYS, GOCD_SERVER_KEYS, SECRET_KEYS};
 use super::reader::TomlEntry;
-use super::{ConfigError, Sourced, parse_age};
+use super::{ConfigError, Sourced, parse_age, server_id_problem};
 
 /// What a job inside GoCD tells of its run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -167,19 +167,6 @@ impl GocdServerKeys {
         }
         Ok(server)
     }
-}
-
-/// Why a text cannot name a server in reference ids, said so that it can stand behind the name of a setting. In a job's environment and
-/// in a reader's settings the same texts are refused, or the two could not agree on the name of a run.
-#[must_use]
-pub fn server_id_problem(text: &str) -> Option<&'static str> {
-    let has_strange = text.contains("://")
-        || text.starts_with('/')
-        || text.ends_with('/')
-        || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@');
-    (text.is_empty() || text.len() > 255 || has_strange).then_some(
-        "a server's id has 1 to 255 bytes, without spaces, control characters, @ and ://, and no / at its ends, such as ci.example.com",
-    )
 }
 
 fn server_id(entry: &TomlEntry<'_>) -> Result<Option<Sourced<String>>, ConfigError> {

@@ -16,14 +16,11 @@
 //!
 //! Nothing in here, and nothing below it, reads the process environment by itself: it is passed in as an [`Environment`].
 
-mod environment;
 mod error;
 mod file;
 mod gocd;
 mod keys;
-mod nearest;
 mod open;
-mod origin;
 mod policy;
 mod quantity;
 mod queue;
@@ -37,12 +34,11 @@ mod tests;
 mod tuning;
 pub mod variables;
 
-pub use environment::Environment;
+pub use crate::detect::server_id_problem;
+pub use crate::source::{Environment, Origin, Sourced, nearest};
 pub use error::ConfigError;
 pub use file::{File, OperatorKeys, Trust};
-pub use gocd::{GocdKeys, GocdServerKeys, InJob, server_id_problem};
-pub use nearest::nearest;
-pub use origin::{Origin, Sourced};
+pub use gocd::{GocdKeys, GocdServerKeys, InJob};
 pub use policy::{Failure, Grant, GrantedDirectory, PolicyKeys};
 pub use quantity::{LONGEST, parse_age, parse_duration, parse_size};
 pub use queue::{QueueKeys, QueueSettings};

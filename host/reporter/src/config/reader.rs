@@ -7,9 +7,8 @@ use pipefold_sandbox::foreign;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::nearest::nearest;
 use super::open::line_of;
-use super::{ConfigError, Origin, parse_age, parse_duration, parse_size};
+use super::{ConfigError, Origin, nearest, parse_age, parse_duration, parse_size};
 use crate::detect::Field;
 
 /// One key of a file with its value.

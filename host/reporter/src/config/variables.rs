@@ -2,9 +2,10 @@
 
 use pipefold_sandbox::foreign;
 
-use super::Environment;
-use super::nearest::nearest;
+use super::{Environment, nearest};
 use crate::detect::Field;
+
+pub use crate::detect::GOCD_SERVER_ID;
 
 /// Address of the DX instance.
 pub const DX_API_URL: &str = "DX_API_URL";
@@ -22,8 +23,6 @@ pub const ABANDON_AFTER: &str = "PIPEFOLD_ABANDON_AFTER";
 pub const STRICT: &str = "PIPEFOLD_STRICT";
 /// Whether a run outside CI is reported: `true` or `false`.
 pub const LOCAL: &str = "PIPEFOLD_LOCAL";
-/// What names a GoCD server in reference ids, for its reader and for jobs on its agents.
-pub const GOCD_SERVER_ID: &str = "PIPEFOLD_GOCD_SERVER_ID";
 /// Address of the GoCD server to read.
 pub const GOCD_URL: &str = "PIPEFOLD_GOCD_URL";
 /// What a job inside GoCD tells of its run: `run` or `facts`.

@@ -10,7 +10,7 @@ use super::system::{Found, Source, System};
 use super::systems::SYSTEMS;
 use super::values::{self, MAX_BYTES, Person};
 use super::{Field, Fields};
-use crate::config::{Environment, Origin};
+use crate::source::{Environment, Origin};
 
 /// Reads a file that a variable names: usually [`super::read_file`].
 pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;

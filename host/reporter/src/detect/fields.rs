@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pipefold_sandbox::{Fault, Notification, Violation};
 
 use super::Field;
-use crate::config::{Environment, Origin, Sourced};
+use crate::source::{Environment, Origin, Sourced};
 
 /// A notification in the making: what one source, or all of them laid over each other, says of a run. Values are unchecked text.
 ///

@@ -9,7 +9,7 @@ use super::files::{Event, Properties};
 use super::git::{self, Git};
 use super::system::{Found, Source, Sources, System};
 use super::values::{self, Clean, Unfit, sound, truth};
-use crate::config::Environment;
+use crate::source::Environment;
 
 /// A job of one system: its variables, the files they point to, and what was wrong with them.
 pub struct Job<'a> {

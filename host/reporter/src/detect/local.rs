@@ -5,7 +5,7 @@ use std::path::Path;
 use super::git::{self, Git};
 use super::values::{self, MAX_BYTES, Person};
 use super::{Detected, Field};
-use crate::config::{Environment, Origin};
+use crate::source::{Environment, Origin};
 
 /// The source of such a run, and the beginning of its name.
 const LOCAL: &str = "local";

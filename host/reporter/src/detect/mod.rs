@@ -28,6 +28,7 @@ pub use field::Field;
 pub use fields::Fields;
 pub use files::read_file;
 pub use local::local;
+pub use systems::gocd::{GOCD_SERVER_ID, server_id_problem};
 pub use table::table;
 pub use temp_dir::temp_dir;
 pub use template::{Missing, Template, TemplateError};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Environment, Origin, Sourced};
+use crate::source::{Environment, Origin, Sourced};
 
 /// One system's directory.
 struct TempDir {

@@ -6,7 +6,7 @@ use std::fmt;
 use pipefold_sandbox::foreign;
 
 use super::{Field, Fields};
-use crate::config::{Origin, nearest};
+use crate::source::{Origin, nearest};
 
 /// The longest template, in bytes: as long as the longest value of a field, and so no reason to read more.
 const LONGEST: usize = 4096;

@@ -7,7 +7,7 @@ mod head;
 
 use std::path::Path;
 
-use crate::config::Environment;
+use crate::source::Environment;
 
 /// What was found out. Values are as they stand in git's files, with nothing taken off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 //! GoCD ("Environment variables" in its documentation), with those of its pull request plugins.
 
-use crate::config::server_id_problem;
-use crate::config::variables::GOCD_SERVER_ID;
 use crate::detect::job::Job;
 use crate::detect::system::Source::{Address, By, Unmerged, Var};
 use crate::detect::system::{Found, System};
@@ -78,7 +76,23 @@ pub const GOCD: System = System {
     ..System::NONE
 };
 
-/// What names the server: what was configured, else its host. Not its port nor its path, for one server has several of both, and the
+/// The variable that names the server in reference ids, for its reader and for jobs on its agents.
+pub const GOCD_SERVER_ID: &str = "PIPEFOLD_GOCD_SERVER_ID";
+
+/// Returns why a text cannot name a GoCD server in reference ids, as the end of a message that begins with the setting's name. A job's
+/// environment and the reader's settings refuse the same texts, or the two could not agree on the name of a run.
+#[must_use]
+pub fn server_id_problem(text: &str) -> Option<&'static str> {
+    let has_strange = text.contains("://")
+        || text.starts_with('/')
+        || text.ends_with('/')
+        || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@');
+    (text.is_empty() || text.len() > 255 || has_strange).then_some(
+        "a server's id has 1 to 255 bytes, without spaces, control characters, @ and ://, and no / at its ends, such as ci.example.com",
+    )
+}
+
+/// The server's name: the configured one, else its host. Not its port nor its path, for one server has several of both, and the
 /// reader of its feeds has to come to the same name (`ServerUrl::host` of pipefold-gocd).
 fn server_id(job: &Job<'_>) -> Option<Found> {
     if let Some(id) = job.get(GOCD_SERVER_ID) {

@@ -18,7 +18,7 @@ mod concourse;
 mod drone;
 mod github;
 mod gitlab;
-mod gocd;
+pub mod gocd;
 mod jenkins;
 mod prow;
 mod semaphore;

@@ -1,4 +1,4 @@
-//! The process environment as data.
+//! Sources of values: the process environment as data, the origin of a value, and the nearest known name to a misspelt one.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -90,9 +90,83 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// The place that gave a value, for `doctor`, for `--dry-run` and for error messages. Printed, it reads as the end of "it came from …".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag of the command, with its dashes. A setter of the builder counts as the flag of the same name.
+    Flag(&'static str),
+    /// A variable that is pipefold's or DX's own.
+    Variable(&'static str),
+    /// A `pipefold.toml`.
+    File {
+        /// The file, as it was found or named.
+        path: PathBuf,
+        /// The key in it, with the name of its table: `budgets.start`.
+        key: String,
+    },
+    /// A variable of a CI system.
+    Detected {
+        /// The system's usual name, such as `GitHub Actions`.
+        system: &'static str,
+        /// The variable.
+        variable: &'static str,
+    },
+    /// What is known of this machine outside CI, in words: `git's HEAD`.
+    Local(&'static str),
+    /// A variable that the system or the user's session sets for every program, such as `HOME`.
+    Session(&'static str),
+    /// Nothing was said.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) | Self::Variable(name) | Self::Session(name) | Self::Local(name) => f.write_str(name),
+            Self::File { path, key } => write!(f, "{key} in {}", path.display()),
+            Self::Detected { system, variable } => write!(f, "{variable} of {system}"),
+            Self::Default => f.write_str("the default"),
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// The place that gave it.
+    pub origin: Origin,
+}
+
+impl<T> Sourced<T> {
+    /// Puts the two together.
+    #[must_use]
+    pub fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+}
+
+/// The name among `known` that is nearest to `given`, if one is near enough to be worth proposing. Case, `-` and `_` do not count.
+#[must_use]
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Longer than any name there is, twice over: comparing is quadratic, and the name comes from outside.
+    if given.len() > 64 {
+        return None;
+    }
+    let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+    let given = plain(given);
+    let (distance, name) = known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&given, &plain(name)), name))
+        .min_by_key(|(distance, _)| *distance)?;
+    // One slip in three letters is still that word; more is another one.
+    (distance <= (given.len() / 3).clamp(1, 3)).then_some(name)
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
 
     #[test]
@@ -133,5 +207,35 @@ mod tests {
     fn the_process_gives_its_own() {
         let path = std::env::var("PATH").unwrap();
         assert_eq!(Environment::from_process().get("PATH"), Some(path.as_str()));
+    }
+
+    #[test]
+    fn each_origin_reads_well() {
+        let file = Origin::File {
+            path: "/repo/pipefold.toml".into(),
+            key: "repository".into(),
+        };
+        let detected = Origin::Detected {
+            system: "GitHub Actions",
+            variable: "GITHUB_SHA",
+        };
+        assert_eq!(Origin::Flag("--repository").to_string(), "--repository");
+        assert_eq!(Origin::Variable("DX_API_URL").to_string(), "DX_API_URL");
+        assert_eq!(file.to_string(), "repository in /repo/pipefold.toml");
+        assert_eq!(detected.to_string(), "GITHUB_SHA of GitHub Actions");
+        assert_eq!(Origin::Session("HOME").to_string(), "HOME");
+        assert_eq!(Origin::Default.to_string(), "the default");
+    }
+
+    #[test]
+    fn near_names_are_found_and_far_ones_are_not() {
+        let known = ["repository", "reference_id", "spool", "spool_limit"];
+        assert_eq!(nearest("repositroy", known), Some("repository"));
+        assert_eq!(nearest("reference-id", known), Some("reference_id"));
+        assert_eq!(nearest("Spool", known), Some("spool"));
+        assert_eq!(nearest("colour", known), None);
+        assert_eq!(nearest("x", known), None);
+        assert_eq!(nearest("", known), None);
+        assert_eq!(nearest(&"repository".repeat(1000), known), None);
     }
 }
