@@ -1,4 +1,4 @@
-//! What to run, and how starting it can fail.
+//! The command to run, its start, and the errors of that.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
@@ -10,22 +10,22 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
+use super::is_ending;
 use super::running::Running;
-use super::signals::is_ending;
-use super::sys::{self, Image, Strings, hold};
+use super::sys::{self, CStrings, Image, hold};
 use crate::terminal::say;
 
-/// The command to wrap: its arguments, the program first, and what its environment has less and more than this process's.
+/// The command to wrap: its arguments, the program first, and the differences of its environment from this process's.
 #[derive(Debug, Clone)]
-pub(crate) struct Command {
+pub struct WrappedCommand {
     argv: Vec<OsString>,
     env_remove: Vec<OsString>,
     env_set: Vec<(OsString, OsString)>,
 }
 
-impl Command {
+impl WrappedCommand {
     /// A command that inherits the whole environment. The program is looked up in `PATH` unless it has a slash.
-    pub(crate) fn new(argv: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+    pub fn new(argv: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         Self {
             argv: argv.into_iter().map(Into::into).collect(),
             env_remove: Vec::new(),
@@ -34,13 +34,13 @@ impl Command {
     }
 
     /// Takes a variable out of the command's environment.
-    pub(crate) fn env_remove(&mut self, name: impl Into<OsString>) -> &mut Self {
+    pub fn env_remove(&mut self, name: impl Into<OsString>) -> &mut Self {
         self.env_remove.push(name.into());
         self
     }
 
     /// Gives the command's environment a variable; it wins over a removal of the same name.
-    pub(crate) fn env_set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> &mut Self {
+    pub fn env_set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> &mut Self {
         self.env_set.push((name.into(), value.into()));
         self
     }
@@ -54,10 +54,10 @@ impl Command {
     ///
     /// # Errors
     /// [`SpawnError`], whose [`code`](SpawnError::code) is the exit code that a shell would give.
-    pub(crate) fn spawn(&self) -> Result<Running, SpawnError> {
+    pub fn spawn(&self) -> Result<Running, SpawnError> {
         let program = self.argv.first().cloned().unwrap_or_default();
         let inherited = hold();
-        // One that came before there is a command to send it to means this process.
+        // A signal that arrived before there is a command to send it to means this process.
         if sys::is_waiting(|signal| is_ending(signal) && !inherited.ignores(signal)) {
             inherited.let_through();
         }
@@ -94,8 +94,8 @@ impl Command {
         let pair = |(name, value): (OsString, OsString)| [name.as_bytes(), b"=", value.as_bytes()].concat();
         Ok(Image {
             paths: c_strings(paths(program).into_iter().map(|path| path.into_os_string().into_vec()))?,
-            arguments: Strings::new(c_strings(argv.iter().map(|word| word.as_bytes().to_vec()))?),
-            environment: Strings::new(c_strings(environment.into_iter().map(pair))?),
+            arguments: CStrings::new(c_strings(argv.iter().map(|word| word.as_bytes().to_vec()))?),
+            environment: CStrings::new(c_strings(environment.into_iter().map(pair))?),
         })
     }
 }
@@ -104,7 +104,7 @@ fn c_strings(strings: impl Iterator<Item = Vec<u8>>) -> io::Result<Vec<CString>>
     Ok(strings.map(CString::new).collect::<Result<_, _>>()?)
 }
 
-/// The place where a program may be: where it says, or in the directories of `PATH`, of which an empty one is the working directory.
+/// The paths where a program may be: its own, or those in the directories of `PATH`, of which an empty one is the working directory.
 fn paths(program: &OsStr) -> Vec<PathBuf> {
     if program.is_empty() || has_slash(Path::new(program)) {
         return vec![program.into()];
@@ -135,7 +135,7 @@ fn is_about_the_program(error: &io::Error) -> bool {
 /// True if a file that the system would not run is a script without a `#!` line. Shells, env(1) and glibc's execvp(3) give such a file to
 /// `/bin/sh`; other C libraries leave that to the caller.
 ///
-/// Only for a path: what `PATH` led to is not known here. Text is distinguished from a program for another machine as in bash, by a NUL in
+/// Only for a path: the file that `PATH` led to is not known here. Text is distinguished from a program for another machine as in bash, by a NUL in
 /// the first 80 bytes.
 fn is_script(path: &Path) -> bool {
     let mut start = [0; 80];
@@ -171,21 +171,21 @@ fn hint_of_a_shell(program: &str) -> &'static str {
     }
 }
 
-/// The reason why the command could not be started.
+/// The reason why a command could not be started.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SpawnError {
+pub enum SpawnError {
     /// There is no such program.
     #[error("cannot run {program:?}: not found{hint}")]
     NotFound {
-        /// As it was given.
+        /// The program as it was given.
         program: OsString,
         /// A hint about the fault; empty or starting with `; `.
         hint: &'static str,
     },
-    /// It is there and may not run, or cannot.
+    /// The program exists, and may not or cannot run.
     #[error("cannot run {program:?}: {source}{hint}")]
     NotRunnable {
-        /// As it was given.
+        /// The program as it was given.
         program: OsString,
         /// The system's error.
         source: io::Error,
@@ -219,8 +219,8 @@ impl SpawnError {
         Self::NotRunnable { program, source, hint }
     }
 
-    /// The exit code for it: 127 when there is no such program, else 126 (POSIX, Shell Command Language, 2.8.2).
-    pub(crate) fn code(&self) -> u8 {
+    /// The exit code for the error: 127 when there is no such program, else 126 (POSIX, Shell Command Language, 2.8.2).
+    pub fn code(&self) -> u8 {
         match self {
             Self::NotFound { .. } => 127,
             Self::NotRunnable { .. } => 126,

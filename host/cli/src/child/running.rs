@@ -1,4 +1,4 @@
-//! The command while it runs, and how it ended.
+//! The command while it runs, and its end.
 
 use std::io;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, WaitOptions, WaitStatus, getpgid, getpid, getppid, wait, waitpid};
 use signal_hook::consts::{SIGCHLD, SIGKILL};
 
-use super::signals::{Forwarding, SignalSeen, is_ending};
-use super::sys::{self, Inherited, Taken, hold};
+use super::sys::{self, Inherited, TakenSignal, hold};
 use super::witness::Witness;
+use super::{Forwarding, ReceivedSignal, is_ending};
 
 /// The time that an end that does not look like success waits for a signal of this process's own before it is judged. Jenkins ends children
 /// first, and waits for each at least 10 ms; an agent with much to do takes several times as long.
@@ -25,24 +25,25 @@ const SETTLE_KILLED: Duration = Duration::from_millis(500);
 const SHORTLY: Duration = Duration::from_secs(1);
 
 /// The longest sleep: a lost SIGCHLD delays the command's end by no more than this.
-const LOOK: Duration = Duration::from_secs(1);
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
-/// How far the one command of this process is: 0 before it was started, its process number while it runs, then [`ENDED`] with its exit code.
-static PROGRESS: AtomicI32 = AtomicI32::new(0);
+/// The state of the one command of this process: 0 before it was started, its process number while it runs, then [`ENDED`] with its exit
+/// code.
+static STATE: AtomicI32 = AtomicI32::new(0);
 
 /// Above every process number.
 const ENDED: i32 = 1 << 30;
 
-/// How far the one command of this process is: what a caller that lost its way by a panic goes on from.
-pub(crate) enum Progress {
+/// The state of the one command of this process, from which a caller continues after a panic.
+pub enum CommandState {
     NotStarted,
     Running(Running),
     Ended(u8),
 }
 
-impl Progress {
-    pub(crate) fn now() -> Self {
-        match PROGRESS.load(Relaxed) {
+impl CommandState {
+    pub fn now() -> Self {
+        match STATE.load(Relaxed) {
             ended if ended & ENDED != 0 => Self::Ended(u8::try_from(ended & 0xff).unwrap_or(u8::MAX)),
             pid => match Pid::from_raw(pid) {
                 Some(pid) => Self::Running(Running::new(pid, hold(), Instant::now())),
@@ -54,7 +55,7 @@ impl Progress {
 
 /// A started command. Dropping it leaves the command running.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub struct Running {
     child: Pid,
     inherited: &'static Inherited,
     witness: Witness,
@@ -63,33 +64,33 @@ pub(crate) struct Running {
 
 /// The signals after the command's end ([`Running::exit_on_signal`]).
 #[derive(Debug)]
-pub(crate) struct Afterwards(Arc<AtomicBool>);
+pub struct LateSignals(Arc<AtomicBool>);
 
-impl Afterwards {
-    /// True if a signal to end the build came so soon that it still belongs to the command: an agent that ends children first finds a shell
+impl LateSignals {
+    /// True if a signal to end the build arrived so soon that it still belongs to the command: an agent that ends children first finds a shell
     /// whose command it ended gone, perhaps with exit code 0.
-    pub(crate) fn was_cancelled(&self) -> bool {
+    pub fn was_cancelled(&self) -> bool {
         self.0.load(Relaxed)
     }
 }
 
 /// The end of the command.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ended {
+pub struct Ended {
     /// The exit code to pass on: the command's own, or 128 plus the number of the signal that killed it.
-    pub(crate) code: u8,
+    pub code: u8,
     /// True if it was cancelled from outside, whatever its exit code is.
-    pub(crate) cancelled: bool,
-    /// The first signal to end the build that this process got meanwhile.
+    pub cancelled: bool,
+    /// The first signal to end the build that this process received meanwhile.
     #[cfg(test)]
-    pub(crate) interrupted: Option<SignalSeen>,
+    pub interrupted: Option<ReceivedSignal>,
     /// From its start to its end, by the monotonic clock.
-    pub(crate) duration: Duration,
+    pub duration: Duration,
 }
 
 impl Running {
-    pub(super) fn new(child: Pid, inherited: &'static Inherited, started: Instant) -> Self {
-        PROGRESS.store(child.as_raw_nonzero().get(), Relaxed);
+    pub fn new(child: Pid, inherited: &'static Inherited, started: Instant) -> Self {
+        STATE.store(child.as_raw_nonzero().get(), Relaxed);
         Self {
             child,
             inherited,
@@ -100,15 +101,15 @@ impl Running {
 
     /// Its process number.
     #[cfg(test)]
-    pub(crate) fn pid(&self) -> Pid {
+    pub fn pid(&self) -> Pid {
         self.child
     }
 
-    /// Waits for its end without anything to do at a signal, and gives the exit code.
+    /// Waits for its end without anything to do at a signal, and returns the exit code.
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
-    pub(crate) fn wait_alone(&mut self) -> io::Result<u8> {
+    pub fn wait_alone(&mut self) -> io::Result<u8> {
         Ok(self.wait(|_| (), Duration::MAX, || ())?.code)
     }
 
@@ -122,10 +123,10 @@ impl Running {
     /// An end that does not look like success is returned after a moment in which such a signal may come ([`Ended::cancelled`]).
     ///
     /// # Errors
-    /// What the system said when asked for the command's end; then the end is not known.
-    pub(crate) fn wait(
+    /// The system's error for the wait; then the command's end is not known.
+    pub fn wait(
         &mut self,
-        mut on_signal: impl FnMut(SignalSeen),
+        mut on_signal: impl FnMut(ReceivedSignal),
         grace: Duration,
         on_grace: impl FnOnce(),
     ) -> io::Result<Ended> {
@@ -133,7 +134,7 @@ impl Running {
         let mut grace_over: Option<Instant> = None;
         let mut on_grace = Some(on_grace);
         let status = loop {
-            // In this order: a signal that came before the end is seen before the end.
+            // In this order: a signal that arrived before the end is seen before the end.
             let taken = sys::take(sys::is_held, Duration::ZERO);
             let came = taken.is_some();
             if let Some(seen) = taken.and_then(|taken| self.forward(&taken)) {
@@ -158,7 +159,9 @@ impl Running {
             }
             let next = [grace_over.filter(|_| on_grace.is_some()), self.witness.due()];
             let next = next.into_iter().flatten().min();
-            let left = next.map_or(LOOK, |next| next.saturating_duration_since(now).min(LOOK));
+            let left = next.map_or(LONGEST_SLEEP, |next| {
+                next.saturating_duration_since(now).min(LONGEST_SLEEP)
+            });
             if let Some(taken) = sys::take(sys::is_held, left)
                 && let Some(seen) = self.forward(&taken)
             {
@@ -169,16 +172,16 @@ impl Running {
         };
         let duration = self.started.elapsed();
         let went_well = status.exit_status() == Some(0);
-        if interrupted.is_none() && !self.was_done_away_with(status) {
+        if interrupted.is_none() && !self.was_killed_by_an_agent(status) {
             interrupted = self.settle(match (went_well, is_killed(code(status))) {
                 (true, _) => Duration::ZERO,
                 (false, false) => SETTLE,
                 (false, true) => SETTLE_KILLED,
             });
         }
-        let cancelled = interrupted.is_some() || self.was_done_away_with(status);
+        let cancelled = interrupted.is_some() || self.was_killed_by_an_agent(status);
         let code = code(status);
-        PROGRESS.store(ENDED | i32::from(code), Relaxed);
+        STATE.store(ENDED | i32::from(code), Relaxed);
         Ok(Ended {
             code,
             cancelled,
@@ -190,17 +193,19 @@ impl Running {
 
     /// For the time after the end, when all is recorded and only delivery is left: a signal to end the build ends this process `budget` later,
     /// a second one at once, with the command's exit code. A signal that arrived since [`wait`](Self::wait) returned counts.
-    pub(crate) fn exit_on_signal(self, code: u8, budget: Duration) -> Afterwards {
+    pub fn exit_on_signal(self, code: u8, budget: Duration) -> LateSignals {
         let inherited = self.inherited;
         let came_soon = Arc::new(AtomicBool::new(false));
-        let afterwards = Afterwards(Arc::clone(&came_soon));
+        let afterwards = LateSignals(Arc::clone(&came_soon));
         let began = Instant::now();
         let watch = move || {
             let mut over = None;
             loop {
-                let left = over.map_or(LOOK, |over: Instant| over.saturating_duration_since(Instant::now()));
+                let left = over.map_or(LONGEST_SLEEP, |over: Instant| {
+                    over.saturating_duration_since(Instant::now())
+                });
                 let wanted = |signal| (is_ending(signal) && !inherited.ignores(signal)) || sys::does_stop(signal);
-                match sys::take(wanted, left.min(LOOK)) {
+                match sys::take(wanted, left.min(LONGEST_SLEEP)) {
                     Some(taken) if sys::does_stop(taken.signal) => sys::stop(taken.signal),
                     Some(_) => {
                         came_soon.fetch_or(began.elapsed() < SHORTLY, Relaxed);
@@ -219,7 +224,7 @@ impl Running {
         afterwards
     }
 
-    /// The command's status if it has ended. As the first process of a container also takes the ends of orphans, which no other process can.
+    /// The command's status if it has ended. As the first process of a container it also reaps orphans, which no other process can.
     fn reap(&mut self) -> io::Result<Option<WaitStatus>> {
         if let Some(pid) = self.witness.pid()
             && let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::NOHANG)
@@ -238,15 +243,15 @@ impl Running {
         Ok(None)
     }
 
-    /// The moment after an end in which a signal to end the build may still come. It is made of short sleeps: where this process has to wait for
-    /// its turn after each, an agent on the same machine has to as well, and is given the time: twice as long, and no more, for a build waits.
-    fn settle(&mut self, moment: Duration) -> Option<SignalSeen> {
+    /// Waits after an end for a signal to end the build. The wait is made of short sleeps: where this process has to wait for its turn after
+    /// each, an agent on the same machine has to as well, and gets the time: twice as long, and no more, for a build waits.
+    fn settle(&mut self, moment: Duration) -> Option<ReceivedSignal> {
         const SLEEP: Duration = Duration::from_millis(5);
         let mut left = moment;
         let over = Instant::now() + 2 * moment;
         loop {
             let taken = sys::take(|signal| is_ending(signal) || signal == SIGCHLD, left.min(SLEEP));
-            // An agent that ends children first waits until they are gone, this one too.
+            // An agent that ends children first waits until they are gone, the witness too.
             if let Some(pid) = self.witness.pid()
                 && let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::NOHANG)
             {
@@ -265,7 +270,7 @@ impl Running {
 
     /// True if an agent ended the command and sent this process no signal: it ended the children of a job one by one, this process's other
     /// child among them; or it ended the shell around this process, and then the processes of the job that it found.
-    fn was_done_away_with(&self, status: WaitStatus) -> bool {
+    fn was_killed_by_an_agent(&self, status: WaitStatus) -> bool {
         let went_well = status.exit_status() == Some(0);
         let killed = status.terminating_signal().is_some() && is_killed(code(status));
         let parent = self.inherited.parent();
@@ -278,9 +283,9 @@ impl Running {
         self.witness.ended_by(shortly).is_some_and(is_ending)
     }
 
-    /// Sends a signal on. Gives it if it is meant to end the build. Only called while the command is not reaped, so that its number is still
-    /// its own.
-    fn forward(&mut self, taken: &Taken) -> Option<SignalSeen> {
+    /// Sends a signal on, and returns it if it is meant to end the build. Only called while the command is not reaped, so that its number is
+    /// still its own.
+    fn forward(&mut self, taken: &TakenSignal) -> Option<ReceivedSignal> {
         if taken.signal == SIGCHLD {
             return None;
         }
@@ -304,8 +309,8 @@ impl Running {
         (is_ending(taken.signal) && !self.inherited.ignores(taken.signal)).then_some(seen)
     }
 
-    fn seen(&self, taken: &Taken, forwarding: Forwarding) -> SignalSeen {
-        SignalSeen {
+    fn seen(&self, taken: &TakenSignal, forwarding: Forwarding) -> ReceivedSignal {
+        ReceivedSignal {
             signal: taken.signal,
             sender: taken.sender,
             after: self.started.elapsed(),
@@ -320,7 +325,7 @@ fn is_killed(code: u8) -> bool {
         .is_some_and(|signal| is_ending(signal.into()) || i32::from(signal) == SIGKILL)
 }
 
-/// An ended process has one of the two, and either fits; 255 is what a shell has for codes out of range.
+/// The exit code of an ended process, which has a status or a signal; 255 is what a shell returns for codes out of range.
 fn code(status: WaitStatus) -> u8 {
     let code = status
         .exit_status()

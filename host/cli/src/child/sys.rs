@@ -2,7 +2,7 @@
 //! the command. Each function here is safe to call at any time.
 //!
 //! The standard library changes what a program inherits before `main` (it ignores `SIGPIPE`, and opens `/dev/null` where a standard
-//! descriptor is closed) and once more in a child (it resets `SIGPIPE` and the mask). [`at_start`] looks before it, and [`Inherited::spawn`] starts
+//! descriptor is closed) and once more in a child (it resets `SIGPIPE` and the mask). [`at_start`] runs before it, and [`Inherited::spawn`] starts
 //! a child without it.
 #![allow(
     unsafe_code,
@@ -24,7 +24,7 @@ use rustix::process::{Pid, WaitOptions, getppid, waitpid};
 /// The highest number that a signal has anywhere; each fits into a mask of 64 bits.
 const LAST: c_int = 64;
 
-/// Whether `SIGPIPE` was ignored when the process started (bit 63), and which of the descriptors 0 to 2 were closed (bits 0 to 2).
+/// The state at the start of the process: `SIGPIPE` was ignored (bit 63), and descriptors 0 to 2 were closed (bits 0 to 2).
 static AT_START: AtomicU64 = AtomicU64::new(0);
 const PIPE_IGNORED: u64 = 1 << 63;
 
@@ -32,7 +32,7 @@ const PIPE_IGNORED: u64 = 1 << 63;
 #[used]
 #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
 #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
-static LOOK: extern "C" fn() = at_start;
+static RUN_AT_START: extern "C" fn() = at_start;
 
 extern "C" fn at_start() {
     let mut found = if is_ignored(libc::SIGPIPE) { PIPE_IGNORED } else { 0 };
@@ -50,7 +50,7 @@ extern "C" fn at_start() {
 
 /// The signals that a wrapped command is to get in this process's stead: all but those that cannot be taken, and those that stand for a fault
 /// of this process itself, which the sandbox has to see.
-pub(super) fn is_held(signal: c_int) -> bool {
+pub fn is_held(signal: c_int) -> bool {
     let faults = [
         libc::SIGILL,
         libc::SIGTRAP,
@@ -81,15 +81,15 @@ fn is_realtime(_: c_int) -> bool {
 }
 
 /// Holds back, in this thread and in all that it starts later, every signal that a wrapped command is to get ([`is_held`]): from here on
-/// they wait to be [taken](take). Called again it gives what the first call found.
-pub(crate) fn hold() -> &'static Inherited {
+/// they wait to be [taken](take). A further call returns the result of the first.
+pub fn hold() -> &'static Inherited {
     static HELD: OnceLock<Inherited> = OnceLock::new();
     HELD.get_or_init(Inherited::hold)
 }
 
 /// The mask, the dispositions and the descriptors that a command inherits, as this process was started with them.
 #[derive(Clone, Copy)]
-pub(crate) struct Inherited {
+pub struct Inherited {
     mask: sigset_t,
     /// The ignored signals; bit 0 is signal 1.
     ignored: u64,
@@ -110,7 +110,7 @@ impl Inherited {
             ignored |= u64::from(is_ignored) << (signal - 1);
         }
         let mask = block(is_held);
-        // Ignored, it would make the kernel reap the command, and its exit code would be lost. It is given back to the command.
+        // Ignored, it would make the kernel reap the command, and its exit code would be lost. The command gets it back.
         set(libc::SIGCHLD, libc::SIG_DFL);
         Self {
             mask,
@@ -121,37 +121,37 @@ impl Inherited {
     }
 
     /// True if a signal was ignored.
-    pub(super) fn ignores(&self, signal: c_int) -> bool {
+    pub fn ignores(&self, signal: c_int) -> bool {
         (1..=LAST).contains(&signal) && self.ignored >> (signal - 1) & 1 == 1
     }
 
     /// The process that started this one.
-    pub(super) fn parent(&self) -> Option<Pid> {
+    pub fn parent(&self) -> Option<Pid> {
         self.parent
     }
 
-    /// Starts a process that runs `image` with all of this given back. The error says why the image cannot run.
-    pub(super) fn spawn(&self, image: &Image) -> io::Result<Pid> {
-        // Closed by exec: what comes out of it is an error, or nothing.
-        let (mut told, tell) = io::pipe()?;
+    /// Starts a process that runs `image` with all of this restored. The error is the reason why the image cannot run.
+    pub fn spawn(&self, image: &Image) -> io::Result<Pid> {
+        // Closed by exec: the pipe carries an error, or nothing.
+        let (mut reader, writer) = io::pipe()?;
         // SAFETY: with other threads perhaps stopped at any point, only what is async-signal-safe may run in the child (signal-safety(7)):
         // sigaction, close, sigprocmask, execve, write and _exit. Nothing is allocated, dropped, or locked.
         let pid = unsafe {
             match libc::fork() {
                 -1 => return Err(io::Error::last_os_error()),
                 0 => {
-                    self.restore(tell.as_raw_fd());
+                    self.restore(writer.as_raw_fd());
                     let why = image.exec().to_ne_bytes();
-                    libc::write(tell.as_raw_fd(), why.as_ptr().cast(), why.len());
+                    libc::write(writer.as_raw_fd(), why.as_ptr().cast(), why.len());
                     libc::_exit(127)
                 }
                 pid => pid,
             }
         };
-        drop(tell);
+        drop(writer);
         let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::Other)?;
         let mut why = [0; size_of::<c_int>()];
-        match told.read_exact(&mut why) {
+        match reader.read_exact(&mut why) {
             Err(_) => Ok(pid),
             Ok(()) => {
                 let _ = waitpid(Some(pid), WaitOptions::empty());
@@ -160,13 +160,13 @@ impl Inherited {
         }
     }
 
-    /// Runs `image` in the place of this process, with all of this given back. Returns only if that failed.
-    pub(super) fn exec(&self, image: &Image) -> io::Error {
+    /// Runs `image` in the place of this process, with all of this restored. Returns only if that failed.
+    pub fn exec(&self, image: &Image) -> io::Error {
         self.restore(-1);
         io::Error::from_raw_os_error(image.exec())
     }
 
-    /// `kept` is a descriptor that is still needed.
+    /// Restores all of this in this process. `kept` is a descriptor that is still needed.
     fn restore(&self, kept: c_int) {
         for signal in 1..=LAST {
             let ours = matches!(signal, libc::SIGPIPE | libc::SIGXFSZ | libc::SIGCHLD);
@@ -183,15 +183,15 @@ impl Inherited {
         }
         for descriptor in 0..3 {
             if self.closed >> descriptor & 1 == 1 && descriptor != kept {
-                // SAFETY: what stands there is the `/dev/null` of the standard library, which nothing else in this process uses.
+                // SAFETY: the descriptor is the `/dev/null` of the standard library, which nothing else in this process uses.
                 unsafe { libc::close(descriptor) };
             }
         }
         set_mask(&self.mask);
     }
 
-    /// Lets the held signals through again: one that came meanwhile then does here what it would have done.
-    pub(super) fn let_through(&self) {
+    /// Lets the held signals through again: one that arrived meanwhile then has its usual effect here.
+    pub fn let_through(&self) {
         set_mask(&self.mask);
     }
 }
@@ -205,11 +205,11 @@ impl std::fmt::Debug for Inherited {
 }
 
 /// A program with its arguments and its environment, in the form that the system takes.
-pub(super) struct Image {
-    /// The place where to look for it, in order.
-    pub(super) paths: Vec<CString>,
-    pub(super) arguments: Strings,
-    pub(super) environment: Strings,
+pub struct Image {
+    /// The paths where the program may be, in order.
+    pub paths: Vec<CString>,
+    pub arguments: CStrings,
+    pub environment: CStrings,
 }
 
 impl Image {
@@ -230,14 +230,14 @@ impl Image {
     }
 }
 
-/// Strings, and the array of pointers to them with a null at its end that C calls for.
-pub(super) struct Strings {
+/// Strings, and the array of pointers to them that C requires, with a null at its end.
+pub struct CStrings {
     _strings: Vec<CString>,
     pointers: Vec<*const c_char>,
 }
 
-impl Strings {
-    pub(super) fn new(strings: Vec<CString>) -> Self {
+impl CStrings {
+    pub fn new(strings: Vec<CString>) -> Self {
         let pointers = strings.iter().map(|string| string.as_ptr()).chain([null()]).collect();
         Self {
             _strings: strings,
@@ -250,21 +250,21 @@ impl Strings {
     }
 }
 
-/// A signal that was taken.
+/// A held signal that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Taken {
-    pub(super) signal: c_int,
+pub struct TakenSignal {
+    pub signal: c_int,
     /// True if the kernel itself sent it: for a terminal, or for a timer.
-    pub(super) by_kernel: bool,
+    pub by_kernel: bool,
     /// The process that sent it, if one did.
-    pub(super) sender: Option<pid_t>,
+    pub sender: Option<pid_t>,
     /// The value that came with it, by sigqueue(3).
     value: Option<usize>,
 }
 
 /// Takes one of the signals that are held and that `wanted` names, or waits for one. None when the time is over; it may also be early.
 #[cfg(target_os = "linux")]
-pub(super) fn take(wanted: impl Fn(c_int) -> bool, left: Duration) -> Option<Taken> {
+pub fn take(wanted: impl Fn(c_int) -> bool, left: Duration) -> Option<TakenSignal> {
     let wanted = set_of(wanted);
     let timeout = libc::timespec {
         tv_sec: left.as_secs().try_into().unwrap_or(libc::time_t::MAX),
@@ -296,7 +296,7 @@ pub(super) fn take(wanted: impl Fn(c_int) -> bool, left: Duration) -> Option<Tak
     };
     // The kernel has a process send itself the signals for what it writes.
     let is_own = is_by_writing(signal) && sender == Some(rustix::process::getpid().as_raw_nonzero().get());
-    (!is_own).then_some(Taken {
+    (!is_own).then_some(TakenSignal {
         signal,
         by_kernel: !from_a_process,
         sender,
@@ -304,10 +304,10 @@ pub(super) fn take(wanted: impl Fn(c_int) -> bool, left: Duration) -> Option<Tak
     })
 }
 
-/// The same on systems without sigtimedwait(2), which do not tell who sent a signal.
+/// The same on systems without sigtimedwait(2), which do not show who sent a signal.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn take(wanted: impl Fn(c_int) -> bool, timeout: Duration) -> Option<Taken> {
-    const LOOK: Duration = Duration::from_millis(10);
+pub fn take(wanted: impl Fn(c_int) -> bool, timeout: Duration) -> Option<TakenSignal> {
+    const STEP: Duration = Duration::from_millis(10);
     let set = set_of(&wanted);
     let end = std::time::Instant::now().checked_add(timeout);
     loop {
@@ -315,23 +315,23 @@ pub(super) fn take(wanted: impl Fn(c_int) -> bool, timeout: Duration) -> Option<
             let mut signal = 0;
             // SAFETY: both pointers are valid. One is pending, so that this does not wait.
             let failed = unsafe { libc::sigwait(&raw const set, &raw mut signal) } != 0;
-            return (!failed).then_some(Taken {
+            return (!failed).then_some(TakenSignal {
                 signal,
                 by_kernel: false,
                 sender: None,
                 value: None,
             });
         }
-        let left = end.map_or(LOOK, |end| end.saturating_duration_since(std::time::Instant::now()));
+        let left = end.map_or(STEP, |end| end.saturating_duration_since(std::time::Instant::now()));
         if left.is_zero() {
             return None;
         }
-        std::thread::sleep(left.min(LOOK));
+        std::thread::sleep(left.min(STEP));
     }
 }
 
 /// True if one of the held signals that `wanted` names is waiting.
-pub(super) fn is_waiting(wanted: impl Fn(c_int) -> bool) -> bool {
+pub fn is_waiting(wanted: impl Fn(c_int) -> bool) -> bool {
     let pending = pending();
     // SAFETY: the pointer is valid.
     (1..=LAST).any(|signal| wanted(signal) && unsafe { libc::sigismember(&raw const pending, signal) } == 1)
@@ -345,7 +345,7 @@ fn pending() -> sigset_t {
 }
 
 /// Sends a signal on to a process, with its value if it had one.
-pub(super) fn send_on(taken: &Taken, pid: pid_t) -> io::Result<()> {
+pub fn send_on(taken: &TakenSignal, pid: pid_t) -> io::Result<()> {
     // SAFETY: neither call touches this process's memory; the value goes as it came.
     let result = unsafe {
         match taken.value {
@@ -366,7 +366,7 @@ pub(super) fn send_on(taken: &Taken, pid: pid_t) -> io::Result<()> {
 
 /// Ignores `SIGXFSZ`, so that a limit on the size of files is an error to report and not the end of this process. To be called after
 /// [`hold`] where a command is wrapped, which gets back what was there.
-pub(crate) fn outlive_the_file_limit() {
+pub fn outlive_the_file_limit() {
     if !is_ignored(libc::SIGXFSZ) {
         set(libc::SIGXFSZ, libc::SIG_IGN);
     }
@@ -375,7 +375,7 @@ pub(crate) fn outlive_the_file_limit() {
 /// Starts a process that does nothing but be there, in the same process group, until a signal ends it or this thread ends. It holds no
 /// descriptor open.
 #[cfg(target_os = "linux")]
-pub(super) fn fork_a_witness() -> io::Result<pid_t> {
+pub fn fork_a_witness() -> io::Result<pid_t> {
     // SAFETY: getpid, and fork whose child calls nothing but what is async-signal-safe.
     unsafe {
         let parent = libc::getpid();
@@ -387,7 +387,7 @@ pub(super) fn fork_a_witness() -> io::Result<pid_t> {
     }
 }
 
-/// The life of that process.
+/// The whole work of that process.
 ///
 /// # Safety
 /// Only for a process that was forked a moment ago: it closes every descriptor.
@@ -417,17 +417,17 @@ unsafe fn stand_by(parent: pid_t) -> ! {
 
 /// True if a signal without a handler leaves a process alive: it does nothing, or stops or continues it. One for the group waits in the
 /// process of [`fork_a_witness`], where it can be seen.
-pub(super) fn does_not_end(signal: c_int) -> bool {
+pub fn does_not_end(signal: c_int) -> bool {
     [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH].contains(&signal) || does_stop(signal)
 }
 
 /// True if a signal without a handler stops a process.
-pub(super) fn does_stop(signal: c_int) -> bool {
+pub fn does_stop(signal: c_int) -> bool {
     [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal)
 }
 
-/// Does here what a held signal that [stops](does_stop) would have done. Returns when this process goes on.
-pub(super) fn stop(signal: c_int) {
+/// Stops this process as a held signal that [stops](does_stop) would have. Returns when the process continues.
+pub fn stop(signal: c_int) {
     let only = set_of(|one| one == signal);
     let mut before = set_of(|_| false);
     // SAFETY: the pointers are valid. No code of ours runs for a signal.
@@ -446,7 +446,8 @@ fn is_ignored(signal: c_int) -> bool {
     }
 }
 
-/// Sets a disposition, which is either to ignore or the default: no code of ours runs for a signal. What cannot be set is left as it is.
+/// Sets a disposition, which is either to ignore or the default: no code of ours runs for a signal. A disposition that cannot be set stays as
+/// it is.
 fn set(signal: c_int, disposition: libc::sighandler_t) {
     debug_assert!([libc::SIG_IGN, libc::SIG_DFL].contains(&disposition));
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
@@ -469,7 +470,7 @@ fn set_of(members: impl Fn(c_int) -> bool) -> sigset_t {
     }
 }
 
-/// Blocks these in this thread, besides what is blocked already. Gives the mask that was there.
+/// Blocks further signals in this thread, and returns the mask from before.
 fn block(members: impl Fn(c_int) -> bool) -> sigset_t {
     let set = set_of(members);
     let mut before = set_of(|_| false);

@@ -1,4 +1,4 @@
-//! With real processes and real signals to this one.
+//! Tests with real processes and real signals to this one.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-use super::command::{Command, SpawnError};
+use super::command::{SpawnError, WrappedCommand};
 use super::running::Ended;
-use super::signals::{Forwarding, SignalSeen};
+use super::{Forwarding, ReceivedSignal};
 
-/// Long enough never to matter.
+/// A time that no test reaches.
 const FAR: Duration = Duration::from_secs(300);
 
 /// Signals go to the whole test process: one test at a time.
@@ -23,14 +23,14 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A shell's script. `$WAIT` in it waits for the file `over` in `$DIR`, but not for ever, and handles signals meanwhile.
-fn sh(script: &str) -> Command {
+/// A shell's script, in which `$WAIT` waits for the file `over` in `$DIR`, but not for ever, and handles signals meanwhile.
+fn sh(script: &str) -> WrappedCommand {
     let wait = "n=0; until test -e $DIR/over || test $((n+=1)) -gt 3000; do sleep 0.01; done";
-    Command::new(["sh", "-c", &script.replace("$WAIT", wait)])
+    WrappedCommand::new(["sh", "-c", &script.replace("$WAIT", wait)])
 }
 
 /// Runs a script, and does `act` once the script has made the file `ready` in a fresh directory, its `$DIR`.
-fn run(script: &str, act: impl FnOnce(Pid, &Path) + Send) -> (Ended, Vec<SignalSeen>, String) {
+fn run(script: &str, act: impl FnOnce(Pid, &Path) + Send) -> (Ended, Vec<ReceivedSignal>, String) {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let mut running = sh(script).env_set("DIR", dir.path()).spawn().unwrap();
@@ -81,7 +81,7 @@ fn death_by_a_signal_is_128_and_its_number() {
 }
 
 #[test]
-fn commands_that_end_at_once_are_not_waited_for_in_vain() {
+fn the_wait_ends_for_commands_that_end_at_once() {
     for _ in 0..200 {
         assert_eq!(code("exit 7"), 7);
     }
@@ -148,7 +148,7 @@ fn the_second_signal_is_forwarded_and_the_first_remembered() {
     assert_eq!((ended.code, out.as_str()), (0, "INT\nTERM\n"));
     assert_eq!(ended.interrupted.unwrap().name(), "SIGINT");
     assert_eq!(
-        seen.iter().map(SignalSeen::name).collect::<Vec<_>>(),
+        seen.iter().map(ReceivedSignal::name).collect::<Vec<_>>(),
         ["SIGINT", "SIGTERM"]
     );
 }
@@ -282,12 +282,12 @@ fn after_the_end_a_signal_ends_this_process_with_the_commands_code() {
 }
 
 fn refused(argv: &[&str]) -> (u8, String) {
-    let error: SpawnError = Command::new(argv).spawn().expect_err("it cannot run");
+    let error: SpawnError = WrappedCommand::new(argv).spawn().expect_err("it cannot run");
     (error.code(), error.to_string())
 }
 
 #[test]
-fn what_cannot_be_started_is_named_with_the_shells_code() {
+fn a_command_that_cannot_start_has_the_code_of_a_shell() {
     let _alone = alone();
     assert_eq!(
         refused(&["no-such\x1b[31m-program"]),
@@ -325,7 +325,7 @@ fn files_that_may_not_or_cannot_run() {
     assert!(code == 126 && message.contains("first line"), "{message}");
 
     let script = file("script", b"exit $1\n", 0o755);
-    let ended = Command::new([&script, "11"])
+    let ended = WrappedCommand::new([&script, "11"])
         .spawn()
         .unwrap()
         .wait(|_| (), FAR, || ())
@@ -334,4 +334,16 @@ fn files_that_may_not_or_cannot_run() {
         ended.code, 11,
         "a script without a first line that names its interpreter runs, as in a shell"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_private_process_is_not_dumpable() {
+    use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
+    assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::Dumpable);
+    super::make_private();
+    let now = dumpable_behavior().unwrap();
+    // The other tests of this process may read their own `/proc` entry.
+    set_dumpable_behavior(DumpableBehavior::Dumpable).unwrap();
+    assert_eq!(now, DumpableBehavior::NotDumpable);
 }

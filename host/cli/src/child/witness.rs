@@ -1,8 +1,8 @@
-//! Telling a signal to this process from one to its whole process group.
+//! The distinction of a signal to this process from a signal to its whole process group.
 //!
 //! A terminal, GNU timeout, Buildkite's agent and `kill -- -PGID` signal the group: the command has the signal already, and sent on it would
-//! arrive twice, which for many tools means "stop at once, whatever is lost". The system does not say which of the two it was. So a second
-//! child stands in the same group and does nothing: if the signal has ended it too, the group got it.
+//! arrive twice, which for many tools means "stop at once, whatever is lost". The system does not show which of the two it was. So a second
+//! child in the same group does nothing: if the signal has ended it too, the group got it.
 
 use std::time::{Duration, Instant};
 
@@ -10,31 +10,31 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpi
 
 use super::sys;
 
-/// A command that ends sooner needs none, and is not slowed down by one.
+/// The pause before the witness starts: a command that ends sooner needs none, and is not slowed down by one.
 const PAUSE_BEFORE_START: Duration = Duration::from_millis(20);
 
-/// The time that a signal to the group may take to the witness after it was here. The kernel sends it to all in one go of some microseconds, but
-/// a virtual processor may be halted in the middle of it.
+/// The time that a signal to the group may take to the witness after it arrived here. The kernel sends it to all in some microseconds, but a
+/// virtual processor may be halted in between.
 const GROUP: Duration = Duration::from_millis(10);
 
-/// An end of the witness that was noticed so long before a signal was taken is another matter: agents that end processes one by one wait
-/// 10 ms or more between two.
+/// The time between an end of the witness and a signal to this process that still belong together: agents that end processes one by one
+/// wait 10 ms or more between two.
 const SAME: Duration = Duration::from_millis(5);
 
-/// The pause between two looks for it.
+/// The pause between two checks of the witness.
 const STEP: Duration = Duration::from_millis(1);
 
 /// The second child; none where the system has no room for one.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub struct Witness {
     pid: Option<Pid>,
     due: Option<Instant>,
     ended: Option<(i32, Instant)>,
 }
 
 impl Witness {
-    /// One that is to begin some time after the command.
-    pub(super) fn after(started: Instant) -> Self {
+    /// A witness that is to begin some time after the command.
+    pub fn after(started: Instant) -> Self {
         Self {
             pid: None,
             due: Some(started + PAUSE_BEFORE_START),
@@ -42,13 +42,13 @@ impl Witness {
         }
     }
 
-    /// When [`begin`](Self::begin) is to be called.
-    pub(super) fn due(&self) -> Option<Instant> {
+    /// The moment to call [`begin`](Self::begin).
+    pub fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Starts it.
-    pub(super) fn begin(&mut self) {
+    /// Starts the second child.
+    pub fn begin(&mut self) {
         self.due = None;
         #[cfg(target_os = "linux")]
         {
@@ -57,23 +57,23 @@ impl Witness {
     }
 
     /// Its process number, while there is one.
-    pub(super) fn pid(&self) -> Option<Pid> {
+    pub fn pid(&self) -> Option<Pid> {
         self.pid
     }
 
-    /// Takes note of its end, which was asked for elsewhere, and starts another.
-    pub(super) fn has_ended(&mut self, status: WaitStatus) {
+    /// Notes the end of the child, which another place reaped, and starts another.
+    pub fn has_ended(&mut self, status: WaitStatus) {
         self.ended = status.terminating_signal().map(|signal| (signal, Instant::now()));
         self.begin();
     }
 
     /// The signal that ended it alone, and not with its group, if that was after `since`.
-    pub(super) fn ended_by(&self, since: Instant) -> Option<i32> {
+    pub fn ended_by(&self, since: Instant) -> Option<i32> {
         self.ended.filter(|(_, at)| *at >= since).map(|(signal, _)| signal)
     }
 
-    /// Whether the process group got a signal that this process just took. None if the system does not show it.
-    pub(super) fn saw(&mut self, signal: i32) -> Option<bool> {
+    /// Returns true if the process group got a signal that this process just took. None if the system does not show it.
+    pub fn saw(&mut self, signal: i32) -> Option<bool> {
         if sys::does_not_end(signal) {
             return self.holds(signal);
         }
@@ -89,10 +89,8 @@ impl Witness {
         self.begin();
         Some(has_it || status?.terminating_signal() != Some(Signal::KILL.as_raw()))
     }
-}
 
-impl Witness {
-    /// The same for a signal that does not end it: there it waits.
+    /// The same for a signal that does not end the child: it stays pending there.
     fn holds(&mut self, signal: i32) -> Option<bool> {
         let until = Instant::now() + GROUP;
         while !is_pending(self.pid?, signal)? {
@@ -131,7 +129,7 @@ fn ended_within(pid: Pid, patience: Duration) -> Option<WaitStatus> {
     }
 }
 
-/// Ends a child by `SIGKILL`, and gives the signal that it ended by: that one, or one it was sent before.
+/// Ends a child by `SIGKILL`, and returns its status: by that signal, or by one it was sent before.
 fn end(pid: Pid) -> Option<WaitStatus> {
     // What cannot be ended is not waited for: it ends with this process.
     kill_process(pid, Signal::KILL).ok()?;
@@ -144,7 +142,7 @@ fn end(pid: Pid) -> Option<WaitStatus> {
     }
 }
 
-/// Whether a process was sent a signal that it has not taken yet (proc_pid_status(5)). None if the system does not show it.
+/// Returns true if a signal is pending in a process (proc_pid_status(5)). None if the system does not show it.
 fn is_pending(pid: Pid, signal: i32) -> Option<bool> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let pending = ["SigPnd:", "ShdPnd:"].map(|name| {

@@ -12,9 +12,9 @@ use super::context::{Context, fields, for_the_child, is_strict};
 use super::trouble::{Trouble, code, conclude, tell};
 use super::{dry_run, step, wrapped};
 use crate::args::{ExecArgs, GlobalFlags};
-use crate::child::{Ended, SignalSeen};
-use crate::privacy::make_private;
-use crate::terminal::{Closing, Fate, say};
+use crate::child::make_private;
+use crate::child::{Ended, ReceivedSignal};
+use crate::terminal::{ClosingLine, Outcome, say};
 
 /// Time of this process before it reads the clock and after its last line: one with a large policy takes some 25 ms to start and to end.
 const START_AND_END: Duration = Duration::from_millis(40);
@@ -22,9 +22,7 @@ const START_AND_END: Duration = Duration::from_millis(40);
 /// `pipefold exec`
 pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitCode> {
     let arrived = Instant::now();
-    if let Err(error) = make_private() {
-        tracing::info!(%error, "this process's entry in /proc stays readable");
-    }
+    make_private();
     let mut context = match Context::load_to_report(global, fields(&args.fields)) {
         Ok(context) => context,
         Err(trouble) => return unreported(global, args, trouble, is_strict(global)),
@@ -122,7 +120,7 @@ fn reported(
     let mut early = None;
     let ended = running.as_mut().map(|running| {
         let late = || beside.report_late(cancelled(&notification, &began));
-        let on_signal = |seen: SignalSeen| {
+        let on_signal = |seen: ReceivedSignal| {
             tracing::info!(signal = seen.name(), "the run is cancelled");
             // At once: an agent may kill a second later.
             early.get_or_insert_with(|| record_beside(&context, Hook::Finish, cancelled(&notification, &began)));
@@ -216,16 +214,21 @@ fn close(
     let on_disk = receipt.is_some_and(|receipt| receipt.on_disk);
     let told = why.map(|why| context.kept(why, on_disk));
     let discarded = receipt.and_then(Receipt::discarded);
-    let fate = match (&told, receipt) {
-        (None, _) if discarded.is_some() => Fate::Dropped(discarded.unwrap_or_default()),
-        (None, _) => Fate::Delivered,
-        (Some(_), None) => Fate::Refused(why.unwrap_or_default()),
-        (Some(_), Some(receipt)) if receipt.is_rejected() => Fate::Refused(why.unwrap_or_default()),
-        (Some(told), _) if on_disk => Fate::Kept(told.strip_prefix("not delivered: ").unwrap_or(told)),
-        (Some(_), _) => Fate::Lost(why.unwrap_or_default()),
+    let outcome = match (&told, receipt) {
+        (None, _) if discarded.is_some() => Outcome::Dropped(discarded.unwrap_or_default()),
+        (None, _) => Outcome::Delivered,
+        (Some(_), None) => Outcome::Refused(why.unwrap_or_default()),
+        (Some(_), Some(receipt)) if receipt.is_rejected() => Outcome::Refused(why.unwrap_or_default()),
+        (Some(told), _) if on_disk => Outcome::Kept(told.strip_prefix("not delivered: ").unwrap_or(told)),
+        (Some(_), _) => Outcome::Lost(why.unwrap_or_default()),
     };
     if !global.quiet {
-        Closing { status, duration, fate }.say();
+        ClosingLine {
+            status,
+            duration,
+            outcome,
+        }
+        .say();
     }
     told.map(Trouble::other)
 }

@@ -219,5 +219,5 @@ pub(super) fn log(global: &GlobalFlags) {
         return;
     }
     let level = if global.quiet { Level::ERROR } else { Level::WARN };
-    crate::log::show(level);
+    crate::terminal::show_events(level);
 }

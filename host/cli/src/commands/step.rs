@@ -17,7 +17,7 @@ use super::notify::{self, step_fields};
 use super::trouble::{Trouble, code, tell};
 use super::{dry_run, wrapped};
 use crate::args::{GlobalFlags, StepArgs};
-use crate::privacy::make_private;
+use crate::child::make_private;
 use crate::terminal::say;
 
 /// `pipefold step`
@@ -25,9 +25,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitC
     if args.command.is_empty() {
         return notify::step(global, args);
     }
-    if let Err(error) = make_private() {
-        tracing::info!(%error, "this process's entry in /proc stays readable");
-    }
+    make_private();
     match Context::load_to_report(global, step_fields(args)) {
         Ok(context) => reported(global, context, &args.command),
         Err(trouble) => {

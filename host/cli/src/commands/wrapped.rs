@@ -7,12 +7,12 @@ use pipefold::config::variables;
 
 use crate::args::Cli;
 use crate::args::Command::{Exec, Finish, Start, Step};
-use crate::child::{Command, Progress};
+use crate::child::{CommandState, WrappedCommand};
 use crate::terminal::say;
 
 /// The command, with an environment that lacks the token.
-pub(crate) fn command(argv: &[OsString]) -> Command {
-    let mut command = Command::new(argv);
+pub(crate) fn command(argv: &[OsString]) -> WrappedCommand {
+    let mut command = WrappedCommand::new(argv);
     command.env_remove(variables::DX_API_TOKEN);
     command
 }
@@ -48,9 +48,9 @@ pub(crate) fn despite_a_panic(cli: &Cli) -> ExitCode {
             ExitCode::SUCCESS
         };
     }
-    match Progress::now() {
-        Progress::NotStarted => run(argv).unwrap_or(ExitCode::FAILURE),
-        Progress::Running(mut running) => running.wait_alone().map_or(ExitCode::FAILURE, ExitCode::from),
-        Progress::Ended(code) => ExitCode::from(code),
+    match CommandState::now() {
+        CommandState::NotStarted => run(argv).unwrap_or(ExitCode::FAILURE),
+        CommandState::Running(mut running) => running.wait_alone().map_or(ExitCode::FAILURE, ExitCode::from),
+        CommandState::Ended(code) => ExitCode::from(code),
     }
 }

@@ -1,31 +1,31 @@
-//! Whether and how to colour.
+//! Colours, where they are wanted.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-/// Whether colours are wanted.
+/// The choice between plain and coloured text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Paint {
-    /// They are not: a file, a pipe, a CI log, or the user said so.
+pub enum Paint {
+    /// No colours: a file, a pipe, a CI log, or the user's choice.
     Plain,
-    /// They are.
+    /// Colours.
     Coloured,
 }
 
 impl Paint {
-    /// For this process's stderr.
-    pub(crate) fn of_stderr() -> Self {
+    /// The choice for this process's stderr.
+    pub fn of_stderr() -> Self {
         Self::decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name))
     }
 
-    /// For this process's stdout.
-    pub(crate) fn of_stdout() -> Self {
+    /// The choice for this process's stdout.
+    pub fn of_stdout() -> Self {
         Self::decide(std::io::stdout().is_terminal(), |name| std::env::var_os(name))
     }
 
-    /// `NO_COLOR` (no-color.org) beats `CLICOLOR_FORCE` (bixense.com/clicolors) beats whether it is a terminal, and one that can.
+    /// `NO_COLOR` (no-color.org) beats `CLICOLOR_FORCE` (bixense.com/clicolors), which beats the abilities of the terminal.
     fn decide(terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name| variable(name).filter(|value| !value.is_empty());
         let wanted = if set("NO_COLOR").is_some() {
@@ -39,7 +39,7 @@ impl Paint {
     }
 
     /// The text in a colour, if colours are wanted.
-    pub(crate) fn text(self, colour: AnsiColor, text: &str) -> String {
+    pub fn text(self, colour: AnsiColor, text: &str) -> String {
         let style = match self {
             Self::Plain => Style::new(),
             Self::Coloured => Style::new().fg_color(Some(colour.into())),

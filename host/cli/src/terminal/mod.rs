@@ -1,16 +1,151 @@
-//! What a person reads: the closing line of `exec`, durations, progress, colours, lines of a width, and what may be written on them.
+//! The text that a person reads: lines that are safe to show, the log, the closing line of `exec`, progress and colours.
 
 mod closing;
 mod colour;
-mod duration;
 mod progress;
-mod text;
-mod wrap;
 
-pub(crate) use closing::{Closing, Fate};
-pub(crate) use colour::Paint;
-pub(crate) use duration::human;
-pub(crate) use pipefold_sandbox::foreign::{excerpt, neutral};
-pub(crate) use progress::Progress;
-pub(crate) use text::{Safe, lines, say};
-pub(crate) use wrap::wrap;
+use std::io::{self, Write};
+
+use pipefold_sandbox::foreign::cut;
+use tracing::Level;
+
+pub use closing::{ClosingLine, Outcome, human_duration};
+pub use colour::Paint;
+pub use pipefold_sandbox::foreign::{excerpt, neutral};
+pub use progress::ProgressLine;
+
+/// The longest line on stderr, in characters. Messages are shorter; only names of files and the caller's own values come near.
+const LONGEST: usize = 4000;
+
+/// Writes one line to stderr, made safe to show.
+pub fn say(line: &str) {
+    say_painted(&cut(line, LONGEST));
+}
+
+/// Writes a line that may have colours to stderr: its text must be safe already. Lines are written in one piece, so that those of several
+/// processes do not mix. A closed stderr is no error.
+fn say_painted(line: &str) {
+    let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+/// The text with each of its lines made safe to show.
+pub fn lines(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(line) => neutral(line) + "\n",
+            None => neutral(line),
+        })
+        .collect()
+}
+
+/// A writer that makes each line safe to show. A line has to be written in one piece, as the lines of a log are.
+#[derive(Debug, Clone, Copy)]
+struct SafeWriter<W>(W);
+
+impl<W: Write> Write for SafeWriter<W> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let (line, end) = match text.strip_suffix(b"\n") {
+            Some(line) => (line, "\n"),
+            None => (text, ""),
+        };
+        let line = neutral(&String::from_utf8_lossy(line)) + end;
+        self.0.write_all(line.as_bytes())?;
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Shows the log on stderr, from `-v` (info) to `-vvv` (everything). Without `-v` nothing is shown.
+pub fn show_log(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => Level::INFO,
+        2 => Level::DEBUG,
+        _ => Level::TRACE,
+    };
+    show_events(level);
+}
+
+/// Shows events of a level and above on stderr, each on one line that is safe to show.
+pub fn show_events(level: Level) {
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(|| SafeWriter(io::stderr()))
+        .with_ansi(false)
+        .with_target(false)
+        .init();
+}
+
+/// Breaks the text into lines of at most `width` characters, at least one, each safe to show by itself. Lines are broken at blanks where
+/// there are some, else anywhere: an address or a path is shown whole, over two lines.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut length = 0;
+    for word in text.split(' ') {
+        let mut word = word;
+        let mut word_length = word.chars().count();
+        if !line.is_empty() && length + 1 + word_length <= width {
+            line.push(' ');
+            line.push_str(word);
+            length += 1 + word_length;
+            continue;
+        }
+        if !line.is_empty() {
+            lines.push(std::mem::take(&mut line));
+        }
+        while word_length > width {
+            let end = word.char_indices().nth(width).map_or(word.len(), |(end, _)| end);
+            lines.push(word[..end].to_owned());
+            word = &word[end..];
+            word_length -= width;
+        }
+        line.push_str(word);
+        length = word_length;
+    }
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line);
+    }
+    // A word that was harmless within a line may begin one now.
+    lines.iter().map(|line| neutral(line)).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_is_safe_and_stays_a_line() {
+        assert_eq!(lines("a\n  ::error::x\n\n##[b\x1b"), "a\n  : :error::x\n\n# #[b\\u{1b}");
+    }
+
+    #[test]
+    fn a_line_of_a_log_is_one_line() {
+        let mut out = Vec::new();
+        SafeWriter(&mut out).write_all(b"INFO a=b\n::error::\xff\n").unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "INFO a=b\\n::error::\u{fffd}\n");
+    }
+
+    #[test]
+    fn lines_break_at_blanks_and_long_words_anywhere() {
+        for (text, lines) in [
+            ("", &[""] as &[&str]),
+            ("ab", &["ab"]),
+            ("ab cd", &["ab cd"]),
+            ("ab cd e", &["ab cd", "e"]),
+            ("abcdefghijkl mn", &["abcde", "fghij", "kl mn"]),
+            ("a abcdefg", &["a", "abcde", "fg"]),
+            ("äöüßé ñ", &["äöüßé", "ñ"]),
+            ("abcde fghij", &["abcde", "fghij"]),
+        ] {
+            assert_eq!(wrap(text, 5), lines, "{text}");
+        }
+        assert_eq!(wrap("ab", 0), ["a", "b"]);
+        assert_eq!(wrap("a ::error::b", 10), ["a", ": :error::b"]);
+    }
+}

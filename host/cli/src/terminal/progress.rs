@@ -1,4 +1,4 @@
-//! How far a long piece of work is: one line that is drawn again on a terminal, a line now and then elsewhere.
+//! The progress of long work: one line that is redrawn on a terminal, a line every 10 s elsewhere.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -7,23 +7,23 @@ use pipefold_sandbox::foreign::cut;
 
 use super::say;
 
-/// Between two drawings on a terminal: as fast as an eye follows.
+/// The time between two drawings on a terminal: as fast as an eye follows.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// Between two lines in a log, which somebody has to read.
+/// The time between two lines in a log, which a person has to read.
 const LINE: Duration = Duration::from_secs(10);
 
-/// Cells of the bar.
+/// The number of cells of the bar.
 const CELLS: usize = 20;
 
-/// Columns of a terminal that does not say how many it has, less one: a cursor in the last column may begin a new line.
+/// The columns of a terminal whose width is unknown, less one: a cursor in the last column may begin a new line.
 const COLUMNS: usize = 79;
 
 /// Shows progress on stderr.
-pub(crate) struct Progress {
+pub struct ProgressLine {
     form: Form,
     shown: Option<Instant>,
-    /// True if a line stands on the terminal without its end.
+    /// True if the terminal shows a line without its end.
     is_drawn: bool,
     columns: usize,
 }
@@ -35,9 +35,9 @@ enum Form {
     Nothing,
 }
 
-impl Progress {
-    /// For this process's stderr.
-    pub(crate) fn of_stderr(quiet: bool) -> Self {
+impl ProgressLine {
+    /// The progress on this process's stderr.
+    pub fn of_stderr(quiet: bool) -> Self {
         let can_draw = || std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
         let columns = std::env::var("COLUMNS")
             .ok()
@@ -55,8 +55,8 @@ impl Progress {
         }
     }
 
-    /// Shows the line, if it is time for one: `done` of `all`, then the words.
-    pub(crate) fn show(&mut self, done: usize, all: usize, words: impl FnOnce() -> String) {
+    /// Shows the line, if it is time for one: `done` of `all`, then the text.
+    pub fn show(&mut self, done: usize, all: usize, words: impl FnOnce() -> String) {
         let pause = match self.form {
             Form::Bar => FRAME,
             Form::Lines => LINE,
@@ -69,7 +69,7 @@ impl Progress {
         if self.form == Form::Bar {
             let bar = bar(done, all);
             let line = format!("{bar} {}", cut(&words(), self.columns.saturating_sub(bar.len() + 1)));
-            // To the line's beginning, and what stood there away (ECMA-48, EL).
+            // To the line's beginning, and its old text erased (ECMA-48, EL).
             let _ = std::io::stderr().lock().write_all(format!("\r{line}\x1b[K").as_bytes());
             self.is_drawn = true;
         } else {
@@ -77,15 +77,15 @@ impl Progress {
         }
     }
 
-    /// Takes the line away, before something else is said.
-    pub(crate) fn clear(&mut self) {
+    /// Erases the line, before something else is printed.
+    pub fn clear(&mut self) {
         if std::mem::take(&mut self.is_drawn) {
             let _ = std::io::stderr().lock().write_all(b"\r\x1b[K");
         }
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.clear();
     }

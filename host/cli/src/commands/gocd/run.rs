@@ -22,10 +22,10 @@ use super::summary::{Summary, counted};
 use super::totals::Totals;
 use super::watcher::{Failing, Watcher};
 use crate::args::{GlobalFlags, ReadArgs};
+use crate::child::make_private;
 use crate::commands::context::Context;
 use crate::commands::print_json;
 use crate::commands::trouble::{Trouble, tell};
-use crate::privacy::make_private;
 use crate::terminal::{excerpt, neutral, say};
 
 /// The time that a watching process that ends tries to deliver what is left: a service manager kills after 90 s, and what is left waits on disk.
@@ -143,9 +143,7 @@ struct Told {
 impl Reader {
     fn new(global: &GlobalFlags, read: &ReadArgs) -> anyhow::Result<Self> {
         // It holds secrets of two servers.
-        if let Err(error) = make_private() {
-            tracing::info!(%error, "this process's entry in /proc stays readable");
-        }
+        make_private();
         let failed = |trouble: Trouble| anyhow!("{}", neutral(trouble.text()));
         let mut context = Context::load(global, Fields::default()).map_err(failed)?;
         tell(&std::mem::take(&mut context.troubles), global);

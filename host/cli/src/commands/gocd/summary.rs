@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::deliverer::Delivered;
 use super::sink::Losses;
 use super::totals::Totals;
-use crate::terminal::{excerpt, human, neutral};
+use crate::terminal::{excerpt, human_duration, neutral};
 
 /// The summary that is printed at the end.
 pub(super) struct Summary<'a> {
@@ -41,7 +41,7 @@ impl Summary<'_> {
         let mut lines = vec![format!(
             "{} in {}{}",
             numbers.join(", "),
-            human(self.took),
+            human_duration(self.took),
             if totals.stopped {
                 "; stopped before the end, the next one goes on there"
             } else {

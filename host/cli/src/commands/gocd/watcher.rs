@@ -1,4 +1,4 @@
-//! Progress and trouble of a round, printed for people.
+//! ProgressLine and trouble of a round, printed for people.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -8,14 +8,14 @@ use pipefold_gocd::sync::{Failure, Gone, Notice, Observer};
 
 use super::deliverer::Deliverer;
 use super::stop::Stop;
-use crate::terminal::{Progress, excerpt, neutral, say};
+use crate::terminal::{ProgressLine, excerpt, neutral, say};
 
 /// Pipelines that were not read to their end, and why: of many rounds it is printed once, until the reason changes.
 pub(super) type Failing = BTreeMap<Name, String>;
 
 /// What is shown of a round while it goes on.
 pub(super) struct Watcher<'a> {
-    progress: Progress,
+    progress: ProgressLine,
     deliverer: Option<&'a Deliverer>,
     stop: &'a Stop,
     failing: &'a mut Failing,
@@ -34,7 +34,7 @@ const MOST_NAMED: usize = 20;
 impl<'a> Watcher<'a> {
     pub(super) fn new(quiet: bool, deliverer: Option<&'a Deliverer>, stop: &'a Stop, failing: &'a mut Failing) -> Self {
         Self {
-            progress: Progress::of_stderr(quiet),
+            progress: ProgressLine::of_stderr(quiet),
             deliverer,
             stop,
             failing,
