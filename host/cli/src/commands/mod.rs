@@ -19,7 +19,7 @@ mod probe;
 mod serve;
 mod status;
 mod step;
-mod stopping;
+mod stop;
 mod token;
 mod trouble;
 mod wrapped;

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tracing::Level;
 
 use super::context::settings;
-use super::stopping::Signals;
+use super::stop::StopSignals;
 use super::trouble::tell;
 use super::{fleet, policies, print_json, print_lines, probe};
 use crate::args::{DataDirFlag, GlobalFlags, ServeArgs};
@@ -72,7 +72,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
         .context("cannot start the threads that serve")?;
     let code = runtime.block_on(async {
         // Before the address is printed: from then on a signal is a clean end.
-        let mut signals = Signals::catch()?;
+        let mut signals = StopSignals::catch()?;
         let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
         let collector = Collector::bind(options, Arc::new(judge)).await?;
         announce(global, &collector, &data_dir)?;

@@ -21,7 +21,7 @@ use crate::args::{ForwardArgs, ForwardCommand, GlobalFlags};
 use crate::commands::context::settings;
 use crate::commands::print_lines;
 use crate::commands::serve::{judge, log};
-use crate::commands::stopping::Signals;
+use crate::commands::stop::StopSignals;
 use crate::terminal::{neutral, say};
 
 /// Between tries to reach a queue that is not there yet.
@@ -46,7 +46,7 @@ pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> 
     let mut judge = Some(judge(global, &environment)?);
     let runtime = runtime()?;
     let code = runtime.block_on(async {
-        let mut signals = Signals::catch()?;
+        let mut signals = StopSignals::catch()?;
         let mut said = false;
         let forwarder = loop {
             // Loaded again for another try, which is rare.

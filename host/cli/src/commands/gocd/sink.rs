@@ -1,97 +1,99 @@
-//! Hands what was read to the reporter's spool, many runs at a time.
+//! The sinks of the reader: the reporter's spool, many runs at a time, and stdout for a dry run.
 //!
-//! The engine takes it that a run is on disk once it was taken, since it remembers that from then on. What it remembers gets onto the disk by
-//! [`Remembered`], which first has everything recorded that was taken: so a run is never remembered that is not on disk, and one disk's wait
-//! serves many runs.
+//! The engine counts a run as recorded once the sink has it, and saves that. [`FlushFirst`] saves the engine's state only after the sink has
+//! recorded all its runs: so the state never names a run that is not on disk, and one sync serves many runs.
 
 use std::cell::RefCell;
 use std::time::Duration;
 
+use pipefold::dx::body;
 use pipefold::spool::SpoolError;
-use pipefold::{BatchError, Hook, Notification};
+use pipefold::{BatchError, Hook, NoVerdict, Notification, Verdict, foreign};
 use pipefold_gocd::documents::Name;
 use pipefold_gocd::sync::{News, PipelineState, Reported, ServerState, Sink, SinkError, StateError, StateStore};
+use pipefold_sandbox::Question;
 
-use super::deliverer::Deliverer;
+use super::delivery::BackgroundDelivery;
 use super::state::StateFiles;
-use super::stop::Stop;
 use crate::commands::context::Context;
+use crate::commands::print_lines;
+use crate::commands::stop::StopFlag;
 use crate::terminal::{neutral, say};
 
-/// The pause between two looks whether a full spool has room again.
-const LOOK: Duration = Duration::from_millis(500);
+/// The pause between two tries to record into a full spool.
+const RETRY: Duration = Duration::from_millis(500);
 
-/// Which part of the spool's limit may come in between two housekeepings, each of which looks at every file.
+/// The part of the spool's limit that may be recorded between two housekeepings, each of which reads every file.
 const HOUSEKEEPING: u64 = 16;
 
 /// Size of a record on disk, in bytes: a block of most file systems.
 const RECORD: u64 = 4096;
 
-/// Notifications that wait in memory at most: a page of the feed has 25 stages, of as many runs.
+/// The most notifications that wait in memory: a page of the feed has 25 stages, of as many runs.
 const MOST_PENDING: usize = 512;
 
-/// The most refusals of the rules that are kept to be printed.
+/// The most reasons and remarks that are kept to be printed.
 const MOST_NAMED: usize = 10;
 
-/// Records in the spool.
-pub(super) struct SpoolSink<'a> {
+/// The sink that records into the spool.
+pub struct SpoolSink<'a> {
     context: &'a Context,
-    deliverer: &'a Deliverer,
-    stop: &'a Stop,
+    deliverer: &'a BackgroundDelivery,
+    stop: &'a StopFlag,
     quiet: bool,
-    /// By run: what was taken and is not recorded yet.
+    /// The notifications that are not recorded yet, by run.
     pending: Vec<Vec<(Hook, Notification)>>,
-    /// Bytes that came in since the last housekeeping.
-    came_in: u64,
-    told_full: bool,
+    /// Bytes that were recorded since the last housekeeping.
+    recorded_bytes: u64,
+    warned_of_full: bool,
     /// Notifications that the rules or a policy refused.
-    losses: Losses,
+    unrecorded: Unrecorded,
 }
 
 /// Notifications that were not recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Losses {
+pub struct Unrecorded {
     /// Notifications that were refused.
-    pub(super) refused: usize,
+    pub refused: usize,
     /// Notifications that a policy dropped.
-    pub(super) dropped: usize,
+    pub dropped: usize,
     /// The first reasons.
-    pub(super) reasons: Vec<String>,
+    pub reasons: Vec<String>,
 }
 
 impl<'a> SpoolSink<'a> {
-    pub(super) fn new(context: &'a Context, deliverer: &'a Deliverer, stop: &'a Stop, quiet: bool) -> Self {
+    pub fn new(context: &'a Context, deliverer: &'a BackgroundDelivery, stop: &'a StopFlag, quiet: bool) -> Self {
         Self {
             context,
             deliverer,
             stop,
             quiet,
             pending: Vec::new(),
-            // Enough to call for one, since it is not known what was there before.
-            came_in: u64::MAX,
-            told_full: false,
-            losses: Losses::default(),
+            // Enough to cause one: the bytes of earlier processes are not known.
+            recorded_bytes: u64::MAX,
+            warned_of_full: false,
+            unrecorded: Unrecorded::default(),
         }
     }
 
-    /// What was not recorded since the last time this was asked.
-    pub(super) fn losses(&mut self) -> Losses {
-        std::mem::take(&mut self.losses)
+    /// Returns the notifications that were not recorded since the last call.
+    pub fn take_unrecorded(&mut self) -> Unrecorded {
+        std::mem::take(&mut self.unrecorded)
     }
 
-    /// Has everything on disk that was taken.
-    pub(super) fn flush(&mut self) -> Result<(), SinkError> {
+    /// Records all pending runs.
+    pub fn flush(&mut self) -> Result<(), SinkError> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        if self.came_in >= self.context.settings.spool_limit / HOUSEKEEPING {
-            self.came_in = 0;
+        if self.recorded_bytes >= self.context.settings.spool_limit / HOUSEKEEPING {
+            self.recorded_bytes = 0;
             self.tidy();
         }
         let runs = std::mem::take(&mut self.pending);
         match self.record(runs.concat()) {
             Err(BatchError::Spool(SpoolError::TooMany { .. })) => {
-                // One of them can never be recorded, and must not keep the others out.
+                // One of the runs can never be recorded, and must not keep the others out.
                 for run in runs {
                     let name = run
                         .first()
@@ -99,7 +101,7 @@ impl<'a> SpoolSink<'a> {
                         .unwrap_or_default();
                     match self.record(run) {
                         Err(BatchError::Spool(error @ SpoolError::TooMany { .. })) => {
-                            self.losses.refused += 1;
+                            self.unrecorded.refused += 1;
                             self.note(format!("{name}: {error}"));
                         }
                         done => done.map_err(|error| SinkError(error.to_string()))?,
@@ -112,7 +114,7 @@ impl<'a> SpoolSink<'a> {
         Ok(())
     }
 
-    /// Records, as soon as there is room.
+    /// Records, as soon as the spool has room.
     fn record(&mut self, notifications: Vec<(Hook, Notification)>) -> Result<(), BatchError> {
         let batch = loop {
             match self.context.reporter.record_all(notifications.iter().cloned()) {
@@ -121,9 +123,9 @@ impl<'a> SpoolSink<'a> {
                 Err(error) => return Err(error),
             }
         };
-        self.came_in = self.came_in.saturating_add(batch.recorded as u64 * RECORD);
-        self.losses.refused += batch.refused.len();
-        self.losses.dropped += batch.discarded;
+        self.recorded_bytes = self.recorded_bytes.saturating_add(batch.recorded as u64 * RECORD);
+        self.unrecorded.refused += batch.refused.len();
+        self.unrecorded.dropped += batch.discarded;
         for (id, refused) in &batch.refused {
             self.note(format!("{id}: {refused}"));
         }
@@ -133,13 +135,13 @@ impl<'a> SpoolSink<'a> {
         Ok(())
     }
 
-    /// Waits until the spool may have room again; not if that will never be, or the reading is to stop.
+    /// Waits until the spool may have room again. False if nothing can be delivered, or the reading is to stop.
     fn waits_for_room(&mut self, full: &BatchError) -> bool {
         if self.deliverer.impossible().is_some() {
             return false;
         }
-        if !self.told_full {
-            self.told_full = true;
+        if !self.warned_of_full {
+            self.warned_of_full = true;
             if !self.quiet {
                 say(&format!(
                     "pipefold: warning: {}; reading goes on as soon as DX has taken something",
@@ -148,7 +150,7 @@ impl<'a> SpoolSink<'a> {
             }
         }
         self.deliverer.wake();
-        if !self.stop.sleep(LOOK) {
+        if !self.stop.sleep(RETRY) {
             return false;
         }
         self.tidy();
@@ -164,16 +166,16 @@ impl<'a> SpoolSink<'a> {
     }
 
     fn note(&mut self, reason: String) {
-        if self.losses.reasons.len() < MOST_NAMED && !self.losses.reasons.contains(&reason) {
-            self.losses.reasons.push(reason);
+        if self.unrecorded.reasons.len() < MOST_NAMED && !self.unrecorded.reasons.contains(&reason) {
+            self.unrecorded.reasons.push(reason);
         }
     }
 }
 
-/// The engine's hand on the sink.
-pub(super) struct Taking<'s, 'a>(pub(super) &'s RefCell<SpoolSink<'a>>);
+/// The sink as the engine has it, which shares it with [`FlushFirst`].
+pub struct EngineSink<'s, 'a>(pub &'s RefCell<SpoolSink<'a>>);
 
-impl Sink for Taking<'_, '_> {
+impl Sink for EngineSink<'_, '_> {
     fn take(&mut self, run: &Reported) -> Result<(), SinkError> {
         let mut sink = self.0.borrow_mut();
         sink.pending.push(notifications(run));
@@ -184,13 +186,13 @@ impl Sink for Taking<'_, '_> {
     }
 }
 
-/// The engine's memory, which comes after the spool.
-pub(super) struct Remembered<'s, 'a> {
-    pub(super) files: StateFiles,
-    pub(super) sink: &'s RefCell<SpoolSink<'a>>,
+/// The store of the engine's state, which flushes the sink first.
+pub struct FlushFirst<'s, 'a> {
+    pub files: StateFiles,
+    pub sink: &'s RefCell<SpoolSink<'a>>,
 }
 
-impl StateStore for Remembered<'_, '_> {
+impl StateStore for FlushFirst<'_, '_> {
     fn load(&self, pipeline: &Name) -> Result<Option<PipelineState>, StateError> {
         self.files.load(pipeline)
     }
@@ -220,4 +222,70 @@ fn notifications(run: &Reported) -> Vec<(Hook, Notification)> {
         start.chain(steps).chain(finish).collect::<Vec<_>>()
     };
     run.attempts.iter().flat_map(of_attempt).collect()
+}
+
+/// The sink of a dry run: prints upserts, one a line, and records nothing.
+pub struct PrintSink<'a> {
+    context: &'a Context,
+    /// Notifications that would not be sent, with the reasons.
+    pub remarks: Vec<String>,
+}
+
+impl<'a> PrintSink<'a> {
+    pub fn new(context: &'a Context) -> Self {
+        Self {
+            context,
+            remarks: Vec::new(),
+        }
+    }
+
+    fn remark(&mut self, remark: String) {
+        if self.remarks.len() < MOST_NAMED {
+            self.remarks.push(remark);
+        }
+    }
+
+    fn print(&mut self, attempt: &News) -> anyhow::Result<()> {
+        let Some((hook, history)) = history(attempt) else {
+            return Ok(());
+        };
+        let question = match (hook, history.first()) {
+            (Hook::Start, Some(start)) => Question::PipelineStart(start),
+            _ => Question::PipelineFinish(&history),
+        };
+        match self.context.reporter.plugins().ask(&question) {
+            Ok(Verdict::Report(run)) => {
+                // As the request would have it, its members in DX's order.
+                return print_lines(&(foreign::json(&String::from_utf8_lossy(&body(&run))) + "\n"));
+            }
+            Ok(Verdict::Hold) => {}
+            Ok(Verdict::Discard(reason)) => {
+                self.remark(format!("{}: a policy drops it: {reason}", attempt.reference_id));
+            }
+            Err(NoVerdict::Refused(refused)) => self.remark(format!("{}: {refused}", attempt.reference_id)),
+            Err(NoVerdict::Failed(why)) => self.remark(format!("{}: {why}", attempt.reference_id)),
+        }
+        Ok(())
+    }
+}
+
+/// The notifications of an attempt's upsert; none if there is nothing to send.
+fn history(attempt: &News) -> Option<(Hook, Vec<Notification>)> {
+    match (&attempt.start, &attempt.finish) {
+        (_, Some(finish)) => {
+            let whole = attempt.steps.iter().chain(&attempt.start).chain([finish]);
+            Some((Hook::Finish, whole.cloned().collect()))
+        }
+        (Some(start), None) => Some((Hook::Start, vec![start.clone()])),
+        (None, None) => None,
+    }
+}
+
+impl Sink for PrintSink<'_> {
+    fn take(&mut self, run: &Reported) -> Result<(), SinkError> {
+        for attempt in &run.attempts {
+            self.print(attempt).map_err(|error| SinkError(format!("{error:#}")))?;
+        }
+        Ok(())
+    }
 }

@@ -1,13 +1,15 @@
-//! How far a server was read, as files: one a pipeline, written whole and durably, in a directory of this user's alone.
+//! The record of how far a server was read: a file for each pipeline, written whole and durably, in a directory of this user's alone.
 //!
 //! ```text
 //! <state>/<server>/        0700; 32 hex digits of the sha256 of server id and DX address
 //!   <pipeline>.json        32 hex digits of the sha256 of the pipeline's name
-//!   server.json            what is known of the server
+//!   server.json            facts about the server
 //!   damaged-<name>         a file that could not be read, set aside; the next one replaces it
 //!   lock                   held by the process that reads the server
 //! ```
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -26,48 +28,48 @@ use crate::terminal::{neutral, say};
 const SERVER: &str = "server.json";
 /// A file that is being written. One at a time: the writer holds the lock.
 const TEMPORARY: &str = ".tmp";
-/// Held while the server is read.
+/// The file that is locked while the server is read.
 const LOCK: &str = "lock";
 
 /// The files of one server.
-pub(super) struct StateFiles {
+pub struct StateFiles {
     dir: Dir,
     path: PathBuf,
     quiet: bool,
-    /// Only looked at, for a rehearsal.
-    look_only: bool,
+    /// True for a dry run, which changes no file.
+    read_only: bool,
     _lock: Option<File>,
 }
 
 impl StateFiles {
-    /// Opens, or makes, the files of a server below `state`, and keeps every other process from them. What was reported to one DX says nothing
-    /// of another, so the address of DX counts too.
-    pub(super) fn open(state: &Path, server_id: &str, dx_url: Option<&str>, quiet: bool) -> anyhow::Result<Self> {
+    /// Opens, or makes, the files of a server below `state`, and locks them against other processes. Another DX has received nothing of what
+    /// was reported to this one, so each address of DX has files of its own.
+    pub fn open(state: &Path, server_id: &str, dx_url: Option<&str>, quiet: bool) -> anyhow::Result<Self> {
         let path = state.join(directory(server_id, dx_url));
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.with_context(|| format!("cannot make {}, where it is kept how far GoCD was read", path.display()))?;
-        let dir = ours(&path)?;
+        let dir = open_private(&path)?;
         let lock = lock(&dir, &path)?;
         Ok(Self {
             dir,
             path,
             quiet,
-            look_only: false,
+            read_only: false,
             _lock: lock,
         })
     }
 
-    /// Opens the files of a server to look at them; none if there are none.
-    pub(super) fn look(state: &Path, server_id: &str, dx_url: Option<&str>) -> anyhow::Result<Option<Self>> {
+    /// Opens the files of a server to read them; none if there are none.
+    pub fn open_read_only(state: &Path, server_id: &str, dx_url: Option<&str>) -> anyhow::Result<Option<Self>> {
         let path = state.join(directory(server_id, dx_url));
         if !path.is_dir() {
             return Ok(None);
         }
         Ok(Some(Self {
-            dir: ours(&path)?,
+            dir: open_private(&path)?,
             path,
             quiet: true,
-            look_only: true,
+            read_only: true,
             _lock: None,
         }))
     }
@@ -84,7 +86,7 @@ impl StateFiles {
             .map_err(|error| self.failed("read", name, &error))?;
         match parse(&bytes) {
             Err(damage @ (StateError::Damaged(_) | StateError::TooLong)) => {
-                if !self.look_only {
+                if !self.read_only {
                     self.set_aside(name, &damage)?;
                 }
                 Ok(None)
@@ -147,14 +149,14 @@ impl StateStore for StateFiles {
     }
 }
 
-/// The directory, opened, if no other user may change what is in it.
-fn ours(path: &Path) -> anyhow::Result<Dir> {
+/// Opens the directory, if no other user may change its files.
+fn open_private(path: &Path) -> anyhow::Result<Dir> {
     // Not by cap-std, whose handles of directories cannot be synced; and not through a link, which may lead anywhere.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = rustix::fs::openat(CWD, path, flags, Mode::empty());
     let opened = opened.with_context(|| format!("cannot open {} as a directory", path.display()))?;
     let dir = Dir::from_std_file(File::from(opened));
-    let stat = rustix::fs::fstat(&dir).with_context(|| format!("cannot look at {}", path.display()))?;
+    let stat = rustix::fs::fstat(&dir).with_context(|| format!("cannot read the attributes of {}", path.display()))?;
     if stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
         bail!(
             "{} is not this user's alone: run `chmod 700` on it, or name another directory with --state",
@@ -194,10 +196,55 @@ fn file(pipeline: &Name) -> String {
     format!("{}.json", digits(pipeline.as_str()))
 }
 
-/// The first 32 hex digits of the sha256: names of any length and with any characters make good file names of it.
+/// The first 32 hex digits of the sha256, a good file name for names of any length and with any characters.
 fn digits(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The state of a dry run: earlier rounds from disk, this one in memory only.
+#[derive(Default)]
+pub struct DryRunState {
+    files: Option<StateFiles>,
+    pipelines: RefCell<HashMap<Name, PipelineState>>,
+    server: RefCell<Option<ServerState>>,
+}
+
+impl DryRunState {
+    pub fn over(files: Option<StateFiles>) -> Self {
+        Self {
+            files,
+            ..Self::default()
+        }
+    }
+}
+
+impl StateStore for DryRunState {
+    fn load(&self, pipeline: &Name) -> Result<Option<PipelineState>, StateError> {
+        match (self.pipelines.borrow().get(pipeline), &self.files) {
+            (Some(state), _) => Ok(Some(state.clone())),
+            (None, Some(files)) => files.load(pipeline),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn save(&self, pipeline: &Name, state: &PipelineState) -> Result<(), StateError> {
+        self.pipelines.borrow_mut().insert(pipeline.clone(), state.clone());
+        Ok(())
+    }
+
+    fn load_server(&self) -> Result<Option<ServerState>, StateError> {
+        match (&*self.server.borrow(), &self.files) {
+            (Some(state), _) => Ok(Some(state.clone())),
+            (None, Some(files)) => files.load_server(),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn save_server(&self, state: &ServerState) -> Result<(), StateError> {
+        *self.server.borrow_mut() = Some(state.clone());
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -216,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_saved_is_there_for_the_same_server_and_dx_only() {
+    fn state_is_of_one_server_and_one_dx() {
         let root = tempfile::tempdir().unwrap();
         let state = root.path().join("a/b");
         let files = open(&state).unwrap();
@@ -282,10 +329,10 @@ mod tests {
     }
 
     #[test]
-    fn looking_makes_nothing() {
+    fn opening_read_only_makes_nothing() {
         let root = tempfile::tempdir().unwrap();
         let state = root.path().join("none");
-        assert!(StateFiles::look(&state, "ci", None).unwrap().is_none());
+        assert!(StateFiles::open_read_only(&state, "ci", None).unwrap().is_none());
         assert!(!state.exists());
     }
 }

@@ -1,30 +1,31 @@
-//! What came of it, for people and in JSON.
+//! The summary of all rounds, for people and in JSON.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pipefold_gocd::sync::Round;
 use serde_json::{Value, json};
 
-use super::deliverer::Delivered;
-use super::sink::Losses;
-use super::totals::Totals;
+use super::delivery::DeliveryTotals;
+use super::sink::Unrecorded;
 use crate::terminal::{excerpt, human_duration, neutral};
 
 /// The summary that is printed at the end.
-pub(super) struct Summary<'a> {
-    pub(super) server: String,
-    pub(super) server_id: &'a str,
-    pub(super) totals: &'a Totals,
-    /// None in a rehearsal, which delivers nothing.
-    pub(super) delivered: Option<&'a Delivered>,
-    pub(super) losses: &'a Losses,
-    /// The place where what waits is.
-    pub(super) spool: String,
-    pub(super) took: Duration,
+pub struct Summary<'a> {
+    pub server: String,
+    pub server_id: &'a str,
+    pub totals: &'a Totals,
+    /// None in a dry run, which delivers nothing.
+    pub delivered: Option<&'a DeliveryTotals>,
+    pub unrecorded: &'a Unrecorded,
+    /// The directory of the spool.
+    pub spool: String,
+    pub took: Duration,
 }
 
 impl Summary<'_> {
-    /// One line of numbers, then one for each thing to know.
-    pub(super) fn lines(&self) -> Vec<String> {
+    /// A line of numbers, then a line for each notice and warning.
+    pub fn lines(&self) -> Vec<String> {
         let totals = self.totals;
         let mut numbers = vec![
             counted(totals.pipelines as u64, "pipeline"),
@@ -62,14 +63,14 @@ impl Summary<'_> {
         lines
     }
 
-    /// Trouble on this side of the server, a line each.
-    pub(super) fn troubles(&self) -> Vec<String> {
+    /// Warnings about the spool and DX, a line each.
+    pub fn troubles(&self) -> Vec<String> {
         let mut troubles = Vec::new();
-        let losses = self.losses;
-        if losses.refused > 0 {
-            troubles.push(format!("{} notifications were refused", losses.refused));
+        let unrecorded = self.unrecorded;
+        if unrecorded.refused > 0 {
+            troubles.push(format!("{} notifications were refused", unrecorded.refused));
         }
-        troubles.extend(losses.reasons.iter().map(|reason| excerpt(reason)));
+        troubles.extend(unrecorded.reasons.iter().map(|reason| excerpt(reason)));
         let Some(delivered) = self.delivered else {
             return troubles;
         };
@@ -95,10 +96,10 @@ impl Summary<'_> {
         troubles
     }
 
-    /// The same as one object.
-    pub(super) fn json(&self) -> Value {
+    /// The summary as one JSON object.
+    pub fn json(&self) -> Value {
         let totals = self.totals;
-        let nothing = Delivered::default();
+        let nothing = DeliveryTotals::default();
         let delivered = self.delivered.unwrap_or(&nothing);
         let failed: Vec<Value> = totals
             .failed
@@ -132,9 +133,9 @@ impl Summary<'_> {
             "notifications": totals.notifications,
             "foreign_links": totals.foreign_links,
             "notices": notices,
-            "refused": self.losses.refused,
-            "dropped": self.losses.dropped,
-            "reasons": self.losses.reasons,
+            "refused": self.unrecorded.refused,
+            "dropped": self.unrecorded.dropped,
+            "reasons": self.unrecorded.reasons,
             "accepted": delivered.accepted,
             "rejected": delivered.rejected,
             "rejected_runs": delivered.refusals,
@@ -147,9 +148,78 @@ impl Summary<'_> {
 }
 
 /// `1 run`, `2 runs`
-pub(super) fn counted(number: u64, what: &str) -> String {
+pub fn counted(number: u64, what: &str) -> String {
     let end = if number == 1 { "" } else { "s" };
     format!("{number} {what}{end}")
+}
+
+/// The number of pipelines that are named; the count is complete.
+const MOST_NAMED: usize = 20;
+
+/// The sum of rounds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// Number of rounds that came to their end.
+    pub rounds: u64,
+    /// The dialect, as the flag calls it.
+    pub dialect: Option<&'static str>,
+    /// Pipelines that were chosen in the last round.
+    pub pipelines: usize,
+    /// Number of those that were left before their end.
+    pub failed_count: usize,
+    /// The first of these, with the reasons.
+    pub failed: Vec<(String, String)>,
+    /// Pipelines that are no longer listed, with their runs that had not ended.
+    pub gone: Vec<(String, Vec<u64>)>,
+    /// Patterns that matched no pipeline in the last round.
+    pub unfitted: Vec<String>,
+    pub requests: u64,
+    pub pages: u64,
+    pub looked_at: u64,
+    pub runs: u64,
+    pub attempts: u64,
+    pub notifications: u64,
+    pub foreign_links: u64,
+    /// The count and the first example of each kind of notice.
+    pub notices: BTreeMap<&'static str, (u64, String)>,
+    /// True if the last round was stopped before its end.
+    pub stopped: bool,
+}
+
+impl Totals {
+    /// Adds a round.
+    pub fn add(&mut self, round: &Round) {
+        self.rounds += 1;
+        self.dialect = Some(match round.dialect {
+            pipefold_gocd::Dialect::Old => "old",
+            pipefold_gocd::Dialect::New => "new",
+        });
+        self.pipelines = round.pipelines;
+        self.failed_count = round.failed.len();
+        let named = round.failed.iter().take(MOST_NAMED);
+        self.failed = named.map(|(name, why)| (name.to_string(), why.to_string())).collect();
+        let gone = round.gone.iter().take(MOST_NAMED.saturating_sub(self.gone.len()));
+        self.gone
+            .extend(gone.map(|gone| (gone.pipeline.to_string(), gone.under_way.clone())));
+        self.unfitted.clone_from(&round.unfitted);
+        self.requests += round.requests;
+        self.pages += round.pages;
+        self.looked_at += round.looked_at;
+        self.runs += round.runs;
+        self.attempts += round.attempts;
+        self.notifications += round.notifications;
+        self.foreign_links += round.foreign_links;
+        for (kind, tally) in &round.notices {
+            let known = self.notices.entry(kind).or_insert_with(|| (0, tally.example.clone()));
+            known.0 += tally.count;
+        }
+        self.stopped |= round.stopped;
+    }
+
+    /// True if there was something to read, and none of it could be.
+    pub fn is_nothing_read(&self) -> bool {
+        self.pipelines > 0 && self.failed_count == self.pipelines
+    }
 }
 
 #[cfg(test)]
@@ -157,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_first_then_what_is_to_be_known() {
+    fn numbers_come_first_then_notices_and_warnings() {
         let totals = Totals {
             pipelines: 3,
             runs: 1,
@@ -167,23 +237,23 @@ mod tests {
             stopped: true,
             ..Totals::default()
         };
-        let delivered = Delivered {
+        let delivered = DeliveryTotals {
             accepted: 1,
             waiting: 1,
             why: Some("DX did not answer".into()),
-            ..Delivered::default()
+            ..DeliveryTotals::default()
         };
-        let losses = Losses {
+        let unrecorded = Unrecorded {
             refused: 2,
             reasons: vec!["gocd/ci/web/7: too long".into()],
-            ..Losses::default()
+            ..Unrecorded::default()
         };
         let summary = Summary {
             server: "https://ci.example.com/go".into(),
             server_id: "ci.example.com",
             totals: &totals,
             delivered: Some(&delivered),
-            losses: &losses,
+            unrecorded: &unrecorded,
             spool: "/spool".into(),
             took: Duration::from_millis(1500),
         };

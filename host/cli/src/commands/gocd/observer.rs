@@ -1,4 +1,4 @@
-//! ProgressLine and trouble of a round, printed for people.
+//! The progress and the warnings of a round, printed for people.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -6,19 +6,19 @@ use std::time::Instant;
 use pipefold_gocd::documents::{Name, PipelineLocator};
 use pipefold_gocd::sync::{Failure, Gone, Notice, Observer};
 
-use super::deliverer::Deliverer;
-use super::stop::Stop;
+use super::delivery::BackgroundDelivery;
+use crate::commands::stop::StopFlag;
 use crate::terminal::{ProgressLine, excerpt, neutral, say};
 
-/// Pipelines that were not read to their end, and why: of many rounds it is printed once, until the reason changes.
-pub(super) type Failing = BTreeMap<Name, String>;
+/// Pipelines that were not read to their end, with the reasons. A reason is printed once in many rounds, until it changes.
+pub type FailingPipelines = BTreeMap<Name, String>;
 
-/// What is shown of a round while it goes on.
-pub(super) struct Watcher<'a> {
+/// The observer that prints a round while it goes on.
+pub struct RoundObserver<'a> {
     progress: ProgressLine,
-    deliverer: Option<&'a Deliverer>,
-    stop: &'a Stop,
-    failing: &'a mut Failing,
+    delivery: Option<&'a BackgroundDelivery>,
+    stop: &'a StopFlag,
+    failing: &'a mut FailingPipelines,
     quiet: bool,
     begun: Instant,
     pipelines: usize,
@@ -28,14 +28,19 @@ pub(super) struct Watcher<'a> {
     gone: usize,
 }
 
-/// Pipelines, and runs of one, that are named where the user may have lost sight of all.
+/// The most pipelines, and runs of one, that are named where the user may have lost the right to see all.
 const MOST_NAMED: usize = 20;
 
-impl<'a> Watcher<'a> {
-    pub(super) fn new(quiet: bool, deliverer: Option<&'a Deliverer>, stop: &'a Stop, failing: &'a mut Failing) -> Self {
+impl<'a> RoundObserver<'a> {
+    pub fn new(
+        quiet: bool,
+        delivery: Option<&'a BackgroundDelivery>,
+        stop: &'a StopFlag,
+        failing: &'a mut FailingPipelines,
+    ) -> Self {
         Self {
             progress: ProgressLine::of_stderr(quiet),
-            deliverer,
+            delivery,
             stop,
             failing,
             quiet,
@@ -50,18 +55,16 @@ impl<'a> Watcher<'a> {
 
     fn show(&mut self) {
         let (at, pipelines, pages, runs) = (self.at, self.pipelines, self.pages, self.runs);
-        let (begun, deliverer) = (self.begun, self.deliverer);
+        let (begun, delivery) = (self.begun, self.delivery);
         self.progress.show(at.saturating_sub(1), pipelines, || {
             let per_second = runs as f64 / begun.elapsed().as_secs_f64().max(0.001);
-            let delivered = deliverer.map_or(String::new(), |deliverer| {
-                format!(", {} delivered", deliverer.accepted())
-            });
+            let delivered = delivery.map_or(String::new(), |delivery| format!(", {} delivered", delivery.accepted()));
             format!("pipeline {at} of {pipelines}, {pages} pages, {runs} runs, {per_second:.0} runs/s{delivered}")
         });
     }
 }
 
-impl Observer for Watcher<'_> {
+impl Observer for RoundObserver<'_> {
     fn pipelines(&mut self, count: usize) {
         self.pipelines = count;
         self.show();
@@ -111,7 +114,7 @@ impl Observer for Watcher<'_> {
     }
 
     fn failed(&mut self, pipeline: &Name, failure: &Failure) {
-        // A request that was stopped has failed, and nothing is wrong.
+        // A stop makes the request fail, and nothing is wrong.
         if self.quiet || self.stop.is_due() {
             return;
         }

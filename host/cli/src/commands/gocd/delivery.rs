@@ -1,4 +1,4 @@
-//! Delivers beside the reading, so that a slow DX does not slow the reading down, nor the other way round.
+//! The delivery beside the reading, so that a slow DX does not slow the reading down, nor the other way round.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -8,15 +8,15 @@ use pipefold::{Budget, Delivery, Flush};
 
 use crate::commands::context::Context;
 
-/// The least time between two deliveries: each looks at every run in the spool, so it is worth waiting for a few more.
+/// The least time between two deliveries: each reads every run in the spool, so it is worth waiting for a few more.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest that one delivery takes; a hanging DX is then tried again.
 const ONE: Duration = Duration::from_secs(30);
 
-/// What was delivered so far, and what is to be done.
+/// The state that the thread and its owner share: requests to the thread, and results so far.
 #[derive(Default)]
-struct Board {
+struct DeliveryState {
     news: bool,
     over: bool,
     accepted: usize,
@@ -29,32 +29,32 @@ struct Board {
 
 /// The result of all deliveries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Delivered {
+pub struct DeliveryTotals {
     /// Requests that DX accepted.
-    pub(super) accepted: usize,
+    pub accepted: usize,
     /// Number of runs that DX or the rules refused for good.
-    pub(super) rejected: usize,
-    /// The first of them, and why.
-    pub(super) refusals: Vec<String>,
-    /// Runs that wait.
-    pub(super) waiting: usize,
-    /// The reason why the first of them does.
-    pub(super) why: Option<String>,
-    /// Things worth telling that stopped nothing.
-    pub(super) warnings: Vec<String>,
+    pub rejected: usize,
+    /// The first of them, with the reasons.
+    pub refusals: Vec<String>,
+    /// Number of runs that wait.
+    pub waiting: usize,
+    /// The reason why the first of them waits.
+    pub why: Option<String>,
+    /// Warnings that stopped nothing.
+    pub warnings: Vec<String>,
 }
 
-/// A thread that delivers what was recorded.
-pub(super) struct Deliverer {
+/// A thread that delivers the recorded runs.
+pub struct BackgroundDelivery {
     context: Arc<Context>,
-    board: Arc<(Mutex<Board>, Condvar)>,
+    board: Arc<(Mutex<DeliveryState>, Condvar)>,
     budget: Budget,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Deliverer {
-    pub(super) fn begin(context: Arc<Context>) -> Self {
-        let board: Arc<(Mutex<Board>, Condvar)> = Arc::default();
+impl BackgroundDelivery {
+    pub fn begin(context: Arc<Context>) -> Self {
+        let board: Arc<(Mutex<DeliveryState>, Condvar)> = Arc::default();
         // Its end comes by `cancel`.
         let budget = Budget::new(Duration::MAX);
         let work = {
@@ -71,24 +71,24 @@ impl Deliverer {
         }
     }
 
-    /// Says that there is something to deliver, or that it is worth another try.
-    pub(super) fn wake(&self) {
+    /// Makes the thread deliver again: there are new records, or another try may succeed.
+    pub fn wake(&self) {
         lock(&self.board).news = true;
         self.board.1.notify_all();
     }
 
     /// Number of requests that DX accepted so far.
-    pub(super) fn accepted(&self) -> usize {
+    pub fn accepted(&self) -> usize {
         lock(&self.board).accepted
     }
 
     /// The reason why nothing can be delivered at all, if so.
-    pub(super) fn impossible(&self) -> Option<String> {
+    pub fn impossible(&self) -> Option<String> {
         lock(&self.board).impossible.clone()
     }
 
-    /// Ends the thread, delivers what is left for as long as DX takes a run within each `patience`, and sums up. With `hurry` once only.
-    pub(super) fn end(mut self, patience: Duration, hurry: bool) -> Delivered {
+    /// Ends the thread, delivers the remaining runs as long as DX accepts one within each `patience`, and sums up. With `hurry` it tries once.
+    pub fn end(mut self, patience: Duration, hurry: bool) -> DeliveryTotals {
         {
             lock(&self.board).over = true;
             self.board.1.notify_all();
@@ -98,7 +98,7 @@ impl Deliverer {
             let _ = thread.join();
         }
         let last = loop {
-            // Also what pauses after a try that failed: DX may take it now.
+            // Includes runs that pause after a failed try: DX may accept them now.
             let delivery = self.context.reporter.flush(&Budget::new(patience), &Flush::default());
             lock(&self.board).take(&delivery);
             if hurry || delivery.accepted == 0 || delivery.kept_count + delivery.not_looked_at == 0 {
@@ -126,7 +126,7 @@ impl Deliverer {
                 .or_else(of_another)
                 .or_else(of_time)
         });
-        Delivered {
+        DeliveryTotals {
             accepted: board.accepted,
             rejected: board.rejected_count,
             refusals: std::mem::take(&mut board.rejected),
@@ -137,10 +137,10 @@ impl Deliverer {
     }
 }
 
-/// Refusals and warnings that are named; the counts are complete.
+/// The number of refusals and warnings that are named; the counts are complete.
 const MOST_NAMED: usize = 10;
 
-impl Board {
+impl DeliveryState {
     fn take(&mut self, delivery: &Delivery) {
         self.accepted += delivery.accepted;
         self.rejected_count += delivery.rejected_count;
@@ -158,14 +158,14 @@ impl Board {
     }
 }
 
-fn lock(board: &(Mutex<Board>, Condvar)) -> MutexGuard<'_, Board> {
+fn lock(board: &(Mutex<DeliveryState>, Condvar)) -> MutexGuard<'_, DeliveryState> {
     board.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn deliver_on(context: &Context, board: &(Mutex<Board>, Condvar), budget: &Budget) {
+fn deliver_on(context: &Context, board: &(Mutex<DeliveryState>, Condvar), budget: &Budget) {
     loop {
         {
-            let idle = |board: &mut Board| !board.news && !board.over;
+            let idle = |board: &mut DeliveryState| !board.news && !board.over;
             let waited = board.1.wait_while(lock(board), idle);
             let mut board = waited.unwrap_or_else(PoisonError::into_inner);
             if board.over {

@@ -1,0 +1,105 @@
+//! The signals that ask a process to stop: for servers, and for the reader of a GoCD server, which does not wait for them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// SIGTERM and SIGINT of a server, caught from now on.
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// A signal that asks to stop.
+#[derive(Clone, Copy, Debug)]
+pub enum StopSignal {
+    Terminate,
+    Interrupt,
+}
+
+impl StopSignals {
+    /// Catches both signals.
+    pub fn catch() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) -> StopSignal {
+        tokio::select! {
+            _ = self.terminate.recv() => StopSignal::Terminate,
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
+        }
+    }
+}
+
+impl StopSignal {
+    /// The exit code that a shell returns for a process that this signal ended.
+    pub fn exit_code(self) -> u8 {
+        128 + match self {
+            Self::Terminate => 15,
+            Self::Interrupt => 2,
+        }
+    }
+}
+
+impl fmt::Display for StopSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Terminate => "SIGTERM",
+            Self::Interrupt => "SIGINT",
+        })
+    }
+}
+
+/// The longest sleep without a check of the flag: short enough for a person at a terminal, and cheap.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+
+/// A flag that SIGINT, SIGTERM or SIGHUP raises. A second signal ends the process at once, which loses nothing that was recorded.
+#[derive(Clone)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// Catches the signals from now on.
+    pub fn on_signals() -> anyhow::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            // First, so that the first signal finds the flag down.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))
+                .and_then(|_| flag::register(signal, Arc::clone(&stop)))
+                .context("cannot wait for signals")?;
+        }
+        Ok(Self(stop))
+    }
+
+    /// True if a signal arrived.
+    pub fn is_due(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// The flag itself, for the client's pauses.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
+    /// Sleeps for `length`. False if a signal ended the sleep.
+    pub fn sleep(&self, length: Duration) -> bool {
+        let begun = Instant::now();
+        while !self.is_due() {
+            let Some(left) = length.checked_sub(begun.elapsed()) else {
+                return true;
+            };
+            thread::sleep(left.min(LONGEST_SLEEP));
+        }
+        false
+    }
+}
