@@ -55,6 +55,22 @@ fn the_configured_name_of_the_server_counts() {
 }
 
 #[test]
+fn the_operator_s_addresses_of_gocd_users_count_in_jobs() {
+    let ci = Ci::new();
+    ci.operator("[gocd]\nusers = { Jez = 'jez@example.com', 'jez@corp.example' = 'j@example.com' }\n");
+    for (user, email) in [("jez", "jez@example.com"), ("jez@corp.example", "j@example.com")] {
+        in_gocd(ci.pipefold(["start"]))
+            .env("GO_TRIGGER_USER", user)
+            .env("GO_PIPELINE_NAME", user)
+            .run()
+            .assert_code(0);
+        let records = ci.dx.records();
+        let record = records.values().find(|record| record.pipeline_name == user).unwrap();
+        assert_eq!(record.get("email"), Some(email), "{user}");
+    }
+}
+
+#[test]
 fn with_facts_alone_no_command_says_how_the_run_goes() {
     for arguments in [
         &["start"] as &[&str],

@@ -1,5 +1,6 @@
 //! The table `[gocd]` of an operator's file: which GoCD servers are read, and how a job on an agent joins what is read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +8,11 @@ use std::time::Duration;
 use super::keys::{GOCD_KEYS, GOCD_SERVER_KEYS, SECRET_KEYS};
 use super::reader::TomlEntry;
 use super::{ConfigError, Sourced, parse_age, server_id_problem};
+use crate::detect::GOCD_SERVER_ID;
+use crate::source::Environment;
+
+/// GoCD's variable with the name of the user who triggered the stage.
+const TRIGGER_USER: &str = "GO_TRIGGER_USER";
 
 /// What a job inside GoCD tells of its run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,10 +47,31 @@ pub struct GocdKeys {
     pub in_job: Option<InJob>,
     /// What names the server in the reference ids of jobs, where it is not the host of `GO_SERVER_URL`.
     pub server_id: Option<Sourced<String>>,
-    /// By GoCD's user name: the e-mail address, on every server.
+    /// By GoCD's user name: the e-mail address, on every server and in jobs.
     pub users: BTreeMap<String, String>,
     /// The tables `[[gocd.server]]`, in order.
     pub servers: Vec<GocdServerKeys>,
+}
+
+impl GocdKeys {
+    /// Returns the variables of a job with the operator's keys in them, as detection reads variables only. A variable beats the file. A
+    /// GoCD user of `users` becomes the address there, as in the reader of the server.
+    pub fn completed<'e>(&self, environment: &'e Environment) -> Cow<'e, Environment> {
+        let mut of_job = Cow::Borrowed(environment);
+        if let Some(id) = &self.server_id
+            && environment.get(GOCD_SERVER_ID).is_none()
+        {
+            of_job = Cow::Owned(of_job.with(GOCD_SERVER_ID, id.value.as_str()));
+        }
+        let known = environment.get(TRIGGER_USER).and_then(|user| {
+            let user = user.trim().to_lowercase();
+            self.users.iter().find(|(name, _)| name.to_lowercase() == user)
+        });
+        if let Some((_, address)) = known {
+            of_job = Cow::Owned(of_job.with(TRIGGER_USER, address.as_str()));
+        }
+        of_job
+    }
 }
 
 /// One table `[[gocd.server]]`. What is absent was not said; the words of a choice are those of the flag of the same name.

@@ -160,14 +160,8 @@ impl Settings {
         let in_job = in_job(environment)?
             .or(operator.operator.gocd.in_job)
             .unwrap_or_default();
-        let mut detected = match &operator.operator.gocd.server_id {
-            // Detection knows variables only, and a variable beats the file.
-            Some(id) if environment.get(variables::GOCD_SERVER_ID).is_none() => {
-                let environment = environment.with(variables::GOCD_SERVER_ID, id.value.as_str());
-                detect::detect_in(cwd, &environment, &detect::read_file)
-            }
-            _ => detect::detect_in(cwd, environment, &detect::read_file),
-        };
+        let of_job = operator.operator.gocd.completed(environment);
+        let mut detected = detect::detect_in(cwd, &of_job, &detect::read_file);
         if detected.system.is_none() && local == Some(true) {
             detected = detect::local(environment, cwd);
         }
