@@ -60,6 +60,43 @@ fn what_is_no_document() {
 }
 
 #[test]
+fn malformed_attributes_are_refused() {
+    for attributes in [
+        "b",
+        "b=",
+        "b=c",
+        "='1'",
+        "\"b\"='1'",
+        "b<c='1'",
+        "b='&x;'",
+        "b='1' b=\"2\"",
+        "b='1' c",
+    ] {
+        refused!(
+            format!("<pipelines><a {attributes}/></pipelines>"),
+            ReadFault::Malformed(_)
+        );
+        refused!(
+            format!("<pipelines><a {attributes}></a></pipelines>"),
+            ReadFault::Malformed(_)
+        );
+    }
+    for attributes in [
+        "",
+        "b='1'",
+        "b = \"1\"",
+        "b='\"' c=\"'\"",
+        "b='&#60;&amp;'",
+        "xml:b='1'\n c='2'",
+    ] {
+        assert!(
+            read::read(format!("<pipelines><a {attributes}/></pipelines>").as_bytes()).is_ok(),
+            "{attributes}"
+        );
+    }
+}
+
+#[test]
 fn declared_entities_are_refused_before_they_expand() {
     let mut bomb = String::from("<?xml version=\"1.0\"?>\n<!DOCTYPE bomb [\n<!ENTITY a0 \"ha\">\n");
     for level in 1..30 {

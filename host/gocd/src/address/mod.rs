@@ -13,21 +13,22 @@ use thiserror::Error;
 
 use crate::documents::{ArtifactRoot, JobLocator};
 
-/// The longest link. Four names of 4 KiB with every byte escaped, and the rest of an address, fit.
+/// The longest link, in bytes. Four names of 4 KiB with every byte escaped, and the rest of an address, fit.
 const MAX_LINK: usize = 64 * 1024;
 
-/// A link as a document gave it: untrusted text that names a document. It is never called: [`Href::resource`] says what it is about, and
-/// [`ServerUrl::url`] where that is on the server that was configured.
+/// A link from a document: untrusted text that names a document. It is never called. [`Href::resource`] returns the document that it names,
+/// and [`ServerUrl::url`] that document's address on the configured server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Href(String);
 
 impl Href {
-    /// Takes a link, without the white space around it. None if it is empty, longer than 64 KiB, or has characters that no address has.
+    /// Takes a link, without the white space around it. Returns `None` if it is empty, longer than 64 KiB, or has characters that no
+    /// address has.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         let is_unfit = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
-        // Almost all are ASCII, and without an early way out many bytes are seen at once.
+        // Almost all links are ASCII; a fold without an early exit checks many bytes at once.
         let is_sound = text
             .bytes()
             .fold(true, |is_graphic, byte| is_graphic & byte.is_ascii_graphic())
@@ -36,7 +37,7 @@ impl Href {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// What [`ServerUrl`] made: within the bounds, for those of its parts are narrower.
+    /// An address that [`ServerUrl`] made. It is within the bounds, as those of its parts are narrower.
     pub(crate) fn made(url: String) -> Self {
         Self(url)
     }
@@ -47,7 +48,7 @@ impl Href {
         &self.0
     }
 
-    /// The part of the Feeds API that it leads to, on whatever host and below whatever path. None if it leads elsewhere.
+    /// The part of the Feeds API that the link names, on any host and below any path. `None` if it names no part of the API.
     #[must_use]
     pub fn resource(&self) -> Option<Resource> {
         let link = split(&self.0)?.path_and_query;
@@ -57,7 +58,7 @@ impl Href {
         behind.filter(|rest| rest.starts_with("/go/")).find_map(Resource::parse)
     }
 
-    /// Whether host and scheme are spelled out, and are not these. A link without a host is never foreign.
+    /// Returns true if the link has a host and scheme, and they are not these. A link without a host is never foreign.
     fn differs_from(&self, scheme: &str, authority: &str) -> bool {
         match split(&self.0) {
             Some(Split {
@@ -79,15 +80,16 @@ impl std::fmt::Display for Href {
     }
 }
 
-/// The parts of a link that matter.
+/// The parts of a link that are read.
 struct Split<'a> {
-    /// Scheme and authority, where they are spelled out.
+    /// Scheme and authority, if the link has them.
     origin: Option<(&'a str, &'a str)>,
-    /// From the `/` that begins the path; without the fragment.
+    /// The path from its first `/`, with the query and without the fragment.
     path_and_query: &'a str,
 }
 
-/// Splits an absolute address or a path. None for other kinds of links (`mailto:`, `//host`, relative ones), which no server sends.
+/// Splits an absolute address or a path. Returns `None` for other kinds of links (`mailto:`, `//host`, relative ones), which no server
+/// sends.
 fn split(text: &str) -> Option<Split<'_>> {
     let text = text.split('#').next().unwrap_or_default();
     if text.starts_with('/') {
@@ -106,7 +108,7 @@ fn split(text: &str) -> Option<Split<'_>> {
     })
 }
 
-/// `host[:port]` in lower case, without the port that the scheme implies. None if it is no authority without credentials.
+/// Returns `host[:port]` in lower case, without the port that the scheme implies. `None` if it is not an authority, or has credentials.
 fn normal_authority(scheme: &str, authority: &str) -> Option<String> {
     let authority = authority.to_ascii_lowercase();
     let (host, port) = match authority.rsplit_once(':') {
@@ -137,11 +139,11 @@ fn normal_authority(scheme: &str, authority: &str) -> Option<String> {
     })
 }
 
-/// The longest address of a server. Browsers and proxies stop at about as much for a whole address.
+/// The longest address of a server, in bytes. Browsers and proxies stop at about as much for a whole address.
 const MAX_SERVER_URL: usize = 2048;
 
-/// Where a GoCD server is: scheme, host, port and the path that ends in `/go`, which every GoCD server has. An operator gives it; no
-/// document does.
+/// The address of a GoCD server: scheme, host, port and the path that ends in `/go`, which every GoCD server has. It comes from an
+/// operator, never from a document.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerUrl {
     scheme: &'static str,
@@ -189,19 +191,19 @@ impl ServerUrl {
         })
     }
 
-    /// Where that is on this server.
+    /// Returns the address of a resource on this server.
     #[must_use]
     pub fn url(&self, resource: &Resource) -> String {
         format!("{self}{}", resource.path())
     }
 
-    /// The same as a link to write into a document.
+    /// Returns the address of a resource as a link to write into a document.
     #[must_use]
     pub fn href(&self, resource: &Resource) -> Href {
         Href::made(self.url(resource))
     }
 
-    /// Where a job's artifacts are.
+    /// Returns the place of a job's artifacts.
     pub(crate) fn artifacts(&self, job: &JobLocator) -> ArtifactRoot {
         let path = resource::job_path(job);
         ArtifactRoot {
@@ -210,14 +212,14 @@ impl ServerUrl {
         }
     }
 
-    /// Whether a link names another host, port or scheme than this server's. It may still name a resource of it: a server that does not
-    /// know its own name calls itself `localhost`.
+    /// Returns true if a link names another host, port or scheme than this server's. It may still name a resource of this server: a server
+    /// that does not know its own name calls itself `localhost`.
     #[must_use]
     pub fn is_foreign(&self, href: &Href) -> bool {
         href.differs_from(self.scheme, &self.authority)
     }
 
-    /// The host without the port: what names the server in reference ids unless something else is configured.
+    /// The host without the port: the server's name in reference ids unless another is configured.
     #[must_use]
     pub fn host(&self) -> &str {
         match self.authority.rsplit_once(':') {
@@ -227,31 +229,31 @@ impl ServerUrl {
     }
 }
 
-/// Without a `/` at the end.
+/// The address without a `/` at its end.
 impl std::fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority, self.prefix)
     }
 }
 
-/// Why a text is not the address of a GoCD server. The messages never show it: it may hold a password.
+/// The fault of a text that is not the address of a GoCD server. The messages never show the text: it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AddressError {
     /// The scheme is neither `http` nor `https`.
     #[error("the address of a GoCD server begins with http:// or https://, such as https://ci.example.com/go")]
     Scheme,
-    /// There is no host, or what stands there is none.
+    /// The host is missing or invalid.
     #[error("the GoCD server's address names no host; it looks like https://ci.example.com/go")]
     Host,
-    /// It holds a user name or a password.
+    /// The address holds a user name or a password.
     #[error(
         "the GoCD server's address holds a user name or password; give these by themselves, for addresses are printed and stored"
     )]
     Credentials,
-    /// It is longer than any that browsers take.
+    /// The address is longer than any that browsers take.
     #[error("the GoCD server's address is longer than 2048 bytes; it looks like https://ci.example.com/go")]
     TooLong,
-    /// It has a query or a fragment, or a character that no address has.
+    /// The address has a query, a fragment, or a character that no address has.
     #[error(
         "the GoCD server's address has characters that do not belong there; it ends in /go, without `?`, `#` or spaces"
     )]

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use crate::Dialect;
 use crate::documents::{Counter, JobLocator, Name, PipelineLocator, StageLocator};
 
-/// A document or page of a GoCD server, without the server: the only addresses that are ever called or followed.
+/// A document or page of a GoCD server, without the server: the only addresses that are called or followed.
 ///
 /// The forms with ids are those of the old dialect, the ones with locators those of the new one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,14 +16,15 @@ pub enum Resource {
     Pipelines(Dialect),
     /// The feed of a pipeline's completed stages.
     StageFeed {
-        /// Whose form of the address.
+        /// The dialect of the address.
         dialect: Dialect,
         /// The pipeline.
         pipeline: Name,
-        /// The cursor: entries before this one only. In the old dialect a job transition's id, in the new one a pipeline's counter.
+        /// The cursor: only entries before it are on the page. In the old dialect it is a job transition's id, in the new one a pipeline's
+        /// counter.
         before: Option<u64>,
     },
-    /// A pipeline's run by its database id (old). The server does not look at the name.
+    /// A pipeline's run by its database id (old). The server ignores the name.
     PipelineById {
         /// The pipeline that the address names.
         pipeline: Name,
@@ -34,7 +35,7 @@ pub enum Resource {
     Pipeline(PipelineLocator),
     /// A stage's run by its database id (old).
     StageById(u64),
-    /// A stage's run, which C answers with a redirection to the one by id.
+    /// A stage's run by names and counters, which an old server answers with a redirection to the one by id.
     StageByName(StageLocator),
     /// A stage's run (new).
     Stage(StageLocator),
@@ -42,16 +43,16 @@ pub enum Resource {
     JobById(u64),
     /// A job (new).
     Job(JobLocator),
-    /// The page that shows a stage's run to people; also what names a feed's entry.
+    /// The page that shows a stage's run to people; its address is also the id of a feed's entry.
     StagePage(StageLocator),
-    /// The page that shows a stage's run as a part of its pipeline's.
+    /// The page that shows a stage's run as a part of its pipeline's run.
     PipelinePage(StageLocator),
-    /// The page that shows a pipeline's run with what it came from.
+    /// The page that shows a pipeline's run with its upstream pipelines and materials.
     ValueStreamMap(PipelineLocator),
 }
 
 impl Resource {
-    /// The path below the server's `/go`, with the query.
+    /// Returns the path below the server's `/go`, with the query.
     #[must_use]
     pub fn path(&self) -> String {
         match self {
@@ -84,8 +85,8 @@ impl Resource {
         }
     }
 
-    /// What a path, with or without a query, leads to. Spelling counts. What stands before `/go` is the place of the server and is not
-    /// looked at. None for everything that is not in [`Resource`].
+    /// Returns the resource of a path, with or without a query. The match is case-sensitive. Segments before `/go` are the server's own
+    /// path and are ignored. `None` for a path that is not in [`Resource`].
     #[must_use]
     pub fn parse(path_and_query: &str) -> Option<Self> {
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
@@ -156,7 +157,7 @@ fn name(segment: &str) -> Option<Name> {
     Name::new(&decode(segment)?).ok()
 }
 
-/// Digits only: `parse` would take a sign.
+/// Parses digits only: `parse` would accept a sign.
 fn number(text: &str) -> Option<u64> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit())
@@ -179,7 +180,7 @@ fn stage(pipeline: &str, of: &str, stage: &str, counter: &str) -> Option<StageLo
     })
 }
 
-/// A cursor that is no number makes no address: following it without would begin at the top again.
+/// Returns `None` for a cursor that is not a number: without the cursor the feed would begin at the top again.
 fn feed(dialect: Dialect, pipeline: &str, query: &str) -> Option<Resource> {
     let cursor = query.split('&').find_map(|pair| pair.strip_prefix("before="));
     let before = match cursor {
@@ -193,12 +194,12 @@ fn feed(dialect: Dialect, pipeline: &str, query: &str) -> Option<Resource> {
     })
 }
 
-/// All but the unreserved characters of RFC 3986, section 2.3: a `/` or `%` in a name must not become a part of the path.
+/// All characters but the unreserved ones of RFC 3986, section 2.3: a `/` or `%` in a name must not become a part of the path.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A name as one segment of a path. GoCD's own names come out as they are.
+/// Returns a name as one segment of a path. GoCD's own names are unchanged.
 pub fn encode(name: &str) -> Cow<'_, str> {
-    // Plain, these two are "here" and "one up".
+    // Unescaped, these two are the path segments "here" and "one up".
     match name {
         "." => Cow::Borrowed("%2E"),
         ".." => Cow::Borrowed("%2E%2E"),
@@ -206,7 +207,7 @@ pub fn encode(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// The name that a segment stands for. None if the bytes are no text.
+/// Returns the name that a segment encodes. `None` if the bytes are not UTF-8.
 fn decode(segment: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(segment).decode_utf8().ok()
 }

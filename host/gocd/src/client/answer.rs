@@ -1,4 +1,4 @@
-//! A source of documents, and what a server's answer is: the document, another address, or an error.
+//! The source of documents, and a server's answer: the document, another address, or an error.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::documents::PipelineLocator;
 
 /// A source of a GoCD server's answers: the client, or a test.
 pub trait Source {
-    /// The document's bytes, not empty. One request, redirects within the server and repetitions aside; bounded in size and time.
+    /// Returns the document's bytes, not empty. One request, apart from redirects within the server and retries; bounded in size and time.
     ///
     /// # Errors
     ///
-    /// [`FetchError`] if there is no document. What may pass was tried several times by then.
+    /// [`FetchError`] if there is no document. Requests with transient failures were retried before that.
     fn get(&self, resource: &Resource) -> Result<Vec<u8>, FetchError>;
 
-    /// What the server's JSON API says of a pipeline's run (GoCD API, "Get pipeline instance": `/go/api/pipelines/NAME/COUNTER`), for the
+    /// Returns the JSON API's answer about a pipeline's run (GoCD API, "Get pipeline instance": `/go/api/pipelines/NAME/COUNTER`), for the
     /// revisions that the new dialect's documents do not have. Bounded in the same way.
     ///
     /// # Errors
@@ -27,58 +27,59 @@ pub trait Source {
     fn get_json(&self, run: &PipelineLocator) -> Result<Vec<u8>, FetchError>;
 }
 
-/// Why a GoCD server gave no document. No text has a password or a token; texts of the server are short, on one line and without them.
+/// The reason why a GoCD server sent no document. No message has a password or a token; the server's texts are shortened to one line
+/// without them.
 ///
-/// [`BadCredentials`](Self::BadCredentials) is about everything that is asked for, the others about what was asked for just now.
+/// [`BadCredentials`](Self::BadCredentials) concerns every request, the others only this one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// 401 with `WWW-Authenticate`: the server does not take the credentials, or wants some where none were given.
-    #[error("the GoCD server does not take the user name and password or the token, or wants some: correct them")]
+    /// 401 with `WWW-Authenticate`: the server rejects the credentials, or requires some.
+    #[error("the GoCD server does not accept the user name and password or the token, or requires some: correct them")]
     BadCredentials,
-    /// 403, or 401 without `WWW-Authenticate`, which is how servers up to 18.4 and from 20.1 on say it.
-    #[error("the GoCD server does not let this user see it: give the user the view permission on the pipeline's group")]
+    /// 403, or 401 without `WWW-Authenticate`, which servers up to 18.4 and from 20.1 on send instead.
+    #[error("this user may not see it on the GoCD server: give the user the view permission on the pipeline's group")]
     NoPermission,
     /// 404.
-    #[error("the GoCD server knows no such document: it was renamed or deleted, or never was")]
+    #[error("the GoCD server has no such document: it was renamed or deleted, or never existed")]
     NotFound,
-    /// No answer, or one that may be another another time: 408, 425, 429 and 5xx.
+    /// No answer, or one that may change: 408, 425, 429 and 5xx.
     #[error("{why}")]
     Unavailable {
         /// The HTTP status, if there was an answer.
         status: Option<u16>,
-        /// For how long the server asked to be left alone, at most [`MAX_RETRY_AFTER`](pipefold::http::MAX_RETRY_AFTER).
+        /// The pause that the server asked for, at most [`MAX_RETRY_AFTER`](pipefold::http::MAX_RETRY_AFTER).
         retry_after: Option<Duration>,
-        /// What happened, in one line with the address.
+        /// The failure, in one line with the address.
         why: String,
     },
-    /// The server named another address that is none of its documents, such as a login page or another host. It was not asked.
+    /// A redirection to an address that is not one of the server's documents, such as a login page or another host. It was not followed.
     #[error("{0}")]
     Redirected(String),
-    /// The answer is longer than allowed; it was not read to its end.
+    /// The answer is longer than allowed and was not read to its end.
     #[error("{0}")]
     TooLarge(String),
-    /// What came is no document, such as a login page in HTML.
+    /// The answer is not a document, such as a login page in HTML.
     #[error("{0}")]
     NotADocument(String),
-    /// Another answer that will not change by itself, such as 400.
+    /// Another answer that does not change by itself, such as 400.
     #[error("{why}")]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// What happened, in one line with the address.
+        /// The failure, in one line with the address.
         why: String,
     },
 }
 
 impl FetchError {
-    /// Whether the same request may succeed later.
+    /// Returns true if the same request may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
 }
 
-/// What was asked for, and so what may come.
+/// The kind of answer that a request expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// A document of the feeds.
@@ -88,21 +89,22 @@ pub enum Expected {
 }
 
 impl Expected {
-    /// The `Accept` header. The new feeds' routes want exactly this type, the old ones' take any, and error texts come as XML only if it is asked for.
+    /// Returns the `Accept` header. The new feeds' routes require exactly this type, the old ones' accept any, and error texts come as XML
+    /// only if it is requested.
     pub fn accept(self) -> &'static str {
         match self {
             Self::Xml => "application/xml",
-            // The newest version of whatever it is (GoCD API, "Versioning").
+            // The newest version of the resource (GoCD API, "Versioning").
             Self::Json => "application/vnd.go.cd+json",
         }
     }
 
-    /// Whether a body may be what was asked for. Its `Content-Type` is not looked at: servers call documents by several names, and a login
-    /// page XML.
+    /// Checks that a body may be of the expected kind. Its `Content-Type` is ignored: servers have several names for documents, and call a
+    /// login page XML.
     ///
     /// # Errors
     ///
-    /// [`FetchError::NotADocument`] if it is not.
+    /// [`FetchError::NotADocument`] if the body is not.
     pub fn check(self, url: &str, body: &[u8]) -> Result<(), FetchError> {
         let not = |what: &str| Err(FetchError::NotADocument(format!("{url} gave {what}")));
         let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
@@ -111,17 +113,17 @@ impl Expected {
         }
         match self {
             _ if is_html(text) => not(
-                "a web page, perhaps for logging in, and no document: check the server's address and the credentials",
+                "a web page instead of a document, perhaps a login page: check the server's address and the credentials",
             ),
-            Self::Json if !text.starts_with(b"{") => not("something that is no JSON"),
+            Self::Json if !text.starts_with(b"{") => not("an answer that is not JSON"),
             _ => Ok(()),
         }
     }
 }
 
-/// Whether a text begins as a web page does, after the XML declaration and comments that older ones have.
+/// Returns true if a text begins as a web page does, after the XML declaration and comments that older pages have.
 fn is_html(mut text: &[u8]) -> bool {
-    // A page has one declaration and a comment or two; what has more is not to be searched for ever.
+    // A page has one declaration and a comment or two; the search is bounded.
     for _ in 0..4 {
         let end: &[u8] = match text {
             [b'<', b'?', ..] => b"?>",
@@ -140,7 +142,7 @@ fn is_html(mut text: &[u8]) -> bool {
     begins(b"<!doctype html") || begins(b"<html")
 }
 
-/// The error that a status other than 200 and a redirection is. `wants_credentials` is whether a 401 came with `WWW-Authenticate`: servers
+/// Returns the error of a status other than 200 and a redirection. `wants_credentials` is true for a 401 with `WWW-Authenticate`: servers
 /// up to 18.4 and from 20.1 on answer 401 without it for a pipeline that the user may not see.
 pub fn error(status: u16, wants_credentials: bool, retry_after: Option<Duration>, url: &str) -> FetchError {
     match status {
@@ -152,7 +154,7 @@ pub fn error(status: u16, wants_credentials: bool, retry_after: Option<Duration>
             retry_after,
             why: format!("{url} was answered with status {status}"),
         },
-        201..=299 => FetchError::NotADocument(format!("{url} was answered with status {status} and so no document")),
+        201..=299 => FetchError::NotADocument(format!("{url} was answered with status {status}, without a document")),
         _ => FetchError::Refused {
             status,
             why: format!("{url} was refused with status {status}: check the server's address"),
@@ -160,8 +162,8 @@ pub fn error(status: u16, wants_credentials: bool, retry_after: Option<Duration>
     }
 }
 
-/// What a server says of the age of what was asked for, in its own words and unchecked: GoCD 20.1 to 20.3 of the old dialect, and 25.4 and later
-/// of the new feeds (GoCD API, "API changelog"). Only GoCD's: a cache in between may warn of other things.
+/// Returns the deprecation notice of the API, in the server's own words and unchecked: GoCD 20.1 to 20.3 of the old dialect, and 25.4 and
+/// later of the new feeds (GoCD API, "API changelog"). Only GoCD's own: a cache in between may send other warnings.
 pub fn deprecation_notice(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let since = text("X-GoCD-API-Deprecated-In")?;
@@ -178,8 +180,8 @@ pub fn deprecation_notice(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// What a redirection of `asked` leads to. Of the `Location` only the path counts, and only that of one kind: a C server redirects a
-/// stage's run by name to the one by id, and names itself as it pleases (`http://localhost:8153/go/api/stages/80.xml`).
+/// Returns the resource that a redirection of `asked` leads to. Only the path of the `Location` is used, and only one kind is followed: an
+/// old server redirects a stage's run by name to the one by id, with any host as its own (`http://localhost:8153/go/api/stages/80.xml`).
 pub fn target(asked: &Resource, location: Option<&str>) -> Option<Resource> {
     match (asked, Href::new(location?)?.resource()) {
         (Resource::StageByName(_), Some(stage @ Resource::StageById(_))) => Some(stage),
@@ -187,10 +189,10 @@ pub fn target(asked: &Resource, location: Option<&str>) -> Option<Resource> {
     }
 }
 
-/// The error that every other redirection of `url` is: nothing but a document of the feeds is asked for.
+/// Returns the error of every other redirection of `url`: only documents of the feeds are requested.
 pub fn refusal(asked: Option<&Resource>, url: &str, location: Option<&str>, credentials: &Credentials) -> FetchError {
     let href = location.and_then(Href::new);
-    // Not the whole location: a path or a query may have secrets.
+    // The whole location is not shown: a path or a query may have secrets.
     let origin = href.as_ref().and_then(|href| ServerAddress::of(href.as_str()));
     let place = origin.map_or_else(
         || "another page".to_owned(),
@@ -215,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn web_pages_are_told_from_documents() {
+    fn web_pages_are_distinguished_from_documents() {
         let check = |body: &str| Expected::Xml.check("U", body.as_bytes());
         for body in [
             "<!DOCTYPE html><html>",
@@ -239,7 +241,7 @@ mod tests {
             "<htm",
             "<!-- never closed <html>",
             "<?never <html>",
-            "not XML at all, which the reader says better",
+            "not XML at all, which the reader reports better",
         ] {
             assert_eq!(check(body), Ok(()), "{body}");
         }
@@ -279,7 +281,7 @@ mod tests {
         }
     }
 
-    fn said(headers: &[(&'static str, &'static str)]) -> Option<String> {
+    fn notice(headers: &[(&'static str, &'static str)]) -> Option<String> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_words_of_the_server() {
+    fn deprecation_notices_keep_the_server_s_text() {
         let since = ("X-GoCD-API-Deprecated-In", "v25.4.0");
         let removal = ("X-GoCD-API-Removal-In", "v25.1.0");
         let warning = (
@@ -298,12 +300,12 @@ mod tests {
         );
         let cache = ("Warning", r#"110 proxy "stale""#);
         let words = Some(r#"The Feeds API "v1" has been deprecated."#);
-        assert_eq!(said(&[since, removal, cache, warning]).as_deref(), words);
+        assert_eq!(notice(&[since, removal, cache, warning]).as_deref(), words);
         let from_both = Some("deprecated in v25.4.0, to be removed in v25.1.0");
-        assert_eq!(said(&[since, removal]).as_deref(), from_both);
-        assert_eq!(said(&[since, cache]).as_deref(), Some("deprecated in v25.4.0"));
-        assert_eq!(said(&[warning]), None, "not known to be GoCD's");
-        assert_eq!(said(&[]), None);
+        assert_eq!(notice(&[since, removal]).as_deref(), from_both);
+        assert_eq!(notice(&[since, cache]).as_deref(), Some("deprecated in v25.4.0"));
+        assert_eq!(notice(&[warning]), None, "not certain to be GoCD's");
+        assert_eq!(notice(&[]), None);
     }
 }
 
@@ -321,7 +323,7 @@ mod redirect_tests {
     }
 
     #[test]
-    fn only_a_stage_by_id_is_followed_on_whatever_host_it_is_said_to_be() {
+    fn only_a_stage_by_id_is_followed_with_any_host() {
         let asked = Resource::parse("/go/pipelines/p/1/s/1.xml").unwrap();
         for location in [
             "http://localhost:8153/go/api/stages/80.xml",

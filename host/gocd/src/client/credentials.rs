@@ -1,4 +1,4 @@
-//! Who asks: credentials, and the secret in them.
+//! Credentials, and the secret in them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,31 +13,31 @@ use ureq::http::HeaderValue;
 /// The longest user name, in bytes: as long as a [`Secret`], so that a header has room for both.
 const MAX_USER: usize = 1024;
 
-/// How a GoCD server knows us (GoCD API, "Authentication"). `Debug` shows the user's name and no secret.
+/// The credentials for a GoCD server (GoCD API, "Authentication"). `Debug` shows the user's name and no secret.
 #[derive(Clone, Debug, Default)]
 pub enum Credentials {
-    /// Not at all: for servers without security.
+    /// None: for servers without security.
     #[default]
     None,
-    /// By name and password.
+    /// Name and password.
     Basic {
         /// The user's name, without a colon.
         user: String,
         /// The password.
         password: Secret,
     },
-    /// By an access token of a person or a service (GoCD 19.2 and later).
+    /// An access token of a person or a service (GoCD 19.2 and later).
     Bearer(Secret),
 }
 
 impl Credentials {
-    /// Whether there are none.
+    /// Returns true if there are none.
     #[must_use]
     pub fn is_none(&self) -> bool {
         matches!(self, Self::None)
     }
 
-    /// Whether a header can carry them.
+    /// Checks that a header can carry the credentials.
     pub(super) fn check(&self) -> Result<(), CredentialsError> {
         match self {
             Self::Basic { user, .. } if user.is_empty() => Err(CredentialsError::NoUser),
@@ -65,7 +65,7 @@ impl Credentials {
         Some(value)
     }
 
-    /// `text` as it may be shown: on one line, bounded, and without what was sent, in case the server says it back.
+    /// Returns `text` safe to show: on one line, bounded, and without the credentials, in case the server repeats them.
     pub(super) fn quote(&self, text: &str) -> String {
         match self {
             Self::None => pipefold::http::quote(text, []),
@@ -82,16 +82,16 @@ fn encoded(user: &str, password: &Secret) -> Zeroizing<String> {
     Zeroizing::new(STANDARD.encode(pair.as_bytes()))
 }
 
-/// Why credentials cannot be sent. Never shows them.
+/// The reason why credentials cannot be sent. The messages never show them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
     /// A password without a name.
-    #[error("there is a password for GoCD and no user name: give the name too, or the access token as a token")]
+    #[error("the password for GoCD has no user name: give the name too, or give an access token as a token")]
     NoUser,
     /// A name that Basic authentication cannot carry.
     #[error("the user name for GoCD has a colon or a control character, or more than {MAX_USER} bytes: correct it")]
     User,
-    /// A token that no server gave out.
+    /// A token of a form that no server issues.
     #[error("the access token for GoCD has a space or a non-ASCII character: give the token alone")]
     Token,
 }
@@ -99,7 +99,7 @@ pub enum CredentialsError {
 /// The longest secret accepted, in bytes. GoCD's tokens have 40 digits; HTTP servers refuse headers past 8 KiB, and base64 makes a third more.
 pub const MAX_SECRET: usize = 4096;
 
-/// A password or an access token. It cannot be displayed, and `Debug` shows only that there is one.
+/// A password or an access token. It cannot be displayed; `Debug` shows only that there is one.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -110,15 +110,15 @@ impl Secret {
     ///
     /// [`SecretError`] if it is empty, longer than [`MAX_SECRET`], or has a control character. The errors never show it.
     pub fn new(text: String) -> Result<Self, SecretError> {
-        // The allocation that held it is wiped too.
+        // The original allocation is wiped too.
         Self::checked(&SecretString::from(text))
     }
 
-    /// Reads a secret from a file, and says whether other users than the owner may read it too, which is worth a word.
+    /// Reads a secret from a file. The second value is true if users other than the owner may read the file too.
     ///
     /// # Errors
     ///
-    /// [`SecretError::File`], or what is wrong with its content, [`SecretError::InFile`].
+    /// [`SecretError::File`], or the fault of the content as [`SecretError::InFile`].
     pub fn from_file(path: &Path) -> Result<(Self, bool), SecretError> {
         let file = SecretFile::read(path, MAX_SECRET)?;
         let secret = Self::checked(&file.text).map_err(|why| SecretError::InFile {
@@ -142,7 +142,7 @@ impl Secret {
         Ok(Self(SecretString::from(secret)))
     }
 
-    /// The secret itself: for the `Authorization` header, and for finding it in what the server says.
+    /// The secret itself: for the `Authorization` header, and to find it in the server's texts.
     fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -154,32 +154,32 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is wrong with a password or a token. Never shows it.
+/// The fault of a password or a token. The messages never show it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// There is nothing in it.
+    /// It is empty.
     #[error("the password or token for GoCD is empty: put it into the variable or the file, alone")]
     Empty,
     /// It is longer than [`MAX_SECRET`].
-    #[error("the password or token for GoCD is longer than {MAX_SECRET} bytes: that is something else; give it alone")]
+    #[error("the password or token for GoCD is longer than {MAX_SECRET} bytes: give the secret alone")]
     TooLong,
     /// It has a control character, such as a line end within.
     #[error(
         "the password or token for GoCD has a control character at position {position}: give it alone, on one line"
     )]
     Character {
-        /// Counted in bytes, from 1.
+        /// The position, in bytes from 1.
         position: usize,
     },
-    /// The file is of no use.
+    /// The file cannot be used.
     #[error(transparent)]
     File(#[from] SecretFileError),
-    /// What is in the file is no secret.
+    /// The file's content is not a secret.
     #[error("in the file {}: {why}", .path.display())]
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         why: Box<SecretError>,
     },
 }
@@ -230,9 +230,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_not_shown_when_it_comes_back() {
-        let said = "you are QWxhZGRpbjpvcGVuIHNlc2FtZQ== open sesame";
-        assert_eq!(basic("Aladdin").quote(said), "you are (token) (token)");
+    fn credentials_that_the_server_repeats_are_not_shown() {
+        let answer = "you are QWxhZGRpbjpvcGVuIHNlc2FtZQ== open sesame";
+        assert_eq!(basic("Aladdin").quote(answer), "you are (token) (token)");
         assert_eq!(Credentials::Bearer(secret("abc")).quote("x abc"), "x (token)");
     }
 

@@ -19,27 +19,27 @@ use super::pace::{Held, Pace};
 use crate::address::{Resource, ServerUrl, encode};
 use crate::documents::PipelineLocator;
 
-/// The longest document asked for unless told otherwise, in bytes. A page of a feed has 50 KiB, and a run with the commits of a year and
-/// all their files some MiB. It stands in memory next to what is read out of it, and a reader is to stay small.
+/// The default of the longest document, in bytes. A page of a feed has 50 KiB, and a run with the commits of a year and all their files
+/// some MiB. A document is in memory together with the values read from it, and a reader is to stay small.
 const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 
-/// The longest time for one request. GoCD's own source says that a page of the feed takes 2 s on big servers; this is fifteen times that.
+/// The longest time for one request. By GoCD's own source a page of the feed takes 2 s on big servers; this is fifteen times that.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often a request is sent before a failure that may pass is believed.
+/// The number of times a request with a transient failure is sent.
 const TRIES: u32 = 3;
 
-/// The pause after the first failure: long enough for a proxy to notice a restarted server; the next is twice as long.
+/// The pause after the first failure: long enough for a proxy to notice a restarted server. The next is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// What a [`Client`] is made from. [`ClientOptions::new`] has the defaults.
+/// The options of a [`Client`]. [`ClientOptions::new`] has the defaults.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
     /// The server.
     pub server: ServerUrl,
-    /// Who asks.
+    /// The credentials.
     pub credentials: Credentials,
-    /// Whether credentials may cross a network without TLS. To this machine they always may.
+    /// True if credentials may cross a network without TLS. To this machine they always may.
     pub allow_plain: bool,
     /// A PEM file of authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
@@ -49,18 +49,18 @@ pub struct ClientOptions {
     pub timeout: Duration,
     /// The longest document, in bytes.
     pub max_document: usize,
-    /// How often a request is sent before a failure that may pass is believed; at least once.
+    /// The number of times a request with a transient failure is sent; at least once.
     pub tries: u32,
     /// The pause after the first failure, with up to as much again at random; the next is twice as long.
     pub first_pause: Duration,
-    /// The least time between the end of one request and the begin of the next.
+    /// The shortest time between the end of one request and the start of the next.
     pub min_pause: Duration,
-    /// Once it is true pauses end, and nothing more is asked for.
+    /// Set to true, it ends pauses and prevents further requests.
     pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl ClientOptions {
-    /// Without credentials, with 30 s a request, 16 MiB a document, 3 tries and no pause between requests.
+    /// Returns the defaults: no credentials, 30 s a request, 16 MiB a document, 3 tries and no pause between requests.
     #[must_use]
     pub fn new(server: ServerUrl) -> Self {
         Self {
@@ -79,12 +79,12 @@ impl ClientOptions {
     }
 }
 
-/// Why there is no client. Never shows a secret.
+/// The reason why there is no client. The messages never show a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// The credentials would cross the network readable by anyone.
     #[error(
-        "http://{host} would get the password or token in the clear: give the server's https:// address, or, if the \
+        "http://{host} would receive the password or token unencrypted: give the server's https:// address, or, if the \
          network may see it, --insecure-http"
     )]
     PlainHttp {
@@ -97,7 +97,7 @@ pub enum ClientError {
     /// The credentials cannot be sent.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    /// The way there is not open.
+    /// The CA file or the proxy cannot be used.
     #[error(transparent)]
     Transport(#[from] pipefold::http::ClientError),
 }
@@ -105,10 +105,10 @@ pub enum ClientError {
 /// The most redirections of one request. A server sends one.
 const MAX_REDIRECTS: usize = 3;
 
-/// How much is read of an answer that is no document, so that the connection can be kept: error pages have a few KiB.
+/// The bytes read of an answer that is not a document, so that the connection can be kept: error pages have a few KiB.
 const MAX_ERROR_PAGE: usize = 64 * 1024;
 
-/// A client for one GoCD server, which it asks one thing at a time. It keeps its connection between requests.
+/// A client for one GoCD server, which sends one request at a time. It keeps its connection between requests.
 #[derive(Debug)]
 pub struct Client {
     server: ServerUrl,
@@ -121,14 +121,14 @@ pub struct Client {
     deprecation: OnceLock<String>,
 }
 
-/// What is left of an answer once it is read.
+/// An answer that was read.
 enum Answer {
     Document(Vec<u8>),
     Redirect(Option<String>),
 }
 
 impl Client {
-    /// Makes a client. Nothing is asked for yet.
+    /// Makes a client. No request is sent yet.
     ///
     /// # Errors
     ///
@@ -165,19 +165,19 @@ impl Client {
         &self.server
     }
 
-    /// How many requests were sent until now, with repetitions and redirections.
+    /// The number of requests sent so far, with retries and redirections.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// What the server said of the age of the Feeds API when it first did, in its own words, shortened. To be told once.
+    /// The server's first deprecation notice of the Feeds API, shortened. To be shown once.
     #[must_use]
     pub fn deprecation(&self) -> Option<String> {
         self.deprecation.get().cloned()
     }
 
-    /// Asks, and asks again after a failure that may pass.
+    /// Sends a request, and again after a transient failure.
     fn ask(&self, url: &str, expected: Expected) -> Result<Answer, FetchError> {
         let mut pauses = self.pace.pauses();
         loop {
@@ -190,7 +190,7 @@ impl Client {
             self.pace.over(asked_to_wait);
             match (answer, pauses.next()) {
                 (Err(why), Some(pause)) if why.is_transient() && !self.pace.is_quiet_for_long() => {
-                    // What was sent failed: to say only that it was stopped would hide why.
+                    // A request failed: only reporting the stop would hide why.
                     self.pace.sleep(pause).map_err(|_| why)?;
                 }
                 (answer, _) => return answer,
@@ -207,7 +207,7 @@ impl Client {
             let mut request = agent
                 .get(url)
                 .header(ACCEPT, expected.accept())
-                // Jetty would compress, and how much that unpacks to is hard to bound.
+                // Jetty would compress, and the unpacked size is hard to bound.
                 .header(ACCEPT_ENCODING, "identity")
                 .header(USER_AGENT_NAME, USER_AGENT);
             if let Some(authorization) = self.credentials.header() {
@@ -216,11 +216,11 @@ impl Client {
             self.requests.fetch_add(1, Ordering::Relaxed);
             let mut response = request.config().timeout_global(Some(timeout)).build().call()?;
             if response.status() != 200 {
-                // Only so that the connection can be kept: the status says it all.
+                // Only so that the connection can be kept: the status is all that is used.
                 let _ = read_body(&mut response, MAX_ERROR_PAGE);
                 return Ok((response, None));
             }
-            // No use in reading what says itself that it is too long.
+            // An answer that announces too many bytes is not read.
             let announced = response.body().content_length().unwrap_or(0);
             if announced > u64::try_from(self.max_document).unwrap_or(u64::MAX) {
                 return Ok((response, None));
@@ -244,7 +244,7 @@ impl Client {
         match (response.status().as_u16(), body) {
             (200, Some(body)) => expected.check(url, &body).map(|()| Answer::Document(body)),
             (200, None) => Err(FetchError::TooLarge(format!(
-                "{url} gave more than {} bytes, which is more than is read of a document",
+                "{url} gave more than {} bytes, the limit for a document",
                 self.max_document
             ))),
             (301 | 302 | 303 | 307 | 308, _) => Ok(Answer::Redirect(header(&response, &LOCATION).map(str::to_owned))),
@@ -260,10 +260,10 @@ impl Client {
 
 fn not_asked(url: &str, held: &Held) -> FetchError {
     let (retry_after, why) = match held {
-        Held::Stopped => (None, "the reader was told to stop".to_owned()),
+        Held::Stopped => (None, "the reader is stopping".to_owned()),
         Held::Quiet(left) => (
             Some(*left),
-            format!("the server asked to be left alone for {} s more", left.as_secs()),
+            format!("the server asked for a pause of {} s more", left.as_secs()),
         ),
     };
     FetchError::Unavailable {

@@ -1,8 +1,8 @@
-//! Asking a GoCD server.
+//! Client of a GoCD server.
 //!
-//! [`Source`] is what the rest knows of a server: documents by their [`Resource`](crate::Resource). [`Client`] is one over HTTP. It asks
-//! one server only, at addresses that it makes itself ([`ServerUrl::url`](crate::ServerUrl::url)): no document, link or redirect decides
-//! where the credentials go.
+//! [`Source`] is the interface that the other modules use: documents by their [`Resource`](crate::Resource). [`Client`] implements it over
+//! HTTP. It calls one server only, at addresses that it makes itself ([`ServerUrl::url`](crate::ServerUrl::url)): no document, link or
+//! redirect decides where the credentials are sent.
 
 mod answer;
 mod credentials;

@@ -1,4 +1,4 @@
-//! When the next request may go out.
+//! The times at which requests may be sent.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -11,7 +11,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 /// The longest that a request waits because the server asked for it. A longer wait is returned to the caller.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// How often a pause looks whether it is to end: a tenth of a second is not noticed.
+/// The time after which a pause checks for the stop: a tenth of a second is not noticed.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// Pauses: between requests, after failures, and those that the server asked for, which hold for every request.
@@ -26,18 +26,18 @@ pub struct Pace {
 
 #[derive(Debug, Default)]
 struct Times {
-    /// When the last request was over.
+    /// The end of the last request.
     last: Option<Instant>,
-    /// Until when the server wants to be left alone.
+    /// The end of the pause that the server asked for.
     quiet_until: Option<Instant>,
 }
 
-/// Why no request may go out.
+/// The reason why no request may be sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Held {
-    /// The server wants to be left alone for so long.
+    /// The server asked for a pause, which still lasts this long.
     Quiet(Duration),
-    /// The caller wants no more.
+    /// The caller stops.
     Stopped,
 }
 
@@ -52,9 +52,9 @@ impl Pace {
         }
     }
 
-    /// The pauses after the failures of one request: one less than tries.
+    /// Returns the pauses after the failures of one request: one less than tries.
     pub fn pauses(&self) -> ExponentialBackoff {
-        // Without its own seed every machine would pause for the same times, and so all would come back together.
+        // Without its own seed every machine would pause for the same times, and all would send again together.
         let seed = RandomState::new().build_hasher().finish();
         let retries = usize::try_from(self.tries.saturating_sub(1)).unwrap_or(usize::MAX);
         let pauses = ExponentialBuilder::default()
@@ -67,7 +67,7 @@ impl Pace {
         pauses.build()
     }
 
-    /// Waits until a request may go out.
+    /// Waits until a request may be sent.
     pub fn wait(&self) -> Result<(), Held> {
         let pause = {
             let times = self.times();
@@ -81,7 +81,7 @@ impl Pace {
         self.sleep(pause)
     }
 
-    /// Waits for so long, or until it is to stop.
+    /// Waits for this long, or until the stop.
     pub fn sleep(&self, pause: Duration) -> Result<(), Held> {
         let start = Instant::now();
         loop {
@@ -96,7 +96,7 @@ impl Pace {
         }
     }
 
-    /// A request is over, and the server perhaps asked to be left alone.
+    /// Records the end of a request, and the pause that the server may have asked for.
     pub fn over(&self, retry_after: Option<Duration>) {
         let now = Instant::now();
         let mut times = self.times();
@@ -106,7 +106,7 @@ impl Pace {
         }
     }
 
-    /// Whether a repetition would wait too long.
+    /// Returns true if a retry would wait too long.
     pub fn is_quiet_for_long(&self) -> bool {
         left(self.times().quiet_until) > LONGEST_WAIT
     }
@@ -141,21 +141,21 @@ mod tests {
     }
 
     #[test]
-    fn a_long_quiet_is_told_and_a_short_one_waited_for() {
+    fn a_long_pause_is_returned_and_a_short_one_waited_for() {
         let pace = Pace::new(Duration::ZERO, Duration::ZERO, 3, None);
         pace.over(Some(Duration::from_millis(30)));
         let start = Instant::now();
         pace.wait().unwrap();
         assert!(start.elapsed() >= Duration::from_millis(25));
         pace.over(Some(LONGEST_WAIT * 2));
-        // A later, shorter wish does not take the first one back.
+        // A later, shorter pause does not shorten the first.
         pace.over(Some(Duration::ZERO));
         let held = pace.wait().unwrap_err();
         assert!(matches!(held, Held::Quiet(left) if left > LONGEST_WAIT), "{held:?}");
     }
 
     #[test]
-    fn a_pause_ends_when_it_is_to_stop() {
+    fn a_pause_ends_at_the_stop() {
         let stop = Arc::new(AtomicBool::new(false));
         let pace = Pace::new(Duration::from_secs(60), Duration::ZERO, 1, Some(Arc::clone(&stop)));
         pace.wait().unwrap();

@@ -6,50 +6,51 @@ use super::{Name, StageLocator, StageResult, Timestamp};
 use crate::Resource;
 use crate::address::Href;
 
-/// The pipelines that the user who asked may see, in the server's order. Those that never ran are among them.
+/// The pipelines that the authenticated user may see, in the server's order, including those that never ran.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pipelines {
     /// The document's own address.
     pub self_link: Option<Href>,
     /// The pipelines.
     pub pipelines: Vec<ListedPipeline>,
-    /// How many more there are, whose addresses are no feeds'.
+    /// The number of further entries, whose addresses are not those of feeds.
     pub left_out: u64,
 }
 
 /// A pipeline in the list, which names it only by the address of its feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedPipeline {
-    /// Its name, as that address has it.
+    /// The pipeline's name, as the feed's address has it.
     pub name: Name,
     /// The address of its feed.
     pub feed: Href,
 }
 
-/// A page of a pipeline's feed: at most 25 stages that have ended, the last first. An empty page ends the feed.
+/// A page of a pipeline's feed: at most 25 completed stages, the newest first. An empty page ends the feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StageFeed {
     /// The pipeline's name; on the documentation's page the word `Stages`.
     pub title: Option<String>,
     /// The feed's address, the same on every page.
     pub id: Option<Href>,
-    /// Who made the feed: `Go`.
+    /// The author of the feed: `Go`.
     pub author: Option<String>,
-    /// When the first entry was updated; on an empty page the time of the answer, so never a sign of news.
+    /// The time at which the first entry was updated. On an empty page it is the time of the answer, so it never shows that something is
+    /// new.
     pub updated: Option<Timestamp>,
     /// The feed's address, the same on every page.
     pub self_link: Option<Href>,
-    /// The next, older page. In the new dialect it leaves out the rest of the last run on this page: ask with [`StageFeed::oldest_counter`]
-    /// there.
+    /// The next, older page. In the new dialect this link leaves out the rest of the last run on this page: use
+    /// [`StageFeed::oldest_counter`] there.
     pub next: Option<Href>,
-    /// The previous, newer page. No server of a dialect that is read gives one.
+    /// The previous, newer page. No server of a supported dialect sends this link.
     pub previous: Option<Href>,
     /// The entries.
     pub entries: Vec<StageEntry>,
 }
 
 impl StageFeed {
-    /// The cursor of the next page as its link has it. None if there is no such link, or one that leads elsewhere than to a feed.
+    /// Returns the cursor in the next page's link. `None` if the link is missing or names no feed.
     #[must_use]
     pub fn next_before(&self) -> Option<u64> {
         match self.next.as_ref()?.resource()? {
@@ -58,7 +59,7 @@ impl StageFeed {
         }
     }
 
-    /// The pipeline's counter of the oldest run on the page, by counter.
+    /// Returns the lowest pipeline counter on the page.
     #[must_use]
     pub fn oldest_counter(&self) -> Option<u64> {
         self.entries
@@ -68,31 +69,31 @@ impl StageFeed {
     }
 }
 
-/// A stage's run that has ended.
+/// A completed run of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageEntry {
-    /// Which run, as the entry's id has it: names in the server's own spelling.
+    /// The stage's run, as the entry's id has it: names in the server's own spelling.
     pub stage: StageLocator,
     /// The entry's id: the address of the page that shows the stage's run.
     pub id: Href,
     /// A title for people.
     pub title: Option<String>,
-    /// When the stage's last job ended.
+    /// The time at which the stage's last job ended.
     pub updated: Option<Timestamp>,
-    /// The person who let a manual stage run.
+    /// The person who approved a manual stage.
     pub approver: Option<String>,
-    /// Who made the changes. In the new dialect on the first page only.
+    /// The authors of the changes. In the new dialect only on the first page.
     pub authors: Vec<Author>,
-    /// The person who stopped it (GoCD 19.1 and later).
+    /// The person who cancelled the stage (GoCD 19.1 and later).
     pub cancelled_by: Option<String>,
     /// Links to the stage's and the pipeline's run, and to other systems.
     pub links: Vec<Link>,
-    /// What it is, and how it went.
+    /// The entry's categories, one of which is the result.
     pub categories: Vec<Category>,
 }
 
 impl StageEntry {
-    /// How the stage went, by its category. The title may say something else, and is not looked at.
+    /// Returns the stage's result, by its category. A different result in the title is ignored.
     #[must_use]
     pub fn result(&self) -> StageResult {
         self.categories
@@ -102,13 +103,13 @@ impl StageEntry {
             .unwrap_or_default()
     }
 
-    /// The link to the stage's document.
+    /// Returns the link to the stage's document.
     #[must_use]
     pub fn stage_link(&self) -> Option<&Href> {
         self.document(&Relation::Alternate)
     }
 
-    /// The link to the document of the pipeline's run.
+    /// Returns the link to the document of the pipeline's run.
     #[must_use]
     pub fn pipeline_link(&self) -> Option<&Href> {
         self.document(&Relation::Pipeline)
@@ -123,16 +124,16 @@ impl StageEntry {
     }
 }
 
-/// Someone who made a change that a stage ran with.
+/// The author of a change that a stage ran with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Author {
-    /// As the version control system has it; for git and Mercurial mostly `Name <address>`.
+    /// The name as the version control system has it; for git and Mercurial mostly `Name <address>`.
     pub name: String,
-    /// The e-mail address, where the server knows one apart from the name.
+    /// The e-mail address, if the server sends one apart from the name.
     pub email: Option<String>,
 }
 
-/// What a link leads to, seen from what has it.
+/// The relation of a link's target to the document that has the link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Relation {
     /// The document itself.
@@ -141,24 +142,24 @@ pub enum Relation {
     Next,
     /// The previous, newer page.
     Previous,
-    /// The same in another form.
+    /// The same content in another form.
     Alternate,
     /// The pipeline's run.
     Pipeline,
-    /// Something in another system, such as a card.
+    /// An item in another system, such as a card.
     Related,
     /// Anything else.
     Other(String),
 }
 
-/// `rel` of a pipeline link, as servers write it. The documentation's page has another host in it.
+/// The `rel` of a pipeline link, as servers write it. The documentation's page has another host in it.
 const PIPELINE: &str = "http://www.thoughtworks-studios.com/ns/relations/go/pipeline";
 
-/// `rel` of a link to another system.
+/// The `rel` of a link to another system.
 const RELATED: &str = "http://www.thoughtworks-studios.com/ns/go#related";
 
 impl Relation {
-    /// Reads `rel`.
+    /// Parses a `rel`.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         match text {
@@ -172,7 +173,7 @@ impl Relation {
         }
     }
 
-    /// `rel`.
+    /// Returns the `rel`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -190,18 +191,18 @@ impl Relation {
 /// A link of a feed's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// What it leads to.
+    /// The relation of the target.
     pub relation: Relation,
-    /// Where that is.
+    /// The target's address.
     pub href: Href,
-    /// Its form, such as `text/html`.
+    /// The target's media type, such as `text/html`.
     pub media_type: Option<Cow<'static, str>>,
     /// A title for people.
     pub title: Option<String>,
 }
 
 impl Link {
-    /// Whether it leads to a page for people. The documentation's page gives no type to what leads to a document.
+    /// Returns true if the link leads to a page for people. The documentation's page gives no type to links that lead to documents.
     #[must_use]
     pub fn is_page(&self) -> bool {
         self.media_type

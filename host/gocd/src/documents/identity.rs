@@ -9,29 +9,30 @@ use crate::address::encode;
 /// The longest name. GoCD allows 255 bytes; a served pipeline has DX's name for it, which may have 4 KiB (`pipelineRuns.upsert`).
 const MAX_BYTES: usize = 4096;
 
-/// The name of a pipeline, a stage or a job, as the server stores it. Two are equal if every letter is; GoCD itself takes names that differ
-/// only in case for the same, which is [`Name::is_same`].
+/// The name of a pipeline, a stage or a job, as the server stores it. Equality is case-sensitive; GoCD itself treats names that differ only
+/// in case as the same, which is [`Name::is_same`].
 ///
-/// GoCD's own have letters, digits, `_`, `-` and `.`; a pipeline that was reported to DX may have any text without control characters.
+/// GoCD's own names have letters, digits, `_`, `-` and `.`; a pipeline that was reported to DX may have any text without control
+/// characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(String);
 
-/// Why a text is no name.
+/// The fault of an invalid name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NameError {
-    /// Nothing, or only white space.
+    /// The name is empty or only white space.
     #[error("a name is empty")]
     Blank,
-    /// Longer than 4 KiB.
+    /// The name is longer than 4 KiB.
     #[error("a name is longer than {MAX_BYTES} bytes")]
     TooLong,
-    /// It has a character that XML cannot carry, or a control character.
+    /// The name has a character that XML cannot carry, or a control character.
     #[error("a name has the character U+{:04X}, which no name may have", u32::from(*.0))]
     Character(char),
 }
 
 impl Name {
-    /// Takes a name as it is.
+    /// Takes a name unchanged.
     ///
     /// # Errors
     ///
@@ -43,7 +44,7 @@ impl Name {
         if text.len() > MAX_BYTES {
             return Err(NameError::TooLong);
         }
-        // GoCD's own are ASCII.
+        // GoCD's own names are ASCII.
         if text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Ok(Self(text.to_owned()));
         }
@@ -59,15 +60,15 @@ impl Name {
         &self.0
     }
 
-    /// Whether a GoCD server takes both for one name: it finds names without regard to case, and some documents have the spelling that was
-    /// asked for. A stage that is spelled another way in the configuration goes on with its counter.
+    /// Returns true if a GoCD server treats both names as one: it finds names without regard to case, and some documents have the spelling
+    /// of the request. A stage whose spelling changes in the configuration keeps its counter.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)
     }
 }
 
-/// Not a control character, and in XML 1.0's `Char` (section 2.2).
+/// Returns true for a control character, and for one outside XML 1.0's `Char` (section 2.2).
 fn is_unfit(c: char) -> bool {
     c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
@@ -78,7 +79,7 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// The how-manieth run of a pipeline, or of a stage within a pipeline's run, from 1.
+/// The number of a run of a pipeline, or of a stage within a pipeline's run, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Counter(NonZeroU64);
 
@@ -86,13 +87,13 @@ impl Counter {
     /// The first run.
     pub const FIRST: Self = Self(NonZeroU64::MIN);
 
-    /// Takes a number from 1.
+    /// Takes a number. Returns `None` for 0.
     #[must_use]
     pub fn new(number: u64) -> Option<Self> {
         NonZeroU64::new(number).map(Self)
     }
 
-    /// Reads decimal digits, without a sign.
+    /// Parses decimal digits, without a sign.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -117,7 +118,7 @@ impl std::fmt::Display for Counter {
 pub struct PipelineLocator {
     /// The pipeline.
     pub name: Name,
-    /// Which run of it.
+    /// The run's counter.
     pub counter: Counter,
 }
 
@@ -128,7 +129,7 @@ pub struct StageLocator {
     pub pipeline: PipelineLocator,
     /// The stage.
     pub name: Name,
-    /// Which run of it in the pipeline's run: 2 and more are re-runs.
+    /// The stage's counter in the pipeline's run: 2 and more are re-runs.
     pub counter: Counter,
 }
 
@@ -141,21 +142,21 @@ pub struct JobLocator {
     pub name: Name,
 }
 
-/// What stands before every one of them.
+/// The prefix of every [`Urn`].
 const NAMESPACE: &str = "urn:x-go.studios.thoughtworks.com";
 
-/// The `<id>` of a pipeline, stage or job document. It identifies nothing: servers were seen to give that of another pipeline.
+/// The `<id>` of a pipeline, stage or job document. It must not identify a document: servers were seen to send that of another pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Urn(String);
 
 impl Urn {
-    /// Takes the text as it is, but for one `>` at its end, which the documentation's page has and no server sends.
+    /// Takes the text without one `>` at its end, which the documentation's page has and no server sends.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.strip_suffix('>').unwrap_or(text).to_owned())
     }
 
-    /// A pipeline's. GoCD calls it a job's id.
+    /// Returns the id of a pipeline's run. GoCD calls it a job's id.
     #[must_use]
     pub fn pipeline(run: &PipelineLocator) -> Self {
         Self(format!(
@@ -165,13 +166,13 @@ impl Urn {
         ))
     }
 
-    /// A stage's.
+    /// Returns the id of a stage's run.
     #[must_use]
     pub fn stage(stage: &StageLocator) -> Self {
         Self(format!("{NAMESPACE}:stage-id:{}", stage_path(stage)))
     }
 
-    /// A job's.
+    /// Returns the id of a job.
     #[must_use]
     pub fn job(job: &JobLocator) -> Self {
         Self(format!(
@@ -188,7 +189,7 @@ impl Urn {
     }
 }
 
-/// With names escaped as in addresses: a `:` in one would make two of it.
+/// Returns the path of a stage's run with names escaped as in addresses: a `:` in a name would separate two parts.
 fn stage_path(stage: &StageLocator) -> String {
     let run = &stage.pipeline;
     let name = encode(run.name.as_str());
@@ -206,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn case_is_told_apart_by_equality_alone() {
+    fn only_equality_is_case_sensitive() {
         let name = |text| Name::new(text).unwrap();
         assert!(name("BUILD").is_same(&name("build")) && name("BUILD") != name("build"));
         assert!(!name("build").is_same(&name("build-1")));

@@ -1,8 +1,8 @@
-//! What the Feeds API's documents say, as values: those of a feed, those of a run, and what identifies them.
+//! The values of the Feeds API's documents: those of a feed, those of a run, and what identifies them.
 //!
-//! Names, counters and links that identify something are strict types and always there. The rest is what real servers sometimes leave out,
-//! and optional. What no run needs (changed files, artifacts' names, resources, a job's environment variables, which may hold secrets)
-//! is not kept.
+//! Names, counters and links that identify something are strict types and always present. Real servers sometimes leave out the rest, which
+//! is therefore optional. Data that no run needs (changed files, artifacts' names, resources, a job's environment variables, which may hold
+//! secrets) is not kept.
 
 mod feed;
 mod identity;

@@ -9,32 +9,32 @@ use crate::address::Href;
 /// A run of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pipeline {
-    /// The pipeline's name; in the new dialect in the spelling that was asked for.
+    /// The pipeline's name; in the new dialect in the spelling of the request.
     pub name: Name,
-    /// Which run of it.
+    /// The run's counter.
     pub counter: Counter,
-    /// A name of the run for people. Runs may share one; the new dialect has none.
+    /// A label of the run for people. Runs may share one; the new dialect has none.
     pub label: Option<String>,
     /// The document's own address.
     pub self_link: Option<Href>,
-    /// The name that the document gives itself.
+    /// The document's `<id>`.
     pub urn: Option<Urn>,
     /// The run that comes after this one. In the new dialect the address is wrong.
     pub inserted_before: Option<Href>,
     /// The run that comes before this one. In the new dialect the address is wrong.
     pub inserted_after: Option<Href>,
-    /// The earliest time at which the latest run of a stage was scheduled: it moves on when the first stages are run again.
+    /// The earliest time at which the latest run of a stage was scheduled: a re-run of the first stages moves it forward.
     pub scheduled: Option<Timestamp>,
-    /// What it was made from. In the new dialect the revisions are the newest ones that the server knows, not this run's.
+    /// The run's materials. In the new dialect the revisions are the newest ones that the server knows, not this run's.
     pub materials: Vec<Material>,
-    /// The latest run of each stage that has run, by the addresses of their documents.
+    /// The latest run of each stage that has run, by the address of its document.
     pub stages: Vec<Href>,
-    /// Who let the latest run of the first stage go: a person, `changes`, or a timer.
+    /// The trigger of the latest run of the first stage: a person, `changes`, or a timer.
     pub approved_by: Option<String>,
 }
 
 impl Pipeline {
-    /// Which run this is.
+    /// Returns the run's name and counter.
     #[must_use]
     pub fn locator(&self) -> PipelineLocator {
         PipelineLocator {
@@ -43,7 +43,7 @@ impl Pipeline {
         }
     }
 
-    /// The documents of its stages; links that lead elsewhere are left out.
+    /// Returns the documents of the run's stages, without links that lead elsewhere.
     #[must_use]
     pub fn stage_resources(&self) -> Vec<Resource> {
         let is_stage = |resource: &Resource| matches!(resource, Resource::StageById(_) | Resource::Stage(_));
@@ -54,15 +54,16 @@ impl Pipeline {
 /// A material of a pipeline, with its changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Material {
-    /// The material's address. The old dialect's leads nowhere.
+    /// The material's address. In the old dialect it leads to no document.
     pub uri: Option<Href>,
-    /// What it is.
+    /// The kind, with its attributes.
     pub kind: MaterialKind,
-    /// The changes, newest first: the first is the revision that the run used (in the new dialect the newest one known when it was asked for).
+    /// The changes, newest first. The first is the revision that the run used (in the new dialect the newest one known at the time of the
+    /// request).
     pub changesets: Vec<Changeset>,
 }
 
-/// The kinds of materials, with what the server says of each. Addresses are as shown to people: passwords are masked.
+/// The kinds of materials, with the attributes of each. Passwords in addresses are masked by the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MaterialKind {
     /// A git repository.
@@ -71,7 +72,7 @@ pub enum MaterialKind {
         url: String,
         /// The branch, or a refspec.
         branch: Option<String>,
-        /// Whether it is cloned without history (GoCD 16.3 and later).
+        /// True for a clone without history (GoCD 16.3 and later).
         shallow_clone: Option<bool>,
     },
     /// A Mercurial repository.
@@ -83,16 +84,16 @@ pub enum MaterialKind {
     Subversion {
         /// Its address.
         url: String,
-        /// Who the server is for it.
+        /// The user name of the GoCD server there.
         username: Option<String>,
-        /// Whether externals are looked at.
+        /// True if externals are checked.
         check_externals: Option<bool>,
     },
     /// A Perforce server.
     Perforce {
         /// `server:port`.
         url: String,
-        /// Who the server is for it.
+        /// The user name of the GoCD server there.
         username: Option<String>,
         /// The view.
         view: Option<String>,
@@ -101,7 +102,7 @@ pub enum MaterialKind {
     Tfs {
         /// Its address.
         url: String,
-        /// Who the server is for it.
+        /// The user name of the GoCD server there.
         username: Option<String>,
         /// The domain of that user.
         domain: Option<String>,
@@ -122,27 +123,27 @@ pub enum MaterialKind {
         /// The package.
         package: String,
     },
-    /// What a plugin fetches.
+    /// A material that a plugin fetches.
     PluggableScm {
-        /// Its name in GoCD's configuration.
+        /// The material's name in GoCD's configuration.
         name: String,
     },
-    /// Something that this library does not know, by the server's word for it.
+    /// An unknown kind, by the server's name for it.
     Other(String),
 }
 
 /// A change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changeset {
-    /// The change's address; of another pipeline's stage, that of its document.
+    /// The change's address; for a stage of another pipeline, that of its document.
     pub uri: Option<Href>,
-    /// Who made it, for git and Mercurial mostly `Name <address>`.
+    /// The author; for git and Mercurial mostly `Name <address>`.
     pub user: Option<String>,
-    /// When.
+    /// The time of the change.
     pub checked_in: Option<Timestamp>,
     /// The revision; for another pipeline `PIPELINE/COUNTER/STAGE/COUNTER`.
     pub revision: Option<String>,
-    /// What its author said about it.
+    /// The author's message.
     pub message: Option<String>,
 }
 
@@ -151,23 +152,23 @@ pub struct Changeset {
 pub struct Stage {
     /// The stage's name, as the server stores it.
     pub name: Name,
-    /// Which run of it within the pipeline's run.
+    /// The stage's counter within the pipeline's run.
     pub counter: Counter,
     /// The document's own address.
     pub self_link: Option<Href>,
-    /// The name that the document gives itself.
+    /// The document's `<id>`.
     pub urn: Option<Urn>,
     /// The pipeline's run.
     pub pipeline: StagePipeline,
-    /// When a job of it last changed; before any did, when the stage was made.
+    /// The time at which a job of the stage last changed; before any did, the time at which the stage was created.
     pub updated: Option<Timestamp>,
-    /// How it went. `Failed` while the state is [`StageState::Failing`] is not the end.
+    /// The result. `Failed` while the state is [`StageState::Failing`] is not final.
     pub result: StageResult,
-    /// Where it is.
+    /// The state.
     pub state: StageState,
-    /// Who let it run: a person, `changes`, or a timer.
+    /// The trigger: a person, `changes`, or a timer.
     pub approved_by: Option<String>,
-    /// Its jobs, by the addresses of their documents, in no order.
+    /// The stage's jobs, by the addresses of their documents, in no order.
     pub jobs: Vec<Href>,
 }
 
@@ -176,16 +177,16 @@ pub struct Stage {
 pub struct StagePipeline {
     /// The pipeline.
     pub name: Name,
-    /// Which run of it.
+    /// The run's counter.
     pub counter: Counter,
-    /// A name of the run for people.
+    /// A label of the run for people.
     pub label: Option<String>,
-    /// The address of its document. A job's document has none.
+    /// The address of the run's document. A job's document does not have it.
     pub href: Option<Href>,
 }
 
 impl StagePipeline {
-    /// Which run this is.
+    /// Returns the run's name and counter.
     #[must_use]
     pub fn locator(&self) -> PipelineLocator {
         PipelineLocator {
@@ -196,7 +197,7 @@ impl StagePipeline {
 }
 
 impl Stage {
-    /// Which run this is.
+    /// Returns the names and counters of the stage's run.
     #[must_use]
     pub fn locator(&self) -> StageLocator {
         StageLocator {
@@ -206,7 +207,7 @@ impl Stage {
         }
     }
 
-    /// The documents of its jobs; links that lead elsewhere are left out.
+    /// Returns the documents of the stage's jobs, without links that lead elsewhere.
     #[must_use]
     pub fn job_resources(&self) -> Vec<Resource> {
         let is_job = |resource: &Resource| matches!(resource, Resource::JobById(_) | Resource::Job(_));
@@ -221,21 +222,21 @@ pub struct Job {
     pub name: Name,
     /// The document's own address.
     pub self_link: Option<Href>,
-    /// The name that the document gives itself.
+    /// The document's `<id>`.
     pub urn: Option<Urn>,
     /// The pipeline's run.
     pub pipeline: StagePipeline,
-    /// The stage's run. It may be an earlier one than was asked for: a job that was not run again is shown as it ran.
+    /// The stage's run. It may be an earlier one than the requested: a job that was not run again is shown as it ran.
     pub stage: JobStage,
-    /// How it went.
+    /// The result.
     pub result: StageResult,
-    /// Where it is.
+    /// The state.
     pub state: JobState,
-    /// What the server and the job's agent wrote down when it ended. Since GoCD 19.10 there are none.
+    /// The properties that the server and the job's agent recorded when the job ended. Since GoCD 19.10 there are none.
     pub properties: Vec<Property>,
-    /// The agent that has or had it.
+    /// The agent of the job.
     pub agent: Option<String>,
-    /// Where its artifacts are.
+    /// The place of the job's artifacts.
     pub artifacts: Option<ArtifactRoot>,
 }
 
@@ -244,38 +245,38 @@ pub struct Job {
 pub struct JobStage {
     /// The stage.
     pub name: Name,
-    /// Which run of it.
+    /// The stage's counter.
     pub counter: Counter,
-    /// The address of its document.
+    /// The address of the stage's document.
     pub href: Option<Href>,
 }
 
 /// A property of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Property {
-    /// Its name, such as `cruise_job_duration`.
+    /// The property's name, such as `cruise_job_duration`.
     pub name: String,
-    /// Its value, such as `402`.
+    /// The property's value, such as `402`.
     pub value: String,
 }
 
-/// Where a job's artifacts are.
+/// The place of a job's artifacts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArtifactRoot {
-    /// The address below which they are served.
+    /// The address below which the artifacts are served.
     pub base_uri: Href,
-    /// The directory that they are in on the server.
+    /// The artifacts' directory on the server.
     pub path: Option<String>,
 }
 
 impl Job {
-    /// When it was put into the queue.
+    /// Returns the time at which the job was queued.
     #[must_use]
     pub fn scheduled(&self) -> Option<Timestamp> {
         self.time("cruise_timestamp_01_scheduled")
     }
 
-    /// When it ended.
+    /// Returns the time at which the job ended.
     #[must_use]
     pub fn completed(&self) -> Option<Timestamp> {
         self.time("cruise_timestamp_06_completed")
@@ -287,12 +288,12 @@ impl Job {
     }
 }
 
-/// A point in time with the offset that the server wrote it with. Two are equal if they are the same instant: one server writes one
-/// instant as `…Z` here and `…+00:00` there.
+/// A point in time with the offset that the server wrote. Two are equal if they are the same instant: one server writes one instant as `…Z`
+/// here and `…+00:00` there.
 pub type Timestamp = DateTime<FixedOffset>;
 
-/// Reads RFC 3339 (`2012-02-23T17:19:31+05:30`, `…Z`), the same with an offset without colon, and `2009-04-27 18:32:32 +0800`. Any other
-/// text counts as no time: which run a document is about does not hang on it.
+/// Parses RFC 3339 (`2012-02-23T17:19:31+05:30`, `…Z`), the same with an offset without colon, and `2009-04-27 18:32:32 +0800`. Returns
+/// `None` for any other text: a time does not identify a document.
 pub fn timestamp(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     DateTime::parse_from_rfc3339(text)
@@ -301,22 +302,22 @@ pub fn timestamp(text: &str) -> Option<Timestamp> {
         .ok()
 }
 
-/// How a stage or a job went.
+/// The result of a stage or a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum StageResult {
-    /// Well.
+    /// Passed.
     Passed,
-    /// Badly.
+    /// Failed.
     Failed,
-    /// It was stopped.
+    /// Cancelled.
     Cancelled,
-    /// Not known, or not yet.
+    /// Unknown, or not known yet.
     #[default]
     Unknown,
 }
 
 impl StageResult {
-    /// Reads GoCD's word for it, whatever its case; one that is not known is [`StageResult::Unknown`].
+    /// Parses GoCD's term, without regard to case. An unknown one is [`StageResult::Unknown`].
     #[must_use]
     pub fn parse(word: &str) -> Self {
         [Self::Passed, Self::Failed, Self::Cancelled]
@@ -325,7 +326,7 @@ impl StageResult {
             .unwrap_or_default()
     }
 
-    /// GoCD's word for it.
+    /// Returns GoCD's term.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -336,7 +337,7 @@ impl StageResult {
         }
     }
 
-    /// The same in lower case: a category's term.
+    /// Returns the term in lower case, as categories have it.
     #[must_use]
     pub fn term(self) -> &'static str {
         match self {
@@ -348,22 +349,22 @@ impl StageResult {
     }
 }
 
-/// Where a stage is.
+/// The state of a stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum StageState {
-    /// It ended.
+    /// Completed.
     Completed,
-    /// It is under way.
+    /// In progress.
     Building,
-    /// It is under way, and a job of it has failed: the result is known, the end is not.
+    /// In progress with a failed job: the result is known, the end is not.
     Failing,
-    /// Not known, or not yet begun.
+    /// Unknown, or not started yet.
     #[default]
     Unknown,
 }
 
 impl StageState {
-    /// Reads GoCD's word for it, whatever its case. Go 2.4 writes the result here once a stage has ended. A word that is not known is
+    /// Parses GoCD's term, without regard to case. Go 2.4 writes the result here once a stage has ended. An unknown term is
     /// [`StageState::Unknown`].
     #[must_use]
     pub fn parse(word: &str) -> Self {
@@ -376,7 +377,7 @@ impl StageState {
             .unwrap_or_default()
     }
 
-    /// GoCD's word for it.
+    /// Returns GoCD's term.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -387,39 +388,39 @@ impl StageState {
         }
     }
 
-    /// Whether the stage is under way.
+    /// Returns true if the stage is in progress.
     #[must_use]
     pub fn is_active(self) -> bool {
         matches!(self, Self::Building | Self::Failing)
     }
 }
 
-/// Where a job is, as far as it matters.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum JobState {
-    /// It waits for an agent.
+    /// Waiting for an agent.
     Scheduled,
-    /// An agent has it.
+    /// Assigned to an agent.
     Assigned,
-    /// The agent fetches what it needs.
+    /// The agent fetches the job's inputs.
     Preparing,
-    /// Its tasks run.
+    /// The job's tasks run.
     Building,
-    /// The agent uploads what it made.
+    /// The agent uploads the job's artifacts.
     Completing,
-    /// It ended.
+    /// Completed.
     Completed,
-    /// It was stopped before an agent had it.
+    /// Cancelled before an agent had it.
     Discontinued,
-    /// Another job took its place.
+    /// Replaced by another job.
     Rescheduled,
-    /// Not known, or one of GoCD's that say nothing (Paused, Waiting).
+    /// Unknown, or one of GoCD's states without a meaning here (Paused, Waiting).
     #[default]
     Unknown,
 }
 
 impl JobState {
-    /// Reads GoCD's word for it, whatever its case; one that is not known is [`JobState::Unknown`].
+    /// Parses GoCD's term, without regard to case. An unknown one is [`JobState::Unknown`].
     #[must_use]
     pub fn parse(word: &str) -> Self {
         [
@@ -437,7 +438,7 @@ impl JobState {
         .unwrap_or_default()
     }
 
-    /// GoCD's word for it.
+    /// Returns GoCD's term.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What a run was made from.
+//! The repository, commit, branch and committer of a run.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ pub struct Facts {
     pub commit_sha: Option<String>,
     pub head_branch: Option<String>,
     pub pr_number: Option<i64>,
-    /// Who made the change, as the version control system has it.
+    /// The author of the change, as the version control system has it.
     pub committer: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &mut Vec<
     };
     let built = branch.map(built_ref).unwrap_or_default();
     let revision_of = |changes: &[Changeset]| changes.first().and_then(|change| change.revision.clone());
-    // The same commit may be there twice, as that of its branch and as that of its pull request.
+    // The same commit may be listed twice, as that of its branch and as that of its pull request.
     let is_same = |other: &&Named<'_>| other.0 == repository && revision_of(other.2) == revision_of(changesets);
     let twins = named.iter().filter(is_same);
     let pr_number = built.pr_number.or_else(|| {
@@ -41,7 +41,7 @@ pub fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &mut Vec<
             .filter_map(|(_, branch, _)| built_ref((*branch)?).pr_number)
             .next()
     });
-    // The first is the one that was built, whatever the times say.
+    // The first is the one that was built, whatever the times are.
     let change = changesets.first();
     let of_run = change.filter(|change| is_of_run(change, history));
     if change.is_some() && of_run.is_none() {
@@ -73,7 +73,7 @@ pub fn facts(history: &RunHistory, chosen: Option<&Pattern>, warnings: &mut Vec<
 /// A repository with the branch and the changes of its material.
 type Named<'p> = (String, Option<&'p str>, &'p [Changeset]);
 
-/// The git materials that name a repository.
+/// Returns the git materials whose address names a repository.
 fn named(pipeline: &Pipeline) -> Vec<Named<'_>> {
     let git = pipeline.materials.iter().filter_map(|material| match &material.kind {
         MaterialKind::Git { url, branch, .. } => {
@@ -84,7 +84,7 @@ fn named(pipeline: &Pipeline) -> Vec<Named<'_>> {
     git.collect()
 }
 
-/// The material that names the repository, with its branch and its changes.
+/// Returns the material that names the repository, with its branch and its changes.
 fn material<'p>(
     pipeline: &Pipeline,
     named: &[Named<'p>],
@@ -96,7 +96,7 @@ fn material<'p>(
     let taken = named.iter().find(|(name, ..)| wanted(name)).cloned();
     let is_git = |material: &Material| matches!(material.kind, MaterialKind::Git { .. });
     match &taken {
-        // Pipelines that come together often share one.
+        // Pipelines that fan in often share one.
         Some((name, ..)) if repositories.len() > 1 && chosen.is_none() => {
             warnings.push(Warning::SeveralMaterials {
                 count: repositories.len(),
@@ -109,7 +109,7 @@ fn material<'p>(
     taken
 }
 
-/// The newest change of the first material that people change, where none names a repository: its author still started the run.
+/// Returns the newest change of the first material that people change, where none names a repository: its author still started the run.
 fn only_committer(pipeline: &Pipeline) -> Option<&Changeset> {
     let is_code = |kind: &MaterialKind| !matches!(kind, MaterialKind::Dependency { .. } | MaterialKind::Package { .. });
     pipeline
@@ -120,7 +120,8 @@ fn only_committer(pipeline: &Pipeline) -> Option<&Changeset> {
         .first()
 }
 
-/// Whether the run can have used a change. A server that gives the newest it knows gives one from after the run for most.
+/// Returns true if the run can have used a change. A server that sends the newest changes it knows sends one from after the run for most
+/// runs.
 fn is_of_run(change: &Changeset, history: &RunHistory) -> bool {
     match history.revisions {
         Revisions::OfRun => true,
@@ -135,8 +136,8 @@ fn is_of_run(change: &Changeset, history: &RunHistory) -> bool {
     }
 }
 
-/// Whether the time at which the run was scheduled is from a re-run: its first stage was run again. A change that came while that ran at
-/// first cannot be told from those that it ran with.
+/// Returns true if the time at which the run was scheduled is from a re-run of its first stage. A change from during the first run of that
+/// stage cannot be distinguished from those of the run.
 fn has_moved(history: &RunHistory) -> bool {
     let ended = history.stages.iter().filter(|stage| !stage.state.is_active());
     let first = ended.min_by_key(|stage| (stage.updated.is_none(), stage.updated, stage.counter));
@@ -146,7 +147,7 @@ fn has_moved(history: &RunHistory) -> bool {
     })
 }
 
-/// SHA-1 or SHA-256, spelled out.
+/// Returns true for a full SHA-1 or SHA-256.
 fn is_commit(revision: &str) -> bool {
     matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -1,4 +1,4 @@
-//! All that is known of a pipeline's run: its documents, the times of its stages, and what the documents leave open.
+//! The history of a pipeline's run: its documents, the times of its stages, and what the documents leave open.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use thiserror::Error;
@@ -8,53 +8,54 @@ use crate::documents::{
 };
 use crate::{Href, Resource};
 
-/// How long after the last change of a stage a run may still go on: a manual stage, or a re-run. What comes later is found by the daily walk.
+/// The time after the last change of a stage in which a run may still go on: a manual stage, or a re-run. Later changes are found by the
+/// daily walk.
 pub const OPEN_FOR: TimeDelta = TimeDelta::days(14);
 
-/// A pipeline's run with what documents said of it.
+/// A pipeline's run with its documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunHistory {
-    /// Which run: the pipeline's name as the server stores it, and the counter.
+    /// The run: the pipeline's name as the server stores it, and the counter.
     pub run: PipelineLocator,
     /// The run's own document.
     pub pipeline: Option<Pipeline>,
-    /// What the revisions in it are.
+    /// The meaning of the revisions in that document.
     pub revisions: Revisions,
-    /// The stages' runs, in any order. A run that is there twice counts once, as it was updated last; of two that are as old, as the first
-    /// has it: a stage's document, which knows more, goes before its entry in the feed.
+    /// The stages' runs, in any order. Of several entries for one run the one updated last counts; if they are equally old, the first: a
+    /// stage's document, which has more data, goes before its entry in the feed.
     pub stages: Vec<StageRun>,
 }
 
-/// What the revisions in a pipeline's document are.
+/// The meaning of the revisions in a pipeline's document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revisions {
-    /// Those that the run used (the old dialect, or from elsewhere).
+    /// The revisions that the run used (the old dialect, or from elsewhere).
     OfRun,
-    /// The newest that the server knew when the document was asked for (the new dialect).
+    /// The newest revisions that the server knew at the time of the request (the new dialect).
     LatestKnown {
-        /// Whether the run was the newest of its pipeline then.
+        /// True if the run was the newest of its pipeline then.
         was_newest: bool,
     },
 }
 
-/// A stage's run with what documents said of it.
+/// A stage's run with its documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageRun {
     /// The stage.
     pub name: Name,
-    /// Which run of it within the pipeline's run.
+    /// The stage's counter within the pipeline's run.
     pub counter: Counter,
-    /// How it went.
+    /// The result.
     pub result: StageResult,
-    /// Where it is.
+    /// The state.
     pub state: StageState,
-    /// When it was updated last: once it has ended, when it did.
+    /// The time of the last update: for a completed stage its end.
     pub updated: Option<Timestamp>,
-    /// Who let it run, as the stage's document has it: a person, `changes` or a timer. None if that is not known.
+    /// The trigger in the stage's document: a person, `changes` or a timer. `None` if it is unknown.
     pub approved_by: Option<String>,
-    /// The stage's database id, which the old dialect has: it grows, and so tells apart stages that ended in the same second.
+    /// The stage's database id, which the old dialect has. Ids increase, so they order stages that ended in the same second.
     pub id: Option<u64>,
-    /// Its jobs' documents, as far as they were asked for. Only those of GoCD before 19.10 add something: times.
+    /// The documents of its jobs that were requested. Only those of GoCD before 19.10 add data: times.
     pub jobs: Vec<Job>,
 }
 
@@ -64,7 +65,7 @@ impl From<&StageEntry> for StageRun {
             name: entry.stage.name.clone(),
             counter: entry.stage.counter,
             result: entry.result(),
-            // The feed has no others.
+            // The feed has completed stages only.
             state: StageState::Completed,
             updated: entry.updated,
             approved_by: entry.approver.clone(),
@@ -97,13 +98,14 @@ fn id(href: Option<&Href>) -> Option<u64> {
 }
 
 impl RunHistory {
-    /// Whether more may come: something happened to it less than 14 days ago.
+    /// Returns true if the run may still change: its last change was less than 14 days ago.
     #[must_use]
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
         self.open_until().is_some_and(|until| now < until)
     }
 
-    /// Until when more may come. A run that failed or stands still may go on no longer than one that passed. None if no document has a time.
+    /// Returns the time until which the run may change. A run that failed or waits may go on no longer than one that passed. `None` if no
+    /// document has a time.
     #[must_use]
     pub fn open_until(&self) -> Option<DateTime<Utc>> {
         let scheduled = self.pipeline.as_ref().and_then(|pipeline| pipeline.scheduled);
@@ -116,9 +118,9 @@ impl RunHistory {
 #[derive(Clone, Debug)]
 pub struct Timed<'h> {
     pub stage: &'h StageRun,
-    /// When its first job was put into the queue.
+    /// The time at which the stage's first job was queued.
     pub began: Option<Timestamp>,
-    /// When it ended; none while it is under way, or if no document says.
+    /// The end; `None` while the stage is in progress, or if no document has a time.
     pub ended: Option<Timestamp>,
 }
 
@@ -141,7 +143,7 @@ impl<'h> Timed<'h> {
     }
 }
 
-/// Whether a job's document is about this run of the stage. Some spell the names as they were asked for.
+/// Returns true if a job's document is about this run of the stage. Some documents have names in the spelling of the request.
 fn is_of(job: &Job, history: &RunHistory, stage: &StageRun) -> bool {
     job.pipeline.name.is_same(&history.run.name)
         && job.pipeline.counter == history.run.counter
@@ -149,32 +151,32 @@ fn is_of(job: &Job, history: &RunHistory, stage: &StageRun) -> bool {
         && job.stage.counter == stage.counter
 }
 
-/// A time as DX is sent it: RFC 3339 in UTC, for one without a zone could be taken for anything.
+/// Formats a time for DX: RFC 3339 in UTC, as the meaning of a time without a zone is unclear.
 pub fn sent(time: Timestamp) -> String {
     time.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-/// Something that a run's documents do not say, or say in a way that cannot be used. The run is mapped as well as it can be.
+/// A fact that a run's documents lack, or have in an unusable form. The run is mapped without it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Warning {
-    /// An attempt is not reported: DX needs a start.
-    #[error("attempt {attempt} is left out, for no document says when it began")]
+    /// An attempt is not reported: DX requires a start.
+    #[error("attempt {attempt} is left out: no document has the time of its start")]
     NoStart {
-        /// Which attempt.
+        /// The attempt's number.
         attempt: u32,
     },
     /// A start is later than the true one.
-    #[error("attempt {attempt} began at some time before the end of its first stage, which is taken for its start")]
+    #[error("the start of attempt {attempt} is unknown; the end of its first stage is used instead")]
     ApproximateStart {
-        /// Which attempt.
+        /// The attempt's number.
         attempt: u32,
     },
-    /// A stage has ended in a way that is not known.
-    #[error("how stage {stage} went in its run {counter} is not known; it is left out")]
+    /// A stage has an unknown result.
+    #[error("the result of run {counter} of stage {stage} is unknown; it is left out")]
     UnknownResult {
         /// The stage.
         stage: Name,
-        /// Which run of it.
+        /// The stage's counter.
         counter: Counter,
     },
     /// A job's document is about another stage's run.
@@ -186,18 +188,18 @@ pub enum Warning {
         job: Name,
     },
     /// The materials name several repositories.
-    #[error("the git materials name {count} repositories; {chosen} is taken (--material chooses another)")]
+    #[error("the git materials name {count} repositories; {chosen} is used (--material chooses another)")]
     SeveralMaterials {
-        /// How many.
+        /// The number of repositories.
         count: usize,
-        /// The one that is taken.
+        /// The chosen one.
         chosen: String,
     },
     /// The material's address names no repository.
     #[error("no git material has an address that names a repository as owner/name; repository and commit are left out")]
     NoRepository,
-    /// The revision is none of git's.
-    #[error("the revision of {repository} is no commit's name of 40 or 64 hexadecimal digits; it is left out")]
+    /// The revision is not a git commit.
+    #[error("the revision of {repository} is not a commit of 40 or 64 hexadecimal digits; it is left out")]
     NotACommit {
         /// The repository.
         repository: String,
@@ -209,12 +211,12 @@ pub enum Warning {
         repository: String,
     },
     /// The revision is not this run's.
-    #[error("the server names the newest revisions it knows, not this run's; commit and committer are left out")]
+    #[error("the server sends the newest revisions it knows, not this run's; commit and committer are left out")]
     OtherRevision,
 }
 
 impl Warning {
-    /// What the warnings of a kind have in common, to count them by.
+    /// The kind of the warning, to count by.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

@@ -1,8 +1,8 @@
 //! The mapping of a pipeline's run, read from documents, to notifications.
 //!
-//! Pure: what comes out depends on the documents and the settings alone, not on when or how often they were asked for, so that filling in
-//! history and following along give the same runs. A run is a pipeline's name and counter; its stages are steps; since DX never takes a
-//! failure back, a stage that is run again begins another attempt ([`Reruns::Attempts`]), which DX sees as a run of its own.
+//! The mapping is pure: its result depends on the documents and the settings alone, not on when or how often documents were requested. So
+//! reading old history and following new runs give the same notifications. A run is a pipeline's name and counter; its stages are steps. As
+//! DX never takes a failure back, a stage that is run again starts another attempt ([`Reruns::Attempts`]), which is a run of its own in DX.
 
 mod facts;
 mod history;

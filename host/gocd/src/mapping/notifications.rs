@@ -16,7 +16,7 @@ use crate::documents::{Name, StageResult, StageState, Timestamp};
 /// DX's name for the system.
 const SOURCE: &str = "GoCD";
 
-/// What set a stage going, as `approvedBy` says.
+/// The trigger of a stage, from `approvedBy`.
 enum Trigger<'a> {
     /// A change of a material, or the end of the stage before.
     Changes,
@@ -27,7 +27,7 @@ enum Trigger<'a> {
 }
 
 impl<'a> Trigger<'a> {
-    /// Reads `approvedBy`.
+    /// Parses `approvedBy`.
     fn parse(approved_by: &'a str) -> Self {
         match approved_by {
             "changes" => Self::Changes,
@@ -40,29 +40,29 @@ impl<'a> Trigger<'a> {
 /// The notifications that a pipeline's run is mapped to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mapped {
-    /// Its attempts, the first first: each a run of DX.
+    /// The attempts, the first first: each is a run of DX.
     pub attempts: Vec<Attempt>,
-    /// What the documents left open.
+    /// The facts that the documents lack.
     pub warnings: Vec<Warning>,
 }
 
 /// The notifications of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which attempt, from 1.
+    /// The attempt's number, from 1.
     pub number: u32,
-    /// The name of the run in DX: `gocd/SERVER/PIPELINE/COUNTER`, from the second attempt on with `/attempt-N`.
+    /// The reference id in DX: `gocd/SERVER/PIPELINE/COUNTER`, from the second attempt on with `/attempt-N`.
     pub reference_id: String,
-    /// Its beginning, for the hook `pipeline-start`.
+    /// The start, for the hook `pipeline-start`.
     pub start: Notification,
-    /// Its stages, for the hook `step`, in the order in which they ended.
+    /// The stages, for the hook `step`, in the order in which they ended.
     pub steps: Vec<Notification>,
-    /// Its end, for the hook `pipeline-finish`; none while it has not ended.
+    /// The end, for the hook `pipeline-finish`; `None` while the attempt has not ended.
     pub finish: Option<Notification>,
 }
 
 impl Mapping {
-    /// Maps a pipeline's run. `now` matters for [`Reruns::Latest`] only.
+    /// Maps a pipeline's run. `now` is used for [`Reruns::Latest`] only.
     #[must_use]
     pub fn map(&self, history: &RunHistory, now: DateTime<Utc>) -> Mapped {
         let mut warnings = Vec::new();
@@ -74,7 +74,7 @@ impl Mapping {
             number += 1;
             match started(history, part, number, &mut warnings) {
                 Some(started) => attempts.push(self.attempt(history, part, number, started, &facts, now)),
-                // It is reported once its first stage has ended: when that was updated before, its end does not show.
+                // It is reported once its first stage has ended: an earlier update does not show when it began.
                 None if part.stages.iter().any(|timed| timed.stage.state.is_active()) => {}
                 None => warnings.push(Warning::NoStart { attempt: number }),
             }
@@ -142,7 +142,7 @@ impl Mapping {
         }
     }
 
-    /// How the attempt went; none while that is not known.
+    /// Returns the attempt's status; `None` while it is unknown.
     fn outcome(&self, history: &RunHistory, part: &Part<'_>, now: DateTime<Utc>) -> Option<Status> {
         if part.stages.iter().any(|timed| timed.stage.state.is_active()) {
             return None;
@@ -153,7 +153,7 @@ impl Mapping {
                 return None;
             }
         }
-        // DX's priority, by stages: GoCD has weighed the jobs of each.
+        // DX's priority of statuses, over stages: a stage's result covers its jobs.
         let status = part.stages.iter().map(|timed| status(timed)).max()?;
         let mut final_stages = self.final_stages.iter();
         let awaited = final_stages.find(|(pipeline, _)| pipeline.is_same(&history.run.name));
@@ -164,7 +164,8 @@ impl Mapping {
         (!is_held).then_some(status)
     }
 
-    /// When the attempt ended: by default before the first stage that waited for a person, or a click days later would stretch it.
+    /// Returns the end of the attempt: by default before the first stage that waited for a person, as an approval days later would stretch
+    /// the run.
     fn finished(&self, part: &Part<'_>) -> Option<Timestamp> {
         let is_late = |timed: &Timed<'_>| {
             let approved_by = timed.stage.approved_by.as_deref();
@@ -183,7 +184,7 @@ impl Mapping {
         part.stages.iter().take(kept).filter_map(|timed| timed.ended).max()
     }
 
-    /// Who set the attempt going.
+    /// Returns the person who started the attempt.
     fn person(&self, history: &RunHistory, part: &Part<'_>, number: u32, facts: &Facts) -> Option<Person> {
         let first = part.all.first()?.stage;
         let is_rerun = || {
@@ -192,7 +193,7 @@ impl Mapping {
                 .iter()
                 .any(|other| other.name.is_same(&first.name) && other.counter > first.counter)
         };
-        // The pipeline's document speaks of the latest run of the first stage.
+        // The pipeline's document has the trigger of the first stage's latest run.
         let of_pipeline = || {
             history
                 .pipeline
@@ -216,7 +217,7 @@ fn status_is_success(timed: &Timed<'_>) -> bool {
 
 fn status(timed: &Timed<'_>) -> Status {
     match (timed.stage.state, timed.stage.result) {
-        // Failing: the failure is certain, the end is not, and until then none is reported.
+        // Failing: the failure is certain, the end is not, and until then no failure is reported.
         (StageState::Building | StageState::Failing, _) => Status::Running,
         (_, StageResult::Passed) => Status::Success,
         (_, StageResult::Failed) => Status::Failure,
@@ -225,8 +226,8 @@ fn status(timed: &Timed<'_>) -> Status {
     }
 }
 
-/// When an attempt began: when its first job was put into the queue. Without jobs' times the first attempt began when the pipeline was
-/// scheduled, if that is not from a re-run; for any other, the end of its first stage has to do.
+/// Returns the start of an attempt: the time at which its first job was queued. Without jobs' times the first attempt started when the
+/// pipeline was scheduled, unless that time is from a re-run; for any other attempt the end of its first stage is used.
 fn started(history: &RunHistory, part: &Part<'_>, number: u32, warnings: &mut Vec<Warning>) -> Option<Timestamp> {
     if let Some(began) = part.all.iter().filter_map(|timed| timed.began).min() {
         return Some(began);
@@ -245,7 +246,7 @@ fn started(history: &RunHistory, part: &Part<'_>, number: u32, warnings: &mut Ve
     }
 }
 
-/// The stages as steps. One without jobs' times began when the one before it ended, unless it waited for a person.
+/// Returns the stages as steps. A stage without jobs' times started when the one before it ended, unless it waited for a person.
 fn steps(part: &Part<'_>, started: Timestamp, bare: &Notification) -> Vec<Notification> {
     let mut steps = Vec::new();
     let mut before = Some(started);
@@ -271,16 +272,16 @@ fn steps(part: &Part<'_>, started: Timestamp, bare: &Notification) -> Vec<Notifi
     steps
 }
 
-/// The stages that make one run of DX.
+/// The stages of one attempt.
 struct Part<'h> {
-    /// Those that count, in the order in which they ended; one under way is the last.
+    /// The stages that count, in the order in which they ended; one in progress is the last.
     stages: Vec<Timed<'h>>,
-    /// When the first of all began, also of those that do not count.
+    /// All stages, also those that do not count: for the attempt's start.
     all: Vec<Timed<'h>>,
 }
 
-/// Splits a run. The order is that of completion: with the stages' counters alone, an attempt that begins with the second run of a late
-/// stage and goes on with the first of the next could not be told from its predecessor.
+/// Splits a run into attempts by the order of completion. By the stages' counters alone, an attempt that starts with the second run of a
+/// late stage and goes on with the first of the next could not be separated from its predecessor.
 fn split<'h>(history: &'h RunHistory, reruns: Reruns, warnings: &mut Vec<Warning>) -> Vec<Part<'h>> {
     let all = in_order(history, warnings);
     if all.is_empty() {
@@ -324,7 +325,7 @@ fn split<'h>(history: &'h RunHistory, reruns: Reruns, warnings: &mut Vec<Warning
     }
 }
 
-/// The stages' runs that say something, each once, in the order in which they ended.
+/// Returns the stages' runs that have a state or result, each once, in the order in which they ended.
 fn in_order<'h>(history: &'h RunHistory, warnings: &mut Vec<Warning>) -> Vec<Timed<'h>> {
     let mut all: Vec<Timed<'h>> = Vec::new();
     for stage in &history.stages {
@@ -337,7 +338,7 @@ fn in_order<'h>(history: &'h RunHistory, warnings: &mut Vec<Warning>) -> Vec<Tim
             });
         }
     }
-    // Of the same run told twice, the last word comes first, and the rest goes.
+    // Of two entries for one run the latest comes first, and the other is removed.
     all.sort_by_cached_key(|timed| {
         let stage = timed.stage;
         (
@@ -352,7 +353,7 @@ fn in_order<'h>(history: &'h RunHistory, warnings: &mut Vec<Warning>) -> Vec<Tim
     all.sort_by_key(|timed| {
         let stage = timed.stage;
         let place = places.iter().position(|name| name.is_same(&stage.name));
-        // Only what is under way has not ended; without a time it is after what has one.
+        // Only a stage in progress has not ended; one without a time goes after those with one.
         (
             stage.state.is_active(),
             timed.ended.is_none(),
@@ -365,7 +366,7 @@ fn in_order<'h>(history: &'h RunHistory, warnings: &mut Vec<Warning>) -> Vec<Tim
     all
 }
 
-/// The stages in the order of the pipeline, as far as its document says: the new dialect's links have their names.
+/// Returns the stages in the order of the pipeline, if its document has it: the new dialect's links have their names.
 fn places(history: &RunHistory) -> Vec<Name> {
     let stages = history.pipeline.iter().flat_map(|pipeline| pipeline.stage_resources());
     stages

@@ -8,29 +8,30 @@ use thiserror::Error;
 use crate::ServerUrl;
 use crate::documents::Name;
 
-/// How runs of a server become runs of DX.
+/// The operator's settings of the mapping.
 #[derive(Clone, Debug)]
 pub struct Mapping {
-    /// What names the server in reference ids.
+    /// The server's name in reference ids.
     pub server_id: ServerId,
     /// The address under which people reach the server's pages.
     pub pages: ServerUrl,
-    /// What becomes of stages that are run again.
+    /// The treatment of stages that are run again.
     pub reruns: Reruns,
-    /// What becomes of stages that a person lets run after the others.
+    /// The treatment of stages that a person approves after the others.
     pub late_stages: LateStages,
-    /// By pipeline: the stage without whose success the run is no success.
+    /// By pipeline: the stage that must succeed for the run to be a success.
     pub final_stages: BTreeMap<Name, Name>,
-    /// Which git material names the repository and the commit, where there are several. Else the first whose address names a repository.
+    /// The git material that names the repository and the commit, if there are several. By default the first whose address names a
+    /// repository.
     pub material: Option<Pattern>,
-    /// Who GoCD's users are.
+    /// The e-mail addresses of GoCD's users.
     pub users: Users,
-    /// Pipelines whose counters began again, with what names the server for their runs since then.
+    /// Pipelines whose counters started again, with the server's name in the reference ids of their runs since then.
     pub restarted: Vec<(Name, ServerId)>,
 }
 
 impl Mapping {
-    /// The defaults for a server.
+    /// Returns the defaults for a server.
     #[must_use]
     pub fn new(server_id: ServerId, pages: ServerUrl) -> Self {
         Self {
@@ -45,27 +46,27 @@ impl Mapping {
         }
     }
 
-    /// What names the server in the reference ids of a pipeline's runs.
+    /// Returns the server's name in the reference ids of a pipeline's runs.
     #[must_use]
     pub fn server_id(&self, pipeline: &Name) -> &ServerId {
         self.restarted(pipeline).unwrap_or(&self.server_id)
     }
 
-    /// The same, if the operator said so for this pipeline.
+    /// Returns the server's name that the operator set for this pipeline after a restart of its counters.
     #[must_use]
     pub fn restarted(&self, pipeline: &Name) -> Option<&ServerId> {
-        // Of several the last: a flag goes before a file.
-        let mut said = self.restarted.iter().rev();
-        said.find(|(name, _)| name.is_same(pipeline)).map(|(_, id)| id)
+        // Of several the last counts: a flag goes before a file.
+        let mut named = self.restarted.iter().rev();
+        named.find(|(name, _)| name.is_same(pipeline)).map(|(_, id)| id)
     }
 }
 
-/// E-mail addresses by GoCD's user names, which it finds without regard to case.
+/// E-mail addresses by GoCD's user names, without regard to case as in GoCD.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Users(BTreeMap<String, String>);
 
 impl Users {
-    /// The address of a user.
+    /// Returns the address of a user.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_lowercase()).map(String::as_str)
@@ -79,38 +80,38 @@ impl Extend<(String, String)> for Users {
     }
 }
 
-/// What becomes of stages that are run again.
+/// The treatment of stages that are run again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reruns {
-    /// They begin another attempt, which is a run of its own in DX.
+    /// They start another attempt, which is a run of its own in DX.
     #[default]
     Attempts,
-    /// The latest run of each stage counts. How the run went is not told before it was quiet for this long, since a later success could
-    /// not take a failure back.
+    /// The latest run of each stage counts. The run's end is reported after it was quiet for this long, since a later success could not
+    /// take a failure back.
     Latest {
-        /// How long.
+        /// The quiet time.
         quiet: TimeDelta,
     },
-    /// Everything counts, so that a failure stays one: DX's own rule.
+    /// All runs count, so that a failure stays one: DX's own rule.
     Merge,
 }
 
-/// What becomes of a stage, other than the first, that a person let run: days may pass before that.
+/// The treatment of a stage, other than the first, that a person approved, perhaps days later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LateStages {
-    /// Its result counts, and the run has ended before it.
+    /// Its result counts, and the run's end is before it.
     #[default]
     Keep,
     /// Its end is the run's end too.
     Extend,
 }
 
-/// What names a GoCD server in reference ids. One server has many addresses, so it is by default the host of the one that was configured
-/// ([`ServerUrl::host`]); a server that was set up again, and counts from 1 again, needs another.
+/// A GoCD server's name in reference ids. One server has many addresses, so it is by default the host of the configured one
+/// ([`ServerUrl::host`]). A server that was set up again, and counts from 1 again, needs another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerId(String);
 
-/// A text that cannot name a server.
+/// The error of a text that cannot name a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a GoCD server's id has 1 to 255 bytes and neither spaces nor control characters, such as ci.example.com")]
 pub struct ServerIdError;
@@ -138,7 +139,7 @@ impl ServerId {
     }
 }
 
-/// A text in which `*` stands for any characters, also none and also `/`, and `?` for any one.
+/// A pattern in which `*` matches any characters, also none and also `/`, and `?` any one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
 
@@ -155,13 +156,13 @@ impl Pattern {
         &self.0
     }
 
-    /// Whether all of a text fits. Takes time in proportion to the product of the lengths at most.
+    /// Returns true if the whole text matches. Takes time in proportion to the product of the lengths at most.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         self.fits(text, |one, other| one == other)
     }
 
-    /// Whether a pipeline's name fits, whatever its case: GoCD finds names in that way.
+    /// Returns true if a pipeline's name matches, without regard to case as in GoCD.
     #[must_use]
     pub fn matches_name(&self, name: &Name) -> bool {
         self.fits(name.as_str(), |one, other| one.eq_ignore_ascii_case(&other))
@@ -170,7 +171,7 @@ impl Pattern {
     fn fits(&self, text: &str, is_same: impl Fn(char, char) -> bool) -> bool {
         let (pattern, text): (Vec<char>, Vec<char>) = (self.0.chars().collect(), text.chars().collect());
         let (mut at, mut place) = (0, 0);
-        // Behind the last star, and how much of the text it stands for so far. An earlier star need not be tried again.
+        // The place after the last star, and the length of the text that it covers so far. An earlier star need not be tried again.
         let mut star: Option<(usize, usize)> = None;
         while let Some(&c) = text.get(place) {
             match pattern.get(at) {
@@ -199,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stars_stand_for_anything() {
+    fn stars_match_anything() {
         for (pattern, text, fits) in [
             ("org/repo", "org/repo", true),
             ("org/repo", "org/repos", false),

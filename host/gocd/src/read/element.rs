@@ -14,7 +14,7 @@ use crate::documents::{Category, Counter, Name};
 /// The characters of a value that an error shows.
 const SHOWN_CHARACTERS: usize = 80;
 
-/// The words that every entry of a feed has, shared instead of copied.
+/// The texts that every entry of a feed has, shared instead of copied.
 const COMMON: &[&str] = &[
     Category::SCHEME,
     "application/vnd.go+xml",
@@ -31,7 +31,7 @@ const COMMON: &[&str] = &[
     "Cancelled",
 ];
 
-/// An element that was begun.
+/// An element whose start was read.
 pub struct Element<'b> {
     pub start: BytesStart<'b>,
     /// True for `<like-this/>`: no end follows.
@@ -57,6 +57,11 @@ impl Element<'_> {
         let mut found = Vec::new();
         for attribute in self.start.attributes() {
             let attribute = attribute.map_err(malformed)?;
+            let name = attribute.key.into_inner();
+            // The library leaves this to its user.
+            if name.contains(['"', '\'', '<']) {
+                return Err(malformed(format!("`{name}` is not an attribute's name")));
+            }
             if found.len() == MAX_ATTRIBUTES {
                 return Err(ReadFault::TooManyAttributes);
             }
@@ -64,7 +69,7 @@ impl Element<'_> {
                 return Err(ReadFault::TextTooLong);
             }
             let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(malformed)?;
-            found.push((attribute.key.into_inner(), value));
+            found.push((name, value));
         }
         Ok(Attributes(found))
     }

@@ -4,17 +4,17 @@ use thiserror::Error;
 
 use self::limits::{MAX_ATTRIBUTES, MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, MAX_TEXT};
 
-/// A document that was refused: which, where in it, and why.
+/// A refused document: its kind, the place in it, and the fault.
 #[derive(Debug, Error)]
 #[error("{document}, line {line}{}: {fault}", Within(.element))]
 pub struct ReadError {
-    /// The kind of the document, such as `<stage> document`; `document` while that is not known.
+    /// The kind of the document, such as `<stage> document`; `document` while it is unknown.
     pub document: String,
     /// The line on which reading stopped, from 1.
     pub line: usize,
-    /// The name of the element that it is about, if it is about one.
+    /// The name of the faulty element, if the fault is in one.
     pub element: Option<String>,
-    /// What is wrong.
+    /// The fault.
     pub fault: ReadFault,
 }
 
@@ -29,13 +29,13 @@ impl std::fmt::Display for Within<'_> {
     }
 }
 
-/// What is wrong with a document, and what to do about it.
+/// A fault of a document, and its remedy.
 #[derive(Debug, Error)]
 pub enum ReadFault {
-    /// The bytes could not be had.
+    /// The bytes could not be read.
     #[error("reading failed: {0}; try again")]
     Io(#[from] std::io::Error),
-    /// There is nothing in it.
+    /// It is empty.
     #[error("it is empty; if it was cut off on its way, try again")]
     Empty,
     /// It is longer than [`MAX_BYTES`].
@@ -55,17 +55,17 @@ pub enum ReadFault {
     /// A text or an attribute is longer than [`MAX_TEXT`].
     #[error("its text is longer than {MAX_TEXT} bytes, more than can be a name, a time or an address")]
     TextTooLong,
-    /// It is a page for people.
+    /// It is an HTML page.
     #[error(
         "it is an HTML page; a login page or a proxy may have answered: check the server's address, the user and the password"
     )]
     Html,
-    /// It is something else than XML.
-    #[error("it is no XML; check the server's address, and whether it answered with an error")]
+    /// It is not XML.
+    #[error("it is not XML; check the server's address, and whether it answered with an error")]
     NotXml,
     /// It has a document type declaration.
     #[error(
-        "it has a document type declaration, which is refused for what it can expand to; GoCD sends none, check the server's address"
+        "it has a document type declaration, which is refused because it can expand without bound; GoCD sends none, check the server's address"
     )]
     DocumentType,
     /// It is declared to be in another encoding than UTF-8.
@@ -75,43 +75,41 @@ pub enum ReadFault {
     Encoding(String),
     /// It is not UTF-8.
     #[error(
-        "there are bytes that are not UTF-8, as which GoCD's documents are encoded; a proxy that recodes documents must leave these alone"
+        "it has bytes that are not UTF-8, the encoding of GoCD's documents; a proxy that recodes documents must leave these alone"
     )]
     NotUtf8,
     /// It ends too early.
     #[error("it ends before the element does; it was cut off on its way, try again")]
     Truncated,
     /// It is not well-formed.
-    #[error("it is not well-formed XML: {0}; try again, and tell the server's administrator if it stays so")]
+    #[error("it is not well-formed XML: {0}; try again, and report it to the server's administrator if it persists")]
     Malformed(String),
-    /// Something comes after the document.
+    /// Content follows the document.
     #[error("there is more after the end of the document; two answers may have run together, try again")]
     Trailing,
-    /// It is none of the documents that are read.
-    #[error(
-        "a document that begins so is none of a pipelines list, feed, pipeline, stage or job; check the server's address"
-    )]
+    /// It is none of the known documents.
+    #[error("this root element is none of a pipelines list, feed, pipeline, stage or job; check the server's address")]
     UnknownRoot,
-    /// It is another of the documents than the one that was asked for.
+    /// It is another document than the requested one.
     #[error("a <{expected}> document was expected; check the server's address, or whether a redirect led elsewhere")]
     OtherRoot {
-        /// The root of the document that was asked for.
+        /// The root of the requested document.
         expected: &'static str,
     },
     /// It is a feed of Cruise 1.x or Go 2.0.
-    #[error("it is a feed of Cruise 1.x or Go 2.0, which does not name the runs it lists; Go 2.1 or later is needed")]
+    #[error("it is a feed of Cruise 1.x or Go 2.0, whose entries do not name their runs; Go 2.1 or later is needed")]
     TooOld,
-    /// Something that identifies a run is not there.
-    #[error("{0} is missing, so that it is unclear which run this is about; a GoCD server from Go 2.1 on sends it")]
+    /// A value that identifies a run is missing.
+    #[error("{0} is missing, so it is unclear which run this is; GoCD servers from Go 2.1 on send it")]
     Missing(&'static str),
-    /// Something that identifies a run is not what it has to be.
-    #[error("{what} is not {expected}, so that it is unclear which run this is about: `{value}`")]
+    /// A value that identifies a run is invalid.
+    #[error("{what} is not {expected}, so it is unclear which run this is: `{value}`")]
     Unfit {
-        /// What it is.
+        /// The name of the value.
         what: &'static str,
-        /// What it has to be.
+        /// The expected form.
         expected: &'static str,
-        /// What it says, shortened.
+        /// The value, shortened.
         value: String,
     },
 }
@@ -124,14 +122,14 @@ pub mod limits {
     /// The deepest nesting. GoCD's documents have 8 levels at most.
     pub const MAX_DEPTH: usize = 32;
 
-    /// The most elements. A document of the longest length has about 300,000 if it is full of changed files; what is kept of as many empty
-    /// changes is some 50 MiB.
+    /// The most elements. A document of the longest length has about 300,000 if it is full of changed files; the values read from as many
+    /// empty changes take some 50 MiB.
     pub const MAX_ELEMENTS: usize = 300_000;
 
     /// The most attributes of an element. GoCD's have 6 at most.
     pub const MAX_ATTRIBUTES: usize = 32;
 
     /// The longest text of an element or an attribute that is kept, in bytes: a link with four escaped names of the greatest length fits. A
-    /// change's message is cut here, for nothing hangs on it.
+    /// change's message is cut at this length, as nothing depends on it.
     pub const MAX_TEXT: usize = 64 * 1024;
 }

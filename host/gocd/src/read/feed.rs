@@ -16,7 +16,7 @@ pub(super) fn pipelines(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Pipe
             "link" if attributes.get("rel") == Some("self") => list.self_link = attributes.href("href"),
             "pipeline" => {
                 let href = at.within(&child, attributes.needed("href"))?;
-                // The address is the only place where the name stands. One that cannot be used costs no other pipeline.
+                // The address is the only place of the name. An invalid one affects no other pipeline.
                 let feed = Href::new(href);
                 match feed.as_ref().and_then(Href::resource).zip(feed) {
                     Some((Resource::StageFeed { pipeline: name, .. }, feed)) => {
@@ -104,7 +104,7 @@ pub fn entry(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<StageEntry, Rea
         }
     }
     let id = id.ok_or_else(|| at.error_in(root, ReadFault::Missing("id")))?;
-    // The bare number of a job's transition: only Cruise 1.x and Go 2.0 name their entries so.
+    // The bare number of a job's transition: only Cruise 1.x and Go 2.0 have such ids.
     if id.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(at.error_in(root, ReadFault::TooOld));
     }
@@ -129,7 +129,7 @@ pub fn entry(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<StageEntry, Rea
     })
 }
 
-/// A person; none if there is no name. An address without a name stands for both.
+/// Reads a person; `None` without a name and an address. An address without a name is used for both.
 fn author(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Option<Author>, ReadError> {
     let (mut name, mut email) = (None, None);
     while let Some(child) = at.child(root)? {
@@ -142,7 +142,7 @@ fn author(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Option<Author>, Re
     Ok(name.or_else(|| email.clone()).map(|name| Author { name, email }))
 }
 
-/// A link; none if it has no address. Those that matter are missed where they are looked for.
+/// Reads a link; `None` without an address. The caller notices if a needed link is missing.
 pub fn link(at: &mut Scanner<'_>, element: &Element<'_>) -> Result<Option<Link>, ReadError> {
     let attributes = at.attributes(element)?;
     let link = attributes.href("href").map(|href| Link {

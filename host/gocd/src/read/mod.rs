@@ -1,9 +1,9 @@
-//! Documents' bytes to values.
+//! Reader of documents: bytes to values.
 //!
-//! A document is taken for what its root element says, whatever the server called it. It is read in one pass, without a tree, within the
-//! bounds of [`limits`]; entities beyond XML's own five cannot be declared, for a document type declaration is refused. Tolerated is what
-//! real servers were seen to send: blank lines before the declaration, text wrapped over lines, a stray `>` at the end of an id, missing
-//! labels and times, unknown words, elements and attributes. Refused is what makes it unclear which run a document speaks of.
+//! A document's root element decides its kind, whatever the server called it. It is read in one pass, without a tree, within the bounds of
+//! [`limits`]. Entities beyond XML's own five cannot be declared, since a document type declaration is refused. The reader accepts what
+//! real servers send: blank lines before the declaration, text wrapped over lines, a stray `>` at the end of an id, missing labels and
+//! times, unknown terms, elements and attributes. It refuses whatever makes it unclear which run a document describes.
 
 mod element;
 mod error;
@@ -42,7 +42,7 @@ pub enum Document {
 ///
 /// # Errors
 ///
-/// [`ReadError`] if it is none of them, exceeds a limit, is not well-formed, or does not say which run it is about.
+/// [`ReadError`] if it is none of them, exceeds a limit, is not well-formed, or does not identify its run.
 pub fn read(bytes: &[u8]) -> Result<Document, ReadError> {
     let (mut scanner, root) = Scanner::open(bytes)?;
     let at = &mut scanner;
@@ -66,14 +66,14 @@ pub fn read(bytes: &[u8]) -> Result<Document, ReadError> {
     Ok(document)
 }
 
-/// Reads a document of any kind from where it comes, and no more of it than a document may have.
+/// Reads a document of any kind from `source`, and no more bytes than a document may have.
 ///
 /// # Errors
 ///
 /// As [`read`], and [`ReadFault::Io`] if `source` fails.
 pub fn from_reader(source: impl Read) -> Result<Document, ReadError> {
     let mut bytes = Vec::new();
-    // One byte more shows that there is more.
+    // One byte more shows that the document is too long.
     let taken = source.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
     taken.map_err(|error| ReadError {
         document: "document".into(),

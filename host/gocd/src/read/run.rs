@@ -68,7 +68,7 @@ pub fn materials(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Vec<Materia
     Ok(materials)
 }
 
-/// Reads a material, or the ones within: the new dialect has each in another `<material>`.
+/// Reads a material, or the ones within: the new dialect wraps each in another `<material>`.
 pub fn material(at: &mut Scanner<'_>, root: &Element<'_>, into: &mut Vec<Material>) -> Result<(), ReadError> {
     let attributes = at.attributes(root)?;
     let mut changesets = Vec::new();
@@ -201,7 +201,7 @@ pub(super) fn stage(at: &mut Scanner<'_>, root: &Element<'_>) -> Result<Stage, R
     })
 }
 
-/// The `<pipeline>` within a stage or a job.
+/// Reads the `<pipeline>` within a stage or a job.
 pub fn stage_pipeline(at: &mut Scanner<'_>, element: &Element<'_>) -> Result<StagePipeline, ReadError> {
     let attributes = at.attributes(element)?;
     let pipeline = StagePipeline {
@@ -278,7 +278,7 @@ fn job_stage(at: &mut Scanner<'_>, element: &Element<'_>) -> Result<JobStage, Re
     Ok(stage)
 }
 
-/// A property; none without a name or a value. The documentation's page has a `>` behind some numbers, which no server sends.
+/// Reads a property; `None` without a name or a value. The documentation's page has a `>` behind some numbers, which no server sends.
 fn property(at: &mut Scanner<'_>, element: &Element<'_>) -> Result<Option<Property>, ReadError> {
     let name = at.attributes(element)?.text("name");
     let value = at.long_text(element)?;

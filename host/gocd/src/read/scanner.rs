@@ -1,4 +1,4 @@
-//! The pass over a document: elements one by one, within bounds.
+//! A pass over a document: elements one by one, within bounds.
 
 use std::borrow::Cow;
 
@@ -10,26 +10,26 @@ use super::element::{Attributes, Element, shown};
 use super::error::limits::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, MAX_TEXT};
 use super::error::{ReadError, ReadFault};
 
-/// What to do with a text that is longer than [`MAX_TEXT`].
+/// The treatment of a text that is longer than [`MAX_TEXT`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Long {
     Refuse,
     Cut,
 }
 
-/// Walks through a document. The receiver of an [`Element`] reads its children, its text, or skips it, and so leaves the scanner behind its
-/// end.
+/// A walk through a document. The receiver of an [`Element`] reads its children or its text, or skips it, and so leaves the scanner behind
+/// its end.
 pub struct Scanner<'b> {
     bytes: &'b [u8],
     reader: Reader<&'b [u8]>,
     depth: usize,
     elements: usize,
-    /// The root's name, once it is known.
+    /// The root's name; `None` before the root.
     root: Option<String>,
 }
 
 impl<'b> Scanner<'b> {
-    /// Begins with a document, and gives its root element.
+    /// Opens a document, and returns its root element.
     pub fn open(bytes: &'b [u8]) -> Result<(Self, Element<'b>), ReadError> {
         let mut scanner = Self {
             bytes,
@@ -85,7 +85,7 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    /// The next child of an element; none at its end. Text between children is passed over.
+    /// Returns the next child of an element; `None` at its end. Text between children is skipped.
     pub fn child(&mut self, of: &Element<'_>) -> Result<Option<Element<'b>>, ReadError> {
         if of.is_empty {
             return Ok(None);
@@ -105,7 +105,7 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    /// Goes behind an element's end.
+    /// Skips the rest of an element.
     pub fn skip(&mut self, element: &Element<'_>) -> Result<(), ReadError> {
         while let Some(child) = self.child(element)? {
             // The depth is bounded: so is this recursion.
@@ -114,21 +114,21 @@ impl<'b> Scanner<'b> {
         Ok(())
     }
 
-    /// An element's text without the white space around it; none if that leaves nothing. Elements within are passed over.
+    /// Returns an element's text without the white space around it; `None` if nothing is left. Elements within are skipped.
     pub fn text(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
         self.collect(element, Long::Refuse)
     }
 
-    /// The same, cut at the greatest length instead of refused.
+    /// Returns the text as [`Scanner::text`] does, but cut at the greatest length instead of refused.
     pub fn long_text(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
         self.collect(element, Long::Cut)
     }
 
-    /// The same on one line: documents were seen in which something had wrapped the text.
+    /// Returns the text as [`Scanner::text`] does, on one line: some documents have wrapped texts.
     pub fn line(&mut self, element: &Element<'_>) -> Result<Option<String>, ReadError> {
         let text = self.collect(element, Long::Refuse)?;
         Ok(text.map(|text| {
-            // Mostly there is nothing to do.
+            // Most texts are on one line.
             if is_one_line(&text) {
                 text
             } else {
@@ -194,7 +194,7 @@ impl<'b> Scanner<'b> {
         Ok(())
     }
 
-    /// An element's attributes.
+    /// Returns an element's attributes.
     pub fn attributes<'e>(&self, element: &'e Element<'_>) -> Result<Attributes<'e>, ReadError> {
         self.within(element, element.attributes())
     }
@@ -204,7 +204,7 @@ impl<'b> Scanner<'b> {
         found.map_err(|fault| self.error_in(element, fault))
     }
 
-    /// Makes sure that nothing but comments and white space comes after the root.
+    /// Checks that only comments and white space follow the root.
     pub fn close(mut self) -> Result<(), ReadError> {
         loop {
             match self.event()? {
@@ -238,7 +238,7 @@ impl<'b> Scanner<'b> {
     fn failed(&self, error: Error) -> ReadError {
         let fault = match error {
             Error::Encoding(_) => ReadFault::NotUtf8,
-            // Until there is an element, this may be anything.
+            // Before the first element, this may be any kind of file.
             Error::Syntax(_) if self.elements > 0 => ReadFault::Truncated,
             _ if self.elements == 0 => ReadFault::NotXml,
             error => ReadFault::Malformed(shown(&error.to_string())),
@@ -246,7 +246,7 @@ impl<'b> Scanner<'b> {
         self.error(fault)
     }
 
-    /// An error at the place that was reached.
+    /// Returns an error at the current place.
     pub fn error(&self, fault: ReadFault) -> ReadError {
         let read = usize::try_from(self.reader.buffer_position())
             .unwrap_or(usize::MAX)
@@ -264,7 +264,7 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    /// An error about an element.
+    /// Returns an error in an element.
     pub fn error_in(&self, element: &Element<'_>, fault: ReadFault) -> ReadError {
         ReadError {
             element: Some(shown(element.name())),
@@ -279,7 +279,7 @@ fn is_utf8(encoding: &str) -> bool {
         .any(|known| known.eq_ignore_ascii_case(encoding.trim()))
 }
 
-/// Whether a text surely has no other white space than single spaces.
+/// Returns true if a text is ASCII without other white space than single spaces.
 fn is_one_line(text: &str) -> bool {
     let mut before = 0;
     text.bytes().all(|byte| {

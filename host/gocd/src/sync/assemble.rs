@@ -1,7 +1,7 @@
-//! A run, put together from its documents.
+//! Assembly of a run from its documents.
 //!
-//! The feed only says which runs to look at: what it lists of a run depends on when and where in it one looks. The documents do not, so
-//! that a run that is met while it goes on, and again years later, is the same.
+//! The feed only names the runs to read: its entries of a run depend on the time and the page. The documents do not, so that a run read
+//! while it goes on, and again years later, is the same.
 
 use super::failure::{Halt, Lack};
 use super::patience::Without;
@@ -11,22 +11,22 @@ use crate::documents::{Counter, JobState, Name, Pipeline, PipelineLocator, Stage
 use crate::mapping::{Revisions, RunHistory, StageRun};
 use crate::{Dialect, Href, Resource, read};
 
-/// A run to be looked at.
+/// A run to be read.
 pub struct Wanted<'e> {
-    /// Which.
+    /// The run's counter.
     pub counter: Counter,
-    /// Its database id (the old dialect).
+    /// The run's database id (the old dialect).
     pub id: Option<u64>,
-    /// What the feed has of it, as far as it is at hand.
+    /// The feed's entries of the run that are at hand.
     pub entries: Vec<&'e StageEntry>,
-    /// Its own document, if that is at hand.
+    /// The run's own document, if it is at hand.
     pub document: Option<Pipeline>,
-    /// What to do without.
+    /// The documents that the run is assembled without.
     pub without: Without,
 }
 
 impl<'e> Wanted<'e> {
-    /// A run with nothing at hand.
+    /// Returns a run with nothing at hand.
     pub fn new(counter: Counter) -> Self {
         Self {
             counter,
@@ -37,7 +37,7 @@ impl<'e> Wanted<'e> {
         }
     }
 
-    /// The same with what the feed had of it before, as far as it is not at hand.
+    /// Adds the remembered entries of the feed that are not at hand.
     pub fn with(mut self, remembered: &'e [StageEntry]) -> Self {
         let is_new = |old: &&StageEntry| !self.entries.iter().any(|entry| entry.stage == old.stage);
         let more: Vec<&StageEntry> = remembered.iter().filter(is_new).collect();
@@ -45,7 +45,7 @@ impl<'e> Wanted<'e> {
         self
     }
 
-    /// A run with what a page of the feed has of it.
+    /// Returns a run with its entries on a page of the feed.
     pub fn on_page(counter: Counter, entries: &'e [StageEntry]) -> Self {
         let of_run = |entry: &&StageEntry| entry.stage.pipeline.counter == counter;
         let entries: Vec<&StageEntry> = entries.iter().filter(of_run).collect();
@@ -61,24 +61,24 @@ impl<'e> Wanted<'e> {
     }
 }
 
-/// A run with what came up.
-pub struct Found {
+/// An assembled run with its notices.
+pub struct Assembled {
     pub history: RunHistory,
     pub notices: Vec<Notice>,
-    /// What it lacks, and may get when it is looked at again.
+    /// The missing document that a later read may get.
     pub wanting: Option<Lack>,
 }
 
-/// A stage's run to be asked for.
+/// A stage's run to be requested.
 struct WantedStage {
     resource: Resource,
-    /// Which it is, where that is known beforehand.
+    /// The run's names and counters, if they are known beforehand.
     stage: Option<StageLocator>,
 }
 
 impl Session<'_, '_> {
-    /// Puts a run together. The inner error: a document is missing that may come.
-    pub fn assemble(&mut self, mut wanted: Wanted<'_>, newest: u64) -> Result<Result<Found, Lack>, Halt> {
+    /// Assembles a run. The inner error: a document is missing that may come.
+    pub fn assemble(&mut self, mut wanted: Wanted<'_>, newest: u64) -> Result<Result<Assembled, Lack>, Halt> {
         let asked = PipelineLocator {
             name: self.pipeline.clone(),
             counter: wanted.counter,
@@ -116,7 +116,7 @@ impl Session<'_, '_> {
                     feed = page;
                     entries = Wanted::on_page(asked.counter, &feed.entries).entries;
                 }
-                // It is one run's look, and not the feed's part of the round.
+                // The page is requested for this run only: its failure is not the feed's.
                 Err(Halt::Pipeline(_)) => {}
                 Err(halt) => return Err(halt),
             }
@@ -136,7 +136,7 @@ impl Session<'_, '_> {
                     }
                     key
                 }
-                Err(lack) if !lack.is_done_without(wanted.without) && !is_told_by(entry, &lack) => {
+                Err(lack) if !lack.is_done_without(wanted.without) && !is_in_feed(entry, &lack) => {
                     return Ok(Err(lack));
                 }
                 without => {
@@ -174,14 +174,14 @@ impl Session<'_, '_> {
             revisions,
             stages,
         };
-        Ok(Ok(Found {
+        Ok(Ok(Assembled {
             history,
             notices,
             wanting,
         }))
     }
 
-    /// The latest run of each stage: as the run's document has them, else as the feed has.
+    /// Returns the latest run of each stage, from the run's document or else from the feed.
     fn latest(&self, pipeline: Option<&Pipeline>, entries: &[&StageEntry]) -> Vec<WantedStage> {
         if let Some(pipeline) = pipeline {
             let stage = |resource: &Resource| match resource {
@@ -220,7 +220,7 @@ impl Session<'_, '_> {
         latest
     }
 
-    /// The runs of a stage before its latest.
+    /// Adds the runs of a stage before its latest.
     fn earlier(
         &mut self,
         run: &PipelineLocator,
@@ -256,9 +256,9 @@ impl Session<'_, '_> {
                 },
                 Ok(None) => stages.extend(entry.map(|entry| StageRun::from(*entry))),
                 Err(lack) => {
-                    // Without it the attempts are counted wrongly: a failure that may pass is waited for, also where it is how the new dialect
-                    // says that it knows no such stage.
-                    if !lack.is_done_without(without) && !is_told_by(entry.copied(), &lack) {
+                    // Without it the attempts are counted wrongly: a transient failure is waited for, also if it is the new dialect's
+                    // answer for an unknown stage.
+                    if !lack.is_done_without(without) && !is_in_feed(entry.copied(), &lack) {
                         return Ok(Err(lack));
                     }
                     match entry {
@@ -272,7 +272,7 @@ impl Session<'_, '_> {
         Ok(Ok(()))
     }
 
-    /// A stage's document; none if it is about another run.
+    /// Returns a stage's document; `None` if it is about another run.
     fn stage(
         &mut self,
         resource: &Resource,
@@ -298,8 +298,8 @@ impl Session<'_, '_> {
         Ok(Ok(None))
     }
 
-    /// A stage's run with its jobs' documents, where these may have times. One that the server does not know holds nothing back: until it
-    /// is certain that it does not come, the stage is without jobs' times, by which stages would be put in order.
+    /// Adds the documents of a stage's jobs, where these may have times. An unknown job holds nothing back: until it is certain that its
+    /// document does not come, the stage has no jobs' times, by which stages would be ordered.
     fn with_jobs(
         &mut self,
         mut stage: StageRun,
@@ -313,7 +313,8 @@ impl Session<'_, '_> {
         for resource in document.job_resources() {
             let lack = match self.document(&resource, read::job)? {
                 Ok(job) => {
-                    // From GoCD 19.10 on none has any, so one shows it; a job that was copied into a re-run has none before that either.
+                    // From GoCD 19.10 on no job has properties, so one shows it; a job that was copied into a re-run has none before that
+                    // either.
                     let has_none = job.properties.is_empty() && job.state == JobState::Completed;
                     stage.jobs.push(job);
                     if has_none && stage.counter == Counter::FIRST {
@@ -341,7 +342,7 @@ impl Session<'_, '_> {
     }
 }
 
-/// Whether a feed's entry is about what is asked for.
+/// Returns true if a feed's entry is about the wanted stage.
 fn is_about(entry: &StageEntry, wanted: &WantedStage) -> bool {
     match &wanted.stage {
         Some(stage) => entry.stage.name.is_same(&stage.name) && entry.stage.counter == stage.counter,
@@ -349,8 +350,8 @@ fn is_about(entry: &StageEntry, wanted: &WantedStage) -> bool {
     }
 }
 
-/// Whether the feed says enough of a stage's run whose document the server does not know: all but its jobs.
-fn is_told_by(entry: Option<&StageEntry>, lack: &Lack) -> bool {
+/// Returns true if the feed has enough of a stage's run whose document is unknown to the server: all but its jobs.
+fn is_in_feed(entry: Option<&StageEntry>, lack: &Lack) -> bool {
     entry.is_some() && lack.is_missing()
 }
 

@@ -12,9 +12,9 @@ use crate::Dialect;
 use crate::client::Source;
 use crate::documents::Name;
 
-/// Reads the pipelines of a GoCD server and tells what is new of their runs, round by round.
+/// Reads the pipelines of a GoCD server and reports what is new of their runs, round by round.
 ///
-/// Between rounds nothing is kept but what the [`StateStore`] has, so that a round may as well be another process's.
+/// Between rounds only the [`StateStore`] keeps data, so that each round may run in another process.
 pub struct Engine<'a> {
     source: &'a dyn Source,
     store: &'a dyn StateStore,
@@ -25,7 +25,7 @@ pub struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    /// Asks nothing yet.
+    /// Makes an engine. No request is sent yet.
     pub fn new(
         source: &'a dyn Source,
         store: &'a dyn StateStore,
@@ -43,21 +43,21 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Documents asked for so far, repetitions aside. Unlike [`Round::requests`] it counts those of rounds that failed, too.
+    /// The documents requested so far, without retries. Unlike [`Round::requests`] it includes failed rounds.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests
     }
 
     /// Reads what is new since the last round, and what that one left: at first all of the history back to [`Options::since`]. `stop` is
-    /// asked before each request; once it says so the round ends, and the next goes on where it was.
+    /// called before each request; once it returns true the round ends, and the next goes on from there.
     ///
-    /// Without news it asks for the list of pipelines and one page of each; in the new dialect also for one document of each run that is still
-    /// open, and once in [`Options::full_walk_every`] for the whole feed.
+    /// Without news it requests the list of pipelines and one page of each; in the new dialect also one document of each run that may
+    /// change, and once in [`Options::full_walk_every`] the whole feed.
     ///
     /// # Errors
     ///
-    /// [`SyncError`] for what concerns all pipelines. What concerns one is in [`Round::failed`], and the others go on.
+    /// [`SyncError`] for a failure of all pipelines. Failures of one are in [`Round::failed`], and the others go on.
     pub fn round(&mut self, now: DateTime<Utc>, stop: &dyn Fn() -> bool) -> Result<Round, SyncError> {
         let mut server = Server {
             source: self.source,
@@ -88,7 +88,7 @@ impl<'a> Engine<'a> {
                 Ok(round)
             }
             Err(Halt::Round(error)) => Err(error),
-            // Nothing that is asked for before the pipelines fails so.
+            // No request before the pipelines fails so.
             Err(Halt::Pipeline(failure)) => Err(SyncError::NoAnswer(failure)),
         }
     }
@@ -114,10 +114,10 @@ impl Pipelines<'_, '_> {
         let chosen = self.chosen(listed.pipelines)?;
         self.server.round.pipelines = chosen.len();
         self.server.observer.pipelines(chosen.len());
-        self.say_gone(&known, &chosen);
+        self.report_gone(&known, &chosen);
         known.pipelines = chosen.iter().map(|name| name.as_str().to_owned()).collect();
         known.slow.retain(|name| known.pipelines.contains(name));
-        // Each may cost minutes, in every round: the others do not wait for them.
+        // Each may cost minutes in every round: the others do not wait for them.
         let (slow, quick): (Vec<Name>, Vec<Name>) =
             chosen.into_iter().partition(|name| known.slow.contains(name.as_str()));
         let mut done = Ok(());
@@ -164,7 +164,7 @@ impl Pipelines<'_, '_> {
         Ok(())
     }
 
-    /// The pipelines that the operator wants, each once.
+    /// Returns the pipelines that the operator wants, each once.
     fn chosen(&mut self, listed: Vec<Name>) -> Result<Vec<Name>, Halt> {
         let patterns = &self.options.pipelines;
         let count = listed.len();
@@ -194,14 +194,14 @@ impl Pipelines<'_, '_> {
         Ok(chosen)
     }
 
-    /// Says which pipelines of the last round are not listed any more.
-    fn say_gone(&mut self, known: &ServerState, chosen: &[Name]) {
+    /// Reports the pipelines of the last round that are not listed any more.
+    fn report_gone(&mut self, known: &ServerState, chosen: &[Name]) {
         let lower = |name: &str| name.to_ascii_lowercase();
         let listed: HashSet<String> = chosen.iter().map(|name| lower(name.as_str())).collect();
         let patterns = &self.options.pipelines;
         let gone = known.pipelines.iter().filter(|name| !listed.contains(&lower(name)));
         for pipeline in gone.filter_map(|name| Name::new(name).ok()) {
-            // Not one that the operator wants no longer.
+            // Not a pipeline that the operator no longer wants.
             if !patterns.is_empty() && !patterns.iter().any(|pattern| pattern.matches_name(&pipeline)) {
                 continue;
             }
@@ -218,7 +218,7 @@ impl Pipelines<'_, '_> {
 }
 
 impl Session<'_, '_> {
-    /// The pipeline's part of the round. Whatever ends it, what was done is saved, except where that itself is in trouble.
+    /// Runs the pipeline's part of the round. Whatever ends it, the progress is saved, unless saving itself failed.
     fn run(&mut self) -> Result<(), Halt> {
         let loaded = self.store.load(&self.pipeline).map_err(Failure::State)?;
         let mut state = loaded.clone().unwrap_or_default();
@@ -227,7 +227,7 @@ impl Session<'_, '_> {
             Dialect::Old => self.old_feed(&mut state),
             Dialect::New => self.new_feed(&mut state),
         };
-        // The first failure is the one to tell; a stop is none.
+        // The first failure is reported; a stop is not a failure.
         let read = tolerated(read).and_then(|failure| {
             self.lacks = 0;
             let failure = match state.held {
@@ -237,7 +237,7 @@ impl Session<'_, '_> {
             failure.map_or(Ok(()), |failure| Err(failure.into()))
         });
         if let Err(Halt::Round(SyncError::Sink(_) | SyncError::State(_))) = read {
-            // What was taken may not be kept after all: it is reported again.
+            // The sink may not have kept the runs after all: they are reported again.
             return read;
         }
         state.trim();
@@ -249,7 +249,7 @@ impl Session<'_, '_> {
         }
     }
 
-    /// Begins again if the operator wants more of the history than before.
+    /// Starts again if the operator wants more of the history than before.
     fn widen(&self, state: &mut PipelineState) {
         let wanted = self.options.since.map(|since| since.timestamp());
         let is_wider = match state.since {

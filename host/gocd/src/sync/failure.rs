@@ -1,4 +1,4 @@
-//! The errors of a round and of a pipeline, and documents that cannot be had.
+//! The errors of a round and of a pipeline, and missing documents.
 
 use thiserror::Error;
 
@@ -8,15 +8,15 @@ use crate::client::FetchError;
 use crate::documents::Name;
 use crate::read::ReadError;
 
-/// Why a pipeline was left before its end. The others go on, and the next round takes it up where it was left.
+/// The reason why a pipeline was left before its end. The others go on, and the next round continues there.
 #[derive(Debug, Error)]
 pub enum Failure {
-    /// A document could not be had.
+    /// A document could not be fetched.
     #[error("{what}: {error}")]
     Fetch {
         /// The document's path below `/go`.
         what: String,
-        /// Why.
+        /// The error.
         error: FetchError,
     },
     /// A document could not be read.
@@ -24,13 +24,13 @@ pub enum Failure {
     Read {
         /// The document's path below `/go`.
         what: String,
-        /// Why.
+        /// The error.
         error: Box<ReadError>,
     },
-    /// The pipeline is no longer there.
-    #[error("the pipeline is not there any more: it was renamed or deleted")]
+    /// The pipeline is gone.
+    #[error("the pipeline does not exist any more: it was renamed or deleted")]
     Vanished,
-    /// The counters began again. What is there now would become parts of the runs that were reported before.
+    /// The counters started again. The new runs would become parts of runs that were reported before.
     #[error(
         "its newest run is {found}, after {known} was seen: set up again? Nothing of it is reported until --restarted {pipeline}=ID names the \
          server for its new runs"
@@ -40,26 +40,26 @@ pub enum Failure {
         pipeline: Name,
         /// The highest counter seen before.
         known: u64,
-        /// The highest one when that was noticed.
+        /// The highest counter when the restart was noticed.
         found: u64,
     },
-    /// The feed's cursor does not lead back.
+    /// The feed's cursor does not move back.
     #[error(
         "the feed's page before {before} leads to {next}, which is not further back: a server or a proxy repeats itself"
     )]
     CursorStuck {
         /// The cursor of the page.
         before: u64,
-        /// The one that it names next.
+        /// The next cursor in that page's link.
         next: u64,
     },
-    /// A page was given twice.
+    /// The server sent a page twice.
     #[error("the feed's page before {before} is the one before it again: a server or a proxy repeats itself")]
     PageRepeated {
         /// The cursor of the page.
         before: u64,
     },
-    /// A page has entries of another place in the feed than was asked for.
+    /// A page has entries of another place in the feed than the requested one.
     #[error("the feed's page before {before} has run {found}: a server or a proxy repeats itself")]
     PageAstray {
         /// The cursor of the page.
@@ -67,26 +67,26 @@ pub enum Failure {
         /// A counter on it.
         found: u64,
     },
-    /// The feed goes on and on.
+    /// The feed does not end.
     #[error("the feed has more than {0} pages; the next round goes on there")]
     TooManyPages(u64),
-    /// Too many runs wait to be looked at again.
-    #[error("{0} runs wait to be looked at again; more are read when these are done")]
+    /// Too many runs wait to be read again.
+    #[error("{0} runs wait to be read again; more are read when these are done")]
     TooManyWaiting(usize),
-    /// What was saved of it cannot be used.
-    #[error("what was saved of it cannot be used: {0}")]
+    /// The saved state cannot be used.
+    #[error("its saved state cannot be used: {0}")]
     State(#[source] StateError),
 }
 
-/// Why a round ended for all pipelines.
+/// The reason why a round ended for all pipelines.
 #[derive(Debug, Error)]
 pub enum SyncError {
-    /// The list of pipelines could not be had, or the server takes the credentials no more.
+    /// The list of pipelines could not be fetched, or the server does not accept the credentials any more.
     #[error("{what}: {error}")]
     Fetch {
         /// The document's path below `/go`.
         what: String,
-        /// Why.
+        /// The error.
         error: FetchError,
     },
     /// The list of pipelines could not be read.
@@ -94,26 +94,26 @@ pub enum SyncError {
     Read {
         /// The document's path below `/go`.
         what: String,
-        /// Why.
+        /// The error.
         error: Box<ReadError>,
     },
-    /// Neither of the addresses that GoCD servers have is there.
+    /// Neither of the addresses of GoCD servers has feeds.
     #[error(
-        "no feeds of Go 2.1 or later are there: check the address, which ends in /go, and the credentials (/api/pipelines.xml: {old}; \
+        "the server has no feeds of Go 2.1 or later: check the address, which ends in /go, and the credentials (/api/pipelines.xml: {old}; \
          /api/feed/pipelines.xml: {new})"
     )]
     NotGocd {
-        /// What the older address gave.
+        /// The older address's answer.
         old: Box<FetchError>,
-        /// What the newer address gave.
+        /// The newer address's answer.
         new: Box<FetchError>,
     },
-    /// The feeds that were asked for are not there.
+    /// The requested feeds do not exist.
     #[error(
-        "the server has no {kind} feeds ({what} is not there): leave out --dialect to read those that it has, and check the address"
+        "the server has no {kind} feeds ({what} does not exist): leave out --dialect to read those that it has, and check the address"
     )]
     NoSuchFeeds {
-        /// `old` or `new`, as the flag has it.
+        /// `old` or `new`, the flag's value.
         kind: &'static str,
         /// The list's path below `/go`.
         what: String,
@@ -121,36 +121,36 @@ pub enum SyncError {
     /// The server does not answer.
     #[error("the server stopped answering: {0}")]
     NoAnswer(#[source] Failure),
-    /// The patterns fit no pipeline.
+    /// The patterns match no pipeline.
     #[error(
-        "no pipeline fits {patterns}: the server lists {listed} that this user may view; check --pipelines and the user's permissions"
+        "no pipeline matches {patterns}: the server lists {listed} that this user may view; check --pipelines and the user's permissions"
     )]
     NoneChosen {
         /// The patterns.
         patterns: String,
-        /// How many pipelines are listed.
+        /// The number of listed pipelines.
         listed: usize,
     },
     /// A run could not be recorded.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// How far was read could not be saved.
-    #[error("how far the history was read cannot be saved: {0}")]
+    /// The state could not be saved.
+    #[error("the place in the history cannot be saved: {0}")]
     State(#[from] StateError),
 }
 
-/// A run could not be kept.
+/// The sink could not keep a run.
 #[derive(Debug, Error)]
-#[error("what GoCD said of a run could not be recorded: {0}")]
+#[error("a run of GoCD could not be recorded: {0}")]
 pub struct SinkError(pub String);
 
-/// Why a pipeline, or the round, is left.
+/// The reason why a pipeline, or the round, is left.
 pub enum Halt {
-    /// It was stopped.
+    /// The caller stopped the round.
     Stopped,
-    /// For all pipelines.
+    /// A failure of all pipelines.
     Round(SyncError),
-    /// For this one.
+    /// A failure of this pipeline.
     Pipeline(Failure),
 }
 
@@ -160,7 +160,7 @@ impl From<Failure> for Halt {
     }
 }
 
-/// What one part of a pipeline's round failed with, for the others to go on.
+/// Returns the failure of one part of a pipeline's round as a value, for the other parts to go on.
 pub fn tolerated(done: Result<(), Halt>) -> Result<Option<Failure>, Halt> {
     match done {
         Ok(()) => Ok(None),
@@ -169,7 +169,7 @@ pub fn tolerated(done: Result<(), Halt>) -> Result<Option<Failure>, Halt> {
     }
 }
 
-/// A document that is not there, or not to be read; the server as such is well.
+/// A missing or unreadable document; the server itself works.
 #[derive(Debug)]
 pub struct Lack {
     /// The document's path below `/go`.
@@ -184,17 +184,17 @@ pub enum Why {
 }
 
 impl Lack {
-    /// Whether the server says that it knows no such document. The old dialect says so of whatever it fails over too.
+    /// Returns true if the server answered that it has no such document. The old dialect answers so for any failure too.
     pub fn is_missing(&self) -> bool {
         matches!(self.why, Why::Fetch(FetchError::NotFound))
     }
 
-    /// Whether the server failed over it, as the new dialect does over stages that it does not know, or gave no answer.
+    /// Returns true if the server failed, as the new dialect does for unknown stages, or gave no answer.
     pub fn may_pass(&self) -> bool {
         matches!(&self.why, Why::Fetch(error) if error.is_transient())
     }
 
-    /// Whether a look that does without so much does without this.
+    /// Returns true if a run without these documents can do without this one.
     pub fn is_done_without(&self, without: Without) -> bool {
         let least = if self.is_missing() {
             Without::Missing
@@ -204,14 +204,14 @@ impl Lack {
         without >= least
     }
 
-    /// Remembers that a run lacks this. Of several it is one that may come later than others.
+    /// Records that a run lacks this document. Of several it keeps one that may come later than others.
     pub fn want(self, wanting: &mut Option<Self>) {
         if wanting.as_ref().is_none_or(Self::is_missing) {
             *wanting = Some(self);
         }
     }
 
-    /// Whether a server of the other dialect may have said it to an address that it does not have.
+    /// Returns true if this may be the answer of a server of the other dialect to an unknown address.
     pub fn is_other_dialect(&self) -> bool {
         match &self.why {
             Why::Fetch(error) => {
@@ -221,7 +221,7 @@ impl Lack {
         }
     }
 
-    /// Why, without what.
+    /// Returns the reason, without the document's path.
     pub fn why(&self) -> String {
         match &self.why {
             Why::Fetch(error) => error.to_string(),
@@ -251,7 +251,7 @@ impl Lack {
     }
 }
 
-/// Whether there was no answer, or only a proxy's. A server that fails over one document says 500.
+/// Returns true if there was no answer, or only a proxy's. A server that fails for one document answers 500.
 pub fn is_no_answer(error: &FetchError) -> bool {
     matches!(error, FetchError::Unavailable { status, .. } if *status != Some(500))
 }

@@ -1,8 +1,8 @@
-//! Looking at runs, and telling what is new of them.
+//! Reading single runs, and reporting what is new of them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::assemble::{Found, Wanted};
+use super::assemble::{Assembled, Wanted};
 use super::failure::{Failure, Halt, Lack};
 use super::patience::{Patience, Without};
 use super::round::{Notice, Reported, news};
@@ -13,24 +13,24 @@ use crate::documents::{Counter, Name, PipelineLocator, StageLocator, StageState}
 use crate::mapping::{Attempt, Reruns, RunHistory, StageRun};
 use crate::{Dialect, Resource, read};
 
-/// After how many runs in a row that could not be read the server, and not the runs, is taken for ill: two pages' worth.
+/// The number of unreadable runs in a row after which the server, and not the runs, counts as broken: two pages' worth.
 const MAX_LACKS: u32 = 50;
 
-/// How many runs may wait to be looked at again. With the usual quiet times a pipeline has a handful.
+/// The most runs that may wait to be read again. With the usual quiet times a pipeline has a handful.
 const MAX_DUE: usize = 5000;
 
-/// How many of them may be waiting for what would only be added: runs that are held back go before.
+/// The most of them that may wait for additional data only: runs that are held back go before.
 const MAX_ADDING: usize = MAX_DUE / 2;
 
-/// Of how many of them the feed's entries are remembered: megabytes.
+/// The most of them whose entries in the feed are remembered: megabytes.
 const MAX_REMEMBERED: usize = 1000;
 
-/// For how long a stage of which the server does not know where it is may be about to begin.
+/// The time for which a stage of unknown state may be about to start.
 const MAY_BEGIN: TimeDelta = TimeDelta::days(1);
 
 impl Session<'_, '_> {
-    /// Looks at a run, and tells what is new of it. A run that cannot be read now is due again.
-    pub fn look(&mut self, state: &mut PipelineState, wanted: Wanted<'_>) -> Result<(), Halt> {
+    /// Reads a run, and reports what is new of it. An unreadable run is due again.
+    pub fn read_run(&mut self, state: &mut PipelineState, wanted: Wanted<'_>) -> Result<(), Halt> {
         let counter = wanted.counter;
         let known = state.due.get(&counter.get()).cloned().unwrap_or_default();
         let remembered = seen::again(&self.pipeline, counter, &known.entries);
@@ -53,7 +53,7 @@ impl Session<'_, '_> {
         match self.assemble(wanted, state.newest)? {
             Ok(found) => {
                 self.lacks = 0;
-                self.tell(state, counter, due, &patience, found)
+                self.report(state, counter, due, &patience, found)
             }
             Err(lack) => {
                 due.at = patience.held_until(lack.is_missing());
@@ -62,9 +62,9 @@ impl Session<'_, '_> {
         }
     }
 
-    /// Remembers a run that cannot be read.
+    /// Records a run that cannot be read.
     fn lacking(&mut self, state: &mut PipelineState, counter: Counter, due: Due, lack: Lack) -> Result<(), Halt> {
-        // What the server does not know it says at once, and as well as ever.
+        // A working server answers at once that a document is unknown.
         self.lacks += u32::from(!lack.is_missing());
         if self.lacks >= MAX_LACKS {
             return Err(lack.into_failure().into());
@@ -74,16 +74,16 @@ impl Session<'_, '_> {
         wait(state, counter, due)
     }
 
-    /// Tells what is new of a run. `due` is for looking at it once more.
-    fn tell(
+    /// Reports what is new of a run. `due` is the entry for reading it once more.
+    fn report(
         &mut self,
         state: &mut PipelineState,
         counter: Counter,
         mut due: Due,
         patience: &Patience,
-        found: Found,
+        found: Assembled,
     ) -> Result<(), Halt> {
-        let Found {
+        let Assembled {
             history,
             mut notices,
             wanting,
@@ -147,7 +147,8 @@ impl Session<'_, '_> {
         }
     }
 
-    /// When the run was quiet for long enough to say how it went; none if that is said, or a stage is under way.
+    /// Returns the time at which the run was quiet for long enough to report its end; `None` if its end is reported, or a stage is in
+    /// progress.
     fn quiet_at(&self, history: &RunHistory, attempts: &[Attempt]) -> Option<i64> {
         let Reruns::Latest { quiet } = self.options.mapping.reruns else {
             return None;
@@ -156,7 +157,7 @@ impl Session<'_, '_> {
         if is_active || attempts.iter().all(|attempt| attempt.finish.is_some()) {
             return None;
         }
-        // What is not said at the end of time either waits for something else, such as a final stage.
+        // A run without an end at the end of time waits for something else, such as a final stage.
         let later = self.options.mapping.map(history, DateTime::<Utc>::MAX_UTC).attempts;
         if later.iter().all(|attempt| attempt.finish.is_none()) {
             return None;
@@ -166,7 +167,7 @@ impl Session<'_, '_> {
         Some(at.max(self.now).timestamp().saturating_add(1))
     }
 
-    /// What more may come of a run. The old dialect's feed shows it.
+    /// Returns what to poll of a run that may change. In the old dialect the feed shows changes.
     fn open(&self, history: &RunHistory) -> Option<Open> {
         if self.dialect == Dialect::Old || !history.is_open(self.now) {
             return None;
@@ -181,7 +182,7 @@ impl Session<'_, '_> {
         })
     }
 
-    /// Looks at the runs that are due.
+    /// Reads the runs that are due.
     pub fn due(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         let now = self.now.timestamp();
         let due: Vec<u64> = state
@@ -191,18 +192,18 @@ impl Session<'_, '_> {
             .map(|(counter, _)| *counter)
             .collect();
         for counter in due.into_iter().rev().filter_map(Counter::new) {
-            self.look(state, Wanted::new(counter))?;
+            self.read_run(state, Wanted::new(counter))?;
         }
         Ok(())
     }
 
-    /// Asks whether something came of the runs that are open, by one document each, and looks at those of which something did.
+    /// Polls the runs that may change, by one document each, and reads those that changed.
     pub fn poll(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         let now = self.now.timestamp();
         let mut polled = Vec::new();
         for (counter, run) in &mut state.runs {
             run.open = run.open.take().filter(|open| open.ends() > now);
-            // One that could not be read is looked at when its pause is over.
+            // An unreadable run is read when its pause is over.
             let is_pausing = state
                 .due
                 .get(counter)
@@ -241,14 +242,14 @@ impl Session<'_, '_> {
                 },
             };
             if has_changed {
-                self.look(state, wanted)?;
+                self.read_run(state, wanted)?;
             }
         }
         Ok(())
     }
 }
 
-/// Remembers that a run is to be looked at again.
+/// Records that a run is to be read again.
 fn wait(state: &mut PipelineState, counter: Counter, due: Due) -> Result<(), Halt> {
     state.due.insert(counter.get(), due);
     if state.due.len() > MAX_DUE {
@@ -257,7 +258,7 @@ fn wait(state: &mut PipelineState, counter: Counter, due: Due) -> Result<(), Hal
     Ok(())
 }
 
-/// The runs of stages that a run's document names, in any order.
+/// Returns a hash of the stages' runs in a run's document, in any order.
 pub(super) fn links(stages: &[Resource]) -> u64 {
     stages
         .iter()
@@ -265,7 +266,7 @@ pub(super) fn links(stages: &[Resource]) -> u64 {
         .fold(0, u64::wrapping_add)
 }
 
-/// Whether a stage is under way, or may be about to be.
+/// Returns true if a stage is in progress, or may be about to start.
 fn is_active(stage: &StageRun, now: DateTime<Utc>) -> bool {
     let is_recent = || {
         stage

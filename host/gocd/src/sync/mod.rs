@@ -1,20 +1,20 @@
-//! Reading a server's history, and following it: [`Engine`].
+//! Reader and follower of a server's history: [`Engine`].
 //!
-//! Pure logic over four traits: a [`Source`](crate::client::Source) gives documents, a [`Sink`] takes what is new, a [`StateStore`] keeps the
-//! place in each pipeline's history, an [`Observer`] watches.
+//! Pure logic over four traits: a [`Source`](crate::client::Source) returns documents, a [`Sink`] takes what is new, a [`StateStore`] keeps
+//! the place in each pipeline's history, an [`Observer`] follows the progress.
 //!
-//! - The feed only says which runs to look at. A run is put together from its documents alone, so that its report does not depend
-//!   on when and where in the feed it was met: a run followed live, read in parts or filled in years later is the same. Two things a server
-//!   forgets in the new dialect, and only someone who followed along knows: the start of a run whose first stage was run again since, and its
-//!   revisions once a newer run is there. What was told of them stays, since DX keeps the earliest start, and a value once given.
-//! - The old dialect's feed is in the order of completion: it is read until something known. The new dialect's is in the order of the pipeline's counter:
-//!   of it new runs are read, runs of which more may come are asked after one by one, and once a day all of it is walked through.
-//! - What was read is remembered after it was taken. A kill at any point loses nothing; what was taken and not yet remembered is reported again,
-//!   which an upsert bears.
-//! - One document's failure costs its own run a pause, and one pipeline's costs no other. Only where the list of pipelines is not answered
-//!   either, the server is down.
-//! - A run is reported once its own document and those of its stages were read. What else there is of it (times of jobs, revisions from
-//!   elsewhere) withholds nothing, and is added when it can be had.
+//! - The feed only names the runs to read. A run is assembled from its documents alone, so its report does not depend on when and where in
+//!   the feed it was found: a run followed live, read in parts or read years later is the same. A server of the new dialect forgets two
+//!   facts, which only a follower knows: the start of a run whose first stage was run again since, and its revisions once a newer run
+//!   exists. What was reported of them stays, since DX keeps the earliest start, and a value once set.
+//! - The old dialect's feed is in the order of completion and is read until a known entry. The new dialect's is in the order of the
+//!   pipeline's counter: new runs are read, runs that may change are polled one by one, and the whole feed is walked once a day.
+//! - The state is saved after the sink took a run. A kill at any point loses nothing; a run that was taken and not yet saved is reported
+//!   again, which upserts allow.
+//! - A failed document pauses its own run only, and a failed pipeline no other. The server counts as down only if the list of pipelines
+//!   gets no answer either.
+//! - A run is reported once its own document and those of its stages were read. Other data (times of jobs, revisions from elsewhere) delays
+//!   nothing and is added once available.
 
 mod assemble;
 mod engine;

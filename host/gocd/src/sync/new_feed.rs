@@ -1,4 +1,4 @@
-//! The new feed, in the order of the pipeline's counter: what is new, and the daily walk through all of it.
+//! The new dialect's feed, in the order of the pipeline's counter: new runs, and the daily walk through all of it.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::documents::{Counter, PipelineLocator, StageEntry, StageFeed};
 use crate::{Resource, read};
 
 impl Session<'_, '_> {
-    /// Reads what is new, asks after what is open, and walks through the whole feed if it is time.
+    /// Reads what is new, polls runs that may change, and walks through the whole feed if it is time.
     pub fn new_feed(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         let now = self.now.timestamp();
         let every = self.options.full_walk_every.num_seconds();
@@ -20,7 +20,7 @@ impl Session<'_, '_> {
             .new
             .walked
             .is_none_or(|walked| now.saturating_sub(walked) >= every);
-        // One that did not get to its first page begins now.
+        // A walk that did not get to its first page starts now.
         if is_time && state.new.walk.is_none_or(|walk| walk.before.is_none()) {
             state.new.walk = Some(FullWalk {
                 began: now,
@@ -28,14 +28,14 @@ impl Session<'_, '_> {
             });
         }
         let first = self.top(state)?;
-        // What cannot be read does not keep the rest from it.
+        // A part that cannot be read does not keep the others from it.
         let mut failure = tolerated(self.news(state))?;
         failure = failure.or(tolerated(self.full_walk(state, first))?);
         failure = failure.or(tolerated(self.poll(state))?);
         failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 
-    /// The first page: runs that it has news of, and how far back new runs go.
+    /// Reads the first page: its new runs, and how far back new runs go.
     fn top(&mut self, state: &mut PipelineState) -> Result<StageFeed, Halt> {
         let page = self.page(None)?;
         self.check_restart(state, &page, true)?;
@@ -45,7 +45,7 @@ impl Session<'_, '_> {
         let newest = newest.max(state.newest);
         let marks: Vec<u64> = page.entries.iter().map(seen::of_entry).collect();
         let known = std::mem::replace(&mut state.newest, newest);
-        // The first walk is about to see all of this.
+        // The first walk is about to read all of this.
         let is_first = known == 0 && matches!(state.new.walk, Some(FullWalk { before: None, .. }));
         if !is_first {
             let seen: BTreeSet<u64> = state.new.marks.iter().copied().collect();
@@ -55,12 +55,12 @@ impl Session<'_, '_> {
             };
             let news = page.entries.iter().zip(&marks).enumerate().filter(is_news);
             let counters = descending(news.map(|(_, (entry, _))| entry));
-            if let Err(halt) = self.look_at(state, counters, &page) {
+            if let Err(halt) = self.read_runs(state, counters, &page) {
                 state.newest = known;
                 return Err(halt);
             }
             if oldest > known {
-                // What was left of earlier news is below.
+                // The rest of earlier new runs is below.
                 let floor = state.new.news.map_or(known, |news| news.floor.min(known));
                 state.new.news = Some(Stretch { before: oldest, floor });
             }
@@ -69,7 +69,7 @@ impl Session<'_, '_> {
         Ok(page)
     }
 
-    /// New runs behind the first page.
+    /// Reads the new runs behind the first page.
     fn news(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         for _ in 0..MAX_PAGES {
             let Some(Stretch { before, floor }) = state.new.news else {
@@ -81,7 +81,7 @@ impl Session<'_, '_> {
                 |entry: &&StageEntry| entry.stage.pipeline.counter.get() > floor && !self.is_before_since(entry);
             let counters = descending(page.entries.iter().filter(is_news));
             let is_end = counters.is_empty();
-            self.look_at(state, counters, &page)?;
+            self.read_runs(state, counters, &page)?;
             state.new.news = range(&page)
                 .filter(|(oldest, _)| *oldest > floor && !is_end)
                 .map(|(oldest, _)| Stretch { before: oldest, floor });
@@ -89,14 +89,14 @@ impl Session<'_, '_> {
         Err(Failure::TooManyPages(MAX_PAGES).into())
     }
 
-    fn look_at(&mut self, state: &mut PipelineState, counters: Vec<Counter>, page: &StageFeed) -> Result<(), Halt> {
+    fn read_runs(&mut self, state: &mut PipelineState, counters: Vec<Counter>, page: &StageFeed) -> Result<(), Halt> {
         for counter in counters {
-            self.look(state, Wanted::on_page(counter, &page.entries))?;
+            self.read_run(state, Wanted::on_page(counter, &page.entries))?;
         }
         Ok(())
     }
 
-    /// A page, none of whose runs is from above it.
+    /// Returns a page, none of whose runs is from above it.
     fn page_below(&mut self, before: u64) -> Result<StageFeed, Halt> {
         let page = self.page(Some(before))?;
         match range(&page) {
@@ -106,7 +106,7 @@ impl Session<'_, '_> {
     }
 }
 
-/// The lowest and the highest counter on a page; none if it is empty.
+/// Returns the lowest and the highest counter on a page; `None` if it is empty.
 fn range(page: &StageFeed) -> Option<(u64, u64)> {
     let newest = page
         .entries
@@ -116,7 +116,7 @@ fn range(page: &StageFeed) -> Option<(u64, u64)> {
     Some((page.oldest_counter()?, newest))
 }
 
-/// The runs of entries, the newest first.
+/// Returns the runs of entries, the newest first.
 fn descending<'e>(entries: impl Iterator<Item = &'e StageEntry>) -> Vec<Counter> {
     let mut counters: Vec<Counter> = entries.map(|entry| entry.stage.pipeline.counter).collect();
     counters.sort_unstable_by(|one, other| other.cmp(one));
@@ -124,36 +124,37 @@ fn descending<'e>(entries: impl Iterator<Item = &'e StageEntry>) -> Vec<Counter>
     counters
 }
 
-/// A run in the feed.
-struct Passed {
+/// A run in the feed that the walk passed.
+struct WalkedRun {
     counter: Counter,
-    /// Its entries in sum.
+    /// The sum of its entries' hashes.
     digest: u64,
-    /// Whether one of them is from after the time that the operator set.
+    /// True if one of its entries is from after the time that the operator set.
     is_wanted: bool,
 }
 
 impl Session<'_, '_> {
-    /// Begins the walk or goes on with it, to the end of the feed.
+    /// Starts the walk or continues it, to the end of the feed.
     ///
-    /// A page's last run may have more entries than it shows, and `next` leads past these. So the next page begins with that run again, and a
-    /// run is counted where it is shown whole. One that fills a page by itself is not; its own document stands for its entries.
+    /// A page's last run may have more entries than the page shows, and `next` leads past these. So the next page starts with that run
+    /// again, and a run is counted on the page that shows it whole. A run that fills a page by itself is not counted so; its own document
+    /// replaces its entries.
     fn full_walk(&mut self, state: &mut PipelineState, first: StageFeed) -> Result<(), Halt> {
         let Some(walk) = state.new.walk else {
             return Ok(());
         };
         let mut before = walk.before;
-        let mut pending: Vec<Passed> = Vec::new();
-        let mut last: Option<Passed> = None;
+        let mut pending: Vec<WalkedRun> = Vec::new();
+        let mut last: Option<WalkedRun> = None;
         for _ in 0..MAX_PAGES {
             let page = match before {
                 Some(before) => self.page_below(before)?,
                 None => first.clone(),
             };
             let range = range(&page);
-            // If the next page does not have it, what the last one had of it is all there is.
-            let is_there = |run: &Passed| range.is_some_and(|(_, newest)| newest == run.counter.get());
-            let mut passed: Vec<Passed> = last.take().into_iter().filter(|run| !is_there(run)).collect();
+            // If the next page does not have the run, the last page had all of it.
+            let is_there = |run: &WalkedRun| range.is_some_and(|(_, newest)| newest == run.counter.get());
+            let mut passed: Vec<WalkedRun> = last.take().into_iter().filter(|run| !is_there(run)).collect();
             for counter in descending(page.entries.iter()) {
                 passed.push(self.passed(&page, counter)?);
             }
@@ -177,13 +178,13 @@ impl Session<'_, '_> {
         Err(Failure::TooManyPages(MAX_PAGES).into())
     }
 
-    /// Adds runs to those of the span that is being read, and looks at it once it is whole.
+    /// Adds runs to those of the current span, and reads the span's changes once it is whole.
     fn gather(
         &mut self,
         state: &mut PipelineState,
         walk: FullWalk,
-        pending: &mut Vec<Passed>,
-        passed: Vec<Passed>,
+        pending: &mut Vec<WalkedRun>,
+        passed: Vec<WalkedRun>,
     ) -> Result<(), Halt> {
         for run in passed {
             let span = run.counter.get() / SPAN;
@@ -201,16 +202,16 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// The end of the feed.
-    fn arrive(&mut self, state: &mut PipelineState, walk: FullWalk, pending: &[Passed]) -> Result<(), Halt> {
+    /// Ends the walk.
+    fn arrive(&mut self, state: &mut PipelineState, walk: FullWalk, pending: &[WalkedRun]) -> Result<(), Halt> {
         self.span(state, pending)?;
         state.new.walk = None;
         state.new.walked = Some(walk.began);
         self.save(state)
     }
 
-    /// What a page has of a run.
-    fn passed(&mut self, page: &StageFeed, counter: Counter) -> Result<Passed, Halt> {
+    /// Returns a page's summary of a run.
+    fn passed(&mut self, page: &StageFeed, counter: Counter) -> Result<WalkedRun, Halt> {
         let mut marks: Vec<u64> = Vec::new();
         let mut is_wanted = false;
         for entry in page
@@ -235,15 +236,15 @@ impl Session<'_, '_> {
                 digest = links(&pipeline.stage_resources());
             }
         }
-        Ok(Passed {
+        Ok(WalkedRun {
             counter,
             digest,
             is_wanted,
         })
     }
 
-    /// Looks at the runs of a span in which something changed.
-    fn span(&mut self, state: &mut PipelineState, runs: &[Passed]) -> Result<(), Halt> {
+    /// Reads the runs of a span that changed.
+    fn span(&mut self, state: &mut PipelineState, runs: &[WalkedRun]) -> Result<(), Halt> {
         let Some(first) = runs.first() else {
             return Ok(());
         };
@@ -259,7 +260,7 @@ impl Session<'_, '_> {
             if is_known {
                 continue;
             }
-            self.look(state, Wanted::new(run.counter))?;
+            self.read_run(state, Wanted::new(run.counter))?;
             state.new.looked.insert(counter, run.digest);
             self.save_now_and_then(state)?;
         }

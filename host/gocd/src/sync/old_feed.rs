@@ -1,4 +1,4 @@
-//! The old dialect's feed: in the order of completion, so that whatever is new is at its top.
+//! The old dialect's feed, in the order of completion: new entries are at its top.
 
 use std::collections::BTreeSet;
 
@@ -10,22 +10,23 @@ use super::state::{Gap, PipelineState};
 use crate::Resource;
 use crate::documents::{StageEntry, StageFeed};
 
-/// How many stretches are kept apart. More than one comes of being stopped again before the last was read; more than these are read as one.
+/// The most stretches that are kept apart. A second one comes of being stopped again before the first was read; more than these are read as
+/// one.
 const MAX_GAPS: usize = 8;
 
-/// How many runs are remembered as looked at within a walk. Entries of a run are close together.
+/// The most runs that are remembered as read within a walk. Entries of a run are close together.
 const MAX_LOOKED: usize = 4096;
 
-/// What a page of the feed tells of the walk.
-struct Passed {
-    /// Its entries.
+/// A page's part of the walk.
+struct PassedPage {
+    /// The hashes of its entries.
     marks: Vec<u64>,
-    /// Whether what comes behind it is known, or too old, or nothing.
+    /// True if the entries behind it are known, or too old, or none.
     is_end: bool,
 }
 
 impl Session<'_, '_> {
-    /// Reads what is new, then what was not read to its end before.
+    /// Reads what is new, then the stretches that were not read to their end.
     pub fn old_feed(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         let mut looked = BTreeSet::new();
         let page = self.page(None)?;
@@ -54,7 +55,7 @@ impl Session<'_, '_> {
         }
     }
 
-    /// Reads the stretches that are left, the newest first. One that cannot be read does not keep the others from it.
+    /// Reads the stretches that are left, the newest first. An unreadable one does not keep the others from it.
     fn gaps(&mut self, state: &mut PipelineState, first: Vec<u64>, looked: &mut BTreeSet<u64>) -> Result<(), Halt> {
         let mut failure = None;
         for place in (0..state.old.gaps.len()).rev() {
@@ -64,7 +65,7 @@ impl Session<'_, '_> {
         failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 
-    /// Reads a stretch; once it is read it begins before 0.
+    /// Reads a stretch. A finished one has the cursor 0.
     fn gap(
         &mut self,
         state: &mut PipelineState,
@@ -101,7 +102,7 @@ impl Session<'_, '_> {
         Err(Failure::TooManyPages(MAX_PAGES).into())
     }
 
-    /// Looks at the runs that a page has news of: the first one, or the next one of a stretch.
+    /// Reads the runs with new entries on a page: the first one, or the next one of a stretch.
     fn pass(
         &mut self,
         state: &mut PipelineState,
@@ -109,7 +110,7 @@ impl Session<'_, '_> {
         page: &StageFeed,
         until: &[u64],
         looked: &mut BTreeSet<u64>,
-    ) -> Result<Passed, Halt> {
+    ) -> Result<PassedPage, Halt> {
         let marks: Vec<u64> = page.entries.iter().map(seen::of_entry).collect();
         let counters = page.entries.iter().map(|entry| entry.stage.pipeline.counter.get());
         state.newest = counters.fold(state.newest, u64::max);
@@ -119,7 +120,7 @@ impl Session<'_, '_> {
             .filter(|entry| entry.stage.pipeline.counter.get() == state.newest);
         state.old.newest_id = of_newest.find_map(run_id).or(state.old.newest_id);
         let known: BTreeSet<u64> = until.iter().copied().collect();
-        // Not the first: a stage that ended again within the second it ended in looks as before, and stands above what is new.
+        // Not the first known entry: a stage that ended again within the same second looks unchanged, and is above what is new.
         let end = marks.iter().rposition(|mark| known.contains(mark));
         let of_interest: Vec<&StageEntry> = page
             .entries
@@ -143,7 +144,7 @@ impl Session<'_, '_> {
             if of_run.iter().all(|mark| known.contains(mark)) {
                 continue;
             }
-            self.look(state, Wanted::on_page(counter, &page.entries))?;
+            self.read_run(state, Wanted::on_page(counter, &page.entries))?;
             state.old.looked(gap).extend(of_run);
             self.save_now_and_then(state)?;
             if looked.len() > MAX_LOOKED {
@@ -151,29 +152,28 @@ impl Session<'_, '_> {
             }
         }
         let is_too_old = page.entries.iter().all(|entry| self.is_before_since(entry));
-        Ok(Passed {
+        Ok(PassedPage {
             marks,
             is_end: end.is_some() || is_too_old,
         })
     }
 }
 
-/// Whether a first page, none of whose entries is known, is that of a feed that began again. It need not be: stages of old runs that ran
-/// again may fill it.
+/// Returns true if a first page without known entries is that of a restarted feed. It need not be: re-runs of old runs' stages may fill it.
 fn is_back(state: &PipelineState, page: &StageFeed) -> bool {
     let before = state.old.cursor.zip(page.next_before());
-    // The server counts from 1 again.
+    // The server's ids start from 1 again.
     before.is_some_and(|(known, next)| next < known)
-        // All of a short feed is on its page, and what was there stays there.
+        // All of a short feed is on its page, and its entries stay there.
         || page.entries.len() < PAGE
-        // The pipeline was made again: its runs are younger than those with higher counters.
+        // The pipeline was created again: its runs are younger than those with higher counters.
         || page.entries.iter().any(|entry| {
             let is_lower = entry.stage.pipeline.counter.get() < state.newest;
             is_lower && run_id(entry).zip(state.old.newest_id).is_some_and(|(id, newest)| id > newest)
         })
 }
 
-/// The database id of an entry's run.
+/// Returns the database id of an entry's run.
 fn run_id(entry: &StageEntry) -> Option<u64> {
     match entry.pipeline_link()?.resource()? {
         Resource::PipelineById { id, .. } => Some(id),
@@ -181,7 +181,7 @@ fn run_id(entry: &StageEntry) -> Option<u64> {
     }
 }
 
-/// Keeps the number of stretches within its bound: the newest two as one, which reads what is between them once more.
+/// Keeps the number of stretches within its bound by joining the newest two, which reads what is between them once more.
 fn join(gaps: &mut Vec<Gap>) {
     while gaps.len() > MAX_GAPS {
         let Some(newest) = gaps.pop() else { return };

@@ -1,36 +1,37 @@
-//! The pauses of a run with documents that fail, and the documents that it is reported without.
+//! The pauses of a run with failing documents, and the documents that it is reported without.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// What a look does without.
+/// The documents that a run is read without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Without {
-    /// Nothing that it needs.
+    /// None.
     Nothing,
-    /// Documents that the server still does not know.
+    /// Documents that are still unknown to the server.
     Missing,
-    /// All that cannot be had or read.
+    /// All that cannot be fetched or read.
     Unreadable,
 }
 
-/// For how long a document that the server does not know may come: an internal error of the old dialect, which says so, passes within minutes.
+/// The time for which an unknown document may still come: an internal error of the old dialect, which answers so, passes within minutes.
 const MISSING_FOR: TimeDelta = TimeDelta::minutes(10);
 
-/// How often, and for how long, a run that cannot be read is held back: a server that is repaired within a working day loses nothing.
+/// The number of tries, and the time, for which an unreadable run is held back: a server that is repaired within a working day loses
+/// nothing.
 const MAX_TRIES: u32 = 5;
 const HELD_FOR: TimeDelta = TimeDelta::hours(6);
 
-/// The longest pause while it is held back. The pauses double.
+/// The longest pause while a run is held back. The pauses double.
 const HELD_PAUSE: TimeDelta = TimeDelta::hours(1);
 
-/// The same after that, and for how long it goes on: as long as a run may.
+/// The longest pause after that, and the time for which reads go on: as long as a run may.
 const LATE_PAUSE: TimeDelta = TimeDelta::days(1);
 const LATE_FOR: TimeDelta = TimeDelta::days(14);
 
-/// The first pause for what only adds to a run that was told.
+/// The first pause for data that only adds to a reported run.
 const ADDING_PAUSE: TimeDelta = TimeDelta::minutes(1);
 
-/// How often a run could not be read whole, and since when, in seconds since 1970.
+/// The number of incomplete reads of a run, and the time of the first, in seconds since 1970.
 pub struct Patience {
     tries: u32,
     first: i64,
@@ -44,12 +45,12 @@ impl Patience {
         Self { tries, first, now }
     }
 
-    /// How it stands after one more look that did not find all.
+    /// Returns the state after one more incomplete read.
     pub fn failed_again(&self) -> (u32, i64) {
         (self.tries.saturating_add(1), self.first)
     }
 
-    /// What this look does without.
+    /// Returns the documents that this read does without.
     pub fn without(&self) -> Without {
         if self.tries >= MAX_TRIES && self.since() >= HELD_FOR {
             Without::Unreadable
@@ -60,10 +61,10 @@ impl Patience {
         }
     }
 
-    /// When a run that is held back is looked at again. The second time is within the same round, once all others were.
+    /// Returns the time of the next read of a run that is held back. The second read is within the same round, once all others were done.
     pub fn held_until(&self, is_missing: bool) -> i64 {
         let pause = self.since().min(HELD_PAUSE);
-        // Asking in between changes nothing.
+        // A request in between changes nothing.
         let pause = if is_missing && self.tries > 0 {
             pause.max(MISSING_FOR - self.since())
         } else {
@@ -72,7 +73,7 @@ impl Patience {
         self.at(pause)
     }
 
-    /// When it is looked at again for what would be added to what was told; none if that does not come.
+    /// Returns the time of the next read for additional data; `None` if it does not come.
     pub fn added_at(&self, is_missing: bool) -> Option<i64> {
         let least = if is_missing {
             (MISSING_FOR - self.since()).max(ADDING_PAUSE)
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_final_when_it_is_not_known_minutes_later_either() {
+    fn an_unknown_document_is_final_if_it_is_unknown_minutes_later() {
         let new = Patience::new(None, DateTime::UNIX_EPOCH);
         assert_eq!(
             (new.without(), new.held_until(true), new.added_at(true)),
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_done_without_after_hours_and_some_tries() {
+    fn an_unreadable_document_is_done_without_after_hours_and_tries() {
         assert_eq!(after(4, 600).without(), Without::Missing);
         assert_eq!(after(5, 359).without(), Without::Missing);
         assert_eq!(after(5, 360).without(), Without::Unreadable);

@@ -1,4 +1,4 @@
-//! The revisions that a run was made from: its own, those of the run above it, and those of the JSON API.
+//! The revisions of a run: its own, those of the upstream run, and those of the JSON API.
 
 use chrono::DateTime;
 use serde::Deserialize;
@@ -10,15 +10,16 @@ use crate::documents::{Changeset, Counter, Material, MaterialKind, Name, Pipelin
 use crate::mapping::Revisions;
 use crate::{Dialect, Href, Resource, read};
 
-/// How many pipelines up a revision is looked for. Five stand between a commit and its release at most places.
+/// The most upstream pipelines in a chain that are searched for a revision. Most places have five between a commit and its release.
 const MAX_DEPTH: u32 = 5;
 
-/// How many runs of other pipelines are looked at for one run, for pipelines that fan in.
+/// The most runs of other pipelines that are read for one run, for pipelines that fan in.
 const MAX_RUNS: usize = 16;
 
 impl Session<'_, '_> {
-    /// Completes a run's document: with the true revisions, and with the materials of the runs that it was made from if it was made from
-    /// runs alone. Says what the revisions are then. What cannot be had is left out, and `wanting` if it may come: it only adds to the run.
+    /// Completes a run's document with the true revisions, and with the materials of its upstream runs if it was made from runs alone.
+    /// Returns the meaning of the revisions then. Missing data is left out, and recorded in `wanting` if it may come: it only adds to the
+    /// run.
     pub fn revisions(
         &mut self,
         pipeline: &mut Pipeline,
@@ -60,7 +61,7 @@ impl Session<'_, '_> {
         Ok(revisions)
     }
 
-    /// What the revisions in a run's own document are, once they are the true ones if that was asked for.
+    /// Returns the meaning of the revisions in a run's own document, after it got the true ones if that is configured.
     fn own(
         &mut self,
         pipeline: &mut Pipeline,
@@ -91,7 +92,7 @@ impl Session<'_, '_> {
         Ok(Revisions::LatestKnown { was_newest })
     }
 
-    /// Whether no newer run is there. The feed would not show one whose first stage is under way.
+    /// Returns true if there is no newer run. The feed would not show one whose first stage is in progress.
     fn is_newest(&mut self, run: &PipelineLocator, wanting: &mut Option<Lack>) -> Result<bool, Halt> {
         let Some(next) = run.counter.get().checked_add(1).and_then(Counter::new) else {
             return Ok(false);
@@ -108,7 +109,8 @@ impl Session<'_, '_> {
         Ok(is_newest)
     }
 
-    /// The run that a change of a dependency names, and whether its revisions are its own. None if it cannot be had, or was met before.
+    /// Returns the run that a change of a dependency names, and whether its revisions are its own. `None` if it cannot be read, or was read
+    /// before.
     fn above(
         &mut self,
         change: &Changeset,
@@ -129,7 +131,7 @@ impl Session<'_, '_> {
         };
         let run = match stage {
             Ok(run) => run,
-            // Only the stage's document knows the id of its pipeline's run.
+            // Only the stage's document has the id of its pipeline's run.
             Err(resource) => match self.document(&resource, read::stage)? {
                 Ok(stage) => {
                     id = match stage.pipeline.href.as_ref().and_then(Href::resource) {
@@ -171,25 +173,25 @@ impl Session<'_, '_> {
     }
 }
 
-/// A user may see a pipeline, and not the one above it: that does not pass.
+/// A user may see a pipeline and not its upstream one: that does not pass.
 fn may_come(lack: &Lack) -> bool {
     lack.may_pass() || lack.is_missing()
 }
 
-/// Remembers what a run lacks, if it may come.
+/// Records what a run lacks, if it may come.
 fn want(wanting: &mut Option<Lack>, lack: Lack, may_come: fn(&Lack) -> bool) {
     if may_come(&lack) {
         lack.want(wanting);
     }
 }
 
-/// Whether a run has materials, and all of them are other pipelines' runs.
+/// Returns true if a run has materials, and all of them are other pipelines' runs.
 fn is_made_of_runs(pipeline: &Pipeline) -> bool {
     let is_run = |material: &Material| matches!(material.kind, MaterialKind::Dependency { .. });
     !pipeline.materials.is_empty() && pipeline.materials.iter().all(is_run)
 }
 
-/// The change of each material that was used.
+/// Returns the used change of each material.
 fn changes(materials: &[Material]) -> Vec<Changeset> {
     materials
         .iter()
@@ -197,7 +199,7 @@ fn changes(materials: &[Material]) -> Vec<Changeset> {
         .collect()
 }
 
-/// Who made a change that another pipeline built did not start this run.
+/// Removes the authors: the author of a change that another pipeline built did not start this run.
 fn without_people(mut material: Material) -> Material {
     for change in &mut material.changesets {
         change.user = None;
@@ -205,7 +207,7 @@ fn without_people(mut material: Material) -> Material {
     material
 }
 
-/// `PIPELINE/COUNTER/STAGE/COUNTER`.
+/// Parses `PIPELINE/COUNTER/STAGE/COUNTER`.
 fn locator(revision: &str) -> Option<StageLocator> {
     let parts: Vec<&str> = revision.split('/').collect();
     let &[pipeline, of, stage, counter] = parts.as_slice() else {
@@ -221,7 +223,7 @@ fn locator(revision: &str) -> Option<StageLocator> {
     })
 }
 
-/// The part of the document that matters. Everything else in it is passed over.
+/// The part of the JSON document that is used.
 #[derive(Deserialize)]
 struct Instance {
     build_cause: BuildCause,
@@ -243,7 +245,7 @@ struct MaterialRevision {
 struct MaterialOf {
     #[serde(rename = "type")]
     kind: String,
-    /// For people, and the only place that has a repository's address: `URL: https://host/owner/name, Branch: main`.
+    /// A text for people, and the only place of a repository's address: `URL: https://host/owner/name, Branch: main`.
     #[serde(default)]
     description: Option<String>,
 }
@@ -261,7 +263,7 @@ struct Modification {
     modified_time: Option<i64>,
 }
 
-/// The materials with the revisions that the run used, the used one first.
+/// Returns the materials with the revisions that the run used, the used one first.
 pub fn materials(json: &[u8]) -> Result<Vec<Material>, serde_json::Error> {
     let instance: Instance = serde_json::from_slice(json)?;
     Ok(instance

@@ -1,4 +1,4 @@
-//! The output of a round: its result and notices, the observer of its progress, and the receiver of what is new of a run.
+//! The output of a round: its result and notices, the observer of its progress, and the sink of what is new of a run.
 
 use std::collections::BTreeMap;
 
@@ -11,57 +11,57 @@ use crate::Dialect;
 use crate::documents::{Counter, Name, PipelineLocator};
 use crate::mapping::{Attempt, Warning};
 
-/// How many runs of one stage within a pipeline's run are asked for. People re-run a stage some dozen times at most.
+/// The most runs of one stage within a pipeline's run that are requested. People re-run a stage some dozen times at most.
 pub const MAX_RERUNS: u64 = 500;
 
-/// What a round did, in sum.
+/// The sums of a round.
 #[derive(Debug)]
 pub struct Round {
-    /// How the server speaks.
+    /// The server's dialect.
     pub dialect: Dialect,
-    /// How many pipelines were chosen.
+    /// The number of chosen pipelines.
     pub pipelines: usize,
-    /// Pipelines that were left before their end, and why. The next round goes on with them.
+    /// Pipelines that were left before their end, with the reason. The next round goes on with them.
     pub failed: Vec<(Name, Failure)>,
-    /// Pipelines that are not listed any more: renamed, deleted, or hidden from the user. Each is said once.
+    /// Pipelines that are not listed any more: renamed, deleted, or hidden from the user. Each is reported once.
     pub gone: Vec<Gone>,
-    /// Patterns that no listed pipeline fits, where others are fitted.
+    /// Patterns that match no listed pipeline, while others do.
     pub unfitted: Vec<String>,
-    /// Documents asked for, repetitions aside.
+    /// Requested documents, without retries.
     pub requests: u64,
     /// Pages of feeds read.
     pub pages: u64,
-    /// Runs looked at, each as often as it was.
+    /// Runs that were read, each as often as it was.
     pub looked_at: u64,
-    /// Runs of which there was something new.
+    /// Runs with something new.
     pub runs: u64,
-    /// Attempts of which there was something new.
+    /// Attempts with something new.
     pub attempts: u64,
-    /// Notifications handed on.
+    /// Notifications given to the sink.
     pub notifications: u64,
-    /// What came up, by [`Notice::kind`].
+    /// The notices, by [`Notice::kind`].
     pub notices: BTreeMap<&'static str, Tally>,
-    /// Links in feeds to other hosts than the server's: it does not know its own name, or they lead elsewhere. None was followed there.
+    /// Links in feeds to other hosts than the server's: it does not know its own name, or they lead elsewhere. None was followed.
     pub foreign_links: u64,
-    /// Whether it was stopped before its end.
+    /// True if it was stopped before its end.
     pub stopped: bool,
 }
 
 /// A pipeline that is not listed any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gone {
-    /// Which.
+    /// The pipeline's name.
     pub pipeline: Name,
-    /// Its runs that had not ended when they were read last: they stay so in DX.
+    /// Its runs that had not ended when they were read last: they stay unfinished in DX.
     pub under_way: Vec<u64>,
 }
 
 /// Notices of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
-    /// How many.
+    /// Their number.
     pub count: u64,
-    /// The first one, with what it is about.
+    /// The first one, with the pipeline or run.
     pub example: String,
 }
 
@@ -94,42 +94,42 @@ impl Round {
     }
 }
 
-/// Something that came up, and did not stop anything.
+/// An event that stopped nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Notice {
-    /// What a run's documents left open.
+    /// A fact that a run's documents lack.
     #[error(transparent)]
     Mapping(#[from] Warning),
-    /// The run's own document is not there, or not to be read.
-    #[error("the run's own document cannot be had ({0}); what the feed says of its stages is all there is")]
+    /// The run's own document is missing or unreadable.
+    #[error("the run's own document cannot be read ({0}); only the feed's entries of its stages are used")]
     NoPipeline(String),
-    /// A stage's document is not there, or not to be read.
-    #[error("the document of stage {stage}'s run {counter} cannot be had ({why}); the run is reported without it")]
+    /// A stage's document is missing or unreadable.
+    #[error("the document of stage {stage}'s run {counter} cannot be read ({why}); the run is reported without it")]
     NoStage {
         /// The stage.
         stage: String,
-        /// Which run of it.
+        /// The stage's counter.
         counter: u64,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// A job's document is not there, or not to be read.
-    #[error("a job's document of stage {stage} cannot be had ({why}); its times are not used")]
+    /// A job's document is missing or unreadable.
+    #[error("a job's document of stage {stage} cannot be read ({why}); its times are not used")]
     NoJob {
         /// The stage.
         stage: Name,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// A document is about something else.
-    #[error("a document is about {found} where {asked} was asked for; it is not used")]
+    /// A document is about another run.
+    #[error("a document is about {found} instead of {asked}; it is not used")]
     OtherDocument {
-        /// What was asked for.
+        /// The requested document.
         asked: String,
-        /// What came.
+        /// The received one.
         found: String,
     },
-    /// A stage was run more often than is looked at.
+    /// A stage was run more often than is read.
     #[error(
         "stage {stage} was run {count} times; only the latest {} of these runs are reported",
         MAX_RERUNS
@@ -137,40 +137,38 @@ pub enum Notice {
     TooManyReruns {
         /// The stage.
         stage: Name,
-        /// How often.
+        /// The number of its runs.
         count: u64,
     },
-    /// The run from which the revisions came is not there.
+    /// The upstream run with the revisions is missing.
     #[error(
-        "the run of the pipeline above, from which its revision comes, cannot be had ({0}); repository and commit are left out"
+        "the upstream run, from which its revision comes, cannot be read ({0}); repository and commit are left out"
     )]
     NoUpstream(String),
-    /// What says of which run the revisions are is not there.
-    #[error(
-        "what the run was made from cannot be asked for ({0}); what the feed says of it is used as far as it is certain"
-    )]
+    /// The true revisions are missing.
+    #[error("the run's revisions cannot be requested ({0}); those of its document are used where they are certain")]
     NoRevisions(String),
-    /// A run is looked at again.
-    #[error("run {counter} cannot be read at present ({why}); it is tried again")]
+    /// A run is read again later.
+    #[error("run {counter} cannot be read at present ({why}); it is retried")]
     NotYet {
-        /// Which run.
+        /// The run's counter.
         counter: Counter,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// A run was looked at often enough.
+    /// A run is left out after many tries.
     #[error("run {counter} could not be read for hours; it is left out until its documents can be read")]
     GivenUp {
-        /// Which run.
+        /// The run's counter.
         counter: Counter,
     },
     /// Entries of the list of pipelines cannot be used.
-    #[error("{0} of the entries are left out, because their addresses are no pipelines' feeds")]
+    #[error("{0} of the entries are left out: their addresses are not those of pipelines' feeds")]
     UnfitList(u64),
 }
 
 impl Notice {
-    /// What the notices of a kind have in common, to count them by.
+    /// The kind of the notice, to count by.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -191,37 +189,37 @@ impl Notice {
 
 /// The receiver of a round's progress: a progress bar, a log, or none (`()`).
 pub trait Observer {
-    /// So many pipelines were chosen.
+    /// `count` pipelines were chosen.
     fn pipelines(&mut self, _count: usize) {}
 
-    /// A pipeline begins.
+    /// A pipeline's part of the round starts.
     fn pipeline(&mut self, _pipeline: &Name) {}
 
     /// A page of a pipeline's feed was read.
     fn page(&mut self, _pipeline: &Name) {}
 
-    /// A document is asked for.
+    /// A document is requested.
     fn request(&mut self) {}
 
-    /// A run was looked at, of which so many attempts had something new. None is usual.
+    /// A run was read, and this many of its attempts had something new. 0 is usual.
     fn run(&mut self, _run: &PipelineLocator, _attempts: usize) {}
 
-    /// Something that people should know about a pipeline, or about one of its runs.
+    /// A notice about a pipeline, or about one of its runs.
     fn notice(&mut self, _pipeline: &Name, _run: Option<&PipelineLocator>, _notice: &Notice) {}
 
     /// A pipeline is not listed any more.
     fn gone(&mut self, _gone: &Gone) {}
 
-    /// A pipeline was left before its end. The next round goes on there.
+    /// A pipeline was left before its end. The next round continues there.
     fn failed(&mut self, _pipeline: &Name, _failure: &Failure) {}
 }
 
 impl Observer for () {}
 
-/// Takes what is new of pipelines' runs: the spool of the reporter, or a test.
+/// The receiver of what is new of pipelines' runs: the spool of the reporter, or a test.
 pub trait Sink {
-    /// Takes what is new of one pipeline's run, all of it or nothing, durably: on `Ok` it is on disk. A run may be told again, after a kill
-    /// or when its documents changed; upserts repeat harmlessly.
+    /// Takes what is new of one pipeline's run, all of it or nothing, durably: after `Ok` it is on disk. A run may be reported again, after
+    /// a kill or when its documents changed; upserts repeat harmlessly.
     ///
     /// # Errors
     ///
@@ -229,35 +227,35 @@ pub trait Sink {
     fn take(&mut self, run: &Reported) -> Result<(), SinkError>;
 }
 
-/// What is new of a pipeline's run.
+/// The new parts of a pipeline's run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reported {
-    /// Which run, with the pipeline's name as the server stores it.
+    /// The run, with the pipeline's name as the server stores it.
     pub run: PipelineLocator,
-    /// Its attempts of which there is something new, the first first; at least one.
+    /// Its attempts with something new, the first first; at least one.
     pub attempts: Vec<News>,
-    /// What the documents left open, also what was told before.
+    /// The notices about its documents, also earlier ones.
     pub notices: Vec<Notice>,
 }
 
-/// What is new of an attempt: everything in it is to be recorded.
+/// The new parts of an attempt: all of them are to be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
-    /// Which attempt, from 1.
+    /// The attempt's number, from 1.
     pub number: u32,
-    /// The name of the run in DX.
+    /// The reference id in DX.
     pub reference_id: String,
-    /// For the hook `pipeline-start`. None if it was told before, or there is an end, which says the same and more.
+    /// For the hook `pipeline-start`. `None` if it was reported before, or there is an end, which includes it.
     pub start: Option<Notification>,
     /// For the hook `step`.
     pub steps: Vec<Notification>,
-    /// For the hook `pipeline-finish`. None if it was told before, or the attempt has not ended.
+    /// For the hook `pipeline-finish`. `None` if it was reported before, or the attempt has not ended.
     pub finish: Option<Notification>,
 }
 
-/// The notifications of these attempts that were not reported yet, and the short names of all after that.
-pub fn news(attempts: Vec<Attempt>, told: &[u64]) -> (Vec<News>, Vec<u64>) {
-    let mut names = told.to_vec();
+/// Returns the notifications of these attempts that were not reported yet, and the hashes of all of them.
+pub fn news(attempts: Vec<Attempt>, reported: &[u64]) -> (Vec<News>, Vec<u64>) {
+    let mut names = reported.to_vec();
     let mut news = Vec::new();
     for attempt in attempts {
         let Attempt {
@@ -267,7 +265,7 @@ pub fn news(attempts: Vec<Attempt>, told: &[u64]) -> (Vec<News>, Vec<u64>) {
             steps,
             finish,
         } = attempt;
-        // The same words at another hook are another notification.
+        // The same content at another hook is another notification.
         let mut is_new = |hook: &str, notification: &_| {
             let name = hash(&(hook, notification));
             let is_new = !names.contains(&name);
@@ -276,7 +274,7 @@ pub fn news(attempts: Vec<Attempt>, told: &[u64]) -> (Vec<News>, Vec<u64>) {
             }
             is_new
         };
-        // An end says all that the start does.
+        // An end includes all that the start has.
         let start = finish.is_none().then_some(start).filter(|start| is_new("start", start));
         let steps: Vec<_> = steps.into_iter().filter(|step| is_new("step", step)).collect();
         let finish = finish.filter(|finish| is_new("finish", finish));

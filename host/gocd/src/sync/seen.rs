@@ -1,4 +1,4 @@
-//! What the feed had of a run before: entries in short, and hashes to compare.
+//! The feed's entries of a run, remembered in short, and hashes to compare.
 
 use std::hash::{Hash, Hasher};
 
@@ -12,32 +12,32 @@ use crate::mapping::StageRun;
 use crate::write::Links;
 use crate::{Href, Resource};
 
-/// How many entries of a run are remembered. Most runs have fewer stages.
+/// The most entries of a run that are remembered. Most runs have fewer stages.
 const MAX_ENTRIES: usize = 25;
 
-/// The longest name that is remembered: GoCD has no longer ones.
+/// The longest name that is remembered, in bytes: GoCD has no longer ones.
 const MAX_NAME: usize = 255;
 
-/// An entry of the feed, as far as a run is put together from it.
+/// An entry of the feed, with the fields that a run is assembled from.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct SeenEntry {
-    /// The stage, and which run of it.
+    /// The stage, and the counter of its run.
     stage: String,
     counter: u64,
     /// `Passed`, `Failed` or `Cancelled`.
     result: String,
-    /// When it ended, in seconds since 1970.
+    /// The end, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     updated: Option<i64>,
-    /// Who let it run.
+    /// The person who approved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     approver: Option<String>,
-    /// Its database id (the old dialect).
+    /// The stage's database id (the old dialect).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<u64>,
 }
 
-/// Entries in short.
+/// Returns entries in short.
 pub fn remember(entries: &[&StageEntry]) -> Vec<SeenEntry> {
     let is_usual = |entry: &&&StageEntry| entry.stage.name.as_str().len() <= MAX_NAME;
     let id = |entry: &StageEntry| match entry.stage_link()?.resource()? {
@@ -55,7 +55,7 @@ pub fn remember(entries: &[&StageEntry]) -> Vec<SeenEntry> {
     entries.iter().filter(is_usual).take(MAX_ENTRIES).map(seen).collect()
 }
 
-/// Entries as they were, without what is for people.
+/// Restores entries, without the parts that are for people.
 pub fn again(pipeline: &Name, counter: Counter, seen: &[SeenEntry]) -> Vec<StageEntry> {
     let run = PipelineLocator {
         name: pipeline.clone(),
@@ -94,9 +94,9 @@ impl SeenEntry {
     }
 }
 
-/// FNV-1a of 64 bits (draft-eastlake-fnv), and a last round of mixing (splitmix64's), for sums of it are compared too. The standard
-/// library's own hashers may change with its version, and these are kept in files. A collision hides one change of one run: with 64 bits
-/// and a few hundred values compared, that does not happen by chance.
+/// FNV-1a of 64 bits (draft-eastlake-fnv), with a last round of mixing (splitmix64's), since sums of hashes are compared too. The standard
+/// library's hashers may change with its version, and these hashes are kept in files. A collision hides one change of one run: with 64 bits
+/// and a few hundred compared values, that does not happen by chance.
 #[derive(Clone, Copy, Debug)]
 struct Fnv(u64);
 
@@ -114,20 +114,20 @@ impl Hasher for Fnv {
     }
 }
 
-/// The short name of a value.
+/// Returns the hash of a value.
 pub fn hash(value: &impl Hash) -> u64 {
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     value.hash(&mut hasher);
     hasher.finish()
 }
 
-/// The short name of a stage's run as it ended: another result, or another end, is another.
+/// Returns the hash of a completed stage's run: another result or end has another hash.
 fn mark(of: Counter, name: &Name, counter: Counter, updated: Option<&Timestamp>, result: StageResult) -> u64 {
     let updated = updated.map(|time| (time.timestamp(), time.timestamp_subsec_nanos()));
     hash(&(of.get(), name.as_str(), counter.get(), updated, result.as_str()))
 }
 
-/// That of a feed's entry.
+/// Returns the hash of a feed's entry.
 pub fn of_entry(entry: &StageEntry) -> u64 {
     let stage = &entry.stage;
     mark(
@@ -139,7 +139,7 @@ pub fn of_entry(entry: &StageEntry) -> u64 {
     )
 }
 
-/// The sum of those that a run's stages have in the feed, in any order.
+/// Returns the sum of the hashes that a run's stages have in the feed, in any order.
 pub fn of_run(of: Counter, stages: &[StageRun]) -> u64 {
     let in_feed = |stage: &&StageRun| stage.state == StageState::Completed && stage.result != StageResult::Unknown;
     stages
@@ -154,7 +154,7 @@ mod tests {
     use super::hash;
 
     #[test]
-    fn names_stay_the_same_from_version_to_version() {
+    fn hashes_stay_the_same_from_version_to_version() {
         // Another value makes every state that was saved before worthless.
         assert_eq!(hash(&1_u8), 12_254_457_192_590_784_505);
         assert_ne!(hash(&("ab", "c")), hash(&("a", "bc")));

@@ -1,4 +1,4 @@
-//! Requests of a round: the server's list of pipelines, a pipeline's pages and documents, and the operator's options.
+//! The requests of a round: the server's list of pipelines, a pipeline's pages and documents, and the operator's options.
 
 use std::collections::HashSet;
 
@@ -14,34 +14,34 @@ use crate::mapping::{Mapping, Pattern};
 use crate::read::{self, ReadError};
 use crate::{Dialect, Resource, ServerUrl};
 
-/// How many pages are read in a round: a million stages. The next round goes on behind them.
+/// The most pages that are read in a round: a million stages. The next round goes on behind them.
 pub const MAX_PAGES: u64 = 40_000;
 
-/// How many entries a page has in every version. A run that fills one may have more.
+/// The number of entries of a page in every version. A run that fills one may have more.
 pub const PAGE: usize = 25;
 
-/// How many entries of the first page are remembered. A page has 25, and any one of them that did not change shows where the known begins;
-/// on a longer one, what is behind these is known by where it stands.
+/// The most entries of the first page that are remembered. A page has 25, and any one that did not change shows where the known part
+/// starts; on a longer page, entries behind these are known by their place.
 pub const MAX_MARKS: usize = 1024;
 
-/// After how many requests in a row without an answer the list of pipelines is asked for, to tell a server that is down from documents that
-/// it cannot make: each costs the client's patience, and two may be one run's.
+/// The number of requests in a row without an answer after which the list of pipelines is requested, to distinguish a server that is down
+/// from documents that it cannot make: each request costs the client's patience, and two may be one run's.
 const MAX_UNANSWERED: u32 = 3;
 
-/// A server, and what was asked of it in a round.
+/// A server in a round.
 pub struct Server<'s> {
     pub source: &'s dyn Source,
     pub observer: &'s mut dyn Observer,
     pub stop: &'s dyn Fn() -> bool,
     pub round: Round,
-    /// How many requests there had been when a pipeline's state was last saved.
+    /// The number of requests when a pipeline's state was last saved.
     pub saved_at: u64,
-    /// How many requests in a row had no answer.
+    /// The number of requests in a row without an answer.
     pub unanswered: u32,
 }
 
 impl Server<'_> {
-    /// Asks for a document. What is only about this one is the inner error.
+    /// Requests a document. The inner error concerns this document only.
     pub fn document<T>(
         &mut self,
         resource: &Resource,
@@ -64,7 +64,7 @@ impl Server<'_> {
         }
     }
 
-    /// Asks for the JSON document of a run.
+    /// Requests the JSON document of a run.
     pub fn json(&mut self, run: &PipelineLocator) -> Result<Result<Vec<u8>, Lack>, Halt> {
         let what = format!("/api/pipelines/{}/{}", run.name, run.counter);
         self.answer(|source| source.get_json(run), &what)
@@ -88,7 +88,7 @@ impl Server<'_> {
             }
             Err(error) => {
                 let what = what.to_owned();
-                // Asking on with a password that is not taken locks the account out.
+                // Further requests with a refused password lock the account out.
                 if error == FetchError::BadCredentials {
                     return Err(Halt::Round(SyncError::Fetch { what, error }));
                 }
@@ -119,10 +119,10 @@ impl Server<'_> {
     }
 }
 
-/// What a server lists.
+/// The pipelines of a server.
 pub struct Listed {
     pub pipelines: Vec<Name>,
-    /// Entries that name none.
+    /// The number of entries without a valid name.
     pub left_out: u64,
     pub dialect: Dialect,
 }
@@ -138,7 +138,7 @@ impl Listed {
 }
 
 impl Server<'_> {
-    /// Asks for the pipelines in the dialect that is known, else finds out which it is. Gives what is known of the server too.
+    /// Requests the pipelines in the known dialect, else finds the dialect. Returns the server's state too.
     pub fn list(&mut self, store: &dyn StateStore, asked: Option<Dialect>) -> Result<(Listed, ServerState), Halt> {
         let state = |error: StateError| Halt::Round(error.into());
         let known = store.load_server().map_err(state)?;
@@ -147,14 +147,14 @@ impl Server<'_> {
         {
             match self.pipelines(known.dialect())? {
                 Ok(list) => return Ok((Listed::new(list, known.dialect()), known.clone())),
-                // The server is another version now, or there is none at this address.
+                // The server has another version now, or there is none at this address.
                 Err(lack) if lack.is_other_dialect() && asked.is_none() => {}
                 Err(lack) => return Err(fatal(lack)),
             }
         }
         let listed = self.find(asked)?;
         let found = match &known {
-            Some(known) => known.clone().speaking(listed.dialect),
+            Some(known) => known.clone().with_dialect(listed.dialect),
             None => ServerState::new(listed.dialect),
         };
         if known.as_ref() != Some(&found) {
@@ -163,7 +163,7 @@ impl Server<'_> {
         Ok((listed, found))
     }
 
-    /// Finds out how the server speaks. Where it does both ways (20.1 to 20.3), the older has what the newer lost.
+    /// Finds the server's dialect. Where it has both (20.1 to 20.3), the older has data that the newer lost.
     fn find(&mut self, asked: Option<Dialect>) -> Result<Listed, Halt> {
         if let Some(dialect) = asked {
             return match self.pipelines(dialect)? {
@@ -200,12 +200,13 @@ impl Server<'_> {
     }
 }
 
-/// A list that cannot be had ends the round.
+/// A failed list ends the round.
 fn fatal(lack: Lack) -> Halt {
     Halt::Round(lack.into_sync_error())
 }
 
-/// After how many requests within a page or a span the state is saved: seconds of a slow server's time, and on a fast one a tenth more.
+/// The number of requests within a page or a span after which the state is saved: seconds of a slow server's time, and on a fast one a
+/// tenth more.
 const SAVED_EVERY: u64 = 50;
 
 /// A pipeline in a round.
@@ -218,12 +219,12 @@ pub struct Session<'p, 's> {
     pub dialect: Dialect,
     /// The pipeline, as the list of pipelines has it.
     pub pipeline: Name,
-    /// How many looks in a row failed.
+    /// The number of runs in a row that could not be read.
     pub lacks: u32,
 }
 
 impl Session<'_, '_> {
-    /// Asks for a document. What is only about this one is the inner error.
+    /// Requests a document. The inner error concerns this document only.
     pub fn document<T>(
         &mut self,
         resource: &Resource,
@@ -232,7 +233,7 @@ impl Session<'_, '_> {
         self.server.document(resource, parse)
     }
 
-    /// A page of the pipeline's feed.
+    /// Requests a page of the pipeline's feed.
     pub fn page(&mut self, before: Option<u64>) -> Result<StageFeed, Halt> {
         let resource = Resource::StageFeed {
             dialect: self.dialect,
@@ -269,8 +270,8 @@ impl Session<'_, '_> {
         Ok(page)
     }
 
-    /// Holds the pipeline back if its counters began again. `is_back` is whether a page with lower counters alone can mean nothing else. A page that has something
-    /// that was seen before is the same server's, which lacks its newest runs or has been set right.
+    /// Holds the pipeline back if its counters started again. `is_back` is true if a page with lower counters alone can mean nothing else.
+    /// A page with a known entry is from the same server, which lacks its newest runs or was repaired.
     pub fn check_restart(&self, state: &mut PipelineState, page: &StageFeed, is_back: bool) -> Result<(), Halt> {
         let counters = page.entries.iter().map(|entry| entry.stage.pipeline.counter.get());
         let found = counters.max().filter(|found| is_back && *found < state.newest);
@@ -302,13 +303,13 @@ impl Session<'_, '_> {
         .into())
     }
 
-    /// Whether an entry is from before the time that the operator set.
+    /// Returns true if an entry is from before the time that the operator set.
     pub fn is_before_since(&self, entry: &StageEntry) -> bool {
         let before = |since: DateTime<Utc>| entry.updated.is_some_and(|updated| updated < since);
         self.options.since.is_some_and(before)
     }
 
-    /// The run's own document.
+    /// Requests the run's own document.
     pub fn pipeline_document(&mut self, asked: &PipelineLocator, id: Option<u64>) -> Result<OwnDocument, Halt> {
         let resource = match (self.dialect, id) {
             (Dialect::New, _) => Resource::Pipeline(asked.clone()),
@@ -322,7 +323,7 @@ impl Session<'_, '_> {
             }
         };
         Ok(match self.document(&resource, read::pipeline)? {
-            // The old dialect does not look at the name: an id leads to whatever run has it.
+            // The old dialect ignores the name: an id leads to the run that has it.
             Ok(found) if found.name.is_same(&asked.name) && found.counter == asked.counter => OwnDocument::Found(found),
             Ok(found) => OwnDocument::None(Notice::OtherDocument {
                 asked: format!("run {} of {}", asked.counter, asked.name),
@@ -343,7 +344,7 @@ impl Session<'_, '_> {
         self.server.observer.notice(&self.pipeline, run, notice);
     }
 
-    /// Saves what was looked at within a page or a span, if it took long enough: the next reader may not live longer.
+    /// Saves the progress within a page or a span, if it took long enough: the next process may not live longer.
     pub fn save_now_and_then(&mut self, state: &mut PipelineState) -> Result<(), Halt> {
         if self.server.round.requests.saturating_sub(self.server.saved_at) < SAVED_EVERY {
             return Ok(());
@@ -362,35 +363,35 @@ impl Session<'_, '_> {
 /// A run's own document.
 pub enum OwnDocument {
     Found(Pipeline),
-    /// It cannot be had, at least at present.
+    /// It is missing, at least at present.
     Lacking(Lack),
-    /// There is none.
+    /// There is no usable one.
     None(Notice),
 }
 
-/// What is read, and how far back.
+/// The operator's options of a sync.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The server's address as configured, to tell links to other hosts. They are counted, and never followed there.
+    /// The configured address of the server, to detect links to other hosts. They are counted, and never followed.
     pub server: ServerUrl,
-    /// How runs become runs of DX.
+    /// The mapping to runs of DX.
     pub mapping: Mapping,
-    /// Which pipelines, by name; none means all that the user may see.
+    /// Patterns of the pipelines to read; an empty list means all that the user may see.
     pub pipelines: Vec<Pattern>,
-    /// How far back: runs of which every stage ended earlier are passed over.
+    /// The start of the history: runs of which every stage ended earlier are skipped.
     pub since: Option<DateTime<Utc>>,
-    /// The dialect; none means to find out.
+    /// The dialect; `None` means to detect it.
     pub dialect: Option<Dialect>,
-    /// Whether to ask the new dialect's servers for each run's true revisions, by one more request a run.
+    /// True to request each run's true revisions from the new dialect's servers, by one more request a run.
     pub enrich: bool,
-    /// Whether a run that was made from other pipelines' runs alone takes repository and commit from theirs.
+    /// True if a run that was made from other pipelines' runs alone takes repository and commit from theirs.
     pub upstream: bool,
-    /// How often the new dialect's feed is read to its end, for stages of old runs that were run again: they do not come to its top.
+    /// The time between two walks through the whole feed of the new dialect, for re-runs of old runs' stages: they do not come to its top.
     pub full_walk_every: TimeDelta,
 }
 
 impl Options {
-    /// The defaults: all pipelines, the whole history, a full walk a day.
+    /// Returns the defaults: all pipelines, the whole history, a full walk a day.
     #[must_use]
     pub fn new(server: ServerUrl, mapping: Mapping) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! The place in a pipeline's history, and where it is kept between rounds.
+//! The place in a pipeline's history, and its store between rounds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,22 +11,22 @@ use crate::Dialect;
 use crate::documents::Name;
 use crate::mapping::OPEN_FOR;
 
-/// The form that this version writes, and the latest that it reads.
+/// The format version that this code writes, and the latest that it reads.
 const FORM: u32 = 1;
 
-/// The longest state, in bytes: ten times what one with all its bounds reached has.
+/// The longest state, in bytes: ten times the size of one that reaches all its bounds.
 pub const MAX_STATE_BYTES: usize = 32 * 1024 * 1024;
 
-/// How many runs are remembered one by one: those in progress, and of the others the newest. GoCD shows fewer on a dashboard.
+/// The most runs that are remembered one by one: those in progress, and of the others the newest. GoCD shows fewer on a dashboard.
 const MAX_RUNS: usize = 200;
 
-/// How many notifications of a run are remembered. One with more is reported again when it changes: harmless, and rare.
+/// The most notifications of a run that are remembered. A run with more is reported again when it changes: harmless, and rare.
 const MAX_TOLD: usize = 256;
 
-/// How many counters make a span: the state of 20,000 runs has 313 digests, and a re-run of an old one has at most as many looked at.
+/// The number of counters of a span: the state of 20,000 runs has 313 digests, and a re-run of an old one causes at most this many reads.
 pub const SPAN: u64 = 64;
 
-/// How many spans' digests are kept: a million runs.
+/// The most digests of spans that are kept: a million runs.
 const MAX_SPANS: usize = 16 * 1024;
 
 /// The place in a pipeline's history. Its size hardly grows with the history: some 60 KiB after 20,000 runs.
@@ -36,7 +36,8 @@ pub struct PipelineState {
     /// The highest counter seen in the feed; 0 before any.
     #[serde(default)]
     pub(super) newest: u64,
-    /// How far back the history was read, in seconds since 1970; none is all of it. The outer is none before anything was read.
+    /// The start of the history that was read, in seconds since 1970; `None` inside means all of it. The outer `None` means that nothing
+    /// was read.
     #[serde(default)]
     pub(super) since: Option<Since>,
     /// The old dialect's feed.
@@ -48,25 +49,25 @@ pub struct PipelineState {
     /// Runs by counter.
     #[serde(default)]
     pub(super) runs: BTreeMap<u64, RunState>,
-    /// Runs that are to be looked at again, by counter.
+    /// Runs that are to be read again, by counter.
     #[serde(default)]
     pub(super) due: BTreeMap<u64, Due>,
-    /// The counters began again, and nothing is reported until the operator says how.
+    /// Set if the counters started again: nothing is reported until the operator decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) held: Option<Held>,
-    /// What the operator had said of the restart with which this history began, if it began with one.
+    /// The operator's server id for the restart with which this history started, if it started with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) said: Option<String>,
 }
 
-/// A pipeline whose counters began again.
+/// A pipeline whose counters started again.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The highest counter when that was noticed.
+    /// The highest counter when the restart was noticed.
     pub found: u64,
 }
 
-/// How far back. With a name for what it holds: JSON has one `null` for a missing state and for all of the history.
+/// The start of the history. A struct, as JSON has one `null` for a missing state and for all of the history.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Since {
     pub at: Option<i64>,
@@ -75,22 +76,22 @@ pub struct Since {
 /// The place in the old dialect's feed, which is in the order of completion.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct OldFeed {
-    /// The newest entries that were seen. Where one of them is met again, everything further back was there before.
+    /// The hashes of the newest entries. Everything behind one of them was there before.
     pub marks: Vec<u64>,
-    /// The cursor behind the first page: it only grows while the server is the same.
+    /// The cursor behind the first page: it only grows on the same server.
     pub cursor: Option<u64>,
     /// The database id of the run with the highest counter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_id: Option<u64>,
     /// Stretches that were not read to their end, the oldest first.
     pub gaps: Vec<Gap>,
-    /// Entries of the first page whose runs were looked at since they stand there, as long as not all were.
+    /// Hashes of entries of the first page whose runs were read since, as long as not all were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub looked: Vec<u64>,
 }
 
 impl OldFeed {
-    /// The entries that were looked at of the page that is being read: the first one, or that of a stretch.
+    /// Returns the read entries of the current page: the first one, or that of a stretch.
     pub fn looked(&mut self, gap: Option<usize>) -> &mut Vec<u64> {
         match gap.and_then(|place| self.gaps.get_mut(place)) {
             Some(gap) => &mut gap.looked,
@@ -104,9 +105,9 @@ impl OldFeed {
 pub struct Gap {
     /// The cursor of its next page.
     pub before: u64,
-    /// Entries that show its end; none of them means the feed's.
+    /// Hashes of entries that mark its end; an empty list means the end of the feed.
     pub until: Vec<u64>,
-    /// Entries of its next page whose runs were looked at.
+    /// Hashes of entries of its next page whose runs were read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub looked: Vec<u64>,
 }
@@ -114,17 +115,17 @@ pub struct Gap {
 /// The place in the new dialect's feed, which is in the order of the pipeline's counter.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewFeed {
-    /// The entries of the first page.
+    /// Hashes of the entries of the first page.
     pub marks: Vec<u64>,
-    /// New runs that were not all looked at.
+    /// New runs that were not all read.
     pub news: Option<Stretch>,
-    /// A walk to the end of the feed that is under way.
+    /// The walk to the end of the feed that is in progress.
     pub walk: Option<FullWalk>,
-    /// When the last one that got there began, in seconds since 1970.
+    /// The start of the last complete walk, in seconds since 1970.
     pub walked: Option<i64>,
-    /// The entries of [`SPAN`] counters each, in sum.
+    /// The sums of the entries' hashes of [`SPAN`] counters each.
     pub spans: BTreeMap<u64, u64>,
-    /// Of the span that is being read, the runs that were looked at, with their entries in sum then.
+    /// The runs of the current span that were read, with the sums of their hashes then.
     pub looked: BTreeMap<u64, u64>,
 }
 
@@ -138,63 +139,64 @@ pub struct Stretch {
 /// A walk from the newest run to the oldest.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FullWalk {
-    /// When it began, in seconds since 1970.
+    /// The start of the walk, in seconds since 1970.
     pub began: i64,
-    /// What is below this counter is to be read; none before the first page.
+    /// Runs below this counter are to be read; `None` before the first page.
     pub before: Option<u64>,
 }
 
-/// What is remembered of a run.
+/// The state of a run.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunState {
-    /// Its entries in the feed, in sum.
+    /// The sum of its entries' hashes.
     pub seen: u64,
-    /// The notifications that were taken.
+    /// Hashes of the notifications that the sink took.
     pub told: Vec<u64>,
-    /// What more may come of it (the new dialect, where that does not show in the feed).
+    /// The data to poll it by (the new dialect, where changes may not show in the feed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<Open>,
-    /// Whether an attempt was told of without its end.
+    /// True if an attempt was reported without its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unfinished: bool,
 }
 
-/// A run of which more may come.
+/// A run that may change.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Open {
-    /// When it was looked at last, in milliseconds since 1970: two rounds may begin within a second.
+    /// The time of the last read, in milliseconds since 1970: two rounds may start within a second.
     pub looked: i64,
-    /// Until when, in seconds since 1970. Earlier versions have none for a run that has not passed: 14 days after the last look.
+    /// The time until which it may change, in seconds since 1970. Earlier versions have none for a run that has not passed: 14 days after
+    /// the last read.
     pub until: Option<i64>,
-    /// The runs of stages that its document names.
+    /// The hash of the stages' runs in its document.
     pub links: u64,
-    /// The stage that is under way, and which run of it.
+    /// The stage in progress, and the counter of its run.
     pub active: Option<(String, u64)>,
 }
 
 impl Open {
-    /// When it is taken for closed, in seconds since 1970.
+    /// Returns the time from which it does not change, in seconds since 1970.
     pub fn ends(&self) -> i64 {
         let unsaid = || (self.looked / 1000).saturating_add(OPEN_FOR.num_seconds());
         self.until.unwrap_or_else(unsaid)
     }
 }
 
-/// A run that is to be looked at again.
+/// A run that is to be read again.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Due {
-    /// From when on, in seconds since 1970.
+    /// The time of the next read, in seconds since 1970.
     pub at: i64,
-    /// Its database id (the old dialect).
+    /// The run's database id (the old dialect).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
-    /// How often it could not be read, and since when.
+    /// The number of failed reads, and the time of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<(u32, i64)>,
-    /// Whether it was told, and only something that adds to it is waited for.
+    /// True if it was reported, and only waits for additional data.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adds: bool,
-    /// What the feed had of its stages' runs: what is left if documents cannot be had.
+    /// The feed's entries of its stages: used if documents cannot be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<SeenEntry>,
 }
@@ -216,7 +218,7 @@ impl Default for PipelineState {
 }
 
 impl PipelineState {
-    /// Reads what [`PipelineState::to_json`] wrote.
+    /// Parses the output of [`PipelineState::to_json`].
     ///
     /// # Errors
     ///
@@ -225,7 +227,7 @@ impl PipelineState {
         from_json(bytes)
     }
 
-    /// As JSON.
+    /// Returns the state as JSON.
     ///
     /// # Errors
     ///
@@ -234,7 +236,7 @@ impl PipelineState {
         serde_json::to_vec(self).map_err(|error| StateError::Damaged(error.to_string()))
     }
 
-    /// Forgets everything but that the pipeline is known.
+    /// Forgets everything but the start of the history.
     pub(super) fn forget(&mut self) {
         let since = self.since;
         *self = Self {
@@ -251,7 +253,7 @@ impl PipelineState {
             }
         }
         while self.runs.len() > MAX_RUNS {
-            // Without what is open, a late stage would be found by the next full walk only.
+            // Without the open runs, a late stage would be found by the next full walk only.
             let closed = self.runs.iter().find(|(_, run)| run.open.is_none() && !run.unfinished);
             let Some(counter) = closed.or_else(|| self.runs.iter().next()).map(|(counter, _)| *counter) else {
                 break;
@@ -264,16 +266,16 @@ impl PipelineState {
     }
 }
 
-/// What is known of a server.
+/// The state of a server.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct ServerState {
     form: u32,
-    /// Whether it speaks the old dialect.
+    /// True for the old dialect.
     old: bool,
     /// The pipelines that were listed and chosen in the last round.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) pipelines: BTreeSet<String>,
-    /// Those of which something had no answer: they are read after the others.
+    /// Pipelines with unanswered requests: they are read after the others.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) slow: BTreeSet<String>,
 }
@@ -288,21 +290,21 @@ impl ServerState {
         }
     }
 
-    /// The same of a server that speaks so now.
-    pub(super) fn speaking(self, dialect: Dialect) -> Self {
+    /// Returns the state with another dialect.
+    pub(super) fn with_dialect(self, dialect: Dialect) -> Self {
         Self {
             old: dialect == Dialect::Old,
             ..self
         }
     }
 
-    /// How it speaks.
+    /// Returns the dialect.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         if self.old { Dialect::Old } else { Dialect::New }
     }
 
-    /// Reads what [`ServerState::to_json`] wrote.
+    /// Parses the output of [`ServerState::to_json`].
     ///
     /// # Errors
     ///
@@ -311,7 +313,7 @@ impl ServerState {
         from_json(bytes)
     }
 
-    /// As JSON.
+    /// Returns the state as JSON.
     ///
     /// # Errors
     ///
@@ -322,7 +324,7 @@ impl ServerState {
 }
 
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {
-    /// What every form has.
+    /// The part that every version has.
     #[derive(Deserialize)]
     struct Form {
         form: u32,
@@ -338,26 +340,26 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {
     serde_json::from_slice(bytes).map_err(damaged)
 }
 
-/// Keeps the state of a server's pipelines: files, or a test. What it belongs to is one server and one [`Mapping`](crate::mapping::Mapping):
-/// with another server id it begins again.
+/// The store of a server's states: files, or a test. A store belongs to one server and one [`Mapping`](crate::mapping::Mapping): another
+/// server id needs another store.
 pub trait StateStore {
-    /// What was saved last for a pipeline, by the name that the list of pipelines has. None if nothing was, or if it was damaged and set
-    /// aside: the pipeline is read from its beginning then.
+    /// Returns the last saved state of a pipeline, by its name in the list of pipelines. `None` if there is none, or if it was damaged and
+    /// set aside: the pipeline is then read from its beginning.
     ///
     /// # Errors
     ///
     /// [`StateError`]: the pipeline is left out of this round.
     fn load(&self, pipeline: &Name) -> Result<Option<PipelineState>, StateError>;
 
-    /// Replaces a pipeline's state, whole and durably. Only by this is remembered what the sink took. Where either of the two fails nothing
-    /// is saved any more in the round, so that what was taken since the last time is reported again.
+    /// Replaces a pipeline's state, whole and durably. Only a saved state shows what the sink took. Where either of the two fails nothing
+    /// is saved any more in the round, so that what was taken since the last save is reported again.
     ///
     /// # Errors
     ///
     /// [`StateError`] ends the round.
     fn save(&self, pipeline: &Name, state: &PipelineState) -> Result<(), StateError>;
 
-    /// What was saved last for the server.
+    /// Returns the last saved state of the server.
     ///
     /// # Errors
     ///
@@ -372,10 +374,10 @@ pub trait StateStore {
     fn save_server(&self, state: &ServerState) -> Result<(), StateError>;
 }
 
-/// Why a state cannot be had or kept.
+/// The reason why a state cannot be read or kept.
 #[derive(Debug, Error)]
 pub enum StateError {
-    /// It is no state.
+    /// It is not a valid state.
     #[error("it is damaged ({0}); remove it, and the pipeline is read from its beginning")]
     Damaged(String),
     /// A later version of this library wrote it.
@@ -386,7 +388,7 @@ pub enum StateError {
     /// It is longer than [`MAX_STATE_BYTES`](super::MAX_STATE_BYTES).
     #[error("it is longer than any state; remove it, and the pipeline is read from its beginning")]
     TooLong,
-    /// What keeps it failed.
+    /// The store failed.
     #[error("{0}")]
     Storage(String),
 }
@@ -396,7 +398,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_open_is_remembered_longer_than_what_is_newer() {
+    fn open_runs_are_remembered_longer_than_newer_ones() {
         let mut state = PipelineState::default();
         let open = Open {
             looked: 0,

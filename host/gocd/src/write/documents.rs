@@ -39,12 +39,12 @@ pub fn pipeline(pipeline: &Pipeline, dialect: Dialect) -> String {
     markup.finish()
 }
 
-/// A document's name for itself.
+/// Writes a document's `<id>`.
 fn urn(markup: &mut Markup, urn: Option<&Urn>) {
     markup.cdata("id", &[], urn.map(Urn::as_str));
 }
 
-/// The `<pipeline>` within a stage or a job.
+/// Writes the `<pipeline>` within a stage or a job.
 fn stage_pipeline(markup: &mut Markup, pipeline: &StagePipeline) {
     let counter = pipeline.counter.to_string();
     let attributes = [
@@ -268,7 +268,7 @@ pub fn job(job: &Job, dialect: Dialect) -> String {
     markup.finish()
 }
 
-/// What the server says in place of what it leaves out. The old dialect had that from 18.1 on only.
+/// Writes the server's comment in place of omitted data. The old dialect has it from 18.1 on only.
 fn left_blank(markup: &mut Markup, dialect: Dialect, words: &'static str) {
     if dialect == Dialect::New {
         markup.comment(words);
@@ -316,7 +316,7 @@ fn entry(markup: &mut Markup, entry: &StageEntry, dialect: Dialect) {
         markup.text("email", author.email.as_deref());
         markup.close();
     }
-    // Servers leave this one in Atom's namespace.
+    // Servers have this element in Atom's namespace.
     person(markup, "cancelledBy", entry.cancelled_by.as_deref());
     for item in &entry.links {
         link(markup, item, dialect);
@@ -366,19 +366,19 @@ pub fn pipelines(list: &Pipelines, dialect: Dialect) -> String {
     markup.finish()
 }
 
-/// A document's link to itself.
+/// Writes a document's link to itself.
 fn self_link(markup: &mut Markup, href: Option<&Href>) {
     relation(markup, "self", href);
 }
 
-/// A link with nothing but a relation.
+/// Writes a link with a relation only.
 fn relation(markup: &mut Markup, relation: &str, href: Option<&Href>) {
     if let Some(href) = href {
         markup.empty("link", &[("rel", Some(relation)), ("href", Some(href.as_str()))]);
     }
 }
 
-/// Writes a refusal. `kind` is the name of its element: what the status says, such as `not-found` or `bad-request`.
+/// Writes a refusal. `kind` is the name of its element, by the status, such as `not-found` or `bad-request`.
 #[must_use]
 pub fn refusal(kind: &'static str, message: &str) -> String {
     let mut markup = Markup::bare();
@@ -393,7 +393,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_servers_word_it() {
+    fn refusals_have_the_form_of_servers() {
         assert_eq!(
             refusal("not-found", "Pipeline with name 'a<b' was not found!"),
             "<not-found>\n  <message>Pipeline with name 'a&lt;b' was not found!</message>\n</not-found>\n"

@@ -1,4 +1,4 @@
-//! The links that a server's documents have.
+//! The links in a server's documents.
 
 use crate::Dialect;
 use crate::address::{Href, Resource, ServerUrl, encode};
@@ -6,7 +6,7 @@ use crate::documents::{
     ArtifactRoot, Category, JobLocator, Link, Name, PipelineLocator, Relation, StageLocator, StageResult,
 };
 
-/// Makes the links of a server's documents. Ids are the ones that the old dialect's addresses have; the new one's have counters, and do not use them.
+/// A maker of links for a server's documents. Ids are those of the old dialect's addresses; the new dialect's have counters instead.
 #[derive(Clone, Debug)]
 pub struct Links {
     server: ServerUrl,
@@ -14,19 +14,19 @@ pub struct Links {
 }
 
 impl Links {
-    /// `server` is what clients call it: a configured address rather than what a request happens to name.
+    /// Takes the server's address for clients: a configured one rather than the host of a request.
     #[must_use]
     pub fn new(server: ServerUrl, dialect: Dialect) -> Self {
         Self { server, dialect }
     }
 
-    /// The list of pipelines.
+    /// Returns the address of the list of pipelines.
     #[must_use]
     pub fn pipelines(&self) -> Href {
         self.server.href(&Resource::Pipelines(self.dialect))
     }
 
-    /// A pipeline's feed, or the page of it that begins below a cursor.
+    /// Returns the address of a pipeline's feed, or of its page below a cursor.
     #[must_use]
     pub fn feed(&self, pipeline: &Name, before: Option<u64>) -> Href {
         self.server.href(&Resource::StageFeed {
@@ -36,7 +36,7 @@ impl Links {
         })
     }
 
-    /// A pipeline's run.
+    /// Returns the address of a pipeline's run.
     #[must_use]
     pub fn pipeline(&self, run: &PipelineLocator, id: u64) -> Href {
         self.server.href(&match self.dialect {
@@ -48,7 +48,8 @@ impl Links {
         })
     }
 
-    /// A material of a pipeline's run: what the old dialect knows by an id and never had a document of, and D by a fingerprint.
+    /// Returns the address of a material of a pipeline's run: by id in the old dialect, which never had a document for it, by fingerprint
+    /// in the new one.
     #[must_use]
     pub fn material(&self, run: &PipelineLocator, id: u64, fingerprint: &str) -> Href {
         let path = match self.dialect {
@@ -63,7 +64,7 @@ impl Links {
         Href::made(format!("{}{path}", self.server))
     }
 
-    /// A change of a material, by its revision.
+    /// Returns the address of a change of a material, by its revision.
     #[must_use]
     pub fn change(material: &Href, revision: &str) -> Href {
         let material = material.as_str();
@@ -71,7 +72,7 @@ impl Links {
         Href::made(format!("{material}/changeset/{}.xml", encode(revision)))
     }
 
-    /// A stage's run.
+    /// Returns the address of a stage's run.
     #[must_use]
     pub fn stage(&self, stage: &StageLocator, id: u64) -> Href {
         self.server.href(&match self.dialect {
@@ -80,7 +81,7 @@ impl Links {
         })
     }
 
-    /// A job.
+    /// Returns the address of a job.
     #[must_use]
     pub fn job(&self, job: &JobLocator, id: u64) -> Href {
         self.server.href(&match self.dialect {
@@ -89,13 +90,13 @@ impl Links {
         })
     }
 
-    /// The id of a stage's entry: the page that shows it.
+    /// Returns the id of a stage's entry: the address of the page that shows the stage.
     #[must_use]
     pub fn entry_id(&self, stage: &StageLocator) -> Href {
         self.server.href(&Resource::StagePage(stage.clone()))
     }
 
-    /// The title of a stage's entry, such as `pipe(269) stage build(1) Passed`.
+    /// Returns the title of a stage's entry, such as `pipe(269) stage build(1) Passed`.
     #[must_use]
     pub fn entry_title(stage: &StageLocator, result: StageResult) -> String {
         let run = &stage.pipeline;
@@ -109,7 +110,8 @@ impl Links {
         )
     }
 
-    /// The links of a stage's entry. The one to the document comes first of each pair: readers made for the documentation's page take the first.
+    /// Returns the links of a stage's entry. The link to the document comes first in each pair: readers made for the documentation's page
+    /// take the first.
     #[must_use]
     pub fn entry_links(&self, stage: &StageLocator, stage_id: u64, pipeline_id: u64) -> Vec<Link> {
         let run = &stage.pipeline;
@@ -143,7 +145,7 @@ impl Links {
         ]
     }
 
-    /// The categories of a stage's entry.
+    /// Returns the categories of a stage's entry.
     #[must_use]
     pub fn categories(result: StageResult) -> Vec<Category> {
         [
@@ -160,7 +162,7 @@ impl Links {
         .collect()
     }
 
-    /// Where a job's artifacts would be.
+    /// Returns the place at which a job's artifacts would be.
     #[must_use]
     pub fn artifacts(&self, job: &JobLocator) -> ArtifactRoot {
         self.server.artifacts(job)

@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 use crate::Dialect;
 use crate::documents::Timestamp;
 
-/// An attribute's name, and its value if it has one.
+/// An attribute's name, and its value if there is one.
 pub type Attribute<'a> = (&'a str, Option<&'a str>);
 
 /// A document that is being written.
@@ -16,7 +16,7 @@ pub struct Markup {
 }
 
 impl Markup {
-    /// A document without an XML declaration.
+    /// Starts a document without an XML declaration.
     pub fn bare() -> Self {
         Self {
             text: String::new(),
@@ -24,7 +24,7 @@ impl Markup {
         }
     }
 
-    /// A document with one. The old dialect has an empty line behind it.
+    /// Starts a document with an XML declaration. The old dialect has an empty line behind it.
     pub fn declared(dialect: Dialect) -> Self {
         let mut markup = Self::bare();
         markup.text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -34,14 +34,14 @@ impl Markup {
         markup
     }
 
-    /// An element whose children follow, until [`Markup::close`].
+    /// Opens an element whose children follow, until [`Markup::close`].
     pub fn open(&mut self, name: &'static str, attributes: &[Attribute<'_>]) {
         self.start(name, attributes);
         self.text.push_str(">\n");
         self.open.push(name);
     }
 
-    /// Ends the element that was opened last.
+    /// Closes the element that was opened last.
     pub fn close(&mut self) {
         if let Some(name) = self.open.pop() {
             self.indent();
@@ -49,13 +49,13 @@ impl Markup {
         }
     }
 
-    /// An element without content.
+    /// Writes an element without content.
     pub fn empty(&mut self, name: &'static str, attributes: &[Attribute<'_>]) {
         self.start(name, attributes);
         self.text.push_str("/>\n");
     }
 
-    /// An element with a text; none if there is no text.
+    /// Writes an element with a text; nothing if there is no text.
     pub fn text(&mut self, name: &'static str, text: Option<&str>) {
         if let Some(text) = text {
             self.start(name, &[]);
@@ -65,7 +65,7 @@ impl Markup {
         }
     }
 
-    /// An element with a text as a CDATA section; none if there is no text.
+    /// Writes an element with a text as a CDATA section; nothing if there is no text.
     pub fn cdata(&mut self, name: &'static str, attributes: &[Attribute<'_>], text: Option<&str>) {
         if let Some(text) = text {
             self.start(name, attributes);
@@ -75,7 +75,7 @@ impl Markup {
         }
     }
 
-    /// An element with a point in time, to the second; none if there is no time.
+    /// Writes an element with a point in time, to the second; nothing if there is no time.
     pub fn time(&mut self, name: &'static str, time: Option<Timestamp>, dialect: Dialect) {
         let written = time.map(|time| match dialect {
             Dialect::Old => time.to_rfc3339_opts(SecondsFormat::Secs, true),
@@ -84,7 +84,7 @@ impl Markup {
         self.text(name, written.as_deref());
     }
 
-    /// A comment, of words that cannot end it.
+    /// Writes a comment. The text cannot end it.
     pub fn comment(&mut self, words: &'static str) {
         self.indent();
         self.text.push_str("<!--");
@@ -92,7 +92,7 @@ impl Markup {
         self.text.push_str("-->\n");
     }
 
-    /// The document.
+    /// Returns the document.
     pub fn finish(mut self) -> String {
         while !self.open.is_empty() {
             self.close();
@@ -133,7 +133,7 @@ fn content(into: &mut String, text: &str) {
             '&' => into.push_str("&amp;"),
             '<' => into.push_str("&lt;"),
             '>' => into.push_str("&gt;"),
-            // Plain, a reader takes it for a line feed.
+            // Unescaped, a reader takes it for a line feed.
             '\r' => into.push_str("&#13;"),
             _ => into.push(carried(character)),
         }
@@ -148,7 +148,7 @@ fn attribute_value(into: &mut String, text: &str) {
             '<' => into.push_str("&lt;"),
             '>' => into.push_str("&gt;"),
             '"' => into.push_str("&quot;"),
-            // Plain, a reader takes each for a space.
+            // Unescaped, a reader takes each for a space.
             '\t' => into.push_str("&#9;"),
             '\n' => into.push_str("&#10;"),
             '\r' => into.push_str("&#13;"),
@@ -157,7 +157,7 @@ fn attribute_value(into: &mut String, text: &str) {
     }
 }
 
-/// Appends a text as a CDATA section, the way servers write whatever people wrote.
+/// Appends a text as a CDATA section, as servers write texts of people.
 fn cdata(into: &mut String, text: &str) {
     // A section has no escapes, so that a carriage return would not survive.
     if text.contains('\r') {
@@ -173,7 +173,7 @@ fn cdata(into: &mut String, text: &str) {
     into.push_str("]]>");
 }
 
-/// The character, or the one that stands for those that XML 1.0 cannot carry even escaped.
+/// Returns the character, or U+FFFD for those that XML 1.0 cannot carry even escaped.
 fn carried(character: char) -> char {
     match character {
         '\t' | '\n' | '\r' => character,
