@@ -3,10 +3,10 @@
 # make's job server is for make's children; cargo has its own, and warns about a stranger's.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup demo test lint bench soak simulate fuzz examples guides package clean
+.PHONY: help setup demo test lint bench soak simulate fuzz examples guides package dist dist-test deny clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: ## check the toolchain; add what the default component's build lacks
 	@scripts/setup.sh
@@ -42,6 +42,15 @@ guides: setup ## follow the guides of docs/, command by command
 package: setup ## check that the packaged crates build outside this workspace, without a wasm target
 	@scripts/package.sh
 
+dist: setup ## build static executables for x86_64 and aarch64, and package them into dist/
+	@scripts/dist.sh
+
+dist-test: ## install each package of dist/ in a clean root, and run it there
+	@scripts/dist-test.sh
+
+deny: ## check licences, sources and known vulnerabilities of all dependencies
+	@scripts/deny.sh
+
 clean: ## remove everything that was built
 	cargo clean
-	rm -rf host/sandbox/component fuzz/target
+	rm -rf host/sandbox/component fuzz/target target-dist dist

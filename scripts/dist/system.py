@@ -77,6 +77,7 @@ Release: 1
 Summary: {summary}
 License: {licence}
 URL: {repository}
+AutoReqProv: no
 %description
 {text}
 %files
@@ -119,9 +120,6 @@ def rpm(release, build, work):
         "debug_package": "%{nil}",
         "_build_id_links": "none",
         "_binary_payload": f"w{release.level}.gzdio",
-        "AutoReqProv": "no",
-        "__find_requires": "%{nil}",
-        "__find_provides": "%{nil}",
     }
     command = ["rpmbuild", "-bb", "--quiet", "--target", f"{build.processor}-linux", "--buildroot", root, "--noclean"]
     command += [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
