@@ -4,48 +4,39 @@
 //! what it does wrong is its own fault: a failure further in is parked in the outer link's store and told instead of the outer one's.
 
 use crate::{
-    asking::Asking,
-    call::{Failed, Next, State},
-    detached,
-    digest::ChainDigest,
-    error::{HookError, Limit},
+    answer::{self, Answered},
+    error::HookError,
     foreign::listed,
-    plugin::{HOOKS, Link, Plugin},
-    question::Question,
-    seen::{self, Answered},
+    link::{CallFailure, Link, Next},
+    plugin::Plugin,
+    policy::{ChainDigest, OnFailure},
+    question::{Asking, OwnedQuestion, Question},
     types::{Notification, Run, Verdict, Violation},
 };
-
-use std::{sync::Arc, thread, time::Instant};
-use wasmtime::{StoreContextMut, component::Linker};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 /// Policies in one chain. Each may run for its whole time limit.
 pub const MOST_POLICIES: usize = 4;
-/// Calls of the next link that one call of a policy may make: with four policies that is at most 4^4 calls of the default plugin.
-pub(crate) const MOST_CALLS: u32 = 4;
-
 /// Native stack for each link beside its wasm stack: the host's frames in between, several times over.
 const STACK_PER_LINK: usize = 256 << 10;
 /// Native stack below all links.
 const STACK_BELOW: usize = 1 << 20;
 
-/// What becomes of a notification when a policy fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnFailure {
-    /// Nothing is judged, so nothing is sent: a redaction that fails must not become a leak.
-    #[default]
-    Closed,
-    /// The failing policy alone is passed over; the others still apply.
-    Open,
-}
-
 /// Policies and the plugin behind them, ready to be asked from any thread.
 pub struct Chain {
-    line: Arc<Line>,
+    line: Arc<Links>,
 }
 
 /// The links, outermost first, and the plugin that needs no other.
-pub(crate) struct Line {
+struct Links {
     policies: Vec<Link>,
     plugin: Plugin,
 }
@@ -60,7 +51,7 @@ impl Chain {
             return Err(policies.len());
         }
         Ok(Self {
-            line: Arc::new(Line { policies, plugin }),
+            line: Arc::new(Links { policies, plugin }),
         })
     }
 
@@ -85,7 +76,7 @@ impl Chain {
     /// judgement, and names the link at fault. A policy that refuses what the rules accept, makes them refuse it or reports what they
     /// refuse is at fault.
     pub fn ask(&self, question: &Question<'_>) -> Result<Verdict, HookError> {
-        self.answer(question, false).map(|answered| answered.verdict)
+        self.judge(question, false).map(|answered| answered.verdict)
     }
 
     /// The same, and tells what the rules saw.
@@ -93,25 +84,25 @@ impl Chain {
     /// # Errors
     /// As [`Chain::ask`].
     pub fn ask_and_see(&self, question: &Question<'_>) -> Result<Answered, HookError> {
-        self.answer(question, true)
+        self.judge(question, true)
     }
 
-    fn answer(&self, question: &Question<'_>, seen: bool) -> Result<Answered, HookError> {
+    fn judge(&self, question: &Question<'_>, seen: bool) -> Result<Answered, HookError> {
         let limits = &self.line.plugin.core().limits;
         let asking = Arc::new(Asking::new(limits.chain, seen));
         if self.line.policies.is_empty() {
-            return Line::ask(&self.line, 0, question, &asking);
+            return self.line.judge_from(0, question, &asking);
         }
         // wasmtime limits the stack of each store by itself: nested links add up, and the caller's thread may be too small for them.
         let stack = (self.line.policies.len() + 1) * (limits.stack + STACK_PER_LINK) + STACK_BELOW;
         if self.line.policies.iter().any(may_wait) {
-            return detached::ask(&self.line, question, &asking, stack);
+            return self.line.judge_detached(question, &asking, stack);
         }
         thread::scope(|scope| {
             let asked = thread::Builder::new()
                 .name("pipefold-chain".into())
                 .stack_size(stack)
-                .spawn_scoped(scope, || Line::ask(&self.line, 0, question, &asking));
+                .spawn_scoped(scope, || self.line.judge_from(0, question, &asking));
             match asked.map(thread::ScopedJoinHandle::join) {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_)) => Err(self
@@ -128,15 +119,15 @@ fn may_wait(policy: &Link) -> bool {
     policy.grants.wasi.as_ref().is_some_and(|wasi| wasi.directory.is_some())
 }
 
-impl Line {
+impl Links {
     /// The chain itself could not run.
-    pub(crate) fn failed(&self, hook: &'static str, reason: String) -> HookError {
+    fn failed(&self, hook: &'static str, reason: String) -> HookError {
         let plugin = "the chain of policies".into();
         HookError::Host { plugin, hook, reason }
     }
 
     /// A policy did not come back from the system in time.
-    pub(crate) fn waited_in_vain(&self, hook: &'static str) -> HookError {
+    fn waited_in_vain(&self, hook: &'static str) -> HookError {
         HookError::ChainTimedOut {
             plugin: self
                 .policies
@@ -148,29 +139,71 @@ impl Line {
         }
     }
 
+    /// Asks the chain, and waits no longer than it may take.
+    fn judge_detached(
+        self: &Arc<Self>,
+        question: &Question<'_>,
+        asking: &Arc<Asking>,
+        stack: usize,
+    ) -> Result<Answered, HookError> {
+        let Some(permit) = ThreadPermit::take() else {
+            return Err(self.failed(
+                question.hook(),
+                format!("{MOST_THREADS} questions wait for files that do not open"),
+            ));
+        };
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let (owned, its_line, its_asking) = (OwnedQuestion::of(question), Arc::clone(self), Arc::clone(asking));
+        let work = move || {
+            let _permit = permit;
+            // The caller may have stopped waiting.
+            let _ = sender.send(its_line.judge_from(0, &owned.question(), &its_asking));
+        };
+        thread::Builder::new()
+            .name("pipefold-chain".into())
+            .stack_size(stack)
+            .spawn(work)
+            .map_err(|error| self.failed(question.hook(), error.to_string()))?;
+        loop {
+            // The end moves while the rules are at work.
+            let left = (asking.until() + GRACE).saturating_duration_since(Instant::now());
+            match receiver.recv_timeout(left) {
+                Ok(answer) => return answer,
+                Err(mpsc::RecvTimeoutError::Timeout) if asking.until() + GRACE > Instant::now() => {}
+                Err(mpsc::RecvTimeoutError::Timeout) => return Err(self.waited_in_vain(question.hook())),
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(self.failed(question.hook(), "the thread of the chain ended early".into()));
+                }
+            }
+        }
+    }
+
     /// Asks the link at `place`, which may ask the ones behind it.
-    pub(crate) fn ask(
-        line: &Arc<Self>,
+    fn judge_from(
+        self: &Arc<Self>,
         place: usize,
         question: &Question<'_>,
         asking: &Arc<Asking>,
     ) -> Result<Answered, HookError> {
-        let Some(policy) = line.policies.get(place) else {
+        let Some(policy) = self.policies.get(place) else {
             return Ok(Answered {
-                verdict: line.plugin.ask_within(question, asking)?,
+                verdict: self.plugin.judge(question, asking)?,
                 seen: asking.seen.then(|| question.notifications().to_vec()),
             });
         };
-        let next = Next::new(Arc::clone(line), place + 1);
-        let answered = match policy.ask(line.plugin.core(), question, Some(next), asking) {
-            Ok((verdict, inner)) => line.accept(policy, question, verdict, inner, asking),
-            Err(Failed::Own(HookError::Refused(violations))) => Err(line.refuse(policy, question, &violations, asking)),
+        let behind = Arc::clone(self);
+        let next = Next::new(move |question, asking| behind.judge_from(place + 1, question, asking));
+        let answered = match policy.call_hook(self.plugin.core(), question, Some(next), asking) {
+            Ok((verdict, inner)) => self.accept(policy, question, verdict, inner, asking),
+            Err(CallFailure::Own(HookError::Refused(violations))) => {
+                Err(self.refuse(policy, question, &violations, asking))
+            }
             Err(failed) => Err(failed),
         };
         match answered {
             Ok(answered) => Ok(answered),
-            Err(Failed::Own(error)) if policy.on_failure == OnFailure::Open && error.is_the_plugins() => {
-                Self::ask(line, place + 1, question, asking)
+            Err(CallFailure::Own(error)) if policy.on_failure == OnFailure::Open && error.is_the_plugins() => {
+                self.judge_from(place + 1, question, asking)
             }
             Err(failed) => Err(failed.into_error()),
         }
@@ -184,32 +217,38 @@ impl Line {
         verdict: Verdict,
         inner: Vec<Answered>,
         asking: &Arc<Asking>,
-    ) -> Result<Answered, Failed> {
+    ) -> Result<Answered, CallFailure> {
         let verdict = match verdict {
             Verdict::Report(run) if !inner.iter().any(|answered| is_report(&answered.verdict, &run)) => {
-                match self.plugin.merge_within(&[run.into()], asking) {
+                match self.plugin.fold(&[run.into()], asking) {
                     Ok(run) => Verdict::Report(run),
                     Err(HookError::Refused(violations)) => {
                         let reason = format!("the rules refuse its report: {}", listed(&violations));
-                        return Err(Failed::Own(policy.bad_answer(question.hook(), reason)));
+                        return Err(CallFailure::Own(policy.bad_answer(question.hook(), reason)));
                     }
-                    Err(error) => return Err(Failed::Further(error)),
+                    Err(error) => return Err(CallFailure::Further(error)),
                 }
             }
             verdict => verdict,
         };
-        let seen = asking.seen.then(|| seen::behind(&verdict, inner)).flatten();
+        let seen = asking.seen.then(|| answer::behind(&verdict, inner)).flatten();
         Ok(Answered { verdict, seen })
     }
 
     /// Tells whose fault a refusal behind a policy is: the question's, if the rules refuse it as the policy got it, else the policy's.
-    fn refuse(&self, policy: &Link, question: &Question<'_>, violations: &[Violation], asking: &Arc<Asking>) -> Failed {
-        match self.plugin.ask_within(question, asking) {
+    fn refuse(
+        &self,
+        policy: &Link,
+        question: &Question<'_>,
+        violations: &[Violation],
+        asking: &Arc<Asking>,
+    ) -> CallFailure {
+        match self.plugin.judge(question, asking) {
             Ok(_) => {
                 let reason = format!("it refuses what the rules accept: {}", listed(violations));
-                Failed::Own(policy.bad_answer(question.hook(), reason))
+                CallFailure::Own(policy.bad_answer(question.hook(), reason))
             }
-            Err(error) => Failed::Further(error),
+            Err(error) => CallFailure::Further(error),
         }
     }
 }
@@ -218,52 +257,26 @@ fn is_report(verdict: &Verdict, run: &Run) -> bool {
     matches!(verdict, Verdict::Report(told) if told == run)
 }
 
-/// Defines the next link's hooks as a policy's import.
-pub(crate) fn link_next(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let mut hooks = linker.instance(HOOKS)?;
-    hooks.func_wrap("pipeline-start", |store, (event,): (Notification,)| {
-        next(store, &Question::PipelineStart(&event))
-    })?;
-    hooks.func_wrap("step", |store, (event,): (Notification,)| {
-        next(store, &Question::Step(&event))
-    })?;
-    hooks.func_wrap("pipeline-finish", |store, (history,): (Vec<Notification>,)| {
-        next(store, &Question::PipelineFinish(&history))
-    })?;
-    Ok(())
+/// Time beyond the chain's own: by then the watchdog has ended whatever runs as WebAssembly, and only what waits in the system is left.
+const GRACE: Duration = Duration::from_millis(100);
+/// Threads of all chains of this process that may be left behind or at work: a long-lived host must not gather them without end.
+const MOST_THREADS: usize = 64;
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// One of the threads; gone when it is dropped.
+struct ThreadPermit;
+
+impl ThreadPermit {
+    fn take() -> Option<Self> {
+        let take = |threads| (threads < MOST_THREADS).then_some(threads + 1);
+        let taken = THREADS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        // Only one that is taken may be made: it is given back when it is dropped.
+        taken.ok().map(|_| Self)
+    }
 }
 
-/// What the contract's hooks answer.
-type Answer = (Result<Verdict, Vec<Violation>>,);
-
-fn next(mut store: StoreContextMut<'_, State>, question: &Question<'_>) -> wasmtime::Result<Answer> {
-    let state = store.data_mut();
-    let asking = Arc::clone(&state.asking);
-    let Some(next) = &mut state.next else {
-        wasmtime::bail!("there is no next plugin")
-    };
-    if next.calls == MOST_CALLS {
-        state.hit.get_or_insert(Limit::NextCalls(MOST_CALLS));
-        wasmtime::bail!("too many calls of the next plugin");
-    }
-    next.calls += 1;
-    let (line, place) = (Arc::clone(&next.line), next.place);
-    let began = Instant::now();
-    let answer = Line::ask(&line, place, question, &asking);
-    // The time of the next link is not this one's.
-    state.deadline += began.elapsed();
-    match answer {
-        Ok(answered) => {
-            let verdict = answered.verdict.clone();
-            if let Some(next) = &mut state.next {
-                next.answers.push(answered);
-            }
-            Ok((Ok(verdict),))
-        }
-        Err(HookError::Refused(violations)) => Ok((Err(violations),)),
-        Err(error) => {
-            state.further = Some(error);
-            wasmtime::bail!("the next plugin failed")
-        }
+impl Drop for ThreadPermit {
+    fn drop(&mut self) {
+        THREADS.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -13,8 +13,8 @@ use std::{
 
 use crate::{
     cache::Entry,
-    compile::Fresh,
-    slot::{self, Damaged},
+    compile::FreshCode,
+    slot::{self, DamagedSlot},
 };
 use rustix::mm::{MprotectFlags, mprotect};
 use wasmtime::{Config, CustomCodeMemory, Engine, Result, component::Component};
@@ -40,21 +40,21 @@ static IS_IN_USE: AtomicBool = AtomicBool::new(false);
 struct Pages([u8; slot::SIZE]);
 
 /// This program's own slot. The compiler must not assume that it is as it was built.
-pub(crate) fn own_slot() -> &'static [u8; slot::SIZE] {
+pub fn own_slot() -> &'static [u8; slot::SIZE] {
     &black_box(&SLOT).0
 }
 
 /// Compiled code from this program's own slot, with the right digest. There is no other value of this type.
-pub(crate) struct Embedded(&'static [u8]);
+pub struct SlotCode(&'static [u8]);
 
 /// The code in this program's own slot, if it was filled.
-pub(crate) fn embedded_code() -> Result<Option<Embedded>, Damaged> {
-    Ok(slot::code(own_slot())?.map(Embedded))
+pub fn embedded_code() -> Result<Option<SlotCode>, DamagedSlot> {
+    Ok(slot::code(own_slot())?.map(SlotCode))
 }
 
 /// The default component, from the executable.
 #[allow(unsafe_code)]
-pub(crate) fn embedded(engine: &Engine, code: &Embedded) -> Result<Component> {
+pub fn embedded(engine: &Engine, code: &SlotCode) -> Result<Component> {
     // SAFETY: `Embedded` is a part of the running executable that has the digest which was written with it. `embed` put both there, with
     // what wasmtime made of this project's own component; and who can write to the executable could change the rest of the program as
     // well. It is there and unchanged for as long as the process. wasmtime checks version and settings.
@@ -67,7 +67,7 @@ pub(crate) fn embedded(engine: &Engine, code: &Embedded) -> Result<Component> {
 }
 
 /// Has an engine use the embedded code where it is.
-pub(crate) fn in_place(config: &mut Config) {
+pub fn in_place(config: &mut Config) {
     if IS_EXECUTABLE {
         config.with_custom_code_memory(Some(Arc::new(InPlace)));
     }
@@ -106,7 +106,7 @@ impl CustomCodeMemory for InPlace {
 
 /// Code that was compiled a moment ago for this process.
 #[allow(unsafe_code)]
-pub(crate) fn fresh(engine: &Engine, code: &Fresh) -> Result<Component> {
+pub fn fresh(engine: &Engine, code: &FreshCode) -> Result<Component> {
     // SAFETY: `Fresh` is made only of what wasmtime's compiler put out, in this process or in a child that this process started: the
     // child's program is the operator's choice as this program is, it got nothing but the component, and its answer came through a pipe
     // that no one else holds, with a digest. wasmtime checks version and settings.
@@ -115,7 +115,7 @@ pub(crate) fn fresh(engine: &Engine, code: &Fresh) -> Result<Component> {
 
 /// An entry of a cache, mapped from its file where the system can name an open file, and read otherwise.
 #[allow(unsafe_code)]
-pub(crate) fn entry(engine: &Engine, entry: &Entry) -> Result<Component> {
+pub fn entry(engine: &Engine, entry: &Entry) -> Result<Component> {
     if let Some(name) = entry.name_of_open_file() {
         // SAFETY: `Entry` is an open file in a directory that only this user or root can write to, is itself written by one of
         // them, and has the digest that was recorded when its code was compiled. The name leads to that open file, whatever has become

@@ -2,34 +2,19 @@
 
 use crate::{
     cache::Cache,
-    compile::{Compiler, Fresh},
+    compile::{Compiler, Deadline},
     compiled,
-    deadline::Deadline,
     error::LoadError,
     fit::Role,
-    load::Precompiled,
-    loading::{Loading, Ready, Source},
+    loading::{ComponentSource, LoadedComponent, Loading, Precompiled, in_memory},
     plugin::Plugin,
     sandbox::Sandbox,
-    slot,
+    slot::{COMPONENT, DEFAULT_COMPONENT_SHA256, DamagedSlot},
 };
-use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::component::Component;
 
 /// How messages name the default plugin.
-pub(crate) const NAME: &str = "default";
-
-/// The component file.
-pub(crate) static COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));
-
-/// Hexadecimal sha256 of the default component's file.
-pub const DEFAULT_COMPONENT_SHA256: &str = env!("PIPEFOLD_COMPONENT_SHA256");
-
-/// Size in bytes of the default component's file.
-pub const DEFAULT_COMPONENT_SIZE: usize = COMPONENT.len();
-
-/// Code that this process compiled without a cache: for all its sandboxes, as their settings are the same in what matters to the code.
-static IN_MEMORY: Mutex<Option<Arc<Fresh>>> = Mutex::new(None);
+pub const NAME: &str = "default";
 
 /// The default plugin, ready for a chain.
 pub struct LoadedDefault {
@@ -105,7 +90,7 @@ impl Sandbox {
             (None, None) => None,
         };
         let loaded = ready.map(
-            |Ready {
+            |LoadedComponent {
                  component, notes: told, ..
              }| {
                 let notes = notes.into_iter().chain(told).collect();
@@ -128,7 +113,7 @@ impl Sandbox {
     fn embedded_component(&self) -> Result<Option<Component>, String> {
         let instead = "the default component is compiled instead; to mend that, install pipefold again";
         let code = compiled::embedded_code()
-            .map_err(|slot::Damaged| format!("the compiled code in this executable is damaged; {instead}"))?;
+            .map_err(|DamagedSlot| format!("the compiled code in this executable is damaged; {instead}"))?;
         let Some(code) = code else { return Ok(None) };
         let component = compiled::embedded(&self.core().engine, &code);
         let component = component.map_err(|error| {
@@ -139,7 +124,13 @@ impl Sandbox {
     }
 
     fn loading_default<'a>(&'a self, compiler: &'a Compiler, deadline: &'a Deadline) -> Loading<'a> {
-        Loading::new(self, Role::Plugin.title(NAME), Source::Default, compiler, deadline)
+        Loading::new(
+            self.core(),
+            Role::Plugin.title(NAME),
+            ComponentSource::Default,
+            compiler,
+            deadline,
+        )
     }
 
     fn loaded_default(
@@ -154,20 +145,4 @@ impl Sandbox {
             compiled,
         })
     }
-}
-
-/// Code that was compiled for this process before; none while another thread compiles it.
-fn in_memory() -> Option<Arc<Fresh>> {
-    IN_MEMORY.try_lock().ok()?.clone()
-}
-
-/// The same, or what `compile` makes. Other threads wait for it.
-pub(crate) fn in_memory_or<E>(compile: impl FnOnce() -> Result<Fresh, E>) -> Result<(Arc<Fresh>, bool), E> {
-    let mut kept = IN_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(code) = &*kept {
-        return Ok((Arc::clone(code), false));
-    }
-    let code = Arc::new(compile()?);
-    *kept = Some(Arc::clone(&code));
-    Ok((code, true))
 }

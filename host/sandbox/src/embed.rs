@@ -1,6 +1,6 @@
 //! Compiles the default component into an executable, ahead of its first start.
 
-use crate::{compiled, default_component, engine_config::engine_config, slot};
+use crate::{compiled, engine_config::engine_config, slot};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
@@ -94,7 +94,7 @@ pub fn embed(executable: &Path, output: &Path) -> Result<EmbeddedCode, EmbedErro
         path: executable.into(),
         slots: slots.len(),
     })?;
-    if slot::component(slot) != default_component::DEFAULT_COMPONENT_SHA256 {
+    if slot::component(slot) != slot::DEFAULT_COMPONENT_SHA256 {
         return Err(EmbedError::OtherVersion {
             path: executable.into(),
         });
@@ -124,7 +124,7 @@ pub fn default_code_for(target: &str) -> Result<Vec<u8>, EmbedError> {
         let mut config = engine_config();
         // Naming a target keeps the compiler from using what this machine's CPU has beyond the baseline.
         config.target(target)?;
-        Engine::new(&config)?.precompile_component(default_component::COMPONENT)
+        Engine::new(&config)?.precompile_component(slot::COMPONENT)
     };
     compile().map_err(|error| EmbedError::Compile {
         target: target.into(),

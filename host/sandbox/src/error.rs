@@ -4,63 +4,13 @@ use crate::{
     compile::CompileError,
     component_file::ComponentFileError,
     foreign::{cut, listed, neutral},
+    limits::Limit,
     types::Violation,
 };
 use std::{
-    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
-
-/// A limit that a plugin ran into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// Linear memory, in bytes.
-    Memory(usize),
-    /// Table elements.
-    TableElements(usize),
-    /// Bytes copied out to the host.
-    CopiedOut(usize),
-    /// The native stack of a call, in bytes.
-    Stack(usize),
-    /// Core instances in a component.
-    CoreInstances(usize),
-    /// Handles of resources that are held at one time.
-    Handles(usize),
-    /// Calls of the next plugin in line.
-    NextCalls(u32),
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Memory(bytes) => write!(f, "the memory limit of {}", Size(*bytes)),
-            Self::TableElements(count) => write!(f, "the limit of {count} table elements"),
-            Self::CopiedOut(bytes) => write!(
-                f,
-                "the limit of {} that may be handed to the host in one call",
-                Size(*bytes)
-            ),
-            Self::Stack(bytes) => write!(f, "the stack limit of {}", Size(*bytes)),
-            Self::NextCalls(count) => write!(f, "the limit of {count} calls of the next plugin"),
-            Self::Handles(count) => write!(f, "the limit of {count} resource handles"),
-            Self::CoreInstances(count) => write!(f, "the limit of {count} core instances"),
-        }
-    }
-}
-
-/// A number of bytes, for a person to read.
-struct Size(usize);
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes if bytes >= 1 << 20 && bytes % (1 << 20) == 0 => write!(f, "{} MiB", bytes >> 20),
-            bytes if bytes >= 1 << 10 && bytes % (1 << 10) == 0 => write!(f, "{} KiB", bytes >> 10),
-            bytes => write!(f, "{bytes} bytes"),
-        }
-    }
-}
 
 /// Why a hook gave no verdict.
 #[derive(Debug, thiserror::Error)]

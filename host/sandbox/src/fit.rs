@@ -4,8 +4,8 @@
 use crate::{
     error::LoadError,
     grants::{self, Grants, Need},
-    inspect, outline,
-    plugin::{HOOKS, MERGING},
+    outline,
+    types::{HOOKS, MERGING, version, version_of},
 };
 use serde::Serialize;
 use wasmparser::{
@@ -15,8 +15,6 @@ use wasmparser::{
 };
 use wasmtime::{Engine, component::Component};
 
-/// How the names of the contract's interfaces begin.
-const PACKAGE: &str = "pipefold:ci/";
 /// The three functions of its hooks.
 const FUNCTIONS: [&str; 3] = ["pipeline-start", "step", "pipeline-finish"];
 /// A component that has them as they must be.
@@ -76,13 +74,8 @@ impl Fit {
     }
 }
 
-/// The version of the contract that this host speaks.
-pub(crate) fn version() -> &'static str {
-    HOOKS.split_once('@').map_or("", |(_, version)| version)
-}
-
 /// Looks a component over, with the names of what it imports and exports.
-pub(crate) fn examine(component: &[u8], imports: &[&str], exports: &[&str]) -> Fit {
+pub fn examine(component: &[u8], imports: &[&str], exports: &[&str]) -> Fit {
     let mut fit = by_name(imports, exports);
     // Of a file that is damaged or beyond the engine the names tell little.
     match outline::check(component) {
@@ -98,7 +91,7 @@ pub(crate) fn examine(component: &[u8], imports: &[&str], exports: &[&str]) -> F
 
 /// What a component may import when it is loaded.
 #[derive(Clone, Copy)]
-pub(crate) enum Admission<'a> {
+pub enum Admission<'a> {
     /// A plugin: nothing.
     Plugin,
     /// A policy: the next plugin, and what it is granted.
@@ -108,14 +101,14 @@ pub(crate) enum Admission<'a> {
 }
 
 /// Whether a component may be loaded, before it is compiled.
-pub(crate) fn admit(title: &str, component: &[u8], admission: Admission<'_>) -> Result<(), LoadError> {
-    let (imports, exports) = inspect::names(component);
+pub fn admit(title: &str, component: &[u8], admission: Admission<'_>) -> Result<(), LoadError> {
+    let (imports, exports) = outline::names(component);
     admission.check(title, &imports)?;
     examine(component, &imports, &exports).check(title)
 }
 
 /// The same of one that is compiled, perhaps by a pipefold of another version.
-pub(crate) fn admit_compiled(
+pub fn admit_compiled(
     title: &str,
     component: &Component,
     engine: &Engine,
@@ -140,7 +133,7 @@ impl Admission<'_> {
 }
 
 /// What the names alone tell.
-pub(crate) fn by_name(imports: &[&str], exports: &[&str]) -> Fit {
+pub fn by_name(imports: &[&str], exports: &[&str]) -> Fit {
     let mut grants = Vec::new();
     let mut obstacles = Vec::new();
     let wit_versions = wit_versions(imports.iter().chain(exports));
@@ -187,11 +180,6 @@ pub(crate) fn by_name(imports: &[&str], exports: &[&str]) -> Fit {
     }
 }
 
-/// The version of the contract in a name, if it is one of the contract's.
-pub(crate) fn version_of(name: &str) -> Option<&str> {
-    Some(name.strip_prefix(PACKAGE)?.split_once('@')?.1)
-}
-
 fn wit_versions<'a>(names: impl Iterator<Item = &'a &'a str>) -> Vec<String> {
     let mut versions: Vec<String> = names.filter_map(|name| version_of(name)).map(str::to_owned).collect();
     versions.sort();
@@ -216,7 +204,10 @@ fn types(component: &[u8], compare: bool) -> Result<Vec<String>, wasmparser::Bin
     if !compare {
         return Ok(Vec::new());
     }
-    let (ours, theirs) = (Side::exports(&ours), (Side::exports(&theirs), Side::imports(&theirs)));
+    let (ours, theirs) = (
+        HookTypes::exports(&ours),
+        (HookTypes::exports(&theirs), HookTypes::imports(&theirs)),
+    );
     let (mut absent, mut other, mut imported) = (Vec::new(), Vec::new(), Vec::new());
     for name in FUNCTIONS {
         let Some(right) = ours.function(name) else { continue };
@@ -242,17 +233,22 @@ fn types(component: &[u8], compare: bool) -> Result<Vec<String>, wasmparser::Bin
         .collect())
 }
 
-fn is_subtype(one: &ComponentEntityType, of_one: &Side<'_>, other: &ComponentEntityType, of_other: &Side<'_>) -> bool {
+fn is_subtype(
+    one: &ComponentEntityType,
+    of_one: &HookTypes<'_>,
+    other: &ComponentEntityType,
+    of_other: &HookTypes<'_>,
+) -> bool {
     ComponentEntityType::is_subtype_of(one, of_one.types, other, of_other.types)
 }
 
 /// The hooks that a component exports or imports.
-struct Side<'a> {
+struct HookTypes<'a> {
     types: TypesRef<'a>,
     hooks: Option<ComponentInstanceTypeId>,
 }
 
-impl<'a> Side<'a> {
+impl<'a> HookTypes<'a> {
     fn exports(types: &'a Types) -> Self {
         Self::of(
             types.as_ref(),

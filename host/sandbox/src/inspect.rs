@@ -3,14 +3,11 @@
 use crate::{
     component_file::{ComponentBytes, ComponentFile, ComponentFileError},
     fit::{self, Fit},
-    outline::CORE_MODULE,
+    outline::{CORE_MODULE, MOST_NAMES, names},
 };
 use serde::Serialize;
 use std::path::PathBuf;
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, KnownCustom, Parser, Payload};
-
-/// Names kept of each list: a real component has a handful, and a hostile file may have millions.
-const MOST_NAMES: usize = 1000;
 
 /// What a component file holds.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
@@ -150,31 +147,6 @@ fn inspect_bytes(bytes: &[u8], sha256: String) -> Result<Option<Inspection>, was
         }
     }
     Ok(Some(found))
-}
-
-/// Names of what a component imports and exports, as far as they can be read.
-pub(crate) fn names(bytes: &[u8]) -> (Vec<&str>, Vec<&str>) {
-    let (mut imports, mut exports) = (Vec::new(), Vec::new());
-    let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload {
-            Ok(Payload::Version { .. }) => depth += 1,
-            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
-            Ok(Payload::ComponentImportSection(section)) if depth == 1 => {
-                let section = section.into_iter().map_while(Result::ok);
-                let left = MOST_NAMES - imports.len();
-                imports.extend(section.take(left).map(|import| import.name.name));
-            }
-            Ok(Payload::ComponentExportSection(section)) if depth == 1 => {
-                let section = section.into_iter().map_while(Result::ok);
-                let left = MOST_NAMES - exports.len();
-                exports.extend(section.take(left).map(|export| export.name.name));
-            }
-            Ok(_) => {}
-            Err(_) => break,
-        }
-    }
-    (imports, exports)
 }
 
 /// Adds what is not there yet, up to [`MOST_NAMES`].

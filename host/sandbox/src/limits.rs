@@ -1,7 +1,11 @@
-//! What a plugin may use.
+//! The limits of a call, and the limiter that enforces those of memory.
+//!
+//! A refused growth reaches the guest as an ordinary failure, which the guest may hide or turn into any trap, and wasmtime exports no type
+//! for it: the limiter's record is what lets an error name the limit.
 
 use serde::Serialize;
-use std::time::Duration;
+use std::{fmt, time::Duration};
+use wasmtime::ResourceLimiter;
 
 /// What one plugin may use in one call. Every call gets a fresh instance, so nothing adds up from call to call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,5 +42,142 @@ impl Default for Limits {
             copied_out: 32 << 20,
             stack: 512 << 10,
         }
+    }
+}
+
+/// A limit that a plugin ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Linear memory, in bytes.
+    Memory(usize),
+    /// Table elements.
+    TableElements(usize),
+    /// Bytes copied out to the host.
+    CopiedOut(usize),
+    /// The native stack of a call, in bytes.
+    Stack(usize),
+    /// Core instances in a component.
+    CoreInstances(usize),
+    /// Handles of resources that are held at one time.
+    Handles(usize),
+    /// Calls of the next plugin in line.
+    NextCalls(u32),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(bytes) => write!(f, "the memory limit of {}", Size(*bytes)),
+            Self::TableElements(count) => write!(f, "the limit of {count} table elements"),
+            Self::CopiedOut(bytes) => write!(
+                f,
+                "the limit of {} that may be handed to the host in one call",
+                Size(*bytes)
+            ),
+            Self::Stack(bytes) => write!(f, "the stack limit of {}", Size(*bytes)),
+            Self::NextCalls(count) => write!(f, "the limit of {count} calls of the next plugin"),
+            Self::Handles(count) => write!(f, "the limit of {count} resource handles"),
+            Self::CoreInstances(count) => write!(f, "the limit of {count} core instances"),
+        }
+    }
+}
+
+/// A number of bytes, for a person to read.
+struct Size(usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes >= 1 << 20 && bytes % (1 << 20) == 0 => write!(f, "{} MiB", bytes >> 20),
+            bytes if bytes >= 1 << 10 && bytes % (1 << 10) == 0 => write!(f, "{} KiB", bytes >> 10),
+            bytes => write!(f, "{bytes} bytes"),
+        }
+    }
+}
+
+/// The limiter of one store.
+#[derive(Debug)]
+pub struct Limiter {
+    memory: usize,
+    memory_left: usize,
+    table_elements: usize,
+    table_elements_left: usize,
+    core_instances: usize,
+    hit: Option<Limit>,
+    host_failed: bool,
+}
+
+impl Limiter {
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            memory: limits.memory,
+            memory_left: limits.memory,
+            table_elements: limits.table_elements,
+            table_elements_left: limits.table_elements,
+            core_instances: limits.core_instances,
+            hit: None,
+            host_failed: false,
+        }
+    }
+
+    /// The first limit that was hit, if any was.
+    pub fn hit(&self) -> Option<Limit> {
+        self.hit
+    }
+
+    /// Whether the host itself could not provide memory that the limits allow.
+    pub fn host_failed(&self) -> bool {
+        self.host_failed
+    }
+
+    fn refuse(&mut self, limit: Limit) -> bool {
+        self.hit.get_or_insert(limit);
+        false
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // Past the guest's own maximum it is the guest that fails, not the limit.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        match self.memory_left.checked_sub(desired.saturating_sub(current)) {
+            Some(left) => {
+                self.memory_left = left;
+                Ok(true)
+            }
+            None => Ok(self.refuse(Limit::Memory(self.memory))),
+        }
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.host_failed = self.hit.is_none();
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        match self.table_elements_left.checked_sub(desired.saturating_sub(current)) {
+            Some(left) => {
+                self.table_elements_left = left;
+                Ok(true)
+            }
+            None => Ok(self.refuse(Limit::TableElements(self.table_elements))),
+        }
+    }
+
+    fn instances(&self) -> usize {
+        self.core_instances
+    }
+
+    fn tables(&self) -> usize {
+        self.core_instances
+    }
+
+    fn memories(&self) -> usize {
+        self.core_instances
     }
 }

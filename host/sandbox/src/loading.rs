@@ -1,41 +1,58 @@
 //! One component on its way from its bytes to something that can be called, compiled at most once.
 
 use crate::{
-    cache::{Cache, CacheError, Failure, Flaw, Key, Lock},
-    compile::{CompileError, Compiler, Fresh},
+    cache::{Cache, CacheError, CacheKey, EntryFlaw, Failure, Lock},
+    compile::{CompileError, Compiler, Deadline, FreshCode},
     compiled,
     component_file::{ComponentBytes, ComponentFile, ComponentFileError},
-    deadline::Deadline,
-    default_component::{self, COMPONENT, DEFAULT_COMPONENT_SHA256},
+    engine::Core,
     error::LoadError,
     fit::{self, Admission},
-    load::Precompiled,
-    sandbox::Sandbox,
+    slot::{COMPONENT, DEFAULT_COMPONENT_SHA256},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 use wasmtime::{Engine, component::Component};
 
+/// Code that this process compiled without a cache: for all its sandboxes, as their settings are the same in what matters to the code.
+static IN_MEMORY: Mutex<Option<Arc<FreshCode>>> = Mutex::new(None);
+
+/// A component whose code is in a cache.
+#[derive(Clone, Debug)]
+pub struct Precompiled {
+    /// As in [`Loaded`](crate::Loaded).
+    pub notes: Vec<String>,
+    /// As in [`Loaded`](crate::Loaded).
+    pub compiled: bool,
+    /// As in [`Loaded`](crate::Loaded).
+    pub sha256: String,
+    /// Bytes of compiled code.
+    pub code_size: u64,
+}
+
 /// A component that wasmtime has taken.
-pub(crate) struct Ready {
-    pub(crate) component: Component,
-    pub(crate) notes: Vec<String>,
-    pub(crate) compiled: bool,
-    pub(crate) sha256: String,
+pub struct LoadedComponent {
+    pub component: Component,
+    pub notes: Vec<String>,
+    pub compiled: bool,
+    pub sha256: String,
     /// The digest by which a cache knows it.
-    pub(crate) fingerprint: blake3::Hash,
+    pub fingerprint: blake3::Hash,
     /// Bytes of code in the cache, if it is there.
     kept: Option<u64>,
 }
 
 /// Where a component comes from.
 #[derive(Clone, Copy)]
-pub(crate) enum Source<'a> {
+pub enum ComponentSource<'a> {
     File(&'a ComponentFile),
     /// This program itself.
     Default,
 }
 
-impl Source<'_> {
+impl ComponentSource<'_> {
     /// The digest by which a cache knows it.
     fn fingerprint(self, limit: u64) -> Result<blake3::Hash, ComponentFileError> {
         match self {
@@ -77,34 +94,34 @@ enum NotMade {
 }
 
 /// One component on its way.
-pub(crate) struct Loading<'a> {
+pub struct Loading<'a> {
     engine: &'a Engine,
     title: String,
-    source: Source<'a>,
-    pub(crate) limit: u64,
+    source: ComponentSource<'a>,
+    pub limit: u64,
     compiler: &'a Compiler,
     deadline: &'a Deadline,
     /// It is compiled even if that failed before.
     again: bool,
     /// What it may import, which is looked at before seconds are spent on it.
-    pub(crate) admission: Admission<'a>,
+    pub admission: Admission<'a>,
     notes: Vec<String>,
 }
 
 impl<'a> Loading<'a> {
     /// Any component up to the sandbox's limit, that did not fail before.
-    pub(crate) fn new(
-        sandbox: &'a Sandbox,
+    pub fn new(
+        core: &'a Core,
         title: String,
-        source: Source<'a>,
+        source: ComponentSource<'a>,
         compiler: &'a Compiler,
         deadline: &'a Deadline,
     ) -> Self {
         Self {
-            engine: &sandbox.core().engine,
+            engine: &core.engine,
             title,
             source,
-            limit: sandbox.limits().component_size,
+            limit: core.limits.component_size,
             compiler,
             deadline,
             again: false,
@@ -114,16 +131,16 @@ impl<'a> Loading<'a> {
     }
 
     /// Takes it from the cache, or compiles it and keeps it there.
-    pub(crate) fn through(mut self, cache: &Cache) -> Result<Ready, LoadError> {
+    pub fn through(mut self, cache: &Cache) -> Result<LoadedComponent, LoadError> {
         let fingerprint = self.fingerprint()?;
-        let key = Key::new(self.engine, fingerprint);
+        let key = CacheKey::new(self.engine, fingerprint);
         if let Some(ready) = self.kept(cache, &key, fingerprint, false)? {
             return Ok(self.done(ready));
         }
         let ComponentBytes { bytes, sha256 } = self.read()?;
         // What is compiled is what was read now, whatever the file held a moment ago.
         let fingerprint = blake3::hash(&bytes);
-        let key = Key::new(self.engine, fingerprint);
+        let key = CacheKey::new(self.engine, fingerprint);
         let lock = cache.lock(&key, self.compiler.time(), self.deadline);
         match &lock {
             Lock::Over => return Err(self.not_compiled(CompileError::Unfinished)),
@@ -145,7 +162,7 @@ impl<'a> Loading<'a> {
                 cache.forget(&key);
                 cache.prune(&key);
                 if let Some(ready) = self.find(cache, &key, fingerprint, true)? {
-                    return Ok(self.done(Ready {
+                    return Ok(self.done(LoadedComponent {
                         compiled: true,
                         ..ready
                     }));
@@ -166,15 +183,15 @@ impl<'a> Loading<'a> {
     }
 
     /// Takes it from the cache, if it is there.
-    pub(crate) fn if_compiled(mut self, cache: &Cache) -> Result<Option<Ready>, LoadError> {
+    pub fn if_compiled(mut self, cache: &Cache) -> Result<Option<LoadedComponent>, LoadError> {
         let fingerprint = self.fingerprint()?;
-        let key = Key::new(self.engine, fingerprint);
+        let key = CacheKey::new(self.engine, fingerprint);
         let ready = self.kept(cache, &key, fingerprint, false)?;
         Ok(ready.map(|ready| self.done(ready)))
     }
 
     /// Sees to it that it is in the cache, also if that failed before.
-    pub(crate) fn into_cache(mut self, cache: &Cache) -> Result<Precompiled, LoadError> {
+    pub fn into_cache(mut self, cache: &Cache) -> Result<Precompiled, LoadError> {
         self.again = true;
         let plugin = self.title.clone();
         let ready = self.through(cache)?;
@@ -201,10 +218,10 @@ impl<'a> Loading<'a> {
     fn kept(
         &mut self,
         cache: &Cache,
-        key: &Key,
+        key: &CacheKey,
         fingerprint: blake3::Hash,
         note: bool,
-    ) -> Result<Option<Ready>, LoadError> {
+    ) -> Result<Option<LoadedComponent>, LoadError> {
         if let Some(ready) = self.find(cache, key, fingerprint, note)? {
             return Ok(Some(ready));
         }
@@ -223,7 +240,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Compiles it for this process alone.
-    pub(crate) fn without_cache(self) -> Result<Ready, LoadError> {
+    pub fn without_cache(self) -> Result<LoadedComponent, LoadError> {
         let ComponentBytes { bytes, sha256 } = self.read()?;
         self.in_memory(Arc::new(bytes), sha256)
     }
@@ -232,16 +249,16 @@ impl<'a> Loading<'a> {
     fn find(
         &mut self,
         cache: &Cache,
-        key: &Key,
+        key: &CacheKey,
         fingerprint: blake3::Hash,
         note: bool,
-    ) -> Result<Option<Ready>, LoadError> {
+    ) -> Result<Option<LoadedComponent>, LoadError> {
         let found = cache.find(key).and_then(|entry| {
             let Some(entry) = entry else { return Ok(None) };
             let component = compiled::entry(self.engine, &entry);
             // The words around the cause name the file by a number.
-            let component = component.map_err(|error| Flaw::Refused(error.root_cause().to_string()))?;
-            Ok(Some(Ready {
+            let component = component.map_err(|error| EntryFlaw::Refused(error.root_cause().to_string()))?;
+            Ok(Some(LoadedComponent {
                 component,
                 notes: Vec::new(),
                 compiled: false,
@@ -278,7 +295,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Compiles it into the cache.
-    fn make(&self, cache: &Cache, key: &Key, component: &Arc<Vec<u8>>, sha256: &str) -> Result<(), NotMade> {
+    fn make(&self, cache: &Cache, key: &CacheKey, component: &Arc<Vec<u8>>, sha256: &str) -> Result<(), NotMade> {
         let mut aside = cache.begin(key).map_err(NotMade::Cache)?;
         let keep = |reason| NotMade::Cache(cache.failed("write to", reason));
         match self
@@ -291,24 +308,29 @@ impl<'a> Loading<'a> {
         }
     }
 
-    fn in_memory(self, component: Arc<Vec<u8>>, sha256: String) -> Result<Ready, LoadError> {
+    fn in_memory(self, component: Arc<Vec<u8>>, sha256: String) -> Result<LoadedComponent, LoadError> {
         let compile = || self.compiler.compile(self.engine, &component, self.deadline);
         let (code, compiled) = match self.source {
-            Source::File(_) => compile().map(|code| (Arc::new(code), true)),
-            Source::Default => default_component::in_memory_or(compile),
+            ComponentSource::File(_) => compile().map(|code| (Arc::new(code), true)),
+            ComponentSource::Default => in_memory_or(compile),
         }
         .map_err(|error| self.not_compiled(error))?;
         let ready = self.fresh(&code, blake3::hash(&component), sha256)?;
-        Ok(self.done(Ready { compiled, ..ready }))
+        Ok(self.done(LoadedComponent { compiled, ..ready }))
     }
 
     /// Takes code that this process compiled.
-    pub(crate) fn fresh(&self, code: &Fresh, fingerprint: blake3::Hash, sha256: String) -> Result<Ready, LoadError> {
+    pub fn fresh(
+        &self,
+        code: &FreshCode,
+        fingerprint: blake3::Hash,
+        sha256: String,
+    ) -> Result<LoadedComponent, LoadError> {
         let component = compiled::fresh(self.engine, code).map_err(|error| LoadError::Code {
             plugin: self.title.clone(),
             reason: format!("{error:#}"),
         })?;
-        Ok(Ready {
+        Ok(LoadedComponent {
             component,
             notes: Vec::new(),
             compiled: false,
@@ -318,8 +340,8 @@ impl<'a> Loading<'a> {
         })
     }
 
-    fn done(self, ready: Ready) -> Ready {
-        Ready {
+    fn done(self, ready: LoadedComponent) -> LoadedComponent {
+        LoadedComponent {
             notes: self.notes,
             ..ready
         }
@@ -344,4 +366,20 @@ impl<'a> Loading<'a> {
             reason => LoadError::Compile { plugin, reason },
         }
     }
+}
+
+/// Code that was compiled for this process before; none while another thread compiles it.
+pub fn in_memory() -> Option<Arc<FreshCode>> {
+    IN_MEMORY.try_lock().ok()?.clone()
+}
+
+/// The same, or what `compile` makes. Other threads wait for it.
+fn in_memory_or<E>(compile: impl FnOnce() -> Result<FreshCode, E>) -> Result<(Arc<FreshCode>, bool), E> {
+    let mut kept = IN_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(code) = &*kept {
+        return Ok((Arc::clone(code), false));
+    }
+    let code = Arc::new(compile()?);
+    *kept = Some(Arc::clone(&code));
+    Ok((code, true))
 }

@@ -14,6 +14,9 @@ const DEEPEST: usize = 30;
 /// Bytes that the engine keeps for all instances together: a guest made from Python takes about one MiB.
 const MOST_KEPT: u64 = 16 << 20;
 
+/// Names kept of each list: a real component has a handful, and a hostile file may have millions.
+pub const MOST_NAMES: usize = 1000;
+
 /// Bytes for an instance of anything, and its place in tables.
 const INSTANCE: u64 = 1 << 10;
 /// Bytes for a function or anything imported: a pointer to its code, one to its data, its type and one more.
@@ -24,12 +27,12 @@ const GLOBAL: u64 = 16;
 const ITEM: u64 = 16;
 
 /// What is said of a core module. Other tools of that name, of PyPI and npm, are no help.
-pub(crate) const CORE_MODULE: &str =
+pub const CORE_MODULE: &str =
     "a core module, not a component; make one of it: `cargo install wasm-tools`, then `wasm-tools component new`";
 
 /// Why a component is not compiled.
 #[derive(Debug)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// The file is something else, or damaged.
     Malformed(BinaryReaderError),
     /// What is wrong, in words.
@@ -63,7 +66,7 @@ struct Level {
 }
 
 /// Looks a file over that is to be compiled.
-pub(crate) fn check(file: &[u8]) -> Result<(), Refused> {
+pub fn check(file: &[u8]) -> Result<(), Refused> {
     kept(file).map(|_| ())
 }
 
@@ -253,6 +256,31 @@ fn known(list: &[Option<u64>], index: u32) -> Result<u64, Refused> {
             "it instantiates a module or component that it is handed from elsewhere, and not defined in it".into(),
         )
     })
+}
+
+/// Names of what a component imports and exports, as far as they can be read.
+pub fn names(bytes: &[u8]) -> (Vec<&str>, Vec<&str>) {
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload {
+            Ok(Payload::Version { .. }) => depth += 1,
+            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Payload::ComponentImportSection(section)) if depth == 1 => {
+                let section = section.into_iter().map_while(Result::ok);
+                let left = MOST_NAMES - imports.len();
+                imports.extend(section.take(left).map(|import| import.name.name));
+            }
+            Ok(Payload::ComponentExportSection(section)) if depth == 1 => {
+                let section = section.into_iter().map_while(Result::ok);
+                let left = MOST_NAMES - exports.len();
+                exports.extend(section.take(left).map(|export| export.name.name));
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    (imports, exports)
 }
 
 #[cfg(test)]

@@ -1,16 +1,12 @@
 //! A policy: a component of someone else's that stands before the next plugin.
 
 use crate::{
-    chain::{OnFailure, link_next},
-    digest,
-    error::LoadError,
-    fit::{self, Admission, Role},
-    grants::Grants,
+    component_file::ComponentFile,
+    grants::{Access, Directory, Grants},
     limits::Limits,
-    plugin::Link,
-    sandbox::Sandbox,
 };
-use wasmtime::component::{Component, Linker};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::{fmt, os::unix::ffi::OsStrExt, str::FromStr};
 
 /// How a policy is to be run.
 #[derive(Clone, Debug)]
@@ -38,35 +34,142 @@ impl Policy {
     }
 }
 
-impl Sandbox {
-    /// Compiles a policy in this process; see [`Sandbox::compile_here`] for what that means.
+/// What becomes of a notification when a policy fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Nothing is judged, so nothing is sent: a redaction that fails must not become a leak.
+    #[default]
+    Closed,
+    /// The failing policy alone is passed over; the others still apply.
+    Open,
+}
+
+/// Says what is digested, and in which form.
+const MARK: &str = "pipefold chain 1";
+
+/// A digest over policies in their order: of each its component, grants, directory, settings and what becomes of a notification when it
+/// fails. Names and limits are not part of it. Shown as 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChainDigest([u8; 32]);
+
+/// A text that is no digest of a chain.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no digest of a chain of policies, which has 64 hexadecimal digits")]
+pub struct ChainDigestError(String);
+
+impl ChainDigest {
+    /// No policies at all.
+    pub const EMPTY: Self = Self([0; 32]);
+
+    /// The digest of policies that are not loaded, outermost first. Their files are read, and nothing is compiled.
     ///
-    /// # Errors
-    /// [`LoadError`] if it is larger than its limit, no component, imports what is not granted, or lacks a hook.
-    pub fn policy_compiled_here(&self, policy: &Policy, component: &[u8]) -> Result<Link, LoadError> {
-        let fingerprint = blake3::hash(component);
-        let title = Role::Policy.title(&policy.name);
-        let admission = Admission::Policy(&policy.grants);
-        let component = self.compile(&title, component, policy.limits.component_size, admission)?;
-        self.policy_link(policy, &component, &fingerprint)
+    /// A file that cannot be read counts by its path and pin, so that a line with such a policy is no other line and never the empty one.
+    #[must_use]
+    pub fn of<'a>(policies: impl IntoIterator<Item = (&'a Policy, &'a ComponentFile)>) -> Self {
+        Self::join(
+            policies
+                .into_iter()
+                .map(|(policy, file)| match file.fingerprint(policy.limits.component_size) {
+                    Ok(component) => digest(policy, component.as_bytes()),
+                    Err(_) => {
+                        let mut name = b"unreadable".to_vec();
+                        name.extend_from_slice(file.path().as_os_str().as_bytes());
+                        name.extend_from_slice(file.pin().unwrap_or_default().as_bytes());
+                        digest(policy, &name)
+                    }
+                }),
+        )
     }
 
-    /// Links a compiled policy with what it is granted.
-    pub(crate) fn policy_link(
-        &self,
-        policy: &Policy,
-        component: &Component,
-        fingerprint: &blake3::Hash,
-    ) -> Result<Link, LoadError> {
-        let core = self.core();
-        let title = Role::Policy.title(&policy.name);
-        fit::admit_compiled(&title, component, &core.engine, Admission::Policy(&policy.grants))?;
-        let mut linker = Linker::new(&core.engine);
-        link_next(&mut linker)
-            .and_then(|()| policy.grants.link(&mut linker))
-            .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        let mut link = Link::new(&linker, component, policy, Role::Policy)?;
-        link.digest = digest::link(policy, fingerprint.as_bytes());
-        Ok(link)
+    /// The digest of links with these digests.
+    pub(crate) fn join(links: impl IntoIterator<Item = blake3::Hash>) -> Self {
+        let mut links = links.into_iter().peekable();
+        if links.peek().is_none() {
+            return Self::EMPTY;
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(MARK.as_bytes());
+        for link in links {
+            hasher.update(link.as_bytes());
+        }
+        Self(*hasher.finalize().as_bytes())
+    }
+
+    /// Whether there are no policies.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::EMPTY
+    }
+}
+
+impl Default for ChainDigest {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl fmt::Display for ChainDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+impl FromStr for ChainDigest {
+    type Err = ChainDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hash = blake3::Hash::from_hex(text).map_err(|_| ChainDigestError(text.chars().take(100).collect()))?;
+        Ok(Self(*hash.as_bytes()))
+    }
+}
+
+impl Serialize for ChainDigest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChainDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// The digest of one policy whose component is known by these bytes.
+pub fn digest(policy: &Policy, component: &[u8]) -> blake3::Hash {
+    let mut parts = PartHasher(blake3::Hasher::new());
+    parts.add(component);
+    let Grants { config, wasi, .. } = &policy.grants;
+    let granted: Vec<&str> = policy.grants.names().collect();
+    parts.add(granted.join(" ").as_bytes());
+    for (key, value) in config.iter().flat_map(|table| table.iter()) {
+        parts.add(key.as_bytes());
+        parts.add(value.as_bytes());
+    }
+    if let Some(directory) = wasi.as_ref().and_then(|wasi| wasi.directory.as_ref()) {
+        parts.directory(directory);
+    }
+    parts.add(match policy.on_failure {
+        OnFailure::Closed => b"closed",
+        OnFailure::Open => b"open",
+    });
+    parts.0.finalize()
+}
+
+/// Digests parts, each with its length before it, so that no two lists of parts look the same.
+struct PartHasher(blake3::Hasher);
+
+impl PartHasher {
+    fn add(&mut self, part: &[u8]) {
+        self.0.update(&(part.len() as u64).to_le_bytes());
+        self.0.update(part);
+    }
+
+    fn directory(&mut self, directory: &Directory) {
+        self.add(directory.path().as_os_str().as_bytes());
+        self.add(match directory.access() {
+            Access::ReadOnly => b"read",
+            Access::ReadWrite => b"write",
+        });
     }
 }

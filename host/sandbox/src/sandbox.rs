@@ -1,16 +1,25 @@
 //! The engine with its clock, and what it can load.
 
 use crate::{
+    cache::Cache,
+    compile::{Compiler, Deadline},
     compiled,
+    component_file::ComponentFile,
+    engine::{Core, Watchdog},
     engine_config::engine_config,
     error::LoadError,
     fit::{self, Admission, Role},
     limits::Limits,
+    link::{Link, link_next},
+    loading::{ComponentSource, LoadedComponent, Loading, Precompiled},
     plugin::Plugin,
-    watchdog::Watchdog,
+    policy::{self, Policy},
 };
 use std::sync::Arc;
-use wasmtime::{Engine, component::Component};
+use wasmtime::{
+    Engine,
+    component::{Component, Linker},
+};
 
 /// The most stack that a call can be given: threads have 2 MiB by default, of which the host needs some, and running over the end of a
 /// thread's stack ends the process.
@@ -37,13 +46,6 @@ const MOST_STACK: usize = 1 << 20;
 #[derive(Clone)]
 pub struct Sandbox {
     core: Arc<Core>,
-}
-
-/// What every plugin of a sandbox shares.
-pub(crate) struct Core {
-    pub(crate) engine: Engine,
-    pub(crate) watchdog: Watchdog,
-    pub(crate) limits: Limits,
 }
 
 impl Sandbox {
@@ -110,5 +112,143 @@ impl Sandbox {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.core.limits
+    }
+}
+
+/// A policy that is ready for a chain.
+pub struct Loaded {
+    /// The policy.
+    pub link: Link,
+    /// What the operator should know, though it was no obstacle: entries of the cache that were damaged, or could not be written.
+    pub notes: Vec<String>,
+    /// It was compiled now, and not taken from the cache.
+    pub compiled: bool,
+    /// Hexadecimal sha256 of the component.
+    pub sha256: String,
+}
+
+impl Sandbox {
+    /// Compiles a policy in this process; see [`Sandbox::compile_here`] for what that means.
+    ///
+    /// # Errors
+    /// [`LoadError`] if it is larger than its limit, no component, imports what is not granted, or lacks a hook.
+    pub fn policy_compiled_here(&self, policy: &Policy, component: &[u8]) -> Result<Link, LoadError> {
+        let fingerprint = blake3::hash(component);
+        let title = Role::Policy.title(&policy.name);
+        let admission = Admission::Policy(&policy.grants);
+        let component = self.compile(&title, component, policy.limits.component_size, admission)?;
+        self.policy_link(policy, &component, &fingerprint)
+    }
+
+    /// Links a compiled policy with what it is granted.
+    pub(crate) fn policy_link(
+        &self,
+        policy: &Policy,
+        component: &Component,
+        fingerprint: &blake3::Hash,
+    ) -> Result<Link, LoadError> {
+        let core = self.core();
+        let title = Role::Policy.title(&policy.name);
+        fit::admit_compiled(&title, component, &core.engine, Admission::Policy(&policy.grants))?;
+        let mut linker = Linker::new(&core.engine);
+        link_next(&mut linker)
+            .and_then(|()| policy.grants.link(&mut linker))
+            .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let mut link = Link::new(&linker, component, policy, Role::Policy)?;
+        link.digest = policy::digest(policy, fingerprint.as_bytes());
+        Ok(link)
+    }
+
+    /// Makes a policy ready: from the cache, or compiled and then kept there. Without a cache it is compiled each time.
+    ///
+    /// A cache that cannot be written to is a note and no error.
+    ///
+    /// # Errors
+    /// [`LoadError`] if the file cannot be read, is not the pinned one or is too large; if it cannot be compiled within the compiler's
+    /// limits; if it imports what is not granted, which is found before it is compiled; or if it lacks a hook.
+    pub fn policy(
+        &self,
+        policy: &Policy,
+        file: &ComponentFile,
+        cache: Option<&Cache>,
+        compiler: &Compiler,
+    ) -> Result<Loaded, LoadError> {
+        self.policy_by(policy, file, cache, compiler, &Deadline::never())
+    }
+
+    /// The same, up to a deadline. A compilation that is under way then is ended, and is not remembered as failed.
+    ///
+    /// # Errors
+    /// As [`Sandbox::policy`]; and [`LoadError::Unfinished`] if the deadline passed first, here or while another process compiled it.
+    pub fn policy_by(
+        &self,
+        policy: &Policy,
+        file: &ComponentFile,
+        cache: Option<&Cache>,
+        compiler: &Compiler,
+        deadline: &Deadline,
+    ) -> Result<Loaded, LoadError> {
+        let loading = self.loading_policy(policy, file, compiler, deadline);
+        let ready = match cache {
+            Some(cache) => loading.through(cache)?,
+            None => loading.without_cache()?,
+        };
+        self.loaded(policy, ready)
+    }
+
+    /// Makes a policy ready if its code is in the cache; none if it is yet to be compiled. Nothing is waited for: as quick as reading the
+    /// file and the entry.
+    ///
+    /// # Errors
+    /// As [`Sandbox::policy`]; among them a failure to compile it that is remembered.
+    pub fn policy_if_compiled(
+        &self,
+        policy: &Policy,
+        file: &ComponentFile,
+        cache: &Cache,
+        compiler: &Compiler,
+    ) -> Result<Option<Loaded>, LoadError> {
+        let never = Deadline::never();
+        let loading = self.loading_policy(policy, file, compiler, &never);
+        let ready = loading.if_compiled(cache)?;
+        ready.map(|ready| self.loaded(policy, ready)).transpose()
+    }
+
+    fn loading_policy<'a>(
+        &'a self,
+        policy: &'a Policy,
+        file: &'a ComponentFile,
+        compiler: &'a Compiler,
+        deadline: &'a Deadline,
+    ) -> Loading<'a> {
+        let title = Role::Policy.title(&policy.name);
+        let mut loading = Loading::new(self.core(), title, ComponentSource::File(file), compiler, deadline);
+        loading.limit = policy.limits.component_size;
+        loading.admission = Admission::Policy(&policy.grants);
+        loading
+    }
+
+    fn loaded(&self, policy: &Policy, ready: LoadedComponent) -> Result<Loaded, LoadError> {
+        Ok(Loaded {
+            link: self.policy_link(policy, &ready.component, &ready.fingerprint)?,
+            notes: ready.notes,
+            compiled: ready.compiled,
+            sha256: ready.sha256,
+        })
+    }
+
+    /// Fills a cache: afterwards [`Sandbox::policy`] finds the component there. What failed before is tried again.
+    ///
+    /// # Errors
+    /// As [`Sandbox::policy`], but for what it imports and exports; and if the cache cannot be written to.
+    pub fn precompile(
+        &self,
+        file: &ComponentFile,
+        cache: &Cache,
+        compiler: &Compiler,
+    ) -> Result<Precompiled, LoadError> {
+        let name = file.path().display().to_string();
+        let never = Deadline::never();
+        Loading::new(self.core(), name, ComponentSource::File(file), compiler, &never).into_cache(cache)
     }
 }

@@ -6,11 +6,20 @@
 use std::ops::Range;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
+/// The component file.
+pub static COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));
+
+/// Hexadecimal sha256 of the default component's file.
+pub const DEFAULT_COMPONENT_SHA256: &str = env!("PIPEFOLD_COMPONENT_SHA256");
+
+/// Size in bytes of the default component's file.
+pub const DEFAULT_COMPONENT_SIZE: usize = COMPONENT.len();
+
 /// Names the slot and its form. The bytes occur once in an executable: they are searched for with a copy out of the slot itself.
 const MARK: [u8; 32] = *b"pipefold compiled code slot 1\r\n\xf7";
 
 /// Hexadecimal sha256 of the default component.
-const COMPONENT: Range<usize> = 32..96;
+const SHA256: Range<usize> = 32..96;
 /// The target triple that the executable was built for, padded with zeros. The longest triple of rustc's has 40 bytes.
 const TARGET: Range<usize> = 96..160;
 /// Bytes of code, little-endian; 0 in an empty slot.
@@ -21,13 +30,13 @@ const DIGEST: Range<usize> = 168..184;
 /// Where the code begins: at a page, as it is run where it is.
 const CODE: usize = 4096;
 /// Bytes of a slot. The code has 220 KB for x86_64, and other targets' takes up to a third more.
-pub(crate) const SIZE: usize = 512 << 10;
+pub const SIZE: usize = 512 << 10;
 
 /// A slot as it is built.
-pub(crate) const fn empty() -> [u8; SIZE] {
+pub const fn empty() -> [u8; SIZE] {
     let mut slot = [0; SIZE];
     copy(&mut slot, 0..MARK.len(), &MARK);
-    copy(&mut slot, COMPONENT, env!("PIPEFOLD_COMPONENT_SHA256").as_bytes());
+    copy(&mut slot, SHA256, env!("PIPEFOLD_COMPONENT_SHA256").as_bytes());
     copy(&mut slot, TARGET, env!("PIPEFOLD_TARGET").as_bytes());
     slot
 }
@@ -43,20 +52,20 @@ const fn copy(slot: &mut [u8; SIZE], place: Range<usize>, bytes: &[u8]) {
 
 /// A slot that has code with another digest.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Damaged;
+pub struct DamagedSlot;
 
 /// The code in a slot, compared with its digest; none if the slot is empty.
-pub(crate) fn code(slot: &[u8; SIZE]) -> Result<Option<&[u8]>, Damaged> {
+pub fn code(slot: &[u8; SIZE]) -> Result<Option<&[u8]>, DamagedSlot> {
     let mut length = [0; 8];
     length.copy_from_slice(&slot[LENGTH]);
     let length = u64::from_le_bytes(length);
     if length == 0 {
         return Ok(None);
     }
-    let length = usize::try_from(length).map_err(|_| Damaged)?;
-    let code = slot[CODE..].get(..length).ok_or(Damaged)?;
+    let length = usize::try_from(length).map_err(|_| DamagedSlot)?;
+    let code = slot[CODE..].get(..length).ok_or(DamagedSlot)?;
     if slot[DIGEST] != digest(slot, code) {
-        return Err(Damaged);
+        return Err(DamagedSlot);
     }
     Ok(Some(code))
 }
@@ -67,7 +76,7 @@ fn digest(slot: &[u8; SIZE], code: &[u8]) -> [u8; 16] {
 }
 
 /// Puts code into a slot in place of what was there; false if the code is too large.
-pub(crate) fn fill(slot: &mut [u8; SIZE], code: &[u8]) -> bool {
+pub fn fill(slot: &mut [u8; SIZE], code: &[u8]) -> bool {
     let Some(place) = slot[CODE..].get_mut(..code.len()) else {
         return false;
     };
@@ -80,17 +89,17 @@ pub(crate) fn fill(slot: &mut [u8; SIZE], code: &[u8]) -> bool {
 }
 
 /// Where the slots of an executable begin: the places with the mark of this program's own slot.
-pub(crate) fn find(executable: &[u8], own: &[u8; SIZE]) -> Vec<usize> {
+pub fn find(executable: &[u8], own: &[u8; SIZE]) -> Vec<usize> {
     memchr::memmem::find_iter(executable, &own[..MARK.len()]).collect()
 }
 
 /// The component that the executable with this slot carries.
-pub(crate) fn component(slot: &[u8; SIZE]) -> String {
-    text(&slot[COMPONENT])
+pub fn component(slot: &[u8; SIZE]) -> String {
+    text(&slot[SHA256])
 }
 
 /// The target that the executable with this slot was built for.
-pub(crate) fn target(slot: &[u8; SIZE]) -> String {
+pub fn target(slot: &[u8; SIZE]) -> String {
     text(&slot[TARGET])
 }
 
@@ -124,7 +133,7 @@ mod tests {
         assert!(fill(&mut slot, b"code"));
         for at in [
             0,
-            COMPONENT.start,
+            SHA256.start,
             TARGET.start,
             LENGTH.start,
             LENGTH.end - 1,
@@ -133,7 +142,7 @@ mod tests {
             CODE + 3,
         ] {
             slot[at] ^= 1;
-            assert_eq!(code(&slot), Err(Damaged), "byte {at}");
+            assert_eq!(code(&slot), Err(DamagedSlot), "byte {at}");
             slot[at] ^= 1;
         }
         assert!(code(&slot).is_ok());
@@ -142,7 +151,7 @@ mod tests {
     #[test]
     fn the_slot_says_what_it_is_for() {
         let slot = Box::new(empty());
-        assert_eq!(component(&slot), crate::DEFAULT_COMPONENT_SHA256);
+        assert_eq!(component(&slot), DEFAULT_COMPONENT_SHA256);
         assert!(target(&slot).starts_with(std::env::consts::ARCH));
         assert_eq!(find(&slot[..], &slot), [0]);
     }

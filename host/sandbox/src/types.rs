@@ -6,6 +6,14 @@
 use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
+/// The interface with the three hooks.
+pub(crate) const HOOKS: &str = "pipefold:ci/hooks@0.1.0";
+/// The interface with DX's rule by itself.
+pub(crate) const MERGING: &str = "pipefold:ci/merging@0.1.0";
+
+/// How the names of the contract's interfaces begin.
+const PACKAGE: &str = "pipefold:ci/";
+
 /// How a run, or a step of it, went; in ascending priority (DX's page, "Usage info").
 #[derive(
     ComponentType,
@@ -257,4 +265,14 @@ pub enum Verdict {
     /// A policy dropped it; the text says why.
     #[component(name = "discard")]
     Discard(String),
+}
+
+/// The version of the contract that this host speaks.
+pub(crate) fn version() -> &'static str {
+    HOOKS.split_once('@').map_or("", |(_, version)| version)
+}
+
+/// The version of the contract in a name, if it is one of the contract's.
+pub(crate) fn version_of(name: &str) -> Option<&str> {
+    Some(name.strip_prefix(PACKAGE)?.split_once('@')?.1)
 }

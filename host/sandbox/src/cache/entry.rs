@@ -3,12 +3,17 @@
 //! The record stands at the end, so that the file can be mapped as it is. It is written with the code, in one file, so that no crash
 //! leaves one without the other.
 
-use super::{PART, key::Key, place};
+use super::{PART, directory, names::CacheKey};
+use crate::compile::Bound;
 use cap_std::fs::Dir;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::{
+    fs::{FileType, Mode, OFlags},
+    io::Errno,
+};
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    hash::{BuildHasher, Hasher, RandomState},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::{
         fd::AsRawFd,
         unix::fs::{FileExt, MetadataExt},
@@ -29,7 +34,7 @@ const DIGEST: usize = blake3::OUT_LEN;
 
 /// An entry that was checked: it is what was once compiled for its key. The file stays open, so that it stays the one that was checked.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub struct Entry {
     file: File,
     /// Bytes of the whole file.
     length: u64,
@@ -39,7 +44,7 @@ pub(crate) struct Entry {
 
 /// Why an entry must not be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Flaw {
+pub enum EntryFlaw {
     /// Its directory is not safe any more.
     #[error("{0}")]
     Place(String),
@@ -63,7 +68,7 @@ pub(crate) enum Flaw {
 }
 
 /// The record of an entry whose code has this length and is what `hasher` has seen.
-pub(super) fn record(key: &Key, sha256: &str, length: u64, mut hasher: blake3::Hasher) -> Vec<u8> {
+pub fn record(key: &CacheKey, sha256: &str, length: u64, mut hasher: blake3::Hasher) -> Vec<u8> {
     let mut record = Vec::with_capacity(RECORD);
     record.extend_from_slice(&key.digest());
     record.extend_from_slice(sha256.as_bytes());
@@ -76,29 +81,29 @@ pub(super) fn record(key: &Key, sha256: &str, length: u64, mut hasher: blake3::H
 
 impl Entry {
     /// Opens and checks an entry; none if there is none.
-    pub(super) fn open(dir: &Dir, key: &Key) -> Result<Option<Self>, Flaw> {
-        match place::open(dir, key.file_name().as_ref(), OFlags::RDONLY) {
+    pub fn open(dir: &Dir, key: &CacheKey) -> Result<Option<Self>, EntryFlaw> {
+        match directory::open(dir, key.file_name().as_ref(), OFlags::RDONLY) {
             Ok(file) => Self::check(file, key).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn check(mut file: File, key: &Key) -> Result<Self, Flaw> {
+    fn check(mut file: File, key: &CacheKey) -> Result<Self, EntryFlaw> {
         let stat = rustix::fs::fstat(&file).map_err(io::Error::from)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Flaw::Kind);
+            return Err(EntryFlaw::Kind);
         }
         if ![0, rustix::process::geteuid().as_raw()].contains(&stat.st_uid) {
-            return Err(Flaw::Owner(stat.st_uid));
+            return Err(EntryFlaw::Owner(stat.st_uid));
         }
         if Mode::from_raw_mode(stat.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
-            return Err(Flaw::Mode);
+            return Err(EntryFlaw::Mode);
         }
         let length = u64::try_from(stat.st_size).unwrap_or(0);
-        let code = length.checked_sub(RECORD as u64).ok_or(Flaw::Foreign)?;
+        let code = length.checked_sub(RECORD as u64).ok_or(EntryFlaw::Foreign)?;
         if length > MOST {
-            return Err(Flaw::Foreign);
+            return Err(EntryFlaw::Foreign);
         }
         let mut record = [0; RECORD];
         file.read_exact_at(&mut record, code)?;
@@ -107,14 +112,14 @@ impl Entry {
         let (recorded, rest) = rest.split_at(8);
         let (mark, recorded_digest) = rest.split_at(MARK.len());
         if mark != MARK || recorded != code.to_le_bytes() {
-            return Err(Flaw::Foreign);
+            return Err(EntryFlaw::Foreign);
         }
         if made_from != key.digest() {
-            return Err(Flaw::OtherKey);
+            return Err(EntryFlaw::OtherKey);
         }
         let digest = digest(&mut file, length - DIGEST as u64, |_| {})?;
         if digest.as_bytes() != recorded_digest {
-            return Err(Flaw::Damaged);
+            return Err(EntryFlaw::Damaged);
         }
         Ok(Self {
             file,
@@ -125,24 +130,24 @@ impl Entry {
     }
 
     /// Hexadecimal sha256 of the component that it was made from.
-    pub(crate) fn sha256(&self) -> &str {
+    pub fn sha256(&self) -> &str {
         &self.sha256
     }
 
     /// Bytes of code.
-    pub(crate) fn code_size(&self) -> u64 {
+    pub fn code_size(&self) -> u64 {
         self.length - RECORD as u64
     }
 
     /// A path by which this very file can be opened again, if the system has such.
-    pub(crate) fn name_of_open_file(&self) -> Option<PathBuf> {
+    pub fn name_of_open_file(&self) -> Option<PathBuf> {
         let name = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
         let (there, here) = (name.metadata().ok()?, self.file.metadata().ok()?);
         ((there.dev(), there.ino()) == (here.dev(), here.ino())).then_some(name)
     }
 
     /// Reads it, for systems where it cannot be mapped.
-    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
+    pub fn read(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut file = self.file.try_clone()?;
         let found = digest(&mut file, self.length - DIGEST as u64, |part| {
@@ -172,4 +177,165 @@ fn digest(file: &mut File, length: u64, mut part: impl FnMut(&[u8])) -> io::Resu
             Err(error) => return Err(error),
         }
     }
+}
+
+/// What was written so far. Dropped before it is finished, it is removed.
+pub struct NewEntry<'a> {
+    dir: &'a Dir,
+    name: String,
+    file: File,
+    hasher: blake3::Hasher,
+    length: u64,
+    finished: bool,
+}
+
+impl<'a> NewEntry<'a> {
+    /// Begins an entry, which others may read if they may read its directory.
+    pub fn new(dir: &'a Dir, key: &CacheKey, shared: directory::SharedDirectory) -> io::Result<Self> {
+        // A unique name: processes of several containers may have the same id.
+        let name = key.aside_name(RandomState::new().build_hasher().finish());
+        let file = directory::open(dir, name.as_ref(), OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+        let aside = Self {
+            dir,
+            name,
+            file,
+            hasher: blake3::Hasher::new(),
+            length: 0,
+            finished: false,
+        };
+        if shared.0 {
+            let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+            rustix::fs::fchmod(&aside.file, mode)?;
+        }
+        Ok(aside)
+    }
+
+    /// Puts the entry where it is found, whole and on disk.
+    pub fn finish(mut self, key: &CacheKey, sha256: &str) -> io::Result<()> {
+        let record = record(key, sha256, self.length, self.hasher.clone());
+        self.file.write_all(&record)?;
+        self.file.sync_all()?;
+        self.dir.rename(&self.name, self.dir, key.file_name())?;
+        self.finished = true;
+        match self.dir.try_clone()?.into_std_file().sync_all() {
+            // Some file systems cannot sync a directory; the entry would be made again.
+            Err(error)
+                if matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS)
+                ) =>
+            {
+                Ok(())
+            }
+            done => done,
+        }
+    }
+}
+
+impl Write for NewEntry<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewEntry<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            let _ = self.dir.remove_file(&self.name);
+        }
+    }
+}
+
+/// Says whose file it is, and in which form.
+const FAILURE_MARK: &str = "pipefold failure 1";
+/// Bytes of the largest file that is looked at: a reason has some kilobytes at most.
+const MOST_FAILURE: u64 = 16 << 10;
+const FAILURE_DIGEST: usize = blake3::OUT_LEN * 2;
+
+/// A failed compilation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Hexadecimal sha256 of the component.
+    pub sha256: String,
+    /// The bound that it ran out of: who compiles with a wider one tries again.
+    pub bound: Bound,
+    /// What went wrong, in words that may quote the component.
+    pub reason: String,
+}
+
+impl Failure {
+    /// One that is whole and was written for this key.
+    pub fn read(dir: &Dir, key: &CacheKey) -> Option<Self> {
+        let file = directory::open(dir, key.failure_name().as_ref(), OFlags::RDONLY).ok()?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&file).ok()?.st_mode) != FileType::RegularFile {
+            return None;
+        }
+        let mut text = String::new();
+        file.take(MOST_FAILURE).read_to_string(&mut text).ok()?;
+        let (digest, rest) = text.split_at_checked(FAILURE_DIGEST)?;
+        let body = rest.strip_prefix('\n')?;
+        if digest != digest_of(key, body) {
+            return None;
+        }
+        let mut lines = body.strip_prefix(FAILURE_MARK)?.strip_prefix('\n')?.splitn(3, '\n');
+        Some(Self {
+            sha256: lines.next()?.into(),
+            bound: parse(lines.next()?)?,
+            reason: lines.next()?.into(),
+        })
+    }
+
+    /// Puts it where it is found, whole or not at all. It need not outlive a crash of the machine.
+    pub fn write(&self, dir: &Dir, key: &CacheKey, shared: directory::SharedDirectory) -> io::Result<()> {
+        let Self { sha256, bound, reason } = self;
+        let bound = match bound {
+            Bound::None => "none 0".to_owned(),
+            Bound::Time(milliseconds) => format!("time {milliseconds}"),
+            Bound::Memory(bytes) => format!("memory {bytes}"),
+        };
+        let body = format!("{FAILURE_MARK}\n{sha256}\n{bound}\n{reason}");
+        let name = key.aside_name(RandomState::new().build_hasher().finish());
+        let write = |mut file: File| {
+            if shared.0 {
+                rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH)?;
+            }
+            file.write_all(format!("{}\n{body}", digest_of(key, &body)).as_bytes())?;
+            dir.rename(&name, dir, key.failure_name())
+        };
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let written = directory::open(dir, name.as_ref(), flags).and_then(write);
+        if written.is_err() {
+            let _ = dir.remove_file(&name);
+        }
+        written
+    }
+
+    pub fn remove(dir: &Dir, key: &CacheKey) {
+        let _ = dir.remove_file(key.failure_name());
+    }
+}
+
+fn parse(bound: &str) -> Option<Bound> {
+    let (kind, number) = bound.split_once(' ')?;
+    let number = number.parse().ok()?;
+    match kind {
+        "none" => Some(Bound::None),
+        "time" => Some(Bound::Time(number)),
+        "memory" => Some(Bound::Memory(number)),
+        _ => None,
+    }
+}
+
+fn digest_of(key: &CacheKey, body: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&key.digest());
+    hasher.update(body.as_bytes());
+    hasher.finalize().to_hex().to_string()
 }

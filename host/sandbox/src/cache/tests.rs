@@ -1,7 +1,7 @@
 //! What needs a look inside: entries that only the cache itself could have written.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::{Cache, Key, prune::prune};
+use super::{Cache, CacheKey, names::prune};
 use crate::{ChildCompiler, Compiler, ComponentFile, Deadline, Limits, Sandbox, engine_config::engine_config};
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use wasmtime::Engine;
@@ -26,16 +26,16 @@ impl Place {
         Cache::open(&self.folder.path().join("cache")).unwrap()
     }
 
-    fn component(&self, bytes: &[u8]) -> (ComponentFile, Key) {
+    fn component(&self, bytes: &[u8]) -> (ComponentFile, CacheKey) {
         let path = self.folder.path().join("component.wasm");
         fs::write(&path, bytes).unwrap();
-        let key = Key::new(&self.sandbox.core().engine, blake3::hash(bytes));
+        let key = CacheKey::new(&self.sandbox.core().engine, blake3::hash(bytes));
         (path.into(), key)
     }
 }
 
 /// Writes an entry, as whole as any, whose code is this.
-fn forge(cache: &Cache, key: &Key, code: &[u8]) {
+fn forge(cache: &Cache, key: &CacheKey, code: &[u8]) {
     let mut aside = cache.begin(key).unwrap();
     aside.write_all(code).unwrap();
     aside.finish(key, &"0".repeat(64)).unwrap();
@@ -143,7 +143,7 @@ fn a_directory_that_was_opened_up_later_is_not_trusted() {
 fn the_oldest_entries_go_first_and_only_ones_own_files() {
     let place = Place::new();
     let cache = place.cache();
-    let keys: Vec<Key> = [
+    let keys: Vec<CacheKey> = [
         "(component)",
         "(component (component))",
         "(component (component) (component))",

@@ -1,11 +1,9 @@
 //! The parent's side of compiling in a child process.
 
 use super::{
-    compiler::MOST_CODE,
-    error::CompileError,
-    wire::{Answer, Outcome, Request},
+    CompileError, Deadline, MOST_CODE,
+    worker::{CompileOutcome, CompileRequest, CompilerAnswer},
 };
-use crate::deadline::Deadline;
 use rustix::process::{Resource, Signal, getrlimit};
 use std::{
     ffi::OsString,
@@ -22,7 +20,7 @@ use std::{
 };
 
 /// A guest made from Python takes about 4 s; this leaves room for a slow and busy machine.
-pub(super) const TIME: Duration = Duration::from_secs(60);
+pub const TIME: Duration = Duration::from_secs(60);
 /// Address space, most of which is never touched.
 const MEMORY: u64 = 2 << 30;
 /// Bytes kept of what the child writes to stderr, and of its reasons.
@@ -99,8 +97,8 @@ impl ChildCompiler {
         }
         drop(stdin);
         match answered? {
-            Talk::Done => Ok(()),
-            Talk::Silent { said, reason } => Err(self.explain_silence(ended, said, reason)),
+            ChildAnswer::Done => Ok(()),
+            ChildAnswer::Silent { said, reason } => Err(self.explain_silence(ended, said, reason)),
         }
     }
 
@@ -113,11 +111,11 @@ impl ChildCompiler {
         component: Arc<Vec<u8>>,
         patience: &Patience<'_>,
         output: &mut dyn Write,
-    ) -> Result<Talk, CompileError> {
+    ) -> Result<ChildAnswer, CompileError> {
         let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, child.stdout.take(), child.stderr.take()) else {
             return Err(self.cannot_start(io::Error::other("it has no pipes")));
         };
-        let request = Request {
+        let request = CompileRequest {
             memory: self.memory(),
             // Rounded up, as the system counts whole seconds.
             seconds: self.time.as_secs() + 1,
@@ -142,19 +140,19 @@ impl ChildCompiler {
         spawn(Box::new(move || read_text(stderr, &send_text)))?;
 
         let answer = match self.next(&parts, patience)? {
-            Some(Part::Answer(Ok(answer))) => answer,
-            Some(Part::Answer(Err(reason))) if reason.kind() != io::ErrorKind::UnexpectedEof => {
+            Some(AnswerPart::CompilerAnswer(Ok(answer))) => answer,
+            Some(AnswerPart::CompilerAnswer(Err(reason))) if reason.kind() != io::ErrorKind::UnexpectedEof => {
                 return Err(self.bad_answer(&reason.to_string()));
             }
-            Some(Part::Answer(Err(reason))) => {
+            Some(AnswerPart::CompilerAnswer(Err(reason))) => {
                 // Whatever goes wrong in the child, its stderr ends soon after its stdout; if not, its words are not waited for.
                 let said = text.recv_timeout(Duration::from_millis(500)).unwrap_or_default();
-                return Ok(Talk::Silent { said, reason });
+                return Ok(ChildAnswer::Silent { said, reason });
             }
             _ => return Err(self.bad_answer("it has none")),
         };
         let limit = match answer.outcome {
-            Outcome::Code => MOST_CODE,
+            CompileOutcome::Code => MOST_CODE,
             _ => MOST_TEXT,
         };
         if answer.length > limit {
@@ -163,14 +161,14 @@ impl ChildCompiler {
         let mut hasher = blake3::Hasher::new();
         let mut length = 0;
         let mut words = Vec::new();
-        while let Some(Part::Bytes(bytes)) = self.next(&parts, patience)? {
+        while let Some(AnswerPart::Bytes(bytes)) = self.next(&parts, patience)? {
             length += bytes.len() as u64;
             if length > answer.length {
                 return Err(self.bad_answer("it is longer than it says"));
             }
             hasher.update(&bytes);
             match answer.outcome {
-                Outcome::Code => output.write_all(&bytes).map_err(CompileError::Output)?,
+                CompileOutcome::Code => output.write_all(&bytes).map_err(CompileError::Output)?,
                 _ => words.extend_from_slice(&bytes),
             }
         }
@@ -178,14 +176,14 @@ impl ChildCompiler {
             return Err(self.bad_answer("it is cut short or damaged"));
         }
         match answer.outcome {
-            Outcome::Code => Ok(Talk::Done),
-            Outcome::Refused => Err(CompileError::Refused(String::from_utf8_lossy(&words).into_owned())),
-            Outcome::Memory => Err(CompileError::Memory { limit: self.memory() }),
+            CompileOutcome::Code => Ok(ChildAnswer::Done),
+            CompileOutcome::Refused => Err(CompileError::Refused(String::from_utf8_lossy(&words).into_owned())),
+            CompileOutcome::Memory => Err(CompileError::Memory { limit: self.memory() }),
         }
     }
 
     /// The next part of the answer; none at its end.
-    fn next(&self, parts: &Receiver<Part>, patience: &Patience<'_>) -> Result<Option<Part>, CompileError> {
+    fn next(&self, parts: &Receiver<AnswerPart>, patience: &Patience<'_>) -> Result<Option<AnswerPart>, CompileError> {
         loop {
             let left = patience.until.saturating_duration_since(Instant::now());
             let pause = patience.deadline.pause(LOOK).ok_or(CompileError::Unfinished)?;
@@ -238,7 +236,7 @@ struct Patience<'a> {
 }
 
 /// What came of talking to a child.
-enum Talk {
+enum ChildAnswer {
     Done,
     /// It closed its stdout instead of an answer.
     Silent {
@@ -248,21 +246,21 @@ enum Talk {
 }
 
 /// Part of what a child writes to its stdout.
-enum Part {
-    Answer(io::Result<Answer>),
+enum AnswerPart {
+    CompilerAnswer(io::Result<CompilerAnswer>),
     Bytes(Vec<u8>),
 }
 
-fn read_answer(mut stdout: ChildStdout, send: &SyncSender<Part>) {
-    let answer = Answer::read(&mut stdout);
+fn read_answer(mut stdout: ChildStdout, send: &SyncSender<AnswerPart>) {
+    let answer = CompilerAnswer::read(&mut stdout);
     let whole = answer.is_ok();
-    if send.send(Part::Answer(answer)).is_err() || !whole {
+    if send.send(AnswerPart::CompilerAnswer(answer)).is_err() || !whole {
         return;
     }
     loop {
         let mut bytes = Vec::with_capacity(PART);
         match stdout.by_ref().take(PART as u64).read_to_end(&mut bytes) {
-            Ok(read) if read > 0 && send.send(Part::Bytes(bytes)).is_ok() => {}
+            Ok(read) if read > 0 && send.send(AnswerPart::Bytes(bytes)).is_ok() => {}
             _ => return,
         }
     }

@@ -1,6 +1,8 @@
-//! The child's side of compiling.
+//! The compiling child, and its protocol: a line of text each way, and then bytes.
+//!
+//! The first words name the version, so that a helper of another version is not taken for a damaged answer; and a program that merely
+//! repeats its input, as `cat` does, is taken for no compiler.
 
-use super::wire::{Answer, Outcome, Request};
 use crate::engine_config::engine_config;
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 use std::{
@@ -18,7 +20,7 @@ use wasmtime::Engine;
 /// # Errors
 /// The input is no request, or an end of the connection is closed. A component that cannot be compiled is an answer and no error.
 pub fn compile_worker(mut input: impl Read + Send + 'static, mut output: impl Write) -> io::Result<()> {
-    let request = Request::read(&mut input)?;
+    let request = CompileRequest::read(&mut input)?;
     lower(Resource::As, request.memory, 0);
     // At the first limit it gets a signal that says why, at the second it is killed.
     lower(Resource::Cpu, request.seconds, 1);
@@ -26,15 +28,15 @@ pub fn compile_worker(mut input: impl Read + Send + 'static, mut output: impl Wr
     let mut component = Vec::new();
     let (outcome, bytes) = match input.by_ref().take(request.length).read_to_end(&mut component) {
         Ok(read) if read as u64 == request.length => match end_with(input).and_then(|()| compile(&component)) {
-            Ok(code) => (Outcome::Code, code),
-            Err(error) if ran_out_of_memory(&error) => (Outcome::Memory, Vec::new()),
-            Err(error) => (Outcome::Refused, format!("{error:#}").into_bytes()),
+            Ok(code) => (CompileOutcome::Code, code),
+            Err(error) if ran_out_of_memory(&error) => (CompileOutcome::Memory, Vec::new()),
+            Err(error) => (CompileOutcome::Refused, format!("{error:#}").into_bytes()),
         },
         Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
-        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => (Outcome::Memory, Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => (CompileOutcome::Memory, Vec::new()),
         Err(error) => return Err(error),
     };
-    let answer = Answer {
+    let answer = CompilerAnswer {
         outcome,
         length: bytes.len() as u64,
         digest: blake3::hash(&bytes),
@@ -90,4 +92,149 @@ fn lower(resource: Resource, limit: u64, more: u64) {
             maximum: lower(now.maximum, limit + more),
         },
     );
+}
+
+const REQUEST: &str = "pipefold-compile-1";
+const ANSWER: &str = "pipefold-compiled-1";
+
+/// Bytes of the longest line: the words, and numbers and a digest of fixed length.
+const LONGEST_LINE: usize = 200;
+
+/// What the child is asked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CompileRequest {
+    /// Bytes of address space that it may use.
+    pub memory: u64,
+    /// Seconds of CPU time that it may use, in case that no process is left to stop it.
+    pub seconds: u64,
+    /// Bytes of the component, which follows.
+    pub length: u64,
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompileOutcome {
+    /// The compiled code follows.
+    Code,
+    /// A text follows that says why there is none.
+    Refused,
+    /// There was not enough memory; nothing follows.
+    Memory,
+}
+
+/// What it answers.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CompilerAnswer {
+    pub outcome: CompileOutcome,
+    /// Bytes that follow.
+    pub length: u64,
+    /// Their blake3 digest.
+    pub digest: blake3::Hash,
+}
+
+impl CompileRequest {
+    pub fn to_line(&self) -> String {
+        format!("{REQUEST} {} {} {}\n", self.memory, self.seconds, self.length)
+    }
+
+    pub fn read(input: impl Read) -> io::Result<Self> {
+        let line = read_line(input)?;
+        let parse = || {
+            let mut words = line.split(' ');
+            let is_ours = words.next()? == REQUEST;
+            let mut number = || words.next()?.parse().ok();
+            let request = Self {
+                memory: number()?,
+                seconds: number()?,
+                length: number()?,
+            };
+            (is_ours && words.next().is_none()).then_some(request)
+        };
+        parse().ok_or_else(|| io::Error::other("it was not called by pipefold, or by another version of it"))
+    }
+}
+
+impl CompilerAnswer {
+    pub fn to_line(&self) -> String {
+        let outcome = match self.outcome {
+            CompileOutcome::Code => "code",
+            CompileOutcome::Refused => "refused",
+            CompileOutcome::Memory => "memory",
+        };
+        format!("{ANSWER} {outcome} {} {}\n", self.length, self.digest)
+    }
+
+    pub fn read(input: impl Read) -> io::Result<Self> {
+        let line = read_line(input)?;
+        let parse = || {
+            let mut words = line.split(' ');
+            let is_ours = words.next()? == ANSWER;
+            let outcome = match words.next()? {
+                "code" => CompileOutcome::Code,
+                "refused" => CompileOutcome::Refused,
+                "memory" => CompileOutcome::Memory,
+                _ => return None,
+            };
+            let answer = Self {
+                outcome,
+                length: words.next()?.parse().ok()?,
+                digest: blake3::Hash::from_hex(words.next()?).ok()?,
+            };
+            (is_ours && words.next().is_none()).then_some(answer)
+        };
+        parse().ok_or_else(|| io::Error::other("its first line is another"))
+    }
+}
+
+/// Reads up to the end of a line and no further.
+fn read_line(mut input: impl Read) -> io::Result<String> {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while line.len() < LONGEST_LINE {
+        input.read_exact(&mut byte)?;
+        if byte == *b"\n" {
+            return String::from_utf8(line).map_err(|_| io::Error::other("its first line is no text"));
+        }
+        line.extend_from_slice(&byte);
+    }
+    Err(io::Error::other("its first line is too long"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_written_and_not_beyond() {
+        let request = CompileRequest {
+            memory: 1 << 31,
+            seconds: 60,
+            length: 3,
+        };
+        let bytes = request.to_line() + "abc";
+        let mut input = bytes.as_bytes();
+        assert_eq!(CompileRequest::read(&mut input).unwrap(), request);
+        assert_eq!(input, b"abc");
+        let answer = CompilerAnswer {
+            outcome: CompileOutcome::Code,
+            length: 3,
+            digest: blake3::hash(b"abc"),
+        };
+        assert_eq!(CompilerAnswer::read(answer.to_line().as_bytes()).unwrap(), answer);
+    }
+
+    #[test]
+    fn a_repeated_request_is_no_answer() {
+        let request = CompileRequest {
+            memory: 1,
+            seconds: 1,
+            length: 1,
+        };
+        assert!(CompilerAnswer::read(request.to_line().as_bytes()).is_err());
+        assert!(CompilerAnswer::read(&b"x".repeat(1000)[..]).is_err());
+        assert!(CompilerAnswer::read(&b"short"[..]).is_err());
+        assert!(CompileRequest::read(&b"pipefold-compile-1 1 1\n"[..]).is_err());
+        assert!(CompileRequest::read(&b"pipefold-compile-2 1 1 1\n"[..]).is_err());
+    }
 }

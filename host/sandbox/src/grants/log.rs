@@ -1,6 +1,7 @@
 //! The grant `log`: lines in the build's log.
 
-use crate::{call::State, foreign::cut};
+use super::HasGrants;
+use crate::foreign::cut;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -11,7 +12,7 @@ use wasmtime::{
 };
 
 /// The interface for log lines.
-pub(super) const INTERFACE: &str = "pipefold:ci/log@0.1.0";
+pub const INTERFACE: &str = "pipefold:ci/log@0.1.0";
 
 /// Lines that a policy may write at once, in all calls of a process together: enough to debug it, and no flood in a build log. Policies
 /// that ask each other multiply calls, so a limit a call would be none.
@@ -41,31 +42,31 @@ pub enum LogLevel {
 pub type LogSink = Arc<dyn Fn(&str, LogLevel, &str) + Send + Sync>;
 
 /// Defines the interface.
-pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.instance(INTERFACE)?.func_wrap("write", write)
+pub fn link<T: HasGrants>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    linker.instance(INTERFACE)?.func_wrap("write", write::<T>)
 }
 
-fn write(mut store: StoreContextMut<'_, State>, (level, line): (LogLevel, String)) -> wasmtime::Result<()> {
-    let state = store.data_mut();
+fn write<T: HasGrants>(mut store: StoreContextMut<'_, T>, (level, line): (LogLevel, String)) -> wasmtime::Result<()> {
+    let state = store.data_mut().granted();
     let Some(sink) = state.grants.log.clone() else {
         return Ok(());
     };
     match state.meter.take(Instant::now()) {
-        Leave::Given => sink(&state.link, level, &cut(&line, LONGEST_LINE)),
-        Leave::JustOver => sink(
+        LineAllowance::Given => sink(&state.link, level, &cut(&line, LONGEST_LINE)),
+        LineAllowance::JustOver => sink(
             &state.link,
             LogLevel::Warn,
             "it logs too much; further lines are left out",
         ),
-        Leave::None => {}
+        LineAllowance::None => {}
     }
     Ok(())
 }
 
 /// Counts the lines of one policy.
-pub(crate) struct Meter(Mutex<Count>);
+pub struct LineMeter(Mutex<LineCount>);
 
-struct Count {
+struct LineCount {
     left: u32,
     /// When the last line was given back.
     since: Instant,
@@ -75,16 +76,16 @@ struct Count {
 
 /// Whether a line may be written.
 #[derive(Debug, PartialEq, Eq)]
-enum Leave {
+enum LineAllowance {
     Given,
     /// No, and that is to be said.
     JustOver,
     None,
 }
 
-impl Default for Meter {
+impl Default for LineMeter {
     fn default() -> Self {
-        Self(Mutex::new(Count {
+        Self(Mutex::new(LineCount {
             left: MOST_LINES,
             since: Instant::now(),
             said: false,
@@ -92,8 +93,8 @@ impl Default for Meter {
     }
 }
 
-impl Meter {
-    fn take(&self, now: Instant) -> Leave {
+impl LineMeter {
+    fn take(&self, now: Instant) -> LineAllowance {
         let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = now.saturating_duration_since(count.since).as_secs() / ONE_MORE.as_secs();
         if passed > 0 {
@@ -107,12 +108,12 @@ impl Meter {
         match count.left.checked_sub(1) {
             Some(left) => {
                 count.left = left;
-                Leave::Given
+                LineAllowance::Given
             }
-            None if count.said => Leave::None,
+            None if count.said => LineAllowance::None,
             None => {
                 count.said = true;
-                Leave::JustOver
+                LineAllowance::JustOver
             }
         }
     }
@@ -124,17 +125,22 @@ mod tests {
 
     #[test]
     fn lines_come_back_slowly_and_the_rest_is_mentioned_once() {
-        let meter = Meter::default();
+        let meter = LineMeter::default();
         let began = Instant::now();
         let take = |seconds| meter.take(began + Duration::from_secs(seconds));
-        assert!((0..MOST_LINES).all(|_| take(0) == Leave::Given));
-        assert_eq!([take(0), take(0)], [Leave::JustOver, Leave::None]);
+        assert!((0..MOST_LINES).all(|_| take(0) == LineAllowance::Given));
+        assert_eq!([take(0), take(0)], [LineAllowance::JustOver, LineAllowance::None]);
         assert_eq!(
             [take(3), take(3), take(3), take(3)],
-            [Leave::Given, Leave::Given, Leave::Given, Leave::None]
+            [
+                LineAllowance::Given,
+                LineAllowance::Given,
+                LineAllowance::Given,
+                LineAllowance::None
+            ]
         );
         // After a pause it is as at first.
-        assert!((0..MOST_LINES).all(|_| take(1000) == Leave::Given));
-        assert_eq!([take(1000), take(1000)], [Leave::JustOver, Leave::None]);
+        assert!((0..MOST_LINES).all(|_| take(1000) == LineAllowance::Given));
+        assert_eq!([take(1000), take(1000)], [LineAllowance::JustOver, LineAllowance::None]);
     }
 }

@@ -4,20 +4,22 @@
 //! - `wasi` is the system interface that guests of many languages are built on, with nothing behind it; `clock`, `random` and `dir` each put
 //!   one thing behind it.
 
-mod clock;
-mod config;
 mod log;
 mod wasi;
 
-pub(crate) use log::Meter;
+pub use log::LineMeter;
 pub use log::{LogLevel, LogSink};
+pub use wasi::MOST_RESOURCES;
 pub use wasi::{Access, Directory, DirectoryError, Wasi};
 
-use crate::{call::State, error::LoadError, fit, plugin::HOOKS};
+use crate::{
+    error::LoadError,
+    types::{HOOKS, version, version_of},
+};
 use std::{collections::BTreeMap, fmt, sync::Arc};
-use wasmtime::component::Linker;
-
-pub(crate) use wasi::{MOST_RESOURCES, WasiState};
+use wasi::WasiState;
+use wasmtime::{StoreContextMut, component::Linker};
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 /// Types alone: importing them asks for nothing.
 const TYPES: &str = "pipefold:ci/types@0.1.0";
@@ -57,12 +59,12 @@ impl Grants {
     }
 
     /// Defines what is granted, and nothing else.
-    pub(crate) fn link(&self, linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    pub(crate) fn link<T: HasGrants>(&self, linker: &mut Linker<T>) -> wasmtime::Result<()> {
         if self.log.is_some() {
             log::link(linker)?;
         }
         if self.config.is_some() {
-            config::link(linker)?;
+            link_config(linker)?;
         }
         if self.wasi.is_some() {
             wasi::link(linker)?;
@@ -96,7 +98,7 @@ impl Grants {
 }
 
 /// What an import takes to be provided.
-pub(crate) enum Need {
+pub enum Need {
     /// It asks for nothing.
     Nothing,
     /// A next plugin, which a policy has.
@@ -109,14 +111,14 @@ pub(crate) enum Need {
     Unknown(&'static str),
 }
 
-pub(crate) fn need(import: &str) -> Need {
+pub fn need(import: &str) -> Need {
     match import {
         TYPES => Need::Nothing,
         HOOKS => Need::Next,
         log::INTERFACE => Need::Grant("log"),
-        config::INTERFACE => Need::Grant("config"),
+        CONFIG => Need::Grant("config"),
         wasi if wasi::provides(wasi) => Need::Grant("wasi"),
-        other if fit::version_of(other).is_some_and(|found| found != fit::version()) => Need::OtherVersion,
+        other if version_of(other).is_some_and(|found| found != version()) => Need::OtherVersion,
         wasi if wasi.starts_with("wasi:") => Need::Unknown("no grant of this host provides it"),
         _ => Need::Unknown("nothing provides it"),
     }
@@ -131,4 +133,65 @@ fn explain(import: &str) -> String {
         Need::Nothing | Need::OtherVersion => "nothing provides it".to_owned(),
     };
     format!("it imports {import}, which is not granted; {grant}")
+}
+
+/// A host's state with what is granted in it.
+pub trait HasGrants: WasiView + 'static {
+    /// The grants of the link under call.
+    fn granted(&mut self) -> &mut GrantState;
+}
+
+/// The grants of one call, and what it holds of them.
+pub struct GrantState {
+    /// The link's name.
+    link: Arc<str>,
+    grants: Grants,
+    /// What it holds of the system interface, once it used it.
+    wasi: Option<Box<WasiState>>,
+    /// Counts its log lines.
+    meter: Arc<LineMeter>,
+}
+
+impl GrantState {
+    pub fn new(link: &Arc<str>, grants: &Grants, meter: &Arc<LineMeter>) -> Self {
+        Self {
+            link: Arc::clone(link),
+            grants: grants.clone(),
+            wasi: None,
+            meter: Arc::clone(meter),
+        }
+    }
+
+    /// Made at the first use, so that a policy without the grant does not pay for it.
+    fn wasi(&mut self) -> &mut WasiState {
+        let granted = &self.grants.wasi;
+        self.wasi
+            .get_or_insert_with(|| Box::new(WasiState::new(&granted.clone().unwrap_or_default())))
+    }
+
+    /// The system interface of the call.
+    pub fn wasi_view(&mut self) -> WasiCtxView<'_> {
+        self.wasi().view()
+    }
+}
+
+/// The interface for a policy's own settings.
+const CONFIG: &str = "pipefold:ci/config@0.1.0";
+
+/// Defines the interface `config`.
+fn link_config<T: HasGrants>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    linker.instance(CONFIG)?.func_wrap("get", get_config::<T>)
+}
+
+fn get_config<T: HasGrants>(
+    mut store: StoreContextMut<'_, T>,
+    (key,): (String,),
+) -> wasmtime::Result<(Option<String>,)> {
+    Ok((store
+        .data_mut()
+        .granted()
+        .grants
+        .config
+        .as_ref()
+        .and_then(|table| table.get(&key).cloned()),))
 }

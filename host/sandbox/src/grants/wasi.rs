@@ -3,16 +3,20 @@
 //! The interface itself is wasmtime's. No environment, no arguments, no files, no network; input is at its end, output goes nowhere; the
 //! clocks stand and random bytes are the same in every call, so that a policy gives the same answer to the same question.
 
-use super::clock::{self, Monotonic, Standing};
-use crate::call::State;
+use super::HasGrants;
 use sha2::{Digest, Sha256};
 use std::{
     fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
-use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::{Deterministic, FsPerms, WasiCtx, WasiCtxView, WasiView, filesystem::WasiFilesystemCtx};
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime_wasi::{
+    Deterministic, FsPerms, HostWallClock, WasiCtx, WasiCtxView,
+    filesystem::WasiFilesystemCtx,
+    p2::{DynPollable, Pollable, bindings::clocks::monotonic_clock, subscribe},
+};
 
 /// Packages of WASI that are there; of `http` and others nothing is.
 const PACKAGES: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
@@ -22,7 +26,7 @@ const VERSION: &str = "@0.2.";
 /// Bytes that a policy may ask for at once: keys and seeds take some dozens.
 const MOST_RANDOM: u64 = 64 << 10;
 /// Files, streams and moments that one call may hold at a time; the host keeps some hundreds of bytes for each.
-pub(crate) const MOST_RESOURCES: usize = 1_000;
+pub const MOST_RESOURCES: usize = 1_000;
 /// Where a policy finds its directory: a relative path and an absolute one lead to the same.
 const MOUNT: &str = "/";
 
@@ -106,13 +110,13 @@ impl fmt::Debug for Directory {
 }
 
 /// Whether an import is part of the system interface as it is here.
-pub(super) fn provides(import: &str) -> bool {
+pub fn provides(import: &str) -> bool {
     let interface = import.strip_prefix("wasi:").and_then(|rest| rest.split_once('/'));
     interface.is_some_and(|(package, rest)| PACKAGES.contains(&package) && rest.contains(VERSION))
 }
 
 /// What would allow an import of it, and what comes with that.
-pub(super) fn advice(import: &str) -> &'static str {
+pub fn advice(import: &str) -> &'static str {
     match import.split_once('/').map_or(import, |(package, _)| package) {
         "wasi:filesystem" => "grant `wasi` to allow it, which has no files, or `dir`, which has those of one directory",
         "wasi:clocks" => "grant `wasi` to allow it, whose clocks stand, or `clock`, whose clocks run",
@@ -125,24 +129,24 @@ pub(super) fn advice(import: &str) -> &'static str {
 }
 
 /// Defines the interface.
-pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub fn link<T: HasGrants>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
-    clock::link(linker)
+    link_clock(linker)
 }
 
 /// What one call holds of the system.
-pub(crate) struct WasiState {
+pub struct WasiState {
     context: WasiCtx,
     table: ResourceTable,
     clock: Monotonic,
 }
 
 impl WasiState {
-    fn new(granted: &Wasi) -> Self {
+    pub fn new(granted: &Wasi) -> Self {
         let mut context = WasiCtx::builder();
         context.allow_tcp(false).allow_udp(false).max_random_size(MOST_RANDOM);
         if !granted.clock {
-            context.wall_clock(Standing);
+            context.wall_clock(StoppedClock);
         }
         if !granted.random {
             // Any bytes will do, as long as they differ from each other: some guests ask again until they get others.
@@ -165,31 +169,108 @@ impl WasiState {
         }
     }
 
-    pub(super) fn clock(&mut self) -> clock::View<'_> {
-        clock::View {
+    /// The context and its resources, for the engine's own functions.
+    pub fn view(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.context,
+            table: &mut self.table,
+        }
+    }
+
+    fn clock(&mut self) -> ClockView<'_> {
+        ClockView {
             clock: &mut self.clock,
             table: &mut self.table,
         }
     }
 }
 
-impl State {
-    /// Made at the first use, so that a policy without the grant does not pay for it.
-    pub(super) fn wasi(&mut self) -> &mut WasiState {
-        let granted = &self.grants.wasi;
-        self.wasi
-            .get_or_insert_with(|| Box::new(WasiState::new(&granted.clone().unwrap_or_default())))
+/// A clock that runs by what is waited for, and beside that as time does if it is granted.
+struct Monotonic {
+    /// When it began to run; none for one that stands.
+    since: Option<Instant>,
+    waited: Duration,
+}
+
+impl Monotonic {
+    fn new(runs: bool) -> Self {
+        Self {
+            since: runs.then(Instant::now),
+            waited: Duration::ZERO,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        let now = self
+            .waited
+            .saturating_add(self.since.map_or(Duration::ZERO, |since| since.elapsed()));
+        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn wait(&mut self, nanoseconds: u64) {
+        self.waited = self.waited.saturating_add(Duration::from_nanos(nanoseconds));
     }
 }
 
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        let wasi = self.wasi();
-        WasiCtxView {
-            ctx: &mut wasi.context,
-            table: &mut wasi.table,
-        }
+/// The wall clock where none is granted: it stands at the beginning of Unix time.
+struct StoppedClock;
+
+impl HostWallClock for StoppedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
     }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// The clock of one call, and the table for what is waited for.
+struct ClockView<'a> {
+    clock: &'a mut Monotonic,
+    table: &'a mut ResourceTable,
+}
+
+struct ClockData;
+
+impl HasData for ClockData {
+    type Data<'a> = ClockView<'a>;
+}
+
+/// Defines `wasi:clocks/monotonic-clock`, in place of one that sleeps.
+fn link_clock<T: HasGrants>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    monotonic_clock::add_to_linker::<T, ClockData>(linker, |state| state.granted().wasi().clock())?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+impl monotonic_clock::Host for ClockView<'_> {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.clock.now())
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(1)
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.subscribe_duration(when.saturating_sub(self.clock.now()))
+    }
+
+    fn subscribe_duration(&mut self, nanoseconds: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.clock.wait(nanoseconds);
+        let passed = self.table.push(Passed)?;
+        subscribe(self.table, passed)
+    }
+}
+
+/// A moment that has passed.
+struct Passed;
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Passed {
+    async fn ready(&mut self) {}
 }
 
 #[cfg(test)]
@@ -209,5 +290,19 @@ mod tests {
         ] {
             assert!(!provides(other), "{other}");
         }
+    }
+
+    #[test]
+    fn who_waits_finds_that_time_has_passed() {
+        let mut standing = Monotonic::new(false);
+        assert_eq!(standing.now(), 0);
+        standing.wait(3_600_000_000_000);
+        assert_eq!(standing.now(), 3_600_000_000_000);
+        standing.wait(u64::MAX);
+        standing.wait(u64::MAX);
+        assert_eq!(standing.now(), u64::MAX);
+        let mut running = Monotonic::new(true);
+        running.wait(1_000_000_000);
+        assert!(running.now() >= 1_000_000_000);
     }
 }

@@ -1,9 +1,10 @@
-//! Lets running plugins look at the clock.
+//! The engine that all plugins of a sandbox share, and the watchdog that stops calls.
 //!
 //! Compiled code checks the engine's epoch at every loop and call. The watchdog's thread raises the epoch every few milliseconds, but only
 //! while a call is under way; each store then compares the time with its own deadline. Raising the epoch just once at a deadline would
 //! not do: a late raise would stop the next call early.
 
+use crate::limits::Limits;
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
@@ -11,23 +12,30 @@ use std::{
 };
 use wasmtime::Engine;
 
+/// What every plugin of a sandbox shares.
+pub struct Core {
+    pub engine: Engine,
+    pub watchdog: Watchdog,
+    pub limits: Limits,
+}
+
 /// How late a call may be stopped. Short beside the limits (hundreds of milliseconds), long beside the cost of a wake-up.
 const TICK: Duration = Duration::from_millis(4);
 
 /// The clock of one engine. Its thread starts with the first call and ends when this is dropped.
-pub(crate) struct Watchdog {
+pub struct Watchdog {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<Calls>,
     changed: Condvar,
     engine: Engine,
 }
 
 #[derive(Default)]
-struct State {
-    calls: usize,
+struct Calls {
+    running: usize,
     started: bool,
     /// The thread sleeps until a call wakes it; otherwise it looks by itself after its tick.
     asleep: bool,
@@ -35,10 +43,10 @@ struct State {
 }
 
 /// A call under way: while one lives, the epoch advances.
-pub(crate) struct Watch<'a>(&'a Watchdog);
+pub struct Watch<'a>(&'a Watchdog);
 
 impl Watchdog {
-    pub(crate) fn new(engine: &Engine) -> Self {
+    pub fn new(engine: &Engine) -> Self {
         let shared = Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -50,7 +58,7 @@ impl Watchdog {
     }
 
     /// Watches until the answer is dropped. Fails if the system has no thread to spare: a call that nothing can stop must not begin.
-    pub(crate) fn watch(&self) -> std::io::Result<Watch<'_>> {
+    pub fn watch(&self) -> std::io::Result<Watch<'_>> {
         let mut state = self.shared.lock();
         if !state.started {
             let shared = Arc::clone(&self.shared);
@@ -61,7 +69,7 @@ impl Watchdog {
                 .spawn(move || shared.tick())?;
             state.started = true;
         }
-        state.calls += 1;
+        state.running += 1;
         if state.asleep {
             self.shared.changed.notify_one();
         }
@@ -71,7 +79,7 @@ impl Watchdog {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.0.shared.lock().calls -= 1;
+        self.0.shared.lock().running -= 1;
     }
 }
 
@@ -83,7 +91,7 @@ impl Drop for Watchdog {
 }
 
 impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Calls> {
         // The state is a few counters, valid at every moment: a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,7 +99,7 @@ impl Shared {
     fn tick(&self) {
         let mut state = self.lock();
         while !state.closed {
-            if state.calls == 0 {
+            if state.running == 0 {
                 state.asleep = true;
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 state.asleep = false;

@@ -1,29 +1,34 @@
-//! What an entry is found by.
+//! The names of a cache's files, and the removal of old ones.
 
-use std::hash::{Hash, Hasher};
+use cap_std::fs::{Dir, MetadataExt};
+use std::{
+    hash::{Hash, Hasher},
+    io,
+    time::{Duration, SystemTime},
+};
 use wasmtime::Engine;
 
 /// How the names of entries end.
-pub(super) const ENTRY: &str = ".cwasm";
+pub const ENTRY: &str = ".cwasm";
 /// How the names of locks end.
-pub(super) const LOCK: &str = ".lock";
+pub const LOCK: &str = ".lock";
 /// How the names of remembered failures end.
-pub(super) const FAILURE: &str = ".failed";
+pub const FAILURE: &str = ".failed";
 /// How the names of entries that are being written end.
-pub(super) const ASIDE: &str = ".new";
+pub const ASIDE: &str = ".new";
 
 /// Hexadecimal digits kept of the engine's digest: 128 bits.
 const ENGINE_DIGITS: usize = 32;
 
 /// A component, and the engine that it is compiled for.
-pub(crate) struct Key {
+pub struct CacheKey {
     stem: String,
 }
 
-impl Key {
+impl CacheKey {
     /// The key of a component with this digest. The engine's part covers wasmtime's exact version, its settings and the CPU's features.
-    pub(crate) fn new(engine: &Engine, component: blake3::Hash) -> Self {
-        let mut hasher = Digest(blake3::Hasher::new());
+    pub fn new(engine: &Engine, component: blake3::Hash) -> Self {
+        let mut hasher = StableHasher(blake3::Hasher::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let engine = hasher.0.finalize().to_hex();
         Self {
@@ -32,31 +37,31 @@ impl Key {
     }
 
     /// Name of the entry's file.
-    pub(crate) fn file_name(&self) -> String {
+    pub fn file_name(&self) -> String {
         format!("{}{ENTRY}", self.stem)
     }
 
     /// Name of the file that says why there is no entry.
-    pub(super) fn failure_name(&self) -> String {
+    pub fn failure_name(&self) -> String {
         format!("{}{FAILURE}", self.stem)
     }
 
-    pub(super) fn lock_name(&self) -> String {
+    pub fn lock_name(&self) -> String {
         format!("{}{LOCK}", self.stem)
     }
 
-    pub(super) fn aside_name(&self, number: u64) -> String {
+    pub fn aside_name(&self, number: u64) -> String {
         format!("{}.{number:016x}{ASIDE}", self.stem)
     }
 
     /// What an entry holds of it, so that one that was renamed is found out.
-    pub(super) fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> [u8; 32] {
         *blake3::hash(self.stem.as_bytes()).as_bytes()
     }
 }
 
 /// Whether a file's name is one of a cache's own: nothing else is ever removed.
-pub(super) fn is_ours(name: &str) -> bool {
+pub fn is_ours(name: &str) -> bool {
     let Some((stem, ending)) = name.split_once('.') else {
         return false;
     };
@@ -74,9 +79,9 @@ pub(super) fn is_ours(name: &str) -> bool {
 }
 
 /// Digests what is hashed: the standard library's own hashers are too short for a name and may change.
-struct Digest(blake3::Hasher);
+struct StableHasher(blake3::Hasher);
 
-impl Hasher for Digest {
+impl Hasher for StableHasher {
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
@@ -89,10 +94,61 @@ impl Hasher for Digest {
     }
 }
 
+/// Bytes of all entries together: some twenty guests made from Python.
+pub const MOST: u64 = 1 << 30;
+
+/// After this time the writer of an entry, or the holder of its lock, is gone: compiling takes a minute at most by default.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// After this time a component that could not be compiled is most likely in use no more. Its file has some hundred bytes.
+const FORGOTTEN: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// Removes the oldest entries until no more than `most` bytes are left, and what killed processes left behind. `keep` stays.
+pub fn prune(dir: &Dir, keep: &CacheKey, most: u64) -> io::Result<()> {
+    let now = SystemTime::now();
+    let mut entries = Vec::new();
+    let mut total = 0;
+    for file in dir.entries()? {
+        let file = file?;
+        let Ok(name) = file.file_name().into_string() else {
+            continue;
+        };
+        let metadata = match file.metadata() {
+            Ok(metadata) if metadata.is_file() && is_ours(&name) => metadata,
+            _ => continue,
+        };
+        let changed = metadata.modified()?.into_std();
+        let stale = now.duration_since(changed).is_ok_and(|age| age > STALE);
+        if name.ends_with(ENTRY) {
+            total += metadata.size();
+            entries.push((changed, metadata.size(), name));
+        } else if name.ends_with(FAILURE) {
+            if now.duration_since(changed).is_ok_and(|age| age > FORGOTTEN) {
+                dir.remove_file(&name)?;
+            }
+        } else if stale && (name.ends_with(ASIDE) || name.ends_with(LOCK)) {
+            dir.remove_file(&name)?;
+        }
+    }
+    entries.sort();
+    let kept = keep.file_name();
+    for (_, size, name) in entries {
+        if total <= most {
+            break;
+        }
+        if name != kept {
+            dir.remove_file(&name)?;
+            total -= size;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+
     use crate::engine_config::engine_config;
 
     #[test]
@@ -102,7 +158,7 @@ mod tests {
             change(&mut config);
             Engine::new(&config).unwrap()
         };
-        let name = |engine: &Engine, component: &[u8]| Key::new(engine, blake3::hash(component)).file_name();
+        let name = |engine: &Engine, component: &[u8]| CacheKey::new(engine, blake3::hash(component)).file_name();
         let ours = engine(|config| config);
         assert_eq!(name(&ours, b"a"), name(&engine(|config| config), b"a"));
         assert_ne!(name(&ours, b"a"), name(&ours, b"b"));
@@ -124,7 +180,7 @@ mod tests {
     #[test]
     fn ones_own_names_are_known() {
         let engine = Engine::new(&engine_config()).unwrap();
-        let key = Key::new(&engine, blake3::hash(b""));
+        let key = CacheKey::new(&engine, blake3::hash(b""));
         for name in [key.file_name(), key.lock_name(), key.failure_name(), key.aside_name(7)] {
             assert!(is_ours(&name), "{name}");
         }

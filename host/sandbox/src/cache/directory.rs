@@ -1,6 +1,6 @@
 //! The cache's own directory: found or made, and checked.
 
-use super::error::CacheError;
+use super::CacheError;
 use cap_std::fs::Dir;
 use rustix::{
     fs::{CWD, Mode, OFlags},
@@ -16,10 +16,10 @@ use std::{
 
 /// Others may read what is in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shared(pub(super) bool);
+pub struct SharedDirectory(pub bool);
 
 /// The full name of `path`, without a final `/`, which would make the system follow a link there.
-pub(super) fn full_name(path: &Path) -> Result<PathBuf, CacheError> {
+pub fn full_name(path: &Path) -> Result<PathBuf, CacheError> {
     if path.as_os_str().is_empty() {
         return Err(CacheError::NoName);
     }
@@ -32,7 +32,7 @@ pub(super) fn full_name(path: &Path) -> Result<PathBuf, CacheError> {
 }
 
 /// Opens `path`; makes it first, and what leads to it, if it is missing.
-pub(super) fn make(path: &Path) -> Result<Dir, CacheError> {
+pub fn make(path: &Path) -> Result<Dir, CacheError> {
     let failed = |action| {
         move |reason| CacheError::Io {
             action,
@@ -65,7 +65,7 @@ pub(super) fn make(path: &Path) -> Result<Dir, CacheError> {
 }
 
 /// Refuses a directory that others could change.
-pub(super) fn check(dir: &Dir, path: &Path) -> Result<Shared, CacheError> {
+pub fn check(dir: &Dir, path: &Path) -> Result<SharedDirectory, CacheError> {
     let stat = rustix::fs::fstat(dir).map_err(|error| CacheError::Io {
         action: "look at",
         path: path.into(),
@@ -75,7 +75,7 @@ pub(super) fn check(dir: &Dir, path: &Path) -> Result<Shared, CacheError> {
     judge(path, stat.st_uid, Mode::from_raw_mode(stat.st_mode), me)
 }
 
-fn judge(path: &Path, owner: u32, mode: Mode, me: u32) -> Result<Shared, CacheError> {
+fn judge(path: &Path, owner: u32, mode: Mode, me: u32) -> Result<SharedDirectory, CacheError> {
     if owner != me && owner != 0 {
         return Err(CacheError::WrongOwner {
             path: path.into(),
@@ -97,11 +97,11 @@ fn judge(path: &Path, owner: u32, mode: Mode, me: u32) -> Result<Shared, CacheEr
             advice,
         });
     }
-    Ok(Shared(!others.is_empty()))
+    Ok(SharedDirectory(!others.is_empty()))
 }
 
 /// Opens `name` in `parent`, unless it is a link; a new file is closed to others.
-pub(super) fn open(parent: impl AsFd, name: &OsStr, flags: OFlags) -> io::Result<File> {
+pub fn open(parent: impl AsFd, name: &OsStr, flags: OFlags) -> io::Result<File> {
     // Non-blocking, because opening a named pipe would otherwise wait for its other end.
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     match rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR) {
@@ -113,7 +113,7 @@ pub(super) fn open(parent: impl AsFd, name: &OsStr, flags: OFlags) -> io::Result
 }
 
 /// Where a cache lies by default.
-pub(super) fn usual(variable: impl Fn(&str) -> Option<OsString>, temporary: &Path) -> PathBuf {
+pub fn usual(variable: impl Fn(&str) -> Option<OsString>, temporary: &Path) -> PathBuf {
     // The XDG specification has relative paths ignored; one would lie in the workspace.
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
@@ -128,13 +128,13 @@ pub(super) fn usual(variable: impl Fn(&str) -> Option<OsString>, temporary: &Pat
 mod tests {
     use super::*;
 
-    fn judged(owner: u32, mode: u32, me: u32) -> Result<Shared, String> {
+    fn judged(owner: u32, mode: u32, me: u32) -> Result<SharedDirectory, String> {
         judge(Path::new("/c"), owner, Mode::from_bits_retain(mode), me).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_directory_of_ones_own_is_for_oneself() {
-        assert_eq!(judged(7, 0o40700, 7), Ok(Shared(false)));
+        assert_eq!(judged(7, 0o40700, 7), Ok(SharedDirectory(false)));
         for mode in [0o701, 0o710, 0o750, 0o702, 0o720, 0o777, 0o1777] {
             let error = judged(7, 0o40000 | mode, 7).unwrap_err();
             assert_eq!(
@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn roots_may_be_read_by_all_and_written_by_none() {
         for me in [0, 7] {
-            assert_eq!(judged(0, 0o755, me), Ok(Shared(true)));
-            assert_eq!(judged(0, 0o700, me), Ok(Shared(false)));
+            assert_eq!(judged(0, 0o755, me), Ok(SharedDirectory(true)));
+            assert_eq!(judged(0, 0o700, me), Ok(SharedDirectory(false)));
             for mode in [0o775, 0o757, 0o720, 0o702, 0o1777] {
                 assert!(judged(0, mode, me).unwrap_err().contains("`chmod go-w /c`"));
             }
