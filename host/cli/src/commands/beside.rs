@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const BESIDE: Duration = Duration::from_secs(10);
 
 /// The work beside the command: recording the start, and delivering.
-pub(crate) struct Beside {
+pub struct Beside {
     context: Arc<Context>,
     budget: Budget,
     over: Sender<()>,
@@ -30,7 +30,7 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    pub(crate) fn begin(context: Arc<Context>, start: JudgedNotification) -> Self {
+    pub fn begin(context: Arc<Context>, start: JudgedNotification) -> Self {
         let (over, is_over) = channel();
         let (starting, started) = channel();
         // Longer than any build; its end comes by `cancel`.
@@ -60,7 +60,7 @@ impl Beside {
     }
 
     /// Reports the run's end while its command still runs.
-    pub(crate) fn report_late(&self, finish: Notification) {
+    pub fn report_late(&self, finish: Notification) {
         self.budget.cancel();
         let context = Arc::clone(&self.context);
         let report = move || {
@@ -74,7 +74,7 @@ impl Beside {
     }
 
     /// Ends the work and gives the receipt of the start, which is recorded by now. A request that hangs is not waited for.
-    pub(crate) fn end(self) -> Option<Receipt> {
+    pub fn end(self) -> Option<Receipt> {
         self.budget.cancel();
         let _ = self.over.send(());
         self.started.recv().ok()
@@ -108,7 +108,7 @@ fn deliver_beside(context: &Context, reference_id: &str, budget: &Budget, is_ove
 
 /// Records a cancellation in a thread of its own, or here where there is none. The thread is to be waited for: cut off by this process's end,
 /// it would leave half a file behind.
-pub(crate) fn record_beside(context: &Arc<Context>, hook: Hook, end: Notification) -> Option<JoinHandle<()>> {
+pub fn record_beside(context: &Arc<Context>, hook: Hook, end: Notification) -> Option<JoinHandle<()>> {
     let record = {
         let (context, end) = (Arc::clone(context), end.clone());
         move || drop(context.reporter.record_at_once(hook, end))
@@ -121,7 +121,7 @@ pub(crate) fn record_beside(context: &Arc<Context>, hook: Hook, end: Notificatio
 }
 
 /// The end of a run or a step whose command was asked to stop and has not yet.
-pub(crate) fn cancelled(notification: &Notification, began: &str) -> Notification {
+pub fn cancelled(notification: &Notification, began: &str) -> Notification {
     let now = clock::now();
     Notification {
         status: Some(Status::Cancelled.as_str().into()),

@@ -18,7 +18,7 @@ use crate::args::{ComponentArgs, ComponentCommand, GlobalFlags};
 use crate::terminal::neutral;
 
 /// `pipefold component`
-pub(crate) fn run(global: &GlobalFlags, args: &ComponentArgs) -> anyhow::Result<ExitCode> {
+pub fn run(global: &GlobalFlags, args: &ComponentArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         ComponentCommand::Inspect { file } => inspected(global.json, file)?,
         ComponentCommand::Compile { file } => compile(
@@ -35,7 +35,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &ComponentArgs) -> anyhow::Result<
 }
 
 /// The compiler of this command: the command itself, in a child process.
-pub(crate) fn compiler() -> anyhow::Result<Compiler> {
+pub fn compiler() -> anyhow::Result<Compiler> {
     let this = std::env::current_exe().context("cannot find this program's own file, to compile with it")?;
     Ok(Compiler::Child(ChildCompiler::new(
         this,

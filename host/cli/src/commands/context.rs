@@ -18,34 +18,34 @@ use crate::args::{FieldFlags, GlobalFlags};
 use crate::terminal::excerpt;
 
 /// Settings and a reporter made of them.
-pub(crate) struct Context {
-    pub(crate) settings: Settings,
+pub struct Context {
+    pub settings: Settings,
     /// Never dropped: it lives as long as the process, and taking the engine apart would delay the end of each.
-    pub(crate) reporter: ManuallyDrop<Reporter>,
-    pub(crate) environment: Environment,
+    pub reporter: ManuallyDrop<Reporter>,
+    pub environment: Environment,
     /// A working reporter with something wrong: said once, and with `--strict` the command fails.
-    pub(crate) troubles: Vec<Trouble>,
+    pub troubles: Vec<Trouble>,
     /// The reason why a token that was given cannot be used, which `troubles` say too.
-    pub(crate) token_refused: Option<String>,
+    pub token_refused: Option<String>,
 }
 
 impl Context {
     /// Reads flags, environment and files, and makes a reporter. With an error nothing may be sent.
-    pub(crate) fn load(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
+    pub fn load(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
         let environment = Environment::from_process();
         let settings = settings(global, fields, &environment)?;
         Self::of(global, settings, environment, |builder| builder)
     }
 
     /// The same for a command that only looks at the spool; a missing one is no trouble here.
-    pub(crate) fn load_to_look(global: &GlobalFlags) -> Result<Self, Trouble> {
+    pub fn load_to_look(global: &GlobalFlags) -> Result<Self, Trouble> {
         let environment = Environment::from_process();
         let settings = settings(global, Fields::default(), &environment)?;
         Self::of(global, settings, environment, Builder::look_only)
     }
 
     /// The same for a command that reports a run: outside CI, where nothing is reported, it makes no reporter and touches no spool.
-    pub(crate) fn load_to_report(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
+    pub fn load_to_report(global: &GlobalFlags, fields: Fields) -> Result<Self, Trouble> {
         let environment = Environment::from_process();
         let mut settings = settings(global, fields, &environment).map_err(Trouble::unreported)?;
         match outside::why_unreported(&settings, &environment) {
@@ -107,7 +107,7 @@ impl Context {
     }
 
     /// The notification that the fields make, or everything that is wrong with them.
-    pub(crate) fn notification(&self, hook: Hook) -> Result<Notification, Vec<Violation>> {
+    pub fn notification(&self, hook: Hook) -> Result<Notification, Vec<Violation>> {
         let (notification, mut violations) = self.settings.fields.to_notification();
         if violations.is_empty() {
             return Ok(notification);
@@ -121,7 +121,7 @@ impl Context {
 
     /// Judges a notification. With `--strict` everything that is wrong with it is an error; without, optional fields that are wrong are left
     /// out with one warning: the rest is still worth a record.
-    pub(crate) fn judge(
+    pub fn judge(
         &self,
         hook: Hook,
         notification: Notification,
@@ -162,7 +162,7 @@ impl Context {
 
     /// Records a notification, and delivers it unless it goes with the end of its run. `left` is called when it is recorded, and gives the time
     /// that delivery may take. None if the notification was refused, which `troubles` then say.
-    pub(crate) fn report(
+    pub fn report(
         &self,
         hook: Hook,
         notification: Notification,
@@ -192,7 +192,7 @@ impl Context {
     }
 
     /// The trouble in a receipt.
-    pub(crate) fn told_by(&self, receipt: &Receipt) -> Vec<Trouble> {
+    pub fn told_by(&self, receipt: &Receipt) -> Vec<Trouble> {
         let mut troubles: Vec<Trouble> = receipt.warnings.iter().cloned().map(Trouble::other).collect();
         let Some(delivery) = &receipt.delivery else {
             return troubles;
@@ -208,7 +208,7 @@ impl Context {
     }
 
     /// The remarks of a delivery that concern other runs.
-    pub(crate) fn beside(&self, receipt: &Receipt) -> Vec<Trouble> {
+    pub fn beside(&self, receipt: &Receipt) -> Vec<Trouble> {
         let Some(delivery) = &receipt.delivery else {
             return Vec::new();
         };
@@ -235,7 +235,7 @@ impl Context {
     }
 
     /// Says that a policy discarded what was reported, and why: it would be missed otherwise.
-    pub(crate) fn dropped(receipt: &Receipt) -> Option<Trouble> {
+    pub fn dropped(receipt: &Receipt) -> Option<Trouble> {
         let reason = receipt.discarded()?;
         Some(Trouble::remark(format!(
             "not reported, as a policy dropped it: {}",
@@ -244,7 +244,7 @@ impl Context {
     }
 
     /// Says that a run was not delivered, where it is, and how it gets to DX.
-    pub(crate) fn kept(&self, why: &str, on_disk: bool) -> String {
+    pub fn kept(&self, why: &str, on_disk: bool) -> String {
         if on_disk {
             let spool = self.settings.spool.path.display();
             format!("not delivered: {why}. Saved in {spool}; run `pipefold flush` to send it")
@@ -254,19 +254,19 @@ impl Context {
     }
 
     /// True if an `exec` around this process has the token, and this one does not: what is recorded here is delivered by that one.
-    pub(crate) fn is_handed_down(&self) -> bool {
+    pub fn is_handed_down(&self) -> bool {
         !self.reporter.has_token() && self.reporter.destination().token.is_some()
     }
 
     /// True if this command runs within an `exec` of the same run, which then delivers for it.
-    pub(crate) fn within_exec(&self) -> bool {
+    pub fn within_exec(&self) -> bool {
         let outer = self.environment.get(variables::OUTER);
         outer.is_some() && outer == self.settings.fields.value(Field::ReferenceId)
     }
 }
 
 /// Names the policies that something waits for and this process does not have.
-pub(crate) fn other_policies(delivery: &Delivery) -> impl Iterator<Item = Trouble> {
+pub fn other_policies(delivery: &Delivery) -> impl Iterator<Item = Trouble> {
     delivery.other_policies.iter().map(|(policies, count)| {
         Trouble::notice(format!(
             "{count} notifications wait for the policies they were recorded under: {policies}; send them with these, or with others by \
@@ -276,7 +276,7 @@ pub(crate) fn other_policies(delivery: &Delivery) -> impl Iterator<Item = Troubl
 }
 
 /// Reads flags, environment and files.
-pub(crate) fn settings(global: &GlobalFlags, fields: Fields, environment: &Environment) -> Result<Settings, Trouble> {
+pub fn settings(global: &GlobalFlags, fields: Fields, environment: &Environment) -> Result<Settings, Trouble> {
     // One that is gone, as after `cleanWs()`, is needed for relative names alone, and those are found wrong where they are used.
     let cwd = std::env::current_dir().unwrap_or_default();
     Settings::load(SettingsInput {
@@ -331,12 +331,12 @@ fn status_meant(word: &str) -> Option<&'static str> {
 }
 
 /// True if trouble fails the command, when the settings themselves could not be read.
-pub(crate) fn is_strict(global: &GlobalFlags) -> bool {
+pub fn is_strict(global: &GlobalFlags) -> bool {
     strict_without_files(&Environment::from_process(), &flags(global, Fields::default()))
 }
 
 /// The fields that the flags give.
-pub(crate) fn fields(flags: &FieldFlags) -> Fields {
+pub fn fields(flags: &FieldFlags) -> Fields {
     let mut fields = Fields::default();
     let given = [
         (Field::PipelineName, &flags.pipeline_name),
@@ -362,7 +362,7 @@ pub(crate) fn fields(flags: &FieldFlags) -> Fields {
 }
 
 /// The variables for a wrapped command: the names that let a `pipefold` within it join the run, and never the token.
-pub(crate) fn for_the_child(
+pub fn for_the_child(
     global: &GlobalFlags,
     context: &Context,
     notification: &Notification,

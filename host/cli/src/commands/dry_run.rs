@@ -11,7 +11,7 @@ use crate::args::GlobalFlags;
 use crate::terminal::{excerpt, neutral};
 
 /// Prints what a notification would send.
-pub(crate) fn show(
+pub fn show(
     context: &Context,
     global: &GlobalFlags,
     hook: Hook,
@@ -45,7 +45,7 @@ pub(crate) fn show(
 }
 
 /// The request that would send a run, with the token hidden.
-pub(super) fn request(context: &Context, run: &Run) -> anyhow::Result<Value> {
+pub fn request(context: &Context, run: &Run) -> anyhow::Result<Value> {
     if context.settings.queue.is_some() {
         return Ok(json!({
             "method": "PUBLISH",

@@ -20,7 +20,7 @@ use crate::terminal::{ClosingLine, Outcome, say};
 const START_AND_END: Duration = Duration::from_millis(40);
 
 /// `pipefold exec`
-pub(crate) fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitCode> {
+pub fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitCode> {
     let arrived = Instant::now();
     make_private();
     let mut context = match Context::load_to_report(global, fields(&args.fields)) {

@@ -22,7 +22,7 @@ use crate::terminal::{neutral, say};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `pipefold flush`
-pub(crate) fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<ExitCode> {
+pub fn run(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<ExitCode> {
     let mut context = match Context::load(global, Fields::default()) {
         Ok(context) => context,
         Err(trouble) => return Ok(conclude(&[trouble], global, is_strict(global))),

@@ -1,37 +1,38 @@
 //! `hook`: the plugin's verdict for hosts in any language, JSON in and JSON out.
 
-mod input;
-
 use std::io::Read;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use pipefold::config::Environment;
+use pipefold::config::{Environment, nearest};
 use pipefold::detect::Fields;
-use pipefold::{Judge, NoVerdict, Verdict};
+use pipefold::{Judge, NoVerdict, Notification, Verdict};
 use pipefold_sandbox::Question;
-use serde_json::{Value, json};
-
-use self::input::{many, one};
+use serde::de::value::Error as NoValue;
+use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use serde_json::{Map, Value, json};
 
 use super::context::settings;
 use super::trouble::tell;
 use super::{policies, print_json};
 use crate::args::{GlobalFlags, HookArgs, HookName};
 
-/// The most that is read: the largest history that the rules allow, with every character escaped as JSON may.
-const MOST: u64 = 64 << 20;
+/// The most bytes that are read: the largest history that the rules allow, with every character escaped in JSON.
+const MAX_INPUT: u64 = 64 << 20;
 
 /// `pipefold hook`
-pub(crate) fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitCode> {
+pub fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitCode> {
     let mut input = Vec::new();
     std::io::stdin()
         .lock()
-        .take(MOST + 1)
+        .take(MAX_INPUT + 1)
         .read_to_end(&mut input)
         .context("cannot read stdin")?;
-    if input.len() as u64 > MOST {
-        bail!("stdin has more than {} MiB, which no legal history takes", MOST >> 20);
+    if input.len() as u64 > MAX_INPUT {
+        bail!(
+            "stdin has more than {} MiB, which no legal history takes",
+            MAX_INPUT >> 20
+        );
     }
     let environment = Environment::from_process();
     let mut troubles = Vec::new();
@@ -39,7 +40,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitC
         .and_then(|settings| policies::judge(global, &environment, &settings, &mut troubles));
     let judge = match judge {
         Ok(judge) => judge,
-        // Unlike a build, the caller of a hook waits for its answer: that there is none is a failure.
+        // Unlike a build, the caller of a hook waits for its answer: a missing one is a failure.
         Err(trouble) => bail!("{}", trouble.text()),
     };
     tell(&troubles, global);
@@ -66,5 +67,109 @@ fn verdict(verdict: Verdict) -> Value {
         Verdict::Report(run) => json!({ "verdict": "report", "run": run }),
         Verdict::Hold => json!({ "verdict": "hold" }),
         Verdict::Discard(reason) => json!({ "verdict": "discard", "reason": reason }),
+    }
+}
+
+/// Reads one notification, by the names of its fields: serde would also read a list, by position.
+fn one(input: &[u8]) -> anyhow::Result<Notification> {
+    let object = serde_json::from_slice(input).context("stdin is not the JSON object of one notification")?;
+    notification(object, "stdin")
+}
+
+/// Reads the notifications of a run.
+fn many(input: &[u8]) -> anyhow::Result<Vec<Notification>> {
+    let what = "stdin is not the JSON array of a run's notifications, each an object";
+    let objects: Vec<Map<String, Value>> = serde_json::from_slice(input).context(what)?;
+    let numbered = objects.into_iter().zip(1..);
+    numbered
+        .map(|(object, number)| notification(object, &format!("stdin, notification {number}")))
+        .collect()
+}
+
+fn notification(object: Map<String, Value>, place: &str) -> anyhow::Result<Notification> {
+    if let Some(unknown) = object.keys().find(|key| !field_names().contains(&key.as_str())) {
+        let known = field_names().iter().copied();
+        let hint = nearest(unknown, known).map_or_else(
+            || "wit/types.wit has them all".to_owned(),
+            |near| format!("did you mean {near}?"),
+        );
+        let shown: String = unknown.chars().take(LONGEST_SHOWN).collect();
+        bail!("{place}: `{shown}` is no field of a notification; {hint}");
+    }
+    match serde_json::from_value(Value::Object(object.clone())) {
+        Ok(notification) => Ok(notification),
+        // Serde's error does not name the field; by itself, the wrong field fails in the same way.
+        Err(error) => {
+            let fails = |(key, value): (String, Value)| {
+                let alone = Value::Object(Map::from_iter([(key.clone(), value)]));
+                Some((key, serde_json::from_value::<Notification>(alone).err()?))
+            };
+            match object.into_iter().find_map(fails) {
+                Some((field, error)) => bail!(
+                    "{place}: {field}: {}",
+                    error.to_string().replace("i64", "a whole number")
+                ),
+                None => bail!("{place}: {error}"),
+            }
+        }
+    }
+}
+
+/// The characters shown of an unknown name: twice the longest known name.
+const LONGEST_SHOWN: usize = 32;
+
+/// The names of a notification's fields, from the type itself.
+fn field_names() -> &'static [&'static str] {
+    let mut names: &[&str] = &[];
+    // Deserialization fails, after it has named the fields.
+    let _ = Notification::deserialize(FieldNames(&mut names));
+    names
+}
+
+/// A deserializer that notes the names of a structure's fields.
+struct FieldNames<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for FieldNames<'_> {
+    type Error = NoValue;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, NoValue> {
+        *self.0 = fields;
+        Err(NoValue::custom("there is no value"))
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, NoValue> {
+        Err(NoValue::custom("it is no structure"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple
+        tuple_struct map enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_those_of_the_type() {
+        let event = Notification {
+            step: Some("a".into()),
+            pr_number: Some(1),
+            urgent: true,
+            ..Notification::default()
+        };
+        let Value::Object(object) = serde_json::to_value(event).unwrap() else {
+            panic!("no object")
+        };
+        assert_eq!(object.len(), 3);
+        assert!(object.keys().all(|key| field_names().contains(&key.as_str())));
+        assert!(field_names().contains(&"gitlab_username") && field_names().len() >= 17);
     }
 }

@@ -1,7 +1,6 @@
-//! What each command does: one file each, from its flags to its exit code.
+//! The commands, from their flags to their exit codes.
 
 mod beside;
-mod completions;
 mod component;
 mod context;
 mod doctor;
@@ -11,11 +10,9 @@ mod fleet;
 mod flush;
 mod gocd;
 mod hook;
-mod man;
 mod notify;
 mod outside;
 mod policies;
-mod probe;
 mod serve;
 mod status;
 mod step;
@@ -31,16 +28,16 @@ use anyhow::Context;
 use pipefold_sandbox::foreign;
 use serde::Serialize;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, CompletionsArgs, ManArgs, definition};
 use crate::terminal::lines;
 
-pub(crate) use wrapped::despite_a_panic;
+pub use wrapped::despite_a_panic;
 
-/// Runs the command that was asked for.
+/// Runs a command.
 ///
 /// # Errors
-/// What kept it from doing so, for a person: the caller shows it and ends with a failure.
-pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+/// The reason why the command failed, for a person: the caller shows it and ends with a failure.
+pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let global = &cli.global;
     match &cli.command {
         Command::Exec(args) => exec::run(global, args),
@@ -57,12 +54,12 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(global, args),
         Command::Forward(args) => fleet::forward(global, args),
         Command::Queue(args) => fleet::queue(global, args),
-        Command::Completions(args) => completions::run(args),
-        Command::Man(args) => man::run(args),
+        Command::Completions(args) => print_completions(args),
+        Command::Man(args) => print_manual(args),
     }
 }
 
-/// Writes an answer in JSON to stdout: a line, and nothing in it that a terminal or a CI system obeys.
+/// Writes an answer in JSON to stdout: one line, without text that a terminal or a CI system obeys.
 fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
     print_raw((foreign::json(&serde_json::to_string(answer)?) + "\n").as_bytes())
 }
@@ -72,12 +69,38 @@ fn print_lines(answer: &str) -> anyhow::Result<()> {
     print_raw(lines(answer).as_bytes())
 }
 
-/// Writes a command's whole answer to stdout as it is: it has no word of others, or each is safe to show already. A reader that has had
-/// enough, as `| head`, is no error.
+/// Writes a command's whole answer to stdout unchanged: it has no foreign text, or that is safe to show already. A reader that closes early,
+/// as `| head`, is no error.
 fn print_raw(answer: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(answer).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(()),
     }
+}
+
+/// `pipefold completions`: prints a shell's completions.
+fn print_completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+    // Generated in memory first: the generator panics if its output cannot be written.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut definition(), "pipefold", &mut script);
+    print_raw(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `pipefold man`: prints the main page, or writes one page a command, `pipefold-step.1` and so on, to a directory.
+fn print_manual(args: &ManArgs) -> anyhow::Result<ExitCode> {
+    let command = definition();
+    if let Some(directory) = &args.out {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make the directory {directory:?}"))?;
+        clap_mangen::generate_to(command, directory)
+            .with_context(|| format!("cannot write the manual pages to {directory:?}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command)
+        .render(&mut page)
+        .context("cannot make the manual page")?;
+    print_raw(&page)?;
+    Ok(ExitCode::SUCCESS)
 }

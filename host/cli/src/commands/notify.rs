@@ -15,12 +15,12 @@ use crate::args::{FinishArgs, GlobalFlags, StartArgs, StepArgs};
 const START_AND_END: Duration = Duration::from_millis(20);
 
 /// `pipefold start`
-pub(crate) fn start(global: &GlobalFlags, args: &StartArgs) -> anyhow::Result<ExitCode> {
+pub fn start(global: &GlobalFlags, args: &StartArgs) -> anyhow::Result<ExitCode> {
     notify(global, Hook::Start, fields(&args.fields))
 }
 
 /// `pipefold finish`
-pub(crate) fn finish(global: &GlobalFlags, args: &FinishArgs) -> anyhow::Result<ExitCode> {
+pub fn finish(global: &GlobalFlags, args: &FinishArgs) -> anyhow::Result<ExitCode> {
     let mut fields = fields(&args.fields);
     if let Some(status) = &args.status {
         fields.set_flag(Field::Status, status.as_str());
@@ -29,14 +29,14 @@ pub(crate) fn finish(global: &GlobalFlags, args: &FinishArgs) -> anyhow::Result<
 }
 
 /// `pipefold step` without a command
-pub(crate) fn step(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitCode> {
+pub fn step(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitCode> {
     let mut fields = step_fields(args);
     fields.set_flag(Field::Status, args.status.as_deref().unwrap_or("running"));
     notify(global, Hook::Step, fields)
 }
 
 /// The fields that a step's flags give, without its status.
-pub(crate) fn step_fields(args: &StepArgs) -> Fields {
+pub fn step_fields(args: &StepArgs) -> Fields {
     let mut fields = fields(&args.fields);
     fields.set_flag(Field::Step, args.step.as_str());
     fields.allowed_to_fail = args.allow_failure;

@@ -9,7 +9,7 @@ use super::trouble::Trouble;
 const NAMES: [Field; 3] = [Field::PipelineName, Field::PipelineSource, Field::ReferenceId];
 
 /// The reason why a command reports nothing here, if it does not. A remark without text where the user has said that it should not.
-pub(crate) fn why_unreported(settings: &Settings, environment: &Environment) -> Option<Trouble> {
+pub fn why_unreported(settings: &Settings, environment: &Environment) -> Option<Trouble> {
     if says_ci(environment) && nothing_is_known(settings) {
         return Some(Trouble::input(
             "the run is not reported: no known CI system detected; set --pipeline-name, --pipeline-source and --reference-id (or \
@@ -28,7 +28,7 @@ pub(crate) fn why_unreported(settings: &Settings, environment: &Environment) -> 
 }
 
 /// True if a run is outside CI: in no CI system, also in none that pipefold does not know, and without a name of its own.
-pub(crate) fn is_outside(settings: &Settings, environment: &Environment) -> bool {
+pub fn is_outside(settings: &Settings, environment: &Environment) -> bool {
     let named = NAMES.iter().any(|field| {
         let origin = settings.fields.get(*field).map(|sourced| &sourced.origin);
         match origin {
@@ -54,7 +54,7 @@ fn says_ci(environment: &Environment) -> bool {
 }
 
 /// How later commands join a local run whose name was made up here: they would make up another.
-pub(crate) fn how_to_go_on(settings: &Settings) -> Option<Trouble> {
+pub fn how_to_go_on(settings: &Settings) -> Option<Trouble> {
     let id = settings.fields.get(Field::ReferenceId)?;
     matches!(id.origin, Origin::Local(_)).then(|| {
         Trouble::remark(format!(

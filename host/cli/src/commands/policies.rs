@@ -14,7 +14,7 @@ use crate::terminal::{excerpt, neutral, say};
 
 /// The judge of this command: the operator's policies outermost, then those of the variable, those of the flags, and the default
 /// plugin. A flag adds to the others and never replaces them: a job must not switch off a redaction of its runner by naming another policy.
-pub(crate) fn judge(
+pub fn judge(
     global: &GlobalFlags,
     environment: &Environment,
     settings: &Settings,
@@ -89,7 +89,7 @@ fn named(global: &GlobalFlags, environment: &Environment) -> Result<Vec<(&'stati
 }
 
 /// The variable that names the same policies to a wrapped command, wherever it runs; none without policies.
-pub(crate) fn for_the_child(global: &GlobalFlags, environment: &Environment) -> Option<OsString> {
+pub fn for_the_child(global: &GlobalFlags, environment: &Environment) -> Option<OsString> {
     let files = named(global, environment).ok()?.into_iter();
     let lines: String = files
         .map(|(_, file)| match std::path::absolute(&file) {
@@ -101,7 +101,7 @@ pub(crate) fn for_the_child(global: &GlobalFlags, environment: &Environment) -> 
 }
 
 /// The directory of compiled policies that a flag or a variable names.
-pub(crate) fn cache_dir(global: &GlobalFlags, environment: &Environment) -> Option<PathBuf> {
+pub fn cache_dir(global: &GlobalFlags, environment: &Environment) -> Option<PathBuf> {
     let named = || environment.get_os(variables::POLICY_CACHE).map(PathBuf::from);
     let given = global.policy_cache.clone().filter(|path| !path.as_os_str().is_empty());
     given.or_else(named)

@@ -1,9 +1,11 @@
 //! `serve`: the collector.
 
-use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use pipefold::config::Environment;
@@ -22,18 +24,18 @@ use tracing::Level;
 use super::context::settings;
 use super::stop::StopSignals;
 use super::trouble::tell;
-use super::{fleet, policies, print_json, print_lines, probe};
+use super::{fleet, policies, print_json, print_lines};
 use crate::args::{DataDirFlag, GlobalFlags, ServeArgs};
 use crate::terminal::{neutral, say};
 
 /// `pipefold serve`
-pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
+pub fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
     if global.token_file.is_some() && args.forward_to.is_none() {
         bail!("--token-file does nothing in `serve` without --forward-to");
     }
     let environment = Environment::from_process();
     if args.probe {
-        return probe::run(global, args.listen);
+        return probe(global, args.listen);
     }
     let data_dir = data_dir(&args.data_dir, &environment)?;
     if let Some(file) = &args.backup {
@@ -71,13 +73,13 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
         .build()
         .context("cannot start the threads that serve")?;
     let code = runtime.block_on(async {
-        // Before the address is printed: from then on a signal is a clean end.
+        // Before the address is printed: from then on a signal ends the server cleanly.
         let mut signals = StopSignals::catch()?;
         let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
         let collector = Collector::bind(options, Arc::new(judge)).await?;
         announce(global, &collector, &data_dir)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        // A terminal that goes takes its server along; from a service manager it is the word to read files again, which happens by itself.
+        // SIGHUP of a closed terminal ends its server; from a service manager it asks to read files again, which happens by itself.
         let at_terminal = std::io::stdin().is_terminal();
         let asked_twice = async {
             let first = loop {
@@ -94,21 +96,21 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
             };
             if !global.quiet {
                 say(&format!(
-                    "pipefold: {first}: stopping; what is under way is answered first"
+                    "pipefold: {first}: stopping after the requests under way"
                 ));
             }
-            // It may have ended by itself.
+            // The server may have ended by itself.
             let _ = stop.send(());
             signals.next().await
         };
         let run = collector.run(async {
-            // A sender that is gone asks as well.
+            // A dropped sender asks to stop as well.
             let _ = stopped.await;
         });
         tokio::select! {
             () = run => anyhow::Ok(ExitCode::SUCCESS),
             second = asked_twice => {
-                say(&format!("pipefold: {second}: what is under way is cut; what was acknowledged is on disk"));
+                say(&format!("pipefold: {second}: requests under way are cut; acknowledged ones are on disk"));
                 Ok(ExitCode::from(second.exit_code()))
             }
         }
@@ -118,8 +120,8 @@ pub(crate) fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<Exit
     Ok(code)
 }
 
-/// The directory that was asked for, or the usual one.
-pub(super) fn data_dir(flag: &DataDirFlag, environment: &Environment) -> anyhow::Result<PathBuf> {
+/// The collector's directory, as given or by default.
+pub fn data_dir(flag: &DataDirFlag, environment: &Environment) -> anyhow::Result<PathBuf> {
     if let Some(dir) = &flag.data_dir {
         return Ok(dir.clone());
     }
@@ -129,12 +131,13 @@ pub(super) fn data_dir(flag: &DataDirFlag, environment: &Environment) -> anyhow:
     let state = environment
         .absolute_path("XDG_STATE_HOME")
         .or_else(|| Some(environment.absolute_path("HOME")?.join(".local/state")));
-    let state = state.ok_or_else(|| anyhow!("no home is known to keep runs in: name a directory with --data-dir"))?;
+    let state = state
+        .ok_or_else(|| anyhow!("there is no home directory to store runs in: name a directory with --data-dir"))?;
     Ok(state.join("pipefold-collector"))
 }
 
-/// Where, on stdout; what to know about it, on stderr.
-fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &std::path::Path) -> anyhow::Result<()> {
+/// Prints the address on stdout, and a warning about missing tokens on stderr.
+fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &Path) -> anyhow::Result<()> {
     let url = collector.url();
     if collector.is_open()? && !global.quiet {
         say(
@@ -149,11 +152,12 @@ fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &std::path::P
     }
 }
 
-pub(super) fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Judge> {
+/// Makes the judge of a server, and checks its policies and rules.
+pub fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Judge> {
     let mut troubles = Vec::new();
     let judge = settings(global, Fields::default(), environment)
         .and_then(|settings| policies::judge(global, environment, &settings, &mut troubles));
-    // A server that judged without the policies it was given would be worse than none.
+    // A server without the policies that it was given would be worse than none.
     let judge = judge.map_err(|trouble| anyhow!("{}", trouble.text()))?;
     tell(&troubles, global);
     for policy in judge.policies() {
@@ -161,7 +165,7 @@ pub(super) fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::
             bail!("{}", neutral(&why));
         }
     }
-    // At the start, while a person looks. A merge of nothing is refused, which shows that the rules can be asked.
+    // At the start, while a person reads the output. A merge of nothing is refused, which shows that the rules answer.
     if let Err(NoVerdict::Failed(why)) = judge.merge(&[]) {
         bail!("runs could not be judged here: {}", neutral(&why));
     }
@@ -191,7 +195,7 @@ fn forward(
     }
     let Some(url) = &args.forward_to else {
         if args.forward_rate.is_some() {
-            bail!("--forward-rate says how fast to forward, and nothing says where to: give --forward-to or --queue");
+            bail!("--forward-rate needs a target: give --forward-to or --queue");
         }
         return Ok(None);
     };
@@ -213,11 +217,66 @@ fn forward(
     }))
 }
 
-/// Shows the log also without `-v`: a server has no other way to report what went wrong.
-pub(super) fn log(global: &GlobalFlags) {
+/// Shows the log also without `-v`: a server has no other way to report errors.
+pub fn log(global: &GlobalFlags) {
     if global.verbose > 0 {
         return;
     }
     let level = if global.quiet { Level::ERROR } else { Level::WARN };
     crate::terminal::show_events(level);
+}
+
+/// The timeout of each of connect, write and read: container engines wait 30 s for a whole probe by default.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The bytes of the answer that are read: its head has the status.
+const PROBE_ANSWER: u64 = 4096;
+
+/// The first byte of a TLS alert (RFC 8446, section 5.1), with which a TLS server answers a plain request.
+const TLS_ALERT: u8 = 21;
+
+/// `serve --probe`: asks the collector at `address` if it can store reports.
+fn probe(global: &GlobalFlags, address: SocketAddr) -> anyhow::Result<ExitCode> {
+    let answer = get_readyz(near(address)).with_context(|| format!("nothing answers at {}", near(address)))?;
+    let what = match http_status(&answer) {
+        Some(200) => "the collector can keep reports",
+        Some(503) => bail!("the collector cannot keep reports now; its log has the reason"),
+        None if answer.first() == Some(&TLS_ALERT) => "a TLS server answers",
+        _ => bail!("the server at {} is not a collector", near(address)),
+    };
+    if !global.quiet {
+        say(&format!("pipefold: {what}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The address at which this machine reaches a server that listens on every address.
+fn near(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    address
+}
+
+fn get_readyz(address: SocketAddr) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&address, PROBE_TIMEOUT)?;
+    stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
+    stream.set_write_timeout(Some(PROBE_TIMEOUT))?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    // A partial answer counts, too.
+    match stream.take(PROBE_ANSWER).read_to_end(&mut answer) {
+        Err(error) if answer.is_empty() => Err(error),
+        _ => Ok(answer),
+    }
+}
+
+fn http_status(answer: &[u8]) -> Option<u16> {
+    let line = answer.split(|byte| *byte == b'\r').next()?;
+    let line = std::str::from_utf8(line).ok()?.strip_prefix("HTTP/1.1 ")?;
+    line.get(..3)?.parse().ok()
 }

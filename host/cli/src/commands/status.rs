@@ -16,7 +16,7 @@ use crate::terminal::{excerpt, neutral};
 const MOST_SHOWN: usize = 50;
 
 /// `pipefold status`
-pub(crate) fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+pub fn run(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let mut context = match Context::load_to_look(global) {
         Ok(context) => context,
         Err(trouble) => return Ok(conclude(&[trouble], global, is_strict(global))),

@@ -21,7 +21,7 @@ use crate::child::make_private;
 use crate::terminal::say;
 
 /// `pipefold step`
-pub(crate) fn run(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitCode> {
+pub fn run(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitCode> {
     if args.command.is_empty() {
         return notify::step(global, args);
     }
@@ -41,7 +41,7 @@ pub(crate) fn run(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitC
 }
 
 /// An `exec` within an `exec` of the same run: a step of it, named after its command unless --step names it.
-pub(crate) fn within(global: &GlobalFlags, mut context: Context, command: &[OsString]) -> anyhow::Result<ExitCode> {
+pub fn within(global: &GlobalFlags, mut context: Context, command: &[OsString]) -> anyhow::Result<ExitCode> {
     // The name of the job, which the outer `exec` is about, says nothing of this command.
     let of_the_job = |step: &Sourced<String>| matches!(step.origin, Origin::Detected { .. });
     if context.settings.fields.get(Field::Step).is_none_or(of_the_job) {

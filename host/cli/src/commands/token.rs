@@ -16,7 +16,7 @@ use crate::args::{GlobalFlags, TokenArgs, TokenCommand};
 use crate::terminal::{neutral, say};
 
 /// `pipefold token`
-pub(crate) fn run(global: &GlobalFlags, args: &TokenArgs) -> anyhow::Result<ExitCode> {
+pub fn run(global: &GlobalFlags, args: &TokenArgs) -> anyhow::Result<ExitCode> {
     let environment = Environment::from_process();
     match &args.command {
         TokenCommand::Add {

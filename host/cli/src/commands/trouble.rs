@@ -9,7 +9,7 @@ use crate::terminal::{excerpt, neutral, say};
 
 /// Something that went wrong with reporting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Trouble {
+pub struct Trouble {
     /// The text: what happened and what to do.
     text: String,
     weight: Weight,
@@ -29,7 +29,7 @@ enum Weight {
 
 impl Trouble {
     /// Wrong input.
-    pub(crate) fn input(text: String) -> Self {
+    pub fn input(text: String) -> Self {
         Self {
             text,
             weight: Weight::Input,
@@ -37,7 +37,7 @@ impl Trouble {
     }
 
     /// Anything else that failed.
-    pub(crate) fn other(text: String) -> Self {
+    pub fn other(text: String) -> Self {
         Self {
             text,
             weight: Weight::Other,
@@ -45,7 +45,7 @@ impl Trouble {
     }
 
     /// Something to know that is no failure.
-    pub(crate) fn notice(text: String) -> Self {
+    pub fn notice(text: String) -> Self {
         Self {
             text,
             weight: Weight::Notice,
@@ -53,7 +53,7 @@ impl Trouble {
     }
 
     /// Something to know with nothing wrong; an empty text is not said at all.
-    pub(crate) fn remark(text: String) -> Self {
+    pub fn remark(text: String) -> Self {
         Self {
             text,
             weight: Weight::Remark,
@@ -61,13 +61,13 @@ impl Trouble {
     }
 
     /// All violations of a notification.
-    pub(crate) fn refused(violations: Vec<Violation>) -> Self {
+    pub fn refused(violations: Vec<Violation>) -> Self {
         let refused = Refused { violations };
         Self::input(format!("the run is not reported: {refused}"))
     }
 
     /// Optional fields that are wrong, so that the run is reported without them.
-    pub(crate) fn left_out(violations: &[Violation]) -> Self {
+    pub fn left_out(violations: &[Violation]) -> Self {
         let refused = Refused {
             violations: violations.to_vec(),
         };
@@ -75,7 +75,7 @@ impl Trouble {
     }
 
     /// The same trouble where it keeps a run from being reported, which it does not say itself.
-    pub(crate) fn unreported(self) -> Self {
+    pub fn unreported(self) -> Self {
         Self {
             text: format!("the run is not reported: {}", self.text),
             ..self
@@ -83,7 +83,7 @@ impl Trouble {
     }
 
     /// The text.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         &self.text
     }
 }
@@ -95,13 +95,13 @@ impl From<Refused> for Trouble {
 }
 
 /// Says what went wrong, and gives the exit code for it: 0 unless `strict`, then 2 for wrong input and 1 for the rest.
-pub(crate) fn conclude(troubles: &[Trouble], global: &GlobalFlags, strict: bool) -> ExitCode {
+pub fn conclude(troubles: &[Trouble], global: &GlobalFlags, strict: bool) -> ExitCode {
     tell(troubles, global);
     ExitCode::from(code(troubles, strict))
 }
 
 /// The exit code that the troubles come to.
-pub(crate) fn code(troubles: &[Trouble], strict: bool) -> u8 {
+pub fn code(troubles: &[Trouble], strict: bool) -> u8 {
     match troubles.iter().map(|trouble| trouble.weight).max() {
         Some(Weight::Input) if strict => 2,
         Some(Weight::Other) if strict => 1,
@@ -110,7 +110,7 @@ pub(crate) fn code(troubles: &[Trouble], strict: bool) -> u8 {
 }
 
 /// Says what went wrong, each on one line.
-pub(crate) fn tell(troubles: &[Trouble], global: &GlobalFlags) {
+pub fn tell(troubles: &[Trouble], global: &GlobalFlags) {
     if global.quiet && !global.strict {
         return;
     }

@@ -11,14 +11,14 @@ use crate::child::{CommandState, WrappedCommand};
 use crate::terminal::say;
 
 /// The command, with an environment that lacks the token.
-pub(crate) fn command(argv: &[OsString]) -> WrappedCommand {
+pub fn command(argv: &[OsString]) -> WrappedCommand {
     let mut command = WrappedCommand::new(argv);
     command.env_remove(variables::DX_API_TOKEN);
     command
 }
 
 /// Runs the command and reports nothing.
-pub(crate) fn run(argv: &[OsString]) -> anyhow::Result<ExitCode> {
+pub fn run(argv: &[OsString]) -> anyhow::Result<ExitCode> {
     let mut command = command(argv);
     // What runs within it has no run to join, and does not say once more that there is none.
     command.env_set(variables::LOCAL, "false");
@@ -32,7 +32,7 @@ pub(crate) fn run(argv: &[OsString]) -> anyhow::Result<ExitCode> {
 }
 
 /// Goes on after a fault of pipefold's own, which was said: a wrapped command runs to its end all the same, and its exit code is passed on.
-pub(crate) fn despite_a_panic(cli: &Cli) -> ExitCode {
+pub fn despite_a_panic(cli: &Cli) -> ExitCode {
     let (argv, reports) = match &cli.command {
         Start(_) | Finish(_) => (&[] as &[OsString], true),
         Exec(args) => (args.command.as_slice(), true),

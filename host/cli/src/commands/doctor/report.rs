@@ -1,77 +1,77 @@
-//! Everything that `doctor` found out.
+//! The findings of `doctor`.
 
-use pipefold::config::TemplateOutcome;
+use std::time::Duration;
+
+use pipefold::config::{QueueSettings, TemplateOutcome, TokenPlace, Trust};
 use pipefold::detect::Field;
 use pipefold::{Hook, Judgement, Refused, Violation};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::checks::{self, Check};
 use crate::commands::context::Context;
-use crate::commands::dry_run;
 use crate::commands::outside::is_outside;
 use crate::commands::trouble::Trouble;
+use crate::commands::{dry_run, fleet};
 
-/// The answer, as `--json` gives it.
+/// The answer of `--json`.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Report {
+pub struct DoctorReport {
     /// The CI system, by its usual name.
-    pub(super) system: Option<&'static str>,
+    pub system: Option<&'static str>,
     /// Every field of a run, also those that are absent.
-    pub(super) fields: Vec<FieldRow>,
+    pub fields: Vec<FieldRow>,
     /// Every template that was found.
-    pub(super) templates: Vec<TemplateRow>,
+    pub templates: Vec<TemplateRow>,
     /// The request that a run's start would send, its token hidden.
-    pub(super) request: Option<Value>,
+    pub request: Option<Value>,
     /// Further checks.
-    pub(super) checks: Vec<Check>,
+    pub checks: Vec<Check>,
     /// Number of checks with something to fix.
-    pub(super) to_fix: usize,
+    pub to_fix: usize,
 }
 
 /// One field.
 #[derive(Debug, Serialize)]
-pub(super) struct FieldRow {
-    pub(super) name: &'static str,
-    pub(super) value: Option<String>,
-    /// The place where the value comes from.
-    pub(super) from: Option<String>,
-    /// No run can be reported without it.
-    pub(super) required: bool,
-    /// What gives it where nothing else does.
+pub struct FieldRow {
+    pub name: &'static str,
+    pub value: Option<String>,
+    /// The source of the value.
+    pub from: Option<String>,
+    /// True if no run can be reported without the field.
+    pub required: bool,
+    /// The text for a missing value.
     #[serde(skip)]
-    pub(super) otherwise: &'static str,
+    pub otherwise: &'static str,
 }
 
 /// One template.
 #[derive(Debug, Serialize)]
-pub(super) struct TemplateRow {
-    pub(super) field: &'static str,
-    pub(super) template: String,
-    pub(super) from: String,
-    pub(super) used: bool,
-    /// The reason why it is not used.
-    pub(super) why: Option<String>,
+pub struct TemplateRow {
+    pub field: &'static str,
+    pub template: String,
+    pub from: String,
+    pub used: bool,
+    /// The reason why the template is not used.
+    pub why: Option<String>,
 }
 
-impl Report {
-    /// Looks at everything.
-    pub(super) fn of(context: &Context, troubles: &[Trouble]) -> anyhow::Result<Self> {
+impl DoctorReport {
+    /// Detects and checks everything.
+    pub fn of(context: &Context, troubles: &[Trouble]) -> anyhow::Result<Self> {
         let mut report = Self {
             system: context.settings.system,
             fields: Field::ALL.into_iter().map(|field| row(context, field)).collect(),
             templates: templates(context),
             ..Self::default()
         };
-        let record = report.look_at_the_record(context)?;
-        report.checks = record;
-        report.checks.extend(checks::all(context, troubles));
+        report.checks = report.check_record(context)?;
+        report.checks.extend(checks(context, troubles));
         report.count();
         Ok(report)
     }
 
-    /// What is left to say when the settings cannot be used.
-    pub(super) fn without_settings(trouble: &Trouble) -> Self {
+    /// The report for settings that cannot be used.
+    pub fn without_settings(trouble: &Trouble) -> Self {
         let mut report = Self {
             checks: vec![Check::bad(
                 "settings",
@@ -88,8 +88,8 @@ impl Report {
         self.to_fix = self.checks.iter().filter(|check| check.fix.is_some()).count();
     }
 
-    /// Judges what a start would say here, and gives one check, or one for each fault.
-    fn look_at_the_record(&mut self, context: &Context) -> anyhow::Result<Vec<Check>> {
+    /// Judges the start of a run here, and returns one check, or one for each fault.
+    fn check_record(&mut self, context: &Context) -> anyhow::Result<Vec<Check>> {
         let what = "record";
         if is_outside(&context.settings, &context.environment) {
             return Ok(vec![Check::bad(
@@ -123,7 +123,7 @@ impl Report {
     }
 }
 
-/// One fault of the record, with the place where its field is to be set right.
+/// One fault of the record, with the place where the user can correct its field.
 fn fault(context: &Context, violation: &Violation) -> Check {
     let field = Field::from_name(&violation.field);
     let given = field.and_then(|field| context.settings.fields.get(field));
@@ -173,4 +173,218 @@ fn templates(context: &Context) -> Vec<TemplateRow> {
         }
     };
     context.settings.templates.iter().map(row).collect()
+}
+
+/// The time that DX or a queue may take to answer; a person waits.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One check.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    /// The subject of the check.
+    pub what: String,
+    /// The finding.
+    pub found: String,
+    /// The source of the finding.
+    pub from: Option<String>,
+    /// The advice, if something is wrong.
+    pub fix: Option<String>,
+}
+
+impl Check {
+    pub fn good(what: &str, found: impl Into<String>, from: Option<String>) -> Self {
+        Self {
+            what: what.into(),
+            found: found.into(),
+            from,
+            fix: None,
+        }
+    }
+
+    pub fn bad(what: &str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            found: found.into(),
+            from: None,
+            fix: Some(fix.into()),
+        }
+    }
+}
+
+/// Checks files, DX, token, spool and policies, and adds the other warnings.
+fn checks(context: &Context, troubles: &[Trouble]) -> Vec<Check> {
+    let mut checks = files(context);
+    checks.push(dx(context));
+    checks.push(token(context));
+    checks.push(spool(context));
+    checks.extend(policies(context));
+    for trouble in troubles {
+        let is_known = |check: &Check| check.fix.as_ref().is_some_and(|fix| trouble.text().starts_with(fix));
+        if !checks.iter().any(is_known) {
+            checks.push(match trouble.text().split_once("; ") {
+                Some((found, fix)) => Check::bad("settings", found, fix),
+                None => Check::bad("settings", "something is wrong", trouble.text()),
+            });
+        }
+    }
+    checks
+}
+
+fn files(context: &Context) -> Vec<Check> {
+    let files = context.settings.files.iter();
+    files
+        .map(|(path, trust)| {
+            let trust = match trust {
+                Trust::Workspace => "of the workspace: run fields and templates only",
+                Trust::Operator => "of the operator",
+            };
+            Check::good("file", path.display().to_string(), Some(trust.into()))
+        })
+        .collect()
+}
+
+/// Checks the queue. Its forwarders check DX.
+fn queue(context: &Context, queue: &QueueSettings) -> Check {
+    let address = context.reporter.destination().url.clone().unwrap_or_default();
+    match fleet::probe(queue, context.settings.ca_file.as_ref(), PROBE_TIMEOUT) {
+        Err(why) => Check::bad("queue", format!("{address}, instead of DX, cannot be used"), why),
+        Ok((found, fix)) => Check {
+            fix,
+            ..Check::good(
+                "queue",
+                format!("{address}, instead of DX, {found}"),
+                Some(queue.url.origin.to_string()),
+            )
+        },
+    }
+}
+
+fn dx(context: &Context) -> Check {
+    if let Some(settings) = &context.settings.queue {
+        return queue(context, settings);
+    }
+    let Some(client) = context.reporter.dx() else {
+        let fix = "set DX_API_URL, or give --dx-url, to https://YOURINSTANCE.getdx.net";
+        return Check::bad("DX", "no address", fix);
+    };
+    let from = context
+        .settings
+        .dx_url
+        .as_ref()
+        .map(|sourced| sourced.origin.to_string());
+    let url = client.url();
+    match client.probe(PROBE_TIMEOUT) {
+        Err(error) => Check::bad("DX", format!("{url} does not answer"), error.to_string()),
+        Ok(probe) => match probe.redirected_to {
+            Some(host) => Check::bad(
+                "DX",
+                format!("{url} redirects to {host}"),
+                "set the address to the host that answers itself; redirects are not followed",
+            ),
+            None => {
+                let latency = probe.latency.as_millis();
+                let found = format!("{url} answers after {latency} ms with HTTP {}", probe.status);
+                // Any other status answers the probe, which is no POST: DX's one method accepts nothing else.
+                match probe.status {
+                    407 => Check::bad("DX", found, "the proxy wants a password; put it into HTTPS_PROXY"),
+                    500.. => Check::bad(
+                        "DX",
+                        found,
+                        "wait until it works again, or ask its operator; runs are kept meanwhile",
+                    ),
+                    _ => Check::good("DX", found, from),
+                }
+            }
+        },
+    }
+}
+
+fn token(context: &Context) -> Check {
+    if let Some(queue) = &context.settings.queue {
+        let key = queue.credentials_file.as_ref().or(queue.token_file.as_ref());
+        return match key {
+            Some(file) => Check::good("token", "the queue's own", Some(file.value.display().to_string())),
+            None => Check::good("token", "none is needed: the queue is asked without", None),
+        };
+    }
+    if let Some(why) = &context.token_refused {
+        return Check::bad("token", "cannot be used", why);
+    }
+    let Some(sourced) = &context.settings.token else {
+        if context.is_handed_down() {
+            return Check::good("token", "held by the `pipefold exec` around this", None);
+        }
+        let fix =
+            "set the secret DX_API_TOKEN, or give --token-file; builds of forks have none, which is as it should be";
+        return Check::bad("token", "none", fix);
+    };
+    let place = match &sourced.value {
+        TokenPlace::Variable(name) => (*name).to_owned(),
+        TokenPlace::File(path) => path.display().to_string(),
+    };
+    match &context.reporter.destination().token {
+        Some(digest) => Check::good("token", format!("present (digest {digest})"), Some(place)),
+        None => Check::bad("token", "cannot be used", format!("check {place}")),
+    }
+}
+
+fn spool(context: &Context) -> Check {
+    let place = &context.settings.spool;
+    let path = place.path.display();
+    let overview = match context.reporter.spool() {
+        Err(error) => return Check::bad("spool", path.to_string(), error.to_string()),
+        Ok(_) => match context.reporter.overview() {
+            Err(error) => return Check::bad("spool", path.to_string(), error.to_string()),
+            Ok(overview) => overview,
+        },
+    };
+    let found = format!(
+        "{path}: {} kept, {} waiting, {} refused, {} KiB",
+        overview.run_count,
+        overview.waiting_count,
+        overview.rejected.len(),
+        overview.bytes.div_ceil(1024)
+    );
+    let origin = Some(place.origin.to_string());
+    // A run that is under way may wait; a run that could not be sent is shown with its reason.
+    match overview.runs.iter().find_map(|run| run.why.as_ref()) {
+        Some(why) => Check {
+            from: origin,
+            ..Check::bad(
+                "spool",
+                found,
+                format!("run `pipefold flush` once this is mended: {why}"),
+            )
+        },
+        None => Check::good("spool", found, origin),
+    }
+}
+
+fn policies(context: &Context) -> Vec<Check> {
+    let policies = context.reporter.plugins().policies();
+    if policies.is_empty() {
+        return vec![Check::good("policies", "none", None)];
+    }
+    let check = |policy: &pipefold::LoadedPolicy| {
+        let grants = if policy.grants.is_empty() {
+            "no grants".into()
+        } else {
+            format!("grants {}", policy.grants.join(", "))
+        };
+        let failure = if policy.open { "open" } else { "closed" };
+        match (&policy.sha256, &policy.trouble) {
+            (Some(digest), _) => {
+                let found = format!("{}: {grants}, {failure} on failure, sha256:{digest}", policy.name);
+                Check::good("policy", found, Some(policy.file.clone()))
+            }
+            (None, trouble) => Check::bad("policy", policy.name.clone(), trouble.clone().unwrap_or_default()),
+        }
+    };
+    let chain = context.reporter.plugins().chain();
+    let bound = Check::good(
+        "policies",
+        format!("records are bound to {chain} ({:.12})", chain.digest),
+        None,
+    );
+    policies.iter().map(check).chain([bound]).collect()
 }

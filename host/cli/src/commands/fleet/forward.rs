@@ -1,4 +1,4 @@
-//! `forward`: out of the queue, to DX.
+//! `forward`: from the queue to DX; and `forward rejected`, about the upserts that DX or the rules refused.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,27 +10,28 @@ use pipefold::config::{Environment, Settings, TokenPlace};
 use pipefold::detect::Fields;
 use pipefold::dx::{ClientOptions, DxUrl, ProxyOptions};
 use pipefold_fleet::health::Health;
+use pipefold_fleet::rejected::{self, Done, Numbered};
 use pipefold_fleet::stream::StreamError;
 use pipefold_fleet::{ConnectError, ForwardError, Forwarder, ForwarderOptions, Queue};
+use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::outlet::{named, runtime};
-use super::rejected;
-use crate::args::{ForwardArgs, ForwardCommand, GlobalFlags};
+use super::queue::{named, runtime, with_queue};
+use crate::args::{ForwardArgs, ForwardCommand, GlobalFlags, RejectedCommand, RejectedNumbers};
 use crate::commands::context::settings;
-use crate::commands::print_lines;
 use crate::commands::serve::{judge, log};
 use crate::commands::stop::StopSignals;
-use crate::terminal::{neutral, say};
+use crate::commands::{print_json, print_lines};
+use crate::terminal::{excerpt, neutral, say};
 
-/// Between tries to reach a queue that is not there yet.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The pause between two tries to reach a queue that is not there yet.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// `pipefold forward`
-pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> anyhow::Result<ExitCode> {
+pub fn forward(global: &GlobalFlags, args: &ForwardArgs) -> anyhow::Result<ExitCode> {
     if let Some(ForwardCommand::Rejected { command }) = &args.command {
-        return rejected::run(global, command);
+        return run_rejected(global, command);
     }
     log(global);
     let environment = Environment::from_process();
@@ -39,7 +40,7 @@ pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> 
     let queue = named(global, &environment)?;
     let options = options(args, &settings, &environment)?;
     if let Some(address) = args.listen {
-        // Before the queue is reached, which may take long.
+        // Before the connection to the queue, which may take long.
         Health::allow(address, args.listen_anywhere)?;
     }
     let dx = options.dx.url.clone();
@@ -47,7 +48,7 @@ pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> 
     let runtime = runtime()?;
     let code = runtime.block_on(async {
         let mut signals = StopSignals::catch()?;
-        let mut said = false;
+        let mut has_warned = false;
         let forwarder = loop {
             // Loaded again for another try, which is rare.
             let rules = match judge.take() {
@@ -60,16 +61,16 @@ pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> 
             };
             match opened {
                 Ok(forwarder) => break forwarder,
-                Err(why) if may_come(&why) => {
-                    if !said {
+                Err(why) if may_recover(&why) => {
+                    if !has_warned {
                         say(&format!("pipefold: {}; trying on", neutral(&why.to_string())));
-                        said = true;
+                        has_warned = true;
                     }
                 }
                 Err(why) => return Err(why.into()),
             }
             tokio::select! {
-                () = sleep(AGAIN) => {}
+                () = sleep(RETRY) => {}
                 stop = signals.next() => return Ok(ExitCode::from(stop.exit_code())),
             }
         };
@@ -84,15 +85,15 @@ pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> 
         announce(global, &queue, &dx);
         let (stop, stopped) = oneshot::channel::<()>();
         let run = forwarder.run(async {
-            // A sender that is gone asks as well.
+            // A dropped sender asks to stop as well.
             let _ = stopped.await;
         });
         let asked_twice = async {
             let first = signals.next().await;
             if !global.quiet {
-                say(&format!("pipefold: {first}: stopping; what is under way is waited for"));
+                say(&format!("pipefold: {first}: stopping after the requests under way"));
             }
-            // It may have ended by itself.
+            // The forwarder may have ended by itself.
             let _ = stop.send(());
             signals.next().await
         };
@@ -102,7 +103,7 @@ pub(in crate::commands) fn forward(global: &GlobalFlags, args: &ForwardArgs) -> 
                 Ok(ExitCode::SUCCESS)
             }
             second = asked_twice => {
-                say(&format!("pipefold: {second}: what is under way is cut; other forwarders get it"));
+                say(&format!("pipefold: {second}: requests under way are cut; other forwarders receive their upserts"));
                 Ok(ExitCode::from(second.exit_code()))
             }
         }
@@ -118,8 +119,8 @@ fn announce(global: &GlobalFlags, queue: &Queue, dx: &DxUrl) {
     }
 }
 
-/// True if waiting may help: servers that are started together come up in any order.
-fn may_come(why: &ForwardError) -> bool {
+/// True if a retry may help: servers that are started together come up in any order.
+fn may_recover(why: &ForwardError) -> bool {
     matches!(
         why,
         ForwardError::Connect(ConnectError::Unreachable { .. } | ConnectError::NotNats { .. })
@@ -129,7 +130,7 @@ fn may_come(why: &ForwardError) -> bool {
 
 fn options(args: &ForwardArgs, settings: &Settings, environment: &Environment) -> anyhow::Result<ForwarderOptions> {
     let Some(url) = &settings.dx_url else {
-        bail!("no DX is named: give its address with --dx-url or DX_API_URL");
+        bail!("no DX is configured: give its address with --dx-url or DX_API_URL");
     };
     let dx = ClientOptions {
         url: DxUrl::parse(&url.value)?,
@@ -140,7 +141,7 @@ fn options(args: &ForwardArgs, settings: &Settings, environment: &Environment) -
         Some(TokenPlace::File(path)) => path.clone(),
         _ => bail!("forwarding needs the DX token in a file, so that it can be replaced: give --token-file"),
     };
-    // Looked at now, while a person may read the log.
+    // Read now, while a person may read the log.
     Token::from_file(&token_file)?;
     Ok(ForwarderOptions {
         per_second: args.rate,
@@ -148,4 +149,71 @@ fn options(args: &ForwardArgs, settings: &Settings, environment: &Environment) -
         concurrency: args.concurrency.into(),
         ..ForwarderOptions::new(dx, token_file)
     })
+}
+
+/// `pipefold forward rejected`
+fn run_rejected(global: &GlobalFlags, command: &RejectedCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        RejectedCommand::List { limit } => {
+            let (found, all) = with_queue(global, async |queue| Ok(rejected::list(&queue, *limit).await?))?;
+            match global.json {
+                true => print_json(&json!({ "rejected": found, "count": all }))?,
+                false => print_lines(&found.iter().map(line).collect::<String>())?,
+            }
+            let shown = u64::try_from(found.len()).unwrap_or(u64::MAX);
+            if shown < all && !global.quiet {
+                let more = all - shown;
+                say(&format!(
+                    "pipefold: {more} more are not shown; `--limit {all}` shows all"
+                ));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        RejectedCommand::Retry { numbers, .. } => {
+            let done = with_queue(global, async |queue| Ok(rejected::retry(&queue, numbers).await?))?;
+            print_done(global, &done, "put back into the queue")
+        }
+        RejectedCommand::Drop(which) => {
+            let done = with_queue(global, async |queue| Ok(rejected::drop(&queue, numbers(which)).await?))?;
+            print_done(global, &done, "deleted")
+        }
+    }
+}
+
+/// The chosen numbers; none means all.
+fn numbers(which: &RejectedNumbers) -> &[u64] {
+    if which.all { &[] } else { &which.numbers }
+}
+
+/// Prints the result. A number that does not exist is a failure: the user meant another one.
+fn print_done(global: &GlobalFlags, done: &Done, what: &str) -> anyhow::Result<ExitCode> {
+    if global.json {
+        let answer = json!({ "count": done.count, "missing": done.missing });
+        print_json(&answer)?;
+    } else if !global.quiet {
+        say(&format!("pipefold: {} {what}", done.count));
+    }
+    if done.missing.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let missing: Vec<String> = done.missing.iter().map(u64::to_string).collect();
+    say(&format!(
+        "pipefold: there is no refused upsert with number {}; `pipefold forward rejected list` shows the numbers",
+        missing.join(", ")
+    ));
+    Ok(ExitCode::FAILURE)
+}
+
+/// A line about a refused upsert. Each part is foreign text: of DX, of a runner, or of another writer to the stream.
+fn line(found: &Numbered) -> String {
+    let rejected = &found.rejected;
+    let about = rejected.reference_id();
+    format!(
+        "{}  {}  {}  {}: {}\n",
+        found.number,
+        excerpt(&rejected.at),
+        excerpt(about.as_deref().unwrap_or("?")),
+        excerpt(&rejected.code),
+        excerpt(&rejected.message)
+    )
 }

@@ -1,20 +1,64 @@
-//! A fleet's queue: reporting into it, making and checking it, emptying it.
+//! A fleet's queue: reporting into it, its creation and check, and forwarding from it.
 //!
-//! All of it needs the feature `fleet`. Without it, a request for a queue is an error that says so.
+//! All of it needs the feature `fleet`. Without it, every request for a queue is an error.
 
 #[cfg(feature = "fleet")]
 mod forward;
-#[cfg(not(feature = "fleet"))]
-mod none;
-#[cfg(feature = "fleet")]
-mod outlet;
 #[cfg(feature = "fleet")]
 mod queue;
-#[cfg(feature = "fleet")]
-mod rejected;
 
 #[cfg(feature = "fleet")]
-pub(super) use {forward::forward, outlet::outlet, outlet::probe, outlet::report_into, queue::queue};
+pub use self::{
+    forward::forward,
+    queue::{outlet, probe, queue, report_into},
+};
 
 #[cfg(not(feature = "fleet"))]
-pub(super) use none::{forward, outlet, probe, queue, report_into};
+pub use self::without_queue::{forward, outlet, probe, queue, report_into};
+
+#[cfg(not(feature = "fleet"))]
+mod without_queue {
+    use std::path::PathBuf;
+    use std::process::ExitCode;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use anyhow::bail;
+    use pipefold::config::{QueueSettings, Sourced};
+    use pipefold::{Builder, Outlet};
+
+    use crate::args::{ForwardArgs, GlobalFlags, QueueArgs};
+    use crate::commands::trouble::Trouble;
+
+    const NO_QUEUE: &str =
+        "this build of pipefold knows no queue, as it was built without the feature `fleet`: use one that has it";
+
+    /// An error. Nothing is sent to DX instead: the user named a queue.
+    pub fn report_into(_: Builder, queue: &QueueSettings, _: Option<&Sourced<PathBuf>>) -> Result<Builder, Trouble> {
+        Err(no_queue(queue))
+    }
+
+    pub fn outlet(queue: &QueueSettings, _: Option<&Sourced<PathBuf>>) -> Result<Arc<dyn Outlet>, Trouble> {
+        Err(no_queue(queue))
+    }
+
+    pub fn probe(
+        _: &QueueSettings,
+        _: Option<&Sourced<PathBuf>>,
+        _: Duration,
+    ) -> Result<(String, Option<String>), String> {
+        Err(NO_QUEUE.to_owned())
+    }
+
+    pub fn forward(_: &GlobalFlags, _: &ForwardArgs) -> anyhow::Result<ExitCode> {
+        bail!(NO_QUEUE)
+    }
+
+    pub fn queue(_: &GlobalFlags, _: &QueueArgs) -> anyhow::Result<ExitCode> {
+        bail!(NO_QUEUE)
+    }
+
+    fn no_queue(queue: &QueueSettings) -> Trouble {
+        Trouble::input(format!("{}: {NO_QUEUE}; nothing is sent", queue.url.origin))
+    }
+}
