@@ -9,6 +9,7 @@ mod forward;
 mod hostile;
 mod kill;
 mod page_example;
+mod senders;
 mod stale;
 mod steps;
 mod stopping;

@@ -1,4 +1,4 @@
-//! Clients that nobody here wrote, against the collector: yagocd and feedparser read its feeds, schemathesis looks for holes in its API.
+//! Clients of other authors, against the collector: getdx posts to it, yagocd and feedparser read its feeds, schemathesis looks for holes in its API.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -137,6 +137,39 @@ fn feedparser_reads_the_feeds() {
             "stage": true,
         })
     );
+}
+
+#[test]
+fn getdx_posts_runs_and_understands_refusals() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::start(&dir.path().join("data"));
+    let token = collector.token("getdx", &["--write"]);
+    let script = workspace_root().join("tests/serve/clients/post_getdx.py");
+    let arguments = [script.to_str().unwrap(), &*collector.url];
+    let test = "getdx_posts_runs_and_understands_refusals";
+    let Some(output) = client(test, dir.path(), "python", &arguments, &[("DX_TOKEN", &*token)]) else {
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answers: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        answers,
+        json!({
+            "run": { "ok": true },
+            "unix times": { "ok": true },
+            "wrong time": ["DXValidationError", 422],
+            "wrong token": ["DXFeatureUnavailableError", 401],
+        })
+    );
+    let reader = collector.token("reader", &["--read"]);
+    let record = |run: &str| {
+        let answer = collector.client().with_token(&reader).get(&format!("/api/runs/{run}"));
+        answer.json()["run"]["record"].clone()
+    };
+    assert_eq!(record("getdx-1")["pr_number"], 7);
+    assert_eq!(record("getdx-2")["started_at"], "2025-01-01T12:05:00Z");
+    assert_eq!(record("getdx-2")["finished_at"], "2025-01-01T12:10:00Z");
+    assert_eq!(record("getdx-2")["status"], "cancelled");
 }
 
 #[test]

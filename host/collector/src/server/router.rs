@@ -9,13 +9,14 @@ use axum::http::header::ACCEPT;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use pipefold::dx::{ErrorCode, METHOD_PATH};
+use pipefold::dx::{ErrorCode, METHOD_PATH, SYNC_PATH};
 use std::sync::Arc;
 
 /// The API, and `more` beside it.
 pub fn router(app: Arc<App>, more: Router) -> Router {
     Router::new()
         .route(METHOD_PATH, post(upsert::upsert))
+        .route(SYNC_PATH, post(upsert::upsert))
         .route("/api/runs", get(api::list))
         .route("/api/runs/{reference_id}", get(api::one))
         .route("/api/openapi.json", get(api::document))

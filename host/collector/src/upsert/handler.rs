@@ -1,10 +1,10 @@
 //! One upsert.
 
 use super::arguments;
-use crate::request::{App, Caller, Schemes, address, json, kind, read, refused, store_failed};
+use crate::request::{App, Caller, Kind, Schemes, address, json, kind, read, refused, store_failed};
 use crate::rules::Admitted;
 use crate::store::{Append, FoldError, Kept, StoreError};
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -92,6 +92,11 @@ async fn take(
     };
     let kind = kind(&parts.headers).map_err(counted)?;
     let body = read(app, &parts.headers, body).await.map_err(counted)?;
+    // Some senders have the arguments in the address, and no body.
+    let (kind, body) = match parts.uri.query() {
+        Some(query) if body.trim_ascii().is_empty() => (Kind::Form, Bytes::copy_from_slice(query.as_bytes())),
+        _ => (kind, body),
+    };
     let began = Instant::now();
     let notifications = match arguments::read(kind, &body) {
         Ok(arguments) => arguments.into_notifications(),

@@ -5,6 +5,7 @@ use std::fmt;
 use pipefold_sandbox::Notification;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use super::senders::{status, time};
 use super::steps::{MAX_STEPS, StepArguments, objects};
 
 /// The names of DX's arguments of `pipelineRuns.upsert`, without the token.
@@ -29,7 +30,7 @@ pub const ARGUMENT_NAMES: [&str; 14] = [
 pub const STEP_ARGUMENT_NAMES: [&str; 3] = ["step", "allowed_to_fail", "steps"];
 
 /// The arguments of `pipelineRuns.upsert` as clients send them, unchecked: all optional, unknown ones ignored, null as if absent. A number
-/// may be given as text, as shell scripts do, and a whole number where text belongs.
+/// may be given as text, as shell scripts do, and a whole number where text belongs. Times may be unix times, and the status a result of Jenkins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 ///
 /// [`step`](Self::step), [`allowed_to_fail`](Self::allowed_to_fail) and [`steps`](Self::steps) are none of DX's: what a run was made of, for
@@ -43,11 +44,11 @@ pub struct Arguments {
     pub pipeline_source: Option<String>,
     #[serde(deserialize_with = "text")]
     pub reference_id: Option<String>,
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "time")]
     pub started_at: Option<String>,
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "time")]
     pub finished_at: Option<String>,
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "status")]
     pub status: Option<String>,
     #[serde(deserialize_with = "text")]
     pub repository: Option<String>,
@@ -135,7 +136,7 @@ impl From<Arguments> for Notification {
 }
 
 /// One value as it came.
-enum Scalar {
+pub(super) enum Scalar {
     Absent,
     Text(String),
     Whole(i64),
