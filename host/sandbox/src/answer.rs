@@ -1,23 +1,23 @@
-//! The host's checks of every answer.
+//! Answers of plugins, and the host's checks of each.
 //!
-//! A plugin is foreign code: what it reports goes to DX under the operator's token, so it must be about the run that was asked about.
-//! What it says of a notification that it drops or refuses is printed in a build's log, so that is short, and cannot move a terminal's
-//! cursor or begin a line of its own. The form of a run is the rules' business: what a policy reports, a chain has the default plugin check.
+//! A plugin is foreign code: its report is sent to DX with the operator's token, so it must be about the run of the question. Its reason for
+//! a discard or refusal is printed in a build's log, so that must be short, and must not move a terminal's cursor or begin a line. The form
+//! of a run is checked by the rules: a chain passes a policy's report to the default plugin.
 
 use crate::types::{Notification, Run, Status, Verdict, Violation};
 
-/// What a chain answers, and what it let through to the rules.
+/// The verdict of a chain, and the notifications that reached the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     /// The verdict.
     pub verdict: Verdict,
-    /// The notifications that the rules got, with what policies changed in the report. This is what may be stored or shown: what a
-    /// policy takes out is not in it. None if a policy held or discarded without asking what is behind it; and where it was not wanted.
+    /// The notifications that the rules got, with the policies' changes of the report. These may be stored or shown: what a policy removes
+    /// is not in them. `None` if a policy held or discarded without calling the next plugin, or if they were not requested.
     pub seen: Option<Vec<Notification>>,
 }
 
 impl From<Run> for Notification {
-    /// What a system would say that has only this to say of the whole run.
+    /// One notification that stands for the whole run.
     fn from(run: Run) -> Self {
         Self {
             pipeline_name: Some(run.pipeline_name),
@@ -39,9 +39,9 @@ impl From<Run> for Notification {
     }
 }
 
-/// What the rules saw behind a policy that answers `verdict`, and was itself answered `inner` in this order.
-pub fn behind(verdict: &Verdict, mut inner: Vec<Answered>) -> Option<Vec<Notification>> {
-    // A policy may ask more than once; the last question counts.
+/// The notifications that the rules got behind a policy that answers `verdict` and got the answers `inner` in this order.
+pub fn seen_behind(verdict: &Verdict, mut inner: Vec<Answered>) -> Option<Vec<Notification>> {
+    // A policy may call the next plugin more than once; the last call counts.
     match (inner.pop(), verdict) {
         (Some(answered), Verdict::Report(report)) => {
             let mut seen = answered.seen?;
@@ -50,7 +50,8 @@ pub fn behind(verdict: &Verdict, mut inner: Vec<Answered>) -> Option<Vec<Notific
                 _ => None,
             };
             let report = Notification::from(report.clone());
-            seen.iter_mut().for_each(|event| follow(event, rules.as_ref(), &report));
+            seen.iter_mut()
+                .for_each(|event| apply_changes(event, rules.as_ref(), &report));
             Some(seen)
         }
         (Some(answered), _) => answered.seen,
@@ -59,8 +60,8 @@ pub fn behind(verdict: &Verdict, mut inner: Vec<Answered>) -> Option<Vec<Notific
     }
 }
 
-/// Changes in a notification what a policy changed between the rules' report and its own; everything, if the rules had none.
-fn follow(event: &mut Notification, rules: Option<&Notification>, report: &Notification) {
+/// Applies a policy's changes between the rules' report and its own to a notification; all fields, if the rules reported none.
+fn apply_changes(event: &mut Notification, rules: Option<&Notification>, report: &Notification) {
     macro_rules! follow {
         ($($field:ident)*) => {
             $(if rules.is_none_or(|rules| rules.$field != report.$field) {
@@ -74,23 +75,29 @@ fn follow(event: &mut Notification, rules: Option<&Notification>, report: &Notif
 
 /// Bytes of a reason for a discard: a line or two in a build log.
 const MOST_REASON: usize = 1 << 10;
-/// Violations in a refusal: the default plugin lists 100, and says in one more how many it left out.
+/// Violations in a refusal: the default plugin lists 100, and gives the number of others in one more.
 const MOST_VIOLATIONS: usize = 101;
 /// Bytes of a violation's message, which may quote two names of runs.
 const MOST_MESSAGE: usize = 1 << 10;
 /// Bytes of a field's name, of which the longest that DX knows has 15.
 const MOST_FIELD: usize = 64;
 
-/// Checks a verdict against the question it answers. The error says what is wrong with it.
+/// Checks a verdict against its question.
+///
+/// # Errors
+/// The fault in it.
 pub fn check(verdict: &Verdict, notifications: &[Notification]) -> Result<(), String> {
     match verdict {
         Verdict::Report(run) => check_run(run, notifications),
-        Verdict::Discard(reason) => check_words("reason for a discard", reason, MOST_REASON),
+        Verdict::Discard(reason) => check_text("reason for a discard", reason, MOST_REASON),
         Verdict::Hold => Ok(()),
     }
 }
 
-/// Checks a refusal, which is printed and not sent. The error says what is wrong with it.
+/// Checks a refusal, which is printed and not sent.
+///
+/// # Errors
+/// The fault in it.
 pub fn check_refusal(violations: &[Violation]) -> Result<(), String> {
     if violations.is_empty() {
         return Err("its refusal names no violation".into());
@@ -102,14 +109,14 @@ pub fn check_refusal(violations: &[Violation]) -> Result<(), String> {
         ));
     }
     for violation in violations {
-        check_words("name of a refused field", &violation.field, MOST_FIELD)?;
-        check_words("message of a refusal", &violation.message, MOST_MESSAGE)?;
+        check_text("name of a refused field", &violation.field, MOST_FIELD)?;
+        check_text("message of a refusal", &violation.message, MOST_MESSAGE)?;
     }
     Ok(())
 }
 
-/// Checks what a person is to read.
-fn check_words(what: &str, text: &str, most: usize) -> Result<(), String> {
+/// Checks a text that is printed.
+fn check_text(what: &str, text: &str, most: usize) -> Result<(), String> {
     if text.len() > most {
         return Err(format!("its {what} has {} bytes; {most} are allowed", text.len()));
     }
@@ -119,7 +126,10 @@ fn check_words(what: &str, text: &str, most: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that a run is the one of the notifications that it is made of. The error says what is wrong with it.
+/// Checks that a run has the id of its notifications.
+///
+/// # Errors
+/// The fault in it.
 pub fn check_run(run: &Run, notifications: &[Notification]) -> Result<(), String> {
     let asked = notifications
         .iter()

@@ -1,7 +1,7 @@
-//! Policies in a line before the default plugin.
+//! Policies in a chain before the default plugin.
 //!
-//! Each link's `hooks` import is the next link's export. Every call of a link gets a store of its own, so that its limits are its own and
-//! what it does wrong is its own fault: a failure further in is parked in the outer link's store and told instead of the outer one's.
+//! Each link's `hooks` import is the next link's export. Every call of a link gets a store of its own, so that limits and faults belong to
+//! one link: a failure of an inner link is kept in the outer link's store, and returned instead of the outer one's.
 
 use crate::{
     answer::{self, Answered},
@@ -25,9 +25,9 @@ use std::{
 
 /// Policies in one chain. Each may run for its whole time limit.
 pub const MOST_POLICIES: usize = 4;
-/// Native stack for each link beside its wasm stack: the host's frames in between, several times over.
+/// Bytes of native stack for each link beside its wasm stack: several times what the host's frames take.
 const STACK_PER_LINK: usize = 256 << 10;
-/// Native stack below all links.
+/// Bytes of native stack below all links.
 const STACK_BELOW: usize = 1 << 20;
 
 /// Policies and the plugin behind them, ready to be asked from any thread.
@@ -35,7 +35,7 @@ pub struct Chain {
     line: Arc<Links>,
 }
 
-/// The links, outermost first, and the plugin that needs no other.
+/// The policies, outermost first, and the plugin that needs no other.
 struct Links {
     policies: Vec<Link>,
     plugin: Plugin,
@@ -55,7 +55,7 @@ impl Chain {
         })
     }
 
-    /// Folds notifications of one run by DX's rule, which no policy has a say in (`merging.merge` of the plugin).
+    /// Folds notifications of one run by DX's rule, without the policies (`merging.merge` of the plugin).
     ///
     /// # Errors
     /// As [`Chain::ask`].
@@ -63,23 +63,23 @@ impl Chain {
         self.line.plugin.merge(history)
     }
 
-    /// The digest of its policies, which is that of [`ChainDigest::of`] before they were loaded.
+    /// The digest of its policies, equal to [`ChainDigest::of`] before they were loaded.
     #[must_use]
     pub fn digest(&self) -> ChainDigest {
         ChainDigest::join(self.line.policies.iter().map(|policy| policy.digest))
     }
 
-    /// Asks the chain.
+    /// Judges a question by the policies and the plugin.
     ///
     /// # Errors
-    /// [`HookError::Refused`] with the violations, if the rules refuse this very question; anything else means that there is no
-    /// judgement, and names the link at fault. A policy that refuses what the rules accept, makes them refuse it or reports what they
-    /// refuse is at fault.
+    /// [`HookError::Refused`] with the violations, if the rules refuse the question itself; any other error means that there is no
+    /// verdict, and names the link at fault. A policy is at fault if it refuses a question that the rules accept, makes the rules refuse
+    /// it, or reports a run that they refuse.
     pub fn ask(&self, question: &Question<'_>) -> Result<Verdict, HookError> {
         self.judge(question, false).map(|answered| answered.verdict)
     }
 
-    /// The same, and tells what the rules saw.
+    /// As [`Chain::ask`], with the notifications that the rules got.
     ///
     /// # Errors
     /// As [`Chain::ask`].
@@ -114,19 +114,19 @@ impl Chain {
     }
 }
 
-/// Whether a policy may have to wait for the system, which no limit here can end.
+/// Returns true if a policy may have to wait for the system, which no limit here can end.
 fn may_wait(policy: &Link) -> bool {
     policy.grants.wasi.as_ref().is_some_and(|wasi| wasi.directory.is_some())
 }
 
 impl Links {
-    /// The chain itself could not run.
+    /// The error of a chain that could not run.
     fn failed(&self, hook: &'static str, reason: String) -> HookError {
         let plugin = "the chain of policies".into();
         HookError::Host { plugin, hook, reason }
     }
 
-    /// A policy did not come back from the system in time.
+    /// The error of a policy whose system call did not return in time.
     fn waited_in_vain(&self, hook: &'static str) -> HookError {
         HookError::ChainTimedOut {
             plugin: self
@@ -139,7 +139,8 @@ impl Links {
         }
     }
 
-    /// Asks the chain, and waits no longer than it may take.
+    /// Judges on a thread that can be left behind, and waits no longer than the chain's time. Policies may open files, and the system may
+    /// block an open without end (a named pipe waits for its other end), which nothing in this process can stop.
     fn judge_detached(
         self: &Arc<Self>,
         question: &Question<'_>,
@@ -165,7 +166,7 @@ impl Links {
             .spawn(work)
             .map_err(|error| self.failed(question.hook(), error.to_string()))?;
         loop {
-            // The end moves while the rules are at work.
+            // The deadline moves while the rules run.
             let left = (asking.until() + GRACE).saturating_duration_since(Instant::now());
             match receiver.recv_timeout(left) {
                 Ok(answer) => return answer,
@@ -178,7 +179,7 @@ impl Links {
         }
     }
 
-    /// Asks the link at `place`, which may ask the ones behind it.
+    /// Judges by the link at `place`, which may call the ones behind it.
     fn judge_from(
         self: &Arc<Self>,
         place: usize,
@@ -209,7 +210,7 @@ impl Links {
         }
     }
 
-    /// Has the rules check what a policy reports, unless it is what it was told: they are the only ones that know what DX takes.
+    /// Checks a policy's report by the rules, unless it equals a report that the policy got: only the rules know what DX accepts.
     fn accept(
         &self,
         policy: &Link,
@@ -231,11 +232,11 @@ impl Links {
             }
             verdict => verdict,
         };
-        let seen = asking.seen.then(|| answer::behind(&verdict, inner)).flatten();
+        let seen = asking.seen.then(|| answer::seen_behind(&verdict, inner)).flatten();
         Ok(Answered { verdict, seen })
     }
 
-    /// Tells whose fault a refusal behind a policy is: the question's, if the rules refuse it as the policy got it, else the policy's.
+    /// Finds the fault in a policy's refusal: the question's, if the rules refuse it as the policy got it, else the policy's.
     fn refuse(
         &self,
         policy: &Link,
@@ -257,20 +258,20 @@ fn is_report(verdict: &Verdict, run: &Run) -> bool {
     matches!(verdict, Verdict::Report(told) if told == run)
 }
 
-/// Time beyond the chain's own: by then the watchdog has ended whatever runs as WebAssembly, and only what waits in the system is left.
+/// Time beyond the chain's own: by then the watchdog has stopped all WebAssembly, and only blocked system calls are left.
 const GRACE: Duration = Duration::from_millis(100);
-/// Threads of all chains of this process that may be left behind or at work: a long-lived host must not gather them without end.
+/// Detached threads of all chains of this process: a long-lived host must not collect blocked ones without end.
 const MOST_THREADS: usize = 64;
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
-/// One of the threads; gone when it is dropped.
+/// The right to one of the detached threads, released when dropped.
 struct ThreadPermit;
 
 impl ThreadPermit {
     fn take() -> Option<Self> {
         let take = |threads| (threads < MOST_THREADS).then_some(threads + 1);
         let taken = THREADS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-        // Only one that is taken may be made: it is given back when it is dropped.
+        // Made only if taken, as dropping it gives it back.
         taken.ok().map(|_| Self)
     }
 }

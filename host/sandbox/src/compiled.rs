@@ -1,4 +1,4 @@
-//! Where compiled code becomes executable: the only unsafe code of the project.
+//! The loading of compiled code: the only unsafe code of the sandbox.
 //!
 //! wasmtime runs compiled code as it is, so its author can do what the host can. Each function here takes what only one other
 //! place can make: the code in the executable, what this process had compiled, or an entry of a cache that was checked.
@@ -19,10 +19,10 @@ use crate::{
 use rustix::mm::{MprotectFlags, mprotect};
 use wasmtime::{Config, CustomCodeMemory, Engine, Result, component::Component};
 
-/// The place for the default component's code. The build leaves it empty, and [`embed`](crate::embed()) fills it in a finished executable.
+/// The slot for the default component's code. The build leaves it empty, and [`embed`](crate::embed()) fills it in a finished executable.
 ///
-/// On Linux it lies among this program's own code, which the system has mapped as executable: it is run where it is, without a copy, and also
-/// where a process may not make memory executable. Elsewhere a copy is what every linker and every cache of instructions takes.
+/// On Linux it is in a section of this program's own code, which the system maps as executable: it runs in place, without a copy, also where
+/// a process may not make memory executable. On other systems the code is copied, as not every linker or instruction cache allows this.
 #[allow(unsafe_code)]
 #[used]
 #[cfg_attr(
@@ -32,19 +32,19 @@ use wasmtime::{Config, CustomCodeMemory, Engine, Result, component::Component};
 static SLOT: Pages = Pages(slot::empty());
 const IS_EXECUTABLE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
 
-/// Whether the code is in use where it lies. wasmtime finds the owner of an address by it, so a second user in this process gets a copy.
+/// True while the code runs in place. wasmtime finds the owner of an address by it, so a second engine in this process gets a copy.
 static IS_IN_USE: AtomicBool = AtomicBool::new(false);
 
-/// Bytes from the beginning of a page on.
+/// Bytes that begin at a page.
 #[repr(C, align(4096))]
 struct Pages([u8; slot::SIZE]);
 
-/// This program's own slot. The compiler must not assume that it is as it was built.
+/// This program's own slot. The compiler must not assume that it is unchanged since the build.
 pub fn own_slot() -> &'static [u8; slot::SIZE] {
     &black_box(&SLOT).0
 }
 
-/// Compiled code from this program's own slot, with the right digest. There is no other value of this type.
+/// Compiled code from this program's own slot, with the right digest. No other value of this type exists.
 pub struct SlotCode(&'static [u8]);
 
 /// The code in this program's own slot, if it was filled.
@@ -52,7 +52,7 @@ pub fn embedded_code() -> Result<Option<SlotCode>, DamagedSlot> {
     Ok(slot::code(own_slot())?.map(SlotCode))
 }
 
-/// The default component, from the executable.
+/// Loads the default component from the executable.
 #[allow(unsafe_code)]
 pub fn embedded(engine: &Engine, code: &SlotCode) -> Result<Component> {
     // SAFETY: `Embedded` is a part of the running executable that has the digest which was written with it. `embed` put both there, with
@@ -66,18 +66,18 @@ pub fn embedded(engine: &Engine, code: &SlotCode) -> Result<Component> {
     }
 }
 
-/// Has an engine use the embedded code where it is.
+/// Configures an engine to run the embedded code in place.
 pub fn in_place(config: &mut Config) {
     if IS_EXECUTABLE {
         config.with_custom_code_memory(Some(Arc::new(InPlace)));
     }
 }
 
-/// Makes code executable, but for the embedded code, which is.
+/// Makes code executable, except the embedded code, which is executable already.
 struct InPlace;
 
 impl InPlace {
-    /// wasmtime has made the memory read-only before, and unmaps it next.
+    /// Makes memory executable, which wasmtime has made read-only before and unmaps later.
     #[allow(unsafe_code)]
     fn publish(code: *const u8, length: usize) -> Result<()> {
         if own_slot().as_ptr_range().contains(&code) {
@@ -104,7 +104,7 @@ impl CustomCodeMemory for InPlace {
     }
 }
 
-/// Code that was compiled a moment ago for this process.
+/// Loads code that was compiled just now for this process.
 #[allow(unsafe_code)]
 pub fn fresh(engine: &Engine, code: &FreshCode) -> Result<Component> {
     // SAFETY: `Fresh` is made only of what wasmtime's compiler put out, in this process or in a child that this process started: the
@@ -113,7 +113,7 @@ pub fn fresh(engine: &Engine, code: &FreshCode) -> Result<Component> {
     unsafe { Component::deserialize(engine, code.bytes()) }
 }
 
-/// An entry of a cache, mapped from its file where the system can name an open file, and read otherwise.
+/// Loads an entry of a cache: mapped from its file if the system can name an open file, else read.
 #[allow(unsafe_code)]
 pub fn entry(engine: &Engine, entry: &Entry) -> Result<Component> {
     if let Some(name) = entry.name_of_open_file() {

@@ -1,4 +1,4 @@
-//! A component's file as an operator names it: a path, and perhaps the digest that it must have.
+//! A component's file in an operator's notation: a path, and optionally the digest that it must have.
 
 use sha2::{Digest, Sha256};
 use std::{
@@ -9,15 +9,15 @@ use std::{
     str::FromStr,
 };
 
-/// What stands between the path and the digest.
+/// The text between the path and the digest.
 const PIN: &str = "@sha256:";
 
-/// How addresses begin that people take for files: a runner that fetches its policy at each build would depend on another server.
+/// The beginnings of addresses, which are refused: a runner that fetches its policy at each build would depend on another server.
 const ADDRESSES: [&str; 4] = ["oci://", "https://", "http://", "docker://"];
 /// Characters of an address that are shown.
 const MOST_ADDRESS: usize = 100;
 
-/// A component's file, `FILE` or `FILE@sha256:HEX`. With a digest, a file that has another one is never looked into.
+/// A component's file, `FILE` or `FILE@sha256:HEX`. With a digest, a file that has another digest is never parsed.
 ///
 /// ```
 /// # use pipefold_sandbox::ComponentFile;
@@ -33,7 +33,7 @@ pub struct ComponentFile {
     pin: Option<String>,
 }
 
-/// A component in memory. If its file is pinned, it is what was pinned.
+/// A component in memory, which has the digest of the pin, if its file is pinned.
 #[derive(Clone, Debug)]
 pub struct ComponentBytes {
     /// The whole file.
@@ -42,29 +42,29 @@ pub struct ComponentBytes {
     pub sha256: String,
 }
 
-/// Why a component's file cannot be used.
+/// An error of a component's file.
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentFileError {
-    /// Nothing stands before the pin, or nothing at all.
+    /// The path is empty.
     #[error("`{0}` names no file; write FILE or FILE@sha256:HEX")]
     NoName(String),
-    /// The pin is no digest.
+    /// The pin is not a digest.
     #[error("`{0}`: after `@sha256:` go the 64 hexadecimal digits that `sha256sum` prints")]
     NoDigest(String),
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read {}: {reason}", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: io::Error,
     },
-    /// It is the address of something elsewhere.
+    /// The path is an address of another machine.
     #[error(
         "{0} is an address, and a policy is a file: pull it ahead of builds (`oras pull`, `wkg oci pull`, `curl -O`), then name FILE@sha256:HEX"
     )]
     Address(String),
-    /// It is larger than a component may be.
+    /// The file is larger than the limit.
     #[error("{}: larger than {limit} bytes, the limit for a component", .path.display())]
     TooLarge {
         /// The file.
@@ -72,14 +72,14 @@ pub enum ComponentFileError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// It is not the file that was pinned.
+    /// The file has another digest than the pin.
     #[error("{}: its sha256 is {found}, and {pinned} is pinned; if the change is meant, pin the new digest", .path.display())]
     OtherDigest {
         /// The file.
         path: PathBuf,
-        /// What it should be.
+        /// The pinned sha256.
         pinned: String,
-        /// What it is.
+        /// The sha256 of the file.
         found: String,
     },
 }
@@ -121,7 +121,7 @@ impl fmt::Display for ComponentFile {
 }
 
 impl ComponentFile {
-    /// Where it is.
+    /// The path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -145,8 +145,8 @@ impl ComponentFile {
         Ok(ComponentBytes { bytes, sha256 })
     }
 
-    /// The blake3 digest by which a cache knows the file. Not every CPU has instructions for sha256, and without them a component of
-    /// 20 MB takes longer to digest than a whole process may.
+    /// The blake3 digest of the file, for a cache's key. Not every CPU has instructions for sha256, and without them a component of 20 MB
+    /// takes longer to digest than a whole process may.
     pub(crate) fn fingerprint(&self, limit: u64) -> Result<blake3::Hash, ComponentFileError> {
         let mut hasher = blake3::Hasher::new();
         self.read_to(limit, |part| {
@@ -166,7 +166,7 @@ impl ComponentFile {
         }
     }
 
-    /// Hands the file over in parts.
+    /// Reads the file in parts.
     fn read_to(&self, limit: u64, mut part: impl FnMut(&[u8])) -> Result<(), ComponentFileError> {
         let failed = |reason| ComponentFileError::Read {
             path: self.path.clone(),
@@ -179,7 +179,7 @@ impl ComponentFile {
         }
         // Opening a named pipe would wait for its other end.
         if !self.path.metadata().map_err(failed)?.is_file() {
-            return Err(failed(io::Error::other("it is no regular file")));
+            return Err(failed(io::Error::other("it is not a regular file")));
         }
         let mut file = File::open(&self.path).map_err(failed)?;
         let mut buffer = vec![0; crate::cache::PART];
@@ -191,7 +191,7 @@ impl ComponentFile {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(failed(error)),
             };
-            // Counted while reading, whatever the file's metadata say.
+            // Counted while reading, as the file's metadata may be wrong.
             length += read as u64;
             if length > limit {
                 return Err(ComponentFileError::TooLarge {

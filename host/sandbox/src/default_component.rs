@@ -1,4 +1,4 @@
-//! The default component: its bytes are part of every program, its compiled code of those that were prepared with [`embed`](crate::embed).
+//! The default component: its bytes are in every program, and its compiled code in those prepared with [`embed`](crate::embed).
 
 use crate::{
     cache::Cache,
@@ -13,28 +13,28 @@ use crate::{
 };
 use wasmtime::component::Component;
 
-/// How messages name the default plugin.
+/// The default plugin's name in messages.
 pub const NAME: &str = "default";
 
-/// The default plugin, ready for a chain.
+/// The default plugin, loaded for a chain.
 pub struct LoadedDefault {
     /// The plugin.
     pub plugin: Plugin,
     /// As in [`Loaded`](crate::Loaded).
     pub notes: Vec<String>,
-    /// It was compiled now, and taken neither from this executable nor from the cache.
+    /// True if it was compiled now, and taken neither from this executable nor from the cache.
     pub compiled: bool,
 }
 
-/// Whether this executable has the default component's compiled code in it, undamaged. Then no cache is needed for it.
+/// Returns true if this executable has the default component's compiled code, undamaged. Then it needs no cache.
 #[must_use]
 pub fn default_is_embedded() -> bool {
     matches!(compiled::embedded_code(), Ok(Some(_)))
 }
 
 impl Sandbox {
-    /// The default plugin: from the code in this executable, or compiled in this process, once for all sandboxes. About 0.3 ms, and where
-    /// it is compiled 0.2 s; [`Sandbox::default_plugin_by`] keeps the code for other processes.
+    /// Loads the default plugin from the code in this executable, or compiles it in this process, once for all sandboxes. Takes about 0.3 ms,
+    /// or 0.2 s if it is compiled; [`Sandbox::default_plugin_by`] stores the code for other processes.
     ///
     /// # Errors
     /// [`LoadError`] if its code does not fit this machine.
@@ -43,8 +43,8 @@ impl Sandbox {
         Ok(loaded.plugin)
     }
 
-    /// The default plugin: from the code in this executable, else from the cache, else compiled and then kept there. Code that is damaged is
-    /// never run; it is a note.
+    /// Loads the default plugin from the code in this executable, else from the cache, else compiles it and stores the code there. Damaged code
+    /// is never run, and causes a note.
     ///
     /// # Errors
     /// [`LoadError`] if it cannot be compiled within the compiler's limits, or before the deadline.
@@ -68,10 +68,10 @@ impl Sandbox {
         self.loaded_default(&ready.component, notes, ready.compiled)
     }
 
-    /// The default plugin if that takes no compiling; none if it is yet to be compiled.
+    /// Loads the default plugin if its code exists; `None` if it is not compiled yet.
     ///
     /// # Errors
-    /// As [`Sandbox::default_plugin_by`]; among them a failure to compile it that is remembered.
+    /// As [`Sandbox::default_plugin_by`], including a recorded failure to compile it.
     pub fn default_plugin_if_compiled(
         &self,
         cache: Option<&Cache>,
@@ -100,7 +100,7 @@ impl Sandbox {
         loaded.transpose()
     }
 
-    /// Compiles the default component into a cache, as [`Sandbox::precompile`] does a file.
+    /// Compiles the default component into a cache, as [`Sandbox::precompile`] does for a file.
     ///
     /// # Errors
     /// As [`Sandbox::precompile`].
@@ -109,7 +109,10 @@ impl Sandbox {
         self.loading_default(compiler, &never).into_cache(cache)
     }
 
-    /// The component from the code in this executable, or a note on why that is not used.
+    /// The component from the code in this executable.
+    ///
+    /// # Errors
+    /// A note with the reason why the code cannot be used.
     fn embedded_component(&self) -> Result<Option<Component>, String> {
         let instead = "the default component is compiled instead; to mend that, install pipefold again";
         let code = compiled::embedded_code()

@@ -12,7 +12,7 @@ use wasmtime::Engine;
 /// Bytes of the largest executable that is read: a debug build has 100 MB.
 const MOST: u64 = 1 << 30;
 
-/// Code that was put into an executable.
+/// The code that was written into an executable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmbeddedCode {
     /// The target triple that the executable was built for, and the code with it.
@@ -21,7 +21,7 @@ pub struct EmbeddedCode {
     pub size: u64,
 }
 
-/// Why an executable got no code.
+/// An error of [`embed`].
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedError {
     /// The executable cannot be read.
@@ -29,18 +29,18 @@ pub enum EmbedError {
     Read {
         /// The executable.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: io::Error,
     },
-    /// The file has no place for the code, or several.
+    /// The file has no slot for the code, or several.
     #[error("{}: not an executable with pipefold in it: it has {slots} places for compiled code, and needs one", .path.display())]
     Slots {
         /// The file.
         path: PathBuf,
-        /// Places that were found.
+        /// Slots found.
         slots: usize,
     },
-    /// The executable carries another default component than this program.
+    /// The executable has another default component than this program.
     #[error("{}: from another version of pipefold; embed with the version that the executable is of", .path.display())]
     OtherVersion {
         /// The executable.
@@ -51,10 +51,10 @@ pub enum EmbedError {
     Compile {
         /// The target triple.
         target: String,
-        /// The engine's words.
+        /// The engine's error.
         reason: String,
     },
-    /// The code is larger than its place.
+    /// The code is larger than its slot.
     #[error("the code for {target} has {size} bytes, more than an executable has room for; please report it")]
     TooLarge {
         /// The target triple.
@@ -67,7 +67,7 @@ pub enum EmbedError {
     Write {
         /// The new executable.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: io::Error,
     },
 }
@@ -75,10 +75,10 @@ pub enum EmbedError {
 /// Compiles the default component for the target of `executable`, and writes the executable with the code in it to `output`. Both may be
 /// the same file, also this program's own. Equal executables give equal outputs.
 ///
-/// The code is for the target's baseline CPU, so an executable that was prepared on a new CPU starts on an older one.
+/// The code is for the target's baseline CPU, so an executable prepared on a new CPU starts on an older one.
 ///
 /// # Errors
-/// [`EmbedError`], naming the file. `output` is then as it was.
+/// [`EmbedError`], naming the file. `output` is then unchanged.
 pub fn embed(executable: &Path, output: &Path) -> Result<EmbeddedCode, EmbedError> {
     let read_failed = |reason| EmbedError::Read {
         path: executable.into(),
@@ -122,7 +122,7 @@ pub fn embed(executable: &Path, output: &Path) -> Result<EmbeddedCode, EmbedErro
 pub fn default_code_for(target: &str) -> Result<Vec<u8>, EmbedError> {
     let compile = || {
         let mut config = engine_config();
-        // Naming a target keeps the compiler from using what this machine's CPU has beyond the baseline.
+        // Naming a target keeps the compiler from using this machine's CPU features beyond the baseline.
         config.target(target)?;
         Engine::new(&config)?.precompile_component(slot::COMPONENT)
     };
@@ -132,11 +132,11 @@ pub fn default_code_for(target: &str) -> Result<Vec<u8>, EmbedError> {
     })
 }
 
-/// An executable and its permissions.
+/// Reads an executable and its permissions.
 fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
     // Opening a named pipe would wait for its other end.
     if !path.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let file = File::open(path)?;
     let mode = file.metadata()?.permissions().mode() & 0o777;
@@ -147,7 +147,7 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
     Ok((bytes, mode))
 }
 
-/// Writes beside the output and renames: a program that runs keeps its file, and nothing is left half written.
+/// Writes a new file and renames it: a running program keeps its file, and no file is left half written.
 fn write(output: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let name = output.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
     let mut aside = std::ffi::OsString::from(".");
@@ -161,10 +161,10 @@ fn write(output: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         .open(&aside)?;
     let written = file
         .write_all(bytes)
-        // The mask of the process does not count: the executable keeps its permissions.
+        // The executable keeps its permissions, whatever the process's mask.
         .and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)))
         .and_then(|()| file.sync_all());
-    // Closed before it can be started.
+    // Closed, as an open file cannot be started.
     drop(file);
     written
         .and_then(|()| fs::rename(&aside, output))

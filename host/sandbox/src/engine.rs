@@ -12,17 +12,17 @@ use std::{
 };
 use wasmtime::Engine;
 
-/// What every plugin of a sandbox shares.
+/// The engine with its watchdog and limits, shared by the plugins of a sandbox.
 pub struct Core {
     pub engine: Engine,
     pub watchdog: Watchdog,
     pub limits: Limits,
 }
 
-/// How late a call may be stopped. Short beside the limits (hundreds of milliseconds), long beside the cost of a wake-up.
+/// The longest delay of stopping a call. Short compared with the limits (hundreds of milliseconds), long compared with a wake-up.
 const TICK: Duration = Duration::from_millis(4);
 
-/// The clock of one engine. Its thread starts with the first call and ends when this is dropped.
+/// The watchdog of one engine. Its thread starts with the first call and ends when this is dropped.
 pub struct Watchdog {
     shared: Arc<Shared>,
 }
@@ -37,7 +37,7 @@ struct Shared {
 struct Calls {
     running: usize,
     started: bool,
-    /// The thread sleeps until a call wakes it; otherwise it looks by itself after its tick.
+    /// True while the thread sleeps until a call wakes it; otherwise it wakes after its tick.
     asleep: bool,
     closed: bool,
 }
@@ -57,7 +57,10 @@ impl Watchdog {
         }
     }
 
-    /// Watches until the answer is dropped. Fails if the system has no thread to spare: a call that nothing can stop must not begin.
+    /// Raises the epoch until the returned guard is dropped.
+    ///
+    /// # Errors
+    /// The system has no thread to spare: a call that nothing can stop must not begin.
     pub fn watch(&self) -> std::io::Result<Watch<'_>> {
         let mut state = self.shared.lock();
         if !state.started {
@@ -92,7 +95,7 @@ impl Drop for Watchdog {
 
 impl Shared {
     fn lock(&self) -> std::sync::MutexGuard<'_, Calls> {
-        // The state is a few counters, valid at every moment: a panic elsewhere does not spoil it.
+        // The counters are valid at every moment: a panic elsewhere does not damage them.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -20,7 +20,7 @@ pub fn engine_config() -> Config {
         .concurrency_support(false)
         // The plugin's data is a few kilobytes: copying it is cheaper than a memory-mapped image for the few calls of a process.
         .memory_init_cow(false)
-        // An error names the plugin, the hook and the trap; addresses in foreign code do not help the reader of a build log.
+        // An error names the plugin, the hook and the trap; addresses in foreign code do not help readers of a build log.
         .wasm_backtrace_max_frames(None)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .native_unwind_info(false)

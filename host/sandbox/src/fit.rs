@@ -1,5 +1,5 @@
-//! Whether a component can be loaded here. `component inspect`, `component compile` and loading ask this one function, before anything is
-//! compiled.
+//! The checks that decide whether a component can be loaded here, before anything is compiled. `component inspect`, `component compile` and
+//! loading share them.
 
 use crate::{
     error::LoadError,
@@ -17,21 +17,21 @@ use wasmtime::{Engine, component::Component};
 
 /// The three functions of its hooks.
 const FUNCTIONS: [&str; 3] = ["pipeline-start", "step", "pipeline-finish"];
-/// A component that has them as they must be.
+/// A component with the right types of them.
 static DEFAULT: &[u8] = include_bytes!("../component/default.wasm");
 
-/// What a component could be here.
+/// The role of a component.
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// The plugin at the end of a chain: it needs no other, and merges by itself.
+    /// The plugin at the end of a chain, which needs no other and exports the merge.
     Plugin,
-    /// A policy, which stands before the next plugin.
+    /// A policy, which is called before the next plugin.
     Policy,
 }
 
 impl Role {
-    /// The word for it.
+    /// The role's name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,24 +40,24 @@ impl Role {
         }
     }
 
-    /// How messages call one of this name.
+    /// The role and a component's name, as in messages.
     pub(crate) fn title(self, name: &str) -> String {
         format!("{} {name}", self.as_str())
     }
 }
 
-/// Whether and how a component loads.
+/// The result of the checks of a component.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct Fit {
-    /// Versions of the contract that it was made for; a component of another maker has none.
+    /// Versions of the contract in its imports and exports; none if it is unrelated to pipefold.
     pub wit_versions: Vec<String>,
-    /// As what it would load.
+    /// The role in which it would load.
     pub role: Role,
-    /// It loads, if the grants are given.
+    /// True if it loads with the grants given.
     pub loads: bool,
     /// Names of the grants that it needs.
     pub grants: Vec<&'static str>,
-    /// What keeps it from loading whatever is granted.
+    /// Faults that keep it from loading with any grants.
     pub obstacles: Vec<String>,
 }
 
@@ -74,10 +74,10 @@ impl Fit {
     }
 }
 
-/// Looks a component over, with the names of what it imports and exports.
+/// Checks a component with the given names of imports and exports.
 pub fn examine(component: &[u8], imports: &[&str], exports: &[&str]) -> Fit {
     let mut fit = by_name(imports, exports);
-    // Of a file that is damaged or beyond the engine the names tell little.
+    // The names mean little in a file that is damaged or needs another engine.
     match outline::check(component) {
         Err(refused) => fit.obstacles = vec![refused.to_string()],
         Ok(()) => match types(component, fit.obstacles.is_empty()) {
@@ -89,25 +89,25 @@ pub fn examine(component: &[u8], imports: &[&str], exports: &[&str]) -> Fit {
     fit
 }
 
-/// What a component may import when it is loaded.
+/// The imports that a component may have when it is loaded.
 #[derive(Clone, Copy)]
 pub enum Admission<'a> {
-    /// A plugin: nothing.
+    /// A plugin: none.
     Plugin,
-    /// A policy: the next plugin, and what it is granted.
+    /// A policy: the next plugin, and its grants.
     Policy(&'a Grants),
-    /// Whatever can be granted, as that is not known yet.
+    /// All that can be granted, as the grants are not known yet.
     Any,
 }
 
-/// Whether a component may be loaded, before it is compiled.
+/// Checks that a component may be loaded, before it is compiled.
 pub fn admit(title: &str, component: &[u8], admission: Admission<'_>) -> Result<(), LoadError> {
     let (imports, exports) = outline::names(component);
     admission.check(title, &imports)?;
     examine(component, &imports, &exports).check(title)
 }
 
-/// The same of one that is compiled, perhaps by a pipefold of another version.
+/// Checks a component that is compiled, perhaps by another version of pipefold.
 pub fn admit_compiled(
     title: &str,
     component: &Component,
@@ -132,7 +132,7 @@ impl Admission<'_> {
     }
 }
 
-/// What the names alone tell.
+/// The result that follows from the names alone.
 pub fn by_name(imports: &[&str], exports: &[&str]) -> Fit {
     let mut grants = Vec::new();
     let mut obstacles = Vec::new();
@@ -187,17 +187,17 @@ fn wit_versions<'a>(names: impl Iterator<Item = &'a &'a str>) -> Vec<String> {
     versions
 }
 
-/// What of WebAssembly the engine takes (see `engine_config`): all that wasmtime has on by default, without what it needs a garbage collector, threads or
-/// concurrent calls for. A component that needs more is refused before it is compiled.
+/// The WebAssembly features of the engine (see `engine_config`): wasmtime's defaults, without those that need a garbage collector, threads or
+/// concurrent calls. A component that needs more is refused before it is compiled.
 fn features() -> WasmFeatures {
     let without = WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS | WasmFeatures::THREADS | WasmFeatures::CM_ASYNC;
     (WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL) - without
 }
 
-/// Validates the whole file as the engine does, and compares the types of the hooks, if that is worth it.
+/// Validates the whole file as the engine does. If `compare`, also compares the types of the hooks, and returns the differences.
 fn types(component: &[u8], compare: bool) -> Result<Vec<String>, wasmparser::BinaryReaderError> {
     let mut validator = Validator::new_with_features(features());
-    // Types can be compared that one validator has seen.
+    // Types can be compared only within one validator.
     let ours = validator.validate_all(DEFAULT)?;
     validator.reset();
     let theirs = validator.validate_all(component)?;
@@ -227,8 +227,8 @@ fn types(component: &[u8], compare: bool) -> Result<Vec<String>, wasmparser::Bin
         ("it exports", "with another type of", other),
         ("it imports", "with another type of", imported),
     ];
-    let told = all.into_iter().filter(|(_, _, names)| !names.is_empty());
-    Ok(told
+    let faults = all.into_iter().filter(|(_, _, names)| !names.is_empty());
+    Ok(faults
         .map(|(does, how, names)| format!("{does} {HOOKS} {how} {}", names.join(", ")))
         .collect())
 }
@@ -242,7 +242,7 @@ fn is_subtype(
     ComponentEntityType::is_subtype_of(one, of_one.types, other, of_other.types)
 }
 
-/// The hooks that a component exports or imports.
+/// The types of the hooks that a component exports or imports.
 struct HookTypes<'a> {
     types: TypesRef<'a>,
     hooks: Option<ComponentInstanceTypeId>,

@@ -1,28 +1,27 @@
-//! Foreign text made safe to show: words of a policy, a server, a feed, a variable, a flag or a file name.
+//! Foreign text made safe to show: text of a policy, a server, a feed, a variable, a flag or a file name.
 //!
-//! A terminal obeys control characters; a CI system obeys what stands in a line of its log; a reader is misled by characters that cannot be
-//! seen. [`neutral`], [`excerpt`] and [`cut`] make one line of a text that none of them obeys. [`json`] does the same for JSON without
-//! changing its meaning.
+//! Terminals obey control characters, CI systems obey commands in their logs, and invisible characters mislead readers. [`neutral`],
+//! [`excerpt`] and [`cut`] turn a text into one line without any of these. [`json`] does the same for JSON without changing its value.
 
 use std::fmt::Display;
 
 /// The longest excerpt in characters: a few lines of a terminal. A proxy's error page is longer.
 pub const EXCERPT: usize = 300;
 
-/// How many items of a list are shown: more than a person corrects at once.
+/// The most items of a list that are shown: more than a person corrects at once.
 const MOST_LISTED: usize = 8;
 
-/// What a CI system obeys at the beginning of a line: GitHub Actions `::error::`, also after blanks; Buildkite the other four.
+/// Commands of CI systems at the beginning of a line: GitHub Actions `::error::`, also after blanks; Buildkite the other four.
 const BEGINNINGS: [&str; 5] = ["::", "---", "+++", "~~~", "^^^"];
 
-/// The text on one line, harmless in a terminal and in a CI log.
+/// Makes a text one line that is harmless in a terminal and in a CI log.
 ///
 /// - Characters that cannot be seen, or that rearrange others, are escaped as in Rust: `\n`, `\u{1b}`, `\u{202e}`.
 /// - `##` becomes `# #`: Azure Pipelines (`##vso[`), GitHub Actions (`##[`), TeamCity (`##teamcity[`) and Octopus Deploy (`##octopus[`) look
 ///   for it anywhere in a line.
-/// - A beginning that a CI system obeys is parted in the same way: `: :error::`.
+/// - A command at the beginning is split in the same way: `: :error::`.
 ///
-/// What comes out comes out unchanged when it is given in again.
+/// The result of a second call is the same as of the first.
 #[must_use]
 pub fn neutral(text: &str) -> String {
     cut(text, usize::MAX)
@@ -34,7 +33,7 @@ pub fn excerpt(text: &str) -> String {
     cut(text, EXCERPT)
 }
 
-/// [`neutral`], and at most `most` characters, the last of which is `…` where something is left out.
+/// [`neutral`], and at most `most` characters, the last of which is `…` if text is left out.
 #[must_use]
 pub fn cut(text: &str, most: usize) -> String {
     let begins = text.trim_start();
@@ -63,7 +62,7 @@ pub fn cut(text: &str, most: usize) -> String {
     shown
 }
 
-/// The text with its hidden characters escaped, and nothing else changed: for a page, where no CI system reads along.
+/// Escapes hidden characters and changes nothing else: for a page, which is no CI log.
 #[must_use]
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -73,7 +72,7 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// The first few items, each an [`excerpt`], and how many more there are.
+/// The first few items, each an [`excerpt`], and the number of others.
 #[must_use]
 pub fn listed<T: Display>(items: &[T]) -> String {
     let mut shown: Vec<String> = items
@@ -115,7 +114,7 @@ fn show(shown: &mut String, character: char) {
     }
 }
 
-/// Whether a character is never shown as it is: control characters, line and paragraph separators, and what Unicode calls
+/// Returns true for a character that is always escaped: control characters, line and paragraph separators, and Unicode's
 /// `Default_Ignorable_Code_Point` (DerivedCoreProperties.txt), which has the marks of direction, zero widths, the soft hyphen and the tags.
 /// Two of those are usual in text and stay: U+FE0E and U+FE0F choose between the two forms of an emoji.
 #[must_use]

@@ -1,4 +1,4 @@
-//! What a component file says of itself, read without running or compiling it, and whether it would load.
+//! The contents of a component file, read without running or compiling it, and the result of the checks for loading.
 
 use crate::{
     component_file::{ComponentBytes, ComponentFile, ComponentFileError},
@@ -9,22 +9,22 @@ use serde::Serialize;
 use std::path::PathBuf;
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, KnownCustom, Parser, Payload};
 
-/// What a component file holds.
+/// The contents of a component file.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct Inspection {
     /// Size of the file in bytes.
     pub size: u64,
     /// Hexadecimal sha256 of the file, as a pin `file.wasm@sha256:…` has it.
     pub sha256: String,
-    /// What it needs from its host.
+    /// Its imports.
     pub imports: Vec<Item>,
-    /// What it offers.
+    /// Its exports.
     pub exports: Vec<Item>,
-    /// Core modules inside.
+    /// The number of core modules inside.
     pub core_modules: usize,
-    /// The tools that made it, as `name version`.
+    /// The tools that produced it, as `name version`.
     pub producers: Vec<String>,
-    /// Whether and how it loads.
+    /// The result of the checks for loading.
     #[serde(flatten)]
     pub fit: Fit,
 }
@@ -34,30 +34,30 @@ pub struct Inspection {
 pub struct Item {
     /// Its name, such as `pipefold:ci/hooks@0.1.0`.
     pub name: String,
-    /// What it is: `instance`, `function`, `type`, `component`, `module` or `value`.
+    /// Its kind: `instance`, `function`, `type`, `component`, `module` or `value`.
     pub kind: &'static str,
 }
 
-/// Why a file cannot be inspected.
+/// An error of [`inspect`].
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
-    /// It cannot be read, is too large or not the one that is pinned.
+    /// The file cannot be read, is too large or has another digest than the pin.
     #[error(transparent)]
     File(#[from] ComponentFileError),
-    /// It is a core module, from which a component is yet to be made.
+    /// The file is a core module, not a component.
     #[error("{}: {CORE_MODULE}", .0.display())]
     CoreModule(PathBuf),
-    /// It is not WebAssembly, or damaged.
+    /// The file is not WebAssembly, or damaged.
     #[error("{}: not a WebAssembly component: {reason}", .path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault in the file.
         reason: String,
     },
 }
 
-/// Reads a component file of at most `limit` bytes and tells what it holds.
+/// Reads a component file of at most `limit` bytes and lists its contents.
 ///
 /// # Errors
 /// [`InspectError`], each naming the file.
@@ -65,23 +65,21 @@ pub fn inspect(file: &ComponentFile, limit: u64) -> Result<Inspection, InspectEr
     let ComponentBytes { bytes, sha256 } = file.read(limit)?;
     let malformed = |reason: String| InspectError::Malformed {
         path: file.path().into(),
-        // The parser's own words may take several lines.
+        // The parser's message may have several lines.
         reason: reason.split_whitespace().collect::<Vec<_>>().join(" "),
     };
     if bytes.is_empty() {
         return Err(malformed("the file is empty".into()));
     }
     if !bytes.starts_with(b"\0asm") {
-        return Err(malformed(
-            "it does not begin as WebAssembly does; the text format is to be compiled first".into(),
-        ));
+        return Err(malformed("wrong magic number; compile the text format first".into()));
     }
     inspect_bytes(&bytes, sha256)
         .map_err(|error| malformed(error.to_string()))?
         .ok_or_else(|| InspectError::CoreModule(file.path().into()))
 }
 
-/// The same for bytes in memory; none if they are a core module.
+/// Inspects bytes in memory; `None` if they are a core module.
 fn inspect_bytes(bytes: &[u8], sha256: String) -> Result<Option<Inspection>, wasmparser::BinaryReaderError> {
     let (imports, exports) = names(bytes);
     let mut found = Inspection {
@@ -93,7 +91,7 @@ fn inspect_bytes(bytes: &[u8], sha256: String) -> Result<Option<Inspection>, was
         producers: Vec::new(),
         fit: fit::examine(bytes, &imports, &exports),
     };
-    // Modules and components inside the outermost one come as one flat stream: only what lies at depth 1 is the file's own.
+    // Modules and components inside the outermost one are in the same stream: only those at depth 1 are the file's own.
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload? {
@@ -149,7 +147,7 @@ fn inspect_bytes(bytes: &[u8], sha256: String) -> Result<Option<Inspection>, was
     Ok(Some(found))
 }
 
-/// Adds what is not there yet, up to [`MOST_NAMES`].
+/// Adds a new item, up to [`MOST_NAMES`].
 fn push<T: PartialEq>(list: &mut Vec<T>, item: T) {
     if list.len() < MOST_NAMES && !list.contains(&item) {
         list.push(item);

@@ -2,12 +2,12 @@
 //!
 //! - [`Sandbox`] is an engine with a watchdog; it loads plugins.
 //! - [`Plugin`] is a loaded component: three hooks and a merge, each call in a fresh instance.
-//! - [`Policy`] and [`Chain`]: someone else's components in a line before a plugin, with what [`Grants`] allow them.
-//! - [`ComponentFile`], [`Cache`] and [`Compiler`]: where a policy comes from, and how it is compiled once.
+//! - [`Policy`] and [`Chain`]: an operator's components in front of a plugin, with access as [`Grants`] allow.
+//! - [`ComponentFile`], [`Cache`] and [`Compiler`]: the file of a policy, its compiled code, and the compiler.
 //! - [`embed`] puts the default component's compiled code into an executable; others take it from a [`Cache`], or compile it.
-//! - [`Limits`] says what a call may use; [`HookError`] and [`LoadError`] say what went wrong, and whose fault it was.
+//! - [`Limits`] bounds a call; [`HookError`] and [`LoadError`] name a fault and the component that has it.
 //! - [`types`] is the Rust face of `wit/types.wit`.
-//! - [`inspect`] tells what a component file imports and exports, without running or compiling it.
+//! - [`inspect`] lists the imports and exports of a component file, without running or compiling it.
 
 mod answer;
 mod cache;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::{fmt, time::Duration};
 use wasmtime::ResourceLimiter;
 
-/// What one plugin may use in one call. Every call gets a fresh instance, so nothing adds up from call to call.
+/// The limits of one plugin in one call. Every call gets a fresh instance, so nothing adds up from call to call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// Size of a component's file in bytes. Guests made from Python come to about 20 MB.
@@ -18,7 +18,7 @@ pub struct Limits {
     pub table_elements: usize,
     /// Core instances in a component; a guest made from Python has 11 or more.
     pub core_instances: usize,
-    /// Wall-clock time of one hook, without what the next plugin in line takes.
+    /// Wall-clock time of one hook, without the time of the next plugin.
     pub hook: Duration,
     /// Wall-clock time of a whole chain of plugins.
     pub chain: Duration,
@@ -45,7 +45,7 @@ impl Default for Limits {
     }
 }
 
-/// A limit that a plugin ran into.
+/// A limit that a plugin reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// Linear memory, in bytes.
@@ -58,9 +58,9 @@ pub enum Limit {
     Stack(usize),
     /// Core instances in a component.
     CoreInstances(usize),
-    /// Handles of resources that are held at one time.
+    /// Resource handles held at one time.
     Handles(usize),
-    /// Calls of the next plugin in line.
+    /// Calls of the next plugin.
     NextCalls(u32),
 }
 
@@ -82,7 +82,7 @@ impl fmt::Display for Limit {
     }
 }
 
-/// A number of bytes, for a person to read.
+/// A number of bytes, displayed in the largest unit that fits.
 struct Size(usize);
 
 impl fmt::Display for Size {
@@ -120,12 +120,12 @@ impl Limiter {
         }
     }
 
-    /// The first limit that was hit, if any was.
+    /// The first limit that was reached, if any.
     pub fn hit(&self) -> Option<Limit> {
         self.hit
     }
 
-    /// Whether the host itself could not provide memory that the limits allow.
+    /// Returns true if the host could not provide memory that the limits allow.
     pub fn host_failed(&self) -> bool {
         self.host_failed
     }
@@ -138,7 +138,7 @@ impl Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        // Past the guest's own maximum it is the guest that fails, not the limit.
+        // Past the guest's own maximum the guest fails, not the limit.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }

@@ -1,4 +1,4 @@
-//! One call of one export: a fresh store and instance, a deadline, and an account of what went wrong.
+//! One component of a chain, and one call of its export: a fresh store and instance, a deadline, and the cause of a failure.
 
 use crate::{
     answer::{self, Answered},
@@ -23,16 +23,16 @@ use wasmtime_wasi::{I32Exit, WasiCtxView, WasiView};
 /// Calls of the next link that one call of a policy may make: with four policies that is at most 4^4 calls of the default plugin.
 pub const MOST_CALLS: u32 = 4;
 
-/// What an export answers. The outer result of a call tells whether there was an answer at all.
+/// The answer of an export: a value, or violations. The outer result of a call is an error if there was no answer.
 pub type HookResult<T> = (Result<T, Vec<Violation>>,);
 
-/// A component with the three hooks: a policy, or the plugin at the end of the line.
+/// A component with the three hooks: a policy, or the plugin at the end of the chain.
 pub struct Link {
     pub(crate) name: Arc<str>,
     pub(crate) limits: Limits,
     pub(crate) grants: Grants,
     pub(crate) on_failure: OnFailure,
-    /// A clock runs against its calls.
+    /// True if its calls have a time limit.
     pub(crate) timed: bool,
     pub(crate) digest: blake3::Hash,
     pub(crate) meter: Arc<LineMeter>,
@@ -76,18 +76,18 @@ impl Link {
         })
     }
 
-    /// How messages name it.
+    /// The name in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How errors name it.
+    /// The role and name, as in errors.
     pub(crate) fn title(&self) -> String {
         self.role.title(&self.name)
     }
 
-    /// Asks it, with the links behind it at hand.
+    /// Calls the question's hook. `next` are the links behind this one. Returns the verdict, and the answers of those links.
     pub(crate) fn call_hook(
         &self,
         core: &Core,
@@ -118,7 +118,7 @@ impl Link {
     }
 }
 
-/// Finds exports and compares their types, so that a component which loads can be called.
+/// The exports of a component. [`Exports::find`] compares their types, so that a component which loads can be called.
 pub struct Exports<'a> {
     pub title: &'a str,
     pub component: &'a Component,
@@ -152,25 +152,25 @@ impl Exports<'_> {
     }
 }
 
-/// Handles of resources that one call may hold at a time. The contract has none, and what WASI hands out is a few files and streams;
-/// the engine keeps some dozens of bytes for each.
+/// Resource handles that one call may hold at a time. The contract has none, and WASI has a few files and streams; the engine keeps some
+/// dozens of bytes for each.
 const MOST_HANDLES: usize = 10_000;
 
-/// Ticks of the watchdog that no process lives to see: 4 ms each, and some five hundred million years of them.
+/// Ticks of the watchdog that are never reached: at 4 ms each, some five hundred million years.
 const NEVER: u64 = 1 << 62;
 
-/// What the host keeps beside an instance.
+/// The host's state beside an instance.
 pub struct CallState {
     pub limiter: Limiter,
-    /// When this call must have ended; the time that the next link takes is added.
+    /// The deadline of this call; the time of the next link is added.
     pub deadline: Instant,
     pub asking: Arc<Asking>,
     timed_out: Option<TimedOut>,
     /// The links behind this one.
     pub next: Option<Next>,
-    /// How a link further in failed: then it is not this one's fault.
+    /// The failure of a link behind this one, which is not this one's fault.
     pub further: Option<HookError>,
-    /// A limit of the host's functions that was hit.
+    /// A limit of the host's functions that was reached.
     pub hit: Option<Limit>,
     granted: GrantState,
 }
@@ -209,18 +209,18 @@ impl Next {
     }
 }
 
-/// Whose time was up.
+/// The time limit that passed: of this hook, or of the chain.
 #[derive(Clone, Copy)]
 enum TimedOut {
     Hook,
     Chain,
 }
 
-/// Whose failure it is that a call gave no verdict.
+/// A call without a verdict, by the link at fault.
 pub enum CallFailure {
-    /// The link's own.
+    /// The called link.
     Own(HookError),
-    /// A link's further in.
+    /// A link behind it.
     Further(HookError),
 }
 
@@ -232,7 +232,7 @@ impl CallFailure {
     }
 }
 
-/// One call: of which link, for which hook, and with what behind it.
+/// One call of a link's hook.
 pub struct Call<'a> {
     pub core: &'a Core,
     pub link: &'a Link,
@@ -242,7 +242,7 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Instantiates, calls and explains. With the answer comes what the links behind this one answered.
+    /// Instantiates the component and calls the export. Returns the answer, and those of the links behind this one.
     pub fn run<P, T>(mut self, export: &ComponentExportIndex, params: P) -> Result<(T, Vec<Answered>), CallFailure>
     where
         P: ComponentNamedList + Lower,
@@ -295,8 +295,8 @@ impl Call<'_> {
         }
     }
 
-    /// Names the cause of a failed call. wasmtime exports types for traps only; what it does not is recognised by what was recorded on
-    /// the way, and last by wasmtime's words.
+    /// Names the cause of a failed call. wasmtime exports types for traps only; other causes are recognised by the records in the state, and
+    /// last by wasmtime's message.
     fn explain(&self, state: CallState, error: &wasmtime::Error) -> CallFailure {
         if let Some(further) = state.further {
             return CallFailure::Further(further);
@@ -382,7 +382,7 @@ fn next(mut store: StoreContextMut<'_, CallState>, question: &Question<'_>) -> w
     let judge = Arc::clone(&next.judge);
     let began = Instant::now();
     let answer = judge(question, &asking);
-    // The time of the next link is not this one's.
+    // The time of the next link does not count against this one.
     state.deadline += began.elapsed();
     match answer {
         Ok(answered) => {

@@ -1,4 +1,4 @@
-//! One component on its way from its bytes to something that can be called, compiled at most once.
+//! Loading of one component: from its file or this program, through the cache or the compiler, to code that can run.
 
 use crate::{
     cache::{Cache, CacheError, CacheKey, EntryFlaw, Failure, Lock},
@@ -16,7 +16,8 @@ use std::{
 };
 use wasmtime::{Engine, component::Component};
 
-/// Code that this process compiled without a cache: for all its sandboxes, as their settings are the same in what matters to the code.
+/// The default component's code, if this process compiled it without a cache. All its sandboxes share it: their engines' settings are the
+/// same where they concern the code.
 static IN_MEMORY: Mutex<Option<Arc<FreshCode>>> = Mutex::new(None);
 
 /// A component whose code is in a cache.
@@ -32,28 +33,28 @@ pub struct Precompiled {
     pub code_size: u64,
 }
 
-/// A component that wasmtime has taken.
+/// A component that wasmtime has loaded.
 pub struct LoadedComponent {
     pub component: Component,
     pub notes: Vec<String>,
     pub compiled: bool,
     pub sha256: String,
-    /// The digest by which a cache knows it.
+    /// The digest for the cache's key.
     pub fingerprint: blake3::Hash,
-    /// Bytes of code in the cache, if it is there.
+    /// Bytes of its code in the cache, if it is there.
     kept: Option<u64>,
 }
 
-/// Where a component comes from.
+/// The source of a component.
 #[derive(Clone, Copy)]
 pub enum ComponentSource<'a> {
     File(&'a ComponentFile),
-    /// This program itself.
+    /// The default component in this program.
     Default,
 }
 
 impl ComponentSource<'_> {
-    /// The digest by which a cache knows it.
+    /// The digest for the cache's key.
     fn fingerprint(self, limit: u64) -> Result<blake3::Hash, ComponentFileError> {
         match self {
             Self::File(file) => file.fingerprint(limit),
@@ -78,7 +79,7 @@ impl ComponentSource<'_> {
         }
     }
 
-    /// Its file, as an argument of the command that compiles it ahead.
+    /// Its file, as an argument of `component compile`; none for the default component.
     fn path(self) -> Option<PathBuf> {
         match self {
             Self::File(file) => Some(file.path().into()),
@@ -87,13 +88,13 @@ impl ComponentSource<'_> {
     }
 }
 
-/// Why an entry was not made.
+/// The error of a new cache entry.
 enum NotMade {
     Compile(CompileError),
     Cache(CacheError),
 }
 
-/// One component on its way.
+/// The loading of one component.
 pub struct Loading<'a> {
     engine: &'a Engine,
     title: String,
@@ -101,15 +102,15 @@ pub struct Loading<'a> {
     pub limit: u64,
     compiler: &'a Compiler,
     deadline: &'a Deadline,
-    /// It is compiled even if that failed before.
+    /// True if a recorded failure to compile it is ignored.
     again: bool,
-    /// What it may import, which is looked at before seconds are spent on it.
+    /// The imports that it may have, which are checked before seconds are spent on compiling.
     pub admission: Admission<'a>,
     notes: Vec<String>,
 }
 
 impl<'a> Loading<'a> {
-    /// Any component up to the sandbox's limit, that did not fail before.
+    /// A loading with the sandbox's size limit and any imports, that obeys recorded failures.
     pub fn new(
         core: &'a Core,
         title: String,
@@ -130,7 +131,7 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// Takes it from the cache, or compiles it and keeps it there.
+    /// Loads it from the cache, or compiles it and stores the code there.
     pub fn through(mut self, cache: &Cache) -> Result<LoadedComponent, LoadError> {
         let fingerprint = self.fingerprint()?;
         let key = CacheKey::new(self.engine, fingerprint);
@@ -138,7 +139,7 @@ impl<'a> Loading<'a> {
             return Ok(self.done(ready));
         }
         let ComponentBytes { bytes, sha256 } = self.read()?;
-        // What is compiled is what was read now, whatever the file held a moment ago.
+        // The file may have changed since: these bytes are compiled.
         let fingerprint = blake3::hash(&bytes);
         let key = CacheKey::new(self.engine, fingerprint);
         let lock = cache.lock(&key, self.compiler.time(), self.deadline);
@@ -152,7 +153,7 @@ impl<'a> Loading<'a> {
             }
             Lock::Held(_) | Lock::None => {}
         }
-        // The holder of the lock before may have made it, or have failed to.
+        // The previous holder of the lock may have stored an entry or a failure.
         if let Some(ready) = self.kept(cache, &key, fingerprint, true)? {
             return Ok(self.done(ready));
         }
@@ -169,7 +170,7 @@ impl<'a> Loading<'a> {
                 }
             }
             Err(NotMade::Compile(error)) => {
-                if let Some(bound) = error.lasts() {
+                if let Some(bound) = error.lasting_bound() {
                     let reason = error.to_string();
                     cache.remember(&key, &Failure { sha256, bound, reason });
                 }
@@ -182,7 +183,7 @@ impl<'a> Loading<'a> {
         self.in_memory(component, sha256)
     }
 
-    /// Takes it from the cache, if it is there.
+    /// Loads it from the cache, if it is there.
     pub fn if_compiled(mut self, cache: &Cache) -> Result<Option<LoadedComponent>, LoadError> {
         let fingerprint = self.fingerprint()?;
         let key = CacheKey::new(self.engine, fingerprint);
@@ -190,7 +191,7 @@ impl<'a> Loading<'a> {
         Ok(ready.map(|ready| self.done(ready)))
     }
 
-    /// Sees to it that it is in the cache, also if that failed before.
+    /// Loads it through the cache, and fails if the code is not stored there. Ignores a recorded failure.
     pub fn into_cache(mut self, cache: &Cache) -> Result<Precompiled, LoadError> {
         self.again = true;
         let plugin = self.title.clone();
@@ -214,7 +215,7 @@ impl<'a> Loading<'a> {
         fingerprint.map_err(|error| self.bad_file(error))
     }
 
-    /// What the cache has of it: its code, or why there is none.
+    /// Loads it from the cache. A recorded failure is an error.
     fn kept(
         &mut self,
         cache: &Cache,
@@ -245,7 +246,7 @@ impl<'a> Loading<'a> {
         self.in_memory(Arc::new(bytes), sha256)
     }
 
-    /// Takes it from the cache, if it is there and as it should be.
+    /// Loads it from the cache, if its entry is there and intact; `note` adds a note if the entry is not.
     fn find(
         &mut self,
         cache: &Cache,
@@ -256,7 +257,7 @@ impl<'a> Loading<'a> {
         let found = cache.find(key).and_then(|entry| {
             let Some(entry) = entry else { return Ok(None) };
             let component = compiled::entry(self.engine, &entry);
-            // The words around the cause name the file by a number.
+            // The error's other levels name the file by a number.
             let component = component.map_err(|error| EntryFlaw::Refused(error.root_cause().to_string()))?;
             Ok(Some(LoadedComponent {
                 component,
@@ -269,7 +270,7 @@ impl<'a> Loading<'a> {
         });
         match found {
             Ok(Some(ready)) => {
-                // The entry was made from exactly these bytes, and knows their sha256.
+                // The entry was made from exactly these bytes, and has their sha256.
                 let pinned = self.source.check_pin(&ready.sha256);
                 pinned.map_err(|error| self.bad_file(error))?;
                 Ok(Some(ready))
@@ -287,7 +288,7 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// Reads the file, and looks at what can be seen without compiling it.
+    /// Reads the component, and checks what can be checked before compiling.
     fn read(&self) -> Result<ComponentBytes, LoadError> {
         let component = self.source.read(self.limit).map_err(|error| self.bad_file(error))?;
         fit::admit(&self.title, &component.bytes, self.admission)?;
@@ -319,7 +320,7 @@ impl<'a> Loading<'a> {
         Ok(self.done(LoadedComponent { compiled, ..ready }))
     }
 
-    /// Takes code that this process compiled.
+    /// Loads code that this process compiled.
     pub fn fresh(
         &self,
         code: &FreshCode,
@@ -368,12 +369,12 @@ impl<'a> Loading<'a> {
     }
 }
 
-/// Code that was compiled for this process before; none while another thread compiles it.
+/// The default component's code in memory; `None` if there is none, or while another thread compiles it.
 pub fn in_memory() -> Option<Arc<FreshCode>> {
     IN_MEMORY.try_lock().ok()?.clone()
 }
 
-/// The same, or what `compile` makes. Other threads wait for it.
+/// The default component's code in memory, or the result of `compile`, and true if it was compiled now. Other threads wait for it.
 fn in_memory_or<E>(compile: impl FnOnce() -> Result<FreshCode, E>) -> Result<(Arc<FreshCode>, bool), E> {
     let mut kept = IN_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(code) = &*kept {

@@ -1,8 +1,8 @@
-//! What can be told of a component before it is compiled: that it is one, and that making an instance of it is bounded.
+//! Checks of a component's outline before it is compiled: that it is one, and that the size of an instance is bounded.
 //!
-//! A limiter sees the memories and tables of an instance, and nothing of what the engine itself keeps for it: each global, function and
-//! segment of a module takes some bytes for each instance of that module, and a file of 1 MB can hold a module with 100,000 of them that
-//! is instantiated a hundred times. Components within components take more memory than their file to compile, by the square of the depth.
+//! A limiter sees the memories and tables of an instance, but not the engine's own data: each global, function and segment of a module takes
+//! some bytes for each instance of that module, and a file of 1 MB can hold a module with 100,000 of them that is instantiated a hundred
+//! times. Components within components take more memory than their file to compile, by the square of the depth.
 
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
@@ -23,19 +23,19 @@ const INSTANCE: u64 = 1 << 10;
 const REFERENCE: u64 = 32;
 /// Bytes for a global: a value of 128 bits.
 const GLOBAL: u64 = 16;
-/// Bytes for an item of a segment, which may be a value of 128 bits as well.
+/// Bytes for an item of a segment, which may also be a value of 128 bits.
 const ITEM: u64 = 16;
 
-/// What is said of a core module. Other tools of that name, of PyPI and npm, are no help.
+/// The fault of a core module, with the tool that helps. Packages of that name on PyPI and npm are others.
 pub const CORE_MODULE: &str =
     "a core module, not a component; make one of it: `cargo install wasm-tools`, then `wasm-tools component new`";
 
-/// Why a component is not compiled.
+/// A fault that prevents compiling.
 #[derive(Debug)]
 pub enum Refused {
-    /// The file is something else, or damaged.
+    /// The file is damaged.
     Malformed(BinaryReaderError),
-    /// What is wrong, in words.
+    /// Another fault, as a message.
     Other(String),
 }
 
@@ -54,29 +54,29 @@ impl From<BinaryReaderError> for Refused {
     }
 }
 
-/// A module or component on the way through the file, with what an instance of it keeps.
+/// A module or component that is being read, with the bytes that an instance of it takes.
 #[derive(Default)]
 struct Level {
     is_component: bool,
     kept: u64,
-    /// What an instance of each of its modules keeps, by index; none for one that it does not define.
+    /// The bytes for an instance of each of its modules, by index; `None` for a module that it does not define.
     modules: Vec<Option<u64>>,
-    /// The same of its components.
+    /// As `modules`, for its components.
     components: Vec<Option<u64>>,
 }
 
-/// Looks a file over that is to be compiled.
+/// Checks a file that is to be compiled.
 pub fn check(file: &[u8]) -> Result<(), Refused> {
     kept(file).map(|_| ())
 }
 
-/// Bytes that the engine keeps for an instance of this component.
+/// The bytes that the engine keeps for an instance of this component.
 fn kept(file: &[u8]) -> Result<u64, Refused> {
     if file.is_empty() {
         return Err(Refused::Other("the file is empty".into()));
     }
     if !file.starts_with(b"\0asm") {
-        let reason = "it does not begin as WebAssembly does; the text format is to be compiled first";
+        let reason = "not a WebAssembly binary (wrong magic number); compile the text format first";
         return Err(Refused::Other(reason.into()));
     }
     let mut levels: Vec<Level> = Vec::new();
@@ -137,7 +137,7 @@ fn open(levels: &mut Vec<Level>, encoding: Encoding) -> Result<(), Refused> {
 }
 
 impl Level {
-    /// A section of a core module.
+    /// Counts a section of a core module.
     fn module(&mut self, payload: &Payload<'_>) -> Result<(), Refused> {
         let kept = match payload {
             Payload::ImportSection(section) => u64::from(section.count()) * REFERENCE,
@@ -163,7 +163,7 @@ impl Level {
         Ok(())
     }
 
-    /// A section of a component.
+    /// Counts a section of a component.
     fn component(&mut self, payload: &Payload<'_>, outer: &[Level]) -> Result<(), Refused> {
         match payload {
             Payload::InstanceSection(section) => {
@@ -214,7 +214,7 @@ impl Level {
     fn alias(&mut self, alias: &ComponentAlias<'_>, outer: &[Level]) {
         match alias {
             ComponentAlias::Outer { kind, count, index } => {
-                // Zero is this component, one the component around it.
+                // Zero is this component, one is the component around it.
                 let level = match (*count as usize).checked_sub(1) {
                     None => Some(&*self),
                     Some(out) => outer.len().checked_sub(out + 1).and_then(|at| outer.get(at)),
@@ -249,7 +249,7 @@ fn at(list: &[Option<u64>], index: u32) -> Option<u64> {
     list.get(index as usize).copied().flatten()
 }
 
-/// What an instance keeps of something that the component defines or takes from around it.
+/// The bytes for an instance of a module or component that is defined in this component or around it.
 fn known(list: &[Option<u64>], index: u32) -> Result<u64, Refused> {
     at(list, index).ok_or_else(|| {
         Refused::Other(
@@ -258,7 +258,7 @@ fn known(list: &[Option<u64>], index: u32) -> Result<u64, Refused> {
     })
 }
 
-/// Names of what a component imports and exports, as far as they can be read.
+/// The names of a component's imports and exports, as far as they can be read.
 pub fn names(bytes: &[u8]) -> (Vec<&str>, Vec<&str>) {
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0_usize;

@@ -38,13 +38,13 @@ impl Plugin {
         Ok(Self { core, link, merge })
     }
 
-    /// The rules themselves: no clock runs against them.
+    /// The same plugin without a time limit, for the rules themselves.
     pub(crate) fn without_clock(mut self) -> Self {
         self.link.timed = false;
         self
     }
 
-    /// How messages name this plugin.
+    /// The name in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         self.link.name()
@@ -53,7 +53,7 @@ impl Plugin {
     /// Judges the notification that a run begins (`hooks.pipeline-start`).
     ///
     /// # Errors
-    /// [`HookError::Refused`] with every violation; anything else means that there is no judgement.
+    /// [`HookError::Refused`] with every violation; any other error means that there is no verdict.
     pub fn pipeline_start(&self, event: &Notification) -> Result<Verdict, HookError> {
         self.judge(&Question::PipelineStart(event), &self.asking())
     }
@@ -110,7 +110,7 @@ impl Plugin {
         Arc::new(Asking::new(self.core.limits.chain, false))
     }
 
-    /// Does a call, without a limit of time if no clock runs against it.
+    /// Runs a call, and adds its time to the deadline if the plugin has no time limit.
     fn counted<T>(&self, asking: &Asking, call: impl FnOnce() -> T) -> T {
         if self.link.timed { call() } else { asking.in_rules(call) }
     }

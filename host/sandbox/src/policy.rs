@@ -1,4 +1,4 @@
-//! A policy: a component of someone else's that stands before the next plugin.
+//! The settings of a policy, which is an operator's component in front of the next plugin, and the digest of a chain of policies.
 
 use crate::{
     component_file::ComponentFile,
@@ -8,16 +8,16 @@ use crate::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{fmt, os::unix::ffi::OsStrExt, str::FromStr};
 
-/// How a policy is to be run.
+/// The settings of a policy.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// How messages name it.
+    /// The name in messages.
     pub name: String,
-    /// What it may use in one call; the time of a whole chain is the sandbox's.
+    /// The limits of one call; the time limit of a whole chain is the sandbox's.
     pub limits: Limits,
-    /// What it may use besides its arguments.
+    /// The access that it has besides its arguments.
     pub grants: Grants,
-    /// What becomes of a notification when it fails.
+    /// The effect of its failure on a notification.
     pub on_failure: OnFailure,
 }
 
@@ -34,36 +34,36 @@ impl Policy {
     }
 }
 
-/// What becomes of a notification when a policy fails.
+/// The effect of a policy's failure on a notification.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {
-    /// Nothing is judged, so nothing is sent: a redaction that fails must not become a leak.
+    /// The notification is not judged, so nothing is sent: a redaction that fails must not become a leak.
     #[default]
     Closed,
-    /// The failing policy alone is passed over; the others still apply.
+    /// Only the failing policy is skipped; the others still apply.
     Open,
 }
 
-/// Says what is digested, and in which form.
+/// The name and version of the digest's form.
 const MARK: &str = "pipefold chain 1";
 
-/// A digest over policies in their order: of each its component, grants, directory, settings and what becomes of a notification when it
-/// fails. Names and limits are not part of it. Shown as 64 hexadecimal digits.
+/// A digest of policies in their order: of each the component, grants, directory, settings and [`OnFailure`]. Names and limits are not part
+/// of it. Displayed as 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainDigest([u8; 32]);
 
-/// A text that is no digest of a chain.
+/// A text that is not a [`ChainDigest`].
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no digest of a chain of policies, which has 64 hexadecimal digits")]
 pub struct ChainDigestError(String);
 
 impl ChainDigest {
-    /// No policies at all.
+    /// The digest of no policies.
     pub const EMPTY: Self = Self([0; 32]);
 
     /// The digest of policies that are not loaded, outermost first. Their files are read, and nothing is compiled.
     ///
-    /// A file that cannot be read counts by its path and pin, so that a line with such a policy is no other line and never the empty one.
+    /// A file that cannot be read counts by its path and pin, so that a chain with such a policy equals no other one and never the empty one.
     #[must_use]
     pub fn of<'a>(policies: impl IntoIterator<Item = (&'a Policy, &'a ComponentFile)>) -> Self {
         Self::join(
@@ -81,7 +81,7 @@ impl ChainDigest {
         )
     }
 
-    /// The digest of links with these digests.
+    /// Joins the digests of links.
     pub(crate) fn join(links: impl IntoIterator<Item = blake3::Hash>) -> Self {
         let mut links = links.into_iter().peekable();
         if links.peek().is_none() {
@@ -95,7 +95,7 @@ impl ChainDigest {
         Self(*hasher.finalize().as_bytes())
     }
 
-    /// Whether there are no policies.
+    /// Returns true if there are no policies.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::EMPTY
@@ -135,7 +135,7 @@ impl<'de> Deserialize<'de> for ChainDigest {
     }
 }
 
-/// The digest of one policy whose component is known by these bytes.
+/// The digest of one policy whose component is identified by these bytes.
 pub fn digest(policy: &Policy, component: &[u8]) -> blake3::Hash {
     let mut parts = PartHasher(blake3::Hasher::new());
     parts.add(component);
@@ -156,7 +156,7 @@ pub fn digest(policy: &Policy, component: &[u8]) -> blake3::Hash {
     parts.0.finalize()
 }
 
-/// Digests parts, each with its length before it, so that no two lists of parts look the same.
+/// Digests parts, each after its length, so that no two lists of parts are hashed alike.
 struct PartHasher(blake3::Hasher);
 
 impl PartHasher {

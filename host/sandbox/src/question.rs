@@ -6,19 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A hook and what it is asked.
+/// A hook with its argument.
 #[derive(Clone, Copy, Debug)]
 pub enum Question<'a> {
     /// A run begins.
     PipelineStart(&'a Notification),
     /// A step began or ended.
     Step(&'a Notification),
-    /// A run ended; every notification of it that is known, in any order.
+    /// A run ended; every known notification of it, in any order.
     PipelineFinish(&'a [Notification]),
 }
 
 impl Question<'_> {
-    /// Name of the hook, as the contract spells it.
+    /// The hook's name in the contract.
     #[must_use]
     pub fn hook(&self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ impl Question<'_> {
         }
     }
 
-    /// The notifications that are asked about.
+    /// The notifications in its argument.
     #[must_use]
     pub fn notifications(&self) -> &[Notification] {
         match self {
@@ -38,7 +38,7 @@ impl Question<'_> {
     }
 }
 
-/// A question that outlives who asks it.
+/// A question with its own copy of the argument, for another thread.
 pub enum OwnedQuestion {
     PipelineStart(Notification),
     Step(Notification),
@@ -63,17 +63,17 @@ impl OwnedQuestion {
     }
 }
 
-/// One question on its way.
+/// A question on its way through a chain, shared by all links.
 pub struct Asking {
-    /// The question that the rules got is to be told as well.
+    /// True if the answer must have the notifications that the rules got.
     pub seen: bool,
-    /// When the links must have answered, but for the time that the rules take.
+    /// The deadline of the links, without the time that the rules take.
     until: Instant,
     rules: Mutex<RulesTime>,
 }
 
-/// Time in the rules. They are the project's own and their input is bounded, so no clock runs against them: on a machine that gives a
-/// process a tenth of a CPU, a large history takes them seconds.
+/// The time spent in the rules. It does not count against the deadline, as the rules are the project's own and their input is bounded: on
+/// a machine that gives a process a tenth of a CPU, a large history takes them seconds.
 #[derive(Default)]
 struct RulesTime {
     spent: Duration,
@@ -89,25 +89,25 @@ impl Asking {
         }
     }
 
-    /// When the links must have answered, as far as can be said now.
+    /// The current deadline of the links; it moves while the rules run.
     pub fn until(&self) -> Instant {
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         self.until + rules.spent + rules.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Does what the rules do.
+    /// Runs `work` of the rules, and moves the deadline by its time.
     pub fn in_rules<T>(&self, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
-        self.note(|rules| rules.since = Some(began));
+        self.update(|rules| rules.since = Some(began));
         let done = work();
-        self.note(|rules| {
+        self.update(|rules| {
             rules.since = None;
             rules.spent += began.elapsed();
         });
         done
     }
 
-    fn note(&self, change: impl FnOnce(&mut RulesTime)) {
+    fn update(&self, change: impl FnOnce(&mut RulesTime)) {
         change(&mut self.rules.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -1,4 +1,4 @@
-//! The engine with its clock, and what it can load.
+//! The sandbox: an engine that loads plugins and policies.
 
 use crate::{
     cache::Cache,
@@ -21,8 +21,8 @@ use wasmtime::{
     component::{Component, Linker},
 };
 
-/// The most stack that a call can be given: threads have 2 MiB by default, of which the host needs some, and running over the end of a
-/// thread's stack ends the process.
+/// The largest stack of a call in bytes: threads have 2 MiB by default, of which the host needs some, and an overflow of a thread's stack
+/// ends the process.
 const MOST_STACK: usize = 1 << 20;
 
 /// An engine, its watchdog and the limits that plugins are held to. Cheap to clone; clones share everything.
@@ -69,11 +69,11 @@ impl Sandbox {
         })
     }
 
-    /// Compiles a component in this process and makes it ready. Compiling takes as long and as much memory as it takes, and nothing can
-    /// stop it: only for components that the caller trusts not to be made to abuse that.
+    /// Compiles a component in this process and loads it. Nothing bounds or stops the compilation's time and memory: only for components that
+    /// the caller trusts.
     ///
     /// # Errors
-    /// [`LoadError`] if it is larger than the limit, no component, or not made for the world `plugin`.
+    /// [`LoadError`] if the file is larger than the limit, not a component, or not of the world `plugin`.
     pub fn compile_here(&self, name: &str, component: &[u8]) -> Result<Plugin, LoadError> {
         let title = Role::Plugin.title(name);
         let component = self.compile(&title, component, self.core.limits.component_size, Admission::Plugin)?;
@@ -115,23 +115,23 @@ impl Sandbox {
     }
 }
 
-/// A policy that is ready for a chain.
+/// A policy that is loaded for a chain.
 pub struct Loaded {
     /// The policy.
     pub link: Link,
-    /// What the operator should know, though it was no obstacle: entries of the cache that were damaged, or could not be written.
+    /// Notes for the operator that did not prevent loading: cache entries that were damaged, or could not be written.
     pub notes: Vec<String>,
-    /// It was compiled now, and not taken from the cache.
+    /// True if it was compiled now, and not taken from the cache.
     pub compiled: bool,
     /// Hexadecimal sha256 of the component.
     pub sha256: String,
 }
 
 impl Sandbox {
-    /// Compiles a policy in this process; see [`Sandbox::compile_here`] for what that means.
+    /// Compiles a policy in this process, with the risk of [`Sandbox::compile_here`].
     ///
     /// # Errors
-    /// [`LoadError`] if it is larger than its limit, no component, imports what is not granted, or lacks a hook.
+    /// [`LoadError`] if the file is larger than its limit, not a component, has an import that is not granted, or lacks a hook.
     pub fn policy_compiled_here(&self, policy: &Policy, component: &[u8]) -> Result<Link, LoadError> {
         let fingerprint = blake3::hash(component);
         let title = Role::Policy.title(&policy.name);
@@ -140,7 +140,7 @@ impl Sandbox {
         self.policy_link(policy, &component, &fingerprint)
     }
 
-    /// Links a compiled policy with what it is granted.
+    /// Links a compiled policy with its grants.
     pub(crate) fn policy_link(
         &self,
         policy: &Policy,
@@ -159,13 +159,13 @@ impl Sandbox {
         Ok(link)
     }
 
-    /// Makes a policy ready: from the cache, or compiled and then kept there. Without a cache it is compiled each time.
+    /// Loads a policy from the cache, or compiles it and stores the code there. Without a cache it is compiled each time.
     ///
-    /// A cache that cannot be written to is a note and no error.
+    /// A cache that cannot be written to causes a note and no error.
     ///
     /// # Errors
     /// [`LoadError`] if the file cannot be read, is not the pinned one or is too large; if it cannot be compiled within the compiler's
-    /// limits; if it imports what is not granted, which is found before it is compiled; or if it lacks a hook.
+    /// limits; if an import is not granted, which is checked before compiling; or if it lacks a hook.
     pub fn policy(
         &self,
         policy: &Policy,
@@ -176,7 +176,7 @@ impl Sandbox {
         self.policy_by(policy, file, cache, compiler, &Deadline::never())
     }
 
-    /// The same, up to a deadline. A compilation that is under way then is ended, and is not remembered as failed.
+    /// As [`Sandbox::policy`], up to a deadline. It ends a compilation under way, which is not recorded as failed.
     ///
     /// # Errors
     /// As [`Sandbox::policy`]; and [`LoadError::Unfinished`] if the deadline passed first, here or while another process compiled it.
@@ -196,11 +196,11 @@ impl Sandbox {
         self.loaded(policy, ready)
     }
 
-    /// Makes a policy ready if its code is in the cache; none if it is yet to be compiled. Nothing is waited for: as quick as reading the
-    /// file and the entry.
+    /// Loads a policy if its code is in the cache; `None` if it is not compiled yet. Never waits: it takes the time to read the file and the
+    /// entry.
     ///
     /// # Errors
-    /// As [`Sandbox::policy`]; among them a failure to compile it that is remembered.
+    /// As [`Sandbox::policy`], including a recorded failure to compile it.
     pub fn policy_if_compiled(
         &self,
         policy: &Policy,
@@ -237,10 +237,10 @@ impl Sandbox {
         })
     }
 
-    /// Fills a cache: afterwards [`Sandbox::policy`] finds the component there. What failed before is tried again.
+    /// Compiles a component into a cache, where [`Sandbox::policy`] finds it. A recorded failure is tried again.
     ///
     /// # Errors
-    /// As [`Sandbox::policy`], but for what it imports and exports; and if the cache cannot be written to.
+    /// As [`Sandbox::policy`] without the checks of imports and exports; and if the cache cannot be written to.
     pub fn precompile(
         &self,
         file: &ComponentFile,

@@ -1,4 +1,4 @@
-//! The place in an executable for the default component's compiled code.
+//! The default component in an executable: its bytes, and the slot for its compiled code.
 //!
 //! The build leaves the slot empty, as it has no compiler; [`embed`](crate::embed) fills the slot of a finished executable. A slot is a
 //! constant of the program, so it is loaded with the program, and `strip` and signatures treat it as any other part.
@@ -6,7 +6,7 @@
 use std::ops::Range;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-/// The component file.
+/// The default component's file.
 pub static COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));
 
 /// Hexadecimal sha256 of the default component's file.
@@ -15,7 +15,7 @@ pub const DEFAULT_COMPONENT_SHA256: &str = env!("PIPEFOLD_COMPONENT_SHA256");
 /// Size in bytes of the default component's file.
 pub const DEFAULT_COMPONENT_SIZE: usize = COMPONENT.len();
 
-/// Names the slot and its form. The bytes occur once in an executable: they are searched for with a copy out of the slot itself.
+/// The mark of a slot of this form. The bytes occur once in an executable: searches use a copy out of the slot itself.
 const MARK: [u8; 32] = *b"pipefold compiled code slot 1\r\n\xf7";
 
 /// Hexadecimal sha256 of the default component.
@@ -24,15 +24,15 @@ const SHA256: Range<usize> = 32..96;
 const TARGET: Range<usize> = 96..160;
 /// Bytes of code, little-endian; 0 in an empty slot.
 const LENGTH: Range<usize> = 160..168;
-/// The 128-bit XXH3 of all before it and of the code. It finds damage. Each process computes it, so it is not a cryptographic digest:
-/// an attacker that can write the executable has no need of the slot.
+/// The 128-bit XXH3 of all before it and of the code. It finds damage. Each process computes it, so it is not a cryptographic digest: an
+/// attacker who can write to the executable does not need the slot.
 const DIGEST: Range<usize> = 168..184;
-/// Where the code begins: at a page, as it is run where it is.
+/// The beginning of the code: at a page, as it is run in place.
 const CODE: usize = 4096;
 /// Bytes of a slot. The code has 220 KB for x86_64, and other targets' takes up to a third more.
 pub const SIZE: usize = 512 << 10;
 
-/// A slot as it is built.
+/// An empty slot, as it is built.
 pub const fn empty() -> [u8; SIZE] {
     let mut slot = [0; SIZE];
     copy(&mut slot, 0..MARK.len(), &MARK);
@@ -54,7 +54,7 @@ const fn copy(slot: &mut [u8; SIZE], place: Range<usize>, bytes: &[u8]) {
 #[derive(Debug, PartialEq, Eq)]
 pub struct DamagedSlot;
 
-/// The code in a slot, compared with its digest; none if the slot is empty.
+/// The code in a slot, compared with its digest; `None` if the slot is empty.
 pub fn code(slot: &[u8; SIZE]) -> Result<Option<&[u8]>, DamagedSlot> {
     let mut length = [0; 8];
     length.copy_from_slice(&slot[LENGTH]);
@@ -75,7 +75,7 @@ fn digest(slot: &[u8; SIZE], code: &[u8]) -> [u8; 16] {
     xxh3_128_with_seed(code, head).to_le_bytes()
 }
 
-/// Puts code into a slot in place of what was there; false if the code is too large.
+/// Writes code into a slot, over any former code; false if the code is too large.
 pub fn fill(slot: &mut [u8; SIZE], code: &[u8]) -> bool {
     let Some(place) = slot[CODE..].get_mut(..code.len()) else {
         return false;
@@ -88,12 +88,12 @@ pub fn fill(slot: &mut [u8; SIZE], code: &[u8]) -> bool {
     true
 }
 
-/// Where the slots of an executable begin: the places with the mark of this program's own slot.
+/// The offsets of the slots in an executable, by the mark of this program's own slot.
 pub fn find(executable: &[u8], own: &[u8; SIZE]) -> Vec<usize> {
     memchr::memmem::find_iter(executable, &own[..MARK.len()]).collect()
 }
 
-/// The component that the executable with this slot carries.
+/// The sha256 of the component in the executable with this slot.
 pub fn component(slot: &[u8; SIZE]) -> String {
     text(&slot[SHA256])
 }

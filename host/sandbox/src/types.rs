@@ -1,4 +1,4 @@
-//! The Rust face of `wit/types.wit`: what goes into a plugin and what comes out.
+//! The types of `wit/types.wit` in Rust, and the names of the contract's interfaces.
 //!
 //! Each type is lifted and lowered as its namesake in the WIT file, and read and written as JSON with DX's own field names. wasmtime
 //! compares the shapes when a plugin is loaded, so a difference from the WIT file is an error at load and never a wrong value.
@@ -8,13 +8,13 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 
 /// The interface with the three hooks.
 pub(crate) const HOOKS: &str = "pipefold:ci/hooks@0.1.0";
-/// The interface with DX's rule by itself.
+/// The interface with DX's rule alone.
 pub(crate) const MERGING: &str = "pipefold:ci/merging@0.1.0";
 
-/// How the names of the contract's interfaces begin.
+/// The beginning of the contract's interface names.
 const PACKAGE: &str = "pipefold:ci/";
 
-/// How a run, or a step of it, went; in ascending priority (DX's page, "Usage info").
+/// The status of a run or a step, in ascending priority (DX's page, "Usage info").
 #[derive(
     ComponentType,
     Lift,
@@ -35,26 +35,26 @@ const PACKAGE: &str = "pipefold:ci/";
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Status {
-    /// Nothing is known yet; sent to DX as no status at all.
+    /// Not known yet; sent to DX without a status.
     #[default]
     #[component(name = "unknown")]
     Unknown,
-    /// It has started and not ended.
+    /// Started and not ended.
     #[component(name = "running")]
     Running,
-    /// It ended well.
+    /// Ended without a failure.
     #[component(name = "success")]
     Success,
-    /// It was stopped before its end.
+    /// Stopped before its end.
     #[component(name = "cancelled")]
     Cancelled,
-    /// It ended badly.
+    /// Ended with a failure.
     #[component(name = "failure")]
     Failure,
 }
 
 impl Status {
-    /// The word DX uses for it, such as `cancelled`.
+    /// DX's name for it, such as `cancelled`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ impl std::fmt::Display for Status {
     }
 }
 
-/// One thing a CI system said about a run, unchecked. The fields are the arguments of DX's `pipelineRuns.upsert`, and three of ours.
+/// A CI system's notification about a run, unchecked. The fields are the arguments of DX's `pipelineRuns.upsert`, and three of ours.
 #[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[component(record)]
 #[serde(default)]
@@ -90,11 +90,11 @@ pub struct Notification {
     #[component(name = "reference-id")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference_id: Option<String>,
-    /// When the run or the step began, ISO 8601. Required.
+    /// The start of the run or step, ISO 8601. Required.
     #[component(name = "started-at")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
-    /// When it ended, ISO 8601.
+    /// The finish of the run or step, ISO 8601.
     #[component(name = "finished-at")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<String>,
@@ -131,19 +131,19 @@ pub struct Notification {
     #[component(name = "gitlab-username")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gitlab_username: Option<String>,
-    /// Name of the step this is about; none when it is about the whole run.
+    /// Name of the step; `None` for the whole run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// A step whose failure or cancellation is not the run's.
+    /// True for a step whose failure or cancellation is not the run's.
     #[component(name = "allowed-to-fail")]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allowed_to_fail: bool,
-    /// A step to be sent without waiting for the finish of its run.
+    /// True for a step to be sent without waiting for the finish of its run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub urgent: bool,
 }
 
-/// One run, checked and merged, as DX gets it. Times are RFC 3339 in UTC with `Z`.
+/// One run, checked and merged, as it is sent to DX. Times are RFC 3339 in UTC with `Z`.
 #[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
 #[component(record)]
 pub struct Run {
@@ -227,20 +227,20 @@ pub enum Fault {
     /// A field has control characters.
     #[component(name = "invalid-text")]
     InvalidText,
-    /// The history speaks of more than one run.
+    /// The history has notifications of more than one run.
     #[component(name = "mixed-runs")]
     MixedRuns,
 }
 
-/// One thing wrong with a notification or a history.
+/// A fault in a notification or a history.
 #[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
 #[component(record)]
 pub struct Violation {
     /// The kind of fault.
     pub fault: Fault,
-    /// Name of the field, as DX spells it.
+    /// The field's name in DX's spelling.
     pub field: String,
-    /// What is wrong and what would be right.
+    /// The fault, and a correct value.
     pub message: String,
 }
 
@@ -250,29 +250,29 @@ impl std::fmt::Display for Violation {
     }
 }
 
-/// What to do with a notification, or with the history of a run.
+/// The decision on a notification, or on the history of a run.
 #[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[component(variant)]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::large_enum_variant, reason = "the common case is the large one")]
 pub enum Verdict {
-    /// Tell DX this, now.
+    /// Send this run to DX now.
     #[component(name = "report")]
     Report(Run),
-    /// It is recorded; there is nothing to send yet.
+    /// Record it; there is nothing to send yet.
     #[component(name = "hold")]
     Hold,
-    /// A policy dropped it; the text says why.
+    /// Drop it, for the reason that a policy gives.
     #[component(name = "discard")]
     Discard(String),
 }
 
-/// The version of the contract that this host speaks.
+/// The version of the contract of this host.
 pub(crate) fn version() -> &'static str {
     HOOKS.split_once('@').map_or("", |(_, version)| version)
 }
 
-/// The version of the contract in a name, if it is one of the contract's.
+/// The version in an interface name of the contract; `None` for other names.
 pub(crate) fn version_of(name: &str) -> Option<&str> {
     Some(name.strip_prefix(PACKAGE)?.split_once('@')?.1)
 }

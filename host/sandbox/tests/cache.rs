@@ -197,7 +197,7 @@ fn an_entry_that_cannot_be_replaced_is_passed_over() {
     for _ in 0..2 {
         let loaded = place.load_here(&file);
         assert!(loaded.compiled);
-        assert!(loaded.notes[0].contains("is no regular file"), "{:?}", loaded.notes);
+        assert!(loaded.notes[0].contains("is not a regular file"), "{:?}", loaded.notes);
         assert!(loaded.notes[1].contains("Is a directory"), "{:?}", loaded.notes);
         assert!(matches!(place.step(loaded), Verdict::Report(_)));
     }

@@ -60,7 +60,7 @@ fn a_file_is_read_up_to_its_limit() {
     let endless = PathBuf::from("/dev/zero").into();
     assert_eq!(
         place.error(&endless, &Compiler::Here),
-        "policy p: cannot read /dev/zero: it is no regular file"
+        "policy p: cannot read /dev/zero: it is not a regular file"
     );
     let absent = place.path("absent.wasm").into();
     assert_eq!(

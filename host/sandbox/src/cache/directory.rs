@@ -1,4 +1,4 @@
-//! The cache's own directory: found or made, and checked.
+//! The cache's directory: found or created, and checked.
 
 use super::CacheError;
 use cap_std::fs::Dir;
@@ -14,11 +14,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Others may read what is in the directory.
+/// True if other users may read the files in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharedDirectory(pub bool);
 
-/// The full name of `path`, without a final `/`, which would make the system follow a link there.
+/// The absolute form of `path` without a final `/`, which would make the system follow a link.
 pub fn full_name(path: &Path) -> Result<PathBuf, CacheError> {
     if path.as_os_str().is_empty() {
         return Err(CacheError::NoName);
@@ -31,8 +31,8 @@ pub fn full_name(path: &Path) -> Result<PathBuf, CacheError> {
     Ok(absolute.components().collect())
 }
 
-/// Opens `path`; makes it first, and what leads to it, if it is missing.
-pub fn make(path: &Path) -> Result<Dir, CacheError> {
+/// Opens the directory `path`; creates it and its parents if it is missing.
+pub fn open_or_create(path: &Path) -> Result<Dir, CacheError> {
     let failed = |action| {
         move |reason| CacheError::Io {
             action,
@@ -64,7 +64,7 @@ pub fn make(path: &Path) -> Result<Dir, CacheError> {
     Ok(dir)
 }
 
-/// Refuses a directory that others could change.
+/// Checks that only its owner can change a directory, and that the owner is this user or root.
 pub fn check(dir: &Dir, path: &Path) -> Result<SharedDirectory, CacheError> {
     let stat = rustix::fs::fstat(dir).map_err(|error| CacheError::Io {
         action: "look at",
@@ -72,10 +72,10 @@ pub fn check(dir: &Dir, path: &Path) -> Result<SharedDirectory, CacheError> {
         reason: error.into(),
     })?;
     let me = rustix::process::geteuid().as_raw();
-    judge(path, stat.st_uid, Mode::from_raw_mode(stat.st_mode), me)
+    check_mode(path, stat.st_uid, Mode::from_raw_mode(stat.st_mode), me)
 }
 
-fn judge(path: &Path, owner: u32, mode: Mode, me: u32) -> Result<SharedDirectory, CacheError> {
+fn check_mode(path: &Path, owner: u32, mode: Mode, me: u32) -> Result<SharedDirectory, CacheError> {
     if owner != me && owner != 0 {
         return Err(CacheError::WrongOwner {
             path: path.into(),
@@ -83,7 +83,7 @@ fn judge(path: &Path, owner: u32, mode: Mode, me: u32) -> Result<SharedDirectory
             me,
         });
     }
-    // What root offers to everyone may be read by everyone; other users have no reason to offer it.
+    // Root may share a cache with all users; other users have no reason to.
     let (allowed, advice) = if owner == 0 {
         (Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH, "go-w")
     } else {
@@ -100,7 +100,7 @@ fn judge(path: &Path, owner: u32, mode: Mode, me: u32) -> Result<SharedDirectory
     Ok(SharedDirectory(!others.is_empty()))
 }
 
-/// Opens `name` in `parent`, unless it is a link; a new file is closed to others.
+/// Opens `name` in `parent`, unless it is a link. A new file has mode 0600.
 pub fn open(parent: impl AsFd, name: &OsStr, flags: OFlags) -> io::Result<File> {
     // Non-blocking, because opening a named pipe would otherwise wait for its other end.
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -112,7 +112,7 @@ pub fn open(parent: impl AsFd, name: &OsStr, flags: OFlags) -> io::Result<File> 
     }
 }
 
-/// Where a cache lies by default.
+/// The default path of a cache.
 pub fn usual(variable: impl Fn(&str) -> Option<OsString>, temporary: &Path) -> PathBuf {
     // The XDG specification has relative paths ignored; one would lie in the workspace.
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     fn judged(owner: u32, mode: u32, me: u32) -> Result<SharedDirectory, String> {
-        judge(Path::new("/c"), owner, Mode::from_bits_retain(mode), me).map_err(|error| error.to_string())
+        check_mode(Path::new("/c"), owner, Mode::from_bits_retain(mode), me).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,7 +1,6 @@
-//! One entry: compiled code, and behind it a record of what it is.
+//! One entry: compiled code with a record of its origin, or the failure to compile it.
 //!
-//! The record stands at the end, so that the file can be mapped as it is. It is written with the code, in one file, so that no crash
-//! leaves one without the other.
+//! The record follows the code, so that the file can be mapped in place. Both are in one file, so that no crash leaves one without the other.
 
 use super::{PART, directory, names::CacheKey};
 use crate::compile::Bound;
@@ -21,10 +20,10 @@ use std::{
     path::PathBuf,
 };
 
-/// Bytes of the largest entry that is looked at: more than the compiler hands out.
+/// Bytes of the largest entry that is read: more than the compiler returns.
 const MOST: u64 = 1 << 30;
 
-/// Says whose file it is, and in which form.
+/// The mark of an entry of this form.
 const MARK: &[u8; 16] = b"pipefold entry 1";
 /// The digest of the key, the sha256 of the component, the length of the code, the mark; then the digest of everything before.
 const RECORD: usize = 32 + SHA256 + 8 + MARK.len() + DIGEST;
@@ -32,7 +31,7 @@ const RECORD: usize = 32 + SHA256 + 8 + MARK.len() + DIGEST;
 const SHA256: usize = 64;
 const DIGEST: usize = blake3::OUT_LEN;
 
-/// An entry that was checked: it is what was once compiled for its key. The file stays open, so that it stays the one that was checked.
+/// An entry that was checked: its code was compiled for its key. The file stays open, so that it remains the checked one.
 #[derive(Debug)]
 pub struct Entry {
     file: File,
@@ -42,15 +41,15 @@ pub struct Entry {
     sha256: String,
 }
 
-/// Why an entry must not be used.
+/// A fault of an entry, which must not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EntryFlaw {
-    /// Its directory is not safe any more.
+    /// The directory is not safe any more.
     #[error("{0}")]
     Place(String),
     #[error("cannot be read: {0}")]
     Read(#[from] io::Error),
-    #[error("is no regular file")]
+    #[error("is not a regular file")]
     Kind,
     #[error("can be written to by others than its owner")]
     Mode,
@@ -62,12 +61,12 @@ pub enum EntryFlaw {
     OtherKey,
     #[error("is damaged")]
     Damaged,
-    /// wasmtime's words.
+    /// wasmtime refuses the code, with its message.
     #[error("does not fit this engine: {0}")]
     Refused(String),
 }
 
-/// The record of an entry whose code has this length and is what `hasher` has seen.
+/// The record of an entry whose code has `length` bytes, which `hasher` has digested.
 pub fn record(key: &CacheKey, sha256: &str, length: u64, mut hasher: blake3::Hasher) -> Vec<u8> {
     let mut record = Vec::with_capacity(RECORD);
     record.extend_from_slice(&key.digest());
@@ -80,7 +79,7 @@ pub fn record(key: &CacheKey, sha256: &str, length: u64, mut hasher: blake3::Has
 }
 
 impl Entry {
-    /// Opens and checks an entry; none if there is none.
+    /// Opens and checks an entry; `None` if it does not exist.
     pub fn open(dir: &Dir, key: &CacheKey) -> Result<Option<Self>, EntryFlaw> {
         match directory::open(dir, key.file_name().as_ref(), OFlags::RDONLY) {
             Ok(file) => Self::check(file, key).map(Some),
@@ -129,7 +128,7 @@ impl Entry {
         })
     }
 
-    /// Hexadecimal sha256 of the component that it was made from.
+    /// Hexadecimal sha256 of its component.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
@@ -139,14 +138,14 @@ impl Entry {
         self.length - RECORD as u64
     }
 
-    /// A path by which this very file can be opened again, if the system has such.
+    /// A path that opens this open file again, if the system has such paths.
     pub fn name_of_open_file(&self) -> Option<PathBuf> {
         let name = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
         let (there, here) = (name.metadata().ok()?, self.file.metadata().ok()?);
         ((there.dev(), there.ino()) == (here.dev(), here.ino())).then_some(name)
     }
 
-    /// Reads it, for systems where it cannot be mapped.
+    /// Reads the entry, for systems where it cannot be mapped.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut file = self.file.try_clone()?;
@@ -160,7 +159,7 @@ impl Entry {
     }
 }
 
-/// Digests the first `length` bytes of a file, and hands them over.
+/// Digests the first `length` bytes of a file, and passes them to `part`.
 fn digest(file: &mut File, length: u64, mut part: impl FnMut(&[u8])) -> io::Result<blake3::Hash> {
     file.seek(SeekFrom::Start(0))?;
     let mut hasher = blake3::Hasher::new();
@@ -179,7 +178,7 @@ fn digest(file: &mut File, length: u64, mut part: impl FnMut(&[u8])) -> io::Resu
     }
 }
 
-/// What was written so far. Dropped before it is finished, it is removed.
+/// An entry that is being written to another name. Dropping it before [`NewEntry::finish`] removes it.
 pub struct NewEntry<'a> {
     dir: &'a Dir,
     name: String,
@@ -190,7 +189,7 @@ pub struct NewEntry<'a> {
 }
 
 impl<'a> NewEntry<'a> {
-    /// Begins an entry, which others may read if they may read its directory.
+    /// Begins an entry, which other users may read if the directory is shared.
     pub fn new(dir: &'a Dir, key: &CacheKey, shared: directory::SharedDirectory) -> io::Result<Self> {
         // A unique name: processes of several containers may have the same id.
         let name = key.aside_name(RandomState::new().build_hasher().finish());
@@ -210,7 +209,7 @@ impl<'a> NewEntry<'a> {
         Ok(aside)
     }
 
-    /// Puts the entry where it is found, whole and on disk.
+    /// Syncs the entry to disk, and renames it to its final name.
     pub fn finish(mut self, key: &CacheKey, sha256: &str) -> io::Result<()> {
         let record = record(key, sha256, self.length, self.hasher.clone());
         self.file.write_all(&record)?;
@@ -218,7 +217,7 @@ impl<'a> NewEntry<'a> {
         self.dir.rename(&self.name, self.dir, key.file_name())?;
         self.finished = true;
         match self.dir.try_clone()?.into_std_file().sync_all() {
-            // Some file systems cannot sync a directory; the entry would be made again.
+            // Some file systems cannot sync a directory; a lost entry is compiled again.
             Err(error)
                 if matches!(
                     Errno::from_io_error(&error),
@@ -253,25 +252,25 @@ impl Drop for NewEntry<'_> {
     }
 }
 
-/// Says whose file it is, and in which form.
+/// The mark of a failure of this form.
 const FAILURE_MARK: &str = "pipefold failure 1";
-/// Bytes of the largest file that is looked at: a reason has some kilobytes at most.
+/// Bytes of the largest failure that is read: a reason has some kilobytes at most.
 const MOST_FAILURE: u64 = 16 << 10;
 const FAILURE_DIGEST: usize = blake3::OUT_LEN * 2;
 
-/// A failed compilation.
+/// A failed compilation, stored so that the next process need not repeat it: it would take as long, and fail alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Hexadecimal sha256 of the component.
     pub sha256: String,
-    /// The bound that it ran out of: who compiles with a wider one tries again.
+    /// The bound that it exceeded: a compiler with a wider one tries again.
     pub bound: Bound,
-    /// What went wrong, in words that may quote the component.
+    /// The error, which may quote the component.
     pub reason: String,
 }
 
 impl Failure {
-    /// One that is whole and was written for this key.
+    /// Reads a failure that is whole and was written for this key.
     pub fn read(dir: &Dir, key: &CacheKey) -> Option<Self> {
         let file = directory::open(dir, key.failure_name().as_ref(), OFlags::RDONLY).ok()?;
         if FileType::from_raw_mode(rustix::fs::fstat(&file).ok()?.st_mode) != FileType::RegularFile {
@@ -292,7 +291,7 @@ impl Failure {
         })
     }
 
-    /// Puts it where it is found, whole or not at all. It need not outlive a crash of the machine.
+    /// Writes the failure to another name and renames it. It need not survive a crash of the machine.
     pub fn write(&self, dir: &Dir, key: &CacheKey, shared: directory::SharedDirectory) -> io::Result<()> {
         let Self { sha256, bound, reason } = self;
         let bound = match bound {

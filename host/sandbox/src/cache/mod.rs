@@ -1,8 +1,11 @@
 //! Compiled code on disk, so that a component is compiled once.
 //!
-//! A cache is one directory. A user that can write to it can make this program run any code, so it is opened only if its owner alone can,
-//! and its owner is this user or root. Within it each entry is one file, which says what it was made from and has a digest against damage;
-//! it is written aside and renamed, so an entry is there whole or not at all. An entry that is not as it should be is compiled again.
+//! A cache is one directory. A user who can write to it can make this program run any code, so it is opened only if its owner alone can write,
+//! and its owner is this user or root. Each entry is one file, which names its component and engine and has a digest against damage; it is
+//! written to another name and renamed, so an entry is whole or missing. A damaged entry is compiled again.
+//!
+//! - `directory`: the directory, found or created, and checked. `names`: the files in it, and the removal of old ones.
+//! - `entry`: compiled code, or a failed compilation.
 
 mod directory;
 mod entry;
@@ -24,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Bytes that are read and digested at a time: they fit into a CPU's own memory, and a cache's digest is quicker on long parts.
+/// Bytes that are read and digested at a time: they fit into a CPU's cache, and blake3 is quicker on long parts.
 pub const PART: usize = 256 << 10;
 
 /// A directory of compiled components.
@@ -34,16 +37,16 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Opens the cache in `path`, and makes it, mode 0700, if it is missing.
+    /// Opens the cache in `path`, and creates it with mode 0700 if it is missing.
     ///
-    /// It must belong to this user and be closed to everyone else; or to root, and then others may read it but not write to it, so that
-    /// an operator can fill it for everyone.
+    /// It must belong to this user and be closed to all others; or to root, and then others may read it but not write to it, so that an
+    /// operator can fill it for all users.
     ///
     /// # Errors
-    /// [`CacheError`], naming the directory and what to do.
+    /// [`CacheError`], naming the directory and a remedy.
     pub fn open(path: &Path) -> Result<Self, CacheError> {
         let path = directory::full_name(path)?;
-        let dir = directory::make(&path)?;
+        let dir = directory::open_or_create(&path)?;
         Ok(Self { dir, path })
     }
 
@@ -54,54 +57,54 @@ impl Cache {
         directory::usual(|name| std::env::var_os(name), &std::env::temp_dir())
     }
 
-    /// Its directory.
+    /// The path of its directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Looks for an entry.
+    /// Opens an entry, if it exists.
     ///
     /// # Errors
-    /// [`Flaw`]: there is one, and it must not be used.
+    /// [`EntryFlaw`] if it exists and must not be used.
     pub(crate) fn find(&self, key: &CacheKey) -> Result<Option<Entry>, EntryFlaw> {
-        // The directory's mode may have changed since it was opened, in a process that lives long.
+        // In a long-lived process the directory's mode may have changed since it was opened.
         directory::check(&self.dir, &self.path).map_err(|error| EntryFlaw::Place(error.to_string()))?;
         Entry::open(&self.dir, key)
     }
 
-    /// Waits until no other process makes the entry.
+    /// Waits until no other process writes the entry, at most for `wait`.
     pub(crate) fn lock(&self, key: &CacheKey, wait: Duration, deadline: &Deadline) -> Lock {
         Lock::take(&self.dir, key, wait, deadline)
     }
 
-    /// Why this component could not be compiled before, if it is remembered.
+    /// The recorded failure to compile a component, if there is one.
     pub(crate) fn failure(&self, key: &CacheKey) -> Option<Failure> {
         directory::check(&self.dir, &self.path).ok()?;
         Failure::read(&self.dir, key)
     }
 
-    /// Remembers why a component could not be compiled; where that cannot be written, it is tried again.
+    /// Records a failure to compile a component; if that fails, the next process tries to compile it again.
     pub(crate) fn remember(&self, key: &CacheKey, failure: &Failure) {
         if let Ok(shared) = directory::check(&self.dir, &self.path) {
             let _ = failure.write(&self.dir, key, shared);
         }
     }
 
-    /// Forgets it.
+    /// Removes a recorded failure.
     pub(crate) fn forget(&self, key: &CacheKey) {
         Failure::remove(&self.dir, key);
     }
 
-    /// Begins a new entry.
+    /// Begins to write an entry.
     pub(crate) fn begin(&self, key: &CacheKey) -> Result<NewEntry<'_>, CacheError> {
         let shared = directory::check(&self.dir, &self.path)?;
         NewEntry::new(&self.dir, key, shared).map_err(|error| self.failed("write to", error))
     }
 
-    /// Removes the oldest entries beyond the cache's size.
+    /// Removes the oldest entries beyond the cache's size, except `keep`.
     pub(crate) fn prune(&self, keep: &CacheKey) {
-        // Room is made as well as it can be: an entry that stays is no fault of the component that was compiled.
+        // An error is ignored: an entry that stays is no fault of the component that was compiled.
         let _ = names::prune(&self.dir, keep, names::MOST);
     }
 
@@ -114,18 +117,19 @@ impl Cache {
     }
 }
 
-/// How often to look: rarely beside the seconds that compiling takes, and often enough not to be noticed.
+/// The interval of tries to lock: long compared with a try, short compared with the seconds that compiling takes.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Leave to make an entry. The system takes a lock back when its holder ends, however it ends.
+/// The result of locking an entry, so that a component is compiled once when several processes need it. The system releases a lock when its
+/// holder ends.
 pub enum Lock {
-    /// No other process makes it while this is held.
+    /// The lock: no other process writes the entry while this is held.
     Held(#[allow(dead_code, reason = "held until it is dropped")] File),
-    /// Someone else has been at it for too long.
+    /// Another process has held the lock for too long.
     Busy,
-    /// Someone else is at it, and the caller's deadline has passed.
+    /// Another process holds the lock, and the caller's deadline has passed.
     Over,
-    /// There are no locks in this place, or nothing can be written there.
+    /// The file system has no locks, or the directory cannot be written to.
     None,
 }
 
@@ -149,19 +153,19 @@ impl Lock {
     }
 }
 
-/// Why a directory cannot be a cache.
+/// An error of a cache's directory.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// No directory was named.
+    /// The path is empty.
     #[error("the cache's directory has no name; name one")]
     NoName,
-    /// It is a symbolic link, which may lead anywhere by the time it is followed.
+    /// The path is a symbolic link, which may be changed before it is followed.
     #[error("cache {}: it is a symbolic link; name the directory that it leads to", .path.display())]
     Link {
         /// The directory.
         path: PathBuf,
     },
-    /// Someone else owns it, and could put code there.
+    /// Another user owns the directory, and could put code there.
     #[error(
         "cache {}: it belongs to the user with id {owner}, who could put code there; name a directory of your own (id {me}) or of root's",
         .path.display()
@@ -169,29 +173,29 @@ pub enum CacheError {
     WrongOwner {
         /// The directory.
         path: PathBuf,
-        /// Who owns it.
+        /// The owner's user id.
         owner: u32,
-        /// Who runs this process.
+        /// The user id of this process.
         me: u32,
     },
-    /// Others may write to it, or read what only one user should.
+    /// Other users may write to the directory, or read one that is private.
     #[error("cache {}: its mode {mode:04o} lets other users in; run `chmod {advice} {}`, after a look at what is in it", .path.display(), .path.display())]
     OpenToOthers {
         /// The directory.
         path: PathBuf,
         /// Its mode.
         mode: u32,
-        /// What it should be.
+        /// The argument of `chmod` that corrects it.
         advice: &'static str,
     },
-    /// The system refused something.
+    /// The system refused an action.
     #[error("cannot {action} the cache {}: {reason}", .path.display())]
     Io {
-        /// What was to be done.
+        /// The action.
         action: &'static str,
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: io::Error,
     },
 }

@@ -8,19 +8,19 @@ use std::{
 };
 use wasmtime::Engine;
 
-/// How the names of entries end.
+/// The ending of an entry's name.
 pub const ENTRY: &str = ".cwasm";
-/// How the names of locks end.
+/// The ending of a lock's name.
 pub const LOCK: &str = ".lock";
-/// How the names of remembered failures end.
+/// The ending of a recorded failure's name.
 pub const FAILURE: &str = ".failed";
-/// How the names of entries that are being written end.
+/// The ending of the name of a file that is being written.
 pub const ASIDE: &str = ".new";
 
 /// Hexadecimal digits kept of the engine's digest: 128 bits.
 const ENGINE_DIGITS: usize = 32;
 
-/// A component, and the engine that it is compiled for.
+/// The key of an entry: a component, and the engine that it is compiled for.
 pub struct CacheKey {
     stem: String,
 }
@@ -41,7 +41,7 @@ impl CacheKey {
         format!("{}{ENTRY}", self.stem)
     }
 
-    /// Name of the file that says why there is no entry.
+    /// Name of the file with a recorded failure.
     pub fn failure_name(&self) -> String {
         format!("{}{FAILURE}", self.stem)
     }
@@ -54,13 +54,13 @@ impl CacheKey {
         format!("{}.{number:016x}{ASIDE}", self.stem)
     }
 
-    /// What an entry holds of it, so that one that was renamed is found out.
+    /// The digest of the key in an entry, which reveals a renamed one.
     pub fn digest(&self) -> [u8; 32] {
         *blake3::hash(self.stem.as_bytes()).as_bytes()
     }
 }
 
-/// Whether a file's name is one of a cache's own: nothing else is ever removed.
+/// Returns true if a file's name is one of a cache's own: no other file is ever removed.
 pub fn is_ours(name: &str) -> bool {
     let Some((stem, ending)) = name.split_once('.') else {
         return false;
@@ -78,7 +78,7 @@ pub fn is_ours(name: &str) -> bool {
     is_stem && is_ending
 }
 
-/// Digests what is hashed: the standard library's own hashers are too short for a name and may change.
+/// A hasher of stable, long digests: the standard library's are too short for a name and may change.
 struct StableHasher(blake3::Hasher);
 
 impl Hasher for StableHasher {
@@ -97,13 +97,13 @@ impl Hasher for StableHasher {
 /// Bytes of all entries together: some twenty guests made from Python.
 pub const MOST: u64 = 1 << 30;
 
-/// After this time the writer of an entry, or the holder of its lock, is gone: compiling takes a minute at most by default.
+/// The age after which the writer of an entry, or the holder of its lock, is gone: compiling takes a minute at most by default.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// After this time a component that could not be compiled is most likely in use no more. Its file has some hundred bytes.
-const FORGOTTEN: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// The age after which a component that could not be compiled is most likely out of use. Its file has some hundred bytes.
+const FAILURE_STALE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-/// Removes the oldest entries until no more than `most` bytes are left, and what killed processes left behind. `keep` stays.
+/// Removes the oldest entries until no more than `most` bytes are left, and the leftovers of killed processes. `keep` stays.
 pub fn prune(dir: &Dir, keep: &CacheKey, most: u64) -> io::Result<()> {
     let now = SystemTime::now();
     let mut entries = Vec::new();
@@ -123,7 +123,7 @@ pub fn prune(dir: &Dir, keep: &CacheKey, most: u64) -> io::Result<()> {
             total += metadata.size();
             entries.push((changed, metadata.size(), name));
         } else if name.ends_with(FAILURE) {
-            if now.duration_since(changed).is_ok_and(|age| age > FORGOTTEN) {
+            if now.duration_since(changed).is_ok_and(|age| age > FAILURE_STALE) {
                 dir.remove_file(&name)?;
             }
         } else if stale && (name.ends_with(ASIDE) || name.ends_with(LOCK)) {

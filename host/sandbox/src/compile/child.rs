@@ -19,31 +19,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A guest made from Python takes about 4 s; this leaves room for a slow and busy machine.
+/// The default time limit. A guest made from Python takes about 4 s; this leaves room for a slow and busy machine.
 pub const TIME: Duration = Duration::from_secs(60);
-/// Address space, most of which is never touched.
+/// The default limit of address space in bytes, most of which is never touched.
 const MEMORY: u64 = 2 << 30;
-/// Bytes kept of what the child writes to stderr, and of its reasons.
+/// Bytes kept of the child's stderr, and of its reasons.
 const MOST_TEXT: u64 = 4 << 10;
 /// Bytes that are passed on at a time.
 const PART: usize = 256 << 10;
 
-/// How soon a deadline that was moved is noticed: rarely beside the seconds that compiling takes, and often enough not to be noticed.
-const LOOK: Duration = Duration::from_millis(10);
+/// The interval of checks of the deadline: short compared with the seconds that compiling takes.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Compiles in a child process, which is killed when its time is up and has a limit on its memory.
+/// A compiler in a child process, which is killed at its time limit and has a limit on its memory.
 ///
-/// It is in a process group of its own, so that a signal to the build's group is no end of it, and it ends with this process, however that
-/// ends. The program must call [`compile_worker`](crate::compile_worker). It gets an empty environment.
+/// The child has its own process group, so that a signal to the build's group does not end it, and it ends when this process ends. The
+/// program must call [`compile_worker`](crate::compile_worker). Its environment is empty.
 #[derive(Clone, Debug)]
 pub struct ChildCompiler {
     /// The program to start.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Wall-clock time that it may take; 60 s by default.
+    /// Wall-clock time limit; 60 s by default.
     pub time: Duration,
-    /// Bytes of address space that it may use; 2 GiB by default.
+    /// Limit of address space in bytes; 2 GiB by default.
     pub memory: u64,
 }
 
@@ -58,7 +58,7 @@ impl ChildCompiler {
         }
     }
 
-    /// Bytes of address space that it may use in fact: it has this process's limit as well.
+    /// The effective limit of address space in bytes: this process's limit applies as well.
     pub(super) fn memory(&self) -> u64 {
         let own = getrlimit(Resource::As).current;
         own.map_or(self.memory, |own| own.min(self.memory))
@@ -83,10 +83,10 @@ impl ChildCompiler {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|reason| self.cannot_start(reason))?;
-        // It is kept open until the child is done: its end tells the child that this process is gone.
+        // Kept open until the child is done: the child reads its end as the end of this process.
         let stdin = child.stdin.take().map(Arc::new);
         let answered = self.talk(&mut child, stdin.clone(), component, &patience, output);
-        // It has nothing more to say; most often it is gone already, and then this does nothing.
+        // The child has answered or failed. Mostly it has ended already, and then this does nothing.
         let ended = match &answered {
             Ok(_) => wait(&mut child),
             Err(_) => None,
@@ -102,7 +102,7 @@ impl ChildCompiler {
         }
     }
 
-    /// Sends the component and passes the answer on. Threads do the reading and writing, since a pipe knows no deadline; they end by
+    /// Sends the component and writes the answer's code to `output`. Threads read and write, since pipes have no deadline; they end by
     /// themselves when the child and its pipes are gone.
     fn talk(
         &self,
@@ -131,7 +131,7 @@ impl ChildCompiler {
         };
         spawn(Box::new(move || {
             let mut stdin = &*stdin;
-            // A child that does not listen tells why in another way.
+            // A child that does not read gives the reason in another way.
             let _ = stdin
                 .write_all(request.to_line().as_bytes())
                 .and_then(|()| stdin.write_all(&component));
@@ -145,7 +145,7 @@ impl ChildCompiler {
                 return Err(self.bad_answer(&reason.to_string()));
             }
             Some(AnswerPart::CompilerAnswer(Err(reason))) => {
-                // Whatever goes wrong in the child, its stderr ends soon after its stdout; if not, its words are not waited for.
+                // Its stderr ends soon after its stdout; if not, its text is left out.
                 let said = text.recv_timeout(Duration::from_millis(500)).unwrap_or_default();
                 return Ok(ChildAnswer::Silent { said, reason });
             }
@@ -182,11 +182,14 @@ impl ChildCompiler {
         }
     }
 
-    /// The next part of the answer; none at its end.
+    /// The next part of the answer; `None` at its end.
     fn next(&self, parts: &Receiver<AnswerPart>, patience: &Patience<'_>) -> Result<Option<AnswerPart>, CompileError> {
         loop {
             let left = patience.until.saturating_duration_since(Instant::now());
-            let pause = patience.deadline.pause(LOOK).ok_or(CompileError::Unfinished)?;
+            let pause = patience
+                .deadline
+                .pause(CHECK_INTERVAL)
+                .ok_or(CompileError::Unfinished)?;
             match parts.recv_timeout(pause.min(left)) {
                 Ok(part) => return Ok(Some(part)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
@@ -227,25 +230,25 @@ impl ChildCompiler {
     }
 }
 
-/// How long a child is waited for.
+/// The limits of the wait for a child.
 struct Patience<'a> {
-    /// The compiler's own limit.
+    /// The compiler's time limit.
     until: Instant,
-    /// The caller's.
+    /// The caller's deadline.
     deadline: &'a Deadline,
 }
 
-/// What came of talking to a child.
+/// The result of the exchange with a child that followed the protocol, or was silent.
 enum ChildAnswer {
     Done,
-    /// It closed its stdout instead of an answer.
+    /// The child closed its stdout instead of an answer.
     Silent {
         said: String,
         reason: io::Error,
     },
 }
 
-/// Part of what a child writes to its stdout.
+/// A part of the child's stdout.
 enum AnswerPart {
     CompilerAnswer(io::Result<CompilerAnswer>),
     Bytes(Vec<u8>),
@@ -270,11 +273,11 @@ fn read_text(mut stderr: ChildStderr, send: &Sender<String>) {
     let mut text = Vec::new();
     let _ = stderr.by_ref().take(MOST_TEXT).read_to_end(&mut text);
     let _ = send.send(String::from_utf8_lossy(&text).trim().to_owned());
-    // What else comes is thrown away, so that the child does not wait.
+    // The rest is discarded, so that the child does not block.
     let _ = io::copy(&mut stderr, &mut io::sink());
 }
 
-/// Waits a little for a child that has closed its stdout, and so is about to end.
+/// Waits at most a second for a child that has closed its stdout, and so is about to end.
 fn wait(child: &mut Child) -> Option<ExitStatus> {
     let until = Instant::now() + Duration::from_secs(1);
     loop {

@@ -1,8 +1,7 @@
 //! Compiling a component: here, or in a child process that can be stopped.
 //!
-//! What a component's author controls is the compiler's input, and no compiler promises how long it takes or how much memory. A
-//! [`ChildCompiler`] puts bounds on both; the child calls [`compile_worker`], and ends when its parent does. [`Compiler::Here`] has no
-//! bounds.
+//! A component's author controls the compiler's input, and no compiler bounds its own time or memory. A [`ChildCompiler`] bounds both; the
+//! child calls [`compile_worker`], and ends when its parent does. [`Compiler::Here`] has no bounds.
 
 mod child;
 mod worker;
@@ -22,19 +21,19 @@ use std::{
 };
 use wasmtime::Engine;
 
-/// Bytes of compiled code that are taken: code is some three to four times its component, which has 32 MiB at most by default.
+/// Bytes of compiled code that are accepted: code is three to four times its component, which has 32 MiB at most by default.
 const MOST_CODE: u64 = 512 << 20;
 
-/// Where a component is compiled.
+/// The process in which a component is compiled.
 #[derive(Clone, Debug)]
 pub enum Compiler {
-    /// In this process: nothing bounds the time and memory that it takes, and no deadline ends it. For components of one's own.
+    /// This process, without bounds of time and memory and without a deadline. For trusted components.
     Here,
-    /// In a child process with limits.
+    /// A child process with limits.
     Child(ChildCompiler),
 }
 
-/// Code that was compiled for this process, and has been nowhere else.
+/// Code that was compiled for this process, and was never stored.
 pub struct FreshCode(Vec<u8>);
 
 impl FreshCode {
@@ -44,16 +43,16 @@ impl FreshCode {
 }
 
 impl Compiler {
-    /// How long it may take, and so how long it is worth to wait for someone else who does the same.
+    /// The time limit, which is also the longest wait for another process that compiles the same component.
     pub(crate) fn time(&self) -> Duration {
         match self {
-            // There is no limit: about what the slowest known component takes on a slow machine.
+            // No limit exists: about the time of the slowest known component on a slow machine.
             Self::Here => child::TIME,
             Self::Child(child) => child.time,
         }
     }
 
-    /// Whether it may go beyond the bound that a compilation ran out of.
+    /// Returns true if its limit is wider than the bound that a compilation exceeded.
     pub(crate) fn exceeds(&self, bound: &Bound) -> bool {
         match (self, bound) {
             (Self::Here, Bound::Time(_) | Bound::Memory(_)) => true,
@@ -101,36 +100,36 @@ impl Compiler {
     }
 }
 
-/// A moment up to which a caller waits for a component to be compiled. Clones share it, so that another thread can bring it forward:
-/// a build's end is not known when the wait begins.
+/// The deadline of a caller that waits for a component to be compiled. Clones share it, so that another thread can move it: a build's end
+/// is not known when the wait begins.
 #[derive(Clone, Debug, Default)]
 pub struct Deadline(Arc<Mutex<Option<Instant>>>);
 
 impl Deadline {
-    /// Waits as long as it takes.
+    /// No deadline.
     #[must_use]
     pub fn never() -> Self {
         Self::default()
     }
 
-    /// Waits until then.
+    /// A deadline at this moment.
     #[must_use]
     pub fn at(moment: Instant) -> Self {
         Self(Arc::new(Mutex::new(Some(moment))))
     }
 
-    /// Moves it, also for those who wait already; they notice within some 10 ms. `Instant::now()` ends the wait.
+    /// Moves the deadline. Callers that wait already notice within some 10 ms. `Instant::now()` ends their wait.
     pub fn set(&self, moment: Instant) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
     }
 
-    /// Whether it has passed.
+    /// Returns true if it has passed.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.pause(Duration::ZERO).is_none()
     }
 
-    /// How long to sleep before the next look at it, `most` at the longest; none if it has passed.
+    /// The time to sleep before the next check, at most `most`; `None` if the deadline has passed.
     pub(crate) fn pause(&self, most: Duration) -> Option<Duration> {
         let moment = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(moment) = moment else { return Some(most) };
@@ -139,21 +138,21 @@ impl Deadline {
     }
 }
 
-/// Why there is no compiled code.
+/// An error of compiling.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// It is no component, or one that this engine does not take.
+    /// The file is not a component, or one that this engine does not support.
     #[error("{0}")]
     Refused(String),
-    /// The compiler's program cannot be started.
+    /// The child's program cannot be started.
     #[error("cannot start {} to compile it: {reason}", .program.display())]
     Start {
         /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: io::Error,
     },
-    /// It took too long and was stopped.
+    /// The compiler reached its time limit and was stopped.
     #[error("compiling it was stopped after {} s, its time limit", .limit.as_secs_f32())]
     TimedOut {
         /// The limit.
@@ -162,13 +161,13 @@ pub enum CompileError {
     /// The caller's deadline passed first.
     #[error("still compiling")]
     Unfinished,
-    /// It took too much memory.
+    /// The compiler reached its memory limit.
     #[error("compiling it needs more than {} MiB of memory, its limit", .limit >> 20)]
     Memory {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The code is larger than any that is kept.
+    /// The code is larger than the limit.
     #[error("its compiled code is larger than {} MiB, the limit", .limit >> 20)]
     TooLarge {
         /// The limit in bytes.
@@ -177,28 +176,28 @@ pub enum CompileError {
     /// The child process ended without an answer.
     #[error("the compiler ended early, with {status}{}", Said(.said))]
     Died {
-        /// How it ended.
+        /// The exit status.
         status: ExitStatus,
-        /// The end of what it wrote to stderr.
+        /// Its text on stderr.
         said: String,
     },
-    /// The child process answered, but not as a compiler of pipefold does.
+    /// The child process's answer does not follow the protocol.
     #[error("{} does not answer as a compiler of this version of pipefold: {reason}; it must call `compile_worker`", .program.display())]
     Answer {
         /// The program.
         program: PathBuf,
-        /// What is wrong with the answer.
+        /// The fault in the answer.
         reason: String,
     },
-    /// The code could not be passed on.
+    /// The code could not be written to its destination.
     #[error("cannot keep the compiled code: {0}")]
     Output(io::Error),
 }
 
-/// What a compilation ran out of.
+/// The bound that a compilation exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// Nothing that can be changed here.
+    /// None that can be changed.
     None,
     /// Milliseconds.
     Time(u64),
@@ -207,9 +206,9 @@ pub enum Bound {
 }
 
 impl CompileError {
-    /// What it ran out of, if it would go the same way again. A child that was killed may have been stopped by an operator, or by a machine
-    /// that was short of memory; one that crashed does so again.
-    pub(crate) fn lasts(&self) -> Option<Bound> {
+    /// The bound that was exceeded, if the compilation would fail again; `None` if it may succeed. A child that was killed may have been stopped
+    /// by an operator, or by a machine that was short of memory; one that crashed will crash again.
+    pub(crate) fn lasting_bound(&self) -> Option<Bound> {
         match self {
             Self::TimedOut { limit } => Some(Bound::Time(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX))),
             Self::Memory { limit } => Some(Bound::Memory(*limit)),
@@ -220,14 +219,14 @@ impl CompileError {
     }
 }
 
-/// Whether a program ended as one does that has a fault: by a panic, or by a signal for what it did itself.
+/// Returns true if a program ended by a fault of its own: a panic, or a signal for its own action.
 fn crashed(status: ExitStatus) -> bool {
     const PANIC: i32 = 101;
     let own = [Signal::ABORT, Signal::BUS, Signal::ILL, Signal::SEGV, Signal::TRAP].map(Signal::as_raw);
     status.code() == Some(PANIC) || status.signal().is_some_and(|signal| own.contains(&signal))
 }
 
-/// What a program said, if anything.
+/// A program's text on stderr, if any.
 struct Said<'a>(&'a str);
 
 impl fmt::Display for Said<'_> {

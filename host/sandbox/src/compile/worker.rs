@@ -1,7 +1,7 @@
 //! The compiling child, and its protocol: a line of text each way, and then bytes.
 //!
-//! The first words name the version, so that a helper of another version is not taken for a damaged answer; and a program that merely
-//! repeats its input, as `cat` does, is taken for no compiler.
+//! The first word of each line has the version, so that a helper of another version is recognised; and a program that repeats its input, as
+//! `cat` does, is not taken for a compiler.
 
 use crate::engine_config::engine_config;
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
@@ -11,23 +11,23 @@ use std::{
 };
 use wasmtime::Engine;
 
-/// Compiles the component that a [`ChildCompiler`](super::ChildCompiler) sends. The whole of a helper program is a call of this with its
-/// standard input and output.
+/// Compiles the component that a [`ChildCompiler`](super::ChildCompiler) sends. A helper program calls only this, with its standard input
+/// and output.
 ///
-/// It lowers the limits of the *whole process* (address space, CPU time, core files) to what the request says, for good: call it in a
-/// process that does nothing else. When its input ends before the answer is written, the caller is gone: then it kills this process.
+/// Lowers the limits of the *whole process* (address space, CPU time, core files) for good, as requested: call it in a process that does
+/// nothing else. If its input ends before the answer is written, the caller is gone: then it kills this process.
 ///
 /// # Errors
-/// The input is no request, or an end of the connection is closed. A component that cannot be compiled is an answer and no error.
+/// The input is not a request, or a pipe is closed. A component that cannot be compiled is an answer and no error.
 pub fn compile_worker(mut input: impl Read + Send + 'static, mut output: impl Write) -> io::Result<()> {
     let request = CompileRequest::read(&mut input)?;
     lower(Resource::As, request.memory, 0);
-    // At the first limit it gets a signal that says why, at the second it is killed.
+    // At the first limit the process gets a signal that names the cause, at the second it is killed.
     lower(Resource::Cpu, request.seconds, 1);
     lower(Resource::Core, 0, 0);
     let mut component = Vec::new();
     let (outcome, bytes) = match input.by_ref().take(request.length).read_to_end(&mut component) {
-        Ok(read) if read as u64 == request.length => match end_with(input).and_then(|()| compile(&component)) {
+        Ok(read) if read as u64 == request.length => match end_with_parent(input).and_then(|()| compile(&component)) {
             Ok(code) => (CompileOutcome::Code, code),
             Err(error) if ran_out_of_memory(&error) => (CompileOutcome::Memory, Vec::new()),
             Err(error) => (CompileOutcome::Refused, format!("{error:#}").into_bytes()),
@@ -46,9 +46,9 @@ pub fn compile_worker(mut input: impl Read + Send + 'static, mut output: impl Wr
     output.flush()
 }
 
-/// Ends this process when the parent does. On a thread, for the compiler looks at nothing; its end is a signal to itself, for an orderly
-/// one may have to wait for the compiler.
-fn end_with(mut input: impl Read + Send + 'static) -> wasmtime::Result<()> {
+/// Ends this process when the parent does. A thread waits for that, since the compiler checks nothing, and sends a signal, since an orderly
+/// end may have to wait for the compiler.
+fn end_with_parent(mut input: impl Read + Send + 'static) -> wasmtime::Result<()> {
     let watch = move || {
         let mut byte = [0];
         loop {
@@ -63,7 +63,7 @@ fn end_with(mut input: impl Read + Send + 'static) -> wasmtime::Result<()> {
     };
     thread::Builder::new()
         .name("pipefold-parent".into())
-        // It reads one byte: the smallest stack that systems allow is ample.
+        // It reads one byte: the smallest stack that systems allow is enough.
         .stack_size(64 << 10)
         .spawn(watch)?;
     Ok(())
@@ -80,8 +80,8 @@ fn ran_out_of_memory(error: &wasmtime::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::OutOfMemory)
 }
 
-/// Lowers a limit, and the one that no process can raise again to `more`; one that is lower already stays. Where the system refuses, the
-/// parent's clock is left as a bound.
+/// Lowers a limit to `limit`, and the hard limit to `limit + more`; lower ones stay. If the system refuses, the parent's time limit is
+/// still a bound.
 fn lower(resource: Resource, limit: u64, more: u64) {
     let now = getrlimit(resource);
     let lower = |now: Option<u64>, limit: u64| Some(now.map_or(limit, |now| now.min(limit)));
@@ -97,38 +97,38 @@ fn lower(resource: Resource, limit: u64, more: u64) {
 const REQUEST: &str = "pipefold-compile-1";
 const ANSWER: &str = "pipefold-compiled-1";
 
-/// Bytes of the longest line: the words, and numbers and a digest of fixed length.
+/// Bytes of the longest line: words, numbers and a digest of bounded length.
 const LONGEST_LINE: usize = 200;
 
-/// What the child is asked.
+/// The request to the child.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CompileRequest {
-    /// Bytes of address space that it may use.
+    /// The child's limit of address space in bytes.
     pub memory: u64,
-    /// Seconds of CPU time that it may use, in case that no process is left to stop it.
+    /// The child's limit of CPU time in seconds, in case no process is left to stop it.
     pub seconds: u64,
-    /// Bytes of the component, which follows.
+    /// Bytes of the component, which follows the line.
     pub length: u64,
 }
 
-/// How it went.
+/// The outcome of a compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompileOutcome {
     /// The compiled code follows.
     Code,
-    /// A text follows that says why there is none.
+    /// A text with the reason for the refusal follows.
     Refused,
-    /// There was not enough memory; nothing follows.
+    /// Not enough memory; no bytes follow.
     Memory,
 }
 
-/// What it answers.
+/// The child's answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CompilerAnswer {
     pub outcome: CompileOutcome,
-    /// Bytes that follow.
+    /// Bytes that follow the line.
     pub length: u64,
-    /// Their blake3 digest.
+    /// The blake3 digest of these bytes.
     pub digest: blake3::Hash,
 }
 
@@ -186,7 +186,7 @@ impl CompilerAnswer {
     }
 }
 
-/// Reads up to the end of a line and no further.
+/// Reads to the end of a line and not beyond.
 fn read_line(mut input: impl Read) -> io::Result<String> {
     let mut line = Vec::new();
     let mut byte = [0];

@@ -15,14 +15,14 @@ use wasmtime::{
 pub const INTERFACE: &str = "pipefold:ci/log@0.1.0";
 
 /// Lines that a policy may write at once, in all calls of a process together: enough to debug it, and no flood in a build log. Policies
-/// that ask each other multiply calls, so a limit a call would be none.
+/// that call each other multiply calls, so a limit for each call would be none.
 const MOST_LINES: u32 = 50;
-/// After so long without a line there is one more: a server that lives for months may still say something.
+/// The time after which one more line is allowed: a server that lives for months can still log.
 const ONE_MORE: Duration = Duration::from_secs(1);
 /// Characters of one line; the rest of a longer one is cut off.
 const LONGEST_LINE: usize = 1 << 10;
 
-/// How much a line matters.
+/// The level of a line.
 #[derive(ComponentType, Lift, Lower, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[component(enum)]
 #[repr(u8)]
@@ -30,15 +30,15 @@ pub enum LogLevel {
     /// For the author of the policy.
     #[component(name = "debug")]
     Debug,
-    /// Progress for a reader.
+    /// Progress.
     #[component(name = "info")]
     Info,
-    /// Something to look at.
+    /// A problem to look at.
     #[component(name = "warn")]
     Warn,
 }
 
-/// Takes the lines of a policy: its name, the level and the line, [safe to show](crate::foreign).
+/// A sink for the lines of a policy. Its arguments are the policy's name, the level and the line, [safe to show](crate::foreign).
 pub type LogSink = Arc<dyn Fn(&str, LogLevel, &str) + Send + Sync>;
 
 /// Defines the interface.
@@ -63,23 +63,24 @@ fn write<T: HasGrants>(mut store: StoreContextMut<'_, T>, (level, line): (LogLev
     Ok(())
 }
 
-/// Counts the lines of one policy.
+/// A meter of the lines of one policy.
 pub struct LineMeter(Mutex<LineCount>);
 
 struct LineCount {
     left: u32,
-    /// When the last line was given back.
+    /// The time of the last refill.
     since: Instant,
-    /// It was said that lines are left out.
+    /// True once the note was written that lines are left out.
     said: bool,
 }
 
-/// Whether a line may be written.
+/// The decision on a line.
 #[derive(Debug, PartialEq, Eq)]
 enum LineAllowance {
     Given,
-    /// No, and that is to be said.
+    /// Left out, with a note.
     JustOver,
+    /// Left out.
     None,
 }
 

@@ -1,8 +1,8 @@
-//! What a host may grant a policy, by name. By default: nothing.
+//! The grants of a policy, by name. By default it has none.
 //!
 //! - `log` and `config` are interfaces of the contract.
-//! - `wasi` is the system interface that guests of many languages are built on, with nothing behind it; `clock`, `random` and `dir` each put
-//!   one thing behind it.
+//! - `wasi` is the system interface that guests of many languages need, without access to the system; `clock`, `random` and `dir` each add one
+//!   kind of access.
 
 mod log;
 mod wasi;
@@ -21,17 +21,17 @@ use wasi::WasiState;
 use wasmtime::{StoreContextMut, component::Linker};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-/// Types alone: importing them asks for nothing.
+/// The interface of types alone, which needs no grant.
 const TYPES: &str = "pipefold:ci/types@0.1.0";
 
-/// What a policy may use besides its arguments.
+/// The access of a policy besides its arguments.
 #[derive(Clone, Default)]
 pub struct Grants {
-    /// Where its log lines go; none means that it may not log.
+    /// The sink of its log lines; `None` if it may not log.
     pub log: Option<LogSink>,
-    /// Its own settings; none means that it may not ask.
+    /// Its settings; `None` if it may not read any.
     pub config: Option<Arc<BTreeMap<String, String>>>,
-    /// The system interface WASI, and what is behind it; none means that it may not import it.
+    /// The access behind the system interface WASI; `None` if it may not import WASI.
     pub wasi: Option<Wasi>,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Debug for Grants {
 }
 
 impl Grants {
-    /// Names of what is granted.
+    /// The names of the grants.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let wasi = self.wasi.as_ref();
         let given = [
@@ -58,7 +58,7 @@ impl Grants {
             .filter_map(|(name, is_given)| is_given.then_some(name))
     }
 
-    /// Defines what is granted, and nothing else.
+    /// Defines the granted interfaces, and no others.
     pub(crate) fn link<T: HasGrants>(&self, linker: &mut Linker<T>) -> wasmtime::Result<()> {
         if self.log.is_some() {
             log::link(linker)?;
@@ -72,8 +72,10 @@ impl Grants {
         Ok(())
     }
 
-    /// Names the imports of a component that nothing provides, and the grant that would. Those of another version of the contract are for
-    /// its reader to tell of.
+    /// Checks that all imports of a component are provided. Those of another version of the contract pass here, and are reported elsewhere.
+    ///
+    /// # Errors
+    /// [`LoadError::Import`] with the missing imports, and the grant that would allow each.
     pub(crate) fn check<'a>(
         &self,
         plugin: &str,
@@ -97,17 +99,17 @@ impl Grants {
     }
 }
 
-/// What an import takes to be provided.
+/// The condition for an import to be provided.
 pub enum Need {
-    /// It asks for nothing.
+    /// None.
     Nothing,
-    /// A next plugin, which a policy has.
+    /// A next plugin, which only policies have.
     Next,
     /// The grant of this name.
     Grant(&'static str),
     /// Another version of the contract.
     OtherVersion,
-    /// Nothing that there is; the text says so.
+    /// None that can be met; with the reason.
     Unknown(&'static str),
 }
 
@@ -135,20 +137,20 @@ fn explain(import: &str) -> String {
     format!("it imports {import}, which is not granted; {grant}")
 }
 
-/// A host's state with what is granted in it.
+/// A host's state that has the grants of the called link.
 pub trait HasGrants: WasiView + 'static {
-    /// The grants of the link under call.
+    /// The grants of the called link.
     fn granted(&mut self) -> &mut GrantState;
 }
 
-/// The grants of one call, and what it holds of them.
+/// The grants in one call, and the resources held by it.
 pub struct GrantState {
     /// The link's name.
     link: Arc<str>,
     grants: Grants,
-    /// What it holds of the system interface, once it used it.
+    /// The call's state of the system interface, created at the first use.
     wasi: Option<Box<WasiState>>,
-    /// Counts its log lines.
+    /// The meter of its log lines.
     meter: Arc<LineMeter>,
 }
 
@@ -162,20 +164,20 @@ impl GrantState {
         }
     }
 
-    /// Made at the first use, so that a policy without the grant does not pay for it.
+    /// The call's state of the system interface; created at the first use, so that a policy without the grant does not pay for it.
     fn wasi(&mut self) -> &mut WasiState {
         let granted = &self.grants.wasi;
         self.wasi
             .get_or_insert_with(|| Box::new(WasiState::new(&granted.clone().unwrap_or_default())))
     }
 
-    /// The system interface of the call.
+    /// The system interface of the call, for wasmtime.
     pub fn wasi_view(&mut self) -> WasiCtxView<'_> {
         self.wasi().view()
     }
 }
 
-/// The interface for a policy's own settings.
+/// The interface for a policy's settings.
 const CONFIG: &str = "pipefold:ci/config@0.1.0";
 
 /// Defines the interface `config`.

@@ -1,7 +1,8 @@
-//! The grant `wasi`: the system interface (WASI 0.2) with nothing behind it, and what else an operator puts there.
+//! The grant `wasi`: the system interface (WASI 0.2) without access to the system, unless an operator grants more.
 //!
-//! The interface itself is wasmtime's. No environment, no arguments, no files, no network; input is at its end, output goes nowhere; the
-//! clocks stand and random bytes are the same in every call, so that a policy gives the same answer to the same question.
+//! The interface itself is wasmtime's. It has no environment, arguments, files or network; input is empty, output is discarded; the clocks
+//! stand still and random bytes are the same in every call, so that a policy gives the same answer to the same question. A wait returns at
+//! once with the clock moved on, so that no policy can sleep while a build waits for it.
 
 use super::HasGrants;
 use sha2::{Digest, Sha256};
@@ -18,22 +19,22 @@ use wasmtime_wasi::{
     p2::{DynPollable, Pollable, bindings::clocks::monotonic_clock, subscribe},
 };
 
-/// Packages of WASI that are there; of `http` and others nothing is.
+/// The packages of WASI that are provided; `http` and others are not.
 const PACKAGES: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
 /// Every 0.2 is compatible with the ones before it.
 const VERSION: &str = "@0.2.";
 
-/// Bytes that a policy may ask for at once: keys and seeds take some dozens.
+/// Random bytes in one request: keys and seeds take some dozens.
 const MOST_RANDOM: u64 = 64 << 10;
-/// Files, streams and moments that one call may hold at a time; the host keeps some hundreds of bytes for each.
+/// Files, streams and timers that one call may hold at a time; the host keeps some hundreds of bytes for each.
 pub const MOST_RESOURCES: usize = 1_000;
-/// Where a policy finds its directory: a relative path and an absolute one lead to the same.
+/// The path of a policy's directory: relative and absolute paths lead to the same files.
 const MOUNT: &str = "/";
 
-/// What stands behind the system interface; by default nothing.
+/// The access behind the system interface; none by default.
 #[derive(Clone, Debug, Default)]
 pub struct Wasi {
-    /// The grant `clock`: the machine's time. Without it the clocks stand.
+    /// The grant `clock`: the machine's time. Without it the clocks stand still.
     pub clock: bool,
     /// The grant `random`: the machine's random bytes. Without it they are the same in every call.
     pub random: bool,
@@ -41,16 +42,16 @@ pub struct Wasi {
     pub directory: Option<Directory>,
 }
 
-/// What a policy may do in its directory.
+/// The access of a policy to its directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// To read.
+    /// Read.
     ReadOnly,
-    /// To read, write and delete.
+    /// Read, write and delete.
     ReadWrite,
 }
 
-/// A directory of the host, opened once; a policy sees it as its root, and nothing outside it.
+/// A directory of the host, opened once; it is a policy's root directory, and the only one.
 #[derive(Clone)]
 pub struct Directory {
     path: PathBuf,
@@ -58,7 +59,7 @@ pub struct Directory {
     opened: Arc<WasiFilesystemCtx>,
 }
 
-/// Why a directory cannot be granted.
+/// An error of opening a directory that is to be granted.
 #[derive(Debug, thiserror::Error)]
 #[error("the directory {} cannot be opened: {reason}", .path.display())]
 pub struct DirectoryError {
@@ -67,10 +68,10 @@ pub struct DirectoryError {
 }
 
 impl Directory {
-    /// Opens a directory. Whatever takes its place later is not what is granted.
+    /// Opens a directory. Another directory that replaces it later is not granted.
     ///
     /// # Errors
-    /// It is not there, is no directory, or may not be opened.
+    /// The directory does not exist, is not a directory, or may not be opened.
     pub fn open(path: &Path, access: Access) -> Result<Self, DirectoryError> {
         let permissions = match access {
             Access::ReadOnly => FsPerms::ReadOnly,
@@ -80,7 +81,7 @@ impl Directory {
             path: path.to_owned(),
             reason,
         };
-        // The interface's own message has no path and hides the system's words.
+        // wasmtime's own error has no path and hides the system's.
         path.read_dir().map_err(failed)?;
         let mut context = WasiCtx::builder();
         context
@@ -93,7 +94,7 @@ impl Directory {
         })
     }
 
-    /// Its full name.
+    /// Its absolute path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -109,13 +110,13 @@ impl fmt::Debug for Directory {
     }
 }
 
-/// Whether an import is part of the system interface as it is here.
+/// Returns true if an import is part of the provided system interface.
 pub fn provides(import: &str) -> bool {
     let interface = import.strip_prefix("wasi:").and_then(|rest| rest.split_once('/'));
     interface.is_some_and(|(package, rest)| PACKAGES.contains(&package) && rest.contains(VERSION))
 }
 
-/// What would allow an import of it, and what comes with that.
+/// The grants that would allow an import, with their effect.
 pub fn advice(import: &str) -> &'static str {
     match import.split_once('/').map_or(import, |(package, _)| package) {
         "wasi:filesystem" => "grant `wasi` to allow it, which has no files, or `dir`, which has those of one directory",
@@ -134,7 +135,7 @@ pub fn link<T: HasGrants>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     link_clock(linker)
 }
 
-/// What one call holds of the system.
+/// The state of the system interface in one call.
 pub struct WasiState {
     context: WasiCtx,
     table: ResourceTable,
@@ -149,7 +150,7 @@ impl WasiState {
             context.wall_clock(StoppedClock);
         }
         if !granted.random {
-            // Any bytes will do, as long as they differ from each other: some guests ask again until they get others.
+            // The bytes must differ from each other: some guests repeat a request until they do.
             let seed = || Deterministic::new(Sha256::digest("pipefold").to_vec());
             context
                 .secure_random(seed())
@@ -185,9 +186,9 @@ impl WasiState {
     }
 }
 
-/// A clock that runs by what is waited for, and beside that as time does if it is granted.
+/// A clock that is moved by waits, and also runs with time if that is granted.
 struct Monotonic {
-    /// When it began to run; none for one that stands.
+    /// The time when it started to run; `None` if it stands still.
     since: Option<Instant>,
     waited: Duration,
 }
@@ -212,7 +213,7 @@ impl Monotonic {
     }
 }
 
-/// The wall clock where none is granted: it stands at the beginning of Unix time.
+/// The wall clock without the grant: it stands still at the beginning of Unix time.
 struct StoppedClock;
 
 impl HostWallClock for StoppedClock {
@@ -225,7 +226,7 @@ impl HostWallClock for StoppedClock {
     }
 }
 
-/// The clock of one call, and the table for what is waited for.
+/// The clock of one call, and the table of its timers.
 struct ClockView<'a> {
     clock: &'a mut Monotonic,
     table: &'a mut ResourceTable,
@@ -237,7 +238,7 @@ impl HasData for ClockData {
     type Data<'a> = ClockView<'a>;
 }
 
-/// Defines `wasi:clocks/monotonic-clock`, in place of one that sleeps.
+/// Defines `wasi:clocks/monotonic-clock`, in place of wasmtime's, which sleeps.
 fn link_clock<T: HasGrants>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     monotonic_clock::add_to_linker::<T, ClockData>(linker, |state| state.granted().wasi().clock())?;
@@ -265,7 +266,7 @@ impl monotonic_clock::Host for ClockView<'_> {
     }
 }
 
-/// A moment that has passed.
+/// A timer that has passed.
 struct Passed;
 
 #[wasmtime_wasi::async_trait]

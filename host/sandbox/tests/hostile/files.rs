@@ -167,13 +167,13 @@ fn wasi(interface: &str) -> String {
 hostile! {
     empty; load(b"") => "policy guest: it does not load: the file is empty";
     no_webassembly; load(b"#!/bin/sh\nrm -rf /\n")
-        => "policy guest: it does not load: it does not begin as WebAssembly does; the text format is to be compiled first";
+        => "policy guest: it does not load: not a WebAssembly binary (wrong magic number); compile the text format first";
     only_a_header; load(b"\0asm\x0d\0\x01\0")
         => "policy guest: it does not load: it does not export pipefold:ci/hooks@0.1.0";
     a_core_module; load(&text("(module)"))
         => "policy guest: it does not load: a core module, not a component; make one of it: `cargo install wasm-tools`, then `wasm-tools component new`";
     a_text_file; load(b"(component)")
-        => "policy guest: it does not load: it does not begin as WebAssembly does; the text format is to be compiled first";
+        => "policy guest: it does not load: not a WebAssembly binary (wrong magic number); compile the text format first";
     another_version; load(b"\0asm\x0e\0\x01\0")
         => "policy guest: it does not load: the file is damaged: unknown binary version:    0x1000e (at offset 0x4)";
     truncated_files; truncated() => "none loads";
