@@ -1,4 +1,4 @@
-//! A connection to the queue, and errors that say what to change.
+//! A connection to the queue, and errors with advice.
 
 use crate::address::{Queue, QueueAuth};
 use async_nats::jetstream::{self, Context, context::ContextBuilder};
@@ -186,7 +186,7 @@ fn pause(tries: usize, servers: usize) -> Duration {
 fn log(event: &Event) {
     match event {
         Event::ClientError(error) => tracing::debug!(%error, "the queue's client"),
-        Event::ServerError(error) => tracing::warn!("the queue's server said: {}", quote(&error.to_string(), [])),
+        Event::ServerError(error) => tracing::warn!("the queue's server reported: {}", quote(&error.to_string(), [])),
         event => tracing::info!("the queue: {event}"),
     }
 }

@@ -49,17 +49,17 @@ pub enum HookError {
         limit: Limit,
     },
     /// The call crashed.
-    #[error("{}: {hook} crashed: {}", neutral(.plugin), words(.trap))]
+    #[error("{}: {hook} crashed: {}", neutral(.plugin), shown(.trap))]
     Trap {
         /// The role and name of the component, such as `policy redact`.
         plugin: String,
         /// Name of the hook.
         hook: &'static str,
-        /// The trap, in wasmtime's words.
+        /// The trap, in wasmtime's text.
         trap: String,
     },
     /// The answer has another type than promised, or breaks a rule for every plugin.
-    #[error("{}: {hook} gave a bad answer: {}", neutral(.plugin), words(.reason))]
+    #[error("{}: {hook} gave a bad answer: {}", neutral(.plugin), shown(.reason))]
     BadAnswer {
         /// The role and name of the component, such as `policy redact`.
         plugin: String,
@@ -87,7 +87,7 @@ pub enum LoadError {
     #[error("the WebAssembly engine does not start on this machine: {0}")]
     Engine(String),
     /// The compiled component does not fit this engine or this machine.
-    #[error("{}: it does not load: {}", neutral(.plugin), words(.reason))]
+    #[error("{}: it does not load: {}", neutral(.plugin), shown(.reason))]
     Code {
         /// The role and name of the component, such as `policy redact`.
         plugin: String,
@@ -111,7 +111,7 @@ pub enum LoadError {
         reason: ComponentFileError,
     },
     /// The component cannot be compiled within the limits.
-    #[error("{}: {}", neutral(.plugin), words(&.reason.to_string()))]
+    #[error("{}: {}", neutral(.plugin), shown(&.reason.to_string()))]
     Compile {
         /// The role and name of the component, such as `policy redact`.
         plugin: String,
@@ -127,7 +127,7 @@ pub enum LoadError {
         path: Option<PathBuf>,
     },
     /// An earlier compilation failed, here or in another process with the same cache.
-    #[error("{}: not compiled, as that failed before: {}; to try it again, run `pipefold component compile{}`", neutral(.plugin), words(.reason), argument(.path.as_deref()))]
+    #[error("{}: not compiled, as that failed before: {}; to try it again, run `pipefold component compile{}`", neutral(.plugin), shown(.reason), argument(.path.as_deref()))]
     Remembered {
         /// The role and name of the component, such as `policy redact`.
         plugin: String,
@@ -145,7 +145,7 @@ pub enum LoadError {
         reason: String,
     },
     /// The component has imports that are not granted.
-    #[error("{}: {}", neutral(.plugin), words(.imports))]
+    #[error("{}: {}", neutral(.plugin), shown(.imports))]
     Import {
         /// The role and name of the component, such as `policy redact`.
         plugin: String,
@@ -153,7 +153,7 @@ pub enum LoadError {
         imports: String,
     },
     /// An export is missing, or has another type.
-    #[error("{}: export {} {}; it must be made for a world of pipefold:ci@0.1.0", neutral(.plugin), words(.export), words(.reason))]
+    #[error("{}: export {} {}; it must be made for a world of pipefold:ci@0.1.0", neutral(.plugin), shown(.export), shown(.reason))]
     Export {
         /// The role and name of the component, such as `policy redact`.
         plugin: String,
@@ -191,6 +191,6 @@ fn argument(path: Option<&Path>) -> String {
 }
 
 /// A text that may quote a plugin, safe to show and cut: the name of an interface with an explanation takes a few hundred characters.
-fn words(text: &str) -> String {
+fn shown(text: &str) -> String {
     cut(text, 1000)
 }

@@ -82,7 +82,7 @@ pub fn examine(component: &[u8], imports: &[&str], exports: &[&str]) -> Fit {
         Err(refused) => fit.obstacles = vec![refused.to_string()],
         Ok(()) => match types(component, fit.obstacles.is_empty()) {
             Ok(obstacles) => fit.obstacles.extend(obstacles),
-            Err(error) => fit.obstacles = vec![words(&error.to_string())],
+            Err(error) => fit.obstacles = vec![one_line(&error.to_string())],
         },
     }
     fit.loads = fit.obstacles.is_empty();
@@ -279,7 +279,7 @@ impl<'a> HookTypes<'a> {
     }
 }
 
-fn words(text: &str) -> String {
+fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -291,7 +291,7 @@ mod tests {
     fn wat(component: &str) -> Vec<String> {
         match types(&wat::parse_str(component).unwrap(), true) {
             Ok(obstacles) => obstacles,
-            Err(error) => vec![words(&error.to_string())],
+            Err(error) => vec![one_line(&error.to_string())],
         }
     }
 
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn another_version_of_the_contract_is_named_beside_ours() {
-        let words = |found: &str| {
+        let one_line = |found: &str| {
             format!(
                 "it is made for version {found} of the contract pipefold:ci, and this pipefold speaks 0.1.0; \
                  build it with the wit of that version"

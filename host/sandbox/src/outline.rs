@@ -288,14 +288,14 @@ pub fn names(bytes: &[u8]) -> (Vec<&str>, Vec<&str>) {
 mod tests {
     use super::*;
 
-    fn told(component: &str) -> String {
+    fn result(component: &str) -> String {
         match check(&wat::parse_str(component).unwrap()) {
             Ok(()) => "fits".into(),
             Err(refused) => refused.to_string(),
         }
     }
 
-    /// A module with so many globals: 1024 bytes, and 16 for each.
+    /// A module with this number of globals: 1024 bytes, and 16 for each.
     fn module(globals: usize) -> String {
         format!("(core module $m {})", "(global i64 (i64.const 0))".repeat(globals))
     }
@@ -311,9 +311,9 @@ mod tests {
     fn each_instance_counts_and_a_module_without_one_does_not() {
         // 15 instances of a MiB each and a little, and a sixteenth.
         let fifteen = format!("{} {}", module(65_536), "(core instance (instantiate $m))".repeat(15));
-        assert_eq!(told(&format!("(component {fifteen})")), "fits");
+        assert_eq!(result(&format!("(component {fifteen})")), "fits");
         assert_eq!(
-            told(&format!("(component {fifteen} (core instance (instantiate $m)))")),
+            result(&format!("(component {fifteen} (core instance (instantiate $m)))")),
             TOO_MUCH
         );
     }
@@ -328,8 +328,8 @@ mod tests {
                 module(globals)
             )
         };
-        assert_eq!(told(&component(100_000)), "fits");
-        assert_eq!(told(&component(140_000)), TOO_MUCH);
+        assert_eq!(result(&component(100_000)), "fits");
+        assert_eq!(result(&component(140_000)), TOO_MUCH);
     }
 
     #[test]
@@ -341,8 +341,8 @@ mod tests {
                 module(100_000)
             )
         };
-        assert_eq!(told(&component(9)), "fits");
-        assert_eq!(told(&component(11)), TOO_MUCH);
+        assert_eq!(result(&component(9)), "fits");
+        assert_eq!(result(&component(11)), TOO_MUCH);
     }
 
     #[test]
@@ -359,16 +359,16 @@ mod tests {
                 let instances = "(core instance (instantiate $m))".repeat(15);
                 format!("(component (core module $m {}) {instances})", part.repeat(count))
             };
-            assert_eq!(told(&component(20_000)), "fits", "{part}");
-            assert_eq!(told(&component(40_000)), TOO_MUCH, "{part}");
+            assert_eq!(result(&component(20_000)), "fits", "{part}");
+            assert_eq!(result(&component(40_000)), TOO_MUCH, "{part}");
         }
     }
 
     #[test]
     fn what_is_handed_in_cannot_be_counted() {
         let reason = "it instantiates a module or component that it is handed from elsewhere, and not defined in it";
-        assert_eq!(told(r#"(component (import "m" (core module $m)))"#), "fits");
+        assert_eq!(result(r#"(component (import "m" (core module $m)))"#), "fits");
         let handed = r#"(component (import "c" (component $c)) (instance (instantiate $c)))"#;
-        assert_eq!(told(handed), reason);
+        assert_eq!(result(handed), reason);
     }
 }

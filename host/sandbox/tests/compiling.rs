@@ -359,7 +359,7 @@ fn a_program_that_is_no_compiler_is_told() {
     );
     assert_eq!(
         error(program("/bin/sh", &["-c", "echo no memory left on board >&2; exit 3"])),
-        "policy p: the compiler ended early, with exit status: 3; it said: no memory left on board"
+        "policy p: the compiler ended early, with exit status: 3; stderr: no memory left on board"
     );
     assert_eq!(
         error(program("/nowhere/compiler", &[])),

@@ -94,7 +94,7 @@ impl Puller {
     /// Requests messages by demand until the forwarder ends, then hands over those that had been sent.
     pub async fn run(mut self) {
         let (mut inbox, mut checked, mut most) = (None, false, RequestSize::Batch);
-        let mut said = None;
+        let mut description = None;
         let mut turn = OTHERS_TURN;
         loop {
             match self
@@ -119,7 +119,7 @@ impl Puller {
             {
                 Ok(PullEnd::Stopped) => break,
                 Ok(PullEnd::Well) => {
-                    said = None;
+                    description = None;
                     turn = OTHERS_TURN;
                     self.counters.queue_up.store(1, Relaxed);
                 }
@@ -133,9 +133,9 @@ impl Puller {
                     self.counters
                         .queue_up
                         .store(u64::from(self.connection.is_up()), Relaxed);
-                    if said.as_ref() != Some(&why) {
+                    if description.as_ref() != Some(&why) {
                         tracing::warn!("the queue delivers no messages: {why}");
-                        said = Some(why);
+                        description = Some(why);
                     }
                     // The consumer may be gone. The inbox stays: messages sent before may still arrive.
                     checked = false;
@@ -314,8 +314,8 @@ impl Inbox {
             if message.subject.as_str() != self.reply() {
                 continue;
             }
-            let said = message.description.unwrap_or_default();
-            if let Some(why) = parse_status(status, &said) {
+            let description = message.description.unwrap_or_default();
+            if let Some(why) = parse_status(status, &description) {
                 let undelivered = message.headers.as_ref().and_then(undelivered);
                 return Some(Arrival::RequestOver { why, undelivered });
             }
@@ -334,16 +334,16 @@ impl Inbox {
 }
 
 /// The meaning of a status; `None` if the request goes on (JetStream's wire API, "Pull consumers": the statuses of a request).
-fn parse_status(status: StatusCode, said: &str) -> Option<PullStatus> {
+fn parse_status(status: StatusCode, description: &str) -> Option<PullStatus> {
     match status.as_u16() {
         100 => None,
         // The time is up; no messages.
         408 | 404 => Some(PullStatus::Done),
-        409 if said.contains("MaxWaiting") => Some(PullStatus::OthersTurn),
-        409 if said.contains("Batch Completed") => Some(PullStatus::Done),
-        409 if said.contains("Exceeds MaxBytes") => Some(PullStatus::TooLarge),
+        409 if description.contains("MaxWaiting") => Some(PullStatus::OthersTurn),
+        409 if description.contains("Batch Completed") => Some(PullStatus::Done),
+        409 if description.contains("Exceeds MaxBytes") => Some(PullStatus::TooLarge),
         503 => Some(PullStatus::Failed("no server has the consumer now".to_owned())),
-        _ => Some(PullStatus::Failed(format!("{status} {said}"))),
+        _ => Some(PullStatus::Failed(format!("{status} {description}"))),
     }
 }
 
@@ -358,25 +358,25 @@ mod tests {
 
     #[test]
     fn what_a_status_means() {
-        let parse_status = |status: u16, said| parse_status(StatusCode::from_u16(status).unwrap(), said);
+        let parse_status = |status: u16, description| parse_status(StatusCode::from_u16(status).unwrap(), description);
         assert_eq!(parse_status(100, "Idle Heartbeat"), None);
-        for (status, said) in [(404, "No Messages"), (408, "Request Timeout"), (409, "Batch Completed")] {
-            assert_eq!(parse_status(status, said), Some(PullStatus::Done));
+        for (status, description) in [(404, "No Messages"), (408, "Request Timeout"), (409, "Batch Completed")] {
+            assert_eq!(parse_status(status, description), Some(PullStatus::Done));
         }
         assert_eq!(parse_status(409, "Exceeded MaxWaiting"), Some(PullStatus::OthersTurn));
         assert_eq!(
             parse_status(409, "Message Size Exceeds MaxBytes"),
             Some(PullStatus::TooLarge)
         );
-        for (status, said) in [
+        for (status, description) in [
             (409, "Leadership Change"),
             (409, "Consumer Deleted"),
             (503, ""),
             (999, "?"),
         ] {
             assert!(
-                matches!(parse_status(status, said), Some(PullStatus::Failed(_))),
-                "{status} {said}"
+                matches!(parse_status(status, description), Some(PullStatus::Failed(_))),
+                "{status} {description}"
             );
         }
     }

@@ -63,7 +63,7 @@ pub(crate) async fn stream(connection: &Connection, name: &'static str) -> Resul
         GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
             StreamError::Missing(name)
         }
-        _ => StreamError::server("look at the stream", name, &why),
+        _ => StreamError::server("read the stream", name, &why),
     })
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn consumer_info(connection: &Connection) -> Result<Option<cons
         Ok(info) => Ok(Some(info)),
         Err(why) => match why.kind() {
             ConsumerInfoErrorKind::NotFound => Ok(None),
-            _ => Err(StreamError::server("look at the consumer", CONSUMER, &why)),
+            _ => Err(StreamError::server("read the consumer", CONSUMER, &why)),
         },
     }
 }

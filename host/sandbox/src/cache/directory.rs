@@ -67,7 +67,7 @@ pub fn open_or_create(path: &Path) -> Result<Dir, CacheError> {
 /// Checks that only its owner can change a directory, and that the owner is this user or root.
 pub fn check(dir: &Dir, path: &Path) -> Result<SharedDirectory, CacheError> {
     let stat = rustix::fs::fstat(dir).map_err(|error| CacheError::Io {
-        action: "look at",
+        action: "check",
         path: path.into(),
         reason: error.into(),
     })?;
@@ -140,7 +140,7 @@ mod tests {
             assert_eq!(
                 error,
                 format!(
-                    "cache /c: its mode {mode:04o} lets other users in; run `chmod 700 /c`, after a look at what is in it"
+                    "cache /c: its mode {mode:04o} lets other users in; run `chmod 700 /c`, after checking its files"
                 )
             );
         }

@@ -179,7 +179,7 @@ pub enum CacheError {
         me: u32,
     },
     /// Other users may write to the directory, or read one that is private.
-    #[error("cache {}: its mode {mode:04o} lets other users in; run `chmod {advice} {}`, after a look at what is in it", .path.display(), .path.display())]
+    #[error("cache {}: its mode {mode:04o} lets other users in; run `chmod {advice} {}`, after checking its files", .path.display(), .path.display())]
     OpenToOthers {
         /// The directory.
         path: PathBuf,

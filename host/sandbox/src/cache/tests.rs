@@ -1,4 +1,4 @@
-//! What needs a look inside: entries that only the cache itself could have written.
+//! Tests with entries that only the cache itself could have written.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::{Cache, CacheKey, names::prune};
@@ -9,12 +9,12 @@ use wasmtime::Engine;
 /// A component that loads.
 const PLUGIN: &[u8] = include_bytes!("../../component/default.wasm");
 
-struct Place {
+struct TestCache {
     folder: tempfile::TempDir,
     sandbox: Sandbox,
 }
 
-impl Place {
+impl TestCache {
     fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -42,8 +42,8 @@ fn forge(cache: &Cache, key: &CacheKey, code: &[u8]) {
 }
 
 #[test]
-fn a_whole_entry_with_code_for_another_engine_is_refused_named_and_replaced() {
-    let place = Place::new();
+fn an_entry_for_another_engine_is_refused_named_and_replaced() {
+    let place = TestCache::new();
     let cache = place.cache();
     let (file, key) = place.component(PLUGIN);
     let mut config = engine_config();
@@ -81,7 +81,7 @@ fn a_whole_entry_with_code_for_another_engine_is_refused_named_and_replaced() {
 
 #[test]
 fn an_entry_can_be_read_where_it_cannot_be_mapped() {
-    let place = Place::new();
+    let place = TestCache::new();
     let cache = place.cache();
     let (file, key) = place.component(PLUGIN);
     place.sandbox.precompile(&file, &cache, &Compiler::Here).unwrap();
@@ -102,7 +102,7 @@ fn an_entry_can_be_read_where_it_cannot_be_mapped() {
 
 #[test]
 fn a_lock_is_waited_for_and_not_for_ever() {
-    let place = Place::new();
+    let place = TestCache::new();
     let cache = place.cache();
     let (file, key) = place.component(PLUGIN);
     let held = cache.lock(&key, Duration::ZERO, &Deadline::never());
@@ -130,7 +130,7 @@ fn a_lock_is_waited_for_and_not_for_ever() {
 
 #[test]
 fn a_directory_that_was_opened_up_later_is_not_trusted() {
-    let place = Place::new();
+    let place = TestCache::new();
     let cache = place.cache();
     let (file, _) = place.component(PLUGIN);
     place.sandbox.precompile(&file, &cache, &Compiler::Here).unwrap();
@@ -141,7 +141,7 @@ fn a_directory_that_was_opened_up_later_is_not_trusted() {
 
 #[test]
 fn the_oldest_entries_go_first_and_only_ones_own_files() {
-    let place = Place::new();
+    let place = TestCache::new();
     let cache = place.cache();
     let keys: Vec<CacheKey> = [
         "(component)",

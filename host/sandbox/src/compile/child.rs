@@ -98,7 +98,7 @@ impl ChildCompiler {
         drop(stdin);
         match answered? {
             ChildAnswer::Done => Ok(()),
-            ChildAnswer::Silent { said, reason } => Err(self.explain_silence(ended, said, reason)),
+            ChildAnswer::Silent { stderr, reason } => Err(self.explain_silence(ended, stderr, reason)),
         }
     }
 
@@ -146,8 +146,8 @@ impl ChildCompiler {
             }
             Some(AnswerPart::CompilerAnswer(Err(reason))) => {
                 // Its stderr ends soon after its stdout; if not, its text is left out.
-                let said = text.recv_timeout(Duration::from_millis(500)).unwrap_or_default();
-                return Ok(ChildAnswer::Silent { said, reason });
+                let stderr = text.recv_timeout(Duration::from_millis(500)).unwrap_or_default();
+                return Ok(ChildAnswer::Silent { stderr, reason });
             }
             _ => return Err(self.bad_answer("it has none")),
         };
@@ -164,7 +164,7 @@ impl ChildCompiler {
         while let Some(AnswerPart::Bytes(bytes)) = self.next(&parts, patience)? {
             length += bytes.len() as u64;
             if length > answer.length {
-                return Err(self.bad_answer("it is longer than it says"));
+                return Err(self.bad_answer("it is longer than announced"));
             }
             hasher.update(&bytes);
             match answer.outcome {
@@ -201,16 +201,16 @@ impl ChildCompiler {
         }
     }
 
-    fn explain_silence(&self, ended: Option<ExitStatus>, said: String, reason: io::Error) -> CompileError {
+    fn explain_silence(&self, ended: Option<ExitStatus>, stderr: String, reason: io::Error) -> CompileError {
         match ended {
-            // What Rust's allocator says before it aborts the process.
-            Some(status) if !status.success() && said.contains("memory allocation of") => {
+            // The text of Rust's allocator before it aborts the process.
+            Some(status) if !status.success() && stderr.contains("memory allocation of") => {
                 CompileError::Memory { limit: self.memory() }
             }
             Some(status) if status.signal() == Some(Signal::XCPU.as_raw()) => {
                 CompileError::TimedOut { limit: self.time }
             }
-            Some(status) if !status.success() => CompileError::Died { status, said },
+            Some(status) if !status.success() => CompileError::Died { status, stderr },
             _ => self.bad_answer(&reason.to_string()),
         }
     }
@@ -243,7 +243,7 @@ enum ChildAnswer {
     Done,
     /// The child closed its stdout instead of an answer.
     Silent {
-        said: String,
+        stderr: String,
         reason: io::Error,
     },
 }

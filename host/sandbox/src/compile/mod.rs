@@ -174,12 +174,12 @@ pub enum CompileError {
         limit: u64,
     },
     /// The child process ended without an answer.
-    #[error("the compiler ended early, with {status}{}", Said(.said))]
+    #[error("the compiler ended early, with {status}{}", Stderr(.stderr))]
     Died {
         /// The exit status.
         status: ExitStatus,
         /// Its text on stderr.
-        said: String,
+        stderr: String,
     },
     /// The child process's answer does not follow the protocol.
     #[error("{} does not answer as a compiler of this version of pipefold: {reason}; it must call `compile_worker`", .program.display())]
@@ -227,14 +227,14 @@ fn crashed(status: ExitStatus) -> bool {
 }
 
 /// A program's text on stderr, if any.
-struct Said<'a>(&'a str);
+struct Stderr<'a>(&'a str);
 
-impl fmt::Display for Said<'_> {
+impl fmt::Display for Stderr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             Ok(())
         } else {
-            write!(f, "; it said: {}", self.0)
+            write!(f, "; stderr: {}", self.0)
         }
     }
 }

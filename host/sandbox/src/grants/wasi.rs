@@ -120,7 +120,7 @@ pub fn provides(import: &str) -> bool {
 pub fn advice(import: &str) -> &'static str {
     match import.split_once('/').map_or(import, |(package, _)| package) {
         "wasi:filesystem" => "grant `wasi` to allow it, which has no files, or `dir`, which has those of one directory",
-        "wasi:clocks" => "grant `wasi` to allow it, whose clocks stand, or `clock`, whose clocks run",
+        "wasi:clocks" => "grant `wasi` to allow it, whose clocks stand still, or `clock`, whose clocks run",
         "wasi:random" => {
             "grant `wasi` to allow it, with the same bytes in every call, or `random`, with unpredictable ones"
         }
