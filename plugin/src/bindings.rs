@@ -1,4 +1,4 @@
-//! The types and traits of `wit/`, generated. They are compiled natively too, so that the rules work on them without conversion.
+//! The types and traits generated from `wit/`. They are compiled natively too, so that the rules use them without conversion.
 #![allow(
     unsafe_code,
     missing_docs,

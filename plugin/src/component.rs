@@ -1,4 +1,4 @@
-//! The exports of the WebAssembly component. Nothing here decides anything.
+//! The exports of the WebAssembly component, without any rule.
 #![allow(unsafe_code, reason = "the generated exports are functions of raw memory")]
 
 use crate::bindings::exports::pipefold::ci::{hooks, merging};

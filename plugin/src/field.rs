@@ -1,10 +1,20 @@
-//! The names of the fields.
+//! The names of the fields, and limits of fields and histories.
 
 use crate::Notification;
 
-/// A field of a notification, or the history as a whole. In the order of DX's page, which is the order violations are listed in.
+/// The largest size of a field, in bytes: longer than any name, branch or address in use.
+pub const MAX_FIELD_BYTES: usize = 4096;
+
+/// The most notifications a run may have: thousands of steps, and still a call of milliseconds.
+pub const MAX_HISTORY_NOTIFICATIONS: usize = 10_000;
+
+/// The largest size of all texts of a run together, in bytes: twice the size of as many usual notifications of 400 bytes,
+/// and a fraction of the memory and the copying that the sandbox allows.
+pub const MAX_HISTORY_BYTES: usize = 8 * 1024 * 1024;
+
+/// A field of a notification, or the history as a whole. In the order of DX's page, in which violations are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Field {
+pub enum Field {
     PipelineName,
     PipelineSource,
     ReferenceId,
@@ -24,8 +34,8 @@ pub(crate) enum Field {
 }
 
 impl Field {
-    /// The name, spelled as DX spells it.
-    pub(crate) fn name(self) -> &'static str {
+    /// The name in DX's spelling.
+    pub fn name(self) -> &'static str {
         match self {
             Self::PipelineName => "pipeline_name",
             Self::PipelineSource => "pipeline_source",
@@ -47,8 +57,8 @@ impl Field {
     }
 }
 
-/// All texts of a notification: what counts towards the size of a history.
-pub(crate) fn texts(event: &Notification) -> [Option<&str>; 14] {
+/// All texts of a notification, which count towards the size of a history.
+pub fn texts(event: &Notification) -> [Option<&str>; 14] {
     [
         event.pipeline_name.as_deref(),
         event.pipeline_source.as_deref(),

@@ -1,30 +1,28 @@
-//! What can be wrong, and the words for it.
+//! Faults of notifications, and their messages.
 //!
-//! Validation notes findings, which borrow and cost no allocation; only what is handed back becomes a [`Violation`] with a message.
+//! Validation collects findings, which borrow and cost no allocation; only those returned become a [`Violation`] with a message.
 //! Findings are ordered, so that a history's violations depend on its notifications alone, not on their order or repetition.
 
-use crate::field::Field;
-use crate::history::{MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
+use crate::field::{Field, MAX_FIELD_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
 use crate::timestamp::TimestampError;
-use crate::validate::MAX_FIELD_BYTES;
 use crate::{Fault, Violation};
 
-/// How many violations a call lists: more than anyone reads, and small enough that a host can always copy them.
+/// The most violations in an answer: more than a person reads, and small enough that a host can always copy them.
 const MAX_LISTED: usize = 100;
 
-/// How much of a value a message quotes, in bytes: enough to recognise it.
+/// The longest quote of a value in a message, in bytes: enough to recognise it.
 const MAX_QUOTED_BYTES: usize = 64;
 
-/// One thing wrong with one field.
+/// A fault of one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Finding<'a> {
-    pub(crate) field: Field,
-    pub(crate) problem: Problem<'a>,
+pub struct Finding<'a> {
+    pub field: Field,
+    pub problem: Problem<'a>,
 }
 
-/// What is wrong.
+/// The kind of a fault, with its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Problem<'a> {
+pub enum Problem<'a> {
     Missing,
     /// The field's size in bytes.
     TooLong(usize),
@@ -38,7 +36,7 @@ pub(crate) enum Problem<'a> {
         pr: bool,
     },
     PrNumber(i64),
-    /// Two of the names given.
+    /// Two of the ids given.
     MixedRuns(Quote<'a>, Quote<'a>),
     /// The number of notifications.
     TooMany(usize),
@@ -46,9 +44,9 @@ pub(crate) enum Problem<'a> {
     TooLarge(usize),
 }
 
-/// A given value, cut to what a message may quote.
+/// A given value, cut to [`MAX_QUOTED_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Quote<'a> {
+pub struct Quote<'a> {
     text: &'a str,
     cut: bool,
 }
@@ -75,8 +73,8 @@ impl std::fmt::Display for Quote<'_> {
     }
 }
 
-/// The findings as violations: sorted, each once, and no more than a host wants to read.
-pub(crate) fn violations(mut findings: Vec<Finding<'_>>) -> Vec<Violation> {
+/// The findings as violations: sorted, each once, and at most [`MAX_LISTED`] with one for the rest.
+pub fn violations(mut findings: Vec<Finding<'_>>) -> Vec<Violation> {
     findings.sort_unstable();
     findings.dedup();
     let (listed, rest) = findings.split_at(findings.len().min(MAX_LISTED));
@@ -105,7 +103,7 @@ impl Finding<'_> {
 
     fn message(&self) -> String {
         match self.problem {
-            Problem::Missing => format!("required, but absent or blank; give {}", wanted(self.field)),
+            Problem::Missing => format!("required, but absent or blank; give {}", expected(self.field)),
             Problem::TooLong(bytes) => format!("{bytes} bytes long; at most {MAX_FIELD_BYTES} are allowed: shorten it"),
             Problem::Control(character, index) => {
                 format!(
@@ -116,11 +114,11 @@ impl Finding<'_> {
             Problem::Timestamp(value, error) => format!(
                 "{value} {}; give ISO 8601, such as 2025-01-01T12:05:00Z",
                 match error {
-                    TimestampError::Form => "is no ISO 8601 timestamp",
-                    TimestampError::Day => "names a day that the calendar does not have",
-                    TimestampError::Time => "names a time that the day does not have",
+                    TimestampError::Form => "is not an ISO 8601 timestamp",
+                    TimestampError::Day => "is not a valid date",
+                    TimestampError::Time => "is not a valid time of day",
                     TimestampError::Zone => "has an offset from UTC past 23:59",
-                    TimestampError::Range => "lies outside the years 0000 to 9999 in UTC",
+                    TimestampError::Range => "is outside the years 0000 to 9999 in UTC",
                 }
             ),
             Problem::FinishBeforeStart(finish, start) => {
@@ -129,9 +127,7 @@ impl Finding<'_> {
                 )
             }
             Problem::Status(value) => {
-                format!(
-                    "{value} is no status; give one of failure, running, success, cancelled, unknown, in lower case"
-                )
+                format!("invalid status {value}: expected failure, running, success, cancelled or unknown")
             }
             Problem::NoRepository { commit, pr } => format!(
                 "absent or blank, but required with {}; give the repository's full name, such as getdx/some_repo",
@@ -141,7 +137,7 @@ impl Finding<'_> {
                     (false, _) => "pr_number",
                 }
             ),
-            Problem::PrNumber(number) => format!("{number} is no pull request; give its number, 1 or greater"),
+            Problem::PrNumber(number) => format!("{number} is not a pull request's number; expected 1 or greater"),
             Problem::MixedRuns(one, other) => {
                 format!(
                     "names more than one run, among them {one} and {other}; give the notifications of one run at a time"
@@ -176,8 +172,8 @@ impl Problem<'_> {
     }
 }
 
-/// What a required field is to hold; the examples are DX's.
-fn wanted(field: Field) -> &'static str {
+/// The expected value of a required field; the examples are DX's.
+fn expected(field: Field) -> &'static str {
     match field {
         Field::PipelineName => "the pipeline's name, such as integration_tests",
         Field::PipelineSource => "the CI system that runs it, such as Tekton",

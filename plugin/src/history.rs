@@ -1,23 +1,16 @@
 //! A history: all notifications of one run, held to its limits, checked and folded.
 
-use crate::field::{Field, texts};
+use crate::field::{Field, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS, texts};
 use crate::finding::{Finding, Problem, violations};
 use crate::merge::Fold;
 use crate::validate::{REQUIRED, check, given};
 use crate::{Notification, Violation, words};
 
-/// The most notifications a run may have: thousands of steps, and still a call of milliseconds.
-pub const MAX_HISTORY_NOTIFICATIONS: usize = 10_000;
-
-/// The largest size of all texts of a run together, in bytes: twice what as many usual notifications of 400 bytes need,
-/// and it fits several times into the memory and the copying that the sandbox grants.
-pub const MAX_HISTORY_BYTES: usize = 8 * 1024 * 1024;
-
 /// Checks and folds the notifications of one run.
-pub(crate) fn fold(history: &[Notification]) -> Result<Fold<'_>, Vec<Violation>> {
+pub fn fold(history: &[Notification]) -> Result<Fold<'_>, Vec<Violation>> {
     let mut findings = oversize(history);
     if !findings.is_empty() {
-        // What is too large is not read any further.
+        // A history that is too large is not read any further.
         return Err(violations(findings));
     }
     findings.extend(mixed_runs(history));
@@ -37,7 +30,7 @@ pub(crate) fn fold(history: &[Notification]) -> Result<Fold<'_>, Vec<Violation>>
     }
 }
 
-/// An empty history lacks all that is required.
+/// The findings of an empty history, which lacks all required fields.
 fn nothing() -> Vec<Finding<'static>> {
     let missing = |field| Finding {
         field,
@@ -64,7 +57,7 @@ fn oversize(history: &[Notification]) -> Vec<Finding<'_>> {
     findings
 }
 
-/// Looks at invalid notifications too, so that one call tells all that is wrong.
+/// Checks that all notifications have the same run id. It includes invalid ones, so that one call reports all faults.
 fn mixed_runs(history: &[Notification]) -> Option<Finding<'_>> {
     let mut names = history.iter().filter_map(|event| given(&event.reference_id));
     let first = names.next()?;

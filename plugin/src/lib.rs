@@ -1,4 +1,4 @@
-//! The default pipefold plugin: which notifications are valid, how they fold into one run, and what is worth sending.
+//! The default pipefold plugin: it validates notifications, folds them into one run, and decides what is sent.
 //!
 //! It is pure: data in, data out, no clock, no randomness, no state between calls. Built for `wasm32-unknown-unknown` it is a component
 //! of the world `plugin` in `wit/worlds.wit` that imports no function; built natively the same four functions can be called directly:
@@ -27,13 +27,13 @@
 //! ```
 //!
 //! - `timestamp`: ISO 8601 in, RFC 3339 in UTC out.
-//! - `field`: the names of the fields, as DX spells them.
-//! - `finding`: what can be wrong, and the words for it.
-//! - `validate`: a [`Notification`] becomes a checked one.
-//! - `merge`: checked notifications fold into a [`Run`].
+//! - `field`: the names of the fields in DX's spelling, and limits.
+//! - `finding`: faults, and their messages.
+//! - `validate`: checks of one [`Notification`].
+//! - `merge`: the fold of checked notifications into a [`Run`].
 //! - `history`: all notifications of a run, held to the limits and folded.
 //! - `verdict`: the hooks.
-//! - `words`: text looked at eight bytes at a time.
+//! - `words`: comparison of text by eight bytes at a time.
 //! - `component`: the exports of the WebAssembly component.
 
 mod bindings;
@@ -49,6 +49,5 @@ mod verdict;
 mod words;
 
 pub use bindings::exports::pipefold::ci::types::{Fault, Notification, Run, Status, Verdict, Violation};
-pub use history::{MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
-pub use validate::MAX_FIELD_BYTES;
+pub use field::{MAX_FIELD_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
 pub use verdict::{merge, pipeline_finish, pipeline_start, step};

@@ -11,11 +11,11 @@ use crate::timestamp::Timestamp;
 use crate::validate::{Checked, Fields};
 use crate::{Run, Status, words};
 
-/// What some notifications of one run say together.
+/// The fold of some notifications of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fold<'a> {
+pub struct Fold<'a> {
     fields: Fields<'a>,
-    /// The earliest.
+    /// The earliest start.
     started_at: Timestamp,
     all: Outcome,
     /// Of the notifications about the whole run alone.
@@ -24,11 +24,11 @@ pub(crate) struct Fold<'a> {
     binding: Outcome,
 }
 
-/// How it went and until when: the highest status and the latest finish.
+/// An outcome: the highest status and the latest finish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    pub(crate) status: Status,
-    pub(crate) finished_at: Option<Timestamp>,
+pub struct Outcome {
+    pub status: Status,
+    pub finished_at: Option<Timestamp>,
 }
 
 impl Outcome {
@@ -42,15 +42,15 @@ impl Outcome {
         self.finished_at = self.finished_at.max(other.finished_at);
     }
 
-    /// Itself, or nothing.
+    /// Returns `self` if `counted`, else [`Self::NOTHING`].
     fn if_counted(self, counted: bool) -> Self {
         if counted { self } else { Self::NOTHING }
     }
 }
 
 impl<'a> Fold<'a> {
-    /// What one notification says.
-    pub(crate) fn of(event: &Checked<'a>) -> Self {
+    /// The fold of one notification.
+    pub fn of(event: &Checked<'a>) -> Self {
         let all = Outcome {
             status: event.status(),
             finished_at: event.finished_at(),
@@ -64,8 +64,8 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// Adds what other notifications say. They must be of the same run.
-    pub(crate) fn join(&mut self, other: &Self) {
+    /// Joins the fold of other notifications, which must be of the same run.
+    pub fn join(&mut self, other: &Self) {
         self.fields.join(&other.fields);
         self.started_at = self.started_at.min(other.started_at);
         self.all.join(other.all);
@@ -74,14 +74,14 @@ impl<'a> Fold<'a> {
     }
 
     /// The outcome over all notifications: DX's own rule.
-    pub(crate) fn merged(&self) -> Outcome {
+    pub fn merged(&self) -> Outcome {
         self.all
     }
 
-    /// The outcome at the end of a run. What ended the whole run decides alone, if anything did: a retried or tolerated step must not
-    /// turn a green run red, since DX never takes a failure back. Otherwise the steps decide, except those allowed to fail.
+    /// The outcome at the end of a run. A notification that ended the whole run decides alone: a retried or tolerated step must not turn
+    /// a successful run into a failed one, since DX never takes a failure back. Otherwise the steps decide, except those allowed to fail.
     /// Only the whole run's finish counts, or DX would show the run as done after its first step.
-    pub(crate) fn finished(&self) -> Outcome {
+    pub fn finished(&self) -> Outcome {
         let deciding = if self.whole.status >= Status::Success {
             self.whole
         } else {
@@ -93,8 +93,8 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// The run, with an outcome.
-    pub(crate) fn run(&self, outcome: Outcome) -> Run {
+    /// The run with an outcome.
+    pub fn run(&self, outcome: Outcome) -> Run {
         let fields = &self.fields;
         Run {
             pipeline_name: fields.pipeline_name.into(),
@@ -116,7 +116,7 @@ impl<'a> Fold<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Takes the greater of each: text by its bytes, numbers by size, and anything is greater than nothing.
+    /// Takes the greater value of each field: text by its bytes, numbers by size; any value is greater than none.
     fn join(&mut self, other: &Self) {
         self.pipeline_name = words::max(self.pipeline_name, other.pipeline_name);
         self.pipeline_source = words::max(self.pipeline_source, other.pipeline_source);

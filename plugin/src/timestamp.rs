@@ -1,38 +1,38 @@
-//! Points in time: ISO 8601 in, RFC 3339 in UTC out.
+//! Points in time: read from ISO 8601, written as RFC 3339 in UTC.
 //!
-//! What is accepted is narrower than ISO 8601 and wider than RFC 3339: calendar dates in extended (`2025-01-01T12:05:00`) or basic form
-//! (`20250101T120500`), seconds and their fraction optional, any way to write the zone, and none for UTC, as in DX's own examples.
-//! Week dates, ordinal dates, hours alone and 24:00 are refused, since DX does not say that it reads them.
+//! The accepted forms are fewer than ISO 8601's and more than RFC 3339's: calendar dates in extended (`2025-01-01T12:05:00`) or basic form
+//! (`20250101T120500`), seconds and their fraction optional, the zone in any form, and no zone for UTC, as in DX's own examples.
+//! Week dates, ordinal dates, hours alone and 24:00 are refused, since DX does not document that it reads them.
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, TimeDelta, Timelike};
 
 /// A point in time in UTC, to the nanosecond, within the years 0000 to 9999 that RFC 3339 can write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Timestamp(NaiveDateTime);
+pub struct Timestamp(NaiveDateTime);
 
-/// Why a text is no timestamp.
+/// An error of reading a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum TimestampError {
-    /// It is not written in an accepted form.
+pub enum TimestampError {
+    /// The text has no accepted form.
     Form,
-    /// The calendar has no such day.
+    /// The date is not in the calendar.
     Day,
-    /// The day has no such time.
+    /// The time of day does not exist.
     Time,
-    /// There is no such offset from UTC.
+    /// The offset from UTC is too large.
     Zone,
-    /// In UTC it lies outside the years 0000 to 9999.
+    /// The time in UTC is outside the years 0000 to 9999.
     Range,
 }
 
 impl Timestamp {
-    /// Reads an ISO 8601 timestamp, and nothing around it.
-    pub(crate) fn parse(text: &str) -> Result<Self, TimestampError> {
+    /// Reads a text that is an ISO 8601 timestamp and nothing else.
+    pub fn parse(text: &str) -> Result<Self, TimestampError> {
         Written::read(&mut Cursor(text.as_bytes()))?.timestamp()
     }
 
     /// Writes it in RFC 3339 with `Z`, without trailing zeros in the fraction of a second.
-    pub(crate) fn to_rfc3339(self) -> String {
+    pub fn to_rfc3339(self) -> String {
         // The length with nine digits of fraction.
         let mut text = String::with_capacity("2025-01-01T12:05:00.123456789Z".len());
         push_digits(&mut text, self.0.year().unsigned_abs(), 1000);
@@ -77,7 +77,7 @@ struct Written {
     minute: u32,
     second: u32,
     nanos: u32,
-    /// Whether the zone lies west of UTC.
+    /// True if the zone is west of UTC.
     west: bool,
     zone_hours: u32,
     zone_minutes: u32,
@@ -107,7 +107,7 @@ impl Written {
         }
     }
 
-    /// The form of the time must be that of the date.
+    /// Reads the time, which must have the form of the date.
     fn read_time(&mut self, input: &mut Cursor<'_>, extended: bool) -> Result<(), TimestampError> {
         self.hour = input.number(2)?;
         if extended {
@@ -124,7 +124,7 @@ impl Written {
         Ok(())
     }
 
-    /// The zone may be written either way after either form, since CI systems mix them.
+    /// Reads the zone, in either form after either form of the date, since CI systems mix them.
     fn read_zone(&mut self, input: &mut Cursor<'_>) -> Result<(), TimestampError> {
         if input.ended() || input.eat(b'Z') {
             return Ok(());
@@ -144,7 +144,7 @@ impl Written {
     fn timestamp(&self) -> Result<Timestamp, TimestampError> {
         let year = i32::try_from(self.year).map_err(|_| TimestampError::Range)?;
         let date = NaiveDate::from_ymd_opt(year, self.month, self.day).ok_or(TimestampError::Day)?;
-        // Second 60 is the next minute's first.
+        // Second 60 is the first of the next minute.
         let leap = self.second == 60;
         let second = if leap { 59 } else { self.second };
         let local = date
@@ -162,7 +162,7 @@ impl Written {
     }
 }
 
-/// What is left to read.
+/// The rest of the text.
 struct Cursor<'a>(&'a [u8]);
 
 impl Cursor<'_> {
@@ -174,7 +174,7 @@ impl Cursor<'_> {
         self.0.first().is_some_and(u8::is_ascii_digit)
     }
 
-    /// Takes this byte if it is next.
+    /// Takes this byte if it is next, and returns true.
     fn eat(&mut self, byte: u8) -> bool {
         match self.0.split_first() {
             Some((&first, rest)) if first == byte => {
@@ -193,7 +193,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// Takes a number of exactly so many digits; at most four, so it cannot overflow.
+    /// Takes a number of exactly `digits` digits; at most four, so it cannot overflow.
     fn number(&mut self, digits: u8) -> Result<u32, TimestampError> {
         let mut value = 0;
         for _ in 0..digits {
@@ -208,7 +208,7 @@ impl Cursor<'_> {
         Ok(value)
     }
 
-    /// Takes any number of digits as a fraction of a second, in nanoseconds; what is finer is dropped.
+    /// Takes any number of digits as a fraction of a second, in nanoseconds; finer digits are dropped.
     fn fraction(&mut self) -> Result<u32, TimestampError> {
         let mut nanos = self.number(1)? * 100_000_000;
         let mut unit = 10_000_000;

@@ -1,24 +1,21 @@
-//! Validation: everything that is wrong with a notification, at once.
+//! Validation of a notification, which finds all faults at once.
 
-use crate::field::Field;
+use crate::field::{Field, MAX_FIELD_BYTES};
 use crate::finding::{Finding, Problem, violations};
 use crate::timestamp::Timestamp;
 use crate::{Notification, Status, Violation, words};
 
-/// The largest size of a field, in bytes: longer than any name, branch or address in use.
-pub const MAX_FIELD_BYTES: usize = 4096;
-
-/// What DX requires of a notification.
-pub(crate) const REQUIRED: [Field; 4] = [
+/// The fields that DX requires.
+pub const REQUIRED: [Field; 4] = [
     Field::PipelineName,
     Field::PipelineSource,
     Field::ReferenceId,
     Field::StartedAt,
 ];
 
-/// A notification that keeps every rule; only [`validate`] and [`check`] make one. It borrows from the notification.
+/// A valid notification; only [`validate`] and [`check`] create one. It borrows from the notification.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Checked<'a> {
+pub struct Checked<'a> {
     fields: Fields<'a>,
     started_at: Timestamp,
     finished_at: Option<Timestamp>,
@@ -29,57 +26,57 @@ pub(crate) struct Checked<'a> {
 
 /// The fields for which a run takes the greatest value given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fields<'a> {
-    pub(crate) pipeline_name: &'a str,
-    pub(crate) pipeline_source: &'a str,
-    pub(crate) reference_id: &'a str,
-    pub(crate) repository: Option<&'a str>,
-    pub(crate) commit_sha: Option<&'a str>,
-    pub(crate) pr_number: Option<i64>,
-    pub(crate) source_url: Option<&'a str>,
-    pub(crate) head_branch: Option<&'a str>,
-    pub(crate) email: Option<&'a str>,
-    pub(crate) github_username: Option<&'a str>,
-    pub(crate) gitlab_username: Option<&'a str>,
+pub struct Fields<'a> {
+    pub pipeline_name: &'a str,
+    pub pipeline_source: &'a str,
+    pub reference_id: &'a str,
+    pub repository: Option<&'a str>,
+    pub commit_sha: Option<&'a str>,
+    pub pr_number: Option<i64>,
+    pub source_url: Option<&'a str>,
+    pub head_branch: Option<&'a str>,
+    pub email: Option<&'a str>,
+    pub github_username: Option<&'a str>,
+    pub gitlab_username: Option<&'a str>,
 }
 
 impl<'a> Checked<'a> {
-    pub(crate) fn fields(&self) -> Fields<'a> {
+    pub fn fields(&self) -> Fields<'a> {
         self.fields
     }
 
-    pub(crate) fn started_at(&self) -> Timestamp {
+    pub fn started_at(&self) -> Timestamp {
         self.started_at
     }
 
-    /// Never before [`Self::started_at`].
-    pub(crate) fn finished_at(&self) -> Option<Timestamp> {
+    /// The finish, never before [`Self::started_at`].
+    pub fn finished_at(&self) -> Option<Timestamp> {
         self.finished_at
     }
 
-    /// Unknown when none was given.
-    pub(crate) fn status(&self) -> Status {
+    /// The status; unknown if none was given.
+    pub fn status(&self) -> Status {
         self.status
     }
 
-    /// Whether it is about a step, not about the whole run.
-    pub(crate) fn is_step(&self) -> bool {
+    /// Returns true for a step, false for the whole run.
+    pub fn is_step(&self) -> bool {
         self.step
     }
 
-    pub(crate) fn is_allowed_to_fail(&self) -> bool {
+    pub fn is_allowed_to_fail(&self) -> bool {
         self.allowed_to_fail
     }
 }
 
 /// Checks one notification.
-pub(crate) fn validate(event: &Notification) -> Result<Checked<'_>, Vec<Violation>> {
+pub fn validate(event: &Notification) -> Result<Checked<'_>, Vec<Violation>> {
     let mut findings = Vec::new();
     check(event, &mut findings).ok_or_else(|| violations(findings))
 }
 
-/// Checks one notification and notes everything that is wrong with it; `None` if anything is.
-pub(crate) fn check<'a>(event: &'a Notification, findings: &mut Vec<Finding<'a>>) -> Option<Checked<'a>> {
+/// Checks one notification and adds its faults to `findings`; `None` if it has any.
+pub fn check<'a>(event: &'a Notification, findings: &mut Vec<Finding<'a>>) -> Option<Checked<'a>> {
     let clean = findings.len();
     let mut notes = Notes(findings);
 
@@ -103,7 +100,7 @@ pub(crate) fn check<'a>(event: &'a Notification, findings: &mut Vec<Finding<'a>>
 
     let repository = notes.optional(Field::Repository, &event.repository);
     let commit_sha = notes.optional(Field::CommitSha, &event.commit_sha);
-    // One that was given and is refused still counts as given.
+    // A repository that was given and refused still counts as given.
     if repository.is_none() && given(&event.repository).is_none() {
         let commit = given(&event.commit_sha).is_some();
         let pr = event.pr_number.is_some();
@@ -149,7 +146,7 @@ pub(crate) fn check<'a>(event: &'a Notification, findings: &mut Vec<Finding<'a>>
     })
 }
 
-/// Whether a character leaves no mark: white space, and what Unicode has to shape text without showing (zero-width characters, marks of
+/// Returns true for a character without a visible mark: white space, and Unicode's invisible characters (zero-width characters, marks of
 /// direction, tags).
 fn shows_nothing(character: char) -> bool {
     character.is_whitespace()
@@ -158,12 +155,12 @@ fn shows_nothing(character: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A field's value, if it has one: a blank one counts as absent.
-pub(crate) fn given(value: &Option<String>) -> Option<&str> {
+/// A field's value; `None` if it is absent or blank.
+pub fn given(value: &Option<String>) -> Option<&str> {
     value.as_deref().filter(|text| !text.chars().all(shows_nothing))
 }
 
-/// Takes note of what is wrong, and passes on what is not.
+/// The list of findings, with checks that add to it and return sound values.
 struct Notes<'n, 'a>(&'n mut Vec<Finding<'a>>);
 
 impl<'a> Notes<'_, 'a> {
@@ -196,7 +193,7 @@ impl<'a> Notes<'_, 'a> {
         None
     }
 
-    /// The time together with its text, which messages quote.
+    /// The time with its text, which messages quote.
     fn time(&mut self, field: Field, text: Option<&'a str>) -> Option<(&'a str, Timestamp)> {
         let text = text?;
         match Timestamp::parse(text) {
@@ -225,7 +222,7 @@ impl<'a> Notes<'_, 'a> {
 
 /// The first control character and the index of its first byte.
 fn control_character(text: &str) -> Option<(usize, char)> {
-    // Nearly every text is printable ASCII: that is seen without decoding characters.
+    // Nearly every text is printable ASCII, which needs no decoding of characters.
     if words::printable_ascii(text) {
         return None;
     }

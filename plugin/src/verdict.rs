@@ -1,4 +1,4 @@
-//! The hooks: what is worth sending, and how.
+//! The hooks, which decide what is sent, and when.
 
 use crate::history::fold;
 use crate::merge::{Fold, Outcome};
@@ -8,7 +8,7 @@ use crate::{Notification, Run, Status, Verdict, Violation};
 /// Judges the notification that a run begins: it is reported as running, without a finish.
 ///
 /// # Errors
-/// Everything that is wrong with the notification.
+/// All faults of the notification.
 pub fn pipeline_start(event: &Notification) -> Result<Verdict, Vec<Violation>> {
     let fold = Fold::of(&validate(event)?);
     Ok(Verdict::Report(fold.run(Outcome {
@@ -20,10 +20,10 @@ pub fn pipeline_start(event: &Notification) -> Result<Verdict, Vec<Violation>> {
 /// Judges the notification that a step began or ended: it is held, unless it is urgent.
 ///
 /// An urgent one is reported without a finish, since the run goes on, and with its own status unless that is a failure or a cancellation: DX
-/// never takes these back, while the step may be tolerated or tried again. They are reported as running, and count when the run ends.
+/// never takes these back, while the step may be tolerated or retried. They are reported as running, and count when the run ends.
 ///
 /// # Errors
-/// Everything that is wrong with the notification.
+/// All faults of the notification.
 pub fn step(event: &Notification) -> Result<Verdict, Vec<Violation>> {
     let checked = validate(event)?;
     if !event.urgent {
@@ -45,7 +45,7 @@ pub fn step(event: &Notification) -> Result<Verdict, Vec<Violation>> {
 /// except steps that are allowed to fail. Only notifications without a step give the finish.
 ///
 /// # Errors
-/// Everything that is wrong with any of the notifications, or with the history as a whole: too large, empty, or of more than one run.
+/// All faults of the notifications, or of the history as a whole: too large, empty, or of more than one run.
 pub fn pipeline_finish(history: &[Notification]) -> Result<Verdict, Vec<Violation>> {
     let fold = fold(history)?;
     Ok(Verdict::Report(fold.run(fold.finished())))

@@ -1,19 +1,19 @@
-//! Text looked at eight bytes at a time.
+//! Comparison of text by eight bytes at a time.
 //!
-//! WebAssembly without SIMD has no fast way to compare or to scan bytes: one by one, these two loops were most of the time of a merge.
+//! WebAssembly without SIMD has no fast way to compare or to scan bytes: by single bytes, these two loops took most of the time of a merge.
 
-/// The greater of two texts by their bytes. In one run most fields are the same in each notification: equality is seen fast.
-pub(crate) fn max<'a>(one: &'a str, other: &'a str) -> &'a str {
+/// The greater of two texts by their bytes. Equality is checked first, as most fields are the same in all notifications of a run.
+pub fn max<'a>(one: &'a str, other: &'a str) -> &'a str {
     if same(one, other) { one } else { one.max(other) }
 }
 
-/// Whether two texts are equal.
-pub(crate) fn same(one: &str, other: &str) -> bool {
+/// Returns true if two texts are equal.
+pub fn same(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     if one.len() != other.len() {
         return false;
     }
-    // The last eight bytes overlap the word before them: cheaper than what is left one by one.
+    // The last eight bytes overlap the word before them: cheaper than single bytes.
     match (one.last_chunk(), other.last_chunk()) {
         (Some(&end), Some(&other_end)) => {
             let (words, other_words) = (one.as_chunks().0, other.as_chunks().0);
@@ -27,8 +27,8 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
     }
 }
 
-/// Whether all bytes are from space to tilde.
-pub(crate) fn printable_ascii(text: &str) -> bool {
+/// Returns true if all bytes are from space to tilde.
+pub fn printable_ascii(text: &str) -> bool {
     let text = text.as_bytes();
     match text.last_chunk() {
         Some(&end) => {
@@ -43,8 +43,8 @@ pub(crate) fn printable_ascii(text: &str) -> bool {
     }
 }
 
-/// The same of the eight bytes of a word. The highest bit of each byte tells: it is set if the byte is not ASCII; adding 1 sets it
-/// if the byte is 0x7F; and without it, taking 0x20 from a byte with it set clears it again if the byte was below 0x20.
+/// Returns true if the eight bytes of a word are from space to tilde. The test is the highest bit of each byte: it is set if the byte is
+/// not ASCII; adding 1 sets it if the byte is 0x7F; and after setting it, subtracting 0x20 clears it if the byte was below 0x20.
 fn all_printable(word: u64) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     const ONE: u64 = 0x0101_0101_0101_0101;

@@ -190,7 +190,7 @@ const NEVER: &str = "(call $next (local.get 0) (i32.const 1024)) (i32.store8 (i3
 #[test]
 fn a_report_that_the_rules_refuse_is_the_policys_failure() {
     let error = error_of(&[(named("a"), FORWARD), (named("b"), NEVER)]);
-    let words = "policy b: step gave a bad answer: the rules refuse its report: started_at: \"x025-01-01T12:05:00Z\" is no ISO 8601";
+    let words = "policy b: step gave a bad answer: the rules refuse its report: started_at: \"x025-01-01T12:05:00Z\" is not an ISO 8601";
     assert!(error.starts_with(words), "{error}");
     let run = reported(ask(&chain(&[(named("a"), REDACT), (open("b"), NEVER)])));
     assert_eq!((run.started_at.as_str(), run.email), ("2025-01-01T12:05:00Z", None));

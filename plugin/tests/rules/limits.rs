@@ -155,7 +155,7 @@ fn the_number_of_violations_listed() {
 
     let found = merge(&bad(9_999)).unwrap_err();
     assert_eq!(found.len(), 101);
-    assert!(found[99].message.starts_with("\"s00099\" is no status"));
+    assert!(found[99].message.starts_with("invalid status \"s00099\""));
     let last = Violation {
         fault: Fault::InvalidStatus,
         field: "history".into(),

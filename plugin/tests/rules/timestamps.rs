@@ -69,11 +69,11 @@ fn accepted() {
 
 #[test]
 fn refused() {
-    const FORM: &str = "is no ISO 8601 timestamp";
-    const DAY: &str = "names a day that the calendar does not have";
-    const TIME: &str = "names a time that the day does not have";
+    const FORM: &str = "is not an ISO 8601 timestamp";
+    const DAY: &str = "is not a valid date";
+    const TIME: &str = "is not a valid time of day";
     const ZONE: &str = "has an offset from UTC past 23:59";
-    const RANGE: &str = "lies outside the years 0000 to 9999 in UTC";
+    const RANGE: &str = "is outside the years 0000 to 9999 in UTC";
     for (text, why) in [
         ("yesterday", FORM),
         ("1735733100", FORM),

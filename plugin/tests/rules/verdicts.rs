@@ -70,7 +70,7 @@ fn a_step_is_held() {
 }
 
 #[test]
-fn an_urgent_step_is_reported_without_a_finish_and_without_what_dx_never_takes_back() {
+fn an_urgent_step_is_reported_without_a_finish_or_a_final_status() {
     for status in ALL {
         let event = Notification {
             urgent: true,

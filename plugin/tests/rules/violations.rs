@@ -77,15 +77,14 @@ fn invalid_timestamp() {
         started_at: Some("yesterday".into()),
         ..minimal()
     };
-    let message = "\"yesterday\" is no ISO 8601 timestamp; give ISO 8601, such as 2025-01-01T12:05:00Z";
+    let message = "\"yesterday\" is not an ISO 8601 timestamp; give ISO 8601, such as 2025-01-01T12:05:00Z";
     expect(&event, Fault::InvalidTimestamp, "started_at", message);
 
     let event = Notification {
         finished_at: Some("2025-01-01T11:46:67".into()),
         ..minimal()
     };
-    let message =
-        "\"2025-01-01T11:46:67\" names a time that the day does not have; give ISO 8601, such as 2025-01-01T12:05:00Z";
+    let message = "\"2025-01-01T11:46:67\" is not a valid time of day; give ISO 8601, such as 2025-01-01T12:05:00Z";
     expect(&event, Fault::InvalidTimestamp, "finished_at", message);
 }
 
@@ -120,9 +119,7 @@ fn invalid_status() {
             status: Some(status.into()),
             ..minimal()
         };
-        let message = format!(
-            "\"{status}\" is no status; give one of failure, running, success, cancelled, unknown, in lower case"
-        );
+        let message = format!("invalid status \"{status}\": expected failure, running, success, cancelled or unknown");
         expect(&event, Fault::InvalidStatus, "status", &message);
     }
     let blank = Notification {
@@ -190,7 +187,7 @@ fn invalid_pr_number() {
             repository: Some("getdx/a".into()),
             ..minimal()
         };
-        let message = format!("{number} is no pull request; give its number, 1 or greater");
+        let message = format!("{number} is not a pull request's number; expected 1 or greater");
         expect(&event, Fault::InvalidPrNumber, "pr_number", &message);
     }
 }
@@ -291,7 +288,7 @@ fn a_message_quotes_what_a_terminal_can_show() {
     };
     let (_, _, message) = violation(&event);
     assert!(
-        message.starts_with(r#""\"gr\u{fc}n\u{202e}\\" is no status"#),
+        message.starts_with(r#"invalid status "\"gr\u{fc}n\u{202e}\\""#),
         "{message}"
     );
 
@@ -301,7 +298,7 @@ fn a_message_quotes_what_a_terminal_can_show() {
     };
     let (_, _, message) = violation(&event);
     assert!(
-        message.starts_with(&format!("\"{}...\" is no status", r"\u{e9}".repeat(32))),
+        message.starts_with(&format!("invalid status \"{}...\"", r"\u{e9}".repeat(32))),
         "{message}"
     );
 }

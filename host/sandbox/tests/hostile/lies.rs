@@ -29,11 +29,11 @@ hostile! {
     no_start; Image::report().text(STARTED_AT, b"").told_as_policy()
         => "policy guest: step gave a bad answer: the rules refuse its report: started_at: required, but absent or blank; give the time it began in ISO 8601, such as 2025-01-01T12:05:00Z";
     a_start_that_is_no_time; Image::report().text(STARTED_AT, b"yesterday").told_as_policy()
-        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: \"yesterday\" is no ISO 8601 timestamp; give ISO 8601, such as 2025-01-01T12:05:00Z";
+        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: \"yesterday\" is not an ISO 8601 timestamp; give ISO 8601, such as 2025-01-01T12:05:00Z";
     a_day_that_does_not_exist; Image::report().text(STARTED_AT, b"2025-02-30T12:05:00Z").told_as_policy()
-        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: \"2025-02-30T12:05:00Z\" names a day that the calendar does not have; give ISO 8601, such as 2025-01-01T12:05:00Z";
+        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: \"2025-02-30T12:05:00Z\" is not a valid date; give ISO 8601, such as 2025-01-01T12:05:00Z";
     a_time_of_nines; Image::report().text(STARTED_AT, b"9999-99-99T99:99:99Z").told_as_policy()
-        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: \"9999-99-99T99:99:99Z\" names a day that the calendar does not have; give ISO 8601, such as 2025-01-01T12:05:00Z";
+        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: \"9999-99-99T99:99:99Z\" is not a valid date; give ISO 8601, such as 2025-01-01T12:05:00Z";
     a_finish_before_its_start; Image::report().option(FINISHED_AT, b"2025-01-01T12:04:00Z").told_as_policy()
         => "policy guest: step gave a bad answer: the rules refuse its report: finished_at: \"2025-01-01T12:04:00Z\" is before the start \"2025-01-01T12:05:00Z\"; give a finish at or after the start of the same notification";
     a_finish_in_another_zone; Image::report().option(FINISHED_AT, b"2025-01-01T14:05:00+01:00").told_as_policy()
@@ -41,7 +41,7 @@ hostile! {
     a_commit_without_a_repository; Image::report().option(COMMIT_SHA, b"abc").told_as_policy()
         => "policy guest: step gave a bad answer: the rules refuse its report: repository: absent or blank, but required with commit_sha; give the repository's full name, such as getdx/some_repo";
     a_pull_request_below_one; Image::report().byte(PR_NUMBER, 1).told_as_policy()
-        => "policy guest: step gave a bad answer: the rules refuse its report: repository: absent or blank, but required with pr_number; give the repository's full name, such as getdx/some_repo; pr_number: 0 is no pull request; give its number, 1 or greater";
+        => "policy guest: step gave a bad answer: the rules refuse its report: repository: absent or blank, but required with pr_number; give the repository's full name, such as getdx/some_repo; pr_number: 0 is not a pull request's number; expected 1 or greater";
     an_email_of_5000_bytes; Image::report().option(EMAIL, &[b'x'; 5000]).told_as_policy()
         => "policy guest: step gave a bad answer: the rules refuse its report: email: 5000 bytes long; at most 4096 are allowed: shorten it";
     a_name_of_60_kb; Image::report().pointer(PIPELINE_NAME, 0x2_0000, 60_000).told_as_policy()
