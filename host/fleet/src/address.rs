@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_refused() {
+    fn long_addresses_and_files_are_refused() {
         let address = |length: usize| format!("tls://{}", "a".repeat(length - "tls://".len()));
         assert!(queue(&address(MAX_LENGTH)).is_ok());
         assert_eq!(queue(&address(MAX_LENGTH + 1)).unwrap_err(), AddressError::Malformed);

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn it_may_end_where_waiting_is_not_allowed() {
+    fn an_outlet_may_be_dropped_where_waiting_is_not_allowed() {
         let outlet = outlet();
         let runtime = Builder::new_current_thread().build().unwrap();
         runtime.block_on(async move { drop(outlet) });

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_back_meets_what_came_meanwhile() {
+    fn a_group_put_back_joins_newer_messages() {
         let (mut held, now) = (HeldGroups::default(), Instant::now());
         held.add(key("a"), message(1), true, Duration::ZERO, now);
         let group = held.take_due(now).unwrap();

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_reserved_is_there_and_no_more_is_than_the_capacity() {
+    async fn reserved_room_is_kept_and_the_capacity_is_never_exceeded() {
         let room = Room::default();
         let mut reserved = room.reserve(100).await;
         let rest = room.reserve(usize::MAX).await;

@@ -357,7 +357,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_status_means() {
+    fn statuses_are_parsed() {
         let parse_status = |status: u16, description| parse_status(StatusCode::from_u16(status).unwrap(), description);
         assert_eq!(parse_status(100, "Idle Heartbeat"), None);
         for (status, description) in [(404, "No Messages"), (408, "Request Timeout"), (409, "Batch Completed")] {
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn how_many_will_not_come() {
+    fn undelivered_counts_are_parsed() {
         let with = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(UNDELIVERED, value);

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_held_is_one_request() {
+    fn held_upserts_become_one_request() {
         let (start, end) = (
             upsert(r#","started_at":"2025-01-01T12:05:00Z","status":"running""#),
             upsert(r#","started_at":"2025-01-01T12:05:00Z","finished_at":"2025-01-01T12:10:00Z","status":"success""#),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_upserts_harm_no_others() {
+    fn bad_upserts_harm_no_others() {
         let good = upsert(r#","started_at":"2025-01-01T12:05:00Z","status":"failure""#);
         let bad = [
             ("unreadable", "{"),

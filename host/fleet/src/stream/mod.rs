@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_and_what_does_not() {
+    fn errors_that_pass_are_known() {
         for (words, passes) in [
             (
                 "jetstream error: no suitable peers for placement (code 400, error code 10005)",
