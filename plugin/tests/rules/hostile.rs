@@ -1,4 +1,4 @@
-//! Input that nobody meant: never a panic, and an answer that does not depend on order or repetition either.
+//! Invalid input: never a panic, and an answer that does not depend on order or repetition either.
 
 use pipefold_plugin::{Notification, Verdict, merge, pipeline_finish, pipeline_start, step};
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! The plugin's rules, seen from outside: through its four functions only.
+//! The plugin's rules, through its four public functions only.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod hostile;

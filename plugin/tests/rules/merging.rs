@@ -1,4 +1,4 @@
-//! DX's rule for folding, and that order, repetition and grouping make no difference to it.
+//! DX's rule for folding, which does not depend on order, repetition or grouping.
 
 use pipefold_plugin::{Notification, Status, merge};
 use proptest::prelude::*;
@@ -59,7 +59,7 @@ fn other_fields_take_the_greatest_value() {
     assert_eq!(run.email, None, "blank is absent");
 }
 
-/// DX's words: sorted by `started_at`, replacing the status if the newer one is higher than the previous.
+/// The rule in DX's text: sorted by `started_at`, replacing the status if the newer one is higher than the previous.
 fn by_dx_words(history: &[(u32, Status)]) -> Status {
     let mut sorted = history.to_vec();
     sorted.sort_by_key(|&(started_at, _)| started_at);

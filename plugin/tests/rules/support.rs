@@ -22,7 +22,7 @@ pub fn at(time: &str, status: &str) -> Notification {
     }
 }
 
-/// The same about a step.
+/// Such a notification of a step.
 pub fn step_at(time: &str, status: &str) -> Notification {
     Notification {
         step: Some("lint".into()),
@@ -30,7 +30,7 @@ pub fn step_at(time: &str, status: &str) -> Notification {
     }
 }
 
-/// The five rows of the table on DX's page, with the finish that its 11:46:67 must have meant.
+/// The five rows of the table on DX's page, with the finish that its 11:46:67 must mean.
 pub fn worked_example() -> Vec<Notification> {
     vec![
         step_at("11:25:18", "running"),
@@ -52,7 +52,7 @@ pub fn reported(verdict: Result<Verdict, Vec<Violation>>) -> Run {
     }
 }
 
-/// The name of a status, as a notification carries it.
+/// The name of a status in a notification.
 pub fn name(status: Status) -> &'static str {
     match status {
         Status::Unknown => "unknown",
@@ -63,7 +63,7 @@ pub fn name(status: Status) -> &'static str {
     }
 }
 
-/// A run, said again: what a gateway upserts after folding its part.
+/// A run as a notification, as a gateway upserts it after folding its part.
 pub fn upsert(run: Run) -> Notification {
     Notification {
         pipeline_name: Some(run.pipeline_name),

@@ -1,4 +1,4 @@
-//! Which timestamps are read, and how they are written.
+//! The accepted forms of timestamps, and the form that is sent.
 
 use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta};
 use pipefold_plugin::{Fault, Notification, merge};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::support::minimal;
 
-/// How a start is sent, or the message of the one violation it is.
+/// A start as it is sent, or the message of its one violation.
 fn sent(text: &str) -> Result<String, String> {
     match merge(&[Notification {
         started_at: Some(text.into()),
@@ -148,7 +148,7 @@ fn any_number_of_digits_up_to_the_field_s_length() {
 }
 
 proptest! {
-    /// Every form of a time means the same instant, and what is sent is read by others.
+    /// Every form of a time means the same instant, and chrono reads the form that is sent.
     #[test]
     fn all_forms_agree(
         days in 1_i64..3_652_000,
@@ -171,7 +171,7 @@ proptest! {
         }
     }
 
-    /// What is sent is sent unchanged the second time.
+    /// A time in the form that is sent is sent unchanged.
     #[test]
     fn sent_once_sent_the_same(text in "[0-9]{4}-0[1-9]-[12][0-9]T1[0-9]:[0-5][0-9]:[0-6]0([.,][0-9]{1,12})?(Z|[+-]0[0-9]:?[0-5][0-9])?") {
         if let Ok(once) = sent(&text) {

@@ -1,4 +1,4 @@
-//! What each hook makes of a valid notification or history.
+//! The verdict of each hook on valid notifications and histories.
 
 use pipefold_plugin::{Notification, Status, Verdict, pipeline_finish, pipeline_start, step};
 use proptest::prelude::*;
@@ -116,7 +116,7 @@ fn the_worked_example_finished() {
 }
 
 #[test]
-fn what_ended_the_whole_run_decides_against_its_steps() {
+fn a_notification_of_the_whole_run_decides_against_its_steps() {
     for status in [Status::Success, Status::Cancelled, Status::Failure] {
         for of_step in ALL {
             let history = [

@@ -1,4 +1,4 @@
-//! Every violation, in its exact words.
+//! Every violation with its exact message.
 
 use pipefold_plugin::{Fault, Notification, Verdict, Violation, merge, pipeline_finish, pipeline_start, step};
 
@@ -104,7 +104,7 @@ fn a_finish_before_its_start() {
     };
     assert_eq!(step(&at_once), Ok(Verdict::Hold));
 
-    // Of another notification's start it may well lie before.
+    // It may be before another notification's start.
     let later = Notification {
         started_at: Some("2025-01-02".into()),
         ..minimal()
