@@ -5,7 +5,7 @@
 //! 1. the toolchain that builds this crate has the target;
 //! 2. Debian's toolchain (`rustc-web`, `cargo-web`, `rust-web-src`, `lld-19`) builds the standard library for the target first.
 //!
-//! Nothing is installed from here: `make setup` does that, and the error says so. `scripts/setup.sh` looks for the same things.
+//! It installs nothing: `make setup` does that, as the error says. `scripts/setup.sh` checks for the same toolchains.
 
 use std::env;
 use std::ffi::OsString;
@@ -38,14 +38,14 @@ const PROFILE: &[(&str, &str)] = &[
     ("build-override.opt-level", "0"),
 ];
 
-/// Where Debian's packages put their programs; a toolchain of rustup's may come before them in `PATH`.
+/// The directory of Debian's programs; a toolchain of rustup may come before it in `PATH`.
 const DEBIAN_BIN: &str = "/usr/bin";
 const DEBIAN_PACKAGES: &str = "rustc-web cargo-web rust-web-src lld-19";
 /// The linkers that will do, in order. rustc links WebAssembly with rust-lld, which Debian does not ship.
 const WASM_LINKERS: &[&str] = &["wasm-ld-19", "wasm-ld"];
 
-/// `CARGO_*` variables (beginnings of their names) that the inner cargo keeps, because they are the user's and say where packages
-/// come from and how much of the machine to use. All others describe the outer build: its package, flags, profile and directories.
+/// `CARGO_*` variables (beginnings of their names) that the inner cargo keeps, because they are the user's: sources of packages and use of
+/// the machine. All others describe the outer build: its package, flags, profile and directories.
 const KEPT: &[&str] = &[
     "CARGO_HOME",
     "CARGO_NET_",
@@ -78,11 +78,11 @@ const OUTER: &[&str] = &[
 
 /// Builds the plugin's core module and returns its path, a copy inside `out_dir` that no other build writes to.
 ///
-/// `plugin_dir` holds the crate, `wit_dir` the contract that it is generated from. Tells cargo to run the build script again when
-/// one of its inputs changes. The inner build keeps its results beside the outer ones, for all profiles, and never touches `Cargo.lock`.
+/// `plugin_dir` has the crate, `wit_dir` the contract that it is generated from. Makes cargo run the build script again when one of its
+/// inputs changes. The inner build keeps its results beside the outer ones, for all profiles, and never changes `Cargo.lock`.
 ///
 /// # Errors
-/// Says what is missing and what to run, or that the inner build failed; its own messages are on stderr then.
+/// The missing tool and the command that installs it; or a failure of the inner build, whose messages are on stderr.
 pub fn core_module(plugin_dir: &Path, wit_dir: &Path, out_dir: &Path) -> Result<PathBuf, String> {
     let root = workspace_root(plugin_dir)?;
     // The workspace's manifest has the dependencies' features, its lock file their versions.
@@ -107,7 +107,7 @@ pub fn core_module(plugin_dir: &Path, wit_dir: &Path, out_dir: &Path) -> Result<
     })?;
     if !status.success() {
         return Err(format!(
-            "building {PACKAGE} for {TARGET} failed ({status}); what `{}` said is on stderr",
+            "building {PACKAGE} for {TARGET} failed ({status}); the messages of `{}` are on stderr",
             toolchain.cargo.display()
         ));
     }
@@ -123,7 +123,7 @@ pub fn core_module(plugin_dir: &Path, wit_dir: &Path, out_dir: &Path) -> Result<
 struct Toolchain {
     cargo: PathBuf,
     rustc: PathBuf,
-    /// Set when the standard library must be built too: the linker, since such a toolchain has none of its own.
+    /// The linker, if the standard library must be built too: such a toolchain has no linker of its own.
     build_std_with: Option<&'static str>,
 }
 
@@ -149,14 +149,17 @@ impl Toolchain {
         })
     }
 
-    /// Debian's toolchain, or what is missing of it.
+    /// Debian's toolchain.
+    ///
+    /// # Errors
+    /// The missing packages.
     fn debian() -> Result<Self, String> {
         let (cargo, rustc) = (Path::new(DEBIAN_BIN).join("cargo"), Path::new(DEBIAN_BIN).join("rustc"));
         let linker = WASM_LINKERS
             .iter()
             .copied()
             .find(|name| Path::new(DEBIAN_BIN).join(name).is_file());
-        // `--print sysroot` also tells Debian's own rustc from a rustup proxy of the same name: that one's sysroot has no sources.
+        // `--print sysroot` also distinguishes Debian's rustc from a rustup proxy of the same name, whose sysroot has no sources.
         let sources = print(&rustc, &["--print", "sysroot"]).is_some_and(|root| {
             Path::new(&root)
                 .join("lib/rustlib/src/rust/library/std/Cargo.toml")
@@ -192,7 +195,7 @@ impl Toolchain {
         command
             // Cargo reads `.cargo/config.toml` from here upwards.
             .current_dir(root)
-            // Not left to `build.rustc` or `PATH`: this is the one that was looked at.
+            // Not left to `build.rustc` or `PATH`: this is the one that was checked.
             .env("RUSTC", &self.rustc)
             .env("CARGO_ENCODED_RUSTFLAGS", rustflags(root))
             // The outer cargo has brought the lock file up to date.
@@ -242,7 +245,7 @@ fn is_outer(name: &str) -> bool {
     cargos || OUTER.contains(&name)
 }
 
-/// Whether the target's standard library is installed: its directory can exist without one.
+/// Returns true if the target's standard library is installed: its directory can exist without one.
 fn has_target(rustc: &Path) -> bool {
     let Some(libraries) = print(rustc, &["--print", "target-libdir", "--target", TARGET]) else {
         return false;

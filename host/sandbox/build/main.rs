@@ -1,5 +1,5 @@
-//! Makes the default component: builds it, or takes the one that the package carries. It is compiled to machine code later, by
-//! `pipefold component embed` or by the first process that needs it: a compiler in a build script would be built a second time.
+//! Builds the default component, or takes the one in the package. It is compiled to machine code later, by `pipefold component embed` or by
+//! the first process that needs it: a compiler in a build script would be built a second time.
 
 mod component;
 
@@ -43,7 +43,7 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(component)
 }
 
-/// Leaves the file alone when it is right already, so that its time does not make cargo build again.
+/// Writes a file unless it has this content already: its new time would make cargo build again.
 fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), Box<dyn Error>> {
     if fs::read(path).is_ok_and(|present| present == content) {
         return Ok(());

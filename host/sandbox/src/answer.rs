@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_is_short_and_plain() {
+    fn printed_text_is_short_and_plain() {
         assert_eq!(check_refusal(&refusal(101, "email", &"x".repeat(1024))), Ok(()));
         let wrong = |violations: &[Violation]| check_refusal(violations).unwrap_err();
         assert_eq!(wrong(&[]), "its refusal names no violation");

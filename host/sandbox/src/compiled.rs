@@ -55,8 +55,8 @@ pub fn embedded_code() -> Result<Option<SlotCode>, DamagedSlot> {
 /// Loads the default component from the executable.
 #[allow(unsafe_code)]
 pub fn embedded(engine: &Engine, code: &SlotCode) -> Result<Component> {
-    // SAFETY: `Embedded` is a part of the running executable that has the digest which was written with it. `embed` put both there, with
-    // what wasmtime made of this project's own component; and who can write to the executable could change the rest of the program as
+    // SAFETY: `SlotCode` is a part of the running executable that has the digest which was written with it. `embed` put both there, with
+    // wasmtime's output for this project's own component; and who can write to the executable could change the rest of the program as
     // well. It is there and unchanged for as long as the process. wasmtime checks version and settings.
     unsafe {
         match IS_EXECUTABLE && !IS_IN_USE.swap(true, Relaxed) {
@@ -107,7 +107,7 @@ impl CustomCodeMemory for InPlace {
 /// Loads code that was compiled just now for this process.
 #[allow(unsafe_code)]
 pub fn fresh(engine: &Engine, code: &FreshCode) -> Result<Component> {
-    // SAFETY: `Fresh` is made only of what wasmtime's compiler put out, in this process or in a child that this process started: the
+    // SAFETY: `FreshCode` is made only of the output of wasmtime's compiler, in this process or in a child that this process started: the
     // child's program is the operator's choice as this program is, it got nothing but the component, and its answer came through a pipe
     // that no one else holds, with a digest. wasmtime checks version and settings.
     unsafe { Component::deserialize(engine, code.bytes()) }

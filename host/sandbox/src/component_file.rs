@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pin_or_no_name_is_said() {
+    fn wrong_pins_and_missing_names_are_reported() {
         let form = "after `@sha256:` go the 64 hexadecimal digits that `sha256sum` prints";
         assert_eq!(wrong("a.wasm@sha256:12"), format!("`a.wasm@sha256:12`: {form}"));
         let long = format!("a.wasm@sha256:{}", "g".repeat(64));

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_here_provides_is_named() {
+    fn unknown_imports_are_named() {
         let fit = by_name(&["elsewhere:x/y@1.0.0"], &["elsewhere:x/z@1.0.0"]);
         assert!(!fit.loads);
         assert_eq!(
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_engine_does_not_take_is_found_before_it_is_compiled() {
+    fn unsupported_features_are_found_before_compiling() {
         let refused = |module: &str, reason: &str| {
             let found = wat(&format!("(component (core module {module}))"));
             assert!(found.len() == 1 && found[0].contains(reason), "{module}: {found:?}");

@@ -213,7 +213,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_text(text in hostile(), most in 1_usize..40) {
+        fn any_text_is_made_harmless(text in hostile(), most in 1_usize..40) {
             let shown = cut(&text, most);
             prop_assert!(shown.chars().count() <= most);
             prop_assert!(!shown.chars().any(is_hidden) && !shown.contains("##"), "{:?}", shown);
@@ -222,7 +222,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_the_json(text in hostile(), other in hostile()) {
+        fn any_json_keeps_its_value(text in hostile(), other in hostile()) {
             let value = serde_json::json!({ text: [other, 1] });
             for written in [value.to_string(), format!("{value:#}")] {
                 let shown = json(&written);

@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_in_cannot_be_counted() {
+    fn imported_modules_and_components_cannot_be_counted() {
         let reason = "it instantiates a module or component that it is handed from elsewhere, and not defined in it";
         assert_eq!(result(r#"(component (import "m" (core module $m)))"#), "fits");
         let handed = r#"(component (import "c" (component $c)) (instance (instantiate $c)))"#;

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_in_the_rules_is_not_the_policies() {
+    fn time_in_the_rules_does_not_count_for_policies() {
         let asking = Asking::new(Duration::from_secs(1), false);
         let end = asking.until();
         let nap = Duration::from_millis(20);

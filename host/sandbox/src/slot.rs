@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slot_says_what_it_is_for() {
+    fn a_slot_names_its_component_and_target() {
         let slot = Box::new(empty());
         assert_eq!(component(&slot), DEFAULT_COMPONENT_SHA256);
         assert!(target(&slot).starts_with(std::env::consts::ARCH));

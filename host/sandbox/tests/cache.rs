@@ -1,4 +1,4 @@
-//! Policies are compiled once, and never taken from a cache that is not as it should be.
+//! Policies are compiled once, and never loaded from a damaged cache.
 
 use crate::place::{HOLD, Place};
 use crate::{guests, worker};
@@ -57,8 +57,8 @@ fn without_a_cache_it_is_compiled_each_time() {
     }
 }
 
-/// Puts an entry through something, and tells what the next use notes of it. It must have been compiled again; and unless the entry
-/// cannot be replaced, the use after that must find it whole.
+/// Changes an entry, and returns the notes of the next use. That must have compiled the policy again; and unless the entry cannot be
+/// replaced, the use after that must find it whole.
 fn after(spoil: impl FnOnce(&Place, &Path)) -> String {
     let place = Place::new();
     let file = place.policy();
@@ -321,7 +321,7 @@ fn a_cache_of_someone_else_or_open_to_others_is_refused() {
 }
 
 #[test]
-fn what_root_offers_to_all_can_be_read_by_all() {
+fn a_cache_shared_by_root_can_be_read_by_all() {
     if !is_root() {
         return skipped("what_root_offers_to_all", "only root owns such a cache");
     }

@@ -1,4 +1,4 @@
-//! Calls of the default plugin, and the errors that tell apart whose fault a failed call is.
+//! Calls of the default plugin, and the errors that name the component at fault.
 
 use crate::guests::guest;
 use pipefold_sandbox::{Fault, HookError, Limit, Limits, Notification, Sandbox, Status, Verdict};
@@ -62,7 +62,7 @@ fn a_refusal_is_the_guests_own_and_names_every_fault() {
 }
 
 #[test]
-fn a_trap_is_told_and_the_next_call_works() {
+fn a_trap_is_reported_and_the_next_call_works() {
     let error = step_of("unreachable", "", Limits::default());
     assert_eq!(
         error.to_string(),
@@ -174,7 +174,7 @@ fn tables_up_to_the_limit_are_given_and_past_it_refused() {
 }
 
 #[test]
-fn what_the_host_must_copy_is_limited_however_small_it_is_in_the_guest() {
+fn copies_are_limited_however_small_they_are_in_the_guest() {
     // result: err(list of 1,000,000 violations that all lie over the same zeroed bytes).
     let huge = "(i32.store8 (i32.const 16) (i32.const 1))
         (i32.store (i32.const 24) (i32.const 1024)) (i32.store (i32.const 28) (i32.const 4000)) (i32.const 16)";
@@ -190,7 +190,7 @@ fn what_the_host_must_copy_is_limited_however_small_it_is_in_the_guest() {
 }
 
 #[test]
-fn an_answer_outside_its_type_is_told_as_such() {
+fn an_answer_outside_its_type_is_reported_as_such() {
     let error = step_of(
         "(i32.store8 (i32.const 16) (i32.const 7)) (i32.const 16)",
         "",

@@ -1,4 +1,4 @@
-//! Policies in a line: what they can do, what they cannot, and whose fault a failure is.
+//! Chains of policies: their abilities and limits, and the link at fault for a failure.
 
 mod grants;
 
@@ -16,7 +16,7 @@ use std::{
 
 /// Passes the question on.
 const FORWARD: &str = "(call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
-/// Takes the e-mail out. It is the twelfth field of the record: its presence is the byte at 136.
+/// Removes the e-mail. It is the twelfth field of the record: its presence is the byte at 136.
 const REDACT: &str =
     "(i32.store8 offset=136 (local.get 0) (i32.const 0)) (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
 const TRAP: &str = "unreachable";
@@ -138,10 +138,10 @@ fn the_input_is_refused_through_every_policy() {
     assert!(error.to_string().starts_with("started_at: "), "{error}");
 }
 
-/// Takes the name out of the question: its presence is the byte at 0.
+/// Removes the name from the question: its presence is the byte at 0.
 const BLANK: &str =
     "(i32.store8 (local.get 0) (i32.const 0)) (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
-/// A refusal of its own, with one violation: `missing`, of no field and without a word.
+/// A refusal of its own, with one violation: `missing`, without a field or message.
 const REFUSE: &str = "(i32.store8 (i32.const 1024) (i32.const 1)) (i32.store (i32.const 1032) (i32.const 2000)) \
     (i32.store (i32.const 1036) (i32.const 1)) (i32.const 1024)";
 
@@ -184,7 +184,7 @@ fn a_refusal_of_what_the_rules_accept_is_the_policys_failure() {
     }
 }
 
-/// Changes the report that it was given: the first byte of the time at which the run began.
+/// Changes the report that it gets: the first byte of the run's start.
 const NEVER: &str = "(call $next (local.get 0) (i32.const 1024)) (i32.store8 (i32.load (i32.const 1064)) (i32.const 120)) (i32.const 1024)";
 
 #[test]
@@ -197,7 +197,7 @@ fn a_report_that_the_rules_refuse_is_the_policys_failure() {
 }
 
 #[test]
-fn what_the_rules_saw_is_told_without_what_policies_take_out() {
+fn the_reported_input_of_the_rules_lacks_removed_fields() {
     let see = |policies: &[(Policy, &str)]| chain(policies).ask_and_see(&Question::Step(&urgent_step())).unwrap();
     let only = |seen: Answered| {
         let seen = seen.seen.unwrap();

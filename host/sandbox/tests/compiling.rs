@@ -1,4 +1,4 @@
-//! Policies from files: read as they are pinned, and compiled in a process that can be stopped.
+//! Policies from files: pinned, and compiled in a process that can be stopped.
 
 use crate::place::{FORWARD, Place};
 use crate::{guests, worker};
@@ -70,7 +70,7 @@ fn a_file_is_read_up_to_its_limit() {
 }
 
 #[test]
-fn what_is_not_granted_is_found_before_it_is_compiled() {
+fn missing_grants_are_found_before_compiling() {
     let place = Place::new();
     let log = r#"(import "pipefold:ci/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
     let file = place.write("policy.wasm", &guests::policy(FORWARD, log, ""));
@@ -150,7 +150,7 @@ fn compiling_time_violated() {
     );
 }
 
-/// A compiler that does this, and never answers.
+/// A compiler that runs `script`, and never answers.
 fn shell(script: &str) -> ChildCompiler {
     program("/bin/sh", &["-c", &format!("PATH=/usr/bin:/bin; {script}")])
 }
@@ -239,7 +239,7 @@ fn a_remembered_failure_that_is_damaged_or_anothers_is_none() {
 }
 
 #[test]
-fn what_an_operator_may_have_stopped_is_not_remembered() {
+fn a_killed_compilation_is_not_recorded_as_failed() {
     let place = Place::new();
     let file = place.policy();
     for signal in ["KILL", "TERM", "INT", "HUP"] {
@@ -311,7 +311,7 @@ fn a_deadline_ends_the_wait_and_is_no_failure() {
 }
 
 #[test]
-fn who_waits_takes_over_from_one_that_gave_up() {
+fn a_waiting_process_takes_over_from_one_that_gave_up() {
     let place = Place::new();
     let file = place.policy();
     let by = |compiler: ChildCompiler, deadline: &Deadline| {
@@ -340,7 +340,7 @@ fn who_waits_takes_over_from_one_that_gave_up() {
 }
 
 #[test]
-fn a_program_that_is_no_compiler_is_told() {
+fn a_program_that_is_no_compiler_is_reported() {
     let place = Place::new();
     let file = place.policy();
     let error = |compiler: ChildCompiler| place.error(&file, &Compiler::Child(compiler));
@@ -374,7 +374,7 @@ fn a_program_that_is_no_compiler_is_told() {
     let long = format!("echo pipefold-compiled-1 code 2 {zeros}; printf abc");
     assert_eq!(
         error(program("/bin/sh", &["-c", &long])),
-        answers("/bin/sh", "it is longer than it says")
+        answers("/bin/sh", "it is longer than announced")
     );
     let damaged = format!("echo pipefold-compiled-1 code 3 {zeros}; printf abc");
     assert_eq!(

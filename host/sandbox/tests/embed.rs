@@ -1,4 +1,4 @@
-//! Compiled code in an executable: this test program gets some, and is started again.
+//! Compiled code in an executable: it is embedded in a copy of this test program, which is then started.
 
 use crate::place::Place;
 use pipefold_sandbox::{Compiler, Deadline, EmbedError, Limits, Notification, Sandbox, default_is_embedded, embed};
@@ -10,7 +10,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Has the test below say where its code is from.
+/// The variable that makes the test below print the source of its code.
 const VARIABLE: &str = "PIPEFOLD_TEST_SAYS";
 
 /// Offsets within a slot.
@@ -20,7 +20,7 @@ const LENGTH: usize = 160;
 const CODE: usize = 4096;
 
 #[test]
-fn says_where_its_code_is_from() {
+fn prints_the_source_of_its_code() {
     if std::env::var_os(VARIABLE).is_none() {
         return;
     }
@@ -44,10 +44,10 @@ fn says_where_its_code_is_from() {
     );
 }
 
-/// A copy of this test program with code in it.
+/// A copy of this test program with embedded code.
 struct Copy {
     folder: TempDir,
-    /// Where its slot begins.
+    /// The offset of its slot.
     slot: usize,
 }
 
@@ -69,7 +69,7 @@ impl Copy {
         self.folder.path().join("copy")
     }
 
-    /// Writes over a part of its slot.
+    /// Overwrites a part of its slot.
     fn put(&self, offset: usize, bytes: &[u8]) {
         let file = File::options().write(true).open(self.path()).unwrap();
         file.write_all_at(bytes, (self.slot + offset) as u64).unwrap();
@@ -84,7 +84,7 @@ impl Copy {
 
     fn says(&self) -> String {
         let output = Command::new(self.path())
-            .args(["--exact", "embed::says_where_its_code_is_from", "--nocapture"])
+            .args(["--exact", "embed::prints_the_source_of_its_code", "--nocapture"])
             .env_clear()
             .env(VARIABLE, "1")
             .output()

@@ -1,4 +1,4 @@
-//! The default component, which needs nothing, and its code for executables, which is for a CPU that everyone has.
+//! The default component, which imports no function, and its code for executables, which is for the baseline CPU.
 
 #[path = "../src/engine_config.rs"]
 #[allow(dead_code)]
@@ -14,7 +14,7 @@ use wasmparser::{Parser, Payload};
 
 const COMPONENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/component/default.wasm");
 
-/// As an executable for this machine would get it.
+/// The code for an executable of this machine's target.
 fn default_code() -> Vec<u8> {
     default_code_for(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH)).unwrap()
 }
@@ -58,7 +58,7 @@ fn no_clock_runs_against_the_rules() {
     }
 }
 
-/// Set in a process that runs one test alone.
+/// The variable set in a process that runs one test alone.
 const ALONE: &str = "PIPEFOLD_TEST_ALONE";
 
 #[test]
@@ -95,7 +95,7 @@ fn the_compiled_code_needs_no_cpu_feature_beyond_the_baseline() {
     let section = EngineSection::of(&default_code());
     assert!(section.target.starts_with(std::env::consts::ARCH), "{}", section.target);
     let features: Vec<&str> = section.cpu_features().map(|(name, _)| name).collect();
-    // A check of nothing would always hold.
+    // Without features the check would always hold.
     assert!(
         features.len() > 3,
         "the flags that name CPU features were not found: {:?}",
@@ -123,7 +123,7 @@ fn compiled_for_this_cpu_it_would_show() {
         "{:?}",
         section.isa_flags
     );
-    // The same names: so the other test has looked at everything that there is to see.
+    // The same names: so the other test has checked all features.
     let names = |section: &EngineSection| {
         section
             .cpu_features()

@@ -1,4 +1,4 @@
-//! The sandbox from outside: loading, caching, calling, chains, and guests that mean harm.
+//! Tests of the sandbox's public interface: loading, caching, calls, chains, and hostile guests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cache;

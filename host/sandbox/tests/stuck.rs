@@ -1,5 +1,5 @@
-//! Chains that wait for files which do not open: they are left behind, and not gathered without end. Alone in its process, for what is counted
-//! there is the process's.
+//! Chains that wait for files which do not open: they are left behind, up to a limit. Alone in its process, as the limit counts the process's
+//! threads.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "wasi/components.rs"]
@@ -9,7 +9,7 @@ mod guests;
 use pipefold_sandbox::{Access, Chain, Directory, Grants, Limits, Notification, Policy, Question, Sandbox, Wasi};
 use std::{fs::OpenOptions, time::Duration};
 
-/// Chains that may be left behind in one process.
+/// Threads that may be left behind in one process.
 const MOST: usize = 64;
 
 #[test]

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn ones_own_names_are_known() {
+    fn names_of_cache_files_are_recognised() {
         let engine = Engine::new(&engine_config()).unwrap();
         let key = CacheKey::new(&engine, blake3::hash(b""));
         for name in [key.file_name(), key.lock_name(), key.failure_name(), key.aside_name(7)] {

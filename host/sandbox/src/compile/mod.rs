@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clones_share_it() {
+    fn clones_share_the_deadline() {
         let second = Duration::from_secs(1);
         let deadline = Deadline::never();
         assert_eq!(deadline.pause(second), Some(second));

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_request_is_no_answer() {
+    fn a_repeated_request_is_not_an_answer() {
         let request = CompileRequest {
             memory: 1,
             seconds: 1,

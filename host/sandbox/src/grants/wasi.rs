@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_finds_that_time_has_passed() {
+    fn a_wait_moves_the_clock() {
         let mut standing = Monotonic::new(false);
         assert_eq!(standing.now(), 0);
         standing.wait(3_600_000_000_000);

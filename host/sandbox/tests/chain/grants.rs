@@ -6,7 +6,7 @@ const LOG: &str = r#"(import "pipefold:ci/log@0.1.0" "write" (func $log (param i
 const CONFIG: &str = r#"(import "pipefold:ci/config@0.1.0" "get" (func $get (param i32 i32 i32)))"#;
 
 #[test]
-fn what_is_not_granted_cannot_be_imported() {
+fn imports_without_a_grant_are_refused() {
     let sandbox = sandbox();
     let refused = |imports: &str| {
         let component = policy(FORWARD, imports, "");

@@ -1,13 +1,13 @@
-//! Reads what wasmtime notes in compiled code about the compiler's target: the ELF section `.wasmtime.engine`.
+//! Reads the compiler's target from compiled code: wasmtime's ELF section `.wasmtime.engine`.
 //!
 //! Its form (wasmtime 48, `engine/serialization.rs`): a zero byte; the length of the next field in a byte; wasmtime's version; then, in
 //! postcard's encoding, the target, the shared flags, the target's own flags, and more. Postcard writes lengths and the numbers of enum
-//! variants as LEB128, and text as its length and bytes. A wasmtime that writes another form fails these tests, and this file is to be changed.
+//! variants as LEB128, and text as its length and bytes. A wasmtime that writes another form fails these tests: then change this file.
 
 /// The name of the section.
 const NAME: &[u8] = b".wasmtime.engine";
 
-/// What the code was compiled for.
+/// The target of compiled code.
 #[derive(Debug)]
 pub struct EngineSection {
     /// The target triple.
@@ -19,7 +19,7 @@ pub struct EngineSection {
 /// The value of a flag, in the order of wasmtime's `FlagValue`.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Flag {
-    /// One of some words.
+    /// A name.
     Word(String),
     /// A number.
     Number(u8),
@@ -42,7 +42,7 @@ impl EngineSection {
         }
     }
 
-    /// Those flags that say that the code may use a feature of the CPU, and whether it may: cranelift names them all `has_…`.
+    /// The flags of CPU features with their values: cranelift names them all `has_…`.
     pub fn cpu_features(&self) -> impl Iterator<Item = (&str, bool)> {
         self.isa_flags.iter().filter_map(|(name, value)| match value {
             Flag::Switch(on) if name.starts_with("has_") => Some((name.as_str(), *on)),

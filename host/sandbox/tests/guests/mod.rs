@@ -76,7 +76,7 @@ pub fn component(module: &str, world: &str) -> Vec<u8> {
     component_in(module, world, StringEncoding::UTF8)
 }
 
-/// The same for a module whose texts are in another encoding.
+/// Wraps a module whose texts are in another encoding.
 pub fn component_in(module: &str, world: &str, encoding: StringEncoding) -> Vec<u8> {
     let mut module = wat::parse_str(module).unwrap();
     let (resolve, package) = contract();

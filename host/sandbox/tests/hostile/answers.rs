@@ -1,4 +1,4 @@
-//! Answers that are no value of the type, or more than a host may be made to take.
+//! Answers that are not values of the type, or larger than a host accepts.
 
 use crate::hostile::{
     asking::{Scene, event, in_words, step, step_of},
@@ -11,7 +11,7 @@ use wit_component::StringEncoding;
 /// Bytes of a MiB.
 const MIB: u32 = 1 << 20;
 
-/// A guest that grows its memory to 64 MiB, fills so many bytes from 1 MiB on, and answers with this image.
+/// A guest that grows its memory to 64 MiB, fills this number of bytes from 1 MiB on, and answers with this image.
 fn large(image: &Image, fill: u32, bytes: u32) -> Module {
     let step = format!(
         "(drop (memory.grow (i32.const 1022)))
@@ -21,7 +21,7 @@ fn large(image: &Image, fill: u32, bytes: u32) -> Module {
     Module::step(&step, &image.data())
 }
 
-/// A discard with a reason of so many code units, all of this byte, in an encoding other than UTF-8.
+/// A discard with a reason of this number of code units, all of this byte, in an encoding other than UTF-8.
 fn encoded(encoding: StringEncoding, byte: u32, units: u32) -> String {
     let module = large(&Image::discard(b"").pointer(REASON, MIB, units), byte, 32 * MIB);
     let component = module.plugin_in(encoding);
@@ -31,7 +31,7 @@ fn encoded(encoding: StringEncoding, byte: u32, units: u32) -> String {
     in_words(scene.call(scene.sandbox.limits().hook, || plugin.step(&event())))
 }
 
-/// A refusal whose list has so many violations, each with a message of so many bytes, all over the same ones.
+/// A refusal with this number of violations, each with a message of this number of bytes, all over the same memory.
 fn overlapping(violations: u32, bytes: u32) -> String {
     let step = format!(
         "(local $i i32)

@@ -1,13 +1,13 @@
-//! Loads a guest, asks it, and makes sure that it harmed nothing but itself.
+//! Loads a guest, calls it, and checks that it harmed only itself.
 
 use crate::hostile::{isolated::from_here, module::Module};
 use pipefold_sandbox::{Chain, HookError, Limits, Notification, Plugin, Policy, Question, Sandbox, Verdict};
 use std::time::{Duration, Instant};
 
-/// How much longer than its limit a call may take on a busy machine.
+/// The time beyond its limit that a call may take on a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// What the guests are asked about.
+/// The notification for the guests.
 pub fn event() -> Notification {
     Notification {
         pipeline_name: Some("build".into()),
@@ -29,7 +29,7 @@ pub fn largest_history() -> Vec<Notification> {
     vec![one; 10_000]
 }
 
-/// The default limits, but for those of time: a busy machine may take long for what is not about time.
+/// The default limits, except longer ones of time, for a busy machine.
 pub fn patient() -> Limits {
     Limits {
         hook: Duration::from_secs(20),
@@ -86,13 +86,13 @@ impl Scene {
         answer
     }
 
-    /// The same for one hook, in words.
+    /// As [`Scene::call`] for one hook, as text.
     pub fn hook(&self, call: impl FnOnce() -> Result<Verdict, HookError>) -> String {
         in_words(self.call(self.sandbox.limits().hook, call))
     }
 }
 
-/// An answer, for comparison.
+/// An answer as text, for comparison.
 pub fn in_words(answer: Result<Verdict, HookError>) -> String {
     match answer {
         Ok(verdict) => format!("{verdict:?}"),
@@ -101,12 +101,12 @@ pub fn in_words(answer: Result<Verdict, HookError>) -> String {
     }
 }
 
-/// What the guest's `step` is told as a plugin and as a policy, which must be the same but for the word.
+/// The result of the guest's `step` as a plugin and as a policy, which must be the same except for the role.
 pub fn step_of(module: &Module) -> String {
     step_within(patient(), module)
 }
 
-/// The same within these limits.
+/// As [`step_of`] within these limits.
 pub fn step_within(limits: Limits, module: &Module) -> String {
     let (plugin, policy) = (module.plugin(), module.policy());
     let scene = Scene::with(limits);
@@ -118,7 +118,7 @@ pub fn step_within(limits: Limits, module: &Module) -> String {
     as_plugin
 }
 
-/// What the guest's `step` is told as a policy before the rules.
+/// The result of the guest's `step` as a policy before the rules.
 pub fn policy_step(module: &Module) -> String {
     let policy = module.policy();
     let scene = Scene::new();
@@ -127,12 +127,12 @@ pub fn policy_step(module: &Module) -> String {
     scene.hook(|| chain.ask(&Question::Step(&event())))
 }
 
-/// The same for a `step` with this body; `more` is added to the module.
+/// As [`policy_step`] for a `step` with this body; `more` is added to the module.
 pub fn step(body: &str, more: &str) -> String {
     step_of(&Module::step(body, more))
 }
 
-/// What a plugin is told for its `merge`.
+/// The result of a plugin's `merge`.
 pub fn merge(limits: Limits, body: &str, more: &str) -> String {
     let component = Module {
         merge: body.into(),
@@ -147,7 +147,7 @@ pub fn merge(limits: Limits, body: &str, more: &str) -> String {
     answer.map_or_else(|error| error.to_string(), |run| format!("{run:?}"))
 }
 
-/// What a guest is told within these limits, a line a hook.
+/// The results of a guest's hooks within these limits, one on each line.
 pub fn each_hook(limits: Limits, module: &Module) -> String {
     let (plugin, policy) = (module.plugin(), module.policy());
     let scene = Scene::with(limits);

@@ -1,4 +1,4 @@
-//! Files that are no plugin, or more than one.
+//! Files that are not plugins, or more than one.
 
 use crate::hostile::{
     asking::{Scene, event, step},
@@ -9,7 +9,7 @@ use crate::hostile::{
 use pipefold_sandbox::{Policy, Verdict};
 use wasmparser::{Parser, Payload};
 
-/// What a file is told when it is loaded as a plugin and as a policy, which must be the same but for the word.
+/// The error of loading a file as a plugin and as a policy, which must be the same except for the role.
 fn load(component: &[u8]) -> String {
     from_here();
     let scene = Scene::new();
@@ -30,7 +30,7 @@ fn as_policy_in(scene: &Scene, component: &[u8]) -> String {
     loaded.err().map_or_else(|| "loads".into(), |error| error.to_string())
 }
 
-/// The same as a policy alone.
+/// The error of loading a file as a policy.
 fn load_policy(component: &[u8]) -> String {
     from_here();
     as_policy_in(&Scene::new(), component)
@@ -47,7 +47,7 @@ fn exports(interface: &str, instance: &str) -> String {
     )))
 }
 
-/// An interface whose functions are those of the hooks by name, and take and give this.
+/// An interface with functions named as the hooks, of this type.
 fn hooks_of(signature: &str, lowered: &str) -> String {
     exports(
         "pipefold:ci/hooks@0.1.0",
@@ -60,7 +60,7 @@ fn hooks_of(signature: &str, lowered: &str) -> String {
     )
 }
 
-/// Where the last section ends without which there is no plugin: what follows is custom sections.
+/// The end of the last section that a plugin needs: custom sections follow.
 fn sections_end(component: &[u8]) -> usize {
     let mut depth = 0;
     let mut end = 0;
@@ -92,7 +92,7 @@ fn truncated() -> String {
     "none loads".into()
 }
 
-/// A file of so many bytes: valid, but for a custom section that pads it.
+/// A file of this number of bytes: valid, padded by a custom section.
 fn padded(size: usize) -> Vec<u8> {
     let mut bytes = Module::default().policy();
     let content = size - bytes.len() - 5;
@@ -106,7 +106,7 @@ fn padded(size: usize) -> Vec<u8> {
     bytes
 }
 
-/// A type so many levels deep.
+/// A type nested to this depth.
 fn deep(levels: usize) -> String {
     let types: String = (1..levels)
         .map(|level| format!("(type (list {}))", level - 1))
@@ -114,7 +114,7 @@ fn deep(levels: usize) -> String {
     load(&text(&format!("(component (type (list u8)) {types})")))
 }
 
-/// Types that double their size so many times.
+/// Types that double their size this number of times.
 fn doubling(times: usize) -> String {
     let types: String = (1..times)
         .map(|t| format!("(type (tuple {} {}))", t - 1, t - 1))
@@ -221,7 +221,7 @@ hostile! {
     wasi_sockets; wasi("wasi:sockets/tcp@0.2.0")
         => "policy guest: it imports wasi:sockets/tcp@0.2.0, which is not granted; grant `wasi` to allow it, which has no network";
     wasi_clock; wasi("wasi:clocks/wall-clock@0.2.0")
-        => "policy guest: it imports wasi:clocks/wall-clock@0.2.0, which is not granted; grant `wasi` to allow it, whose clocks stand, or `clock`, whose clocks run";
+        => "policy guest: it imports wasi:clocks/wall-clock@0.2.0, which is not granted; grant `wasi` to allow it, whose clocks stand still, or `clock`, whose clocks run";
     wasi_environment; wasi("wasi:cli/environment@0.2.0")
         => "policy guest: it imports wasi:cli/environment@0.2.0, which is not granted; grant `wasi` to allow it, which has no environment, no arguments, no input and no output";
     wasi_random; wasi("wasi:random/random@0.2.0")

@@ -1,13 +1,13 @@
-//! The answer of a hook as it lies in a guest's memory, to be bent.
+//! The answer of a hook in a guest's memory, which tests can change.
 //!
 //! Offsets are those of the canonical ABI for `result<verdict, list<violation>>`.
 
 use crate::hostile::module::Module;
 use std::fmt::Write;
 
-/// Where the answer lies.
+/// The address of the answer.
 const AT: usize = 1024;
-/// Where its texts begin.
+/// The address of its texts.
 const TEXTS: usize = AT + 256;
 
 /// Offsets of a run's fields within the answer.
@@ -28,7 +28,7 @@ pub const REASON: usize = 16;
 /// Offset of a refusal's list.
 pub const VIOLATIONS: usize = 8;
 
-/// An answer, changed at will.
+/// An answer that can be changed.
 pub struct Image {
     fixed: [u8; 256],
     texts: Vec<u8>,
@@ -43,7 +43,7 @@ impl Image {
         }
     }
 
-    /// An honest report of the run that is asked about.
+    /// A correct report of the run in the question.
     pub fn report() -> Self {
         Self::empty()
             .text(PIPELINE_NAME, b"build")
@@ -100,7 +100,7 @@ impl Image {
         format!(r#"(data (i32.const {AT}) "{bytes}")"#)
     }
 
-    /// A guest of four pages whose `step` answers this.
+    /// A guest of four pages whose `step` returns this answer.
     pub fn module(&self) -> Module {
         Module {
             pages: 4,
@@ -108,12 +108,12 @@ impl Image {
         }
     }
 
-    /// What such a guest is told.
+    /// The result of such a guest.
     pub fn told(&self) -> String {
         crate::hostile::asking::step_of(&self.module())
     }
 
-    /// What such a policy is told, whose answer the rules look at.
+    /// The result of such a policy, whose answer the rules check.
     pub fn told_as_policy(&self) -> String {
         crate::hostile::asking::policy_step(&self.module())
     }

@@ -1,4 +1,4 @@
-//! One guest in a process of its own: this test binary again, told to run the one test.
+//! One guest in a process of its own: this test binary, started for the one test.
 
 use std::{
     env, fs,
@@ -9,18 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Names the guest that a child process is to run.
+/// The variable with the guest that a child process runs.
 const GUEST: &str = "PIPEFOLD_HOSTILE_GUEST";
-/// Begins the child's answer among what the test harness prints.
+/// The beginning of the child's answer in the test harness's output.
 const ANSWER: &str = "guest told: ";
-/// Far more than any guest may take; without the limits some would run for ever.
+/// The time limit of a child: far more than any guest may take; without limits some would run for ever.
 const LONGEST: Duration = Duration::from_secs(60);
-/// A hundred memories of 64 MiB fit, and without the limits a guest cannot take the whole machine's memory.
+/// The address space of a child: a hundred memories of 64 MiB fit, and without limits a guest cannot take the whole machine's memory.
 const ADDRESS_SPACE: &str = r#"ulimit -v 12000000; exec "$0" "$@""#;
-/// What the host itself may need for any guest, beyond what was granted to it.
+/// The memory that the host may need for any guest, beyond the guest's own.
 const MOST_MEMORY: usize = 64 << 20;
 
-/// A test for each guest: its name, what it does, and what it is told. `granted` is the memory that it makes full use of.
+/// A test for each guest: its name, its action, and its result. `granted` is the memory that it uses in full.
 macro_rules! hostile {
     ($($(#[$doc:meta])* $name:ident $(granted $granted:expr)?; $work:expr => $expected:expr;)*) => {$(
         $(#[$doc])*
@@ -33,7 +33,7 @@ macro_rules! hostile {
 }
 pub(crate) use hostile;
 
-/// Runs `work` in a child process; compares what it says, and what memory it took.
+/// Runs `work` in a child process, and compares its result and memory.
 pub fn isolated(path: &str, granted: usize, work: impl FnOnce() -> String, expected: &str) {
     // Tests are named without the crate.
     let name = path.split_once("::").unwrap().1;
@@ -92,7 +92,7 @@ fn reader(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> 
     })
 }
 
-/// Forgets the peak so far, so that what builds a guest does not count as the host's. Where the system does not allow it, it counts.
+/// Resets the peak of memory, so that building a guest does not count as the host's. If the system does not allow it, it counts.
 pub fn from_here() {
     let _ = fs::write("/proc/self/clear_refs", "5");
     BASE.store(field("VmRSS:"), Ordering::Relaxed);
@@ -100,12 +100,12 @@ pub fn from_here() {
 
 static BASE: AtomicUsize = AtomicUsize::new(0);
 
-/// The most memory since [`from_here`], beyond what there was then.
+/// The most memory since [`from_here`], beyond the memory then.
 fn peak() -> usize {
     field("VmHWM:").saturating_sub(BASE.load(Ordering::Relaxed))
 }
 
-/// A number of bytes from what the system says of this process; nothing where it says nothing.
+/// A number of bytes from the system's status of this process; 0 if it has none.
 fn field(name: &str) -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name));

@@ -1,4 +1,4 @@
-//! Guests that want more than they may have.
+//! Guests that exceed limits of memory.
 
 use crate::hostile::{
     asking::{Scene, event, in_words, patient, step, step_of, step_within},
@@ -8,7 +8,7 @@ use crate::hostile::{
 };
 use pipefold_sandbox::{Chain, Limits, Policy, Question};
 
-/// Takes so many pages one by one, touches each, and only then says `hold`.
+/// Grows by this number of pages one by one, touches each, and then answers `hold`.
 fn pages(count: u32) -> String {
     step(
         &format!(
@@ -23,7 +23,7 @@ fn pages(count: u32) -> String {
     )
 }
 
-/// Goes so many levels of some 32 bytes down and comes back, where calls may use so much stack.
+/// Recurses to this depth, with some 32 bytes for each level, where calls may use this much stack.
 fn recursion(stack: usize, depth: u32) -> String {
     let module = Module::step(
         &format!("(call $f (i32.const {depth})) {HOLD}"),
@@ -32,13 +32,13 @@ fn recursion(stack: usize, depth: u32) -> String {
     step_within(Limits { stack, ..patient() }, &module)
 }
 
-/// A guest that calls itself for ever, where calls may use so much stack.
+/// A guest that calls itself for ever, where calls may use this much stack.
 fn endless_recursion_on(stack: usize) -> String {
     let module = Module::step("(call $f)", "(func $f (result i32) (drop (call $f)) (i32.const 0))");
     step_within(Limits { stack, ..patient() }, &module)
 }
 
-/// What a policy is told that has this component inside.
+/// The result of a policy that has this component inside.
 fn inside(inner: &str) -> String {
     let component = with_inner(Module::default().policy(), inner);
     from_here();
@@ -53,7 +53,7 @@ fn inside(inner: &str) -> String {
     in_words(scene.call(scene.sandbox.limits().hook, || chain.ask(&Question::Step(&event()))))
 }
 
-/// A component of so many core instances, all of this module.
+/// A component of this number of core instances, all of this module.
 fn instances(count: usize, module: &str) -> String {
     inside(&format!(
         "(component (core module $m {module}) {})",
@@ -61,7 +61,7 @@ fn instances(count: usize, module: &str) -> String {
     ))
 }
 
-/// What a policy is told whose start function makes so many resource handles.
+/// The result of a policy whose start function creates this number of resource handles.
 fn handles(count: u32) -> String {
     inside(&format!(
         r#"(component
@@ -109,7 +109,7 @@ hostile! {
 
     endless_recursion; endless_recursion_on(Limits::default().stack) => "plugin guest: step reached the stack limit of 512 KiB";
     endless_recursion_on_a_small_stack; endless_recursion_on(64 << 10) => "plugin guest: step reached the stack limit of 64 KiB";
-    /// More than a thread may have is not given, whatever is asked for.
+    /// The stack limit is never above a thread's share, whatever is requested.
     endless_recursion_on_a_huge_stack; endless_recursion_on(1 << 30) => "plugin guest: step reached the stack limit of 1 MiB";
     recursion_within_the_limit; recursion(512 << 10, 8_000) => "Hold";
     recursion_past_a_small_limit; recursion(128 << 10, 8_000) => "plugin guest: step reached the stack limit of 128 KiB";

@@ -1,4 +1,4 @@
-//! Guests that each do one bad thing, and the exact words that each one gets.
+//! Guests that each do one bad thing, and the exact error of each.
 //!
 //! Every guest runs in a process of its own ([`isolated`]): so its memory can be measured, and one that takes the whole process down is
 //! named. After the bad call the default plugin must answer in the same sandbox.

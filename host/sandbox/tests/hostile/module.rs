@@ -1,11 +1,11 @@
-//! Core modules with every part open to mischief, wrapped into components.
+//! Core modules of which every part can be changed, wrapped into components.
 
 use crate::guests::{component, component_in};
 use wit_component::StringEncoding;
 
 const HOOKS: &str = "pipefold:ci/hooks@0.1.0";
 
-/// Hands out memory from 64 KiB upwards and grows it as needed.
+/// Allocates memory from 64 KiB upwards and grows it as needed.
 const HONEST_REALLOC: &str = "(local $at i32)
     (local.set $at (i32.and
         (i32.add (global.get $free) (i32.sub (local.get $align) (i32.const 1)))
@@ -15,11 +15,11 @@ const HONEST_REALLOC: &str = "(local $at i32)
         (then (drop (memory.grow (i32.add (i32.div_u (local.get $new) (i32.const 65536)) (i32.const 1))))))
     (local.get $at)";
 
-/// An answer that says `hold`.
+/// The answer `hold`.
 pub const HOLD: &str =
     "(i32.store8 (i32.const 1024) (i32.const 0)) (i32.store8 (i32.const 1032) (i32.const 1)) (i32.const 1024)";
 
-/// The parts of a guest, in the text format. By default every hook says `hold` and `merge` traps.
+/// The parts of a guest, in the text format. By default every hook answers `hold` and `merge` traps.
 pub struct Module {
     /// Body of `cabi_realloc`: `$old`, `$size`, `$align`, `$new` to the address; `$free` is a mutable global.
     pub realloc: String,
@@ -53,7 +53,7 @@ impl Default for Module {
 }
 
 impl Module {
-    /// One whose `step` has this body; `more` is added to the module.
+    /// A guest whose `step` has this body; `more` is added to the module.
     pub fn step(step: &str, more: &str) -> Self {
         Self {
             step: step.into(),
@@ -76,7 +76,7 @@ impl Module {
         component_in(&self.text("", &merge), "plugin", encoding)
     }
 
-    /// A policy, which can ask the next plugin.
+    /// A policy, which can call the next plugin.
     pub fn policy(&self) -> Vec<u8> {
         let next = format!(
             r#"(import "{HOOKS}" "step" (func $next (param i32 i32)))

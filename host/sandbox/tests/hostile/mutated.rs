@@ -1,4 +1,4 @@
-//! Bytes that nobody meant: valid components with some changed, and answers of random bytes.
+//! Valid components with changed bytes, and answers of random bytes.
 
 use crate::hostile::{
     asking::{Scene, event},
@@ -8,14 +8,14 @@ use pipefold_sandbox::{Chain, Limits, Policy, Question};
 use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
 use std::{fmt::Write, sync::LazyLock, time::Duration};
 
-/// Guests that loop are common among mutated ones: a short limit keeps the test short.
+/// The time limit of a hook. Mutated guests often loop: a short limit keeps the test short.
 static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     Scene::with(Limits {
         hook: Duration::from_millis(30),
         ..Limits::default()
     })
 });
-/// A policy that asks the next plugin: every kind of section that a toolchain writes is in it.
+/// A policy that calls the next plugin: it has every kind of section that toolchains write.
 static SMALL: LazyLock<Vec<u8>> = LazyLock::new(|| {
     Module::step(
         "(call $next (local.get 0) (i32.const 1024)) (i32.const 1024)",
@@ -64,7 +64,7 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
     }
 }
 
-/// Loads and asks; both must come back, whatever they say.
+/// Loads and calls; both must return, with any result.
 fn survives(bytes: &[u8]) {
     if let Ok(plugin) = SCENE.sandbox.compile_here("guest", bytes) {
         let _ = SCENE.hook(|| plugin.step(&event()));

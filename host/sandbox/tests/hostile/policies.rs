@@ -1,4 +1,4 @@
-//! Policies that misuse the next plugin, or what they are granted.
+//! Policies that misuse the next plugin, or their grants.
 
 use crate::hostile::{
     asking::{Scene, event, in_words, largest_history, patient},
@@ -13,7 +13,7 @@ use std::{
 
 const FORWARD: &str = "(call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
 
-/// What a line of so many equal policies is told for its `step`.
+/// The result of `step` of a chain of this number of equal policies.
 fn step_in_a_line(count: usize, module: &Module) -> String {
     let components = vec![module.policy(); count];
     let scene = Scene::new();
@@ -26,8 +26,8 @@ fn policy(step: &str, more: &str) -> String {
     step_in_a_line(1, &Module::step(step, more))
 }
 
-/// The largest history through a line of policies that hand it on so many times each, in so much time: on a busy machine a debug build
-/// takes longer than the limit of one hook, which is not what this is about.
+/// The largest history through a chain of policies that pass it on this number of times each, within this time: on a busy machine a debug
+/// build takes longer than the limit of one hook, which is not tested here.
 fn history_in_a_line(count: usize, times: usize, chain: Duration) -> String {
     let body = "(call $next_finish (local.get 0) (local.get 1) (i32.const 1024))".repeat(times);
     let module = Module {
@@ -46,7 +46,7 @@ fn history_in_a_line(count: usize, times: usize, chain: Duration) -> String {
     }
 }
 
-/// Hands on a history that it made up: so many notifications that all lie over the same zeroed bytes.
+/// Passes on an invented history: this number of notifications, all over the same zeroed bytes.
 fn history_made_up(notifications: u32) -> String {
     policy(
         &format!(
@@ -57,7 +57,7 @@ fn history_made_up(notifications: u32) -> String {
     )
 }
 
-/// Dives so many levels before it asks the next plugin.
+/// Calls itself to this depth before it calls the next plugin.
 fn dive(depth: u32) -> Module {
     Module::step(
         &format!("(call $dive (local.get 0) (i32.const {depth}))"),
@@ -71,14 +71,14 @@ fn dive(depth: u32) -> Module {
 const LOG: &str = r#"(import "pipefold:ci/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
 const CONFIG: &str = r#"(import "pipefold:ci/config@0.1.0" "get" (func $get (param i32 i32 i32)))"#;
 
-/// What a policy with both grants is told.
+/// The result of a policy with both grants.
 fn granted(imports: &str, step: &str) -> String {
     let (told, lines, bytes) = logged(Limits::default(), imports, step);
     assert!(lines <= 51 && bytes <= 51 << 10, "{lines} lines of {bytes} bytes");
     told
 }
 
-/// The same, and how many lines and bytes it could log.
+/// The result of such a policy, and the lines and bytes that it could log.
 fn logged(limits: Limits, imports: &str, step: &str) -> (String, usize, usize) {
     let component = Module {
         imports: imports.into(),

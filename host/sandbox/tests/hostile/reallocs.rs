@@ -1,4 +1,4 @@
-//! Guests that say nonsense when the host asks them for memory.
+//! Guests that return wrong addresses when the host requests memory.
 
 use crate::hostile::{
     asking::{Scene, in_words, largest_history, step_of},
@@ -14,7 +14,7 @@ fn realloc(body: &str) -> String {
     })
 }
 
-/// The largest history into a memory that takes all of it to the same place.
+/// The largest history, for a guest that returns the same address for all of it.
 fn history_over_itself() -> String {
     let component = Module {
         realloc: "(i32.const 65536)".into(),
@@ -32,7 +32,7 @@ fn history_over_itself() -> String {
 }
 
 hostile! {
-    /// Address 0 is an address like any other: what is there is the guest's own.
+    /// Address 0 is valid: the memory there is the guest's own.
     null; realloc("(i32.const 0)") => "Hold";
     past_the_end; realloc("(i32.const -16)")
         => "plugin guest: step gave a bad answer: realloc return: beyond end of memory";

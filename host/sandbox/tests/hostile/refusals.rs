@@ -1,4 +1,4 @@
-//! Refusals are printed in a build's log: what they carry is bounded too.
+//! Limits of refusals, which are printed in a build's log.
 
 use crate::hostile::{
     image::{Image, VIOLATIONS},

@@ -1,4 +1,4 @@
-//! Guests that do not come to an end.
+//! Guests that do not end.
 
 use crate::hostile::{
     asking::{Scene, each_hook, event, in_words, merge, step_within},
@@ -19,7 +19,7 @@ fn step_of(module: &Module) -> String {
 
 const ENDLESS: &str = "(loop (br 0)) unreachable";
 
-/// Policies that are passed over when they fail, and that all run for ever.
+/// Policies that are skipped when they fail, and that all run for ever.
 fn four_that_do_not_end() -> String {
     let component = Module::step(ENDLESS, "").policy();
     let scene = Scene::with(Limits {

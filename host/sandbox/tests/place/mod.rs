@@ -1,4 +1,4 @@
-//! A folder with a policy's file and a cache, and what is asked of them.
+//! A folder with a policy's file and a cache, and loading from them.
 #![allow(dead_code, reason = "not every test file asks everything")]
 
 use crate::guests;

@@ -1,9 +1,9 @@
-//! Policies that import the system interface, in the text format. Each tells what it found as the reason of a discard.
+//! Policies that import the system interface, in the text format. Each answers with its findings as the reason of a discard.
 
 use crate::guests::{contract, policy_module};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-/// What these guests use of WASI 0.2, and no more: types alone, so that the encoder can wrap a core module that imports it.
+/// The part of WASI 0.2 that these guests use: types alone, so that the encoder can wrap a core module that imports it.
 const WIT: [&str; 6] = [
     "package wasi:cli@0.2.0;
      interface environment {
@@ -96,20 +96,20 @@ pub fn guest(step: &str, imports: &str, more: &str) -> Vec<u8> {
     ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
 }
 
-/// Files as these guests know them.
+/// The functions for files.
 const FILES: &str = r#"(import "wasi:filesystem/preopens@0.2.0" "get-directories" (func $directories (param i32)))
     (import "wasi:filesystem/types@0.2.0" "[method]descriptor.open-at" (func $open_at (param i32 i32 i32 i32 i32 i32 i32)))
     (import "wasi:filesystem/types@0.2.0" "[method]descriptor.read" (func $read (param i32 i64 i64 i32)))
     (import "wasi:filesystem/types@0.2.0" "[method]descriptor.write" (func $write (param i32 i32 i32 i64 i32)))
     (import "wasi:filesystem/types@0.2.0" "[method]descriptor.symlink-at" (func $symlink_at (param i32 i32 i32 i32 i32 i32)))"#;
 
-/// A policy that opens `path` in its directory with these flags (WASI's `open-flags` and `descriptor-flags`; links are followed), and goes
-/// on with the descriptor on the stack. Where it does not open, it says the error's number as a digit.
+/// A policy that opens `path` in its directory with these flags (WASI's `open-flags` and `descriptor-flags`; links are followed), and
+/// continues with the descriptor on the stack. If that fails, it answers with the error's number as a digit.
 pub fn opens(path: &str, open_flags: u32, flags: u32, then: &str) -> Vec<u8> {
     links_and_opens("", path, open_flags, flags, then)
 }
 
-/// The same for one that first makes a symbolic link to `target` at `path`, unless that is blank.
+/// A policy that first creates a symbolic link to `target` at `path`, unless that is blank, and then opens it.
 pub fn links_and_opens(target: &str, path: &str, open_flags: u32, flags: u32, then: &str) -> Vec<u8> {
     let (length, target_length) = (path.len(), target.len());
     let link = format!(

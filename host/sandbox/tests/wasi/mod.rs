@@ -1,4 +1,4 @@
-//! The system interface: nothing behind it that is not granted, nothing outside a granted directory, and no waiting.
+//! The system interface: no access without a grant, none outside a granted directory, and no waiting.
 
 pub mod components;
 
@@ -14,16 +14,16 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// What a guest says of a refusal, `(call $digit CODE)`: WASI's number of an error code as a digit.
+/// A guest's answer to a refusal, `(call $digit CODE)`: WASI's number of an error code as a digit.
 const NO_ENTRY: &str = "D";
 const NOT_PERMITTED: &str = "O";
 const READ_ONLY_FILES: [&str; 2] = ["O", "Q"];
 
-/// Reads up to 100 bytes of the opened file and says them.
+/// Reads up to 100 bytes of the opened file and answers with them.
 const READ: &str = "(i64.const 100) (i64.const 0) (i32.const 2032) (call $read)
     (if (i32.load8_u (i32.const 2032)) (then (return (call $digit (i32.load8_u (i32.const 2036))))))
     (call $say (i32.load (i32.const 2036)) (i32.load (i32.const 2040)))";
-/// Writes the path's own name into the opened file and says 1.
+/// Writes the path's own name into the opened file and answers 1.
 const WRITE: &str = "(i32.const 4000) (i32.const 3) (i64.const 0) (i32.const 2032) (call $write)
     (if (i32.load8_u (i32.const 2032)) (then (return (call $digit (i32.load8_u (i32.const 2040))))))
     (call $digit (i32.const 1))";
@@ -153,7 +153,7 @@ fn an_hour_is_not_waited_for() {
 }
 
 #[test]
-fn what_is_waited_for_is_limited_in_number() {
+fn timers_are_limited_in_number() {
     let hoards = guest(
         "(loop (drop (call $wait (i64.const 1))) (br 0)) unreachable",
         CLOCKS,
@@ -203,7 +203,7 @@ fn random_bytes_are_limited_in_number() {
 }
 
 #[test]
-fn one_that_ends_itself_has_crashed() {
+fn a_policy_that_ends_itself_has_crashed() {
     let exits = guest(
         "(call $exit (i32.const 0)) unreachable",
         r#"(import "wasi:cli/exit@0.2.0" "exit" (func $exit (param i32)))"#,
@@ -300,7 +300,7 @@ fn a_link_that_it_makes_itself_leads_nowhere() {
 }
 
 #[test]
-fn a_pipe_that_nobody_writes_holds_up_no_one() {
+fn a_pipe_without_a_writer_blocks_no_caller() {
     let (_above, inside) = place();
     rustix::fs::mknodat(
         rustix::fs::CWD,
@@ -320,7 +320,7 @@ fn a_pipe_that_nobody_writes_holds_up_no_one() {
 }
 
 #[test]
-fn what_is_no_directory_is_not_granted() {
+fn only_directories_are_granted() {
     let (above, inside) = place();
     let refused = |path: &Path| Directory::open(path, Access::ReadOnly).unwrap_err().to_string();
     let missing = refused(&inside.join("none"));
@@ -336,7 +336,7 @@ fn what_is_no_directory_is_not_granted() {
 }
 
 #[test]
-fn what_takes_the_place_of_a_directory_is_not_granted() {
+fn a_directory_that_replaces_a_granted_one_is_not_granted() {
     let (above, inside) = place();
     let granted = directory(&inside, Access::ReadOnly);
     fs::rename(&inside, above.path().join("moved")).unwrap();

@@ -1,13 +1,13 @@
-//! A program that compiles: this test program, started again.
+//! The compiling child: this test program, started again.
 
 use pipefold_sandbox::{ChildCompiler, compile_worker};
 use std::{fs::File, io};
 
-/// Tells the test below that it is to work. The compiler's own child has no variables at all, so the shell sets it.
+/// The variable that makes the test below compile. The compiler's own child has no variables at all, so the shell sets it.
 const VARIABLE: &str = "PIPEFOLD_TEST_WORKER";
 
-/// The test harness writes to stdout, where the answer belongs: the shell keeps the real one as number 3. A harness's thread has a heap of
-/// its own, with 64 MiB of address space from the start; with one for all it is as in a program that does nothing else.
+/// The shell script. The test harness writes to stdout, where the answer belongs: the shell keeps the real one as number 3. A harness's
+/// thread has a heap of its own, with 64 MiB of address space from the start; one heap for all is as in a program that does nothing else.
 pub fn compiler() -> ChildCompiler {
     let this = std::env::current_exe().unwrap();
     let script = format!(
