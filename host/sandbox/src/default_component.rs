@@ -20,7 +20,7 @@ pub const NAME: &str = "default";
 pub struct LoadedDefault {
     /// The plugin.
     pub plugin: Plugin,
-    /// As in [`Loaded`](crate::Loaded).
+    /// As in [`LoadedPolicy`](crate::LoadedPolicy).
     pub notes: Vec<String>,
     /// True if it was compiled now, and taken neither from this executable nor from the cache.
     pub compiled: bool,
@@ -61,7 +61,7 @@ impl Sandbox {
         };
         let loading = self.loading_default(compiler, deadline);
         let ready = match cache {
-            Some(cache) => loading.through(cache)?,
+            Some(cache) => loading.load_through(cache)?,
             None => loading.without_cache()?,
         };
         let notes = notes.into_iter().chain(ready.notes).collect();

@@ -10,7 +10,7 @@ use std::{
 use wasmtime::Engine;
 
 /// Bytes of the largest executable that is read: a debug build has 100 MB.
-const MOST: u64 = 1 << 30;
+const MOST_EXECUTABLE: u64 = 1 << 30;
 
 /// The code that was written into an executable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,8 +141,8 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
     let file = File::open(path)?;
     let mode = file.metadata()?.permissions().mode() & 0o777;
     let mut bytes = Vec::new();
-    if file.take(MOST + 1).read_to_end(&mut bytes)? as u64 > MOST {
-        return Err(io::Error::other(format!("larger than {} MiB", MOST >> 20)));
+    if file.take(MOST_EXECUTABLE + 1).read_to_end(&mut bytes)? as u64 > MOST_EXECUTABLE {
+        return Err(io::Error::other(format!("larger than {} MiB", MOST_EXECUTABLE >> 20)));
     }
     Ok((bytes, mode))
 }

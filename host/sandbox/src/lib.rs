@@ -51,6 +51,6 @@ pub use loading::Precompiled;
 pub use plugin::Plugin;
 pub use policy::{ChainDigest, ChainDigestError, OnFailure, Policy};
 pub use question::Question;
-pub use sandbox::{Loaded, Sandbox};
+pub use sandbox::{LoadedPolicy, Sandbox};
 pub use slot::{DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE};
 pub use types::{Fault, Notification, Run, Status, Verdict, Violation};

@@ -23,11 +23,11 @@ static IN_MEMORY: Mutex<Option<Arc<FreshCode>>> = Mutex::new(None);
 /// A component whose code is in a cache.
 #[derive(Clone, Debug)]
 pub struct Precompiled {
-    /// As in [`Loaded`](crate::Loaded).
+    /// As in [`LoadedPolicy`](crate::LoadedPolicy).
     pub notes: Vec<String>,
-    /// As in [`Loaded`](crate::Loaded).
+    /// As in [`LoadedPolicy`](crate::LoadedPolicy).
     pub compiled: bool,
-    /// As in [`Loaded`](crate::Loaded).
+    /// As in [`LoadedPolicy`](crate::LoadedPolicy).
     pub sha256: String,
     /// Bytes of compiled code.
     pub code_size: u64,
@@ -42,7 +42,7 @@ pub struct LoadedComponent {
     /// The digest for the cache's key.
     pub fingerprint: blake3::Hash,
     /// Bytes of its code in the cache, if it is there.
-    kept: Option<u64>,
+    cached_size: Option<u64>,
 }
 
 /// The source of a component.
@@ -132,11 +132,11 @@ impl<'a> Loading<'a> {
     }
 
     /// Loads it from the cache, or compiles it and stores the code there.
-    pub fn through(mut self, cache: &Cache) -> Result<LoadedComponent, LoadError> {
+    pub fn load_through(mut self, cache: &Cache) -> Result<LoadedComponent, LoadError> {
         let fingerprint = self.fingerprint()?;
         let key = CacheKey::new(self.engine, fingerprint);
-        if let Some(ready) = self.kept(cache, &key, fingerprint, false)? {
-            return Ok(self.done(ready));
+        if let Some(ready) = self.load_cached(cache, &key, fingerprint, false)? {
+            return Ok(self.with_notes(ready));
         }
         let ComponentBytes { bytes, sha256 } = self.read()?;
         // The file may have changed since: these bytes are compiled.
@@ -154,16 +154,16 @@ impl<'a> Loading<'a> {
             Lock::Held(_) | Lock::None => {}
         }
         // The previous holder of the lock may have stored an entry or a failure.
-        if let Some(ready) = self.kept(cache, &key, fingerprint, true)? {
-            return Ok(self.done(ready));
+        if let Some(ready) = self.load_cached(cache, &key, fingerprint, true)? {
+            return Ok(self.with_notes(ready));
         }
         let component = Arc::new(bytes);
-        match self.make(cache, &key, &component, &sha256) {
+        match self.compile_to_cache(cache, &key, &component, &sha256) {
             Ok(()) => {
                 cache.forget(&key);
                 cache.prune(&key);
-                if let Some(ready) = self.find(cache, &key, fingerprint, true)? {
-                    return Ok(self.done(LoadedComponent {
+                if let Some(ready) = self.load_entry(cache, &key, fingerprint, true)? {
+                    return Ok(self.with_notes(LoadedComponent {
                         compiled: true,
                         ..ready
                     }));
@@ -187,16 +187,16 @@ impl<'a> Loading<'a> {
     pub fn if_compiled(mut self, cache: &Cache) -> Result<Option<LoadedComponent>, LoadError> {
         let fingerprint = self.fingerprint()?;
         let key = CacheKey::new(self.engine, fingerprint);
-        let ready = self.kept(cache, &key, fingerprint, false)?;
-        Ok(ready.map(|ready| self.done(ready)))
+        let ready = self.load_cached(cache, &key, fingerprint, false)?;
+        Ok(ready.map(|ready| self.with_notes(ready)))
     }
 
     /// Loads it through the cache, and fails if the code is not stored there. Ignores a recorded failure.
     pub fn into_cache(mut self, cache: &Cache) -> Result<Precompiled, LoadError> {
         self.again = true;
         let plugin = self.title.clone();
-        let ready = self.through(cache)?;
-        match ready.kept {
+        let ready = self.load_through(cache)?;
+        match ready.cached_size {
             Some(code_size) => Ok(Precompiled {
                 notes: ready.notes,
                 compiled: ready.compiled,
@@ -216,14 +216,14 @@ impl<'a> Loading<'a> {
     }
 
     /// Loads it from the cache. A recorded failure is an error.
-    fn kept(
+    fn load_cached(
         &mut self,
         cache: &Cache,
         key: &CacheKey,
         fingerprint: blake3::Hash,
         note: bool,
     ) -> Result<Option<LoadedComponent>, LoadError> {
-        if let Some(ready) = self.find(cache, key, fingerprint, note)? {
+        if let Some(ready) = self.load_entry(cache, key, fingerprint, note)? {
             return Ok(Some(ready));
         }
         let failure = cache
@@ -247,7 +247,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Loads it from the cache, if its entry is there and intact; `note` adds a note if the entry is not.
-    fn find(
+    fn load_entry(
         &mut self,
         cache: &Cache,
         key: &CacheKey,
@@ -265,7 +265,7 @@ impl<'a> Loading<'a> {
                 compiled: false,
                 sha256: entry.sha256().into(),
                 fingerprint,
-                kept: Some(entry.code_size()),
+                cached_size: Some(entry.code_size()),
             }))
         });
         match found {
@@ -296,7 +296,13 @@ impl<'a> Loading<'a> {
     }
 
     /// Compiles it into the cache.
-    fn make(&self, cache: &Cache, key: &CacheKey, component: &Arc<Vec<u8>>, sha256: &str) -> Result<(), NotMade> {
+    fn compile_to_cache(
+        &self,
+        cache: &Cache,
+        key: &CacheKey,
+        component: &Arc<Vec<u8>>,
+        sha256: &str,
+    ) -> Result<(), NotMade> {
         let mut aside = cache.begin(key).map_err(NotMade::Cache)?;
         let keep = |reason| NotMade::Cache(cache.failed("write to", reason));
         match self
@@ -317,7 +323,7 @@ impl<'a> Loading<'a> {
         }
         .map_err(|error| self.not_compiled(error))?;
         let ready = self.fresh(&code, blake3::hash(&component), sha256)?;
-        Ok(self.done(LoadedComponent { compiled, ..ready }))
+        Ok(self.with_notes(LoadedComponent { compiled, ..ready }))
     }
 
     /// Loads code that this process compiled.
@@ -337,11 +343,11 @@ impl<'a> Loading<'a> {
             compiled: false,
             sha256,
             fingerprint,
-            kept: None,
+            cached_size: None,
         })
     }
 
-    fn done(self, ready: LoadedComponent) -> LoadedComponent {
+    fn with_notes(self, ready: LoadedComponent) -> LoadedComponent {
         LoadedComponent {
             notes: self.notes,
             ..ready

@@ -116,7 +116,7 @@ impl Sandbox {
 }
 
 /// A policy that is loaded for a chain.
-pub struct Loaded {
+pub struct LoadedPolicy {
     /// The policy.
     pub link: Link,
     /// Notes for the operator that did not prevent loading: cache entries that were damaged, or could not be written.
@@ -172,7 +172,7 @@ impl Sandbox {
         file: &ComponentFile,
         cache: Option<&Cache>,
         compiler: &Compiler,
-    ) -> Result<Loaded, LoadError> {
+    ) -> Result<LoadedPolicy, LoadError> {
         self.policy_by(policy, file, cache, compiler, &Deadline::never())
     }
 
@@ -187,10 +187,10 @@ impl Sandbox {
         cache: Option<&Cache>,
         compiler: &Compiler,
         deadline: &Deadline,
-    ) -> Result<Loaded, LoadError> {
+    ) -> Result<LoadedPolicy, LoadError> {
         let loading = self.loading_policy(policy, file, compiler, deadline);
         let ready = match cache {
-            Some(cache) => loading.through(cache)?,
+            Some(cache) => loading.load_through(cache)?,
             None => loading.without_cache()?,
         };
         self.loaded(policy, ready)
@@ -207,7 +207,7 @@ impl Sandbox {
         file: &ComponentFile,
         cache: &Cache,
         compiler: &Compiler,
-    ) -> Result<Option<Loaded>, LoadError> {
+    ) -> Result<Option<LoadedPolicy>, LoadError> {
         let never = Deadline::never();
         let loading = self.loading_policy(policy, file, compiler, &never);
         let ready = loading.if_compiled(cache)?;
@@ -228,8 +228,8 @@ impl Sandbox {
         loading
     }
 
-    fn loaded(&self, policy: &Policy, ready: LoadedComponent) -> Result<Loaded, LoadError> {
-        Ok(Loaded {
+    fn loaded(&self, policy: &Policy, ready: LoadedComponent) -> Result<LoadedPolicy, LoadError> {
+        Ok(LoadedPolicy {
             link: self.policy_link(policy, &ready.component, &ready.fingerprint)?,
             notes: ready.notes,
             compiled: ready.compiled,

@@ -14,7 +14,7 @@ const OLD: Duration = Duration::from_millis(50);
 
 /// The longest precedence of ended runs. While DX accepts less than arrives, ended runs go first, and the finishes of others arrive
 /// meanwhile; most runs have ended within this time.
-const PATIENCE: Duration = Duration::from_mins(10);
+const OPEN_PATIENCE: Duration = Duration::from_mins(10);
 
 /// The upserts of one run that are sent together.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl HeldGroups {
     pub fn take_due(&mut self, now: Instant) -> Option<Group> {
         let first = |due: &BTreeSet<(Instant, RunKey)>| due.first().filter(|(due, _)| *due <= now).copied();
         let (ended, open) = (first(&self.ended), first(&self.open));
-        let waited = |(due, _): &(Instant, RunKey)| now.duration_since(*due) > PATIENCE;
+        let waited = |(due, _): &(Instant, RunKey)| now.duration_since(*due) > OPEN_PATIENCE;
         let (_, key) = open.filter(waited).or(ended).or(open)?;
         self.remove(key)
     }
@@ -211,7 +211,7 @@ mod tests {
         let later = now + Duration::from_secs(2);
         assert_eq!(held.take_due(later).unwrap().key, key("ended"));
         held.add(key("ended"), message(4), true, Duration::ZERO, later);
-        let much_later = now + PATIENCE + Duration::from_secs(1);
+        let much_later = now + OPEN_PATIENCE + Duration::from_secs(1);
         assert_eq!(held.take_due(much_later).unwrap().key, key("open"));
     }
 

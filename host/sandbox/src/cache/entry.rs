@@ -21,7 +21,7 @@ use std::{
 };
 
 /// Bytes of the largest entry that is read: more than the compiler returns.
-const MOST: u64 = 1 << 30;
+const MOST_ENTRY: u64 = 1 << 30;
 
 /// The mark of an entry of this form.
 const MARK: &[u8; 16] = b"pipefold entry 1";
@@ -101,7 +101,7 @@ impl Entry {
         }
         let length = u64::try_from(stat.st_size).unwrap_or(0);
         let code = length.checked_sub(RECORD as u64).ok_or(EntryFlaw::Foreign)?;
-        if length > MOST {
+        if length > MOST_ENTRY {
             return Err(EntryFlaw::Foreign);
         }
         let mut record = [0; RECORD];

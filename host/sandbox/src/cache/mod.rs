@@ -105,7 +105,7 @@ impl Cache {
     /// Removes the oldest entries beyond the cache's size, except `keep`.
     pub(crate) fn prune(&self, keep: &CacheKey) {
         // An error is ignored: an entry that stays is no fault of the component that was compiled.
-        let _ = names::prune(&self.dir, keep, names::MOST);
+        let _ = names::prune(&self.dir, keep, names::MOST_BYTES);
     }
 
     pub(crate) fn failed(&self, action: &'static str, reason: io::Error) -> CacheError {

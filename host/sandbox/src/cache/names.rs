@@ -95,7 +95,7 @@ impl Hasher for StableHasher {
 }
 
 /// Bytes of all entries together: some twenty guests made from Python.
-pub const MOST: u64 = 1 << 30;
+pub const MOST_BYTES: u64 = 1 << 30;
 
 /// The age after which the writer of an entry, or the holder of its lock, is gone: compiling takes a minute at most by default.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);

@@ -3,7 +3,8 @@
 
 use crate::guests;
 use pipefold_sandbox::{
-    Cache, Chain, Compiler, ComponentFile, Limits, LoadError, Loaded, Notification, Policy, Question, Sandbox, Verdict,
+    Cache, Chain, Compiler, ComponentFile, Limits, LoadError, LoadedPolicy, Notification, Policy, Question, Sandbox,
+    Verdict,
 };
 use std::{fs, path::PathBuf};
 use tempfile::TempDir;
@@ -42,12 +43,12 @@ impl Place {
         self.write("policy.wasm", &guests::policy(FORWARD, "", ""))
     }
 
-    pub fn load(&self, file: &ComponentFile, compiler: &Compiler) -> Result<Loaded, LoadError> {
+    pub fn load(&self, file: &ComponentFile, compiler: &Compiler) -> Result<LoadedPolicy, LoadError> {
         self.sandbox
             .policy(&Policy::new("p"), file, Some(&self.cache()), compiler)
     }
 
-    pub fn load_here(&self, file: &ComponentFile) -> Loaded {
+    pub fn load_here(&self, file: &ComponentFile) -> LoadedPolicy {
         self.load(file, &Compiler::Here).unwrap()
     }
 
@@ -71,7 +72,7 @@ impl Place {
         entries
     }
 
-    pub fn step(&self, loaded: Loaded) -> Verdict {
+    pub fn step(&self, loaded: LoadedPolicy) -> Verdict {
         let chain = Chain::new(vec![loaded.link], self.sandbox.default_plugin().unwrap()).unwrap();
         let event = Notification {
             pipeline_name: Some("build".into()),
