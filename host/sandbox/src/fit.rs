@@ -332,23 +332,23 @@ mod tests {
 
     #[test]
     fn another_version_of_the_contract_is_named_beside_ours() {
-        let one_line = |found: &str| {
+        let message = |found: &str| {
             format!(
                 "it is made for version {found} of the contract pipefold:ci, and this pipefold speaks 0.1.0; \
                  build it with the wit of that version"
             )
         };
         let export = |name: &str| by_name(&[], &[name]).obstacles;
-        assert_eq!(export("pipefold:ci/hooks@0.1.1"), [words("0.1.1")]);
-        assert_eq!(export("pipefold:ci/hooks@9.0.0"), [words("9.0.0")]);
+        assert_eq!(export("pipefold:ci/hooks@0.1.1"), [message("0.1.1")]);
+        assert_eq!(export("pipefold:ci/hooks@9.0.0"), [message("9.0.0")]);
         let both = by_name(
             &["pipefold:ci/hooks@0.2.0", "pipefold:ci/log@0.3.0"],
             &["pipefold:ci/hooks@0.2.0"],
         );
-        assert_eq!(both.obstacles, [words("0.2.0 and 0.3.0")]);
+        assert_eq!(both.obstacles, [message("0.2.0 and 0.3.0")]);
         assert_eq!(
             by_name(&["pipefold:ci/hooks@0.2.0"], &[HOOKS]).obstacles,
-            [words("0.2.0")]
+            [message("0.2.0")]
         );
     }
 
