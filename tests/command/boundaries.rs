@@ -23,6 +23,11 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
+fn in_tests(path: &Path) -> bool {
+    path.components()
+        .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
+}
+
 /// Files with a line of code, outside comments and tests, that holds one of the words.
 fn who_says(words: &[&str]) -> Vec<PathBuf> {
     let is_code = |line: &&str| !line.trim_start().starts_with("//");
@@ -30,10 +35,6 @@ fn who_says(words: &[&str]) -> Vec<PathBuf> {
         text.lines()
             .filter(is_code)
             .any(|line| words.iter().any(|word| line.contains(word)))
-    };
-    let in_tests = |path: &Path| {
-        path.components()
-            .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
     };
     sources()
         .into_iter()
@@ -132,6 +133,79 @@ fn imports_run_one_way() {
             assert!(may_use.contains(&name), "{crate_folder} uses {name}");
         }
     }
+}
+
+/// The modules that `text` names behind `crate::`, outside comments and tests.
+fn modules_named(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = lines.collect::<Vec<_>>().join(" ");
+    let mut names = Vec::new();
+    for after in code.split("crate::").skip(1) {
+        let (mut depth, mut name) = (0, String::new());
+        // One name, or the names of a list in braces at its own level.
+        for c in after.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                c if depth <= 1 && (c.is_alphanumeric() || c == '_') => name.push(c),
+                ':' if depth <= 1 => name.push(' '),
+                _ => {}
+            }
+            if matches!(c, '{' | '}' | ',' | ';' | ')' | '<' | '(') || depth == 0 && c == ' ' {
+                names.extend(name.split_whitespace().next().map(str::to_owned));
+                name.clear();
+                if depth == 0 {
+                    break;
+                }
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn modules_of_the_reporter_use_only_those_below_them() {
+    // Lowest first.
+    let order = [
+        "kill_points",
+        "clock",
+        "source",
+        "prometheus",
+        "http",
+        "token",
+        "dx",
+        "detect",
+        "config",
+        "spool",
+        "policies",
+        "judge",
+        "store",
+        "deliver",
+        "receipt",
+        "complete",
+        "overview",
+        "reporter",
+        "batch",
+        "builder",
+    ];
+    let height = |name: &str| order.iter().position(|module| *module == name);
+    let root = Path::new("host/reporter/src");
+    let mut checked = 0;
+    for (path, text) in sources() {
+        let Ok(below) = path.strip_prefix(root) else { continue };
+        let module = below.iter().next().unwrap().to_string_lossy().replace(".rs", "");
+        if module == "lib" || in_tests(&path) {
+            continue;
+        }
+        let own = height(&module).unwrap_or_else(|| panic!("{module} is not in the order"));
+        for name in modules_named(&text) {
+            checked += 1;
+            let other = height(&name).unwrap_or_else(|| panic!("{} uses crate::{name}", path.display()));
+            assert!(other <= own, "{} uses {name}, which is above it", path.display());
+        }
+    }
+    assert!(checked > 100, "{checked}");
 }
 
 #[test]

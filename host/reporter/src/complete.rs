@@ -1,8 +1,9 @@
 //! Fills in what a notification leaves out, from the clock and from what is recorded of its run.
 
 use crate::{
-    Refused, clock,
+    clock,
     detect::Field,
+    judge::Refused,
     spool::{Hook, Judgement, RunKey, SpooledRun},
     store::Store,
 };

@@ -19,19 +19,15 @@
 mod error;
 mod file;
 mod gocd;
-mod keys;
-mod open;
 mod policy;
 mod quantity;
 mod queue;
 mod reader;
-mod search;
 mod settings;
 mod spool_place;
 mod templates;
 #[cfg(test)]
 mod tests;
-mod tuning;
 pub mod variables;
 
 pub use crate::detect::server_id_problem;
@@ -40,10 +36,10 @@ pub use error::ConfigError;
 pub use file::{File, OperatorKeys, Trust};
 pub use gocd::{GocdKeys, GocdServerKeys, InJob};
 pub use policy::{Failure, Grant, GrantedDirectory, PolicyKeys};
+pub use quantity::{Budgets, DEFAULT_SPOOL_LIMIT, LimitKeys};
 pub use quantity::{LONGEST, parse_age, parse_duration, parse_size};
 pub use queue::{QueueKeys, QueueSettings};
-pub use search::FILE_NAME;
+pub use settings::FILE_NAME;
 pub use settings::{Flags, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files};
 pub use spool_place::{SpoolPlace, spool_place};
 pub use templates::{TemplateKeys, TemplateOutcome, TemplateUse};
-pub use tuning::{Budgets, DEFAULT_SPOOL_LIMIT, LimitKeys};

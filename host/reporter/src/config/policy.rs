@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::ConfigError;
-use super::keys::{DIR_KEYS, POLICY_KEYS};
+use super::quantity::LimitKeys;
 use super::reader::TomlEntry;
-use super::tuning::LimitKeys;
+use super::reader::{DIR_KEYS, POLICY_KEYS};
 
 /// What happens to a notification when a policy fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::file::OperatorKeys;
-use super::keys::QUEUE_KEYS;
+use super::reader::QUEUE_KEYS;
 use super::reader::TomlEntry;
 use super::settings::flag_path;
 use super::{ConfigError, Environment, Flags, Origin, Sourced, variables};

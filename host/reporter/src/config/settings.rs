@@ -1,17 +1,16 @@
 //! The resolved whole: flags, variables, files and detection, each in its place.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use super::queue::queue;
-use super::search::find_upwards;
 use super::templates::{Layer, resolve};
 use super::{
     Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, GocdKeys, InJob, LimitKeys, OperatorKeys,
     Origin, PolicyKeys, QueueSettings, Sourced, SpoolPlace, TemplateKeys, TemplateUse, Trust, parse_age, spool_place,
     variables,
 };
-use crate::detect::{self, Fields};
+use crate::detect;
+use crate::detect::Fields;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The operator's file where no other is named.
 pub const OPERATOR_FILE: &str = "/etc/pipefold.toml";
@@ -328,4 +327,61 @@ fn variable_path(environment: &Environment, name: &'static str, cwd: &Path) -> O
         cwd.join(environment.get_os(name)?),
         Origin::Variable(name),
     ))
+}
+
+/// Name of the file in a workspace.
+pub const FILE_NAME: &str = "pipefold.toml";
+
+/// How far up the search goes: deeper than any checkout, so that a hostile tree of directories costs no more than this many looks.
+const LEVELS: usize = 64;
+
+/// The first `pipefold.toml` in `directory` or above it. `directory` is absolute. A link counts as found, so that it is refused by name
+/// and does not uncover the file of a directory above.
+pub(super) fn find_upwards(directory: &Path) -> Option<PathBuf> {
+    directory
+        .ancestors()
+        .take(LEVELS)
+        .map(|level| level.join(FILE_NAME))
+        .find(|path| path.symlink_metadata().is_ok())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_nearest_one_wins() {
+        let directory = tempfile::tempdir().unwrap();
+        let deep = directory.path().join("a/b");
+        fs::create_dir_all(&deep).unwrap();
+        let (upper, lower) = (
+            directory.path().join(FILE_NAME),
+            directory.path().join("a").join(FILE_NAME),
+        );
+        fs::write(&upper, "").unwrap();
+        assert_eq!(find_upwards(&deep), Some(upper.clone()));
+        fs::write(&lower, "").unwrap();
+        assert_eq!(find_upwards(&deep), Some(lower));
+        assert_eq!(find_upwards(directory.path()), Some(upper));
+    }
+
+    #[test]
+    fn the_search_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(FILE_NAME), "").unwrap();
+        let below = |levels: usize| directory.path().join(vec!["d"; levels].join("/"));
+        assert!(find_upwards(&below(LEVELS - 1)).is_some());
+        assert_eq!(find_upwards(&below(LEVELS)), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_dangling_link_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join(FILE_NAME);
+        std::os::unix::fs::symlink("/nowhere", &link).unwrap();
+        assert_eq!(find_upwards(directory.path()), Some(link));
+    }
 }

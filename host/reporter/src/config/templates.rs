@@ -1,6 +1,6 @@
 //! Templates in their place among flags, variables and files.
 
-use super::keys::TEMPLATE_KEYS;
+use super::reader::TEMPLATE_KEYS;
 use super::reader::TomlEntry;
 use super::{ConfigError, Environment, Origin, Sourced, variables};
 use crate::detect::{Detected, Field, Fields, Template};

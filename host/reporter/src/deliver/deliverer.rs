@@ -4,14 +4,14 @@
 //! lock keeps a command from sending its own run: upserts repeat harmlessly.
 
 use super::{
-    abandoned::abandoned,
     attempts::{Attempts, Next},
-    budget::Budget,
+    delivery::Budget,
+    delivery::Outlet,
     delivery::{Delivery, MOST_NAMED},
-    left::{WITHOUT_A_STATUS, left},
-    others::OtherRuns,
-    outlet::Outlet,
+    plan::abandoned,
     plan::{Ownership, Task, plan},
+    plan::{WITHOUT_A_STATUS, left},
+    state::OtherRuns,
     state::{DeliveryState, due_again, is_to_come, now},
 };
 use crate::{

@@ -1,7 +1,12 @@
 //! What came of a delivery.
 
+use crate::dx::{Client, Outcome};
 use crate::spool::PolicyChain;
+use crate::token::Token;
+use pipefold_sandbox::{Notification, Run};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Entries kept of each list of a [`Delivery`]; the counts beside them are complete.
 pub(super) const MOST_NAMED: usize = 20;
@@ -97,5 +102,114 @@ fn name(list: &mut Vec<UndeliveredRun>, reference_id: &str, why: String) {
             reference_id: reference_id.into(),
             why,
         });
+    }
+}
+
+/// Where deliveries end: DX, or a queue before it.
+///
+/// What is recorded in the spool leaves it only after [`Outcome::Accepted`]: an outlet that answers this keeps the run as safely as a disk does.
+pub trait Outlet: Send + Sync {
+    /// Its address, without anything secret. Stands in the spool: what was recorded for another is not sent here.
+    fn address(&self) -> String;
+
+    /// A short name for what it is asked with, safe to store and to show: 12 hexadecimal digits of a hash, or a word where nothing is
+    /// needed.
+    fn credentials(&self) -> String;
+
+    /// Hands a run over, within `timeout`. Once: whether to try again is the caller's to decide.
+    fn upsert(&self, run: &Run, timeout: Duration) -> Outcome;
+
+    /// Tells of a run's steps, where they are shown. That they do not arrive is no failure.
+    fn tell_steps(&self, _run: &Run, _steps: &[&Notification], _timeout: Duration) {}
+}
+
+/// DX itself.
+pub(crate) struct ToDx<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) token: &'a Token,
+}
+
+impl Outlet for ToDx<'_> {
+    fn address(&self) -> String {
+        self.client.url().to_string()
+    }
+
+    fn credentials(&self) -> String {
+        self.token.digest().to_string()
+    }
+
+    fn upsert(&self, run: &Run, timeout: Duration) -> Outcome {
+        self.client.upsert(run, self.token, timeout)
+    }
+
+    fn tell_steps(&self, run: &Run, steps: &[&Notification], timeout: Duration) {
+        self.client.tell_steps(run, steps.iter().copied(), self.token, timeout);
+    }
+}
+
+/// The time that a delivery may take. Clones share it: cancelling one ends the waits of all.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    deadline: Instant,
+    cancelled: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Budget {
+    /// A budget that begins now.
+    #[must_use]
+    pub fn new(length: Duration) -> Self {
+        // Instants end somewhere: a length beyond that is as good as a hundred years.
+        let now = Instant::now();
+        let deadline = now
+            .checked_add(length)
+            .or_else(|| now.checked_add(Duration::from_hours(100 * 365 * 24)))
+            .unwrap_or(now);
+        Self {
+            deadline,
+            cancelled: Arc::default(),
+        }
+    }
+
+    /// A part of it, at most this long, that ends when the whole is cancelled.
+    #[must_use]
+    pub fn within(&self, length: Duration) -> Self {
+        let part = Self::new(length);
+        Self {
+            deadline: part.deadline.min(self.deadline),
+            cancelled: Arc::clone(&self.cancelled),
+        }
+    }
+
+    /// Ends it now. A request that is under way is not interrupted; nothing new begins.
+    pub fn cancel(&self) {
+        *self.cancelled.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.cancelled.1.notify_all();
+    }
+
+    /// What is left; none if it is over or cancelled.
+    #[must_use]
+    pub fn left(&self) -> Option<Duration> {
+        if *self.cancelled.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            return None;
+        }
+        self.deadline
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero())
+    }
+
+    /// When it is over.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Waits, but no longer than there is budget. Tells whether any is left.
+    pub fn sleep(&self, length: Duration) -> bool {
+        let Some(left) = self.left() else { return false };
+        let (cancelled, changed) = &*self.cancelled;
+        let guard = cancelled.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = changed.wait_timeout_while(guard, length.min(left), |cancelled| !*cancelled);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.left().is_some()
     }
 }

@@ -1,5 +1,6 @@
 //! What of a run waits to be sent, and to whom it belongs.
 
+use crate::clock;
 use crate::spool::{Destination, Entry, EntryId, Hook, Judgement, PolicyChain, SpooledRun, Trouble};
 use pipefold_sandbox::{Notification, Status};
 use std::collections::{BTreeMap, BTreeSet};
@@ -275,4 +276,62 @@ fn text_bytes(notification: &Notification) -> usize {
     .filter_map(|field| field.as_ref())
     .map(String::len)
     .sum()
+}
+
+/// A notification that the run was cancelled, from what its others say. None if none of it is this process's to send.
+///
+/// It has no finish: when the run ended is not known, and DX would not take back one that is too late.
+pub(super) fn abandoned(run: &SpooledRun, own: &Ownership) -> Option<Notification> {
+    // What it says comes from the others' records: a process without their policies must not say it.
+    if !own.has_policies_of(run) {
+        return None;
+    }
+    let mine: Vec<&Entry> = run
+        .entries
+        .iter()
+        .map(|(_, entry)| entry)
+        .filter(|entry| own.includes(entry, &BTreeSet::new()))
+        .collect();
+    let any =
+        |field: fn(&Notification) -> &Option<String>| mine.iter().find_map(|entry| field(&entry.notification).clone());
+    Some(Notification {
+        pipeline_name: Some(any(|n| &n.pipeline_name)?),
+        pipeline_source: Some(any(|n| &n.pipeline_source)?),
+        reference_id: Some(any(|n| &n.reference_id)?),
+        // The fold keeps the earliest; any of the recorded ones leaves it as it is.
+        started_at: any(|n| &n.started_at).or_else(|| Some(clock::now())),
+        status: Some(Status::Cancelled.as_str().to_owned()),
+        ..Notification::default()
+    })
+}
+
+/// Of a run whose end says nothing of how it went, and whose steps say nothing either.
+pub(super) const WITHOUT_A_STATUS: &str =
+    "the run ends without a status, so DX goes on showing it as running: give `finish` a --status";
+
+/// One line for each reason for which notifications of a run wait and do not count.
+pub(super) fn left(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> impl Iterator<Item = String> {
+    let mut counts = BTreeMap::new();
+    for (_, entry) in run.waiting().filter(|(_, entry)| !own.includes(entry, refused)) {
+        *counts.entry(reason(entry, own)).or_insert(0_usize) += 1;
+    }
+    counts.into_iter().map(|((why, sent_by), count)| {
+        let (notifications, are) = if count == 1 {
+            ("notification", "is")
+        } else {
+            ("notifications", "are")
+        };
+        format!("{count} {notifications} of this run {are} not counted, recorded {why}: {sent_by}")
+    })
+}
+
+fn reason(entry: &Entry, own: &Ownership) -> (&'static str, &'static str) {
+    let (other, own) = (&entry.destination, &own.destination);
+    if other.url.is_some() && other.url != own.url {
+        ("for another DX", "`pipefold flush` with its address sends them")
+    } else if other.token.is_none() || other.url.is_none() {
+        ("without a token", "`pipefold flush` sends them")
+    } else {
+        ("for another token", "`pipefold flush --other-tokens` sends them")
+    }
 }

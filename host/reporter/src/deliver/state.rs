@@ -1,12 +1,13 @@
 //! The state of one delivery: the notes of earlier ones, its own results so far, and its notes for the next.
 
-use crate::{
-    clock,
-    spool::{LookAgain, LookedAt, Outlook, Pause, RunKey},
-    store::Store,
-};
-use std::collections::BTreeSet;
-use std::time::Duration;
+use super::deliverer::{Deliverer, DeliveryOptions};
+use super::delivery::Delivery;
+use crate::spool::{LockState, LookAgain, LookedAt, Outlook, Pause, RunKey};
+use crate::store::Store;
+use crate::{clock, kill_points};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Requests for different runs that fail in a row before it is DX that fails, and not a run.
 pub(super) const DX_FAILS: usize = 3;
@@ -204,4 +205,64 @@ fn millis(length: Duration) -> u64 {
 
 fn nanos(length: Duration) -> u64 {
     u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What waits beside the delivery's own run.
+#[derive(Default)]
+pub(super) struct OtherRuns {
+    /// Those that are due.
+    pub(super) due: Vec<RunKey>,
+    /// Those that need no look.
+    pub(super) skipped: Vec<RunKey>,
+    /// When the directory of each last changed.
+    pub(super) changed: BTreeMap<RunKey, u64>,
+    _lock: Option<Arc<LockState>>,
+}
+
+impl OtherRuns {
+    /// Lists them, if no other process delivers them.
+    pub(super) fn of(
+        deliverer: &Deliverer<'_>,
+        options: &DeliveryOptions<'_>,
+        state: &mut DeliveryState,
+        delivery: &mut Delivery,
+    ) -> Self {
+        kill_points::pass("deliver.lock");
+        let until = if options.wait && deliverer.own.explicit {
+            options.budget.deadline()
+        } else {
+            Instant::now()
+        };
+        let Some(lock) = deliverer.store.lock(until) else {
+            delivery.busy = true;
+            return Self::default();
+        };
+        state.look_around(deliverer.store);
+        let (runs, left) = match deliverer.store.runs_by_change(&|| options.budget.left().is_some()) {
+            Ok(runs) => runs,
+            Err(error) => {
+                delivery.warn(error.to_string());
+                return Self::default();
+            }
+        };
+        delivery.not_looked_at += left;
+        if left == 0 {
+            state.keep_only(&runs.iter().map(|(key, _)| *key).collect());
+        }
+        let mut others = Self {
+            _lock: Some(lock),
+            ..Self::default()
+        };
+        for (key, time) in runs.into_iter().filter(|(key, _)| Some(*key) != options.first) {
+            match state.known(key, time) {
+                Some(again) if !deliverer.own.explicit && !state.is_due(again) => {
+                    delivery.others_wait += usize::from(again != LookAgain::WhenChanged);
+                    others.skipped.push(key);
+                }
+                _ => others.due.push(key),
+            }
+            others.changed.insert(key, time);
+        }
+        others
+    }
 }

@@ -9,27 +9,20 @@
 //!   documents.
 
 mod detected;
-mod field;
 mod fields;
-mod files;
 mod git;
 mod job;
 mod local;
-mod reference_id;
-mod system;
 mod systems;
-mod table;
-mod temp_dir;
 mod template;
 mod values;
 
 pub use detected::{Detected, ReadFile, detect, detect_in};
-pub use field::Field;
+pub use fields::Field;
 pub use fields::Fields;
-pub use files::read_file;
+pub use job::read_file;
 pub use local::local;
 pub use systems::gocd::{GOCD_SERVER_ID, server_id_problem};
-pub use table::table;
-pub use temp_dir::temp_dir;
+pub use systems::table;
 pub use template::{Missing, Template, TemplateError};
 pub use values::{BuiltRef, Person, built_ref, person, repository_at};

@@ -6,7 +6,7 @@ use pipefold_sandbox::Notification;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::senders::{status, time};
-use super::steps::{MAX_STEPS, StepArguments, objects};
+use super::wire::{MAX_STEPS, StepArguments, objects};
 
 /// The names of DX's arguments of `pipelineRuns.upsert`, without the token.
 pub const ARGUMENT_NAMES: [&str; 14] = [

@@ -3,26 +3,20 @@
 //! [`Client::upsert`] sends one run and says in an [`Outcome`] what is to become of it. [`Arguments`], [`Answer`], [`Refusal`] and [`ErrorCode`] are
 //! the same exchange seen from the server's side.
 
-mod answer;
 mod arguments;
 mod classify;
 mod client;
-mod outcome;
 mod senders;
 mod server;
-mod steps;
 mod url;
 mod wire;
 
-pub use answer::Answer;
 pub use arguments::{ARGUMENT_NAMES, Arguments, STEP_ARGUMENT_NAMES};
-pub use classify::{Reply, classify};
-pub use client::{Client, ClientOptions, MAX_ANSWER, Probe};
-pub use outcome::{GIVEN_UP_AFTER, Outcome};
+pub use classify::{GIVEN_UP_AFTER, Outcome, Reply, classify};
+pub use client::{Answer, Client, ClientOptions, MAX_ANSWER, Probe};
 pub use senders::SYNC_PATH;
 pub use server::{BodyError, ErrorCode, MAX_DEPTH, Refusal};
-pub use steps::{MAX_STEPS, StepArguments, TAKES_STEPS};
 pub use url::{DxUrl, METHOD_PATH, UrlError};
-pub use wire::{HEADERS, Upsert, body};
+pub use wire::{HEADERS, MAX_STEPS, StepArguments, TAKES_STEPS, Upsert, body};
 
 pub use crate::http::{ClientError, MAX_RETRY_AFTER, ProxyOptions, USER_AGENT};

@@ -1,6 +1,6 @@
 //! What can be wrong with a client and with an exchange, in one line.
 
-use super::answer::quote;
+use super::transport::quote;
 use rustix::io::Errno;
 use std::io::ErrorKind;
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use ureq::{Proxy, ProxyProtocol};
 
 use super::error::ClientError;
-use super::origin::ServerAddress;
+use super::transport::ServerAddress;
 
 /// What the environment says about proxies. Its `Debug` shows only whether there is one, since the address may have a password in it.
 #[derive(Clone, Default)]

@@ -1,16 +1,22 @@
 //! The way to a server.
 
 use super::error::{ClientError, ExchangeContext, is_unknown_issuer};
-use super::origin::ServerAddress;
-use super::proxy::{self, ProxyOptions};
-use super::roots::{self, Search};
-use super::{USER_AGENT, connect};
+use super::proxy::ProxyOptions;
+use super::roots::Search;
+use super::{USER_AGENT, connect, proxy, roots};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use pipefold_sandbox::foreign;
+use pipefold_sandbox::foreign::{EXCERPT, is_hidden};
+use std::fmt;
 use std::fmt::Display;
+use std::io::Read;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use ureq::http::{HeaderName, Response, Uri};
 use ureq::tls::TlsConfig;
-use ureq::{Agent, Proxy};
+use ureq::{Agent, Body, Proxy};
 
 /// The longest that one exchange can take, whatever the caller allows: clocks overflow at the end of time.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
@@ -133,6 +139,112 @@ impl Transport {
     }
 }
 
+/// Scheme, host and port (RFC 6454): what decides whether TLS and a proxy are needed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServerAddress {
+    /// Whether it is reached through TLS.
+    pub https: bool,
+    /// Its name or address in lower case; an IPv6 address without its brackets.
+    pub host: String,
+    /// The port, given or implied by the scheme.
+    pub port: u16,
+}
+
+impl ServerAddress {
+    /// The origin of an absolute `http` or `https` address. None if it is something else.
+    #[must_use]
+    pub fn of(url: &str) -> Option<Self> {
+        let uri: Uri = url.parse().ok()?;
+        let https = match uri.scheme_str()? {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+        let port = uri.port_u16().unwrap_or(default_port(https));
+        (!host.is_empty()).then(|| Self {
+            https,
+            host: host.to_ascii_lowercase(),
+            port,
+        })
+    }
+
+    /// Whether the host is this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost"
+            || self.host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
+            || self.host.parse().is_ok_and(|address: Ipv6Addr| address.is_loopback())
+    }
+}
+
+/// As an address, without a port that the scheme implies.
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.https { "https://" } else { "http://" })?;
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?;
+        } else {
+            f.write_str(&self.host)?;
+        }
+        if self.port == default_port(self.https) {
+            return Ok(());
+        }
+        write!(f, ":{}", self.port)
+    }
+}
+
+fn default_port(https: bool) -> u16 {
+    if https { 443 } else { 80 }
+}
+
+/// A header's value, if it is text.
+#[must_use]
+pub fn header<'a>(response: &'a Response<Body>, name: &HeaderName) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+/// The body, or its first `limit` bytes and one more, which shows that it is longer. Read to its end if it is not, so that the connection
+/// can be kept.
+///
+/// # Errors
+///
+/// What the HTTP library reports, among them a body that ends before it is complete.
+pub fn read_body(response: &mut Response<Body>, limit: usize) -> Result<Vec<u8>, ureq::Error> {
+    let mut body = Vec::new();
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    response.body_mut().as_reader().take(limit).read_to_end(&mut body)?;
+    Ok(body)
+}
+
+/// The longest wait that a server can ask for. One that asks for more is asked again all the same, or a wrong header could silence a
+/// runner for good.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// A `Retry-After` header: seconds or a date (RFC 9110, sections 10.2.3 and 5.6.7), within 0 and [`MAX_RETRY_AFTER`]; none if it is neither.
+#[must_use]
+pub fn retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds is still a number.
+        let seconds = text.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+    }
+    let date = NaiveDateTime::parse_from_str(text, "%a, %d %b %Y %H:%M:%S GMT").ok()?;
+    Some((date.and_utc() - now).to_std().unwrap_or_default().min(MAX_RETRY_AFTER))
+}
+
+/// `text` as an [excerpt](foreign::excerpt), with spaces for line ends and `(token)` in the place of each of `secrets`.
+#[must_use]
+pub fn quote<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    let line: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+    // A secret may be there in pieces, with hidden characters between them. Cutting comes last, or it could leave a half of one.
+    let visible: String = line.chars().filter(|c| !is_hidden(*c)).collect();
+    let secrets = secrets.into_iter().filter(|secret| !secret.is_empty());
+    let safe = secrets.fold(visible.clone(), |text, secret| text.replace(secret, "(token)"));
+    foreign::cut(if safe == visible { line.trim() } else { safe.trim() }, EXCERPT)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
@@ -174,5 +286,81 @@ mod tests {
             Some(quick.complete),
             "no second search where the first was enough"
         );
+    }
+
+    #[test]
+    fn parts_of_an_address() {
+        let cases = [
+            ("https://CI.example/go", (true, "ci.example", 443)),
+            ("HTTPS://a.example:8154/go", (true, "a.example", 8154)),
+            ("http://localhost:8153/go/api?x=1", (false, "localhost", 8153)),
+            ("http://[::1]:80", (false, "::1", 80)),
+            ("http://127.0.0.1", (false, "127.0.0.1", 80)),
+        ];
+        for (url, (https, host, port)) in cases {
+            let host = host.to_owned();
+            assert_eq!(
+                ServerAddress::of(url),
+                Some(ServerAddress { https, host, port }),
+                "{url}"
+            );
+        }
+        for url in [
+            "https://a.example",
+            "https://a.example:80",
+            "http://[::1]",
+            "http://[::1]:8153",
+        ] {
+            assert_eq!(ServerAddress::of(url).unwrap().to_string(), url);
+        }
+        for url in ["", "/go", "ftp://a", "a.example", "https://", "http://a b"] {
+            assert_eq!(ServerAddress::of(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn this_machine() {
+        for url in [
+            "http://localhost",
+            "https://LOCALHOST",
+            "http://127.9.9.9",
+            "http://[::1]:1",
+        ] {
+            assert!(ServerAddress::of(url).unwrap().is_loopback(), "{url}");
+        }
+        for url in [
+            "http://localhost.example",
+            "http://10.0.0.1",
+            "http://0.0.0.0",
+            "http://[::]",
+        ] {
+            assert!(!ServerAddress::of(url).unwrap().is_loopback(), "{url}");
+        }
+    }
+
+    #[test]
+    fn lines_join_and_hidden_characters_show() {
+        assert_eq!(
+            quote(" a\r\nb\x1b[31mc\u{202e}d\0\u{2028}e ", []),
+            r"a  b\u{1b}[31mc\u{202e}d\u{0} e"
+        );
+        assert_eq!(quote("\n::error::##[x", []), ": :error::# #[x");
+    }
+
+    #[test]
+    fn length_is_bounded() {
+        assert_eq!(quote(&"é".repeat(EXCERPT), []).chars().count(), EXCERPT);
+        let cut = quote(&"é".repeat(EXCERPT + 1), []);
+        assert!(cut.chars().count() == EXCERPT && cut.ends_with("é…"));
+    }
+
+    #[test]
+    fn the_token_goes_however_it_is_hidden() {
+        let token = ["sesame-open"];
+        assert_eq!(quote("key sesame-open!", token), "key (token)!");
+        assert_eq!(quote("key ses\0ame-\u{200b}open!", token), "key (token)!");
+        let at_the_cut = format!("{}sesame-open", "x".repeat(EXCERPT - 5));
+        assert!(!quote(&at_the_cut, token).contains("ses"));
+        assert_eq!(quote("ab", ["", "b"]), "a(token)", "an empty one is nowhere");
     }
 }

@@ -1,7 +1,7 @@
 //! The names of files in the spool, and what becomes of those that do not belong there.
 
+use super::entry::{EntryId, RunKey};
 use super::files::FileKind;
-use super::key::{EntryId, RunKey};
 use super::open::Spool;
 use pipefold_sandbox::foreign::neutral;
 use std::ffi::OsStr;

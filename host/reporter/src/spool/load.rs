@@ -1,9 +1,9 @@
 //! What is kept of a run: its records, and which of them were sent.
 
 use super::entry::{Entry, Hook, MAX_RECORD, NotARecord};
+use super::entry::{EntryId, RunKey};
 use super::error::SpoolError;
 use super::files::Content;
-use super::key::{EntryId, RunKey};
 use super::layout::SetAside;
 use super::layout::{self, DONE, RUNS, Role, SENT};
 use super::open::Spool;

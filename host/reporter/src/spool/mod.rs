@@ -24,15 +24,12 @@
 mod entry;
 mod error;
 mod files;
-mod key;
 mod layout;
 mod load;
-mod lock;
 mod open;
 mod outlook;
 mod prune;
 mod record;
-mod reject;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]
@@ -41,16 +38,16 @@ mod transfer;
 
 pub use entry::PolicyChain;
 pub use entry::{Destination, Entry, Hook, Judgement};
+pub use entry::{EntryId, ParseKeyError, RunKey};
 pub use error::SpoolError;
-pub use key::{EntryId, ParseKeyError, RunKey};
 pub use layout::SetAside;
 pub use load::SpooledRun;
-pub(crate) use lock::wait_until;
-pub use lock::{DrainLock, LockState};
+pub(crate) use open::wait_until;
+pub use open::{DrainLock, LockState};
 pub use open::{Limits, Spool};
 pub use outlook::Trouble;
 pub use outlook::{LookAgain, LookedAt, Outlook, Pause};
 pub use prune::{Pruned, Size};
 pub use record::Recorded;
-pub use reject::{Rejected, Rejection};
 pub use transfer::{BadLine, Exported, Imported};
+pub use transfer::{Rejected, Rejection};

@@ -2,10 +2,10 @@
 //!
 //! Advice only: it is not synced, and a note that is missing, torn or foreign counts for nothing.
 
+use super::entry::RunKey;
 use super::entry::what_is_wrong;
 use super::error::SpoolError;
 use super::files::{Content, FileKind};
-use super::key::RunKey;
 use super::layout::{self, OUTLOOK, RUNS, TROUBLE};
 use super::open::Spool;
 use serde::{Deserialize, Serialize};

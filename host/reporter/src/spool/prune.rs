@@ -1,9 +1,9 @@
 //! Housekeeping: delivered runs are moved away and later removed, waiting ones stay, and a full spool says so.
 
 use super::entry::Hook;
+use super::entry::{EntryId, RunKey};
 use super::error::SpoolError;
 use super::files::{FileKind, Metadata};
-use super::key::{EntryId, RunKey};
 use super::layout::SetAside;
 use super::layout::{self, ASIDE, DONE, FULL, FULL_FOR_ALL, REJECTED, RUNS, Role};
 use super::open::Spool;

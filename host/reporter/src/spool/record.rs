@@ -1,9 +1,9 @@
 //! Recording: one notification or many, each durable before the caller goes on.
 
 use super::entry::{Entry, Hook};
+use super::entry::{EntryId, RunKey};
 use super::error::SpoolError;
 use super::files::{FileKind, NewFile};
-use super::key::{EntryId, RunKey};
 use super::layout::{self, FULL, FULL_FOR_ALL, RUNS, Role};
 use super::open::Spool;
 use std::collections::BTreeMap;

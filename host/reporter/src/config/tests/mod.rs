@@ -2,6 +2,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod file;
-mod gocd;
 mod settings;
 mod templates;

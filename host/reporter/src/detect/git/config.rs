@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::find;
+use super::read_file;
 
 /// The most that is read of a configuration, in bytes: one with a section for each of some thousand branches.
 const LARGEST: u64 = 1 << 20;
@@ -32,7 +32,7 @@ impl Configuration {
 
 /// Reads a file; one that is absent or broken says nothing, or what stands before the fault.
 pub fn read(path: &Path) -> Configuration {
-    find::read(path, LARGEST).map_or_else(Configuration::default, |bytes| parse(&String::from_utf8_lossy(&bytes)))
+    read_file(path, LARGEST).map_or_else(Configuration::default, |bytes| parse(&String::from_utf8_lossy(&bytes)))
 }
 
 fn parse(text: &str) -> Configuration {

@@ -1,8 +1,8 @@
 //! AppVeyor ("Environment variables" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, OutsidePr, Pushed, Unmerged, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{By, OutsidePr, Pushed, Unmerged, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{path_segment, server};
 
 pub const APPVEYOR: System = System {

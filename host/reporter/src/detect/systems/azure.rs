@@ -1,8 +1,8 @@
 //! Azure Pipelines ("Use predefined variables" in its documentation), and its classic releases ("Classic release and artifacts variables").
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, OutsidePr, Unmerged, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, OutsidePr, Unmerged, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{page, path_segment, pull_request_of_ref, server};
 
 pub const AZURE: System = System {

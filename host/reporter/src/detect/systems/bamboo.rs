@@ -1,8 +1,8 @@
 //! Bamboo ("Bamboo variables" in its documentation; a script sees them with `_` for `.`).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::host;
 
 pub const BAMBOO: System = System {

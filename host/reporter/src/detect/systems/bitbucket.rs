@@ -2,8 +2,8 @@
 
 use crate::detect::git;
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::path_segment;
 
 pub const BITBUCKET: System = System {

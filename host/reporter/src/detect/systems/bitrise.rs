@@ -1,8 +1,8 @@
 //! Bitrise ("Available environment variables" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, Pushed, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, Pushed, Var};
+use crate::detect::systems::{Found, System};
 
 pub const BITRISE: System = System {
     name: "Bitrise",

@@ -1,8 +1,8 @@
 //! Buddy ("Default environment variables" in its documentation): `BUDDY_RUN_…`, and `BUDDY_EXECUTION_…` as they were called before.
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, Var};
+use crate::detect::systems::{Found, System};
 
 pub const BUDDY: System = System {
     name: "Buddy",

@@ -1,8 +1,8 @@
 //! Buildkite ("Environment variables" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, Pushed, Unmerged, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, Pushed, Unmerged, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{PullRequestRef, pull_request_of_ref};
 
 pub const BUILDKITE: System = System {

@@ -1,8 +1,8 @@
 //! CircleCI ("Project values and variables" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{host, path_segment};
 
 pub const CIRCLECI: System = System {

@@ -1,8 +1,8 @@
 //! Cirrus CI ("Environment variables" in "Writing tasks" of its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, OutsidePr, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, OutsidePr, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::path_segment;
 
 pub const CIRRUS: System = System {

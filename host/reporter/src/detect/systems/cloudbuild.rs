@@ -1,8 +1,8 @@
 //! Google Cloud Build ("Substituting variable values" in its documentation). A step sees only what its build file maps into `env`.
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, OutsidePr, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{By, OutsidePr, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::path_segment;
 
 pub const CLOUDBUILD: System = System {

@@ -1,8 +1,8 @@
 //! AWS CodeBuild ("Environment variables in build environments" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, Unmerged, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, Unmerged, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{commit_sha, path_segment, pull_request_of_ref};
 
 pub const CODEBUILD: System = System {

@@ -1,8 +1,8 @@
 //! Codefresh ("Variables in pipelines" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{By, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::repository_of_page;
 
 pub const CODEFRESH: System = System {

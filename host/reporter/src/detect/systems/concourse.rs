@@ -1,8 +1,8 @@
 //! Concourse ("Metadata" of resource types in its documentation): only containers of `get` and `put` steps have these.
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{By, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{path_segment, server};
 
 pub const CONCOURSE: System = System {

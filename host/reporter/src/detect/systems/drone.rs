@@ -2,8 +2,8 @@
 //! ("CI environment variables reference").
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, OutsidePr, Pushed, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, OutsidePr, Pushed, Var};
+use crate::detect::systems::{Found, System};
 
 pub const DRONE: System = System {
     name: "Drone",

@@ -2,8 +2,8 @@
 //! ("Store information in variables" in GitHub's documentation; "Comparison with GitHub Actions" in Gitea's).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, OutsidePr, Unmerged, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{By, OutsidePr, Unmerged, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{path_segment, pull_request_of_ref, server};
 
 pub const GITHUB: System = System {

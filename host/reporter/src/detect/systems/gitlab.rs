@@ -1,8 +1,8 @@
 //! GitLab CI ("Predefined CI/CD variables reference" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, Pushed, Unmerged, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{By, Pushed, Unmerged, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{host, pull_request_of_ref, repository};
 
 pub const GITLAB: System = System {

@@ -1,8 +1,8 @@
 //! GoCD ("Environment variables" in its documentation), with those of its pull request plugins.
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, Unmerged, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, Unmerged, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{BuiltRef, built_ref, commit_sha, host, path_segment, repository, server};
 
 pub const GOCD: System = System {

@@ -3,8 +3,8 @@
 
 use crate::detect::git;
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, OutsidePr, Unmerged, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, OutsidePr, Unmerged, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{self, branch, host, pull_request_of_ref};
 
 pub const JENKINS: System = System {

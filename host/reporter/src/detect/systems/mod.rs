@@ -29,7 +29,8 @@ mod vela;
 mod woodpecker;
 mod xcode;
 
-use super::system::System;
+use super::job::Job;
+use std::fmt::Write;
 
 /// The systems in the order they are asked. One that sets another's variables comes before it; those whose marks are the most usual names
 /// come last. Tekton and Argo are not here: they set no variables, and their recipes pass `PIPEFOLD_…` in.
@@ -66,3 +67,243 @@ pub(super) const SYSTEMS: &[System] = &[
     jenkins::JENKINS,
     cloudbuild::CLOUDBUILD,
 ];
+
+/// Where a value comes from. A field has a list of these, the best first; the first one that gives a sound value is taken.
+#[derive(Clone, Copy)]
+pub enum Source {
+    /// A variable that holds a name or another plain value.
+    Var(&'static str),
+    /// A variable that holds the address of a repository, of which the name is taken.
+    Address(&'static str),
+    /// A variable that is about something else in the build of a pull request, such as the target branch.
+    OutsidePr(&'static str),
+    /// A variable that holds a commit, unless this build is of a trial merge ([`System::is_merge`]).
+    Unmerged(&'static str),
+    /// A variable that names who wrote the commit. That is who started the run only where a push did.
+    Pushed(&'static str),
+    /// A value that has to be worked out: from which variables and how, for the table in `docs/detection.md`, and the function.
+    By(&'static str, fn(&Job<'_>) -> Option<Found>),
+}
+
+/// A value, and the variable that it came from, or that had most to do with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub value: String,
+    pub variable: &'static str,
+}
+
+/// A list of sources, the best first.
+pub type Sources = &'static [Source];
+
+/// A CI system: how it is recognised, and where it says what.
+///
+/// Each member becomes a field, a fact for templates or a part of `reference_id`; the values are trimmed, checked and cleaned by what they
+/// are ([`super::values`]), so an entry names variables and no more. What a system does not have stays out: `..System::NONE`.
+/// The table in `docs/detection.md` is made of these entries ([`super::table`]).
+#[derive(Clone, Copy)]
+pub struct System {
+    /// Its usual name, as people write it: the field `pipeline_source`.
+    pub name: &'static str,
+    /// Its short name, the beginning of each `reference_id`. It must never change, or a run that is under way falls apart.
+    pub id: &'static str,
+    /// Page of its documentation that names the variables.
+    pub reference: &'static str,
+    /// Sets of variables. One whole set has to be there; `NAME=value` asks for that value.
+    pub marks: &'static [&'static [&'static str]],
+    /// Variables of something that only behaves like this system. With one of them it is not recognised.
+    pub unless: &'static [&'static str],
+    /// Name of the pipeline.
+    pub pipeline: Sources,
+    /// Name of the workflow, where a pipeline has several.
+    pub workflow: Sources,
+    /// Name of the job.
+    pub job: Sources,
+    /// Name of the step in the job.
+    pub step: Sources,
+    /// Address or name of the server, or of the organisation on it. Part of `reference_id`.
+    pub host: Sources,
+    /// What the number of a run is counted in: repository or pipeline. Part of `reference_id`.
+    pub scope: Sources,
+    /// What names the run in its scope, the same in each of its jobs. Part of `reference_id`.
+    pub run: Sources,
+    /// What tells a re-run from the run before it, where the run keeps its number. Part of `reference_id`.
+    pub attempt: Sources,
+    /// The repository. Of a pull request it is the one that counts the number.
+    pub repository: Sources,
+    /// The commit: of a pull request its head, never a trial merge.
+    pub sha: Sources,
+    /// Number of the pull request.
+    pub pr: Sources,
+    /// Page of the pull request. The repository on it goes before [`Self::repository`], so that both are of one project.
+    pub pr_page: Sources,
+    /// Whether this is the build of a pull request, also where no number says so.
+    pub is_pr: fn(&Job<'_>) -> bool,
+    /// Whether the commit that was checked out is, or may be, a trial merge that is on no branch.
+    pub is_merge: fn(&Job<'_>) -> bool,
+    /// Whether a push started the run. A pull request is no push.
+    pub is_push: fn(&Job<'_>) -> bool,
+    /// Page of the run.
+    pub url: Sources,
+    /// The branch.
+    pub branch: Sources,
+    /// The tag: a branch of the same name is none.
+    pub tag: Sources,
+    /// GitHub user name of who started the run.
+    pub github: Sources,
+    /// GitLab user name of who started the run.
+    pub gitlab: Sources,
+    /// E-mail address of who started the run.
+    pub email: Sources,
+    /// What is not reported although the system has a variable for it, and why; or what no variable of it says.
+    pub left_out: &'static [(&'static str, &'static str)],
+}
+
+impl System {
+    /// A system that says nothing.
+    pub const NONE: Self = Self {
+        name: "",
+        id: "",
+        reference: "",
+        marks: &[],
+        unless: &[],
+        pipeline: &[],
+        workflow: &[],
+        job: &[],
+        step: &[],
+        host: &[],
+        scope: &[],
+        run: &[],
+        attempt: &[],
+        repository: &[],
+        sha: &[],
+        pr: &[],
+        pr_page: &[],
+        is_pr: |_| false,
+        is_merge: |job| job.is_pr(),
+        is_push: |_| false,
+        url: &[],
+        branch: &[],
+        tag: &[],
+        github: &[],
+        gitlab: &[],
+        email: &[],
+        left_out: &[],
+    };
+
+    /// The first variable of the first set of marks that is all there.
+    pub fn recognised_by(&self, job: &Job<'_>) -> Option<&'static str> {
+        if self.unless.iter().any(|mark| is_set(job, mark)) {
+            return None;
+        }
+        let set = self.marks.iter().find(|set| set.iter().all(|mark| is_set(job, mark)))?;
+        set.first()
+            .map(|mark| mark.split_once('=').map_or(*mark, |(name, _)| name))
+    }
+}
+
+fn is_set(job: &Job<'_>, mark: &str) -> bool {
+    match mark.split_once('=') {
+        Some((name, value)) => job.raw(name).is_some_and(|given| given == value),
+        // Some tools switch a CI system's behaviour off this way.
+        None => job.raw(mark).is_some_and(|given| given != "false" && given != "0"),
+    }
+}
+
+/// What stands before the systems.
+const HEAD: &str = "# What is detected
+
+Made from the table in `host/reporter/src/detect/systems`; `PIPEFOLD_WRITE=1 cargo test --test detection` writes it again.
+
+For each CI system: the fields of a run, and where each comes from. The first source that gives a sound value is taken. Flags, `PIPEFOLD_*`
+variables and `pipefold.toml` go before all of them; `pipefold doctor` shows what became of each in a job.
+
+`reference_id` is `system/server/scope/run` and, where there is one, `/attempt`: the same in each job of a run, and another one when the run is
+repeated. Parts that are missing are left out. `pipeline_name` is the repository where no source gives one.
+
+- *not in a pull request*: the variable is about something else there.
+- *no trial merge*: the variable may hold a merge of a pull request with its target, which is on no branch. It is left out then, with a warning.
+- *after a push*: it names who wrote the commit, and only a push is started by that person.
+- *by its address*: the variable holds the address of the repository, of which the name is taken.
+- *page of the pull request*: the repository of this page goes before the others, since the number counts there.
+
+Systems are asked in this order, and the first that is recognised by one of its sets of variables is taken. Tekton and Argo Workflows set no
+variables; their [recipes](../examples/ci/README.md) name the run.
+";
+
+/// The text of `docs/detection.md`.
+#[must_use]
+pub fn table() -> String {
+    let mut text = HEAD.to_owned();
+    for system in SYSTEMS {
+        describe(&mut text, system);
+    }
+    text
+}
+
+fn describe(text: &mut String, system: &System) {
+    let title = match SYSTEMS.iter().filter(|other| other.name == system.name).count() {
+        1 => system.name.to_owned(),
+        _ => format!("{} ({})", system.name, system.marks[0][0]),
+    };
+    let marks: Vec<String> = system.marks.iter().map(|set| code(set).join(" with ")).collect();
+    let mut recognised = format!("Recognised by {}", marks.join(", or by "));
+    if !system.unless.is_empty() {
+        let _ = write!(recognised, "; not with {}", code(system.unless).join(" or "));
+    }
+    let _ = write!(
+        text,
+        "\n## {title}\n\n{recognised}. [Its variables]({}).\n\n",
+        system.reference
+    );
+    text.push_str("| field | from, in order |\n|---|---|\n");
+    for (field, sources) in rows(system) {
+        if !sources.is_empty() {
+            let _ = writeln!(text, "| {field} | {} |", list(sources));
+        }
+    }
+    if !system.left_out.is_empty() {
+        text.push_str("\nLeft out:\n\n");
+        for (what, why) in system.left_out {
+            let _ = writeln!(text, "- {what}: {why}.");
+        }
+    }
+}
+
+fn rows(system: &System) -> [(&'static str, Sources); 18] {
+    [
+        ("`pipeline_name`", system.pipeline),
+        ("`repository`", system.repository),
+        ("`commit_sha`", system.sha),
+        ("`pr_number`", system.pr),
+        ("page of the pull request", system.pr_page),
+        ("`head_branch`", system.branch),
+        ("a tag, which is no branch", system.tag),
+        ("`source_url`", system.url),
+        ("`email`", system.email),
+        ("`github_username`", system.github),
+        ("`gitlab_username`", system.gitlab),
+        ("server in `reference_id`", system.host),
+        ("scope in `reference_id`", system.scope),
+        ("run in `reference_id`", system.run),
+        ("attempt in `reference_id`", system.attempt),
+        ("workflow", system.workflow),
+        ("job", system.job),
+        ("step", system.step),
+    ]
+}
+
+fn list(sources: Sources) -> String {
+    let each = sources.iter().map(|source| match source {
+        Source::Var(name) => format!("`{name}`"),
+        Source::Address(name) => format!("`{name}` (by its address)"),
+        Source::OutsidePr(name) => format!("`{name}` (not in a pull request)"),
+        Source::Unmerged(name) => format!("`{name}` (no trial merge)"),
+        Source::Pushed(name) => format!("`{name}` (after a push)"),
+        Source::By(how, _) => (*how).to_owned(),
+    });
+    each.collect::<Vec<_>>().join("; ")
+}
+
+fn code(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| format!("`{name}`")).collect()
+}

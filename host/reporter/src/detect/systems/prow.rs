@@ -1,8 +1,8 @@
 //! Prow ("Job Environment Variables" in its documentation).
 
 use super::jenkins::owned_repository;
-use crate::detect::system::Source::{By, OutsidePr, Unmerged, Var};
-use crate::detect::system::System;
+use crate::detect::systems::Source::{By, OutsidePr, Unmerged, Var};
+use crate::detect::systems::System;
 
 pub const PROW: System = System {
     name: "Prow",

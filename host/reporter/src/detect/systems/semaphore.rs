@@ -1,8 +1,8 @@
 //! Semaphore ("Environment variables" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, OutsidePr, Unmerged, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, OutsidePr, Unmerged, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{path_segment, server};
 
 pub const SEMAPHORE: System = System {

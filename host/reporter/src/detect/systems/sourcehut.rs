@@ -1,8 +1,8 @@
 //! SourceHut ("Build environment" in the manual of builds.sr.ht). A job names no repository: the git repository that the command runs in does.
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{By, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{host, repository};
 
 pub const SOURCEHUT: System = System {

@@ -1,8 +1,8 @@
 //! TeamCity ("Predefined Build Parameters" in its documentation). Of a build's parameters only a few are variables; all are in files.
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, Unmerged, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{By, Unmerged, Var};
+use crate::detect::systems::{Found, System};
 use crate::detect::values::{self, host, pull_request_of_ref};
 
 const BRANCH_HERE: &str = "teamcity.build.branch";

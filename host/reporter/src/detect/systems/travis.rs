@@ -1,8 +1,8 @@
 //! Travis CI ("Environment variables" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, OutsidePr, Unmerged, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{By, OutsidePr, Unmerged, Var};
+use crate::detect::systems::{Found, System};
 
 pub const TRAVIS: System = System {
     name: "Travis CI",

@@ -1,7 +1,7 @@
 //! Vela ("Variables" in the reference of its documentation).
 
-use crate::detect::system::Source::{Address, OutsidePr, Pushed, Var};
-use crate::detect::system::System;
+use crate::detect::systems::Source::{Address, OutsidePr, Pushed, Var};
+use crate::detect::systems::System;
 
 pub const VELA: System = System {
     name: "Vela",

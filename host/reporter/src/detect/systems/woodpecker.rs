@@ -1,8 +1,8 @@
 //! Woodpecker ("Environment variables" in its documentation).
 
 use crate::detect::job::Job;
-use crate::detect::system::Source::{Address, By, OutsidePr, Pushed, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{Address, By, OutsidePr, Pushed, Var};
+use crate::detect::systems::{Found, System};
 
 pub const WOODPECKER: System = System {
     name: "Woodpecker",

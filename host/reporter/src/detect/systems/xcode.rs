@@ -2,8 +2,8 @@
 
 use super::sourcehut::of_git;
 use crate::detect::job::Job;
-use crate::detect::system::Source::{By, OutsidePr, Var};
-use crate::detect::system::{Found, System};
+use crate::detect::systems::Source::{By, OutsidePr, Var};
+use crate::detect::systems::{Found, System};
 
 pub const XCODE_CLOUD: System = System {
     name: "Xcode Cloud",

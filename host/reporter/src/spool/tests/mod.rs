@@ -6,8 +6,6 @@ mod batch;
 mod crash;
 mod housekeeping;
 mod place;
-mod together;
-mod transfer;
 
 use super::{Destination, Entry, EntryId, Hook, Judgement, RunKey, Spool, SpooledRun};
 use pipefold_sandbox::Notification;
