@@ -10,9 +10,9 @@ use crate::{
 use pipefold_sandbox::{Fault, Notification, Run, Violation};
 
 /// A notification as it goes to the plugin.
-pub(crate) struct Completed {
-    pub(crate) notification: Notification,
-    pub(crate) warnings: Vec<String>,
+pub struct Completed {
+    pub notification: Notification,
+    pub warnings: Vec<String>,
 }
 
 /// Fills in what is absent. What was given is never changed, except the times of a run's end: a time that cannot be read, or that lies before
@@ -22,7 +22,7 @@ pub(crate) struct Completed {
 ///
 /// # Errors
 /// A start that only the clock could give, and the clock is wrong.
-pub(crate) fn complete(
+pub fn complete(
     hook: Hook,
     mut notification: Notification,
     store: &Store,

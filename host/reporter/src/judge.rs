@@ -394,7 +394,7 @@ impl PolicySource {
 }
 
 /// What names policies in records. It reads the components' files, and compiles nothing.
-pub(crate) fn chain_of(sources: &[PolicySource]) -> PolicyChain {
+fn chain_of(sources: &[PolicySource]) -> PolicyChain {
     PolicyChain {
         digest: ChainDigest::of(sources.iter().map(|source| (&source.policy, &source.file))),
         names: sources.iter().map(|source| source.policy.name.clone()).collect(),

@@ -83,7 +83,7 @@ impl Receipt {
 }
 
 /// The verdict behind what the spool keeps, if there is one.
-pub(crate) fn verdict(judged: &Judgement) -> Option<Verdict> {
+pub fn verdict(judged: &Judgement) -> Option<Verdict> {
     match judged {
         Judgement::Report(run) => Some(Verdict::Report(run.clone())),
         Judgement::Hold => Some(Verdict::Hold),

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// The spool with memory behind it.
-pub(crate) struct Store {
+pub struct Store {
     spool: Result<Spool, SpoolError>,
     memory: Mutex<BTreeMap<RunKey, SpooledRun>>,
     /// `sent` is read and written in two steps; threads of one process share the drain lock and so need this.
@@ -23,7 +23,7 @@ pub(crate) struct Store {
 
 /// The place where a notification was recorded.
 #[derive(Debug)]
-pub(crate) enum StoredIn {
+pub enum StoredIn {
     /// On disk, durably.
     Disk {
         /// It is a step of a run whose end was recorded before.
@@ -53,7 +53,7 @@ impl BatchError {
 }
 
 impl Store {
-    pub(crate) fn open(path: &Path, limit: u64) -> Self {
+    pub fn open(path: &Path, limit: u64) -> Self {
         Self::on(Spool::open(path).map(|spool| {
             spool.with_limits(spool::Limits {
                 size: limit,
@@ -62,7 +62,7 @@ impl Store {
         }))
     }
 
-    pub(crate) fn on(spool: Result<Spool, SpoolError>) -> Self {
+    pub fn on(spool: Result<Spool, SpoolError>) -> Self {
         Self {
             spool,
             memory: Mutex::default(),
@@ -72,7 +72,7 @@ impl Store {
     }
 
     /// The spool, or why there is none.
-    pub(crate) fn spool(&self) -> Result<&Spool, &SpoolError> {
+    pub fn spool(&self) -> Result<&Spool, &SpoolError> {
         self.spool.as_ref()
     }
 
@@ -81,7 +81,7 @@ impl Store {
     }
 
     /// Keeps an entry: on disk if at all possible.
-    pub(crate) fn record(&self, key: RunKey, entry: Entry) -> Result<StoredIn, SpoolError> {
+    pub fn record(&self, key: RunKey, entry: Entry) -> Result<StoredIn, SpoolError> {
         let error = match &self.spool {
             Ok(spool) => match spool.record(&entry) {
                 Ok(recorded) => {
@@ -103,7 +103,7 @@ impl Store {
     }
 
     /// Keeps entries on disk, all of them; never in memory.
-    pub(crate) fn record_all(&self, entries: &[Entry]) -> Result<(), BatchError> {
+    pub fn record_all(&self, entries: &[Entry]) -> Result<(), BatchError> {
         match &self.spool {
             Ok(spool) => Ok(spool.record_all(entries)?),
             Err(error) => Err(BatchError::NoSpool(error.to_string())),
@@ -111,7 +111,7 @@ impl Store {
     }
 
     /// A run as far as it is known, from disk and memory.
-    pub(crate) fn load(&self, key: RunKey) -> Result<SpooledRun, SpoolError> {
+    pub fn load(&self, key: RunKey) -> Result<SpooledRun, SpoolError> {
         let memory = self.memory();
         let mut run = match &self.spool {
             Ok(spool) => match spool.load(key) {
@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// Every run that something is kept of.
-    pub(crate) fn runs(&self) -> Result<BTreeSet<RunKey>, SpoolError> {
+    pub fn runs(&self) -> Result<BTreeSet<RunKey>, SpoolError> {
         let mut keys: BTreeSet<RunKey> = self.memory().keys().copied().collect();
         if let Ok(spool) = &self.spool {
             keys.extend(spool.runs()?);
@@ -138,7 +138,7 @@ impl Store {
     }
 
     /// The notifications of a run that no acceptance covers, by their names alone.
-    pub(crate) fn unsent(&self, key: RunKey) -> Result<BTreeSet<EntryId>, SpoolError> {
+    pub fn unsent(&self, key: RunKey) -> Result<BTreeSet<EntryId>, SpoolError> {
         let memory = self.memory();
         let mut ids = match &self.spool {
             Ok(spool) => match spool.unsent(key) {
@@ -159,7 +159,7 @@ impl Store {
     }
 
     /// DX has these.
-    pub(crate) fn mark_sent(&self, key: RunKey, ids: &BTreeSet<EntryId>) -> Result<(), SpoolError> {
+    pub fn mark_sent(&self, key: RunKey, ids: &BTreeSet<EntryId>) -> Result<(), SpoolError> {
         let _one_at_a_time = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = self.memory().get_mut(&key) {
             run.sent.extend(ids);
@@ -168,7 +168,7 @@ impl Store {
     }
 
     /// DX, or the rules, refused these for good.
-    pub(crate) fn reject(&self, key: RunKey, ids: &BTreeSet<EntryId>, reason: &Rejection) -> Result<(), SpoolError> {
+    pub fn reject(&self, key: RunKey, ids: &BTreeSet<EntryId>, reason: &Rejection) -> Result<(), SpoolError> {
         if let Some(run) = self.memory().get_mut(&key) {
             run.entries.retain(|(id, _)| !ids.contains(id));
         }
@@ -176,7 +176,7 @@ impl Store {
     }
 
     /// Puts a verdict where there was none.
-    pub(crate) fn rewrite(&self, key: RunKey, id: EntryId, entry: &Entry) -> Result<(), SpoolError> {
+    pub fn rewrite(&self, key: RunKey, id: EntryId, entry: &Entry) -> Result<(), SpoolError> {
         if let Some(run) = self.memory().get_mut(&key)
             && let Some(kept) = run.entries.iter_mut().find(|(kept, _)| *kept == id)
         {
@@ -187,7 +187,7 @@ impl Store {
     }
 
     /// Notes why a run waits, or that nothing stands in its way any more. Only advice: failing to is no failure.
-    pub(crate) fn note(&self, key: RunKey, trouble: Option<&Trouble>) {
+    pub fn note(&self, key: RunKey, trouble: Option<&Trouble>) {
         let noted = self.on_disk(|spool| match trouble {
             Some(trouble) => spool.note_trouble(key, trouble),
             None => spool.clear_trouble(key),
@@ -199,7 +199,7 @@ impl Store {
 
     /// Removes what was delivered long ago, and opens a full spool again: `now`, or when it is this process's turn, as much as there is time
     /// for. Gives what it found that does not belong there.
-    pub(crate) fn tidy(&self, now: bool) -> Result<Vec<SetAside>, SpoolError> {
+    pub fn tidy(&self, now: bool) -> Result<Vec<SetAside>, SpoolError> {
         let Ok(spool) = &self.spool else { return Ok(Vec::new()) };
         let pruned = if now {
             spool.prune_in_a_flush().map(Some)
@@ -210,7 +210,7 @@ impl Store {
     }
 
     /// The right to deliver, which one process has at a time; threads of this one share it. None if it was not free by the deadline.
-    pub(crate) fn lock(&self, deadline: Instant) -> Option<Arc<LockState>> {
+    pub fn lock(&self, deadline: Instant) -> Option<Arc<LockState>> {
         let mut shared = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = shared.upgrade() {
             return Some(lock);
@@ -227,7 +227,7 @@ impl Store {
     }
 
     /// The right to send a run, which one process or thread has at a time; busy if it was not free by the deadline.
-    pub(crate) fn lock_run(&self, key: RunKey, deadline: Instant) -> LockState {
+    pub fn lock_run(&self, key: RunKey, deadline: Instant) -> LockState {
         match &self.spool {
             Ok(spool) => spool::wait_until(deadline, || spool.try_lock_run(key)),
             Err(_) => LockState::Unsupported,
@@ -235,7 +235,7 @@ impl Store {
     }
 
     /// Moves a run that is over out of the way, if nothing of it waits. Where it stays, it is looked at once more some time.
-    pub(crate) fn retire(&self, key: RunKey) -> bool {
+    pub fn retire(&self, key: RunKey) -> bool {
         let Ok(spool) = &self.spool else { return false };
         spool.retire(key).unwrap_or_else(|error| {
             tracing::debug!(%error, "a delivered run stays where it is");
@@ -244,7 +244,7 @@ impl Store {
     }
 
     /// Runs that may wait, with the time of their last change, as many as there is time for; and how many there was none for.
-    pub(crate) fn runs_by_change(&self, go_on: &dyn Fn() -> bool) -> Result<(Vec<(RunKey, u64)>, usize), SpoolError> {
+    pub fn runs_by_change(&self, go_on: &dyn Fn() -> bool) -> Result<(Vec<(RunKey, u64)>, usize), SpoolError> {
         let in_memory: Vec<RunKey> = self.memory().keys().copied().collect();
         let (mut runs, left) = match &self.spool {
             Ok(spool) => spool.runs_by_change(usize::from(rand_start()), go_on)?,
@@ -258,33 +258,33 @@ impl Store {
     }
 
     /// When something of a run was last recorded or noted: nanoseconds since 1970.
-    pub(crate) fn changed_at(&self, key: RunKey) -> Option<u64> {
+    pub fn changed_at(&self, key: RunKey) -> Option<u64> {
         self.spool.as_ref().ok()?.changed_at(key)
     }
 
     /// How deliveries of this name went.
-    pub(crate) fn outlook(&self, name: &str) -> Outlook {
+    pub fn outlook(&self, name: &str) -> Outlook {
         self.spool
             .as_ref()
             .map_or_else(|_| Outlook::default(), |spool| spool.outlook(name))
     }
 
     /// Notes how deliveries went. Only advice: failing to is no failure.
-    pub(crate) fn note_outlook(&self, name: &str, outlook: &Outlook) {
+    pub fn note_outlook(&self, name: &str, outlook: &Outlook) {
         if let Err(error) = self.on_disk(|spool| spool.note_outlook(name, outlook)) {
             tracing::debug!(%error, "could not note how deliveries went");
         }
     }
 
     /// The runs that need no look, for a delivery of this name.
-    pub(crate) fn looked_at(&self, name: &str) -> LookedAt {
+    pub fn looked_at(&self, name: &str) -> LookedAt {
         self.spool
             .as_ref()
             .map_or_else(|_| LookedAt::new(), |spool| spool.looked_at(name))
     }
 
     /// Notes the runs that need no look. Only advice.
-    pub(crate) fn note_looked_at(&self, name: &str, runs: &LookedAt) {
+    pub fn note_looked_at(&self, name: &str, runs: &LookedAt) {
         if let Err(error) = self.on_disk(|spool| spool.note_looked_at(name, runs)) {
             tracing::debug!(%error, "could not note which runs need no look");
         }

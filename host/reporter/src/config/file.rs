@@ -234,7 +234,7 @@ fn names(trust: Trust) -> Vec<&'static str> {
 const LARGEST: u64 = 256 * 1024;
 
 /// The text of the file.
-pub(super) fn read_text(path: &Path, trust: Trust) -> Result<String, ConfigError> {
+fn read_text(path: &Path, trust: Trust) -> Result<String, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable {
         path: path.to_path_buf(),
         source,
@@ -278,7 +278,7 @@ pub(super) fn read_text(path: &Path, trust: Trust) -> Result<String, ConfigError
 }
 
 /// The line, from 1, that the byte at `offset` stands in.
-pub(super) fn line_of(text: &[u8], offset: usize) -> usize {
+pub fn line_of(text: &[u8], offset: usize) -> usize {
     let before = text.get(..offset).unwrap_or(text);
     1 + before.iter().filter(|byte| **byte == b'\n').count()
 }

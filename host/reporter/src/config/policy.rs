@@ -150,7 +150,7 @@ fn directory(table: &TomlEntry<'_>) -> Result<GrantedDirectory, ConfigError> {
 }
 
 /// `open` or `closed`.
-pub(super) fn failure(entry: &TomlEntry<'_>) -> Result<Failure, ConfigError> {
+pub fn failure(entry: &TomlEntry<'_>) -> Result<Failure, ConfigError> {
     match entry.text()?.as_deref() {
         Some("open") => Ok(Failure::Open),
         Some("closed") => Ok(Failure::Closed),

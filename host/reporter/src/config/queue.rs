@@ -56,12 +56,7 @@ impl QueueKeys {
 }
 
 /// The queue by flag, variable and operator's file; `None` where none of them names one.
-pub(super) fn queue(
-    environment: &Environment,
-    flags: &Flags,
-    operator: &OperatorKeys,
-    cwd: &Path,
-) -> Option<QueueSettings> {
+pub fn queue(environment: &Environment, flags: &Flags, operator: &OperatorKeys, cwd: &Path) -> Option<QueueSettings> {
     let keys = &operator.queue;
     let flag = flags.queue.as_deref().map(|url| (url, Origin::Flag("--queue")));
     let variable = environment

@@ -10,20 +10,20 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// One key of a file with its value.
-pub(super) struct TomlEntry<'a> {
+pub struct TomlEntry<'a> {
     /// The name as it stands in its table.
-    pub(super) name: &'a str,
+    pub name: &'a str,
     /// The name with that of its table: `budgets.start`.
-    pub(super) key: String,
+    pub key: String,
     /// The line, from 1.
-    pub(super) line: usize,
+    pub line: usize,
     value: &'a DeValue<'a>,
     path: &'a Path,
     text: &'a str,
 }
 
 /// The entries of a table in the order they stand in the file, so that the first fault is the one in the message.
-pub(super) fn entries<'a>(table: &'a DeTable<'a>, parent: &str, path: &'a Path, text: &'a str) -> Vec<TomlEntry<'a>> {
+pub fn entries<'a>(table: &'a DeTable<'a>, parent: &str, path: &'a Path, text: &'a str) -> Vec<TomlEntry<'a>> {
     let mut pairs: Vec<(&Spanned<_>, &Spanned<DeValue<'_>>)> = table.iter().collect();
     pairs.sort_by_key(|(name, _)| name.span().start);
     pairs
@@ -51,7 +51,7 @@ fn dotted(parent: &str, name: &str) -> String {
 
 impl<'a> TomlEntry<'a> {
     /// Text; `None` if it is blank, which counts as absent.
-    pub(super) fn text(&self) -> Result<Option<String>, ConfigError> {
+    pub fn text(&self) -> Result<Option<String>, ConfigError> {
         match self.value.as_str() {
             Some(text) => Ok((!text.trim().is_empty()).then(|| text.to_owned())),
             None => Err(self.wrong_type("text in quotes")),
@@ -59,7 +59,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// Text, or a whole number as its decimal digits.
-    pub(super) fn text_or_integer(&self) -> Result<Option<String>, ConfigError> {
+    pub fn text_or_integer(&self) -> Result<Option<String>, ConfigError> {
         match self.value.as_integer() {
             Some(number) => Ok(Some(
                 // One too large is passed on as it is written, to be refused with the field's own words.
@@ -71,13 +71,13 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// A path; a relative one is taken from the file's own directory, wherever the command runs.
-    pub(super) fn path(&self) -> Result<Option<PathBuf>, ConfigError> {
+    pub fn path(&self) -> Result<Option<PathBuf>, ConfigError> {
         let directory = self.path.parent().unwrap_or(Path::new(""));
         Ok(self.text()?.map(|path| directory.join(path)))
     }
 
     /// One of these words; `None` if it is blank.
-    pub(super) fn word(&self, words: &[&'static str]) -> Result<Option<&'static str>, ConfigError> {
+    pub fn word(&self, words: &[&'static str]) -> Result<Option<&'static str>, ConfigError> {
         let Some(text) = self.text()? else { return Ok(None) };
         match words.iter().find(|word| **word == text.trim()) {
             Some(word) => Ok(Some(*word)),
@@ -89,12 +89,12 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&self) -> Result<bool, ConfigError> {
+    pub fn boolean(&self) -> Result<bool, ConfigError> {
         self.value.as_bool().ok_or_else(|| self.wrong_type("true or false"))
     }
 
     /// A size in bytes, as text with a unit or as a number.
-    pub(super) fn size(&self) -> Result<u64, ConfigError> {
+    pub fn size(&self) -> Result<u64, ConfigError> {
         match self.value {
             DeValue::String(text) => parse_size(text).map_err(|problem| self.wrong(problem)),
             DeValue::Integer(_) => self.count(),
@@ -103,7 +103,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// A duration, as text with a unit.
-    pub(super) fn duration(&self) -> Result<Duration, ConfigError> {
+    pub fn duration(&self) -> Result<Duration, ConfigError> {
         match self.value.as_str() {
             Some(text) => parse_duration(text).map_err(|problem| self.wrong(problem)),
             None => Err(self.wrong_type("a duration in quotes, such as \"500ms\" or \"1s\"")),
@@ -111,7 +111,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// An age, as text with a unit.
-    pub(super) fn age(&self) -> Result<Duration, ConfigError> {
+    pub fn age(&self) -> Result<Duration, ConfigError> {
         match self.value.as_str() {
             Some(text) => parse_age(text).map_err(|problem| self.wrong(problem)),
             None => Err(self.wrong_type("an age in quotes, such as \"24h\" or \"7d\"")),
@@ -119,7 +119,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// A whole number from 0.
-    pub(super) fn count(&self) -> Result<u64, ConfigError> {
+    pub fn count(&self) -> Result<u64, ConfigError> {
         match self.value.as_integer() {
             Some(number) => u64::from_str_radix(number.as_str(), number.radix())
                 .map_err(|_| self.wrong(format!("this has to be a whole number from 0 to {}", u64::MAX))),
@@ -128,7 +128,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// The entries of a table.
-    pub(super) fn table(&self) -> Result<Vec<TomlEntry<'a>>, ConfigError> {
+    pub fn table(&self) -> Result<Vec<TomlEntry<'a>>, ConfigError> {
         match self.value.as_table() {
             Some(table) => Ok(entries(table, &self.key, self.path, self.text)),
             None => Err(self.wrong_type(&format!("a table ([{}])", self.key))),
@@ -136,7 +136,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// A list of tables, each as an entry of this key.
-    pub(super) fn tables(&self) -> Result<Vec<TomlEntry<'a>>, ConfigError> {
+    pub fn tables(&self) -> Result<Vec<TomlEntry<'a>>, ConfigError> {
         match self.value.as_array() {
             Some(list) if list.iter().all(|item| item.get_ref().is_table()) => Ok(list
                 .iter()
@@ -154,7 +154,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// A list of texts.
-    pub(super) fn list_of_text(&self) -> Result<Vec<String>, ConfigError> {
+    pub fn list_of_text(&self) -> Result<Vec<String>, ConfigError> {
         let wrong = || self.wrong_type("a list of text in quotes");
         let list = self.value.as_array().ok_or_else(wrong)?;
         list.iter()
@@ -163,7 +163,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// This place, as the origin of a value.
-    pub(super) fn origin(&self) -> Origin {
+    pub fn origin(&self) -> Origin {
         Origin::File {
             path: self.path.to_path_buf(),
             key: self.key.clone(),
@@ -171,7 +171,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// The error that no such key exists, with those that do.
-    pub(super) fn unknown(&self, known: &[&'static str]) -> ConfigError {
+    pub fn unknown(&self, known: &[&'static str]) -> ConfigError {
         ConfigError::UnknownKey {
             path: self.path.to_path_buf(),
             line: self.line,
@@ -184,7 +184,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// The error that this is the operator's to set, `instead` in one of those places.
-    pub(super) fn not_in_workspace(&self, instead: String) -> ConfigError {
+    pub fn not_in_workspace(&self, instead: String) -> ConfigError {
         ConfigError::NotInWorkspace {
             path: self.path.to_path_buf(),
             line: self.line,
@@ -194,7 +194,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// The error that this field belongs to one moment of a run.
-    pub(super) fn in_no_file(&self, field: Field) -> ConfigError {
+    pub fn in_no_file(&self, field: Field) -> ConfigError {
         ConfigError::NotInAnyFile {
             path: self.path.to_path_buf(),
             line: self.line,
@@ -205,7 +205,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// The error that this looks like the token itself.
-    pub(super) fn is_a_token(&self) -> ConfigError {
+    pub fn is_a_token(&self) -> ConfigError {
         ConfigError::TokenInFile {
             path: self.path.to_path_buf(),
             line: self.line,
@@ -214,7 +214,7 @@ impl<'a> TomlEntry<'a> {
     }
 
     /// The error that the value cannot be used, for `problem`.
-    pub(super) fn wrong(&self, problem: String) -> ConfigError {
+    pub fn wrong(&self, problem: String) -> ConfigError {
         ConfigError::Value {
             path: self.path.to_path_buf(),
             line: self.line,
@@ -238,8 +238,8 @@ impl<'a> TomlEntry<'a> {
 }
 
 /// A key at the top of an operator's file, and the other places that set the same.
-pub(super) struct OperatorKey {
-    pub(super) name: &'static str,
+pub struct OperatorKey {
+    pub name: &'static str,
     flag: Option<&'static str>,
     variable: Option<&'static str>,
 }
@@ -249,7 +249,7 @@ const fn key(name: &'static str, flag: Option<&'static str>, variable: Option<&'
 }
 
 /// What only an operator may set: where the token goes, what a policy may do, how long and how much.
-pub(super) const OPERATOR_KEYS: [OperatorKey; 13] = [
+pub const OPERATOR_KEYS: [OperatorKey; 13] = [
     key("dx_url", Some("--dx-url"), Some(variables::DX_API_URL)),
     key("token_file", Some("--token-file"), Some(variables::TOKEN_FILE)),
     key("ca_file", Some("--ca-file"), Some(variables::CA_FILE)),
@@ -266,19 +266,19 @@ pub(super) const OPERATOR_KEYS: [OperatorKey; 13] = [
 ];
 
 /// Keys under which people have been seen to put the token itself.
-pub(super) const TOKEN_KEYS: [&str; 5] = ["token", "dx_token", "api_token", "dx_api_token", "auth_token"];
+pub const TOKEN_KEYS: [&str; 5] = ["token", "dx_token", "api_token", "dx_api_token", "auth_token"];
 
 /// Keys of a table `[[policy]]`.
-pub(super) const POLICY_KEYS: [&str; 7] = ["file", "name", "failure", "grants", "dir", "config", "limits"];
+pub const POLICY_KEYS: [&str; 7] = ["file", "name", "failure", "grants", "dir", "config", "limits"];
 
 /// Keys of a policy's table `dir`.
-pub(super) const DIR_KEYS: [&str; 2] = ["path", "access"];
+pub const DIR_KEYS: [&str; 2] = ["path", "access"];
 
 /// Keys of the table `gocd`.
-pub(super) const GOCD_KEYS: [&str; 4] = ["in_job", "server_id", "users", "server"];
+pub const GOCD_KEYS: [&str; 4] = ["in_job", "server_id", "users", "server"];
 
 /// Keys of a table `[[gocd.server]]`.
-pub(super) const GOCD_SERVER_KEYS: [&str; 22] = [
+pub const GOCD_SERVER_KEYS: [&str; 22] = [
     "name",
     "url",
     "server_id",
@@ -304,19 +304,19 @@ pub(super) const GOCD_SERVER_KEYS: [&str; 22] = [
 ];
 
 /// Keys under which a secret of a GoCD server would be put.
-pub(super) const SECRET_KEYS: [&str; 4] = ["password", "access_token", "token", "secret"];
+pub const SECRET_KEYS: [&str; 4] = ["password", "access_token", "token", "secret"];
 
 /// Keys of the table `queue`.
-pub(super) const QUEUE_KEYS: [&str; 3] = ["url", "credentials_file", "token_file"];
+pub const QUEUE_KEYS: [&str; 3] = ["url", "credentials_file", "token_file"];
 
 /// Keys of the table `templates`.
-pub(super) const TEMPLATE_KEYS: [&str; 2] = ["pipeline_name", "reference_id"];
+pub const TEMPLATE_KEYS: [&str; 2] = ["pipeline_name", "reference_id"];
 
 /// Keys of the table `budgets`.
-pub(super) const BUDGET_KEYS: [&str; 3] = ["start", "finish", "stop"];
+pub const BUDGET_KEYS: [&str; 3] = ["start", "finish", "stop"];
 
 /// Keys of the table `limits`.
-pub(super) const LIMIT_KEYS: [&str; 8] = [
+pub const LIMIT_KEYS: [&str; 8] = [
     "hook",
     "chain",
     "memory",
@@ -329,7 +329,7 @@ pub(super) const LIMIT_KEYS: [&str; 8] = [
 
 impl OperatorKey {
     /// Where the key may stand, as the end of "set it …".
-    pub(super) fn instead(&self) -> String {
+    pub fn instead(&self) -> String {
         let mut places = Vec::new();
         places.extend(self.flag.map(|flag| format!("by {flag}")));
         places.extend(self.variable.map(|variable| format!("by the variable {variable}")));

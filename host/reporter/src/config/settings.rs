@@ -317,7 +317,7 @@ fn token_place(
         .or_else(|| operator.token_file.clone().map(file))
 }
 
-pub(super) fn flag_path(path: Option<&Path>, flag: &'static str, cwd: &Path) -> Option<Sourced<PathBuf>> {
+pub fn flag_path(path: Option<&Path>, flag: &'static str, cwd: &Path) -> Option<Sourced<PathBuf>> {
     let path = path.filter(|path| !path.as_os_str().is_empty())?;
     Some(Sourced::new(cwd.join(path), Origin::Flag(flag)))
 }
@@ -337,7 +337,7 @@ const LEVELS: usize = 64;
 
 /// The first `pipefold.toml` in `directory` or above it. `directory` is absolute. A link counts as found, so that it is refused by name
 /// and does not uncover the file of a directory above.
-pub(super) fn find_upwards(directory: &Path) -> Option<PathBuf> {
+fn find_upwards(directory: &Path) -> Option<PathBuf> {
     directory
         .ancestors()
         .take(LEVELS)

@@ -85,21 +85,21 @@ pub enum TemplateOutcome {
 }
 
 /// One source of fields and templates.
-pub(super) struct Layer<'a> {
-    pub(super) fields: &'a Fields,
-    pub(super) templates: &'a TemplateKeys,
+pub struct Layer<'a> {
+    pub fields: &'a Fields,
+    pub templates: &'a TemplateKeys,
 }
 
 /// Fields, what became of the templates, and what to warn of.
-pub(super) struct Resolved {
-    pub(super) fields: Fields,
-    pub(super) templates: Vec<TemplateUse>,
-    pub(super) warnings: Vec<String>,
+pub struct Resolved {
+    pub fields: Fields,
+    pub templates: Vec<TemplateUse>,
+    pub warnings: Vec<String>,
 }
 
 /// Lays the sources over each other, the first on top and what was detected at the bottom. Within one source a value beats a template; a
 /// template beats every source below its own. The pipeline's name comes first, so that the run's may contain it.
-pub(super) fn resolve(layers: &[Layer<'_>], detected: &Detected) -> Resolved {
+pub fn resolve(layers: &[Layer<'_>], detected: &Detected) -> Resolved {
     let sources: Vec<&Fields> = layers
         .iter()
         .map(|layer| layer.fields)

@@ -15,17 +15,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// One run that is to be delivered.
 #[derive(Debug)]
-pub(crate) struct Attempt {
-    pub(crate) key: RunKey,
+pub struct Attempt {
+    pub key: RunKey,
     /// Why the last try failed.
-    pub(crate) why: Option<String>,
+    pub why: Option<String>,
     not_before: Option<Instant>,
     pauses: ExponentialBackoff,
 }
 
 /// The runs that are to be delivered, each with its own pauses, so that one that fails does not hold up another.
 #[derive(Debug, Default)]
-pub(crate) struct Attempts {
+pub struct Attempts {
     queue: VecDeque<Attempt>,
     /// DX asked everyone to wait until then.
     paused_until: Option<Instant>,
@@ -33,7 +33,7 @@ pub(crate) struct Attempts {
 
 /// What to do next.
 #[derive(Debug)]
-pub(crate) enum Next {
+pub enum Next {
     /// Try this one now.
     Try(Attempt),
     /// Nothing is due before this has passed.
@@ -43,14 +43,14 @@ pub(crate) enum Next {
 }
 
 impl Attempts {
-    pub(crate) fn new(first: impl IntoIterator<Item = RunKey>) -> Self {
+    pub fn new(first: impl IntoIterator<Item = RunKey>) -> Self {
         let mut attempts = Self::default();
         attempts.add(first);
         attempts
     }
 
     /// Adds runs at the end.
-    pub(crate) fn add(&mut self, keys: impl IntoIterator<Item = RunKey>) {
+    pub fn add(&mut self, keys: impl IntoIterator<Item = RunKey>) {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
@@ -68,12 +68,12 @@ impl Attempts {
     }
 
     /// How many wait beside the one that is being tried.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.queue.len()
     }
 
     /// What to do next. Without `new`, only what was tried before is tried again.
-    pub(crate) fn next(&mut self, new: bool) -> Next {
+    pub fn next(&mut self, new: bool) -> Next {
         let now = Instant::now();
         if let Some(pause) = self.paused_until.and_then(|until| until.checked_duration_since(now))
             && !self.queue.is_empty()
@@ -92,7 +92,7 @@ impl Attempts {
     }
 
     /// Tries it again after its own next pause.
-    pub(crate) fn again(&mut self, mut attempt: Attempt, why: String) {
+    pub fn again(&mut self, mut attempt: Attempt, why: String) {
         let pause = attempt.pauses.next().unwrap_or(LONGEST_PAUSE);
         attempt.not_before = Instant::now().checked_add(pause);
         attempt.why = Some(why);
@@ -100,12 +100,12 @@ impl Attempts {
     }
 
     /// Tries nothing for this long, as DX asked.
-    pub(crate) fn pause_all(&mut self, length: Duration) {
+    pub fn pause_all(&mut self, length: Duration) {
         self.paused_until = Instant::now().checked_add(length).max(self.paused_until);
     }
 
     /// Those that were not delivered.
-    pub(crate) fn rest(self) -> impl Iterator<Item = Attempt> {
+    pub fn rest(self) -> impl Iterator<Item = Attempt> {
         self.queue.into_iter()
     }
 }

@@ -32,28 +32,28 @@ use std::{
 const FOR_NOTES: (u32, Duration) = (20, Duration::from_millis(40));
 
 /// Delivers the runs of a store to an outlet.
-pub(crate) struct Deliverer<'a> {
-    pub(crate) judge: &'a Judge,
-    pub(crate) store: &'a Store,
-    pub(crate) outlet: &'a dyn Outlet,
-    pub(crate) own: Ownership,
+pub struct Deliverer<'a> {
+    pub judge: &'a Judge,
+    pub store: &'a Store,
+    pub outlet: &'a dyn Outlet,
+    pub own: Ownership,
     /// The time without activity after which a run that has no end is ended as cancelled.
-    pub(crate) abandon_after: Option<Duration>,
+    pub abandon_after: Option<Duration>,
 }
 
 /// Options of one delivery.
-pub(crate) struct DeliveryOptions<'a> {
+pub struct DeliveryOptions<'a> {
     /// The run to begin with.
-    pub(crate) first: Option<RunKey>,
+    pub first: Option<RunKey>,
     /// True to deliver only that run.
-    pub(crate) only: bool,
-    pub(crate) budget: &'a Budget,
+    pub only: bool,
+    pub budget: &'a Budget,
     /// True to wait for another process that is delivering the other runs.
-    pub(crate) wait: bool,
+    pub wait: bool,
 }
 
 /// The outcome of one attempt to deliver a run.
-pub(super) enum AttemptOutcome {
+pub enum AttemptOutcome {
     /// Nothing of the run waits any more.
     Settled,
     /// Nothing of it can be sent: it is held, or another's.
@@ -86,7 +86,7 @@ struct Target {
 
 impl Deliverer<'_> {
     /// Delivers what it can.
-    pub(crate) fn deliver(&self, options: &DeliveryOptions<'_>) -> Delivery {
+    pub fn deliver(&self, options: &DeliveryOptions<'_>) -> Delivery {
         let mut delivery = Delivery::default();
         let mut state = DeliveryState::new(self.store, self.name());
         kill_points::pass("deliver.begin");
@@ -456,7 +456,7 @@ impl Deliverer<'_> {
 }
 
 /// How messages name a run.
-pub(super) fn reference_id(run: &SpooledRun) -> &str {
+pub fn reference_id(run: &SpooledRun) -> &str {
     run.entries
         .iter()
         .find_map(|(_, entry)| entry.notification.reference_id.as_deref())
@@ -464,7 +464,7 @@ pub(super) fn reference_id(run: &SpooledRun) -> &str {
 }
 
 /// A note why a run waits.
-pub(super) fn trouble(kind: &str, message: &str, run: &SpooledRun, token: Option<String>) -> Trouble {
+pub fn trouble(kind: &str, message: &str, run: &SpooledRun, token: Option<String>) -> Trouble {
     let since = run.trouble.as_ref().map_or(0, |trouble| trouble.since);
     Trouble {
         at: clock::now(),

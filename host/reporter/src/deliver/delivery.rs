@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Entries kept of each list of a [`Delivery`]; the counts beside them are complete.
-pub(super) const MOST_NAMED: usize = 20;
+pub const MOST_NAMED: usize = 20;
 
 /// What came of a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,9 +124,9 @@ pub trait Outlet: Send + Sync {
 }
 
 /// DX itself.
-pub(crate) struct ToDx<'a> {
-    pub(crate) client: &'a Client,
-    pub(crate) token: &'a Token,
+pub struct ToDx<'a> {
+    pub client: &'a Client,
+    pub token: &'a Token,
 }
 
 impl Outlet for ToDx<'_> {

@@ -24,7 +24,7 @@ const STEPS: Duration = Duration::from_secs(1);
 
 impl Deliverer<'_> {
     /// One request, and what follows from its answer.
-    pub(super) fn send(
+    pub fn send(
         &self,
         run: &SpooledRun,
         report: &Run,
@@ -104,7 +104,7 @@ impl Deliverer<'_> {
     }
 
     /// The token was refused for this run before, and is still the same: DX is asked again only on request.
-    pub(super) fn refused_before(&self, run: &SpooledRun, state: &DeliveryState) -> Option<String> {
+    pub fn refused_before(&self, run: &SpooledRun, state: &DeliveryState) -> Option<String> {
         let trouble = run.trouble.as_ref()?;
         let same = refused_token(trouble) == Some(self.outlet.credentials().as_str());
         (same && !self.own.explicit && !state.accepted).then(|| trouble.message.clone())
@@ -112,7 +112,7 @@ impl Deliverer<'_> {
 
     /// Judges a notification by this process's policies. A verdict that is new is recorded, with these policies: other processes then
     /// know what it is bound to. None if the notification is gone, or the rules refused it.
-    pub(super) fn judge_again(
+    pub fn judge_again(
         &self,
         run: &SpooledRun,
         id: EntryId,
@@ -145,7 +145,7 @@ impl Deliverer<'_> {
 
     /// The rules refuse the history of a run. Only what they refuse by itself is rejected, if there is such: it must not take what is good
     /// along.
-    pub(super) fn reject_refused(
+    pub fn reject_refused(
         &self,
         run: &SpooledRun,
         covers: &BTreeSet<EntryId>,
@@ -166,7 +166,7 @@ impl Deliverer<'_> {
         Ok(())
     }
 
-    pub(super) fn reject(
+    pub fn reject(
         &self,
         run: &SpooledRun,
         ids: &BTreeSet<EntryId>,

@@ -17,6 +17,6 @@ pub use delivery::Budget;
 pub use delivery::Outlet;
 pub use delivery::{Delivery, UndeliveredRun};
 
-pub(crate) use deliverer::{Deliverer, DeliveryOptions};
-pub(crate) use delivery::ToDx;
-pub(crate) use plan::Ownership;
+pub use deliverer::{Deliverer, DeliveryOptions};
+pub use delivery::ToDx;
+pub use plan::Ownership;

@@ -6,26 +6,26 @@ use pipefold_sandbox::{Notification, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of trouble that says DX did not take the token.
-pub(super) const UNAUTHORISED: &str = "unauthorised";
+pub const UNAUTHORISED: &str = "unauthorised";
 
 /// Digest of the token that DX did not take, if that is why the run waits.
-pub(super) fn refused_token(trouble: &Trouble) -> Option<&str> {
+pub fn refused_token(trouble: &Trouble) -> Option<&str> {
     trouble.token.as_deref().filter(|_| trouble.kind == UNAUTHORISED)
 }
 
 /// Whose notifications a process may send (DESIGN: two accounts may share a machine).
 #[derive(Clone, Debug)]
-pub(crate) struct Ownership {
+pub struct Ownership {
     /// The process's own DX and token.
-    pub(crate) destination: Destination,
+    pub destination: Destination,
     /// Whether someone asked by name: then what was recorded without a token, or without a DX, is included.
-    pub(crate) explicit: bool,
+    pub explicit: bool,
     /// Whether what was recorded for another token of the same DX is included.
-    pub(crate) adopt: bool,
+    pub adopt: bool,
     /// The process's own policies.
-    pub(crate) policies: PolicyChain,
+    pub policies: PolicyChain,
     /// Whether they take the place of the policies that a notification was recorded under (DESIGN section 11).
-    pub(crate) rejudge: bool,
+    pub rejudge: bool,
 }
 
 /// What the policies that an entry was recorded under have to do with those of this process.
@@ -42,7 +42,7 @@ enum Binding {
 
 impl Ownership {
     /// Digest of the token that DX did not take for this run: another one than the process's own, for the same DX.
-    pub(super) fn refused_in<'a>(&self, run: &'a SpooledRun) -> Option<&'a str> {
+    pub fn refused_in<'a>(&self, run: &'a SpooledRun) -> Option<&'a str> {
         let token = refused_token(run.trouble.as_ref()?)?;
         let is_replaced =
             |other: &Destination| other.url == self.destination.url && other.token.as_deref() == Some(token);
@@ -52,7 +52,7 @@ impl Ownership {
 
     /// Whether this process may send the entry. `refused` holds digests of tokens that DX is known to have refused: the process's own, for
     /// the same DX, then takes their place.
-    pub(super) fn includes(&self, entry: &Entry, refused: &BTreeSet<String>) -> bool {
+    pub fn includes(&self, entry: &Entry, refused: &BTreeSet<String>) -> bool {
         let (own, other) = (&self.destination, &entry.destination);
         match (&other.url, &other.token) {
             (Some(url), _) if Some(url) != own.url.as_ref() => false,
@@ -79,7 +79,7 @@ impl Ownership {
     }
 
     /// Whether this process may send something of a run, by its policies.
-    pub(super) fn has_policies_of(&self, run: &SpooledRun) -> bool {
+    fn has_policies_of(&self, run: &SpooledRun) -> bool {
         let of_run = policies_of(run);
         let mut entries = run.entries.iter();
         entries.any(|(_, entry)| self.binding(entry, &of_run) != Binding::Foreign)
@@ -94,7 +94,7 @@ fn policies_of(run: &SpooledRun) -> BTreeSet<&PolicyChain> {
 
 /// What is to be done for a run.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Task {
+pub enum Task {
     /// Judge the whole history, and send what it comes to in one request.
     Finish {
         /// Every notification of the run.
@@ -124,15 +124,15 @@ pub(crate) enum Task {
 
 /// The run as far as it is the process's own.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// What is to be done, in order.
-    pub(crate) work: Vec<Task>,
+    pub work: Vec<Task>,
     /// Notifications that wait but belong to another destination.
-    pub(crate) foreign: usize,
+    pub foreign: usize,
     /// Notifications left out, as the rules allow only so many in one run.
-    pub(crate) left_out: usize,
+    pub left_out: usize,
     /// Notifications that wait for other policies than this process has: how many for each chain.
-    pub(crate) other_policies: BTreeMap<PolicyChain, usize>,
+    pub other_policies: BTreeMap<PolicyChain, usize>,
 }
 
 /// Notifications and bytes of text that the rules allow in one history (DESIGN section 3, "Validate"). The plugin counts exactly; this
@@ -141,7 +141,7 @@ const MOST: usize = 10_000;
 const MOST_BYTES: usize = 8 << 20;
 
 /// Decides what of a run is to be sent.
-pub(crate) fn plan(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> Plan {
+pub fn plan(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> Plan {
     let waits = |id: &EntryId| !run.sent.contains(id);
     let of_run = policies_of(run);
     let (mut plan, mut mine) = (Plan::default(), Vec::new());
@@ -281,7 +281,7 @@ fn text_bytes(notification: &Notification) -> usize {
 /// A notification that the run was cancelled, from what its others say. None if none of it is this process's to send.
 ///
 /// It has no finish: when the run ended is not known, and DX would not take back one that is too late.
-pub(super) fn abandoned(run: &SpooledRun, own: &Ownership) -> Option<Notification> {
+pub fn abandoned(run: &SpooledRun, own: &Ownership) -> Option<Notification> {
     // What it says comes from the others' records: a process without their policies must not say it.
     if !own.has_policies_of(run) {
         return None;
@@ -306,11 +306,11 @@ pub(super) fn abandoned(run: &SpooledRun, own: &Ownership) -> Option<Notificatio
 }
 
 /// Of a run whose end says nothing of how it went, and whose steps say nothing either.
-pub(super) const WITHOUT_A_STATUS: &str =
+pub const WITHOUT_A_STATUS: &str =
     "the run ends without a status, so DX goes on showing it as running: give `finish` a --status";
 
 /// One line for each reason for which notifications of a run wait and do not count.
-pub(super) fn left(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> impl Iterator<Item = String> {
+pub fn left(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> impl Iterator<Item = String> {
     let mut counts = BTreeMap::new();
     for (_, entry) in run.waiting().filter(|(_, entry)| !own.includes(entry, refused)) {
         *counts.entry(reason(entry, own)).or_insert(0_usize) += 1;

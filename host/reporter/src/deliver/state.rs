@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Requests for different runs that fail in a row before it is DX that fails, and not a run.
-pub(super) const DX_FAILS: usize = 3;
+const DX_FAILS: usize = 3;
 /// Other runs that get no verdict before a delivery asks for no more: each may take as long as a policy may.
-pub(super) const JUDGES_FAIL: usize = 1;
+const JUDGES_FAIL: usize = 1;
 /// How long DX has to have been failing before a command tries its own run once and no more: what a minute did not mend, a second does not.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Pauses of all runs: the first, long enough for a restarted proxy; the longest, within which the end of an outage is noticed.
@@ -25,26 +25,26 @@ const BELIEVED: Duration = Duration::from_secs(2 * 60 * 60);
 const SETTLED: Duration = Duration::from_secs(3);
 
 /// The state of one delivery.
-pub(super) struct DeliveryState {
+pub struct DeliveryState {
     name: String,
     outlook: Outlook,
     before: Outlook,
     looked_at: LookedAt,
     has_looked: bool,
     /// Digests of the tokens that DX is known to have refused.
-    pub(super) refused: BTreeSet<String>,
+    pub refused: BTreeSet<String>,
     /// Runs in which something waits that was recorded for another destination.
-    pub(super) foreign: BTreeSet<RunKey>,
+    pub foreign: BTreeSet<RunKey>,
     /// Requests that failed since DX last accepted one.
     fails: usize,
     unjudged: usize,
     /// Whether DX accepted something.
-    pub(super) accepted: bool,
+    pub accepted: bool,
 }
 
 impl DeliveryState {
     /// Reads what earlier deliveries to the destination of this name left.
-    pub(super) fn new(store: &Store, name: String) -> Self {
+    pub fn new(store: &Store, name: String) -> Self {
         let outlook = store.outlook(&name);
         Self {
             before: outlook.clone(),
@@ -61,34 +61,34 @@ impl DeliveryState {
     }
 
     /// When DX may be asked again, if it said so, and that is to come: milliseconds since 1970.
-    pub(super) fn asked_until(&self) -> Option<u64> {
+    pub fn asked_until(&self) -> Option<u64> {
         self.outlook.asked_until.filter(|until| is_to_come(*until))
     }
 
     /// Why DX took nothing before this delivery, if other runs than the command's own are to wait because of it.
-    pub(super) fn failing(&self) -> Option<&Pause> {
+    pub fn failing(&self) -> Option<&Pause> {
         self.before.failing.as_ref().filter(|pause| is_to_come(pause.until))
     }
 
     /// What DX answered, or did not, since it last accepted something.
-    pub(super) fn failing_for(&self) -> Option<&str> {
+    pub fn failing_for(&self) -> Option<&str> {
         self.outlook.failing.as_ref().map(|pause| pause.why.as_str())
     }
 
     /// Whether DX has been failing for so long that it is asked once for a run and no more.
-    pub(super) fn is_hopeless(&self) -> bool {
+    pub fn is_hopeless(&self) -> bool {
         let patience = millis(PATIENCE);
         let failing = self.outlook.failing.as_ref();
         failing.is_some_and(|pause| now().saturating_sub(pause.since) > patience)
     }
 
     /// Whether it is DX that fails, as far as this delivery has seen.
-    pub(super) fn dx_fails(&self) -> bool {
+    pub fn dx_fails(&self) -> bool {
         self.fails >= DX_FAILS
     }
 
     /// Whether other runs are judged again.
-    pub(super) fn judges(&self) -> bool {
+    pub fn judges(&self) -> bool {
         let paused = self
             .outlook
             .judging
@@ -97,18 +97,18 @@ impl DeliveryState {
         !paused && self.unjudged < JUDGES_FAIL
     }
 
-    pub(super) fn was_accepted(&mut self) {
+    pub fn was_accepted(&mut self) {
         (self.accepted, self.fails) = (true, 0);
         self.outlook.failing = None;
         self.outlook.asked_until = None;
     }
 
-    pub(super) fn was_judged(&mut self) {
+    pub fn was_judged(&mut self) {
         self.outlook.judging = None;
     }
 
     /// A request failed, for the first time for its run or once more; `after` is what DX asked for, of everyone.
-    pub(super) fn has_failed(&mut self, why: &str, after: Option<Duration>, is_first: bool) {
+    pub fn has_failed(&mut self, why: &str, after: Option<Duration>, is_first: bool) {
         self.fails += usize::from(is_first);
         if let Some(after) = after {
             self.outlook.asked_until = Some(now() + millis(after));
@@ -118,26 +118,26 @@ impl DeliveryState {
         }
     }
 
-    pub(super) fn got_no_verdict(&mut self, why: &str) {
+    pub fn got_no_verdict(&mut self, why: &str) {
         self.unjudged += 1;
         self.outlook.judging = Some(grown(self.outlook.judging.take(), why, OF_ONE));
     }
 
     /// Reads which runs need no look.
-    pub(super) fn look_around(&mut self, store: &Store) {
+    fn look_around(&mut self, store: &Store) {
         if !self.has_looked {
             self.looked_at = store.looked_at(&self.name);
         }
     }
 
     /// What is known of a run whose directory changed last at this time.
-    pub(super) fn known(&self, key: RunKey, changed: u64) -> Option<LookAgain> {
+    pub fn known(&self, key: RunKey, changed: u64) -> Option<LookAgain> {
         let (then, again) = self.looked_at.get(&key)?;
         (*then == changed).then_some(*again)
     }
 
     /// Whether a run of which this is known is to be looked at.
-    pub(super) fn is_due(&self, again: LookAgain) -> bool {
+    pub fn is_due(&self, again: LookAgain) -> bool {
         match again {
             LookAgain::At(time) => !is_to_come(time),
             LookAgain::WhenJudged => self.judges(),
@@ -146,7 +146,7 @@ impl DeliveryState {
     }
 
     /// A run was looked at, and need not be before this.
-    pub(super) fn looked(&mut self, key: RunKey, changed: u64, again: LookAgain) {
+    pub fn looked(&mut self, key: RunKey, changed: u64, again: LookAgain) {
         let settled = now().saturating_mul(1_000_000).saturating_sub(changed) > nanos(SETTLED);
         if settled {
             self.looked_at.insert(key, (changed, again));
@@ -155,14 +155,14 @@ impl DeliveryState {
     }
 
     /// Forgets runs that are gone.
-    pub(super) fn keep_only(&mut self, runs: &BTreeSet<RunKey>) {
+    fn keep_only(&mut self, runs: &BTreeSet<RunKey>) {
         let before = self.looked_at.len();
         self.looked_at.retain(|key, _| runs.contains(key));
         self.has_looked |= before != self.looked_at.len();
     }
 
     /// Leaves it for the next delivery.
-    pub(super) fn end(self, store: &Store) {
+    pub fn end(self, store: &Store) {
         if self.outlook != self.before {
             store.note_outlook(&self.name, &self.outlook);
         }
@@ -173,7 +173,7 @@ impl DeliveryState {
 }
 
 /// When a run that fails by itself is due again, if it has been failing since then.
-pub(super) fn due_again(since: u64) -> u64 {
+pub fn due_again(since: u64) -> u64 {
     let (now, (first, longest)) = (now(), OF_ONE);
     now + now.saturating_sub(since).clamp(millis(first), millis(longest))
 }
@@ -190,12 +190,12 @@ fn grown(pause: Option<Pause>, why: &str, (first, longest): (Duration, Duration)
 }
 
 /// Whether a time is to come, and not so far away that a clock must have been wrong.
-pub(super) fn is_to_come(time: u64) -> bool {
+pub fn is_to_come(time: u64) -> bool {
     let now = now();
     time > now && time - now < millis(BELIEVED)
 }
 
-pub(super) fn now() -> u64 {
+pub fn now() -> u64 {
     clock::milliseconds()
 }
 
@@ -209,19 +209,19 @@ fn nanos(length: Duration) -> u64 {
 
 /// What waits beside the delivery's own run.
 #[derive(Default)]
-pub(super) struct OtherRuns {
+pub struct OtherRuns {
     /// Those that are due.
-    pub(super) due: Vec<RunKey>,
+    pub due: Vec<RunKey>,
     /// Those that need no look.
-    pub(super) skipped: Vec<RunKey>,
+    pub skipped: Vec<RunKey>,
     /// When the directory of each last changed.
-    pub(super) changed: BTreeMap<RunKey, u64>,
+    pub changed: BTreeMap<RunKey, u64>,
     _lock: Option<Arc<LockState>>,
 }
 
 impl OtherRuns {
     /// Lists them, if no other process delivers them.
-    pub(super) fn of(
+    pub fn of(
         deliverer: &Deliverer<'_>,
         options: &DeliveryOptions<'_>,
         state: &mut DeliveryState,

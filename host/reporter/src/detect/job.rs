@@ -283,14 +283,14 @@ pub struct Head {
 
 /// A user.
 #[derive(Debug, Deserialize)]
-pub(crate) struct EventPerson {
+pub struct EventPerson {
     /// E-mail address, which Gitea and Forgejo give and GitHub does not.
-    pub(crate) email: Option<String>,
+    pub email: Option<String>,
 }
 
 impl Event {
     /// The variable that names the file.
-    pub const VARIABLE: &str = "GITHUB_EVENT_PATH";
+    const VARIABLE: &str = "GITHUB_EVENT_PATH";
 
     /// Reads the file, or says what is wrong with it.
     pub fn read(path: &OsStr, read: ReadFile<'_>) -> Result<Self, String> {
@@ -315,7 +315,7 @@ pub struct Properties(BTreeMap<String, String>);
 
 impl Properties {
     /// The variable that names the first file.
-    pub const VARIABLE: &str = "TEAMCITY_BUILD_PROPERTIES_FILE";
+    const VARIABLE: &str = "TEAMCITY_BUILD_PROPERTIES_FILE";
 
     /// Reads the file and the one that it names.
     pub fn read(path: &OsStr, read: ReadFile<'_>) -> Result<Self, String> {

@@ -79,7 +79,7 @@ pub fn classify(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>) ->
 }
 
 /// The host in a `Location` header. Not more of it: a path or a query may have secrets.
-pub(super) fn redirected_to(location: Option<&str>, token: Option<&Token>) -> String {
+pub fn redirected_to(location: Option<&str>, token: Option<&Token>) -> String {
     let uri = location.and_then(|location| location.parse::<Uri>().ok());
     uri.as_ref().and_then(Uri::host).map_or_else(
         || "the same host".to_owned(),

@@ -101,7 +101,7 @@ pub struct StepArguments {
 }
 
 /// Reads steps, each an object: serde would take an array's elements for the step's arguments in their order.
-pub(super) fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StepArguments>, D::Error> {
+pub fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StepArguments>, D::Error> {
     let steps = Vec::<Object>::deserialize(deserializer)?;
     Ok(steps.into_iter().map(|Object(step)| step).collect())
 }
@@ -166,10 +166,7 @@ struct Step<'a> {
 }
 
 /// The body that tells of a run's first thousand steps; none if no notification is about one.
-pub(super) fn steps_body<'a>(
-    run: &'a Run,
-    notifications: impl IntoIterator<Item = &'a Notification>,
-) -> Option<Vec<u8>> {
+pub fn steps_body<'a>(run: &'a Run, notifications: impl IntoIterator<Item = &'a Notification>) -> Option<Vec<u8>> {
     let steps: Vec<Step<'a>> = notifications
         .into_iter()
         .filter_map(|notification| {

@@ -30,7 +30,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 const MOST: usize = 16;
 
 /// The library's client with this way to a server.
-pub(super) fn agent(config: Config) -> Agent {
+pub fn agent(config: Config) -> Agent {
     agent_with(config, Names)
 }
 

@@ -43,12 +43,12 @@ pub enum ClientError {
 
 /// What was tried, for the message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ExchangeContext<'a> {
+pub struct ExchangeContext<'a> {
     /// The address without anything secret.
-    pub(crate) url: &'a str,
+    pub url: &'a str,
     /// The proxy's address without its user and password.
-    pub(crate) proxy: Option<&'a str>,
-    pub(crate) timeout: Duration,
+    pub proxy: Option<&'a str>,
+    pub timeout: Duration,
 }
 
 impl ClientError {
@@ -126,7 +126,7 @@ fn is_lasting(why: &ureq::Error) -> bool {
 }
 
 /// Whether a server's certificate has an unknown issuer. Then a fuller search for authorities may help.
-pub(crate) fn is_unknown_issuer(why: &ureq::Error) -> bool {
+pub fn is_unknown_issuer(why: &ureq::Error) -> bool {
     why.to_string().contains("UnknownIssuer")
 }
 

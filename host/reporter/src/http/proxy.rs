@@ -118,7 +118,7 @@ fn has_path_or_two_ats(address: &str) -> bool {
 }
 
 /// A proxy's address without its user and password.
-pub(crate) fn display(proxy: &Proxy) -> String {
+pub fn display(proxy: &Proxy) -> String {
     let scheme = if proxy.protocol() == ProxyProtocol::Https {
         "https"
     } else {

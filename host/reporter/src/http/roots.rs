@@ -26,7 +26,7 @@ const BUNDLES: &[&str] = &[];
 
 /// How thoroughly to look for the system's authorities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Search {
+pub enum Search {
     /// In the one file that has all of them on a usual system: 0.5 ms.
     Quick,
     /// Also in each file of the system's directory, where somebody may have put one by hand: three to ten times as long.
@@ -35,10 +35,10 @@ pub(crate) enum Search {
 
 /// Authorities to trust.
 #[derive(Clone)]
-pub(crate) struct Roots {
-    pub(crate) certs: RootCerts,
+pub struct Roots {
+    pub certs: RootCerts,
     /// Whether a fuller search could find more.
-    pub(crate) complete: bool,
+    pub complete: bool,
 }
 
 /// The system's authorities and those in `ca_file`. The bundled list stands in if there are none at all: on a system without any, a
@@ -47,7 +47,7 @@ pub(crate) struct Roots {
 /// # Errors
 ///
 /// [`ClientError::CaFile`] if the file cannot be read or has no certificate.
-pub(crate) fn load(ca_file: Option<&Path>, search: Search) -> Result<Roots, ClientError> {
+pub fn load(ca_file: Option<&Path>, search: Search) -> Result<Roots, ClientError> {
     let (mut certs, complete) = system(search);
     if let Some(path) = ca_file {
         certs.extend(read_ca_file(path)?);
@@ -109,7 +109,7 @@ fn read_ca_file(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {
 /// # Errors
 ///
 /// [`ClientError::CaFile`] if there is none.
-pub(crate) fn check_ca_file(path: &PathBuf) -> Result<(), ClientError> {
+pub fn check_ca_file(path: &PathBuf) -> Result<(), ClientError> {
     let wrong = |why: String| ClientError::CaFile {
         path: path.clone(),
         why,

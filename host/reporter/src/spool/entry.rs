@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The largest record, in bytes. A notification has 14 texts of at most 4 KiB and a verdict as many, which JSON may lengthen; twice that.
-pub(super) const MAX_RECORD: u64 = 256 * 1024;
+pub const MAX_RECORD: u64 = 256 * 1024;
 
 /// The form of a record. A record with a higher number comes from a newer program and is left alone. Form 1 did not say which policies a
 /// notification was recorded under, so it cannot be sent safely.
@@ -74,7 +74,7 @@ pub struct Entry {
 
 /// Why the bytes of a file are not a record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotARecord {
+pub enum NotARecord {
     /// A later program wrote it; it is good, but not for us.
     Newer,
     /// It is torn, foreign or in the wrong place.
@@ -155,7 +155,7 @@ impl Entry {
 }
 
 /// Says where, but quotes nothing: the file may be anyone's.
-pub(super) fn what_is_wrong(error: &serde_json::Error) -> String {
+pub fn what_is_wrong(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "is cut short",
         serde_json::error::Category::Data => "is JSON, but not of this kind",
@@ -281,7 +281,7 @@ impl EntryId {
 }
 
 /// The first 128 bits of the digest of `ids`, whatever their order.
-pub(super) fn digest_of(ids: &std::collections::BTreeSet<EntryId>) -> String {
+pub fn digest_of(ids: &std::collections::BTreeSet<EntryId>) -> String {
     let mut hash = Sha256::new();
     for id in ids {
         hash.update(id.0);

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 /// What a name stands for. Links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FileKind {
+pub enum FileKind {
     File,
     Directory,
     Other,
@@ -23,18 +23,18 @@ pub(super) enum FileKind {
 
 /// What the file system says about a name.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Metadata {
-    pub(super) kind: FileKind,
+pub struct Metadata {
+    pub kind: FileKind,
     /// In bytes.
-    pub(super) len: u64,
-    pub(super) modified: SystemTime,
+    pub len: u64,
+    pub modified: SystemTime,
     /// The owner's user id.
-    pub(super) owner: u32,
+    pub owner: u32,
 }
 
 /// What reading a file gave.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub enum Content {
     /// All of it.
     Whole(Vec<u8>),
     /// It is nothing the spool wrote, and why.
@@ -42,14 +42,14 @@ pub(super) enum Content {
 }
 
 /// A file that was written and may still be lost.
-pub(super) trait NewFile: Send + Sync {
+pub trait NewFile: Send + Sync {
     /// On return its bytes survive a crash of the machine; its name may not.
     fn sync(&self) -> io::Result<()>;
 }
 
 /// A directory tree. Paths are relative to its root and made of plain names; no part of one is ever followed as a symbolic link, and a
 /// link or file where a directory belongs is [`io::ErrorKind::NotADirectory`].
-pub(super) trait Files: Send + Sync {
+pub trait Files: Send + Sync {
     /// Makes a directory, mode 0700.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// Gives every name in `dir`, in no order.
@@ -79,7 +79,7 @@ pub(super) trait Files: Send + Sync {
 }
 
 /// A directory tree on disk.
-pub(super) struct Disk {
+pub struct Disk {
     root: Dir,
     /// Our effective user id: only our own files are read.
     me: u32,
@@ -88,7 +88,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new(root: Dir, look_only: bool) -> Self {
+    pub fn new(root: Dir, look_only: bool) -> Self {
         Self {
             root,
             me: rustix::process::geteuid().as_raw(),
@@ -130,7 +130,7 @@ impl Disk {
 }
 
 /// Opens the directory `path` in `parent`, unless its last name is a link.
-pub(super) fn open_dir(parent: impl AsFd, path: &Path) -> io::Result<Dir> {
+pub fn open_dir(parent: impl AsFd, path: &Path) -> io::Result<Dir> {
     open(parent, path, OFlags::RDONLY | OFlags::DIRECTORY).map(Dir::from_std_file)
 }
 
@@ -182,7 +182,7 @@ fn names(dir: &Dir, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
 }
 
 /// Makes the names in `dir` survive a crash.
-pub(super) fn sync_names(dir: &File) -> io::Result<()> {
+pub fn sync_names(dir: &File) -> io::Result<()> {
     match dir.sync_all() {
         // Some network and user-space file systems cannot sync a directory: then there is nothing more that anyone could do.
         Err(e)

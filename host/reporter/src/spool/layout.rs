@@ -10,27 +10,27 @@ use std::time::{Duration, SystemTime};
 use std::{fmt, io};
 
 /// The directory of all runs.
-pub(super) const RUNS: &str = "runs";
+pub const RUNS: &str = "runs";
 /// Runs that are over and that DX has, until they are removed: out of the way of whatever looks for runs that wait.
-pub(super) const DONE: &str = "done";
+pub const DONE: &str = "done";
 /// How deliveries went, for the next one: advice only.
-pub(super) const OUTLOOK: &str = "outlook";
+pub const OUTLOOK: &str = "outlook";
 /// What DX refused.
-pub(super) const REJECTED: &str = "rejected";
+pub const REJECTED: &str = "rejected";
 /// What is torn or foreign.
-pub(super) const ASIDE: &str = "aside";
+pub const ASIDE: &str = "aside";
 /// Held by the process that delivers. Never removed, or two processes could hold two different files.
-pub(super) const LOCK: &str = "drain.lock";
+pub const LOCK: &str = "drain.lock";
 /// While it exists, no steps are accepted that did not fail.
-pub(super) const FULL: &str = "full";
+pub const FULL: &str = "full";
 /// While it exists, nothing new is accepted.
-pub(super) const FULL_FOR_ALL: &str = "full-for-all";
+pub const FULL_FOR_ALL: &str = "full-for-all";
 /// What the reader of GoCD's feeds has read so far (pipefold-cli's `commands/gocd`). The spool itself never looks into it.
-pub(super) const GOCD: &str = "gocd";
+pub const GOCD: &str = "gocd";
 /// In a run: what DX's last `ok` covered.
-pub(super) const SENT: &str = "sent";
+pub const SENT: &str = "sent";
 /// In a run: why it could not be delivered.
-pub(super) const TROUBLE: &str = "trouble.json";
+pub const TROUBLE: &str = "trouble.json";
 /// Begins the name of a file that is being written.
 const TEMPORARY: &str = ".tmp-";
 /// Begins the name that NFS gives a file that was removed while some process had it open.
@@ -38,7 +38,7 @@ const REMOVED_ON_NFS: &str = ".nfs";
 
 /// What a file in the directory of a run is, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub enum Role {
     Record(EntryId),
     Sent,
     Trouble,
@@ -48,7 +48,7 @@ pub(super) enum Role {
     Stray,
 }
 
-pub(super) fn role(name: &OsStr) -> Role {
+pub fn role(name: &OsStr) -> Role {
     let Some(name) = name.to_str() else { return Role::Stray };
     if let Some(id) = name.strip_suffix(".json").and_then(|id| id.parse().ok()) {
         return Role::Record(id);
@@ -67,25 +67,25 @@ pub(super) fn role(name: &OsStr) -> Role {
     }
 }
 
-pub(super) fn run(key: RunKey) -> PathBuf {
+pub fn run(key: RunKey) -> PathBuf {
     Path::new(RUNS).join(key.to_string())
 }
 
 /// The run among those that are done.
-pub(super) fn done(key: RunKey) -> PathBuf {
+pub fn done(key: RunKey) -> PathBuf {
     Path::new(DONE).join(key.to_string())
 }
 
-pub(super) fn record(id: EntryId) -> String {
+pub fn record(id: EntryId) -> String {
     format!("{id}.json")
 }
 
-pub(super) fn temporary(id: EntryId) -> String {
+pub fn temporary(id: EntryId) -> String {
     format!("{TEMPORARY}{id}")
 }
 
 /// A record among the rejected ones.
-pub(super) fn rejected(key: RunKey, id: EntryId) -> PathBuf {
+pub fn rejected(key: RunKey, id: EntryId) -> PathBuf {
     Path::new(REJECTED).join(format!("{key}-{id}.json"))
 }
 

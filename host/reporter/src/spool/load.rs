@@ -47,7 +47,7 @@ impl SpooledRun {
 }
 
 /// Why a record was not read.
-pub(super) enum Unread {
+pub enum Unread {
     /// It was removed meanwhile.
     Gone,
     /// It may be good: it stays where it is.

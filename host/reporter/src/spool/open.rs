@@ -184,7 +184,7 @@ impl fmt::Debug for Spool {
 
 /// The directory, opened, and what had to be made for it.
 struct Root {
-    pub(super) dir: Dir,
+    pub dir: Dir,
     /// Every directory that was made, the outermost first.
     made: Vec<PathBuf>,
 }
@@ -374,7 +374,7 @@ impl Spool {
 }
 
 /// Tries to lock until `deadline`; then [`LockState::Busy`].
-pub(crate) fn wait_until(deadline: Instant, try_lock: impl Fn() -> LockState) -> LockState {
+pub fn wait_until(deadline: Instant, try_lock: impl Fn() -> LockState) -> LockState {
     loop {
         let state = try_lock();
         let left = deadline.saturating_duration_since(Instant::now());

@@ -121,10 +121,10 @@ const KEPT_FOR_THE_RUN: usize = 100;
 
 /// A record as it will be on disk.
 struct Encoded {
-    pub(super) key: RunKey,
-    pub(super) id: EntryId,
-    pub(super) hook: Hook,
-    pub(super) bytes: Vec<u8>,
+    pub key: RunKey,
+    pub id: EntryId,
+    pub hook: Hook,
+    pub bytes: Vec<u8>,
 }
 
 /// What is known of the records of a run by their names.
@@ -132,7 +132,7 @@ struct Encoded {
 struct Known {
     count: usize,
     /// Those that may be of its end.
-    pub(super) ends: Vec<EntryId>,
+    pub ends: Vec<EntryId>,
 }
 
 impl Spool {
@@ -298,12 +298,12 @@ struct Staged<'a> {
 
 impl Staged<'_> {
     /// Where the bytes are.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Gives it its name; whatever had that name before is replaced in the same step.
-    pub(super) fn name(mut self, path: &Path) -> Result<(), SpoolError> {
+    pub fn name(mut self, path: &Path) -> Result<(), SpoolError> {
         self.spool
             .files
             .rename(&self.path, path)

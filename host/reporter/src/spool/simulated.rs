@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 /// What a crash leaves of what was not synced.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Crash {
+pub enum Crash {
     /// Nothing: the power failed.
     DropAll,
     /// Everything: only the process was killed.
@@ -27,7 +27,7 @@ pub(super) enum Crash {
 
 /// The disk. A clone is the same disk.
 #[derive(Clone)]
-pub(super) struct Simulated(Arc<Mutex<State>>);
+pub struct Simulated(Arc<Mutex<State>>);
 
 struct State {
     nodes: Vec<Node>,
@@ -98,7 +98,7 @@ fn next(seed: &mut u64) -> u64 {
 }
 
 impl Simulated {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let now = SystemTime::now();
         let state = State {
             nodes: vec![Node::dir(now)],
@@ -118,30 +118,30 @@ impl Simulated {
     }
 
     /// From here, the `n`th operation and all after it fail: the machine is down.
-    pub(super) fn crash_at(&self, n: u64) {
+    pub fn crash_at(&self, n: u64) {
         let mut state = self.state();
         (state.operations, state.crash_at) = (0, Some(n));
     }
 
-    pub(super) fn has_crashed(&self) -> bool {
+    pub fn has_crashed(&self) -> bool {
         self.state().crashed
     }
 
     /// Leaves what a crash leaves, and starts again.
-    pub(super) fn crash(&self, how: Crash) {
+    pub fn crash(&self, how: Crash) {
         self.state().crash(how);
     }
 
-    pub(super) fn set_room(&self, bytes: u64) {
+    pub fn set_room(&self, bytes: u64) {
         self.state().room = bytes;
     }
 
-    pub(super) fn set_now(&self, now: SystemTime) {
+    pub fn set_now(&self, now: SystemTime) {
         self.state().now = now;
     }
 
     /// What was done since it was last asked.
-    pub(super) fn take_log(&self) -> Vec<String> {
+    pub fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut self.state().log)
     }
 

@@ -13,21 +13,21 @@ use std::path::{Path, PathBuf};
 
 /// What was found out. Values are as they stand in git's files, with nothing taken off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Git {
+pub struct Git {
     /// Name of the directory that was checked out.
-    pub(super) directory: Option<String>,
+    pub directory: Option<String>,
     /// Address of the remote `origin`, else of the only one.
-    pub(super) remote: Option<String>,
+    pub remote: Option<String>,
     /// The branch; none if HEAD is detached.
-    pub(super) branch: Option<String>,
+    pub branch: Option<String>,
     /// The commit; none if there is none yet.
-    pub(super) commit: Option<String>,
+    pub commit: Option<String>,
     /// `user.email`, of the repository, else of the user.
-    pub(super) email: Option<String>,
+    pub email: Option<String>,
 }
 
 /// Reads the repository that `directory` lies in. Outside of one only the e-mail address is known.
-pub(super) fn read(environment: &Environment, directory: &Path) -> Git {
+pub fn read(environment: &Environment, directory: &Path) -> Git {
     let mut git = Git::default();
     if let Some(place) = find(directory) {
         let configuration = config::read(&place.common.join("config"));
@@ -47,7 +47,7 @@ pub(super) fn read(environment: &Environment, directory: &Path) -> Git {
 
 /// The commit that was fetched into `directory`: the one before git merged another commit into it to make `built`, else `built` itself. None
 /// if git's record of `HEAD` does not name `built`.
-pub(super) fn fetched(directory: &Path, built: &str) -> Option<String> {
+pub fn fetched(directory: &Path, built: &str) -> Option<String> {
     let changes = head_changes(&find(directory)?);
     let mut of_it = changes.iter().filter(|change| change.new == built).peekable();
     of_it.peek()?;
@@ -57,7 +57,7 @@ pub(super) fn fetched(directory: &Path, built: &str) -> Option<String> {
 }
 
 /// The whole name of a commit that is or was checked out in `directory`, from the beginning of it.
-pub(super) fn whole(directory: &Path, beginning: &str) -> Option<String> {
+pub fn whole(directory: &Path, beginning: &str) -> Option<String> {
     let place = find(directory)?;
     let (_, head) = read_head(&place);
     head.filter(|head| head.starts_with(beginning)).or_else(|| {
@@ -68,7 +68,7 @@ pub(super) fn whole(directory: &Path, beginning: &str) -> Option<String> {
 }
 
 /// The machine's name, where it is kept in a file (hostname(5)).
-pub(super) fn host_name() -> Option<String> {
+pub fn host_name() -> Option<String> {
     line(Path::new("/etc/hostname"))
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
@@ -99,7 +99,7 @@ const LEVELS: usize = 64;
 /// A repository's directories.
 pub struct RepositoryDirs {
     /// Where its files are checked out.
-    pub worktree: PathBuf,
+    worktree: PathBuf,
     /// What this worktree has for itself: HEAD.
     pub own: PathBuf,
     /// What all its worktrees share: refs and configuration.

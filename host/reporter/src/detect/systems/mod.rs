@@ -34,7 +34,7 @@ use std::fmt::Write;
 
 /// The systems in the order they are asked. One that sets another's variables comes before it; those whose marks are the most usual names
 /// come last. Tekton and Argo are not here: they set no variables, and their recipes pass `PIPEFOLD_…` in.
-pub(super) const SYSTEMS: &[System] = &[
+pub const SYSTEMS: &[System] = &[
     github::FORGEJO,
     github::GITEA,
     github::GITHUB,

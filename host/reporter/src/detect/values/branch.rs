@@ -3,7 +3,7 @@
 use super::Unfit;
 
 /// The name of a branch, without what git or a CI system puts before it. A tag, the ref of a pull request and a detached head are none.
-pub(crate) fn branch(text: &str) -> Result<String, Unfit> {
+pub fn branch(text: &str) -> Result<String, Unfit> {
     let name = ["refs/heads/", "refs/remotes/origin/", "remotes/origin/", "origin/"]
         .iter()
         .find_map(|prefix| text.strip_prefix(prefix))

@@ -5,15 +5,15 @@ mod branch;
 mod repository;
 
 pub use branch::{BuiltRef, built_ref};
-pub(crate) use branch::{PullRequestRef, branch, pull_request_of_ref};
+pub use branch::{PullRequestRef, branch, pull_request_of_ref};
 use pipefold_sandbox::foreign::is_hidden;
 pub use repository::repository_at;
-pub(crate) use repository::{host, name, page, path_segment, server};
-pub(crate) use repository::{repository, repository_name, repository_of_page, unescaped};
+pub use repository::{host, name, page, path_segment, server};
+pub use repository::{repository, repository_name, repository_of_page, unescaped};
 use std::ffi::OsStr;
 
 /// Brings a value into form.
-pub(crate) type Clean = fn(&str) -> Result<String, Unfit>;
+pub type Clean = fn(&str) -> Result<String, Unfit>;
 
 /// The largest field that the plugin takes, in bytes (`too_long` of the rules).
 pub const MAX_BYTES: usize = 4096;

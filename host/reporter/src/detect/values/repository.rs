@@ -9,7 +9,7 @@ const WRONG: Unfit = Unfit::Wrong("is neither the name nor the address of a repo
 ///
 /// DX's pages ("deployments.create", "pipelineRuns.upsert"): `organisation/name`, with subgroups where there are any; in Azure DevOps
 /// `project/name`, in Bitbucket Data Center `project_key/name`, in Bitbucket Cloud the name alone.
-pub(crate) fn repository(address: &str) -> Result<String, Unfit> {
+pub fn repository(address: &str) -> Result<String, Unfit> {
     // An example in GoCD's documentation has a word before the address.
     let address = address.strip_prefix("URL:").unwrap_or(address).trim();
     let (host, path) = match parts(address) {

@@ -11,7 +11,7 @@ use super::{Destination, Entry, EntryId, Hook, Judgement, RunKey, Spool, Spooled
 use pipefold_sandbox::Notification;
 
 /// A record of the run `reference_id`; `n` tells it from others.
-pub(super) fn entry(reference_id: &str, hook: Hook, n: usize) -> Entry {
+pub fn entry(reference_id: &str, hook: Hook, n: usize) -> Entry {
     let notification = Notification {
         pipeline_name: Some("build".into()),
         pipeline_source: Some("test".into()),
