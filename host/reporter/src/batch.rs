@@ -1,4 +1,4 @@
-//! Many notifications at once, for a host that reads what already happened.
+//! Records many notifications at once, for a host that reads runs from another system's history.
 
 use crate::{
     clock,
@@ -9,7 +9,7 @@ use crate::{
 };
 use pipefold_sandbox::Notification;
 
-/// What became of a batch.
+/// The result of recording a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// Notifications that are on disk.
@@ -18,15 +18,15 @@ pub struct Batch {
     pub discarded: usize,
     /// Notifications that the plugin refused: the run's `reference_id`, and everything that is wrong.
     pub refused: Vec<(String, Refused)>,
-    /// Why the plugin or a policy gave no verdict, the first time; what it was asked about is recorded, and judged again by the next flush.
+    /// The first reason why the plugin or a policy gave no verdict. Such notifications are recorded, and the next flush judges them again.
     pub unjudged: Option<String>,
 }
 
 impl Reporter {
     /// Judges and records notifications of any number of runs, in their order within each run, without delivering. When it returns, all but
-    /// those that were refused or dropped are on disk. Unlike [`record`](Self::record) it adds nothing to them, neither the time nor what
-    /// is recorded of the run, and keeps nothing in memory: a caller that reads what happened elsewhere can read it again. Nor
-    /// does it leave anything out ([`Builder::facts_only`](crate::Builder::facts_only) is about a job's own notifications).
+    /// those that were refused or dropped are on disk. Unlike [`record`](Self::record) it adds nothing to them, neither the time nor data
+    /// recorded of the run, and keeps nothing in memory: such a caller can read its source again. It also leaves nothing out
+    /// ([`Builder::facts_only`](crate::Builder::facts_only) is about a job's own notifications).
     ///
     /// # Errors
     /// [`BatchError`]: then some may have been recorded.

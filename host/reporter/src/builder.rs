@@ -34,7 +34,7 @@ pub struct Builder {
 /// Why a [`Reporter`] could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The address of DX is not one.
+    /// The address of DX is not a URL.
     #[error(transparent)]
     Url(#[from] UrlError),
     /// The client could not be set up.
@@ -98,14 +98,14 @@ impl Builder {
         self
     }
 
-    /// Opens an existing spool to look at it. Creates and changes nothing.
+    /// Opens an existing spool read-only.
     #[must_use]
     pub fn look_only(mut self) -> Self {
         self.looks_only = true;
         self
     }
 
-    /// Size in bytes at which the spool takes no more; 256 MiB by default.
+    /// Size in bytes at which the spool accepts no more; 256 MiB by default.
     #[must_use]
     pub fn spool_limit(mut self, bytes: u64) -> Self {
         self.spool_limit = Some(bytes);
@@ -126,39 +126,38 @@ impl Builder {
         self
     }
 
-    /// How long deliveries may take.
+    /// The time that deliveries may take.
     #[must_use]
     pub fn budgets(mut self, budgets: Budgets) -> Self {
         self.budgets = budgets;
         self
     }
 
-    /// Ends runs that have no end and nothing was recorded of for this long: they are sent as cancelled, which DX does not take back when such
-    /// a run succeeds later. Never by default.
+    /// Ends runs without an end and without activity for this long: they are sent as cancelled, which DX does not take back if the run
+    /// succeeds later. Never by default.
     #[must_use]
     pub fn abandon_after(mut self, age: Option<Duration>) -> Self {
         self.abandon_after = age;
         self
     }
 
-    /// What judges, with policies before the default plugin, say; by default the default plugin alone. Where the executable has no code of
-    /// that, it is compiled once, and kept in the usual cache.
+    /// Sets the policies and the default plugin; without this, the default plugin alone. If the executable has no code of it, it is
+    /// compiled once and kept in the usual cache.
     #[must_use]
     pub fn judge(mut self, judge: Judge) -> Self {
         self.judge = Some(judge);
         self
     }
 
-    /// For a process that knows what a run is about, but not how it goes, as a job does whose run another reader follows: of each
-    /// notification only the names of run, pipeline and source, the repository, commit, pull request and branch are sent, with no status
-    /// and no finish.
+    /// For a process that does not know the result of its run, such as a job whose run is read from GoCD's feeds: of each notification only
+    /// the names of run, pipeline and source, the repository, commit, pull request and branch are sent, with no status and no finish.
     #[must_use]
     pub fn facts_only(mut self, facts_only: bool) -> Self {
         self.facts_only = facts_only;
         self
     }
 
-    /// Where deliveries end instead of DX: a queue before it, say. Notifications are recorded for it, and DX's address and token are not
+    /// Sets where deliveries end instead of DX, such as a queue. Notifications are recorded for it, and DX's address and token are not
     /// used. With [`Builder::recorded_for`] too, they are recorded for it and the parent sends them.
     #[must_use]
     pub fn outlet(mut self, outlet: impl Outlet + 'static) -> Self {
@@ -166,7 +165,7 @@ impl Builder {
         self
     }
 
-    /// Builds it. A spool that cannot be opened is no error: notifications then live in memory, and receipts say so.
+    /// Builds the reporter. A spool that cannot be opened is no error: notifications are then kept in memory, as their receipts show.
     ///
     /// # Errors
     /// [`BuildError`] if the address of DX, the CA file or the proxy is wrong, or no spool was named.

@@ -1,4 +1,4 @@
-//! The time of day, as text. Everything below takes time as text; nothing else asks the clock for it.
+//! The time of day, as text. All other modules take it from here.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -8,7 +8,7 @@ pub fn now() -> String {
     time().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// Now, in milliseconds since 1970: what pauses are noted in.
+/// Now, in milliseconds since 1970, the unit of noted pauses.
 #[must_use]
 pub(crate) fn milliseconds() -> u64 {
     u64::try_from(time().timestamp_millis()).unwrap_or(0)
@@ -23,8 +23,8 @@ pub(crate) fn text(milliseconds: u64) -> String {
     time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Whether the clock is known to be wrong: it is before pipefold was made, as on a board without a battery. DX keeps a run's earliest start, so
-/// one such time would stay with the run.
+/// Returns true if the clock is known to be wrong: it is before pipefold was made, as on a board without a battery. DX keeps a run's
+/// earliest start, so one such time would stay with the run.
 #[must_use]
 pub(crate) fn is_wrong() -> bool {
     // The beginning of 2025.
@@ -37,7 +37,7 @@ fn system() -> DateTime<Utc> {
     of(std::time::SystemTime::now())
 }
 
-/// A time of it. One before 1970 is no fault here, as it is for the library: boards without a battery begin anywhere.
+/// A time of the system's clock. A time before 1970, which the library refuses, is valid here: boards without a battery begin anywhere.
 fn of(time: std::time::SystemTime) -> DateTime<Utc> {
     time.into()
 }
@@ -50,7 +50,7 @@ fn time() -> DateTime<Utc> {
 #[cfg(test)]
 pub(crate) use injected::{advance, set_back, time};
 
-/// The clock of a test, which it can put forward.
+/// The clock of a test, which the test can put forward.
 #[cfg(test)]
 mod injected {
     use chrono::{DateTime, TimeDelta, Utc};
@@ -86,13 +86,13 @@ pub fn after(start: &str, length: std::time::Duration) -> Option<String> {
     Some(end.with_timezone(&Utc).to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
-/// Whether the text is a time in RFC 3339.
+/// Returns true if the text is a time in RFC 3339.
 #[must_use]
 pub(crate) fn is_time(text: &str) -> bool {
     DateTime::parse_from_rfc3339(text).is_ok()
 }
 
-/// Whether `a` lies before `b`; false unless both are RFC 3339.
+/// Returns true if `a` is before `b`, and both are RFC 3339.
 #[must_use]
 pub(crate) fn is_before(a: &str, b: &str) -> bool {
     match (DateTime::parse_from_rfc3339(a), DateTime::parse_from_rfc3339(b)) {

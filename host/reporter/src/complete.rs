@@ -1,4 +1,4 @@
-//! Fills in what a notification leaves out, from the clock and from what is recorded of its run.
+//! Fills in the absent fields of a notification, from the clock and from the records of its run.
 
 use crate::{
     clock,
@@ -9,19 +9,19 @@ use crate::{
 };
 use pipefold_sandbox::{Fault, Notification, Run, Violation};
 
-/// A notification as it goes to the plugin.
+/// A notification with its fields filled in, for the plugin.
 pub struct Completed {
     pub notification: Notification,
     pub warnings: Vec<String>,
 }
 
-/// Fills in what is absent. What was given is never changed, except the times of a run's end: a time that cannot be read, or that lies before
-/// the start, is no reason to lose the end. Clocks of two processes may differ, and a shell's `date` has no zone, which means UTC.
+/// Fills in absent fields. Given fields are never changed, except the times of a run's end: an end with a time that cannot be read, or that
+/// is before the start, is not lost. Clocks of two processes may differ, and a shell's `date` has no zone, which means UTC.
 ///
-/// `read` gives a time as the rules read it; none if it is none.
+/// `read` returns a time as the rules read it; none if it is not a time.
 ///
 /// # Errors
-/// A start that only the clock could give, and the clock is wrong.
+/// [`Refused`] if only the clock could give the start, and the clock is wrong.
 pub fn complete(
     hook: Hook,
     mut notification: Notification,
@@ -45,7 +45,7 @@ pub fn complete(
     if hook == Hook::Finish {
         let start = recorded.as_ref().and_then(recorded_start);
         if n.started_at.is_none() {
-            // A finish whose end is given but whose start is unknown counts as begun when it ended.
+            // A run with a given end and an unknown start counts as started at its end.
             n.started_at = start
                 .map(|run| run.started_at.clone())
                 .or_else(|| n.finished_at.clone());
@@ -92,7 +92,7 @@ fn end_in_order(
     let finished_at = n.finished_at.get_or_insert_with(|| now.to_owned()).clone();
     let recorded = start.map_or(&finished_at, |run| &run.started_at);
     readable("started_at", &mut n.started_at, recorded);
-    // The recorded start is in the history, so it is the one that counts where both are known.
+    // The recorded start is in the history, so it takes precedence.
     let begins = [start.map(|run| &run.started_at), n.started_at.as_ref()];
     let Some(end) = read(&finished_at) else { return };
     for (begin, which) in begins.into_iter().zip(["recorded ", ""]) {

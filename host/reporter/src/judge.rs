@@ -1,4 +1,4 @@
-//! Asks the sandboxed plugin, and the policies before it, what a notification or the history of a run means.
+//! Judges notifications and histories of runs by the policies and the default plugin.
 
 use crate::config::{Failure, Grant, LimitKeys, PolicyKeys};
 use crate::spool::{Hook, Judgement, PolicyChain};
@@ -18,9 +18,9 @@ pub struct Judge {
     sources: Vec<PolicySource>,
     cache: Option<Cache>,
     compiler: Compiler,
-    /// Until when a question waits for policies to be compiled.
+    /// The deadline for compiling policies.
     patience: Deadline,
-    /// Everything, once it is loaded or cannot be.
+    /// The loaded plugins, or why they cannot be loaded.
     loaded: OnceLock<Result<Loaded, String>>,
     /// Held while one thread loads, so that others wait for it.
     loading: Mutex<()>,
@@ -33,28 +33,28 @@ struct Loaded {
     notes: Vec<String>,
 }
 
-/// A policy as it was loaded, or why it was not.
+/// A loaded policy, or why it could not be loaded.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct LoadedPolicy {
-    /// Its name.
+    /// The policy's name.
     pub name: String,
-    /// Its file.
+    /// The component's file.
     pub file: String,
     /// Hexadecimal sha256 of the component; none if it could not be loaded.
     pub sha256: Option<String>,
-    /// What it is granted.
+    /// The names of its grants.
     pub grants: Vec<&'static str>,
-    /// Whether it is passed over when it fails.
+    /// True if the policy is skipped when it fails.
     pub open: bool,
-    /// Why it could not be loaded.
+    /// The reason why it could not be loaded.
     pub trouble: Option<String>,
 }
 
-/// The plugin looked at a notification and refused it. Nothing was recorded or sent.
+/// The violations of a notification that the plugin refused. Nothing was recorded or sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", foreign::listed(&self.violations))]
 pub struct Refused {
-    /// Everything that is wrong, each naming its field.
+    /// All violations, each with its field.
     pub violations: Vec<Violation>,
 }
 
@@ -69,7 +69,7 @@ impl Refused {
     }
 }
 
-/// Why there is no verdict.
+/// The reason why there is no verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum NoVerdict {
     /// The input is refused.
@@ -119,13 +119,13 @@ impl Judge {
         Self::new(Limits::default(), Vec::new(), cache.flatten(), Compiler::Here)
     }
 
-    /// Ends waiting for policies to be compiled at this moment, also for threads that wait already. Without it a question waits as long as
-    /// compiling takes, which the compiler limits. A policy that is not compiled by then fails until it is waited for again.
+    /// Ends waiting for policies to be compiled at this moment, also for threads that wait already. Without it, judging waits as long as
+    /// compiling takes, which the compiler limits. A policy that is not compiled by then fails until a later call waits for it.
     pub fn wait_until(&self, moment: Instant) {
         self.patience.set(moment);
     }
 
-    /// Whether a question would be answered without compiling anything. What has its code in the cache is loaded by this.
+    /// Returns true if judging needs no compiling. Loads plugins whose code is in the cache.
     pub fn is_ready(&self) -> bool {
         if self.loaded.get().is_some() {
             return true;
@@ -148,7 +148,7 @@ impl Judge {
         self.chain.get_or_init(|| chain_of(&self.sources))
     }
 
-    /// Loads everything now, within the time that [`wait_until`](Self::wait_until) sets. What fails is said by the next question.
+    /// Loads everything now, within the time that [`wait_until`](Self::wait_until) sets. The next question returns an error of it.
     pub(crate) fn prepare(&self) {
         let _ = self.loaded();
     }
@@ -161,7 +161,7 @@ impl Judge {
         Ok(self.loaded()?.chain.ask(question)?)
     }
 
-    /// The same, and tells what the rules saw behind the policies.
+    /// Asks the policies and the plugin, and also returns the notifications that the policies passed on.
     ///
     /// # Errors
     /// As [`Judge::ask`].
@@ -193,7 +193,7 @@ impl Judge {
         }
     }
 
-    /// What is worth telling of the loading, such as a damaged entry of the cache.
+    /// Remarks about loading, such as a damaged entry of the cache.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         match self.loaded.get() {
@@ -202,8 +202,8 @@ impl Judge {
         }
     }
 
-    /// Judges one notification by its hook. A finish is judged by itself here, which checks it; what the whole run comes to is asked
-    /// when the run is delivered, as other processes may still add to it.
+    /// Judges one notification by its hook. A finish is judged alone here, which checks it; the whole run is judged when it is delivered,
+    /// as other processes may still add to it.
     pub(crate) fn judge_notification(&self, hook: Hook, notification: &Notification) -> Result<Judgement, Refused> {
         settle(self.ask(&match hook {
             Hook::Start => Question::PipelineStart(notification),
@@ -217,13 +217,13 @@ impl Judge {
         settle(self.ask(&Question::PipelineFinish(history)))
     }
 
-    /// Whether there are policies before the default plugin.
+    /// Returns true if there are policies before the default plugin.
     #[must_use]
     pub fn has_policies(&self) -> bool {
         !self.sources.is_empty()
     }
 
-    /// Everything, loaded by the first call that succeeds or fails for good.
+    /// The plugins, loaded by the first call that succeeds or fails for good.
     fn loaded(&self) -> Result<&Loaded, NoVerdict> {
         let _loading = match self.loaded.get() {
             Some(loaded) => return settled(loaded),
@@ -242,8 +242,8 @@ impl Judge {
         }
     }
 
-    /// Loads everything; none if a policy would have to be compiled and must not be. A policy that cannot be loaded fails as one that
-    /// crashes does: closed, unless it is open.
+    /// Loads the plugins; none if a policy would have to be compiled and must not be. A policy that cannot be loaded counts as one that
+    /// crashed: closed, unless it is open.
     fn load(&self, compile: Compile<'_>) -> Result<Option<Loaded>, NotLoaded> {
         let failed = |error: LoadError| NotLoaded::Failed(error.to_string());
         let sandbox = Sandbox::new(self.limits.clone()).map_err(failed)?;
@@ -301,14 +301,14 @@ impl Judge {
     }
 }
 
-/// Whether loading may compile a policy.
+/// Permission to compile a policy while loading.
 #[derive(Clone, Copy)]
 enum Compile<'a> {
     Never,
     Until(&'a Deadline),
 }
 
-/// Why nothing is loaded.
+/// The reason why nothing is loaded.
 #[derive(Debug, thiserror::Error)]
 enum NotLoaded {
     /// There was no time left to compile a policy: it may be tried again.
@@ -333,8 +333,8 @@ fn describe(source: &PolicySource, loaded: Result<String, String>) -> LoadedPoli
     }
 }
 
-/// A plugin that fails gives no verdict, which is no reason to lose the notification: it is kept, marked, and judged again later.
-/// Nothing unjudged is ever sent, as a redaction that fails must not become a leak.
+/// Turns a plugin's failure into [`Judgement::Unjudged`]: such a notification is recorded and judged again later. It is never sent
+/// unjudged, since a redaction that fails must not become a leak.
 fn settle(verdict: Result<Verdict, NoVerdict>) -> Result<Judgement, Refused> {
     match verdict {
         Ok(Verdict::Report(run)) => Ok(Judgement::Report(run)),
@@ -350,7 +350,7 @@ fn settle(verdict: Result<Verdict, NoVerdict>) -> Result<Judgement, Refused> {
 pub struct PolicySource {
     /// The component, perhaps pinned to a digest.
     pub file: ComponentFile,
-    /// How it is run.
+    /// The policy's name, limits, grants and failure mode.
     pub policy: Policy,
 }
 
@@ -365,10 +365,10 @@ impl PolicySource {
         }
     }
 
-    /// A policy as the operator's file has it, with `limits`, `failure` and `sink` for what it does not say itself.
+    /// A policy of the operator's file, with `limits`, `failure` and `sink` as the defaults.
     ///
     /// # Errors
-    /// What is wrong with the name of its file, or with the directory that it is granted.
+    /// The fault of its file's name, or of its granted directory.
     pub fn from_keys(keys: &PolicyKeys, limits: &Limits, failure: Failure, sink: &LogSink) -> Result<Self, String> {
         let file: ComponentFile = keys
             .file
@@ -393,7 +393,7 @@ impl PolicySource {
     }
 }
 
-/// What names policies in records. It reads the components' files, and compiles nothing.
+/// The policies as records name them. Reads the components' files, and compiles nothing.
 fn chain_of(sources: &[PolicySource]) -> PolicyChain {
     PolicyChain {
         digest: ChainDigest::of(sources.iter().map(|source| (&source.policy, &source.file))),
@@ -401,7 +401,7 @@ fn chain_of(sources: &[PolicySource]) -> PolicyChain {
     }
 }
 
-/// The system interface, if it is granted, by itself or for what stands behind it.
+/// The system interface, if it or a part of it is granted.
 fn wasi(keys: &PolicyKeys) -> Result<Option<Wasi>, DirectoryError> {
     let granted = |grant| keys.grants.contains(&grant);
     let directory = keys.directory.as_ref().map(|directory| {
@@ -430,8 +430,7 @@ fn name_of(path: &Path) -> String {
 }
 
 impl LimitKeys {
-    /// The sandbox's limits: these, and `others` where these say nothing. A size beyond what this machine can address is as good as its
-    /// largest.
+    /// The sandbox's limits: these, and `others` for the rest. A size beyond this machine's address space becomes its largest.
     #[must_use]
     pub fn over(&self, others: &Limits) -> Limits {
         let size = |key: Option<u64>, other| key.map_or(other, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));

@@ -1,7 +1,7 @@
-//! Places where a test can make the process die as if the power button had been pressed, or make a fault of pipefold's own.
+//! Points where a test can kill the process, as a power failure would, or make it panic.
 //!
 //! A debug build that finds `PIPEFOLD_TEST_KILL_AT=N` in its environment kills itself with SIGKILL at its Nth [`pass`]; with
-//! `PIPEFOLD_TEST_PANIC_AT=N` it panics there. A test counts N up until a process survives, and so has seen a death before every operation
+//! `PIPEFOLD_TEST_PANIC_AT=N` it panics there. A test counts N up until a process survives, and so has tried a death before every operation
 //! that matters. Release builds contain nothing of this.
 
 #[cfg(debug_assertions)]

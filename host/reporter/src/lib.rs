@@ -32,9 +32,9 @@
 //!
 //! The parts:
 //! - [`Reporter`], [`Builder`], [`Receipt`], [`Delivery`]: the interface for hosts that embed this.
-//! - [`config`] and [`detect`]: what flags, variables, files and the CI system say.
+//! - [`config`] and [`detect`]: settings and fields from flags, variables, files and the CI system.
 //! - [`spool`]: the durable record; [`dx`]: DX's JSON, URL and answers; [`Token`]: the secret.
-//! - [`http`]: what every HTTP client shares; [`prometheus`]: how servers show what they count.
+//! - [`http`]: the transport of every HTTP client; [`prometheus`]: the text format of servers' metrics.
 
 mod batch;
 mod builder;

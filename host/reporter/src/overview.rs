@@ -8,56 +8,56 @@ use crate::{
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Runs that are listed one by one. A spool may hold a hundred thousand; a reader needs no more, and the counts are complete.
+/// The most runs that are listed. A spool may hold a hundred thousand; a reader needs no more, and the counts are complete.
 const MOST_RUNS: usize = 1000;
 
-/// How long a run without an end may be silent before it is counted as such: longer than nearly every build. In milliseconds.
+/// The time without activity after which a run without an end counts as silent: longer than nearly every build. In milliseconds.
 const A_DAY: u64 = 24 * 60 * 60 * 1000;
 
-/// Everything that is kept.
+/// The contents of a spool.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Overview {
     /// Runs, at most a thousand, those that wait first.
     pub runs: Vec<WaitingRun>,
-    /// How many runs there are.
+    /// The number of runs.
     pub run_count: usize,
-    /// How many of them wait to be sent.
+    /// The number of runs that wait to be sent.
     pub waiting_count: usize,
-    /// How many have no end although nothing was recorded of them for a day: their jobs were killed, or forgot it. Of those in `runs`.
+    /// The number of runs in `runs` without an end and without activity for a day: their jobs were killed, or did not report it.
     pub silent_count: usize,
-    /// What DX or the rules refused for good.
+    /// The notifications that DX or the rules refused for good.
     pub rejected: Vec<Rejected>,
     /// Names of files that were found in the spool and set aside.
     pub aside: Vec<String>,
-    /// Bytes on disk.
+    /// The spool's size on disk, in bytes.
     pub bytes: u64,
 }
 
-/// One run.
+/// A run in the spool.
 #[derive(Clone, Debug, Serialize)]
 pub struct WaitingRun {
-    /// Its `reference_id`.
+    /// The run's `reference_id`.
     pub reference_id: String,
-    /// Its pipeline, if any notification names one.
+    /// The pipeline's name, if any notification has one.
     pub pipeline_name: Option<String>,
-    /// How it stands.
+    /// The run's state.
     pub state: RunState,
-    /// Whether its end was recorded.
+    /// True if its end was recorded.
     pub finished: bool,
-    /// Notifications that are kept of it.
+    /// The number of its notifications.
     pub notifications: usize,
-    /// Those that no acceptance covers.
+    /// The number of its notifications that DX has not accepted.
     pub unsent: usize,
-    /// Address of the DX it was recorded for.
+    /// The address of the DX that it was recorded for.
     pub dx_url: Option<String>,
-    /// The policies that what waits was recorded under, each chain once. It is sent only through them.
+    /// The policies under which the waiting notifications were recorded, each chain once. They are sent only through these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyChain>,
-    /// Why it was not delivered when it was last tried.
+    /// The reason why the last attempt did not deliver it.
     pub why: Option<String>,
 }
 
-/// How a run stands.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {

@@ -1,25 +1,25 @@
-//! What is counted, as Prometheus reads it: its text format, version 0.0.4.
+//! Metrics in Prometheus' text format, version 0.0.4.
 
 use std::fmt::{Display, Write as _};
 
-/// What an answer in this format is sent as.
+/// The `Content-Type` of this format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What begins every name.
+/// The prefix of every metric's name.
 const PREFIX: &str = "pipefold_";
 
-/// What a number is.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
-    /// One that only grows.
+    /// A number that only grows.
     Counter,
-    /// One that goes up and down.
+    /// A number that goes up and down.
     Gauge,
-    /// How many there were below each bound.
+    /// Numbers of observations below each bound.
     Histogram,
 }
 
-/// Metrics, one after the other.
+/// A page of metrics.
 #[derive(Clone, Debug, Default)]
 pub struct Page(String);
 
@@ -31,7 +31,7 @@ pub struct Metric<'a> {
 }
 
 impl Page {
-    /// Begins a metric, which a page has once: its name without the `pipefold_` that all begin with, and what it counts.
+    /// Begins a metric, which a page has once. `name` is without the `pipefold_` that all begin with; `help` describes the metric.
     pub fn metric<'a>(&'a mut self, name: &'a str, kind: MetricKind, help: &str) -> Metric<'a> {
         let kind = match kind {
             MetricKind::Counter => "counter",
@@ -47,7 +47,7 @@ impl Page {
         }
     }
 
-    /// The whole of it.
+    /// The page's text.
     #[must_use]
     pub fn into_text(self) -> String {
         self.0
@@ -55,18 +55,18 @@ impl Page {
 }
 
 impl Metric<'_> {
-    /// Its one sample.
+    /// Writes the metric's only sample.
     pub fn is(self, value: impl Display) {
         self.part("", None, value).end();
     }
 
-    /// A sample for each value of a label.
+    /// Writes a sample for each value of a label.
     pub fn by<V: Display>(self, label: &str, values: impl IntoIterator<Item = (&'static str, V)>) {
         let add = |metric: Self, (of, value)| metric.part("", Some((label, of)), value);
         values.into_iter().fold(self, add).end();
     }
 
-    /// A sample whose name goes on with `suffix`, as a histogram has them, perhaps with a label and its value.
+    /// Writes a sample whose name ends in `suffix`, as a histogram's do, with a label if one is given.
     #[must_use]
     pub fn part(self, suffix: &str, label: Option<(&str, &str)>, value: impl Display) -> Self {
         let label = label.map(|(label, of)| {
@@ -78,7 +78,7 @@ impl Metric<'_> {
         self
     }
 
-    /// It has no more samples.
+    /// Ends the metric.
     pub fn end(self) {}
 }
 

@@ -1,29 +1,29 @@
-//! What a caller gets back for a notification.
+//! The result of reporting a notification.
 
 use crate::{deliver::Delivery, spool::Judgement};
 use pipefold_sandbox::Verdict;
 
-/// What became of one notification.
+/// The result of reporting one notification.
 #[derive(Clone, Debug)]
 pub struct Receipt {
     /// The run's `reference_id`.
     pub reference_id: String,
-    /// When the run or step began, as recorded.
+    /// The start of the run or step, as recorded.
     pub started_at: String,
-    /// What the plugin said of it; none if the plugin failed, in which case the notification is kept and judged again later.
+    /// The verdict; none if the plugin failed. The notification is then recorded and judged again later.
     pub verdict: Option<Verdict>,
-    /// Whether it is on disk. If not, it lives only as long as the [`Reporter`](crate::Reporter).
+    /// True if it is on disk. If not, it is kept in memory as long as the [`Reporter`](crate::Reporter) exists.
     pub on_disk: bool,
-    /// Whether it is a step of a run whose end was recorded before. It waits until something of the run is delivered again.
+    /// True for a step of a run whose end was recorded before. It waits until something of the run is delivered again.
     pub after_the_end: bool,
-    /// What was delivered, if this call delivered.
+    /// The result of the delivery, if this call delivered.
     pub delivery: Option<Delivery>,
-    /// Things worth telling that stopped nothing.
+    /// Faults that stopped nothing.
     pub warnings: Vec<String>,
 }
 
 impl Receipt {
-    /// Whether nothing of this run waits any more that could be sent.
+    /// Returns true if no notification of this run that could be sent waits any more.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.delivery
@@ -31,7 +31,7 @@ impl Receipt {
             .is_some_and(|delivery| delivery.first_settled && self.trouble().is_none())
     }
 
-    /// Why the run is not settled, as far as the delivery knows; none if nothing was delivered.
+    /// Returns why the run is not settled, as far as the delivery knows; none if this call did not deliver.
     #[must_use]
     pub fn why_not_settled(&self) -> Option<&str> {
         let delivery = self.delivery.as_ref()?;
@@ -44,13 +44,13 @@ impl Receipt {
         Some(self.trouble().unwrap_or_else(other))
     }
 
-    /// Why something of the run is left, if it was to be delivered and something is.
+    /// Returns why notifications of the run still wait after a delivery, if any do.
     #[must_use]
     pub fn left(&self) -> Option<&str> {
         self.why_not_settled().filter(|_| !self.is_settled())
     }
 
-    /// Why a policy discarded the run, if one did.
+    /// Returns why a policy discarded the run, if one did.
     #[must_use]
     pub fn discarded(&self) -> Option<&str> {
         if let Some(Verdict::Discard(reason)) = &self.verdict {
@@ -62,7 +62,7 @@ impl Receipt {
             .map(|run| run.why.as_str())
     }
 
-    /// Whether DX, or the rules, refused the run for good.
+    /// Returns true if DX or the rules refused the run for good.
     #[must_use]
     pub fn is_rejected(&self) -> bool {
         let rejected = self.delivery.iter().flat_map(|delivery| &delivery.rejected);
@@ -71,7 +71,7 @@ impl Receipt {
             .any(|rejected| rejected.reference_id == self.reference_id)
     }
 
-    /// Why the run waits, or why DX refused it.
+    /// Returns why the run waits, or why DX refused it.
     #[must_use]
     pub fn trouble(&self) -> Option<&str> {
         let delivery = self.delivery.as_ref()?;
@@ -82,7 +82,7 @@ impl Receipt {
     }
 }
 
-/// The verdict behind what the spool keeps, if there is one.
+/// The verdict of a judgement; none if the plugin failed.
 pub fn verdict(judged: &Judgement) -> Option<Verdict> {
     match judged {
         Judgement::Report(run) => Some(Verdict::Report(run.clone())),

@@ -26,28 +26,28 @@ pub struct Reporter {
     pub(crate) store: Store,
     pub(crate) dx: Option<Client>,
     pub(crate) token: Option<Token>,
-    /// Where deliveries end instead of DX.
+    /// The place where deliveries end instead of DX.
     pub(crate) outlet: Option<Box<dyn Outlet>>,
-    /// What notifications are recorded for.
+    /// The DX and token that notifications are recorded for.
     pub(crate) destination: Destination,
     pub(crate) budgets: Budgets,
-    /// After how long without news a run that has no end is ended as cancelled.
+    /// The time without activity after which a run without an end is ended as cancelled.
     pub(crate) abandon_after: Option<Duration>,
-    /// Whether [`Builder::facts_only`](crate::Builder::facts_only) was asked for.
+    /// See [`Builder::facts_only`](crate::Builder::facts_only).
     pub(crate) facts_only: bool,
 }
 
 impl Reporter {
-    /// A run begins: records it and delivers within the start budget. `started_at` is now if absent.
+    /// Reports the start of a run: records it, and delivers within the start budget. `started_at` is now if absent.
     ///
     /// # Errors
-    /// [`Refused`] with everything that is wrong with the notification; then nothing was recorded.
+    /// [`Refused`] with all violations of the notification; then nothing was recorded.
     pub fn start(&self, notification: Notification) -> Result<Receipt, Refused> {
         let receipt = self.record(Hook::Start, notification)?;
         Ok(self.deliver_recorded(receipt, &Budget::new(self.budgets.start), false))
     }
 
-    /// A step began or ended: records it, and delivers within the start budget if it is urgent.
+    /// Reports the start or end of a step: records it, and delivers within the start budget if it is urgent.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -61,7 +61,7 @@ impl Reporter {
         })
     }
 
-    /// A run ended: records it and delivers the whole run within the finish budget. `finished_at` is now if absent.
+    /// Reports the end of a run: records it, and delivers the whole run within the finish budget. `finished_at` is now if absent.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -75,18 +75,17 @@ impl Reporter {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn record(&self, hook: Hook, notification: Notification) -> Result<Receipt, Refused> {
-        Ok(self.keep(self.judge(hook, notification)?))
+        Ok(self.record_judged(self.judge(hook, notification)?))
     }
 
     /// Judges a notification, the first half of [`record`](Self::record).
     ///
-    /// What the notification leaves out is taken from what is recorded of its run: the names of pipeline and source, and for a finish
-    /// the start.
+    /// Absent fields are taken from the records of its run: the names of pipeline and source, and for a finish the start.
     ///
     /// # Errors
     /// As [`start`](Self::start).
     pub fn judge(&self, hook: Hook, notification: Notification) -> Result<JudgedNotification, Refused> {
-        let (hook, notification) = self.to_tell(hook, notification);
+        let (hook, notification) = self.reported_part(hook, notification);
         let Completed { notification, warnings } = complete(hook, notification, &self.store, &|time| self.time(time))?;
         let verdict = self.judge.judge_notification(hook, &notification)?;
         Ok(JudgedNotification {
@@ -98,8 +97,8 @@ impl Reporter {
         })
     }
 
-    /// As [`judge`](Self::judge) if that takes no compiling. Otherwise the notification is accepted as it is: it is judged
-    /// before it is sent, and a build does not wait for a compiler.
+    /// As [`judge`](Self::judge) if that takes no compiling. Otherwise the notification is accepted without a verdict and judged before it
+    /// is sent, so that a build does not wait for a compiler.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -107,7 +106,7 @@ impl Reporter {
         if self.judge.is_ready() {
             return self.judge(hook, notification);
         }
-        let (hook, notification) = self.to_tell(hook, notification);
+        let (hook, notification) = self.reported_part(hook, notification);
         let Completed { notification, warnings } = complete(hook, notification, &self.store, &|time| self.time(time))?;
         let reason = if self.judge.has_policies() {
             format!("policy {} is not compiled yet", self.judge.chain())
@@ -128,18 +127,18 @@ impl Reporter {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn record_at_once(&self, hook: Hook, notification: Notification) -> Result<Receipt, Refused> {
-        Ok(self.keep(self.judge_at_once(hook, notification)?))
+        Ok(self.record_judged(self.judge_at_once(hook, notification)?))
     }
 
-    /// Records what was judged, the second half of [`record`](Self::record).
-    pub fn keep(&self, judgement: JudgedNotification) -> Receipt {
+    /// Records a judged notification, the second half of [`record`](Self::record).
+    pub fn record_judged(&self, judged: JudgedNotification) -> Receipt {
         let JudgedNotification {
             hook,
             notification,
             verdict: judged,
             mut warnings,
             is_pending,
-        } = judgement;
+        } = judged;
         let reference_id = notification.reference_id.clone().unwrap_or_default();
         let started_at = notification.started_at.clone().unwrap_or_default();
         if let Judgement::Unjudged(why) = &judged
@@ -150,7 +149,7 @@ impl Reporter {
         let verdict = verdict(&judged);
         let mut after_the_end = false;
         let on_disk = match (hook, judged) {
-            // A discarded start is recorded: it drops what follows of its run on this machine.
+            // A discarded start is recorded: it discards the rest of its run on this machine.
             (Hook::Step | Hook::Finish, Judgement::Discard(_)) => true,
             (_, judged) => {
                 let entry = Entry::new(hook, clock::now(), self.destination.clone(), judged, notification)
@@ -187,7 +186,7 @@ impl Reporter {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn preview(&self, hook: Hook, notification: Notification) -> Result<Judgement, Refused> {
-        let (hook, notification) = self.to_tell(hook, notification);
+        let (hook, notification) = self.reported_part(hook, notification);
         let notification = complete(hook, notification, &self.store, &|time| self.time(time))?.notification;
         match (hook, self.judge.judge_notification(hook, &notification)?) {
             (Hook::Finish, Judgement::Report(_)) => {
@@ -204,7 +203,7 @@ impl Reporter {
         }
     }
 
-    /// Delivers what waits for this reporter's DX and token, beginning with the run named, until the budget is spent. With `wait` it
+    /// Delivers what waits for this reporter's DX and token, beginning with the run `first`, until the budget is spent. With `wait` it
     /// waits for another process that is delivering; without, it leaves the work to that one.
     pub fn deliver(&self, first: Option<&str>, budget: &Budget, wait: bool) -> Delivery {
         let options = DeliveryOptions {
@@ -216,8 +215,8 @@ impl Reporter {
         self.drain(&options, self.own(&Flush::default(), false), self.abandon_after)
     }
 
-    /// Delivers everything that waits for this reporter's DX, also what was recorded without a token, and asks again where DX refused
-    /// the token before.
+    /// Delivers everything that waits for this reporter's DX, also what was recorded without a token, and sends again runs for which DX
+    /// refused the token before.
     pub fn flush(&self, budget: &Budget, what: &Flush) -> Delivery {
         let options = DeliveryOptions {
             first: what.only.as_deref().map(RunKey::of),
@@ -229,16 +228,16 @@ impl Reporter {
         self.drain(&options, self.own(what, true), abandon_after)
     }
 
-    /// The notifications of a run that wait, from the names of their files. A host that delivers beside a build asks this now and then to
-    /// see whether the build added something.
+    /// The notifications of a run that wait, from the names of their files. A host that delivers beside a build calls this now and then to
+    /// see whether the build added any.
     pub fn waiting(&self, reference_id: &str) -> BTreeSet<EntryId> {
         self.store.unsent(RunKey::of(reference_id)).unwrap_or_default()
     }
 
-    /// Everything that is kept, for a person who asks what waits and why.
+    /// An overview of the spool: the runs that wait, and why.
     ///
     /// # Errors
-    /// What the disk said.
+    /// The error of the disk.
     pub fn overview(&self) -> Result<Overview, SpoolError> {
         Overview::of(&self.store)
     }
@@ -260,7 +259,7 @@ impl Reporter {
     /// The spool.
     ///
     /// # Errors
-    /// Why it could not be opened; notifications then live in memory only.
+    /// The reason why it could not be opened; notifications are then kept in memory only.
     pub fn spool(&self) -> Result<&Spool, &SpoolError> {
         self.store.spool()
     }
@@ -271,25 +270,25 @@ impl Reporter {
         self.dx.as_ref()
     }
 
-    /// What notifications are recorded for.
+    /// The DX and token that notifications are recorded for.
     #[must_use]
     pub fn destination(&self) -> &Destination {
         &self.destination
     }
 
-    /// Whether deliveries end elsewhere than at DX.
+    /// Returns true if deliveries end at an outlet instead of DX.
     #[must_use]
     pub fn has_outlet(&self) -> bool {
         self.outlet.is_some()
     }
 
-    /// Whether there is a token to deliver with, or an outlet that needs none of DX's.
+    /// Returns true if there is a token to deliver with, or an outlet, which needs none.
     #[must_use]
     pub fn has_token(&self) -> bool {
         self.token.is_some() || self.outlet.is_some()
     }
 
-    /// The budgets.
+    /// The time that deliveries may take.
     #[must_use]
     pub fn budgets(&self) -> &Budgets {
         &self.budgets
@@ -302,7 +301,7 @@ impl Reporter {
         receipt
     }
 
-    /// A time as the rules read it, in RFC 3339; none if it is none, or the rules cannot be asked.
+    /// A time as the rules read it, in RFC 3339; none if it is not a time, or the rules cannot be loaded.
     fn time(&self, time: &str) -> Option<String> {
         if clock::is_time(time) {
             return Some(time.to_owned());
@@ -317,8 +316,8 @@ impl Reporter {
         self.judge.merge(&[probe]).ok().map(|run| run.started_at)
     }
 
-    /// The parts of a notification that are reported.
-    fn to_tell(&self, hook: Hook, notification: Notification) -> (Hook, Notification) {
+    /// The hook and fields that are reported: all, or the facts only.
+    fn reported_part(&self, hook: Hook, notification: Notification) -> (Hook, Notification) {
         if !self.facts_only {
             return (hook, notification);
         }
@@ -379,14 +378,14 @@ impl Reporter {
     }
 }
 
-/// A notification that the plugin accepted and that is not recorded yet.
+/// A notification that the plugin accepted and that is not yet recorded.
 #[derive(Clone, Debug)]
 pub struct JudgedNotification {
     hook: Hook,
     notification: Notification,
     verdict: Judgement,
     warnings: Vec<String>,
-    /// Whether it has no verdict only because a policy is yet to be compiled.
+    /// True if it has no verdict because a policy is not compiled yet.
     is_pending: bool,
 }
 
@@ -398,17 +397,17 @@ impl JudgedNotification {
     }
 }
 
-/// What to flush.
+/// The choice of runs and policies for a flush.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flush {
     /// Only the run of this `reference_id`.
     pub only: Option<String>,
-    /// Also what was recorded for other tokens of the same DX: after a token was replaced, say.
+    /// Also sends notifications recorded for other tokens of the same DX, such as after a token was replaced.
     pub other_tokens: bool,
-    /// Apply this reporter's policies also to what was recorded under others, in their place: after a policy was mended, say. Without
-    /// policies it changes nothing: the empty chain never replaces a policy.
+    /// Applies this reporter's policies also to notifications recorded under others, in their place, such as after a policy was corrected.
+    /// Without policies it changes nothing: the empty chain never replaces a policy.
     pub rejudge: bool,
-    /// Ends runs that have no end and nothing was recorded of for this long: they are sent as cancelled.
+    /// Ends runs without an end and without activity for this long: they are sent as cancelled.
     pub abandon: Option<Duration>,
 }
 

@@ -5,10 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Variables by name. Taken from the process once, at its edge, and passed down from there.
+/// Variables by name. Read from the process once, and passed down from there.
 ///
-/// An empty value counts as absent: CI systems set a variable to nothing where another tool would leave it out (`GITHUB_HEAD_REF` outside
-/// a pull request, a secret in a build of a fork). Printing an environment with `{:?}` shows names only, for a value may be a secret.
+/// An empty value counts as absent: CI systems set a variable to nothing where another tool would leave it out (`GITHUB_HEAD_REF` outside a
+/// pull request, a secret in a build of a fork). `{:?}` shows names only, since a value may be a secret.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
@@ -21,7 +21,7 @@ impl Environment {
         std::env::vars_os().collect()
     }
 
-    /// Variables from pairs of name and value; of a name that stands twice the last one counts.
+    /// Variables from pairs of name and value; the last value of a name counts.
     pub fn from_pairs<N: Into<OsString>, V: Into<OsString>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         pairs
             .into_iter()
@@ -29,7 +29,7 @@ impl Environment {
             .collect()
     }
 
-    /// The same with one more variable, or another value for one.
+    /// Returns a copy with one more variable, or another value for one.
     #[must_use]
     pub fn with(&self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         let mut variables = self.variables.clone();
@@ -37,7 +37,7 @@ impl Environment {
         Self { variables }
     }
 
-    /// The value as text. `None` if there is no such variable, or it is empty, or it is not UTF-8; [`Environment::not_utf8`] names the last.
+    /// The value as text. `None` if there is no such variable, or it is empty, or it is not UTF-8; [`Environment::not_utf8`] lists those.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_os(name)?.to_str()
@@ -57,14 +57,14 @@ impl Environment {
         path.is_absolute().then(|| path.to_path_buf())
     }
 
-    /// Names that start with `prefix` and whose value is not empty, in order. A name that is not UTF-8 is none of ours and left out.
+    /// Names that start with `prefix` and whose value is not empty, in order. A name that is not UTF-8 is left out.
     pub fn names<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         self.present()
             .filter_map(|(name, _)| name.to_str())
             .filter(move |name| name.starts_with(prefix))
     }
 
-    /// Names of the variables whose value is not UTF-8, so that [`Environment::get`] has nothing to give, in order.
+    /// Names of the variables whose value is not UTF-8, so that [`Environment::get`] returns none, in order.
     pub fn not_utf8(&self) -> impl Iterator<Item = &str> {
         self.present()
             .filter(|(_, value)| value.to_str().is_none())
@@ -111,11 +111,11 @@ pub enum Origin {
         /// The variable.
         variable: &'static str,
     },
-    /// What is known of this machine outside CI, in words: `git's HEAD`.
+    /// A source on this machine, outside CI: `git's HEAD`.
     Local(&'static str),
     /// A variable that the system or the user's session sets for every program, such as `HOME`.
     Session(&'static str),
-    /// Nothing was said.
+    /// The default.
     Default,
 }
 
@@ -130,7 +130,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value and where it came from.
+/// A value and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sourced<T> {
     /// The value.
@@ -140,17 +140,17 @@ pub struct Sourced<T> {
 }
 
 impl<T> Sourced<T> {
-    /// Puts the two together.
+    /// A value with its origin.
     #[must_use]
     pub fn new(value: T, origin: Origin) -> Self {
         Self { value, origin }
     }
 }
 
-/// The name among `known` that is nearest to `given`, if one is near enough to be worth proposing. Case, `-` and `_` do not count.
+/// The name among `known` that is nearest to `given`, if one is near enough to propose it. Case, `-` and `_` do not count.
 #[must_use]
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Longer than any name there is, twice over: comparing is quadratic, and the name comes from outside.
+    // Twice as long as any known name: comparing is quadratic, and the name comes from outside.
     if given.len() > 64 {
         return None;
     }
@@ -160,7 +160,7 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&given, &plain(name)), name))
         .min_by_key(|(distance, _)| *distance)?;
-    // One slip in three letters is still that word; more is another one.
+    // One slip in three letters is still the same name; more is another one.
     (distance <= (given.len() / 3).clamp(1, 3)).then_some(name)
 }
 

@@ -1,4 +1,4 @@
-//! Where notifications wait: the spool, and the process's own memory when the spool cannot take them.
+//! The store of waiting notifications: the spool, and the process's memory if the spool does not accept them.
 
 use crate::spool::{
     self, Entry, EntryId, LockState, LookedAt, Outlook, Rejection, RunKey, SetAside, Spool, SpoolError, SpooledRun,
@@ -26,7 +26,7 @@ pub struct Store {
 pub enum StoredIn {
     /// On disk, durably.
     Disk {
-        /// It is a step of a run whose end was recorded before.
+        /// True for a step of a run whose end was recorded before.
         after_the_end: bool,
     },
     /// In memory only, for the reason given: it is gone when this process ends.
@@ -80,7 +80,7 @@ impl Store {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps an entry: on disk if at all possible.
+    /// Records an entry: on disk if possible, else in memory.
     pub fn record(&self, key: RunKey, entry: Entry) -> Result<StoredIn, SpoolError> {
         let error = match &self.spool {
             Ok(spool) => match spool.record(&entry) {
@@ -102,7 +102,7 @@ impl Store {
         Ok(StoredIn::Memory(error))
     }
 
-    /// Keeps entries on disk, all of them; never in memory.
+    /// Records entries on disk, all of them; never in memory.
     pub fn record_all(&self, entries: &[Entry]) -> Result<(), BatchError> {
         match &self.spool {
             Ok(spool) => Ok(spool.record_all(entries)?),
@@ -110,12 +110,12 @@ impl Store {
         }
     }
 
-    /// A run as far as it is known, from disk and memory.
+    /// A run's entries, from disk and memory.
     pub fn load(&self, key: RunKey) -> Result<SpooledRun, SpoolError> {
         let memory = self.memory();
         let mut run = match &self.spool {
             Ok(spool) => match spool.load(key) {
-                // What is in memory can be sent, and has no other chance.
+                // Entries in memory can still be sent, and only now.
                 Err(_) if memory.contains_key(&key) => nothing(key),
                 loaded => loaded?,
             },
@@ -128,7 +128,7 @@ impl Store {
         Ok(run)
     }
 
-    /// Every run that something is kept of.
+    /// Every run with an entry.
     pub fn runs(&self) -> Result<BTreeSet<RunKey>, SpoolError> {
         let mut keys: BTreeSet<RunKey> = self.memory().keys().copied().collect();
         if let Ok(spool) = &self.spool {
@@ -137,7 +137,7 @@ impl Store {
         Ok(keys)
     }
 
-    /// The notifications of a run that no acceptance covers, by their names alone.
+    /// The notifications of a run that DX has not accepted, from the names of their files.
     pub fn unsent(&self, key: RunKey) -> Result<BTreeSet<EntryId>, SpoolError> {
         let memory = self.memory();
         let mut ids = match &self.spool {
@@ -158,7 +158,7 @@ impl Store {
         Ok(ids)
     }
 
-    /// DX has these.
+    /// Marks entries as accepted by DX.
     pub fn mark_sent(&self, key: RunKey, ids: &BTreeSet<EntryId>) -> Result<(), SpoolError> {
         let _one_at_a_time = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = self.memory().get_mut(&key) {
@@ -167,7 +167,7 @@ impl Store {
         self.on_disk(|spool| spool.mark_sent(key, ids.iter().copied()))
     }
 
-    /// DX, or the rules, refused these for good.
+    /// Moves entries that DX or the rules refused for good to the rejected ones.
     pub fn reject(&self, key: RunKey, ids: &BTreeSet<EntryId>, reason: &Rejection) -> Result<(), SpoolError> {
         if let Some(run) = self.memory().get_mut(&key) {
             run.entries.retain(|(id, _)| !ids.contains(id));
@@ -175,7 +175,7 @@ impl Store {
         self.on_disk(|spool| spool.reject(key, ids.iter().copied(), reason))
     }
 
-    /// Puts a verdict where there was none.
+    /// Replaces an entry by one with another verdict.
     pub fn rewrite(&self, key: RunKey, id: EntryId, entry: &Entry) -> Result<(), SpoolError> {
         if let Some(run) = self.memory().get_mut(&key)
             && let Some(kept) = run.entries.iter_mut().find(|(kept, _)| *kept == id)
@@ -186,7 +186,7 @@ impl Store {
         self.on_disk(|spool| spool.rewrite(key, id, entry).map(|_| ()))
     }
 
-    /// Notes why a run waits, or that nothing stands in its way any more. Only advice: failing to is no failure.
+    /// Notes why a run waits, or removes that note. Only advice: an error is only logged.
     pub fn note(&self, key: RunKey, trouble: Option<&Trouble>) {
         let noted = self.on_disk(|spool| match trouble {
             Some(trouble) => spool.note_trouble(key, trouble),
@@ -197,8 +197,8 @@ impl Store {
         }
     }
 
-    /// Removes what was delivered long ago, and opens a full spool again: `now`, or when it is this process's turn, as much as there is time
-    /// for. Gives what it found that does not belong there.
+    /// Removes runs that were delivered long ago, and opens a full spool again: `now`, or when it is this process's turn, as far as there
+    /// is time. Returns the files that do not belong there.
     pub fn tidy(&self, now: bool) -> Result<Vec<SetAside>, SpoolError> {
         let Ok(spool) = &self.spool else { return Ok(Vec::new()) };
         let pruned = if now {
@@ -234,7 +234,7 @@ impl Store {
         }
     }
 
-    /// Moves a run that is over out of the way, if nothing of it waits. Where it stays, it is looked at once more some time.
+    /// Moves a run that is over out of the way, if nothing of it waits. A run that cannot be moved is checked again by a later delivery.
     pub fn retire(&self, key: RunKey) -> bool {
         let Ok(spool) = &self.spool else { return false };
         spool.retire(key).unwrap_or_else(|error| {
@@ -243,7 +243,8 @@ impl Store {
         })
     }
 
-    /// Runs that may wait, with the time of their last change, as many as there is time for; and how many there was none for.
+    /// Runs that may wait, with the time of their last change in nanoseconds since 1970, as many as there is time for; and the number of
+    /// the rest.
     pub fn runs_by_change(&self, go_on: &dyn Fn() -> bool) -> Result<(Vec<(RunKey, u64)>, usize), SpoolError> {
         let in_memory: Vec<RunKey> = self.memory().keys().copied().collect();
         let (mut runs, left) = match &self.spool {
@@ -257,33 +258,33 @@ impl Store {
         Ok((runs, left))
     }
 
-    /// When something of a run was last recorded or noted: nanoseconds since 1970.
+    /// The time of the last record or note of a run: nanoseconds since 1970.
     pub fn changed_at(&self, key: RunKey) -> Option<u64> {
         self.spool.as_ref().ok()?.changed_at(key)
     }
 
-    /// How deliveries of this name went.
+    /// The notes on deliveries of this name.
     pub fn outlook(&self, name: &str) -> Outlook {
         self.spool
             .as_ref()
             .map_or_else(|_| Outlook::default(), |spool| spool.outlook(name))
     }
 
-    /// Notes how deliveries went. Only advice: failing to is no failure.
+    /// Writes the notes on deliveries. Only advice: an error is only logged.
     pub fn note_outlook(&self, name: &str, outlook: &Outlook) {
         if let Err(error) = self.on_disk(|spool| spool.note_outlook(name, outlook)) {
             tracing::debug!(%error, "could not note how deliveries went");
         }
     }
 
-    /// The runs that need no look, for a delivery of this name.
+    /// The runs that deliveries of this name need not read, until they change.
     pub fn looked_at(&self, name: &str) -> LookedAt {
         self.spool
             .as_ref()
             .map_or_else(|_| LookedAt::new(), |spool| spool.looked_at(name))
     }
 
-    /// Notes the runs that need no look. Only advice.
+    /// Notes the runs that deliveries need not read. Only advice.
     pub fn note_looked_at(&self, name: &str, runs: &LookedAt) {
         if let Err(error) = self.on_disk(|spool| spool.note_looked_at(name, runs)) {
             tracing::debug!(%error, "could not note which runs need no look");
@@ -295,12 +296,12 @@ impl Store {
     }
 }
 
-/// A number by chance.
+/// A random number.
 fn rand_start() -> u16 {
     u16::try_from(RandomState::new().build_hasher().finish() & 0xFFFF).unwrap_or_default()
 }
 
-/// A run of which nothing is known.
+/// A run without entries.
 fn nothing(key: RunKey) -> SpooledRun {
     SpooledRun {
         key,

@@ -1,4 +1,4 @@
-//! The token that DX knows us by: held so that it cannot be printed.
+//! The token for DX, held so that it cannot be printed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::http::{SecretFile, SecretFileError};
 /// The longest token accepted. Known ones have a few dozen characters, signed ones up to about 2 KiB; HTTP servers refuse headers past 8 KiB.
 pub const MAX_TOKEN_LENGTH: usize = 4096;
 
-/// What is hashed before the token, so that the digest is of no use where somebody else stores plain hashes of tokens.
+/// A prefix of the hashed text, so that the digest differs from plain hashes of tokens stored elsewhere.
 const DIGEST_DOMAIN: &[u8] = b"pipefold token digest v1\0";
 
 /// A DX API token. It cannot be displayed, and `Debug` shows only that there is one.
@@ -20,7 +20,7 @@ const DIGEST_DOMAIN: &[u8] = b"pipefold token digest v1\0";
 pub struct Token(SecretString);
 
 impl Token {
-    /// Takes a token, without the line ends that follow it in files and variables, and without quotes around it.
+    /// A token from text, without the line ends that follow it in files and variables, and without quotes around it.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl Token {
         })
     }
 
-    /// A short name for the token, safe to store and to show: it says whether two tokens are the same and nothing else.
+    /// A short name for the token, safe to store and to show: it shows whether two tokens are the same and nothing else.
     #[must_use]
     pub fn digest(&self) -> TokenDigest {
         let hash = Sha256::new()
@@ -81,7 +81,7 @@ impl Token {
         TokenDigest(hex)
     }
 
-    /// The token itself: for the `Authorization` header, and for finding it in what DX says.
+    /// The token itself: for the `Authorization` header.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -99,12 +99,12 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A token from a file, and what is to be said about the file.
+/// A token from a file, and who may read the file.
 #[derive(Clone, Debug)]
 pub struct TokenFile {
     /// The token.
     pub token: Token,
-    /// Whether other users than the owner may read the file. Worth a word at `-v`; Kubernetes mounts them so.
+    /// True if other users than the owner may read the file, as Kubernetes mounts it. Logged at `-v`.
     pub readable_by_others: bool,
 }
 
@@ -142,16 +142,16 @@ impl TryFrom<String> for TokenDigest {
     }
 }
 
-/// What is wrong with a token. Never shows it.
+/// A fault of a token. Never shows it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// There is nothing in it.
+    /// The token is empty.
     #[error("the DX token is empty: put the token into DX_API_TOKEN or the token file")]
     Empty,
-    /// It is longer than [`MAX_TOKEN_LENGTH`].
+    /// The token is longer than [`MAX_TOKEN_LENGTH`].
     #[error("the DX token is longer than {MAX_TOKEN_LENGTH} bytes: that is something else; give the token alone")]
     TooLong,
-    /// It has a character that is no visible ASCII character.
+    /// The token has a character that is not visible ASCII.
     #[error(
         "the DX token has a space, a control character or a non-ASCII character at position {position}: give the token alone, on one line"
     )]
@@ -170,7 +170,7 @@ pub enum TokenError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         why: String,
     },
     /// Every user of the machine may change the file, and so choose the token.
@@ -179,12 +179,12 @@ pub enum TokenError {
         /// The file.
         path: PathBuf,
     },
-    /// What is in the file is no token.
+    /// The file's content is not a token.
     #[error("in the token file {}: {why}", .path.display())]
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of its content.
         why: Box<TokenError>,
     },
 }

@@ -40,7 +40,7 @@ impl Beside {
                 (Arc::clone(&context), budget.clone(), start.clone(), starting.clone());
             move || {
                 context.reporter.plugins().wait_until(Instant::now() + LONGEST_BUILD);
-                let receipt = context.reporter.keep(start);
+                let receipt = context.reporter.record_judged(start);
                 let id = receipt.reference_id.clone();
                 if starting.send(receipt).is_ok() {
                     deliver_beside(&context, &id, &budget, &is_over);
@@ -49,7 +49,7 @@ impl Beside {
         };
         if thread::Builder::new().name("delivery".into()).spawn(work).is_err() {
             // A system without a thread to spare: the start is recorded here, and all is delivered at the end.
-            let _ = starting.send(context.reporter.keep(start));
+            let _ = starting.send(context.reporter.record_judged(start));
         }
         Self {
             context,

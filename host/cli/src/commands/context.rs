@@ -152,7 +152,7 @@ impl Context {
     fn record(&self, hook: Hook, notification: Notification, told: &mut Vec<Trouble>) -> Result<Receipt, Trouble> {
         let judgement = self.judge(hook, notification, told)?;
         let mut now = judgement.notification().clone();
-        let receipt = self.reporter.keep(judgement);
+        let receipt = self.reporter.record_judged(judgement);
         if hook != Hook::Step || receipt.on_disk {
             return Ok(receipt);
         }

@@ -330,7 +330,7 @@ impl Work {
     async fn send_steps(&self, run: Arc<Run>, steps: Vec<Notification>) -> Result<Option<Outcome>, String> {
         self.request(move |options| match &options.to {
             ForwardTo::Dx { client, token_file } => {
-                Ok(client.tell_steps(&run, &steps, &token(token_file)?, options.timeout))
+                Ok(client.send_steps(&run, &steps, &token(token_file)?, options.timeout))
             }
             ForwardTo::Queue(_) => Ok(None),
         })

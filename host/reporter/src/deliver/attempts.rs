@@ -1,4 +1,4 @@
-//! When a run is tried, and when it is tried again.
+//! The order of runs in a delivery, and the pauses between attempts.
 
 use crate::spool::RunKey;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -13,32 +13,32 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause without DX asking for one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// One run that is to be delivered.
+/// A run that is to be delivered.
 #[derive(Debug)]
 pub struct Attempt {
     pub key: RunKey,
-    /// Why the last try failed.
+    /// The reason why the last attempt failed.
     pub why: Option<String>,
     not_before: Option<Instant>,
     pauses: ExponentialBackoff,
 }
 
-/// The runs that are to be delivered, each with its own pauses, so that one that fails does not hold up another.
+/// The runs that are to be delivered, each with its own pauses, so that a run that fails does not hold up another.
 #[derive(Debug, Default)]
 pub struct Attempts {
     queue: VecDeque<Attempt>,
-    /// DX asked everyone to wait until then.
+    /// The end of the pause that DX asked for, for all runs.
     paused_until: Option<Instant>,
 }
 
-/// What to do next.
+/// The next action of a delivery.
 #[derive(Debug)]
 pub enum Next {
-    /// Try this one now.
+    /// Attempt this run now.
     Try(Attempt),
-    /// Nothing is due before this has passed.
+    /// Wait this long: no run is due before.
     Wait(Duration),
-    /// Nothing is left.
+    /// End: no run is left.
     Done,
 }
 
@@ -57,7 +57,7 @@ impl Attempts {
             .with_factor(2.0)
             .without_max_times()
             .with_jitter()
-            // The library would take the same one everywhere, and all machines would come back at once.
+            // The library's own seed is the same everywhere, so that all machines would send again at once.
             .with_jitter_seed(RandomState::new().build_hasher().finish());
         self.queue.extend(keys.into_iter().map(|key| Attempt {
             key,
@@ -67,12 +67,12 @@ impl Attempts {
         }));
     }
 
-    /// How many wait beside the one that is being tried.
+    /// The number of runs that wait beside the current one.
     pub fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// What to do next. Without `new`, only what was tried before is tried again.
+    /// The next action of a delivery. Without `new`, only runs that were attempted before are attempted again.
     pub fn next(&mut self, new: bool) -> Next {
         let now = Instant::now();
         if let Some(pause) = self.paused_until.and_then(|until| until.checked_duration_since(now))
@@ -91,7 +91,7 @@ impl Attempts {
         earliest.map_or(Next::Done, |time| Next::Wait(time.duration_since(now)))
     }
 
-    /// Tries it again after its own next pause.
+    /// Attempts the run again after its own next pause.
     pub fn again(&mut self, mut attempt: Attempt, why: String) {
         let pause = attempt.pauses.next().unwrap_or(LONGEST_PAUSE);
         attempt.not_before = Instant::now().checked_add(pause);
@@ -99,12 +99,12 @@ impl Attempts {
         self.queue.push_back(attempt);
     }
 
-    /// Tries nothing for this long, as DX asked.
+    /// Attempts no run for this long, as DX asked.
     pub fn pause_all(&mut self, length: Duration) {
         self.paused_until = Instant::now().checked_add(length).max(self.paused_until);
     }
 
-    /// Those that were not delivered.
+    /// The runs that were not delivered.
     pub fn rest(self) -> impl Iterator<Item = Attempt> {
         self.queue.into_iter()
     }

@@ -1,6 +1,6 @@
-//! One delivery: the run that it is about, then what else waits, as long as there is time.
+//! One delivery: first the command's own run, then the others that wait, as long as there is time.
 //!
-//! A run is locked while it is sent, so that two processes do not send it at once; what else waits is sent by one process at a time. No
+//! A run is locked while it is sent, so that two processes do not send it at once; the other runs are sent by one process at a time. No
 //! lock keeps a command from sending its own run: upserts repeat harmlessly.
 
 use super::{
@@ -27,8 +27,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The part of a command's budget that is kept from other runs for the notes at its end, and the most of it: a megabyte for 30,000 runs and
-/// twenty small files.
+/// The fraction of a command's budget that is reserved for the notes at its end, and its most: a megabyte for 30,000 runs and twenty small
+/// files.
 const FOR_NOTES: (u32, Duration) = (20, Duration::from_millis(40));
 
 /// Delivers the runs of a store to an outlet.
@@ -54,17 +54,17 @@ pub struct DeliveryOptions<'a> {
 
 /// The outcome of one attempt to deliver a run.
 pub enum AttemptOutcome {
-    /// Nothing of the run waits any more.
+    /// No notification of the run waits any more.
     Settled,
-    /// Nothing of it can be sent: it is held, or another's.
+    /// No notification of the run can be sent: all are held, or another destination's.
     Nothing,
     /// Another process is sending it.
     Elsewhere,
-    /// It is worth another try, after the pause DX asked for if it did.
+    /// The attempt failed and may be repeated, after the pause that DX asked for, if it did.
     Again { why: String, after: Option<Duration> },
-    /// It is not due before this time.
+    /// The run is not due before this time.
     Paused(u64),
-    /// It waits for something that this process cannot bring about.
+    /// The run waits, for this reason, which this process cannot remove.
     Kept(String),
     /// Policies or rules gave no verdict.
     Unjudged(String),
@@ -72,20 +72,20 @@ pub enum AttemptOutcome {
     Hopeless(String),
 }
 
-/// A run that is tried.
+/// A run that is attempted.
 #[derive(Clone, Copy)]
 struct Target {
     key: RunKey,
-    /// It is the delivery's own, or someone asked by name: no pause holds.
+    /// True for the delivery's own run, and in a flush: pauses do not apply.
     is_pressing: bool,
     is_own: bool,
-    /// Nothing was heard of it for so long that it is ended, if it has no end.
+    /// True if the run had no activity for so long that it is ended, if it has no end.
     is_abandoned: bool,
     deadline: Instant,
 }
 
 impl Deliverer<'_> {
-    /// Delivers what it can.
+    /// Delivers as many runs as the budget allows.
     pub fn deliver(&self, options: &DeliveryOptions<'_>) -> Delivery {
         let mut delivery = Delivery::default();
         let mut state = DeliveryState::new(self.store, self.name());
@@ -112,7 +112,7 @@ impl Deliverer<'_> {
         RunKey::of(&format!("{url}\n{token}\n{policies}")).to_string()
     }
 
-    /// Tries the delivery's own run, then every other that is due, until all are settled or the budget is spent.
+    /// Attempts the delivery's own run, then every other that is due, until all are settled or the budget is spent.
     fn pass(&self, options: &DeliveryOptions<'_>, state: &mut DeliveryState, delivery: &mut Delivery) {
         let mut attempts = Attempts::new(options.first);
         let mut others: Option<OtherRuns> = None;
@@ -123,7 +123,8 @@ impl Deliverer<'_> {
         loop {
             let left = match options.budget.left() {
                 Some(left) => left,
-                // Waiting for policies to be compiled may have taken all of it. What is to be said of the own run is found all the same.
+                // Waiting for policies to be compiled may have taken all of it. The own run is attempted once all the same, to find why it
+                // waits.
                 None if !has_tried && options.first.is_some() && Instant::now() >= options.budget.deadline() => {
                     Duration::ZERO
                 }
@@ -135,7 +136,7 @@ impl Deliverer<'_> {
             has_tried = true;
             let attempt = match attempts.next(!state.dx_fails()) {
                 Next::Try(attempt) => attempt,
-                // The delivery's own run was tried: only now is it worth the time to list what else there is.
+                // The own run was attempted: only now is there time to list the others.
                 Next::Wait(_) | Next::Done if others.is_none() && self.may_look_around(options, state, delivery) => {
                     let found = OtherRuns::of(self, options, state, delivery);
                     attempts.add(found.due.iter().copied());
@@ -144,13 +145,13 @@ impl Deliverer<'_> {
                 }
                 Next::Wait(_) | Next::Done if state.refused.len() > refused => {
                     refused = state.refused.len();
-                    // What seemed another's a moment ago may be of the token that this process's own has replaced.
+                    // Runs that seemed to be of another token may be of the refused one, which this process's own replaces.
                     let skipped = others.iter_mut().flat_map(|others| std::mem::take(&mut others.skipped));
                     attempts.add(skipped.chain(std::mem::take(&mut state.foreign)));
                     delivery.foreign = 0;
                     continue;
                 }
-                // A wait that the budget does not last for ends now.
+                // A pause that outlasts the budget ends the delivery now.
                 Next::Wait(pause) if pause >= left => break,
                 Next::Wait(pause) => {
                     options.budget.sleep(pause);
@@ -162,11 +163,11 @@ impl Deliverer<'_> {
             let is_own = Some(key) == options.first;
             let changed = match &others {
                 Some(others) => others.changed.get(&key).copied(),
-                // Someone asked by name for this one, perhaps to end it.
+                // A flush may have to end this run.
                 None if self.own.explicit => self.store.changed_at(key),
                 None => None,
             };
-            // One that hangs must leave some time for the others, and the delivery's own is what the caller waits for.
+            // A request that hangs must leave time for the others; the own run gets most, since the caller waits for it.
             let timeout = match attempts.len() {
                 _ if is_own => left * 4 / 5,
                 0 => left,
@@ -231,7 +232,7 @@ impl Deliverer<'_> {
             }
         }
         if self.own.explicit && others.is_none() && !options.only && hopeless.is_none() && delivery.put_off.is_none() {
-            // The time was up before it could even be listed.
+            // The time was up before the runs could be listed.
             delivery.not_looked_at += self.store.runs().map_or(0, |runs| runs.len());
         }
         for attempt in attempts.rest() {
@@ -242,13 +243,13 @@ impl Deliverer<'_> {
             }
         }
         for (key, why) in failed {
-            // Where DX took others, it is this run that it does not take.
+            // If DX accepted others, it is this run that it refuses.
             let is_its_own = state.accepted && !state.dx_fails();
             self.keep(key, &why, is_its_own, state, delivery);
         }
     }
 
-    /// Whether what else waits is to be tried: not while DX takes nothing, and by one process at a time.
+    /// Returns true if other runs are to be attempted: not while DX accepts nothing, and by one process at a time.
     fn may_look_around(&self, options: &DeliveryOptions<'_>, state: &DeliveryState, delivery: &mut Delivery) -> bool {
         if options.only || delivery.busy || delivery.put_off.is_some() {
             return false;
@@ -264,14 +265,14 @@ impl Deliverer<'_> {
         true
     }
 
-    /// Whether nothing was heard of a run for so long that it is ended, by the time of its directory's last change.
+    /// Returns true if a run had no activity for so long that it is ended, by the time of its directory's last change.
     fn is_abandoned(&self, changed: Option<u64>) -> bool {
         matches!(self.when_abandoned(changed), LookAgain::WhenChanged)
             && self.abandon_after.is_some()
             && changed.is_some()
     }
 
-    /// Records an end for a run that has none, if any of it is this process's to send. Whether it did.
+    /// Records an end for a run that has none, if this process may send any of it. Returns true if it did.
     fn abandon(&self, run: &SpooledRun, delivery: &mut Delivery) -> Result<bool, SpoolError> {
         let Some(end) = abandoned(run, &self.own) else {
             return Ok(false);
@@ -290,7 +291,7 @@ impl Deliverer<'_> {
         Ok(true)
     }
 
-    /// When a run of which nothing can be sent is worth another look.
+    /// The time at which a run of which nothing can be sent is read again.
     fn when_abandoned(&self, changed: Option<u64>) -> LookAgain {
         let at = self.abandon_after.zip(changed).map(|(age, changed)| {
             let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
@@ -300,7 +301,7 @@ impl Deliverer<'_> {
             .map_or(LookAgain::WhenChanged, LookAgain::At)
     }
 
-    /// Sends what of a run is to be sent.
+    /// Sends the notifications of a run that are due.
     fn attempt(
         &self,
         target: Target,
@@ -309,7 +310,7 @@ impl Deliverer<'_> {
     ) -> Result<AttemptOutcome, SpoolError> {
         let key = target.key;
         let _lock = if target.is_own {
-            // Another process is sending it. It may hang, or be stopped: half of the time is for sending it all the same.
+            // Another process is sending it. It may hang, or be stopped: half of the time is reserved for sending it all the same.
             let half = target.deadline.saturating_duration_since(Instant::now()) / 2;
             self.store.lock_run(key, Instant::now() + half)
         } else {
@@ -361,7 +362,7 @@ impl Deliverer<'_> {
                     Task::Judge { .. } if !target.is_pressing && !state.judges() => {
                         AttemptOutcome::Unjudged(String::new())
                     }
-                    // Judging it again would say the same, for ever.
+                    // Judging it again would have the same result, for ever.
                     Task::Judge { id } if !judged.insert(id) => {
                         AttemptOutcome::Unjudged("a notification of it has no verdict yet".into())
                     }
@@ -418,7 +419,7 @@ impl Deliverer<'_> {
                 }
             }
             sent_any |= !nothing;
-            // Of a run that is too large to be read at once, the next part; of one with a bad notification, what is good.
+            // The next part of a run that is too large to be read at once, or the rest of a run with a bad notification.
             let more = told_end && run.unread > 0 && target.deadline > Instant::now();
             if !judged_one && !more {
                 let retired = run.is_finished() && self.store.retire(key);
@@ -455,7 +456,7 @@ impl Deliverer<'_> {
     }
 }
 
-/// How messages name a run.
+/// The `reference_id` of a run, for messages.
 pub fn reference_id(run: &SpooledRun) -> &str {
     run.entries
         .iter()
@@ -463,7 +464,7 @@ pub fn reference_id(run: &SpooledRun) -> &str {
         .unwrap_or("?")
 }
 
-/// A note why a run waits.
+/// A note about why a run waits.
 pub fn trouble(kind: &str, message: &str, run: &SpooledRun, token: Option<String>) -> Trouble {
     let since = run.trouble.as_ref().map_or(0, |trouble| trouble.since);
     Trouble {

@@ -1,4 +1,4 @@
-//! What came of a delivery.
+//! The result of a delivery.
 
 use crate::dx::{Client, Outcome};
 use crate::spool::PolicyChain;
@@ -8,59 +8,59 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Entries kept of each list of a [`Delivery`]; the counts beside them are complete.
+/// The most entries of each list of a [`Delivery`]; the counts beside them are complete.
 pub const MOST_NAMED: usize = 20;
 
-/// What came of a delivery.
+/// The result of a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// Requests that DX accepted.
     pub accepted: usize,
-    /// Runs that wait on, with the reason; the first twenty.
+    /// Runs that still wait, with the reason; the first twenty.
     pub kept: Vec<UndeliveredRun>,
-    /// How many runs wait on.
+    /// The number of runs that still wait.
     pub kept_count: usize,
-    /// Runs that were not looked at, as there was no time left.
+    /// The number of runs that were not read, since there was no time left.
     pub not_looked_at: usize,
-    /// What DX or the rules refused for good, with their words; the first twenty.
+    /// Runs that DX or the rules refused for good, with the reason; the first twenty.
     pub rejected: Vec<UndeliveredRun>,
-    /// How many were refused for good.
+    /// The number of runs refused for good.
     pub rejected_count: usize,
-    /// Notifications that wait but belong to another DX or token.
+    /// The number of notifications that wait for another DX or token.
     pub foreign: usize,
-    /// Notifications that wait for policies which this process does not have: how many for each chain.
+    /// The number of notifications that wait for policies which this process does not have, by chain.
     pub other_policies: BTreeMap<PolicyChain, usize>,
     /// Runs that a policy discarded, with its reason; the first twenty.
     pub discarded: Vec<UndeliveredRun>,
-    /// Nothing of the run that the delivery began with waits any more.
+    /// True if no notification of the delivery's first run waits any more.
     pub first_settled: bool,
-    /// Other runs that are known to wait and were not due.
+    /// The number of other runs that wait and were not due.
     pub others_wait: usize,
-    /// Why other runs were not tried, where something keeps all of them.
+    /// The reason why no other run was attempted, if there is one.
     pub put_off: Option<String>,
-    /// Runs of which nothing was heard for so long that they were ended as cancelled.
+    /// The number of runs without activity that were ended as cancelled.
     pub abandoned: usize,
-    /// Another process was delivering what else waits.
+    /// True if another process was delivering the other runs.
     pub busy: bool,
-    /// Nothing could be delivered at all, for this reason.
+    /// The reason why nothing could be delivered at all.
     pub impossible: Option<String>,
-    /// Things that went wrong and stopped nothing.
+    /// Faults that stopped nothing.
     pub warnings: Vec<String>,
-    /// Things worth telling with nothing wrong in reporting.
+    /// Remarks that are not about faults.
     pub notes: Vec<String>,
 }
 
-/// A run and why it was not delivered.
+/// A run that was not delivered, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UndeliveredRun {
     /// The run's `reference_id`.
     pub reference_id: String,
-    /// Why it waits or was refused.
+    /// The reason why it waits, was refused or was discarded.
     pub why: String,
 }
 
 impl Delivery {
-    /// Why the run was not delivered, if it was not.
+    /// Returns why the run was not delivered, if it was not.
     #[must_use]
     pub fn trouble_of(&self, reference_id: &str) -> Option<&str> {
         let mut all = self.kept.iter().chain(&self.rejected);
@@ -107,20 +107,19 @@ fn name(list: &mut Vec<UndeliveredRun>, reference_id: &str, why: String) {
 
 /// Where deliveries end: DX, or a queue before it.
 ///
-/// What is recorded in the spool leaves it only after [`Outcome::Accepted`]: an outlet that answers this keeps the run as safely as a disk does.
+/// A notification leaves the spool only after [`Outcome::Accepted`]: an outlet that returns it has stored the run as safely as a disk does.
 pub trait Outlet: Send + Sync {
-    /// Its address, without anything secret. Stands in the spool: what was recorded for another is not sent here.
+    /// The outlet's address, without secrets. It is in the records: notifications recorded for another address are not sent here.
     fn address(&self) -> String;
 
-    /// A short name for what it is asked with, safe to store and to show: 12 hexadecimal digits of a hash, or a word where nothing is
-    /// needed.
+    /// A short name of the credentials, safe to store and to show: 12 hexadecimal digits of a hash, or a fixed word if none are needed.
     fn credentials(&self) -> String;
 
-    /// Hands a run over, within `timeout`. Once: whether to try again is the caller's to decide.
+    /// Sends a run once, within `timeout`. The caller decides about repetition.
     fn upsert(&self, run: &Run, timeout: Duration) -> Outcome;
 
-    /// Tells of a run's steps, where they are shown. That they do not arrive is no failure.
-    fn tell_steps(&self, _run: &Run, _steps: &[&Notification], _timeout: Duration) {}
+    /// Sends a run's steps to a server that shows them. A failure is ignored.
+    fn send_steps(&self, _run: &Run, _steps: &[&Notification], _timeout: Duration) {}
 }
 
 /// DX itself.
@@ -142,8 +141,8 @@ impl Outlet for ToDx<'_> {
         self.client.upsert(run, self.token, timeout)
     }
 
-    fn tell_steps(&self, run: &Run, steps: &[&Notification], timeout: Duration) {
-        self.client.tell_steps(run, steps.iter().copied(), self.token, timeout);
+    fn send_steps(&self, run: &Run, steps: &[&Notification], timeout: Duration) {
+        self.client.send_steps(run, steps.iter().copied(), self.token, timeout);
     }
 }
 
@@ -158,7 +157,7 @@ impl Budget {
     /// A budget that begins now.
     #[must_use]
     pub fn new(length: Duration) -> Self {
-        // Instants end somewhere: a length beyond that is as good as a hundred years.
+        // A length beyond the last instant becomes a hundred years.
         let now = Instant::now();
         let deadline = now
             .checked_add(length)
@@ -170,7 +169,7 @@ impl Budget {
         }
     }
 
-    /// A part of it, at most this long, that ends when the whole is cancelled.
+    /// A part of this budget, at most this long, that ends when the whole is cancelled.
     #[must_use]
     pub fn within(&self, length: Duration) -> Self {
         let part = Self::new(length);
@@ -180,13 +179,13 @@ impl Budget {
         }
     }
 
-    /// Ends it now. A request that is under way is not interrupted; nothing new begins.
+    /// Ends the budget now. A request under way is not interrupted; no new one begins.
     pub fn cancel(&self) {
         *self.cancelled.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.cancelled.1.notify_all();
     }
 
-    /// What is left; none if it is over or cancelled.
+    /// The time left; none if the budget is over or cancelled.
     #[must_use]
     pub fn left(&self) -> Option<Duration> {
         if *self.cancelled.0.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -197,13 +196,13 @@ impl Budget {
             .filter(|left| !left.is_zero())
     }
 
-    /// When it is over.
+    /// The end of the budget.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Waits, but no longer than there is budget. Tells whether any is left.
+    /// Waits, at most as long as the budget. Returns true if any is left.
     pub fn sleep(&self, length: Duration) -> bool {
         let Some(left) = self.left() else { return false };
         let (cancelled, changed) = &*self.cancelled;

@@ -1,4 +1,4 @@
-//! One request for a run, and what follows from DX's answer.
+//! Sends one request for a run, and acts on DX's answer.
 
 use super::{
     deliverer::{AttemptOutcome, Deliverer, reference_id, trouble},
@@ -19,11 +19,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// For what is only there to be looked at, a build waits no longer.
+/// The longest time for sending steps, which are only for display.
 const STEPS: Duration = Duration::from_secs(1);
 
 impl Deliverer<'_> {
-    /// One request, and what follows from its answer.
+    /// Sends one request, and acts on the answer.
     pub fn send(
         &self,
         run: &SpooledRun,
@@ -50,8 +50,8 @@ impl Deliverer<'_> {
             Outcome::Accepted => {
                 delivery.accepted += 1;
                 state.was_accepted();
-                self.tell_steps(run, report, covers, deadline);
-                // DX has it: that this cannot be noted costs a repetition some day, and is no reason to call the run undelivered.
+                self.send_steps(run, report, covers, deadline);
+                // DX has the run: without the mark it is sent again some day, which does no harm, so it still counts as delivered.
                 if let Err(error) = self.store.mark_sent(run.key, covers) {
                     delivery.warn(format!("{error}; DX has the run; it will be sent again"));
                 }
@@ -88,9 +88,9 @@ impl Deliverer<'_> {
         })
     }
 
-    /// Sends the steps of a delivered run to a server that shows steps. A policy judges upserts, and steps are none:
-    /// with one, they stay here.
-    fn tell_steps(&self, run: &SpooledRun, report: &Run, covers: &BTreeSet<EntryId>, deadline: Instant) {
+    /// Sends the steps of a delivered run to a server that shows steps. A policy judges upserts, not steps: with a policy, steps are not
+    /// sent.
+    fn send_steps(&self, run: &SpooledRun, report: &Run, covers: &BTreeSet<EntryId>, deadline: Instant) {
         let left = deadline.saturating_duration_since(Instant::now()).min(STEPS);
         if left.is_zero() || !self.judge.policies().is_empty() {
             return;
@@ -100,18 +100,18 @@ impl Deliverer<'_> {
             .iter()
             .filter(|(id, entry)| entry.hook == Hook::Step && covers.contains(id) && !run.sent.contains(id));
         let notifications: Vec<_> = told.map(|(_, entry)| &entry.notification).collect();
-        self.outlet.tell_steps(report, &notifications, left);
+        self.outlet.send_steps(report, &notifications, left);
     }
 
-    /// The token was refused for this run before, and is still the same: DX is asked again only on request.
+    /// Returns why DX refused the token for this run before, if it is still the same: the run is sent again only by a flush.
     pub fn refused_before(&self, run: &SpooledRun, state: &DeliveryState) -> Option<String> {
         let trouble = run.trouble.as_ref()?;
         let same = refused_token(trouble) == Some(self.outlet.credentials().as_str());
         (same && !self.own.explicit && !state.accepted).then(|| trouble.message.clone())
     }
 
-    /// Judges a notification by this process's policies. A verdict that is new is recorded, with these policies: other processes then
-    /// know what it is bound to. None if the notification is gone, or the rules refused it.
+    /// Judges a notification by this process's policies. A new verdict is recorded with these policies, so that other processes know its
+    /// binding. None if the notification is gone, or the rules refused it.
     pub fn judge_again(
         &self,
         run: &SpooledRun,
@@ -143,8 +143,8 @@ impl Deliverer<'_> {
         Ok(Some(verdict))
     }
 
-    /// The rules refuse the history of a run. Only what they refuse by itself is rejected, if there is such: it must not take what is good
-    /// along.
+    /// Rejects the notifications of a refused history that the rules refuse one by one; all, if there are none. Good notifications must not
+    /// be lost with a bad one.
     pub fn reject_refused(
         &self,
         run: &SpooledRun,

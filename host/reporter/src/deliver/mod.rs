@@ -1,7 +1,7 @@
-//! Brings what waits to DX, within a time budget.
+//! Delivers the waiting runs to DX, within a time budget.
 //!
-//! One process delivers at a time. What waits is what no acceptance covers (there is no other state), so every step may be repeated
-//! and a crash leaves nothing half-done.
+//! One process delivers at a time. A notification waits until DX has accepted it; there is no other state. Every step may be repeated, and
+//! a crash leaves nothing half-done.
 
 mod attempts;
 mod deliverer;

@@ -1,47 +1,47 @@
-//! What of a run waits to be sent, and to whom it belongs.
+//! The plan of a run's delivery: which notifications a process may send, and how.
 
 use crate::clock;
 use crate::spool::{Destination, Entry, EntryId, Hook, Judgement, PolicyChain, SpooledRun, Trouble};
 use pipefold_sandbox::{Notification, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The kind of trouble that says DX did not take the token.
+/// The kind of a note that DX refused the token.
 pub const UNAUTHORISED: &str = "unauthorised";
 
-/// Digest of the token that DX did not take, if that is why the run waits.
+/// The digest of the token that DX refused, if that is why the run waits.
 pub fn refused_token(trouble: &Trouble) -> Option<&str> {
     trouble.token.as_deref().filter(|_| trouble.kind == UNAUTHORISED)
 }
 
-/// Whose notifications a process may send (DESIGN: two accounts may share a machine).
+/// The notifications that a process may send (DESIGN: two accounts may share a machine).
 #[derive(Clone, Debug)]
 pub struct Ownership {
     /// The process's own DX and token.
     pub destination: Destination,
-    /// Whether someone asked by name: then what was recorded without a token, or without a DX, is included.
+    /// True in a flush: notifications recorded without a token, or without a DX, are included.
     pub explicit: bool,
-    /// Whether what was recorded for another token of the same DX is included.
+    /// True to include notifications recorded for another token of the same DX.
     pub adopt: bool,
     /// The process's own policies.
     pub policies: PolicyChain,
-    /// Whether they take the place of the policies that a notification was recorded under (DESIGN section 11).
+    /// True if these policies replace those that a notification was recorded under (DESIGN section 11).
     pub rejudge: bool,
 }
 
-/// What the policies that an entry was recorded under have to do with those of this process.
+/// The relation of an entry's policies to those of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Binding {
-    /// They are the same.
+    /// The policies are the same.
     Own,
-    /// This process may judge the entry by its own: it was recorded without any, which own ones only take away from, or the operator
+    /// This process may judge the entry by its own policies: it was recorded without any, and policies only take away, or the operator
     /// named this process's in their place.
     Adopted,
-    /// The entry leaves this machine only through others.
+    /// The entry may leave this machine only through other policies.
     Foreign,
 }
 
 impl Ownership {
-    /// Digest of the token that DX did not take for this run: another one than the process's own, for the same DX.
+    /// The digest of the token that DX refused for this run, if it is another than the process's own, for the same DX.
     pub fn refused_in<'a>(&self, run: &'a SpooledRun) -> Option<&'a str> {
         let token = refused_token(run.trouble.as_ref()?)?;
         let is_replaced =
@@ -50,8 +50,8 @@ impl Ownership {
         (may_be && run.entries.iter().any(|(_, entry)| is_replaced(&entry.destination))).then_some(token)
     }
 
-    /// Whether this process may send the entry. `refused` holds digests of tokens that DX is known to have refused: the process's own, for
-    /// the same DX, then takes their place.
+    /// Returns true if this process may send the entry. `refused` holds digests of tokens that DX has refused: the process's own, for the
+    /// same DX, replaces them.
     pub fn includes(&self, entry: &Entry, refused: &BTreeSet<String>) -> bool {
         let (own, other) = (&self.destination, &entry.destination);
         match (&other.url, &other.token) {
@@ -61,11 +61,11 @@ impl Ownership {
         }
     }
 
-    /// What this process may do with an entry of a run that is bound to these policies.
+    /// The binding of an entry of a run that is bound to these policies.
     fn binding(&self, entry: &Entry, of_run: &BTreeSet<&PolicyChain>) -> Binding {
         let is_free = entry.policies.is_empty();
         if is_free && !of_run.is_empty() && !self.rejudge {
-            // A build that recorded without the policies of the `exec` around it, which may have been killed meanwhile.
+            // Recorded by a build without the policies of the `exec` around it, which may have been killed meanwhile.
             let is_ours = of_run.iter().any(|policies| policies.is_same(&self.policies));
             return if is_ours { Binding::Adopted } else { Binding::Foreign };
         }
@@ -78,7 +78,7 @@ impl Ownership {
         }
     }
 
-    /// Whether this process may send something of a run, by its policies.
+    /// Returns true if this process may send any entry of a run, by its policies.
     fn has_policies_of(&self, run: &SpooledRun) -> bool {
         let of_run = policies_of(run);
         let mut entries = run.entries.iter();
@@ -86,29 +86,29 @@ impl Ownership {
     }
 }
 
-/// The policies that a run is bound to: what was recorded of it without any is sent only through these, too.
+/// The policies that a run is bound to: its entries without policies are sent only through these, too.
 fn policies_of(run: &SpooledRun) -> BTreeSet<&PolicyChain> {
     let all = run.entries.iter().map(|(_, entry)| &entry.policies);
     all.filter(|policies| !policies.is_empty()).collect()
 }
 
-/// What is to be done for a run.
+/// One task in delivering a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Task {
-    /// Judge the whole history, and send what it comes to in one request.
+    /// Judge the whole history, and send the resulting run in one request.
     Finish {
         /// Every notification of the run.
         history: Vec<Notification>,
-        /// Those that DX has when it accepts.
+        /// The entries that DX has after it accepted the run.
         covers: BTreeSet<EntryId>,
     },
-    /// Judge a notification by this process's policies, and send what they report. What was recorded as its verdict is not sent: another
+    /// Judge a notification by this process's policies, and send the run that they report. The recorded verdict is not sent: another
     /// process wrote it, perhaps a build's own.
     Report {
         /// The notification.
         id: EntryId,
     },
-    /// Judge a notification that has no verdict by this process's policies, then look again.
+    /// Judge a notification that has no verdict by this process's policies, then plan again.
     Judge {
         /// The notification.
         id: EntryId,
@@ -117,30 +117,30 @@ pub enum Task {
     Drop {
         /// The policy's reason.
         reason: String,
-        /// All that waits of it.
+        /// All waiting entries of the run.
         covers: BTreeSet<EntryId>,
     },
 }
 
-/// The run as far as it is the process's own.
+/// The tasks for a run, and the entries that this process may not send.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// What is to be done, in order.
+    /// The tasks, in order.
     pub work: Vec<Task>,
-    /// Notifications that wait but belong to another destination.
+    /// The number of notifications that wait for another destination.
     pub foreign: usize,
-    /// Notifications left out, as the rules allow only so many in one run.
+    /// The number of notifications left out because a run may have only [`MOST`].
     pub left_out: usize,
-    /// Notifications that wait for other policies than this process has: how many for each chain.
+    /// The number of notifications that wait for policies which this process does not have, by chain.
     pub other_policies: BTreeMap<PolicyChain, usize>,
 }
 
-/// Notifications and bytes of text that the rules allow in one history (DESIGN section 3, "Validate"). The plugin counts exactly; this
-/// only keeps a run that grew too large from being refused whole.
+/// The most notifications and bytes of text in one history (DESIGN section 3, "Validate"). The plugin counts exactly; these bounds only
+/// keep a run that grew too large from being refused whole.
 const MOST: usize = 10_000;
 const MOST_BYTES: usize = 8 << 20;
 
-/// Decides what of a run is to be sent.
+/// Plans the delivery of a run.
 pub fn plan(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> Plan {
     let waits = |id: &EntryId| !run.sent.contains(id);
     let of_run = policies_of(run);
@@ -161,7 +161,7 @@ pub fn plan(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> Pl
     if waiting.is_empty() {
         return plan;
     }
-    // Whatever the policies of the start were: that it is dropped only ever takes away.
+    // Whatever the policies of the start were: a discard only takes away.
     if let Some(reason) = dropped(run) {
         let covers = waiting.iter().map(|(id, _)| *id).collect();
         plan.work = vec![Task::Drop { reason, covers }];
@@ -179,8 +179,8 @@ pub fn plan(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> Pl
         is_new || (entry.hook != Hook::Finish && own.binding(entry, &of_run) != Binding::Own)
     });
     if let Some((id, _)) = unjudged {
-        // A policy may yet want to discard it, and one that is not valid must not take the others along: the history is complete only when
-        // everything in it has been judged.
+        // A policy may yet discard it, and an invalid one must not have the others rejected: the history is complete only when each entry
+        // in it has been judged.
         plan.work = vec![Task::Judge { id: *id }];
         return plan;
     }
@@ -207,8 +207,8 @@ fn is_discard(entry: &Entry) -> bool {
     matches!(entry.verdict, Judgement::Discard(_))
 }
 
-/// The notifications of a run for `pipeline-finish`, as many as the rules allow: its ends and starts first, as they decide, then the
-/// steps whose status outranks the others'.
+/// The notifications of a run for `pipeline-finish`, as many as the rules allow: its ends and starts first, which decide, then the steps
+/// whose status outranks the others'.
 fn history(mine: &[&(EntryId, Entry)]) -> (Vec<Notification>, usize) {
     let mut all: Vec<&Entry> = mine
         .iter()
@@ -237,7 +237,7 @@ fn history(mine: &[&(EntryId, Entry)]) -> (Vec<Notification>, usize) {
     )
 }
 
-/// The place of an entry's status in DX's order, the lowest for none.
+/// The rank of an entry's status in DX's order, the lowest for none.
 fn rank(entry: &Entry) -> usize {
     let order = [
         Status::Unknown,
@@ -278,11 +278,11 @@ fn text_bytes(notification: &Notification) -> usize {
     .sum()
 }
 
-/// A notification that the run was cancelled, from what its others say. None if none of it is this process's to send.
+/// A notification that the run was cancelled, with the names from its other notifications. None if this process may send none of them.
 ///
-/// It has no finish: when the run ended is not known, and DX would not take back one that is too late.
+/// It has no finish: the time of the end is unknown, and DX does not take back a finish that is too late.
 pub fn abandoned(run: &SpooledRun, own: &Ownership) -> Option<Notification> {
-    // What it says comes from the others' records: a process without their policies must not say it.
+    // Its values come from the other records: a process without their policies must not send them.
     if !own.has_policies_of(run) {
         return None;
     }
@@ -298,18 +298,18 @@ pub fn abandoned(run: &SpooledRun, own: &Ownership) -> Option<Notification> {
         pipeline_name: Some(any(|n| &n.pipeline_name)?),
         pipeline_source: Some(any(|n| &n.pipeline_source)?),
         reference_id: Some(any(|n| &n.reference_id)?),
-        // The fold keeps the earliest; any of the recorded ones leaves it as it is.
+        // The fold keeps the earliest start, so any recorded one changes nothing.
         started_at: any(|n| &n.started_at).or_else(|| Some(clock::now())),
         status: Some(Status::Cancelled.as_str().to_owned()),
         ..Notification::default()
     })
 }
 
-/// Of a run whose end says nothing of how it went, and whose steps say nothing either.
+/// The remark for a run whose end and steps have no status.
 pub const WITHOUT_A_STATUS: &str =
     "the run ends without a status, so DX goes on showing it as running: give `finish` a --status";
 
-/// One line for each reason for which notifications of a run wait and do not count.
+/// One line for each reason why notifications of a run wait and do not count.
 pub fn left(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> impl Iterator<Item = String> {
     let mut counts = BTreeMap::new();
     for (_, entry) in run.waiting().filter(|(_, entry)| !own.includes(entry, refused)) {

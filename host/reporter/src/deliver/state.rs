@@ -9,19 +9,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Requests for different runs that fail in a row before it is DX that fails, and not a run.
+/// The number of requests for different runs that fail in a row until DX counts as failing, and not a run.
 const DX_FAILS: usize = 3;
-/// Other runs that get no verdict before a delivery asks for no more: each may take as long as a policy may.
+/// The number of other runs without a verdict after which a delivery judges no more: each may take as long as a policy may.
 const JUDGES_FAIL: usize = 1;
-/// How long DX has to have been failing before a command tries its own run once and no more: what a minute did not mend, a second does not.
+/// The time of failing after which a command attempts its own run only once: a fault that lasted a minute does not end within a second.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Pauses of all runs: the first, long enough for a restarted proxy; the longest, within which the end of an outage is noticed.
 const OF_ALL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5 * 60));
-/// Pauses of one run that DX refuses while it takes others, or that gets no verdict.
+/// Pauses of one run that DX refuses while it accepts others, or that gets no verdict: the first and the longest.
 const OF_ONE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60 * 60));
-/// A pause that ends later than this from now was noted by a clock that has been put back since.
+/// The longest believed pause: one that ends later was noted by a clock that has been put back since.
 const BELIEVED: Duration = Duration::from_secs(2 * 60 * 60);
-/// How long ago a directory must have changed for its time to tell the next change from it: file systems count in steps of up to 2 s.
+/// The age of a directory's last change from which on a further change has another time: file systems count in steps of up to 2 s.
 const SETTLED: Duration = Duration::from_secs(3);
 
 /// The state of one delivery.
@@ -31,19 +31,19 @@ pub struct DeliveryState {
     before: Outlook,
     looked_at: LookedAt,
     has_looked: bool,
-    /// Digests of the tokens that DX is known to have refused.
+    /// Digests of the tokens that DX has refused.
     pub refused: BTreeSet<String>,
-    /// Runs in which something waits that was recorded for another destination.
+    /// Runs in which notifications wait for another destination.
     pub foreign: BTreeSet<RunKey>,
-    /// Requests that failed since DX last accepted one.
+    /// The number of requests that failed since DX last accepted one.
     fails: usize,
     unjudged: usize,
-    /// Whether DX accepted something.
+    /// True if DX accepted a request.
     pub accepted: bool,
 }
 
 impl DeliveryState {
-    /// Reads what earlier deliveries to the destination of this name left.
+    /// Reads the notes of earlier deliveries of this name.
     pub fn new(store: &Store, name: String) -> Self {
         let outlook = store.outlook(&name);
         Self {
@@ -60,34 +60,34 @@ impl DeliveryState {
         }
     }
 
-    /// When DX may be asked again, if it said so, and that is to come: milliseconds since 1970.
+    /// The end of the pause that DX asked for, if it is to come: milliseconds since 1970.
     pub fn asked_until(&self) -> Option<u64> {
         self.outlook.asked_until.filter(|until| is_to_come(*until))
     }
 
-    /// Why DX took nothing before this delivery, if other runs than the command's own are to wait because of it.
+    /// The noted pause of other runs than the command's own, because DX accepted nothing before this delivery.
     pub fn failing(&self) -> Option<&Pause> {
         self.before.failing.as_ref().filter(|pause| is_to_come(pause.until))
     }
 
-    /// What DX answered, or did not, since it last accepted something.
+    /// The reason why DX has accepted nothing since its last acceptance.
     pub fn failing_for(&self) -> Option<&str> {
         self.outlook.failing.as_ref().map(|pause| pause.why.as_str())
     }
 
-    /// Whether DX has been failing for so long that it is asked once for a run and no more.
+    /// Returns true if DX has been failing for so long that a run is attempted only once.
     pub fn is_hopeless(&self) -> bool {
         let patience = millis(PATIENCE);
         let failing = self.outlook.failing.as_ref();
         failing.is_some_and(|pause| now().saturating_sub(pause.since) > patience)
     }
 
-    /// Whether it is DX that fails, as far as this delivery has seen.
+    /// Returns true if DX itself fails, as far as this delivery has seen.
     pub fn dx_fails(&self) -> bool {
         self.fails >= DX_FAILS
     }
 
-    /// Whether other runs are judged again.
+    /// Returns true if other runs may be judged again.
     pub fn judges(&self) -> bool {
         let paused = self
             .outlook
@@ -107,7 +107,7 @@ impl DeliveryState {
         self.outlook.judging = None;
     }
 
-    /// A request failed, for the first time for its run or once more; `after` is what DX asked for, of everyone.
+    /// Notes a failed request. `is_first`: the first failure of its run; `after`: the pause that DX asked for, for all runs.
     pub fn has_failed(&mut self, why: &str, after: Option<Duration>, is_first: bool) {
         self.fails += usize::from(is_first);
         if let Some(after) = after {
@@ -123,20 +123,20 @@ impl DeliveryState {
         self.outlook.judging = Some(grown(self.outlook.judging.take(), why, OF_ONE));
     }
 
-    /// Reads which runs need no look.
+    /// Reads the notes on runs that need not be read.
     fn look_around(&mut self, store: &Store) {
         if !self.has_looked {
             self.looked_at = store.looked_at(&self.name);
         }
     }
 
-    /// What is known of a run whose directory changed last at this time.
+    /// The note on a run, if its directory last changed at this time.
     pub fn known(&self, key: RunKey, changed: u64) -> Option<LookAgain> {
         let (then, again) = self.looked_at.get(&key)?;
         (*then == changed).then_some(*again)
     }
 
-    /// Whether a run of which this is known is to be looked at.
+    /// Returns true if a run with this note is to be read.
     pub fn is_due(&self, again: LookAgain) -> bool {
         match again {
             LookAgain::At(time) => !is_to_come(time),
@@ -145,7 +145,7 @@ impl DeliveryState {
         }
     }
 
-    /// A run was looked at, and need not be before this.
+    /// Notes that a run was read, and when it is to be read again.
     pub fn looked(&mut self, key: RunKey, changed: u64, again: LookAgain) {
         let settled = now().saturating_mul(1_000_000).saturating_sub(changed) > nanos(SETTLED);
         if settled {
@@ -154,14 +154,14 @@ impl DeliveryState {
         }
     }
 
-    /// Forgets runs that are gone.
+    /// Removes the notes on runs that are gone.
     fn keep_only(&mut self, runs: &BTreeSet<RunKey>) {
         let before = self.looked_at.len();
         self.looked_at.retain(|key, _| runs.contains(key));
         self.has_looked |= before != self.looked_at.len();
     }
 
-    /// Leaves it for the next delivery.
+    /// Writes the notes for the next delivery.
     pub fn end(self, store: &Store) {
         if self.outlook != self.before {
             store.note_outlook(&self.name, &self.outlook);
@@ -172,13 +172,13 @@ impl DeliveryState {
     }
 }
 
-/// When a run that fails by itself is due again, if it has been failing since then.
+/// The time at which a failing run is due again, if it has been failing since `since`.
 pub fn due_again(since: u64) -> u64 {
     let (now, (first, longest)) = (now(), OF_ONE);
     now + now.saturating_sub(since).clamp(millis(first), millis(longest))
 }
 
-/// The next pause: as long as it has been failing, within bounds. So it doubles, for any process and any number of tries.
+/// The next pause: as long as the failing has lasted, within bounds. So it doubles, for any process and any number of attempts.
 fn grown(pause: Option<Pause>, why: &str, (first, longest): (Duration, Duration)) -> Pause {
     let now = now();
     let since = pause.map_or(now, |pause| pause.since.min(now));
@@ -189,7 +189,7 @@ fn grown(pause: Option<Pause>, why: &str, (first, longest): (Duration, Duration)
     }
 }
 
-/// Whether a time is to come, and not so far away that a clock must have been wrong.
+/// Returns true if a time is to come, and not so far away that a clock must have been wrong.
 pub fn is_to_come(time: u64) -> bool {
     let now = now();
     time > now && time - now < millis(BELIEVED)
@@ -207,20 +207,20 @@ fn nanos(length: Duration) -> u64 {
     u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What waits beside the delivery's own run.
+/// The runs that wait beside the delivery's own.
 #[derive(Default)]
 pub struct OtherRuns {
-    /// Those that are due.
+    /// The runs that are due.
     pub due: Vec<RunKey>,
-    /// Those that need no look.
+    /// The runs that need not be read.
     pub skipped: Vec<RunKey>,
-    /// When the directory of each last changed.
+    /// The time of each directory's last change: nanoseconds since 1970.
     pub changed: BTreeMap<RunKey, u64>,
     _lock: Option<Arc<LockState>>,
 }
 
 impl OtherRuns {
-    /// Lists them, if no other process delivers them.
+    /// Lists the runs, if no other process delivers them.
     pub fn of(
         deliverer: &Deliverer<'_>,
         options: &DeliveryOptions<'_>,

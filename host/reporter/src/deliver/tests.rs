@@ -17,7 +17,7 @@ use std::time::Duration;
 const JOBS: u64 = 200;
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// How DX answers during an incident.
+/// DX's answer during an incident.
 type Answer = fn(Duration) -> Outcome;
 
 /// DX, as the fold of what it accepted.
@@ -76,7 +76,7 @@ fn notification(reference_id: &str) -> Notification {
     }
 }
 
-/// A process of its own, as far as what it knows.
+/// A reporter that shares nothing in memory with another.
 fn reporter(spool: &Path, dx: &Arc<Mutex<Dx>>, budget: Duration) -> Reporter {
     let budgets = Budgets {
         start: budget,

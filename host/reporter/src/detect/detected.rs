@@ -1,4 +1,4 @@
-//! What a CI system says of a run.
+//! Reads a run's fields from a CI system's variables.
 
 use super::job::Job;
 use super::systems::SYSTEMS;
@@ -11,33 +11,33 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-/// Reads a file that a variable names: usually [`super::read_file`].
+/// A function that reads a file that a variable names: usually [`super::read_file`].
 pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 
-/// What was found out about the run.
+/// The result of detection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detected {
-    /// The CI system, by its usual name; none outside of one.
+    /// The CI system, by its usual name; none outside CI.
     pub system: Option<&'static str>,
-    /// What it says of the run. Nothing in here is guessed, and each value is one that the plugin takes.
+    /// The fields that the system gives. No value is guessed, and the plugin accepts each.
     pub fields: Fields,
-    /// What templates are made of: `system` (its short name), `repository`, `pipeline`, `workflow`, `job`, `step`, `run`, `attempt`,
+    /// The values for templates: `system` (its short name), `repository`, `pipeline`, `workflow`, `job`, `step`, `run`, `attempt`,
     /// `branch`, `sha` and `pr`, as far as they are known.
     pub facts: BTreeMap<&'static str, String>,
     /// One line for each variable that was left out and each file that could not be read. It names the variable, never the value.
     pub warnings: Vec<String>,
 }
 
-/// Reads what the CI system says of the run it is in. `read` is asked for no other file than the one that describes the run, if the system
-/// points to one: the event of GitHub, Gitea and Forgejo, the properties of TeamCity.
+/// Detects the run from the variables of its CI system. `read` reads only the file that describes the run, if a variable names one: the
+/// event of GitHub, Gitea and Forgejo, the properties of TeamCity.
 #[must_use]
 pub fn detect(environment: &Environment, read: ReadFile<'_>) -> Detected {
     detected(environment, None, read)
 }
 
-/// The same for a command that runs in `directory`, which is absolute: where the variables cannot tell, the git repository around it is
-/// asked, or the one in Jenkins' `WORKSPACE`. Jenkins does not say whether a commit is the head of a pull request or a merge of its own,
-/// Bitbucket may abbreviate a commit, and SourceHut names no repository.
+/// Detects the run of a command that runs in `directory`, which is absolute: for values that no variable has, it also reads the git
+/// repository around the directory, or the one in Jenkins' `WORKSPACE`. Jenkins has no variable for whether a commit is the head of a pull
+/// request or a merge of its own, Bitbucket may abbreviate a commit, and SourceHut names no repository.
 #[must_use]
 pub fn detect_in(directory: &Path, environment: &Environment, read: ReadFile<'_>) -> Detected {
     detected(environment, Some(directory), read)
@@ -54,7 +54,7 @@ fn detected(environment: &Environment, directory: Option<&Path>, read: ReadFile<
     }
 }
 
-/// Puts together what one system says.
+/// Collects the values of one system.
 fn describe(job: Job<'_>, mark: &'static str) -> Detected {
     let system = job.system;
     let mut found = Collected::new(system);
@@ -114,7 +114,7 @@ fn describe(job: Job<'_>, mark: &'static str) -> Detected {
     }
 }
 
-/// The repository that counts the number: other variables may be about a fork, a mirror or the project's own name for it.
+/// The repository that numbers the pull request. Other variables may name a fork, a mirror or the project's own name.
 fn of_the_pull_request(job: &Job<'_>, pr: Option<&Found>) -> Option<Found> {
     pr?;
     let page = job.first(job.system.pr_page, values::page)?;
@@ -122,7 +122,7 @@ fn of_the_pull_request(job: &Job<'_>, pr: Option<&Found>) -> Option<Found> {
     Some(job.made(name, page.variable))
 }
 
-/// Says that the commit is known only as a trial merge, which is on no branch, so that DX cannot link it.
+/// Adds a warning if the only known commit is a trial merge: it is on no branch, so DX cannot link it.
 fn warn_of_merge(job: &Job<'_>) {
     let merge = job.system.sha.iter().find_map(|source| match source {
         Source::Unmerged(name) if (job.system.is_merge)(job) => job.found(name),
@@ -133,7 +133,7 @@ fn warn_of_merge(job: &Job<'_>) {
     }
 }
 
-/// `job / step`, or the one of them that is known. A job that is the whole pipeline is no part of it.
+/// `job / step`, or the one of the two that is known. A job that has the pipeline's name is left out.
 fn name_of_step(pipeline: Option<&Found>, job: Option<&Found>, step: Option<&Found>) -> Option<Found> {
     let job = job.filter(|job| pipeline.is_none_or(|pipeline| pipeline.value != job.value));
     match (job, step) {
@@ -145,7 +145,7 @@ fn name_of_step(pipeline: Option<&Found>, job: Option<&Found>, step: Option<&Fou
     }
 }
 
-/// Who started the run. An address that only hides a user name gives that name, unless the system says one itself.
+/// Sets the person who started the run. An address that hides a user name gives that name, unless the system has a variable for it.
 fn person(job: &Job<'_>, found: &mut Collected) {
     let system = job.system;
     found.field(Field::GithubUsername, job.first(system.github, values::text));
@@ -166,7 +166,7 @@ fn person(job: &Job<'_>, found: &mut Collected) {
     }
 }
 
-/// Fields and facts in the making.
+/// The fields and facts collected so far.
 struct Collected {
     system: &'static str,
     fields: Fields,
@@ -184,7 +184,7 @@ impl Collected {
         }
     }
 
-    /// Keeps a value, unless putting it together made it longer than a field may be.
+    /// Returns the value, unless combining made it longer than a field may be.
     fn fitting(&mut self, found: Option<Found>) -> Option<Found> {
         let found = found?;
         let fits = found.value.len() <= MAX_BYTES;
@@ -211,12 +211,12 @@ impl Collected {
     }
 }
 
-/// `<system>/<host or organisation>/<repository or pipeline>/<run>[/<attempt>]`: the same in every job of a run, and another one when it is
-/// run again, for DX never takes a failure back. None if the system does not name the run.
+/// `<system>/<host or organisation>/<repository or pipeline>/<run>[/<attempt>]`: the same in every job of a run, and different for a
+/// re-run, since DX never takes a failure back. None if no variable names the run.
 pub fn reference_id(job: &Job<'_>, run: Option<&Found>, attempt: Option<&Found>, url: Option<&Found>) -> Option<Found> {
     let system = job.system;
     let host = job.first(system.host, values::host).map(|host| host.value);
-    // What the system counts in is a name, also one with an `@` in it: nothing but an address is cleaned as one.
+    // The scope is a name, also with an `@` in it: only an address is cleaned as one.
     let scope = job.first(system.scope, values::name).map(|scope| scope.value);
     let (parts, variable) = match (run, url) {
         (Some(run), _) if scope.is_some() || is_uuid(&run.value) => {
@@ -240,14 +240,14 @@ pub fn reference_id(job: &Job<'_>, run: Option<&Found>, attempt: Option<&Found>,
     })
 }
 
-/// Whether the run's own name is the only one of its kind in the world (RFC 9562).
+/// Returns true for a UUID, which is unique without its server's name (RFC 9562).
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     let is_hex = |group: &&str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
     groups.iter().all(is_hex) && groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
 }
 
-/// A name that is too long for a field keeps its beginning; a digest stands for the whole.
+/// Cuts an id that is too long for a field, and appends a digest of the whole.
 fn shortened(id: String) -> String {
     /// A slash and the digest's digits.
     const DIGEST: usize = 1 + 64;

@@ -1,23 +1,24 @@
-//! Some of a run's fields, and where each came from.
+//! The fields of a run: their table, and their values with the origin of each.
 
 use crate::source::{Environment, Origin, Sourced};
 use pipefold_sandbox::{Fault, Notification, Violation};
 use std::collections::BTreeMap;
 
-/// A notification in the making: what one source, or all of them laid over each other, says of a run. Values are unchecked text.
+/// The values that one source, or all of them by precedence, gives for the fields of a run. Values are unchecked text.
 ///
-/// A blank value counts as absent: `--repository "$REPO"` with an empty variable has said nothing.
+/// A blank value counts as absent: `--repository "$REPO"` with an empty variable gives no value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
     values: BTreeMap<Field, Sourced<String>>,
-    /// The step's failure or cancellation is not the run's. Said only where the step is reported, so it has no variable and no key.
+    /// True if the step's failure or cancellation is not the run's. Set only by the command that reports the step: it has no variable and
+    /// no key.
     pub allowed_to_fail: bool,
-    /// The step is sent without waiting for the finish of its run. Said only where the step is reported, too.
+    /// True if the step is sent without waiting for the finish of its run. Set only by the command that reports the step.
     pub urgent: bool,
 }
 
 impl Fields {
-    /// What the `PIPEFOLD_*` variables say.
+    /// The fields that the `PIPEFOLD_*` variables give.
     #[must_use]
     pub fn from_variables(environment: &Environment) -> Self {
         let mut fields = Self::default();
@@ -30,7 +31,7 @@ impl Fields {
         fields
     }
 
-    /// Sets a field, or with a blank value takes it away.
+    /// Sets a field; a blank value removes it.
     pub fn set(&mut self, field: Field, value: impl Into<String>, origin: Origin) {
         let mut value = value.into();
         // A file of variables with CRLF at its line ends, or `$(…)` of a tool for another system.
@@ -47,25 +48,25 @@ impl Fields {
         self.set(field, value, Origin::Flag(field.flag()));
     }
 
-    /// The value and where it came from.
+    /// The field's value and origin.
     #[must_use]
     pub fn get(&self, field: Field) -> Option<&Sourced<String>> {
         self.values.get(&field)
     }
 
-    /// The value alone.
+    /// The field's value.
     #[must_use]
     pub fn value(&self, field: Field) -> Option<&str> {
         self.get(field).map(|sourced| sourced.value.as_str())
     }
 
-    /// What is there, in the order of [`Field`].
+    /// The fields that have a value, in the order of [`Field`].
     pub fn iter(&self) -> impl Iterator<Item = (Field, &Sourced<String>)> {
         self.values.iter().map(|(field, sourced)| (*field, sourced))
     }
 
-    /// Lays the layers over each other: of each field the value of the first layer that has one. A step is allowed to fail, or urgent, if any
-    /// layer says so.
+    /// Merges layers: each field has the value of the first layer that gives one. A step is allowed to fail, or urgent, if any layer sets
+    /// it.
     #[must_use]
     pub fn resolve(layers: &[&Self]) -> Self {
         let mut resolved = Self::default();
@@ -79,9 +80,9 @@ impl Fields {
         resolved
     }
 
-    /// Takes away what a CI system said that DX refuses without a repository (`repository_required` of the rules), if none is named: a
-    /// commit and a pull request that were given are wrong then, but these would only keep the rest from being a record. One line for each.
-    #[must_use = "someone has to be told"]
+    /// Removes a detected commit and pull request if there is no repository, without which DX refuses them (`repository_required` of the
+    /// rules). Given ones stay, for the plugin to refuse. Returns a warning for each.
+    #[must_use = "the caller has to report what was left out"]
     pub fn leave_out_orphans(&mut self) -> Vec<String> {
         if self.get(Field::Repository).is_some() {
             return Vec::new();
@@ -102,9 +103,9 @@ impl Fields {
         warnings
     }
 
-    /// Takes away what could not even be written down in a notification ([`to_notification`](Self::to_notification)), one violation for each:
-    /// for a host that would rather report the rest.
-    #[must_use = "someone has to be told"]
+    /// Removes the values that a notification cannot hold ([`to_notification`](Self::to_notification)), for a host that reports the rest.
+    /// Returns a violation for each.
+    #[must_use = "the caller has to report what was left out"]
     pub fn leave_out_unreadable(&mut self) -> Vec<Violation> {
         let (_, violations) = self.to_notification();
         for violation in &violations {
@@ -113,8 +114,8 @@ impl Fields {
         violations
     }
 
-    /// The notification these make, and what of it could not even be written down: a number that is none is left out and named, so that the
-    /// plugin can still name everything else that is wrong. With violations the notification must not be reported.
+    /// The notification of these fields, and a violation for each value that it cannot hold: text that is not a number is left out, so that
+    /// the plugin can still name all other faults. With violations the notification must not be reported.
     #[must_use = "with violations the notification must not be reported"]
     pub fn to_notification(&self) -> (Notification, Vec<Violation>) {
         let text = |field| self.value(field).map(str::to_owned);
@@ -164,15 +165,15 @@ fn not_a_number(given: &Sourced<String>) -> Violation {
 pub enum Field {
     /// Name of the pipeline.
     PipelineName,
-    /// The system that runs it.
+    /// The system that runs the pipeline.
     PipelineSource,
     /// The globally unique name of the run.
     ReferenceId,
-    /// When it began.
+    /// The start of the run or step.
     StartedAt,
-    /// When it ended.
+    /// The end of the run or step.
     FinishedAt,
-    /// How it went.
+    /// The result of the run or step.
     Status,
     /// Full name of the repository.
     Repository,
@@ -184,13 +185,13 @@ pub enum Field {
     SourceUrl,
     /// The branch that was built.
     HeadBranch,
-    /// E-mail address of who started it.
+    /// E-mail address of the person who started the run.
     Email,
-    /// GitHub user name of who started it.
+    /// GitHub user name of the person who started the run.
     GithubUsername,
-    /// GitLab user name of who started it.
+    /// GitLab user name of the person who started the run.
     GitlabUsername,
-    /// Name of the step; the only one that is not DX's.
+    /// Name of the step; the only field that DX does not have.
     Step,
 }
 
@@ -214,8 +215,8 @@ macro_rules! row {
     };
 }
 
-/// In the order of [`Field`]. The last column: whether a file may set it. A time, a status or a step belongs to one moment of one run; in a
-/// file it would be said of every run, and DX keeps the earliest start and the worst status for good.
+/// One row for each [`Field`], in its order. The last column is true if a file may set the field. A time, a status or a step belongs to one
+/// moment of one run; in a file it would apply to every run, and DX keeps the earliest start and the worst status for good.
 #[rustfmt::skip]
 const ROWS: [Row; 15] = [
     row!(PipelineName, "pipeline_name", "pipeline-name", "PIPELINE_NAME", true),
@@ -251,31 +252,31 @@ impl Field {
         &ROWS[self as usize]
     }
 
-    /// DX's name of it, which is also its key in a file: `pr_number`.
+    /// DX's name of the field, which is also its key in a file: `pr_number`.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// Its flag: `--pr-number`.
+    /// The field's flag: `--pr-number`.
     #[must_use]
     pub fn flag(self) -> &'static str {
         self.row().flag
     }
 
-    /// Its variable: `PIPEFOLD_PR_NUMBER`.
+    /// The field's variable: `PIPEFOLD_PR_NUMBER`.
     #[must_use]
     pub fn variable(self) -> &'static str {
         self.row().variable
     }
 
-    /// Whether a `pipefold.toml` may set it.
+    /// Returns true if a `pipefold.toml` may set the field.
     #[must_use]
     pub fn in_files(self) -> bool {
         self.row().in_files
     }
 
-    /// The field that DX's name stands for.
+    /// The field with this name of DX's.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.name() == name)

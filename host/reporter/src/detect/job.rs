@@ -1,4 +1,4 @@
-//! The environment of a job, as the entries of the table see it.
+//! The variables and files of a job, for the entries of the table of systems.
 
 use super::git::Git;
 use super::systems::{Found, Source, Sources, System};
@@ -14,11 +14,11 @@ use std::io;
 use std::io::Read;
 use std::path::Path;
 
-/// A job of one system: its variables, the files they point to, and what was wrong with them.
+/// A job of one system: its variables, the files that they name, and the warnings about both.
 pub struct Job<'a> {
     pub system: &'a System,
     environment: &'a Environment,
-    /// Where the command runs, if files may be looked for there.
+    /// The command's working directory, if its files may be read.
     directory: Option<&'a Path>,
     read: ReadFile<'a>,
     event: OnceCell<Event>,
@@ -46,12 +46,13 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// The variable as it is.
+    /// The variable's value, unchanged.
     pub fn raw(&self, name: &str) -> Option<&OsStr> {
         self.environment.get_os(name)
     }
 
-    /// The variable's text without the white space around it. One that can be no part of a record is absent, and named in a warning.
+    /// The variable's text without the white space around it. A value that a record cannot hold counts as absent, and a warning names the
+    /// variable.
     pub fn get(&self, name: &str) -> Option<&str> {
         match sound(self.raw(name)?) {
             Ok(text) => Some(text),
@@ -68,7 +69,7 @@ impl<'a> Job<'a> {
         self.get(name).map(|text| self.made(text, name))
     }
 
-    /// A value that was worked out.
+    /// A computed value, with the variable that it came from.
     pub fn made(&self, value: impl Into<String>, variable: &'static str) -> Found {
         Found {
             value: value.into(),
@@ -76,31 +77,31 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Whether the variable says yes: `true` or `1`, as the system's habit is.
+    /// Returns true if the variable is `true` or `1`; systems use either.
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name).is_some_and(truth)
     }
 
-    /// Whether the variable is one of these words, whatever their case; or absent, if that counts.
+    /// Returns true if the variable is one of these words, in any case. An absent variable gives `absent`.
     pub fn is_one_of(&self, name: &str, words: &[&str], absent: bool) -> bool {
         self.get(name).map_or(absent, |given| {
             words.iter().any(|word| word.eq_ignore_ascii_case(given))
         })
     }
 
-    /// What follows `prefix` in the names of variables, in order.
+    /// The rest of each variable's name behind `prefix`, in order.
     pub fn suffixes<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'s str> {
         self.environment
             .names(prefix)
             .filter_map(move |name| name.strip_prefix(prefix))
     }
 
-    /// The first sound value, as `clean` makes it.
+    /// The first sound value, in the form that `clean` gives it.
     pub fn first(&self, sources: Sources, clean: Clean) -> Option<Found> {
         self.first_of(sources, |_| clean)
     }
 
-    /// The repository: the name in a variable is checked, and what was worked out is a name already.
+    /// The repository: a variable's value is checked, and a computed value is a checked name already.
     pub fn repository(&self) -> Option<Found> {
         self.first_of(self.system.repository, |source| match source {
             Source::By(..) => values::text,
@@ -115,7 +116,7 @@ impl<'a> Job<'a> {
                 Source::Address(_) => values::repository,
                 _ => clean(source),
             };
-            // What was put together may have grown too long, and what stands in a file may be anything.
+            // A combined value may be too long, and a value from a file may be anything.
             match sound(value.as_ref()).and_then(clean) {
                 Ok(value) if values::is_blank(&value) => None,
                 Ok(value) => Some(Found { value, variable }),
@@ -138,21 +139,21 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Whether this is the build of a pull request.
+    /// Returns true in the build of a pull request.
     pub fn is_pr(&self) -> bool {
         *self
             .is_pr
             .get_or_init(|| (self.system.is_pr)(self) || self.first(self.system.pr, values::pr_number).is_some())
     }
 
-    /// Whether a push started the run.
+    /// Returns true if a push started the run.
     pub fn is_push(&self) -> bool {
         (self.system.is_push)(self) && !self.is_pr()
     }
 
-    /// Directories in which the repository may be checked out: where the command runs, and the one that a variable names.
+    /// Directories in which the repository may be checked out: the working directory, and the one that a variable names.
     pub fn checkouts<'j>(&'j self, variable: &str) -> impl Iterator<Item = &'j Path> {
-        // Without a place to look at, the variable's is not looked at either: then detection reads no file system at all.
+        // Without a working directory the variable's is not read either: then detection reads no file system at all.
         let named = self.raw(variable).map(Path::new).filter(|path| path.is_absolute());
         self.directory
             .into_iter()
@@ -160,13 +161,13 @@ impl<'a> Job<'a> {
             .flatten()
     }
 
-    /// What the git repository says that the command runs in.
+    /// Data from the git repository around the working directory.
     pub fn git(&self) -> Git {
         self.directory
             .map_or_else(Git::default, |directory| git::read(self.environment, directory))
     }
 
-    /// What started the run, as GitHub and those like it write it down.
+    /// The event that started the run, from the file that GitHub, Gitea and Forgejo write.
     pub fn event(&self) -> &Event {
         self.event.get_or_init(|| {
             let Some(path) = self.raw(Event::VARIABLE) else {
@@ -179,7 +180,7 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// What TeamCity writes down of a build.
+    /// The properties of the build, from the files that TeamCity writes.
     pub fn properties(&self) -> &Properties {
         self.properties.get_or_init(|| {
             let Some(path) = self.raw(Properties::VARIABLE) else {
@@ -195,7 +196,7 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Says what is wrong, once. Values never stand in a warning: they may hold a credential.
+    /// Adds a warning, once. A warning never holds a value: it may be a credential.
     pub fn warn(&self, warning: String) {
         let mut warnings = self.warnings.borrow_mut();
         if !warnings.contains(&warning) {
@@ -203,7 +204,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Says that a commit was left out, which `is not` or `may not be` the head of the pull request.
+    /// Adds a warning that a commit was left out because it `is not`, or `may not be`, the head of the pull request.
     pub fn warn_of_merge(&self, variable: &str, is_not: &str) {
         self.warn(format!(
             "{variable} {is_not} the head of the pull request; commit_sha was left out (set PIPEFOLD_COMMIT_SHA to the head commit)"
@@ -215,17 +216,17 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The most that is read, in bytes. GitHub caps the payload of an event at 25 MB ("Webhook events and payloads" in its documentation); the
-/// file holds it with white space added.
+/// The largest file that is read, in bytes. GitHub caps the payload of an event at 25 MB ("Webhook events and payloads" in its
+/// documentation); the file holds it with white space added.
 const LARGEST: u64 = 32 * 1024 * 1024;
 
 /// The bytes of a regular file of at most 32 MiB.
 ///
 /// # Errors
-/// What the disk said; a message of its own for what is no regular file, and for a larger one.
+/// The error of the disk, or one that says that the file is not regular or is larger.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let file = open(path)?;
-    // Asked of the open file, not of the path: between two looks at a path it can be changed.
+    // Metadata of the open file, not of the path, which could change in between.
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file"));
@@ -238,7 +239,7 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens without waiting for a writer, should the path be a pipe.
+/// Opens the file without waiting for a writer if it is a pipe.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -253,12 +254,12 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).open(path)
 }
 
-/// What is needed of the event ("Webhook events and payloads" in GitHub's documentation). All else is skipped without being kept.
+/// The needed members of the event ("Webhook events and payloads" in GitHub's documentation). All others are skipped unread.
 #[derive(Debug, Default, Deserialize)]
 pub struct Event {
     /// The pull request, if the event is about one.
     pub pull_request: Option<PullRequest>,
-    /// Who caused the event.
+    /// The user who caused the event.
     pub sender: Option<EventPerson>,
 }
 
@@ -267,11 +268,11 @@ pub struct Event {
 pub struct PullRequest {
     /// Its number.
     pub number: Option<u64>,
-    /// What is to be merged.
+    /// The head of the pull request.
     pub head: Option<Head>,
 }
 
-/// The branch and commit that are to be merged.
+/// The head of a pull request: the branch and commit to merge.
 #[derive(Debug, Deserialize)]
 pub struct Head {
     /// The commit.
@@ -292,7 +293,7 @@ impl Event {
     /// The variable that names the file.
     const VARIABLE: &str = "GITHUB_EVENT_PATH";
 
-    /// Reads the file, or says what is wrong with it.
+    /// Reads the file. An error is the end of a message that begins with the variable's name.
     pub fn read(path: &OsStr, read: ReadFile<'_>) -> Result<Self, String> {
         let bytes = read(Path::new(path)).map_err(|error| format!("the event's file cannot be read: {error}"))?;
         // serde_json stops at 128 levels in known fields, and skips unknown fields without recursion. Its message would quote the file.
@@ -300,13 +301,13 @@ impl Event {
             .map_err(|error| format!("the event's file is not as expected in line {}", error.line()))
     }
 
-    /// What is to be merged.
+    /// The head of the pull request.
     pub fn head(&self) -> Option<&Head> {
         self.pull_request.as_ref()?.head.as_ref()
     }
 }
 
-/// The file of the configuration's parameters, as the file of the build's names it.
+/// The property in the first file that names the file of the configuration's parameters.
 const CONFIGURATION: &str = "teamcity.configuration.properties.file";
 
 /// Properties by name, of the build and of its configuration ("Predefined Build Parameters" in TeamCity's documentation).
@@ -317,7 +318,7 @@ impl Properties {
     /// The variable that names the first file.
     const VARIABLE: &str = "TEAMCITY_BUILD_PROPERTIES_FILE";
 
-    /// Reads the file and the one that it names.
+    /// Reads the file and the one that it names. An error is the end of a message that begins with the variable's name.
     pub fn read(path: &OsStr, read: ReadFile<'_>) -> Result<Self, String> {
         let text = |path: &Path| {
             let bytes = read(path).map_err(|error| format!("the file of properties cannot be read: {error}"))?;
@@ -331,7 +332,7 @@ impl Properties {
         Ok(Self(all))
     }
 
-    /// Names of the properties that are there and not empty, with this beginning.
+    /// Names of the non-empty properties that begin with `prefix`.
     pub fn beginning_with<'p>(&'p self, prefix: &'p str) -> impl Iterator<Item = &'p str> {
         let from_here = self.0.range(prefix.to_owned()..);
         let of_it = from_here.take_while(move |(name, _)| name.starts_with(prefix));
@@ -340,7 +341,7 @@ impl Properties {
             .map(|(name, _)| name.as_str())
     }
 
-    /// A property that is there and not empty.
+    /// The property of this name, if it is not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }

@@ -1,4 +1,4 @@
-//! A run outside of every CI system, as the git repository around it tells.
+//! A run outside CI, from the git repository around the working directory.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use super::values::{self, MAX_BYTES, Person};
 use super::{Detected, Field};
 use crate::source::{Environment, Origin};
 
-/// The source of such a run, and the beginning of its name.
+/// The `pipeline_source` of such a run, and the beginning of its `reference_id`.
 const LOCAL: &str = "local";
 
-/// What can be said of a run in `directory`, which is absolute and outside CI: repository, branch, commit and e-mail address from git, and a
-/// `reference_id` that is another one at each call.
+/// Detects a run in `directory`, which is absolute and outside CI: repository, branch, commit and e-mail address from git, and a new
+/// `reference_id` at each call.
 #[must_use]
 pub fn local(environment: &Environment, directory: &Path) -> Detected {
     let Git {
@@ -72,7 +72,7 @@ fn is_good(value: &str) -> bool {
     value.len() <= MAX_BYTES && !value.trim().is_empty() && !value.contains(char::is_control)
 }
 
-/// What this run is called among all others: 128 random bits, as pipefold's own records.
+/// 128 random bits in hex, which make the `reference_id` unique.
 fn random() -> String {
     let mut bytes = [0; 16];
     if getrandom::fill(&mut bytes).is_err() {
@@ -83,7 +83,7 @@ fn random() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The machine's name, or its user's where it has none. It is for readers of the record; the random part distinguishes runs.
+/// The machine's name, else its user's. It is for readers of the record; the random part distinguishes runs.
 fn machine(environment: &Environment) -> String {
     let given = ["HOSTNAME", "COMPUTERNAME"]
         .iter()

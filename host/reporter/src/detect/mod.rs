@@ -1,12 +1,11 @@
-//! What is known of the run without being told: the fields there are, what a CI system says of them, and where it keeps a job's files.
+//! Detection of a run: the fields of a run, and their values from CI systems, git and templates.
 //!
 //! - [`Field`] is the one table of fields: their names, flags and variables.
-//! - [`Fields`] is some of them, each with where it came from; [`Fields::resolve`] lays sources over each other.
-//! - [`Template`] makes a name out of them; [`local`] reads what git says outside CI.
-//! - [`detect`] reads what a CI system says, by a table with an entry a system ([`table`] writes it down), and [`temp_dir`] where a job's
-//!   temporary files go.
-//! - [`repository_at`], [`built_ref`] and [`person`] are the one rule for repositories, branches and people, also for readers of other
-//!   documents.
+//! - [`Fields`] holds some of them, each with its origin; [`Fields::resolve`] merges sources by precedence.
+//! - [`Template`] makes a name out of them; [`local`] reads git's files outside CI.
+//! - [`detect`] reads the variables of a CI system, by a table with an entry a system ([`table`] prints it).
+//! - [`repository_at`], [`built_ref`] and [`person`] are the one rule for repositories, branches and people, also for readers of other data
+//!   such as GoCD's feeds.
 
 mod detected;
 mod fields;

@@ -8,10 +8,10 @@ use pipefold_sandbox::foreign;
 use super::{Field, Fields};
 use crate::source::{Origin, nearest};
 
-/// The longest template, in bytes: as long as the longest value of a field, and so no reason to read more.
+/// The longest template, in bytes: as long as the longest value of a field, since the result becomes one.
 const LONGEST: usize = 4096;
 
-/// A placeholder: its name, and the field of the run that says the same, if there is one.
+/// A placeholder: its name, and the field of the run with the same value, if there is one.
 struct Placeholder {
     name: &'static str,
     field: Option<Field>,
@@ -21,8 +21,7 @@ const fn fact(name: &'static str, field: Option<Field>) -> Placeholder {
     Placeholder { name, field }
 }
 
-/// What may stand between braces: first what a CI system tells of a run, then the fields of the run that are the same in all its
-/// notifications.
+/// The placeholders: first the facts of a CI system, then the fields that are the same in all notifications of a run.
 const PLACEHOLDERS: [Placeholder; 21] = [
     fact("system", Some(Field::PipelineSource)),
     fact("repository", Some(Field::Repository)),
@@ -47,10 +46,10 @@ const PLACEHOLDERS: [Placeholder; 21] = [
     fact("gitlab_username", Some(Field::GitlabUsername)),
 ];
 
-/// What a system that counts no attempts has for `{attempt}`: each re-run has a new name, so that each is its own first attempt.
+/// The value of `{attempt}` in a system that counts no attempts: each re-run has a new name there, so each is a first attempt.
 const FIRST_ATTEMPT: &str = "1";
 
-/// A template that was read: each of its placeholders exists. `{{` and `}}` stand for single braces.
+/// A parsed template: each of its placeholders exists. `{{` and `}}` stand for single braces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     text: String,
@@ -64,27 +63,27 @@ enum Part {
     Placeholder(usize),
 }
 
-/// What can be wrong with a template. Each message says what would be right, to be put behind the name of the setting.
+/// A fault of a template. Each message continues one that begins with the setting's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// `{` without its `}`.
     #[error("the {{ at character {at} is never closed; close it with }}, or write {{{{ for a brace that is meant")]
     Unclosed {
-        /// Which character it is, from 1.
+        /// The position of the character, from 1.
         at: usize,
     },
     /// `}` without its `{`.
     #[error("the }} at character {at} closes nothing; write }}}} for a brace that is meant")]
     Unopened {
-        /// Which character it is, from 1.
+        /// The position of the character, from 1.
         at: usize,
     },
-    /// There is no such placeholder.
+    /// A placeholder that does not exist.
     #[error("there is no placeholder {{{name}}}; {hint}")]
     Unknown {
-        /// What stands between the braces, escaped and cut.
+        /// The text between the braces, escaped and cut.
         name: String,
-        /// The nearest one, or all of them.
+        /// The nearest placeholder, or all of them.
         hint: String,
     },
     /// Every run would have the same `reference_id`.
@@ -96,7 +95,7 @@ pub enum TemplateError {
     /// The commands of one run would have different ones.
     #[error("{{step}} differs within a run, which then would fall apart in DX; leave it out of reference_id")]
     DiffersWithinARun,
-    /// More than a field can hold.
+    /// A template that is longer than a field may be.
     #[error("a template has at most {LONGEST} bytes, and this one has {given}")]
     TooLong {
         /// Its length in bytes.
@@ -128,14 +127,14 @@ impl Template {
         Ok(template)
     }
 
-    /// Whether the placeholder of this name stands in it.
+    /// Returns true if the template has the placeholder of this name.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {
         self.placeholders().any(|placeholder| placeholder.name == name)
     }
 
-    /// The text with a value for each placeholder: the field of the run that says the same, if a flag, a variable or a file gives it; else
-    /// what the CI system tells (`facts`); else the field however it is known. What is inserted is not read as a template again.
+    /// The text with a value for each placeholder: the field of the run with the same value, if a flag, a variable or a file gives it; else
+    /// the CI system's value (`facts`); else the field from any other source. Inserted text is not expanded again.
     ///
     /// # Errors
     /// [`Missing`] with the placeholders that have no value: a name with a hole would be the name of several runs.
@@ -170,14 +169,14 @@ impl Template {
     }
 }
 
-/// As it was written.
+/// The template's text, unchanged.
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-/// The placeholders of a template that have no value. Printed, it says so.
+/// The placeholders of a template that have no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// Their names, in the order of the template, each once.
@@ -185,7 +184,7 @@ pub struct Missing {
 }
 
 impl Missing {
-    /// What would give them a value.
+    /// Returns the variables that would give them a value, for a message.
     #[must_use]
     pub fn advice(&self) -> String {
         let advice = self.names.iter().map(|name| {
@@ -255,7 +254,7 @@ fn index_of(name: &str) -> Result<usize, TemplateError> {
     known()
         .position(|known| known == name)
         .ok_or_else(|| TemplateError::Unknown {
-            // Enough to recognise it; it may be all of a long template.
+            // Cut to a length that is enough to recognise it; it may be all of a long template.
             name: foreign::cut(name, 40),
             hint: match nearest(name.trim(), known()) {
                 Some(near) => format!("did you mean {{{near}}}?"),

@@ -93,7 +93,7 @@ impl Client {
 
     /// Tells a server that takes them of a run's steps. They are there to be looked at: that they do not arrive is no failure. `None` if
     /// nothing was sent.
-    pub fn tell_steps<'a>(
+    pub fn send_steps<'a>(
         &self,
         run: &'a Run,
         notifications: impl IntoIterator<Item = &'a Notification>,

@@ -1,13 +1,14 @@
-//! The little of git's configuration that is needed (git-config(1), "CONFIGURATION FILE"). What a file includes is not read: it may be anywhere.
+//! Reads remotes and `user.email` from git's configuration (git-config(1), "CONFIGURATION FILE"). Included files are not read: they may be
+//! anywhere.
 
 use std::path::Path;
 
 use super::read_file;
 
-/// The most that is read of a configuration, in bytes: one with a section for each of some thousand branches.
+/// The largest configuration that is read, in bytes: one with a section for each of some thousand branches.
 const LARGEST: u64 = 1 << 20;
 
-/// What one file says.
+/// The needed values of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// Remotes with their addresses, each as often as it has one.
@@ -30,7 +31,7 @@ impl Configuration {
     }
 }
 
-/// Reads a file; one that is absent or broken says nothing, or what stands before the fault.
+/// Reads a file. An absent file gives nothing, and a broken one the values before its fault.
 pub fn read(path: &Path) -> Configuration {
     read_file(path, LARGEST).map_or_else(Configuration::default, |bytes| parse(&String::from_utf8_lossy(&bytes)))
 }
@@ -72,7 +73,7 @@ impl Configuration {
         let is = |name: &str, wanted: &str| section.name.eq_ignore_ascii_case(name) && key.eq_ignore_ascii_case(wanted);
         match &section.subsection {
             Some(remote) if is("remote", "url") => self.remotes.push((remote.clone(), value)),
-            // Of a key that stands twice the last one counts.
+            // The last of several values counts.
             None if is("user", "email") => self.email = Some(value),
             _ => {}
         }
@@ -123,7 +124,7 @@ fn entry(text: &str) -> Option<(&str, String, &str)> {
 
 fn value(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
-    // How much of it stays when the blanks before a comment or the end of the line go.
+    // The length without the blanks before a comment or the end of the line.
     let mut kept = 0;
     let mut quoted = false;
     let mut characters = text.char_indices();

@@ -1,5 +1,5 @@
-//! What the git repository around a directory says: read from its files, so that no program runs and nothing that its configuration names
-//! is started. Every read is bounded, and what cannot be read is absent.
+//! Reads the git repository around a directory from its files, so that no program runs and nothing that its configuration names is started.
+//! Every read is bounded, and a value that cannot be read is absent.
 
 mod config;
 #[cfg(test)]
@@ -11,7 +11,7 @@ use std::io;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// What was found out. Values are as they stand in git's files, with nothing taken off.
+/// The values of a repository, unchanged from git's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Git {
     /// Name of the directory that was checked out.
@@ -20,7 +20,7 @@ pub struct Git {
     pub remote: Option<String>,
     /// The branch; none if HEAD is detached.
     pub branch: Option<String>,
-    /// The commit; none if there is none yet.
+    /// The commit; none before the first one.
     pub commit: Option<String>,
     /// `user.email`, of the repository, else of the user.
     pub email: Option<String>,
@@ -74,7 +74,7 @@ pub fn host_name() -> Option<String> {
         .filter(|name| !name.is_empty())
 }
 
-/// The files that git reads for a user (git-config(1), FILES), the first one to count first.
+/// The `user.email` of the user's own files (git-config(1), FILES), which git reads in this order.
 fn of_the_user(environment: &Environment) -> Option<String> {
     let home = environment.absolute_path("HOME");
     let files = match environment.absolute_path("GIT_CONFIG_GLOBAL") {
@@ -93,21 +93,21 @@ fn of_the_user(environment: &Environment) -> Option<String> {
     files.iter().find_map(|file| config::read(file).email)
 }
 
-/// How far up the search goes: deeper than any checkout, so that a hostile tree of directories costs no more than this many looks.
+/// The number of directories that are searched upwards: more than any checkout has, and a bound for a hostile tree.
 const LEVELS: usize = 64;
 
 /// A repository's directories.
 pub struct RepositoryDirs {
-    /// Where its files are checked out.
+    /// The directory with the checked-out files.
     worktree: PathBuf,
-    /// What this worktree has for itself: HEAD.
+    /// The directory with the worktree's own files: HEAD.
     pub own: PathBuf,
-    /// What all its worktrees share: refs and configuration.
+    /// The directory that all worktrees share: refs and configuration.
     pub common: PathBuf,
 }
 
-/// The repository that `directory`, which is absolute, lies in. One that belongs to another user counts as none, as git itself has it: who
-/// shares a temporary directory could otherwise say who we are. Root may look at any.
+/// The repository that `directory`, which is absolute, lies in. A repository of another user counts as none, as in git: otherwise any user
+/// of a shared temporary directory could set the e-mail address. Root reads any.
 pub fn find(directory: &Path) -> Option<RepositoryDirs> {
     let (worktree, dot_git) = directory
         .ancestors()
@@ -117,7 +117,7 @@ pub fn find(directory: &Path) -> Option<RepositoryDirs> {
     let own = if dot_git.is_dir() {
         dot_git
     } else {
-        // A linked worktree or a submodule: a file that names the place.
+        // A linked worktree or a submodule: a file that names the directory.
         worktree.join(line(&dot_git)?.strip_prefix("gitdir:")?.trim_start())
     };
     if !own.is_dir() || !is_ours(&own) {
@@ -149,7 +149,7 @@ fn is_ours(_: &Path) -> bool {
     true
 }
 
-/// The file's content, if it is a regular file of at most `most` bytes; a part of one would be something else than it says.
+/// The file's content, if it is a regular file of at most `most` bytes; a part of a file could have another meaning than the whole.
 pub fn read_file(path: &Path, most: u64) -> Option<Vec<u8>> {
     let file = open(path).ok()?;
     if !file.metadata().ok()?.is_file() {
@@ -168,7 +168,7 @@ pub fn line(path: &Path) -> Option<String> {
     text.lines().next().map(|line| line.trim_end().to_owned())
 }
 
-/// Without waiting for a writer, should the path be a pipe.
+/// Opens the file without waiting for a writer if it is a pipe.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
     use rustix::fs::OFlags;
@@ -184,10 +184,10 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).open(path)
 }
 
-/// The most that is read of `packed-refs`, in bytes: 100,000 refs, which few repositories have.
+/// The largest `packed-refs` that is read, in bytes: 100,000 refs, which few repositories have.
 const LARGEST_PACKED: u64 = 8 << 20;
 
-/// Branch and commit. A repository that keeps its refs in another way than in files (reftable) tells neither.
+/// The branch and commit of HEAD. A repository that does not keep its refs in files (reftable) gives neither.
 fn read_head(place: &RepositoryDirs) -> (Option<String>, Option<String>) {
     let Some(head) = line(&place.own.join("HEAD")) else {
         return (None, None);
@@ -219,7 +219,7 @@ pub fn commit(text: &str) -> Option<String> {
     is_id.then(|| text.to_owned())
 }
 
-/// Whether a name is one that git takes (git-check-ref-format(1)), as far as it matters for a path.
+/// Returns true for a name that git accepts (git-check-ref-format(1)), as far as it matters for a path.
 fn is_ref_name(name: &str) -> bool {
     let parts_are_good = name
         .split('/')
@@ -227,14 +227,14 @@ fn is_ref_name(name: &str) -> bool {
     name.starts_with("refs/") && parts_are_good && !name.contains(|c: char| c.is_control() || c == '\\')
 }
 
-/// The most that is read, in bytes: some 40,000 changes of HEAD. Git keeps those of 90 days.
+/// The largest record of HEAD that is read, in bytes: some 40,000 changes. Git keeps those of 90 days.
 const LARGEST: u64 = 8 << 20;
 
 /// One change of HEAD.
 struct HeadChange {
     old: String,
     new: String,
-    /// Git merged another commit into the old one, here.
+    /// True if git merged another commit into the old one here.
     is_merge: bool,
 }
 
@@ -243,7 +243,7 @@ fn head_changes(place: &RepositoryDirs) -> Vec<HeadChange> {
     bytes.split(|byte| *byte == b'\n').filter_map(head_change).collect()
 }
 
-/// `OLD NEW Name <address> seconds zone`, a tab, and what was done.
+/// `OLD NEW Name <address> seconds zone`, a tab, and the action.
 fn head_change(line: &[u8]) -> Option<HeadChange> {
     let line = String::from_utf8_lossy(line);
     let (commits, message) = line.split_once('\t')?;

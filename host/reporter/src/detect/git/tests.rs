@@ -1,4 +1,4 @@
-//! Repositories as git lays them out, and as an enemy would.
+//! Repositories as git lays them out, and hostile ones.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
@@ -118,7 +118,7 @@ fn the_user_s_own_address_is_the_second_choice() {
     assert_eq!(machine.read(&[("HOME", &home)]).email.as_deref(), Some("repo"));
 }
 
-/// What git writes down when it checks a commit out, merges another into it, and checks the result out.
+/// Git's record of HEAD after it checked a commit out, merged another into it, and checked the result out.
 fn reflog(head: &str, merge: &str) -> String {
     let who = "Jenkins <nobody@nowhere> 1767225600 +0000";
     format!(

@@ -53,7 +53,7 @@ pub const APPVEYOR: System = System {
     ..System::NONE
 };
 
-/// A re-run of what did not succeed keeps the build; all that is said is that there was one.
+/// A re-run of failed jobs keeps the build's number; a variable only says that it is a re-run.
 fn again(job: &Job<'_>) -> Option<Found> {
     let names = ["APPVEYOR_RE_RUN_INCOMPLETE", "APPVEYOR_RE_BUILD"];
     let name = names.into_iter().find(|name| job.is_true(name))?;

@@ -148,7 +148,7 @@ fn number_in_azure_repos(job: &Job<'_>) -> Option<Found> {
         .filter(|_| is_in_azure_repos(job))
 }
 
-/// Set only for a pull request's own runs, while the ref is there also where someone runs it by hand.
+/// Set only for a pull request's own runs, while the ref is also set when a user starts a run of it.
 fn number_of_ref(job: &Job<'_>) -> Option<Found> {
     let pull_request = pull_request_of_ref(job.get("BUILD_SOURCEBRANCH")?)?;
     Some(job.made(pull_request.number, "BUILD_SOURCEBRANCH"))

@@ -81,7 +81,7 @@ fn number_of_page(job: &Job<'_>) -> Option<Found> {
 }
 
 fn run_page(job: &Job<'_>) -> Option<Found> {
-    // A server of one's own has its own address, which only the job's page tells.
+    // A self-hosted server has its own address, which only the job's page has.
     let is_cloud = job.get("CIRCLE_BUILD_URL").is_none_or(|url| {
         host(url).is_ok_and(|host| host.split('/').next().is_some_and(|host| host.contains("circleci")))
     });

@@ -90,7 +90,7 @@ fn build(job: &Job<'_>) -> Option<Found> {
     id(job).map(|(_, build, variable)| job.made(build, variable))
 }
 
-/// Region and account of the ARN, of which only those two are wanted: `(region, account)`.
+/// Region and account of the ARN: `(region, account)`.
 fn place<'j>(job: &'j Job<'_>) -> Option<(&'j str, &'j str)> {
     let mut parts = job.get("CODEBUILD_BUILD_ARN")?.split(':').skip(3);
     parts
@@ -114,7 +114,7 @@ fn pipeline(job: &Job<'_>) -> Option<Found> {
     })
 }
 
-/// `pr/7`, and refs that someone gave by hand.
+/// `pr/7`, and refs that a user gave.
 fn number(job: &Job<'_>) -> Option<Found> {
     ["CODEBUILD_WEBHOOK_TRIGGER", "CODEBUILD_SOURCE_VERSION"]
         .into_iter()
@@ -125,7 +125,7 @@ fn number(job: &Job<'_>) -> Option<Found> {
         })
 }
 
-/// What was asked for is a commit, a branch or a tag; `refs/heads/main^{0d5f3e6…}` is both.
+/// The requested commit, branch or tag; `refs/heads/main^{0d5f3e6…}` is a branch and its commit.
 fn source<'j>(job: &'j Job<'_>) -> Option<(&'j str, Option<&'j str>)> {
     let version = job.get("CODEBUILD_SOURCE_VERSION")?;
     Some(match version.split_once("^{") {

@@ -10,7 +10,7 @@ pub const GITHUB: System = System {
     name: "GitHub Actions",
     id: "github",
     reference: "https://docs.github.com/en/actions/reference/workflows-and-actions/variables",
-    // Only the runner sets the first; in a container that was given a few variables, the others say the same.
+    // Only the runner sets the first; a container that was given a few variables has the others.
     marks: &[
         &["GITHUB_ACTIONS"],
         &["GITHUB_RUN_ID", "GITHUB_REPOSITORY"],
@@ -27,7 +27,7 @@ pub const GITHUB: System = System {
     run: &[Var("GITHUB_RUN_ID")],
     attempt: &[By("`GITHUB_RUN_ATTEMPT`, else 1", attempt)],
     repository: &[Var("GITHUB_REPOSITORY")],
-    // Of a pull request GITHUB_SHA is a merge that is on no branch, or the base: the head stands in the event alone.
+    // Of a pull request GITHUB_SHA is a merge that is on no branch, or the base: only the event has the head.
     sha: &[
         By("`pull_request.head.sha` in `GITHUB_EVENT_PATH`", head_commit),
         Unmerged("GITHUB_SHA"),
@@ -49,7 +49,7 @@ pub const GITHUB: System = System {
         By("`GITHUB_REF_NAME` of a branch, where `GITHUB_REF` is not set", ref_name),
     ],
     tag: &[By("`GITHUB_REF`, if it is `refs/tags/…`", tag)],
-    // Of a re-run the first is who started that one.
+    // In a re-run the first names the user who started it.
     github: &[Var("GITHUB_TRIGGERING_ACTOR"), Var("GITHUB_ACTOR")],
     left_out: &[
         (
@@ -124,9 +124,9 @@ pub const FORGEJO: System = System {
     ..GITEA
 };
 
-/// Whether the event is about a pull request: its file is read only then. `issue_comment` and `workflow_run` have to do with pull requests,
-/// too, but run on the default branch. Gitea calls the event of a reusable workflow `workflow_call`, and where a container is not told
-/// the event's name, the ref or the file tells.
+/// Returns true if the event is about a pull request: only then its file is read. `issue_comment` and `workflow_run` are about pull
+/// requests, too, but run on the default branch. Gitea calls the event of a reusable workflow `workflow_call`; in a container without the
+/// event's name, the ref or the file decides.
 fn about_a_pull_request(job: &Job<'_>) -> bool {
     let is_ref = job.get("GITHUB_REF").is_some_and(|name| name.starts_with("refs/pull/"));
     match job.get("GITHUB_EVENT_NAME") {
@@ -135,7 +135,7 @@ fn about_a_pull_request(job: &Job<'_>) -> bool {
     }
 }
 
-/// Gitea and Forgejo build the head itself, and say so in the ref.
+/// Returns true if the head itself is built, as Gitea and Forgejo do, by the form of the ref.
 fn is_head(job: &Job<'_>) -> bool {
     let pull_request = job.get("GITHUB_REF").and_then(pull_request_of_ref);
     pull_request.is_some_and(|pull_request| !pull_request.is_merge)
@@ -162,7 +162,7 @@ fn number_of_ref(job: &Job<'_>) -> Option<Found> {
     Some(job.made(pull_request_of_ref(name)?.number, "GITHUB_REF"))
 }
 
-/// The short name says nothing of what it names: `7/merge` is a pull request's, and `v1` may be a tag.
+/// The short name does not have the kind of ref: `7/merge` is a pull request's, and `v1` may be a tag.
 fn ref_name(job: &Job<'_>) -> Option<Found> {
     let is_branch = job.is_one_of("GITHUB_REF_TYPE", &["branch"], true) && job.get("GITHUB_REF").is_none();
     job.found("GITHUB_REF_NAME").filter(|_| is_branch && !job.is_pr())
@@ -173,7 +173,7 @@ fn tag(job: &Job<'_>) -> Option<Found> {
     Some(job.made(name, "GITHUB_REF"))
 }
 
-/// Steps without an `id` are called `__run_2` and so on, which means nothing to anyone.
+/// The step's `id`. Steps without one are called `__run_2` and so on, which does not name them.
 fn step(job: &Job<'_>) -> Option<Found> {
     job.found("GITHUB_ACTION")
         .filter(|found| !found.value.starts_with("__"))
@@ -185,7 +185,8 @@ fn attempt(job: &Job<'_>) -> Option<Found> {
     Some(found.unwrap_or_else(|| job.made("1", "GITHUB_RUN_ATTEMPT")))
 }
 
-/// Servers that know attempts of a run say who started it; older ones count those of the job ("GenerateGiteaContext" in Gitea's source).
+/// Servers that count attempts of a run also set the user who started it; older ones count those of the job ("GenerateGiteaContext" in
+/// Gitea's source).
 fn attempt_of_the_run(job: &Job<'_>) -> Option<Found> {
     job.get("GITHUB_TRIGGERING_ACTOR")?;
     attempt(job)
@@ -209,7 +210,7 @@ fn run_page(job: &Job<'_>) -> Option<Found> {
     Some(job.made(format!("{actions}/runs/{run}{attempt}"), "GITHUB_RUN_ID"))
 }
 
-/// Who caused the event, whose address only Gitea and Forgejo write down.
+/// The user who caused the event. Only Gitea and Forgejo give the e-mail address.
 fn sender(job: &Job<'_>) -> Option<Found> {
     let sender = job.event().sender.as_ref()?;
     Some(job.made(sender.email.as_deref()?, "GITHUB_EVENT_PATH"))

@@ -87,7 +87,7 @@ fn pipeline(job: &Job<'_>) -> Option<Found> {
     })
 }
 
-/// The project's path: below a server's own path (`/gitlab/group/project.git`) only that variable tells where it begins.
+/// The project's path: below a server's own path (`/gitlab/group/project.git`) only that variable has its beginning.
 fn project(job: &Job<'_>) -> Option<Found> {
     let path = job.found("CI_PROJECT_PATH");
     let cloned = job.get("CI_REPOSITORY_URL").and_then(|url| repository(url).ok());

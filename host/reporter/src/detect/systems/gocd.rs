@@ -32,7 +32,7 @@ pub const GOCD: System = System {
             material_commit,
         ),
     ],
-    // The plugins check out the head; a refspec that someone configured may be of the merge.
+    // The plugins check out the head; a configured refspec may be of the merge.
     is_merge: |job| material_ref(job).is_some_and(|(built, _)| built.is_merge),
     pr: &[
         By("the end of `GO_SCM_*_PR_URL`", pull_request),
@@ -110,7 +110,7 @@ fn server_id(job: &Job<'_>) -> Option<Found> {
     Some(job.made(name, "GO_SERVER_URL"))
 }
 
-/// The variable `PREFIX…SUFFIX` of the only material that has one. With several, which is meant is anyone's guess.
+/// The variable `PREFIX…SUFFIX` of the only material that has one. With several, none is chosen.
 fn only<'j>(job: &'j Job<'_>, prefix: &'static str, suffix: &str) -> Option<(&'j str, &'j str)> {
     let mut found = job.suffixes(prefix).filter_map(|name| {
         let material = name.strip_suffix(suffix).filter(|material| !material.is_empty())?;
@@ -172,7 +172,7 @@ fn material_commit(job: &Job<'_>) -> Option<Found> {
     Some(job.made(commit, "GO_REVISION_*"))
 }
 
-/// What the only repository was built from, and the variable that says so.
+/// The ref from which the only repository was built, and its variable.
 fn material_ref(job: &Job<'_>) -> Option<(BuiltRef, &'static str)> {
     let of_name = || job.get(&format!("GO_MATERIAL_BRANCH_{}", material(job)?));
     let own = job.get("GO_MATERIAL_BRANCH").map(|text| (text, "GO_MATERIAL_BRANCH"));

@@ -66,7 +66,7 @@ pub const JENKINS: System = System {
         By("`BRANCH_NAME` of a branch", branch_name),
     ],
     tag: &[Var("TAG_NAME")],
-    // Who opened a pull request is who started its build, unless the plugin knows better.
+    // The author of a pull request counts as the person who started its build, unless the plugin names another.
     email: &[
         Var("BUILD_USER_EMAIL"),
         Var("CHANGE_AUTHOR_EMAIL"),
@@ -109,7 +109,7 @@ pub const JENKINS_X: System = System {
     ..System::NONE
 };
 
-/// The multibranch project that this is the job of a branch of. `BRANCH_NAME` alone does not say so: parameters are called that, too.
+/// The multibranch project of which this job is a branch. `BRANCH_NAME` alone does not say so: parameters are called that, too.
 fn multibranch<'j>(job: &'j Job<'_>) -> Option<&'j str> {
     without_branch(job.get("JOB_NAME")?, job.get("BRANCH_NAME")?)
 }
@@ -173,7 +173,7 @@ fn git_branch(job: &Job<'_>) -> Option<Found> {
     (!is_another).then_some(found)
 }
 
-/// The workspace may call the branch as it likes, so it counts only where nothing else is known.
+/// The branch's name in the workspace may be any, so it counts only where no other is known.
 fn local_branch(job: &Job<'_>) -> Option<Found> {
     job.found("GIT_LOCAL_BRANCH")
         .filter(|_| !job.is_pr() && job.get("GIT_BRANCH").is_none())
@@ -185,7 +185,7 @@ fn branch_name(job: &Job<'_>) -> Option<Found> {
         .filter(|_| !job.is_pr() && job.get("TAG_NAME").is_none())
 }
 
-/// `REPO_OWNER/REPO_NAME`, as Prow and Jenkins X say it.
+/// `REPO_OWNER/REPO_NAME`, which Prow and Jenkins X set.
 pub fn owned_repository(job: &Job<'_>) -> Option<Found> {
     let (owner, name) = (job.get("REPO_OWNER")?, job.get("REPO_NAME")?);
     Some(job.made(format!("{owner}/{name}"), "REPO_NAME"))
@@ -210,8 +210,9 @@ fn jx_server(job: &Job<'_>) -> Option<Found> {
     Some(job.made(address.split('/').next()?, "JENKINS_X_URL"))
 }
 
-/// The name of a multibranch project, of whose branch `job` is the job: Jenkins appends the branch, or `PR-7`, as the last part of the name and
-/// escapes what a directory may not be called ("NameEncoder" of the branch API plugin). None if the last part is something else.
+/// The name of a multibranch project, of whose branch `job` is the job: Jenkins appends the branch, or `PR-7`, as the last part of the name
+/// and escapes characters that a directory's name cannot have ("NameEncoder" of the branch API plugin). None if the last part is something
+/// else.
 fn without_branch<'j>(job: &'j str, branch: &str) -> Option<&'j str> {
     let encoded = job
         .rsplit_once('/')

@@ -32,8 +32,8 @@ mod xcode;
 use super::job::Job;
 use std::fmt::Write;
 
-/// The systems in the order they are asked. One that sets another's variables comes before it; those whose marks are the most usual names
-/// come last. Tekton and Argo are not here: they set no variables, and their recipes pass `PIPEFOLD_…` in.
+/// The systems in the order in which they are tried. A system that sets another's variables comes before it; systems whose marks are the
+/// most usual names come last. Tekton and Argo are not here: they set no variables, and their recipes set `PIPEFOLD_…`.
 pub const SYSTEMS: &[System] = &[
     github::FORGEJO,
     github::GITEA,
@@ -68,24 +68,24 @@ pub const SYSTEMS: &[System] = &[
     cloudbuild::CLOUDBUILD,
 ];
 
-/// Where a value comes from. A field has a list of these, the best first; the first one that gives a sound value is taken.
+/// A source of a value. A field has a list of sources, the best first; the first that gives a sound value is used.
 #[derive(Clone, Copy)]
 pub enum Source {
     /// A variable that holds a name or another plain value.
     Var(&'static str),
-    /// A variable that holds the address of a repository, of which the name is taken.
+    /// A variable that holds the address of a repository, whose name is used.
     Address(&'static str),
     /// A variable that is about something else in the build of a pull request, such as the target branch.
     OutsidePr(&'static str),
     /// A variable that holds a commit, unless this build is of a trial merge ([`System::is_merge`]).
     Unmerged(&'static str),
-    /// A variable that names who wrote the commit. That is who started the run only where a push did.
+    /// A variable that names the author of the commit, who started the run only if a push did.
     Pushed(&'static str),
-    /// A value that has to be worked out: from which variables and how, for the table in `docs/detection.md`, and the function.
+    /// A computed value: its description for the table in `docs/detection.md`, and the function.
     By(&'static str, fn(&Job<'_>) -> Option<Found>),
 }
 
-/// A value, and the variable that it came from, or that had most to do with it.
+/// A value, and the variable that it mainly came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub value: String,
@@ -95,22 +95,22 @@ pub struct Found {
 /// A list of sources, the best first.
 pub type Sources = &'static [Source];
 
-/// A CI system: how it is recognised, and where it says what.
+/// A CI system: the variables by which it is recognised, and the sources of its values.
 ///
 /// Each member becomes a field, a fact for templates or a part of `reference_id`; the values are trimmed, checked and cleaned by what they
-/// are ([`super::values`]), so an entry names variables and no more. What a system does not have stays out: `..System::NONE`.
-/// The table in `docs/detection.md` is made of these entries ([`super::table`]).
+/// are ([`super::values`]), so an entry only names variables. Members that a system does not have are left out: `..System::NONE`. The table
+/// in `docs/detection.md` is made from these entries ([`super::table`]).
 #[derive(Clone, Copy)]
 pub struct System {
-    /// Its usual name, as people write it: the field `pipeline_source`.
+    /// The system's usual name: the field `pipeline_source`.
     pub name: &'static str,
-    /// Its short name, the beginning of each `reference_id`. It must never change, or a run that is under way falls apart.
+    /// The system's short name, the beginning of each `reference_id`. It must never change: a run under way would become two.
     pub id: &'static str,
-    /// Page of its documentation that names the variables.
+    /// Page of the system's documentation that names the variables.
     pub reference: &'static str,
-    /// Sets of variables. One whole set has to be there; `NAME=value` asks for that value.
+    /// Sets of variables. The system is recognised if all variables of one set are set; `NAME=value` requires that value.
     pub marks: &'static [&'static [&'static str]],
-    /// Variables of something that only behaves like this system. With one of them it is not recognised.
+    /// Variables of a program that imitates this system. If one is set, the system is not recognised.
     pub unless: &'static [&'static str],
     /// Name of the pipeline.
     pub pipeline: Sources,
@@ -122,44 +122,45 @@ pub struct System {
     pub step: Sources,
     /// Address or name of the server, or of the organisation on it. Part of `reference_id`.
     pub host: Sources,
-    /// What the number of a run is counted in: repository or pipeline. Part of `reference_id`.
+    /// The repository or pipeline within which runs are numbered. Part of `reference_id`.
     pub scope: Sources,
-    /// What names the run in its scope, the same in each of its jobs. Part of `reference_id`.
+    /// The name or number of the run in its scope, the same in each of its jobs. Part of `reference_id`.
     pub run: Sources,
-    /// What tells a re-run from the run before it, where the run keeps its number. Part of `reference_id`.
+    /// The attempt of a re-run that keeps the run's number. Part of `reference_id`.
     pub attempt: Sources,
-    /// The repository. Of a pull request it is the one that counts the number.
+    /// The repository. For a pull request, the one that numbers it.
     pub repository: Sources,
-    /// The commit: of a pull request its head, never a trial merge.
+    /// The commit. For a pull request, its head, never a trial merge.
     pub sha: Sources,
     /// Number of the pull request.
     pub pr: Sources,
-    /// Page of the pull request. The repository on it goes before [`Self::repository`], so that both are of one project.
+    /// Page of the pull request. Its repository takes precedence over [`Self::repository`], so that number and repository are of one
+    /// project.
     pub pr_page: Sources,
-    /// Whether this is the build of a pull request, also where no number says so.
+    /// Returns true in the build of a pull request, also without a number.
     pub is_pr: fn(&Job<'_>) -> bool,
-    /// Whether the commit that was checked out is, or may be, a trial merge that is on no branch.
+    /// Returns true if the checked-out commit is, or may be, a trial merge that is on no branch.
     pub is_merge: fn(&Job<'_>) -> bool,
-    /// Whether a push started the run. A pull request is no push.
+    /// Returns true if a push started the run. A pull request is not a push.
     pub is_push: fn(&Job<'_>) -> bool,
     /// Page of the run.
     pub url: Sources,
     /// The branch.
     pub branch: Sources,
-    /// The tag: a branch of the same name is none.
+    /// The tag. A branch of the same name is left out.
     pub tag: Sources,
-    /// GitHub user name of who started the run.
+    /// GitHub user name of the person who started the run.
     pub github: Sources,
-    /// GitLab user name of who started the run.
+    /// GitLab user name of the person who started the run.
     pub gitlab: Sources,
-    /// E-mail address of who started the run.
+    /// E-mail address of the person who started the run.
     pub email: Sources,
-    /// What is not reported although the system has a variable for it, and why; or what no variable of it says.
+    /// Values that are not reported although the system has a variable for them, or that have no variable; each with the reason.
     pub left_out: &'static [(&'static str, &'static str)],
 }
 
 impl System {
-    /// A system that says nothing.
+    /// A system without variables.
     pub const NONE: Self = Self {
         name: "",
         id: "",
@@ -190,7 +191,7 @@ impl System {
         left_out: &[],
     };
 
-    /// The first variable of the first set of marks that is all there.
+    /// The first variable of the first set of marks whose variables are all set.
     pub fn recognised_by(&self, job: &Job<'_>) -> Option<&'static str> {
         if self.unless.iter().any(|mark| is_set(job, mark)) {
             return None;
@@ -209,7 +210,7 @@ fn is_set(job: &Job<'_>, mark: &str) -> bool {
     }
 }
 
-/// What stands before the systems.
+/// The text of the page before the systems.
 const HEAD: &str = "# What is detected
 
 Made from the table in `host/reporter/src/detect/systems`; `PIPEFOLD_WRITE=1 cargo test --test detection` writes it again.

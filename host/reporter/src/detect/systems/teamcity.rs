@@ -63,7 +63,7 @@ pub const TEAMCITY: System = System {
 
 fn property(job: &Job<'_>, name: &str) -> Option<Found> {
     let value = job.properties().get(name)?.trim();
-    // As long and as strange as it likes to be, for no variable's check has seen it.
+    // Not checked yet, since it is not from a variable.
     let is_sound = crate::detect::values::sound(value.as_ref()).is_ok();
     is_sound.then(|| job.made(value, "TEAMCITY_BUILD_PROPERTIES_FILE"))
 }

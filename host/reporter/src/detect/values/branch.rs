@@ -2,13 +2,14 @@
 
 use super::Unfit;
 
-/// The name of a branch, without what git or a CI system puts before it. A tag, the ref of a pull request and a detached head are none.
+/// Returns the name of a branch, without the prefixes of git and CI systems. A tag, the ref of a pull request and a detached head are not
+/// branches.
 pub fn branch(text: &str) -> Result<String, Unfit> {
     let name = ["refs/heads/", "refs/remotes/origin/", "remotes/origin/", "origin/"]
         .iter()
         .find_map(|prefix| text.strip_prefix(prefix))
         .unwrap_or(text);
-    // Of a fork it may be `user:branch`; no name of git's has a colon in it.
+    // A fork's branch may be `user:branch`; git's names have no colon.
     let name = name.rsplit_once(':').map_or(name, |(_, name)| name);
     let is_none = is_tag(name)
         || name.starts_with("refs/")
@@ -31,13 +32,13 @@ fn is_pull_request(name: &str) -> bool {
     pull_request_of_ref(name).is_some()
 }
 
-/// How a host or a plugin keeps a pull request, which is no branch: `pull/7`, `pull/7/head`, `pull/7/merge`, `pr/7/…` of Jenkins,
-/// also below `refs/` and, with what it is of the pull request, below the name of a remote.
+/// A ref of a pull request, which is not a branch, in the forms of hosts and plugins: `pull/7`, `pull/7/head`, `pull/7/merge`, `pr/7/…` of
+/// Jenkins, also below `refs/` and, with `head` or `merge`, below the name of a remote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PullRequestRef<'a> {
     /// The pull request's number.
     pub number: &'a str,
-    /// It is the trial merge with the target.
+    /// True for the trial merge with the target.
     pub is_merge: bool,
 }
 
@@ -69,12 +70,12 @@ pub struct BuiltRef {
     pub branch: Option<String>,
     /// The number of the pull request.
     pub pr_number: Option<i64>,
-    /// Whether its commit is the trial merge of the pull request with its target, which is on no branch.
+    /// True if its commit is the trial merge of the pull request with its target, which is on no branch.
     pub is_merge: bool,
 }
 
-/// Reads a branch or a refspec (`+refs/pull/7/head:refs/remotes/origin/pr-7`). One rule for detection in a job and for readers of GoCD's
-/// documents.
+/// Reads a branch or a refspec (`+refs/pull/7/head:refs/remotes/origin/pr-7`). The one rule for detection in a job and for the reader of
+/// GoCD's feeds.
 #[must_use]
 pub fn built_ref(text: &str) -> BuiltRef {
     let source = text.trim_start_matches('+').split(':').next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What a value has to be like: one file a kind. Each function takes a text that is trimmed and not empty, and gives it in the form a record
-//! needs, or says why it is none.
+//! Checks of values, one file a kind. Each function takes a text that is trimmed and not empty, and returns it in the form that a record
+//! needs, or why it is not such a value.
 
 mod branch;
 mod repository;
@@ -12,24 +12,24 @@ pub use repository::{host, name, page, path_segment, server};
 pub use repository::{repository, repository_name, repository_of_page, unescaped};
 use std::ffi::OsStr;
 
-/// Brings a value into form.
+/// A function that checks a value and brings it into form.
 pub type Clean = fn(&str) -> Result<String, Unfit>;
 
-/// The largest field that the plugin takes, in bytes (`too_long` of the rules).
+/// The largest field that the plugin accepts, in bytes (`too_long` of the rules).
 pub const MAX_BYTES: usize = 4096;
 
-/// Why a value is not used.
+/// The reason why a value is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// It says in the system's own way that there is none: no warning is needed.
+    /// The system's own text for no value: no warning is needed.
     Absent,
-    /// It is not what it should be. The text continues a sentence that begins with the variable's name.
+    /// The value is wrong. The text continues a sentence that begins with the variable's name.
     Wrong(&'static str),
 }
 
 /// The text of a variable, trimmed, if it can be a field: the plugin refuses a whole record for one control character.
 pub fn sound(value: &OsStr) -> Result<&str, Unfit> {
-    // Before anything else is looked at: a variable may hold a megabyte.
+    // Checked first, since a variable may hold a megabyte.
     if value.len() > MAX_BYTES {
         return Err(Unfit::Wrong("is longer than 4096 bytes"));
     }
@@ -46,24 +46,24 @@ pub fn sound(value: &OsStr) -> Result<&str, Unfit> {
     Ok(text)
 }
 
-/// Whether a text shows nothing: the plugin takes such a field for absent.
+/// Returns true for text without a visible character: the plugin counts such a field as absent.
 pub fn is_blank(text: &str) -> bool {
     text.chars()
         .all(|character| character.is_whitespace() || is_hidden(character))
 }
 
-/// Any text will do.
+/// Accepts any text.
 pub fn text(text: &str) -> Result<String, Unfit> {
     Ok(text.to_owned())
 }
 
-/// Whether the word means yes.
+/// Returns true for `1` and `true`.
 pub fn truth(word: &str) -> bool {
     word == "1" || word.eq_ignore_ascii_case("true")
 }
 
-/// A commit's name: 7 (git's shortest usual abbreviation) to 64 (SHA-256) hexadecimal digits. Buildkite's `HEAD` says that it is not known
-/// yet; a number of Subversion or a pipeline's label is no commit that DX could link.
+/// A commit's name: 7 (git's shortest usual abbreviation) to 64 (SHA-256) hexadecimal digits. Buildkite's `HEAD` means that the commit is
+/// not known yet; DX cannot link a Subversion revision or a pipeline's label.
 pub fn commit_sha(text: &str) -> Result<String, Unfit> {
     if text == "HEAD" {
         return Err(Unfit::Absent);
@@ -79,7 +79,7 @@ pub fn commit_sha(text: &str) -> Result<String, Unfit> {
     Ok(text.to_ascii_lowercase())
 }
 
-/// A whole number from 1. `false` and `0` say that there is none.
+/// A whole number from 1. `false` and `0` mean that there is none.
 pub fn pr_number(text: &str) -> Result<String, Unfit> {
     const WRONG: Unfit = Unfit::Wrong("is not the number of a pull request");
     match text {
@@ -93,10 +93,10 @@ pub fn pr_number(text: &str) -> Result<String, Unfit> {
     }
 }
 
-/// Who an address names.
+/// A person, as an address names one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Person {
-    /// Someone with this address.
+    /// A person with this address.
     Email(String),
     /// A GitHub user who keeps the address private.
     Github(String),
@@ -104,9 +104,9 @@ pub enum Person {
     Gitlab(String),
 }
 
-/// Who is named by an address or by `Name <address>`; none if that is a machine or no address at all, for some systems give a login here.
+/// Returns the person that an address or `Name <address>` names. None for a machine's address, or a login, which some systems give here.
 ///
-/// `on_gitlab`: the job runs on a GitLab server, whose own `users.noreply.…` it then is.
+/// `on_gitlab`: the job runs on a GitLab server, so that `users.noreply.…` of any host is GitLab's.
 #[must_use]
 pub fn person(text: &str, on_gitlab: bool) -> Option<Person> {
     let address = match text.rsplit_once('<') {

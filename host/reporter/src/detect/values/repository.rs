@@ -1,4 +1,4 @@
-//! Repositories, by name.
+//! Names of repositories, and the parts of addresses.
 
 use super::Unfit;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -10,7 +10,7 @@ const WRONG: Unfit = Unfit::Wrong("is neither the name nor the address of a repo
 /// DX's pages ("deployments.create", "pipelineRuns.upsert"): `organisation/name`, with subgroups where there are any; in Azure DevOps
 /// `project/name`, in Bitbucket Data Center `project_key/name`, in Bitbucket Cloud the name alone.
 pub fn repository(address: &str) -> Result<String, Unfit> {
-    // An example in GoCD's documentation has a word before the address.
+    // An example in GoCD's documentation has `URL:` before the address.
     let address = address.strip_prefix("URL:").unwrap_or(address).trim();
     let (host, path) = match parts(address) {
         Some(parts) if parts.scheme.eq_ignore_ascii_case("file") => return Err(WRONG),
@@ -31,7 +31,7 @@ pub fn repository(address: &str) -> Result<String, Unfit> {
     let last = segments.last_mut().ok_or(WRONG)?;
     *last = last.strip_suffix(".git").unwrap_or(last);
     let name = named(&host, &segments).ok_or(WRONG)?;
-    // An `@` before the last `/` comes from a password with a `/` in it, and `*` stands for one that was masked.
+    // An `@` before the last `/` comes from a password with a `/` in it, and `*` replaces a masked one.
     let owner = name.rsplit_once('/').map_or("", |(owner, _)| owner);
     if name.contains(|character: char| character.is_control() || character == '*') || owner.contains('@') {
         return Err(WRONG);
@@ -39,13 +39,13 @@ pub fn repository(address: &str) -> Result<String, Unfit> {
     Ok(name)
 }
 
-/// [`repository`] for other crates, so that each reader of a CI system comes to the same name; none if the address names no repository.
+/// [`repository`] for other crates, so that all of them use the same names; none if the address names no repository.
 #[must_use]
 pub fn repository_at(address: &str) -> Option<String> {
     repository(address.trim()).ok()
 }
 
-/// A repository's name, as it is. Where people put an address into the variable of a name, it is taken as one.
+/// Checks a repository's name. An address in the variable of a name is read as an address.
 pub fn repository_name(text: &str) -> Result<String, Unfit> {
     if text.contains("://") || copy_address(text).is_some() {
         return repository(text);
@@ -57,9 +57,9 @@ pub fn repository_name(text: &str) -> Result<String, Unfit> {
     Ok(text.to_owned())
 }
 
-/// The repository of a page of it, such as that of a commit or a pull request.
+/// The repository of one of its pages, such as that of a commit or a pull request.
 pub fn repository_of_page(url: &str) -> Option<String> {
-    // In the order in which they may stand behind the name.
+    // In the order in which they may follow the name.
     let marks = [
         "/-/",
         "/pull/",
@@ -78,13 +78,13 @@ pub fn repository_of_page(url: &str) -> Option<String> {
 fn copy_address(text: &str) -> Option<(&str, &str)> {
     let (host, path) = text.split_once(':')?;
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    // `user:password@host:path` is no address that git knows, and what would be left is not known to be harmless.
+    // `user:password@host:path` is not an address for git, and the rest of it may hold a secret.
     let is_address =
         host.len() > 1 && !host.contains(['/', '\\']) && !path.is_empty() && !path.contains(['@', ':', '\\']);
     is_address.then_some((host, path))
 }
 
-/// The name that the segments of a path make on this host; none without any.
+/// The repository's name from the segments of a path on this host; none without segments.
 fn named(host: &str, segments: &[&str]) -> Option<String> {
     let is_azure = ["dev.azure.com", "visualstudio.com"]
         .iter()
@@ -95,7 +95,7 @@ fn named(host: &str, segments: &[&str]) -> Option<String> {
         // `git-codecommit.REGION.amazonaws.com/v1/repos/name`
         ["v1", "repos", name] if host.starts_with("git-codecommit.") => (*name).to_owned(),
         [_, name] if host == "bitbucket.org" => (*name).to_owned(),
-        // `…/project/_git/name`; a project's only repository has its name, and may stand without it. Directly below the collection or the
+        // `…/project/_git/name`; a project's only repository has its name, and may be left out. Directly below the collection or the
         // organisation there is no project to name.
         ["_git", name] | [.., "DefaultCollection", "_git", name] => format!("{name}/{name}"),
         [_, "_git", name] if host == "dev.azure.com" => format!("{name}/{name}"),
@@ -111,13 +111,13 @@ fn named(host: &str, segments: &[&str]) -> Option<String> {
     Some(name)
 }
 
-/// A segment of a path with its escapes undone (RFC 3986, section 2.1); none if that makes no text.
+/// A segment of a path with its escapes undone (RFC 3986, section 2.1); none if the result is not UTF-8.
 pub fn unescaped(segment: &str) -> Option<String> {
     let text = percent_decode_str(segment).decode_utf8().ok()?;
     Some(text.into_owned())
 }
 
-/// An address taken apart, without its credentials.
+/// The parts of an address, without its credentials.
 pub struct Parts<'a> {
     pub scheme: &'a str,
     /// Host and port.
@@ -126,7 +126,7 @@ pub struct Parts<'a> {
     pub rest: &'a str,
 }
 
-/// Takes `scheme://user:password@host:port/rest` apart, and drops user and password.
+/// Splits `scheme://user:password@host:port/rest`, and drops user and password.
 pub fn parts(url: &str) -> Option<Parts<'_>> {
     let (scheme, rest) = url.split_once("://")?;
     let is_scheme = scheme
@@ -139,7 +139,8 @@ pub fn parts(url: &str) -> Option<Parts<'_>> {
         Some((_, port)) if !authority.ends_with(']') => port,
         _ => "",
     };
-    // A password with a `/` in it ends what looks like the authority too early: then this is no port, and the rest would give it away.
+    // A password with a `/` in it ends what looks like the authority too early: then this is not a port, and the rest would reveal the
+    // password.
     let is_whole = port.bytes().all(|byte| byte.is_ascii_digit());
     let is_sound = is_scheme && is_whole && !scheme.is_empty() && !authority.is_empty();
     (is_sound && !url.contains(char::is_whitespace)).then_some(Parts {
@@ -149,7 +150,7 @@ pub fn parts(url: &str) -> Option<Parts<'_>> {
     })
 }
 
-/// The address of a page, without credentials; otherwise untouched.
+/// The address of a page, without credentials and otherwise unchanged.
 pub fn page(url: &str) -> Result<String, Unfit> {
     match parts(url) {
         Some(Parts {
@@ -163,12 +164,12 @@ pub fn page(url: &str) -> Result<String, Unfit> {
     }
 }
 
-/// The address of a server, to put a path behind: without credentials and without a `/` at its end.
+/// The address of a server, without credentials and without a `/` at its end, for a path to follow.
 pub fn server(url: &str) -> Option<String> {
     page(url).ok().map(|url| url.trim_end_matches('/').to_owned())
 }
 
-/// A name that runs are counted in, as it is: only an address, which may hold credentials, becomes the name of its repository.
+/// The scope in which runs are numbered, unchanged: only an address, which may hold credentials, becomes the name of its repository.
 pub fn name(text: &str) -> Result<String, Unfit> {
     if text.contains("://") {
         super::repository(text)
@@ -177,7 +178,7 @@ pub fn name(text: &str) -> Result<String, Unfit> {
     }
 }
 
-/// What tells one server from another: `host:port/path` of an address, or a plain name as it is.
+/// The name of a server: `host:port/path` of an address, or a plain name unchanged.
 pub fn host(text: &str) -> Result<String, Unfit> {
     let host = match parts(text) {
         Some(parts) => {
@@ -203,7 +204,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// A name as a part of a path: whatever has a meaning in an address is escaped (RFC 3986, section 2.1).
+/// A name as a segment of a path: characters with a meaning in an address are escaped (RFC 3986, section 2.1).
 pub fn path_segment(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
