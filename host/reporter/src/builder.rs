@@ -31,7 +31,7 @@ pub struct Builder {
     outlet: Option<Box<dyn Outlet>>,
 }
 
-/// Why a [`Reporter`] could not be built.
+/// The reason why a [`Reporter`] could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The address of DX is not a URL.

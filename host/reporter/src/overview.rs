@@ -61,7 +61,7 @@ pub struct WaitingRun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
-    /// Something is to be sent.
+    /// A notification is to be sent.
     Waiting,
     /// A plugin failed; it is judged again by the next flush.
     Unjudged,

@@ -81,7 +81,7 @@ impl Token {
         TokenDigest(hex)
     }
 
-    /// The token itself: for the `Authorization` header.
+    /// The token itself: for the `Authorization` header, and for removing it from DX's answers.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -108,7 +108,7 @@ pub struct TokenFile {
     pub readable_by_others: bool,
 }
 
-/// The first 12 hex digits of a hash of the token. Enough to tell a few tokens apart, too little to check guesses against.
+/// The first 12 hex digits of a hash of the token. Enough to distinguish a few tokens, too little to check guesses against.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TokenDigest(String);

@@ -1,11 +1,11 @@
-//! What can be wrong with the configuration.
+//! Errors of the configuration.
 
 use std::io;
 use std::path::PathBuf;
 
 /// A configuration that cannot be used. Each message names the place (`FILE:LINE` where there is one), the key, and what to do.
 ///
-/// After one of these nothing may be sent: what the file said of the destination or of a policy is not known.
+/// After such an error nothing may be sent: the destination and the policies are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be opened or read.
@@ -13,22 +13,22 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// There is something other than a file.
+    /// The path is not a regular file.
     #[error("{} is not a regular file; put a file of settings there, or take it away", .path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
-    /// A workspace file is a symbolic link, which could lead an error message to quote a file that its author cannot read.
+    /// A workspace file is a symbolic link, by which an error message could quote a file that the link's author cannot read.
     #[error("{} is a symbolic link; in a workspace it has to be a file itself", .path.display())]
     Link {
         /// The link.
         path: PathBuf,
     },
-    /// Anyone on the machine could have written what an operator's file says.
+    /// Every user of the machine may write to an operator's file.
     #[error("{} can be written by everyone, so it is not trusted; run `chmod o-w` on it", .path.display())]
     WorldWritable {
         /// The file.
@@ -39,7 +39,7 @@ pub enum ConfigError {
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The most that is read, in bytes.
+        /// The largest size, in bytes.
         limit: u64,
     },
     /// The file is not text.
@@ -57,10 +57,10 @@ pub enum ConfigError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What the parser said.
+        /// The parser's message.
         problem: String,
     },
-    /// No such key.
+    /// An unknown key.
     #[error("{}:{line}: unknown key `{key}`; {hint}", .path.display())]
     UnknownKey {
         /// The file.
@@ -84,10 +84,10 @@ pub enum ConfigError {
         line: usize,
         /// The key.
         key: String,
-        /// Where it may stand.
+        /// The places where it may be set.
         instead: String,
     },
-    /// The token itself.
+    /// The token itself in a file of settings.
     #[error(
         "{}:{line}: `{key}`: a token never stands in a file of settings; put it into the variable DX_API_TOKEN, or into a file of its own \
          that `token_file` (in /etc/pipefold.toml or the file that --config names), PIPEFOLD_TOKEN_FILE or --token-file names, \
@@ -112,9 +112,9 @@ pub enum ConfigError {
         line: usize,
         /// The key.
         key: String,
-        /// Its flag.
+        /// The field's flag.
         flag: &'static str,
-        /// Its variable.
+        /// The field's variable.
         variable: &'static str,
     },
     /// A value of the wrong type, or one that cannot be read.
@@ -126,7 +126,7 @@ pub enum ConfigError {
         line: usize,
         /// The key, with the name of its table.
         key: String,
-        /// What is wrong, and what would be right.
+        /// The fault, and advice.
         problem: String,
     },
     /// A variable that cannot be read.
@@ -134,13 +134,13 @@ pub enum ConfigError {
     Variable {
         /// The variable.
         name: &'static str,
-        /// What is wrong, and what would be right.
+        /// The fault, and advice.
         problem: String,
     },
 }
 
 impl ConfigError {
-    /// Whether a workspace's file with this fault can be done without: it is damaged or mistyped, and does not reach for what is the operator's.
+    /// Returns true if a workspace's file with this fault may be ignored: it is damaged or mistyped, and sets nothing of the operator's.
     pub(super) fn is_harmless(&self) -> bool {
         !matches!(
             self,
@@ -149,7 +149,7 @@ impl ConfigError {
     }
 }
 
-/// What to do about a file that cannot be read.
+/// Advice on a file that cannot be read.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "check the path",

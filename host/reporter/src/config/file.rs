@@ -1,4 +1,4 @@
-//! `pipefold.toml`: what it may say, and who may say it.
+//! Reads `pipefold.toml`, as far as it is trusted.
 
 use super::gocd::GocdKeys;
 use super::policy::{Failure, PolicyKeys, failure};
@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
 
-/// The table of templates, which may stand in every file: a template says no more than a field does.
+/// The table of templates, which every file may have: a template sets no more than a field.
 const TEMPLATES: &str = "templates";
 
-/// Whose word a file is.
+/// The trust in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// Found upwards from the working directory: a pull request may have written it. Fields of the run and templates only.
@@ -29,18 +29,18 @@ pub enum Trust {
     Operator,
 }
 
-/// What one file says.
+/// The contents of one file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct File {
     /// Fields of the run.
     pub fields: Fields,
     /// Templates for fields of the run.
     pub templates: TemplateKeys,
-    /// What only an operator's file can set; of a workspace file always empty.
+    /// The settings of an operator's file; empty for a workspace file.
     pub operator: OperatorKeys,
 }
 
-/// The settings that only an operator's file can have. What is absent was not said.
+/// The settings that only an operator's file can have. `None` is not set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OperatorKeys {
     /// Address of the DX instance.
@@ -53,15 +53,15 @@ pub struct OperatorKeys {
     pub spool: Option<Sourced<PathBuf>>,
     /// The most the spool may hold, in bytes.
     pub spool_limit: Option<u64>,
-    /// After how long without news a run that has no end is ended as cancelled.
+    /// The time without activity after which a run without an end is ended as cancelled.
     pub abandon_after: Option<Duration>,
-    /// Whether trouble with reporting fails the command.
+    /// True if a fault in reporting fails the command.
     pub strict: Option<bool>,
-    /// How long delivery may take.
+    /// The time that delivery may take.
     pub budgets: BudgetKeys,
-    /// What a plugin may use.
+    /// The limits of a plugin.
     pub limits: LimitKeys,
-    /// What happens when a policy fails that does not say so itself.
+    /// The failure mode of policies without one of their own.
     pub failure: Option<Failure>,
     /// The tables `[[policy]]`, in order.
     pub policies: Vec<PolicyKeys>,
@@ -75,15 +75,15 @@ impl File {
     /// Reads a file.
     ///
     /// # Errors
-    /// Every kind of [`ConfigError`] but [`ConfigError::Variable`]; of several faults the first in the file.
+    /// Any [`ConfigError`] except [`ConfigError::Variable`]; the first of several faults.
     pub fn read(path: &Path, trust: Trust) -> Result<Self, ConfigError> {
         Self::parse(path, &read_text(path, trust)?, trust)
     }
 
-    /// Reads a workspace's file as far as it can be used. What is wrong in it and does no harm comes with it: the rest is not lost for that.
+    /// Reads a workspace's file as far as it can be used, and returns its harmless faults.
     ///
     /// # Errors
-    /// As [`File::read`], for a fault that is about the whole file or is not harmless.
+    /// As [`File::read`], for a fault of the whole file, or one that is not harmless.
     pub(super) fn read_workspace(path: &Path) -> Result<(Self, Vec<ConfigError>), ConfigError> {
         let mut faults = Vec::new();
         let file = Self::parse_on(path, &read_text(path, Trust::Workspace)?, Trust::Workspace, |fault| {
@@ -97,7 +97,7 @@ impl File {
         Ok((file, faults))
     }
 
-    /// Reads a file that need not be there.
+    /// Reads a file that need not exist.
     ///
     /// # Errors
     /// As [`File::read`], except that an absent file is `None`.
@@ -112,15 +112,15 @@ impl File {
         }
     }
 
-    /// Reads the text of the file at `path`, which is not opened.
+    /// Reads `text` as the file at `path`, which is not opened.
     ///
     /// # Errors
-    /// As [`File::read`], without those of opening it.
+    /// As [`File::read`], except the errors of opening the file.
     pub fn parse(path: &Path, text: &str, trust: Trust) -> Result<Self, ConfigError> {
         Self::parse_on(path, text, trust, Err)
     }
 
-    /// The same, going on after a fault for which `on_fault` does not end it.
+    /// Reads `text`, and continues after each fault for which `on_fault` returns no error.
     fn parse_on(
         path: &Path,
         text: &str,
@@ -220,7 +220,7 @@ impl LimitKeys {
     }
 }
 
-/// The keys that may stand at the top of a file.
+/// The keys that a file may have at its top.
 fn names(trust: Trust) -> Vec<&'static str> {
     let fields = Field::ALL.into_iter().filter(|field| field.in_files()).map(Field::name);
     let operator = OPERATOR_KEYS
@@ -230,7 +230,7 @@ fn names(trust: Trust) -> Vec<&'static str> {
     fields.chain([TEMPLATES]).chain(operator).collect()
 }
 
-/// The most that is read of a file of settings, in bytes: a hundred times what a long one has.
+/// The largest file of settings, in bytes: a hundred times a long one.
 const LARGEST: u64 = 256 * 1024;
 
 /// The text of the file.
@@ -248,7 +248,7 @@ fn read_text(path: &Path, trust: Trust) -> Result<String, ConfigError> {
         }
         Err(error) => return Err(unreadable(error)),
     };
-    // Asked of the open file, not of the path: between two looks at a path it can be changed.
+    // Metadata of the open file, not of the path, which could change in between.
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(ConfigError::NotAFile {
@@ -277,13 +277,13 @@ fn read_text(path: &Path, trust: Trust) -> Result<String, ConfigError> {
     })
 }
 
-/// The line, from 1, that the byte at `offset` stands in.
+/// The line, from 1, of the byte at `offset`.
 pub fn line_of(text: &[u8], offset: usize) -> usize {
     let before = text.get(..offset).unwrap_or(text);
     1 + before.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// Opens without waiting for a writer, should the path be a pipe. Operators' files may be links: Kubernetes mounts them so.
+/// Opens the file without waiting for a writer if it is a pipe. Operators' files may be links: Kubernetes mounts them so.
 #[cfg(unix)]
 fn open(path: &Path, trust: Trust) -> io::Result<fs::File> {
     use rustix::fs::OFlags;

@@ -1,4 +1,4 @@
-//! The table `[gocd]` of an operator's file: which GoCD servers are read, and how a job on an agent joins what is read.
+//! The table `[gocd]` of an operator's file: the GoCD servers to read, and what jobs on their agents report.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,22 +14,22 @@ use crate::source::Environment;
 /// GoCD's variable with the name of the user who triggered the stage.
 const TRIGGER_USER: &str = "GO_TRIGGER_USER";
 
-/// What a job inside GoCD tells of its run.
+/// The part of its run that a job inside GoCD reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InJob {
-    /// Everything, as in any other CI system.
+    /// The whole run, as in any other CI system.
     #[default]
     Run,
-    /// Only what a reader of the server's feeds cannot know for sure: repository, commit, pull request and branch. How the run goes is
-    /// the reader's to tell, for a job knows neither its attempt nor what comes after it.
+    /// Only what the reader of the server's feeds cannot know for sure: repository, commit, pull request and branch. The reader reports the
+    /// result, since a job knows neither its attempt nor the jobs after it.
     Facts,
 }
 
 impl InJob {
-    /// The words for it.
+    /// The words for the two choices.
     pub const WORDS: [&'static str; 2] = ["run", "facts"];
 
-    /// What a word stands for.
+    /// The choice of a word.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
         match word {
@@ -43,11 +43,11 @@ impl InJob {
 /// The table `[gocd]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GocdKeys {
-    /// What a job inside GoCD tells of its run.
+    /// The part of its run that a job inside GoCD reports.
     pub in_job: Option<InJob>,
-    /// What names the server in the reference ids of jobs, where it is not the host of `GO_SERVER_URL`.
+    /// The server's name in the reference ids of jobs, if it is not the host of `GO_SERVER_URL`.
     pub server_id: Option<Sourced<String>>,
-    /// By GoCD's user name: the e-mail address, on every server and in jobs.
+    /// E-mail addresses by GoCD's user name, for every server and for jobs.
     pub users: BTreeMap<String, String>,
     /// The tables `[[gocd.server]]`, in order.
     pub servers: Vec<GocdServerKeys>,
@@ -74,14 +74,14 @@ impl GocdKeys {
     }
 }
 
-/// One table `[[gocd.server]]`. What is absent was not said; the words of a choice are those of the flag of the same name.
+/// One table `[[gocd.server]]`. `None` is not set; the words of a choice are those of the flag of the same name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GocdServerKeys {
-    /// What the command calls it.
+    /// The name by which the command finds it.
     pub name: String,
-    /// Its address.
+    /// The server's address.
     pub url: Option<Sourced<String>>,
-    /// What names it in reference ids.
+    /// The server's name in reference ids.
     pub server_id: Option<Sourced<String>>,
     /// The user for a password.
     pub user: Option<String>,
@@ -91,35 +91,35 @@ pub struct GocdServerKeys {
     pub access_token_file: Option<PathBuf>,
     /// Certificates to trust, in PEM.
     pub ca_file: Option<PathBuf>,
-    /// Whether a secret may be sent over plain http.
+    /// True if a secret may be sent over plain http.
     pub insecure_http: Option<bool>,
     /// Patterns of the pipelines to read; none is all.
     pub pipelines: Vec<String>,
-    /// How far back to read: a date, a time or an age.
+    /// The start of reading: a date, a time or an age.
     pub since: Option<Sourced<String>>,
     /// `old` or `new`.
     pub dialect: Option<&'static str>,
     /// `attempts`, `latest` or `merge`.
     pub reruns: Option<&'static str>,
-    /// For how long a run has to be quiet before it is reported, with `reruns = "latest"`.
+    /// The time without changes after which a run is reported, with `reruns = "latest"`.
     pub quiet_for: Option<Duration>,
     /// `keep` or `extend`.
     pub late_stages: Option<&'static str>,
-    /// By pipeline: the stage without whose success the run is no success.
+    /// By pipeline, the stage without whose success the run is not a success.
     pub final_stages: BTreeMap<String, String>,
-    /// By pipeline whose counters began again: what names the server in the reference ids of its runs since then.
+    /// By pipeline whose counters began again, the server's name in the reference ids of its runs since then.
     pub restarted: BTreeMap<String, String>,
-    /// Pattern of the repository that a run is about, by its full name, where its pipeline has several.
+    /// Pattern of the repository of a run, by its full name, where its pipeline has several.
     pub material: Option<String>,
-    /// By GoCD's user name: the e-mail address.
+    /// E-mail addresses by GoCD's user name.
     pub users: BTreeMap<String, String>,
     /// The address under which people see the server's pages.
     pub pages_url: Option<Sourced<String>>,
-    /// Whether to ask for each run's own revisions.
+    /// True to request each run's own revisions.
     pub enrich: Option<bool>,
-    /// Directory of what was read so far.
+    /// Directory for the position in the feeds.
     pub state: Option<PathBuf>,
-    /// The pause between two looks of `watch`.
+    /// The pause of `watch` between two rounds.
     pub every: Option<Duration>,
 }
 

@@ -6,7 +6,7 @@
 //! 2. a variable: `PIPEFOLD_*`, `DX_API_URL`, `DX_API_TOKEN`;
 //! 3. the workspace's `pipefold.toml`, found upwards from the working directory: fields of the run and templates only;
 //! 4. the operator's file: the one that `--config` names, else `/etc/pipefold.toml`;
-//! 5. what the CI system says ([`crate::detect`]): fields of the run, and where the spool may lie;
+//! 5. the CI system's variables ([`crate::detect`]): fields of the run, and a directory for the spool;
 //! 6. the default.
 //!
 //! Within one place a value beats a template ([`crate::detect::Template`]); a template beats every place below its own.
@@ -14,7 +14,7 @@
 //! **Trust.** A workspace file may have been written by a pull request ([`Trust::Workspace`]), so it decides neither where a token
 //! goes nor what a policy may do: such a key in it is an error, not a warning. The place of the file decides its trust, never its content.
 //!
-//! Nothing in here, and nothing below it, reads the process environment by itself: it is passed in as an [`Environment`].
+//! This module and those below it never read the process environment: it is passed in as an [`Environment`].
 
 mod error;
 mod file;

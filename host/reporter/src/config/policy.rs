@@ -8,12 +8,12 @@ use super::quantity::LimitKeys;
 use super::reader::TomlEntry;
 use super::reader::{DIR_KEYS, POLICY_KEYS};
 
-/// What happens to a notification when a policy fails.
+/// The failure mode of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It is kept and judged again later; nothing of it is sent.
+    /// The notification is kept and judged again later; nothing of it is sent.
     Closed,
-    /// The policy is passed over.
+    /// The policy is skipped.
     Open,
 }
 
@@ -26,9 +26,9 @@ pub enum Grant {
     Config,
     /// To import the system interface WASI, with nothing behind it.
     Wasi,
-    /// To know the time by it.
+    /// To read the time through WASI.
     Clock,
-    /// To get random bytes by it.
+    /// To get random bytes through WASI.
     Random,
 }
 
@@ -52,9 +52,9 @@ impl Grant {
 /// A directory that a policy is granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantedDirectory {
-    /// Where it is; a relative path is taken from the directory of the file of settings.
+    /// The directory; a relative path is taken from the directory of the file of settings.
     pub path: PathBuf,
-    /// Whether the policy may write and delete in it, too.
+    /// True if the policy may also write and delete in it.
     pub writable: bool,
 }
 
@@ -63,17 +63,17 @@ pub struct GrantedDirectory {
 pub struct PolicyKeys {
     /// `FILE[@sha256:…]`; a relative file is taken from the directory of the file of settings.
     pub file: String,
-    /// How messages name it; the file's own name if absent.
+    /// The policy's name in messages; the file's own name if absent.
     pub name: Option<String>,
-    /// What happens when it fails; the top level's `failure` if absent.
+    /// The failure mode; the top level's `failure` if absent.
     pub failure: Option<Failure>,
-    /// What it may use.
+    /// The policy's grants.
     pub grants: BTreeSet<Grant>,
     /// A directory that it may use, through WASI.
     pub directory: Option<GrantedDirectory>,
-    /// Its own settings.
+    /// The policy's own settings.
     pub config: BTreeMap<String, String>,
-    /// What it may use up, where it differs from the top level's `[limits]`.
+    /// The limits that differ from the top level's `[limits]`.
     pub limits: LimitKeys,
 }
 
@@ -120,7 +120,7 @@ impl PolicyKeys {
 
 fn no_such_grant(word: &str) -> String {
     let words = Grant::WORDS.map(|(word, _)| format!("{word:?}")).join(", ");
-    // Looked for among the words, for that is what it is called where it is missed.
+    // `dir` is a key, not a grant, but users look for it here.
     let hint = if word == "dir" {
         "; a directory is granted by the key `dir`"
     } else {

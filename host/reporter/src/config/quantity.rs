@@ -1,4 +1,4 @@
-//! Times and sizes as people write them: one grammar for flags, variables and files.
+//! The grammar of times and sizes in flags, variables and files, and the settings with them.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ pub const LONGEST: Duration = Duration::from_hours(24);
 /// The longest age, a hundred years: far before any CI system, and small enough for every clock and calendar.
 const LONGEST_AGE: Duration = Duration::from_hours(36_500 * 24);
 
-/// Units of time, longest name first, with what they stand for in seconds.
+/// Units of time, longest name first, in seconds.
 const SECONDS: [(&str, f64); 5] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)];
 
 /// Reads a duration such as `500ms`, `1.5 s`, `1m30s`, `2h` or `5`, which is seconds, up to [`LONGEST`].
 ///
 /// # Errors
-/// Says what is wrong with the text and what would be right, to be put behind the name of the setting.
+/// The fault and advice, as the end of a message that begins with the setting's name.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || {
         format!(
@@ -44,8 +44,8 @@ pub fn parse_age(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// A number and a unit, as often as wanted and each unit once, from the longest to the shortest; a number alone is seconds. None if it is
-/// none, and no duration if it is longer than any.
+/// Reads pairs of number and unit, each unit once, from the longest to the shortest; a number alone is seconds. None for other text, and
+/// `Some(None)` for a time longer than any duration.
 fn parse_time(text: &str) -> Option<Option<Duration>> {
     let mut rest = text.trim();
     let (mut total, mut last) = (0.0, f64::INFINITY);
@@ -71,7 +71,7 @@ fn parse_time(text: &str) -> Option<Option<Duration>> {
     Some(Duration::try_from_secs_f64(total).ok())
 }
 
-/// Units, with what they stand for in bytes. `kB` and `MB` are the decimal ones, as IEC 80000-13 has them.
+/// Units of size, in bytes. `kB` and `MB` are the decimal ones, as IEC 80000-13 has them.
 const BYTES: [(&str, u64); 8] = [
     ("", 1),
     ("B", 1),
@@ -86,7 +86,7 @@ const BYTES: [(&str, u64); 8] = [
 /// Reads a size such as `256 MiB`, `64KiB` or `1048576`, in bytes.
 ///
 /// # Errors
-/// Says what is wrong with the text and what would be right, to be put behind the name of the setting.
+/// The fault and advice, as the end of a message that begins with the setting's name.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -114,7 +114,7 @@ fn shown(text: &str) -> String {
 /// The default limit of a spool, in bytes: at a kilobyte each 262,144 notifications, and small beside a CI runner's disk.
 pub const DEFAULT_SPOOL_LIMIT: u64 = 256 * 1024 * 1024;
 
-/// How long delivering may hold up the command that does it.
+/// The time for which delivering may hold up the command that delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budgets {
     /// For `start`, in the way of the build.
@@ -128,11 +128,11 @@ pub struct Budgets {
 impl Default for Budgets {
     fn default() -> Self {
         Self {
-            // A start that could not be sent goes out with the finish, so it is worth little of the build's time.
+            // A start that could not be sent is sent with the finish, so it may cost little of the build's time.
             start: Duration::from_secs(1),
-            // The last chance on a runner that dies with its job; a DX that answers at all answers within this.
+            // The last chance on a runner that ends with its job; DX answers within this if it answers at all.
             finish: Duration::from_secs(5),
-            // CI systems kill soon after asking; 2 s leaves room before the shortest of their delays.
+            // CI systems kill soon after the signal; 2 s is less than the shortest of their delays.
             stop: Duration::from_secs(2),
         }
     }
@@ -150,7 +150,7 @@ pub struct BudgetKeys {
 }
 
 impl BudgetKeys {
-    /// These, and the defaults for the rest.
+    /// The given budgets, and the defaults for the rest.
     #[must_use]
     pub fn resolve(self) -> Budgets {
         let default = Budgets::default();
@@ -162,12 +162,12 @@ impl BudgetKeys {
     }
 }
 
-/// The table `[limits]` of a file: what a plugin may use. What is absent keeps the sandbox's default.
+/// The table `[limits]` of a file: the limits of a plugin. What is absent keeps the sandbox's default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitKeys {
-    /// Wall clock for one hook.
+    /// The wall-clock time of one hook.
     pub hook: Option<Duration>,
-    /// Wall clock for a whole chain of policies.
+    /// The wall-clock time of a whole chain of policies.
     pub chain: Option<Duration>,
     /// Linear memory of an instance, in bytes.
     pub memory: Option<u64>,
@@ -177,7 +177,7 @@ pub struct LimitKeys {
     pub table_elements: Option<u64>,
     /// Core instances in a component.
     pub instances: Option<u64>,
-    /// What a guest may make the host copy out in one call, in bytes.
+    /// The most that the host copies out of a plugin in one call, in bytes.
     pub hostcall_fuel: Option<u64>,
     /// The wasm stack, in bytes.
     pub stack: Option<u64>,

@@ -1,4 +1,4 @@
-//! The table `[queue]`: where reporting ends in a queue instead of DX.
+//! The table `[queue]`: the queue in which reporting ends instead of DX.
 
 use std::path::{Path, PathBuf};
 
@@ -8,13 +8,13 @@ use super::reader::TomlEntry;
 use super::settings::flag_path;
 use super::{ConfigError, Environment, Flags, Origin, Sourced, variables};
 
-/// Keys under which a secret of the queue would be put.
+/// Keys under which users might put a secret of the queue.
 const SECRETS: [&str; 6] = ["credentials", "nkey", "password", "secret", "token", "user"];
 
-/// What an operator's file says of the queue. What is absent was not said.
+/// The queue of an operator's file. `None` is not set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueueKeys {
-    /// Its address, unchecked: one server, or several with commas between them.
+    /// The queue's address, unchecked: one server, or several with commas between them.
     pub url: Option<Sourced<String>>,
     /// File with the credentials of a NATS user.
     pub credentials_file: Option<Sourced<PathBuf>>,
@@ -25,7 +25,7 @@ pub struct QueueKeys {
 /// The queue that reporting ends in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueSettings {
-    /// Its address, unchecked: one server, or several with commas between them.
+    /// The queue's address, unchecked: one server, or several with commas between them.
     pub url: Sourced<String>,
     /// File with the credentials of a NATS user.
     pub credentials_file: Option<Sourced<PathBuf>>,
@@ -55,7 +55,7 @@ impl QueueKeys {
     }
 }
 
-/// The queue by flag, variable and operator's file; `None` where none of them names one.
+/// The queue by flag, variable and operator's file; none if none of them names one.
 pub fn queue(environment: &Environment, flags: &Flags, operator: &OperatorKeys, cwd: &Path) -> Option<QueueSettings> {
     let keys = &operator.queue;
     let flag = flags.queue.as_deref().map(|url| (url, Origin::Flag("--queue")));
@@ -70,7 +70,7 @@ pub fn queue(environment: &Environment, flags: &Flags, operator: &OperatorKeys, 
         .or_else(|| keys.url.clone())?;
     let credentials = flag_path(flags.queue_credentials.as_deref(), "--queue-credentials", cwd);
     let token = flag_path(flags.queue_token_file.as_deref(), "--queue-token-file", cwd);
-    // A flag for one kind takes the place of the file's other kind too: a server wants one of them.
+    // A flag for one kind takes the place of the file's other kind too: a server takes only one of them.
     let by_flag = credentials.is_some() || token.is_some();
     let of_the_file = |path: &Option<Sourced<PathBuf>>| path.clone().filter(|_| !by_flag);
     Some(QueueSettings {

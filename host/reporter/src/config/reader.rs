@@ -1,4 +1,4 @@
-//! Typed values out of a parsed file, with errors that name the line.
+//! Typed values of a parsed file, with errors that name the line, and the keys that it may have.
 
 use super::file::line_of;
 use super::{ConfigError, Origin, nearest, parse_age, parse_duration, parse_size, variables};
@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 /// One key of a file with its value.
 pub struct TomlEntry<'a> {
-    /// The name as it stands in its table.
+    /// The name in its table.
     pub name: &'a str,
     /// The name with that of its table: `budgets.start`.
     pub key: String,
@@ -22,7 +22,7 @@ pub struct TomlEntry<'a> {
     text: &'a str,
 }
 
-/// The entries of a table in the order they stand in the file, so that the first fault is the one in the message.
+/// The entries of a table in the order of the file, so that the message has the first fault.
 pub fn entries<'a>(table: &'a DeTable<'a>, parent: &str, path: &'a Path, text: &'a str) -> Vec<TomlEntry<'a>> {
     let mut pairs: Vec<(&Spanned<_>, &Spanned<DeValue<'_>>)> = table.iter().collect();
     pairs.sort_by_key(|(name, _)| name.span().start);
@@ -39,7 +39,7 @@ pub fn entries<'a>(table: &'a DeTable<'a>, parent: &str, path: &'a Path, text: &
         .collect()
 }
 
-/// A key to show: no longer than the longest real one a few times over, for the file may be anyone's.
+/// A key for messages, cut to a few times the length of the longest real one, since the file is untrusted.
 fn dotted(parent: &str, name: &str) -> String {
     let name = foreign::cut(name, 80);
     if parent.is_empty() {
@@ -62,7 +62,7 @@ impl<'a> TomlEntry<'a> {
     pub fn text_or_integer(&self) -> Result<Option<String>, ConfigError> {
         match self.value.as_integer() {
             Some(number) => Ok(Some(
-                // One too large is passed on as it is written, to be refused with the field's own words.
+                // A number that is too large is passed on as text, to be refused with the field's own message.
                 i64::from_str_radix(number.as_str(), number.radix())
                     .map_or_else(|_| number.to_string(), |number| number.to_string()),
             )),
@@ -162,7 +162,7 @@ impl<'a> TomlEntry<'a> {
             .collect()
     }
 
-    /// This place, as the origin of a value.
+    /// The entry's place, as the origin of a value.
     pub fn origin(&self) -> Origin {
         Origin::File {
             path: self.path.to_path_buf(),
@@ -170,7 +170,7 @@ impl<'a> TomlEntry<'a> {
         }
     }
 
-    /// The error that no such key exists, with those that do.
+    /// The error for an unknown key, with the known ones.
     pub fn unknown(&self, known: &[&'static str]) -> ConfigError {
         ConfigError::UnknownKey {
             path: self.path.to_path_buf(),
@@ -183,7 +183,7 @@ impl<'a> TomlEntry<'a> {
         }
     }
 
-    /// The error that this is the operator's to set, `instead` in one of those places.
+    /// The error for a key that only the operator may set; `instead` names the places.
     pub fn not_in_workspace(&self, instead: String) -> ConfigError {
         ConfigError::NotInWorkspace {
             path: self.path.to_path_buf(),
@@ -193,7 +193,7 @@ impl<'a> TomlEntry<'a> {
         }
     }
 
-    /// The error that this field belongs to one moment of a run.
+    /// The error for a field that belongs to one moment of a run.
     pub fn in_no_file(&self, field: Field) -> ConfigError {
         ConfigError::NotInAnyFile {
             path: self.path.to_path_buf(),
@@ -204,7 +204,7 @@ impl<'a> TomlEntry<'a> {
         }
     }
 
-    /// The error that this looks like the token itself.
+    /// The error for a key that seems to hold the token itself.
     pub fn is_a_token(&self) -> ConfigError {
         ConfigError::TokenInFile {
             path: self.path.to_path_buf(),
@@ -213,7 +213,7 @@ impl<'a> TomlEntry<'a> {
         }
     }
 
-    /// The error that the value cannot be used, for `problem`.
+    /// The error for a value that cannot be used, because of `problem`.
     pub fn wrong(&self, problem: String) -> ConfigError {
         ConfigError::Value {
             path: self.path.to_path_buf(),
@@ -248,7 +248,7 @@ const fn key(name: &'static str, flag: Option<&'static str>, variable: Option<&'
     OperatorKey { name, flag, variable }
 }
 
-/// What only an operator may set: where the token goes, what a policy may do, how long and how much.
+/// The keys that only an operator may set: the destination of the token, the rights of policies, times and sizes.
 pub const OPERATOR_KEYS: [OperatorKey; 13] = [
     key("dx_url", Some("--dx-url"), Some(variables::DX_API_URL)),
     key("token_file", Some("--token-file"), Some(variables::TOKEN_FILE)),
@@ -265,7 +265,7 @@ pub const OPERATOR_KEYS: [OperatorKey; 13] = [
     key("queue", Some("--queue"), Some(variables::QUEUE)),
 ];
 
-/// Keys under which people have been seen to put the token itself.
+/// Keys under which users might put the token itself.
 pub const TOKEN_KEYS: [&str; 5] = ["token", "dx_token", "api_token", "dx_api_token", "auth_token"];
 
 /// Keys of a table `[[policy]]`.
@@ -303,7 +303,7 @@ pub const GOCD_SERVER_KEYS: [&str; 22] = [
     "every",
 ];
 
-/// Keys under which a secret of a GoCD server would be put.
+/// Keys under which users might put a secret of a GoCD server.
 pub const SECRET_KEYS: [&str; 4] = ["password", "access_token", "token", "secret"];
 
 /// Keys of the table `queue`.
@@ -328,7 +328,7 @@ pub const LIMIT_KEYS: [&str; 8] = [
 ];
 
 impl OperatorKey {
-    /// Where the key may stand, as the end of "set it …".
+    /// The places for the key, as the end of "set it …".
     pub fn instead(&self) -> String {
         let mut places = Vec::new();
         places.extend(self.flag.map(|flag| format!("by {flag}")));

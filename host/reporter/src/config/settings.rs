@@ -1,4 +1,4 @@
-//! The resolved whole: flags, variables, files and detection, each in its place.
+//! The settings, resolved from flags, variables, files and detection by precedence.
 
 use super::queue::queue;
 use super::templates::{Layer, resolve};
@@ -12,10 +12,10 @@ use crate::detect::Fields;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The operator's file where no other is named.
+/// The operator's file if no other is named.
 pub const OPERATOR_FILE: &str = "/etc/pipefold.toml";
 
-/// What the command line said, or the builder.
+/// The settings of the command line, or of the builder.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flags {
     /// Fields of the run.
@@ -42,22 +42,22 @@ pub struct Flags {
     pub local: bool,
 }
 
-/// What [`Settings::load`] works from.
+/// The input of [`Settings::load`].
 #[derive(Clone, Copy, Debug)]
 pub struct SettingsInput<'a> {
-    /// The process environment, or what stands for it.
+    /// The process environment.
     pub environment: &'a Environment,
-    /// What the command line said.
+    /// The settings of the command line.
     pub flags: &'a Flags,
-    /// The working directory, absolute: where the search for the workspace's file starts, and what relative paths are taken from.
+    /// The working directory, absolute: the start of the search for the workspace's file, and the base of relative paths.
     pub cwd: &'a Path,
-    /// The file that `--config` names. It is trusted, for the operator's own word names it, and has to exist.
+    /// The file that `--config` names. It is trusted, since the operator named it, and has to exist.
     pub config: Option<&'a Path>,
     /// The operator's file when `config` is none; usually [`OPERATOR_FILE`]. It need not exist.
     pub etc: &'a Path,
 }
 
-/// Where the token is to be read from. The token itself is never part of the settings.
+/// The place to read the token from. The token itself is never part of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenPlace {
     /// The variable of this name.
@@ -66,58 +66,58 @@ pub enum TokenPlace {
     File(PathBuf),
 }
 
-/// Everything that was set, by the precedence of [`crate::config`].
+/// All settings, by the precedence of [`crate::config`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Address of the DX instance, unchecked.
     pub dx_url: Option<Sourced<String>>,
-    /// Where the token is to be read from.
+    /// The place to read the token from.
     pub token: Option<Sourced<TokenPlace>>,
     /// Certificates to trust, in PEM.
     pub ca_file: Option<Sourced<PathBuf>>,
     /// The queue that reporting ends in, instead of DX.
     pub queue: Option<QueueSettings>,
-    /// Where the spool lies.
+    /// The spool's directory.
     pub spool: SpoolPlace,
     /// The most the spool may hold, in bytes.
     pub spool_limit: u64,
-    /// After how long without news a run that has no end is ended as cancelled; none for never.
+    /// The time without activity after which a run without an end is ended as cancelled; none for never.
     pub abandon_after: Option<Duration>,
-    /// How long delivery may take.
+    /// The time that delivery may take.
     pub budgets: Budgets,
-    /// What a plugin may use, as far as a file said so.
+    /// The limits of a plugin that a file sets.
     pub limits: LimitKeys,
-    /// What happens when a policy fails that does not say so itself.
+    /// The failure mode of policies without one of their own.
     pub failure: Failure,
     /// The policies of the operator's file, in order.
     pub policies: Vec<PolicyKeys>,
-    /// Whether trouble with reporting fails the command.
+    /// True if a fault in reporting fails the command.
     pub strict: bool,
-    /// Whether to print what would be sent, and send nothing.
+    /// True to print the request and send nothing.
     pub dry_run: bool,
-    /// What a job inside GoCD tells of its run.
+    /// The part of its run that a job inside GoCD reports.
     pub in_job: InJob,
-    /// The GoCD servers of the operator's file, and what else its table `[gocd]` says.
+    /// The table `[gocd]` of the operator's file.
     pub gocd: GocdKeys,
     /// Fields of the run.
     pub fields: Fields,
-    /// The templates that were found, in order of precedence, and what became of each.
+    /// The templates that were found, in order of precedence, and the outcome of each.
     pub templates: Vec<TemplateUse>,
-    /// Whether a run outside CI is reported: yes, no, or not set, which is no.
+    /// True if a run outside CI is reported; none, if not set, counts as false.
     pub local: Option<bool>,
     /// The CI system that was recognised, by its usual name.
     pub system: Option<&'static str>,
     /// The files that were read, with the trust each was given, in order of precedence.
     pub files: Vec<(PathBuf, Trust)>,
-    /// One line for each thing that was set and has no effect.
+    /// One line for each setting without effect.
     pub warnings: Vec<String>,
 }
 
 impl Settings {
-    /// Reads the files and puts every source in its place.
+    /// Reads the files and resolves every source by precedence.
     ///
     /// # Errors
-    /// A file or a variable that cannot be used. Then nothing may be sent; [`strict_without_files`] says whether the command fails.
+    /// A file or a variable that cannot be used. Then nothing may be sent; [`strict_without_files`] then decides whether the command fails.
     pub fn load(input: SettingsInput<'_>) -> Result<Self, ConfigError> {
         let (environment, flags, cwd) = (input.environment, input.flags, input.cwd);
         let (config, etc) = (input.config, input.etc);
@@ -130,7 +130,7 @@ impl Settings {
                     files.push((path, Trust::Workspace));
                     file
                 }
-                // It could not have said anything that the rest of the run does not say better.
+                // Such a file has no settings that the run depends on.
                 Err(error) if error.is_harmless() => {
                     faults.push(error);
                     File::default()
@@ -219,15 +219,14 @@ impl Settings {
 }
 
 impl Settings {
-    /// True in a job of GoCD whose run is reported from GoCD's feeds: the job reports only what its variables say of the run.
+    /// True in a job of GoCD whose run is reported from GoCD's feeds: the job reports only the facts that its variables give.
     #[must_use]
     pub fn facts_only(&self) -> bool {
         self.in_job == InJob::Facts && self.system == Some("GoCD")
     }
 }
 
-/// Whether trouble fails the command, as far as flag and variable say: what to go by when [`Settings::load`] failed, for then no file
-/// can be asked.
+/// Returns true if a fault fails the command, by flag and variable: for use when [`Settings::load`] failed and no file could be read.
 #[must_use]
 pub fn strict_without_files(environment: &Environment, flags: &Flags) -> bool {
     strict(environment, flags).ok().flatten().unwrap_or(false)
@@ -240,7 +239,7 @@ fn strict(environment: &Environment, flags: &Flags) -> Result<Option<bool>, Conf
     truth(environment, variables::STRICT)
 }
 
-/// What a variable says that is true or false.
+/// Reads a variable that is true or false.
 fn truth(environment: &Environment, name: &'static str) -> Result<Option<bool>, ConfigError> {
     match environment.get(name).map(str::to_ascii_lowercase).as_deref() {
         None => Ok(None),
@@ -253,7 +252,7 @@ fn truth(environment: &Environment, name: &'static str) -> Result<Option<bool>, 
     }
 }
 
-/// What the variable says of jobs inside GoCD.
+/// Reads the variable for jobs inside GoCD.
 fn in_job(environment: &Environment) -> Result<Option<InJob>, ConfigError> {
     let name = variables::GOCD_IN_JOB;
     let Some(word) = environment.get(name) else {
@@ -268,17 +267,17 @@ fn in_job(environment: &Environment) -> Result<Option<InJob>, ConfigError> {
     }
 }
 
-/// What the variable says of runs without news.
+/// Reads the variable for runs without activity.
 fn abandon_after(environment: &Environment) -> Result<Option<Duration>, ConfigError> {
     let name = variables::ABANDON_AFTER;
     let age = environment.get(name).map(parse_age).transpose();
     age.map_err(|problem| ConfigError::Variable { name, problem })
 }
 
-/// Whether the file that the search found is one of the operator's own, under whatever name: it is then read as that, or not at all
+/// Returns true if the found file is one of the operator's own, under any name: it is then read as such, or not at all
 /// (`/etc/pipefold.toml` below `--config`), but never as the workspace's.
 fn is_operator_file(found: &Path, cwd: &Path, config: Option<&Path>, etc: &Path) -> bool {
-    // The last component is not resolved: a link that a pull request put there may point to the operator's file, and is not it.
+    // The last component is not resolved: a link that a pull request put there may point to the operator's file, but is not that file.
     let place = |path: &Path| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
     let found = place(found);
     let named = config.map(|path| cwd.join(path));
@@ -332,11 +331,11 @@ fn variable_path(environment: &Environment, name: &'static str, cwd: &Path) -> O
 /// Name of the file in a workspace.
 pub const FILE_NAME: &str = "pipefold.toml";
 
-/// How far up the search goes: deeper than any checkout, so that a hostile tree of directories costs no more than this many looks.
+/// The number of directories that are searched upwards: more than any checkout has, and a bound for a hostile tree.
 const LEVELS: usize = 64;
 
-/// The first `pipefold.toml` in `directory` or above it. `directory` is absolute. A link counts as found, so that it is refused by name
-/// and does not uncover the file of a directory above.
+/// The first `pipefold.toml` in `directory` or above it. `directory` is absolute. A link counts as found, so that it is refused by name,
+/// and the file of a directory above is not used instead.
 fn find_upwards(directory: &Path) -> Option<PathBuf> {
     directory
         .ancestors()

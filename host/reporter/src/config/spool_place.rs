@@ -1,23 +1,23 @@
-//! Where the spool lies.
+//! The choice of the spool's directory.
 
 use super::variables;
 use crate::source::{Environment, Origin, Sourced};
 use std::path::{Path, PathBuf};
 
-/// Name of our directory inside one that others use too.
+/// Name of pipefold's directory inside a shared one.
 const NAME: &str = "pipefold";
 
-/// The spool's directory, absolute, and what decided it. It need not exist yet.
+/// The spool's directory, absolute, and the origin of the choice. It need not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpoolPlace {
     /// The directory.
     pub path: PathBuf,
-    /// What decided it.
+    /// The origin of the choice.
     pub origin: Origin,
 }
 
-/// Decides where the spool lies: the flag, `PIPEFOLD_SPOOL`, the operator's file, the CI system's per-job temporary directory,
-/// `$XDG_STATE_HOME` (or `~/.local/state`), the temporary directory; in the last three in a directory of our own.
+/// Chooses the spool's directory: the flag, `PIPEFOLD_SPOOL`, the operator's file, the CI system's per-job temporary directory,
+/// `$XDG_STATE_HOME` (or `~/.local/state`), the temporary directory; in the last three a directory of pipefold's own.
 ///
 /// A relative path of the flag or the variable is taken from `cwd`, which is absolute. A home directory that is `/` or does not
 /// exist, as containers with a made-up user have, counts as none.
@@ -66,7 +66,7 @@ fn temporary_directory(environment: &Environment) -> (PathBuf, Origin) {
     })
 }
 
-/// The id that distinguishes this user's directory: files belong to the effective id.
+/// The part of the directory's name for this user: the effective id, to which files belong.
 #[cfg(unix)]
 fn user(_: &Environment) -> String {
     rustix::process::geteuid().as_raw().to_string()
@@ -78,19 +78,19 @@ fn user(environment: &Environment) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).take(64).collect()
 }
 
-/// One system's directory.
+/// The temporary directory of one CI system.
 struct TempDir {
     system: &'static str,
     /// Variables that are all set in each of its jobs, and in no other system's.
     marks: &'static [&'static str],
     variable: &'static str,
-    /// The variable with the checkout's directory, which the temporary one must not lie in: what is in there, a pull request may have
-    /// written, and a job may publish.
+    /// The variable with the checkout's directory, outside of which the temporary one has to be: a pull request may have written files in
+    /// the checkout, and a job may publish them.
     workspace: &'static str,
 }
 
 /// Only systems that document a directory of the job, or of its slot on the runner, which all steps of the job see under one path. A system
-/// without one is not here, even if it sets `TMPDIR`.
+/// without such a directory is not listed, even if it sets `TMPDIR`.
 const TABLE: [TempDir; 4] = [
     // Emptied before and after each job ("Default environment variables" in GitHub's documentation); Gitea and Forgejo do as GitHub.
     TempDir {
@@ -122,8 +122,8 @@ const TABLE: [TempDir; 4] = [
     },
 ];
 
-/// The CI system's temporary directory for this job, if there is one: an absolute path that exists and lies outside the checkout. Looks at
-/// the file system for no more than that.
+/// The CI system's temporary directory for this job, if there is one: an absolute path that exists and lies outside the checkout. Reads the
+/// file system only to check that it exists.
 #[must_use]
 pub fn temp_dir(environment: &Environment) -> Option<Sourced<PathBuf>> {
     let entry = TABLE
@@ -137,7 +137,7 @@ pub fn temp_dir(environment: &Environment) -> Option<Sourced<PathBuf>> {
         system: entry.system,
         variable: entry.variable,
     };
-    // A job's variables are often handed on into a container that has no such directory.
+    // A job's variables are often passed into a container without that directory.
     (!inside && path.is_dir()).then(|| Sourced::new(path, origin))
 }
 

@@ -1,11 +1,11 @@
-//! Templates in their place among flags, variables and files.
+//! The precedence of templates among flags, variables and files.
 
 use super::reader::TEMPLATE_KEYS;
 use super::reader::TomlEntry;
 use super::{ConfigError, Environment, Origin, Sourced, variables};
 use crate::detect::{Detected, Field, Fields, Template};
 
-/// The fields that can have one: those that name a run. The rest say what is so, and are better absent than made up.
+/// The fields that can have a template: those that name a run. The others are facts, and better absent than made up.
 const TEMPLATED: [Field; 2] = [Field::PipelineName, Field::ReferenceId];
 
 /// The templates of one source: the table `[templates]` of a file, or the variables.
@@ -18,7 +18,7 @@ pub struct TemplateKeys {
 }
 
 impl TemplateKeys {
-    /// What the variables say.
+    /// Reads the templates of the variables.
     pub(super) fn from_variables(environment: &Environment) -> Result<Self, ConfigError> {
         let read = |field, name: &'static str| {
             let Some(text) = environment.get(name).filter(|text| !text.trim().is_empty()) else {
@@ -36,7 +36,7 @@ impl TemplateKeys {
         })
     }
 
-    /// Takes an entry of the table.
+    /// Reads an entry of the table.
     pub(super) fn take(&mut self, entry: &TomlEntry<'_>) -> Result<(), ConfigError> {
         let (place, field) = match entry.name {
             "pipeline_name" => (&mut self.pipeline_name, Field::PipelineName),
@@ -62,25 +62,25 @@ impl TemplateKeys {
     }
 }
 
-/// What became of a template.
+/// A template and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateUse {
-    /// The field it is for.
+    /// The template's field.
     pub field: Field,
-    /// The template and where it stands.
+    /// The template and its origin.
     pub template: Sourced<Template>,
-    /// What became of it.
+    /// The template's outcome.
     pub outcome: TemplateOutcome,
 }
 
-/// How a template ended.
+/// The outcome of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplateOutcome {
-    /// It gave the field its value.
+    /// The template gave the field its value.
     Used,
-    /// This place gave the field, and comes first.
+    /// This origin gave the field, and takes precedence.
     Beaten(Origin),
-    /// A placeholder has no value here, for which reason the field is what it would be without the template.
+    /// A placeholder has no value, for this reason; the field is as without the template.
     Incomplete(String),
 }
 
@@ -90,15 +90,15 @@ pub struct Layer<'a> {
     pub templates: &'a TemplateKeys,
 }
 
-/// Fields, what became of the templates, and what to warn of.
+/// The resolved fields, the outcomes of the templates, and warnings.
 pub struct Resolved {
     pub fields: Fields,
     pub templates: Vec<TemplateUse>,
     pub warnings: Vec<String>,
 }
 
-/// Lays the sources over each other, the first on top and what was detected at the bottom. Within one source a value beats a template; a
-/// template beats every source below its own. The pipeline's name comes first, so that the run's may contain it.
+/// Merges the sources by precedence, the first above all and detection below. Within one source a value beats a template; a template beats
+/// every source below its own. The pipeline's name is resolved first, so that the run's may contain it.
 pub fn resolve(layers: &[Layer<'_>], detected: &Detected) -> Resolved {
     let sources: Vec<&Fields> = layers
         .iter()
@@ -163,7 +163,8 @@ impl Resolved {
     }
 }
 
-/// A re-run that keeps the number of its run needs its attempt in the id: DX never takes the failure of the first one back.
+/// A warning for a template without the attempt, in a system whose re-runs keep the number of the run: DX never takes the failure of the
+/// first one back.
 fn forgotten_attempt(template: &Sourced<Template>, detected: &Detected) -> Option<String> {
     let counted = detected.facts.contains_key("attempt");
     let told = ["attempt", "reference_id"]

@@ -17,15 +17,15 @@ pub const TOKEN_FILE: &str = "PIPEFOLD_TOKEN_FILE";
 pub const CA_FILE: &str = "PIPEFOLD_CA_FILE";
 /// Directory of the spool.
 pub const SPOOL: &str = "PIPEFOLD_SPOOL";
-/// After how long without news a run that has no end is ended as cancelled: an age such as `7d`.
+/// The time without activity after which a run without an end is ended as cancelled: an age such as `7d`.
 pub const ABANDON_AFTER: &str = "PIPEFOLD_ABANDON_AFTER";
-/// Whether trouble with reporting fails the command: `true` or `false`.
+/// `true` if a fault in reporting fails the command, else `false`.
 pub const STRICT: &str = "PIPEFOLD_STRICT";
-/// Whether a run outside CI is reported: `true` or `false`.
+/// `true` if a run outside CI is reported, else `false`.
 pub const LOCAL: &str = "PIPEFOLD_LOCAL";
 /// Address of the GoCD server to read.
 pub const GOCD_URL: &str = "PIPEFOLD_GOCD_URL";
-/// What a job inside GoCD tells of its run: `run` or `facts`.
+/// The part of its run that a job inside GoCD reports: `run` or `facts`.
 pub const GOCD_IN_JOB: &str = "PIPEFOLD_GOCD_IN_JOB";
 /// The password for a GoCD server.
 pub const GOCD_PASSWORD: &str = "GOCD_PASSWORD";
@@ -45,13 +45,13 @@ pub const POLICY_CACHE: &str = "PIPEFOLD_POLICY_CACHE";
 pub const CONFIG: &str = "PIPEFOLD_CONFIG";
 /// Set by `exec` for its child: an `exec` of this run is already under way and delivers for it.
 pub const OUTER: &str = "PIPEFOLD_OUTER";
-/// Set by `exec` for its child: what the run's notifications were recorded for.
+/// Set by `exec` for its child: the token's digest that the run's notifications are recorded for.
 pub const DESTINATION: &str = "PIPEFOLD_DESTINATION";
 
 /// The prefix of pipefold's own variables.
 const PREFIX: &str = "PIPEFOLD_";
 
-/// Every variable of pipefold's own that means something.
+/// All variables of pipefold's own.
 fn known() -> impl Iterator<Item = &'static str> + Clone {
     let others = [
         TOKEN_FILE,
@@ -91,7 +91,7 @@ pub fn warnings(environment: &Environment) -> Vec<String> {
                 foreign::excerpt(name)
             )
         });
-    // A path may be any bytes, so these are read as they are; policies that cannot be read are an error of their own.
+    // A path may be any bytes, so these are read as they are; policies that cannot be read are an error elsewhere.
     let paths = [TOKEN_FILE, CA_FILE, SPOOL, POLICY, POLICY_CACHE, CONFIG, DX_API_TOKEN];
     let not_text = environment
         .not_utf8()

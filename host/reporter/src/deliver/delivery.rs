@@ -105,7 +105,7 @@ fn name(list: &mut Vec<UndeliveredRun>, reference_id: &str, why: String) {
     }
 }
 
-/// Where deliveries end: DX, or a queue before it.
+/// The place where deliveries end: DX, or a queue before it.
 ///
 /// A notification leaves the spool only after [`Outcome::Accepted`]: an outlet that returns it has stored the run as safely as a disk does.
 pub trait Outlet: Send + Sync {

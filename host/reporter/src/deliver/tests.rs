@@ -305,7 +305,7 @@ fn a_run_of_which_nothing_can_be_sent_is_looked_at_once() {
     let (spool, dx) = (directory.path().join("spool"), Arc::new(Mutex::new(Dx::default())));
     let process = reporter(&spool, &dx, Duration::from_secs(20));
     process.record(Hook::Step, notification("held")).unwrap();
-    // File systems tell changes apart that are a few seconds from each other.
+    // File systems distinguish changes that are a few seconds apart.
     clock::advance(Duration::from_secs(10));
     process.finish(notification("a")).unwrap();
     // In place, so that its directory does not change: who looks at it now finds a stray.

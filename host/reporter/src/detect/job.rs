@@ -266,7 +266,7 @@ pub struct Event {
 /// A pull request.
 #[derive(Debug, Deserialize)]
 pub struct PullRequest {
-    /// Its number.
+    /// The pull request's number.
     pub number: Option<u64>,
     /// The head of the pull request.
     pub head: Option<Head>,

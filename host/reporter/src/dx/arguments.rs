@@ -1,4 +1,4 @@
-//! What a server that stands where DX does receives.
+//! The arguments of DX's call, as a server in DX's place receives them.
 
 use std::fmt;
 
@@ -33,8 +33,8 @@ pub const STEP_ARGUMENT_NAMES: [&str; 3] = ["step", "allowed_to_fail", "steps"];
 /// may be given as text, as shell scripts do, and a whole number where text belongs. Times may be unix times, and the status a result of Jenkins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 ///
-/// [`step`](Self::step), [`allowed_to_fail`](Self::allowed_to_fail) and [`steps`](Self::steps) are none of DX's: what a run was made of, for
-/// servers that show it.
+/// [`step`](Self::step), [`allowed_to_fail`](Self::allowed_to_fail) and [`steps`](Self::steps) are not DX's: the steps of a run, for
+/// servers that show them.
 #[serde(default)]
 #[expect(missing_docs, reason = "each field is the argument of its name on DX's page")]
 pub struct Arguments {
@@ -66,13 +66,13 @@ pub struct Arguments {
     pub github_username: Option<String>,
     #[serde(deserialize_with = "text")]
     pub gitlab_username: Option<String>,
-    /// The step that this is about; without one it is about the run.
+    /// The name of the step; none for the run itself.
     #[serde(deserialize_with = "text")]
     pub step: Option<String>,
-    /// Whether the step's failure is not the run's.
+    /// True if the step's failure is not the run's.
     #[serde(deserialize_with = "truth")]
     pub allowed_to_fail: bool,
-    /// Steps: then this is about them alone, and what else it says is said of each. At most [`MAX_STEPS`].
+    /// Steps: if there are any, the call reports only these, and its other arguments apply to each. At most [`MAX_STEPS`].
     #[serde(deserialize_with = "objects")]
     pub steps: Vec<StepArguments>,
 }
@@ -82,9 +82,9 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// If it is not an object, or an argument is neither text nor a whole number; the error says where.
+    /// A body that is not an object, or an argument that is neither text nor a whole number, with its position.
     pub fn from_json(body: &[u8]) -> Result<Self, serde_json::Error> {
-        // Serde would take an array's elements for the arguments in their order.
+        // Serde would read an array's elements as the arguments in their order.
         if body.trim_ascii_start().starts_with(b"[") {
             return Err(serde_json::Error::custom("the JSON body is an array and not an object"));
         }
@@ -98,7 +98,7 @@ impl Arguments {
         Ok(given)
     }
 
-    /// What it says: one notification, or one for each step.
+    /// The notifications of the call: one, or one for each step.
     #[must_use]
     pub fn into_notifications(mut self) -> Vec<Notification> {
         let steps = std::mem::take(&mut self.steps);
@@ -110,7 +110,7 @@ impl Arguments {
     }
 }
 
-/// What it says of the whole; not its [`steps`](Arguments::steps).
+/// The notification of the arguments without [`steps`](Arguments::steps).
 impl From<Arguments> for Notification {
     fn from(given: Arguments) -> Self {
         Self {
@@ -135,12 +135,12 @@ impl From<Arguments> for Notification {
     }
 }
 
-/// One value as it came.
+/// One value, unchecked.
 pub(super) enum Scalar {
     Absent,
     Text(String),
     Whole(i64),
-    /// With a decimal point, such as `17.0`: a number as some tools write it, and no text that a sender would know again.
+    /// With a decimal point, such as `17.0`: a number as some tools write it, which has no certain text.
     Float(f64),
 }
 
@@ -172,7 +172,7 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::
     }
 }
 
-/// As JSON has it, or as a form does.
+/// Reads a truth value of JSON or of a form.
 pub fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]

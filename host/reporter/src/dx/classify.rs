@@ -1,4 +1,4 @@
-//! From an HTTP answer to an [`Outcome`].
+//! Turns an HTTP answer into an [`Outcome`].
 
 use super::client::Answer;
 use crate::http::{quote, retry_after};
@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 use ureq::http::Uri;
 
-/// The parts of an HTTP answer that decide.
+/// The parts of an HTTP answer that decide the outcome.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reply<'a> {
     /// The status.
@@ -21,7 +21,7 @@ pub struct Reply<'a> {
     pub body: &'a [u8],
 }
 
-/// What an answer means. `now` is what a date in `Retry-After` is compared with; `token` is taken out of what is quoted.
+/// Returns the outcome of an answer. A date in `Retry-After` is relative to `now`; `token` is removed from quoted text.
 #[must_use]
 pub fn classify(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>) -> Outcome {
     let status = reply.status;
@@ -68,7 +68,7 @@ pub fn classify(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>) ->
         (_, Some(_)) => retry(format!(
             "the server answered with status {status} to a run, which says neither yes nor no"
         )),
-        // No proxy says so of itself: there is no such page at this address, or not for a POST.
+        // No proxy answers so by itself: there is no such page at this address, or not for a POST.
         (404 | 405 | 410, None) => Outcome::Unreachable {
             why: format!("the answer is not from DX (status {status}): correct DX_API_URL, or what is in front of DX"),
         },
@@ -87,62 +87,62 @@ pub fn redirected_to(location: Option<&str>, token: Option<&Token>) -> String {
     )
 }
 
-/// For how long DX has to go on refusing a run with a code that its page does not list before that counts as final: "other errors can be
+/// The time for which DX has to refuse a run with a code that its page does not list until that counts as final: "other errors can be
 /// returned in the case where the service is down", and an incident may last over a long weekend.
 pub const GIVEN_UP_AFTER: Duration = Duration::from_hours(7 * 24);
 
-/// What became of one request, and so what is to be done with the run. Texts from DX in it are short, on one line and without the token.
+/// The outcome of one request, which decides about the run. Texts from DX in it are short, on one line and without the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// DX said `ok`.
     Accepted,
-    /// DX will never take this run: `invalid_json`, `invalid_timestamp` or `required_params_missing`. Not to be retried.
+    /// DX will never accept this run: `invalid_json`, `invalid_timestamp` or `required_params_missing`. Not to be sent again.
     Rejected {
         /// DX's error code.
         code: String,
-        /// DX's words; may be empty.
+        /// DX's message; may be empty.
         message: String,
     },
-    /// DX said no for a reason that its page does not list, so it may pass. To be given up only when that went on for days.
+    /// DX refused the run for a reason that its page does not list, so it may pass. To be given up only after days.
     Refused {
         /// The HTTP status.
         status: u16,
         /// DX's error code.
         code: String,
-        /// DX's words; may be empty.
+        /// DX's message; may be empty.
         message: String,
     },
-    /// DX does not take the token: `not_authed`, `invalid_auth` or `account_inactive`. To be kept until there is another.
+    /// DX does not accept the token: `not_authed`, `invalid_auth` or `account_inactive`. To be kept until there is another token.
     Unauthorised {
         /// DX's error code.
         code: String,
-        /// DX's words; may be empty.
+        /// DX's message; may be empty.
         message: String,
     },
-    /// It will not go better before something is put right: the address, a certificate, this machine's network. To be kept, and not tried
-    /// again by the same command.
+    /// The request fails until something is corrected: the address, a certificate, this machine's network. To be kept, and not sent again
+    /// by the same command.
     Unreachable {
-        /// What happened, in one line.
+        /// The error, in one line.
         why: String,
     },
-    /// It may go better another time.
+    /// The request may succeed another time.
     Retry {
-        /// For how long the server asked to be left alone, at most [`MAX_RETRY_AFTER`](super::MAX_RETRY_AFTER).
+        /// The pause that the server asked for, at most [`MAX_RETRY_AFTER`](super::MAX_RETRY_AFTER).
         after: Option<Duration>,
-        /// What happened, in one line.
+        /// The error, in one line.
         why: String,
     },
     /// The server named another address, which was not followed: the token is not for it. To be kept until the address is corrected.
     Redirected {
         /// The HTTP status.
         status: u16,
-        /// The host it named, or `the same host`.
+        /// The host of the other address, or `the same host`.
         to_host: String,
     },
 }
 
 impl Outcome {
-    /// Whether DX has the run now.
+    /// Returns true if DX has the run now.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         *self == Self::Accepted
@@ -150,7 +150,7 @@ impl Outcome {
 }
 
 impl fmt::Display for Outcome {
-    /// One line for people, with what to do where something can be done.
+    /// One line for people, with advice if there is any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let said = |f: &mut fmt::Formatter<'_>, message: &str| match message {
             "" => Ok(()),

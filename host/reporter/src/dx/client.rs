@@ -1,4 +1,4 @@
-//! The HTTP client for DX.
+//! The HTTP client for DX, and DX's answers.
 
 use super::classify::Outcome;
 use super::classify::{Reply, classify, redirected_to};
@@ -19,45 +19,45 @@ use std::time::{Duration, Instant, SystemTime};
 use ureq::Agent;
 use ureq::http::header::{AUTHORIZATION, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 
-/// How much of an answer is read. DX's have a few dozen bytes; what is cut here is no JSON any more, and so no acceptance.
+/// The most bytes of an answer that are read. DX's have a few dozen; a longer one is cut, so it is no JSON and no acceptance.
 pub const MAX_ANSWER: usize = 64 * 1024;
 
-/// What a [`Client`] is made from.
+/// The options of a [`Client`].
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Where DX is.
+    /// The address of DX.
     pub url: DxUrl,
     /// A PEM file of authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// The proxy on the way.
+    /// The proxy settings.
     pub proxy: ProxyOptions,
 }
 
 /// A client for one DX instance. It keeps its connection between requests, and may be used by several threads.
 ///
-/// Making one costs next to nothing; what TLS needs is read when it is first needed. Redirects are not followed, so that a token goes to
-/// the given host and no other.
+/// Creation is cheap; the authorities are read when they are first needed. Redirects are not followed, so that a token goes to the given
+/// host and no other.
 #[derive(Debug)]
 pub struct Client {
     url: DxUrl,
     transport: Transport,
-    /// The server said that it shows what runs were made of.
+    /// True if the server's answers say that it shows steps.
     takes_steps: AtomicBool,
 }
 
-/// That something answers where DX should be.
+/// The answer to a probe: a server answers at DX's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// The HTTP status. Any will do: the request was none that DX knows.
+    /// The HTTP status. Any is good: the request was not one of DX's.
     pub status: u16,
-    /// From the start to the answer's head, with all that a first connection needs.
+    /// The time until the answer's head, including the connection.
     pub latency: Duration,
     /// The host of a redirect, or `the same host`: a sign that the address is wrong, since DX sends none.
     pub redirected_to: Option<String>,
 }
 
 impl Client {
-    /// Makes a client.
+    /// Creates a client.
     ///
     /// # Errors
     ///
@@ -73,26 +73,25 @@ impl Client {
         })
     }
 
-    /// Where it sends to.
+    /// The address that it sends to.
     #[must_use]
     pub fn url(&self) -> &DxUrl {
         &self.url
     }
 
-    /// Tells DX about a run and reads the answer, all within `timeout`. Sent once: whether to try again is the caller's to decide.
+    /// Sends a run to DX once and reads the answer, all within `timeout`. The caller decides about repetition.
     #[must_use]
     pub fn upsert(&self, run: &Run, token: &Token, timeout: Duration) -> Outcome {
         self.post(&wire::body(run), token, timeout)
     }
 
-    /// Whether the server said in an earlier answer that it takes steps. DX does not.
+    /// Returns true if an earlier answer said that the server takes steps. DX does not.
     #[must_use]
     pub fn takes_steps(&self) -> bool {
         self.takes_steps.load(Relaxed)
     }
 
-    /// Tells a server that takes them of a run's steps. They are there to be looked at: that they do not arrive is no failure. `None` if
-    /// nothing was sent.
+    /// Sends a run's steps to a server that takes them. They are only for display, so a failure is ignored. `None` if nothing was sent.
     pub fn send_steps<'a>(
         &self,
         run: &'a Run,
@@ -111,7 +110,7 @@ impl Client {
     fn post(&self, body: &[u8], token: &Token, timeout: Duration) -> Outcome {
         let endpoint = self.url.endpoint();
         let Some(authorization) = authorization(token) else {
-            // A token has visible ASCII only, which every header can carry.
+            // Cannot happen: a token has visible ASCII only, which every header can carry.
             return Outcome::Retry {
                 after: None,
                 why: "the DX token cannot be sent in a header".to_owned(),
@@ -147,7 +146,7 @@ impl Client {
         }
     }
 
-    /// Whether DX can be reached: asks for the head of the method's page, without a token and without a run.
+    /// Checks that DX can be reached: requests the head of the method's page, without a token and without a run.
     ///
     /// # Errors
     ///
@@ -187,9 +186,9 @@ fn authorization(token: &Token) -> Option<HeaderValue> {
 /// The body of an answer. As JSON: `{"ok":true}`, or `{"ok":false,"error":"invalid_json","message":"…"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Whether the request was accepted. Callers must look at this and not only at the HTTP status.
+    /// True if the request was accepted. The HTTP status alone does not show that.
     pub ok: bool,
-    /// The error code, if it was not.
+    /// The error code, if it was refused.
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// A sentence for people.
@@ -223,18 +222,18 @@ impl Answer {
         }
     }
 
-    /// What it says to people: `error_details.message` where it has one, as DX's own command reads it, else `message`.
+    /// The message for people: `error_details.message` if there is one, as DX's own command reads it, else `message`.
     #[must_use]
     pub fn words(&self) -> Option<&str> {
         self.error_details.as_deref().or(self.message.as_deref())
     }
 
-    /// Reads a body. None if it is not an object with a boolean `ok`: then it is not DX that answered.
+    /// Reads a body. None if it is not an object with a boolean `ok`: then it was not DX that answered.
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
-        // RFC 8259, section 8.1: a reader may pass over a byte order mark.
+        // RFC 8259, section 8.1: a reader may skip a byte order mark.
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        // An array would do for serde, not for DX.
+        // Serde would read an array, too.
         if !body.trim_ascii_start().starts_with(b"{") {
             return None;
         }
@@ -242,7 +241,7 @@ impl Answer {
     }
 }
 
-/// Text as it is; anything else but null as JSON, since what DX wanted to say is worth more than its type.
+/// Reads text unchanged, and any other value but null as JSON text: a message of the wrong type is still shown.
 fn lenient<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Null => None,
@@ -251,7 +250,7 @@ fn lenient<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<S
     })
 }
 
-/// The message in an object; anything else is none.
+/// Reads the message in an object; any other value gives none.
 fn details<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(
         match Value::deserialize(deserializer)?.get_mut("message").map(Value::take) {

@@ -1,7 +1,7 @@
 //! DX's `pipelineRuns.upsert`: the only place that knows its JSON and its URL (invariant 2), as client and as server types.
 //!
-//! [`Client::upsert`] sends one run and says in an [`Outcome`] what is to become of it. [`Arguments`], [`Answer`], [`Refusal`] and [`ErrorCode`] are
-//! the same exchange seen from the server's side.
+//! [`Client::upsert`] sends one run and returns its [`Outcome`]. [`Arguments`], [`Answer`], [`Refusal`] and [`ErrorCode`] are the same
+//! exchange for a server.
 
 mod arguments;
 mod classify;

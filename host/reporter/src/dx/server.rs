@@ -1,4 +1,4 @@
-//! The rest of the exchange as a server that stands where DX does needs it: form bodies, the codes and statuses of refusals.
+//! The rest of the exchange for a server in DX's place: form bodies, the codes and statuses of refusals.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::Arguments;
 
-/// The deepest nesting of a JSON body. DX's arguments have a depth of one; what JSON libraries accept ends near here, and a sender whose
-/// field that we do not know nests deeper has made a mistake.
+/// The deepest nesting of a JSON body. DX's arguments have a depth of one; JSON libraries have similar limits, and an unknown field that
+/// nests deeper is a mistake.
 pub const MAX_DEPTH: usize = 128;
 
-/// Why a body holds no arguments. It says where, and never more of the body than the name of an argument.
+/// The fault of a body without arguments, with its position. Shows no more of the body than the name of an argument.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BodyError(String);
 
 impl Arguments {
-    /// Reads a JSON body from a stranger: as [`Arguments::from_json`], and no deeper than [`MAX_DEPTH`].
+    /// Reads an untrusted JSON body: as [`Arguments::from_json`], and no deeper than [`MAX_DEPTH`].
     ///
     /// # Errors
-    /// If it is no JSON object of arguments.
+    /// A body that is not a JSON object of arguments.
     pub fn from_foreign_json(body: &[u8]) -> Result<Self, BodyError> {
         if depth(body) > MAX_DEPTH {
             return Err(BodyError(format!("the JSON body is nested deeper than {MAX_DEPTH}")));
@@ -33,7 +33,7 @@ impl Arguments {
     /// not UTF-8, is an error.
     ///
     /// # Errors
-    /// If it is no such body, or an argument is wrong.
+    /// A body that is not such a form, or a wrong argument.
     pub fn from_form(body: &[u8]) -> Result<Self, BodyError> {
         let pairs = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
         let pairs = pairs.map(|pair| {
@@ -47,7 +47,7 @@ impl Arguments {
     }
 }
 
-/// How deep the brackets go outside of texts. Of what is no JSON any answer will do: the parser refuses it.
+/// The depth of brackets outside texts. For other text than JSON any result is good: the parser refuses it.
 fn depth(body: &[u8]) -> usize {
     let (mut now, mut most) = (0_usize, 0);
     let (mut in_text, mut escaped) = (false, false);
@@ -67,7 +67,7 @@ fn depth(body: &[u8]) -> usize {
     most
 }
 
-/// `+` is a space, `%` and two hex digits a byte; any other `%` is itself.
+/// `+` is a space, `%` and two hex digits a byte; any other `%` is unchanged.
 fn decode(text: &[u8]) -> Result<String, BodyError> {
     let hex = |byte: Option<&u8>| {
         char::from(*byte?)
@@ -90,10 +90,10 @@ fn decode(text: &[u8]) -> Result<String, BodyError> {
     String::from_utf8(out).map_err(|_| BodyError("the form could not be read: it is not UTF-8".to_owned()))
 }
 
-/// What a request can be refused for. The first five are those of DX's page ("Errors"); it allows others.
+/// The error code of a refused request. The first five are those of DX's page ("Errors"), which allows others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
-    /// There is no token, or it is not where it should be.
+    /// There is no token, or it is not in the `Authorization` header.
     NotAuthed,
     /// The token is not known here, or may not report at all.
     InvalidAuth,
@@ -101,9 +101,9 @@ pub enum ErrorCode {
     InvalidJson,
     /// A time could not be read.
     InvalidTimestamp,
-    /// Something required is absent.
+    /// A required argument is absent.
     RequiredParamsMissing,
-    /// Another argument is wrong; the message and the violations say which.
+    /// Another argument is wrong; the message and the violations name it.
     InvalidArguments,
     /// The token may not do this with this pipeline or run.
     NoPermission,
@@ -121,9 +121,9 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// Too many requests.
     RateLimited,
-    /// The server cannot do it now; nothing was kept.
+    /// The server cannot do it now; nothing was recorded.
     Unavailable,
-    /// The server failed; nothing was kept.
+    /// The server failed; nothing was recorded.
     Internal,
 }
 
@@ -151,7 +151,7 @@ impl ErrorCode {
         }
     }
 
-    /// The HTTP status that goes with it.
+    /// The HTTP status of the code.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
@@ -170,7 +170,7 @@ impl ErrorCode {
         }
     }
 
-    /// The code for what the rules found: DX has one for two kinds of faults, of which the missing argument goes first.
+    /// The code for violations of the rules: DX has codes for two kinds of faults, of which a missing argument takes precedence.
     #[must_use]
     pub fn of(violations: &[Violation]) -> Self {
         let has = |fault| violations.iter().any(|violation| violation.fault == fault);
@@ -190,7 +190,7 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// The body of a refusal: an [`Answer`](super::Answer) for any client, with everything that is wrong for those who know us.
+/// The body of a refusal: an [`Answer`](super::Answer) for any client, and all violations for pipefold's own.
 #[derive(Clone, Debug, Serialize)]
 pub struct Refusal {
     ok: bool,

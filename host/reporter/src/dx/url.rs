@@ -1,4 +1,4 @@
-//! Where DX is.
+//! The address of DX.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -11,7 +11,7 @@ use crate::http::ServerAddress;
 /// The method's path below an instance's address (DX's page, "Facts").
 pub const METHOD_PATH: &str = "/api/pipelineRuns.upsert";
 
-/// What of it is common to all of DX's methods, and so may be taken for a part of the instance's address.
+/// The part of it that all of DX's methods have, which users may take for a part of the instance's address.
 const API: &str = "/api";
 
 /// The longest address accepted, as with most servers and proxies.
@@ -19,7 +19,7 @@ const MAX_LENGTH: usize = 2048;
 
 /// The address of a DX instance, or of a server that speaks as DX does: `https`, or `http` to this machine only.
 ///
-/// Displayed without a default port, a trailing slash or the method's path, so that equal addresses look equal.
+/// Displayed without a default port, a trailing slash or the method's path, so that equal addresses have equal text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DxUrl {
     https: bool,
@@ -91,13 +91,13 @@ impl DxUrl {
         Ok(url)
     }
 
-    /// Where runs are posted to.
+    /// The URL to which runs are posted.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("{self}{METHOD_PATH}")
     }
 
-    /// Whether it is reached through TLS. If not, it is on this machine.
+    /// Returns true if it is reached through TLS. If not, it is on this machine.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.https
@@ -115,13 +115,13 @@ impl DxUrl {
         self.port
     }
 
-    /// Whether the host is this machine.
+    /// Returns true if the host is this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.origin().is_loopback()
     }
 
-    /// What decides how it is reached.
+    /// The server, for the transport.
     pub(crate) fn origin(&self) -> ServerAddress {
         ServerAddress {
             https: self.https,
@@ -154,27 +154,27 @@ fn default_port(https: bool) -> u16 {
     if https { 443 } else { 80 }
 }
 
-/// Why a text is no address of DX. Does not show the text: it may be a password or, by mistake, the token.
+/// The fault of an address of DX. Does not show the text: it may be a password or, by mistake, the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// There is none.
+    /// The address is empty.
     #[error("the DX URL is empty: give the address of your instance, such as https://yourinstance.getdx.net")]
     Empty,
-    /// It does not begin as a URL of the web does.
+    /// The address does not begin with https:// or http://.
     #[error("the DX URL must begin with https://, as in https://yourinstance.getdx.net")]
     NoScheme,
-    /// It cannot be read at all.
+    /// The address is not a URL.
     #[error("the DX URL cannot be read: it should look like https://yourinstance.getdx.net")]
     Malformed,
-    /// It names a user.
+    /// The address has a user name.
     #[error(
         "the DX URL has a user name or a password before `@`: leave them away; the token belongs in DX_API_TOKEN or a token file"
     )]
     UserInfo,
-    /// It has parts that a base address has not.
+    /// The address has a query or a fragment.
     #[error("the DX URL has `?` or `#` in it: end it before them")]
     Query,
-    /// The token would cross the network readable by anyone.
+    /// The address is http to another machine: the token would be readable on the network.
     #[error(
         "the DX URL must be https://{host}: http:// would send the token in the clear, and is accepted for this machine only"
     )]

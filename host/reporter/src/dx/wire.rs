@@ -1,4 +1,5 @@
-//! What is sent to DX.
+//! The bodies of requests to DX, and the steps that other servers take. DX has no argument for steps: they are sent only to servers whose
+//! answer to an upsert says that they show them.
 
 use super::arguments::{text, truth};
 use crate::http::USER_AGENT;
@@ -15,7 +16,7 @@ pub const HEADERS: [(&str, &str); 3] = [
     ("User-Agent", USER_AGENT),
 ];
 
-/// The arguments of `pipelineRuns.upsert`, under DX's own names (DX's page, "Arguments"); what is not known is left away.
+/// The arguments of `pipelineRuns.upsert`, under DX's own names (DX's page, "Arguments"); unknown values are left out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Upsert<'a> {
     pipeline_name: &'a str,
@@ -52,7 +53,7 @@ impl<'a> From<&'a Run> for Upsert<'a> {
             reference_id: &run.reference_id,
             started_at: &run.started_at,
             finished_at: run.finished_at.as_deref(),
-            // DX's page lists four; `unknown` is what a run without a status is.
+            // DX's page lists four; a run without a status has `unknown`.
             status: (run.status != Status::Unknown).then(|| run.status.as_str()),
             repository: run.repository.as_deref(),
             commit_sha: run.commit_sha.as_deref(),
@@ -69,7 +70,7 @@ impl<'a> From<&'a Run> for Upsert<'a> {
 /// The body of a request: a JSON object.
 #[must_use]
 pub fn body(run: &Run) -> Vec<u8> {
-    // Text and numbers under fixed names: there is nothing in it that JSON could not say.
+    // Cannot fail: it has only text and numbers under fixed names.
     serde_json::to_vec(&Upsert::from(run)).unwrap_or_default()
 }
 
@@ -79,28 +80,28 @@ pub const TAKES_STEPS: (&str, &str) = ("pipefold-steps", "taken");
 /// Steps in one upsert. Pipelines have dozens; a thousand of usual length fit into a body of 1 MiB several times over.
 pub const MAX_STEPS: usize = 1000;
 
-/// A step in an upsert, as it came. What it leaves out is what the upsert says.
+/// A step in an upsert, unchecked. Absent values are those of the upsert.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct StepArguments {
-    /// Its name.
+    /// The step's name.
     #[serde(deserialize_with = "text")]
     pub step: Option<String>,
-    /// How it went.
+    /// The step's result.
     #[serde(deserialize_with = "text")]
     pub status: Option<String>,
-    /// When it began.
+    /// The step's start.
     #[serde(deserialize_with = "text")]
     pub started_at: Option<String>,
-    /// When it ended.
+    /// The step's end.
     #[serde(deserialize_with = "text")]
     pub finished_at: Option<String>,
-    /// Whether its failure is not the run's.
+    /// True if the step's failure is not the run's.
     #[serde(deserialize_with = "truth")]
     pub allowed_to_fail: bool,
 }
 
-/// Reads steps, each an object: serde would take an array's elements for the step's arguments in their order.
+/// Reads steps, each an object: serde would read an array's elements as the step's arguments in their order.
 pub fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StepArguments>, D::Error> {
     let steps = Vec::<Object>::deserialize(deserializer)?;
     Ok(steps.into_iter().map(|Object(step)| step).collect())
@@ -142,7 +143,7 @@ impl StepArguments {
     }
 }
 
-/// An upsert about steps. Of the run it has what names it, as it was judged: what a policy took away is not in it.
+/// An upsert about steps. Of the run it has only the names, as judged: values that a policy removed are not in it.
 #[derive(Serialize)]
 struct StepsUpsert<'a> {
     pipeline_name: &'a str,
@@ -165,7 +166,7 @@ struct Step<'a> {
     allowed_to_fail: bool,
 }
 
-/// The body that tells of a run's first thousand steps; none if no notification is about one.
+/// The body with a run's first thousand steps; none if no notification is about one.
 pub fn steps_body<'a>(run: &'a Run, notifications: impl IntoIterator<Item = &'a Notification>) -> Option<Vec<u8>> {
     let steps: Vec<Step<'a>> = notifications
         .into_iter()
@@ -265,7 +266,7 @@ mod tests {
             pipeline_name: Some("p".into()),
             pipeline_source: Some("s".into()),
             reference_id: Some("r".into()),
-            // What a step's record has beside its own is not told.
+            // Other values of a step's record are not sent.
             email: None,
             ..of.clone()
         };

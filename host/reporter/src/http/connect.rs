@@ -1,9 +1,9 @@
 //! From a host's name to a connection.
 //!
-//! A name may have addresses that lead nowhere: most often those of IPv6 on a network that only seems to have it. They are tried side by
-//! side, each a little after the one before it (RFC 8305), so that one of them costs a fraction of a second and not the whole budget.
+//! A name may have addresses that do not answer: most often those of IPv6 on a network without it. They are tried side by side, each a
+//! little after the one before it (RFC 8305), so that such an address costs a fraction of a second and not the whole budget.
 //!
-//! No more than one thread is asked for, to look up a name within a time; where there is none to have, the name is looked up without it.
+//! At most one thread is started, to look up a name within a time; if it cannot be started, the name is looked up without it.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -23,13 +23,13 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Error};
 
-/// How long one address has before the next one is tried beside it (RFC 8305, section 8: "Connection ExchangeContext Delay").
+/// The time that one address has before the next one is tried beside it (RFC 8305, section 8: "Connection Attempt Delay").
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// The most addresses that the library has room for.
+/// The most addresses that the library holds.
 const MOST: usize = 16;
 
-/// The library's client with this way to a server.
+/// The library's client with this connector.
 pub fn agent(config: Config) -> Agent {
     agent_with(config, Names)
 }
@@ -88,7 +88,7 @@ fn look_up(host: String, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAd
     }
 }
 
-/// The addresses with those of IPv6 and IPv4 in turns, in each the system's order (RFC 8305, section 4).
+/// Orders the addresses of IPv6 and IPv4 in turns, each in the system's order (RFC 8305, section 4).
 fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (same, other): (Vec<_>, Vec<_>) = addresses
@@ -111,7 +111,7 @@ fn limit(timeout: &NextTimeout) -> Option<Duration> {
     }
 }
 
-/// The first address that answers.
+/// The connector to the first address that answers.
 #[derive(Debug)]
 struct SideBySide;
 
@@ -136,7 +136,7 @@ impl<In: Transport> Connector<In> for SideBySide {
     }
 }
 
-/// Connects to whichever of the addresses answers first. In a single thread: a build may have left no room for another.
+/// Connects to whichever of the addresses answers first. In a single thread: a build may have used up all others.
 fn race(addresses: &[SocketAddr], until: Option<Instant>, head_start: Duration) -> io::Result<TcpStream> {
     let mut to_try = addresses.iter();
     let mut begun: Vec<Socket> = Vec::new();
@@ -178,7 +178,7 @@ fn race(addresses: &[SocketAddr], until: Option<Instant>, head_start: Duration) 
     }
 }
 
-/// A connection that is being made; true if it is made already.
+/// Begins a connection; true if it is made already.
 fn begin(address: SocketAddr) -> io::Result<(Socket, bool)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
@@ -198,7 +198,7 @@ fn connected(socket: Socket) -> io::Result<TcpStream> {
     Ok(socket.into())
 }
 
-/// Those that are connected, or refused for some reason: their places, in order. Empty when the time is up.
+/// The indexes of the connections that are made or failed, in order. Empty when the time is up.
 fn ready(begun: &[Socket], wake: Option<Instant>) -> io::Result<Vec<(usize, Option<io::Error>)>> {
     let mut polled: Vec<PollFd<'_>> = begun.iter().map(|socket| PollFd::new(socket, PollFlags::OUT)).collect();
     let left = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
@@ -251,7 +251,7 @@ impl Transport for Tcp {
         Ok(read > 0)
     }
 
-    /// Whether nothing was said on it since the last answer, not even that it is over.
+    /// Returns true if the connection is up and nothing arrived on it since the last answer.
     fn is_open(&mut self) -> bool {
         let mut byte = [0];
         let silent = self
@@ -271,7 +271,7 @@ impl fmt::Debug for Tcp {
     }
 }
 
-/// The time to set on a socket, for which nothing would be for ever.
+/// The timeout to set on a socket, where zero would mean none.
 fn some_time(timeout: &NextTimeout) -> Result<Option<Duration>, Error> {
     match limit(timeout) {
         Some(Duration::ZERO) => Err(Error::Timeout(timeout.reason)),

@@ -1,4 +1,4 @@
-//! What can be wrong with a client and with an exchange, in one line.
+//! Errors of a client and of an exchange, each in one line.
 
 use super::transport::quote;
 use rustix::io::Errno;
@@ -7,30 +7,30 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 impl ClientError {
-    /// Whether trying again is of no use before something was put right.
+    /// Returns true if an error lasts until something is corrected.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         !matches!(self, Self::Exchange(_))
     }
 }
 
-/// Why no answer came from a server. No message has a token, or a proxy's password.
+/// An error for which no answer came from a server. No message has a token, or a proxy's password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
-    /// The file of further authorities is of no use.
+    /// The file of further authorities cannot be used.
     #[error("could not use the CA file {}: {why}; give a readable file of certificates in PEM form with --ca-file", .path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
-    /// The proxy's address is of no use.
+    /// The proxy's address cannot be used.
     #[error("the proxy address in {variable} {why}: it should look like http://proxy.example:3128")]
     Proxy {
         /// The variable that names it.
         variable: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         why: &'static str,
     },
     /// The exchange failed, and would do so again a second later.
@@ -41,7 +41,7 @@ pub enum ClientError {
     Exchange(String),
 }
 
-/// What was tried, for the message.
+/// The addresses and timeout of an exchange, for the message.
 #[derive(Clone, Copy, Debug)]
 pub struct ExchangeContext<'a> {
     /// The address without anything secret.
@@ -52,7 +52,7 @@ pub struct ExchangeContext<'a> {
 }
 
 impl ClientError {
-    /// Words for what the HTTP library reports.
+    /// The message for an error of the HTTP library.
     pub(crate) fn from_exchange(why: &ureq::Error, attempt: ExchangeContext<'_>) -> Self {
         let ExchangeContext { url, proxy, timeout } = attempt;
         let through = proxy
@@ -106,8 +106,8 @@ impl ClientError {
     }
 }
 
-/// Whether the same would happen a second later: a certificate is not valid, the server does not speak TLS, a proxy asks for a password, this
-/// process may not use the network, or an address is none.
+/// Returns true if a second attempt would fail the same way: a certificate is not valid, the server does not speak TLS, a proxy asks for a
+/// password, this process may not use the network, or the address is not one.
 fn is_lasting(why: &ureq::Error) -> bool {
     match why {
         ureq::Error::Io(io) => {
@@ -125,7 +125,7 @@ fn is_lasting(why: &ureq::Error) -> bool {
     }
 }
 
-/// Whether a server's certificate has an unknown issuer. Then a fuller search for authorities may help.
+/// Returns true if a server's certificate has an unknown issuer. Then a fuller search for authorities may help.
 pub fn is_unknown_issuer(why: &ureq::Error) -> bool {
     why.to_string().contains("UnknownIssuer")
 }
@@ -165,7 +165,7 @@ fn unknown_host(url: &str, through: &str) -> String {
     format!("could not connect to {url}{through}: the host name is not known")
 }
 
-/// The system's words without the number, which says nothing more.
+/// The system's message without the error number.
 fn without_number(text: &str) -> &str {
     text.split_once(" (os error").map_or(text, |(words, _)| words)
 }

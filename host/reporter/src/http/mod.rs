@@ -1,7 +1,7 @@
-//! What every HTTP client here shares, whatever it talks to: whom to trust, the way there, and words for what goes wrong.
+//! The transport of every HTTP client here: trusted authorities, proxies, connections and errors.
 //!
-//! A [`Transport`] reaches one [`ServerAddress`] and no other: it follows no redirect, and looks for nothing in the environment but the system's
-//! certificates. What is sent and what an answer means is its user's: [`dx`](crate::dx), and the reader of GoCD's feeds.
+//! A [`Transport`] reaches one [`ServerAddress`] and no other: it follows no redirect, and reads nothing from the environment but the place
+//! of the system's certificates. Requests and the meaning of answers are its users': [`dx`](crate::dx), and the reader of GoCD's feeds.
 
 mod connect;
 mod error;
@@ -17,5 +17,5 @@ pub use transport::ServerAddress;
 pub use transport::{MAX_RETRY_AFTER, header, quote, read_body, retry_after};
 pub use transport::{Transport, TransportOptions};
 
-/// How we name ourselves: a product and its version (RFC 9110, section 10.1.5).
+/// The `User-Agent` of every request: a product and its version (RFC 9110, section 10.1.5).
 pub const USER_AGENT: &str = concat!("pipefold/", env!("CARGO_PKG_VERSION"));

@@ -1,4 +1,4 @@
-//! The proxy on the way, as the environment names it.
+//! The proxy that the environment names.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,19 +9,19 @@ use ureq::{Proxy, ProxyProtocol};
 use super::error::ClientError;
 use super::transport::ServerAddress;
 
-/// What the environment says about proxies. Its `Debug` shows only whether there is one, since the address may have a password in it.
+/// The proxy settings of the environment. Its `Debug` shows only whether there is one, since the address may have a password in it.
 #[derive(Clone, Default)]
 pub struct ProxyOptions {
     https: Option<SecretString>,
-    /// Name of the variable that named it, for messages.
+    /// Name of the variable that gives it, for messages.
     source: &'static str,
     exempt: String,
 }
 
 impl ProxyOptions {
-    /// Asks for `HTTPS_PROXY` and `ALL_PROXY`, then `NO_PROXY`, each also in lower case. An empty variable is as good as none.
+    /// Reads `HTTPS_PROXY` and `ALL_PROXY`, then `NO_PROXY`, each also in lower case. An empty variable counts as absent.
     ///
-    /// The variables come from the caller, so that an embedding program decides whether the environment counts.
+    /// The variables come from the caller, so that an embedding program decides whether to use the environment.
     #[must_use]
     pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let find = |names: &[&'static str]| {
@@ -56,7 +56,7 @@ impl ProxyOptions {
             why,
         };
         let address = address.expose_secret().trim();
-        // What of a password with such a character in it is read as host or port would be asked for by name and shown.
+        // The part of a password behind such a character would be read as a host or port, looked up and shown.
         if address.contains(['#', '?', '\\']) || has_path_or_two_ats(address) {
             return Err(unusable(
                 "has `#`, `?`, `/` or `@` in its user or password: write %23, %3F, %2F or %40 for it",
@@ -69,8 +69,8 @@ impl ProxyOptions {
         }
     }
 
-    /// Whether `NO_PROXY` has the host of `origin`: as `*`, as its name or a domain above it (with or without a leading dot), as its address
-    /// or a network in CIDR notation; each but the last with an optional port. This is how curl and Go read it.
+    /// Returns true if `NO_PROXY` has the host of `origin`: as `*`, as its name or a domain above it (with or without a leading dot), as
+    /// its address or a network in CIDR notation; each but the last with an optional port. This is how curl and Go read it.
     fn exempts(&self, origin: &ServerAddress) -> bool {
         let host = origin.host.as_str();
         let address: Option<IpAddr> = host.parse().ok();
@@ -81,7 +81,7 @@ impl ProxyOptions {
             .filter(|entry| !entry.is_empty());
         entries.map(str::to_ascii_lowercase).any(|entry| {
             let (name, port) = match entry.rsplit_once(':') {
-                // What has several colons is an IPv6 address, which has a port only after brackets.
+                // A name with several colons is an IPv6 address, which has a port only after brackets.
                 Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
                 _ => (entry.as_str(), None),
             };
@@ -108,7 +108,7 @@ impl fmt::Debug for ProxyOptions {
     }
 }
 
-/// Whether there is more than `user:password@host:port/` in an address: a second `@`, or an `@` behind a slash.
+/// Returns true if an address has more than `user:password@host:port/`: a second `@`, or an `@` behind a slash.
 fn has_path_or_two_ats(address: &str) -> bool {
     let authority = address.split_once("://").map_or(address, |(_, rest)| rest);
     authority.matches('@').count() > 1
@@ -127,7 +127,7 @@ pub fn display(proxy: &Proxy) -> String {
     format!("{scheme}://{}:{}", proxy.host(), proxy.port())
 }
 
-/// Whether an address lies in a network such as `10.0.0.0/8`.
+/// Returns true if an address is in a network such as `10.0.0.0/8`.
 fn in_network(address: IpAddr, network: &str) -> bool {
     let Some((base, length)) = network.split_once('/') else {
         return false;
@@ -140,7 +140,7 @@ fn in_network(address: IpAddr, network: &str) -> bool {
         (IpAddr::V6(address), IpAddr::V6(base)) => (address.to_bits(), base.to_bits(), 128),
         _ => return false,
     };
-    // A shift by the whole width has no result: then every address is in it.
+    // A shift by the whole width has no result: then every address is in the network.
     length <= width && (address ^ base).checked_shr(width - length).unwrap_or_default() == 0
 }
 

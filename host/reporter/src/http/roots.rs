@@ -1,4 +1,4 @@
-//! Whose certificates are trusted.
+//! The authorities whose certificates are trusted.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -24,12 +24,12 @@ const BUNDLES: &[&str] = &[
 #[cfg(not(all(unix, not(target_os = "macos"))))]
 const BUNDLES: &[&str] = &[];
 
-/// How thoroughly to look for the system's authorities.
+/// The extent of the search for the system's authorities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Search {
-    /// In the one file that has all of them on a usual system: 0.5 ms.
+    /// Only the one file that has all of them on a usual system: 0.5 ms.
     Quick,
-    /// Also in each file of the system's directory, where somebody may have put one by hand: three to ten times as long.
+    /// Also each file of the system's directory, to which an administrator may have added one: three to ten times as long.
     Full,
 }
 
@@ -37,12 +37,12 @@ pub enum Search {
 #[derive(Clone)]
 pub struct Roots {
     pub certs: RootCerts,
-    /// Whether a fuller search could find more.
+    /// False if a fuller search could find more.
     pub complete: bool,
 }
 
-/// The system's authorities and those in `ca_file`. The bundled list stands in if there are none at all: on a system without any, a
-/// `ca_file` stands alone.
+/// The system's authorities and those in `ca_file`. The bundled list is used if there are none at all; a `ca_file` on a system without
+/// authorities is used alone.
 ///
 /// # Errors
 ///
@@ -81,7 +81,8 @@ fn system(search: Search) -> (Vec<Certificate<'static>>, bool) {
     (certs, true)
 }
 
-/// Where the one file may be. The variables name the only places to trust, as they do for OpenSSL; the full search follows them too.
+/// The possible places of the one file. The variables name the only places to trust, as they do for OpenSSL; the full search follows them
+/// too.
 fn bundles(cert_file: Option<OsString>, has_cert_dir: bool) -> Vec<PathBuf> {
     match cert_file {
         Some(file) => vec![file.into()],
@@ -104,7 +105,7 @@ fn read_ca_file(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {
     }
 }
 
-/// Checks that there is such a file, without the cost of reading it.
+/// Checks that the file exists, without the cost of reading it.
 ///
 /// # Errors
 ///
@@ -133,7 +134,7 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
     Ok(pem)
 }
 
-/// The certificates in a text of PEM; keys and damaged parts are passed over.
+/// The certificates in a text of PEM; keys and damaged parts are skipped.
 fn certificates(pem: &[u8]) -> impl Iterator<Item = Certificate<'static>> {
     parse_pem(pem).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),

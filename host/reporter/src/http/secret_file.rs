@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
-/// A file's secret text, and a remark about the file.
+/// A file's secret text, and who may read the file.
 #[derive(Clone, Debug)]
 pub struct SecretFile {
-    /// The text as it is, line ends included.
+    /// The text, line ends included.
     pub text: SecretString,
-    /// Whether other users than the owner may read the file. Worth a word at `-v`; Kubernetes mounts them so.
+    /// True if other users than the owner may read the file, as Kubernetes mounts it. Logged at `-v`.
     pub readable_by_others: bool,
 }
 
@@ -29,7 +29,7 @@ impl SecretFile {
             why: why.to_string(),
         };
         let file = open(path).map_err(unreadable)?;
-        // Asked of the open file: its name may lead elsewhere by now.
+        // Metadata of the open file: its name may be another file's by now.
         let access = Access::of(&file.metadata().map_err(unreadable)?);
         if access.writable_by_all {
             return Err(SecretFileError::WritableByAll { path: path.to_owned() });
@@ -52,10 +52,10 @@ impl SecretFile {
     }
 }
 
-/// How long what writes into a pipe may take, as in `--token-file <(vault …)`. A build is not kept waiting for a secret.
+/// The longest wait for the writer of a pipe, as in `--token-file <(vault …)`, since the build waits meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// Opens without waiting for a writer, should the path be a pipe.
+/// Opens the file without waiting for a writer if it is a pipe.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
     use rustix::fs::OFlags;
@@ -70,7 +70,7 @@ fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// A file that is waited for, should it be a pipe into which nothing was written yet, but not for ever.
+/// A reader that waits up to [`LONGEST_WAIT`] for the writer of a pipe.
 struct Patient {
     file: File,
     until: Instant,
@@ -97,7 +97,7 @@ impl Read for Patient {
     }
 }
 
-/// Why a file's secret is not used. Never shows it.
+/// The reason why a file's secret is not used. Never shows it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretFileError {
     /// The file could not be read.
@@ -105,7 +105,7 @@ pub enum SecretFileError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         why: String,
     },
     /// Every user of the machine may change the file, and so choose the secret.
@@ -116,7 +116,7 @@ pub enum SecretFileError {
     },
 }
 
-/// Who may do what with a file.
+/// The access of other users to a file.
 struct Access {
     writable_by_all: bool,
     readable_by_others: bool,
@@ -127,7 +127,7 @@ impl Access {
     fn of(metadata: &Metadata) -> Self {
         use std::os::unix::fs::PermissionsExt;
 
-        // The mode of a pipe (`--password-file <(…)`) says nothing about who could have written what comes out of it.
+        // The mode of a pipe (`--password-file <(…)`) does not show who could have written its content.
         let mode = if metadata.is_file() {
             metadata.permissions().mode()
         } else {
@@ -187,7 +187,7 @@ mod tests {
         let unwritten = SecretFile::read(&path, 100).unwrap();
         assert_eq!(unwritten.text.expose_secret(), "", "without a writer");
 
-        // Open for reading too, opening it does not wait for a reader.
+        // Opened for reading too, so that it does not wait for a reader.
         let writer = || File::options().read(true).write(true).open(&path).unwrap();
         let silent = writer();
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! The way to a server.
+//! Connections to one server, its address, and the reading of answers.
 
 use super::error::{ClientError, ExchangeContext, is_unknown_issuer};
 use super::proxy::ProxyOptions;
@@ -18,23 +18,23 @@ use ureq::http::{HeaderName, Response, Uri};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, Body, Proxy};
 
-/// The longest that one exchange can take, whatever the caller allows: clocks overflow at the end of time.
+/// The longest time of one exchange, whatever the caller allows: a much longer one would overflow a clock.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What a [`Transport`] is made from.
+/// The options of a [`Transport`].
 #[derive(Clone, Debug)]
 pub struct TransportOptions {
     /// The server.
     pub origin: ServerAddress,
     /// A PEM file of authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// The proxy on the way.
+    /// The proxy settings.
     pub proxy: ProxyOptions,
 }
 
 /// Connections to one server, kept between requests and shared by threads.
 ///
-/// Making one costs next to nothing; what TLS needs is read when it is first needed. Redirects are not followed.
+/// Creation is cheap; the authorities are read when they are first needed. Redirects are not followed.
 #[derive(Debug)]
 pub struct Transport {
     https: bool,
@@ -43,7 +43,7 @@ pub struct Transport {
     agent: Mutex<Option<Connector>>,
 }
 
-/// The HTTP library's client, and whether it trusts all that the system does.
+/// The HTTP library's client, and true if it trusts all authorities of the system.
 #[derive(Clone, Debug)]
 struct Connector {
     agent: Agent,
@@ -51,7 +51,7 @@ struct Connector {
 }
 
 impl Transport {
-    /// Makes one.
+    /// Creates a transport.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Transport {
     pub fn new(options: TransportOptions) -> Result<Self, ClientError> {
         let TransportOptions { origin, ca_file, proxy } = options;
         let proxy = proxy.for_origin(&origin)?;
-        // Without TLS it is not used.
+        // Not used without TLS.
         let ca_file = ca_file.filter(|_| origin.https);
         ca_file.as_ref().map_or(Ok(()), roots::check_ca_file)?;
         Ok(Self {
@@ -70,8 +70,8 @@ impl Transport {
         })
     }
 
-    /// Runs an exchange, a second time if the first ended at an authority that a fuller search may find: nothing was sent by then. `run`
-    /// is to end within the time it is given, which is at most `timeout` in all; `url` is what a message calls the server.
+    /// Runs an exchange, a second time if the first failed at an unknown authority, which a fuller search may find: nothing was sent by
+    /// then. `run` has to end within its given time, at most `timeout` in all; messages name the server by `url`.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Transport {
         })
     }
 
-    /// The library's client, made now if there is none that trusts enough. A failure is not kept: a file may be put right meanwhile.
+    /// The library's client, made now if there is none with this search. A failure is not remembered: the file may be corrected meanwhile.
     fn connector(&self, search: Search) -> Result<Connector, ClientError> {
         let mut kept = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
@@ -117,11 +117,11 @@ impl Transport {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            // For a proxy's eyes; the server gets what the request says.
+            // For the proxy; requests to the server have their own header.
             .user_agent(USER_AGENT)
-            // Without a word of it a server may answer in any coding (RFC 9110, section 12.5.3).
+            // Without this header a server may answer in any coding (RFC 9110, section 12.5.3).
             .accept_encoding("identity")
-            // What was found in the environment is the caller's to say; the library would look for itself.
+            // The caller gives the environment's proxy; the library would read the environment itself.
             .proxy(self.proxy.clone());
         if !self.https {
             return Ok(Connector {
@@ -139,19 +139,19 @@ impl Transport {
     }
 }
 
-/// Scheme, host and port (RFC 6454): what decides whether TLS and a proxy are needed.
+/// Scheme, host and port of a server (RFC 6454), on which TLS and the proxy depend.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerAddress {
-    /// Whether it is reached through TLS.
+    /// True if it is reached through TLS.
     pub https: bool,
-    /// Its name or address in lower case; an IPv6 address without its brackets.
+    /// The host's name or address in lower case; an IPv6 address without its brackets.
     pub host: String,
     /// The port, given or implied by the scheme.
     pub port: u16,
 }
 
 impl ServerAddress {
-    /// The origin of an absolute `http` or `https` address. None if it is something else.
+    /// The server of an absolute `http` or `https` address; none for any other text.
     #[must_use]
     pub fn of(url: &str) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
@@ -169,7 +169,7 @@ impl ServerAddress {
         })
     }
 
-    /// Whether the host is this machine.
+    /// Returns true if the host is this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost"
@@ -178,7 +178,7 @@ impl ServerAddress {
     }
 }
 
-/// As an address, without a port that the scheme implies.
+/// The address, without a port that the scheme implies.
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.https { "https://" } else { "http://" })?;
@@ -198,18 +198,18 @@ fn default_port(https: bool) -> u16 {
     if https { 443 } else { 80 }
 }
 
-/// A header's value, if it is text.
+/// Returns a header's value, if it is text.
 #[must_use]
 pub fn header<'a>(response: &'a Response<Body>, name: &HeaderName) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// The body, or its first `limit` bytes and one more, which shows that it is longer. Read to its end if it is not, so that the connection
-/// can be kept.
+/// Reads the body, or its first `limit` bytes and one more, which shows that it is longer. A shorter body is read to its end, so that the
+/// connection can be kept.
 ///
 /// # Errors
 ///
-/// What the HTTP library reports, among them a body that ends before it is complete.
+/// The error of the HTTP library, also for a body that ends before it is complete.
 pub fn read_body(response: &mut Response<Body>, limit: usize) -> Result<Vec<u8>, ureq::Error> {
     let mut body = Vec::new();
     let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
@@ -217,8 +217,7 @@ pub fn read_body(response: &mut Response<Body>, limit: usize) -> Result<Vec<u8>,
     Ok(body)
 }
 
-/// The longest wait that a server can ask for. One that asks for more is asked again all the same, or a wrong header could silence a
-/// runner for good.
+/// The longest pause that a server can ask for. A longer one is cut, or a wrong header could stop a runner's deliveries for good.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// A `Retry-After` header: seconds or a date (RFC 9110, sections 10.2.3 and 5.6.7), within 0 and [`MAX_RETRY_AFTER`]; none if it is neither.

@@ -1,4 +1,4 @@
-//! One recorded notification, as it lies on disk.
+//! A recorded notification as it is on disk, and the names of runs and records.
 
 use super::error::SpoolError;
 use pipefold_sandbox::{ChainDigest, Notification, Run};
@@ -10,11 +10,11 @@ use std::str::FromStr;
 /// The largest record, in bytes. A notification has 14 texts of at most 4 KiB and a verdict as many, which JSON may lengthen; twice that.
 pub const MAX_RECORD: u64 = 256 * 1024;
 
-/// The form of a record. A record with a higher number comes from a newer program and is left alone. Form 1 did not say which policies a
-/// notification was recorded under, so it cannot be sent safely.
+/// The form of a record. A record with a higher number comes from a newer program and is left alone. Form 1 had no policies, so it cannot
+/// be sent safely.
 const VERSION: u32 = 2;
 
-/// Which hook a notification went through.
+/// The hook of a notification.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Hook {
@@ -26,14 +26,14 @@ pub enum Hook {
     Finish,
 }
 
-/// Whom a notification was recorded for: a process delivers only what was recorded for its own destination.
+/// The DX and token that a notification was recorded for: a process delivers only notifications for its own.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[serde(default)]
 pub struct Destination {
-    /// The DX URL; none when none was known.
+    /// The DX URL; none if none was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// A short digest of the token, never the token; none when there was none.
+    /// A short digest of the token, never the token; none if there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
 }
@@ -45,11 +45,11 @@ pub struct Destination {
 pub enum Judgement {
     /// The run is to be sent to DX now.
     Report(Run),
-    /// It is recorded; there is nothing to send yet.
+    /// The notification is recorded, and nothing is to be sent yet.
     Hold,
-    /// A policy dropped it; the text says why.
+    /// A policy discarded the notification, for this reason.
     Discard(String),
-    /// The hook failed, and the text says how: to be judged again before anything is sent.
+    /// The plugin failed, for this reason: to be judged again before anything is sent.
     Unjudged(String),
 }
 
@@ -57,32 +57,32 @@ pub enum Judgement {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     version: u32,
-    /// The hook it went through.
+    /// The notification's hook.
     pub hook: Hook,
-    /// When it was recorded: RFC 3339.
+    /// The time of recording: RFC 3339.
     pub recorded_at: String,
-    /// Whom it is for.
+    /// The DX and token it is for.
     pub destination: Destination,
     /// The policies that it was recorded under: it is sent only through them.
     #[serde(default, skip_serializing_if = "PolicyChain::is_empty")]
     pub policies: PolicyChain,
-    /// What the hook said.
+    /// The judgement when it was recorded or last judged.
     pub verdict: Judgement,
-    /// What the CI system said. Its `reference_id` names the run.
+    /// The notification. Its `reference_id` names the run.
     pub notification: Notification,
 }
 
-/// Why the bytes of a file are not a record.
+/// The reason why the bytes of a file are not a record.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NotARecord {
-    /// A later program wrote it; it is good, but not for us.
+    /// A newer pipefold wrote the record; this one cannot read it.
     Newer,
-    /// It is torn, foreign or in the wrong place.
+    /// The record is torn, foreign or in the wrong place.
     Broken(String),
 }
 
 impl Entry {
-    /// A record of `notification` without policies, in the form this program writes.
+    /// A record of `notification` without policies, in the current form.
     #[must_use]
     pub fn new(
         hook: Hook,
@@ -102,7 +102,7 @@ impl Entry {
         }
     }
 
-    /// The same record, bound to policies.
+    /// Returns the record bound to policies.
     #[must_use]
     pub fn under(self, policies: PolicyChain) -> Self {
         Self { policies, ..self }
@@ -135,7 +135,7 @@ impl Entry {
         Ok(entry)
     }
 
-    /// Reads a record of whatever run its `reference_id` names.
+    /// Reads a record of any run.
     pub(super) fn decode_any(bytes: &[u8]) -> Result<Self, NotARecord> {
         #[derive(Deserialize)]
         struct Versioned {
@@ -144,7 +144,7 @@ impl Entry {
         if bytes.is_empty() {
             return Err(NotARecord::Broken("is empty".into()));
         }
-        // First alone: what a later version wrote need not have our fields.
+        // Read alone first: a later version need not have these fields.
         let form: Versioned = serde_json::from_slice(bytes).map_err(|e| NotARecord::Broken(what_is_wrong(&e)))?;
         match form.version {
             VERSION => serde_json::from_slice(bytes).map_err(|e| NotARecord::Broken(what_is_wrong(&e))),
@@ -154,7 +154,7 @@ impl Entry {
     }
 }
 
-/// Says where, but quotes nothing: the file may be anyone's.
+/// Describes a fault and its position, without quoting the file, which may be foreign.
 pub fn what_is_wrong(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "is cut short",
@@ -167,20 +167,20 @@ pub fn what_is_wrong(error: &serde_json::Error) -> String {
 /// Policies in their order, as a record names them. The empty chain is the default plugin alone.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyChain {
-    /// What the policies are: component, grants, directory, settings and failure mode of each.
+    /// The digest over component, grants, directory, settings and failure mode of each policy.
     pub digest: ChainDigest,
     /// The policies' names, outermost first, for messages.
     pub names: Vec<String>,
 }
 
 impl PolicyChain {
-    /// Whether there are no policies.
+    /// Returns true if there are no policies.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.digest.is_empty()
     }
 
-    /// Whether both apply the same policies, whatever their names.
+    /// Returns true if both have the same policies, under any names.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.digest == other.digest
@@ -237,15 +237,15 @@ impl EntryId {
     /// A new id.
     ///
     /// # Errors
-    /// [`SpoolError::Random`] when the system gives no random numbers.
+    /// [`SpoolError::Random`] if the system gives no random numbers.
     pub(crate) fn random() -> Result<Self, SpoolError> {
         let mut bits = [0; 16];
         getrandom::fill(&mut bits).map_err(|e| SpoolError::Random { reason: e.to_string() })?;
         Ok(Self(bits))
     }
 
-    /// A new id for a record of this hook. Ids of a run's end sort before those of its start, and these before those of its steps, so
-    /// that what decides is read first where a run is too large to be read whole.
+    /// A new id for a record of this hook. Ids of a run's end sort before those of its start, and these before those of its steps, so that
+    /// these are read first if a run is too large to be read whole.
     ///
     /// # Errors
     /// As [`EntryId::random`].
@@ -259,22 +259,22 @@ impl EntryId {
         Ok(id)
     }
 
-    /// Whether the record may be of a run's end. Earlier versions gave ids without regard to the hook, so only the record can tell.
+    /// Returns true if the record may be of a run's end. Earlier versions gave ids without regard to the hook, so only the record decides.
     pub(super) fn may_be_a_finish(self) -> bool {
         self.0[0] == FINISH
     }
 
-    /// Whether the record may be of a run's start or end.
+    /// Returns true if the record may be of a run's start or end.
     pub(super) fn may_be_about_the_run(self) -> bool {
         self.0[0] <= START
     }
 
-    /// Two random bytes of it.
+    /// Two random bytes of the id.
     pub(super) fn last_bytes(self) -> [u8; 2] {
         [self.0[14], self.0[15]]
     }
 
-    /// True for one id in 64: who gets such a one does the housekeeping.
+    /// Returns true for one id in 64: the process that records it does the housekeeping.
     pub(super) fn is_on_duty(self) -> bool {
         self.0[15].is_multiple_of(64)
     }
@@ -300,7 +300,7 @@ fn hex(bytes: [u8; 16]) -> String {
 }
 
 fn parse(text: &str) -> Result<[u8; 16], ParseKeyError> {
-    // Strict, so that one run or record has exactly one name: `from_str_radix` alone would take capitals, a sign and fewer digits.
+    // Strict, so that one run or record has exactly one name: `from_str_radix` alone would accept capitals, a sign and fewer digits.
     if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(ParseKeyError);
     }

@@ -1,9 +1,9 @@
-//! What can go wrong with the spool.
+//! Errors of the spool.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What went wrong with the spool: where, and what to do.
+/// An error of the spool, with its place and advice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpoolError {
@@ -24,13 +24,13 @@ pub enum SpoolError {
         /// The link.
         path: PathBuf,
     },
-    /// Something else is where a directory belongs.
+    /// A file of another kind is in place of a directory.
     #[error("{path} is not a directory: move it away, or name another spool with --spool or PIPEFOLD_SPOOL")]
     NotADirectory {
-        /// Where a directory was expected.
+        /// The place of the directory.
         path: PathBuf,
     },
-    /// The spool, or a directory in it, is someone else's.
+    /// The spool, or a directory in it, belongs to another user.
     #[error(
         "{path} belongs to the user with id {owner}, and this process runs as {me}: name a directory of your own with --spool or \
          PIPEFOLD_SPOOL, such as a new one inside it"
@@ -40,10 +40,10 @@ pub enum SpoolError {
         path: PathBuf,
         /// Its owner's user id.
         owner: u32,
-        /// Our effective user id.
+        /// The effective user id of this process.
         me: u32,
     },
-    /// Other users could change what is in the spool.
+    /// Other users may write to the spool.
     #[error(
         "other users may write to {path} (mode {mode:04o}): run `chmod 700` on it, or name a directory of your own with --spool or \
          PIPEFOLD_SPOOL, such as a new one inside it"
@@ -59,11 +59,11 @@ pub enum SpoolError {
         "no space left to {action} {path} ({source}): free some, or name a spool on another file system with --spool"
     )]
     NoSpace {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         source: io::Error,
     },
     /// The file system is mounted read-only.
@@ -71,40 +71,40 @@ pub enum SpoolError {
         "cannot {action} {path}, which is on a read-only file system: name a spool that can be written to with --spool"
     )]
     ReadOnly {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
     },
     /// The system does not allow it.
     #[error("no permission to {action} {path}: check its owner and mode, or name another spool with --spool")]
     Denied {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
     },
-    /// It is not there any more.
+    /// The file or directory was removed meanwhile.
     #[error(
         "could not {action} {path}: it was removed meanwhile; if something cleans this directory, name another with --spool"
     )]
     Vanished {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
     },
     /// Any other refusal of the system.
     #[error("could not {action} {path}: {source}; check the disk, or name another spool with --spool")]
     Io {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         source: io::Error,
     },
-    /// More waits than may.
+    /// The spool has reached its limit.
     #[error(
         "the spool {path} holds more than {} MiB that could not be delivered, so nothing new is accepted: deliver it with \
          `pipefold flush`, keep it with `pipefold flush --export FILE`, or empty its `rejected` and `aside`", limit / (1024 * 1024)
@@ -115,7 +115,7 @@ pub enum SpoolError {
         /// Its limit, in bytes.
         limit: u64,
     },
-    /// The run has as many records as DX's merge takes.
+    /// The run has as many records as the rules allow.
     #[error(
         "{path} already holds {limit} notifications, the most a run may have: check what sends so many with one reference_id"
     )]
@@ -136,7 +136,7 @@ pub enum SpoolError {
     /// A record without a run.
     #[error("the notification has no reference_id, so it belongs to no run: give one")]
     NoRun,
-    /// A record was to be put into another run.
+    /// A replacement record belongs to another run.
     #[error("the notification belongs to another run than the record it was to replace")]
     OtherRun,
     /// A record could not be written as JSON.
@@ -162,7 +162,7 @@ pub enum SpoolError {
 }
 
 impl SpoolError {
-    /// What `error` means when `action` on `path` brought it.
+    /// The error for `error` of `action` on `path`.
     pub(super) fn from_io(action: &'static str, path: &Path, error: io::Error) -> Self {
         let path = path.to_owned();
         match error.kind() {

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 use std::time::{Duration, SystemTime};
 
-/// What a name stands for. Links are not followed.
+/// The kind of a file. Links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     File,
@@ -21,69 +21,69 @@ pub enum FileKind {
     Other,
 }
 
-/// What the file system says about a name.
+/// The metadata of a name.
 #[derive(Debug, Clone, Copy)]
 pub struct Metadata {
     pub kind: FileKind,
-    /// In bytes.
+    /// The size in bytes.
     pub len: u64,
     pub modified: SystemTime,
     /// The owner's user id.
     pub owner: u32,
 }
 
-/// What reading a file gave.
+/// The result of reading a file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Content {
-    /// All of it.
+    /// The whole content.
     Whole(Vec<u8>),
-    /// It is nothing the spool wrote, and why.
+    /// The file is not one that the spool wrote, for this reason.
     Unusable(String),
 }
 
 /// A file that was written and may still be lost.
 pub trait NewFile: Send + Sync {
-    /// On return its bytes survive a crash of the machine; its name may not.
+    /// Syncs the file's bytes: they then survive a crash of the machine. Its name may not.
     fn sync(&self) -> io::Result<()>;
 }
 
 /// A directory tree. Paths are relative to its root and made of plain names; no part of one is ever followed as a symbolic link, and a
 /// link or file where a directory belongs is [`io::ErrorKind::NotADirectory`].
 pub trait Files: Send + Sync {
-    /// Makes a directory, mode 0700.
+    /// Creates a directory, mode 0700.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Gives every name in `dir`, in no order.
+    /// Calls `each` with every name in `dir`, in no order.
     fn list(&self, dir: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()>;
-    /// Every name in `dir`, with its metadata.
+    /// Returns every name in `dir`, with its metadata.
     fn list_with_metadata(&self, dir: &Path) -> io::Result<Vec<(OsString, Metadata)>>;
-    /// When each of these names in `dir` was last changed; none for one that is gone.
+    /// Returns the time of the last change of each of these names in `dir`; none for a name that is gone.
     fn changes_of(&self, dir: &Path, names: &[String]) -> io::Result<Vec<Option<SystemTime>>>;
-    /// What is known about `path`.
+    /// Returns the metadata of `path`.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
-    /// Reads a regular file of ours, of at most `max` bytes.
+    /// Reads a regular file of the process's own user, of at most `max` bytes.
     fn read(&self, path: &Path, max: u64) -> io::Result<Content>;
-    /// Makes a file that does not exist yet, mode 0600.
+    /// Creates a file that does not exist yet, mode 0600.
     fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<Box<dyn NewFile>>;
-    /// Gives `from` the name `to`, in one step.
+    /// Renames `from` to `to`, in one step.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// On return the names in `dir` survive a crash of the machine.
+    /// Syncs the names in `dir`: they then survive a crash of the machine.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Removes a name that is no directory.
+    /// Removes a name that is not a directory.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Makes the file if need be and locks it until the answer is dropped; none while another process holds it.
+    /// Creates the file if it is missing, and locks it until the result is dropped; none while another process holds it.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
-    /// Locks a directory until the answer is dropped; none while another process holds it.
+    /// Locks a directory until the result is dropped; none while another process holds it.
     fn try_lock_dir(&self, dir: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
 }
 
 /// A directory tree on disk.
 pub struct Disk {
     root: Dir,
-    /// Our effective user id: only our own files are read.
+    /// The effective user id of this process: only its files are read.
     me: u32,
-    /// Nothing is ever changed.
+    /// True to change nothing.
     look_only: bool,
 }
 
@@ -96,8 +96,8 @@ impl Disk {
         }
     }
 
-    /// Calls `act` with the directory `dir` opened. It is found by its name each time: a handle that is kept would follow a run that another
-    /// process moves out of the way.
+    /// Calls `act` with the directory `dir` opened. It is found by its name each time: a handle that is kept would follow a run that
+    /// another process moves to `done/`.
     fn within<T>(&self, dir: &Path, act: impl FnOnce(&Dir) -> io::Result<T>) -> io::Result<T> {
         if let Some(found) = open_at_once(&self.root, dir) {
             return act(&found?);
@@ -147,7 +147,7 @@ fn open_at_once(root: &Dir, dir: &Path) -> Option<io::Result<Dir>> {
     match rustix::fs::openat2(root, dir, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
         Ok(fd) => Some(Ok(Dir::from_std_file(File::from(fd)))),
         Err(Errno::LOOP) => Some(Err(Errno::NOTDIR.into())),
-        // Linux before 5.6, or a filter of system calls that does not know it.
+        // Linux before 5.6, or a filter of system calls without `openat2`.
         Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::INVAL) => None,
         Err(error) => Some(Err(error.into())),
     }
@@ -169,7 +169,7 @@ fn open(parent: impl AsFd, name: &Path, flags: OFlags) -> io::Result<File> {
     }
 }
 
-/// Gives every name in a directory.
+/// Calls `each` with every name in a directory.
 fn names(dir: &Dir, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
     for entry in rustix::fs::Dir::read_from(dir)? {
         let entry = entry?;
@@ -184,7 +184,7 @@ fn names(dir: &Dir, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
 /// Makes the names in `dir` survive a crash.
 pub fn sync_names(dir: &File) -> io::Result<()> {
     match dir.sync_all() {
-        // Some network and user-space file systems cannot sync a directory: then there is nothing more that anyone could do.
+        // Some network and user-space file systems cannot sync a directory: nothing more can be done then.
         Err(e)
             if matches!(
                 Errno::from_io_error(&e),
@@ -211,7 +211,7 @@ fn describe(stat: &Stat) -> Metadata {
         FileType::Directory => FileKind::Directory,
         _ => FileKind::Other,
     };
-    // A time before 1970 is a broken clock's: as old as can be.
+    // A time before 1970 is a broken clock's, and counts as 1970.
     let seconds = Duration::from_secs(u64::try_from(stat.st_mtime as i64).unwrap_or(0));
     let modified = SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(stat.st_mtime_nsec as u64);
     Metadata {

@@ -1,4 +1,4 @@
-//! The names of files in the spool, and what becomes of those that do not belong there.
+//! The names of files in the spool, and the handling of files that do not belong there.
 
 use super::entry::{EntryId, RunKey};
 use super::files::FileKind;
@@ -11,39 +11,39 @@ use std::{fmt, io};
 
 /// The directory of all runs.
 pub const RUNS: &str = "runs";
-/// Runs that are over and that DX has, until they are removed: out of the way of whatever looks for runs that wait.
+/// Runs that are over and that DX has, until they are removed. The search for waiting runs does not read them.
 pub const DONE: &str = "done";
-/// How deliveries went, for the next one: advice only.
+/// Notes of deliveries for the next one: advice only.
 pub const OUTLOOK: &str = "outlook";
-/// What DX refused.
+/// Records that DX refused.
 pub const REJECTED: &str = "rejected";
-/// What is torn or foreign.
+/// Torn and foreign files.
 pub const ASIDE: &str = "aside";
-/// Held by the process that delivers. Never removed, or two processes could hold two different files.
+/// Locked by the process that delivers. Never removed, or two processes could hold two different files.
 pub const LOCK: &str = "drain.lock";
 /// While it exists, no steps are accepted that did not fail.
 pub const FULL: &str = "full";
 /// While it exists, nothing new is accepted.
 pub const FULL_FOR_ALL: &str = "full-for-all";
-/// What the reader of GoCD's feeds has read so far (pipefold-cli's `commands/gocd`). The spool itself never looks into it.
+/// The position of the reader of GoCD's feeds (pipefold-cli's `commands/gocd`). The spool itself never reads it.
 pub const GOCD: &str = "gocd";
-/// In a run: what DX's last `ok` covered.
+/// In a run: the ids that DX's last `ok` covered.
 pub const SENT: &str = "sent";
-/// In a run: why it could not be delivered.
+/// In a run: the reason why it could not be delivered.
 pub const TROUBLE: &str = "trouble.json";
-/// Begins the name of a file that is being written.
+/// The prefix of the name of a file that is being written.
 const TEMPORARY: &str = ".tmp-";
-/// Begins the name that NFS gives a file that was removed while some process had it open.
+/// The prefix of the name that NFS gives to a file that was removed while a process had it open.
 const REMOVED_ON_NFS: &str = ".nfs";
 
-/// What a file in the directory of a run is, by its name.
+/// The role of a file in the directory of a run, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Record(EntryId),
     Sent,
     Trouble,
     Temporary,
-    /// Goes by itself.
+    /// Removed by NFS itself.
     Passing,
     Stray,
 }
@@ -71,7 +71,7 @@ pub fn run(key: RunKey) -> PathBuf {
     Path::new(RUNS).join(key.to_string())
 }
 
-/// The run among those that are done.
+/// The directory of a run that is done.
 pub fn done(key: RunKey) -> PathBuf {
     Path::new(DONE).join(key.to_string())
 }
@@ -84,23 +84,23 @@ pub fn temporary(id: EntryId) -> String {
     format!("{TEMPORARY}{id}")
 }
 
-/// A record among the rejected ones.
+/// The path of a rejected record.
 pub fn rejected(key: RunKey, id: EntryId) -> PathBuf {
     Path::new(REJECTED).join(format!("{key}-{id}.json"))
 }
 
-/// How old a half-written file must be before it is taken for a crashed process's. Writing one takes milliseconds; an hour also covers a
-/// runner that was suspended, and a clock that differs a little on a shared disk.
+/// The age from which a half-written file counts as a crashed process's. Writing one takes milliseconds; an hour also covers a runner that
+/// was suspended, and a clock that differs a little on a shared disk.
 const STALE: Duration = Duration::from_secs(60 * 60);
 
-/// Something found in the spool that cannot be used.
+/// A file in the spool that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAside {
-    /// Where it was, relative to the spool; made [safe to show](pipefold_sandbox::foreign).
+    /// The file's path, relative to the spool; made [safe to show](pipefold_sandbox::foreign).
     pub name: String,
-    /// Why it cannot be used.
+    /// The reason why it cannot be used.
     pub why: String,
-    /// Where it is now, relative to the spool; none when it was left where it was.
+    /// The new path, relative to the spool; none if it was left in place.
     pub moved_to: Option<String>,
 }
 
@@ -114,7 +114,7 @@ impl fmt::Display for SetAside {
 }
 
 impl Spool {
-    /// Moves `path` into `aside/`, under a name that tells where it was. None when it is gone already.
+    /// Moves `path` into `aside/`, under a name with the old path. None if it is gone already.
     pub(super) fn set_aside(&self, path: &Path, why: String) -> Option<SetAside> {
         match self.move_aside(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound && self.is_gone(path) => None,
@@ -126,7 +126,7 @@ impl Spool {
         }
     }
 
-    /// Names `path` and leaves it where it is.
+    /// Leaves `path` in place, to be named in a message.
     pub(super) fn leave(path: &Path, why: String) -> SetAside {
         SetAside {
             name: neutral(&path.to_string_lossy()),
@@ -149,7 +149,7 @@ impl Spool {
             })
             .take(150)
             .collect();
-        // Random, because renaming replaces what has the name already, and nothing set aside is ever deleted.
+        // Random, because renaming replaces a file of that name, and files set aside are never deleted.
         let id = EntryId::random().map_err(io::Error::other)?;
         let place = format!("{ASIDE}/{plain}-{id}");
         match self.files.create_dir(Path::new(ASIDE)) {

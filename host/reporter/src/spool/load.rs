@@ -1,4 +1,4 @@
-//! What is kept of a run: its records, and which of them were sent.
+//! Reads a run: its records, and which of them were sent.
 
 use super::entry::{Entry, Hook, MAX_RECORD, NotARecord};
 use super::entry::{EntryId, RunKey};
@@ -15,21 +15,21 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Everything the spool has about one run.
+/// The contents of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpooledRun {
     /// The run.
     pub key: RunKey,
-    /// Its records, by id: in no order that means anything.
+    /// The run's records with their ids; the order has no meaning.
     pub entries: Vec<(EntryId, Entry)>,
     /// The ids that DX's last `ok` covered. Some of them may be gone.
     pub sent: BTreeSet<EntryId>,
-    /// Why it could not be delivered, the last time it was tried.
+    /// The reason why the last attempt did not deliver it.
     pub trouble: Option<Trouble>,
-    /// What was found among them and cannot be used.
+    /// Files among the records that cannot be used.
     pub aside: Vec<SetAside>,
-    /// How many records were left on disk, because more than [`Limits::loaded_at_once`](super::Limits) would have been read. The run's end
-    /// and start are read first, then what waits: once these are marked as sent, the next load reads others.
+    /// The number of records left on disk, because more than [`Limits::loaded_at_once`](super::Limits) would have been read. The run's end
+    /// and start are read first, then waiting records: once these are marked as sent, the next load reads others.
     pub unread: usize,
 }
 
@@ -46,13 +46,13 @@ impl SpooledRun {
     }
 }
 
-/// Why a record was not read.
+/// The reason why a record was not read.
 pub enum Unread {
-    /// It was removed meanwhile.
+    /// The record was removed meanwhile.
     Gone,
-    /// It may be good: it stays where it is.
+    /// The record may be good: it stays in place.
     Leave(String),
-    /// It is torn or foreign.
+    /// The record is torn or foreign.
     Broken(String),
 }
 
@@ -60,15 +60,15 @@ impl Spool {
     /// All runs, in no order. Cheap: one directory is listed and nothing is opened.
     ///
     /// # Errors
-    /// When the directory cannot be read.
+    /// If the directory cannot be read.
     pub fn runs(&self) -> Result<Vec<RunKey>, SpoolError> {
         self.keys_in(Path::new(RUNS))
     }
 
-    /// All runs that are over and delivered, and kept for a while. Cheap as [`Spool::runs`] is.
+    /// All runs that are over and delivered, and kept for a while. As cheap as [`Spool::runs`].
     ///
     /// # Errors
-    /// When the directory cannot be read.
+    /// If the directory cannot be read.
     pub fn done_runs(&self) -> Result<Vec<RunKey>, SpoolError> {
         self.keys_in(Path::new(DONE))
     }
@@ -84,11 +84,11 @@ impl Spool {
         }
     }
 
-    /// Reads a run. What is torn, foreign or planted among its files is set aside and named; a half-written file of a crashed process is
-    /// removed once it is an hour old. A run that does not exist is empty.
+    /// Reads a run. Torn, foreign and planted files are set aside and named; a half-written file of a crashed process is removed once it is
+    /// an hour old. A run that does not exist is empty.
     ///
     /// # Errors
-    /// When the run's directory cannot be read. A single bad file is none.
+    /// If the run's directory cannot be read. A single bad file is not an error.
     pub fn load(&self, key: RunKey) -> Result<SpooledRun, SpoolError> {
         let mut aside = Vec::new();
         let mut run = layout::run(key);
@@ -131,7 +131,7 @@ impl Spool {
         })
     }
 
-    /// The ids of all records of a run, after setting aside what does not belong there.
+    /// The ids of all records of a run. Files that do not belong there are set aside.
     fn sort_out(&self, run: &Path, aside: &mut Vec<SetAside>) -> Result<Vec<EntryId>, SpoolError> {
         let (mut ids, mut others) = (Vec::new(), Vec::new());
         let listed = self.files.list(run, &mut |name| match layout::role(name) {
@@ -158,12 +158,12 @@ impl Spool {
         Ok(ids)
     }
 
-    /// Reads one record, and says how many bytes it has.
+    /// Reads one record, and returns its size in bytes.
     pub(super) fn read_record(&self, key: RunKey, id: EntryId) -> Result<(Entry, u64), Unread> {
         self.read_record_in(&layout::run(key), key, id)
     }
 
-    /// The same, of a run in this directory.
+    /// Reads one record of the run in this directory, and returns its size in bytes.
     pub(super) fn read_record_in(&self, run: &Path, key: RunKey, id: EntryId) -> Result<(Entry, u64), Unread> {
         let path = run.join(layout::record(id));
         let bytes = match self.files.read(&path, MAX_RECORD) {
@@ -190,10 +190,10 @@ impl Spool {
         }
     }
 
-    /// What was set aside so far, by name, in no order: `status` shows it.
+    /// The names of files set aside so far, in no order, for `status`.
     ///
     /// # Errors
-    /// When the directory cannot be read.
+    /// If the directory cannot be read.
     pub fn aside(&self) -> Result<Vec<String>, SpoolError> {
         let mut names = Vec::new();
         match self.files.list(Path::new(layout::ASIDE), &mut |name| {
@@ -209,16 +209,16 @@ impl Spool {
 const MAX_SENT: u64 = 1024 * 1024;
 
 impl Spool {
-    /// Marks `ids` of the run as sent, beside those that are already. Whatever needs no sending any more is to be marked: what DX accepted,
-    /// and what a policy discarded.
+    /// Marks `ids` of the run as sent, in addition to earlier ones. Records that need not be sent any more are to be marked: those that DX
+    /// accepted, and those that a policy discarded.
     ///
-    /// It is not synced. A crash of the machine may leave the mark of before, a part of this one or none, each of which is a part of the
-    /// truth: what it does not name is sent again, and DX folds it into what it has. That is rarer than a sync is slow.
+    /// The mark is not synced. A crash of the machine may leave the earlier mark, a part of this one or none: records that it does not name
+    /// are sent again, and DX folds them again. This is rare, and a sync each time would be slow.
     ///
     /// Two processes that mark the same run at the same moment may lose one's ids; these are then sent again, which does no harm.
     ///
     /// # Errors
-    /// What the disk said. Then the ids are sent again.
+    /// The error of the disk. Then the ids are sent again.
     pub fn mark_sent(&self, key: RunKey, ids: impl IntoIterator<Item = EntryId>) -> Result<(), SpoolError> {
         let run = layout::run(key);
         let (before, bad) = self.read_sent(key)?;
@@ -252,8 +252,8 @@ impl Spool {
         self.read_sent_in(&layout::run(key))
     }
 
-    /// The ids that were sent of the run in this directory. A file that is torn counts for what is whole in it, a foreign one for none, and
-    /// the second answer says what is wrong with it: sending again does no harm.
+    /// The sent ids of the run in this directory, and the fault of the file if it is foreign. A torn file counts as its whole lines, a
+    /// foreign one as empty: sending again does no harm.
     pub(super) fn read_sent_in(&self, run: &Path) -> Result<(BTreeSet<EntryId>, Option<String>), SpoolError> {
         let path = run.join(SENT);
         let none = BTreeSet::new;
@@ -268,7 +268,8 @@ impl Spool {
     }
 }
 
-/// Each line an id, as far as the file was written: a crash of the machine cuts it short, or leaves zeros from some place on.
+/// Reads an id from each line, as far as the file was written: a crash of the machine cuts it short, or leaves zeros from some place on.
+/// None for a foreign file.
 fn parse(bytes: &[u8]) -> Option<BTreeSet<EntryId>> {
     let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     let whole = bytes[..written]
@@ -284,25 +285,26 @@ fn parse(bytes: &[u8]) -> Option<BTreeSet<EntryId>> {
 }
 
 impl Spool {
-    /// The records of a run that are not marked as sent. Lists one directory and reads one small file, so a drain can look at thousands of
-    /// delivered runs on its way to the one that waits.
+    /// The records of a run that are not marked as sent. Lists one directory and reads one small file, so a delivery can check thousands of
+    /// delivered runs before it finds one that waits.
     ///
     /// # Errors
-    /// When the run cannot be read.
+    /// If the run cannot be read.
     pub fn unsent(&self, key: RunKey) -> Result<BTreeSet<EntryId>, SpoolError> {
         Ok(self.names_of(key)?.0)
     }
 
-    /// Whether the run has anything that was not sent, or that [`Spool::load`] should name. It reads names and `sent`, no record.
+    /// Returns true if the run has a record that was not sent, or a file that [`Spool::load`] should name. Reads names and `sent`, no
+    /// record.
     ///
     /// # Errors
-    /// When the run cannot be read.
+    /// If the run cannot be read.
     pub fn run_is_waiting(&self, key: RunKey) -> Result<bool, SpoolError> {
         let (unsent, strange) = self.names_of(key)?;
         Ok(strange || !unsent.is_empty())
     }
 
-    /// The unsent records, and whether anything else is there that should not be.
+    /// The unsent records, and true if any file does not belong there.
     fn names_of(&self, key: RunKey) -> Result<(BTreeSet<EntryId>, bool), SpoolError> {
         let run = layout::run(key);
         let (mut records, mut strange) = (BTreeSet::new(), false);
@@ -337,7 +339,7 @@ mod tests {
     fn only_whole_lines_of_ids_are_believed() {
         let id = EntryId::random().unwrap();
         assert_eq!(parse(format!("{id}\n").as_bytes()), Some([id].into()));
-        // What a crash of the machine makes of it.
+        // The forms that a crash of the machine leaves.
         for torn in ["", &id.to_string(), &id.to_string()[..9], "\0\0\0"] {
             assert_eq!(parse(torn.as_bytes()), Some([].into()), "{torn:?}");
             let second = format!("{id}\n{torn}");

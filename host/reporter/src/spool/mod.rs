@@ -1,4 +1,4 @@
-//! The durable spool: what was accepted is on disk before the caller goes on, and stays there until DX said `ok`.
+//! The durable spool: an accepted notification is on disk before the caller continues, and stays there until DX said `ok`.
 //!
 //! ```text
 //! <spool>/                        0700, owned by the user that runs
@@ -15,11 +15,11 @@
 //!   full-for-all                  while it exists, nothing new is accepted
 //! ```
 //!
-//! `<run>` is a [`RunKey`], `<id>` an [`EntryId`]. There is no other state and no index: what waits is every record whose id is not in
-//! `sent`, so a crash leaves nothing half-done, and processes that record at the same time need no lock.
+//! `<run>` is a [`RunKey`], `<id>` an [`EntryId`]. There is no other state and no index: a record waits if its id is not in `sent`, so a
+//! crash leaves nothing half-done, and processes that record at the same time need no lock.
 //!
-//! A record is written aside, synced, renamed, and its directory synced; what is only a mark or advice is not synced. Nothing is opened
-//! through a symbolic link, nothing outside the directory is touched, every read is bounded.
+//! A record is written aside, synced, renamed, and its directory synced; marks and advice are not synced. Nothing is opened through a
+//! symbolic link, nothing outside the directory is touched, every read is bounded.
 
 mod entry;
 mod error;

@@ -1,4 +1,4 @@
-//! The spool as an object: its directory, found or made and checked, opened once and shared by every thread.
+//! Opens the spool: its directory, found or created and checked, opened once and shared by every thread; and its locks.
 
 use super::entry::RunKey;
 use super::error::SpoolError;
@@ -16,16 +16,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-/// How much a spool may hold.
+/// The limits of a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes on disk, counted in blocks of 4 KiB. Past it the oldest delivered data is removed, then nothing new is accepted.
+    /// Bytes on disk, counted in blocks of 4 KiB. Past this limit the oldest delivered data is removed, then nothing new is accepted.
     pub size: u64,
     /// Notifications of one run.
     pub records_per_run: usize,
     /// Bytes of one run that are read into memory at a time.
     pub loaded_at_once: u64,
-    /// For how long a run that is finished and delivered is kept.
+    /// The time for which a finished and delivered run is kept.
     pub keep: Duration,
 }
 
@@ -34,11 +34,11 @@ impl Default for Limits {
         Self {
             // Some 60,000 steps: far more than an outage of DX leaves behind, and small beside any runner's disk.
             size: 256 * 1024 * 1024,
-            // DX's merge takes no more (DESIGN, section 3).
+            // The rules accept no more (DESIGN, section 3).
             records_per_run: 10_000,
             // Four times the history that the rules allow, because a record repeats the notification in its verdict.
             loaded_at_once: 32 * 1024 * 1024,
-            // Long enough to look into a run the next morning.
+            // Long enough to examine a run the next morning.
             keep: Duration::from_secs(24 * 60 * 60),
         }
     }
@@ -46,7 +46,7 @@ impl Default for Limits {
 
 /// A durable spool of notifications in one directory. See the [module](super).
 ///
-/// It holds no state but an open directory: any number of threads and processes may use the same one at the same time.
+/// Its only state is an open directory: any number of threads and processes may use the same spool at the same time.
 pub struct Spool {
     pub(super) files: Arc<dyn Files>,
     pub(super) limits: Limits,
@@ -54,12 +54,12 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens the spool at `path`; makes it, and the directories that lead to it, mode 0700, if they are missing.
+    /// Opens the spool at `path`; creates it and its parent directories, mode 0700, if they are missing.
     ///
-    /// A directory that others may read is closed to them (mode 0700), unless it holds something besides a spool.
+    /// A directory that others may read is closed to them (mode 0700), unless it holds other files than a spool's.
     ///
     /// # Errors
-    /// When `path` is a symbolic link, belongs to someone else, may be written to by others, or cannot be made or read.
+    /// If `path` is a symbolic link, belongs to another user, may be written to by others, or cannot be created or read.
     pub fn open(path: &Path) -> Result<Self, SpoolError> {
         let path = full_name(path)?;
         let place = make(&path)?;
@@ -79,10 +79,10 @@ impl Spool {
         Ok(spool)
     }
 
-    /// Opens the spool at `path` to look at it: nothing is made, moved or removed, and what would change it is refused.
+    /// Opens the spool at `path` read-only: nothing is created, moved or removed, and changes are refused.
     ///
     /// # Errors
-    /// As [`Spool::open`]; [`SpoolError::Missing`] when there is none.
+    /// As [`Spool::open`]; [`SpoolError::Missing`] if there is none.
     pub fn open_existing(path: &Path) -> Result<Self, SpoolError> {
         let path = full_name(path)?;
         let files = Arc::new(Disk::new(find(&path)?, true));
@@ -97,7 +97,7 @@ impl Spool {
         Ok(spool)
     }
 
-    /// A spool on any file system, with everything above it durable.
+    /// A spool on any file system, whose parent directories are durable.
     #[cfg(test)]
     pub(super) fn on(files: Arc<dyn Files>) -> Result<Self, SpoolError> {
         let spool = Self {
@@ -109,20 +109,20 @@ impl Spool {
         Ok(spool)
     }
 
-    /// The same spool with other limits.
+    /// Returns the spool with other limits.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Its directory.
+    /// The spool's directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes the directories within the spool. `aside` comes last, so where it exists, all that leads to the spool was synced before.
+    /// Creates the directories within the spool. `aside` is the last, so if it exists, all parent directories were synced before.
     pub(super) fn lay_out(&self, sync_parents: impl FnOnce() -> Result<(), SpoolError>) -> Result<(), SpoolError> {
         let mut made = false;
         for name in [RUNS, REJECTED] {
@@ -158,7 +158,7 @@ impl Spool {
         }
     }
 
-    /// Makes a directory, if no one else has.
+    /// Creates a directory, if it does not exist.
     pub(super) fn make_dir(&self, dir: &Path) -> Result<(), SpoolError> {
         match self.files.create_dir(dir) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(self.failed("make", dir)(e)),
@@ -182,14 +182,14 @@ impl fmt::Debug for Spool {
     }
 }
 
-/// The directory, opened, and what had to be made for it.
+/// The opened directory, and the directories that were created for it.
 struct Root {
     pub dir: Dir,
-    /// Every directory that was made, the outermost first.
+    /// The directories that were created, the outermost first.
     made: Vec<PathBuf>,
 }
 
-/// The full name of `path`, without a final `/`, which would make the system follow a link there.
+/// The full name of `path`, without a final `/`, with which the system would follow a link there.
 fn full_name(path: &Path) -> Result<PathBuf, SpoolError> {
     if path.as_os_str().is_empty() {
         return Err(SpoolError::NoName);
@@ -198,7 +198,7 @@ fn full_name(path: &Path) -> Result<PathBuf, SpoolError> {
     Ok(path.components().collect())
 }
 
-/// Opens `path`; makes it first, mode 0700, if it is missing.
+/// Opens `path`; creates it first, mode 0700, if it is missing.
 fn make(path: &Path) -> Result<Root, SpoolError> {
     let mut made = Vec::new();
     let mut found = find(path);
@@ -211,7 +211,7 @@ fn make(path: &Path) -> Result<Root, SpoolError> {
     Ok(Root { dir, made })
 }
 
-/// Opens `path`, which must exist, and checks that no one else may change what is in it.
+/// Opens `path`, which must exist, and checks that no other user may write to it.
 fn find(path: &Path) -> Result<Dir, SpoolError> {
     let dir = open_dir(CWD, path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => SpoolError::Missing { path: path.to_owned() },
@@ -238,9 +238,9 @@ fn find(path: &Path) -> Result<Dir, SpoolError> {
 }
 
 impl Root {
-    /// Makes the directories that lead to the spool survive a crash. Needed once in the life of a spool.
+    /// Syncs the spool's parent directories, so that they survive a crash. Needed once for each spool.
     fn sync_parents(&self, path: &Path) -> Result<(), SpoolError> {
-        // Where nothing was made, another process may have made it a moment ago and not have come to this yet.
+        // If nothing was created here, another process may have created it a moment ago and not have synced it yet.
         let names: Vec<&Path> = if self.made.is_empty() {
             path.ancestors().collect()
         } else {
@@ -248,7 +248,8 @@ impl Root {
         };
         for parent in names.iter().filter_map(|name| name.parent()) {
             pass("spool.sync_parent");
-            // A directory that may be passed but not read cannot be synced, and a user without the right to write has made nothing in it.
+            // A directory that may be passed but not read cannot be synced, and a user without the right to write has created nothing in
+            // it.
             match File::open(parent).and_then(|dir| sync_names(&dir)) {
                 Err(e) if !self.made.is_empty() && e.kind() != io::ErrorKind::PermissionDenied => {
                     return Err(SpoolError::from_io("sync", parent, e));
@@ -275,14 +276,14 @@ fn make_dirs(path: &Path, made: &mut Vec<PathBuf>) -> Result<(), SpoolError> {
     };
     match first {
         Ok(()) => made.push(path.to_owned()),
-        // Another process was quicker, or something else is there: opening it will tell.
+        // Another process was quicker, or another file is there, which opening it finds.
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         Err(e) => return Err(SpoolError::from_io("make", path, e)),
     }
     Ok(())
 }
 
-/// Takes from others the right to read, if the directory serves as nothing but a spool: someone may have named their home.
+/// Removes the right of others to read, if the directory is only a spool: a user may have named the home directory.
 fn tighten(dir: &Dir, path: &Path) -> Result<(), SpoolError> {
     let failed = |e| SpoolError::from_io("look at", path, e);
     let stat = rustix::fs::fstat(dir).map_err(|e| failed(e.into()))?;
@@ -314,11 +315,11 @@ fn tighten(dir: &Dir, path: &Path) -> Result<(), SpoolError> {
     rustix::fs::fchmod(dir, Mode::RWXU).map_err(|e| SpoolError::from_io("chmod 700", path, e.into()))
 }
 
-/// How long a waiting process sleeps between two looks. A file lock cannot be waited for with a deadline; a look costs some 10 µs, and a
-/// delivery, which is what it waits for, takes tens of milliseconds.
+/// The pause between two attempts to lock. A file lock cannot be waited for with a deadline; an attempt costs some 10 µs, and the delivery
+/// that holds the lock takes tens of milliseconds.
 const NAP: Duration = Duration::from_millis(5);
 
-/// The right to deliver, held until it is dropped. The system takes it back from a process that dies.
+/// The right to deliver, held until it is dropped. The system releases the lock of a process that dies.
 pub struct DrainLock {
     _held: Box<dyn Any + Send + Sync>,
 }
@@ -329,25 +330,25 @@ impl fmt::Debug for DrainLock {
     }
 }
 
-/// The answer to an attempt to lock.
+/// The result of an attempt to lock.
 #[derive(Debug)]
 pub enum LockState {
-    /// It is ours until this is dropped.
+    /// This process has the lock until this value is dropped.
     Held(DrainLock),
-    /// Another process has it.
+    /// Another process has the lock.
     Busy,
-    /// There are no locks here (some network disks, a disk that is full, read-only or closed to us): deliver without, since upserts repeat
-    /// harmlessly.
+    /// There are no locks here (some network disks, a disk that is full, read-only or without permission): deliver without, since upserts
+    /// repeat harmlessly.
     Unsupported,
 }
 
 impl Spool {
-    /// Locks the spool for the delivery of all that waits, if no other process has.
+    /// Locks the spool for delivering all waiting runs, if no other process has it.
     #[must_use]
     pub fn try_lock(&self) -> LockState {
         let path = Path::new(LOCK);
         let mut answer = self.files.try_lock(path);
-        // A link or a directory that someone put there must not keep what waits from being delivered.
+        // A link or a directory in its place must not prevent delivery.
         if answer.is_err()
             && self
                 .files
@@ -360,7 +361,7 @@ impl Spool {
         LockState::from(answer)
     }
 
-    /// Locks one run, so that two processes do not send it at the same time. It keeps no one from recording.
+    /// Locks one run, so that two processes do not send it at the same time. Recording needs no lock.
     #[must_use]
     pub fn try_lock_run(&self, key: RunKey) -> LockState {
         self.files.try_lock_dir(&layout::run(key)).into()
@@ -386,7 +387,7 @@ pub fn wait_until(deadline: Instant, try_lock: impl Fn() -> LockState) -> LockSt
 }
 
 impl From<io::Result<Option<Box<dyn Any + Send + Sync>>>> for LockState {
-    /// Whatever keeps a lock from being had, other than another process, is no reason to leave what waits: upserts repeat harmlessly.
+    /// Any failure other than another process's lock does not prevent delivery: upserts repeat harmlessly.
     fn from(answer: io::Result<Option<Box<dyn Any + Send + Sync>>>) -> Self {
         match answer {
             Ok(Some(held)) => Self::Held(DrainLock { _held: held }),

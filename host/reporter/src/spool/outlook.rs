@@ -1,6 +1,6 @@
-//! What one delivery leaves for the next: that DX does not answer, which runs need no look, and why a run waits.
+//! Notes of one delivery for the next: DX's failing, the runs that need not be read, and why a run waits.
 //!
-//! Advice only: it is not synced, and a note that is missing, torn or foreign counts for nothing.
+//! Advice only: it is not synced, and a note that is missing, torn or foreign is ignored.
 
 use super::entry::RunKey;
 use super::entry::what_is_wrong;
@@ -18,22 +18,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const MAX_OUTLOOK: u64 = 16 * 1024;
 /// Characters of a reason that are kept.
 const MAX_WHY: usize = 512;
-/// Bytes of one run in the list of those that need no look.
+/// Bytes of one run in the list of runs that need not be read.
 const ENTRY: usize = 32;
 /// The most runs in that list: 3 MiB, which are read in a millisecond.
 const MOST_LOOKED_AT: usize = 100_000;
 
-/// How deliveries to one destination went.
+/// The notes on deliveries to one destination.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(default)]
 pub struct Outlook {
-    /// The destination takes nothing.
+    /// Set while the destination accepts nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing: Option<Pause>,
-    /// When it may be asked again, as it said itself: milliseconds since 1970.
+    /// The end of the pause that the destination asked for: milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_until: Option<u64>,
-    /// The policies, or the rules, give no verdict.
+    /// Set while the policies, or the rules, give no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub judging: Option<Pause>,
 }
@@ -41,26 +41,26 @@ pub struct Outlook {
 /// A pause that grows with the time for which something has been failing.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pause {
-    /// When it failed first: milliseconds since 1970.
+    /// The time of the first failure: milliseconds since 1970.
     pub since: u64,
-    /// When it is due again.
+    /// The end of the pause: milliseconds since 1970.
     pub until: u64,
-    /// What happened.
+    /// The reason.
     pub why: String,
 }
 
-/// When a run that was looked at is worth another look.
+/// The time at which a run that was read is to be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LookAgain {
     /// At this time: milliseconds since 1970.
     At(u64),
-    /// When policies and rules give verdicts again.
+    /// As soon as policies and rules give verdicts again.
     WhenJudged,
-    /// When something is recorded.
+    /// As soon as its directory changes.
     WhenChanged,
 }
 
-/// What was found when a run was looked at: the time of the last change of its directory in nanoseconds since 1970, and what follows.
+/// The runs that were read: the time of the last change of each directory in nanoseconds since 1970, and when to read it again.
 pub type LookedAt = BTreeMap<RunKey, (u64, LookAgain)>;
 
 impl LookAgain {
@@ -82,7 +82,7 @@ impl LookAgain {
 }
 
 impl Spool {
-    /// How deliveries to the destination of this name went: letters and digits.
+    /// The notes on deliveries of this name, which is letters and digits.
     #[must_use]
     pub fn outlook(&self, name: &str) -> Outlook {
         let path = Path::new(OUTLOOK).join(format!("{name}.json"));
@@ -92,10 +92,10 @@ impl Spool {
         }
     }
 
-    /// Notes how deliveries to a destination went.
+    /// Writes the notes on deliveries to a destination.
     ///
     /// # Errors
-    /// What the disk said. Delivery does not depend on it.
+    /// The error of the disk. Delivery does not depend on it.
     pub fn note_outlook(&self, name: &str, outlook: &Outlook) -> Result<(), SpoolError> {
         let mut outlook = outlook.clone();
         for pause in [&mut outlook.failing, &mut outlook.judging].into_iter().flatten() {
@@ -105,7 +105,7 @@ impl Spool {
         self.put_advice(&format!("{name}.json"), &bytes)
     }
 
-    /// The runs that need no look, for a delivery of this name.
+    /// The runs that deliveries of this name need not read.
     #[must_use]
     pub fn looked_at(&self, name: &str) -> LookedAt {
         let path = Path::new(OUTLOOK).join(format!("{name}.runs"));
@@ -123,10 +123,10 @@ impl Spool {
             .collect()
     }
 
-    /// Notes the runs that need no look.
+    /// Notes the runs that deliveries need not read.
     ///
     /// # Errors
-    /// What the disk said. Delivery does not depend on it.
+    /// The error of the disk. Delivery does not depend on it.
     pub fn note_looked_at(&self, name: &str, runs: &LookedAt) -> Result<(), SpoolError> {
         let mut bytes = Vec::with_capacity(runs.len().min(MOST_LOOKED_AT) * ENTRY);
         for (key, (changed, again)) in runs.iter().take(MOST_LOOKED_AT) {
@@ -137,7 +137,7 @@ impl Spool {
         self.put_advice(&format!("{name}.runs"), &bytes)
     }
 
-    /// When the directory of a run last changed: nanoseconds since 1970. None if there is no such run.
+    /// The time of the last change of a run's directory: nanoseconds since 1970. None if there is no such run.
     #[must_use]
     pub fn changed_at(&self, key: RunKey) -> Option<u64> {
         let found = self.files.metadata(&layout::run(key)).ok()?;
@@ -156,16 +156,16 @@ impl Spool {
     }
 
     /// The runs, each with the time of the last change of its directory as [`Spool::changed_at`] gives it, as many as there is time for.
-    /// Beginning at `first` of all of them and going round, so that each has its turn; the second answer is how many there was no time for.
+    /// Begins at index `first` and goes round, so that each has its turn; also returns the number of the rest.
     ///
     /// # Errors
-    /// When the directory cannot be read.
+    /// If the directory cannot be read.
     pub fn runs_by_change(
         &self,
         first: usize,
         go_on: &dyn Fn() -> bool,
     ) -> Result<(Vec<(RunKey, u64)>, usize), SpoolError> {
-        /// Names whose times are asked for between two looks at the clock.
+        /// The number of names whose times are read between two checks of the clock.
         const AT_ONCE: usize = 64;
         let mut keys = self.runs()?;
         let all = keys.len();
@@ -200,35 +200,35 @@ fn nanoseconds(time: SystemTime) -> u64 {
 
 /// The largest trouble file, in bytes: its message is cut far below.
 const MAX_TROUBLE: u64 = 64 * 1024;
-/// Characters of a message that are kept: it may quote an answer that anyone made up.
+/// Characters of a message that are kept: it may quote an answer of any server.
 const MAX_MESSAGE: usize = 4096;
 
-/// Why a run could not be delivered, the last time it was tried.
+/// The reason why the last attempt did not deliver a run.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// When: RFC 3339.
+    /// The time of the attempt: RFC 3339.
     pub at: String,
-    /// DX's name of the error, or ours, such as `invalid_auth`.
+    /// DX's or pipefold's name of the error, such as `invalid_auth`.
     pub kind: String,
-    /// What happened and what to do; past 4096 characters cut.
+    /// The error and advice, cut at 4096 characters.
     pub message: String,
-    /// When it first failed since it last went well: milliseconds since 1970.
+    /// The time of the first failure since the last success: milliseconds since 1970.
     #[serde(default)]
     pub since: u64,
-    /// When it is due again, unless it is the caller's own run: milliseconds since 1970.
+    /// The end of its pause, unless it is the caller's own run: milliseconds since 1970.
     #[serde(default)]
     pub until: u64,
-    /// A short digest of the token it was tried with.
+    /// A short digest of the token of the attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
 }
 
 impl Spool {
-    /// Notes why the run could not be delivered, in place of what was noted before. A run that is gone is passed over. Nothing is synced:
-    /// a build does not wait for a disk because of advice.
+    /// Notes why the run could not be delivered, in place of an earlier note. A run that is gone is skipped. Nothing is synced: a build
+    /// does not wait for a disk because of advice.
     ///
     /// # Errors
-    /// What the disk said. Delivery does not depend on it.
+    /// The error of the disk. Delivery does not depend on it.
     pub fn note_trouble(&self, key: RunKey, trouble: &Trouble) -> Result<(), SpoolError> {
         let mut trouble = trouble.clone();
         trouble.message = trouble.message.chars().take(MAX_MESSAGE).collect();
@@ -239,10 +239,10 @@ impl Spool {
         }
     }
 
-    /// Forgets the trouble of the run.
+    /// Removes the note on the run.
     ///
     /// # Errors
-    /// What the disk said. Delivery does not depend on it.
+    /// The error of the disk. Delivery does not depend on it.
     pub fn clear_trouble(&self, key: RunKey) -> Result<(), SpoolError> {
         let path = layout::run(key).join(TROUBLE);
         match self.files.remove(&path) {
@@ -251,7 +251,7 @@ impl Spool {
         }
     }
 
-    /// The trouble of the run in this directory, or what is wrong with the note. One that a crash of the machine has emptied is none.
+    /// The note on the run in this directory, or the fault of the note. A note that a crash of the machine has emptied counts as absent.
     pub(super) fn read_trouble_in(&self, run: &Path) -> (Option<Trouble>, Option<String>) {
         match self.files.read(&run.join(TROUBLE), MAX_TROUBLE) {
             Ok(Content::Whole(bytes)) => match serde_json::from_slice(&bytes) {

@@ -1,4 +1,4 @@
-//! Housekeeping: delivered runs are moved away and later removed, waiting ones stay, and a full spool says so.
+//! Housekeeping: delivered runs are moved to `done/` and later removed, waiting ones stay, and a full spool is marked.
 
 use super::entry::Hook;
 use super::entry::{EntryId, RunKey};
@@ -12,51 +12,52 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// What a file takes is a whole number of these, on nearly every file system: thousands of small records cost more than their bytes.
+/// The size of a block on nearly every file system, in bytes. Files take whole blocks: thousands of small records cost more than their
+/// bytes.
 const BLOCK: u64 = 4096;
 
-/// How long housekeeping in passing may take: nearly everything of a spool of 256 MiB is looked at in that time, and no build notices it.
+/// The time for housekeeping while recording: enough to check nearly all of a spool of 256 MiB, and too short to slow a build.
 const IN_PASSING: Duration = Duration::from_millis(20);
 
-/// How long housekeeping of a flush may look, and then remove: some 10,000 runs. A spool of 100,000 would take many seconds.
+/// The time for which housekeeping of a flush may check, and then remove: some 10,000 runs. A spool of 100,000 would take many seconds.
 const IN_A_FLUSH: Duration = Duration::from_millis(500);
 
 /// Of the size limit, the part by which the starts and ends of runs may exceed it: a 32 MiB of 256, some 4,000 runs.
 const KEPT_FOR_RUNS: u64 = 8;
 
-/// How much is in the spool.
+/// The size of the spool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
     /// Bytes on disk, in whole blocks of 4 KiB.
     pub bytes: u64,
-    /// Files, of any kind.
+    /// The number of files of any kind.
     pub files: usize,
-    /// Runs.
+    /// The number of runs.
     pub runs: usize,
 }
 
-/// What [`Spool::prune`] did.
+/// The result of [`Spool::prune`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// How many runs were removed.
+    /// The number of runs removed.
     pub removed: usize,
-    /// What is left.
+    /// The size of the rest.
     pub size: Size,
-    /// True when no steps are accepted that did not fail, until something was delivered.
+    /// True if only failed steps are accepted until something was delivered.
     pub full: bool,
-    /// How many of the runs it had no time to look at. The size is then an estimate, by those that it looked at.
+    /// The number of runs that there was no time to check. The size is then an estimate, from the checked ones.
     pub not_looked_at: usize,
-    /// What was found beside the runs and does not belong there.
+    /// Files beside the runs that do not belong there.
     pub aside: Vec<SetAside>,
 }
 
-/// A run as housekeeping sees it.
+/// A run, for housekeeping.
 struct Held {
     key: RunKey,
     dir: PathBuf,
     bytes: u64,
     files: usize,
-    /// When anything last happened to it.
+    /// The time of its last change.
     newest: SystemTime,
 }
 
@@ -78,8 +79,8 @@ fn on_disk(found: &Metadata) -> u64 {
 }
 
 impl Spool {
-    /// [`prune`](Self::prune) for as long as a build does not notice, if the spool is full or it is this process's turn, which it is once in
-    /// 64 times.
+    /// Runs [`prune`](Self::prune) for a time too short to slow a build, if the spool is full or it is this process's turn, once in 64
+    /// times.
     ///
     /// # Errors
     /// As [`Spool::prune`].
@@ -90,25 +91,25 @@ impl Spool {
         Ok(None)
     }
 
-    /// [`prune`](Self::prune) for as long as a build does not notice; what is left has its turn another time.
+    /// Runs [`prune`](Self::prune) for a time too short to slow a build; the rest has its turn another time.
     pub(super) fn prune_in_time(&self) -> Result<Pruned, SpoolError> {
         self.prune_within(SystemTime::now(), Some(IN_PASSING))
     }
 
-    /// [`prune`](Self::prune) for as long as a person who flushes hardly notices.
+    /// Runs [`prune`](Self::prune) for a time that a user of `flush` hardly notices.
     pub(crate) fn prune_in_a_flush(&self) -> Result<Pruned, SpoolError> {
         self.prune_within(SystemTime::now(), Some(IN_A_FLUSH))
     }
 
-    /// Removes each run that is finished and delivered, and to which nothing happened for a day ([`Limits::keep`](super::Limits)). Past
-    /// the size limit, delivered runs go before their day, the quietest first; if that is not enough, nothing new is accepted any more
-    /// until there is room. What was not delivered, rejected or set aside is never removed.
+    /// Removes each run that is finished and delivered, and did not change for a day ([`Limits::keep`](super::Limits)). Past the size
+    /// limit, delivered runs are removed before their day, the least recently changed first; if that is not enough, nothing new is accepted
+    /// until there is room. Undelivered, rejected and set-aside files are never removed.
     ///
-    /// It looks at every file: a tenth of a second for a full spool. A flush, and one record and one other delivery in 64, do as much of it
-    /// as there is time for.
+    /// Checks every file: a tenth of a second for a full spool. A flush, and one record and one other delivery in 64, do as much of this as
+    /// there is time for.
     ///
     /// # Errors
-    /// When the spool cannot be read.
+    /// If the spool cannot be read.
     pub fn prune(&self) -> Result<Pruned, SpoolError> {
         self.prune_at(SystemTime::now())
     }
@@ -117,13 +118,13 @@ impl Spool {
         self.prune_within(now, None)
     }
 
-    /// Looks at the runs for this long, and removes for as long again. Where it begins is left to chance, so that each has its turn.
+    /// Checks the runs for this long, and removes for as long again. Begins at a random run, so that each has its turn.
     pub(super) fn prune_within(&self, now: SystemTime, time: Option<Duration>) -> Result<Pruned, SpoolError> {
         let mut done = Pruned::default();
         let mut runs = self.survey(now, time.map(|time| Instant::now() + time), &mut done)?;
         let looked = Instant::now();
         let in_time = || time.is_none_or(|time| looked.elapsed() < time);
-        // A time to come is a clock that was put back: wait until it is past.
+        // A time in the future is from a clock that was put back since: the run is kept until then.
         let quiet = |run: &Held| now.duration_since(run.newest).is_ok_and(|age| age > self.limits.keep);
         runs.retain(|run| {
             let is_due = quiet(run) || run.dir == layout::done(run.key);
@@ -145,10 +146,10 @@ impl Spool {
         Ok(done)
     }
 
-    /// How much is in the spool. It looks at every file.
+    /// Measures the spool. Checks every file.
     ///
     /// # Errors
-    /// When the spool cannot be read.
+    /// If the spool cannot be read.
     pub fn measure(&self) -> Result<Size, SpoolError> {
         let mut size = Size::default();
         for dir in [RUNS, DONE, REJECTED, ASIDE] {
@@ -165,8 +166,8 @@ impl Spool {
         Ok(size)
     }
 
-    /// Measures everything, sets strays among the runs aside, clears what crashed processes left behind. Past `until` it stops, and takes
-    /// those that it looked at for the rest.
+    /// Measures the spool, sets strays among the runs aside, and removes leftovers of crashed processes. Stops at `until`, and estimates
+    /// the rest from the checked runs.
     fn survey(&self, now: SystemTime, until: Option<Instant>, done: &mut Pruned) -> Result<Vec<Held>, SpoolError> {
         for dir in [REJECTED, ASIDE].map(Path::new) {
             for (name, found) in self.look(dir)? {
@@ -231,7 +232,7 @@ impl Spool {
         Ok(runs)
     }
 
-    /// Each of a directory's names; one that is gone has none.
+    /// Calls `each` with each of a directory's names; a directory that is gone has none.
     fn names_in(&self, dir: &Path, each: &mut dyn FnMut(&OsStr)) -> Result<(), SpoolError> {
         match self.files.list(dir, each) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.failed("list", dir)(e)),
@@ -239,7 +240,7 @@ impl Spool {
         }
     }
 
-    /// A directory's names and what they are; one that is gone has none.
+    /// A directory's names with their metadata; a directory that is gone has none.
     fn look(&self, dir: &Path) -> Result<Vec<(OsString, Metadata)>, SpoolError> {
         match self.files.list_with_metadata(dir) {
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
@@ -247,12 +248,12 @@ impl Spool {
         }
     }
 
-    /// True when the run has a finish, or nothing at all, and DX has it.
+    /// Returns true if DX has the run, and it has a finish or no records.
     fn is_finished(&self, run: &Held) -> bool {
-        // The cheap question first: as a rule, what is old and still here waits for something.
+        // The cheap check first: an old run usually still waits.
         let Ok(Some(ids)) = self.settled_in(&run.dir) else {
             if run.dir == layout::done(run.key) {
-                // A process died while it recorded something for a run that was being moved away.
+                // A process died while it recorded for a run that was being moved.
                 let _ = self.bring_back(run.key);
             }
             return false;
@@ -262,15 +263,15 @@ impl Spool {
         ids.is_empty() || ids.into_iter().any(is_finish)
     }
 
-    /// Removes a run if all of it was delivered. Only what was delivered when it looked is removed: a record that comes meanwhile stays,
-    /// and its directory with it.
+    /// Removes a run if all of it was delivered. Only records that were delivered at the check are removed: a later record stays, and its
+    /// directory with it.
     fn remove(&self, run: &Held, done: &mut Pruned) -> bool {
         let dir = &run.dir;
         let Ok(Some(ids)) = self.settled_in(dir) else {
             return false;
         };
-        // `sent` after the records: if this is interrupted between them, they still count as delivered. And the run's end last of them, by its
-        // id: should a crash of the machine take `sent` along, what is left is still a run that has ended.
+        // `sent` after the records: if this is interrupted between them, they still count as delivered. And the run's end last of them, by
+        // its id: if a crash of the machine also removes `sent`, the rest is still a run that has ended.
         let mut ids = ids;
         ids.sort_unstable_by(|one, other| other.cmp(one));
         let mut names: Vec<String> = ids.into_iter().map(layout::record).collect();
@@ -289,12 +290,12 @@ impl Spool {
         removed
     }
 
-    /// Makes or removes a marker that [`Spool::record`] looks for. If the disk refuses, the next one tries again.
+    /// Creates or removes a marker that [`Spool::record`] reads. After an error of the disk the next process tries again.
     fn mark(&self, name: &str, full: bool) {
         let path = Path::new(name);
         let marked = self.files.metadata(path).is_ok();
         if marked {
-            // Made again if need be: its age says when it was last checked.
+            // Created again, since its age is the time since the last check.
             let _ = self.files.remove(path);
         }
         if full {
@@ -307,13 +308,13 @@ impl Spool {
 }
 
 impl Spool {
-    /// Moves a run to those that are done, if all of its records are marked as sent. The caller knows that it is over.
+    /// Moves a run to `done/`, if all of its records are marked as sent. The caller has to know that it is over.
     ///
-    /// What is recorded of it later brings it back ([`Spool::bring_back`]). A process that is recording at this moment finds its file moved
-    /// when it syncs the directory by its name, and records again; a file of one that dies between is brought back by housekeeping.
+    /// A later record brings it back ([`Spool::bring_back`]). A process that is recording at this moment finds its file moved when it syncs
+    /// the directory by its name, and records again; a file of one that dies between is brought back by housekeeping.
     ///
     /// # Errors
-    /// What the disk said. Then the run stays where it is, which costs later commands a look.
+    /// The error of the disk. Then the run stays in place, and later commands read it again.
     pub fn retire(&self, key: RunKey) -> Result<bool, SpoolError> {
         let (run, done) = (layout::run(key), layout::done(key));
         if !self.is_settled(&run) {
@@ -326,7 +327,7 @@ impl Spool {
         }
         match moved {
             Ok(()) => {}
-            // Another process was quicker, or an earlier part of the run is there, which goes in its own time.
+            // Another process was quicker, or an earlier part of the run is there, which is removed later.
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
                 return Ok(false);
             }
@@ -339,7 +340,7 @@ impl Spool {
         Ok(true)
     }
 
-    /// Moves a run from those that are done to those that may wait, durably. False when it is not there.
+    /// Moves a run from `done/` back to `runs/`, durably. Returns false if it is not there.
     pub(super) fn bring_back(&self, key: RunKey) -> Result<bool, SpoolError> {
         match self.files.rename(&layout::done(key), &layout::run(key)) {
             Ok(()) => self.sync(Path::new(layout::RUNS)).map(|()| true),
@@ -352,7 +353,7 @@ impl Spool {
         matches!(self.settled_in(run), Ok(Some(ids)) if !ids.is_empty())
     }
 
-    /// The records of the run in this directory, if all were sent; none when something waits.
+    /// The records of the run in this directory, if all were sent; none if any waits.
     fn settled_in(&self, run: &Path) -> io::Result<Option<Vec<EntryId>>> {
         let mut ids = Vec::new();
         self.files.list(run, &mut |name| {

@@ -1,4 +1,4 @@
-//! Recording: one notification or many, each durable before the caller goes on.
+//! Recording: one notification or many, each durable before the caller continues.
 
 use super::entry::{Entry, Hook};
 use super::entry::{EntryId, RunKey};
@@ -11,21 +11,21 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use std::{io, thread};
 
-/// How old the word that the spool is full must be before it is checked: looking at everything takes a while, and each step of a build asks.
+/// The age from which the mark of a full spool is checked again: that takes a while, and each step of a build reads the mark.
 const FULL_FOR: Duration = Duration::from_secs(60);
 
-/// Whether a run is right without this, as far as it goes: a step that did not fail.
+/// Returns true for an entry without which a run's status is still right: a step that did not fail.
 fn may_be_left_out(entry: &Entry) -> bool {
     let status = entry.notification.status.as_deref();
     entry.hook == Hook::Step && !matches!(status, Some("failure" | "cancelled"))
 }
 
-/// What became of a record.
+/// The result of recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
-    /// Its id.
+    /// The record's id.
     pub id: EntryId,
-    /// It is a step of a run whose end was recorded before.
+    /// True for a step of a run whose end was recorded before.
     pub after_the_end: bool,
 }
 
@@ -37,11 +37,11 @@ impl Spool {
     ///
     /// # Errors
     /// [`SpoolError::Full`], [`SpoolError::TooMany`] and [`SpoolError::TooLarge`] past a limit, [`SpoolError::NoRun`] without a
-    /// `reference_id`, else what the disk said. Then nothing was recorded.
+    /// `reference_id`, else the error of the disk. Then nothing was recorded.
     pub fn record(&self, entry: &Entry) -> Result<Recorded, SpoolError> {
         let id = EntryId::random_for(entry.hook)?;
         if id.is_on_duty() {
-            // What it cannot do now, the next one or a drain will.
+            // A later record or delivery repeats what fails here.
             let _ = self.prune_in_time();
         }
         self.put(id, entry)
@@ -60,7 +60,8 @@ impl Spool {
         })
     }
 
-    /// Nothing, or [`SpoolError::Full`]. What decides how a run goes is accepted for longer than what may be left out.
+    /// Returns [`SpoolError::Full`] if there is no room. Entries that decide a run's status are accepted for longer than those that may be
+    /// left out.
     fn has_room(&self, may_be_left_out: bool) -> Result<(), SpoolError> {
         let marker = Path::new(if may_be_left_out { FULL } else { FULL_FOR_ALL });
         let is_full = || match self.files.metadata(marker) {
@@ -69,7 +70,7 @@ impl Spool {
             Err(e) => Err(self.failed("look at", marker)(e)),
         };
         let Some(since) = is_full()? else { return Ok(()) };
-        // Something may have been delivered or removed since.
+        // Records may have been delivered or removed since.
         let is_old = SystemTime::now().duration_since(since).is_ok_and(|age| age > FULL_FOR);
         if is_old && self.prune_in_time().is_ok() && is_full()?.is_none() {
             return Ok(());
@@ -80,15 +81,16 @@ impl Spool {
         })
     }
 
-    /// Whether nothing is accepted, or only what decides how a run goes.
+    /// Returns true if no entry is accepted, or only those that decide a run's status.
     pub(crate) fn is_full(&self) -> bool {
         self.files.metadata(Path::new(FULL)).is_ok()
     }
 
-    /// Puts `entry` in the place of the record `id` of run `key`, durably: after it was judged again. False when that record is gone.
+    /// Replaces the record `id` of run `key` by `entry`, durably, after it was judged again. Returns false if the record is gone.
     ///
     /// # Errors
-    /// [`SpoolError::OtherRun`] when `entry` is of another run, [`SpoolError::TooLarge`], else what the disk said. Then the old one stays.
+    /// [`SpoolError::OtherRun`] if `entry` is of another run, [`SpoolError::TooLarge`], else the error of the disk. Then the old record
+    /// stays.
     pub fn rewrite(&self, key: RunKey, id: EntryId, entry: &Entry) -> Result<bool, SpoolError> {
         if entry.run_key() != Some(key) {
             return Err(SpoolError::OtherRun);
@@ -103,20 +105,20 @@ impl Spool {
     }
 }
 
-/// How often records are tried again when the directory of a run was removed meanwhile. Only housekeeping removes it, and only when it
-/// has been quiet for a day, so a second time is already a wonder; a hundred take a millisecond.
+/// The number of attempts to record while the directory of a run is removed. Only housekeeping removes it, after a day without changes, so
+/// a second time is nearly impossible; a hundred take a millisecond.
 const ATTEMPTS: usize = 100;
 
 /// Records that are written before the first is synced: each is an open file until then, and a process may have 256 to 1024.
 const AT_ONCE: usize = 128;
 
-/// Threads that sync. A disk is waited for, not worked for: eight wait for it in about the time of one, and more gain little.
+/// Threads that sync. They only wait for the disk: eight take about the time of one, and more gain little.
 const THREADS: usize = 8;
 
-/// Below this, threads cost more than they save.
+/// The number of files below which threads cost more than they save.
 const FEW: usize = 4;
 
-/// Places in a run that no step takes: a run whose steps are too many can still end, and be told again that it did.
+/// Records of a run that are reserved for its start and end: a run with too many steps can still end, also repeatedly.
 const KEPT_FOR_THE_RUN: usize = 100;
 
 /// A record as it will be on disk.
@@ -127,11 +129,11 @@ struct Encoded {
     pub bytes: Vec<u8>,
 }
 
-/// What is known of the records of a run by their names.
+/// The records of a run, known by their names.
 #[derive(Default)]
 struct Known {
     count: usize,
-    /// Those that may be of its end.
+    /// The records that may be of its end.
     pub ends: Vec<EntryId>,
 }
 
@@ -141,7 +143,7 @@ impl Spool {
     /// and then.
     ///
     /// # Errors
-    /// As [`Spool::record`]. Then some may have been recorded and others not; recording all of them again does no harm.
+    /// As [`Spool::record`]. Then some may have been recorded and others not: recording all of them again does no harm.
     pub fn record_all(&self, entries: &[Entry]) -> Result<(), SpoolError> {
         let mut runs: BTreeMap<RunKey, Vec<Encoded>> = BTreeMap::new();
         for entry in entries {
@@ -159,13 +161,13 @@ impl Spool {
             .try_for_each(|records| self.put_all(records).map(drop))
     }
 
-    /// Records what is encoded already, the records of each run one after the other. Answers what was there of the last run before.
+    /// Records encoded entries, those of each run one after the other. Returns the earlier records of the last run.
     fn put_all(&self, records: &[Encoded]) -> Result<Known, SpoolError> {
         let mut outcome = self.try_put(records);
         for _ in 1..ATTEMPTS {
             match outcome {
                 Err(SpoolError::Vanished { .. }) => keys(records).try_for_each(|key| self.make_run(key))?,
-                // A link or a file that someone put there must not keep this run's notifications out.
+                // A link or a file in its place must not prevent recording.
                 Err(SpoolError::NotADirectory { .. }) => {
                     for run in keys(records).map(layout::run) {
                         if self
@@ -198,7 +200,8 @@ impl Spool {
             let Some(run) = records.first().map(|record| layout::run(record.key)) else {
                 continue;
             };
-            // Counted only now: while our file is in the directory, no one can remove it and make another of the same name.
+            // Counted only now: while this file is in the directory, no process can remove the directory and create another of the same
+            // name.
             known = self.known_records(&run).map_err(self.failed("list", &run))?;
             let kept = if records.iter().any(|record| record.hook == Hook::Step) {
                 KEPT_FOR_THE_RUN.min(self.limits.records_per_run / 10)
@@ -213,8 +216,8 @@ impl Spool {
             }
             is_first |= known.count == 0;
         }
-        // The process that names the first record has synced the directory's own name before. So where one is, this can be saved; where none is,
-        // the directory may be a moment old and its maker still on the way here.
+        // The process that names the first record has synced the directory's own name before. So this is needed only without one: the
+        // directory may be a moment old, and its creator not at this point yet.
         if is_first {
             self.sync(Path::new(RUNS))?;
         }
@@ -244,7 +247,7 @@ impl Spool {
         }
         match self.make_dir(&run) {
             Err(SpoolError::Vanished { .. }) => {
-                // Someone emptied the spool by hand.
+                // A user removed the spool's directories.
                 self.lay_out(|| Ok(()))?;
                 self.make_dir(&run)
             }
@@ -259,7 +262,7 @@ fn keys(records: &[Encoded]) -> impl Iterator<Item = RunKey> {
     runs.filter_map(|records| records.first().map(|record| record.key))
 }
 
-/// Does something to each of `all`, on several threads if there are many; the first failure is the answer.
+/// Calls `act` with each of `all`, on several threads if there are many; returns the first error.
 fn side_by_side<T: Sync>(all: &[T], act: impl Fn(&T) -> Result<(), SpoolError> + Sync) -> Result<(), SpoolError> {
     let act_on = |part: &[T]| part.iter().try_for_each(&act);
     if all.len() < FEW {
@@ -276,9 +279,9 @@ fn side_by_side<T: Sync>(all: &[T], act: impl Fn(&T) -> Result<(), SpoolError> +
             .collect();
         for (part, started) in started {
             let done = match started {
-                // A panic there would be a panic here.
+                // A panic of the thread becomes one of the caller.
                 Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                // A system without a thread to spare.
+                // No thread could be started.
                 Err(_) => act_on(part),
             };
             if outcome.is_ok() {
@@ -289,7 +292,7 @@ fn side_by_side<T: Sync>(all: &[T], act: impl Fn(&T) -> Result<(), SpoolError> +
     outcome
 }
 
-/// A file whose bytes are safe and which has no name yet. Dropped without one, it is removed.
+/// A file with synced bytes that has no final name yet. It is removed if dropped without one.
 struct Staged<'a> {
     spool: &'a Spool,
     path: PathBuf,
@@ -297,12 +300,12 @@ struct Staged<'a> {
 }
 
 impl Staged<'_> {
-    /// Where the bytes are.
+    /// The file's temporary path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Gives it its name; whatever had that name before is replaced in the same step.
+    /// Renames the file to its final name; a file of that name is replaced in the same step.
     pub fn name(mut self, path: &Path) -> Result<(), SpoolError> {
         self.spool
             .files
@@ -323,14 +326,14 @@ impl Drop for Staged<'_> {
 }
 
 impl Spool {
-    /// Writes `bytes` aside in `dir` and syncs them.
+    /// Writes `bytes` to a temporary file in `dir` and syncs them.
     fn stage(&self, dir: &Path, bytes: &[u8]) -> Result<Staged<'_>, SpoolError> {
         let (staged, file) = self.write_aside(dir, bytes)?;
         file.sync().map_err(self.failed("sync", &staged.path))?;
         Ok(staged)
     }
 
-    /// Writes `bytes` aside in `dir`, and leaves it to the caller to sync them.
+    /// Writes `bytes` to a temporary file in `dir`; the caller syncs them.
     fn write_aside(&self, dir: &Path, bytes: &[u8]) -> Result<(Staged<'_>, Box<dyn NewFile>), SpoolError> {
         // A name of its own each time: an import writes the same record again after a crash, or beside another import.
         let path = dir.join(layout::temporary(EntryId::random()?));
@@ -346,19 +349,19 @@ impl Spool {
         Ok((staged, file))
     }
 
-    /// Puts `bytes` into `dir` as `name`, whole or not at all, and durably.
+    /// Writes `bytes` to `name` in `dir`, whole or not at all, and durably.
     pub(super) fn write_whole(&self, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
         self.stage(dir, bytes)?.name(&dir.join(name))?;
         self.sync(dir)
     }
 
-    /// Puts `bytes` into `dir` as `name`. A crash of the process leaves the old file or the new one; a crash of the machine may leave part of
-    /// it, or none.
+    /// Writes `bytes` to `name` in `dir`. A crash of the process leaves the old file or the new one; a crash of the machine may leave part
+    /// of it, or none.
     pub(super) fn write_unsynced(&self, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
         self.write_aside(dir, bytes)?.0.name(&dir.join(name))
     }
 
-    /// Makes the names in `dir` survive a crash.
+    /// Syncs the names in `dir`, so that they survive a crash.
     pub(super) fn sync(&self, dir: &Path) -> Result<(), SpoolError> {
         self.files.sync_dir(dir).map_err(self.failed("sync", dir))
     }

@@ -1,4 +1,4 @@
-//! A disk in memory that loses in a crash what a real one may lose, and can crash before any of its operations.
+//! A disk in memory that loses the same data in a crash as a real one, and can crash before any of its operations.
 //!
 //! The model is as weak as POSIX allows and journaling file systems keep to:
 //! - The bytes of a file that was not synced may be gone, in part or in whole.
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-/// What a crash leaves of what was not synced.
+/// The data without a sync that a crash leaves.
 #[derive(Debug, Clone, Copy)]
 pub enum Crash {
     /// Nothing: the power failed.
@@ -127,7 +127,7 @@ impl Simulated {
         self.state().crashed
     }
 
-    /// Leaves what a crash leaves, and starts again.
+    /// Loses the data that a crash loses, and starts again.
     pub fn crash(&self, how: Crash) {
         self.state().crash(how);
     }
@@ -140,7 +140,7 @@ impl Simulated {
         self.state().now = now;
     }
 
-    /// What was done since it was last asked.
+    /// The operations since the last call.
     pub fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut self.state().log)
     }
@@ -267,7 +267,7 @@ impl State {
         Ok((parent, name.to_owned()))
     }
 
-    /// Changes `dir`; answers the number of the change.
+    /// Changes `dir`, and returns the number of the change.
     fn change(&mut self, dir: usize, edits: Vec<(OsString, Option<usize>)>, after: Option<(usize, usize)>) -> usize {
         let now = self.now;
         let Node::Dir {

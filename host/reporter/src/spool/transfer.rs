@@ -1,4 +1,4 @@
-//! Carrying what waits to another machine: one JSON object a line.
+//! Records that leave the spool: rejected ones, and the export and import of waiting ones, one JSON object a line.
 
 use super::entry::{Entry, MAX_RECORD, NotARecord, what_is_wrong};
 use super::entry::{EntryId, RunKey, digest_of};
@@ -15,7 +15,7 @@ use std::path::Path;
 
 /// The longest line, in bytes: a record, its id and some punctuation.
 const MAX_LINE: u64 = MAX_RECORD + 1024;
-/// How many bad lines are named one by one; the rest is counted.
+/// The most bad lines that are listed; the rest is counted.
 const MAX_NAMED: usize = 100;
 
 #[derive(Serialize)]
@@ -33,45 +33,45 @@ struct LineIn {
     entry: serde_json::Value,
 }
 
-/// What [`Spool::export`] wrote.
+/// The result of [`Spool::export`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exported {
-    /// How many runs.
+    /// The number of runs.
     pub runs: usize,
-    /// How many records, one a line.
+    /// The number of records, one a line.
     pub records: usize,
-    /// What could not be read, and so is not in the export.
+    /// Files that could not be read, and so are not in the export.
     pub aside: Vec<SetAside>,
 }
 
-/// A line that is no record.
+/// A line that is not a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
-    /// Its number, from 1.
+    /// The line's number, from 1.
     pub number: u64,
-    /// What is wrong with it.
+    /// The fault.
     pub why: String,
 }
 
-/// What [`Spool::import`] read.
+/// The result of [`Spool::import`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// How many records are new here.
+    /// The number of records that are new here.
     pub new: usize,
-    /// How many were here already.
+    /// The number of records that were here already.
     pub known: usize,
     /// The first hundred bad lines.
     pub bad: Vec<BadLine>,
-    /// How many further lines were bad.
+    /// The number of further bad lines.
     pub more_bad: usize,
 }
 
 impl Spool {
-    /// Writes every run that waits for something, whole: a record that was sent may still decide what the run's finish says. Tokens are in
-    /// it as in the spool, by a short digest. The spool itself does not change, except that bad files are set aside.
+    /// Writes every waiting run, whole: a sent record may still decide the run's result. Tokens are in it as in the spool, as a short
+    /// digest. The spool does not change, except that bad files are set aside.
     ///
     /// # Errors
-    /// [`SpoolError::Export`] when `out` fails, else when the spool cannot be read.
+    /// [`SpoolError::Export`] if `out` fails; else an error if the spool cannot be read.
     pub fn export(&self, out: &mut dyn Write) -> Result<Exported, SpoolError> {
         let mut done = Exported::default();
         for key in self.runs()? {
@@ -120,11 +120,11 @@ impl Spool {
         Ok(())
     }
 
-    /// Records what an export holds, each durably. A record that is here already stays as it is, so the same file may be imported again.
-    /// A line that is none is named by its number and passed over; an empty line is nothing.
+    /// Records each record of an export durably. A record that is here already is unchanged, so the same file may be imported again. Bad
+    /// lines are skipped and listed by number; empty lines are ignored.
     ///
     /// # Errors
-    /// [`SpoolError::Import`] when `input` fails, else as [`Spool::record`]; what came before is recorded then.
+    /// [`SpoolError::Import`] if `input` fails, else as [`Spool::record`]; earlier lines are recorded then.
     pub fn import(&self, input: &mut dyn BufRead) -> Result<Imported, SpoolError> {
         let mut done = Imported::default();
         let mut sent: (Option<RunKey>, Vec<EntryId>) = (None, Vec::new());
@@ -175,7 +175,7 @@ impl Spool {
     }
 }
 
-/// The next line without its end, or why it is none; none at the end of the input.
+/// The next line without its end, or its fault; none at the end of the input.
 fn next_line(input: &mut dyn BufRead) -> io::Result<Option<Result<Vec<u8>, String>>> {
     let mut line = Vec::new();
     if input.take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
@@ -211,25 +211,25 @@ fn parse(line: &[u8]) -> Result<Option<Parsed>, String> {
     Ok(Some((line.id, line.sent, key, entry)))
 }
 
-/// The largest reason file, in bytes: 10,000 ids take a third of it, the request and DX's words the rest.
+/// The largest reason file, in bytes: 10,000 ids take a third of it, the request and DX's message the rest.
 const MAX_REASON: u64 = 1024 * 1024;
-/// Ends the name of a reason file.
+/// The end of a reason file's name.
 const REASON: &str = ".reason.json";
-/// Characters of DX's words that are kept: an answer can be any page that a proxy made up.
+/// The longest message of DX, in characters: an answer can be any page of a proxy.
 const MAX_MESSAGE: usize = 4096;
 
-/// What was sent, and what DX said.
+/// A refused request, and DX's answer.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// When: RFC 3339.
+    /// The time of the answer: RFC 3339.
     pub at: String,
-    /// Where it was sent.
+    /// The address that it was sent to.
     pub url: String,
     /// DX's name of the error, such as `invalid_json`.
     pub code: String,
-    /// DX's words; past 4096 characters cut.
+    /// DX's message, cut at 4096 characters.
     pub message: String,
-    /// The body that was sent; null when it does not fit.
+    /// The body that was sent; null if it does not fit.
     pub request: serde_json::Value,
     /// The run's `reference_id`.
     #[serde(default)]
@@ -241,9 +241,9 @@ pub struct Rejection {
 pub struct Rejected {
     /// The run.
     pub run: RunKey,
-    /// The records that the request was made of.
+    /// The records that the request was made from.
     pub ids: BTreeSet<EntryId>,
-    /// What was sent, and what DX said.
+    /// A refused request, and DX's answer.
     #[serde(flatten)]
     pub rejection: Rejection,
 }
@@ -253,7 +253,7 @@ impl Spool {
     /// wait, and the same call later does the rest.
     ///
     /// # Errors
-    /// What the disk said.
+    /// The error of the disk.
     pub fn reject(
         &self,
         key: RunKey,
@@ -269,9 +269,9 @@ impl Spool {
             rejection: rejection.clone(),
         };
         rejected.rejection.message = rejection.message.chars().take(MAX_MESSAGE).collect();
-        // Who was told to empty it may have removed it.
+        // A user may have removed the directory to empty it.
         self.make_dir(dir)?;
-        // The reason first: a record without one would be a riddle, a reason without records is passed over.
+        // The reason first: a record without one could not be explained, a reason without records is skipped.
         self.write_whole(dir, &name, &rejected.encode()?)?;
         let run = layout::run(key);
         for id in &rejected.ids {
@@ -282,7 +282,7 @@ impl Spool {
                 done => done.map_err(self.failed("move to rejected", &from))?,
             }
         }
-        // Their new place before their old one: a record may be in both after a crash, but not in neither.
+        // The new directory before the old one: a record may be in both after a crash, but not in neither.
         self.sync(dir)?;
         match self.sync(&run) {
             Err(SpoolError::Vanished { .. }) => Ok(()),
@@ -290,11 +290,11 @@ impl Spool {
         }
     }
 
-    /// Moves what was rejected back to what waits: all of it, or that of one run. Answers how many records. What the rejection said is
-    /// forgotten; a run that DX refuses again is rejected again.
+    /// Moves rejected records back to the waiting ones: all, or those of one run. Returns their number. The reasons are removed; a run that
+    /// DX refuses again is rejected again.
     ///
     /// # Errors
-    /// What the disk said. Then some may be back already, and the same call later does the rest.
+    /// The error of the disk. Then some may be back already, and the same call later does the rest.
     pub fn take_back(&self, only: Option<RunKey>) -> Result<usize, SpoolError> {
         let dir = Path::new(REJECTED);
         let mut back = 0;
@@ -324,10 +324,10 @@ impl Spool {
         Ok(back)
     }
 
-    /// What DX refused, in no order. A reason that cannot be read, or whose records still wait, is passed over.
+    /// The rejected runs, in no order. A reason that cannot be read, or whose records still wait, is skipped.
     ///
     /// # Errors
-    /// When the directory cannot be read.
+    /// If the directory cannot be read.
     pub fn rejected(&self) -> Result<Vec<Rejected>, SpoolError> {
         let dir = Path::new(REJECTED);
         let mut names = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! What a file may say, and the words of each refusal.
+//! The keys of a file, and the message of each refusal.
 
 use crate::config::{
     ConfigError, Environment, Failure, File, Flags, Grant, InJob, Settings, SettingsInput, Trust, server_id_problem,
@@ -95,7 +95,7 @@ fn an_empty_file_says_nothing() {
     }
 }
 
-/// Every key that decides where a token goes, or what a policy may do, or what a run may cost, in the hands of a pull request.
+/// Every key that decides where a token goes, or what a policy may do, or what a run may cost, in a file from a pull request.
 #[test]
 fn a_workspace_file_sets_nothing_of_the_operator_s() {
     for line in [
@@ -264,7 +264,7 @@ fn refused_gocd(text: &str) -> String {
     parse(text, Trust::Operator).unwrap_err().to_string()
 }
 
-/// A server that lacks nothing, and then one more line.
+/// A complete server, with one more line.
 fn server(line: &str) -> String {
     format!("[[gocd.server]]\nname = 'a'\nurl = 'https://ci.example.com'\n{line}")
 }
@@ -395,7 +395,7 @@ fn what_names_a_server() {
     }
 }
 
-/// What a job in GoCD is told, with these variables besides its own.
+/// The settings of a job in GoCD, with these variables besides its own.
 fn in_job(file: &str, variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
     let root = tempfile::tempdir().unwrap();
     let etc = root.path().join("operator.toml");

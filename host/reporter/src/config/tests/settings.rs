@@ -1,4 +1,4 @@
-//! Precedence, trust and what is found where.
+//! Precedence, trust and the search for files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -155,7 +155,7 @@ fn a_link_to_the_operator_s_file_is_not_the_operator_s_file() {
         "{:?}",
         settings.warnings
     );
-    // Named by the operator it is, wherever it leads, as Kubernetes mounts its files.
+    // A link that the operator names is followed, as Kubernetes mounts files through links.
     let settings = machine
         .load(&[], &Flags::default(), Some("../../pipefold.toml"))
         .unwrap();

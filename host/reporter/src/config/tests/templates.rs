@@ -1,4 +1,4 @@
-//! Templates among values: who beats whom, and what happens where a template cannot be used.
+//! Templates among values: their precedence, and templates that cannot be used.
 
 use std::path::Path;
 

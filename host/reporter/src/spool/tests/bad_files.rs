@@ -56,7 +56,7 @@ fn every_bad_file_is_set_aside_named_and_kept() {
         fs::write(name.join("inside"), "x").unwrap();
         planted.push(name);
     }
-    // Opening a pipe that no one writes to must not wait.
+    // Opening a pipe without a writer must not wait.
     let pipe = new_name(&run);
     rustix::fs::mknodat(CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     planted.push(pipe);
@@ -84,7 +84,7 @@ fn every_bad_file_is_set_aside_named_and_kept() {
 
 #[test]
 fn a_bad_sent_or_trouble_counts_as_none() {
-    // What a crash of the machine may have cut short is no wonder, and not set aside.
+    // A file that a crash of the machine may have cut short is not set aside.
     for (bad, aside) in [("", 0), ("garbage\n", 2), ("0123", 1)] {
         let (_dir, spool) = spool();
         let good = record(&spool, "a", 2);

@@ -170,7 +170,7 @@ fn threads_that_record_mark_and_prune_at_once_lose_nothing() {
                 })
             })
             .collect();
-        // Delivers whatever it sees, and removes what was delivered as if a day had passed.
+        // Delivers all waiting records, and removes delivered runs as if a day had passed.
         let deliverer = scope.spawn(|| {
             let mut delivered = BTreeSet::new();
             let mut rounds = 0;

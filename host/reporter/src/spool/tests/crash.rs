@@ -21,8 +21,8 @@ fn open(disk: &Simulated) -> Result<Spool, SpoolError> {
     Spool::on(Arc::new(disk.clone()))
 }
 
-/// For each way to crash and each operation of `act`: prepares a disk, acts until the crash, and checks what is left.
-/// `check` also gets what `prepare` and, if it came to its end, `act` answered.
+/// For each way to crash and each operation of `act`: prepares a disk, acts until the crash, and checks what is left. `check` also gets the
+/// results of `prepare` and, if it ended, of `act`.
 fn explore<P, A>(
     prepare: impl Fn(&Spool) -> P,
     act: impl Fn(&Spool, &P) -> Result<A, SpoolError>,

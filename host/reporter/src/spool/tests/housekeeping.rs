@@ -1,4 +1,4 @@
-//! What is removed, what is kept, and when nothing new is accepted.
+//! Removal of runs, the full spool, export and import.
 
 use super::super::{Limits, Rejection, SpoolError, Trouble};
 use super::*;

@@ -10,7 +10,7 @@ mod place;
 use super::{Destination, Entry, EntryId, Hook, Judgement, RunKey, Spool, SpooledRun};
 use pipefold_sandbox::Notification;
 
-/// A record of the run `reference_id`; `n` tells it from others.
+/// A record of the run `reference_id`; `n` distinguishes it from others.
 pub fn entry(reference_id: &str, hook: Hook, n: usize) -> Entry {
     let notification = Notification {
         pipeline_name: Some("build".into()),
@@ -48,7 +48,7 @@ fn put(spool: &Spool, entry: &Entry) -> EntryId {
     id
 }
 
-/// Records `count` steps of the run and answers their ids.
+/// Records `count` steps of the run, and returns their ids.
 fn record(spool: &Spool, reference_id: &str, count: usize) -> Vec<EntryId> {
     (0..count)
         .map(|n| put(spool, &entry(reference_id, Hook::Step, n)))

@@ -1,4 +1,4 @@
-//! Whose directory it is, who else may use it, and what leads to it.
+//! The owner, mode and parents of the spool's directory.
 
 use super::super::SpoolError;
 use super::*;
@@ -166,7 +166,7 @@ fn a_link_within_the_spool_is_not_followed() {
 fn someone_elses_directory_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let me = rustix::process::geteuid().as_raw();
-    // Root may give a directory away; anyone else finds one of root's.
+    // Root can give a directory away; other users find one of root's.
     let (path, owner) = if me == 0 {
         std::os::unix::fs::chown(dir.path(), Some(12345), None).unwrap();
         (dir.path(), 12345)
@@ -198,7 +198,7 @@ impl Drop for Mount {
     }
 }
 
-/// Where nothing can be mounted, the simulated disk's test of the same alone speaks for a full one.
+/// Where nothing can be mounted, only the same test on the simulated disk covers a full one.
 #[test]
 fn a_disk_that_fills_up_keeps_what_it_accepted() {
     let Some(mount) = Mount::new() else { return };
