@@ -249,7 +249,7 @@ fn what_identifies_a_run_must_be_right() {
 #[test]
 fn errors_name_the_place() {
     let document = "<?xml version=\"1.0\"?>\n\n<stage name=\"s\" counter=\"1\">\n  <pipeline name=\"p\"\n   counter=\"\u{1b}no\u{7}\"/>\n</stage>";
-    insta::assert_snapshot!(read::read(document.as_bytes()).unwrap_err(), @r"<stage> document, line 5, <pipeline>: counter is not a number from 1, so that it is unclear which run this is about: `\u{1b}no\u{7}`");
+    insta::assert_snapshot!(read::read(document.as_bytes()).unwrap_err(), @r"<stage> document, line 5, <pipeline>: counter is not a number from 1, so it is unclear which run this is: `\u{1b}no\u{7}`");
     insta::assert_snapshot!(read::read(b"<feed>\n<entry>\n").unwrap_err(), @"<feed> document, line 3, <entry>: it ends before the element does; it was cut off on its way, try again");
 }
 

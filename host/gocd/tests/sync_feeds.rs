@@ -352,7 +352,7 @@ fn one_pipeline_s_failure_does_not_stop_the_others_and_bad_credentials_do() {
         let mut server = Plain::new(is_old, runs(2));
         server.others = vec!["x", "y"];
         for (error, word) in [
-            (FetchError::NotFound, "not there any more"),
+            (FetchError::NotFound, "does not exist any more"),
             (FetchError::NoPermission, "view permission"),
             (unavailable(Some(500)), "on purpose"),
             (unavailable(None), "on purpose"),
@@ -386,7 +386,7 @@ fn a_server_that_is_none_is_told_so() {
     let Err(error @ SyncError::NotGocd { .. }) = failed else {
         panic!("{failed:?}")
     };
-    let words = "no feeds of Go 2.1 or later are there: check the address";
+    let words = "the server has no feeds of Go 2.1 or later: check the address";
     assert!(error.to_string().starts_with(words), "{error}");
 }
 

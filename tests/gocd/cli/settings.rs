@@ -28,7 +28,7 @@ fn a_pattern_that_fits_no_pipeline_is_an_error() {
     let (ci, gocd) = (Ci::new(), gocd(4, 3, Generation::Old));
     let output = sync(&ci, &gocd, &["--pipelines", "no-such-*"]).run();
     output.assert_code(1);
-    let told = "no pipeline fits no-such-*: the server lists 3 that this user may view";
+    let told = "no pipeline matches no-such-*: the server lists 3 that this user may view";
     assert!(output.stderr().contains(told), "{output}");
     assert!(names(&ci).is_empty());
     // The others are read all the same; any one character may be meant, and case does not count.
@@ -135,7 +135,7 @@ fn credentials_come_from_files_and_variables_and_show_nowhere() {
         .run();
     refused.assert_code(1);
     assert!(
-        refused.stderr().contains("does not take the user name and password"),
+        refused.stderr().contains("does not accept the user name and password"),
         "{refused}"
     );
     said.push(format!("{refused}"));

@@ -49,7 +49,7 @@ fn a_long_wish_is_told_and_holds_for_everything() {
             panic!("{held:?}")
         };
         assert!(
-            *left <= Duration::from_secs(at_most) && why.contains("asked to be left alone"),
+            *left <= Duration::from_secs(at_most) && why.contains("asked for a pause of"),
             "{held:?}"
         );
         assert_eq!(
@@ -121,7 +121,7 @@ fn nothing_is_asked_for_once_it_is_to_stop() {
     );
     let answer = client.get(&pipelines());
     assert!(
-        matches!(&answer, Err(FetchError::Unavailable { why, .. }) if why.contains("told to stop")),
+        matches!(&answer, Err(FetchError::Unavailable { why, .. }) if why.contains("the reader is stopping")),
         "{answer:?}"
     );
     assert_eq!(server.requests().len(), 1);

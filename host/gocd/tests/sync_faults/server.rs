@@ -133,7 +133,7 @@ fn patterns_that_fit_nothing_are_an_error() {
     assert_eq!((done.pipelines, &done.unfitted[..]), (1, &["wbe".to_owned()][..]));
     let error = read(&["wbe", "x*"]).unwrap_err().to_string();
     assert!(
-        error.contains("fits wbe, x*") && error.contains("lists 3") && error.len() < 160,
+        error.contains("matches wbe, x*") && error.contains("lists 3") && error.len() < 160,
         "{error}"
     );
 }
