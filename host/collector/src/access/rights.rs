@@ -1,7 +1,8 @@
-//! What the holder of a token may do.
+//! The rights of a token: writing or reading, and patterns for names of pipelines.
 
-use super::glob::Glob;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
 /// The most patterns a token may have: each is tried for each name.
 pub const MAX_GLOBS: usize = 64;
@@ -102,6 +103,105 @@ impl Access {
     }
 }
 
+/// The longest pattern, in bytes: longer than the names of pipelines are, and short enough that matching the longest name that the rules
+/// allow takes microseconds.
+pub const MAX_GLOB: usize = 256;
+
+/// A pattern: `*` stands for any characters, also none and also `/`; `?` for one; everything else for itself, in its own case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Glob(String);
+
+impl Glob {
+    /// Returns whether all of `name` fits. Takes at most (length of the pattern × length of the name) steps.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        let (mut pattern, mut rest) = (self.0.chars(), name.chars());
+        // Where to go on when what follows the last star turns out not to fit: only the last one ever needs another try.
+        let mut star = None;
+        loop {
+            let mut ahead = pattern.clone();
+            match (ahead.next(), rest.clone().next()) {
+                (Some('*'), _) => {
+                    star = Some((ahead.clone(), rest.clone()));
+                    pattern = ahead;
+                }
+                (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {
+                    pattern = ahead;
+                    rest.next();
+                }
+                (None, None) => return true,
+                _ => {
+                    let Some((after_star, from)) = &mut star else {
+                        return false;
+                    };
+                    if from.next().is_none() {
+                        return false;
+                    }
+                    pattern = after_star.clone();
+                    rest = from.clone();
+                }
+            }
+        }
+    }
+
+    /// The pattern.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Glob {
+    type Err = GlobError;
+
+    fn from_str(text: &str) -> Result<Self, GlobError> {
+        if text.is_empty() {
+            Err(GlobError::Empty)
+        } else if text.len() > MAX_GLOB {
+            Err(GlobError::TooLong)
+        } else if text.chars().any(char::is_control) {
+            Err(GlobError::Control)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+}
+
+impl TryFrom<String> for Glob {
+    type Error = GlobError;
+
+    fn try_from(text: String) -> Result<Self, GlobError> {
+        text.parse()
+    }
+}
+
+impl From<Glob> for String {
+    fn from(glob: Glob) -> Self {
+        glob.0
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A fault of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GlobError {
+    /// It is empty, and would fit nothing.
+    #[error("a pattern for pipelines is empty: write `*` for all of them")]
+    Empty,
+    /// It is longer than [`MAX_GLOB`].
+    #[error("a pattern for pipelines is longer than {MAX_GLOB} bytes: shorten it, `*` stands for any characters")]
+    TooLong,
+    /// It has a control character, which no name of a pipeline has.
+    #[error("a pattern for pipelines has a control character, which no pipeline's name has: remove it")]
+    Control,
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
@@ -131,5 +231,66 @@ mod tests {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let access = access(Rights::Read, &many);
         assert!(access.may_see("p63") && !access.may_see("p64"));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod glob_tests {
+    use super::*;
+
+    fn fits(pattern: &str, name: &str) -> bool {
+        pattern.parse::<Glob>().unwrap().matches(name)
+    }
+
+    #[test]
+    fn stars_and_question_marks() {
+        for (pattern, name) in [
+            ("*", ""),
+            ("*", "anything/at all"),
+            ("web", "web"),
+            ("web-*", "web-"),
+            ("web-*", "web-a/b"),
+            ("*-deploy", "web-deploy-deploy"),
+            ("a*b*c", "a-b-b-c"),
+            ("a**c", "ac"),
+            ("?é?", "xéy"),
+            ("*a?", "aaab"),
+            ("[x]", "[x]"),
+        ] {
+            assert!(fits(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("web", "Web"),
+            ("web", "web2"),
+            ("web-*", "web"),
+            ("?", ""),
+            ("?", "ab"),
+            ("a*b*c", "a-c-b"),
+            ("*-deploy", "web-deploys"),
+            ("*a?", "ba"),
+            ("[x]", "x"),
+            (r"\*", "a"),
+        ] {
+            assert!(!fits(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn the_worst_pattern_ends_soon() {
+        let pattern = "*a".repeat(MAX_GLOB / 2);
+        let name = format!("{}b", "a".repeat(4096));
+        let begun = std::time::Instant::now();
+        assert!(!fits(&pattern, &name));
+        assert!(begun.elapsed().as_secs() < 5);
+    }
+
+    #[test]
+    fn what_is_no_pattern() {
+        assert_eq!("".parse::<Glob>(), Err(GlobError::Empty));
+        assert_eq!("a\n".parse::<Glob>(), Err(GlobError::Control));
+        assert_eq!("x".repeat(MAX_GLOB + 1).parse::<Glob>(), Err(GlobError::TooLong));
+        assert!("x".repeat(MAX_GLOB).parse::<Glob>().is_ok());
+        assert!(serde_json::from_str::<Glob>(r#""""#).is_err());
     }
 }

@@ -1,11 +1,10 @@
 //! The tokens as a running server sees them.
 
-use super::entry::{TokenEntry, TokenName};
-use super::error::{Refusal, TokensError};
-use super::file::{Stamp, TokenFile};
+use super::file::{Stamp, TokenFile, TokensError};
 use super::rights::Access;
-use super::secret::Secret;
+use super::secret::{Secret, TokenEntry, TokenName};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// Owner of a known token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,4 +115,18 @@ impl Read {
             .collect();
         Ok(Self { tokens, stamp })
     }
+}
+
+/// The reason why a caller is not let in. The words are for the server's own log: the caller learns only that it is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No such token, or not under that name.
+    #[error("no such token")]
+    Unknown,
+    /// Too often.
+    #[error("too many requests: again in {} seconds", .0.as_secs_f32().ceil())]
+    TooOften(Duration),
+    /// The tokens cannot be read. No one is let in, or a revoked token could come back to life.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
 }

@@ -1,9 +1,41 @@
-//! JSON for programs, described by `openapi.json`, and what keeps a server under observation.
+//! JSON for programs, described by `openapi.json`, and the health and metrics of a server.
 
 mod observe;
-mod query;
 mod runs;
 
-pub use observe::document;
-pub use observe::{health, metrics, ready};
-pub use runs::{list, one};
+use crate::request::{App, Gate, Journal};
+use crate::store::Store;
+use axum::Router;
+use axum::routing::get;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Mutex;
+
+/// The state of the API.
+struct ApiState {
+    store: Arc<dyn Store>,
+    gate: Arc<Gate>,
+    journal: Arc<Journal>,
+    forwards: bool,
+    /// Time and result of the last check whether reports can be stored.
+    looked: Mutex<Option<(Instant, bool)>>,
+}
+
+/// The routes of the API.
+pub(crate) fn router(app: &App) -> Router {
+    let state = ApiState {
+        store: Arc::clone(&app.store),
+        gate: Arc::clone(&app.gate),
+        journal: Arc::clone(&app.journal),
+        forwards: app.forwards,
+        looked: Mutex::new(None),
+    };
+    Router::new()
+        .route("/api/runs", get(runs::list))
+        .route("/api/runs/{reference_id}", get(runs::one))
+        .route("/api/openapi.json", get(observe::document))
+        .route("/healthz", get(observe::health))
+        .route("/readyz", get(observe::ready))
+        .route("/metrics", get(observe::metrics))
+        .with_state(Arc::new(state))
+}

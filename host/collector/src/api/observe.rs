@@ -1,7 +1,8 @@
 //! Whether the server works, what it counted, and the description of the API.
 
+use super::ApiState;
 use crate::access::Access;
-use crate::request::{App, Caller, Schemes, json, refused, store_failed};
+use crate::request::{Caller, Schemes, json, refused, store_failed};
 use crate::store::{RunFilter, RunQuery};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -18,8 +19,8 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// `GET /healthz`: whether the store answers. For everyone, as what asks has no token: it says no more than that.
-pub async fn health(State(app): State<Arc<App>>) -> Response {
-    let question = app.store.runs(RunQuery {
+pub async fn health(State(state): State<Arc<ApiState>>) -> Response {
+    let question = state.store.runs(RunQuery {
         filter: RunFilter::default(),
         access: Access::everything(),
         after: None,
@@ -27,7 +28,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
     });
     match timeout(PATIENCE, question).await {
         Ok(Ok(_)) => json(StatusCode::OK, &Answer::accepted()),
-        Ok(Err(error)) => store_failed(&app, error),
+        Ok(Err(error)) => store_failed(&state.journal, error),
         Err(_) => refused(ErrorCode::Unavailable, "the store does not answer"),
     }
 }
@@ -36,15 +37,15 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
 const READY_FOR: Duration = Duration::from_secs(2);
 
 /// `GET /readyz`: whether reports can be kept, which a full disk prevents. For everyone, as [`health`].
-pub async fn ready(State(app): State<Arc<App>>) -> Response {
-    let mut looked = app.looked.lock().await;
+pub async fn ready(State(state): State<Arc<ApiState>>) -> Response {
+    let mut looked = state.looked.lock().await;
     let ready = match *looked {
         Some((at, ready)) if at.elapsed() < READY_FOR => ready,
         _ => {
-            let ready = match timeout(PATIENCE, app.store.ready()).await {
+            let ready = match timeout(PATIENCE, state.store.ready()).await {
                 Ok(Ok(())) => true,
                 Ok(Err(error)) => {
-                    app.complain("ready", &error);
+                    state.journal.complain("ready", &error);
                     false
                 }
                 Err(_) => false,
@@ -64,19 +65,24 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `GET /metrics`: counters in Prometheus' text format, for tokens that may read.
-pub async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response {
-    match Caller::of(&app, request.headers(), request.extensions(), Schemes::BearerOrBasic) {
+pub async fn metrics(State(state): State<Arc<ApiState>>, request: Request) -> Response {
+    match Caller::of(
+        (&state.gate, &state.journal),
+        request.headers(),
+        request.extensions(),
+        Schemes::BearerOrBasic,
+    ) {
         Ok(caller) if caller.access.reads() => {
-            let forwarding = if app.forwards {
-                match app.store.backlog().await {
+            let forwarding = if state.forwards {
+                match state.store.backlog().await {
                     Ok(backlog) => Some((backlog, Utc::now())),
-                    Err(error) => return store_failed(&app, error),
+                    Err(error) => return store_failed(&state.journal, error),
                 }
             } else {
                 None
             };
             let kind = HeaderValue::from_static(prometheus::CONTENT_TYPE);
-            ([(CONTENT_TYPE, kind)], app.metrics.text(forwarding)).into_response()
+            ([(CONTENT_TYPE, kind)], state.journal.metrics.text(forwarding)).into_response()
         }
         Ok(_) => refused(ErrorCode::NoPermission, "this token may report, and not read"),
         Err(denied) => denied.answer(Schemes::BearerOrBasic),

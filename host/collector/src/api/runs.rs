@@ -1,25 +1,25 @@
-//! `GET /api/runs` and `GET /api/runs/{reference_id}`, and the JSON of the answers. The record in it has the names of the arguments of DX.
+//! `GET /api/runs` and `GET /api/runs/{reference_id}`: the query, and the JSON of the answers. The record in it has the names of DX's arguments.
 
-use super::query::Asked;
-use crate::request::{App, Caller, Schemes, json, refused, store_failed};
-use crate::store::{Forwarding, Page, Received, RunDetail, RunKey, RunQuery, RunSummary};
+use super::ApiState;
+use crate::request::{Caller, Schemes, json, refused, store_failed};
+use crate::store::{Cursor, Forwarding, MAX_PAGE, Page, Received, RunDetail, RunFilter, RunKey, RunQuery, RunSummary};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use pipefold::dx::ErrorCode;
-use pipefold_sandbox::{Notification, Run};
+use pipefold_sandbox::{Notification, Run, Status};
 use serde::Serialize;
 use std::sync::Arc;
 
 /// Runs, newest first: those of the pipelines that the token may see.
-pub async fn list(State(app): State<Arc<App>>, request: Request) -> Response {
-    let caller = match reader(&app, &request) {
+pub async fn list(State(state): State<Arc<ApiState>>, request: Request) -> Response {
+    let caller = match reader(&state, &request) {
         Ok(caller) => caller,
         Err(answer) => return *answer,
     };
-    let asked = match Asked::parse(request.uri().query().unwrap_or_default()) {
+    let asked = match RunsQuery::parse(request.uri().query().unwrap_or_default()) {
         Ok(asked) => asked,
         Err(why) => return refused(ErrorCode::InvalidArguments, why),
     };
@@ -29,30 +29,39 @@ pub async fn list(State(app): State<Arc<App>>, request: Request) -> Response {
         after: asked.after,
         limit: asked.limit,
     };
-    match app.store.runs(query).await {
+    match state.store.runs(query).await {
         Ok(page) => json(StatusCode::OK, &Runs::from(&page)),
-        Err(error) => store_failed(&app, error),
+        Err(error) => store_failed(&state.journal, error),
     }
 }
 
 /// A run with its notifications. One that the token may not see is not there.
-pub async fn one(State(app): State<Arc<App>>, path: Result<Path<String>, PathRejection>, request: Request) -> Response {
-    let caller = match reader(&app, &request) {
+pub async fn one(
+    State(state): State<Arc<ApiState>>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    let caller = match reader(&state, &request) {
         Ok(caller) => caller,
         Err(answer) => return *answer,
     };
     let unknown = || refused(ErrorCode::NotFound, "there is no such run");
     let Ok(Path(reference_id)) = path else { return unknown() };
-    match app.store.run(RunKey::Reference(reference_id)).await {
+    match state.store.run(RunKey::Reference(reference_id)).await {
         Ok(Some(run)) if caller.access.may_see(&run.summary.pipeline) => json(StatusCode::OK, &OneRun::from(&run)),
         Ok(_) => unknown(),
-        Err(error) => store_failed(&app, error),
+        Err(error) => store_failed(&state.journal, error),
     }
 }
 
-fn reader(app: &App, request: &Request) -> Result<Caller, Box<Response>> {
+fn reader(state: &ApiState, request: &Request) -> Result<Caller, Box<Response>> {
     let schemes = Schemes::BearerOrBasic;
-    let caller = Caller::of(app, request.headers(), request.extensions(), schemes);
+    let caller = Caller::of(
+        (&state.gate, &state.journal),
+        request.headers(),
+        request.extensions(),
+        schemes,
+    );
     let caller = caller.map_err(|denied| Box::new(denied.answer(schemes)))?;
     if caller.access.reads() {
         Ok(caller)
@@ -172,5 +181,140 @@ impl<'a> From<&'a Forwarding> for Forwarded<'a> {
             waiting_since: forwarding.waiting_since,
             answer: forwarding.answer.as_ref(),
         }
+    }
+}
+
+/// Runs of a page by default.
+const USUAL_PAGE: u16 = 50;
+
+/// The longest value: names are no longer (DESIGN, section 3).
+const MAX_VALUE: usize = 4096;
+
+/// A parsed query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct RunsQuery {
+    filter: RunFilter,
+    after: Option<Cursor>,
+    limit: u16,
+}
+
+impl RunsQuery {
+    /// Reads a query. A parameter that is not known, or comes twice, is an error: passed over, it would be a filter that does not filter.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence.
+    fn parse(query: &str) -> Result<Self, String> {
+        let mut asked = Self {
+            filter: RunFilter::default(),
+            after: None,
+            limit: USUAL_PAGE,
+        };
+        let mut seen: Vec<String> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if seen.iter().any(|seen| *seen == name) {
+                return Err(format!("{name} is there twice"));
+            }
+            if value.len() > MAX_VALUE || value.chars().any(char::is_control) {
+                return Err(format!("{name} is too long, or has control characters"));
+            }
+            let text = || Some(value.clone().into_owned());
+            let filter = &mut asked.filter;
+            match &*name {
+                "pipeline" => filter.pipeline = text(),
+                "branch" => filter.branch = text(),
+                "person" => filter.person = text(),
+                "text" => filter.text = text(),
+                "status" => filter.status = Some(status(&value)?),
+                "dx" if value == "refused" => filter.refused = true,
+                "dx" => return Err("dx: it is refused, or left out".to_owned()),
+                "after" => asked.after = Some(value.parse().map_err(|error| format!("after: {error}"))?),
+                "limit" => asked.limit = limit(&value)?,
+                _ => {
+                    // Not shown: it may be anything.
+                    let known = "pipeline, status, branch, person, text, dx, after, limit";
+                    return Err(format!(
+                        "the query has a parameter that is not known; there are {known}"
+                    ));
+                }
+            }
+            seen.push(name.into_owned());
+        }
+        Ok(asked)
+    }
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    let all = [
+        Status::Unknown,
+        Status::Running,
+        Status::Success,
+        Status::Cancelled,
+        Status::Failure,
+    ];
+    let found = all.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| "status: it is one of unknown, running, success, cancelled, failure".to_owned())
+}
+
+fn limit(text: &str) -> Result<u16, String> {
+    let number = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten();
+    let fits = number.filter(|number| (1..=MAX_PAGE).contains(number));
+    fits.ok_or_else(|| format!("limit: it is a number from 1 to {MAX_PAGE}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_can_be_asked() {
+        let asked = RunsQuery::parse(
+            "pipeline=a+b%2F&status=failure&branch=m&person=p&text=%23%231&dx=refused&limit=200&after=5.7",
+        )
+        .unwrap();
+        let filter = RunFilter {
+            pipeline: Some("a b/".into()),
+            status: Some(Status::Failure),
+            branch: Some("m".into()),
+            person: Some("p".into()),
+            refused: true,
+            text: Some("##1".into()),
+        };
+        assert_eq!(
+            (asked.filter, asked.limit, asked.after.unwrap().to_string()),
+            (filter, 200, "5.7".into())
+        );
+        let nothing = RunsQuery::parse("").unwrap();
+        assert_eq!(
+            (nothing.filter, nothing.limit, nothing.after),
+            (RunFilter::default(), 50, None)
+        );
+    }
+
+    #[test]
+    fn what_would_be_guessed_wrong_is_refused() {
+        for bad in [
+            "limit=0",
+            "limit=201",
+            "limit=+5",
+            "limit=",
+            "limit=99999999999",
+            "status=Failure",
+            "dx=accepted",
+            "status=",
+            "after=x",
+            "after=",
+            "pipline=a",
+            "branch=a&branch=b",
+            "text=%00",
+            "x",
+        ] {
+            assert!(RunsQuery::parse(bad).is_err(), "{bad}");
+        }
+        assert!(RunsQuery::parse(&format!("text={}", "x".repeat(4097))).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Answers, as GoCD's servers give them.
 
-use crate::request::{App, store_failed};
+use crate::request::{Journal, store_failed};
 use crate::store::StoreError;
 use axum::body::Body;
 use axum::http::header::{
@@ -137,7 +137,7 @@ fn wanted(headers: &HeaderMap) -> &'static str {
 
 /// A reason why there is no document.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) enum DocumentRefusal {
     /// There is none, or none that may be seen.
     NoSuch,
     /// The same for a pipeline.
@@ -150,15 +150,15 @@ pub(super) enum Refusal {
     Store(StoreError),
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for DocumentRefusal {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl Refusal {
+impl DocumentRefusal {
     /// The answer, with the words of a server of the dialect.
-    pub(super) fn answer(self, app: &App, dialect: Dialect) -> Response {
+    pub(super) fn answer(self, journal: &Journal, dialect: Dialect) -> Response {
         match (self, dialect) {
             (Self::NoSuchPipeline, Dialect::Old) => refused(dialect, StatusCode::NOT_FOUND, "Pipeline not found"),
             (Self::NoSuch, Dialect::Old) => refused(dialect, StatusCode::NOT_FOUND, "Not Found!"),
@@ -168,7 +168,7 @@ impl Refusal {
             (Self::NoSuch, Dialect::New) => refused(dialect, StatusCode::NOT_FOUND, "Not Found!"),
             (Self::Cursor, _) => refused(dialect, StatusCode::BAD_REQUEST, "The 'before' must be an integer."),
             (Self::NotYet, _) => refused(dialect, StatusCode::SERVICE_UNAVAILABLE, "The server is starting."),
-            (Self::Store(error), _) => restated(dialect, store_failed(app, error)),
+            (Self::Store(error), _) => restated(dialect, store_failed(journal, error)),
         }
     }
 }

@@ -1,12 +1,15 @@
-//! A run in GoCD's terms.
+//! A run in GoCD's terms: an instance of a pipeline with one stage, and its material.
 
 use crate::store::RunSummary;
 use chrono::{DateTime, Utc};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pipefold_gocd::documents::{
-    Counter, JobState, Name, PipelineLocator, StageLocator, StagePipeline, StageResult, StageState, Timestamp,
+    Changeset, Counter, JobState, Material, MaterialKind, Name, PipelineLocator, StageLocator, StagePipeline,
+    StageResult, StageState, Timestamp,
 };
 use pipefold_gocd::write::Links;
-use pipefold_sandbox::Status;
+use pipefold_sandbox::{Run, Status};
+use sha2::{Digest, Sha256};
 
 /// The name of a run's one stage.
 pub const STAGE: &str = "run";
@@ -105,4 +108,132 @@ pub fn result(status: Status) -> StageResult {
 /// A time of a record, which the rules have made RFC 3339.
 pub fn time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
+}
+
+/// All but what RFC 3986, section 2.3 calls unreserved.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// DX knows a repository by its name, and not where it is. A name under `invalid` has no owner (RFC 2606, section 2), so that no reader goes
+/// there; and read as the address of a repository it yields the name.
+const NOWHERE: &str = "https://repository.invalid";
+
+/// The address of a Bitbucket Cloud repository in an unknown workspace: DX has such a repository under its name alone.
+const WITHOUT_OWNER: &str = "https://bitbucket.org/-";
+
+/// The repository by its branch, and once more by its pull request, for a material has one of them; none if nothing is known of any.
+pub fn materials(instance: &Instance<'_>, links: &Links) -> Vec<Material> {
+    let (run, record) = (instance.run, &instance.run.record);
+    let user = author(record);
+    let pull_request = record.pr_number.map(|number| format!("refs/pull/{number}/head"));
+    let branches = match (record.head_branch.clone(), pull_request) {
+        (Some(branch), Some(pull_request)) => vec![Some(branch), Some(pull_request)],
+        (branch, pull_request) => vec![branch.or(pull_request)],
+    };
+    if record.repository.is_none() && branches == [None] && user.is_none() {
+        return Vec::new();
+    }
+    let url = url(record.repository.as_deref());
+    // Clients die of a change without one.
+    let revision = record.commit_sha.clone().unwrap_or_default();
+    let ids = [run.id, run.stage_id];
+    let material = |(id, branch): (u64, Option<String>)| {
+        let fingerprint = fingerprint(&url, branch.as_deref());
+        let uri = links.material(&instance.stage.pipeline, id, &fingerprint);
+        let changeset = Changeset {
+            uri: Some(Links::change(&uri, &revision)),
+            user: user.clone(),
+            // It was there when the run began, and not after.
+            checked_in: Some(instance.scheduled()),
+            revision: Some(revision.clone()),
+            message: None,
+        };
+        Material {
+            uri: Some(uri),
+            kind: MaterialKind::Git {
+                url: url.clone(),
+                branch,
+                shallow_clone: None,
+            },
+            changesets: vec![changeset],
+        }
+    };
+    ids.into_iter().zip(branches).map(material).collect()
+}
+
+/// What the new dialect calls a material in its address: 64 hexadecimal digits.
+fn fingerprint(url: &str, branch: Option<&str>) -> String {
+    let digest = Sha256::digest(format!("{url}\n{}", branch.unwrap_or_default()));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns who made the change, as git has it: an e-mail address, or the one under which GitHub hides it. A name on GitLab is just that.
+pub fn author(record: &Run) -> Option<String> {
+    let github = record.github_username.as_ref();
+    let hidden = || github.map(|login| format!("{login} <{login}@users.noreply.github.com>"));
+    let email = record.email.clone();
+    email.or_else(hidden).or_else(|| record.gitlab_username.clone())
+}
+
+fn url(repository: Option<&str>) -> String {
+    let Some(repository) = repository else {
+        return format!("{NOWHERE}/");
+    };
+    let base = if repository.contains('/') {
+        NOWHERE
+    } else {
+        WITHOUT_OWNER
+    };
+    let mut url = base.to_owned();
+    for segment in repository.split('/') {
+        url.push('/');
+        url.extend(utf8_percent_encode(segment, SEGMENT));
+    }
+    // Readers take one away, which may be the name's own.
+    url.push_str(".git");
+    url
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    /// A run of which nothing is known but that it is one.
+    fn nothing() -> Run {
+        serde_json::from_str(
+            r#"{"pipeline_name":"p","pipeline_source":"s","reference_id":"r","started_at":"2025-01-01T12:05:00Z","status":"running"}"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn people() {
+        let mut record = nothing();
+        assert_eq!(author(&record), None);
+        record.gitlab_username = Some("g".into());
+        assert_eq!(author(&record).as_deref(), Some("g"));
+        record.github_username = Some("octocat".into());
+        assert_eq!(
+            author(&record).as_deref(),
+            Some("octocat <octocat@users.noreply.github.com>")
+        );
+        record.email = Some("a@example.com".into());
+        assert_eq!(author(&record).as_deref(), Some("a@example.com"));
+    }
+
+    #[test]
+    fn addresses() {
+        for (repository, address) in [
+            (Some("o/n"), "https://repository.invalid/o/n.git"),
+            (Some("g/s/n.git"), "https://repository.invalid/g/s/n.git.git"),
+            (
+                Some("My Project/é"),
+                "https://repository.invalid/My%20Project/%C3%A9.git",
+            ),
+            (Some("n"), "https://bitbucket.org/-/n.git"),
+            (None, "https://repository.invalid/"),
+        ] {
+            assert_eq!(url(repository), address);
+        }
+    }
 }

@@ -1,9 +1,8 @@
 //! Feeds of stages, page by page, and the list of pipelines.
 
 use super::answer;
-use super::answer::Refusal;
-use super::instance::Instance;
-use super::material::author;
+use super::answer::DocumentRefusal;
+use super::instance::{Instance, author};
 use super::visit::Visit;
 use crate::store::{FeedOrder, FeedQuery, PipelineQuery, RunSummary};
 use axum::response::Response;
@@ -16,7 +15,7 @@ use pipefold_gocd::{Dialect, write};
 const RUNS_PER_PAGE: u16 = 25;
 
 /// A page. In the old dialect what changes comes to the top, in the new one the order is that of the pipeline's counters.
-pub async fn stages(visit: &Visit<'_>, pipeline: &Name, query: &str) -> Result<Response, Refusal> {
+pub async fn stages(visit: &Visit<'_>, pipeline: &Name, query: &str) -> Result<Response, DocumentRefusal> {
     visit.pipeline(pipeline).await?;
     let order = match visit.dialect {
         Dialect::Old => FeedOrder::Completion,
@@ -25,10 +24,10 @@ pub async fn stages(visit: &Visit<'_>, pipeline: &Name, query: &str) -> Result<R
     let query = FeedQuery {
         pipeline: pipeline.as_str().to_owned(),
         order,
-        before: before(visit.dialect, query).map_err(|_| Refusal::Cursor)?,
+        before: before(visit.dialect, query).map_err(|_| DocumentRefusal::Cursor)?,
         limit: RUNS_PER_PAGE,
     };
-    let runs = visit.app.store.completed(query).await?;
+    let runs = visit.feeds.store.completed(query).await?;
     let links = visit.links();
     let next = runs.last().and_then(|last| match order {
         FeedOrder::Completion => last.completion,
@@ -119,7 +118,7 @@ fn leading(text: &str) -> u64 {
 const PIPELINES_AT_ONCE: u16 = 1000;
 
 /// All that may be seen, by name.
-pub async fn pipelines(visit: &Visit<'_>) -> Result<Response, Refusal> {
+pub async fn pipelines(visit: &Visit<'_>) -> Result<Response, DocumentRefusal> {
     let links = visit.links();
     let mut listed = Vec::new();
     let mut after = None;
@@ -129,7 +128,7 @@ pub async fn pipelines(visit: &Visit<'_>) -> Result<Response, Refusal> {
             after,
             limit: PIPELINES_AT_ONCE,
         };
-        let page = visit.app.store.pipelines(query).await?;
+        let page = visit.feeds.store.pipelines(query).await?;
         let is_last = page.len() < usize::from(PIPELINES_AT_ONCE);
         after = page.last().map(|last| last.name.clone());
         // A name that XML cannot carry is left out.

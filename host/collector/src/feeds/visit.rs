@@ -1,11 +1,12 @@
 //! A request of a client, and the server as its client calls it.
 
 use super::answer;
-use super::answer::Refusal;
+use super::answer::DocumentRefusal;
 use super::instance::STAGE;
 use crate::access::Access;
-use crate::request::App;
-use crate::store::{RunDetail, RunKey};
+use crate::request::{App, Journal};
+use crate::rules::Rules;
+use crate::store::{RunDetail, RunKey, Store};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use pipefold_gocd::documents::{Counter, Name, PipelineLocator, StageLocator};
@@ -20,7 +21,7 @@ const MAX_LINKS: usize = 16 * 1024 * 1024;
 
 /// A request. Whatever it gets to see of the store comes through here.
 pub struct Visit<'a> {
-    pub app: &'a App,
+    pub feeds: &'a Feeds,
     pub access: &'a Access,
     pub server: &'a ServerUrl,
     pub dialect: Dialect,
@@ -29,20 +30,20 @@ pub struct Visit<'a> {
 
 impl Visit<'_> {
     /// A run, if there is one that may be seen.
-    pub async fn run(&self, key: RunKey) -> Result<RunDetail, Refusal> {
-        let found = self.app.store.run(key).await?;
+    pub async fn run(&self, key: RunKey) -> Result<RunDetail, DocumentRefusal> {
+        let found = self.feeds.store.run(key).await?;
         found
             .filter(|run| self.access.may_see(&run.summary.pipeline))
-            .ok_or(Refusal::NoSuch)
+            .ok_or(DocumentRefusal::NoSuch)
     }
 
     /// Checks that there is such a pipeline, and that it may be seen.
-    pub async fn pipeline(&self, name: &Name) -> Result<(), Refusal> {
+    pub async fn pipeline(&self, name: &Name) -> Result<(), DocumentRefusal> {
         if !self.access.may_see(name.as_str()) {
-            return Err(Refusal::NoSuchPipeline);
+            return Err(DocumentRefusal::NoSuchPipeline);
         }
-        let found = self.app.store.pipeline(name.as_str().to_owned()).await?;
-        found.map(|_| ()).ok_or(Refusal::NoSuchPipeline)
+        let found = self.feeds.store.pipeline(name.as_str().to_owned()).await?;
+        found.map(|_| ()).ok_or(DocumentRefusal::NoSuchPipeline)
     }
 
     /// The key of a run in the store.
@@ -51,9 +52,11 @@ impl Visit<'_> {
     }
 
     /// The same for its one stage, which never runs twice.
-    pub fn key_of_stage(&self, stage: &StageLocator) -> Result<RunKey, Refusal> {
+    pub fn key_of_stage(&self, stage: &StageLocator) -> Result<RunKey, DocumentRefusal> {
         let is_there = stage.name.as_str() == STAGE && stage.counter == Counter::FIRST;
-        is_there.then(|| Self::key(&stage.pipeline)).ok_or(Refusal::NoSuch)
+        is_there
+            .then(|| Self::key(&stage.pipeline))
+            .ok_or(DocumentRefusal::NoSuch)
     }
 
     pub fn links(&self) -> Links {
@@ -66,7 +69,7 @@ impl Visit<'_> {
         items.truncate(fits);
         if fits < count {
             let what = format!("a feed lists {fits} of {count} parts of something: their names are too long for more");
-            self.app.complain("feeds", &what);
+            self.feeds.journal.complain("feeds", &what);
         }
         items
     }
@@ -85,16 +88,23 @@ fn fitting<'l>(links: impl Iterator<Item = &'l str>) -> usize {
 
 /// The feeds of a collector.
 pub struct Feeds {
-    pub(super) app: Arc<App>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) rules: Rules,
+    pub(super) journal: Arc<Journal>,
     server: OnceLock<ServerUrl>,
 }
 
 impl Feeds {
     /// Links begin with `public`, else with the address given to [`Feeds::listens_at`].
     #[must_use]
-    pub fn new(app: Arc<App>, public: Option<PublicUrl>) -> Arc<Self> {
+    pub fn new(app: &App, public: Option<PublicUrl>) -> Arc<Self> {
         let server = public.map_or_else(OnceLock::new, |public| OnceLock::from(public.into_server()));
-        Arc::new(Self { app, server })
+        Arc::new(Self {
+            store: Arc::clone(&app.store),
+            rules: app.rules.clone(),
+            journal: Arc::clone(&app.journal),
+            server,
+        })
     }
 
     /// Returns where the server can be reached, once it listens.

@@ -1,11 +1,10 @@
 //! The work: what waits longest goes first.
 
-use super::options::{ForwardOptions, ForwardTo};
-use super::parcel::{Parcel, SentAs};
-use super::pauses::{Pace, Pauses};
-use super::stale::{Stale, goes_on_for_dx};
-use crate::request::App;
-use crate::store::{DxAnswer, Forwarded, RunDetail, RunKey, RunSummary, StoreError, Waiting, WaitingQuery};
+use super::parcel::{ForwardOptions, ForwardTo, Parcel, SentAs};
+use super::pauses::{Pace, Pauses, Stale, goes_on_for_dx};
+use crate::request::{App, Journal};
+use crate::rules::Rules;
+use crate::store::{DxAnswer, Forwarded, Outgoing, RunKey, RunSummary, Store, StoreError, Waiting, WaitingQuery};
 use chrono::Utc;
 use pipefold::Token;
 use pipefold::dx::{MAX_STEPS, Outcome, body};
@@ -27,12 +26,12 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 const PAGE: u16 = 100;
 
 /// Sends every run that changes to DX, until the server ends. A request that is under way then is waited for.
-pub async fn forward(options: ForwardOptions, app: Arc<App>) {
-    let Some(mut changes) = app.changes().map(|changes| changes.subscribe()) else {
+pub async fn forward(options: ForwardOptions, app: App) {
+    let Some(mut changes) = app.signals.changes().map(|changes| changes.subscribe()) else {
         return;
     };
     let options = Arc::new(options);
-    let mut work = Work {
+    let mut forwarder = Forwarder {
         pace: Pace::new(options.per_second),
         pauses: Pauses::new(options.first_pause, options.longest_pause),
         said: None,
@@ -40,24 +39,28 @@ pub async fn forward(options: ForwardOptions, app: Arc<App>) {
         has_answered: false,
         stale: options.stale_after.map(|age| Stale::new(age, Instant::now())),
         options,
-        app: Arc::clone(&app),
+        store: app.store,
+        rules: app.rules,
+        journal: app.journal,
     };
     loop {
-        let wait = match work.round().await {
+        let wait = match forwarder.round().await {
             Ok(Round::Again) => Duration::ZERO,
             Ok(Round::Nothing(wait)) => wait,
             Err(StoreError::Closed) => return,
             Err(error) => {
-                app.complain("forwarding", &format!("forwarding waits: {error}"));
+                forwarder
+                    .journal
+                    .complain("forwarding", &format!("forwarding waits: {error}"));
                 AFTER_TROUBLE
             }
         };
         tokio::select! {
             biased;
-            () = app.stopped() => return,
+            () = app.signals.stopped() => return,
             () = sleep(wait) => {}
             // A pause of all is not ended by news, only the idle wait.
-            _ = changes.recv(), if work.pauses.all(Instant::now()).is_none() => {}
+            _ = changes.recv(), if forwarder.pauses.all(Instant::now()).is_none() => {}
         }
     }
 }
@@ -69,9 +72,11 @@ enum Round {
     Nothing(Duration),
 }
 
-struct Work {
+struct Forwarder {
     options: Arc<ForwardOptions>,
-    app: Arc<App>,
+    store: Arc<dyn Store>,
+    rules: Rules,
+    journal: Arc<Journal>,
     pace: Pace,
     pauses: Pauses,
     stale: Option<Stale>,
@@ -83,7 +88,7 @@ struct Work {
     has_answered: bool,
 }
 
-impl Work {
+impl Forwarder {
     /// Sends the run that waits longest of those that are due.
     async fn round(&mut self) -> Result<Round, StoreError> {
         let now = Instant::now();
@@ -93,7 +98,7 @@ impl Work {
         let mut after = None;
         loop {
             let query = WaitingQuery { after, limit: PAGE };
-            let page = self.app.store.waiting(query).await?;
+            let page = self.store.waiting(query).await?;
             let Some(last) = page.last().cloned() else {
                 if self.cancel_one(now).await? {
                     return Ok(Round::Again);
@@ -112,46 +117,40 @@ impl Work {
     }
 
     async fn send(&mut self, waiting: Waiting) -> Result<(), StoreError> {
-        let Some(detail) = self.app.store.run(RunKey::Id(waiting.id)).await? else {
+        let Some(run) = self.store.outgoing(waiting.id).await? else {
             self.pauses.settled(waiting.id);
             return Ok(());
         };
-        self.send_run(detail, SentAs::Reported).await
+        self.send_run(run, SentAs::Reported).await
     }
 
     /// Sends the next of the stale runs to DX as cancelled, if DX does not know. Returns whether there was one to look at.
     async fn cancel_one(&mut self, now: Instant) -> Result<bool, StoreError> {
         let Some(stale) = &mut self.stale else { return Ok(false) };
-        let Some(id) = stale.next(&*self.app.store, now).await? else {
+        let Some(id) = stale.next(&*self.store, now).await? else {
             return Ok(false);
         };
         // In a pause of its own it is come across again.
         if !self.pauses.is_due(id, now) {
             return Ok(true);
         }
-        let Some(detail) = self.app.store.run(RunKey::Id(id)).await? else {
+        let Some(run) = self.store.outgoing(id).await? else {
             return Ok(true);
         };
-        if detail.forwarding.waiting_since.is_some() {
-            // It came to life meanwhile.
-        } else if goes_on_for_dx(&detail) {
-            self.send_run(detail, SentAs::Cancelled).await?;
+        if run.forwarding.waiting_since.is_some() {
+            // Something new arrived meanwhile.
+        } else if goes_on_for_dx(&run.forwarding) {
+            self.send_run(run, SentAs::Cancelled).await?;
         } else {
-            stale.settled(id, detail.summary.notifications);
+            stale.settled(id, run.summary.notifications);
         }
         Ok(true)
     }
 
     /// Sends what a run is, and notes what DX says. A record that DX has is not sent again.
-    async fn send_run(&mut self, detail: RunDetail, sent_as: SentAs) -> Result<(), StoreError> {
-        let RunDetail {
-            summary,
-            received,
-            forwarding,
-            ..
-        } = detail;
-        let (id, known) = (summary.id, forwarding.covered);
-        let covered = u32::try_from(received.len()).unwrap_or(u32::MAX);
+    async fn send_run(&mut self, run: Outgoing, sent_as: SentAs) -> Result<(), StoreError> {
+        let (summary, forwarding) = (run.summary.clone(), run.forwarding.clone());
+        let (id, known, covered) = (summary.id, forwarding.covered, summary.notifications);
         let note = |accepted, text: String| Forwarded {
             id,
             covered,
@@ -163,7 +162,7 @@ impl Work {
             }),
             sent: None,
         };
-        let (run, steps) = match Parcel::of(&self.app, received, known, sent_as).await {
+        let (run, steps) = match self.parcel(run, sent_as).await? {
             Ok(Parcel::Run(run, steps)) => (run, steps),
             Ok(Parcel::Kept(why)) => {
                 return self
@@ -173,7 +172,7 @@ impl Work {
             Ok(Parcel::Unfit(why)) => return self.settle(note(false, format!("not sent: {why}"))).await,
             Ok(Parcel::Gone) => return Ok(()),
             Err(why) => {
-                self.app.complain("fold", &format!("run {id} waits: {why}"));
+                self.journal.complain("fold", &format!("run {id} waits: {why}"));
                 self.pauses.failed(id, None, Instant::now());
                 return Ok(());
             }
@@ -188,7 +187,7 @@ impl Work {
             let outcome = match self.upsert(Arc::clone(&run)).await {
                 Ok(outcome) => outcome,
                 Err(why) => {
-                    self.app.metrics.not_forwarded.fetch_add(1, Relaxed);
+                    self.journal.metrics.not_forwarded.fetch_add(1, Relaxed);
                     self.say_once(why);
                     self.pauses.stuck(Instant::now());
                     return Ok(());
@@ -198,18 +197,18 @@ impl Work {
                 SentAs::Reported => self.options.to.words(&outcome),
                 SentAs::Cancelled => format!("{outcome} (sent as cancelled: no activity for too long)"),
             };
-            match self.heard(&summary, outcome, &text).await {
-                Heard::Accepted => note(true, text).answer,
-                Heard::Refused => return self.settle(note(false, text)).await,
+            match self.note_answer(&summary, outcome, &text).await {
+                Consequence::Accepted => note(true, text).answer,
+                Consequence::Refused => return self.settle(note(false, text)).await,
                 // It is sent because DX took it before, and that stays noted.
-                Heard::Later if sent_as == SentAs::Cancelled => return Ok(()),
-                Heard::Later => {
+                Consequence::Later if sent_as == SentAs::Cancelled => return Ok(()),
+                Consequence::Later => {
                     // Shown with the run; how much DX knows stays as it was.
                     let said = Forwarded {
                         covered: known,
                         ..note(false, text)
                     };
-                    return self.app.store.forwarded(said).await;
+                    return self.store.forwarded(said).await;
                 }
             }
         };
@@ -223,60 +222,74 @@ impl Work {
         if are_sent {
             self.settle(noted).await
         } else {
-            self.app.store.forwarded(noted).await
+            self.store.forwarded(noted).await
         }
     }
 
+    /// Returns the data to send. The history of a run is read only where its record does not do.
+    async fn parcel(&self, run: Outgoing, sent_as: SentAs) -> Result<Result<Parcel, String>, StoreError> {
+        if run.is_judged(self.rules.has_policies()) && (sent_as == SentAs::Cancelled || run.has_news()) {
+            return Ok(Ok(Parcel::judged(run, sent_as)));
+        }
+        let known = run.forwarding.covered;
+        let history = self.store.run(RunKey::Id(run.summary.id)).await?;
+        // Later notifications are sent the next time: those of `run` are noted as known.
+        let received = history.map_or_else(Vec::new, |detail| detail.received);
+        let count = usize::try_from(run.summary.notifications).unwrap_or(usize::MAX);
+        let received = received.into_iter().take(count).collect();
+        Ok(Parcel::of(&self.rules, received, known, sent_as).await)
+    }
+
     /// Counts an answer, logs what an operator must know, and says what follows from it for the run.
-    async fn heard(&mut self, run: &RunSummary, outcome: Outcome, text: &str) -> Heard {
+    async fn note_answer(&mut self, run: &RunSummary, outcome: Outcome, text: &str) -> Consequence {
         let now = Instant::now();
-        let metrics = &self.app.metrics;
+        let metrics = &self.journal.metrics;
         let answered = !matches!(
             outcome,
             Outcome::Retry { .. } | Outcome::Redirected { .. } | Outcome::Unreachable { .. }
         );
         metrics.dx_answered(answered);
-        let heard = match outcome {
+        let follows = match outcome {
             Outcome::Accepted => {
                 metrics.forwarded.fetch_add(1, Relaxed);
                 self.has_answered = true;
                 self.reached().await;
-                return Heard::Accepted;
+                return Consequence::Accepted;
             }
             Outcome::Rejected { .. } => {
                 self.reached().await;
-                Heard::Refused
+                Consequence::Refused
             }
             Outcome::Refused { .. } => {
                 self.reached().await;
                 if self.pauses.refused(run.id, now) {
-                    Heard::Refused
+                    Consequence::Refused
                 } else {
-                    Heard::Later
+                    Consequence::Later
                 }
             }
             Outcome::Retry { after, .. } => {
                 self.failed(run.id, after, text);
-                Heard::Later
+                Consequence::Later
             }
             Outcome::Unauthorised { .. } | Outcome::Redirected { .. } | Outcome::Unreachable { .. } => {
                 self.say_once(text.to_owned());
                 self.pauses.stuck(now);
-                Heard::Later
+                Consequence::Later
             }
         };
-        let metrics = &self.app.metrics;
-        if let Heard::Refused = heard {
+        let metrics = &self.journal.metrics;
+        if let Consequence::Refused = follows {
             metrics.rejected.fetch_add(1, Relaxed);
             let (reference, pipeline) = (&run.record.reference_id, &run.pipeline);
-            self.app.complain(
+            self.journal.complain(
                 "refused by DX",
                 &format!("run {reference:?} of {pipeline:?} is not in DX: {text}; `/?dx=refused` lists such runs"),
             );
         } else {
             metrics.not_forwarded.fetch_add(1, Relaxed);
         }
-        heard
+        follows
     }
 
     /// Sends the steps that a server does not have, if it takes steps. Returns whether that is done: a refused step is done, as steps are only
@@ -314,7 +327,7 @@ impl Work {
 
     async fn settle(&mut self, forwarded: Forwarded) -> Result<(), StoreError> {
         let id = forwarded.id;
-        self.app.store.forwarded(forwarded).await?;
+        self.store.forwarded(forwarded).await?;
         self.pauses.settled(id);
         Ok(())
     }
@@ -369,7 +382,7 @@ impl Work {
         }
         let after = outage.map(|since| format!(" after {} s", since.elapsed().as_secs()));
         // What cannot be counted now is in the metrics later.
-        let waiting = self.app.store.backlog().await.map_or(0, |backlog| backlog.runs);
+        let waiting = self.store.backlog().await.map_or(0, |backlog| backlog.runs);
         tracing::warn!(
             "runs are forwarded to {} again{}; {waiting} wait",
             self.options.to,
@@ -386,7 +399,7 @@ impl Work {
 }
 
 /// The consequence of an answer.
-enum Heard {
+enum Consequence {
     Accepted,
     /// For good.
     Refused,

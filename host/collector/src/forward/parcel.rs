@@ -1,10 +1,103 @@
-//! What is sent of a run.
+//! Where to forward to, how fast, and what is sent of a run.
 
-use crate::request::App;
-use crate::rules::Admitted;
-use crate::store::{FoldError, Received};
+use crate::rules::{Admitted, Rules};
+use crate::store::{FoldError, Outgoing, Received};
+use pipefold::Outlet;
+use pipefold::dx::{Client, Outcome};
 use pipefold_sandbox::{Notification, Run, Status};
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The destination of forwarding.
+pub enum ForwardTo {
+    /// At DX.
+    Dx {
+        /// DX.
+        client: Client,
+        /// The file with its token. It is read again for each request: a token may be replaced while the server runs.
+        token_file: PathBuf,
+    },
+    /// In a queue, from which others deliver to DX.
+    Queue(Arc<dyn Outlet>),
+}
+
+/// Settings of forwarding.
+#[derive(Debug)]
+pub struct ForwardOptions {
+    /// The destination.
+    pub to: ForwardTo,
+    /// The most requests a second; from 0.1 to 1,000.
+    pub per_second: f64,
+    /// The longest time of a request.
+    pub timeout: Duration,
+    /// The first pause after a failure; each further one is twice as long, up to [`ForwardOptions::longest_pause`].
+    pub first_pause: Duration,
+    /// The longest pause, unless DX asks for a longer one.
+    pub longest_pause: Duration,
+    /// Time without activity after which an unfinished run is sent to DX as cancelled; `None` for never. DX does not take that back
+    /// when the run succeeds later.
+    pub stale_after: Option<Duration>,
+}
+
+impl ForwardOptions {
+    /// With the usual numbers.
+    #[must_use]
+    pub fn new(client: Client, token_file: PathBuf) -> Self {
+        Self {
+            to: ForwardTo::Dx { client, token_file },
+            // DX does not document a limit. Ten runs a second are 860,000 a day, and a day's outage of a large installation is caught up
+            // within hours.
+            per_second: 10.0,
+            timeout: Duration::from_secs(20),
+            first_pause: Duration::from_secs(1),
+            // An outage that ends is noticed within it.
+            longest_pause: Duration::from_mins(5),
+            stale_after: None,
+        }
+    }
+
+    /// Into a queue, with the usual numbers.
+    #[must_use]
+    pub fn into_queue(outlet: Arc<dyn Outlet>) -> Self {
+        Self {
+            to: ForwardTo::Queue(outlet),
+            // As fast as it goes: it is the queue's forwarders who spare DX.
+            per_second: 1000.0,
+            timeout: Duration::from_secs(10),
+            first_pause: Duration::from_secs(1),
+            // A cluster that chooses a new leader is back within seconds.
+            longest_pause: Duration::from_secs(15),
+            stale_after: None,
+        }
+    }
+}
+
+impl ForwardTo {
+    /// Describes the outcome for a run, in one line.
+    pub(super) fn words(&self, outcome: &Outcome) -> String {
+        match (self, outcome) {
+            (Self::Queue(_), Outcome::Accepted) => "the queue has it; its forwarders deliver it to DX".to_owned(),
+            _ => outcome.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for ForwardTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dx { client, .. } => client.url().fmt(f),
+            Self::Queue(outlet) => f.write_str(&outlet.address()),
+        }
+    }
+}
+
+impl fmt::Debug for ForwardTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ForwardTo({self})")
+    }
+}
 
 /// Data to be sent.
 pub enum Parcel {
@@ -28,27 +121,36 @@ pub enum SentAs {
 }
 
 impl Parcel {
+    /// The parcel of a run whose record the store has, judged and folded.
+    pub fn judged(run: Outgoing, sent_as: SentAs) -> Self {
+        let unsent = run.unsent.into_iter().map(|received| received.notification);
+        Self::new(run.summary.record, unsent, sent_as)
+    }
+
+    fn new(mut run: Run, unsent: impl Iterator<Item = Notification>, sent_as: SentAs) -> Self {
+        if sent_as == SentAs::Cancelled {
+            run.status = Status::Cancelled;
+            // The end is unknown, and DX would not take back one that is too late.
+            run.finished_at = None;
+        }
+        let steps = unsent.filter(|notification| notification.step.is_some()).collect();
+        Self::Run(Arc::new(run), steps)
+    }
+
     /// Makes the parcel of notifications, of which DX has the first `known`. In a thread that may wait: ten thousand notifications take a
     /// while.
-    pub async fn of(app: &Arc<App>, received: Vec<Received>, known: u32, sent_as: SentAs) -> Result<Self, String> {
+    pub async fn of(rules: &Rules, received: Vec<Received>, known: u32, sent_as: SentAs) -> Result<Self, String> {
         if received.is_empty() {
             return Ok(Self::Gone);
         }
-        let app = Arc::clone(app);
+        let rules = rules.clone();
         let judge = move || {
-            let (history, untold) = match judged(&app, received, known)? {
+            let (history, known) = match judged(&rules, received, known)? {
                 Ok(judged) => judged,
                 Err(why) => return Ok(Self::Kept(why)),
             };
-            let mut run = app.rules.run(&history)?;
-            let untold = history.into_iter().skip(untold);
-            let steps = untold.filter(|notification| notification.step.is_some()).collect();
-            if sent_as == SentAs::Cancelled {
-                run.status = Status::Cancelled;
-                // It is not known, and DX would not take back one that is too late.
-                run.finished_at = None;
-            }
-            Ok(Self::Run(Arc::new(run), steps))
+            let run = rules.run(&history)?;
+            Ok(Self::new(run, history.into_iter().skip(known), sent_as))
         };
         let judged = tokio::task::spawn_blocking(judge).await;
         match judged.map_err(|_| "judging it panicked".to_owned())? {
@@ -62,11 +164,11 @@ impl Parcel {
 /// The notifications after the policies. Those that were kept when there were none pass today's before they leave the machine. Or why
 /// nothing of them may be sent. And how many of them were among the first `known`.
 fn judged(
-    app: &App,
+    rules: &Rules,
     received: Vec<Received>,
     known: u32,
 ) -> Result<Result<(Vec<Notification>, usize), String>, FoldError> {
-    let has_policies = app.rules.has_policies();
+    let has_policies = rules.has_policies();
     let (mut history, mut is_news, mut why) = (Vec::with_capacity(received.len()), false, None);
     let mut before = 0;
     for (number, one) in (0_u32..).zip(received) {
@@ -77,7 +179,7 @@ fn judged(
             before += usize::from(is_known);
             continue;
         }
-        let left = match app.rules.admit(&one.notification)? {
+        let left = match rules.admit(&one.notification)? {
             Admitted::Kept(left) => {
                 is_news = true;
                 left

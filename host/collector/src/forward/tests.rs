@@ -6,7 +6,6 @@ use dx_standin::{Mode, RetryAfter, Standin, Times};
 use pipefold::dx::{Client, ClientOptions, DxUrl, ProxyOptions};
 use serde_json::Value;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 struct Forwarding {
@@ -40,7 +39,7 @@ fn begin_with(per_second: f64, stale_after: Option<Duration>) -> Forwarding {
         stale_after,
         ..ForwardOptions::new(client.unwrap(), token_file.clone())
     };
-    server.runtime.spawn(forward(options, Arc::clone(&server.app)));
+    server.runtime.spawn(forward(options, server.app.clone()));
     Forwarding { server, dx, token_file }
 }
 

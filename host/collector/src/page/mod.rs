@@ -3,24 +3,19 @@
 //! They are made on the server and need no script; a small one keeps them up to date while they are open. Every value that was reported is
 //! hostile: it is escaped where it is written (maud), and the browser is not allowed to run or load anything that is not ours.
 //!
-//! - `state`: what the pages need from the server, and who is looking.
-//! - `runs`: `/`, with its `query`. `run`: `/runs/{reference_id}`, with its `timeline`.
-//! - `pipelines`, `pipeline`: `/pipelines` and `/pipelines/{name}`, with a `chart` over a `span` of time.
-//! - `events`: telling a browser that something changed.
-//! - `layout`, `parts`, `link`, `words`: what they share. `assets`: stylesheet, script, icon, and what a browser may do with a page.
+//! - `state`: the state that the pages share, the visitor's access, and the stream that reports changes to a browser.
+//! - `runs`: `/`. `run`: `/runs/{reference_id}`, with its `timeline`.
+//! - `pipelines`: `/pipelines` and `/pipelines/{name}`, with a `chart` over a span of time.
+//! - `layout`: the frame, the errors, the stylesheet and script, and what a browser may do with a page.
+//! - `parts`, `words`, `link`: pieces, texts and addresses that several pages share.
 
-mod assets;
 mod chart;
-mod events;
 mod layout;
 mod link;
 mod parts;
-mod pipeline;
 mod pipelines;
-mod query;
 mod run;
 mod runs;
-mod span;
 mod state;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
@@ -50,10 +45,10 @@ pub fn router(state: PageState) -> Router {
         .route("/runs", get(run::by_query))
         .route("/runs/{reference_id}", get(run::by_path))
         .route("/pipelines", get(pipelines::pipelines))
-        .route("/pipelines/{name}", get(pipeline::by_path))
-        .route("/events", get(events::events))
-        .route("/assets/style.css", get(assets::style))
-        .route("/assets/icon.svg", get(assets::icon))
-        .layer(from_fn(assets::headers))
+        .route("/pipelines/{name}", get(pipelines::by_path))
+        .route("/events", get(state::events))
+        .route("/assets/style.css", get(layout::style))
+        .route("/assets/icon.svg", get(layout::icon))
+        .layer(from_fn(layout::headers))
         .with_state(state)
 }

@@ -1,8 +1,8 @@
 //! The page of one run.
 
 use super::layout::{Here, PageError, Shell};
+use super::link::RunsWanted;
 use super::parts::{Shown, ago, duration, moment, value};
-use super::query::RunsWanted;
 use super::state::{PageState, Viewer};
 use super::timeline::timeline;
 use super::{link, words};

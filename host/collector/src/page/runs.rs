@@ -1,8 +1,8 @@
 //! The list of runs.
 
 use super::layout::{Here, PageError, Shell};
+use super::link::{RunsAddress, RunsWanted, STATUSES};
 use super::parts::{Shown, ago, duration, person, short_commit, value};
-use super::query::{RunsAddress, RunsWanted, STATUSES};
 use super::state::{PageState, Viewer};
 use super::words::across;
 use super::{link, words};

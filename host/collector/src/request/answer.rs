@@ -1,6 +1,6 @@
 //! Answers in JSON, each of which has `ok`, and what a client gets of the store's errors.
 
-use super::app::App;
+use super::app::Journal;
 use crate::store::StoreError;
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
@@ -33,7 +33,7 @@ pub(crate) fn refused(code: ErrorCode, message: impl Into<String>) -> Response {
 }
 
 /// A refusal, whose code is an extension of the answer too, for the log.
-pub fn refusal(code: ErrorCode, refusal: &Refusal) -> Response {
+fn refusal(code: ErrorCode, refusal: &Refusal) -> Response {
     let mut answer = json(status(code), refusal);
     answer.extensions_mut().insert(code);
     answer
@@ -49,17 +49,17 @@ pub(crate) fn retry_later(code: ErrorCode, message: &str, wait: Duration) -> Res
 }
 
 /// The status of a code.
-pub fn status(code: ErrorCode) -> StatusCode {
+fn status(code: ErrorCode) -> StatusCode {
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The answer to an error of the store. An error about the request is shown in full. Of one about the server the client learns only that there
 /// is one; paths are in the log alone.
-pub(crate) fn store_failed(app: &App, error: StoreError) -> Response {
+pub(crate) fn store_failed(journal: &Journal, error: StoreError) -> Response {
     let counter = if error.is_about_request() {
-        &app.metrics.refused
+        &journal.metrics.refused
     } else {
-        &app.metrics.failed
+        &journal.metrics.failed
     };
     counter.fetch_add(1, Relaxed);
     let later = |message: &str, seconds| retry_later(ErrorCode::Unavailable, message, Duration::from_secs(seconds));
@@ -71,18 +71,18 @@ pub(crate) fn store_failed(app: &App, error: StoreError) -> Response {
         StoreError::Busy => later("the server has more to do than it can take; nothing was kept", 1),
         StoreError::Closed => later("the server is stopping; nothing was kept", 5),
         StoreError::DiskFull(_) => {
-            app.complain("disk full", &error);
+            journal.complain("disk full", &error);
             later("the server's disk is full; nothing was kept", 30)
         }
         StoreError::FoldFailed(_) => {
-            app.complain("fold", &error);
+            journal.complain("fold", &error);
             later(
                 "the server could not judge this; nothing was kept, and its log says why",
                 30,
             )
         }
         _ => {
-            app.complain("store", &error);
+            journal.complain("store", &error);
             later(
                 "the server's store has trouble; nothing was kept, and its log says why",
                 30,

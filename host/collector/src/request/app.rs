@@ -1,127 +1,115 @@
-//! What every request handler has at hand.
+//! The parts of a server that its features share, and the bounds on a peer with the reason for each.
 
-use super::dropped::Dropped;
-use super::exposure::Exposure;
-use super::limits::Limits;
-use crate::access::{FailureKey, Rate, RateLimit, TokenName, Tokens, TokensError};
+use super::gate::Gate;
+use crate::access::{Rate, RateLimit};
 use crate::metrics::Metrics;
 use crate::rules::Rules;
 use crate::store::Store;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
-use tokio::sync::{Semaphore, broadcast, watch};
+use std::time::{Duration, Instant};
+use tokio::sync::{broadcast, watch};
 
-/// Changes that a slow listener may be behind. A listener further behind learns that it missed some.
+/// The most changes that a slow listener may be behind. A listener further behind learns that it missed some.
 const CHANGES: usize = 256;
 
-/// Failed authentications of one address: someone who corrects a configuration by trial gets through, a scanner is slowed down.
-const FAILURES: Rate = Rate {
-    burst: 20,
-    per_second: 1.0,
-};
-
-/// Addresses whose failures are remembered, 100 bytes each.
-const FAILING_ADDRESSES: usize = 10_000;
-
-/// Shared by all requests.
+/// The parts of a server. Each feature takes those that it needs.
+#[derive(Clone)]
 pub struct App {
     /// The store.
     pub store: Arc<dyn Store>,
     /// The rules and policies.
     pub rules: Rules,
     /// The tokens.
-    pub tokens: Tokens,
-    /// The ways in which the server can be reached.
-    pub exposure: Exposure,
+    pub gate: Arc<Gate>,
+    /// The counters and the log.
+    pub journal: Arc<Journal>,
+    /// The changes of runs, and the server's end.
+    pub signals: Arc<Signals>,
     /// Bounds on a peer.
     pub limits: Limits,
-    /// Counters.
-    pub metrics: Metrics,
-    /// Whether the server is to end: answers that go on for long, and work beside them, end then.
-    pub stopping: watch::Sender<bool>,
-    /// Whether what is kept is sent on to DX.
+    /// True if stored runs are sent on to DX.
     pub forwards: bool,
-    pub(crate) per_token: RateLimit<TokenName>,
-    pub(crate) failures: RateLimit<FailureKey>,
-    pub(crate) logged: RateLimit<&'static str>,
-    pub(crate) large_bodies: Semaphore,
-    pub(crate) dropped: Dropped,
-    /// Time and result of the last check whether reports can be kept.
-    pub(crate) looked: tokio::sync::Mutex<Option<(Instant, bool)>>,
-    had_tokens: AtomicBool,
-    changes: RwLock<Option<broadcast::Sender<Arc<str>>>>,
 }
 
 impl App {
-    /// Puts it together.
+    /// Puts the parts together.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn Store>,
-        rules: Rules,
-        tokens: Tokens,
-        exposure: Exposure,
-        limits: Limits,
-        forwards: bool,
-    ) -> Self {
-        let per_token = Rate {
-            burst: limits.per_token.saturating_mul(10),
-            per_second: f64::from(limits.per_token),
-        };
+    pub fn new(store: Arc<dyn Store>, rules: Rules, gate: Gate, limits: Limits, forwards: bool) -> Self {
+        Self {
+            store,
+            rules,
+            gate: Arc::new(gate),
+            journal: Arc::default(),
+            signals: Arc::default(),
+            limits,
+            forwards,
+        }
+    }
+}
+
+/// The counters of a server, and its log of errors.
+pub struct Journal {
+    /// The counters.
+    pub metrics: Metrics,
+    logged: RateLimit<&'static str>,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
         // One line of each kind in ten seconds: a full disk would fill the log's disk too.
         let logged = Rate {
             burst: 1,
             per_second: 0.1,
         };
         Self {
-            store,
-            rules,
-            tokens,
-            exposure,
-            limits,
-            forwards,
             metrics: Metrics::default(),
-            stopping: watch::Sender::new(false),
-            per_token: RateLimit::new(per_token, crate::access::MAX_TOKENS),
-            failures: RateLimit::new(FAILURES, FAILING_ADDRESSES),
             logged: RateLimit::new(logged, 64),
-            large_bodies: Semaphore::new(limits.large_bodies),
-            dropped: Dropped::default(),
-            looked: tokio::sync::Mutex::new(None),
-            had_tokens: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Journal {
+    /// Logs an error for the operator, unless one of the same kind was logged a moment ago.
+    pub(crate) fn complain(&self, kind: &'static str, what: &dyn std::fmt::Display) {
+        if self.logged.take(&kind, Instant::now()).is_ok() {
+            tracing::error!("{what}");
+        }
+    }
+}
+
+/// The signals between the parts of a server: a run changed, the server ends.
+pub struct Signals {
+    stopping: watch::Sender<bool>,
+    changes: RwLock<Option<broadcast::Sender<Arc<str>>>>,
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        Self {
+            stopping: watch::Sender::new(false),
             changes: RwLock::new(Some(broadcast::Sender::new(CHANGES))),
         }
     }
+}
 
-    /// Returns whether requests need no token: there is none, no other machine can reach the server, and there was none before. Revoking the last
-    /// one while the server runs does not open it again.
-    ///
-    /// # Errors
-    /// When the tokens cannot be read.
-    pub fn is_open(&self) -> Result<bool, TokensError> {
-        if !self.tokens.is_empty()? {
-            self.had_tokens.store(true, Relaxed);
-        }
-        Ok(self.exposure.may_be_open() && !self.had_tokens.load(Relaxed))
-    }
-
-    /// A channel that carries the name of a pipeline each time that one of its runs changed. `None` once the server ends: listeners hold it
-    /// weakly, and see its end.
+impl Signals {
+    /// A channel with the name of a pipeline for each change of one of its runs. `None` once the server ends: listeners hold it weakly, and
+    /// see its end.
     #[must_use]
     pub fn changes(&self) -> Option<broadcast::Sender<Arc<str>>> {
         self.changes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Announces a change.
+    /// Announces a change of a run of this pipeline.
     pub(crate) fn announce(&self, pipeline: &str) {
         let changes = self.changes.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(changes) = changes.as_ref().filter(|changes| changes.receiver_count() > 0) {
-            // They may have left meanwhile.
+            // The receivers may have left meanwhile.
             let _ = changes.send(pipeline.into());
         }
     }
 
-    /// Ends what goes on for long.
+    /// Ends long answers, and the work beside the server.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
         *self.changes.write().unwrap_or_else(PoisonError::into_inner) = None;
@@ -132,11 +120,70 @@ impl App {
         // It cannot close before `self` ends.
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
+}
 
-    /// Logs an error for the operator, unless one of the same kind was logged a moment ago.
-    pub(crate) fn complain(&self, kind: &'static str, what: &dyn std::fmt::Display) {
-        if self.logged.take(&kind, Instant::now()).is_ok() {
-            tracing::error!("{what}");
+/// Bounds on connections and requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time; more wait in the system's queue. An idle one costs some 10 KiB and a file descriptor.
+    pub connections: usize,
+    /// Connections of one address at a time, unless a proxy is in front: of IPv6, of one network of 64 bits. A machine of many jobs has a
+    /// hundred; sixteen such addresses are needed to take all connections.
+    pub per_address: usize,
+    /// For how long the head of a request may take to come, which is also how long a connection may be idle.
+    pub head: Duration,
+    /// For how long a TLS handshake may take.
+    pub handshake: Duration,
+    /// For how long a body may take to come.
+    pub body: Duration,
+    /// For how long an answer may take to be made.
+    pub answer: Duration,
+    /// For how long a peer may take nothing of an answer.
+    pub stall: Duration,
+    /// For how long requests under way are waited for when the server stops.
+    pub shutdown: Duration,
+    /// Bytes of the body of an upsert.
+    pub body_size: usize,
+    /// Large bodies that are held at a time: times [`Limits::body_size`], that is the memory that they may take.
+    pub large_bodies: usize,
+    /// Requests a second of one token, in the long run. A pause earns as many at once as ten seconds would.
+    pub per_token: u32,
+}
+
+/// Connections beside [`Limits::connections`], which only say that there are too many, or how the server does: monitoring must not be shut
+/// out by what it is there to notice.
+pub(crate) const SPARE_CONNECTIONS: usize = 32;
+
+/// For how long the head of a request on a spare connection may take to come: so they are soon free again.
+pub(crate) const SPARE_HEAD: Duration = Duration::from_secs(2);
+
+/// Bytes of a request's head: a token of 4 KiB, a cookie of a proxy, and room. hyper refuses smaller buffers than 8 KiB.
+pub(crate) const HEAD_SIZE: usize = 16 * 1024;
+
+/// Headers of a request: proxies add a dozen, browsers send twenty.
+pub(crate) const HEADERS: usize = 64;
+
+/// A body below this is small: 64 of them are nothing beside one large one.
+pub(crate) const SMALL_BODY: usize = 16 * 1024;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            per_address: 256,
+            // Longer than the pauses that clients keep connections for within one job; a thousand idle ones are gone within it.
+            head: Duration::from_secs(20),
+            handshake: Duration::from_secs(10),
+            // 1 MiB within it is 35 KiB/s.
+            body: Duration::from_secs(30),
+            // The reporter's own requests wait no longer.
+            answer: Duration::from_secs(30),
+            stall: Duration::from_secs(30),
+            // systemd kills after 90 s by default, container engines after 10 s.
+            shutdown: Duration::from_secs(8),
+            body_size: 1024 * 1024,
+            large_bodies: 32,
+            per_token: 1000,
         }
     }
 }

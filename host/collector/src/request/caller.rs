@@ -1,8 +1,9 @@
 //! Who sends a request, and whether it may.
 
 use super::answer::{refused, retry_later};
-use super::app::App;
-use crate::access::{Access, FailureKey, Refusal, Secret, TokenName};
+use super::app::Journal;
+use super::gate::Gate;
+use crate::access::{Access, Refusal, Secret, TokenName};
 use axum::http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::response::Response;
@@ -10,14 +11,10 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use pipefold::dx::ErrorCode;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-
-/// The address of a connection's peer; an extension of its requests.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
 
 /// The sender of a request.
 #[derive(Clone, Debug)]
@@ -60,42 +57,47 @@ impl Caller {
     ///
     /// # Errors
     /// [`Denied`], counted.
-    pub fn of(app: &App, headers: &HeaderMap, extensions: &Extensions, schemes: Schemes) -> Result<Self, Denied> {
-        let caller = Self::find(app, headers, schemes);
+    pub fn of(
+        (gate, journal): (&Gate, &Journal),
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        schemes: Schemes,
+    ) -> Result<Self, Denied> {
+        let caller = Self::find(gate, journal, headers, schemes);
         let now = Instant::now();
         let denied = match caller {
-            Ok(caller) => match caller.token.as_ref().map(|token| app.per_token.take(token, now)) {
+            Ok(caller) => match caller.token.as_ref().map(|token| gate.count(token, now)) {
                 Some(Err(wait)) => Denied::TooOften(wait),
                 _ => return Ok(caller),
             },
             Err(Denied::BadToken) => {
-                let key = address(app, headers, extensions).map(FailureKey::from);
-                match key.map(|key| app.failures.take(&key, now)) {
+                let address = gate.address(headers, extensions);
+                match address.map(|address| gate.count_failure(address, now)) {
                     Some(Err(wait)) => Denied::TooOften(wait),
                     _ => Denied::BadToken,
                 }
             }
             Err(denied) => denied,
         };
-        let metrics = &app.metrics;
+        let metrics = &journal.metrics;
         let counter = match denied {
             Denied::TooOften(_) => &metrics.limited,
             Denied::Broken => &metrics.failed,
             _ => &metrics.unauthorised,
         };
         counter.fetch_add(1, Relaxed);
-        if let Some(address) = address(app, headers, extensions) {
+        if let Some(address) = gate.address(headers, extensions) {
             tracing::info!("refused a request from {address}: {}", denied.code());
         }
         Err(denied)
     }
 
-    fn find(app: &App, headers: &HeaderMap, schemes: Schemes) -> Result<Self, Denied> {
+    fn find(gate: &Gate, journal: &Journal, headers: &HeaderMap, schemes: Schemes) -> Result<Self, Denied> {
         let broken = |error: &dyn std::fmt::Display| {
-            app.complain("tokens", error);
+            journal.complain("tokens", error);
             Denied::Broken
         };
-        if app.is_open().map_err(|error| broken(&error))? {
+        if gate.is_open().map_err(|error| broken(&error))? {
             from_this_machine(headers)?;
             return Ok(Self {
                 token: None,
@@ -103,8 +105,8 @@ impl Caller {
             });
         }
         let identity = match shown(headers, schemes).ok_or(Denied::NoToken)? {
-            (None, secret) => app.tokens.identify(&secret),
-            (Some(name), secret) => app.tokens.identify_named(&name, &secret),
+            (None, secret) => gate.tokens.identify(&secret),
+            (Some(name), secret) => gate.tokens.identify_named(&name, &secret),
         };
         match identity {
             Ok(identity) => Ok(Self {
@@ -204,17 +206,6 @@ fn from_this_machine(headers: &HeaderMap) -> Result<(), Denied> {
         ));
     }
     Ok(())
-}
-
-/// The client's address: the connection's, or what the proxy in front says. Only its own entry, the last, can be believed.
-pub(crate) fn address(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
-    let peer = extensions.get::<Peer>()?.0.ip();
-    if !app.exposure.behind_proxy {
-        return Some(peer);
-    }
-    let last = headers.get_all("x-forwarded-for").iter().next_back();
-    let last = last.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-    last.or(Some(peer))
 }
 
 impl Denied {

@@ -8,7 +8,7 @@ use crate::access::{TokenFile, Tokens};
 use crate::feeds::{Feeds, PublicUrl};
 use crate::forward::{ForwardOptions, forward};
 use crate::page::PageState;
-use crate::request::{App, Exposure, Limits};
+use crate::request::{App, Exposure, Gate, Limits};
 use crate::rules::Rules;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Retention, Store, sqlite};
@@ -49,7 +49,7 @@ pub struct Options {
 /// A collector that listens, and does not answer yet.
 pub struct Collector {
     server: Server,
-    app: Arc<App>,
+    app: App,
     forward: Option<ForwardOptions>,
     keep: Option<Duration>,
 }
@@ -62,7 +62,7 @@ impl Collector {
     pub async fn bind(options: Options, judge: Arc<Judge>) -> Result<Self, ServeError> {
         let dir = &options.data_dir;
         let rules = Rules::new(judge);
-        let store = SqliteStore::open(dir, rules.for_store(), sqlite::Limits::default())?;
+        let store = SqliteStore::open(dir, rules.for_store(), sqlite::RunLimits::default())?;
         let store: Arc<dyn Store> = Arc::new(store);
         let tokens = Tokens::open(TokenFile::of(dir))?;
         let exposure = Exposure {
@@ -71,15 +71,15 @@ impl Collector {
             behind_proxy: options.behind_proxy,
         };
         let forwards = options.forward.is_some();
-        let app = App::new(Arc::clone(&store), rules, tokens, exposure, options.limits, forwards);
-        let app = Arc::new(app);
-        let pages = app.changes().map_or_else(Router::new, |changes| {
+        let gate = Gate::new(tokens, exposure, options.limits.per_token);
+        let app = App::new(Arc::clone(&store), rules, gate, options.limits, forwards);
+        let pages = app.signals.changes().map_or_else(Router::new, |changes| {
             let state = PageState::new(store, &changes, pipefold::dx::body, forwards, options.stale_after);
-            introduced(Arc::clone(&app), page::router(state))
+            introduced(app.clone(), page::router(state))
         });
-        let gocd = Feeds::new(Arc::clone(&app), options.public_url);
-        let more = pages.merge(guarded(Arc::clone(&app), feeds::router(Arc::clone(&gocd))));
-        let server = Server::bind(Arc::clone(&app), options.tls, more).await?;
+        let gocd = Feeds::new(&app, options.public_url);
+        let more = pages.merge(guarded(app.clone(), feeds::router(Arc::clone(&gocd))));
+        let server = Server::bind(app.clone(), options.tls, more).await?;
         gocd.listens_at(&server.url());
         Ok(Self {
             server,
@@ -100,7 +100,7 @@ impl Collector {
     /// # Errors
     /// When the tokens cannot be read.
     pub fn is_open(&self) -> Result<bool, ServeError> {
-        Ok(self.app.is_open()?)
+        Ok(self.app.gate.is_open()?)
     }
 
     /// Works until `stop`, then ends as [`Server::run`] does. What is acknowledged is on disk all along; what DX does not have is sent after
@@ -114,15 +114,15 @@ impl Collector {
         } = self;
         let mut beside = JoinSet::new();
         if let Some(options) = options {
-            beside.spawn(forward(options, Arc::clone(&app)));
+            beside.spawn(forward(options, app.clone()));
         }
         if let Some(age) = keep {
-            let app = Arc::clone(&app);
+            let app = app.clone();
             beside.spawn(async move { keep_for(age, &app).await });
         }
         // A request to DX that is under way may end within the same time, not after it: container engines soon kill.
         let beside = async {
-            app.stopped().await;
+            app.signals.stopped().await;
             let _ = timeout(app.limits.shutdown, async {
                 while beside.join_next().await.is_some() {}
             })
@@ -150,12 +150,14 @@ pub async fn keep_for(age: Duration, app: &App) {
             match app.store.retain(retention).await {
                 Ok(0) => {}
                 Ok(removed) => tracing::info!("removed {removed} runs older than {before}"),
-                Err(error) => app.complain("retention", &format!("could not remove old runs: {error}")),
+                Err(error) => app
+                    .journal
+                    .complain("retention", &format!("could not remove old runs: {error}")),
             }
         }
         tokio::select! {
             () = sleep(EVERY) => {}
-            () = app.stopped() => return,
+            () = app.signals.stopped() => return,
         }
     }
 }

@@ -62,7 +62,7 @@ fn check(request: &Request<Incoming>, whole: bool, app: &App) -> Result<(), Box<
     if whole || matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
         return Ok(());
     }
-    app.metrics.limited.fetch_add(1, Relaxed);
+    app.journal.metrics.limited.fetch_add(1, Relaxed);
     let wait = Duration::from_secs(1);
     Err(Box::new(retry_later(
         ErrorCode::Unavailable,
@@ -93,7 +93,7 @@ async fn exchange(
                 Ok(Ok(answer)) => answer,
                 Ok(Err(never)) => match never {},
                 Err(_) => {
-                    app.metrics.failed.fetch_add(1, Relaxed);
+                    app.journal.metrics.failed.fetch_add(1, Relaxed);
                     refused(ErrorCode::Unavailable, "the answer took too long: try again")
                 }
             })
@@ -109,7 +109,7 @@ async fn exchange(
     let mut connection = pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = app.stopped() => {}
+        () = app.signals.stopped() => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;

@@ -1,20 +1,22 @@
-//! The socket that is listened on, and the end.
+//! The listening socket, the places for connections, and the end.
 
 use super::connection;
 use super::connection::Transport;
 use super::error::ServeError;
-use super::rooms::{Room, Rooms};
 use super::router::router;
 use super::tls::{Tls, TlsFiles};
-use crate::request::App;
+use crate::access::FailureKey;
+use crate::request::{App, Journal, SPARE_CONNECTIONS};
 use axum::Router;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -26,7 +28,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
-    app: Arc<App>,
+    app: App,
     router: Router,
 }
 
@@ -36,16 +38,16 @@ impl Server {
     ///
     /// # Errors
     /// [`ServeError`].
-    pub async fn bind(app: Arc<App>, tls: Option<TlsFiles>, more: Router) -> Result<Self, ServeError> {
-        app.exposure.check(!app.tokens.is_empty()?)?;
-        app.is_open()?;
+    pub async fn bind(app: App, tls: Option<TlsFiles>, more: Router) -> Result<Self, ServeError> {
+        app.gate.exposure.check(!app.gate.tokens.is_empty()?)?;
+        app.gate.is_open()?;
         let tls = tls.map(Tls::load).transpose()?;
         raise(app.limits.connections);
-        let address = app.exposure.address;
+        let address = app.gate.exposure.address;
         let failed = |why| ServeError::Listen { address, why };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let router = router(Arc::clone(&app), more);
+        let router = router(&app, more);
         Ok(Self {
             listener,
             address,
@@ -100,29 +102,29 @@ impl Server {
                 accepted = accept(&listener, &rooms, &app) => match accepted {
                     Ok(accepted) => accepted,
                     Err(why) => {
-                        app.complain("accept", &format!("cannot take a connection: {why}"));
+                        app.journal.complain("accept", &format!("cannot take a connection: {why}"));
                         sleep(AFTER_REFUSAL).await;
                         continue;
                     }
                 },
             };
             let Some(room) = rooms.enter(room, peer.ip(), &app) else {
-                app.metrics.limited.fetch_add(1, Relaxed);
+                app.journal.metrics.limited.fetch_add(1, Relaxed);
                 continue;
             };
             let transport = match &tls {
                 Some(tls) => Transport::Tls(tls.acceptor()),
                 None => Transport::Plain,
             };
-            let (app, router) = (Arc::clone(&app), router.clone());
+            let (app, router) = (app.clone(), router.clone());
             connections.spawn(async move {
-                app.metrics.connections.fetch_add(1, Relaxed);
-                let open = Open(&app, room);
+                app.journal.metrics.connections.fetch_add(1, Relaxed);
+                let open = Open(&app.journal, room);
                 connection::serve(stream, peer, transport, open.1.is_whole, &app, router).await;
             });
         }
         drop(listener);
-        app.stop();
+        app.signals.stop();
         let rest = async {
             while let Some(ended) = connections.join_next().await {
                 note(&app, ended);
@@ -135,7 +137,7 @@ impl Server {
 }
 
 /// A connection that is counted for as long as this lives.
-struct Open<'a>(&'a App, Room);
+struct Open<'a>(&'a Journal, Room);
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
@@ -151,8 +153,9 @@ async fn accept(listener: &TcpListener, rooms: &Rooms, app: &App) -> std::io::Re
 
 fn note(app: &App, ended: Result<(), tokio::task::JoinError>) {
     if ended.is_err_and(|error| error.is_panic()) {
-        app.metrics.failed.fetch_add(1, Relaxed);
-        app.complain("panic", &"answering a request panicked; its connection was cut");
+        app.journal.metrics.failed.fetch_add(1, Relaxed);
+        app.journal
+            .complain("panic", &"answering a request panicked; its connection was cut");
     }
 }
 
@@ -174,5 +177,112 @@ fn raise(connections: usize) {
         tracing::warn!(
             "this process may open {current} files at a time, and {needed} would be good: raise `ulimit -n`"
         );
+    }
+}
+
+/// The places for connections.
+struct Rooms {
+    whole: Arc<Semaphore>,
+    spare: Arc<Semaphore>,
+    per_address: Option<usize>,
+    addresses: Arc<Mutex<HashMap<FailureKey, usize>>>,
+}
+
+/// The place of one connection, for as long as this lives.
+struct Room {
+    /// Whether it is for requests of every kind.
+    is_whole: bool,
+    address: Option<Counted>,
+    #[expect(dead_code, reason = "given back when dropped")]
+    permit: OwnedSemaphorePermit,
+}
+
+/// One connection of an address.
+struct Counted {
+    addresses: Arc<Mutex<HashMap<FailureKey, usize>>>,
+    key: FailureKey,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = addresses.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&self.key);
+            }
+        }
+    }
+}
+
+impl Rooms {
+    pub fn new(app: &App) -> Self {
+        Self {
+            whole: Arc::new(Semaphore::new(app.limits.connections)),
+            spare: Arc::new(Semaphore::new(SPARE_CONNECTIONS)),
+            // All connections are the proxy's.
+            per_address: (!app.gate.exposure.behind_proxy).then_some(app.limits.per_address),
+            addresses: Arc::default(),
+        }
+    }
+
+    /// Waits until there is a place.
+    async fn next(&self, app: &App) -> std::io::Result<Room> {
+        if let Ok(permit) = Arc::clone(&self.whole).try_acquire_owned() {
+            return Ok(Room::of(permit, true));
+        }
+        app.journal.complain(
+            "connections",
+            &format!(
+                "all {} connections are taken; more are turned away",
+                app.limits.connections
+            ),
+        );
+        let (permit, is_whole) = tokio::select! {
+            biased;
+            permit = Arc::clone(&self.whole).acquire_owned() => (permit, true),
+            permit = Arc::clone(&self.spare).acquire_owned() => (permit, false),
+        };
+        Ok(Room::of(permit.map_err(std::io::Error::other)?, is_whole))
+    }
+
+    /// The place for a connection from this address, which may be a lesser one; `None` if there is none for it.
+    fn enter(&self, mut room: Room, from: IpAddr, app: &App) -> Option<Room> {
+        if !room.is_whole
+            && let Ok(permit) = Arc::clone(&self.whole).try_acquire_owned()
+        {
+            room = Room::of(permit, true);
+        }
+        let Some(most) = self.per_address.filter(|_| room.is_whole) else {
+            return Some(room);
+        };
+        let key = FailureKey::from(from);
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = addresses.entry(key).or_default();
+        if *count >= most {
+            app.journal.complain(
+                "connections of one address",
+                &format!("{from} has {most} connections open; more of it are turned away"),
+            );
+            let permit = Arc::clone(&self.spare).try_acquire_owned().ok()?;
+            return Some(Room::of(permit, false));
+        }
+        *count += 1;
+        drop(addresses);
+        room.address = Some(Counted {
+            addresses: Arc::clone(&self.addresses),
+            key,
+        });
+        Some(room)
+    }
+}
+
+impl Room {
+    fn of(permit: OwnedSemaphorePermit, is_whole: bool) -> Self {
+        Self {
+            is_whole,
+            address: None,
+            permit,
+        }
     }
 }

@@ -8,7 +8,6 @@ mod collector;
 mod connection;
 mod error;
 mod listen;
-mod rooms;
 mod router;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]

@@ -8,22 +8,12 @@ use axum::http::Method;
 use axum::http::header::ACCEPT;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
-use pipefold::dx::{ErrorCode, METHOD_PATH, SYNC_PATH};
-use std::sync::Arc;
+use pipefold::dx::ErrorCode;
 
-/// The API, and `more` beside it.
-pub fn router(app: Arc<App>, more: Router) -> Router {
-    Router::new()
-        .route(METHOD_PATH, post(upsert::upsert))
-        .route(SYNC_PATH, post(upsert::upsert))
-        .route("/api/runs", get(api::list))
-        .route("/api/runs/{reference_id}", get(api::one))
-        .route("/api/openapi.json", get(api::document))
-        .route("/healthz", get(api::health))
-        .route("/readyz", get(api::ready))
-        .route("/metrics", get(api::metrics))
-        .with_state(app)
+/// The routes of upserts and of the API, and `more` beside them.
+pub fn router(app: &App, more: Router) -> Router {
+    upsert::router(app)
+        .merge(api::router(app))
         .merge(more)
         .fallback(nowhere)
         .method_not_allowed_fallback(otherwise)
@@ -31,13 +21,18 @@ pub fn router(app: Arc<App>, more: Router) -> Router {
 
 /// Says who looks at pages, whose requests get the [`Access`](crate::access::Access) of their token as an extension. A page for which there is
 /// none shows nothing: the pages decide what a visitor without a token sees.
-pub fn introduced(app: Arc<App>, pages: Router) -> Router {
+pub fn introduced(app: App, pages: Router) -> Router {
     pages.layer(from_fn_with_state(app, introduce))
 }
 
-async fn introduce(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+async fn introduce(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let schemes = Schemes::BearerOrBasic;
-    match Caller::of(&app, request.headers(), request.extensions(), schemes) {
+    match Caller::of(
+        (&app.gate, &app.journal),
+        request.headers(),
+        request.extensions(),
+        schemes,
+    ) {
         Ok(caller) => {
             request.extensions_mut().insert((*caller.access).clone());
         }
@@ -48,13 +43,18 @@ async fn introduce(State(app): State<Arc<App>>, mut request: Request, next: Next
 }
 
 /// The same for GoCD's feeds, which need a token that may read. Refusals are in GoCD's form.
-pub fn guarded(app: Arc<App>, feeds: Router) -> Router {
+pub fn guarded(app: App, feeds: Router) -> Router {
     feeds.layer(from_fn_with_state(app, guard))
 }
 
-async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let schemes = Schemes::BearerOrBasic;
-    let denied = match Caller::of(&app, request.headers(), request.extensions(), schemes) {
+    let denied = match Caller::of(
+        (&app.gate, &app.journal),
+        request.headers(),
+        request.extensions(),
+        schemes,
+    ) {
         Ok(caller) if caller.access.reads() => {
             request.extensions_mut().insert((*caller.access).clone());
             return next.run(request).await;

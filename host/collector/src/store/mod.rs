@@ -4,24 +4,21 @@
 //! replicated engine can stand behind it as well (DESIGN, section 7). It holds none of DX's rules: how notifications become a run is
 //! a [`Fold`] that it is given when it is opened.
 //!
-//! - `run`: a run, what is appended to it, what it folds into, and what DX knows of it.
+//! - `run`: a run, what is appended to it, its fold, what DX knows of it, and the errors of a store.
 //! - `query`: what can be asked, and the answers.
-//! - `error`: what can go wrong.
 //! - `sqlite`: the implementation on one machine.
 
-mod error;
 mod query;
 mod run;
 pub mod sqlite;
 
-pub use error::StoreError;
 pub use query::{
     Bucket, Cursor, CursorError, FeedOrder, FeedQuery, MAX_PAGE, Page, PipelineQuery, PipelineSummary, Retention,
     RunFilter, RunQuery, StaleQuery, StatsQuery, StatusCounts,
 };
 pub use run::{
-    Append, Appended, Backlog, DxAnswer, Fold, FoldError, Folded, Forwarded, Forwarding, Job, Kept, Received,
-    RunDetail, RunKey, RunSummary, Waiting, WaitingQuery,
+    Append, Appended, Backlog, DxAnswer, Fold, FoldError, Folded, Forwarded, Forwarding, Job, Kept, Outgoing, Received,
+    RunDetail, RunKey, RunSummary, StoreError, Waiting, WaitingQuery,
 };
 
 use std::path::PathBuf;
@@ -54,6 +51,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// About the store.
     fn run(&self, key: RunKey) -> Answer<Option<RunDetail>>;
+
+    /// A run as it is sent to DX, without the notifications that DX has; `None` when there is no such run.
+    ///
+    /// # Errors
+    /// About the store.
+    fn outgoing(&self, id: u64) -> Answer<Option<Outgoing>>;
 
     /// Pipelines by name.
     ///

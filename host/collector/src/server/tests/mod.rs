@@ -1,11 +1,7 @@
 //! The server over real sockets.
 
-mod errors;
+mod api;
+mod connections;
 mod hostile;
-mod limits;
-mod lists;
-mod mounted;
-mod page_example;
-mod stopping;
 pub(crate) mod support;
-mod tls;
+mod whole;

@@ -1,7 +1,7 @@
 //! A server with a store in a directory of its own, and a client that can send anything.
 
 use crate::access::{Access, Rights, TokenFile, Tokens};
-use crate::request::{App, Exposure, Limits};
+use crate::request::{App, Exposure, Gate, Limits};
 use crate::rules::Rules;
 use crate::server::{Server, TlsFiles};
 use crate::store::sqlite::{self, SqliteStore};
@@ -38,7 +38,7 @@ pub struct Setup {
 }
 
 pub struct Running {
-    pub app: Arc<App>,
+    pub app: App,
     pub address: SocketAddr,
     pub url: String,
     /// In the order of the setup.
@@ -52,7 +52,7 @@ pub struct Running {
 pub fn start(setup: Setup) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let rules = Rules::new(Arc::new(Judge::default()));
-    let store = SqliteStore::open(dir.path(), rules.for_store(), sqlite::Limits::default()).unwrap();
+    let store = SqliteStore::open(dir.path(), rules.for_store(), sqlite::RunLimits::default()).unwrap();
     let file = TokenFile::of(dir.path());
     let add = |(name, rights, glob): (&str, Rights, &str)| {
         let access = Access::new(rights, vec![glob.parse().unwrap()]);
@@ -68,14 +68,8 @@ pub fn start(setup: Setup) -> Running {
         behind_proxy: false,
     };
     let known = Tokens::open(file).unwrap();
-    let app = Arc::new(App::new(
-        Arc::new(store),
-        rules,
-        known,
-        exposure,
-        setup.limits,
-        setup.forwards,
-    ));
+    let gate = Gate::new(known, exposure, setup.limits.per_token);
+    let app = App::new(Arc::new(store), rules, gate, setup.limits, setup.forwards);
     let runtime = Arc::new(
         Builder::new_multi_thread()
             .worker_threads(2)
@@ -84,7 +78,7 @@ pub fn start(setup: Setup) -> Running {
             .unwrap(),
     );
     let server = runtime
-        .block_on(Server::bind(Arc::clone(&app), setup.tls, setup.more))
+        .block_on(Server::bind(app.clone(), setup.tls, setup.more))
         .unwrap();
     let (address, url) = (server.address(), server.url());
     let (stop, stopped) = oneshot::channel();

@@ -1,8 +1,8 @@
 //! Notifications and their run: folded beside the writer, kept within a transaction.
 
+use super::place::{Result, Trouble};
 use super::rows;
-use super::rows::{COLUMNS, COUNT, Limits, Tools, key, moment, notifications, stage_of, summary, text_bytes};
-use super::trouble::{Result, Trouble};
+use super::rows::{COLUMNS, COUNT, RunLimits, Tools, key, moment, notifications, stage_of, summary, text_bytes};
 use crate::store::{Append, Appended, Fold, Folded, RunSummary, StoreError};
 use pipefold_sandbox::Notification;
 use rusqlite::types::ToSql;
@@ -48,7 +48,7 @@ enum Parts {
 }
 
 /// Folds notifications with what is known of their run. What can be refused is refused here, or in [`keep`] before its first change.
-pub fn judge(connection: &Connection, fold: &Fold, limits: Limits, append: Append) -> Result<Judged> {
+pub fn judge(connection: &Connection, fold: &Fold, limits: RunLimits, append: Append) -> Result<Judged> {
     let new = New::of(append)?;
     let known = find(connection, new.reference_id())?;
     Ok(Judged {
@@ -70,7 +70,13 @@ impl New {
     }
 
     /// Folds them with a run, or as a new one.
-    fn fold_with(&self, known: Option<&Known>, connection: &Connection, fold: &Fold, limits: Limits) -> Result<Folded> {
+    fn fold_with(
+        &self,
+        known: Option<&Known>,
+        connection: &Connection,
+        fold: &Fold,
+        limits: RunLimits,
+    ) -> Result<Folded> {
         if known.is_some_and(|known| !self.append.access.may_write(&known.run.pipeline)) {
             return Err(StoreError::Foreign.into());
         }
@@ -92,7 +98,7 @@ impl New {
 
     /// Returns whether there is room for them beside what a run has. The last of it is for what says how the run ended: without that it would go on
     /// for ever.
-    fn room(&self, limits: Limits, notifications: u32, text: u64) -> Result<()> {
+    fn room(&self, limits: RunLimits, notifications: u32, text: u64) -> Result<()> {
         let mut most = (limits.notifications_per_run, limits.text_bytes_per_run);
         if !self.is_end {
             most.0 -= most.0 / FOR_THE_END;
@@ -189,7 +195,7 @@ pub fn fold_leftovers(connection: &mut Connection, tools: &mut Tools) -> Result<
     let left = connection
         .prepare("SELECT id FROM runs WHERE folded < notifications")?
         .query_map([], |row| row.get(0))?
-        .collect::<std::result::Result<Vec<i64>, _>>()?;
+        .collect::<Result<Vec<i64>, _>>()?;
     for id in left {
         let history = notifications(connection, id)?;
         let folded = match (tools.fold)(&history) {

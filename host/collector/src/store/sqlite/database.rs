@@ -1,7 +1,7 @@
 //! SQLite's settings with the reason for each, the tables, and how older ones become today's.
 
+use super::place::{Result, Trouble};
 use super::rows::Sequence;
-use super::trouble::{Result, Trouble};
 use crate::store::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};

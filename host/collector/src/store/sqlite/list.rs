@@ -5,8 +5,8 @@
 //! Where a way was left before its end, what the others found beyond that place is not shown yet, and the next page begins there: so nothing is
 //! left out.
 
+use super::place::Result;
 use super::rows::{COLUMNS, ID, PIPELINE, PLACE, RECORD, STATUS, rank, summary};
-use super::trouble::Result;
 use crate::store::{Cursor, MAX_PAGE, Page, RunFilter, RunQuery, RunSummary};
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Row};

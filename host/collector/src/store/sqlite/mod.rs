@@ -5,10 +5,8 @@
 //! notification is judged and folded in a thread beside the writer, with the few parts that stand for all others of its run. Only where the run
 //! has grown meanwhile is it folded again in the transaction.
 //!
-//! - `store`: everything put together, and the trait on it.
-//! - `place`: the data directory, its lock, the names of its files.
-//! - `database`: SQLite's settings, the tables, and how older ones become today's. `trouble`: SQLite's errors in our words.
-//! - `queue`: what waits for a thread, within bounds. `readers`: the threads that read and judge. `writer`: the thread that writes.
+//! - `place`: the data directory, its lock, the names of its files, and errors. `database`: SQLite's settings, the tables, and migrations.
+//! - `readers`: the threads that read and judge, and their queue. `writer`: the thread that writes.
 //! - `append`: notifications and their run. `rows`: rows as values, and back.
 //! - `list`: runs newest first. `questions`: one run, pipelines, statistics and feeds.
 //! - `upkeep`: what DX does not know yet, retention, and backups.
@@ -18,17 +16,240 @@ mod database;
 mod list;
 mod place;
 mod questions;
-mod queue;
 mod readers;
 mod rows;
-mod store;
 #[cfg(test)]
 mod tests;
-mod trouble;
 mod upkeep;
 mod writer;
 
 pub use place::{DATABASE_FILE, LOCK_FILE, data_directory};
-pub use rows::Limits;
-pub use store::SqliteStore;
+pub use rows::RunLimits;
 pub use upkeep::backup;
+
+use self::append::fold_leftovers;
+use self::place::{Place, Result, Trouble};
+use self::readers::{APPENDS, PAGES, Readers, snapshot};
+use self::rows::{KEYS_PER_RUN, Sequence, Tools};
+use self::writer::Writer;
+use super::run::contained;
+use super::{
+    Answer, Append, Appended, Backlog, Bucket, FeedQuery, Fold, Forwarded, Outgoing, Page, PipelineQuery,
+    PipelineSummary, Retention, RunDetail, RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store, StoreError,
+    Waiting, WaitingQuery,
+};
+use rusqlite::Connection;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// A store in one directory. See the [module](self).
+///
+/// Dropping it commits what waits, and then lets the directory go.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    judges: Readers,
+    fold: Fold,
+    limits: RunLimits,
+    threads: Vec<JoinHandle<()>>,
+    writer_thread: Option<JoinHandle<()>>,
+    path: PathBuf,
+    /// The last to go: another server may begin then.
+    _place: Place,
+}
+
+impl SqliteStore {
+    /// Opens the store in the directory `dir`; makes it, mode 0700, if it is missing.
+    ///
+    /// A database that is refused is left as it was.
+    ///
+    /// # Errors
+    /// [`StoreError::Place`], [`StoreError::InUse`], [`StoreError::NotOurs`], [`StoreError::TooNew`], [`StoreError::Corrupt`],
+    /// [`StoreError::Locked`], [`StoreError::DiskFull`] or [`StoreError::Io`].
+    pub fn open(dir: &Path, fold: Fold, limits: RunLimits) -> Result<Self, StoreError> {
+        let place = Place::take(dir)?;
+        let path = place.database()?;
+        let fold = contained(fold);
+        let limits = RunLimits {
+            notifications_per_run: limits.notifications_per_run.min(KEYS_PER_RUN),
+            ..limits
+        };
+        let failed = |trouble: Trouble| trouble.into_store_error(&path);
+        let (mut connection, sequence) = prepare(&path).map_err(failed)?;
+        let mut tools = Tools {
+            sequence,
+            fold: fold.clone(),
+            limits,
+        };
+        fold_leftovers(&mut connection, &mut tools).map_err(failed)?;
+        let start = |pool| Readers::start(pool, path.clone(), || database::reader(&path).map_err(failed));
+        let (readers, mut threads) = start(PAGES)?;
+        let (judges, more) = start(APPENDS).inspect_err(|_| readers.close())?;
+        threads.extend(more);
+        let (writer, writer_thread) = Writer::start(connection, path.clone(), tools)
+            .inspect_err(|_| {
+                readers.close();
+                judges.close();
+            })
+            .map_err(|e| place::io_failed("start a thread for", &path, &e))?;
+        Ok(Self {
+            writer,
+            readers,
+            judges,
+            fold,
+            limits,
+            threads,
+            writer_thread: Some(writer_thread),
+            path,
+            _place: place,
+        })
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Opens the database, and changes nothing before all that can be refused was looked at.
+fn prepare(path: &Path) -> Result<(Connection, Sequence)> {
+    let mut connection = database::writer(path)?;
+    database::check(&connection, path)?;
+    database::may_write(&connection)?;
+    database::migrate(&mut connection, path)?;
+    let sequence = Sequence::read(&connection)?;
+    Ok((connection, sequence))
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        // These first: they ask the writer.
+        self.judges.close();
+        self.readers.close();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+        self.writer.close();
+        if let Some(thread) = self.writer_thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store for SqliteStore {
+    fn append(&self, append: Append) -> Answer<Appended> {
+        // Texts, and what holds them.
+        let weight = append
+            .notifications
+            .iter()
+            .map(|kept| rows::text_bytes(&kept.notification) as usize + 1024)
+            .sum();
+        let (asker, answer) = oneshot::channel();
+        let (writer, fold, limits, path) = (
+            self.writer.clone(),
+            self.fold.clone(),
+            self.limits,
+            self.path().to_owned(),
+        );
+        let queued = self.judges.spawn(weight, move |connection| {
+            match snapshot(connection, |connection| {
+                append::judge(connection, &fold, limits, append)
+            }) {
+                Ok(judged) => writer.ask_for(asker, weight, move |tx, tools| append::keep(tx, tools, &judged)),
+                // No one may wait any more.
+                Err(trouble) => drop(asker.send(Err(trouble.into_store_error(&path)))),
+            }
+        });
+        Box::pin(async move {
+            queued?;
+            answer.await.unwrap_or(Err(StoreError::Closed))
+        })
+    }
+
+    fn runs(&self, query: RunQuery) -> Answer<Page> {
+        self.readers.ask(move |connection| list::runs(connection, &query))
+    }
+
+    fn run(&self, key: RunKey) -> Answer<Option<RunDetail>> {
+        self.readers.ask(move |connection| questions::run(connection, &key))
+    }
+
+    fn outgoing(&self, id: u64) -> Answer<Option<Outgoing>> {
+        self.readers.ask(move |connection| questions::outgoing(connection, id))
+    }
+
+    fn pipelines(&self, query: PipelineQuery) -> Answer<Vec<PipelineSummary>> {
+        self.readers
+            .ask(move |connection| questions::pipelines(connection, &query))
+    }
+
+    fn pipeline(&self, name: String) -> Answer<Option<PipelineSummary>> {
+        self.readers
+            .ask(move |connection| questions::pipeline(connection, &name))
+    }
+
+    fn stats(&self, query: StatsQuery) -> Answer<Vec<Bucket>> {
+        self.readers.ask(move |connection| questions::stats(connection, &query))
+    }
+
+    fn completed(&self, query: FeedQuery) -> Answer<Vec<RunSummary>> {
+        self.readers
+            .ask(move |connection| questions::completed(connection, &query))
+    }
+
+    fn waiting(&self, query: WaitingQuery) -> Answer<Vec<Waiting>> {
+        self.readers.ask(move |connection| upkeep::waiting(connection, &query))
+    }
+
+    fn backlog(&self) -> Answer<Backlog> {
+        self.readers.ask(upkeep::backlog)
+    }
+
+    fn forwarded(&self, forwarded: Forwarded) -> Answer<()> {
+        self.writer.ask(0, move |tx, _| upkeep::forwarded(tx, &forwarded))
+    }
+
+    fn stale(&self, query: StaleQuery) -> Answer<Vec<RunSummary>> {
+        self.readers.ask(move |connection| upkeep::stale(connection, query))
+    }
+
+    fn retain(&self, retention: Retention) -> Answer<u64> {
+        let writer = self.writer.clone();
+        Box::pin(async move {
+            let (mut removed, mut after) = (0, Some(0));
+            while let Some(begin) = after {
+                let step = writer.ask(0, move |tx, _| upkeep::retain(tx, retention, begin)).await?;
+                removed += step.removed;
+                after = step.next;
+            }
+            Ok(removed)
+        })
+    }
+
+    fn ready(&self) -> Answer<()> {
+        let room = place::room(self.path());
+        let written = self.writer.ask(0, |tx, tools| tools.sequence.write(tx));
+        Box::pin(async move {
+            // What was made room for before may still take a small write, and not a notification.
+            room?;
+            written.await
+        })
+    }
+
+    fn backup(&self, to: PathBuf) -> Answer<()> {
+        self.readers
+            .ask_outside(move |connection| upkeep::write(connection, &to))
+    }
+}

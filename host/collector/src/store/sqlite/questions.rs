@@ -1,11 +1,11 @@
 //! One run, pipelines, statistics and feeds.
 
 use super::list::pipeline_id;
-use super::rows::{COLUMNS, COUNT, moment, received, run_of, status, summary};
-use super::trouble::{Result, Trouble};
+use super::place::{Result, Trouble};
+use super::rows::{COLUMNS, COUNT, KEYS_PER_RUN, key, moment, received, run_of, status, summary};
 use crate::store::{
-    Bucket, DxAnswer, FeedOrder, FeedQuery, Forwarding, Job, MAX_PAGE, PipelineQuery, PipelineSummary, RunDetail,
-    RunKey, RunSummary, StatsQuery, StatusCounts,
+    Bucket, DxAnswer, FeedOrder, FeedQuery, Forwarding, Job, MAX_PAGE, Outgoing, PipelineQuery, PipelineSummary,
+    RunDetail, RunKey, RunSummary, StatsQuery, StatusCounts,
 };
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -19,9 +19,30 @@ pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<Option<RunDet
     let id = summary.id.cast_signed();
     Ok(Some(RunDetail {
         summary,
-        received: received(connection, id)?,
+        received: received(connection, id, 0)?,
         jobs: jobs(connection, id)?,
         forwarding,
+    }))
+}
+
+pub fn outgoing(connection: &Connection, id: u64) -> Result<Option<Outgoing>> {
+    let Some((summary, forwarding)) = find(connection, &RunKey::Id(id))? else {
+        return Ok(None);
+    };
+    let id = summary.id.cast_signed();
+    // Without policies the first row ends the search.
+    let by_policies = !connection
+        .prepare_cached("SELECT 1 FROM notifications WHERE key BETWEEN ?1 AND ?2 AND NOT by_policies LIMIT 1")?
+        .exists([key(id, 0)?, key(id, KEYS_PER_RUN - 1)?])?;
+    let is_folded = connection
+        .prepare_cached("SELECT 1 FROM runs WHERE id = ?1 AND folded = notifications")?
+        .exists([id])?;
+    Ok(Some(Outgoing {
+        unsent: received(connection, id, forwarding.covered)?,
+        summary,
+        forwarding,
+        is_folded,
+        by_policies,
     }))
 }
 

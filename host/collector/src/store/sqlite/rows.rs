@@ -1,6 +1,6 @@
 //! Rows as values: a run with the columns that lists are made of, and its notifications.
 
-use super::trouble::{Result, Trouble};
+use super::place::{Result, Trouble};
 use crate::store::{Fold, Received, RunSummary};
 use chrono::{DateTime, Utc};
 use pipefold_sandbox::{Notification, Run, Status};
@@ -230,7 +230,7 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String> {
 pub struct Tools {
     pub sequence: Sequence,
     pub fold: Fold,
-    pub limits: Limits,
+    pub limits: RunLimits,
 }
 
 /// Ids of every kind, from one sequence: an id of one kind never names something of another, and none is ever used twice.
@@ -284,14 +284,14 @@ pub fn run_of(stage: i64) -> i64 {
 
 /// Bounds on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct RunLimits {
     /// Notifications of one run; at most 16,384.
     pub notifications_per_run: u32,
     /// Bytes of all their texts.
     pub text_bytes_per_run: u64,
 }
 
-impl Default for Limits {
+impl Default for RunLimits {
     /// The bounds of the rules (DESIGN, section 3).
     fn default() -> Self {
         Self {
@@ -318,12 +318,12 @@ pub fn moment(ms: i64) -> Result<DateTime<Utc>> {
 
 /// The notifications of a run, in their order.
 pub fn notifications(connection: &Connection, run: i64) -> Result<Vec<Notification>> {
-    each(connection, run, body)
+    each(connection, run, 0, body)
 }
 
-/// The same with where they came from and when.
-pub fn received(connection: &Connection, run: i64) -> Result<Vec<Received>> {
-    each(connection, run, |row| {
+/// The notifications of a run from the number `first` on, with how they came.
+pub fn received(connection: &Connection, run: i64, first: u32) -> Result<Vec<Received>> {
+    each(connection, run, first, |row| {
         Ok(Received {
             notification: body(row)?,
             by_policies: row.get(3)?,
@@ -334,11 +334,11 @@ pub fn received(connection: &Connection, run: i64) -> Result<Vec<Received>> {
     })
 }
 
-fn each<T>(connection: &Connection, run: i64, read: impl Fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+fn each<T>(connection: &Connection, run: i64, first: u32, read: impl Fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
     let mut statement = connection.prepare_cached(
         "SELECT body, token, arrived, by_policies, held FROM notifications WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
     )?;
-    let mut rows = statement.query([key(run, 0)?, key(run, KEYS_PER_RUN - 1)?])?;
+    let mut rows = statement.query([key(run, first)?, key(run, KEYS_PER_RUN - 1)?])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         all.push(read(row)?);

@@ -1,9 +1,8 @@
 //! What DX does not know yet, retention, runs that never finished, and backups.
 
 use super::database;
-use super::place::{DATABASE_FILE, io_failed};
+use super::place::{DATABASE_FILE, Result, Trouble, io_failed};
 use super::rows::{COLUMNS, KEYS_PER_RUN, key, moment, status, summary, uncount};
-use super::trouble::{Result, Trouble};
 use crate::store::{
     Backlog, DxAnswer, Forwarded, MAX_PAGE, Retention, RunSummary, StaleQuery, StoreError, Waiting, WaitingQuery,
 };
@@ -116,7 +115,7 @@ pub fn retain(tx: &Transaction<'_>, retention: Retention, after: i64) -> Result<
         .query_map([after, AT_ONCE], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
         })?
-        .collect::<std::result::Result<Vec<(i64, i64, i64, i64, i64, bool)>, _>>()?;
+        .collect::<Result<Vec<(i64, i64, i64, i64, i64, bool)>, _>>()?;
     let is_last = (found.len() as i64) < AT_ONCE;
     // A whole step of young runs: a few may have come while the clock was ahead.
     let is_over = is_last
@@ -166,7 +165,7 @@ pub fn stale(connection: &Connection, query: StaleQuery) -> Result<Vec<RunSummar
 ///
 /// # Errors
 /// As [`Store::backup`](crate::store::Store::backup).
-pub fn backup(dir: &Path, to: &Path) -> std::result::Result<(), StoreError> {
+pub fn backup(dir: &Path, to: &Path) -> Result<(), StoreError> {
     let database = dir
         .canonicalize()
         .map_err(|e| io_failed("find", dir, &e))?

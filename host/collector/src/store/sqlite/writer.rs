@@ -1,23 +1,13 @@
 //! The thread that writes.
 
-use super::queue::Queue;
+use super::place::{Result, Trouble};
+use super::readers::{BATCH, Queue, WAITING, WAITING_BYTES};
 use super::rows::Tools;
-use super::trouble::{Result, Trouble};
 use crate::store::{Answer, StoreError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::oneshot;
-
-/// The most changes in one commit. More gain nothing, as the wait for the disk is shared by then, and would keep the first ones waiting.
-const BATCH: usize = 256;
-
-/// The most changes that wait here, and as many appends again that wait to be judged: four commits each, so that an accepted request is answered
-/// soon. More are refused, to be sent again later.
-pub const WAITING: usize = 4 * BATCH;
-
-/// The most bytes that wait, for the sake of memory: as much as 32 of the largest requests.
-pub const WAITING_BYTES: usize = 32 * 1024 * 1024;
 
 /// Something to be done within a transaction, together with others.
 trait Change: Send {
@@ -25,15 +15,15 @@ trait Change: Send {
     /// called again in another one.
     fn apply(&mut self, tx: &Transaction<'_>, tools: &mut Tools) -> Result<()>;
     /// Answers the asker, after the transaction's end.
-    fn answer(self: Box<Self>, committed: std::result::Result<(), StoreError>);
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
 /// Receiver of an answer.
-type Asker<T> = oneshot::Sender<std::result::Result<T, StoreError>>;
+type Asker<T> = oneshot::Sender<Result<T, StoreError>>;
 
 struct Asked<T, F> {
     act: F,
-    outcome: Option<std::result::Result<T, StoreError>>,
+    outcome: Option<Result<T, StoreError>>,
     asker: Asker<T>,
 }
 
@@ -57,7 +47,7 @@ impl<T: Send, F: FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send> Change
         Ok(())
     }
 
-    fn answer(self: Box<Self>, committed: std::result::Result<(), StoreError>) {
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let outcome = match (committed, self.outcome) {
             // A refusal stands, whatever became of the others.
             (_, Some(Err(error))) | (Err(error), _) => Err(error),
@@ -164,7 +154,7 @@ impl Thread {
         }
     }
 
-    fn commit(&mut self, batch: &mut [Box<dyn Change>]) -> std::result::Result<(), StoreError> {
+    fn commit(&mut self, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
         let before = self.tools.sequence;
         self.try_commit(batch).map_err(|trouble| {
             self.tools.sequence = before;

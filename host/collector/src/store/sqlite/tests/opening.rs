@@ -1,14 +1,14 @@
 //! Opening what is ours, and refusing what is not, or is not whole.
 
 use super::support::{append, detail, ended, fold, fresh, open, page, query, running, try_append, wait};
-use crate::store::sqlite::{DATABASE_FILE, LOCK_FILE, Limits, SqliteStore};
+use crate::store::sqlite::{DATABASE_FILE, LOCK_FILE, RunLimits, SqliteStore};
 use crate::store::{RunFilter, Store, StoreError};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 fn try_open(dir: &Path) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(dir, fold(), Limits::default())
+    SqliteStore::open(dir, fold(), RunLimits::default())
 }
 
 /// Opens what must be refused, and checks that its files are as they were.

@@ -1,7 +1,7 @@
 //! A store to try, a fold, and notifications.
 
 use crate::access::{Access, Rights};
-use crate::store::sqlite::{DATABASE_FILE, Limits, SqliteStore};
+use crate::store::sqlite::{DATABASE_FILE, RunLimits, SqliteStore};
 use crate::store::{
     Answer, Append, Appended, Fold, FoldError, Folded, Page, RunDetail, RunFilter, RunKey, RunQuery, Store, StoreError,
 };
@@ -125,7 +125,7 @@ pub fn step(pipeline: &str, reference: &str, name: &str) -> Notification {
 }
 
 pub fn open(dir: &Path) -> SqliteStore {
-    SqliteStore::open(dir, fold(), Limits::default()).unwrap()
+    SqliteStore::open(dir, fold(), RunLimits::default()).unwrap()
 }
 
 /// Makes a closed database one of the version before parts were kept, and changes it further.

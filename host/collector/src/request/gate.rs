@@ -1,6 +1,86 @@
-//! Who can reach the server, and so what it needs before it listens.
+//! Who can reach the server, what it needs before it listens, and the tokens that requests show.
 
-use std::net::SocketAddr;
+use crate::access::{FailureKey, MAX_TOKENS, Rate, RateLimit, TokenName, Tokens, TokensError};
+use axum::http::{Extensions, HeaderMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// The rate of failed authentications of one address: trial and error with a configuration passes, a scanner is slowed down.
+const FAILURES: Rate = Rate {
+    burst: 20,
+    per_second: 1.0,
+};
+
+/// The most addresses whose failures are remembered, 100 bytes each.
+const FAILING_ADDRESSES: usize = 10_000;
+
+/// The address of a connection's peer; an extension of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// The tokens of a server, and the limits on requests with and without a known one.
+pub struct Gate {
+    /// The tokens.
+    pub tokens: Tokens,
+    /// The ways in which the server can be reached.
+    pub exposure: Exposure,
+    per_token: RateLimit<TokenName>,
+    failures: RateLimit<FailureKey>,
+    had_tokens: AtomicBool,
+}
+
+impl Gate {
+    /// A gate that lets each token make `per_second` requests a second in the long run. A pause earns as many at once as ten seconds would.
+    #[must_use]
+    pub fn new(tokens: Tokens, exposure: Exposure, per_second: u32) -> Self {
+        let per_token = Rate {
+            burst: per_second.saturating_mul(10),
+            per_second: f64::from(per_second),
+        };
+        Self {
+            tokens,
+            exposure,
+            per_token: RateLimit::new(per_token, MAX_TOKENS),
+            failures: RateLimit::new(FAILURES, FAILING_ADDRESSES),
+            had_tokens: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns true if requests need no token: there is none, no other machine can reach the server, and there was none before. Revoking
+    /// the last one while the server runs does not open it again.
+    ///
+    /// # Errors
+    /// When the tokens cannot be read.
+    pub fn is_open(&self) -> Result<bool, TokensError> {
+        if !self.tokens.is_empty()? {
+            self.had_tokens.store(true, Relaxed);
+        }
+        Ok(self.exposure.may_be_open() && !self.had_tokens.load(Relaxed))
+    }
+
+    /// Counts a request with a known token.
+    pub(super) fn count(&self, token: &TokenName, now: Instant) -> Result<(), Duration> {
+        self.per_token.take(token, now)
+    }
+
+    /// Counts a failed authentication of an address.
+    pub(super) fn count_failure(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
+        self.failures.take(&address.into(), now)
+    }
+
+    /// The client's address: the connection's, or the one from the proxy in front. Only the last entry of `X-Forwarded-For`, which is the
+    /// proxy's own, is trusted.
+    pub(crate) fn address(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+        let peer = extensions.get::<Peer>()?.0.ip();
+        if !self.exposure.behind_proxy {
+            return Some(peer);
+        }
+        let last = headers.get_all("x-forwarded-for").iter().next_back();
+        let last = last.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+        last.or(Some(peer))
+    }
+}
 
 /// A reason why listening would not be safe.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,19 @@
-//! What one peer may take of the server.
+//! Bounds on connections and requests, and TLS.
 
 use super::support::{EXAMPLE, PATIENCE, Setup, post, read_answer, start};
-use crate::access::Rights;
-use crate::request::Limits;
+use crate::access::{Rights, TokenFile, Tokens};
+use crate::request::{App, Exposed, Exposure, Gate, Limits};
+use crate::rules::Rules;
+use crate::server::{ServeError, Server, TlsFiles};
+use crate::store::sqlite::{self, SqliteStore};
 use axum::Router;
 use axum::routing::get;
+use pipefold::Judge;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -70,7 +78,7 @@ fn a_thousand_idle_connections_keep_nobody_out() {
     let begin = Instant::now();
     assert_eq!(server.upsert("", EXAMPLE).status, 200);
     assert!(begin.elapsed() < Duration::from_secs(10));
-    assert!(server.app.metrics.connections.load(Relaxed) > idle.len() as u64 / 2);
+    assert!(server.app.journal.metrics.connections.load(Relaxed) > idle.len() as u64 / 2);
 }
 
 #[test]
@@ -86,7 +94,7 @@ fn more_connections_than_allowed_are_told_so_and_health_is_answered() {
     });
     let idle = [server.connect(), server.connect()];
     let begin = Instant::now();
-    while server.app.metrics.connections.load(Relaxed) < 2 && begin.elapsed() < PATIENCE {
+    while server.app.journal.metrics.connections.load(Relaxed) < 2 && begin.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(5));
     }
     let refused = server.upsert("", EXAMPLE);
@@ -95,7 +103,7 @@ fn more_connections_than_allowed_are_told_so_and_health_is_answered() {
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(server.get(path, "").status, 200, "{path}");
     }
-    while server.app.metrics.connections.load(Relaxed) > 0 && begin.elapsed() < PATIENCE {
+    while server.app.journal.metrics.connections.load(Relaxed) > 0 && begin.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(5));
     }
     drop(idle);
@@ -114,7 +122,7 @@ fn one_address_cannot_take_all_connections() {
     });
     let idle: Vec<_> = (0..3).map(|_| server.connect()).collect();
     let begin = Instant::now();
-    while server.app.metrics.connections.load(Relaxed) < 3 && begin.elapsed() < PATIENCE {
+    while server.app.journal.metrics.connections.load(Relaxed) < 3 && begin.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(
@@ -133,7 +141,7 @@ fn one_address_cannot_take_all_connections() {
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(server.get("/healthz", "").status, 200);
     drop((idle, slow));
-    while server.app.metrics.connections.load(Relaxed) > 0 && begin.elapsed() < PATIENCE {
+    while server.app.journal.metrics.connections.load(Relaxed) > 0 && begin.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(server.upsert("", EXAMPLE).status, 200);
@@ -157,13 +165,13 @@ fn a_reader_that_reads_nothing_is_left() {
         .unwrap();
     let begin = Instant::now();
     // It is counted a moment after it was taken.
-    while server.app.metrics.connections.load(Relaxed) == 0 && begin.elapsed() < PATIENCE {
+    while server.app.journal.metrics.connections.load(Relaxed) == 0 && begin.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(5));
     }
-    while server.app.metrics.connections.load(Relaxed) > 0 && begin.elapsed() < PATIENCE {
+    while server.app.journal.metrics.connections.load(Relaxed) > 0 && begin.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(server.app.metrics.connections.load(Relaxed), 0);
+    assert_eq!(server.app.journal.metrics.connections.load(Relaxed), 0);
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest);
     assert!(rest.len() < 64 << 20);
@@ -187,4 +195,85 @@ fn requests_that_follow_each_other_unasked_are_answered_in_order() {
     assert!(text.find("invalid_json").unwrap() < text.find(r#"{"ok":true}"#).unwrap());
     drop(stream);
     assert!(read_answer(&mut server.connect().take(0)).is_none());
+}
+
+fn files(dir: &Path) -> TlsFiles {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let files = TlsFiles {
+        certificate: dir.join("cert.pem"),
+        key: dir.join("key.pem"),
+    };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    files
+}
+
+#[test]
+fn speaks_https_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path());
+    let tokens = vec![("a", Rights::ReadWrite, "*")];
+    let server = start(Setup {
+        tls: Some(files.clone()),
+        tokens,
+        ..Setup::default()
+    });
+    assert!(server.url.starts_with("https://"));
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(&files.certificate).unwrap())
+        .unwrap();
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let mut stream = rustls::StreamOwned::new(client, server.connect());
+    stream.write_all(post(&server.bearer(0), EXAMPLE).as_bytes()).unwrap();
+    assert_eq!(read_answer(&mut stream).unwrap().status, 200);
+    let mut plain = server.connect();
+    plain.write_all(post(&server.bearer(0), EXAMPLE).as_bytes()).unwrap();
+    assert!(read_answer(&mut plain).is_none());
+}
+
+#[test]
+fn what_would_not_be_safe_does_not_begin() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = Rules::new(Arc::new(Judge::default()));
+    let store = Arc::new(SqliteStore::open(dir.path(), rules.for_store(), sqlite::RunLimits::default()).unwrap());
+    let bind = |address: &str, tls: Option<TlsFiles>| {
+        let exposure = Exposure {
+            address: address.parse().unwrap(),
+            tls: tls.is_some(),
+            behind_proxy: false,
+        };
+        let tokens = Tokens::open(TokenFile::of(dir.path())).unwrap();
+        let limits = Limits::default();
+        let gate = Gate::new(tokens, exposure, limits.per_token);
+        let app = App::new(store.clone(), rules.clone(), gate, limits, false);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(Server::bind(app, tls, Router::new())).map(|_| ())
+    };
+    assert!(matches!(
+        bind("0.0.0.0:0", None),
+        Err(ServeError::Exposed(Exposed::NoToken(_)))
+    ));
+    let missing = TlsFiles {
+        certificate: dir.path().join("none"),
+        key: dir.path().join("none"),
+    };
+    let why = bind("127.0.0.1:0", Some(missing)).unwrap_err().to_string();
+    assert!(why.contains(&dir.path().join("none").display().to_string()), "{why}");
+    let mut mixed = files(dir.path());
+    mixed.key = mixed.certificate.clone();
+    assert!(matches!(bind("127.0.0.1:0", Some(mixed)), Err(ServeError::Tls { .. })));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    assert!(matches!(
+        bind(&taken.local_addr().unwrap().to_string(), None),
+        Err(ServeError::Listen { .. })
+    ));
 }
