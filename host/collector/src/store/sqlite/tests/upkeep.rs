@@ -225,6 +225,31 @@ fn a_run_waits_until_dx_knows_all_of_it() {
 }
 
 #[test]
+fn a_run_is_sent_as_its_record_with_what_dx_does_not_have() {
+    let (dir, store) = fresh();
+    let run = append(&store, running("web", "a", 0), 0).run;
+    append(&store, step("web", "a", "build"), 1);
+    forwarded(&store, run.id, 1, None);
+    let mut held = appending(ended("web", "a", 0, "success"), 2);
+    held.notifications[0].held = true;
+    wait(store.append(held)).unwrap();
+    let outgoing = || wait(store.outgoing(run.id)).unwrap().unwrap();
+    let (sent, known) = (outgoing(), detail(&store, "a").unwrap());
+    assert_eq!((&sent.summary, &sent.forwarding), (&known.summary, &known.forwarding));
+    assert_eq!(sent.unsent, known.received[1..]);
+    assert!(sent.has_news() && sent.is_judged(false), "the step is new");
+    assert!(!sent.is_judged(true), "policies have to judge what was kept without any");
+    forwarded(&store, run.id, 2, None);
+    assert!(!outgoing().has_news(), "the rest is held");
+    let connection = rusqlite::Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
+    connection.execute("UPDATE notifications SET by_policies = 1", []).unwrap();
+    assert!(outgoing().is_judged(true));
+    connection.execute("UPDATE runs SET folded = 1", []).unwrap();
+    assert!(!outgoing().is_judged(true) && !outgoing().is_judged(false), "its record is old");
+    assert_eq!(wait(store.outgoing(999_999)), Ok(None));
+}
+
+#[test]
 fn more_than_there_is_cannot_be_covered_and_long_words_are_cut() {
     let (_dir, store) = fresh();
     let run = append(&store, running("web", "a", 0), 0).run;
