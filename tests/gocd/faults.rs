@@ -91,7 +91,7 @@ fn documents_that_are_none() {
 
 #[test]
 fn a_document_of_a_hundred_megabytes() {
-    spoils_one_pipeline(Generation::Old, &Fault::Huge, "", "more than is read");
+    spoils_one_pipeline(Generation::Old, &Fault::Huge, "", "the limit for a document");
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! A DX-compatible server that stores, shows and forwards pipeline runs.
 //!
-//! - [`server`]: the whole of it, [`server::Collector`], and what every request passes: limits, TLS, who asks.
-//! - [`upsert`]: `POST /api/pipelineRuns.upsert`, as DX's page says.
+//! - [`server`]: the whole server, [`server::Collector`], its connections, limits and TLS.
+//! - [`upsert`]: `POST /api/pipelineRuns.upsert`, as DX's page describes it.
 //! - [`api`]: runs as JSON for programs, with an OpenAPI document.
 //! - [`page`]: runs for people, in a browser.
-//! - [`feeds`]: runs as a GoCD server serves them, for programs that know GoCD.
-//! - [`forward`]: every run on to DX.
-//! - [`store`]: notifications as they came, and the runs that they fold into.
-//! - [`access`]: tokens, and what each may write and see.
-//! - [`rules`]: what is asked about the meaning of notifications.
-//! - [`request`]: what every handler of a request needs.
-//! - [`metrics`]: what it counts.
+//! - [`feeds`]: runs in the form of a GoCD server, for programs that know GoCD.
+//! - [`forward`]: the forwarding of every run to DX.
+//! - [`store`]: notifications as they arrived, and the runs that they fold into.
+//! - [`access`]: tokens, and the pipelines that each may write and see.
+//! - [`rules`]: the judging and folding of notifications.
+//! - [`request`]: the parts that every handler of a request needs.
+//! - [`metrics`]: the counters.
 
 pub mod access;
 pub mod api;

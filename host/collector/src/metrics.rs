@@ -1,4 +1,4 @@
-//! Counters, and what Prometheus is shown of them.
+//! Counters, and their form for Prometheus.
 
 use crate::store::Backlog;
 use chrono::{DateTime, Utc};
@@ -18,17 +18,17 @@ pub struct Metrics {
     pub accepted: AtomicU64,
     /// Upserts that a policy dropped.
     pub dropped: AtomicU64,
-    /// Upserts that were refused for what they say, or because their body did not come whole and in time.
+    /// Upserts that were refused for their content, or because their body did not arrive whole and in time.
     pub refused: AtomicU64,
-    /// Requests that were refused for who sent them.
+    /// Requests that were refused for their sender.
     pub unauthorised: AtomicU64,
     /// Requests that were refused as too many.
     pub limited: AtomicU64,
     /// Requests that the server could not answer.
     pub failed: AtomicU64,
-    /// Runs that DX took.
+    /// Runs that DX accepted.
     pub forwarded: AtomicU64,
-    /// Requests to DX that did not end well, and are tried again.
+    /// Requests to DX that failed, and are retried.
     pub not_forwarded: AtomicU64,
     /// Runs that DX refused for good.
     pub rejected: AtomicU64,
@@ -39,7 +39,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Notes how long an upsert took to be on disk.
+    /// Records the time from an upsert to the disk.
     pub fn took(&self, time: Duration) {
         let seconds = time.as_secs_f64();
         if let Some(bucket) = BOUNDS.iter().position(|bound| seconds <= *bound) {
@@ -50,66 +50,55 @@ impl Metrics {
         self.count.fetch_add(1, Relaxed);
     }
 
-    /// Notes whether DX answered in its own words.
+    /// Records whether DX itself answered.
     pub fn dx_answered(&self, answered: bool) {
         self.dx_up.store(1 + u64::from(answered), Relaxed);
     }
 
-    /// All of it, as Prometheus reads it. What concerns forwarding only where the server forwards, with what waits there at `now`.
+    /// Returns all counters in Prometheus' format. The part about forwarding is there only if the server forwards, with the runs that wait
+    /// at `now`.
     #[must_use]
     pub fn text(&self, forwarding: Option<(Backlog, DateTime<Utc>)>) -> String {
         let mut page = Page::default();
         let now = |counter: &AtomicU64| counter.load(Relaxed);
         page.metric("connections", MetricKind::Gauge, "Connections that are open.")
             .is(now(&self.connections));
-        page.metric(
-            "requests_total",
-            MetricKind::Counter,
-            "Requests by what became of them.",
-        )
-        .by(
-            "result",
-            [
-                ("accepted", now(&self.accepted)),
-                ("dropped", now(&self.dropped)),
-                ("refused", now(&self.refused)),
-                ("unauthorised", now(&self.unauthorised)),
-                ("limited", now(&self.limited)),
-                ("failed", now(&self.failed)),
-            ],
-        );
+        page.metric("requests_total", MetricKind::Counter, "Requests by their outcome.")
+            .by(
+                "result",
+                [
+                    ("accepted", now(&self.accepted)),
+                    ("dropped", now(&self.dropped)),
+                    ("refused", now(&self.refused)),
+                    ("unauthorised", now(&self.unauthorised)),
+                    ("limited", now(&self.limited)),
+                    ("failed", now(&self.failed)),
+                ],
+            );
         if let Some((backlog, at)) = forwarding {
             let by = [
                 ("accepted", now(&self.forwarded)),
                 ("rejected", now(&self.rejected)),
                 ("failed", now(&self.not_forwarded)),
             ];
-            page.metric(
-                "forwards_total",
-                MetricKind::Counter,
-                "Requests to DX by what became of them.",
-            )
-            .by("result", by);
-            // Before the first request nothing is known, and an alert would be false.
+            page.metric("forwards_total", MetricKind::Counter, "Requests to DX by their outcome.")
+                .by("result", by);
+            // Before the first request the state of DX is unknown, and an alert would be false.
             if let Some(up) = now(&self.dx_up).checked_sub(1) {
-                page.metric(
-                    "dx_up",
-                    MetricKind::Gauge,
-                    "Whether DX answered the last request in its own words.",
-                )
-                .is(up);
+                page.metric("dx_up", MetricKind::Gauge, "1 if DX itself answered the last request.")
+                    .is(up);
             }
             page.metric(
                 "forwards_waiting",
                 MetricKind::Gauge,
-                "Runs of which DX does not know everything.",
+                "Runs that DX does not have completely.",
             )
             .is(backlog.runs);
             let age = backlog.since.map_or(0, |since| (at - since).num_seconds().max(0));
             page.metric(
                 "forwards_oldest_waiting_seconds",
                 MetricKind::Gauge,
-                "For how long the first of them has waited.",
+                "The time that the first of them has waited.",
             )
             .is(age);
         }
@@ -121,14 +110,14 @@ impl Metrics {
         let mut metric = page.metric(
             "upsert_duration_seconds",
             MetricKind::Histogram,
-            "From a whole request to its being on disk.",
+            "The time from a whole request to the disk.",
         );
         let mut sum = 0;
         for (bound, bucket) in BOUNDS.iter().zip(&self.buckets) {
             sum += bucket.load(Relaxed);
             metric = metric.part("_bucket", Some(("le", &bound.to_string())), sum);
         }
-        // Never below the sum of the buckets, whatever is counted meanwhile.
+        // Never below the sum of the buckets, whatever is counted concurrently.
         let count = self.count.load(Relaxed).max(sum);
         metric = metric.part("_bucket", Some(("le", "+Inf")), count);
         metric = metric.part("_sum", None, self.microseconds.load(Relaxed) as f64 / 1e6);

@@ -1,14 +1,14 @@
-//! What the server asks about the meaning of notifications. It holds none of the rules itself.
+//! The judging and folding of notifications. The rules themselves are in the component.
 //!
-//! Policies are asked once about each notification, when it comes. The store gets the notification that the rules got from the last policy, so
-//! pages, feeds and DX show nothing that a policy took away. From then on the rules alone are asked.
+//! Policies judge each notification once, when it arrives. The store gets the notification as the last policy passed it to the rules, so
+//! pages, feeds and DX show nothing that a policy removed. After that only the rules judge it.
 
 use crate::store::{Fold, FoldError, Folded};
 use pipefold::{Judge, NoVerdict};
 use pipefold_sandbox::{Answered, Notification, Question, Run, Status, Verdict};
 use std::sync::{Arc, LazyLock};
 
-/// The sandboxed component that knows what notifications mean, and the policies in front of it.
+/// The sandboxed component with the rules, and the policies in front of it.
 #[derive(Clone)]
 pub struct Rules {
     judge: Arc<Judge>,
@@ -18,15 +18,15 @@ pub struct Rules {
 /// The outcome of the policies for a notification.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Admitted {
-    /// It is kept and sent on, as the policies left it.
+    /// It is stored and sent on, as the policies left it.
     Kept(Vec<Notification>),
-    /// It is kept as the policies left it, and is no reason to send the run to DX.
+    /// It is stored as the policies left it, and is no reason to send the run to DX.
     Held(Vec<Notification>),
     /// A policy drops it.
     Dropped {
-        /// Its words.
+        /// The policy's reason.
         why: String,
-        /// Whether it drops the start of the run, and so all of it.
+        /// True if it drops the start of the run, and so all of it.
         whole: bool,
     },
 }
@@ -44,16 +44,16 @@ impl Rules {
         }
     }
 
-    /// Returns whether there are policies. They may take a second, the rules alone take microseconds.
+    /// Returns true if there are policies. They may take a second, the rules alone take microseconds.
     #[must_use]
     pub fn has_policies(&self) -> bool {
         self.has_policies
     }
 
-    /// Asks the policies about a notification that came. Without policies nothing is asked here: the rules judge it when it is folded.
+    /// Judges a notification that arrived by the policies. Without policies nothing is judged here: the rules judge it when it is folded.
     ///
     /// # Errors
-    /// That the rules refuse it, or that a policy failed or did what the rules refuse.
+    /// The refusal of the rules, or the failure of a policy, also if the rules refuse its result.
     pub fn admit(&self, notification: &Notification) -> Result<Admitted, FoldError> {
         if !self.has_policies {
             return Ok(Admitted::Kept(vec![notification.clone()]));
@@ -75,10 +75,10 @@ impl Rules {
             return Ok(Admitted::Dropped { why, whole: false });
         };
         for kept in &mut seen {
-            // Policies choose what a run is called, and not which run it is.
+            // Policies choose a run's names, and not which run it is.
             kept.reference_id.clone_from(&notification.reference_id);
         }
-        // What the rules refuse now the policies made so: it must not be refused to the sender, nor wait in the store.
+        // A refusal now is the fault of the policies: it must not be the sender's, nor wait in the store.
         ALONE
             .ask(&Question::PipelineFinish(&seen))
             .map_err(|error| FoldError::Failed(format!("after the policies the rules refuse it: {error}")))?;
@@ -89,10 +89,10 @@ impl Rules {
         })
     }
 
-    /// Folds what was admitted of one run, by the rules alone.
+    /// Folds the admitted notifications of one run, by the rules alone.
     ///
     /// # Errors
-    /// That it is refused, or that the rules cannot be asked now.
+    /// The refusal, or the failure of the rules.
     pub fn run(&self, history: &[Notification]) -> Result<Run, FoldError> {
         let rules = if self.has_policies { &*ALONE } else { &*self.judge };
         match rules.ask(&Question::PipelineFinish(history)).map_err(failed)? {
@@ -101,7 +101,7 @@ impl Rules {
         }
     }
 
-    /// The same, with the notifications that stand for all of these.
+    /// Folds them as [`Rules::run`] does, with the notifications that stand for all of them.
     ///
     /// # Errors
     /// As [`Rules::run`].
@@ -119,7 +119,7 @@ impl Rules {
         let parts = if counted.is_empty() {
             vec![record.clone().into()]
         } else {
-            // The run's own outcome decides, if there is any, and else that of the steps. So each has a part of its own; steps that are allowed
+            // The run's own outcome counts if there is any, else that of the steps. So each has a part of its own; steps that are allowed
             // to fail add no outcome, and are in the run's.
             let name = counted[0].step.clone();
             let steps = Notification {
@@ -136,7 +136,7 @@ impl Rules {
         Ok(Folded { record, parts })
     }
 
-    /// One notification that says what these say together. One alone stands for itself.
+    /// Returns one notification with the content of these together. A single one stands for itself.
     fn part(&self, mut some: Vec<Notification>) -> Result<Notification, FoldError> {
         match (some.len(), some.pop()) {
             (1, Some(one)) => Ok(one),
@@ -147,12 +147,12 @@ impl Rules {
         }
     }
 
-    /// Returns whether the rules take a valid notification for one of a step whose outcome may be the run's.
+    /// Returns true if the rules take a valid notification for one of a step whose outcome may be the run's.
     fn counts_as_step(&self, notification: &Notification) -> Result<bool, FoldError> {
         match &notification.step {
             Some(_) if notification.allowed_to_fail => Ok(false),
             Some(name) if name.contains(char::is_alphanumeric) => Ok(true),
-            // What is blank is for the rules to say: of a step they take no finish.
+            // The rules decide about a blank name: of a step they take no finish.
             Some(_) => {
                 let probe = Notification {
                     finished_at: notification.started_at.clone(),
@@ -172,7 +172,7 @@ impl Rules {
         self.judge.merge(history).map_err(failed)
     }
 
-    /// The fold that a store is opened with.
+    /// Returns the fold that a store is opened with.
     #[must_use]
     pub fn for_store(&self) -> Fold {
         let rules = self.clone();
@@ -180,7 +180,7 @@ impl Rules {
     }
 }
 
-/// The question for the policies: the hook that a runner would have asked about it.
+/// Returns the question for the policies: the hook that a runner would have called for it.
 fn question(notification: &Notification) -> Question<'_> {
     let status = notification.status.as_deref().map(str::trim).unwrap_or_default();
     let goes_on = ["", Status::Unknown.as_str(), Status::Running.as_str()]
@@ -195,7 +195,7 @@ fn question(notification: &Notification) -> Question<'_> {
     }
 }
 
-/// Returns whether the rules hold it by themselves, as they do steps until their run has something to say.
+/// Returns true if the rules alone hold it, as they hold steps until their run has something to report.
 fn rules_hold(question: &Question<'_>, seen: &[Notification]) -> bool {
     matches!(question, Question::Step(_))
         && seen

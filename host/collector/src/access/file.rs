@@ -1,4 +1,4 @@
-//! The file that tokens are stored in: adding, listing and revoking them, and what can fail.
+//! The file that tokens are stored in: adding, listing and revoking them, and its errors.
 
 use super::rights::Access;
 use super::secret::{Secret, TokenEntry, TokenName};
@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Its name in the data directory.
+/// The name of the tokens' file in the data directory.
 pub const TOKENS_FILE: &str = "tokens.json";
 
 /// The most tokens: each is compared with each token shown, 10 ns apiece.
@@ -19,15 +19,14 @@ pub const MAX_TOKENS: usize = 10_000;
 /// The largest file that is read: [`MAX_TOKENS`] with a few patterns each.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Changing the file needs this one's lock, as the file itself is replaced by each change.
+/// The lock file for changes, as the tokens' file itself is replaced by each change.
 const LOCK_FILE: &str = "tokens.lock";
 
-/// File that a change is written to, before it takes the place of the tokens' file.
+/// The file that a change is written to, before it takes the place of the tokens' file.
 const ASIDE_FILE: &str = "tokens.new";
 
-/// The tokens of one data directory, which must exist and be ours alone:
-/// [`data_directory`](crate::store::sqlite::data_directory) sees to that. Any number of processes may add
-/// and revoke while servers run.
+/// The tokens of one data directory, which must exist and be ours alone: [`data_directory`](crate::store::sqlite::data_directory) checks
+/// that. Any number of processes may add and revoke while servers run.
 #[derive(Clone, Debug)]
 pub struct TokenFile {
     dir: PathBuf,
@@ -45,7 +44,7 @@ impl TokenFile {
         Self { dir: dir.to_owned() }
     }
 
-    /// All tokens, by name. None where there is no file.
+    /// Returns all tokens, by name. An empty list without a file.
     ///
     /// # Errors
     /// [`TokensError::Damaged`], [`TokensError::NotOurs`], [`TokensError::Io`].
@@ -53,7 +52,7 @@ impl TokenFile {
         Ok(self.read()?.0)
     }
 
-    /// Makes a token and stores its hash. What is returned is the only copy of it.
+    /// Makes a token and stores its hash. The returned secret is the only copy.
     ///
     /// # Errors
     /// [`TokensError::Exists`], [`TokensError::TooMany`], [`TokensError::Random`], and as [`TokenFile::list`].
@@ -93,16 +92,16 @@ impl TokenFile {
         })
     }
 
-    /// A stamp that differs for each content of the file, at the price of one system call. `None` where there is no file.
+    /// Returns a stamp that differs for each content of the file, at the price of one system call. `None` without a file.
     pub(super) fn stamp(&self) -> Result<Option<Stamp>, TokensError> {
         match std::fs::metadata(self.path()) {
             Ok(found) => Ok(Some(Stamp::of(&found))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(self.failed("look at", TOKENS_FILE)(e)),
+            Err(e) => Err(self.failed("read", TOKENS_FILE)(e)),
         }
     }
 
-    /// All tokens, and the stamp of the content they were read from.
+    /// Returns all tokens, and the stamp of the content they were read from.
     pub(super) fn read(&self) -> Result<(Vec<TokenEntry>, Option<Stamp>), TokensError> {
         let failed = |e| self.failed("read", TOKENS_FILE)(e);
         let file = match File::open(self.path()) {
@@ -133,7 +132,7 @@ impl TokenFile {
             .mode(0o600)
             .open(self.dir.join(LOCK_FILE))
             .map_err(self.failed("open", LOCK_FILE))?;
-        // Waited for: its holder is done within milliseconds. It is given back when `lock` is dropped.
+        // The wait is short: the holder is done within milliseconds. The lock is released when `lock` is dropped.
         lock.lock().map_err(self.failed("lock", LOCK_FILE))?;
         let (mut tokens, _) = self.read()?;
         act(&mut tokens)?;
@@ -194,7 +193,7 @@ impl Stamp {
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// There is a token of that name.
-    #[error("there is a token named {0} already: revoke it first, or name the new one otherwise")]
+    #[error("there is a token named {0} already: revoke it first, or choose another name")]
     Exists(TokenName),
     /// There is no token of that name.
     #[error("there is no token named {0}: `pipefold token list` shows their names")]
@@ -203,24 +202,24 @@ pub enum TokensError {
     #[error("there are {0} tokens, and there may be no more: revoke those that are not used")]
     TooMany(usize),
     /// The file's content is not a list of tokens.
-    #[error("{} is no list of tokens ({why}): restore it, or remove it and make new tokens", .path.display())]
+    #[error("{} is not a list of tokens ({why}): restore it, or remove it and make new tokens", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Evidence of that.
+        /// The fault.
         why: String,
     },
     /// Others could put tokens of their own into the file.
-    #[error("{} belongs to another user or may be written to by others, so its tokens cannot be trusted: look at them, then take it back and run `chmod 600`", .0.display())]
+    #[error("{} belongs to another user or may be written to by others, so its tokens cannot be trusted: check them, then `chown` it back and run `chmod 600`", .0.display())]
     NotOurs(PathBuf),
-    /// The system refused something.
+    /// The system refused an action.
     #[error("could not {action} {}: {why}", .path.display())]
     Io {
         /// The action, such as `open`.
         action: &'static str,
-        /// On what.
+        /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         why: std::io::Error,
     },
     /// The system has no randomness to give.

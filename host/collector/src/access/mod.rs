@@ -1,4 +1,4 @@
-//! Who may write and see what: tokens, and the pipelines they are for.
+//! Tokens, and the pipelines that each may write and see.
 //!
 //! - `rights`: the rights of a token, and patterns for names of pipelines.
 //! - `secret`: a token itself, which cannot be printed, its hash, and the entry that is stored.

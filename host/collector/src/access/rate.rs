@@ -1,4 +1,4 @@
-//! Limits on how often.
+//! Rate limits.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A limit on how often something may happen.
+/// A limit on the rate of an event.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
     /// Times at once, after a pause.
@@ -17,24 +17,24 @@ pub struct Rate {
 
 /// A token bucket (in the sense of traffic shaping) for each key, in bounded memory.
 ///
-/// When there are more keys than it holds, the one that has been quiet for longest is forgotten, and begins with a full bucket when
-/// it comes again. For names of tokens that never happens; for addresses it takes as many attackers as there are places.
+/// When there are more keys than it holds, the one that has been quiet for longest is forgotten, and starts with a full bucket when it
+/// comes again. For names of tokens that never happens; for addresses it takes as many attackers as there are places.
 #[derive(Debug)]
 pub struct RateLimit<K> {
     rate: Rate,
     places: usize,
-    buckets: Mutex<HashMap<K, Bucket>>,
+    buckets: Mutex<HashMap<K, TokenBucket>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+struct TokenBucket {
     /// Times left, at `at`.
     left: f64,
     at: Instant,
 }
 
 impl<K: Hash + Eq + Clone> RateLimit<K> {
-    /// `rate` for each of at most `places` keys.
+    /// Returns a limit of `rate` for each of at most `places` keys.
     #[must_use]
     pub fn new(rate: Rate, places: usize) -> Self {
         Self {
@@ -47,15 +47,15 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
     /// Counts one time for `key`, if it may happen at `now`.
     ///
     /// # Errors
-    /// How long to wait until it may. It was not counted.
+    /// The time until it may happen. It was not counted.
     pub fn take(&self, key: &K, now: Instant) -> Result<(), Duration> {
         self.check(key, now, true)
     }
 
-    /// Returns whether one more time may happen, without counting it: asked before a secret is looked at, when only failures count.
+    /// Checks that one more event may happen, without counting it: for a check before a secret is read, when only failures count.
     ///
     /// # Errors
-    /// How long to wait until it may.
+    /// The time until it may happen.
     pub fn peek(&self, key: &K, now: Instant) -> Result<(), Duration> {
         self.check(key, now, false)
     }
@@ -69,7 +69,7 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
         });
         if left < 1.0 {
             let wait = (1.0 - left) / self.rate.per_second.max(f64::MIN_POSITIVE);
-            // A rate of almost never is more seconds than a duration holds.
+            // A rate near zero gives more seconds than a duration holds.
             return Err(Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX));
         }
         if count {
@@ -82,13 +82,13 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
             }
             // Threads read the clock before they get here: an older reading must not gain a second time what a newer one gained.
             let at = buckets.get(key).map_or(now, |bucket| bucket.at.max(now));
-            buckets.insert(key.clone(), Bucket { left: left - 1.0, at });
+            buckets.insert(key.clone(), TokenBucket { left: left - 1.0, at });
         }
         Ok(())
     }
 }
 
-/// Whose failures are counted together: an IPv4 address, or the /64 of an IPv6 address, which is what a single customer gets.
+/// The unit whose failures are counted together: an IPv4 address, or the /64 of an IPv6 address, which is what a single customer gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FailureKey(IpAddr);
 

@@ -15,12 +15,12 @@ pub enum Rights {
     Write,
     /// Sees runs, and reports none.
     Read,
-    /// Both.
+    /// Reports runs, and sees them.
     ReadWrite,
 }
 
 impl Rights {
-    /// The word for it in the tokens' file and in lists, such as `read-write`.
+    /// Returns the term in the tokens' file and in lists, such as `read-write`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -35,19 +35,19 @@ impl Rights {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Access {
     rights: Rights,
-    /// A name that fits one of them is meant. None at all would mean no pipeline.
+    /// The patterns of pipelines. An empty list means no pipeline.
     pipelines: Vec<Glob>,
 }
 
 impl Access {
-    /// `rights` on the pipelines whose names fit any of the patterns. Patterns after the first [`MAX_GLOBS`] count for nothing.
+    /// Returns `rights` on the pipelines whose names match any of the patterns. Patterns after the first [`MAX_GLOBS`] are ignored.
     #[must_use]
     pub fn new(rights: Rights, mut pipelines: Vec<Glob>) -> Self {
         pipelines.truncate(MAX_GLOBS);
         Self { rights, pipelines }
     }
 
-    /// Everything: for a server that asks for no token, and for the server's own work.
+    /// Returns all rights: for a server that needs no token, and for the server's own work.
     #[must_use]
     pub fn everything() -> Self {
         Self {
@@ -56,31 +56,31 @@ impl Access {
         }
     }
 
-    /// Returns whether runs may be reported at all.
+    /// Returns true if runs may be reported at all.
     #[must_use]
     pub fn writes(&self) -> bool {
         matches!(self.rights, Rights::Write | Rights::ReadWrite)
     }
 
-    /// Returns whether runs may be seen at all.
+    /// Returns true if runs may be seen at all.
     #[must_use]
     pub fn reads(&self) -> bool {
         matches!(self.rights, Rights::Read | Rights::ReadWrite)
     }
 
-    /// Returns whether runs of this pipeline may be reported.
+    /// Returns true if runs of this pipeline may be reported.
     #[must_use]
     pub fn may_write(&self, pipeline: &str) -> bool {
         self.writes() && self.covers(pipeline)
     }
 
-    /// Returns whether runs of this pipeline may be seen.
+    /// Returns true if runs of this pipeline may be seen.
     #[must_use]
     pub fn may_see(&self, pipeline: &str) -> bool {
         self.reads() && self.covers(pipeline)
     }
 
-    /// Returns whether every pipeline may be seen, known or not.
+    /// Returns true if every pipeline may be seen, known or not.
     #[must_use]
     pub fn sees_everything(&self) -> bool {
         self.reads() && self.pipelines.iter().any(|glob| glob.as_str() == "*")
@@ -107,17 +107,17 @@ impl Access {
 /// allow takes microseconds.
 pub const MAX_GLOB: usize = 256;
 
-/// A pattern: `*` stands for any characters, also none and also `/`; `?` for one; everything else for itself, in its own case.
+/// A pattern: `*` matches any characters, also none and also `/`; `?` matches one; everything else matches itself, case-sensitive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Glob(String);
 
 impl Glob {
-    /// Returns whether all of `name` fits. Takes at most (length of the pattern × length of the name) steps.
+    /// Returns true if all of `name` fits. Takes at most (length of the pattern × length of the name) steps.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let (mut pattern, mut rest) = (self.0.chars(), name.chars());
-        // Where to go on when what follows the last star turns out not to fit: only the last one ever needs another try.
+        // The place to go on after a mismatch behind the last star: only the last one ever needs another try.
         let mut star = None;
         loop {
             let mut ahead = pattern.clone();
@@ -191,11 +191,11 @@ impl fmt::Display for Glob {
 /// A fault of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GlobError {
-    /// It is empty, and would fit nothing.
-    #[error("a pattern for pipelines is empty: write `*` for all of them")]
+    /// It is empty, and would match nothing.
+    #[error("a pattern for pipelines is empty: use `*` for all of them")]
     Empty,
     /// It is longer than [`MAX_GLOB`].
-    #[error("a pattern for pipelines is longer than {MAX_GLOB} bytes: shorten it, `*` stands for any characters")]
+    #[error("a pattern for pipelines is longer than {MAX_GLOB} bytes: shorten it, `*` matches any characters")]
     TooLong,
     /// It has a control character, which no name of a pipeline has.
     #[error("a pattern for pipelines has a control character, which no pipeline's name has: remove it")]
@@ -286,7 +286,7 @@ mod glob_tests {
     }
 
     #[test]
-    fn what_is_no_pattern() {
+    fn invalid_patterns_are_refused() {
         assert_eq!("".parse::<Glob>(), Err(GlobError::Empty));
         assert_eq!("a\n".parse::<Glob>(), Err(GlobError::Control));
         assert_eq!("x".repeat(MAX_GLOB + 1).parse::<Glob>(), Err(GlobError::TooLong));

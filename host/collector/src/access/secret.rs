@@ -12,10 +12,11 @@ use subtle::{Choice, ConstantTimeEq};
 /// The beginning of every token, so that scanners for leaked secrets can be taught to find it.
 const PREFIX: &str = "pft_";
 
-/// Random bits of a token. With 128 or more, guessing is hopeless and a plain hash is as good as a slow one: there is no dictionary to try.
+/// The random bytes of a token. With 128 bits or more, guessing is hopeless and a plain hash is as good as a slow one: there is no
+/// dictionary to try.
 const RANDOM_BYTES: usize = 24;
 
-/// A token that someone showed, or that was just made. `Debug` shows only that there is one.
+/// A token that a request showed, or that was just made. `Debug` shows only that there is one.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -23,7 +24,7 @@ impl Secret {
     /// Makes a token out of 192 random bits.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
+    /// The system has no random numbers.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut random = [0; RANDOM_BYTES];
         getrandom::fill(&mut random)?;
@@ -33,19 +34,19 @@ impl Secret {
         Ok(Self(SecretString::from(text)))
     }
 
-    /// A text shown as a token: only the hash of it is ever used.
+    /// Takes a text shown as a token: only its hash is ever used.
     #[must_use]
     pub fn shown(text: String) -> Self {
         Self(SecretString::from(text))
     }
 
-    /// Its hash.
+    /// Returns the hash.
     #[must_use]
     pub fn hash(&self) -> SecretHash {
         SecretHash(Sha256::digest(self.0.expose_secret()).into())
     }
 
-    /// The token itself: for showing a new one, once.
+    /// Returns the token itself: to show a new one, once.
     #[must_use]
     pub fn reveal(&self) -> &str {
         self.0.expose_secret()
@@ -66,7 +67,7 @@ impl fmt::Debug for Secret {
 pub struct SecretHash([u8; 32]);
 
 impl SecretHash {
-    /// Returns whether they are the same, in a time that does not depend on where they differ.
+    /// Compares two hashes in a time that does not depend on where they differ.
     #[must_use]
     pub fn is(&self, other: &Self) -> Choice {
         self.0.ct_eq(&other.0)
@@ -104,13 +105,13 @@ impl TryFrom<String> for SecretHash {
 /// The longest name of a token.
 pub const MAX_TOKEN_NAME: usize = 64;
 
-/// Name of a token: 1 to 64 of `a-z A-Z 0-9 . _ -`. It is also the user's name in Basic authentication, which can have no colon.
+/// The name of a token: 1 to 64 of `a-z A-Z 0-9 . _ -`. It is also the user name in Basic authentication, which cannot have a colon.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TokenName(String);
 
 impl TokenName {
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -153,13 +154,13 @@ impl fmt::Display for TokenName {
 /// A token as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenEntry {
-    /// Its name.
+    /// The token's name.
     pub name: TokenName,
-    /// Its access.
+    /// The token's access.
     pub access: Access,
-    /// Time at which it was made.
+    /// The time at which it was made.
     pub created: DateTime<Utc>,
-    /// Its hash.
+    /// The token's hash.
     pub sha256: SecretHash,
 }
 

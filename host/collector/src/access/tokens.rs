@@ -1,4 +1,4 @@
-//! The tokens as a running server sees them.
+//! The tokens as a running server reads them.
 
 use super::file::{Stamp, TokenFile, TokensError};
 use super::rights::Access;
@@ -6,16 +6,16 @@ use super::secret::{Secret, TokenEntry, TokenName};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-/// Owner of a known token.
+/// The owner of a known token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The token's name.
     pub name: TokenName,
-    /// Its access.
+    /// The token's access.
     pub access: Arc<Access>,
 }
 
-/// The tokens of a data directory, as they are at each moment: a token that is revoked is refused from the next request on.
+/// The current tokens of a data directory: a token that is revoked is refused from the next request on.
 #[derive(Debug)]
 pub struct Tokens {
     file: TokenFile,
@@ -42,7 +42,7 @@ impl Tokens {
         })
     }
 
-    /// Returns whether there is none: the server then asks for none, and listens on loopback only.
+    /// Returns true if there is none: the server then needs none, and listens on loopback only.
     ///
     /// # Errors
     /// As [`TokenFile::list`].
@@ -50,7 +50,7 @@ impl Tokens {
         Ok(self.current()?.tokens.is_empty())
     }
 
-    /// Whose token it is. All known tokens are compared, each in constant time, so that time reveals nothing.
+    /// Returns the owner of a token. All known tokens are compared, each in constant time, so that time reveals nothing.
     ///
     /// # Errors
     /// [`Refusal::Unknown`]; [`Refusal::Tokens`] when the file cannot be read.
@@ -70,7 +70,7 @@ impl Tokens {
         })
     }
 
-    /// Whose token it is, shown as the password of the user `name`, as Basic authentication does.
+    /// Returns the owner of a token that was shown as the password of the user `name`, as in Basic authentication.
     ///
     /// # Errors
     /// As [`Tokens::identify`]; [`Refusal::Unknown`] too when the token has another name.
@@ -83,7 +83,7 @@ impl Tokens {
         }
     }
 
-    /// Returns whether a token of that name exists still: for answers that go on for long.
+    /// Returns true if a token of that name still exists: for long answers.
     ///
     /// # Errors
     /// As [`TokenFile::list`].
@@ -117,16 +117,16 @@ impl Read {
     }
 }
 
-/// The reason why a caller is not let in. The words are for the server's own log: the caller learns only that it is refused.
+/// The reason why a caller is refused. The message is for the server's own log: the caller learns only that it is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// No such token, or not under that name.
+    /// There is no such token, or not under that name.
     #[error("no such token")]
     Unknown,
-    /// Too often.
-    #[error("too many requests: again in {} seconds", .0.as_secs_f32().ceil())]
+    /// Too many requests.
+    #[error("too many requests: retry in {} seconds", .0.as_secs_f32().ceil())]
     TooOften(Duration),
-    /// The tokens cannot be read. No one is let in, or a revoked token could come back to life.
+    /// The tokens cannot be read. Every caller is refused, or a revoked token could become valid again.
     #[error(transparent)]
     Tokens(#[from] TokensError),
 }

@@ -18,7 +18,7 @@ struct ApiState {
     journal: Arc<Journal>,
     forwards: bool,
     /// Time and result of the last check whether reports can be stored.
-    looked: Mutex<Option<(Instant, bool)>>,
+    checked: Mutex<Option<(Instant, bool)>>,
 }
 
 /// The routes of the API.
@@ -28,7 +28,7 @@ pub(crate) fn router(app: &App) -> Router {
         gate: Arc::clone(&app.gate),
         journal: Arc::clone(&app.journal),
         forwards: app.forwards,
-        looked: Mutex::new(None),
+        checked: Mutex::new(None),
     };
     Router::new()
         .route("/api/runs", get(runs::list))

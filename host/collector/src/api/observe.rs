@@ -1,4 +1,4 @@
-//! Whether the server works, what it counted, and the description of the API.
+//! The health and metrics of the server, and the description of the API.
 
 use super::ApiState;
 use crate::access::Access;
@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// Longer than any question takes that works at all, shorter than what asks for health waits.
+/// The longest wait for the store: longer than any working query takes, shorter than health checks wait.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// `GET /healthz`: whether the store answers. For everyone, as what asks has no token: it says no more than that.
+/// `GET /healthz`: answers whether the store works. No token is needed, since health checks have none: the answer has no other data.
 pub async fn health(State(state): State<Arc<ApiState>>) -> Response {
     let question = state.store.runs(RunQuery {
         filter: RunFilter::default(),
@@ -33,13 +33,13 @@ pub async fn health(State(state): State<Arc<ApiState>>) -> Response {
     }
 }
 
-/// For how long an answer of [`ready`] holds: anyone may ask, and each look writes to the disk.
+/// The time for which an answer of [`ready`] holds: anyone may call it, and each check writes to the disk.
 const READY_FOR: Duration = Duration::from_secs(2);
 
-/// `GET /readyz`: whether reports can be kept, which a full disk prevents. For everyone, as [`health`].
+/// `GET /readyz`: answers whether reports can be stored, which a full disk prevents. No token is needed, as for [`health`].
 pub async fn ready(State(state): State<Arc<ApiState>>) -> Response {
-    let mut looked = state.looked.lock().await;
-    let ready = match *looked {
+    let mut checked = state.checked.lock().await;
+    let ready = match *checked {
         Some((at, ready)) if at.elapsed() < READY_FOR => ready,
         _ => {
             let ready = match timeout(PATIENCE, state.store.ready()).await {
@@ -50,7 +50,7 @@ pub async fn ready(State(state): State<Arc<ApiState>>) -> Response {
                 }
                 Err(_) => false,
             };
-            *looked = Some((Instant::now(), ready));
+            *checked = Some((Instant::now(), ready));
             ready
         }
     };
@@ -59,12 +59,12 @@ pub async fn ready(State(state): State<Arc<ApiState>>) -> Response {
     } else {
         refused(
             ErrorCode::Unavailable,
-            "reports cannot be kept now; the server's log says why",
+            "reports cannot be kept now; see the server's log",
         )
     }
 }
 
-/// `GET /metrics`: counters in Prometheus' text format, for tokens that may read.
+/// `GET /metrics`: answers with the counters in Prometheus' text format, for tokens that may read.
 pub async fn metrics(State(state): State<Arc<ApiState>>, request: Request) -> Response {
     match Caller::of(
         (&state.gate, &state.journal),
@@ -89,10 +89,10 @@ pub async fn metrics(State(state): State<Arc<ApiState>>, request: Request) -> Re
     }
 }
 
-/// Kept by hand; a test compares it with what the server answers.
+/// The document is written by hand; a test compares it with the server's answers.
 const DOCUMENT: &str = include_str!("openapi.json");
 
-/// The OpenAPI document. It says nothing of what is kept, and is for everyone.
+/// Answers with the OpenAPI document. It has no stored data, so no token is needed.
 pub async fn document() -> impl IntoResponse {
     (
         [(CONTENT_TYPE, "application/json"), (X_CONTENT_TYPE_OPTIONS, "nosniff")],

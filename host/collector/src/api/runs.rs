@@ -13,7 +13,7 @@ use pipefold_sandbox::{Notification, Run, Status};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Runs, newest first: those of the pipelines that the token may see.
+/// Answers with runs, newest first: those of the pipelines that the token may see.
 pub async fn list(State(state): State<Arc<ApiState>>, request: Request) -> Response {
     let caller = match reader(&state, &request) {
         Ok(caller) => caller,
@@ -35,7 +35,7 @@ pub async fn list(State(state): State<Arc<ApiState>>, request: Request) -> Respo
     }
 }
 
-/// A run with its notifications. One that the token may not see is not there.
+/// Answers with a run and its notifications. A run that the token may not see counts as unknown.
 pub async fn one(
     State(state): State<Arc<ApiState>>,
     path: Result<Path<String>, PathRejection>,
@@ -92,7 +92,7 @@ impl<'a> From<&'a Page> for Runs<'a> {
     }
 }
 
-/// A run with all that is known of it.
+/// A run with all its data.
 #[derive(Serialize)]
 struct OneRun<'a> {
     ok: bool,
@@ -106,7 +106,7 @@ impl<'a> From<&'a RunDetail> for OneRun<'a> {
             run: Detail {
                 summary: Summary::from(&detail.summary),
                 received: detail.received.iter().map(Event::from).collect(),
-                forwarding: Forwarded::from(&detail.forwarding),
+                forwarding: ForwardedJson::from(&detail.forwarding),
             },
         }
     }
@@ -144,7 +144,7 @@ struct Detail<'a> {
     #[serde(flatten)]
     summary: Summary<'a>,
     received: Vec<Event<'a>>,
-    forwarding: Forwarded<'a>,
+    forwarding: ForwardedJson<'a>,
 }
 
 #[derive(Serialize)]
@@ -168,13 +168,13 @@ impl<'a> From<&'a Received> for Event<'a> {
 }
 
 #[derive(Serialize)]
-struct Forwarded<'a> {
+struct ForwardedJson<'a> {
     covered: u32,
     waiting_since: Option<DateTime<Utc>>,
     answer: Option<&'a crate::store::DxAnswer>,
 }
 
-impl<'a> From<&'a Forwarding> for Forwarded<'a> {
+impl<'a> From<&'a Forwarding> for ForwardedJson<'a> {
     fn from(forwarding: &'a Forwarding) -> Self {
         Self {
             covered: forwarding.covered,
@@ -184,10 +184,10 @@ impl<'a> From<&'a Forwarding> for Forwarded<'a> {
     }
 }
 
-/// Runs of a page by default.
+/// The runs of a page by default.
 const USUAL_PAGE: u16 = 50;
 
-/// The longest value: names are no longer (DESIGN, section 3).
+/// The longest value, in bytes: names are no longer.
 const MAX_VALUE: usize = 4096;
 
 /// A parsed query.
@@ -199,10 +199,10 @@ struct RunsQuery {
 }
 
 impl RunsQuery {
-    /// Reads a query. A parameter that is not known, or comes twice, is an error: passed over, it would be a filter that does not filter.
+    /// Parses a query. An unknown or repeated parameter is an error: ignored, it would be a filter that does not filter.
     ///
     /// # Errors
-    /// What is wrong, in a sentence.
+    /// The fault, in a sentence.
     fn parse(query: &str) -> Result<Self, String> {
         let mut asked = Self {
             filter: RunFilter::default(),
@@ -212,7 +212,7 @@ impl RunsQuery {
         let mut seen: Vec<String> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if seen.iter().any(|seen| *seen == name) {
-                return Err(format!("{name} is there twice"));
+                return Err(format!("{name} is given twice"));
             }
             if value.len() > MAX_VALUE || value.chars().any(char::is_control) {
                 return Err(format!("{name} is too long, or has control characters"));
@@ -226,15 +226,13 @@ impl RunsQuery {
                 "text" => filter.text = text(),
                 "status" => filter.status = Some(status(&value)?),
                 "dx" if value == "refused" => filter.refused = true,
-                "dx" => return Err("dx: it is refused, or left out".to_owned()),
+                "dx" => return Err("dx: use refused, or leave it out".to_owned()),
                 "after" => asked.after = Some(value.parse().map_err(|error| format!("after: {error}"))?),
                 "limit" => asked.limit = limit(&value)?,
                 _ => {
-                    // Not shown: it may be anything.
+                    // The name is not shown: it may be anything.
                     let known = "pipeline, status, branch, person, text, dx, after, limit";
-                    return Err(format!(
-                        "the query has a parameter that is not known; there are {known}"
-                    ));
+                    return Err(format!("the query has an unknown parameter; known ones are {known}"));
                 }
             }
             seen.push(name.into_owned());
@@ -252,7 +250,7 @@ fn status(text: &str) -> Result<Status, String> {
         Status::Failure,
     ];
     let found = all.into_iter().find(|status| status.as_str() == text);
-    found.ok_or_else(|| "status: it is one of unknown, running, success, cancelled, failure".to_owned())
+    found.ok_or_else(|| "status: use one of unknown, running, success, cancelled, failure".to_owned())
 }
 
 fn limit(text: &str) -> Result<u16, String> {
@@ -262,7 +260,7 @@ fn limit(text: &str) -> Result<u16, String> {
         .then(|| text.parse().ok())
         .flatten();
     let fits = number.filter(|number| (1..=MAX_PAGE).contains(number));
-    fits.ok_or_else(|| format!("limit: it is a number from 1 to {MAX_PAGE}"))
+    fits.ok_or_else(|| format!("limit: use a number from 1 to {MAX_PAGE}"))
 }
 
 #[cfg(test)]
@@ -296,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_guessed_wrong_is_refused() {
+    fn ambiguous_parameters_are_refused() {
         for bad in [
             "limit=0",
             "limit=201",

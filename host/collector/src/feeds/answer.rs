@@ -1,4 +1,4 @@
-//! Answers, as GoCD's servers give them.
+//! Answers in the form of GoCD's servers.
 
 use crate::request::{Journal, store_failed};
 use crate::store::StoreError;
@@ -13,14 +13,14 @@ use pipefold_gocd::{Dialect, write};
 
 const XML: &str = "application/xml; charset=utf-8";
 
-/// Of the old dialect's feeds, and of no other document.
+/// The media type of the old dialect's feeds alone.
 const FEED: &str = "application/atom+xml; charset=utf-8";
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
 const HTML: &str = "text/html; charset=utf-8";
 
-/// A document.
+/// Answers with a document.
 pub(super) fn document(dialect: Dialect, headers: &HeaderMap, body: String) -> Response {
     let kind = match dialect {
         Dialect::Old => XML,
@@ -29,7 +29,7 @@ pub(super) fn document(dialect: Dialect, headers: &HeaderMap, body: String) -> R
     answer(StatusCode::OK, kind, body)
 }
 
-/// A page of the feed.
+/// Answers with a page of the feed.
 pub fn feed(dialect: Dialect, headers: &HeaderMap, body: String) -> Response {
     let kind = match dialect {
         Dialect::Old => FEED,
@@ -38,24 +38,24 @@ pub fn feed(dialect: Dialect, headers: &HeaderMap, body: String) -> Response {
     answer(StatusCode::OK, kind, body)
 }
 
-/// A page for people.
+/// Answers with a page for people.
 pub fn page(body: &'static str) -> Response {
     answer(StatusCode::OK, HTML, body.to_owned())
 }
 
-/// It is elsewhere.
+/// Redirects to another address.
 pub fn elsewhere(location: &str) -> Response {
     let mut answer = answer(StatusCode::FOUND, XML, String::new());
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // Percent-encoded all over, it is always one.
+    // A percent-encoded location is always a valid value.
     if let Ok(location) = HeaderValue::from_str(location) {
         headers.insert(LOCATION, location);
     }
     answer
 }
 
-/// A refusal.
+/// Answers with a refusal.
 pub(super) fn refused(dialect: Dialect, status: StatusCode, words: &'static str) -> Response {
     match dialect {
         Dialect::Old => answer(status, TEXT, format!("{words}\n")),
@@ -63,7 +63,7 @@ pub(super) fn refused(dialect: Dialect, status: StatusCode, words: &'static str)
     }
 }
 
-/// Media type of a refusal in the new dialect.
+/// Returns the root element of a refusal in the new dialect.
 fn element(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "bad-request",
@@ -76,7 +76,7 @@ fn element(status: StatusCode) -> &'static str {
     }
 }
 
-/// The refusal of another method.
+/// Refuses another method.
 pub fn not_allowed(dialect: Dialect) -> Response {
     let mut answer = refused(
         dialect,
@@ -89,13 +89,14 @@ pub fn not_allowed(dialect: Dialect) -> Response {
     answer
 }
 
-/// A refusal of the API, in words that clients of a GoCD server can read. What it asks them to do stays: which token to send, when to try again.
+/// Returns a refusal of the API in a form that clients of a GoCD server can read. The headers with the client's next action stay: the token
+/// to send, the time of a retry.
 pub(super) fn restated(dialect: Dialect, api: Response) -> Response {
     let words = match api.status() {
         StatusCode::UNAUTHORIZED => "Send the name of a token as user, and the token as password.",
         StatusCode::FORBIDDEN => "This token may report, and not read; or the request is another page's.",
         StatusCode::TOO_MANY_REQUESTS => "Too many requests.",
-        _ => "The server has trouble; its log says which.",
+        _ => "The server failed; see its log.",
     };
     let mut answer = refused(dialect, api.status(), words);
     for name in [WWW_AUTHENTICATE, RETRY_AFTER] {
@@ -119,7 +120,7 @@ fn answer(status: StatusCode, kind: &'static str, body: String) -> Response {
     answer
 }
 
-/// Media types of documents in the new dialect: the first of these that the client names, without regard to its preferences.
+/// Returns the media type of documents in the new dialect: the first of these that the client names, without regard to its preferences.
 fn wanted(headers: &HeaderMap) -> &'static str {
     const KNOWN: [(&str, &str); 4] = [
         ("application/xml", XML),
@@ -135,18 +136,18 @@ fn wanted(headers: &HeaderMap) -> &'static str {
         .map_or(XML, |(_, kind)| kind)
 }
 
-/// A reason why there is no document.
+/// The reason why there is no document.
 #[derive(Debug)]
 pub(super) enum DocumentRefusal {
-    /// There is none, or none that may be seen.
+    /// There is none that the token may see.
     NoSuch,
-    /// The same for a pipeline.
+    /// There is no such pipeline that the token may see.
     NoSuchPipeline,
-    /// The feed's cursor is none.
+    /// The feed's cursor is invalid.
     Cursor,
     /// The server does not know its own address yet.
     NotYet,
-    /// The store has trouble.
+    /// The store failed.
     Store(StoreError),
 }
 
@@ -157,14 +158,14 @@ impl From<StoreError> for DocumentRefusal {
 }
 
 impl DocumentRefusal {
-    /// The answer, with the words of a server of the dialect.
+    /// Returns the answer, in the form of a server of the dialect.
     pub(super) fn answer(self, journal: &Journal, dialect: Dialect) -> Response {
         match (self, dialect) {
             (Self::NoSuchPipeline, Dialect::Old) => refused(dialect, StatusCode::NOT_FOUND, "Pipeline not found"),
             (Self::NoSuch, Dialect::Old) => refused(dialect, StatusCode::NOT_FOUND, "Not Found!"),
-            // With the name in it, as GoCD has it, this would be a way to have anything said in our name.
+            // With the name in it, as in GoCD's, anyone could put a text into our answer.
             (Self::NoSuchPipeline, Dialect::New) => refused(dialect, StatusCode::NOT_FOUND, "Pipeline was not found!"),
-            // For an unknown stage or job GoCD has an error 500, which clients take for a reason to try again.
+            // For an unknown stage or job GoCD answers 500, which makes clients retry.
             (Self::NoSuch, Dialect::New) => refused(dialect, StatusCode::NOT_FOUND, "Not Found!"),
             (Self::Cursor, _) => refused(dialect, StatusCode::BAD_REQUEST, "The 'before' must be an integer."),
             (Self::NotYet, _) => refused(dialect, StatusCode::SERVICE_UNAVAILABLE, "The server is starting."),

@@ -25,7 +25,7 @@ pub async fn pipeline(visit: &Visit<'_>, key: RunKey) -> Result<Response, Docume
         label: Some(instance.label()),
         self_link: Some(links.pipeline(locator, run.id)),
         urn: Some(Urn::pipeline(locator)),
-        // No reader follows these, and GoCD's own lead astray in the new dialect.
+        // No reader follows these, and GoCD's own are wrong in the new dialect.
         inserted_before: None,
         inserted_after: None,
         scheduled: Some(instance.scheduled()),
@@ -71,9 +71,9 @@ pub async fn to_run(visit: &Visit<'_>, path: &str, key: RunKey) -> Result<Respon
     Ok(elsewhere(&relative(path, &page)))
 }
 
-/// An address of this server as seen from another (RFC 3986, section 4.2): right for who calls the listener and for who comes through a
-/// proxy, which may serve it below a path. Host and scheme are left out: clients stay on the one they called, and go on sending it their
-/// password.
+/// Returns an address of this server relative to another (RFC 3986, section 4.2): right for callers of the listener and for those behind a
+/// proxy, which may serve it below a path. Host and scheme are left out: clients stay on the one they called, and keep sending their
+/// password there.
 fn relative(from: &str, to: &str) -> String {
     let depth = from.matches('/').count().saturating_sub(1);
     format!("{}{}", "../".repeat(depth), to.trim_start_matches('/'))
@@ -133,7 +133,7 @@ async fn job(
     Ok(answer::document(visit.dialect, visit.headers, body))
 }
 
-/// Folds the notifications of a step by DX's rule. `None` if the rules do not say.
+/// Folds the notifications of a step by DX's rule. `None` if the rules refuse.
 async fn folded(visit: &Visit<'_>, detail: &RunDetail, step: &str) -> Option<Run> {
     let notifications = detail.received.iter().map(|received| &received.notification);
     let history: Vec<Notification> = notifications
@@ -141,7 +141,7 @@ async fn folded(visit: &Visit<'_>, detail: &RunDetail, step: &str) -> Option<Run
         .cloned()
         .collect();
     let rules = visit.feeds.rules.clone();
-    // A thread of its own: thousands of them take some milliseconds.
+    // In a thread of its own: thousands of notifications take some milliseconds.
     let merged = tokio::task::spawn_blocking(move || rules.merge(&history)).await;
     merged.ok()?.ok()
 }
@@ -176,13 +176,13 @@ impl JobOutcome {
             result,
             state,
             began: step.as_ref().and_then(|step| time(&step.started_at)),
-            // No job ends after its stage, and readers take the last end for the stage's.
+            // No job ends after its stage, as readers take the last end for the stage's.
             ended: ended.map(|ended| instance.finish().map_or(ended, |finish| ended.min(finish))),
         }
     }
 
-    /// GoCD writes them down when a job ends. Ours have their start from the start, so that a run that is under way is not shown with
-    /// another than later.
+    /// Returns the properties. GoCD records them when a job ends. Ours have the start from the beginning, so that a run in progress has the
+    /// same start as later.
     fn properties(&self, instance: &Instance<'_>, id: u64) -> Vec<Property> {
         let exact = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let is_done = self.state == JobState::Completed;
@@ -215,10 +215,10 @@ impl JobOutcome {
 /// The job that is the run itself.
 const OWN: &str = "run";
 
-/// What a step of that name has behind it, for within a stage a name is one job's.
+/// The suffix of such a step, as within a stage a name is one job's.
 const OTHER: &str = "-step";
 
-/// The name of the job of a step, or of the run itself. `None` if XML cannot carry it.
+/// Returns the name of the job of a step, or of the run itself. `None` if XML cannot carry it.
 fn job_name(step: Option<&str>) -> Option<Name> {
     let name = match step {
         None => Name::new(OWN),
@@ -228,7 +228,7 @@ fn job_name(step: Option<&str>) -> Option<Name> {
     name.ok()
 }
 
-/// Returns whether a step's name is the run's own, or one that such a step has got instead.
+/// Returns true if a step's name is the run's own, or one that such a step gets instead.
 fn is_taken(mut step: &str) -> bool {
     while let Some(rest) = step.strip_suffix(OTHER) {
         step = rest;

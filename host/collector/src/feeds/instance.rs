@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 /// The name of a run's one stage.
 pub const STAGE: &str = "run";
 
-/// Who let it run, in GoCD's words: a change of the material. Who that was is in the material.
+/// The trigger of a run, in GoCD's terms: a change of the material. The person is in the material.
 pub const APPROVED_BY: &str = "changes";
 
 /// A run as the instance of a pipeline, with one stage.
@@ -24,7 +24,7 @@ pub struct Instance<'r> {
 }
 
 impl<'r> Instance<'r> {
-    /// `None` if the pipeline's name has a character that XML cannot carry: then there is no document about it.
+    /// Returns `None` if the pipeline's name has a character that XML cannot carry: then it has no documents.
     pub fn of(run: &'r RunSummary) -> Option<Self> {
         let pipeline = PipelineLocator {
             name: Name::new(&run.pipeline).ok()?,
@@ -38,12 +38,12 @@ impl<'r> Instance<'r> {
         Some(Self { run, stage })
     }
 
-    /// Result of the stage.
+    /// Returns the result of the stage.
     pub fn result(&self) -> StageResult {
         result(self.run.record.status)
     }
 
-    /// Returns where it is. A run that says when it ended, and not how, is not under way.
+    /// Returns the state. A run with an end but without a result is not in progress.
     pub fn state(&self) -> StageState {
         match self.run.record.status {
             Status::Success | Status::Failure | Status::Cancelled => StageState::Completed,
@@ -52,7 +52,7 @@ impl<'r> Instance<'r> {
         }
     }
 
-    /// The same of a job that is as the whole stage.
+    /// Returns the state of a job that is as the whole stage.
     pub fn job_state(&self) -> JobState {
         match self.state() {
             StageState::Completed => JobState::Completed,
@@ -61,29 +61,29 @@ impl<'r> Instance<'r> {
         }
     }
 
-    /// Returns when it began.
+    /// Returns the start.
     pub fn scheduled(&self) -> Timestamp {
         self.run.started.fixed_offset()
     }
 
-    /// Returns when it last changed: when it ended. Without that, when something was last heard of it.
+    /// Returns the last change: the end, or else the arrival of the latest notification.
     pub fn updated(&self) -> Timestamp {
         let heard = || self.run.last_arrived.max(self.run.started);
         let ended = self.run.finished.filter(|_| self.state() == StageState::Completed);
         ended.unwrap_or_else(heard).fixed_offset()
     }
 
-    /// Returns when it ended, exactly.
+    /// Returns the exact end.
     pub fn finish(&self) -> Option<DateTime<Utc>> {
         self.run.record.finished_at.as_deref().and_then(time)
     }
 
-    /// A name of the run for people: the counter, which is GoCD's usual one.
+    /// Returns a label of the run for people: the counter, as usual in GoCD.
     pub fn label(&self) -> String {
         self.run.counter.to_string()
     }
 
-    /// The pipeline, as stages and jobs refer to it.
+    /// Returns the pipeline, as stages and jobs refer to it.
     pub fn pipeline(&self, links: &Links) -> StagePipeline {
         let run = &self.stage.pipeline;
         StagePipeline {
@@ -95,7 +95,7 @@ impl<'r> Instance<'r> {
     }
 }
 
-/// DX's word for how it went in GoCD's.
+/// Returns GoCD's result for DX's status.
 pub fn result(status: Status) -> StageResult {
     match status {
         Status::Success => StageResult::Passed,
@@ -105,22 +105,23 @@ pub fn result(status: Status) -> StageResult {
     }
 }
 
-/// A time of a record, which the rules have made RFC 3339.
+/// Parses a time of a record, which the rules have made RFC 3339.
 pub fn time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
 }
 
-/// All but what RFC 3986, section 2.3 calls unreserved.
+/// All characters but the unreserved ones of RFC 3986, section 2.3.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// DX knows a repository by its name, and not where it is. A name under `invalid` has no owner (RFC 2606, section 2), so that no reader goes
-/// there; and read as the address of a repository it yields the name.
+/// The host of a repository's address: DX knows its name alone. A name under `invalid` has no owner (RFC 2606, section 2), so that no
+/// reader calls it; parsed as the address of a repository it gives the name.
 const NOWHERE: &str = "https://repository.invalid";
 
 /// The address of a Bitbucket Cloud repository in an unknown workspace: DX has such a repository under its name alone.
 const WITHOUT_OWNER: &str = "https://bitbucket.org/-";
 
-/// The repository by its branch, and once more by its pull request, for a material has one of them; none if nothing is known of any.
+/// Returns the repository with its branch, and once more with its pull request, for a material has one of them; none if nothing is known of
+/// either.
 pub fn materials(instance: &Instance<'_>, links: &Links) -> Vec<Material> {
     let (run, record) = (instance.run, &instance.run.record);
     let user = author(record);
@@ -133,7 +134,7 @@ pub fn materials(instance: &Instance<'_>, links: &Links) -> Vec<Material> {
         return Vec::new();
     }
     let url = url(record.repository.as_deref());
-    // Clients die of a change without one.
+    // Clients fail on a change without a revision.
     let revision = record.commit_sha.clone().unwrap_or_default();
     let ids = [run.id, run.stage_id];
     let material = |(id, branch): (u64, Option<String>)| {
@@ -142,7 +143,7 @@ pub fn materials(instance: &Instance<'_>, links: &Links) -> Vec<Material> {
         let changeset = Changeset {
             uri: Some(Links::change(&uri, &revision)),
             user: user.clone(),
-            // It was there when the run began, and not after.
+            // The change was there when the run started, and not after.
             checked_in: Some(instance.scheduled()),
             revision: Some(revision.clone()),
             message: None,
@@ -160,13 +161,14 @@ pub fn materials(instance: &Instance<'_>, links: &Links) -> Vec<Material> {
     ids.into_iter().zip(branches).map(material).collect()
 }
 
-/// What the new dialect calls a material in its address: 64 hexadecimal digits.
+/// Returns the new dialect's identifier of a material in its address: 64 hexadecimal digits.
 fn fingerprint(url: &str, branch: Option<&str>) -> String {
     let digest = Sha256::digest(format!("{url}\n{}", branch.unwrap_or_default()));
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Returns who made the change, as git has it: an e-mail address, or the one under which GitHub hides it. A name on GitLab is just that.
+/// Returns the author of the change, as git has it: an e-mail address, or the one under which GitHub hides it. A name on GitLab stays a
+/// name.
 pub fn author(record: &Run) -> Option<String> {
     let github = record.github_username.as_ref();
     let hidden = || github.map(|login| format!("{login} <{login}@users.noreply.github.com>"));
@@ -188,7 +190,7 @@ fn url(repository: Option<&str>) -> String {
         url.push('/');
         url.extend(utf8_percent_encode(segment, SEGMENT));
     }
-    // Readers take one away, which may be the name's own.
+    // Readers remove one `.git`, which may be the name's own.
     url.push_str(".git");
     url
 }
@@ -198,7 +200,7 @@ fn url(repository: Option<&str>) -> String {
 mod tests {
     use super::*;
 
-    /// A run of which nothing is known but that it is one.
+    /// A run without optional fields.
     fn nothing() -> Run {
         serde_json::from_str(
             r#"{"pipeline_name":"p","pipeline_source":"s","reference_id":"r","started_at":"2025-01-01T12:05:00Z","status":"running"}"#,

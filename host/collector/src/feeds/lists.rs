@@ -11,10 +11,10 @@ use pipefold_gocd::documents::{Author, ListedPipeline, Name, Pipelines, StageEnt
 use pipefold_gocd::write::Links;
 use pipefold_gocd::{Dialect, write};
 
-/// Entries of a page, as in GoCD.
+/// The entries of a page, as in GoCD.
 const RUNS_PER_PAGE: u16 = 25;
 
-/// A page. In the old dialect what changes comes to the top, in the new one the order is that of the pipeline's counters.
+/// Answers with a page. The old dialect's order is that of the last change, the new one's that of the pipeline's counters.
 pub async fn stages(visit: &Visit<'_>, pipeline: &Name, query: &str) -> Result<Response, DocumentRefusal> {
     visit.pipeline(pipeline).await?;
     let order = match visit.dialect {
@@ -75,21 +75,21 @@ fn entry(run: &RunSummary, links: &Links) -> Option<StageEntry> {
 /// The parameter's name.
 const BEFORE: &str = "before";
 
-/// A query whose cursor is no number.
+/// The error of a query whose cursor is not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct NotANumber;
 
-/// Reads a query: only what is below that number, or, without one, the latest page.
+/// Parses a query: the number below which the page starts, or `None` for the latest page.
 ///
-/// A server of the old dialect takes the digits that a text begins with, and 0 where there are none, so that garbage is an empty page. One of
-/// the new dialect takes numbers of 32 bits alone, and nothing for none.
+/// A server of the old dialect takes the leading digits of a text, and 0 where there are none, so that an invalid one gives an empty page.
+/// One of the new dialect takes numbers of 32 bits alone, and ignores an empty one.
 ///
 /// # Errors
-/// In the new dialect, what is no such number.
+/// In the new dialect, a cursor that is not such a number.
 fn before(dialect: Dialect, query: &str) -> Result<Option<u64>, NotANumber> {
     let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == BEFORE);
     match dialect {
-        // Of several, Rails takes the last.
+        // Rails takes the last of several.
         Dialect::Old => Ok(values.last().map(|(_, value)| leading(&value))),
         Dialect::New => match values.next() {
             None => Ok(None),
@@ -102,22 +102,22 @@ fn before(dialect: Dialect, query: &str) -> Result<Option<u64>, NotANumber> {
     }
 }
 
-/// The digits at the beginning, as a number.
+/// Returns the leading digits, as a number.
 fn leading(text: &str) -> u64 {
     let text = text.trim_start();
     let text = text.strip_prefix('+').unwrap_or(text);
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     match text.get(..end) {
         None | Some("") => 0,
-        // Above all that there will ever be.
+        // A number above all that will ever exist.
         Some(digits) => digits.parse().unwrap_or(u64::MAX),
     }
 }
 
-/// Pipelines read at a time: a millisecond's work, so that others get their turn.
+/// The pipelines read at a time: a millisecond's work, so that other queries get their turn.
 const PIPELINES_AT_ONCE: u16 = 1000;
 
-/// All that may be seen, by name.
+/// Answers with all pipelines that the token may see, by name.
 pub async fn pipelines(visit: &Visit<'_>) -> Result<Response, DocumentRefusal> {
     let links = visit.links();
     let mut listed = Vec::new();
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_the_servers_of_each_dialect_read_it() {
+    fn cursors_are_read_as_in_each_dialect() {
         for (query, c, d) in [
             ("", None, Ok(None)),
             ("after=7", None, Ok(None)),

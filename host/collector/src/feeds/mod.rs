@@ -1,18 +1,18 @@
-//! The kept runs as a GoCD server's Feeds API serves them: for programs that know GoCD, and not DX.
+//! The stored runs as a GoCD server's Feeds API has them: for programs that know GoCD, and not DX.
 //!
-//! Addresses are those of GoCD, below `/go`: with ids and in the old dialect as up to GoCD 20.3, with counters and in the new dialect below `/go/api/feed`
-//! as since 20.1 (see [`pipefold_gocd::Dialect`]). A DX run is a run of a pipeline with one stage, named `run`, in which the run itself is
-//! the first job, and each of its steps one more.
+//! Addresses are those of GoCD, below `/go`: with ids and in the old dialect as up to GoCD 20.3, with counters and in the new dialect below
+//! `/go/api/feed` as since 20.1 (see [`pipefold_gocd::Dialect`]). A DX run is a run of a pipeline with one stage, named `run`, in which the
+//! run itself is the first job, and each of its steps one more.
 //!
-//! - A run is in its pipeline's feed once it has ended well, badly or by being stopped. While it is running, or its result is unknown, its
-//!   documents say so, and the feed does not have it.
+//! - A run is in its pipeline's feed once its status is success, failure or cancelled. While it is running or unknown, only its documents
+//!   have it.
 //! - Times in documents are to the second, as GoCD's; jobs have them exactly, as properties (the old dialect).
-//! - What the token may not see is not there: the same 404 as for what never was, on every address. GoCD's servers answered 401 or 403
-//!   for a pipeline, so that its name could be guessed by trying, and showed stages and jobs to anyone by their ids.
-//! - Links have the configured address of the server, or the one it listens on; never what a request calls it.
+//! - A run that the token may not see counts as unknown: every address answers the same 404. GoCD's servers answered 401 or 403 for a
+//!   pipeline, so that its name could be guessed by trying, and showed stages and jobs to anyone by their ids.
+//! - Links have the configured address of the server, or the one it listens on; never the host of a request.
 //!
-//! Files: `routes`: which address leads where; `visit`: a request, and what the server is called; `instance`: a run in GoCD's terms; `lists`,
-//! `documents`, `material`, `job`: the documents; `answer`: how it is said.
+//! Files: `visit`: a request, and the server's address; `instance`: a run in GoCD's terms; `lists`, `documents`: the documents; `answer`:
+//! their form as HTTP answers.
 
 mod answer;
 mod documents;
@@ -35,11 +35,11 @@ use axum::routing::any;
 use pipefold_gocd::{Dialect, Resource};
 use std::sync::Arc;
 
-/// GoCD's addresses, for `GET` and `HEAD`.
+/// The routes of GoCD's addresses, for `GET` and `HEAD`.
 ///
-/// The server puts the [`Access`] of the caller into the extensions of each request; without one there is nothing.
+/// The server puts the [`Access`] of the caller into the extensions of each request; without one every address answers 404.
 pub fn router(feeds: Arc<Feeds>) -> Router {
-    // The path is taken apart as it came: decoded, a `/` in a name would look like one between two.
+    // The path is parsed undecoded: a decoded `/` in a name would look like a separator.
     Router::new().route("/go/{*rest}", any(serve)).with_state(feeds)
 }
 
@@ -55,12 +55,12 @@ async fn serve(State(feeds): State<Arc<Feeds>>, request: Request) -> Response {
     }
 }
 
-/// A refusal by the server, in the words of GoCD's.
+/// Returns a refusal by the server in the form of GoCD's.
 pub(crate) fn restated(path: &str, refusal: Response) -> Response {
     answer::restated(dialect(path), refusal)
 }
 
-/// In which dialect an address is answered, also if there is nothing under it.
+/// Returns the dialect of the answer at an address, also for an unknown one.
 fn dialect(path: &str) -> Dialect {
     if path.starts_with("/go/api/feed/") {
         Dialect::New
@@ -83,15 +83,15 @@ async fn find(feeds: &Feeds, dialect: Dialect, request: &Parts) -> Result<Respon
         dialect,
         headers,
     };
-    // Without the query, in which only the feed looks, each dialect in its own way.
+    // The query is used by the feed alone, in each dialect in its own way.
     match Resource::parse(uri.path()).ok_or(DocumentRefusal::NoSuch)? {
         Resource::Pipelines(_) => lists::pipelines(&visit).await,
         Resource::StageFeed { pipeline, .. } => lists::stages(&visit, &pipeline, uri.query().unwrap_or_default()).await,
-        // As in GoCD the name does not matter, and clients know: some put another word there.
+        // As in GoCD the name is ignored, and some clients have another text there.
         Resource::PipelineById { id, .. } => documents::pipeline(&visit, RunKey::Id(id)).await,
         Resource::Pipeline(run) => documents::pipeline(&visit, Visit::key(&run)).await,
         Resource::StageById(id) => documents::stage(&visit, RunKey::Stage(id)).await,
-        // Where GoCD's servers redirect by its name to the one by its id: who asks by curl sees the document.
+        // GoCD's servers redirect by its name to the one by its id; here curl gets the document at once.
         Resource::Stage(of) | Resource::StageByName(of) => documents::stage(&visit, visit.key_of_stage(&of)?).await,
         Resource::JobById(id) => documents::job_by_id(&visit, id).await,
         Resource::Job(of) => documents::job_by_name(&visit, &of).await,

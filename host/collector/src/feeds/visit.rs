@@ -1,4 +1,4 @@
-//! A request of a client, and the server as its client calls it.
+//! A request of a client, and the server's address for clients.
 
 use super::answer;
 use super::answer::DocumentRefusal;
@@ -15,11 +15,11 @@ use pipefold_gocd::{Dialect, ServerUrl};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
-/// The most bytes of links to parts in a document. Further ones are left out: readers take 32 MiB (`pipefold_gocd::read`), and
-/// names of 4 KiB, every byte of them escaped, would make a gigabyte of a list of pipelines. Of usual names 100,000 fit.
+/// The most bytes of links to parts in a document. Further ones are left out: readers take 32 MiB (`pipefold_gocd::read`), and names of 4
+/// KiB, every byte of them escaped, would make a gigabyte of a list of pipelines. Of usual names 100,000 fit.
 const MAX_LINKS: usize = 16 * 1024 * 1024;
 
-/// A request. Whatever it gets to see of the store comes through here.
+/// A request. All its reads of the store go through here.
 pub struct Visit<'a> {
     pub feeds: &'a Feeds,
     pub access: &'a Access,
@@ -29,7 +29,7 @@ pub struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// A run, if there is one that may be seen.
+    /// Returns a run, if the token may see it.
     pub async fn run(&self, key: RunKey) -> Result<RunDetail, DocumentRefusal> {
         let found = self.feeds.store.run(key).await?;
         found
@@ -37,7 +37,7 @@ impl Visit<'_> {
             .ok_or(DocumentRefusal::NoSuch)
     }
 
-    /// Checks that there is such a pipeline, and that it may be seen.
+    /// Checks that there is such a pipeline, and that the token may see it.
     pub async fn pipeline(&self, name: &Name) -> Result<(), DocumentRefusal> {
         if !self.access.may_see(name.as_str()) {
             return Err(DocumentRefusal::NoSuchPipeline);
@@ -46,12 +46,12 @@ impl Visit<'_> {
         found.map(|_| ()).ok_or(DocumentRefusal::NoSuchPipeline)
     }
 
-    /// The key of a run in the store.
+    /// Returns the key of a run in the store.
     pub fn key(run: &PipelineLocator) -> RunKey {
         RunKey::Counter(run.name.as_str().to_owned(), run.counter.get())
     }
 
-    /// The same for its one stage, which never runs twice.
+    /// Returns the key of a run by its one stage, which never runs twice.
     pub fn key_of_stage(&self, stage: &StageLocator) -> Result<RunKey, DocumentRefusal> {
         let is_there = stage.name.as_str() == STAGE && stage.counter == Counter::FIRST;
         is_there
@@ -63,21 +63,21 @@ impl Visit<'_> {
         Links::new(self.server.clone(), self.dialect)
     }
 
-    /// As many of these as may be in one document.
+    /// Returns as many of these as one document may have.
     pub fn within_bounds<T>(&self, mut items: Vec<T>, link: impl Fn(&T) -> &str) -> Vec<T> {
         let (count, fits) = (items.len(), fitting(items.iter().map(link)));
         items.truncate(fits);
         if fits < count {
-            let what = format!("a feed lists {fits} of {count} parts of something: their names are too long for more");
+            let what = format!("a feed lists {fits} of {count} of its parts: their names are too long for more");
             self.feeds.journal.complain("feeds", &what);
         }
         items
     }
 }
 
-/// Returns how many of these links fit into a document.
+/// Returns the number of these links that fit into a document.
 fn fitting<'l>(links: impl Iterator<Item = &'l str>) -> usize {
-    // What is around a link counts too, or short ones would be too many.
+    // The text around a link counts too, or short ones would be too many.
     let sizes = links.map(|link| link.len() + "<pipeline href=\"\"/>\n".len());
     let sums = sizes.scan(0, |sum, size| {
         *sum += size;
@@ -107,15 +107,15 @@ impl Feeds {
         })
     }
 
-    /// Returns where the server can be reached, once it listens.
+    /// Sets the server's address, once it listens.
     pub fn listens_at(&self, url: &str) {
         if let Ok(url) = ServerUrl::parse(url) {
-            // An address that was configured goes before.
+            // A configured address goes before.
             let _ = self.server.set(url);
         }
     }
 
-    /// The beginning of links; `None` before the server listens.
+    /// Returns the beginning of links; `None` before the server listens.
     pub(super) fn server(&self) -> Option<&ServerUrl> {
         self.server.get()
     }
@@ -125,15 +125,13 @@ impl Feeds {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl(ServerUrl);
 
-/// A text that is no address of a server.
+/// The error of a text that is not the address of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "give the address under which others reach this server, such as https://runs.example.com, without a password, `?` or `#`"
-)]
+#[error("give this server's external address, such as https://runs.example.com, without a password, `?` or `#`")]
 pub struct PublicUrlError;
 
 impl PublicUrl {
-    /// The same as that of a GoCD server.
+    /// Returns the address in the form of a GoCD server's.
     fn into_server(self) -> ServerUrl {
         self.0
     }
@@ -142,13 +140,13 @@ impl PublicUrl {
 impl FromStr for PublicUrl {
     type Err = PublicUrlError;
 
-    /// Takes `http[s]://host[:port][/path]`, also with GoCD's `/go` behind it.
+    /// Parses `http[s]://host[:port][/path]`, also with GoCD's `/go` at its end.
     fn from_str(text: &str) -> Result<Self, PublicUrlError> {
         ServerUrl::parse(text).map(Self).map_err(|_| PublicUrlError)
     }
 }
 
-/// Its address.
+/// The address of the page with the version.
 pub const ABOUT: &str = "/go/about";
 
 /// The version is that of the last servers that have both dialects; our own follows it.

@@ -1,4 +1,4 @@
-//! The work: what waits longest goes first.
+//! The loop of forwarding: the run that waits longest goes first.
 
 use super::parcel::{ForwardOptions, ForwardTo, Parcel, SentAs};
 use super::pauses::{Pace, Pauses, Stale, goes_on_for_dx};
@@ -16,16 +16,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// Time between two looks into the store when nothing happens: another process, or a fold that came late, may have left something.
+/// The time between two checks of the store when nothing happens: another process, or a late fold, may have left a run.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// After trouble with the store.
+/// The pause after an error of the store.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 
-/// Runs that wait, asked for at a time.
+/// The waiting runs that are read at a time.
 const PAGE: u16 = 100;
 
-/// Sends every run that changes to DX, until the server ends. A request that is under way then is waited for.
+/// Sends every run that changes to DX, until the server ends. A request in progress then is waited for.
 pub async fn forward(options: ForwardOptions, app: App) {
     let Some(mut changes) = app.signals.changes().map(|changes| changes.subscribe()) else {
         return;
@@ -59,7 +59,7 @@ pub async fn forward(options: ForwardOptions, app: App) {
             biased;
             () = app.signals.stopped() => return,
             () = sleep(wait) => {}
-            // A pause of all is not ended by news, only the idle wait.
+            // A change ends only the idle wait, not a pause of all runs.
             _ = changes.recv(), if forwarder.pauses.all(Instant::now()).is_none() => {}
         }
     }
@@ -68,7 +68,7 @@ pub async fn forward(options: ForwardOptions, app: App) {
 enum Round {
     /// Something was done.
     Again,
-    /// Nothing is due before this has passed.
+    /// Nothing is due before this time has passed.
     Nothing(Duration),
 }
 
@@ -82,9 +82,9 @@ struct Forwarder {
     stale: Option<Stale>,
     /// The last message about the token or the address, which is logged once.
     said: Option<String>,
-    /// Since when nothing gets through, where that was said.
+    /// The start of an outage that was logged.
     outage: Option<Instant>,
-    /// Whether DX took a run since the start: from then on it is known whether it takes steps.
+    /// True if DX accepted a run since the start: from then on it is known whether it takes steps.
     has_answered: bool,
 }
 
@@ -105,7 +105,7 @@ impl Forwarder {
                 }
                 let walk = self.stale.as_ref().map_or(IDLE, |stale| stale.wait(now));
                 let wait = self.pauses.first_due(now).unwrap_or(IDLE).min(walk);
-                // Those that are paused and do not wait any more would be due for ever.
+                // Paused runs that do not wait any more would be due for ever.
                 return Ok(Round::Nothing(wait.clamp(Duration::from_millis(50), IDLE)));
             };
             if let Some(due) = page.into_iter().find(|waiting| self.pauses.is_due(waiting.id, now)) {
@@ -124,13 +124,13 @@ impl Forwarder {
         self.send_run(run, SentAs::Reported).await
     }
 
-    /// Sends the next of the stale runs to DX as cancelled, if DX does not know. Returns whether there was one to look at.
+    /// Sends the next of the stale runs to DX as cancelled, if DX has it as running. Returns true if there was one to check.
     async fn cancel_one(&mut self, now: Instant) -> Result<bool, StoreError> {
         let Some(stale) = &mut self.stale else { return Ok(false) };
         let Some(id) = stale.next(&*self.store, now).await? else {
             return Ok(false);
         };
-        // In a pause of its own it is come across again.
+        // A run in a pause of its own is found again.
         if !self.pauses.is_due(id, now) {
             return Ok(true);
         }
@@ -147,7 +147,7 @@ impl Forwarder {
         Ok(true)
     }
 
-    /// Sends what a run is, and notes what DX says. A record that DX has is not sent again.
+    /// Sends a run, and records DX's answer. A record that DX has is not sent again.
     async fn send_run(&mut self, run: Outgoing, sent_as: SentAs) -> Result<(), StoreError> {
         let (summary, forwarding) = (run.summary.clone(), run.forwarding.clone());
         let (id, known, covered) = (summary.id, forwarding.covered, summary.notifications);
@@ -166,7 +166,7 @@ impl Forwarder {
             Ok(Parcel::Run(run, steps)) => (run, steps),
             Ok(Parcel::Kept(why)) => {
                 return self
-                    .settle(note(false, format!("not sent, as a policy says: {why}")))
+                    .settle(note(false, format!("not sent, because of a policy: {why}")))
                     .await;
             }
             Ok(Parcel::Unfit(why)) => return self.settle(note(false, format!("not sent: {why}"))).await,
@@ -178,7 +178,7 @@ impl Forwarder {
             }
         };
         let sent = Some(digest(&run));
-        // Before its first answer a server has not said whether it takes steps.
+        // Before its first answer it is unknown whether a server takes steps.
         let is_known = forwarding.sent == sent && (self.has_answered || steps.is_empty());
         let answer = if is_known {
             None
@@ -200,10 +200,10 @@ impl Forwarder {
             match self.note_answer(&summary, outcome, &text).await {
                 Consequence::Accepted => note(true, text).answer,
                 Consequence::Refused => return self.settle(note(false, text)).await,
-                // It is sent because DX took it before, and that stays noted.
+                // It is sent because DX accepted it before, and that record stays.
                 Consequence::Later if sent_as == SentAs::Cancelled => return Ok(()),
                 Consequence::Later => {
-                    // Shown with the run; how much DX knows stays as it was.
+                    // The answer is shown with the run; the number of notifications that DX has stays.
                     let said = Forwarded {
                         covered: known,
                         ..note(false, text)
@@ -240,7 +240,7 @@ impl Forwarder {
         Ok(Parcel::of(&self.rules, received, known, sent_as).await)
     }
 
-    /// Counts an answer, logs what an operator must know, and says what follows from it for the run.
+    /// Counts an answer, logs errors for the operator, and returns the consequence for the run.
     async fn note_answer(&mut self, run: &RunSummary, outcome: Outcome, text: &str) -> Consequence {
         let now = Instant::now();
         let metrics = &self.journal.metrics;
@@ -292,8 +292,8 @@ impl Forwarder {
         follows
     }
 
-    /// Sends the steps that a server does not have, if it takes steps. Returns whether that is done: a refused step is done, as steps are only
-    /// there to be looked at.
+    /// Sends the steps that a server does not have, if it takes steps. Returns true if that is done. A refused step is done, as steps are
+    /// only there to be shown.
     async fn deliver_steps(&mut self, id: u64, run: &Arc<Run>, steps: &[Notification]) -> bool {
         for some in steps.chunks(MAX_STEPS) {
             let ForwardTo::Dx { client, .. } = &self.options.to else {
@@ -350,7 +350,7 @@ impl Forwarder {
         .await
     }
 
-    /// Has a request made in a thread that may wait.
+    /// Makes a request in a thread that may block.
     async fn request<T: Send + 'static>(
         &self,
         make: impl FnOnce(&ForwardOptions) -> Result<T, String> + Send + 'static,
@@ -360,20 +360,20 @@ impl Forwarder {
         made.await.map_err(|_| "sending panicked".to_owned())?
     }
 
-    /// A request failed in a way that may pass. An outage is logged once, when it makes everything wait.
+    /// Records a transient failure of a request. An outage is logged once, when it pauses all runs.
     fn failed(&mut self, run: u64, after: Option<Duration>, why: &str) {
         let now = Instant::now();
         self.pauses.failed(run, after, now);
         if self.outage.is_none() && self.pauses.all(now).is_some() {
             tracing::error!(
-                "nothing is forwarded to {} for now, and is tried again until it is: {why}",
+                "nothing can be forwarded to {}, and is retried until it can: {why}",
                 self.options.to
             );
             self.outage = Some(now);
         }
     }
 
-    /// DX answered. The end of an outage is logged once.
+    /// Records that DX answered. The end of an outage is logged once.
     async fn reached(&mut self) {
         self.pauses.reached();
         let (outage, said) = (self.outage.take(), self.said.take());
@@ -381,7 +381,7 @@ impl Forwarder {
             return;
         }
         let after = outage.map(|since| format!(" after {} s", since.elapsed().as_secs()));
-        // What cannot be counted now is in the metrics later.
+        // A failed count is in the metrics later.
         let waiting = self.store.backlog().await.map_or(0, |backlog| backlog.runs);
         tracing::warn!(
             "runs are forwarded to {} again{}; {waiting} wait",
@@ -401,9 +401,9 @@ impl Forwarder {
 /// The consequence of an answer.
 enum Consequence {
     Accepted,
-    /// For good.
+    /// The run is refused for good.
     Refused,
-    /// It is tried again.
+    /// The run is sent again later.
     Later,
 }
 
@@ -413,7 +413,7 @@ fn token(file: &Path) -> Result<Token, String> {
     Ok(file.token)
 }
 
-/// Digest of a record: half of the sha256 of what is sent, in hexadecimal.
+/// Returns the digest of a record: half of the sha256 of its body, in hexadecimal.
 fn digest(run: &Run) -> String {
     let whole = Sha256::digest(body(run));
     whole[..16].iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,7 +1,7 @@
-//! Sends to DX what the server received: the run that its notifications make, each time that it changed.
+//! Forwarding to DX: the run that its notifications make, each time that it changed.
 //!
-//! The store is the outbox. It knows of how many notifications of a run DX knows; what was sent and not noted is sent again, which DX's
-//! rule does not mind. Sending goes through the reporter's client, so that every answer means the same as on a runner.
+//! The store is the outbox. It has the number of a run's notifications that DX has; a run that was sent and not recorded so is sent again,
+//! which DX's rule allows. The reporter's client sends, so that every answer means the same as on a runner.
 //!
 //! - `parcel`: where to forward to, and what is sent of a run.
 //! - `pauses`: when a run, and when all of them, are sent and retried; runs that are sent as cancelled after no activity for long.

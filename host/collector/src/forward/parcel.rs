@@ -1,4 +1,4 @@
-//! Where to forward to, how fast, and what is sent of a run.
+//! The destination and pace of forwarding, and the data that is sent of a run.
 
 use crate::rules::{Admitted, Rules};
 use crate::store::{FoldError, Outgoing, Received};
@@ -12,14 +12,14 @@ use std::time::Duration;
 
 /// The destination of forwarding.
 pub enum ForwardTo {
-    /// At DX.
+    /// DX itself.
     Dx {
         /// DX.
         client: Client,
         /// The file with its token. It is read again for each request: a token may be replaced while the server runs.
         token_file: PathBuf,
     },
-    /// In a queue, from which others deliver to DX.
+    /// A queue, from which forwarders deliver to DX.
     Queue(Arc<dyn Outlet>),
 }
 
@@ -42,7 +42,7 @@ pub struct ForwardOptions {
 }
 
 impl ForwardOptions {
-    /// With the usual numbers.
+    /// Returns the defaults for DX.
     #[must_use]
     pub fn new(client: Client, token_file: PathBuf) -> Self {
         Self {
@@ -58,12 +58,12 @@ impl ForwardOptions {
         }
     }
 
-    /// Into a queue, with the usual numbers.
+    /// Returns the defaults for a queue.
     #[must_use]
     pub fn into_queue(outlet: Arc<dyn Outlet>) -> Self {
         Self {
             to: ForwardTo::Queue(outlet),
-            // As fast as it goes: it is the queue's forwarders who spare DX.
+            // Full speed: the queue's forwarders limit the rate at DX.
             per_second: 1000.0,
             timeout: Duration::from_secs(10),
             first_pause: Duration::from_secs(1),
@@ -75,10 +75,10 @@ impl ForwardOptions {
 }
 
 impl ForwardTo {
-    /// Describes the outcome for a run, in one line.
+    /// Returns the outcome for a run, in one line.
     pub(super) fn words(&self, outcome: &Outcome) -> String {
         match (self, outcome) {
-            (Self::Queue(_), Outcome::Accepted) => "the queue has it; its forwarders deliver it to DX".to_owned(),
+            (Self::Queue(_), Outcome::Accepted) => "recorded in the queue; its forwarders deliver it to DX".to_owned(),
             _ => outcome.to_string(),
         }
     }
@@ -99,15 +99,15 @@ impl fmt::Debug for ForwardTo {
     }
 }
 
-/// Data to be sent.
+/// The data that is sent of a run.
 pub enum Parcel {
-    /// The run, and those of its steps that DX does not have.
+    /// The run, and its steps that DX does not have.
     Run(Arc<Run>, Vec<Notification>),
-    /// A policy keeps it here.
+    /// A policy keeps the run here, for this reason.
     Kept(String),
-    /// The rules do not take it any more; it is no use to DX.
+    /// The rules refuse the run, so it is of no use to DX.
     Unfit(String),
-    /// It was removed.
+    /// The run was removed.
     Gone,
 }
 
@@ -116,7 +116,7 @@ pub enum Parcel {
 pub enum SentAs {
     /// As its notifications report it.
     Reported,
-    /// It had no activity for long, and its end will not be reported.
+    /// As cancelled: it had no activity for long, and its end will not be reported.
     Cancelled,
 }
 
@@ -137,7 +137,7 @@ impl Parcel {
         Self::Run(Arc::new(run), steps)
     }
 
-    /// Makes the parcel of notifications, of which DX has the first `known`. In a thread that may wait: ten thousand notifications take a
+    /// Makes the parcel of notifications, of which DX has the first `known`. In a thread that may block: ten thousand notifications take a
     /// while.
     pub async fn of(rules: &Rules, received: Vec<Received>, known: u32, sent_as: SentAs) -> Result<Self, String> {
         if received.is_empty() {
@@ -161,8 +161,8 @@ impl Parcel {
     }
 }
 
-/// The notifications after the policies. Those that were kept when there were none pass today's before they leave the machine. Or why
-/// nothing of them may be sent. And how many of them were among the first `known`.
+/// Returns the notifications after the policies, and how many of them are of the first `known`; or the reason why none of them may be sent.
+/// Those that were stored without policies are judged by today's before they leave the machine.
 fn judged(
     rules: &Rules,
     received: Vec<Received>,

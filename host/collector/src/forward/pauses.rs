@@ -8,13 +8,13 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
-/// Failures in a row, of different requests, after which it is DX that fails and not a run.
+/// The failures in a row, of different requests, after which DX counts as failing and not a run.
 const DX_FAILS: u32 = 3;
 
-/// The most runs with a pause of their own. When more fail, those that fail later are tried again sooner, at the pace of all.
+/// The most runs with a pause of their own. When more fail, those that fail later are retried sooner, at the pace of all.
 const MOST: usize = 10_000;
 
-/// The pauses that are under way.
+/// The pauses in progress.
 #[derive(Debug)]
 pub struct Pauses {
     builder: ExponentialBuilder,
@@ -29,7 +29,7 @@ pub struct Pauses {
 struct OwnPause {
     until: Instant,
     pauses: ExponentialBackoff,
-    /// Since when DX has been refusing it.
+    /// The time of DX's first refusal.
     refused_since: Option<Instant>,
 }
 
@@ -41,7 +41,7 @@ impl Pauses {
             .with_factor(2.0)
             .without_max_times()
             .with_jitter()
-            // The library would take the same one everywhere, and all machines would come back at once.
+            // The library's default seed is the same everywhere, and all machines would send again at once.
             .with_jitter_seed(RandomState::new().build_hasher().finish());
         Self {
             builder,
@@ -53,37 +53,37 @@ impl Pauses {
         }
     }
 
-    /// Returns how long nothing at all may be sent.
+    /// Returns the rest of a pause of all runs.
     pub fn all(&self, now: Instant) -> Option<Duration> {
         self.all_until?
             .checked_duration_since(now)
             .filter(|left| !left.is_zero())
     }
 
-    /// Returns whether this run may be sent.
+    /// Returns true if this run may be sent.
     pub fn is_due(&self, run: u64, now: Instant) -> bool {
         self.runs.get(&run).is_none_or(|pause| pause.until <= now)
     }
 
-    /// Returns when the first of the runs that wait for themselves is due.
+    /// Returns the time until the first of the paused runs is due.
     pub fn first_due(&self, now: Instant) -> Option<Duration> {
         let first = self.runs.values().map(|pause| pause.until).min()?;
         Some(first.saturating_duration_since(now))
     }
 
-    /// DX answered, whatever it said: it is there.
+    /// Records that DX answered, whatever the answer.
     pub fn reached(&mut self) {
         self.failures = 0;
         self.all = self.builder.build();
         self.all_until = None;
     }
 
-    /// A run is done with.
+    /// Ends the pause of a run.
     pub fn settled(&mut self, run: u64) {
         self.runs.remove(&run);
     }
 
-    /// A request for a run failed in a way that may pass; `after` is what DX asked for, of everyone.
+    /// Records a transient failure for a run; `after` is the pause that DX asked for, which holds for all.
     pub fn failed(&mut self, run: u64, after: Option<Duration>, now: Instant) {
         self.pause(run, now);
         self.failures = self.failures.saturating_add(1);
@@ -95,7 +95,7 @@ impl Pauses {
         }
     }
 
-    /// DX refused a run in a way that may pass. Whether that went on for so long that it will not.
+    /// Records a refusal that may pass. Returns true if refusals went on for so long that this one is final.
     pub fn refused(&mut self, run: u64, now: Instant) -> bool {
         self.pause(run, now);
         self.runs.get_mut(&run).is_some_and(|pause| {
@@ -104,7 +104,7 @@ impl Pauses {
         })
     }
 
-    /// Nothing can be sent as things are: for the next of the long pauses.
+    /// Pauses all runs for the next of the long pauses, as nothing can be sent.
     pub fn stuck(&mut self, now: Instant) {
         let pause = self.all.next().unwrap_or(self.longest);
         self.pause_all(pause, now);
@@ -128,7 +128,7 @@ impl Pauses {
     }
 }
 
-/// The times at which something may be sent.
+/// The pace of sending.
 #[derive(Debug)]
 pub struct Pace {
     interval: Duration,
@@ -143,22 +143,22 @@ impl Pace {
         }
     }
 
-    /// Returns how long to wait before sending at `now`. Sending is taken for done at the end of the wait.
+    /// Returns the wait before sending at `now`. The send counts at the end of the wait.
     pub fn wait(&mut self, now: Instant) -> Duration {
-        // A time that passed unused is no credit.
+        // Unused time is no credit.
         let at = self.next.map_or(now, |next| next.max(now));
         self.next = Some(at + self.interval);
         at - now
     }
 }
 
-/// The longest pause between two walks over all of them. Their age is in hours as a rule.
+/// The longest pause between two walks over all stale runs. Their age is usually in hours.
 const LONGEST_WALK_PAUSE: Duration = Duration::from_mins(5);
 
-/// Runs that need not be looked at again which are remembered, 16 bytes each. When there are more, some are looked at in each walk.
+/// The most settled runs that are remembered, 16 bytes each. When there are more, some are checked in each walk.
 const MOST_SETTLED: usize = 100_000;
 
-/// Walks over the stale runs, again and again.
+/// A repeated walk over the stale runs.
 #[derive(Debug)]
 pub struct Stale {
     age: Duration,
@@ -167,9 +167,9 @@ pub struct Stale {
     /// The last run of this walk.
     after: Option<u64>,
     found: VecDeque<u64>,
-    /// Runs that were settled before, with their number of notifications.
+    /// The runs that were settled before, with their number of notifications.
     settled: HashMap<u64, u32>,
-    /// The same for those that this walk came across: others are not stale any more.
+    /// The settled runs that this walk found: others are not stale any more.
     still: HashMap<u64, u32>,
 }
 
@@ -185,7 +185,7 @@ impl Stale {
         }
     }
 
-    /// The next run that may have to be sent to DX; `None` until the next walk.
+    /// Returns the next run that may have to be sent to DX; `None` until the next walk.
     pub async fn next(&mut self, store: &dyn Store, now: Instant) -> Result<Option<u64>, StoreError> {
         loop {
             if let Some(run) = self.found.pop_front() {
@@ -201,17 +201,17 @@ impl Stale {
             let page = store.stale(StaleQuery { before, after, limit }).await?;
             self.after = page.last().map(|run| run.id);
             if page.is_empty() {
-                // Sent at most a tenth too late.
+                // A run is sent at most a tenth of the age too late.
                 self.due = now + (self.age / 10).min(LONGEST_WALK_PAUSE);
                 self.settled = std::mem::take(&mut self.still);
             }
             for run in page {
-                self.came_across(&run);
+                self.found_stale(&run);
             }
         }
     }
 
-    fn came_across(&mut self, run: &RunSummary) {
+    fn found_stale(&mut self, run: &RunSummary) {
         if self.settled.get(&run.id) == Some(&run.notifications) {
             self.settled(run.id, run.notifications);
         } else if run.waiting_since.is_none() {
@@ -219,20 +219,20 @@ impl Stale {
         }
     }
 
-    /// A run needs no look before something new is heard of it.
+    /// Records that a run needs no check before its next notification.
     pub fn settled(&mut self, run: u64, notifications: u32) {
         if self.still.len() < MOST_SETTLED {
             self.still.insert(run, notifications);
         }
     }
 
-    /// Returns how long until the next walk.
+    /// Returns the time until the next walk.
     pub fn wait(&self, now: Instant) -> Duration {
         self.due.saturating_duration_since(now)
     }
 }
 
-/// Returns whether DX took the run as one that goes on, and knows nothing better.
+/// Returns true if DX accepted the run as one in progress, and has nothing newer.
 pub fn goes_on_for_dx(forwarding: &Forwarding) -> bool {
     let answer = forwarding.answer.as_ref();
     answer.is_some_and(|answer| answer.accepted && !answer.as_cancelled)
@@ -282,7 +282,7 @@ mod pauses_tests {
     }
 
     #[test]
-    fn what_dx_asks_for_holds_for_all() {
+    fn a_pause_that_dx_asks_for_holds_for_all() {
         let (mut pauses, now) = (pauses(), Instant::now());
         pauses.failed(1, Some(7 * SECOND), now);
         assert_eq!(pauses.all(now), Some(7 * SECOND));

@@ -1,6 +1,6 @@
-//! Bars of durations and pass rates over a span of time, and the scale that they have.
+//! Bars of durations and pass rates over a span of time, and their scale.
 
-use super::parts::Shown;
+use super::parts::ShownStatus;
 use super::words;
 use super::words::across;
 use crate::store::{Bucket, StatusCounts};
@@ -9,25 +9,25 @@ use maud::{Markup, html};
 use pipefold_sandbox::Status;
 use std::time::Duration;
 
-/// Above the highest line, for its letters.
+/// The space above the highest line, for its letters.
 const TOP: f64 = 8.0;
 
-/// Height of the columns' field.
+/// The height of the columns' field.
 const FIELD: f64 = 132.0;
 
-/// Below it, for the marks of time.
+/// The space below it, for the marks of time.
 const BOTTOM: f64 = 22.0;
 
-/// Marks of time: so many fit on a phone.
+/// The marks of time that fit on a phone.
 const TIMES: u32 = 4;
 
-/// Lines across, besides the one at the bottom.
+/// The lines across, besides the one at the bottom.
 const LINES: u32 = 3;
 
-/// The share of a column that is drawn; the rest keeps it from the next.
+/// The share of a column that is drawn; the rest separates it from the next.
 const FILLED: f64 = 0.72;
 
-/// Of those runs that passed or failed, how many passed.
+/// Draws the share of passed runs among those that passed or failed.
 pub fn pass_rates(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
     let judged: Vec<(&Bucket, f64)> = buckets
         .iter()
@@ -56,7 +56,7 @@ pub fn pass_rates(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Mar
     })
 }
 
-/// Durations that half of the finished runs, and nine in ten, did not exceed.
+/// Draws the durations that half of the finished runs, and nine in ten, did not exceed.
 pub fn durations(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
     let timed: Vec<(&Bucket, Duration, Duration)> = buckets
         .iter()
@@ -104,7 +104,7 @@ pub fn durations(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Mark
     }
 }
 
-/// The field that columns stand in.
+/// The field of the columns.
 struct Frame {
     span: TimeSpan,
     from: DateTime<Utc>,
@@ -121,7 +121,7 @@ impl Frame {
         }
     }
 
-    /// `lines` are where lines across go, from 0 at the bottom to 1, and what they say.
+    /// Draws the field. `lines` are the heights of lines across, from 0 at the bottom to 1, and their labels.
     fn draw(&self, spoken: &str, lines: &[(f64, String)], columns: &Markup) -> Markup {
         html! {
             svg .chart width="100%" height=(TOP + FIELD + BOTTOM) role="img" aria-label=(spoken) {
@@ -139,7 +139,7 @@ impl Frame {
         }
     }
 
-    /// A part of the column that begins at `from`: upwards from `low` to `high`, both from 0 to 1.
+    /// Draws a part of the column that starts at `from`: upwards from `low` to `high`, both from 0 to 1.
     fn column(&self, from: DateTime<Utc>, class: &str, low: f64, high: f64) -> Markup {
         let share = (high - low).clamp(0.0, 1.0);
         let place = words::between(self.from, from).as_secs_f64() / self.span.bucket().as_secs_f64();
@@ -151,7 +151,7 @@ impl Frame {
         }
     }
 
-    /// Marks of time: at the middle of every few columns.
+    /// Returns the marks of time: at the middle of every few columns.
     fn times(&self) -> Vec<(f64, &'static str, String)> {
         let bucket = TimeDelta::from_std(self.span.bucket()).unwrap_or_default();
         let last = self.span.columns() - 1;
@@ -170,17 +170,17 @@ impl Frame {
     }
 }
 
-/// Returns where a share of the field's height is, from the top of the drawing.
+/// Returns the place of a share of the field's height, from the top of the drawing.
 fn height(share: f64) -> String {
     format!("{:.1}", TOP + FIELD * (1.0 - share.clamp(0.0, 1.0)))
 }
 
-/// For letters beside the line there.
+/// Returns the place of letters beside that line.
 fn height_beside(share: f64) -> String {
     format!("{:.1}", TOP + FIELD * (1.0 - share) + 4.0)
 }
 
-/// Distances, in seconds, that people count in.
+/// Round durations for people, in seconds.
 const STEPS: [u64; 26] = [
     1,
     2,
@@ -210,7 +210,7 @@ const STEPS: [u64; 26] = [
     315_360_000,
 ];
 
-/// The distance that needs at most `most` marks, after the one at zero.
+/// Returns the round duration that needs at most `most` marks, after the one at zero.
 pub fn step(length: Duration, most: u32) -> Duration {
     let enough = |seconds: &u64| Duration::from_secs(*seconds) * most >= length;
     match STEPS.into_iter().find(enough) {
@@ -219,7 +219,7 @@ pub fn step(length: Duration, most: u32) -> Duration {
     }
 }
 
-/// Zero and the marks up to `length`.
+/// Returns zero and the marks up to `length`.
 pub fn ticks(length: Duration, most: u32) -> Vec<Duration> {
     let step = step(length, most);
     (0..=most)
@@ -228,7 +228,7 @@ pub fn ticks(length: Duration, most: u32) -> Vec<Duration> {
         .collect()
 }
 
-/// In the order in which they are drawn: what went well begins at the left, what did not follows.
+/// The statuses in the order in which they are drawn: success is at the left, failure follows.
 const DRAWN: [Status; 5] = [
     Status::Success,
     Status::Failure,
@@ -237,7 +237,7 @@ const DRAWN: [Status; 5] = [
     Status::Unknown,
 ];
 
-/// Returns how many of each status, as shares of a bar.
+/// Draws the number of each status, as shares of a bar.
 pub fn shares(counts: &StatusCounts) -> Markup {
     let total = counts.total().max(1) as f64;
     let words: Vec<String> = DRAWN
@@ -252,7 +252,7 @@ pub fn shares(counts: &StatusCounts) -> Markup {
             @for status in DRAWN {
                 @let width = 100.0 * counts.of(status) as f64 / total;
                 @if width > 0.0 {
-                    rect class={ "s-" (Shown::Is(status).name()) } x=(across(left)) width=(across(width)) height="10" {}
+                    rect class={ "s-" (ShownStatus::Is(status).name()) } x=(across(left)) width=(across(width)) height="10" {}
                 }
                 @let () = left += width;
             }
@@ -263,7 +263,7 @@ pub fn shares(counts: &StatusCounts) -> Markup {
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
-/// A span of time up to now, and how finely it is drawn: 24 to 53 columns, so that neighbours are distinct on a phone.
+/// A span of time up to now, with 24 to 53 columns, so that neighbours are distinct on a phone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimeSpan {
     Day,
@@ -277,7 +277,7 @@ pub enum TimeSpan {
 impl TimeSpan {
     pub const ALL: [Self; 5] = [Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year];
 
-    /// The span whose [`days`](Self::days) are written so.
+    /// Returns the span with this number of [`days`](Self::days).
     pub fn of_days(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|span| span.days().to_string() == text)
     }
@@ -292,7 +292,7 @@ impl TimeSpan {
         }
     }
 
-    pub fn word(self) -> &'static str {
+    pub fn text(self) -> &'static str {
         match self {
             Self::Day => "24 hours",
             Self::Week => "7 days",
@@ -302,7 +302,7 @@ impl TimeSpan {
         }
     }
 
-    /// The time that one column stands for.
+    /// Returns the time of one column.
     pub fn bucket(self) -> Duration {
         Duration::from_secs(match self {
             Self::Day => HOUR,
@@ -313,13 +313,13 @@ impl TimeSpan {
         })
     }
 
-    /// Returns how many columns there are: one more than fit the span, since the first and the last are parts.
+    /// Returns the number of columns: one more than fit the span, since the first and the last are parts.
     pub fn columns(self) -> u32 {
         let columns = u64::from(self.days()) * DAY / self.bucket().as_secs() + 1;
         u32::try_from(columns).unwrap_or(u32::MAX)
     }
 
-    /// From the begin of the first column to the end of the one that `now` is in.
+    /// Returns the start of the first column and the end of the one that `now` is in.
     pub fn around(self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
         let bucket = TimeDelta::from_std(self.bucket()).unwrap_or(TimeDelta::hours(1));
         let into = TimeDelta::seconds(now.timestamp().rem_euclid(bucket.num_seconds()));
@@ -329,7 +329,7 @@ impl TimeSpan {
         (until - bucket * columns, until)
     }
 
-    /// A column, by when it begins.
+    /// Returns the label of the column that starts at `from`.
     pub fn label(self, from: DateTime<Utc>) -> String {
         let form = match self {
             Self::Day => "%H:%M",
@@ -340,7 +340,7 @@ impl TimeSpan {
         from.format(form).to_string()
     }
 
-    /// The same, short enough for the axis.
+    /// Returns the label of a column, short enough for the axis.
     pub fn mark(self, from: DateTime<Utc>) -> String {
         let form = match self {
             Self::Day => "%H:%M",
@@ -368,7 +368,7 @@ mod tests {
         assert_eq!(seconds(59), [0, 15, 30, 45]);
         assert_eq!(seconds(3_600), [0, 900, 1_800, 2_700, 3_600]);
         assert_eq!(seconds(86_400 * 9), [0, 604_800]);
-        // A clock gone mad: centuries are drawn as well.
+        // A wrong clock: centuries are drawn as well.
         assert_eq!(seconds(86_400 * 365 * 9_000).len(), 5);
     }
 }

@@ -1,4 +1,4 @@
-//! The frame of every page, the pages of errors, the stylesheet, script and icon, and the policy that lets nothing else run.
+//! The frame of every page, the pages of errors, the stylesheet, script and icon, and the policy that allows nothing else.
 
 use crate::store::StoreError;
 use axum::extract::Request;
@@ -38,13 +38,13 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// With the script that keeps the content up to date.
+    /// Adds the script that keeps the content up to date.
     pub fn live(mut self, is_live: bool) -> Self {
         self.is_live = is_live;
         self
     }
 
-    /// The whole document.
+    /// Returns the whole document.
     pub fn page(&self, content: &Markup) -> Markup {
         let current = |here| (self.here == here).then_some("page");
         html! {
@@ -89,7 +89,7 @@ impl<'a> Shell<'a> {
     }
 }
 
-/// The shapes of the statuses, once for a page: a status is shown by its word and its shape, the colour only helps.
+/// Returns the shapes of the statuses, once for a page: a status is shown by its name and its shape, the colour only helps.
 fn sprite() -> Markup {
     html! {
         svg .sprite width="0" height="0" aria-hidden="true" {
@@ -103,28 +103,26 @@ fn sprite() -> Markup {
     }
 }
 
-/// A reason why there is no page. Its text is for a visitor: nothing of the machine, and nothing of what may not be seen.
+/// The reason why there is no page. Its text is for a visitor: no data of the machine, and none that the visitor may not see.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PageError {
     /// The visitor is not known.
     #[error("Sign in first: the name of a token is the user name, the token is the password.")]
     UnknownCaller,
     /// The token may not read.
-    #[error("This token may report runs, and see none. Use one that was made with --read.")]
+    #[error("This token may only report runs. Use one that was made with --read.")]
     MayNotRead,
-    /// There is none, or it may not be seen: the answer does not say which.
-    #[error(
-        "There is no such {0}, or it may not be seen with this token. It may have been removed because of its age."
-    )]
+    /// There is none that the visitor may see.
+    #[error("There is no such {0} that this token may see. It may have been removed because of its age.")]
     NoSuch(&'static str),
     /// No page has this address.
-    #[error("There is nothing under this address.")]
+    #[error("There is no page at this address.")]
     Nowhere,
-    /// The address has something that cannot be.
+    /// The address has an invalid value.
     #[error("{0}")]
     Address(String),
-    /// The store did not answer.
-    #[error("The runs cannot be read at the moment. Try again; if that does not help, the server's log says why.")]
+    /// The store failed.
+    #[error("The runs cannot be read at the moment. Try again; if that does not help, see the server's log.")]
     Store(#[from] StoreError),
 }
 
@@ -141,16 +139,16 @@ impl PageError {
 
     fn title(&self) -> &'static str {
         match self {
-            Self::UnknownCaller => "Who is there?",
+            Self::UnknownCaller => "Sign in",
             Self::MayNotRead => "Not with this token",
             Self::NoSuch(_) | Self::Nowhere => "Not found",
-            Self::Address(_) => "This address does not work",
+            Self::Address(_) => "Invalid address",
             Self::Store(_) => "Try again in a moment",
         }
     }
 }
 
-/// The page for an address that no page has.
+/// Returns the page for an unknown address.
 pub(crate) fn nowhere() -> Response {
     let mut response = PageError::Nowhere.into_response();
     secure(response.headers_mut());
@@ -186,14 +184,14 @@ impl IntoResponse for PageError {
     }
 }
 
-/// Within each page that is live, so that its digest in the policy is enough in every browser: not all of them let a digest vouch for a
-/// script that comes by an address.
+/// The script, within each live page, so that its digest in the policy is enough in every browser: not all of them accept a digest for a
+/// script with an address.
 const SCRIPT: &str = include_str!("live.js");
 
 const STYLE: &str = include_str!("style.css");
 const ICON: &str = include_str!("icon.svg");
 
-/// Address of the stylesheet. It address has its digest, so that a browser may keep it for good.
+/// The address of the stylesheet. It has its digest, so that a browser may keep it for good.
 pub static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| {
     let mut address = "/assets/style.css?".to_owned();
     for byte in &Sha256::digest(STYLE)[..6] {
@@ -203,10 +201,10 @@ pub static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| {
     address
 });
 
-/// Address of the icon.
+/// The address of the icon.
 pub const ICON_ADDRESS: &str = "/assets/icon.svg";
 
-/// For a year: as long as a browser keeps anything (RFC 9111 leaves it to it).
+/// A year: as long as a browser keeps anything (RFC 9111 sets no limit).
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 
 pub async fn style() -> impl IntoResponse {
@@ -230,21 +228,21 @@ pub async fn icon() -> impl IntoResponse {
     )
 }
 
-/// Content-Security-Policy (CSP Level 3). Nothing is allowed but: our stylesheet and icon; the one script, by its digest, so that no other
-/// runs even if it got into a page; requests to ourselves, by that script; forms to ourselves. No site may frame a page, change what its
-/// addresses are relative to, or make markup out of text in a script.
+/// The Content-Security-Policy (CSP Level 3). It allows only: our stylesheet and icon; the one script, by its digest, so that no other runs
+/// even if it got into a page; requests to ourselves, by that script; forms to ourselves. No site may frame a page, change the base of its
+/// addresses, or make markup out of text in a script.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let digest = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
     let policy = format!(
         "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'sha256-{digest}'; connect-src 'self'; form-action 'self'; \
          frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     );
-    // All of it is plain text; a policy that allows nothing is the safe way out.
+    // The text is always a valid value; a policy that allows nothing is the safe default.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
-/// The headers of every answer, whatever it is. `nosniff`: a value that was reported must not be taken for a script. No referrer: names of
-/// pipelines are not for other sites. Same origin: other sites' pages cannot reach into ours, nor embed what is in it.
+/// Sets the headers of every answer. `nosniff`: a reported value must not be taken for a script. No referrer: names of pipelines are not
+/// for other sites. Same origin: other sites' pages cannot reach into ours, nor embed their content.
 fn secure(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     for (name, value) in [
@@ -256,13 +254,13 @@ fn secure(headers: &mut HeaderMap) {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // What one visitor may see is not for caches that others share.
+    // A visitor's page is not for shared caches.
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("private, no-cache"));
 }
 
-/// Adds them to an answer.
+/// Adds the headers to an answer.
 pub async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     secure(response.headers_mut());

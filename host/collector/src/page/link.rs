@@ -8,21 +8,21 @@ use pipefold_sandbox::foreign::is_hidden;
 use serde::Deserialize;
 use std::fmt::Write;
 
-/// All but what RFC 3986, section 2.3 calls unreserved: a value so written is a value in a path and in a query, whatever it says.
+/// All characters but the unreserved ones of RFC 3986, section 2.3: so escaped, any text is a value in a path and in a query.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The page of a run.
+/// Returns the address of a run's page.
 pub(crate) fn run(reference_id: &str) -> String {
     named("/runs", "reference_id", reference_id)
 }
 
-/// The page of a pipeline.
+/// Returns the address of a pipeline's page.
 pub fn pipeline(name: &str) -> String {
     named("/pipelines", "name", name)
 }
 
-/// A browser takes `.` and `..` as steps through a path, even when they are percent-encoded (URL standard, dot segments): such a name goes
-/// into the query instead.
+/// Returns an address with a name in its path. A browser takes `.` and `..` as steps through a path, even percent-encoded (URL standard,
+/// dot segments): such a name goes into the query instead.
 fn named(base: &str, parameter: &str, name: &str) -> String {
     let value = utf8_percent_encode(name, VALUE);
     if matches!(name, "." | "..") {
@@ -32,7 +32,7 @@ fn named(base: &str, parameter: &str, name: &str) -> String {
     }
 }
 
-/// `path` with a query of those parameters that have a value.
+/// Returns `path` with a query of the parameters that have a value.
 pub fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
     let mut address = path.to_owned();
     let mut separator = '?';
@@ -46,7 +46,7 @@ pub fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
     address
 }
 
-/// Returns whether a text from elsewhere may become a link: `http` and `https` only, and nothing that a browser would read otherwise than a
+/// Returns true if a reported text may become a link: `http` and `https` only, and nothing that a browser would read otherwise than a
 /// person. Everything else, `javascript:` above all, is shown as text.
 pub fn is_web_address(text: &str) -> bool {
     let rest = ["https://", "http://"].iter().find_map(|scheme| {
@@ -59,10 +59,10 @@ pub fn is_web_address(text: &str) -> bool {
     })
 }
 
-/// The longest value of a parameter: the longest that a field of a notification may have (DESIGN, section 3).
+/// The longest value of a parameter, in bytes: the longest that a field of a notification may have.
 const MAX_VALUE: usize = 4 * 1024;
 
-/// The query of `/`, as it comes.
+/// The query of `/`, unparsed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RunsAddress {
@@ -75,7 +75,7 @@ pub struct RunsAddress {
     after: Option<String>,
 }
 
-/// The same, read.
+/// The query of `/`, parsed.
 #[derive(Clone, Debug, Default)]
 pub struct RunsWanted {
     pub filter: RunFilter,
@@ -89,20 +89,20 @@ impl TryFrom<RunsAddress> for RunsWanted {
         let status = filled("status", address.status)?
             .map(|word| {
                 status(&word).ok_or_else(|| {
-                    PageError::Address("No such status: take one of the tabs on the list of runs.".into())
+                    PageError::Address("No such status: use one of the tabs on the list of runs.".into())
                 })
             })
             .transpose()?;
         let after = filled("after", address.after)?
             .map(|cursor| cursor.parse::<Cursor>())
             .transpose()
-            .map_err(|_| PageError::Address("There is no such page: begin with the newest runs.".into()))?;
+            .map_err(|_| PageError::Address("There is no such page: start with the newest runs.".into()))?;
         let refused = match filled("dx", address.dx)?.as_deref() {
             None => false,
             Some("refused") => true,
             Some(_) => {
                 return Err(PageError::Address(
-                    "No such list: take one of the tabs on the list of runs.".into(),
+                    "No such list: use one of the tabs on the list of runs.".into(),
                 ));
             }
         };
@@ -121,12 +121,12 @@ impl TryFrom<RunsAddress> for RunsWanted {
 }
 
 impl RunsWanted {
-    /// The address of the list with this filter, from the newest run on.
+    /// Returns the address of the list with this filter, from the newest run on.
     pub fn address(filter: &RunFilter) -> String {
         Self::address_after(filter, None)
     }
 
-    /// The address of the page that begins at a cursor.
+    /// Returns the address of the page that starts at a cursor.
     pub fn address_after(filter: &RunFilter, after: Option<Cursor>) -> String {
         let after = after.map(|cursor| cursor.to_string());
         with_query(
@@ -144,19 +144,19 @@ impl RunsWanted {
     }
 }
 
-/// A form sends its empty fields, too. What was pasted has spaces around it.
+/// Returns the trimmed value of a parameter; `None` for the empty fields that a form sends, too.
 pub fn filled(name: &str, value: Option<String>) -> Result<Option<String>, PageError> {
     let Some(value) = value else { return Ok(None) };
     if value.len() > MAX_VALUE {
         return Err(PageError::Address(format!(
-            "What is looked for as {name} is longer than 4 KiB: shorten it."
+            "The value of {name} is longer than 4 KiB: shorten it."
         )));
     }
     let value = value.trim();
     Ok((!value.is_empty()).then(|| value.to_owned()))
 }
 
-/// In the order in which they are offered.
+/// The statuses, in the order of the tabs.
 pub const STATUSES: [Status; 5] = [
     Status::Running,
     Status::Failure,

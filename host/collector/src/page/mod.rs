@@ -1,7 +1,7 @@
-//! The pages: what ran, what failed, how long it took.
+//! The pages for people: runs, failures and durations.
 //!
-//! They are made on the server and need no script; a small one keeps them up to date while they are open. Every value that was reported is
-//! hostile: it is escaped where it is written (maud), and the browser is not allowed to run or load anything that is not ours.
+//! They are made on the server and need no script; a small one keeps them up to date while they are open. Every reported value is hostile:
+//! it is escaped where it is written (maud), and the browser may not run or load anything but ours.
 //!
 //! - `state`: the state that the pages share, the visitor's access, and the stream that reports changes to a browser.
 //! - `runs`: `/`. `run`: `/runs/{reference_id}`, with its `timeline`.
@@ -32,13 +32,13 @@ use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::get;
 
-/// The pages, for `GET` and `HEAD`:
+/// The routes of the pages, for `GET` and `HEAD`:
 /// - `/`, `/runs/{reference_id}`, `/pipelines`, `/pipelines/{name}`;
 /// - `/events`, the server-sent events that keep a page up to date;
 /// - `/assets/…`, the stylesheet and the icon, which need no [`Access`](crate::access::Access).
 ///
-/// The server puts the visitor's [`Access`](crate::access::Access) into the extensions of each request; without one the answer is 401, which
-/// asks a browser for a token's name and the token.
+/// The server puts the visitor's [`Access`](crate::access::Access) into the extensions of each request; without one the answer is 401,
+/// which asks a browser for a token's name and the token.
 pub fn router(state: PageState) -> Router {
     Router::new()
         .route("/", get(runs::runs))

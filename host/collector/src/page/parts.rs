@@ -10,18 +10,18 @@ use std::time::Duration;
 
 /// A status as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
-    /// As the rules say.
+pub enum ShownStatus {
+    /// The status by the rules.
     Is(Status),
-    /// It goes on, and this is what the rules say of what was heard so far.
+    /// Still in progress; the status by the rules so far.
     SoFar(Status),
-    /// It began, and nothing was heard of it for long.
+    /// Started, without activity for long.
     Stale,
 }
 
-impl Shown {
-    /// The status of a run. DX's rule takes the result of a step for the run's, and the run is over only once a finish is reported. A run of
-    /// one notification has nothing more to come; after a long silence the others count as over too.
+impl ShownStatus {
+    /// Returns the status of a run. DX's rule takes the result of a step for the run's, and the run is over only once a finish is reported.
+    /// A run of one notification has nothing more to come; after a long silence the others count as over too.
     pub fn of(run: &RunSummary, now: DateTime<Utc>, stale_after: Duration) -> Self {
         let status = run.record.status;
         let is_silent = words::between(run.last_arrived, now) > stale_after;
@@ -32,23 +32,23 @@ impl Shown {
         }
     }
 
-    /// Returns whether it goes on, as far as is known.
+    /// Returns true if the run is in progress.
     pub fn goes_on(self) -> bool {
         matches!(self, Self::Is(Status::Running) | Self::SoFar(_))
     }
 
-    /// Its name, which is also its class in the stylesheet.
+    /// Returns the name, which is also the class in the stylesheet.
     pub fn name(self) -> &'static str {
         match self {
-            // What went wrong already is worth a look.
+            // A failure so far is shown as one.
             Self::Is(status) | Self::SoFar(status @ Status::Failure) => status.as_str(),
             Self::SoFar(_) => Status::Running.as_str(),
             Self::Stale => "stale",
         }
     }
 
-    /// The word for it.
-    pub fn word(self) -> &'static str {
+    /// Returns the text.
+    pub fn text(self) -> &'static str {
         match self {
             Self::Is(Status::Unknown) => "Unknown",
             Self::Is(Status::Running) => "Running",
@@ -61,25 +61,25 @@ impl Shown {
         }
     }
 
-    /// Word and shape.
+    /// Returns the text with the shape.
     pub fn pill(self) -> Markup {
         let name = self.name();
         let why = match self {
             Self::Is(_) => None,
-            Self::SoFar(status) => Some(format!("It goes on; so far: {status}.")),
-            Self::Stale => Some("It began, and nothing was heard of it for a long time.".to_owned()),
+            Self::SoFar(status) => Some(format!("In progress; so far: {status}.")),
+            Self::Stale => Some("Started, without activity for a long time.".to_owned()),
         };
         html! {
             span class={ "pill s-" (name) } title=[why] {
                 svg width="16" height="16" aria-hidden="true" { use href={ "#i-" (name) } {} }
-                (self.word())
+                (self.text())
             }
         }
     }
 }
 
-/// A value that was reported: what cannot be seen of it is escaped, and whatever its letters do, they do not reach beyond it. With a space
-/// at an end, which makes it another value than the one without, it is in quotes.
+/// Returns a reported value: invisible characters are escaped, and the text direction stays within it. A value with a space at an end,
+/// which makes it another value, is in quotes.
 pub fn value(text: &str) -> Markup {
     let shown = visible(text);
     if text.trim() == text {
@@ -89,18 +89,18 @@ pub fn value(text: &str) -> Markup {
     }
 }
 
-/// A moment, as long ago as it is.
+/// Returns a moment as its age.
 pub fn ago(then: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
     html! { time datetime=(words::machine(then)) title=(words::full(then)) { (words::age(then, now)) } }
 }
 
-/// A moment to the second.
+/// Returns a moment to the second.
 pub fn moment(time: DateTime<Utc>) -> Markup {
     html! { time datetime=(words::machine(time)) { (words::full(time)) } }
 }
 
-/// Returns how long a run took, or has taken so far.
-pub fn duration(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
+/// Returns the duration of a run, or its duration so far.
+pub fn duration(run: &RunSummary, shown: ShownStatus, now: DateTime<Utc>) -> Markup {
     match (run.finished, shown) {
         (Some(finished), _) => html! { (words::duration(words::between(run.started, finished))) },
         (None, shown) if shown.goes_on() => html! {
@@ -110,14 +110,14 @@ pub fn duration(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
     }
 }
 
-/// The person who started a run, by the shortest of the names.
+/// Returns the person who started a run, by the shortest of the names.
 pub fn person(run: &Run) -> Option<&str> {
     [&run.github_username, &run.gitlab_username, &run.email]
         .into_iter()
         .find_map(|name| name.as_deref())
 }
 
-/// As many letters of a commit as git shows, at least; all of it where it is none of git's.
+/// Returns the first eight digits of a commit, as git shows at least; all of a text that is not one of git's.
 pub fn short_commit(commit: &str) -> &str {
     const SHOWN: usize = 8;
     if commit.len() > SHOWN && commit.bytes().all(|b| b.is_ascii_hexdigit()) {

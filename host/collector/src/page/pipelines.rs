@@ -23,7 +23,7 @@ const ON_A_PAGE: usize = 100;
 #[derive(Deserialize)]
 pub struct PipelinesAddress {
     after: Option<String>,
-    /// For the one whose name no path can have.
+    /// The name of a pipeline that no path can have.
     name: Option<String>,
     days: Option<String>,
 }
@@ -41,7 +41,7 @@ pub async fn pipelines(
     let query = PipelineQuery {
         access,
         after: after.clone(),
-        // One more, to know whether there is one.
+        // One more shows whether there is a next page.
         limit: ON_A_PAGE as u16 + 1,
     };
     let mut pipelines = state.store.pipelines(query).await?;
@@ -79,7 +79,7 @@ fn table(pipelines: &[PipelineSummary], now: DateTime<Utc>) -> Markup {
                 tr {
                     th scope="col" { "Pipeline" }
                     th .number scope="col" { "Runs" }
-                    th scope="col" { "How they went" }
+                    th scope="col" { "Results" }
                     th .number scope="col" { "Passed" }
                     th .number scope="col" { "Running" }
                     th .number scope="col" { "Last change" }
@@ -113,7 +113,7 @@ fn running(pipeline: &PipelineSummary) -> Markup {
     html! { a .quiet href=(RunsWanted::address(&filter)) { (words::grouped(pipeline.counts.running)) } }
 }
 
-/// Its latest runs; all are one link away.
+/// The latest runs on a pipeline's page; all are one link away.
 const LATEST: u16 = 15;
 
 #[derive(Deserialize)]
@@ -139,7 +139,7 @@ async fn show(state: &PageState, access: Access, name: String, days: Option<&str
     let span = match days {
         None => TimeSpan::default(),
         Some(days) => TimeSpan::of_days(days)
-            .ok_or_else(|| PageError::Address("No such span: take one of those on the page.".into()))?,
+            .ok_or_else(|| PageError::Address("No such span: use one of those on the page.".into()))?,
     };
     let filter = RunFilter {
         pipeline: Some(name.clone()),
@@ -193,7 +193,7 @@ fn spans(name: &str, current: TimeSpan) -> Markup {
     html! {
         nav .tabs aria-label="Time span" {
             @for span in TimeSpan::ALL {
-                a href={ (base) (separator) "days=" (span.days()) } aria-current=[(span == current).then_some("true")] { (span.word()) }
+                a href={ (base) (separator) "days=" (span.days()) } aria-current=[(span == current).then_some("true")] { (span.text()) }
             }
         }
     }
@@ -219,7 +219,7 @@ fn totals(buckets: &[Bucket]) -> Markup {
     }
 }
 
-/// The charts in numbers.
+/// Returns the charts in numbers.
 fn values(buckets: &[Bucket], span: TimeSpan) -> Markup {
     let length = |length: Option<_>| length.map_or_else(|| "–".to_owned(), words::duration);
     html! {

@@ -2,7 +2,7 @@
 
 use super::layout::{Here, PageError, Shell};
 use super::link::RunsWanted;
-use super::parts::{Shown, ago, duration, moment, value};
+use super::parts::{ShownStatus, ago, duration, moment, value};
 use super::state::{PageState, Viewer};
 use super::timeline::timeline;
 use super::{link, words};
@@ -30,7 +30,7 @@ pub struct ByQuery {
     reference_id: Option<String>,
 }
 
-/// `/runs?reference_id=…`, for references that no path can have.
+/// Shows `/runs?reference_id=…`, for references that no path can have.
 pub async fn by_query(
     State(state): State<PageState>,
     Viewer(access): Viewer,
@@ -52,8 +52,8 @@ async fn show(state: &PageState, access: &Access, reference_id: String) -> Resul
         .ok_or(PageError::NoSuch("run"))?;
     let summary = &run.summary;
     let now = state.clock.now();
-    let shown = Shown::of(summary, now, state.stale_after);
-    // What has ended rarely changes.
+    let shown = ShownStatus::of(summary, now, state.stale_after);
+    // A completed run rarely changes.
     let events = (summary.completion.is_none() || shown.goes_on())
         .then(|| link::with_query("/events", &[("pipeline", Some(&summary.pipeline))]));
     let content = html! {
@@ -71,7 +71,7 @@ async fn show(state: &PageState, access: &Access, reference_id: String) -> Resul
             div .pair {
                 section {
                     h2 { "The record for DX" }
-                    pre .record tabindex="0" { code { (set_out(&(state.body)(&summary.record))) } }
+                    pre .record tabindex="0" { code { (pretty(&(state.body)(&summary.record))) } }
                 }
                 section {
                     h2 { "Forwarded" }
@@ -89,7 +89,7 @@ async fn show(state: &PageState, access: &Access, reference_id: String) -> Resul
     Ok(Html(shell.page(&content).into_string()))
 }
 
-/// The part of the run that DX has, and its last answer.
+/// Shows the part of the run that DX has, and its last answer.
 fn forwarded(forwarding: &Forwarding, notifications: u32, forwards: bool, now: DateTime<Utc>) -> Markup {
     html! {
         p {
@@ -117,13 +117,13 @@ fn forwarded(forwarding: &Forwarding, notifications: u32, forwards: bool, now: D
     }
 }
 
-fn facts(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
+fn facts(run: &RunSummary, shown: ShownStatus, now: DateTime<Utc>) -> Markup {
     let record = &run.record;
     html! {
         dl .facts.wide {
             (long("Reference", &html! { code { (value(&record.reference_id)) } }))
             (fact("Source", &html! { (value(&record.pipeline_source)) }))
-            // A run belongs to the pipeline that first used its reference; what it says since then may be something else.
+            // A run belongs to the pipeline that first used its reference; its record may name another since then.
             @if record.pipeline_name != run.pipeline { (fact("Pipeline in the record", &value(&record.pipeline_name))) }
             (fact("Started", &moment(run.started)))
             @if let Some(finished) = run.finished { (fact("Finished", &moment(finished))) }
@@ -139,7 +139,7 @@ fn facts(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
                     (fact(word, &filter(name, RunFilter { person: Some(name.clone()), ..RunFilter::default() })))
                 }
             }
-            @if let Some(address) = &record.source_url { (long("Shown at", &elsewhere(address))) }
+            @if let Some(address) = &record.source_url { (long("ShownStatus at", &elsewhere(address))) }
         }
     }
 }
@@ -148,17 +148,17 @@ fn fact(word: &str, content: &Markup) -> Markup {
     html! { div { dt { (word) } dd { (content) } } }
 }
 
-/// One that needs more room.
+/// Shows a fact that needs more room.
 fn long(word: &str, content: &Markup) -> Markup {
     html! { div .long { dt { (word) } dd { (content) } } }
 }
 
-/// A value that leads to the runs that have it, too.
+/// Shows a value that leads to the runs that have it, too.
 fn filter(text: &str, filter: RunFilter) -> Markup {
     html! { a .quiet href=(RunsWanted::address(&filter)) { (value(text)) } }
 }
 
-/// The address of another site, as a link where it is one.
+/// Shows the address of another site, as a link if it is one.
 fn elsewhere(address: &str) -> Markup {
     html! {
         @if link::is_web_address(address) {
@@ -169,7 +169,7 @@ fn elsewhere(address: &str) -> Markup {
     }
 }
 
-/// The most that are shown: a run may have 10,000, and a page of them would be megabytes. The newest show its state.
+/// The most notifications that are shown: a run may have 10,000, and a page of them would be megabytes. The newest show its state.
 const MAX_SHOWN: usize = 300;
 
 pub fn received(run: &RunDetail) -> Markup {
@@ -184,7 +184,7 @@ pub fn received(run: &RunDetail) -> Markup {
                     th scope="col" { "Token" }
                     th scope="col" { "Step" }
                     th scope="col" { "Status" }
-                    th scope="col" { "As it was kept" }
+                    th scope="col" { "As stored" }
                 }
             }
             tbody {
@@ -199,7 +199,7 @@ pub fn received(run: &RunDetail) -> Markup {
 
 fn row(number: usize, received: &Received) -> Markup {
     let notification = &received.notification;
-    // It has text and numbers only: there is nothing that JSON could not say.
+    // A notification has only texts and numbers, which can always be written as JSON.
     let json = json(&serde_json::to_string_pretty(notification).unwrap_or_default());
     html! {
         tr {
@@ -224,9 +224,9 @@ fn row(number: usize, received: &Received) -> Markup {
     }
 }
 
-/// A JSON text with each member of its outermost object on a line of its own, and what cannot be seen escaped; no value is changed, nor their
-/// order.
-fn set_out(body: &[u8]) -> String {
+/// Returns a JSON text with each member of its outermost object on a line of its own, and invisible characters escaped; values and their
+/// order stay.
+fn pretty(body: &[u8]) -> String {
     let text = json(&String::from_utf8_lossy(body));
     let mut out = String::with_capacity(text.len() + 256);
     let (mut depth, mut in_string, mut escaped) = (0_u32, false, false);
@@ -265,20 +265,20 @@ mod tests {
     #[test]
     fn only_space_between_values_is_added() {
         let body = r#"{"a":"x\",{}:\\","b":1,"c":[1,2],"d":{"e":","}}"#;
-        let shown = set_out(body.as_bytes());
+        let shown = pretty(body.as_bytes());
         assert_eq!(
             shown,
             "{\n  \"a\": \"x\\\",{}:\\\\\",\n  \"b\": 1,\n  \"c\": [1,2],\n  \"d\": {\"e\":\",\"}\n}"
         );
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(value(&shown), value(body));
-        assert_eq!(set_out(b"{"), "{\n  ");
+        assert_eq!(pretty(b"{"), "{\n  ");
     }
 
     #[test]
     fn invisible_characters_are_escaped_and_mean_the_same() {
         let body = "{\"a\":\"x\u{202e}y\u{2066}\u{200b}\u{e0041}é 日本\u{3164}\"}";
-        let shown = set_out(body.as_bytes());
+        let shown = pretty(body.as_bytes());
         assert!(
             shown.contains("x\\u202ey\\u2066\\u200b\\udb40\\udc41é 日本\\u3164"),
             "{shown}"

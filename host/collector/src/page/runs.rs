@@ -2,7 +2,7 @@
 
 use super::layout::{Here, PageError, Shell};
 use super::link::{RunsAddress, RunsWanted, STATUSES};
-use super::parts::{Shown, ago, duration, person, short_commit, value};
+use super::parts::{ShownStatus, ago, duration, person, short_commit, value};
 use super::state::{PageState, Viewer};
 use super::words::across;
 use super::{link, words};
@@ -15,7 +15,7 @@ use maud::{Markup, html};
 use pipefold_sandbox::Status;
 use pipefold_sandbox::foreign::visible;
 
-/// Runs on a page: some screens to scroll, and 50 KiB.
+/// The runs of a page: some screens to scroll, and 50 KiB.
 const ON_A_PAGE: u16 = 50;
 
 pub(super) async fn runs(
@@ -32,7 +32,7 @@ pub(super) async fn runs(
         limit: ON_A_PAGE,
     };
     let page = state.store.runs(query).await?;
-    // What is older does not change, but for a few; the newest do.
+    // Older runs change rarely; the newest do.
     let events = wanted.after.is_none().then(|| match &wanted.filter.pipeline {
         Some(pipeline) => link::with_query("/events", &[("pipeline", Some(pipeline))]),
         None => "/events".to_owned(),
@@ -69,7 +69,7 @@ fn list(page: &Page, wanted: &RunsWanted, state: &PageState) -> Markup {
     }
 }
 
-/// Returns where the table would be.
+/// Shows a text instead of the table.
 fn nothing(page: &Page, wanted: &RunsWanted) -> Markup {
     html! {
         section .empty {
@@ -83,14 +83,14 @@ fn nothing(page: &Page, wanted: &RunsWanted) -> Markup {
                 p { "Point a pipeline here, and its runs appear on this page by themselves:" }
                 pre { code { "export DX_API_URL=" em { "the address of this server" } "\npipefold exec -- make test" } }
             } @else {
-                h2 { "No run fits" }
+                h2 { "No matching run" }
                 p { a href="/" { "Show all runs" } }
             }
         }
     }
 }
 
-/// The statuses; everything else that is looked for stays.
+/// Shows the statuses; the rest of the filter stays.
 fn tabs(filter: &RunFilter, forwards: bool) -> Markup {
     let tab = |status, word: &str| {
         let address = RunsWanted::address(&RunFilter {
@@ -109,7 +109,7 @@ fn tabs(filter: &RunFilter, forwards: bool) -> Markup {
     html! {
         nav .tabs aria-label="Status" {
             (tab(None, "All"))
-            @for status in STATUSES { (tab(Some(status), Shown::Is(status).word())) }
+            @for status in STATUSES { (tab(Some(status), ShownStatus::Is(status).text())) }
             @if forwards || filter.refused {
                 a href=(refused) aria-current=[filter.refused.then_some("true")] { "Refused by DX" }
             }
@@ -118,7 +118,7 @@ fn tabs(filter: &RunFilter, forwards: bool) -> Markup {
 }
 
 fn search(filter: &RunFilter) -> Markup {
-    // On a phone the first field is enough, which looks everywhere; the others are shown when they are used.
+    // On a phone the first field, which searches everywhere, is enough; the others are shown when they are used.
     let field = |name: &str, label: &str, kind: &str, value: &Option<String>| {
         html! {
             label class=[(kind == "text" && value.is_none()).then_some("spare")] {
@@ -148,7 +148,7 @@ fn search(filter: &RunFilter) -> Markup {
     }
 }
 
-/// The runs in this order. `caption` says what they are, to those who do not see the page.
+/// Shows the runs in this order. `caption` describes them for people who do not see the page.
 pub fn table(runs: &[RunSummary], caption: &str, state: &PageState, now: DateTime<Utc>) -> Markup {
     html! {
         table .runs {
@@ -165,13 +165,13 @@ pub fn table(runs: &[RunSummary], caption: &str, state: &PageState, now: DateTim
                 }
             }
             tbody {
-                @for run in runs { (row(run, Shown::of(run, now, state.stale_after), now)) }
+                @for run in runs { (row(run, ShownStatus::of(run, now, state.stale_after), now)) }
             }
         }
     }
 }
 
-fn row(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
+fn row(run: &RunSummary, shown: ShownStatus, now: DateTime<Utc>) -> Markup {
     let record = &run.record;
     let list = |filter| RunsWanted::address(&filter);
     html! {
@@ -206,35 +206,38 @@ fn row(run: &RunSummary, shown: Shown, now: DateTime<Utc>) -> Markup {
     }
 }
 
-/// Of the drawing, in pixels; across it is as wide as the page.
+/// The height of the drawing, in pixels; it is as wide as the page.
 const HEIGHT: f64 = 44.0;
 
-/// The lowest bar: still a bar.
+/// The height of the lowest bar.
 const LOWEST: f64 = 5.0;
 
-/// Fewer say nothing that the table does not.
+/// The fewest runs that are drawn: fewer show no more than the table.
 const FEWEST: usize = 8;
 
-/// The runs, newest first as they are in the list; drawn with the newest at the right, as time runs.
+/// Draws the runs, which are newest first in the list, with the newest at the right.
 fn pulse(runs: &[RunSummary], state: &PageState, now: DateTime<Utc>) -> Markup {
     if runs.len() < FEWEST {
         return html! {};
     }
     let took = |run: &RunSummary| words::between(run.started, run.finished.unwrap_or(now)).as_secs_f64();
-    let shown: Vec<Shown> = runs.iter().map(|run| Shown::of(run, now, state.stale_after)).collect();
-    // By its root: a page has builds of seconds and of hours. Those that still run have no length yet.
+    let shown: Vec<ShownStatus> = runs
+        .iter()
+        .map(|run| ShownStatus::of(run, now, state.stale_after))
+        .collect();
+    // The height is by the root of the duration: a page has builds of seconds and of hours. Runs in progress have no length yet.
     let longest = runs
         .iter()
         .filter(|run| run.finished.is_some())
         .map(took)
         .fold(1.0, f64::max);
     let step = 100.0 / runs.len() as f64;
-    let count = |wanted: Shown| shown.iter().filter(|shown| **shown == wanted).count();
+    let count = |wanted: ShownStatus| shown.iter().filter(|shown| **shown == wanted).count();
     let text = format!(
         "The {} below, oldest at the left: {} succeeded, {} failed, {} running.",
         words::count(runs.len() as u64, "run"),
-        count(Shown::Is(Status::Success)),
-        count(Shown::Is(Status::Failure)),
+        count(ShownStatus::Is(Status::Success)),
+        count(ShownStatus::Is(Status::Failure)),
         shown.iter().filter(|shown| shown.goes_on()).count(),
     );
     html! {

@@ -25,33 +25,33 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// The most browsers that may listen for changes at a time: each holds a connection and a few KiB. More are asked to come back later, and show
-/// the page without it.
+/// The most browsers that may listen for changes at a time: each holds a connection and a few KiB. More get an answer to come back later,
+/// and show the page without it.
 const MAX_STREAMS: usize = 256;
 
-/// What the pages need from the server.
+/// The state that the pages share.
 #[derive(Clone)]
 pub struct PageState {
     /// The runs.
     pub(super) store: Arc<dyn Store>,
-    /// The name of a run's pipeline, each time one of its runs changed.
+    /// The channel with the name of a run's pipeline for each change of one of its runs.
     pub(super) changes: broadcast::WeakSender<Arc<str>>,
-    /// Makes the body that DX is sent for a run.
+    /// The function that makes the body for DX of a run.
     pub(super) body: fn(&Run) -> Vec<u8>,
-    /// Whether runs are forwarded to DX.
+    /// True if runs are forwarded to DX.
     pub(super) forwards: bool,
-    /// Time after its last notification from which an unfinished run counts as stale.
+    /// The time after its last notification from which an unfinished run counts as stale.
     pub(super) stale_after: Duration,
     pub(super) clock: Clock,
     pub(super) streams: Arc<Semaphore>,
 }
 
 impl PageState {
-    /// - `changes` is sent the name of a run's pipeline each time that one of its runs changed. The pages hold it weakly: once the server
-    ///   has dropped its own, every stream of events ends.
-    /// - `body` makes the JSON object that DX is sent for a run.
-    /// - `forwards` says whether runs are forwarded to DX.
-    /// - `stale_after`: so long after its last notification a run that has not finished counts as stale.
+    /// - `changes` receives the name of a run's pipeline for each change of one of its runs. The pages hold it weakly: once the server has
+    ///   dropped its own, every stream of events ends.
+    /// - `body` makes the JSON object for DX of a run.
+    /// - `forwards` is true if runs are forwarded to DX.
+    /// - `stale_after` is the time after its last notification from which an unfinished run counts as stale.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -71,7 +71,7 @@ impl PageState {
         }
     }
 
-    /// The same with another clock: for pages that look the same each time.
+    /// Returns the state with another clock: for pages that are the same each time.
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -79,8 +79,8 @@ impl PageState {
     }
 }
 
-/// The visitor's access. The server puts an [`Access`] into the request's extensions once it knows the visitor; without one nothing
-/// is shown.
+/// The visitor's access. The server puts an [`Access`] into the request's extensions once it knows the visitor; without one nothing is
+/// shown.
 pub struct Viewer(pub(super) Access);
 
 impl<S: Sync> FromRequestParts<S> for Viewer {
@@ -95,16 +95,16 @@ impl<S: Sync> FromRequestParts<S> for Viewer {
     }
 }
 
-/// Between two events: a busy server has hundreds of changes a second, more than a person can read.
+/// The pause between two events: a busy server has hundreds of changes a second, more than a person can read.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A stream ends after this time, and the browser comes back at once: so a token that was revoked sees nothing for long.
+/// The lifetime of a stream. The browser comes back at once, so a revoked token sees nothing for long.
 const LIFETIME: Duration = Duration::from_secs(600);
 
-/// Between two signs of life, so that a peer that has gone is noticed, and a proxy does not take the stream for dead: many wait 30 s.
+/// The time between two signs of life, so that a dead peer is noticed, and a proxy does not take the stream for dead: many wait 30 s.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
-/// Time that a browser waits before it comes back.
+/// The time that a browser waits before it comes back.
 const COME_BACK: Duration = Duration::from_secs(3);
 
 #[derive(Deserialize)]
@@ -123,7 +123,7 @@ pub async fn events(
         return Ok((
             StatusCode::SERVICE_UNAVAILABLE,
             later,
-            "too many listen: reload the page instead",
+            "too many listeners: reload the page instead",
         )
             .into_response());
     };
@@ -140,7 +140,7 @@ pub async fn events(
         _permit: permit,
     };
     let alive = KeepAlive::new().interval(SIGN_OF_LIFE);
-    // nginx would gather the stream into whole buffers, and so for ever. Others do when they compress it, which `no-transform` forbids.
+    // nginx would buffer the stream for ever. Others do when they compress it, which `no-transform` forbids.
     let headers = [
         (HeaderName::from_static("x-accel-buffering"), "no"),
         (header::CACHE_CONTROL, "no-cache, no-transform"),
@@ -148,7 +148,7 @@ pub async fn events(
     Ok((headers, Sse::new(listener.stream()).keep_alive(alive)).into_response())
 }
 
-/// State of a stream.
+/// The last event of a stream.
 enum Sent {
     Nothing,
     Greeting,
@@ -158,7 +158,7 @@ enum Sent {
 struct Listener {
     changes: Receiver<Arc<str>>,
     access: Access,
-    /// Only changes of this one; of all where there is none.
+    /// The pipeline whose changes are sent; all if `None`.
     pipeline: Option<String>,
     until: Instant,
     sent: Sent,
@@ -175,7 +175,7 @@ impl Listener {
 
     async fn next(&mut self) -> Option<Event> {
         match self.sent {
-            // At once, so that the browser knows that it is heard.
+            // At once, so that the browser sees the stream open.
             Sent::Nothing => {
                 self.sent = Sent::Greeting;
                 return Some(Event::default().retry(COME_BACK).comment("pipefold"));
@@ -192,7 +192,7 @@ impl Listener {
                 Ok(Err(RecvError::Closed)) | Err(_) => return None,
             }
         }
-        // This event is for all that waits.
+        // This event covers all changes that wait.
         self.changes = self.changes.resubscribe();
         Some(Event::default().event("changed").data("1"))
     }

@@ -1,7 +1,7 @@
 //! The steps of a run over time, a lane each.
 
 use super::chart::ticks;
-use super::parts::{Shown, value};
+use super::parts::{ShownStatus, value};
 use super::words;
 use super::words::{across, read};
 use crate::store::{Received, RunDetail};
@@ -11,10 +11,10 @@ use pipefold_sandbox::Status;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The most marks of the axis: on a phone they still do not touch.
+/// The most marks of the axis that do not touch on a phone.
 const MARKS: u32 = 4;
 
-/// The narrowest bar, in percent of the whole: something that took no time did take place.
+/// The narrowest bar, in percent of the whole: a step without duration is visible too.
 const NARROWEST: f64 = 0.4;
 
 /// The span that is drawn.
@@ -31,19 +31,19 @@ impl Span {
             .flat_map(|lane| lane.until.into_iter().chain(lane.marks.iter().copied()));
         let from = starts.min().unwrap_or_default();
         let until = ends.chain(now).max().unwrap_or(from);
-        // A second at least, so that there is something to divide by.
+        // At least a second, as it is a divisor.
         let length = words::between(from, until).max(Duration::from_secs(1));
         Self { from, length }
     }
 
-    /// Returns where a moment is, in percent.
+    /// Returns the place of a moment, in percent.
     fn place(&self, at: DateTime<Utc>) -> f64 {
         100.0 * words::between(self.from, at).as_secs_f64() / self.length.as_secs_f64()
     }
 }
 
-/// `shown` is the run's status; a run that is under way is drawn up to now.
-pub fn timeline(run: &RunDetail, shown: Shown, now: DateTime<Utc>) -> Markup {
+/// Shows the timeline of a run with the status `shown`; a run in progress is drawn up to now.
+pub fn timeline(run: &RunDetail, shown: ShownStatus, now: DateTime<Utc>) -> Markup {
     let lanes = lanes(run);
     let is_running = shown.goes_on() && run.summary.finished.is_none();
     let span = Span::of(&lanes, is_running.then_some(now));
@@ -84,11 +84,11 @@ pub fn timeline(run: &RunDetail, shown: Shown, now: DateTime<Utc>) -> Markup {
     }
 }
 
-fn row(lane: &Lane, run: Shown, span: &Span, marks: &[Duration], open_until: Option<DateTime<Utc>>) -> Markup {
+fn row(lane: &Lane, run: ShownStatus, span: &Span, marks: &[Duration], open_until: Option<DateTime<Utc>>) -> Markup {
     let shown = if lane.step.is_none() {
         run
     } else {
-        Shown::Is(lane.status)
+        ShownStatus::Is(lane.status)
     };
     let last = lane
         .until
@@ -123,7 +123,7 @@ fn row(lane: &Lane, run: Shown, span: &Span, marks: &[Duration], open_until: Opt
                     }
                     rect class={ "bar s-" (shown.name()) @if lane.until.is_none() { " open" } }
                         x=(across(left)) width=(across(width)) y="5" height="12" rx="3" {}
-                    // Where a bar begins something was heard anyway.
+                    // The start of a bar is a mark anyway.
                     @for mark in lane.marks.iter().filter(|mark| **mark != lane.from) {
                         circle .mark cx=(across(span.place(*mark))) cy="11" r="2" {}
                     }
@@ -133,7 +133,7 @@ fn row(lane: &Lane, run: Shown, span: &Span, marks: &[Duration], open_until: Opt
     }
 }
 
-/// The bar in words.
+/// Returns the bar as a text.
 fn spoken(lane: &Lane, span: &Span) -> String {
     let after = words::duration(words::between(span.from, lane.from));
     let notifications = words::count(lane.marks.len() as u64, "notification");
@@ -146,10 +146,10 @@ fn spoken(lane: &Lane, span: &Span) -> String {
     }
 }
 
-/// Steps that are drawn: more than fits any screen, and a page of 200 KiB at most.
+/// The most steps that are drawn: more than fits any screen, and a page of 200 KiB at most.
 pub const MAX_LANES: usize = 200;
 
-/// Marks in a lane; beyond them they would touch.
+/// The most marks in a lane: more would touch.
 const MAX_MARKS: usize = 60;
 
 /// A run or a step of it.
@@ -157,18 +157,18 @@ const MAX_MARKS: usize = 60;
 pub struct Lane {
     /// The step; `None` for the run itself.
     pub step: Option<String>,
-    /// Of the run, what the rules say; of a step, the highest of those it reported.
+    /// The status: of the run by the rules, of a step the highest of those it reported.
     pub status: Status,
     pub from: DateTime<Utc>,
-    /// Its end; `None` while none is reported.
+    /// The end; `None` while none is reported.
     pub until: Option<DateTime<Utc>>,
     /// The starts that its notifications report.
     pub marks: Vec<DateTime<Utc>>,
-    /// Its failure is not the run's.
+    /// True if its failure is not the run's.
     pub allowed_to_fail: bool,
 }
 
-/// The run itself, then its steps in the order in which they appeared.
+/// Returns the run itself, then its steps in the order in which they appeared.
 pub fn lanes(run: &RunDetail) -> Vec<Lane> {
     let summary = &run.summary;
     let mut lanes = vec![Lane {
@@ -246,7 +246,7 @@ fn mark(lane: &mut Lane, at: DateTime<Utc>) {
     }
 }
 
-/// A step that says how it went, and not when, went so at its last word.
+/// A step with a result and without an end ended at its last mark.
 fn close(lane: &mut Lane) {
     if lane.until.is_none() && lane.status > Status::Running {
         lane.until = lane.marks.iter().max().copied();

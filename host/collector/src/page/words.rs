@@ -1,9 +1,9 @@
-//! Times, durations and numbers in words.
+//! Times, durations and numbers as texts.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use std::time::{Duration, SystemTime};
 
-/// A length of time in its two largest units, such as `4m 12s`.
+/// Formats a length of time in its two largest units, such as `4m 12s`.
 pub fn duration(length: Duration) -> String {
     let (seconds, millis) = (length.as_secs(), length.subsec_millis());
     match seconds {
@@ -16,7 +16,7 @@ pub fn duration(length: Duration) -> String {
     }
 }
 
-/// A length of time that is a mark on an axis, such as `5 min`: one unit where that says it all.
+/// Formats a length of time for a mark on an axis, such as `5 min`: one unit if that is exact.
 pub fn mark(length: Duration) -> String {
     let seconds = length.as_secs();
     match seconds {
@@ -28,14 +28,14 @@ pub fn mark(length: Duration) -> String {
     }
 }
 
-/// From one moment to another; nothing where clocks disagree about which comes first.
+/// Returns the time between two moments; zero if clocks disagree about their order.
 pub fn between(from: DateTime<Utc>, until: DateTime<Utc>) -> Duration {
     (until - from).to_std().unwrap_or_default()
 }
 
-/// Returns how long ago it was; the day, where that is more than a month or has not come yet.
+/// Formats the age of a moment; as a day if it is more than a month, or in the future.
 pub fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    // Clocks of machines differ by seconds: that is now, too.
+    // Clocks of machines differ by seconds, which counts as now too.
     let seconds = (now - then).num_seconds();
     match seconds {
         -60..60 => "just now".to_owned(),
@@ -46,23 +46,23 @@ pub fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// To the second, such as `2025-01-01 12:05:00 UTC`.
+/// Formats a time to the second, such as `2025-01-01 12:05:00 UTC`.
 pub fn full(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// For programs: RFC 3339, to the second.
+/// Formats a time for programs: RFC 3339, to the second.
 pub fn machine(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// `1 run`, `2 runs`.
+/// Formats a count, such as `1 run` and `2 runs`.
 pub fn count(number: u64, one: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {one}{plural}", grouped(number))
 }
 
-/// With a thin space between thousands, as the SI writes it.
+/// Formats a number with a thin space between thousands, as in the SI.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 2);
@@ -75,7 +75,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A share from 0 to 1. Never 100 % where something failed, never 0 % where something passed.
+/// Formats a share from 0 to 1. Never 100 % if something failed, never 0 % if something passed.
 pub fn percent(share: f64) -> String {
     let rounded = (share * 100.0).round();
     let shown = if share < 1.0 && rounded >= 100.0 {
@@ -93,7 +93,7 @@ pub fn percent(share: f64) -> String {
 pub struct Clock(fn() -> DateTime<Utc>);
 
 impl Clock {
-    /// A clock that shows the result of `now`.
+    /// Returns a clock that shows the result of `now`.
     #[must_use]
     pub fn new(now: fn() -> DateTime<Utc>) -> Self {
         Self(now)
@@ -105,13 +105,13 @@ impl Clock {
 }
 
 impl Default for Clock {
-    /// The system's.
+    /// The system's clock.
     fn default() -> Self {
         Self(|| SystemTime::now().into())
     }
 }
 
-/// Zones as the rules accept them, and none for UTC (DESIGN, section 3).
+/// The forms of times with a zone that the rules accept.
 const WITH_ZONE: [&str; 4] = [
     "%Y-%m-%dT%H:%M:%S%.f%#z",
     "%Y-%m-%dT%H:%M%#z",
@@ -126,8 +126,8 @@ const WITHOUT_ZONE: [&str; 4] = [
 ];
 const DAY: [&str; 2] = ["%Y-%m-%d", "%Y%m%d"];
 
-/// The time that a notification gives, to draw it: whether it is a good one was the rules' to say when it was accepted. `None` where it
-/// is written in a way that this does not read; then the time of arrival has to do.
+/// Parses the time of a notification, to draw it: the rules checked it when it was accepted. `None` for a form that is not parsed here;
+/// then the time of arrival is used.
 pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
     // The usual form first.
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
@@ -152,7 +152,7 @@ pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
         .or_else(|| naive().or_else(day).map(|time| time.and_utc()))
 }
 
-/// A length across a drawing that is as wide as the page.
+/// Formats a length across a drawing that is as wide as the page.
 pub fn across(share: f64) -> String {
     format!("{share:.3}%")
 }

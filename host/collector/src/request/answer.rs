@@ -1,4 +1,4 @@
-//! Answers in JSON, each of which has `ok`, and what a client gets of the store's errors.
+//! Answers in JSON, each of which has `ok`, and the answers to the store's errors.
 
 use super::app::Journal;
 use crate::store::StoreError;
@@ -12,11 +12,11 @@ use serde::Serialize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// An answer with a JSON body, which must not be cached: it depends on the caller and the time.
+/// Returns an answer with a JSON body. It must not be cached, as it depends on the caller and the time.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    // Texts, numbers and lists under fixed names: there is nothing in them that JSON could not say.
+    // Texts, numbers and lists under fixed names can always be written as JSON.
     let body = serde_json::to_string(body).unwrap_or_else(|_| r#"{"ok":false,"error":"internal_error"}"#.to_owned());
-    // What a client shows of it, it may show in a CI log.
+    // A client may show it in a CI log.
     let body = foreign::json(&body);
     let mut answer = HttpResponse::new(Body::from(body));
     *answer.status_mut() = status;
@@ -27,34 +27,34 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     answer
 }
 
-/// A refusal with a sentence.
+/// Returns a refusal with a message.
 pub(crate) fn refused(code: ErrorCode, message: impl Into<String>) -> Response {
     refusal(code, &Refusal::new(code, message))
 }
 
-/// A refusal, whose code is an extension of the answer too, for the log.
+/// Returns a refusal. Its code is an extension of the answer too, for the log.
 fn refusal(code: ErrorCode, refusal: &Refusal) -> Response {
     let mut answer = json(status(code), refusal);
     answer.extensions_mut().insert(code);
     answer
 }
 
-/// A refusal that may end after `wait`.
+/// Returns a refusal with the time after which a retry may succeed.
 pub(crate) fn retry_later(code: ErrorCode, message: &str, wait: Duration) -> Response {
-    // Whole seconds, and never a time before which it would be refused again.
+    // Whole seconds, rounded up, so that a retry is not refused again.
     let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
-    let mut answer = refused(code, format!("{message}: again in {seconds} s"));
+    let mut answer = refused(code, format!("{message}: retry in {seconds} s"));
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     answer
 }
 
-/// The status of a code.
+/// Returns the HTTP status of a code.
 fn status(code: ErrorCode) -> StatusCode {
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// The answer to an error of the store. An error about the request is shown in full. Of one about the server the client learns only that there
-/// is one; paths are in the log alone.
+/// Returns the answer to an error of the store. An error of the request is shown in full. Of an error of the server the client learns only
+/// that there is one; paths are in the log alone.
 pub(crate) fn store_failed(journal: &Journal, error: StoreError) -> Response {
     let counter = if error.is_about_request() {
         &journal.metrics.refused
@@ -68,7 +68,7 @@ pub(crate) fn store_failed(journal: &Journal, error: StoreError) -> Response {
         StoreError::NoName(_) => refused(ErrorCode::RequiredParamsMissing, error.to_string()),
         StoreError::Foreign => refused(ErrorCode::NoPermission, error.to_string()),
         StoreError::HistoryFull { .. } => refused(ErrorCode::InvalidArguments, error.to_string()),
-        StoreError::Busy => later("the server has more to do than it can take; nothing was kept", 1),
+        StoreError::Busy => later("the server is overloaded; nothing was kept", 1),
         StoreError::Closed => later("the server is stopping; nothing was kept", 5),
         StoreError::DiskFull(_) => {
             journal.complain("disk full", &error);
@@ -76,17 +76,11 @@ pub(crate) fn store_failed(journal: &Journal, error: StoreError) -> Response {
         }
         StoreError::FoldFailed(_) => {
             journal.complain("fold", &error);
-            later(
-                "the server could not judge this; nothing was kept, and its log says why",
-                30,
-            )
+            later("the server could not judge this; nothing was kept, see its log", 30)
         }
         _ => {
             journal.complain("store", &error);
-            later(
-                "the server's store has trouble; nothing was kept, and its log says why",
-                30,
-            )
+            later("the server's store failed; nothing was kept, see its log", 30)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who sends a request, and whether it may.
+//! The sender of a request, and the check of its token.
 
 use super::answer::{refused, retry_later};
 use super::app::Journal;
@@ -21,39 +21,39 @@ use std::time::{Duration, Instant};
 pub struct Caller {
     /// The token; `None` where the server asks for none.
     pub token: Option<TokenName>,
-    /// Its access.
+    /// The token's access.
     pub access: Arc<Access>,
 }
 
 /// Ways to show a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schemes {
-    /// `Authorization: Bearer TOKEN`, as DX's page says.
+    /// `Authorization: Bearer TOKEN`, as on DX's page.
     Bearer,
-    /// That, or Basic authentication with the token's name and the token, as browsers and GoCD's clients do.
+    /// The same, or Basic authentication with the token's name and the token, as browsers and GoCD's clients use it.
     BearerOrBasic,
 }
 
-/// A reason why a request is not let in.
+/// The reason why a request is refused.
 #[derive(Debug)]
 pub enum Denied {
-    /// No token was shown, or not in a way that is known.
+    /// No token was shown, or not in a known way.
     NoToken,
     /// The token is not known.
     BadToken,
-    /// Again after this time.
+    /// Too many requests; retry after this time.
     TooOften(Duration),
     /// The tokens cannot be read.
     Broken,
-    /// A browser sent it for a page of somebody else.
+    /// A browser sent it for a page of another site.
     Foreign(&'static str),
 }
 
 impl Caller {
-    /// Finds out who sends a request.
+    /// Finds the sender of a request.
     ///
-    /// A known token is let in however many unknown ones came from its address: behind one address there may be a whole company, and
-    /// 192 random bits are not found by trying. What is limited is the answer to failures.
+    /// A known token is accepted however many unknown ones came from its address: behind one address there may be a whole company, and 192
+    /// random bits are not found by trying. Only the answers to failures are limited.
     ///
     /// # Errors
     /// [`Denied`], counted.
@@ -119,14 +119,14 @@ impl Caller {
         }
     }
 
-    /// The token's name, or nothing.
+    /// Returns the token's name, or an empty text.
     #[must_use]
     pub fn name(&self) -> &str {
         self.token.as_ref().map_or("", TokenName::as_str)
     }
 }
 
-/// The token that the headers show, and the user's name with Basic authentication. Two such headers are as good as none.
+/// Returns the token that the headers show, and the user name with Basic authentication. Two such headers count as none.
 fn shown(headers: &HeaderMap, schemes: Schemes) -> Option<(Option<String>, Secret)> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (value, None) = (values.next()?.to_str().ok()?, values.next()) else {
@@ -164,8 +164,8 @@ const OF_PROXIES: [&str; 6] = [
     "x-real-ip",
 ];
 
-/// Returns where no token is asked for, any page that is open in a browser on this machine could send requests here, and read the answers under a
-/// name of its own that leads to 127.0.0.1. Their headers show it.
+/// Checks the headers of a request where no token is needed. Any page that is open in a browser on this machine could send requests here,
+/// and read the answers under a name of its own that leads to 127.0.0.1. The headers show it.
 fn from_this_machine(headers: &HeaderMap) -> Result<(), Denied> {
     if OF_PROXIES.iter().any(|name| headers.contains_key(*name)) {
         return Err(Denied::Foreign(
@@ -191,7 +191,7 @@ fn from_this_machine(headers: &HeaderMap) -> Result<(), Denied> {
     }
     if let Some(origin) = text(ORIGIN) {
         let authority = origin.split_once("://").map(|(_, authority)| authority);
-        // Another server's page on this machine is another origin too: the port must be ours.
+        // A page of another server on this machine is another origin too: the port must be ours.
         if authority.is_none_or(|authority| !near(authority) || text(HOST) != Some(authority)) {
             return Err(Denied::Foreign(
                 "without a token this server takes no requests from other servers' pages",
@@ -209,7 +209,7 @@ fn from_this_machine(headers: &HeaderMap) -> Result<(), Denied> {
 }
 
 impl Denied {
-    /// The code of the answer to it.
+    /// Returns the code of the answer.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -221,7 +221,7 @@ impl Denied {
         }
     }
 
-    /// The answer to it. One for a browser asks it for a name and a password.
+    /// Returns the answer. It asks a browser for a name and a password.
     #[must_use]
     pub fn answer(self, schemes: Schemes) -> Response {
         let code = self.code();
@@ -234,7 +234,7 @@ impl Denied {
             Self::Broken => {
                 return retry_later(
                     code,
-                    "the server cannot check tokens now; its log says why",
+                    "the server cannot check tokens now; see its log",
                     Duration::from_secs(10),
                 );
             }

@@ -1,4 +1,4 @@
-//! Who can reach the server, what it needs before it listens, and the tokens that requests show.
+//! The exposure of the server, its requirements before it listens, and the tokens that requests show.
 
 use crate::access::{FailureKey, MAX_TOKENS, Rate, RateLimit, TokenName, Tokens, TokensError};
 use axum::http::{Extensions, HeaderMap};
@@ -51,7 +51,7 @@ impl Gate {
     /// the last one while the server runs does not open it again.
     ///
     /// # Errors
-    /// When the tokens cannot be read.
+    /// The tokens cannot be read.
     pub fn is_open(&self) -> Result<bool, TokensError> {
         if !self.tokens.is_empty()? {
             self.had_tokens.store(true, Relaxed);
@@ -90,7 +90,7 @@ pub enum Exposed {
         "{0} can be reached from other machines, and there is no token: make one with `pipefold token add NAME`, or listen on 127.0.0.1"
     )]
     NoToken(SocketAddr),
-    /// Anyone whom the proxy lets in could report and read.
+    /// Anyone behind the proxy could report and read.
     #[error(
         "behind a proxy every request seems to come from this machine, and there is no token: make one with `pipefold token add NAME`"
     )]
@@ -107,9 +107,9 @@ pub enum Exposed {
 pub struct Exposure {
     /// Address that it listens on.
     pub address: SocketAddr,
-    /// Whether it speaks TLS itself.
+    /// True if it speaks TLS itself.
     pub tls: bool,
-    /// Whether a proxy in front of it lets others in.
+    /// True if a proxy in front of it lets others in.
     pub behind_proxy: bool,
 }
 
@@ -128,7 +128,7 @@ impl Exposure {
         }
     }
 
-    /// Returns whether requests without a token may be answered as long as there is none to ask for.
+    /// Returns true if requests without a token may be answered as long as there is no token.
     #[must_use]
     pub fn may_be_open(self) -> bool {
         self.address.ip().to_canonical().is_loopback() && !self.behind_proxy

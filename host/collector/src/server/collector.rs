@@ -1,4 +1,4 @@
-//! Everything put together: a store, the server over it, and what goes on beside.
+//! A collector: a store, the server over it, and the work beside it.
 
 use super::error::ServeError;
 use super::listen::Server;
@@ -30,9 +30,9 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// Address to listen on. With port 0 the system chooses one.
     pub address: SocketAddr,
-    /// With which certificate; none is plain HTTP.
+    /// The files of the certificate; `None` for plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// Whether a proxy in front lets others in, and names them in `X-Forwarded-For`.
+    /// True if a proxy in front lets others in, and names them in `X-Forwarded-For`.
     pub behind_proxy: bool,
     /// The beginning of links in feeds; by default the address that is listened on.
     pub public_url: Option<PublicUrl>,
@@ -95,16 +95,16 @@ impl Collector {
         self.server.url()
     }
 
-    /// Returns whether it answers without a token.
+    /// Returns true if it answers without a token.
     ///
     /// # Errors
-    /// When the tokens cannot be read.
+    /// The tokens cannot be read.
     pub fn is_open(&self) -> Result<bool, ServeError> {
         Ok(self.app.gate.is_open()?)
     }
 
-    /// Works until `stop`, then ends as [`Server::run`] does. What is acknowledged is on disk all along; what DX does not have is sent after
-    /// the next start.
+    /// Runs until `stop`, then ends as [`Server::run`] does. Acknowledged notifications are on disk all along; those that DX does not have
+    /// are sent after the next start.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self {
             server,
@@ -120,7 +120,7 @@ impl Collector {
             let app = app.clone();
             beside.spawn(async move { keep_for(age, &app).await });
         }
-        // A request to DX that is under way may end within the same time, not after it: container engines soon kill.
+        // A request to DX in progress may end within the same time, not after it: container engines soon kill.
         let beside = async {
             app.signals.stopped().await;
             let _ = timeout(app.limits.shutdown, async {
@@ -132,11 +132,11 @@ impl Collector {
     }
 }
 
-/// Time between two removals: data kept for days may stay an hour longer.
+/// The time between two removals: data kept for days may stay an hour longer.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Removes runs whose latest notification is older than `age`, now and every hour, until the server ends. What is still to be sent to DX
-/// is kept.
+/// Removes runs whose latest notification is older than `age`, now and every hour, until the server ends. Runs that are to be sent to DX
+/// are kept.
 pub async fn keep_for(age: Duration, app: &App) {
     loop {
         let before = TimeDelta::from_std(age)

@@ -30,10 +30,10 @@ pub enum Transport {
     Tls(TlsAcceptor),
 }
 
-/// Answers all requests of a connection. A failed connection is not logged: it is its peer's matter.
-/// One that is not `whole` is for a single short request.
+/// Answers all requests of a connection. A failed connection is not logged, as its peer caused it. One that is not `whole` is for a single
+/// short request.
 pub async fn serve(stream: TcpStream, peer: SocketAddr, transport: Transport, whole: bool, app: &App, router: Router) {
-    // Answers are small, and complete when they are written: nothing is to be waited for.
+    // Answers are small, and complete when they are written: there is nothing to wait for.
     let _ = stream.set_nodelay(true);
     let stream = Stalled::new(stream, app.limits.stall);
     match transport {
@@ -47,12 +47,12 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, transport: Transport, wh
     }
 }
 
-/// Checks a request before its sender is looked at.
+/// Checks a request before its sender.
 ///
 /// # Errors
 /// The answer that refuses it.
 fn check(request: &Request<Incoming>, whole: bool, app: &App) -> Result<(), Box<Response>> {
-    // RFC 9112, section 3.2: which server is meant must be said once.
+    // RFC 9112, section 3.2: a request names the server once.
     let hosts = request.headers().get_all(HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
         let mut answer = refused(ErrorCode::InvalidArguments, "send one header `Host`");
@@ -79,7 +79,7 @@ async fn exchange(
     router: Router,
 ) {
     let router = TowerToHyperService::new(router);
-    // A request's body, then what is made of it.
+    // The time of a request's body, and that of its answer.
     let limit = app.limits.body + app.limits.answer;
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
@@ -115,11 +115,11 @@ async fn exchange(
     let _ = connection.await;
 }
 
-/// Passes everything on. Waiting to read is not limited here: between requests that is the head's time.
+/// A stream that limits the time of a write. Reads are not limited here: between requests that is the head's time.
 struct Stalled<T> {
     inner: T,
     limit: Duration,
-    /// Runs while a write waits.
+    /// The timer of a waiting write.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 

@@ -1,4 +1,4 @@
-//! Why the server does not begin, or ended.
+//! The errors of a server's start.
 
 use crate::access::TokensError;
 use crate::request::Exposed;
@@ -18,7 +18,7 @@ pub enum ServeError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// The system's words.
+        /// The system's error.
         why: io::Error,
     },
     /// A certificate or key cannot be used.

@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// After the system refused a connection, mostly for lack of files: it does so again at once.
+/// The pause after the system refused a connection, mostly for lack of files: it would do so again at once.
 const AFTER_REFUSAL: Duration = Duration::from_millis(100);
 
 /// A server that listens. Connections wait until it [runs](Server::run).
@@ -33,8 +33,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Checks that listening is safe, and listens. `more` is what else to serve beside the API; it has neither fallbacks nor addresses
-    /// of the API.
+    /// Checks that listening is safe, and listens. `more` has the routes beside the API; it has neither fallbacks nor addresses of the API.
     ///
     /// # Errors
     /// [`ServeError`].
@@ -57,7 +56,7 @@ impl Server {
         })
     }
 
-    /// Returns where it listens, with the port that the system chose if it was to choose one.
+    /// Returns the address that it listens on, with the port that the system chose if the given one is 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -79,8 +78,8 @@ impl Server {
         format!("{scheme}://{address}")
     }
 
-    /// Serves until `stop`. Then nothing new is taken, open requests are answered within [`Limits::shutdown`](crate::request::Limits::shutdown),
-    /// and what is not by then is cut.
+    /// Serves until `stop`. Then no connection is accepted, open requests are answered within
+    /// [`Limits::shutdown`](crate::request::Limits::shutdown), and the rest is cut.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self {
             listener,
@@ -136,7 +135,7 @@ impl Server {
     }
 }
 
-/// A connection that is counted for as long as this lives.
+/// A connection that is counted as long as this lives.
 struct Open<'a>(&'a Journal, Room);
 
 impl Drop for Open<'_> {
@@ -159,10 +158,10 @@ fn note(app: &App, ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Raises the soft limit of open files to what is needed, as far as the hard limit lets it: shells and systemd give 1,024, of which a
-/// thousand idle connections would leave nothing for the store. Failing is no harm: connections then wait.
+/// Raises the soft limit of open files to what is needed, as far as the hard limit allows: shells and systemd give 1,024, of which a
+/// thousand idle connections would leave nothing for the store. A failure is harmless: connections then wait.
 fn raise(connections: usize) {
-    // The store, the log, the sockets that listen, and room.
+    // The store, the log, the listening sockets, and room.
     let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(128);
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let Some(current) = current.filter(|current| *current < needed) else {
@@ -174,9 +173,7 @@ fn raise(connections: usize) {
         maximum,
     };
     if wanted < needed || setrlimit(Resource::Nofile, raised).is_err() {
-        tracing::warn!(
-            "this process may open {current} files at a time, and {needed} would be good: raise `ulimit -n`"
-        );
+        tracing::warn!("this process may open {current} files at a time, and needs {needed}: raise `ulimit -n`");
     }
 }
 
@@ -188,9 +185,9 @@ struct Rooms {
     addresses: Arc<Mutex<HashMap<FailureKey, usize>>>,
 }
 
-/// The place of one connection, for as long as this lives.
+/// The place of one connection, as long as this lives.
 struct Room {
-    /// Whether it is for requests of every kind.
+    /// True if it is for requests of every kind.
     is_whole: bool,
     address: Option<Counted>,
     #[expect(dead_code, reason = "given back when dropped")]
@@ -226,7 +223,7 @@ impl Rooms {
         }
     }
 
-    /// Waits until there is a place.
+    /// Waits for a place.
     async fn next(&self, app: &App) -> std::io::Result<Room> {
         if let Ok(permit) = Arc::clone(&self.whole).try_acquire_owned() {
             return Ok(Room::of(permit, true));
@@ -246,7 +243,7 @@ impl Rooms {
         Ok(Room::of(permit.map_err(std::io::Error::other)?, is_whole))
     }
 
-    /// The place for a connection from this address, which may be a lesser one; `None` if there is none for it.
+    /// Returns the place for a connection from this address, which may be a spare one; `None` if there is none.
     fn enter(&self, mut room: Room, from: IpAddr, app: &App) -> Option<Room> {
         if !room.is_whole
             && let Ok(permit) = Arc::clone(&self.whole).try_acquire_owned()
@@ -262,7 +259,7 @@ impl Rooms {
         if *count >= most {
             app.journal.complain(
                 "connections of one address",
-                &format!("{from} has {most} connections open; more of it are turned away"),
+                &format!("{from} has {most} connections open; more from it are turned away"),
             );
             let permit = Arc::clone(&self.spare).try_acquire_owned().ok()?;
             return Some(Room::of(permit, false));

@@ -1,8 +1,8 @@
-//! The HTTP server: who may connect, what a peer may take, which address leads where.
+//! The HTTP server: its connections, their bounds, and its routes.
 //!
-//! - `collector`: everything put together, and the work beside it. `error`: why it does not begin.
-//! - `listen`: the socket, and the end. `connection`: one connection. `tls`: what is between it and the socket.
-//! - `rooms`: how many connections there are, and from where. `router`: which address leads where.
+//! - `collector`: the server with its store, and the work beside it. `error`: the errors of a start.
+//! - `listen`: the socket, the places for connections, and the end. `connection`: one connection. `tls`: TLS on a connection.
+//! - `router`: the routes.
 
 mod collector;
 mod connection;

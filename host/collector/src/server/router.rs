@@ -1,4 +1,4 @@
-//! Which address leads where.
+//! The routes.
 
 use crate::request::{App, Caller, Denied, Schemes, refused};
 use crate::{api, feeds, page, upsert};
@@ -19,8 +19,8 @@ pub fn router(app: &App, more: Router) -> Router {
         .method_not_allowed_fallback(otherwise)
 }
 
-/// Says who looks at pages, whose requests get the [`Access`](crate::access::Access) of their token as an extension. A page for which there is
-/// none shows nothing: the pages decide what a visitor without a token sees.
+/// Adds the [`Access`](crate::access::Access) of the sender's token to requests for pages, as an extension. The pages decide what a visitor
+/// without a token sees.
 pub fn introduced(app: App, pages: Router) -> Router {
     pages.layer(from_fn_with_state(app, introduce))
 }
@@ -42,7 +42,8 @@ async fn introduce(State(app): State<App>, mut request: Request, next: Next) -> 
     next.run(request).await
 }
 
-/// The same for GoCD's feeds, which need a token that may read. Refusals are in GoCD's form.
+/// Adds the [`Access`](crate::access::Access) of the sender's token to requests for GoCD's feeds, which need a token that may read.
+/// Refusals have GoCD's form.
 pub fn guarded(app: App, feeds: Router) -> Router {
     feeds.layer(from_fn_with_state(app, guard))
 }
@@ -65,7 +66,7 @@ async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Resp
     feeds::restated(request.uri().path(), denied)
 }
 
-/// The answer for an unknown address: a redirect where only slashes are too many, a page for a browser, else a refusal.
+/// Answers an unknown address: a redirect where only slashes are too many, a page for a browser, else a refusal.
 async fn nowhere(request: Request) -> Response {
     let uri = request.uri();
     if matches!(*request.method(), Method::GET | Method::HEAD)
@@ -80,11 +81,11 @@ async fn nowhere(request: Request) -> Response {
     if accept.is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html"))) {
         return page::nowhere();
     }
-    refused(ErrorCode::NotFound, "there is nothing under this address")
+    refused(ErrorCode::NotFound, "there is nothing at this address")
 }
 
-/// The path with one slash where there are several, and none at its end; `None` if it is so already. Several at the beginning would lead to
-/// another host.
+/// Returns the path with single slashes and none at its end; `None` if it is so already. Several at the beginning would lead to another
+/// host.
 fn tidied(path: &str) -> Option<String> {
     if !path.starts_with('/') {
         return None;

@@ -10,19 +10,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio_rustls::TlsAcceptor;
 
-/// Time between two looks at the files. Certificates are renewed days before they end.
-const LOOK: Duration = Duration::from_secs(30);
+/// The time between two checks of the files. Certificates are renewed days before they end.
+const CHECK_EVERY: Duration = Duration::from_secs(30);
 
 /// The files of a certificate.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
     /// The certificate, then those that lead to its authority (PEM).
     pub certificate: PathBuf,
-    /// Its private key (PEM).
+    /// The certificate's private key (PEM).
     pub key: PathBuf,
 }
 
-/// Speaks TLS to clients.
+/// TLS with a certificate that may be replaced.
 pub struct Tls {
     files: TlsFiles,
     now: Mutex<Loaded>,
@@ -30,18 +30,18 @@ pub struct Tls {
 
 struct Loaded {
     acceptor: TlsAcceptor,
-    stamp: Stamp,
-    looked: Instant,
+    stamp: FileTimes,
+    checked: Instant,
 }
 
-type Stamp = (Option<SystemTime>, Option<SystemTime>);
+type FileTimes = (Option<SystemTime>, Option<SystemTime>);
 
 impl Tls {
     pub fn load(files: TlsFiles) -> Result<Self, ServeError> {
         let now = Loaded {
             stamp: stamp(&files),
             acceptor: acceptor(&files)?,
-            looked: Instant::now(),
+            checked: Instant::now(),
         };
         Ok(Self {
             files,
@@ -49,11 +49,11 @@ impl Tls {
         })
     }
 
-    /// For one more connection. New files that cannot be used leave the old ones in use.
+    /// Returns the TLS of a new connection. New files that cannot be used leave the old ones in use.
     pub fn acceptor(&self) -> TlsAcceptor {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.looked.elapsed() >= LOOK {
-            now.looked = Instant::now();
+        if now.checked.elapsed() >= CHECK_EVERY {
+            now.checked = Instant::now();
             let stamp = stamp(&self.files);
             if stamp != now.stamp {
                 match acceptor(&self.files) {
@@ -70,8 +70,8 @@ impl Tls {
     }
 }
 
-/// Returns whether a certificate (DER) says `CA:TRUE`, as `openssl req -x509` makes them: the extension `basicConstraints` (RFC 5280, section 4.2.1.9)
-/// begins with that. A look for its bytes will do, since nothing follows from it but a warning.
+/// Returns true if a certificate (DER) has `CA:TRUE`, as `openssl req -x509` makes them: the extension `basicConstraints` (RFC 5280,
+/// section 4.2.1.9) starts with that. A search for its bytes is enough, since it only leads to a warning.
 fn is_authority(certificate: &[u8]) -> bool {
     const IDENTIFIER: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x13];
     const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
@@ -81,12 +81,12 @@ fn is_authority(certificate: &[u8]) -> bool {
     let Some(rest) = at.map(|at| &certificate[at + IDENTIFIER.len()..]) else {
         return false;
     };
-    // Whether it is critical comes first; then a text of bytes that holds a sequence, each with its length.
+    // The flag that it is critical comes first, then an octet string with a sequence, each with its length.
     let rest = rest.strip_prefix(&TRUE).unwrap_or(rest);
     matches!(rest, [0x04, _, 0x30, _, value @ ..] if value.starts_with(&TRUE))
 }
 
-fn stamp(files: &TlsFiles) -> Stamp {
+fn stamp(files: &TlsFiles) -> FileTimes {
     let modified = |path: &PathBuf| std::fs::metadata(path).and_then(|found| found.modified()).ok();
     (modified(&files.certificate), modified(&files.key))
 }
@@ -126,7 +126,7 @@ mod tests {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
     #[test]
-    fn an_authority_is_told_from_a_server() {
+    fn an_authority_is_distinguished_from_a_server() {
         let key = KeyPair::generate().unwrap();
         let of = |is_ca| {
             let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();

@@ -1,11 +1,10 @@
-//! What the collector keeps: notifications as they came, and beside them the run that they fold into.
+//! The store: notifications as they arrived, and beside them the run that they fold into.
 //!
-//! [`Store`] is the whole of what the server asks of it. There is no SQL in it, and nothing that assumes a single process, so that a
-//! replicated engine can stand behind it as well (DESIGN, section 7). It holds none of DX's rules: how notifications become a run is
-//! a [`Fold`] that it is given when it is opened.
+//! [`Store`] is the server's whole interface to it. There is no SQL in it, and nothing that assumes a single process, so that a replicated
+//! engine can implement it as well. It has none of DX's rules: the [`Fold`] of notifications into a run is given when a store is opened.
 //!
 //! - `run`: a run, what is appended to it, its fold, what DX knows of it, and the errors of a store.
-//! - `query`: what can be asked, and the answers.
+//! - `query`: the queries, and their results.
 //! - `sqlite`: the implementation on one machine.
 
 mod query;
@@ -24,95 +23,94 @@ pub use run::{
 use std::path::PathBuf;
 use std::pin::Pin;
 
-/// An answer of a store, which comes later. It needs no particular runtime; dropping it gives up the answer, not what was asked for.
+/// A later answer of a store. It needs no particular runtime; dropping it gives up the answer, not the action.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
-/// Notifications, durable; runs, in the orders that people and programs ask for them.
+/// Durable notifications, and runs in the orders in which people and programs query them.
 ///
-/// No method blocks: what cannot be taken at once is refused with [`StoreError::Busy`]. An id or a counter that was once given out is
-/// never given to anything else.
+/// No method blocks: a request without room is refused with [`StoreError::Busy`]. An id or a counter is never given out twice.
 pub trait Store: Send + Sync {
-    /// Keeps notifications of a run. `Ok` means that all are on disk, and that every question asked from now on knows of them.
+    /// Stores notifications of a run. `Ok` means that all are on disk, and that every later query includes them.
     ///
     /// # Errors
-    /// [`StoreError::NoName`], [`StoreError::Foreign`], [`StoreError::HistoryFull`] and [`StoreError::Refused`] are about the notifications,
-    /// all others about the store; after any of them none was kept. Only when the machine loses its power while the answer is being prepared
-    /// may they have been.
+    /// [`StoreError::NoName`], [`StoreError::Foreign`], [`StoreError::HistoryFull`] and [`StoreError::Refused`] concern the notifications,
+    /// all others the store; after any of them none was stored. Only if the machine loses its power while the answer is being prepared they
+    /// may have been.
     fn append(&self, append: Append) -> Answer<Appended>;
 
-    /// Runs, newest first.
+    /// Returns runs, newest first.
     ///
     /// # Errors
     /// About the store.
     fn runs(&self, query: RunQuery) -> Answer<Page>;
 
-    /// One run with all its notifications; `None` when there is no such run. The caller checks that it may be seen.
+    /// Returns one run with all its notifications; `None` if there is no such run. The caller checks its access.
     ///
     /// # Errors
     /// About the store.
     fn run(&self, key: RunKey) -> Answer<Option<RunDetail>>;
 
-    /// A run as it is sent to DX, without the notifications that DX has; `None` when there is no such run.
+    /// Returns a run as it is sent to DX, without the notifications that DX has; `None` if there is no such run.
     ///
     /// # Errors
     /// About the store.
     fn outgoing(&self, id: u64) -> Answer<Option<Outgoing>>;
 
-    /// Pipelines by name.
+    /// Returns pipelines by name.
     ///
     /// # Errors
     /// About the store.
     fn pipelines(&self, query: PipelineQuery) -> Answer<Vec<PipelineSummary>>;
 
-    /// One pipeline by its name, as it is spelt; `None` when there is none, or never was one. The caller checks that it may be seen.
+    /// Returns one pipeline by its name, case-sensitive; `None` if there is none. The caller checks its access.
     ///
     /// # Errors
     /// About the store.
     fn pipeline(&self, name: String) -> Answer<Option<PipelineSummary>>;
 
-    /// Statistics of a pipeline over time, oldest first; spans without a run are left out. An unknown pipeline has none.
+    /// Returns statistics of a pipeline over time, oldest first, without spans that have no run. An unknown pipeline has none.
     ///
     /// # Errors
     /// About the store.
     fn stats(&self, query: StatsQuery) -> Answer<Vec<Bucket>>;
 
-    /// Completed runs of a pipeline, as a page of a GoCD stage feed. An unknown pipeline has none.
+    /// Returns completed runs of a pipeline, as a page of a GoCD stage feed. An unknown pipeline has none.
     ///
     /// # Errors
     /// About the store.
     fn completed(&self, query: FeedQuery) -> Answer<Vec<RunSummary>>;
 
-    /// Runs of which DX does not know everything, the one that has waited longest first.
+    /// Returns runs that DX does not have completely, the one that has waited longest first.
     ///
     /// # Errors
     /// About the store.
     fn waiting(&self, query: WaitingQuery) -> Answer<Vec<Waiting>>;
 
-    /// Returns how many runs [wait](Store::waiting), and since when.
+    /// Returns the number of runs that [wait](Store::waiting), and the start of the longest wait.
     ///
     /// # Errors
     /// About the store.
     fn backlog(&self) -> Answer<Backlog>;
 
-    /// Notes that DX has a run's first notifications. An unknown run, removed meanwhile, is no error.
+    /// Records that DX has a run's first notifications. An unknown run, removed meanwhile, is no error.
     ///
     /// # Errors
     /// About the store.
     fn forwarded(&self, forwarded: Forwarded) -> Answer<()>;
 
-    /// Runs that started and never finished, by id.
+    /// Returns runs that started and never finished, by id.
     ///
     /// # Errors
     /// About the store.
     fn stale(&self, query: StaleQuery) -> Answer<Vec<RunSummary>>;
 
-    /// Removes old runs, and says how many. Appends go on meanwhile. Dropping the answer ends it after a few more runs.
+    /// Removes old runs, and returns their number. Appends go on meanwhile. Dropping the answer ends it after a few more runs.
     ///
     /// # Errors
-    /// About the store; what was removed before it stays removed.
+    /// About the store; runs that were removed before it stay removed.
     fn retain(&self, retention: Retention) -> Answer<u64>;
 
-    /// Returns whether a notification could be kept now: writes something that changes nothing.
+    /// Checks that a notification could be stored now, by a write that changes nothing.
     ///
     /// # Errors
     /// About the store.

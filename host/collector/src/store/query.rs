@@ -1,4 +1,4 @@
-//! What can be asked of a store, and the answers.
+//! The queries of a store, and their results.
 
 use super::run::RunSummary;
 use crate::access::Access;
@@ -8,15 +8,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The most runs a page may have: what a reader scrolls through, and still a few milliseconds.
+/// The most runs of a page: what a reader scrolls through, and still a few milliseconds.
 pub const MAX_PAGE: u16 = 200;
 
-/// A question for a page of runs.
+/// A query for a page of runs.
 #[derive(Clone, Debug)]
 pub struct RunQuery {
     /// The filter.
     pub filter: RunFilter,
-    /// Whose pipelines: only those that it may see.
+    /// The caller's access: only pipelines that it may see.
     pub access: Access,
     /// [`Page::next`] of the page before; `None` for the newest.
     pub after: Option<Cursor>,
@@ -27,35 +27,35 @@ pub struct RunQuery {
 /// A filter of runs. Fields that are `None` do not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFilter {
-    /// The pipeline, exactly.
+    /// The exact pipeline.
     pub pipeline: Option<String>,
     /// The status.
     pub status: Option<Status>,
-    /// The branch, exactly.
+    /// The exact branch.
     pub branch: Option<String>,
-    /// Any of the e-mail address and the two user names, exactly.
+    /// The exact e-mail address, or one of the two user names.
     pub person: Option<String>,
-    /// Whether DX refused it for good.
+    /// True for runs that DX refused for good.
     pub refused: bool,
-    /// Part of the reference, of the names of pipeline, repository and branch, of the commit or of the person, in any case; or `#12`, the
-    /// number of a pull request. A whole reference finds that run alone.
+    /// A part of the reference, of the names of pipeline, repository and branch, of the commit or of the person, without regard to case; or
+    /// `#12`, the number of a pull request. A whole reference finds that run alone.
     pub text: Option<String>,
 }
 
-/// Runs, newest first: by their start, or by the arrival of their first notification where that was before it, so that a wrong clock
-/// cannot keep a run on top.
+/// Runs, newest first: by their start, or by the arrival of their first notification if that was before it, so that a wrong clock cannot
+/// keep a run on top.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// The runs.
     pub runs: Vec<RunSummary>,
-    /// Cursor of the next page; `None` at the end. There may be fewer runs than asked for, even none, and yet more of them: a search looks at a
-    /// bounded number of runs at a time.
+    /// Cursor of the next page; `None` at the end. A page may have fewer runs than its limit, even none, and yet more follow: a search
+    /// reads a bounded number of runs at a time.
     ///
-    /// Going on shows every run that is older; one whose start moves back while one reads may be seen twice.
+    /// The following pages have every older run; one whose start moves back meanwhile may be seen twice.
     pub next: Option<Cursor>,
 }
 
-/// A place between two runs of a list. As text it is for URLs, and means nothing to others.
+/// A place between two runs of a list. Its text is for URLs, and opaque.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// Milliseconds since 1970.
@@ -78,7 +78,7 @@ impl FromStr for Cursor {
             place: place.parse().map_err(|_| CursorError)?,
             id: id.parse().map_err(|_| CursorError)?,
         };
-        // One text for one place: what is not as we write it (`+1.02`) was not made here. SQLite's integers have a sign.
+        // There is one text for one place: any other spelling (`+1.02`) was not made here. SQLite's integers have a sign.
         if cursor.id > i64::MAX.unsigned_abs() || cursor.to_string() != text {
             return Err(CursorError);
         }
@@ -86,17 +86,17 @@ impl FromStr for Cursor {
     }
 }
 
-/// A text that is no [`Cursor`].
+/// The error of a text that is not a [`Cursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no cursor: take it from the page before, or leave it out to begin with the newest runs")]
+#[error("this is not a cursor: take it from the page before, or leave it out to start with the newest runs")]
 pub struct CursorError;
 
-/// A question for a page of pipelines.
+/// A query for a page of pipelines.
 #[derive(Clone, Debug)]
 pub struct PipelineQuery {
-    /// Only those that it may see.
+    /// The caller's access: only pipelines that it may see.
     pub access: Access,
-    /// Only those whose name comes after this one, by its bytes: the last of the page before.
+    /// Only those whose name is after this one, by its bytes: the last of the page before.
     pub after: Option<String>,
     /// The most to return.
     pub limit: u16,
@@ -105,33 +105,33 @@ pub struct PipelineQuery {
 /// A pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipelineSummary {
-    /// Its name.
+    /// The pipeline's name.
     pub name: String,
-    /// Its number of runs, by status.
+    /// The number of runs, by status.
     pub counts: StatusCounts,
     /// The counter of its latest run. Runs that were removed have had counters too.
     pub last_counter: u64,
-    /// Time at which a run of it last appeared or changed its status.
+    /// The time at which a run of it last appeared or changed its status.
     pub last_changed: DateTime<Utc>,
 }
 
 /// Numbers of runs by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatusCounts {
-    /// Of no known status.
+    /// Runs of unknown status.
     pub unknown: u64,
-    /// Running.
+    /// Runs in progress.
     pub running: u64,
-    /// Ended well.
+    /// Successful runs.
     pub success: u64,
-    /// Stopped before their end.
+    /// Cancelled runs.
     pub cancelled: u64,
-    /// Ended badly.
+    /// Failed runs.
     pub failure: u64,
 }
 
 impl StatusCounts {
-    /// Returns how many there are of `status`.
+    /// Returns the number of runs of `status`.
     #[must_use]
     pub fn of(&self, status: Status) -> u64 {
         match status {
@@ -143,13 +143,13 @@ impl StatusCounts {
         }
     }
 
-    /// Returns how many there are in all.
+    /// Returns the number of all runs.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.unknown + self.running + self.success + self.cancelled + self.failure
     }
 
-    /// The share of runs that passed among those that passed or failed, from 0 to 1; `None` when there are none.
+    /// Returns the share of runs that passed among those that passed or failed, from 0 to 1; `None` if there are none.
     #[must_use]
     pub fn pass_rate(&self) -> Option<f64> {
         let judged = self.success + self.failure;
@@ -167,7 +167,7 @@ impl StatusCounts {
     }
 }
 
-/// A part of a pipeline's past. Of a pipeline with more than 20,000 runs in it, the newest of them.
+/// A query for a part of a pipeline's history. Of a pipeline with more than 20,000 runs in it, only the newest count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatsQuery {
     /// The pipeline.
@@ -183,53 +183,53 @@ pub struct StatsQuery {
 /// The runs that started within one span of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    /// Its begin, a whole number of spans after 1970.
+    /// The start, a whole number of spans after 1970.
     pub from: DateTime<Utc>,
     /// The number of runs, by status.
     pub counts: StatusCounts,
-    /// The duration that half of the finished runs did not exceed; `None` when none finished.
+    /// The duration that half of the finished runs did not exceed; `None` if none finished.
     pub median: Option<Duration>,
     /// The duration that nine in ten of the finished runs did not exceed.
     pub p90: Option<Duration>,
 }
 
-/// A page of a pipeline's feed.
+/// A query for a page of a pipeline's feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedQuery {
-    /// The pipeline, as it is spelt.
+    /// The pipeline, case-sensitive.
     pub pipeline: String,
-    /// By what the runs are ordered, greatest first.
+    /// The order of the runs, greatest first.
     pub order: FeedOrder,
-    /// Only those below; `None` for the first page.
+    /// Only runs below this number; `None` for the first page.
     pub before: Option<u64>,
     /// The most to return. GoCD's pages have 25.
     pub limit: u16,
 }
 
-/// Order of a feed, and meaning of its cursor. Both are exclusive, and strictly descending along the pages.
+/// The order of a feed, and the meaning of its cursor. Both are exclusive, and strictly descending along the pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedOrder {
-    /// By [`RunSummary::completion`](super::RunSummary::completion), as up to GoCD 20.3: what changes comes to the top.
+    /// The order of [`RunSummary::completion`](super::RunSummary::completion), as up to GoCD 20.3: changed runs come to the top.
     Completion,
-    /// By [`RunSummary::counter`](super::RunSummary::counter), as since GoCD 20.1.
+    /// The order of [`RunSummary::counter`](super::RunSummary::counter), as since GoCD 20.1.
     Counter,
 }
 
-/// Runs to remove. Their reference and their pipeline may be used again; their ids and counters are not.
+/// The runs to remove. Their reference and their pipeline may be used again; their ids and counters are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Those whose latest notification came before.
+    /// Runs whose latest notification came before this time.
     pub before: DateTime<Utc>,
-    /// Whether to keep those of which DX does not know everything: for a server that forwards.
+    /// True to keep those that DX does not have completely: for a server that forwards.
     pub keep_waiting: bool,
 }
 
-/// A question for runs that are still running, or of unknown status.
+/// A query for runs that are running, or of unknown status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StaleQuery {
-    /// Those whose latest notification came before.
+    /// Runs whose latest notification came before this time.
     pub before: DateTime<Utc>,
-    /// Only those with a greater id: the last of the page before.
+    /// Only runs with a greater id: the last of the page before.
     pub after: Option<u64>,
     /// The most to return.
     pub limit: u16,

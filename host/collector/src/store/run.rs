@@ -11,14 +11,14 @@ use std::sync::Arc;
 /// A run as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSummary {
-    /// Its number in the store; in GoCD's words the id of the pipeline instance. Ids of runs, stages and jobs come from one sequence, so
+    /// The run's id in the store; in GoCD's terms the id of the pipeline instance. Ids of runs, stages and jobs come from one sequence, so
     /// that an id of one kind never names something of another.
     pub id: u64,
     /// The id of its one stage.
     pub stage_id: u64,
     /// The pipeline it belongs to: the one that first used its `reference_id`. The record may name another.
     pub pipeline: String,
-    /// Its number within its pipeline, from 1.
+    /// The run's number within its pipeline, from 1.
     pub counter: u64,
     /// The fold of its notifications.
     pub record: Run,
@@ -26,25 +26,25 @@ pub struct RunSummary {
     pub started: DateTime<Utc>,
     /// `record.finished_at`, to the millisecond.
     pub finished: Option<DateTime<Utc>>,
-    /// Arrival of its first notification.
+    /// The arrival of its first notification.
     pub first_arrived: DateTime<Utc>,
-    /// Arrival of its latest notification.
+    /// The arrival of its latest notification.
     pub last_arrived: DateTime<Utc>,
     /// The number of its notifications.
     pub notifications: u32,
-    /// Its place among the completed runs: grows with each completion, and again when the status or the finish of a completed run
+    /// The run's place among the completed runs: grows with each completion, and again when the status or the finish of a completed run
     /// changes. `None` while its status is running or unknown.
     pub completion: Option<u64>,
-    /// Since when DX does not know all of it; `None` when it does.
+    /// The time since which DX does not have all of it; `None` if it has.
     pub waiting_since: Option<DateTime<Utc>>,
 }
 
-/// A run and everything that is known of it.
+/// A run with all its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDetail {
     /// As in lists.
     pub summary: RunSummary,
-    /// Its notifications, in the order in which they were kept.
+    /// The notifications, in the order in which they were stored.
     pub received: Vec<Received>,
     /// The job of the run itself, then one for each step, in the order in which they appeared.
     pub jobs: Vec<Job>,
@@ -59,11 +59,11 @@ pub struct Outgoing {
     pub summary: RunSummary,
     /// The part that DX has.
     pub forwarding: Forwarding,
-    /// The notifications that DX does not have, in the order in which they were kept.
+    /// The notifications that DX does not have, in the order in which they were stored.
     pub unsent: Vec<Received>,
-    /// True if the record is the fold of all notifications. It is not where an older version kept some that do not fold.
+    /// True if the record is the fold of all notifications. It is not if an older version stored some that do not fold.
     pub is_folded: bool,
-    /// True if there were policies whenever a notification was kept.
+    /// True if there were policies whenever a notification was stored.
     pub by_policies: bool,
 }
 
@@ -81,18 +81,18 @@ impl Outgoing {
     }
 }
 
-/// A notification that was kept, and how it came.
+/// A stored notification, and how it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// The notification: where there were policies, as they left it.
+    /// The notification: if there were policies, as they left it.
     pub notification: Notification,
-    /// Whether there were policies when it was kept.
+    /// True if there were policies when it was stored.
     pub by_policies: bool,
-    /// Whether they hold it.
+    /// True if the policies hold it.
     pub held: bool,
-    /// Name of the token it came with; empty where the server asked for none.
+    /// The name of the token it came with; empty if the server needed none.
     pub token: String,
-    /// Time of arrival.
+    /// The time of arrival.
     pub arrived: DateTime<Utc>,
 }
 
@@ -105,10 +105,10 @@ pub struct Job {
     pub step: Option<String>,
 }
 
-/// A name of a run.
+/// The key of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RunKey {
-    /// Its `reference_id`.
+    /// The run's `reference_id`.
     Reference(String),
     /// [`RunSummary::id`].
     Id(u64),
@@ -116,37 +116,37 @@ pub enum RunKey {
     Stage(u64),
     /// The id of one of its jobs.
     Job(u64),
-    /// The name of its pipeline, as it is spelt, and its counter.
+    /// The name of its pipeline, case-sensitive, and its counter.
     Counter(String, u64),
 }
 
-/// Notifications of one run to be kept, all of them or none.
+/// Notifications of one run to be stored, all of them or none.
 #[derive(Clone, Debug)]
 pub struct Append {
-    /// At least one. Each needs a `pipeline_name` and the `reference_id` of the others; that the rest is valid is for the caller to check,
-    /// and for the [`Fold`](super::Fold).
+    /// At least one. Each needs a `pipeline_name` and the `reference_id` of the others. The caller and the [`Fold`](super::Fold) check the
+    /// rest.
     pub notifications: Vec<Kept>,
-    /// Name of the token that they came with; empty where the server asks for none.
+    /// The name of the token that they came with; empty if the server needs none.
     pub token: String,
-    /// The access of that token. A run belongs to the pipeline that was the first to use its `reference_id`: checked against that, in
-    /// the same step in which the notifications are kept.
+    /// The access of that token. A run belongs to the pipeline that was the first to use its `reference_id`: the access is checked against
+    /// that, in the step that stores the notifications.
     pub access: Access,
-    /// Time of arrival. Clocks jump: nothing but ages is taken from it, and no order.
+    /// The time of arrival. Clocks jump: only ages are computed from it, and no order.
     pub arrived: DateTime<Utc>,
 }
 
-/// A notification as it is kept.
+/// A notification as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// The notification; where there are policies, as they left it.
+    /// The notification; if there are policies, as they left it.
     pub notification: Notification,
-    /// Whether there were policies.
+    /// True if there were policies.
     pub by_policies: bool,
-    /// Whether they hold it: it is no reason to send the run to DX.
+    /// True if the policies hold it: it is no reason to send the run to DX.
     pub held: bool,
 }
 
-/// As it came, without policies.
+/// A notification as it came, without policies.
 impl From<Notification> for Kept {
     fn from(notification: Notification) -> Self {
         Self {
@@ -157,31 +157,31 @@ impl From<Notification> for Kept {
     }
 }
 
-/// Notifications that were kept.
+/// The result of an append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// Their run, with them.
+    /// The run, with the new notifications.
     pub run: RunSummary,
-    /// Whether the run was unknown before.
+    /// True if the run was unknown before.
     pub is_new: bool,
 }
 
-/// Folds notifications of one run. Must not care about their order, nor about repetition (DESIGN, section 3).
+/// The fold of notifications of one run. It must not depend on their order, nor on repetition.
 ///
-/// It is called from several threads, once for a usual append, with the [parts](Folded::parts) of what was folded before and the new
-/// notifications. It should take microseconds, and must end.
+/// It is called from several threads, once for a usual append, with the [parts](Folded::parts) of the earlier notifications and the new
+/// ones. It should take microseconds, and must end.
 pub type Fold = Arc<dyn Fn(&[Notification]) -> Result<Folded, FoldError> + Send + Sync>;
 
-/// The fold of notifications of one run.
+/// The result of a fold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folded {
     /// The run.
     pub record: Run,
-    /// A few notifications that stand for those that were folded: with any others they fold into the same run.
+    /// A few notifications that stand for all folded ones: with any others they fold into the same run.
     pub parts: Vec<Notification>,
 }
 
-/// A reason why notifications did not fold.
+/// The reason why notifications did not fold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FoldError {
     /// The rules refuse them. The same notifications will be refused again.
@@ -192,7 +192,7 @@ pub enum FoldError {
     Failed(String),
 }
 
-/// The same fold, whose panic is a failure of one call: the thread that calls it works for others too.
+/// Returns the fold with panics as failures of one call: its thread works for other requests too.
 pub fn contained(fold: Fold) -> Fold {
     Arc::new(move |notifications| {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fold(notifications)))
@@ -200,47 +200,47 @@ pub fn contained(fold: Fold) -> Fold {
     })
 }
 
-/// A question for runs that wait.
+/// A query for runs that wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingQuery {
-    /// Only those that come after this one: the last of the page before.
+    /// Only those after this one: the last of the page before.
     pub after: Option<Waiting>,
     /// The most to return.
     pub limit: u16,
 }
 
-/// A run of which DX does not know everything.
+/// A run that DX does not have completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// Its number, [`RunSummary::id`](super::RunSummary::id).
+    /// The run's [`RunSummary::id`](super::RunSummary::id).
     pub id: u64,
-    /// Its name.
+    /// The run's `reference_id`.
     pub reference_id: String,
-    /// Since when it waits.
+    /// The start of its wait.
     pub since: DateTime<Utc>,
-    /// Its number of notifications when the question was answered.
+    /// The number of its notifications at the query.
     pub notifications: u32,
-    /// Of how many of them DX knows.
+    /// The number of them that DX has.
     pub covered: u32,
 }
 
-/// Runs of which DX does not know everything.
+/// The runs that DX does not have completely.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Their number.
     pub runs: u64,
-    /// Since when the first of them waits.
+    /// The start of the longest wait.
     pub since: Option<DateTime<Utc>>,
 }
 
-/// A note that a run was sent to DX.
+/// A record that a run was sent to DX.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded {
     /// The run.
     pub id: u64,
     /// The number of notifications that were sent: [`Waiting::notifications`]. Later ones wait on, unless held.
     pub covered: u32,
-    /// DX's answer, if there is one already. `None` leaves the one before.
+    /// DX's answer, if there is one. `None` keeps the one before.
     pub answer: Option<DxAnswer>,
     /// The new [`Forwarding::sent`], if it changed.
     pub sent: Option<String>,
@@ -249,13 +249,13 @@ pub struct Forwarded {
 /// DX's answer about a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DxAnswer {
-    /// Its time.
+    /// The time of the answer.
     pub at: DateTime<Utc>,
-    /// Whether it took the run.
+    /// True if DX accepted the run.
     pub accepted: bool,
-    /// Its words, or ours for a success. Kept to the first 4 KiB.
+    /// DX's text, or ours for a success. Cut to the first 4 KiB.
     pub text: String,
-    /// Whether the run was sent as cancelled because it had no activity for long.
+    /// True if the run was sent as cancelled because it had no activity for long.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub as_cancelled: bool,
 }
@@ -263,32 +263,31 @@ pub struct DxAnswer {
 /// The part of a run that DX has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarding {
-    /// Since when it does not know everything; `None` when it does.
+    /// The time since which DX does not have everything; `None` if it has.
     pub waiting_since: Option<DateTime<Utc>>,
-    /// Of how many notifications, counted from the first, it knows.
+    /// The number of notifications, from the first, that DX has.
     pub covered: u32,
-    /// Its last answer.
+    /// DX's last answer.
     pub answer: Option<DxAnswer>,
-    /// A digest of the record that it accepted last, which it need not be sent again.
+    /// A digest of the record that DX accepted last, which need not be sent again.
     pub sent: Option<String>,
 }
 
-/// An error of a store. No message shows what a notification says, but for the words of the
-/// rules.
+/// An error of a store. No message has text of a notification, except messages of the rules.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The notification lacks what a run is kept under.
+    /// The notification lacks a field that a run is stored under.
     #[error("the notification has no {0}: every notification needs a reference_id and a pipeline_name")]
     NoName(&'static str),
     /// The run belongs to a pipeline that the token may not write to.
     #[error("this reference_id belongs to a pipeline that this token may not write to: use another reference_id")]
     Foreign,
-    /// The run has as many notifications, or as much text, as one may have.
+    /// The run has as many notifications, or as much text, as it may have.
     #[error(
-        "this run already has {notifications} notifications with {bytes} bytes of text, and no room for more: begin a new run, with a new reference_id"
+        "this run already has {notifications} notifications with {bytes} bytes of text, and no room for more: start a new run, with a new reference_id"
     )]
     HistoryFull {
-        /// Its number of notifications.
+        /// The number of its notifications.
         notifications: u32,
         /// Bytes of all their texts.
         bytes: u64,
@@ -299,32 +298,32 @@ pub enum StoreError {
     /// The rules could not be asked.
     #[error("could not merge the run: {0}; nothing was kept, send it again")]
     FoldFailed(String),
-    /// More is asked for than can be done.
-    #[error("the store has more to do than it can take: try again in a moment")]
+    /// The store is overloaded.
+    #[error("the store is overloaded: retry in a moment")]
     Busy,
     /// The disk is full.
-    #[error("the disk of {} is full: nothing was kept; make room, and it goes on by itself", .0.display())]
+    #[error("the disk of {} is full: nothing was kept; make room, and it recovers by itself", .0.display())]
     DiskFull(PathBuf),
     /// Another program keeps the database locked.
     #[error("{} is locked by another program for longer than 5 seconds: nothing was kept; end that program's transaction", .0.display())]
     Locked(PathBuf),
     /// The content of the database is damaged.
-    #[error("{} is damaged ({why}): keep a copy of it and of the files beside it whose names begin so, then restore a backup as examples/deploy/README.md says, or move it away to begin with an empty one", .path.display())]
+    #[error("{} is damaged ({why}): keep a copy of it and of the files beside it whose names start with its name, then restore a backup as examples/deploy/README.md says, or move it away to start with an empty one", .path.display())]
     Corrupt {
         /// The database.
         path: PathBuf,
-        /// SQLite's words.
+        /// SQLite's error.
         why: String,
     },
-    /// The file is something else.
+    /// The file is not a database of pipefold.
     #[error("{} is not a database of pipefold ({why}): it was left as it is; move it away, or name another data directory", .path.display())]
     NotOurs {
         /// The file.
         path: PathBuf,
-        /// Evidence of that.
+        /// The evidence.
         why: String,
     },
-    /// A newer pipefold made it.
+    /// A newer pipefold wrote it.
     #[error("{} was written by a newer pipefold (its schema is {found}, this one knows up to {known}): it was left as it is; use that version, or another data directory", .path.display())]
     TooNew {
         /// The database.
@@ -348,14 +347,14 @@ pub enum StoreError {
     /// The backup's file is there already.
     #[error("{} exists already: name a new file for the backup", .0.display())]
     BackupExists(PathBuf),
-    /// The system refused something.
+    /// The system refused an action.
     #[error("could not {action} {}: {why}", .path.display())]
     Io {
         /// The action, such as `open`.
         action: &'static str,
-        /// On what.
+        /// The file.
         path: PathBuf,
-        /// The words of the system, or of SQLite.
+        /// The error of the system, or of SQLite.
         why: String,
     },
     /// The store was closed.
@@ -364,7 +363,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns whether it is about what was asked, and not about the store: asking the same again will not help.
+    /// Returns true if the error concerns the request and not the store: the same request will fail again.
     #[must_use]
     pub fn is_about_request(&self) -> bool {
         matches!(

@@ -14,16 +14,16 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Format of a body.
+/// The format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Json,
     Form,
 }
 
-/// Format that the headers name; JSON if they name none.
+/// Returns the format that the headers name; JSON if they name none.
 ///
-/// Text that is not said to be JSON is refused, or pages of others could send it from any browser without asking (CORS).
+/// Other text types are refused, or pages of other sites could send JSON from any browser without permission (CORS).
 pub fn format(headers: &HeaderMap) -> Result<Format, Box<Response>> {
     let unsupported = |why: &str| Err(Box::new(refused(ErrorCode::UnsupportedMediaType, why)));
     if headers
@@ -69,7 +69,7 @@ impl Bodies {
             let why = format!("the body has more than {} bytes", self.size);
             Box::new(refused(ErrorCode::TooLarge, why))
         };
-        // Without a length it may become large.
+        // A body without a length may become large.
         let length = headers
             .get(CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok());
@@ -107,16 +107,16 @@ impl Bodies {
     }
 }
 
-/// Unknown arguments that are named. More of them are another mistake than a wrong name.
+/// The most unknown arguments that are named. More of them are another mistake than a wrong name.
 const MOST_NAMED: usize = 8;
 
-/// Characters of an unknown name that are shown: the longest known one has 15.
+/// The characters of an unknown name that are shown: the longest known one has 15.
 const SHOWN: usize = 40;
 
-/// Reads a body. Some tools begin a text with a byte order mark, which is no part of the JSON (RFC 8259, section 8.1).
+/// Parses a body. Some tools send a byte order mark first, which is not a part of the JSON (RFC 8259, section 8.1).
 ///
 /// # Errors
-/// What is wrong with it, in a sentence.
+/// The fault, in a sentence.
 pub fn arguments(format: Format, body: &[u8]) -> Result<Arguments, String> {
     let body = text(body);
     let begins = body.trim_ascii_start().first();
@@ -126,7 +126,7 @@ pub fn arguments(format: Format, body: &[u8]) -> Result<Arguments, String> {
                 .to_owned(),
         ),
         (Format::Form, _) => Arguments::from_form(body).map_err(|why| why.to_string()),
-        // What reads it recognises an array; nothing at all is a body that was cut.
+        // The parser reports an array; an empty body was cut.
         (Format::Json, Some(b'{' | b'[') | None) => Arguments::from_foreign_json(body).map_err(|why| why.to_string()),
         (Format::Json, Some(_)) => {
             Err("the JSON body is not an object of arguments, such as {\"pipeline_name\": …}".to_owned())
@@ -134,7 +134,7 @@ pub fn arguments(format: Format, body: &[u8]) -> Result<Arguments, String> {
     }
 }
 
-/// Says which arguments of a body that was read are not known, if there are any.
+/// Returns a warning about the unknown arguments of a body, if there are any.
 pub fn unknown(format: Format, body: &[u8]) -> Option<String> {
     let body = text(body);
     let names: Vec<Cow<'_, str>> = match format {
@@ -157,7 +157,7 @@ pub fn unknown(format: Format, body: &[u8]) -> Option<String> {
     (!unknown.is_empty()).then(|| format!("unknown arguments, which DX ignores: {named}"))
 }
 
-/// The names of all arguments that an upsert may have.
+/// Returns the names of all arguments that an upsert may have.
 fn known() -> impl Iterator<Item = &'static str> {
     ARGUMENT_NAMES.into_iter().chain(STEP_ARGUMENT_NAMES)
 }
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_of_those_who_try_it_are_told() {
+    fn frequent_mistakes_are_named() {
         let why = |format, body: &str| arguments(format, body.as_bytes()).unwrap_err();
         assert!(why(Format::Form, r#" {"pipeline_name":"p"}"#).contains("Content-Type: application/json"));
         for body in ["null", "3", "\"x\""] {
@@ -190,14 +190,14 @@ mod tests {
         let body: Vec<String> = known().map(|name| format!("\"{name}\":null")).collect();
         let body = format!("{{{}}}", body.join(","));
         assert_eq!(of(Format::Json, &body), None);
-        let told = of(
+        let warning = of(
             Format::Json,
             r#"{"branch":"main","commit":{"a":[1]},"status":"success"}"#,
         )
         .unwrap();
-        assert!(told.ends_with(": branch, commit"), "{told}");
-        let told = of(Format::Form, "status=x&state=y").unwrap();
-        assert!(told.ends_with(": state"), "{told}");
+        assert!(warning.ends_with(": branch, commit"), "{warning}");
+        let warning = of(Format::Form, "status=x&state=y").unwrap();
+        assert!(warning.ends_with(": state"), "{warning}");
         let many: Vec<String> = (0..20).map(|n| format!("x{n}=1")).collect();
         assert!(of(Format::Form, &many.join("&")).unwrap().ends_with("and 12 more"));
         assert!(of(Format::Form, &"x".repeat(100_000)).unwrap().len() < 200);

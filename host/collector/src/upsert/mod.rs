@@ -54,7 +54,7 @@ pub(crate) fn router(app: &App) -> Router {
         .with_state(Arc::new(state))
 }
 
-/// Takes notifications of a run. The answer is DX's: `{"ok":true}` once they are on disk, else `ok` is false with a code and a sentence.
+/// Takes notifications of a run. The answer is DX's: `{"ok":true}` once they are on disk, else `ok` is false with a code and a message.
 async fn upsert(State(state): State<Arc<Upserts>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let caller = match Caller::of(
@@ -73,10 +73,10 @@ async fn upsert(State(state): State<Arc<Upserts>>, request: Request) -> Response
     };
     tracing::info!(
         "refused a report from {}: {}{}{}",
-        Shown(state.gate.address(&parts.headers, &parts.extensions)),
+        LoggedAddress(state.gate.address(&parts.headers, &parts.extensions)),
         answer.extensions().get::<ErrorCode>().map_or("?", |code| code.as_str()),
         Named(", token", caller.token.as_ref().map(|token| token.as_str())),
-        // A policy may be there to keep names out of sight.
+        // A policy may be there to hide names.
         Named(
             ", pipeline",
             pipeline.as_deref().filter(|_| !state.rules.has_policies())
@@ -86,9 +86,9 @@ async fn upsert(State(state): State<Arc<Upserts>>, request: Request) -> Response
 }
 
 /// An address for the log.
-struct Shown(Option<std::net::IpAddr>);
+struct LoggedAddress(Option<std::net::IpAddr>);
 
-impl fmt::Display for Shown {
+impl fmt::Display for LoggedAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(address) => address.fmt(f),
@@ -97,7 +97,7 @@ impl fmt::Display for Shown {
     }
 }
 
-/// A word and a name for the log, if there is one; what it says stays within its quotes.
+/// A label and a name for the log, if there is one; the name stays within its quotes.
 struct Named<'a>(&'static str, Option<&'a str>);
 
 impl fmt::Display for Named<'_> {
@@ -110,7 +110,7 @@ impl fmt::Display for Named<'_> {
 }
 
 impl Upserts {
-    /// Reads, asks and keeps. What is worth telling the sender of an upsert that was kept; or the answer that refuses it.
+    /// Reads, judges and stores a request. Returns the warnings for the sender of a stored upsert.
     async fn take(
         &self,
         caller: &Caller,
@@ -175,7 +175,7 @@ impl Upserts {
         Ok(unknown(format, &body).into_iter().collect())
     }
 
-    /// Asks the policies about all of them, before anything is kept. What is left is to be kept, and judged by the rules in the store.
+    /// Judges all notifications by the policies, before any is stored. The rest is stored, and judged by the rules in the store.
     fn admit(&self, notifications: Vec<Notification>) -> Result<Vec<Kept>, Box<Response>> {
         if !self.rules.has_policies() {
             return Ok(notifications.into_iter().map(Kept::from).collect());
@@ -211,7 +211,7 @@ impl Upserts {
     }
 }
 
-/// `{"ok":true}`, what the sender should know, and that steps are welcome.
+/// Returns `{"ok":true}` with the warnings, and the header that the server takes steps.
 fn accepted(warnings: &[String]) -> Response {
     #[derive(Serialize)]
     struct Accepted<'a> {
@@ -228,10 +228,10 @@ fn accepted(warnings: &[String]) -> Response {
     answer
 }
 
-/// Runs that are remembered, some 100 bytes each: a day's of a large installation. What is forgotten is judged by itself.
+/// The most runs that are remembered, some 100 bytes each: a day's of a large installation. A forgotten run is judged by itself.
 const MOST: usize = 10_000;
 
-/// The latest of them.
+/// The latest runs that a policy dropped at their start, whose other notifications are dropped too.
 #[derive(Debug, Default)]
 struct DroppedRuns(Mutex<Latest>);
 
@@ -257,7 +257,7 @@ impl DroppedRuns {
         }
     }
 
-    /// Returns whether a run is one of them.
+    /// Returns true if a run is one of them.
     fn has(&self, reference_id: &str) -> bool {
         let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         !latest.known.is_empty() && latest.known.contains(&<[u8; 32]>::from(Sha256::digest(reference_id)))

@@ -15,7 +15,7 @@ use ureq::http::header::{
 
 use super::answer::{self, Expected, FetchError, Source, deprecation_notice};
 use super::credentials::{Credentials, CredentialsError};
-use super::pace::{Held, Pace};
+use super::pace::{Pace, Withheld};
 use crate::address::{Resource, ServerUrl, encode};
 use crate::documents::PipelineLocator;
 
@@ -258,10 +258,10 @@ impl Client {
     }
 }
 
-fn not_asked(url: &str, held: &Held) -> FetchError {
+fn not_asked(url: &str, held: &Withheld) -> FetchError {
     let (retry_after, why) = match held {
-        Held::Stopped => (None, "the reader is stopping".to_owned()),
-        Held::Quiet(left) => (
+        Withheld::Stopped => (None, "the reader is stopping".to_owned()),
+        Withheld::Quiet(left) => (
             Some(*left),
             format!("the server asked for a pause of {} s more", left.as_secs()),
         ),

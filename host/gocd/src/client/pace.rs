@@ -34,7 +34,7 @@ struct Times {
 
 /// The reason why no request may be sent.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum Withheld {
     /// The server asked for a pause, which still lasts this long.
     Quiet(Duration),
     /// The caller stops.
@@ -68,12 +68,12 @@ impl Pace {
     }
 
     /// Waits until a request may be sent.
-    pub fn wait(&self) -> Result<(), Held> {
+    pub fn wait(&self) -> Result<(), Withheld> {
         let pause = {
             let times = self.times();
             let quiet = left(times.quiet_until);
             if quiet > LONGEST_WAIT {
-                return Err(Held::Quiet(quiet));
+                return Err(Withheld::Quiet(quiet));
             }
             let after_last = times.last.and_then(|last| last.checked_add(self.min_pause));
             quiet.max(left(after_last))
@@ -82,11 +82,11 @@ impl Pace {
     }
 
     /// Waits for this long, or until the stop.
-    pub fn sleep(&self, pause: Duration) -> Result<(), Held> {
+    pub fn sleep(&self, pause: Duration) -> Result<(), Withheld> {
         let start = Instant::now();
         loop {
             if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-                return Err(Held::Stopped);
+                return Err(Withheld::Stopped);
             }
             let rest = pause.saturating_sub(start.elapsed());
             if rest.is_zero() {
@@ -151,7 +151,7 @@ mod tests {
         // A later, shorter pause does not shorten the first.
         pace.over(Some(Duration::ZERO));
         let held = pace.wait().unwrap_err();
-        assert!(matches!(held, Held::Quiet(left) if left > LONGEST_WAIT), "{held:?}");
+        assert!(matches!(held, Withheld::Quiet(left) if left > LONGEST_WAIT), "{held:?}");
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         pace.over(None);
         std::thread::scope(|scope| {
             scope.spawn(|| stop.store(true, Ordering::Relaxed));
-            assert_eq!(pace.wait(), Err(Held::Stopped));
+            assert_eq!(pace.wait(), Err(Withheld::Stopped));
         });
     }
 }

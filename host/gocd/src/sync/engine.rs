@@ -70,7 +70,7 @@ impl<'a> Engine<'a> {
         let done = server
             .list(self.store, self.options.dialect)
             .and_then(|(listed, known)| {
-                let mut pipelines = Pipelines {
+                let mut pipelines = ChosenPipelines {
                     server: &mut server,
                     store: self.store,
                     sink: &mut *self.sink,
@@ -95,7 +95,7 @@ impl<'a> Engine<'a> {
 }
 
 /// A round's pipelines.
-struct Pipelines<'p, 's> {
+struct ChosenPipelines<'p, 's> {
     server: &'p mut Server<'s>,
     store: &'p dyn StateStore,
     sink: &'p mut dyn Sink,
@@ -103,7 +103,7 @@ struct Pipelines<'p, 's> {
     now: DateTime<Utc>,
 }
 
-impl Pipelines<'_, '_> {
+impl ChosenPipelines<'_, '_> {
     fn all(&mut self, listed: Listed, mut known: ServerState) -> Result<(), Halt> {
         let before = known.clone();
         self.server.round.dialect = listed.dialect;

@@ -108,7 +108,7 @@ async fn nothing_to_show_says_what_to_do() {
     assert!(site.page("/pipelines").await.contains("No pipelines yet"));
     many(&site, 1).await;
     let page = site.page("/?text=nowhere").await;
-    assert!(page.contains("No run fits") && page.contains("Show all runs"));
+    assert!(page.contains("No matching run") && page.contains("Show all runs"));
     assert!(site.page("/pipelines/even?days=1").await.contains("Pass rate"));
 }
 
@@ -249,7 +249,7 @@ async fn one_run_is_one_run_on_phones_too_and_refused_runs_have_a_list() {
     let page = site.page("/").await;
     assert!(page.contains("href=\"/?dx=refused\""));
     let page = site.page("/?dx=refused").await;
-    assert!(page.contains("No run fits") && page.contains("name=\"dx\" value=\"refused\""));
+    assert!(page.contains("No matching run") && page.contains("name=\"dx\" value=\"refused\""));
     assert_eq!(site.get("/?dx=x").await.status, 400);
 }
 

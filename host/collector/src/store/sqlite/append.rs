@@ -8,28 +8,28 @@ use pipefold_sandbox::Notification;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-/// The share of a run's room that is kept for notifications of its end: one in so many.
+/// The share of a run's room that is kept for notifications of its end: one in this many.
 const FOR_THE_END: u32 = 100;
 
-/// Notifications that can be kept, with the run that they lead to.
+/// Notifications that can be stored, with the run that they lead to.
 pub struct Judged {
     new: New,
-    /// The run that they were folded with: its number, and how many notifications it had.
+    /// The run that they were folded with: its id, and the number of its notifications.
     base: Option<(u64, u32)>,
     folded: Folded,
 }
 
-/// Notifications to be kept.
+/// Notifications to be stored.
 struct New {
     append: Append,
     /// The notifications as they are stored.
     bodies: Vec<String>,
     text_bytes: u64,
-    /// Whether they say how the run ended.
+    /// True if they report the run's end.
     is_end: bool,
 }
 
-/// A run that is there already.
+/// A stored run.
 struct Known {
     run: RunSummary,
     pipeline: i64,
@@ -43,11 +43,11 @@ enum Parts {
     Record,
     /// These notifications, as JSON.
     Some(String),
-    /// All that there are: an older version kept them.
+    /// All its notifications: an older version stored it.
     History,
 }
 
-/// Folds notifications with what is known of their run. What can be refused is refused here, or in [`keep`] before its first change.
+/// Folds notifications with their run. All refusals happen here, or in [`keep`] before its first change.
 pub fn judge(connection: &Connection, fold: &Fold, limits: RunLimits, append: Append) -> Result<Judged> {
     let new = New::of(append)?;
     let known = find(connection, new.reference_id())?;
@@ -64,7 +64,7 @@ impl New {
         Ok(Self {
             bodies: all().map(json).collect::<Result<_>>()?,
             text_bytes: all().map(text_bytes).sum(),
-            is_end: all().all(says_the_end),
+            is_end: all().all(reports_the_end),
             append,
         })
     }
@@ -85,7 +85,7 @@ impl New {
         let mut all = known.map_or_else(|| Ok(Vec::new()), |known| known.parts(connection))?;
         all.extend(self.append.notifications.iter().map(|kept| kept.notification.clone()));
         let folded = fold(&all).map_err(|error| Trouble::Store(error.into()))?;
-        // After the rules, which say more of what is missing.
+        // After the rules, whose messages about missing fields say more.
         for kept in &self.append.notifications {
             named(&kept.notification.reference_id, "reference_id")?;
             named(&kept.notification.pipeline_name, "pipeline_name")?;
@@ -96,7 +96,7 @@ impl New {
         Ok(folded)
     }
 
-    /// Returns whether there is room for them beside what a run has. The last of it is for what says how the run ended: without that it would go on
+    /// Checks that there is room for them beside a run's notifications. The last of it is for the run's end: without that it would go on
     /// for ever.
     fn room(&self, limits: RunLimits, notifications: u32, text: u64) -> Result<()> {
         let mut most = (limits.notifications_per_run, limits.text_bytes_per_run);
@@ -118,7 +118,7 @@ impl New {
         u32::try_from(self.append.notifications.len()).unwrap_or(u32::MAX)
     }
 
-    /// Returns whether any of them is a reason to send the run to DX.
+    /// Returns true if any of them is a reason to send the run to DX.
     fn is_news(&self) -> bool {
         self.append.notifications.iter().any(|kept| !kept.held)
     }
@@ -140,7 +140,7 @@ impl New {
 }
 
 impl Known {
-    /// Number and size: they change when something is added.
+    /// Returns the id and the number of notifications: they change with every append.
     fn version(&self) -> (u64, u32) {
         (self.run.id, self.run.notifications)
     }
@@ -156,7 +156,7 @@ impl Known {
     }
 }
 
-/// Keeps notifications. Where their run has got others since they were folded, they are folded again.
+/// Stores notifications. If their run has others since they were folded, they are folded again.
 pub fn keep(tx: &Transaction<'_>, tools: &mut Tools, judged: &Judged) -> Result<Appended> {
     let new = &judged.new;
     let known = find(tx, new.reference_id())?;
@@ -190,7 +190,7 @@ pub fn keep(tx: &Transaction<'_>, tools: &mut Tools, judged: &Judged) -> Result<
     Ok(appended)
 }
 
-/// Folds the runs that an older version left to be folded later. One that cannot be folded stays as it was.
+/// Folds the runs that an older version left unfolded. A run that cannot be folded stays as it was.
 pub fn fold_leftovers(connection: &mut Connection, tools: &mut Tools) -> Result<()> {
     let left = connection
         .prepare("SELECT id FROM runs WHERE folded < notifications")?
@@ -201,14 +201,14 @@ pub fn fold_leftovers(connection: &mut Connection, tools: &mut Tools) -> Result<
         let folded = match (tools.fold)(&history) {
             Ok(folded) => folded,
             Err(why) => {
-                // The words of a refusal may repeat what a notification says.
+                // The message of a refusal may repeat text of a notification.
                 let why = StoreError::from(why);
                 let why = if why.is_about_request() {
                     "the rules refuse it".to_owned()
                 } else {
                     why.to_string()
                 };
-                tracing::warn!("run {id} is listed as it was before its latest notifications: {why}");
+                tracing::warn!("run {id} is listed without its latest notifications: {why}");
                 continue;
             }
         };
@@ -226,8 +226,8 @@ pub fn fold_leftovers(connection: &mut Connection, tools: &mut Tools) -> Result<
     Ok(())
 }
 
-/// Returns whether a notification says how the run ended.
-fn says_the_end(notification: &Notification) -> bool {
+/// Returns true if a notification reports the run's end.
+fn reports_the_end(notification: &Notification) -> bool {
     let is_over = |status: &String| !matches!(status.trim(), "" | "unknown" | "running");
     notification.step.is_none()
         && (notification.finished_at.is_some() || notification.status.as_ref().is_some_and(is_over))
@@ -244,7 +244,7 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Trouble::Content(format!("a notification does not write: {e}")))
 }
 
-/// The parts as they are stored.
+/// Returns the parts as they are stored.
 fn stored(folded: &Folded) -> Result<String> {
     match &folded.parts[..] {
         [part] if *part == Notification::from(folded.record.clone()) => Ok(String::new()),
@@ -275,7 +275,7 @@ fn find_by(connection: &Connection, condition: &str, value: &dyn ToSql) -> Resul
     }))
 }
 
-/// The first notifications of a run.
+/// Stores the first notifications of a run.
 fn first(tx: &Transaction<'_>, tools: &mut Tools, new: &New, folded: Folded) -> Result<Appended> {
     let now = new.append.arrived.timestamp_millis();
     let (pipeline_id, counter) = next_counter(tx, new.pipeline(), now)?;
@@ -301,7 +301,7 @@ fn first(tx: &Transaction<'_>, tools: &mut Tools, new: &New, folded: Folded) -> 
     Ok(Appended { run, is_new: true })
 }
 
-/// Further notifications.
+/// Stores further notifications of a run.
 fn again(tx: &Transaction<'_>, tools: &mut Tools, new: &New, folded: Folded, known: Known) -> Result<Appended> {
     let Known {
         mut run,
@@ -330,7 +330,7 @@ fn again(tx: &Transaction<'_>, tools: &mut Tools, new: &New, folded: Folded, kno
     Ok(Appended { run, is_new: false })
 }
 
-/// The pipeline's number, and the counter of its next run.
+/// Returns the pipeline's id, and the counter of its next run.
 fn next_counter(tx: &Transaction<'_>, pipeline: &str, now: i64) -> Result<(i64, i64)> {
     let known = tx
         .prepare_cached(

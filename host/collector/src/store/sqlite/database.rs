@@ -1,4 +1,4 @@
-//! SQLite's settings with the reason for each, the tables, and how older ones become today's.
+//! SQLite's settings with the reason for each, the tables, and their migrations.
 
 use super::place::{Result, Trouble};
 use super::rows::Sequence;
@@ -8,10 +8,10 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// For how long to wait for a lock that another program holds. In WAL mode only another writer's counts, such as a `sqlite3` at work.
+/// The longest wait for a lock that another program holds. In WAL mode only another writer's counts, such as a `sqlite3` at work.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Pages of 4 KiB in the log before its content is carried over into the database. Fewer cost a sync of the database more often, in the
+/// The pages of 4 KiB in the log before its content is carried over into the database. Fewer cost a sync of the database more often, in the
 /// middle of a commit that callers wait for; more make the log longer to read through after a crash. 4,000 are 16 MiB, some 20 ms.
 const CHECKPOINT_PAGES: u32 = 4_000;
 
@@ -21,13 +21,13 @@ const WRITER_CACHE_KIB: i64 = 24 * 1024;
 /// The cache of one reader, in KiB. What a page of a list needs is small; the system's own cache has the rest.
 const READER_CACHE_KIB: i64 = 4 * 1024;
 
-/// Statements that stay prepared on a connection: all that this store has.
+/// The statements that stay prepared on a connection: all of this store.
 const STATEMENTS: usize = 64;
 
-/// The one connection that writes. Nothing is written yet, and nothing is carried over from the log until [`may_write`].
+/// Opens the one connection that writes. Nothing is written yet, and nothing is carried over from the log until [`may_write`].
 pub fn writer(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // Opening what turns out not to be ours must leave it as it is: closing would carry its log over.
+    // A database that is not ours must stay as it is: closing would carry its log over.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
@@ -35,7 +35,7 @@ pub fn writer(path: &Path) -> Result<Connection> {
 /// Prepares a checked database for writing.
 pub fn may_write(connection: &Connection) -> Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    // Kept in the file: readers go on while the writer writes.
+    // The mode is stored in the file: readers go on while the writer writes.
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
         return Err(Trouble::Store(StoreError::Io {
@@ -54,7 +54,7 @@ pub fn may_write(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// A connection that reads and cannot write.
+/// Opens a connection that reads and cannot write.
 pub fn reader(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
@@ -62,16 +62,16 @@ pub fn reader(path: &Path) -> Result<Connection> {
 }
 
 fn open(path: &Path, access: OpenFlags) -> Result<Connection> {
-    // Each connection stays in one thread at a time; and what is at the end of the path is no link that someone planted.
+    // Each connection stays in one thread at a time; and the path must not end in a link that someone planted.
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // The file may have been put there: it cannot make SQLite call functions of ours or write into its own tables.
+    // The file may be foreign: it cannot make SQLite call functions of ours or write into its own tables.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // Finds damage within a page when it is read, instead of following it; costs under one percent.
+    // Reports damage within a page when it is read; costs under one percent.
     connection.pragma_update(None, "cell_size_check", "ON")?;
     Ok(connection)
 }
@@ -89,12 +89,12 @@ const STEPS: [&str; 3] = [
 /// The version of the schema that this code works with.
 const VERSION: u32 = STEPS.len() as u32;
 
-/// Refuses what is not ours, newer, or visibly damaged, before anything is written.
+/// Refuses a foreign, newer or visibly damaged database, before anything is written.
 pub fn check(connection: &Connection, path: &Path) -> Result<()> {
     let found = version(connection)?;
     let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    // Empty is what a process leaves that died before its first commit.
+    // A process that died before its first commit leaves an empty file.
     if id != APPLICATION_ID && (found != 0 || tables != 0) {
         return Err(Trouble::Store(StoreError::NotOurs {
             path: path.to_owned(),
@@ -104,7 +104,7 @@ pub fn check(connection: &Connection, path: &Path) -> Result<()> {
     check_version(path, found)?;
     if found == VERSION {
         Sequence::read(connection)?;
-        // One page of each, as far as damage can be seen in an instant. What lies deeper is found when it is read.
+        // Reads one page of each table, as far as damage can be seen in an instant. Deeper damage is found when it is read.
         for table in ["pipelines", "runs", "notifications", "jobs"] {
             let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1)");
             connection.query_row(&sql, [], |_| Ok(()))?;
@@ -128,7 +128,7 @@ fn version(connection: &Connection) -> Result<u32> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-/// Takes the steps that are missing.
+/// Runs the missing steps.
 pub fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     loop {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

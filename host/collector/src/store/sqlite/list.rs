@@ -1,9 +1,9 @@
 //! Runs newest first.
 //!
-//! Several ordered ways through `runs` are read as one. A list without filters is one way, along the index by place. The runs of a person are three,
-//! one for each field that may name them; the runs of a token's pipelines are one for each. Every way is bounded in how many runs it looks at.
-//! Where a way was left before its end, what the others found beyond that place is not shown yet, and the next page begins there: so nothing is
-//! left out.
+//! Several ordered ways through `runs` are read as one. A list without filters is one way, along the index by place. The runs of a person
+//! are three, one for each field that may name them; the runs of a token's pipelines are one for each. Every way reads a bounded number of
+//! runs. If a way was left before its end, runs of other ways beyond that place are not shown yet, and the next page starts there: so no
+//! run is left out.
 
 use super::place::Result;
 use super::rows::{COLUMNS, ID, PIPELINE, PLACE, RECORD, STATUS, rank, summary};
@@ -11,11 +11,11 @@ use crate::store::{Cursor, MAX_PAGE, Page, RunFilter, RunQuery, RunSummary};
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-/// Up to so many pipelines are walked along one by one when that is all that may be seen. With more, all runs are walked along, of which
-/// enough will be theirs.
+/// The most pipelines that are read one by one if they are all that may be seen. With more, all runs are read, of which enough will be
+/// theirs.
 const PIPELINES_ONE_BY_ONE: usize = 32;
 
-/// Runs that DX refused for good, as the index has them.
+/// The condition of runs that DX refused for good, as the index has it.
 pub const REFUSED: &str = "r.waiting_since IS NULL AND json_extract(r.dx_answer, '$.accepted') = 0 AND ?1 = 0";
 
 pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Page> {
@@ -52,7 +52,7 @@ pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Page> {
     })
 }
 
-/// The run whose whole reference is searched for, however long ago it was.
+/// Returns the run whose whole reference is searched for, however old it is.
 fn exact(connection: &Connection, filter: &RunFilter) -> Result<Option<RunSummary>> {
     let Some(text) = &filter.text else { return Ok(None) };
     let mut statement = connection.prepare_cached(&format!(
@@ -62,7 +62,7 @@ fn exact(connection: &Connection, filter: &RunFilter) -> Result<Option<RunSummar
     rows.next()?.map(summary).transpose()
 }
 
-/// The ways that pass the fewest runs that are not asked for. `None`: there are none at all.
+/// Returns the ways that pass the fewest other runs. `None`: there are none at all.
 fn ways(connection: &Connection, query: &RunQuery) -> Result<Option<Vec<Way>>> {
     let RunFilter {
         pipeline,
@@ -117,7 +117,7 @@ fn of_pipeline(id: i64) -> Way {
     way("r.pipeline = ?1", id)
 }
 
-/// The first of the pipelines that may be seen: one more than would be walked along one by one.
+/// Returns the first of the pipelines that may be seen: one more than would be read one by one.
 fn visible(connection: &Connection, query: &RunQuery) -> Result<Vec<i64>> {
     let mut statement = connection.prepare_cached("SELECT id, name FROM pipelines")?;
     let mut rows = statement.query([])?;
@@ -136,7 +136,7 @@ fn visible(connection: &Connection, query: &RunQuery) -> Result<Vec<i64>> {
     Ok(visible)
 }
 
-/// The number of a pipeline.
+/// Returns the id of a pipeline.
 pub fn pipeline_id(connection: &Connection, name: &str) -> Result<Option<i64>> {
     Ok(connection
         .prepare_cached("SELECT id FROM pipelines WHERE name = ?1")?
@@ -169,7 +169,7 @@ impl<'a> Fits<'a> {
             status,
             branch,
             person,
-            // The way has them alone.
+            // The way has refused runs only.
             refused: _,
             text: _,
         } = self.filter;
@@ -181,10 +181,10 @@ impl<'a> Fits<'a> {
             && (person.is_none() || people.contains(&person))
     }
 
-    /// Returns whether [`Fits::text`] is worth asking: reading a record takes ten times as long as looking through its JSON.
+    /// Returns true if [`Fits::text`] may match: parsing a record takes ten times as long as searching its JSON.
     fn may_have_text(&self, pipeline: &str, record: &str) -> bool {
         let Some(text) = &self.text else { return true };
-        // JSON writes these, and control characters, in another way; a number is written without the `#`.
+        // JSON escapes these, and control characters; a number is written without the `#`.
         let differs = |c: char| matches!(c, '"' | '\\') || c.is_control();
         self.pr_number.is_some()
             || text.contains(differs)
@@ -215,8 +215,8 @@ impl<'a> Fits<'a> {
     }
 }
 
-/// Runs looked at for one page: some 5 ms. A search for what is rare goes on page by page.
-const LOOKED_AT: usize = 2_500;
+/// The runs that are read for one page: some 5 ms. A search for a rare text goes on page by page.
+const MOST_READ: usize = 2_500;
 
 /// One way: the condition that an index serves, and its values.
 struct Way {
@@ -225,14 +225,14 @@ struct Way {
     pub value: Option<Box<dyn ToSql>>,
 }
 
-/// Runs found on one way, newest first.
+/// The runs of one way, newest first.
 struct Found {
     runs: Vec<(Cursor, RunSummary)>,
     /// The place where it was left before its end.
     left_at: Option<Cursor>,
 }
 
-/// The newest `limit` runs after `after` on any of the ways, of those that `cheap` and then `fits` accept.
+/// Returns the newest `limit` runs after `after` on any of the ways, of those that `cheap` and then `fits` accept.
 fn page(
     connection: &Connection,
     ways: &[Way],
@@ -241,7 +241,7 @@ fn page(
     cheap: &dyn Fn(&Row<'_>) -> Result<bool>,
     fits: &dyn Fn(&RunSummary) -> bool,
 ) -> Result<Page> {
-    let budget = (LOOKED_AT / ways.len().max(1)).max(limit);
+    let budget = (MOST_READ / ways.len().max(1)).max(limit);
     let mut runs = Vec::new();
     let mut left_at: Option<Cursor> = None;
     for way in ways {
@@ -267,9 +267,9 @@ fn page(
     })
 }
 
-/// The question for one way; rows are taken from it until there are enough.
+/// Returns the query of one way; rows are taken from it until there are enough.
 pub fn sql(condition: &str) -> String {
-    // A cross join keeps its order: SQLite might otherwise begin with the pipeline, and sort.
+    // A cross join keeps its order: SQLite might otherwise start with the pipeline, and sort.
     format!(
         "SELECT {COLUMNS} FROM runs AS r CROSS JOIN pipelines AS p ON p.id = r.pipeline \
          WHERE {condition} AND r.place <= ?2 AND (r.place < ?2 OR r.id < ?3) ORDER BY r.place DESC, r.id DESC"
@@ -296,14 +296,14 @@ fn walk(
         runs: Vec::new(),
         left_at: None,
     };
-    let (mut looked_at, mut last) = (0, None);
+    let (mut count, mut last) = (0, None);
     while let Some(row) = rows.next()? {
-        if looked_at == budget || found.runs.len() == limit {
-            // There is this one more, at least.
+        if count == budget || found.runs.len() == limit {
+            // At least this one run follows.
             found.left_at = last;
             break;
         }
-        looked_at += 1;
+        count += 1;
         let here = Cursor {
             place: row.get(PLACE)?,
             id: row.get::<_, i64>(ID)?.cast_unsigned(),

@@ -1,9 +1,9 @@
 //! The store on one machine: SQLite, with one thread that writes and a few that read.
 //!
-//! An append waits in a queue, and is answered after the commit that has it. While one commit waits for the disk the next ones gather,
-//! so that many callers share each wait (group commit). Readers see the last commit and never wait for the writer (WAL). Before that a
-//! notification is judged and folded in a thread beside the writer, with the few parts that stand for all others of its run. Only where the run
-//! has grown meanwhile is it folded again in the transaction.
+//! An append waits in a queue, and is answered after the commit that has it. While one commit waits for the disk the next ones gather, so
+//! that many callers share each wait (group commit). Readers see the last commit and never wait for the writer (WAL). Before that a
+//! notification is judged and folded in a thread beside the writer, with the few parts that stand for all others of its run. Only if the
+//! run has grown meanwhile is it folded again in the transaction.
 //!
 //! - `place`: the data directory, its lock, the names of its files, and errors. `database`: SQLite's settings, the tables, and migrations.
 //! - `readers`: the threads that read and judge, and their queue. `writer`: the thread that writes.
@@ -46,7 +46,7 @@ use tokio::sync::oneshot;
 
 /// A store in one directory. See the [module](self).
 ///
-/// Dropping it commits what waits, and then lets the directory go.
+/// Dropping it commits what waits, and then unlocks the directory.
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
@@ -56,12 +56,12 @@ pub struct SqliteStore {
     threads: Vec<JoinHandle<()>>,
     writer_thread: Option<JoinHandle<()>>,
     path: PathBuf,
-    /// The last to go: another server may begin then.
+    /// Dropped last: another server may start then.
     _place: Place,
 }
 
 impl SqliteStore {
-    /// Opens the store in the directory `dir`; makes it, mode 0700, if it is missing.
+    /// Opens the store in the directory `dir`, which is made with mode 0700 if it is missing.
     ///
     /// A database that is refused is left as it was.
     ///
@@ -107,14 +107,14 @@ impl SqliteStore {
         })
     }
 
-    /// The database.
+    /// Returns the path of the database.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Opens the database, and changes nothing before all that can be refused was looked at.
+/// Opens the database, and changes nothing before all checks passed.
 fn prepare(path: &Path) -> Result<(Connection, Sequence)> {
     let mut connection = database::writer(path)?;
     database::check(&connection, path)?;
@@ -126,11 +126,11 @@ fn prepare(path: &Path) -> Result<(Connection, Sequence)> {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        // These first: they ask the writer.
+        // These first: they call the writer.
         self.judges.close();
         self.readers.close();
         for thread in self.threads.drain(..) {
-            // A thread that panicked has said so.
+            // A panic was reported by its thread.
             let _ = thread.join();
         }
         self.writer.close();
@@ -150,7 +150,7 @@ impl fmt::Debug for SqliteStore {
 
 impl Store for SqliteStore {
     fn append(&self, append: Append) -> Answer<Appended> {
-        // Texts, and what holds them.
+        // The texts, and their containers.
         let weight = append
             .notifications
             .iter()
@@ -168,7 +168,7 @@ impl Store for SqliteStore {
                 append::judge(connection, &fold, limits, append)
             }) {
                 Ok(judged) => writer.ask_for(asker, weight, move |tx, tools| append::keep(tx, tools, &judged)),
-                // No one may wait any more.
+                // The caller may have gone.
                 Err(trouble) => drop(asker.send(Err(trouble.into_store_error(&path)))),
             }
         });
@@ -242,7 +242,7 @@ impl Store for SqliteStore {
         let room = place::room(self.path());
         let written = self.writer.ask(0, |tx, tools| tools.sequence.write(tx));
         Box::pin(async move {
-            // What was made room for before may still take a small write, and not a notification.
+            // A disk without room for a notification may still take this small write.
             room?;
             written.await
         })

@@ -16,7 +16,7 @@ pub const DATABASE_FILE: &str = "pipefold.sqlite";
 /// Locked by the server that uses the directory.
 pub const LOCK_FILE: &str = "lock";
 
-/// Names of files in a directory that is ours alone; the last is in every fresh ext volume. The outbox for DX is the server's.
+/// The names of files in a directory that is ours alone; the last is in every fresh ext volume. The outbox for DX is the server's.
 const OURS: [&str; 9] = [
     DATABASE_FILE,
     "pipefold.sqlite-wal",
@@ -29,9 +29,9 @@ const OURS: [&str; 9] = [
     "lost+found",
 ];
 
-/// A data directory that is ours alone, and locked for as long as this lives.
+/// A data directory that is ours alone, and locked as long as this lives.
 pub struct Place {
-    /// Its full name, without links.
+    /// The full path, without links.
     path: PathBuf,
     _lock: File,
 }
@@ -56,7 +56,8 @@ impl Place {
         }
     }
 
-    /// The database; made empty, mode 0600, if it is missing, which the files that SQLite puts beside it then have too.
+    /// Returns the path of the database, which is made empty with mode 0600 if it is missing. The files that SQLite puts beside it then
+    /// have that mode too.
     pub fn database(&self) -> Result<PathBuf, StoreError> {
         let path = self.path.join(DATABASE_FILE);
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
@@ -66,8 +67,9 @@ impl Place {
     }
 }
 
-/// Makes the data directory `path`, mode 0700, if it is missing; checks that no one else may change what is in it, and takes from others the
-/// right to read it. Returns its full name, without links. For whatever works on a data directory beside the server that has locked it.
+/// Makes the data directory `path`, mode 0700, if it is missing; checks that no other user may change its content, and removes the right of
+/// others to read it. Returns its full path, without links. For commands that work on a data directory beside the server that has locked
+/// it.
 ///
 /// # Errors
 /// [`StoreError::Place`], [`StoreError::DiskFull`] or [`StoreError::Io`].
@@ -83,12 +85,12 @@ pub fn data_directory(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(path)
 }
 
-/// Bytes that must be free for a database to take notifications: one changes a dozen pages of 4 KiB, each written to the log first.
+/// The bytes that must be free for a database to take notifications: one changes a dozen pages of 4 KiB, each written to the log first.
 const ROOM: u64 = 256 * 1024;
 
-/// Returns whether there is room on the disk of `path`.
+/// Checks that there is room on the disk of `path`.
 pub fn room(path: &Path) -> Result<(), StoreError> {
-    let disk = rustix::fs::statvfs(path).map_err(|e| io_failed("look at the disk of", path, &e.into()))?;
+    let disk = rustix::fs::statvfs(path).map_err(|e| io_failed("read the disk of", path, &e.into()))?;
     // Some disks do not report their size.
     if disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM {
         return Err(StoreError::DiskFull(path.to_owned()));
@@ -112,7 +114,7 @@ fn check(path: &Path) -> Result<(), StoreError> {
         path: path.to_owned(),
         why,
     };
-    let found = std::fs::metadata(path).map_err(|e| io_failed("look at", path, &e))?;
+    let found = std::fs::metadata(path).map_err(|e| io_failed("read", path, &e))?;
     let me = rustix::process::geteuid().as_raw();
     if found.uid() != me {
         return Err(refused(format!(
@@ -122,7 +124,7 @@ fn check(path: &Path) -> Result<(), StoreError> {
     }
     let mode = Mode::from_raw_mode(found.mode());
     if mode.intersects(Mode::WGRP | Mode::WOTH) {
-        // Of a directory that others use, `chmod` would take it from them.
+        // `chmod` would take the directory from others who use it.
         return Err(refused(match stranger(path)? {
             Some(name) => format!(
                 "may be written to by others (mode {:o}) and holds other things, such as {}: name a directory of its own",
@@ -150,7 +152,7 @@ fn check(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Something in the directory that is not ours.
+/// Returns the name of something in the directory that is not ours.
 fn stranger(path: &Path) -> Result<Option<PathBuf>, StoreError> {
     for entry in std::fs::read_dir(path).map_err(|e| io_failed("read", path, &e))? {
         let name = entry.map_err(|e| io_failed("read", path, &e))?.file_name();
@@ -161,17 +163,17 @@ fn stranger(path: &Path) -> Result<Option<PathBuf>, StoreError> {
     Ok(None)
 }
 
-/// Result of functions within this module: SQLite's errors become [`StoreError`]s where the path is known.
+/// The result of functions within this module: SQLite's errors become [`StoreError`]s where the path is known.
 pub type Result<T, E = Trouble> = std::result::Result<T, E>;
 
 /// A failure while SQLite worked.
 #[derive(Debug)]
 pub enum Trouble {
-    /// SQLite's own.
+    /// An error of SQLite.
     Sqlite(rusqlite::Error),
-    /// Something in the database is not what we write there.
+    /// A value in the database that is not as we write it.
     Content(String),
-    /// Anything else, already in its words.
+    /// Another error, as the store's.
     Store(StoreError),
 }
 
@@ -188,7 +190,7 @@ impl From<StoreError> for Trouble {
 }
 
 impl Trouble {
-    /// It in words, for the database at `path`.
+    /// Returns the store's error, for the database at `path`.
     pub fn into_store_error(self, path: &Path) -> StoreError {
         let error = match self {
             Self::Store(error) => return error,
@@ -223,7 +225,7 @@ impl Trouble {
     }
 }
 
-/// Errors that rusqlite itself finds: a value of another type than we write.
+/// Returns the store's error for an error that rusqlite itself finds: a value of another type than we write.
 fn from_wrapper(error: &rusqlite::Error, path: PathBuf, why: String) -> StoreError {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows, Utf8Error,

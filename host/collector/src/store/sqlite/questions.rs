@@ -66,7 +66,7 @@ fn find(connection: &Connection, key: &RunKey) -> Result<Option<(RunSummary, For
     }
 }
 
-/// Ids come from URLs: what no integer of SQLite can be names nothing.
+/// Ids come from URLs: a number beyond SQLite's integers names nothing.
 fn signed(id: u64) -> Option<i64> {
     i64::try_from(id).ok()
 }
@@ -154,8 +154,8 @@ fn pipeline_of(row: &Row<'_>) -> Result<PipelineSummary> {
     })
 }
 
-/// The newest runs that are looked at: a month of a pipeline that runs every two minutes, in some 50 ms.
-const LOOKED_AT: i64 = 20_000;
+/// The most runs that are read, the newest: a month of a pipeline that runs every two minutes, in some 50 ms.
+const MOST_READ: i64 = 20_000;
 
 pub fn stats(connection: &Connection, query: &StatsQuery) -> Result<Vec<Bucket>> {
     let Some(pipeline) = pipeline_id(connection, &query.pipeline)? else {
@@ -166,7 +166,7 @@ pub fn stats(connection: &Connection, query: &StatsQuery) -> Result<Vec<Bucket>>
         "SELECT place, status, started, finished FROM runs WHERE pipeline = ?1 AND place >= ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4",
     )?;
     let (from, until) = (query.from.timestamp_millis(), query.until.timestamp_millis());
-    let mut rows = statement.query([pipeline, from, until, LOOKED_AT])?;
+    let mut rows = statement.query([pipeline, from, until, MOST_READ])?;
     let mut spans: BTreeMap<i64, (StatusCounts, Vec<u64>)> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let place: i64 = row.get(0)?;
@@ -180,7 +180,7 @@ pub fn stats(connection: &Connection, query: &StatsQuery) -> Result<Vec<Bucket>>
     let buckets = spans.into_iter().map(|(number, (counts, mut durations))| {
         durations.sort_unstable();
         Ok(Bucket {
-            // The first span may begin before time does, as far as dates go.
+            // The first span may start before the earliest date.
             from: moment(number.saturating_mul(span)).unwrap_or(query.from),
             counts,
             median: rank(&durations, 50),
@@ -190,7 +190,7 @@ pub fn stats(connection: &Connection, query: &StatsQuery) -> Result<Vec<Bucket>>
     buckets.collect()
 }
 
-/// The least of the sorted `durations`, in milliseconds, that `percent` of them do not exceed (nearest rank).
+/// Returns the least of the sorted `durations`, in milliseconds, that `percent` of them do not exceed (nearest rank).
 fn rank(durations: &[u64], percent: usize) -> Option<Duration> {
     let place = (durations.len() * percent).div_ceil(100).saturating_sub(1);
     durations.get(place).copied().map(Duration::from_millis)

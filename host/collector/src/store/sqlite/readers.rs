@@ -1,4 +1,4 @@
-//! The threads that read, and the bounded queue of what waits for a thread.
+//! The threads that read, and the bounded queue in front of a thread.
 
 use super::place::{Result, io_failed};
 use crate::store::{Answer, StoreError};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
-/// The most changes in one commit. More gain nothing, as the wait for the disk is shared by then, and would keep the first ones waiting.
+/// The most changes in one commit. More gain nothing, as the wait for the disk is shared by then, and would delay the first ones.
 pub const BATCH: usize = 256;
 
 /// The most changes that wait to be written, and as many appends again that wait to be judged: four commits each, so that an accepted
@@ -24,9 +24,9 @@ pub const WAITING_BYTES: usize = 32 * 1024 * 1024;
 pub struct Pool {
     name: &'static str,
     threads: usize,
-    /// Questions that wait.
+    /// The most waiting questions.
     count: usize,
-    /// Bytes that wait.
+    /// The most waiting bytes.
     weight: usize,
 }
 
@@ -41,10 +41,10 @@ pub const PAGES: Pool = Pool {
     weight: usize::MAX,
 };
 
-/// Appends to be judged. Its threads are its own: a question for a page may take long.
+/// Appends to be judged. They have threads of their own, as a question for a page may take long.
 pub const APPENDS: Pool = Pool {
     name: "store-judge",
-    // The writer keeps up with no more.
+    // The writer keeps up with no more threads.
     threads: 2,
     count: WAITING,
     weight: WAITING_BYTES,
@@ -52,7 +52,7 @@ pub const APPENDS: Pool = Pool {
 
 type Question = Box<dyn FnOnce(&Connection) + Send>;
 
-/// The way to the threads that read.
+/// The threads that read.
 #[derive(Clone)]
 pub struct Readers {
     queue: Arc<Queue<Question>>,
@@ -92,12 +92,12 @@ impl Readers {
         Ok((readers, handles))
     }
 
-    /// Has a question answered, from one consistent state of the database.
+    /// Answers a question from one consistent state of the database.
     pub fn ask<T: Send + 'static>(&self, ask: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Answer<T> {
         self.ask_outside(move |connection| snapshot(connection, ask))
     }
 
-    /// The same outside a transaction.
+    /// Answers a question outside a transaction.
     pub fn ask_outside<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -105,7 +105,7 @@ impl Readers {
         let (asker, answer) = oneshot::channel();
         let path = self.path.clone();
         let question = move |connection: &Connection| {
-            // The asker has gone, such as a browser whose window was closed.
+            // The caller has gone, such as a browser whose window was closed.
             if asker.is_closed() {
                 return;
             }
@@ -119,7 +119,7 @@ impl Readers {
         })
     }
 
-    /// Has something done in one of the threads, which no one waits for here. `weight` is roughly how many bytes it holds.
+    /// Runs work in one of the threads, without an answer. `weight` is roughly the number of bytes that it holds.
     pub fn spawn(&self, weight: usize, work: impl FnOnce(&Connection) + Send + 'static) -> Result<(), Full> {
         self.queue.push(Box::new(work), weight)
     }
@@ -129,7 +129,7 @@ impl Readers {
     }
 }
 
-/// Calls `ask` within one transaction: what it reads in several steps fits together.
+/// Calls `ask` within one transaction: its reads in several steps fit together.
 pub fn snapshot<T>(connection: &Connection, ask: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
     let tx = connection.unchecked_transaction()?;
     let answer = ask(&tx)?;
@@ -137,7 +137,7 @@ pub fn snapshot<T>(connection: &Connection, ask: impl FnOnce(&Connection) -> Res
     Ok(answer)
 }
 
-/// A queue that refuses what it has no room for. Each thing has a weight, in bytes or so.
+/// A queue that refuses items without room. Each item has a weight, in bytes or so.
 #[derive(Debug)]
 pub struct Queue<T> {
     state: Mutex<QueueState<T>>,
@@ -154,7 +154,7 @@ struct QueueState<T> {
     closed: bool,
 }
 
-/// A reason why something was not taken.
+/// The reason why an item was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
     /// No room.
@@ -188,12 +188,12 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Puts something at the end.
+    /// Puts an item at the end.
     pub fn push(&self, item: T, weight: usize) -> Result<(), Full> {
         self.put(self.lock(), item, weight)
     }
 
-    /// Waits for room, then puts something at the end.
+    /// Waits for room, then puts an item at the end.
     pub fn push_waiting(&self, item: T, weight: usize) -> Result<(), Full> {
         let mut state = self.lock();
         while !state.closed && !self.has_room(&state, weight) {
@@ -220,7 +220,7 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Waits for something, then takes it and what else is there, up to `max_count`. `None` once the queue is closed and empty.
+    /// Waits for an item, then takes it and the following ones, up to `max_count`. `None` once the queue is closed and empty.
     pub fn pop_many(&self, max_count: usize) -> Option<Vec<T>> {
         let mut state = self.lock();
         while state.waiting.is_empty() {
@@ -237,7 +237,7 @@ impl<T> Queue<T> {
         Some(taken.into_iter().map(|(item, _)| item).collect())
     }
 
-    /// Takes nothing more; what waits is still handed out.
+    /// Closes the queue: no item is taken any more, and those that wait are still handed out.
     pub fn close(&self) {
         self.lock().closed = true;
         self.arrival.notify_all();

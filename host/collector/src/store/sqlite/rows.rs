@@ -10,10 +10,10 @@ use rusqlite::{Connection, Row, Transaction, params};
 pub const COLUMNS: &str = "r.id, p.name, r.counter, r.record, r.started, r.finished, r.first_arrived, r.last_arrived, \
      r.notifications, r.completion, r.waiting_since, r.place, r.status";
 
-/// Their number: the place of the first column behind them.
+/// The number of [`COLUMNS`]: the place of the first column behind them.
 pub const COUNT: usize = 13;
 
-/// Their places, where code looks at one before it reads all.
+/// Places of single columns, for code that reads one before all.
 pub const ID: usize = 0;
 pub const PIPELINE: usize = 1;
 pub const RECORD: usize = 3;
@@ -43,7 +43,7 @@ pub fn record(text: &str) -> Result<Run> {
     serde_json::from_str(text).map_err(|e| Trouble::Content(format!("the record of a run does not read: {e}")))
 }
 
-/// A status as it is stored: its rank.
+/// Returns a status as it is stored: its rank.
 pub fn rank(status: Status) -> i64 {
     status as i64
 }
@@ -61,7 +61,7 @@ pub fn status(rank: i64) -> Result<Status> {
     .ok_or_else(|| Trouble::Content(format!("{rank} is no status")))
 }
 
-/// The column of `pipelines` that counts runs of this status.
+/// Returns the column of `pipelines` that counts runs of this status.
 pub fn column(status: Status) -> &'static str {
     match status {
         Status::Unknown => "unknown",
@@ -72,7 +72,7 @@ pub fn column(status: Status) -> &'static str {
     }
 }
 
-/// Values of a record for the columns.
+/// The values of a record for the columns.
 struct Columns {
     started: i64,
     finished: Option<i64>,
@@ -80,7 +80,7 @@ struct Columns {
 }
 
 impl Columns {
-    /// `first_arrived` stands in for a time that the fold left unreadable, which DX's rules never do.
+    /// Returns the values of a record. `first_arrived` replaces a time that the fold left unreadable, which DX's rules never do.
     pub fn of(record: &Run, first_arrived: i64) -> Self {
         let ms = |text: &str| {
             DateTime::parse_from_rfc3339(text)
@@ -97,7 +97,7 @@ impl Columns {
     }
 }
 
-/// Writes the row of a new run, of which nothing but the identity, the times of arrival and the record are in `run`.
+/// Writes the row of a new run. `run` has only the identity, the times of arrival and the record; the rest is filled in.
 pub fn insert(
     tx: &Transaction<'_>,
     pipeline: i64,
@@ -139,7 +139,7 @@ pub fn insert(
     fill(run, &columns, completion)
 }
 
-/// Puts a new record in the place of the one in `run`.
+/// Replaces the record of `run`.
 pub fn replace(
     tx: &Transaction<'_>,
     pipeline: i64,
@@ -147,19 +147,19 @@ pub fn replace(
     record: Run,
     tools: &mut Tools,
 ) -> Result<()> {
-    // Most of a run's notifications change nothing that lists show: eleven indexes are left alone then.
+    // Most notifications of a run change nothing in lists: eleven indexes are not touched then.
     if record == run.record {
         return Ok(());
     }
     let columns = Columns::of(&record, run.first_arrived.timestamp_millis());
-    // What a feed says of a completed run has changed: readers look for changes at the top.
+    // The feed's entry of a completed run has changed: readers expect changes at the top.
     let moves = record.status != run.record.status || record.finished_at != run.record.finished_at;
     let completion = match (is_complete(record.status), run.completion) {
         (false, _) => None,
         (true, Some(before)) if !moves => Some(before.cast_signed()),
         (true, _) => Some(tools.sequence.one()),
     };
-    // The reference of the row is what the run was kept under; the record's is the same, or the fold is not DX's.
+    // The reference of the row is the key that the run was stored under; the record's is the same, or the fold is not DX's.
     tx.prepare_cached(
         "UPDATE runs SET place = ?2, status = ?3, started = ?4, finished = ?5, completion = ?6, branch = ?7, email = ?8, github = ?9, \
          gitlab = ?10, record = ?11 WHERE id = ?1",
@@ -226,14 +226,14 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Trouble::Content(format!("what is to be stored does not write: {e}")))
 }
 
-/// State that changes work with, besides the transaction.
+/// The state of changes, besides the transaction.
 pub struct Tools {
     pub sequence: Sequence,
     pub fold: Fold,
     pub limits: RunLimits,
 }
 
-/// Ids of every kind, from one sequence: an id of one kind never names something of another, and none is ever used twice.
+/// The ids of every kind, from one sequence: an id of one kind never names something of another, and none is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequence {
     next: i64,
@@ -251,7 +251,7 @@ impl Sequence {
         Ok(Self { next })
     }
 
-    /// Stores what was given out, in the transaction that uses it.
+    /// Stores the sequence, in the transaction that uses its ids.
     pub fn write(self, tx: &Transaction<'_>) -> Result<()> {
         tx.prepare_cached("UPDATE sequence SET next = ?1")?
             .execute([self.next])?;
@@ -264,7 +264,7 @@ impl Sequence {
         id
     }
 
-    /// The id of a new run; its stage's follows.
+    /// Returns the id of a new run; its stage's follows.
     pub fn run(&mut self) -> i64 {
         let id = self.one();
         self.next += STAGE;
@@ -272,12 +272,12 @@ impl Sequence {
     }
 }
 
-/// The stage of a run.
+/// Returns the stage of a run.
 pub fn stage_of(run: i64) -> i64 {
     run + STAGE
 }
 
-/// The run that would have this stage.
+/// Returns the run that would have this stage.
 pub fn run_of(stage: i64) -> i64 {
     stage - STAGE
 }
@@ -285,14 +285,14 @@ pub fn run_of(stage: i64) -> i64 {
 /// Bounds on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLimits {
-    /// Notifications of one run; at most 16,384.
+    /// The most notifications of one run; at most 16,384.
     pub notifications_per_run: u32,
-    /// Bytes of all their texts.
+    /// The most bytes of all their texts.
     pub text_bytes_per_run: u64,
 }
 
 impl Default for RunLimits {
-    /// The bounds of the rules (DESIGN, section 3).
+    /// The bounds of the rules.
     fn default() -> Self {
         Self {
             notifications_per_run: 10_000,
@@ -301,27 +301,27 @@ impl Default for RunLimits {
     }
 }
 
-/// Keys of a run. More than the notifications that a run may have, and a power of two, to be seen in a hex dump.
+/// The number of keys of a run. More than the notifications that a run may have, and a power of two, to be seen in a hex dump.
 pub const KEYS_PER_RUN: u32 = 16_384;
 
-/// The key of a run's notification; the first is number 0.
+/// Returns the key of a run's notification; the first is number 0.
 pub fn key(run: i64, number: u32) -> Result<i64> {
     run.checked_mul(i64::from(KEYS_PER_RUN))
         .and_then(|first| first.checked_add(i64::from(number)))
         .ok_or_else(|| Trouble::Content(format!("there is a run with the number {run}")))
 }
 
-/// A moment as it is stored.
+/// Returns the time of a stored number.
 pub fn moment(ms: i64) -> Result<DateTime<Utc>> {
     DateTime::from_timestamp_millis(ms).ok_or_else(|| Trouble::Content(format!("{ms} is no time")))
 }
 
-/// The notifications of a run, in their order.
+/// Returns the notifications of a run, in their order.
 pub fn notifications(connection: &Connection, run: i64) -> Result<Vec<Notification>> {
     each(connection, run, 0, body)
 }
 
-/// The notifications of a run from the number `first` on, with how they came.
+/// Returns the notifications of a run from the number `first` on, with the way they came.
 pub fn received(connection: &Connection, run: i64, first: u32) -> Result<Vec<Received>> {
     each(connection, run, first, |row| {
         Ok(Received {
@@ -351,9 +351,9 @@ fn body(row: &Row<'_>) -> Result<Notification> {
     serde_json::from_str(body).map_err(|e| Trouble::Content(format!("a notification does not read: {e}")))
 }
 
-/// Bytes of all texts, which is what the rules bound (DESIGN, section 3).
+/// Returns the bytes of all texts, which the rules bound.
 pub fn text_bytes(notification: &Notification) -> u64 {
-    // Without `..`: a field that is added must be thought of here.
+    // No `..`: a new field must be added here.
     let Notification {
         pipeline_name,
         pipeline_source,

@@ -1,4 +1,4 @@
-//! What DX does not know yet, retention, runs that never finished, and backups.
+//! Forwarding, retention, unfinished runs, and backups.
 
 use super::database;
 use super::place::{DATABASE_FILE, Result, Trouble, io_failed};
@@ -11,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// The most of DX's words that are kept.
+/// The most bytes of DX's text that are kept.
 const ANSWER_BYTES: usize = 4096;
 
 pub fn waiting(connection: &Connection, query: &WaitingQuery) -> Result<Vec<Waiting>> {
@@ -59,7 +59,7 @@ pub fn forwarded(tx: &Transaction<'_>, forwarded: &Forwarded) -> Result<()> {
     // Answers may overtake each other.
     let covered = forwarded.covered.min(notifications).max(before);
     let waiting_since: Option<i64> = if covered < notifications {
-        // The first that is neither covered nor held: numbers begin with 0.
+        // The first that is neither covered nor held: numbers start with 0.
         tx.prepare_cached(
             "SELECT arrived FROM notifications WHERE key BETWEEN ?1 AND ?2 AND NOT held ORDER BY key LIMIT 1",
         )?
@@ -93,19 +93,19 @@ fn text(answer: &DxAnswer) -> Result<String> {
     serde_json::to_string(&kept).map_err(|e| Trouble::Content(format!("an answer of DX does not write: {e}")))
 }
 
-/// Runs looked at in one transaction, and removed if they are old: a few milliseconds, in which appends wait.
+/// The runs that are read in one transaction, and removed if they are old: a few milliseconds, in which appends wait.
 const AT_ONCE: i64 = 100;
 
-/// One step of a retention: what it looked at, and removed.
+/// The result of one step of a retention.
 #[derive(Debug)]
 pub struct Step {
     pub removed: u64,
-    /// Beginning of the next step; `None` after the last.
+    /// The start of the next step; `None` after the last.
     pub next: Option<i64>,
 }
 
-/// Removes the old ones among the next runs after the one with the number `after`. Numbers grow with the first arrival, so the walk ends at
-/// the first run that is too young to be followed by an older one.
+/// Removes the old ones among the next runs after the id `after`. Ids grow with the first arrival, so the walk ends at the first run that
+/// is too young to be followed by an older one.
 pub fn retain(tx: &Transaction<'_>, retention: Retention, after: i64) -> Result<Step> {
     let before = retention.before.timestamp_millis();
     let found = tx
@@ -117,7 +117,7 @@ pub fn retain(tx: &Transaction<'_>, retention: Retention, after: i64) -> Result<
         })?
         .collect::<Result<Vec<(i64, i64, i64, i64, i64, bool)>, _>>()?;
     let is_last = (found.len() as i64) < AT_ONCE;
-    // A whole step of young runs: a few may have come while the clock was ahead.
+    // The walk ends after a whole step of young runs: a few may have come while the clock was ahead.
     let is_over = is_last
         || found
             .iter()
@@ -160,8 +160,8 @@ pub fn stale(connection: &Connection, query: StaleQuery) -> Result<Vec<RunSummar
     Ok(found)
 }
 
-/// Writes all that is in the data directory `dir` at this moment to the new file `to`, whether a server uses the directory or not. Put in the
-/// place of the database of a stopped server, without files beside it, it is the backup restored.
+/// Writes the content of the data directory `dir` at this moment to the new file `to`, whether a server uses the directory or not. To
+/// restore it, put it in the place of the database of a stopped server, without files beside it.
 ///
 /// # Errors
 /// As [`Store::backup`](crate::store::Store::backup).
@@ -185,7 +185,7 @@ pub fn write(connection: &Connection, to: &Path) -> Result<()> {
     }
     let aside = aside(to);
     let written = write_aside(connection, &aside).and_then(|()| {
-        // Unlike a rename, a link never takes the place of a file that someone put there meanwhile.
+        // Unlike a rename, a link never replaces a file that someone put there meanwhile.
         std::fs::hard_link(&aside, to).map_err(|e| match e.kind() {
             std::io::ErrorKind::AlreadyExists => StoreError::BackupExists(to.to_owned()).into(),
             _ => io_failed("make", to, &e).into(),
@@ -202,7 +202,7 @@ pub fn write(connection: &Connection, to: &Path) -> Result<()> {
 }
 
 fn write_aside(connection: &Connection, aside: &Path) -> Result<()> {
-    // Made by us, as SQLite would make it readable by others; it takes an empty file as a new one.
+    // We make the file, as SQLite would make it readable by others; it takes an empty file as a new one.
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -214,7 +214,7 @@ fn write_aside(connection: &Connection, aside: &Path) -> Result<()> {
         path: aside.to_owned(),
         why: "its name is not UTF-8, which SQLite needs: name another file".into(),
     })?;
-    // One read transaction: writers go on, and what they write is not in it. The online backup would start again with each commit.
+    // One read transaction: writers go on, and their writes are not in it. The online backup would start again with each commit.
     connection.execute("VACUUM INTO ?1", [name])?;
     Ok(file.sync_all().map_err(|e| io_failed("sync", aside, &e))?)
 }

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// Something to be done within a transaction, together with others.
+/// A change within a transaction, together with others.
 trait Change: Send {
-    /// Does it. An error about the request alone leaves the transaction as it was; any other undoes all of the transaction, and it may be
-    /// called again in another one.
+    /// Makes the change. An error of the request alone leaves the transaction as it was; any other undoes all of the transaction, and the
+    /// change may be made again in another one.
     fn apply(&mut self, tx: &Transaction<'_>, tools: &mut Tools) -> Result<()>;
-    /// Answers the asker, after the transaction's end.
+    /// Answers the caller, after the transaction's end.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
@@ -49,16 +49,16 @@ impl<T: Send, F: FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send> Change
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let outcome = match (committed, self.outcome) {
-            // A refusal stands, whatever became of the others.
+            // A refusal is final, whatever the outcome of the others.
             (_, Some(Err(error))) | (Err(error), _) => Err(error),
             (Ok(()), outcome) => outcome.unwrap_or(Err(StoreError::Closed)),
         };
-        // Who does not wait any more does not mind.
+        // The caller may have gone.
         let _ = self.asker.send(outcome);
     }
 }
 
-/// The way to the thread that writes.
+/// The thread that writes.
 #[derive(Clone)]
 pub struct Writer {
     queue: Arc<Queue<Box<dyn Change>>>,
@@ -90,15 +90,15 @@ impl Writer {
         Ok((writer, handle))
     }
 
-    /// Has `act` done within a transaction, and answers after its commit. `weight` is roughly how many bytes it holds. If the transaction
-    /// fails, `act` may be called a second time.
+    /// Calls `act` within a transaction, and answers after its commit. `weight` is roughly the number of bytes that it holds. If the
+    /// transaction fails, `act` may be called a second time.
     pub fn ask<T: Send + 'static>(
         &self,
         weight: usize,
         act: impl FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send + 'static,
     ) -> Answer<T> {
         let (asker, answer) = oneshot::channel();
-        // At once, and not when the answer is first waited for: the order of calls is the order of commits.
+        // At once, and not when the answer is first awaited: the order of calls is the order of commits.
         let queued = self.queue.push(Asked::boxed(act, asker), weight);
         Box::pin(async move {
             queued?;
@@ -106,14 +106,14 @@ impl Writer {
         })
     }
 
-    /// The same for someone else who waits, once there is room in the queue: for a thread that may wait for that.
+    /// Calls `act` as [`Writer::ask`] does, for another caller, once there is room in the queue: for a thread that may block.
     pub fn ask_for<T: Send + 'static>(
         &self,
         asker: Asker<T>,
         weight: usize,
         act: impl FnMut(&Transaction<'_>, &mut Tools) -> Result<T> + Send + 'static,
     ) {
-        // Where the queue is closed the asker is dropped, which says so.
+        // If the queue is closed the asker is dropped, which reports it.
         let _ = self.queue.push_waiting(Asked::boxed(act, asker), weight);
     }
 
@@ -140,7 +140,7 @@ struct Thread {
 impl Thread {
     fn write(&mut self, mut batch: Vec<Box<dyn Change>>) {
         let committed = match self.commit(&mut batch) {
-            // One that hits a damaged page must not take the others with it.
+            // A change that hits a damaged page must not fail the others.
             Err(StoreError::Corrupt { .. }) if batch.len() > 1 => {
                 for change in batch {
                     self.write(vec![change]);

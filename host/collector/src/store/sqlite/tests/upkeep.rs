@@ -238,14 +238,22 @@ fn a_run_is_sent_as_its_record_with_what_dx_does_not_have() {
     assert_eq!((&sent.summary, &sent.forwarding), (&known.summary, &known.forwarding));
     assert_eq!(sent.unsent, known.received[1..]);
     assert!(sent.has_news() && sent.is_judged(false), "the step is new");
-    assert!(!sent.is_judged(true), "policies have to judge what was kept without any");
+    assert!(
+        !sent.is_judged(true),
+        "policies have to judge what was kept without any"
+    );
     forwarded(&store, run.id, 2, None);
     assert!(!outgoing().has_news(), "the rest is held");
     let connection = rusqlite::Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
-    connection.execute("UPDATE notifications SET by_policies = 1", []).unwrap();
+    connection
+        .execute("UPDATE notifications SET by_policies = 1", [])
+        .unwrap();
     assert!(outgoing().is_judged(true));
     connection.execute("UPDATE runs SET folded = 1", []).unwrap();
-    assert!(!outgoing().is_judged(true) && !outgoing().is_judged(false), "its record is old");
+    assert!(
+        !outgoing().is_judged(true) && !outgoing().is_judged(false),
+        "its record is old"
+    );
     assert_eq!(wait(store.outgoing(999_999)), Ok(None));
 }
 
