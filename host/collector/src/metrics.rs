@@ -81,8 +81,12 @@ impl Metrics {
                 ("rejected", now(&self.rejected)),
                 ("failed", now(&self.not_forwarded)),
             ];
-            page.metric("forwards_total", MetricKind::Counter, "Requests to DX by their outcome.")
-                .by("result", by);
+            page.metric(
+                "forwards_total",
+                MetricKind::Counter,
+                "Requests to DX by their outcome.",
+            )
+            .by("result", by);
             // Before the first request the state of DX is unknown, and an alert would be false.
             if let Some(up) = now(&self.dx_up).checked_sub(1) {
                 page.metric("dx_up", MetricKind::Gauge, "1 if DX itself answered the last request.")

@@ -366,7 +366,7 @@ impl Forwarder {
         self.pauses.failed(run, after, now);
         if self.outage.is_none() && self.pauses.all(now).is_some() {
             tracing::error!(
-                "nothing can be forwarded to {}, and is retried until it can: {why}",
+                "nothing is forwarded to {} for now; requests are retried until DX accepts them: {why}",
                 self.options.to
             );
             self.outage = Some(now);
