@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_histogram_is_cumulative_and_forwarding_shows_only_where_it_is_done() {
+    fn the_histogram_is_cumulative_and_forwarding_is_shown_if_on() {
         let metrics = Metrics::default();
         for millis in [0, 4, 4, 60, 10_000] {
             metrics.took(Duration::from_millis(millis));

@@ -58,7 +58,7 @@ fn a_stage_that_the_attempt_does_not_hold_joins_it() {
 }
 
 #[test]
-fn the_same_run_told_twice_counts_as_it_was_updated_last() {
+fn of_two_entries_for_one_run_the_last_update_counts() {
     let stages = [
         stage("build", 1, "Failed", (1, 12), "changes"),
         stage("build", 1, "Passed", (1, 10), "changes"),
@@ -71,7 +71,7 @@ fn the_same_run_told_twice_counts_as_it_was_updated_last() {
 }
 
 #[test]
-fn stages_that_ended_in_the_same_second_are_told_apart_by_their_ids() {
+fn stages_that_ended_in_the_same_second_are_ordered_by_their_ids() {
     let id = |run: StageRun, id| StageRun { id: Some(id), ..run };
     let mut stages = [
         id(stage("test", 1, "Failed", (1, 10), "changes"), 5),
@@ -154,7 +154,7 @@ fn a_run_has_no_outcome_while_a_stage_is_under_way() {
 }
 
 #[test]
-fn an_attempt_is_told_once_its_first_stage_has_ended() {
+fn an_attempt_is_reported_once_its_first_stage_has_ended() {
     let mut stages = vec![
         stage("build", 1, "Failed", (1, 10), "changes"),
         stage("build", 2, "Building", (1, 12), "ann"),

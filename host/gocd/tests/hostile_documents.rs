@@ -117,7 +117,7 @@ fn declared_entities_are_refused_before_they_expand() {
 }
 
 #[test]
-fn limits_are_obeyed_and_no_narrower_than_they_say() {
+fn limits_are_obeyed_and_no_narrower_than_documented() {
     let nested = |depth: usize| {
         format!(
             "<pipelines>{}{}</pipelines>",

@@ -47,7 +47,7 @@ fn failure(round: &Round) -> String {
 }
 
 #[test]
-fn a_round_without_news_asks_for_the_list_and_a_page_and_for_what_is_open() {
+fn a_round_without_news_requests_the_list_a_page_and_open_runs() {
     for is_old in BOTH {
         let server = Plain::new(is_old, runs(40));
         let (files, mut told) = (Files::default(), Told::default());
@@ -203,7 +203,7 @@ fn a_run_that_is_run_again_long_after_is_found() {
 }
 
 #[test]
-fn a_full_walk_looks_only_at_what_changed() {
+fn a_full_walk_reads_only_changed_runs() {
     let server = Plain::new(false, runs(300));
     let (files, mut told) = (Files::default(), Told::default());
     round(&server, &files, &mut told, &options(), after(300)).unwrap();
@@ -216,7 +216,7 @@ fn a_full_walk_looks_only_at_what_changed() {
 }
 
 #[test]
-fn a_stage_that_ended_anew_in_the_same_second_hides_nothing() {
+fn a_stage_that_ended_again_in_the_same_second_hides_nothing() {
     let server = Plain::new(true, runs(3));
     let (files, mut told) = (Files::default(), Told::default());
     round(&server, &files, &mut told, &options(), after(3)).unwrap();
@@ -229,7 +229,7 @@ fn a_stage_that_ended_anew_in_the_same_second_hides_nothing() {
 }
 
 #[test]
-fn a_first_page_that_was_not_all_told_is_read_again_and_no_more() {
+fn a_first_page_that_was_not_all_reported_is_read_again_and_no_more() {
     for is_old in BOTH {
         let server = Plain::new(is_old, runs(60));
         let (files, mut told) = (Files::default(), Told::default());
@@ -347,7 +347,7 @@ fn entries_of_other_pipelines_are_left_out() {
 }
 
 #[test]
-fn one_pipeline_s_failure_does_not_stop_the_others_and_bad_credentials_do() {
+fn one_failed_pipeline_stops_no_other_and_bad_credentials_stop_all() {
     for is_old in BOTH {
         let mut server = Plain::new(is_old, runs(2));
         server.others = vec!["x", "y"];
@@ -379,7 +379,7 @@ fn one_pipeline_s_failure_does_not_stop_the_others_and_bad_credentials_do() {
 }
 
 #[test]
-fn a_server_that_is_none_is_told_so() {
+fn a_server_without_feeds_is_an_error() {
     let server = Plain::new(true, []);
     server.tamper(|_| Some(Err(FetchError::NotFound)));
     let failed = round(&server, &Files::default(), &mut Told::default(), &options(), after(1));

@@ -23,7 +23,7 @@ fn run(counter: u64, stages: &[PlainStage]) -> PlainRun {
 }
 
 #[test]
-fn only_what_is_new_is_told() {
+fn only_new_notifications_are_reported() {
     for is_old in BOTH {
         let server = Plain::new(
             is_old,
@@ -56,7 +56,7 @@ fn only_what_is_new_is_told() {
 }
 
 #[test]
-fn what_could_not_be_kept_or_remembered_is_told_again() {
+fn runs_that_could_not_be_kept_or_remembered_are_reported_again() {
     for is_old in BOTH {
         let server = Plain::new(is_old, (1..=20).map(|counter| passed(counter, counter as i64)));
         let (mut files, mut told) = (Files::default(), Told::default());
@@ -116,7 +116,7 @@ impl StateStore for FailsOnce<'_> {
 }
 
 #[test]
-fn a_stage_that_ended_anew_with_another_result_is_told() {
+fn a_stage_that_ended_again_with_another_result_is_reported() {
     for is_old in BOTH {
         let server = Plain::new(is_old, (1..=60).map(|counter| passed(counter, counter as i64)));
         let (files, mut told) = (Files::default(), Told::default());
@@ -235,7 +235,7 @@ fn a_run_that_cannot_be_read_waits_and_does_not_keep_others_from_it() {
 }
 
 #[test]
-fn what_is_not_there_is_left_out_and_told() {
+fn missing_documents_are_left_out_and_reported() {
     for is_old in BOTH {
         let stages = [
             ("build", 1, "Failed", 1),
@@ -303,7 +303,7 @@ fn runs_have_the_name_that_the_server_stores() {
 }
 
 #[test]
-fn how_a_run_went_is_told_once_it_was_quiet() {
+fn the_end_of_a_run_is_reported_once_it_was_quiet() {
     for is_old in BOTH {
         let stages = [("build", 1, "Failed", 0), ("build", 2, "Passed", 10)];
         let server = Plain::new(
@@ -463,7 +463,7 @@ fn a_state_stays_small() {
 }
 
 #[test]
-fn the_form_of_a_state_is_looked_at() {
+fn the_version_of_a_state_is_checked() {
     let (files, state) = state_of(true, 5);
     let text = String::from_utf8(state).unwrap();
     let newer = text.replacen(r#""form":1"#, r#""form":2"#, 1);

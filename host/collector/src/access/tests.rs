@@ -189,7 +189,7 @@ fn a_burst_then_the_rate() {
 }
 
 #[test]
-fn a_look_counts_nothing() {
+fn a_peek_counts_nothing() {
     let limit = RateLimit::new(RATE, 10);
     let now = Instant::now();
     for _ in 0..10 {

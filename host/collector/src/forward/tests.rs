@@ -135,7 +135,7 @@ fn an_outage_is_caught_up_without_a_burst() {
 }
 
 #[test]
-fn one_runs_failure_does_not_hold_up_another_and_only_a_rejected_run_is_settled() {
+fn one_failed_run_delays_no_other_and_only_a_rejected_run_is_settled() {
     let it = begin(1000.0);
     it.dx.misbehave_for("bad", Mode::InternalError, Times::Always);
     let refusal = Mode::NotOk {
@@ -207,7 +207,7 @@ fn what_dx_asks_for_holds_for_all() {
 const SOON: Duration = Duration::from_millis(300);
 
 #[test]
-fn a_run_of_which_nothing_is_heard_is_cancelled_to_dx_once_and_stays_what_it_is_here() {
+fn a_stale_run_is_sent_as_cancelled_once_and_stays_unchanged_here() {
     let it = begin_with(1000.0, Some(SOON));
     it.tell(
         "silent",
@@ -243,7 +243,7 @@ fn a_run_of_which_nothing_is_heard_is_cancelled_to_dx_once_and_stays_what_it_is_
 }
 
 #[test]
-fn a_run_that_comes_to_life_is_told_as_it_is_and_dx_keeps_the_higher() {
+fn a_run_with_new_activity_is_sent_as_it_is_and_dx_keeps_the_higher() {
     let it = begin_with(1000.0, Some(SOON));
     for (name, end) in [("well", "success"), ("badly", "failure")] {
         it.tell(name, r#","status":"running""#);
@@ -276,7 +276,7 @@ fn a_run_that_comes_to_life_is_told_as_it_is_and_dx_keeps_the_higher() {
 }
 
 #[test]
-fn a_silent_run_is_not_cancelled_to_a_dx_that_did_not_take_it_and_waits_for_one_that_is_away() {
+fn a_stale_run_is_not_cancelled_if_dx_refused_it_and_waits_for_dx() {
     let it = begin_with(1000.0, Some(SOON));
     let rejection = Mode::NotOk {
         code: "invalid_timestamp".into(),
@@ -316,7 +316,7 @@ fn a_record_that_dx_has_is_not_sent_again() {
 }
 
 #[test]
-fn metrics_say_what_waits_what_dx_refused_and_whether_it_answers() {
+fn metrics_count_waiting_and_refused_runs_and_the_state_of_dx() {
     let it = begin(1000.0);
     let has = |line: &str| it.server.get("/metrics", "").body.lines().any(|found| found == line);
     assert!(

@@ -11,7 +11,7 @@ fn answered(deed: impl Fn(&Request) -> Deed + Send + Sync + 'static) -> (Result<
 }
 
 #[test]
-fn a_document_comes_as_it_is_and_the_request_says_what_is_wanted() {
+fn a_document_is_unchanged_and_the_request_names_its_type() {
     let server = Server::start(|_| say_with(200, &[("Content-Type", "text/html")], DOCUMENT));
     let client = server.client();
     assert_eq!(client.get(&pipelines()), Ok(DOCUMENT.into()));
@@ -137,7 +137,7 @@ fn json_is_asked_for_below_go_and_must_be_json() {
 }
 
 #[test]
-fn the_age_of_the_api_is_known_once_it_was_said() {
+fn the_deprecation_of_the_api_is_known_after_the_first_notice() {
     let server = Server::start(|request| match request.number {
         0 => say(200, DOCUMENT),
         number => {
@@ -157,7 +157,7 @@ fn the_age_of_the_api_is_known_once_it_was_said() {
 }
 
 #[test]
-fn documents_are_bounded_whether_they_say_their_length_or_not() {
+fn documents_are_bounded_with_and_without_a_length() {
     let body = |length: usize| format!("<x>{}</x>", "y".repeat(length - 7));
     let limited = |deed: Deed| {
         let deed = std::sync::Mutex::new(Some(deed));

@@ -145,7 +145,7 @@ fn a_restart_in_between_is_no_trouble() {
 }
 
 #[test]
-fn what_talks_no_http_is_told() {
+fn a_server_without_http_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {

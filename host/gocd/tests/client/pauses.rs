@@ -25,7 +25,7 @@ fn a_short_wish_is_waited_for() {
 }
 
 #[test]
-fn a_long_wish_is_told_and_holds_for_everything() {
+fn a_long_pause_is_returned_and_holds_for_everything() {
     for (text, at_most) in [("600", 600), ("99999999999", 3600)] {
         let server = busy(text);
         let client = server.client();
@@ -81,7 +81,7 @@ fn tries_and_pauses_are_as_configured() {
 }
 
 #[test]
-fn requests_keep_a_distance_if_told_to() {
+fn requests_keep_the_configured_distance() {
     let server = Server::start(|_| say(200, DOCUMENT));
     let options = ClientOptions {
         min_pause: Duration::from_millis(60),

@@ -22,7 +22,7 @@ fn redirecting(location: &str, times: usize) -> Server {
 }
 
 #[test]
-fn a_stage_by_name_leads_to_the_one_by_id_on_the_server_that_was_configured() {
+fn a_stage_by_name_leads_to_the_one_by_id_on_the_configured_server() {
     let elsewhere = Server::start(|_| say(200, "<stage>not ours</stage>"));
     for location in [
         "http://localhost:8153/go/api/stages/80.xml".to_owned(),

@@ -24,7 +24,7 @@ fn credentials() -> [Credentials; 2] {
 }
 
 #[test]
-fn nothing_that_a_server_says_brings_them_into_a_message() {
+fn no_answer_of_a_server_brings_them_into_a_message() {
     for credentials in credentials() {
         for status in [200, 204, 302, 400, 401, 403, 404, 429, 500, 503] {
             // Says back what it was sent, everywhere.

@@ -32,7 +32,7 @@ fn a_company_authority_is_trusted_when_it_is_given() {
 }
 
 #[test]
-fn a_missing_ca_file_is_told_at_once() {
+fn a_missing_ca_file_is_an_error_at_once() {
     let server = Standin::start_tls();
     let why = client(&server, Some("/nonexistent/ca.pem".into())).unwrap_err();
     assert!(matches!(why, ClientError::Transport(_)), "{why:?}");

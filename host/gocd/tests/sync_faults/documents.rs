@@ -251,7 +251,7 @@ fn revisions_that_cannot_be_asked_for_withhold_nothing() {
 }
 
 #[test]
-fn a_run_above_that_cannot_be_read_withholds_nothing_and_is_told_from_a_run_s_own_document() {
+fn an_unreadable_upstream_run_withholds_nothing() {
     let dependency = r#"<material type="DependencyMaterial" pipelineName="up" stageName="s"><modifications>
         <changeset changesetUri="http://localhost:8153/go/api/stages/7.xml"><revision>up/7/s/1</revision></changeset>
         </modifications></material>"#;

@@ -15,7 +15,7 @@ fn restarted(id: &str) -> Options {
 }
 
 #[test]
-fn counters_that_begin_again_are_held_back_until_the_operator_has_said_how() {
+fn restarted_counters_are_held_back_until_the_operator_decides() {
     for is_old in BOTH {
         for said in ["go-2", "go"] {
             let server = Plain::new(is_old, forty());

@@ -82,7 +82,7 @@ fn a_server_that_is_down_is_left_after_some_requests() {
 }
 
 #[test]
-fn a_pipeline_that_is_renamed_is_said_with_what_was_under_way() {
+fn a_renamed_pipeline_is_reported_with_its_unfinished_runs() {
     for is_old in BOTH {
         let mut server = Plain::new(
             is_old,

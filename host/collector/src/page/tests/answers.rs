@@ -35,7 +35,7 @@ async fn any_name_has_a_page_that_the_lists_lead_to() {
 }
 
 #[tokio::test]
-async fn what_does_not_work_says_so() {
+async fn invalid_addresses_have_an_error_page() {
     let site = Site::new();
     site.add(began("p", "r", 60), ago(60)).await;
     for (address, status) in [
@@ -123,7 +123,7 @@ impl Stream {
 }
 
 #[tokio::test]
-async fn a_change_is_told_to_those_whom_it_concerns() {
+async fn a_change_is_sent_to_those_whom_it_concerns() {
     let site = Site::new().seen_by(Rights::Read, &["open", "other"]);
     let mut all = Stream::open(&site, "/events").await;
     let mut one = Stream::open(&site, "/events?pipeline=open").await;

@@ -101,7 +101,7 @@ async fn filters_come_from_the_address_and_stay_in_every_link() {
 }
 
 #[tokio::test]
-async fn nothing_to_show_says_what_to_do() {
+async fn an_empty_page_has_advice() {
     let site = Site::new();
     let page = site.page("/").await;
     assert!(page.contains("No runs yet") && page.contains("pipefold exec"));
@@ -162,7 +162,7 @@ async fn who_may_not_see_a_pipeline_sees_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn a_run_of_which_nothing_is_heard_is_stale() {
+async fn a_run_without_activity_is_stale() {
     let site = Site::new();
     site.add(began("p", "old", 7 * 3_600), ago(7 * 3_600)).await;
     site.add(began("p", "new", 5 * 3_600), ago(5 * 3_600)).await;
@@ -223,7 +223,7 @@ async fn a_run_that_goes_on_is_shown_as_running_whatever_its_steps_came_to() {
 }
 
 #[tokio::test]
-async fn a_name_with_a_space_at_its_end_is_told_from_the_one_without() {
+async fn a_name_with_a_space_at_its_end_differs_from_the_one_without() {
     let site = Site::new();
     for (place, (name, shown)) in [("web-x ", "<bdi>“web-x ”</bdi>"), ("web-x", "<bdi>web-x</bdi>")]
         .into_iter()

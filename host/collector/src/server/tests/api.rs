@@ -79,7 +79,7 @@ fn the_first_token_closes_the_server_and_the_last_does_not_open_it() {
 }
 
 #[test]
-fn tokens_that_cannot_be_read_let_in_nobody() {
+fn unreadable_tokens_let_no_request_in() {
     let server = start(with_tokens());
     std::fs::write(server.dir.path().join("tokens.json"), "{").unwrap();
     let answer = server.upsert(&server.bearer(0), EXAMPLE);
@@ -253,7 +253,7 @@ fn pages_of_other_servers_are_refused_where_no_token_is_asked_for() {
 }
 
 #[test]
-fn a_request_says_once_which_server_it_means() {
+fn a_request_names_its_server_once() {
     let server = start(Setup::default());
     for head in [
         "GET /healthz HTTP/1.1\r\n\r\n",
@@ -265,7 +265,7 @@ fn a_request_says_once_which_server_it_means() {
 }
 
 #[test]
-fn an_open_server_answers_nobody_whom_a_proxy_lets_in() {
+fn an_open_server_answers_no_request_from_a_proxy() {
     let server = start(Setup::default());
     for header in [
         "X-Forwarded-For: 203.0.113.9",
@@ -365,7 +365,7 @@ fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
 }
 
 #[test]
-fn every_answer_is_as_the_document_says() {
+fn every_answer_fits_the_document() {
     let server = start(Setup::default());
     assert_eq!(server.upsert("", EXAMPLE).status, 200);
     let full = r#"{"pipeline_name":"p","pipeline_source":"s","reference_id":"r","started_at":"2025-01-01T12:05:00Z","status":"failure",

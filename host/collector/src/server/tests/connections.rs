@@ -56,7 +56,7 @@ fn failures_are_limited_and_a_known_token_is_let_in_all_the_same() {
 }
 
 #[test]
-fn a_thousand_idle_connections_keep_nobody_out() {
+fn a_thousand_idle_connections_block_no_request() {
     // Of one address here, as those of many elsewhere.
     let limits = Limits {
         per_address: 4096,
@@ -82,7 +82,7 @@ fn a_thousand_idle_connections_keep_nobody_out() {
 }
 
 #[test]
-fn more_connections_than_allowed_are_told_so_and_health_is_answered() {
+fn more_connections_than_allowed_are_refused_and_health_is_answered() {
     let limits = Limits {
         connections: 2,
         head: Duration::from_millis(300),

@@ -175,7 +175,7 @@ fn the_merge_example_in_any_order_over_one_connection() {
 }
 
 #[test]
-fn a_form_says_the_same_and_the_number_may_be_text() {
+fn a_form_is_the_same_and_the_number_may_be_text() {
     let server = start(Setup::default());
     let form = "pipeline_name=a+b&pipeline_source=X&reference_id=form%2f1&started_at=2025-01-01T12:05:00%2b02:00&pr_number=3&repository=o/r";
     let answer = server.upsert(

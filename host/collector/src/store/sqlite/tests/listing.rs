@@ -14,7 +14,7 @@ fn by(set: impl FnOnce(&mut RunFilter)) -> RunQuery {
 }
 
 #[test]
-fn newest_first_whatever_the_order_of_arrival_and_the_future_is_not_newer_than_now() {
+fn newest_first_in_any_order_of_arrival_and_never_by_the_future() {
     let (_dir, store) = fresh();
     for (reference, started, arrived) in [
         ("b", 20, 100),

@@ -176,7 +176,7 @@ fn what_is_no_database_of_ours_is_refused_untouched() {
 }
 
 #[test]
-fn damage_is_told_wherever_it_is_and_never_a_panic() {
+fn damage_anywhere_is_an_error_and_never_a_panic() {
     let dir = closed();
     let path = dir.path().join(DATABASE_FILE);
     let whole = std::fs::read(&path).unwrap();

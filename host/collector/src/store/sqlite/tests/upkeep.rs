@@ -258,7 +258,7 @@ fn a_run_is_sent_as_its_record_with_what_dx_does_not_have() {
 }
 
 #[test]
-fn more_than_there_is_cannot_be_covered_and_long_words_are_cut() {
+fn more_than_there_is_cannot_be_covered_and_long_texts_are_cut() {
     let (_dir, store) = fresh();
     let run = append(&store, running("web", "a", 0), 0).run;
     forwarded(&store, run.id, 99, Some(&"é".repeat(4096)));
@@ -269,7 +269,7 @@ fn more_than_there_is_cannot_be_covered_and_long_words_are_cut() {
 }
 
 #[test]
-fn what_is_held_is_no_reason_to_tell_dx() {
+fn held_notifications_are_no_reason_to_send() {
     let (_dir, store) = fresh();
     let held = |arrived| {
         let mut append = appending(ended("web", "a", 0, "success"), arrived);
