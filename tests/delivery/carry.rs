@@ -1,6 +1,8 @@
 //! Carrying what waits to another machine.
 
-use pipefold_tests::{Ci, Mode, SpoolContent};
+use std::path::Path;
+
+use pipefold_tests::{Ci, Mode, Output, SpoolContent};
 
 /// A machine whose DX cannot be reached, with a run of start, step and finish, an unfinished one, and one of another name.
 fn cut_off() -> Ci {
@@ -21,13 +23,26 @@ fn cut_off() -> Ci {
     ci
 }
 
+fn export(there: &Ci, file: &Path) -> Output {
+    there
+        .pipefold(["flush".as_ref(), "--export".as_ref(), file.as_os_str()])
+        .run()
+}
+
+/// Imports on this machine, and delivers to the DX of the other one.
+fn import(here: &Ci, there: &Ci, file: &Path) -> Output {
+    here.pipefold(["flush", "--timeout", "20s", "--import"])
+        .args([file])
+        .env("DX_API_URL", there.dx.url())
+        .env("DX_API_TOKEN", there.dx.token())
+        .run()
+}
+
 #[test]
 fn an_export_is_delivered_where_it_is_imported() {
     let there = cut_off();
     let file = there.directory().join("runs.json");
-    let export = there
-        .pipefold(["flush".into(), "--export".into(), file.clone().into_os_string()])
-        .run();
+    let export = export(&there, &file);
     export.assert_code(0);
     assert_eq!(
         SpoolContent::read(&there.spool()).waiting().count(),
@@ -42,17 +57,7 @@ fn an_export_is_delivered_where_it_is_imported() {
     // The same DX, another machine.
     there.dx.set_mode(Mode::Normal);
     let here = Ci::new();
-    let import = here
-        .pipefold([
-            "flush".into(),
-            "--timeout".into(),
-            "20s".into(),
-            "--import".into(),
-            file.clone().into_os_string(),
-        ])
-        .env("DX_API_URL", there.dx.url())
-        .env("DX_API_TOKEN", there.dx.token())
-        .run();
+    let import = import(&here, &there, &file);
     import.assert_code(0);
     let record = there.record();
     assert_eq!(
@@ -79,24 +84,11 @@ fn an_export_is_delivered_where_it_is_imported() {
 fn importing_twice_is_importing_once() {
     let there = cut_off();
     let file = there.directory().join("runs.json");
-    there
-        .pipefold(["flush".into(), "--export".into(), file.clone().into_os_string()])
-        .run()
-        .assert_code(0);
+    export(&there, &file).assert_code(0);
     there.dx.set_mode(Mode::Normal);
     let here = Ci::new();
     for _ in 0..2 {
-        here.pipefold([
-            "flush".into(),
-            "--timeout".into(),
-            "20s".into(),
-            "--import".into(),
-            file.clone().into_os_string(),
-        ])
-        .env("DX_API_URL", there.dx.url())
-        .env("DX_API_TOKEN", there.dx.token())
-        .run()
-        .assert_code(0);
+        import(&here, &there, &file).assert_code(0);
     }
     assert_eq!(SpoolContent::read(&here.spool()).records.len(), 5);
     assert_eq!(there.dx.upserts().len(), 3, "one for each run");
@@ -106,10 +98,7 @@ fn importing_twice_is_importing_once() {
 fn a_torn_export_gives_what_is_whole_and_names_the_rest() {
     let there = cut_off();
     let file = there.directory().join("runs.json");
-    there
-        .pipefold(["flush".into(), "--export".into(), file.clone().into_os_string()])
-        .run()
-        .assert_code(0);
+    export(&there, &file).assert_code(0);
     let mut lines: Vec<Vec<u8>> = std::fs::read(&file)
         .unwrap()
         .split_inclusive(|byte| *byte == b'\n')
@@ -121,17 +110,7 @@ fn a_torn_export_gives_what_is_whole_and_names_the_rest() {
     std::fs::write(&file, lines.concat()).unwrap();
     there.dx.set_mode(Mode::Normal);
     let here = Ci::new();
-    let import = here
-        .pipefold([
-            "flush".into(),
-            "--timeout".into(),
-            "20s".into(),
-            "--import".into(),
-            file.into_os_string(),
-        ])
-        .env("DX_API_URL", there.dx.url())
-        .env("DX_API_TOKEN", there.dx.token())
-        .run();
+    let import = import(&here, &there, &file);
     assert!(
         import.stderr().contains("line 2") && import.stderr().contains("line 6"),
         "{import}"

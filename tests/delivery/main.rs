@@ -7,6 +7,7 @@ mod carry;
 mod crowded;
 mod drain;
 mod kill;
+mod library;
 mod many;
 mod planted;
 mod spool_faults;

@@ -2,28 +2,10 @@
 
 use std::time::Duration;
 
-use pipefold::{Hook, Notification, Reporter, Token};
+use pipefold::{Hook, Notification};
 use pipefold_tests::{Ci, Mode, RUN, SpoolContent};
 
-/// Records in this process, as 500 processes would, and delivers nothing.
-fn reporter(ci: &Ci) -> Reporter {
-    let token = Token::new(ci.dx.token().to_owned()).unwrap();
-    Reporter::builder()
-        .dx_url(ci.dx.url())
-        .token(token)
-        .spool(ci.spool())
-        .build()
-        .unwrap()
-}
-
-fn notification(reference_id: &str) -> Notification {
-    Notification {
-        pipeline_name: Some("build".into()),
-        pipeline_source: Some("tests".into()),
-        reference_id: Some(reference_id.into()),
-        ..Notification::default()
-    }
-}
+use crate::library::{notification, reporter};
 
 /// Does it for each number below 500, on a few threads: recording waits for the disk most of the time.
 fn for_each_of_500(act: impl Fn(u64) + Sync) {

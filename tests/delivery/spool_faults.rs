@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipefold_tests::{Ci, Mode, Mounted, Output, Pipefold, skipped};
@@ -110,6 +111,25 @@ fn volume(ci: &Ci, kib: u64, test: &str) -> Option<Mounted> {
         .ok()
 }
 
+/// Leaves a run of another build in the spool, which a later command may deliver.
+fn leave_a_run(ci: &Ci, spool: &Path) {
+    ci.dx.set_mode(Mode::RefuseConnections);
+    ci.budgets(100, 100, 100);
+    let earlier = ci.report_run("earlier", ["finish"]);
+    earlier.env("PIPEFOLD_SPOOL", spool).run().assert_code(0);
+    ci.dx.set_mode(Mode::Normal);
+    ci.operator("");
+}
+
+/// An empty spool on a volume without room.
+fn spool_on_full(volume: &Mounted) -> PathBuf {
+    let spool = volume.path().join("spool");
+    fs::create_dir(&spool).unwrap();
+    fs::set_permissions(&spool, fs::Permissions::from_mode(0o700)).unwrap();
+    fill_up(volume);
+    spool
+}
+
 #[test]
 fn a_read_only_disk_without_a_spool() {
     let ci = Ci::new();
@@ -130,15 +150,7 @@ fn a_disk_that_became_read_only() {
         return;
     };
     let spool = volume.path().join("spool");
-    // One run of another build waits there, and may as well be delivered.
-    ci.dx.set_mode(Mode::RefuseConnections);
-    ci.budgets(100, 100, 100);
-    ci.report_run("earlier", ["finish"])
-        .env("PIPEFOLD_SPOOL", &spool)
-        .run()
-        .assert_code(0);
-    ci.dx.set_mode(Mode::Normal);
-    ci.operator("");
+    leave_a_run(&ci, &spool);
     volume.read_only(true);
     build_goes_on(&ci, "read-only file system", |command| {
         command.env("PIPEFOLD_SPOOL", &spool)
@@ -158,10 +170,7 @@ fn a_full_disk_without_a_spool() {
     let Some(volume) = volume(&ci, 64, "a_full_disk_without_a_spool") else {
         return;
     };
-    let spool = volume.path().join("spool");
-    fs::create_dir(&spool).unwrap();
-    fs::set_permissions(&spool, fs::Permissions::from_mode(0o700)).unwrap();
-    fill_up(&volume);
+    let spool = spool_on_full(&volume);
     build_goes_on(&ci, "no space left", |command| command.env("PIPEFOLD_SPOOL", &spool));
 }
 
@@ -172,14 +181,7 @@ fn a_disk_that_became_full() {
         return;
     };
     let spool = volume.path().join("spool");
-    ci.dx.set_mode(Mode::RefuseConnections);
-    ci.budgets(100, 100, 100);
-    ci.report_run("earlier", ["finish"])
-        .env("PIPEFOLD_SPOOL", &spool)
-        .run()
-        .assert_code(0);
-    ci.dx.set_mode(Mode::Normal);
-    ci.operator("");
+    leave_a_run(&ci, &spool);
     let filling = fill_up(&volume);
     build_goes_on(&ci, "no space left", |command| command.env("PIPEFOLD_SPOOL", &spool));
     assert!(
@@ -232,10 +234,7 @@ fn a_failed_step_without_a_place_leaves_the_run_open_for_a_green_retry() {
     ) else {
         return;
     };
-    let spool = volume.path().join("spool");
-    fs::create_dir(&spool).unwrap();
-    fs::set_permissions(&spool, fs::Permissions::from_mode(0o700)).unwrap();
-    fill_up(&volume);
+    let spool = spool_on_full(&volume);
     let report = |arguments: &[&str]| {
         let output = ci.report(arguments.to_vec()).env("PIPEFOLD_SPOOL", &spool).run();
         output.assert_code(0);
@@ -252,7 +251,7 @@ fn a_failed_step_without_a_place_leaves_the_run_open_for_a_green_retry() {
 }
 
 /// Takes what is left on it, to the last byte.
-fn fill_up(volume: &Mounted) -> std::path::PathBuf {
+fn fill_up(volume: &Mounted) -> PathBuf {
     use std::io::Write;
     let path = volume.path().join("filling");
     let mut file = fs::File::create(&path).unwrap();
@@ -261,7 +260,7 @@ fn fill_up(volume: &Mounted) -> std::path::PathBuf {
 }
 
 /// Tells what a mode is for from what is under it.
-fn set_modes(spool: &std::path::Path, mode: u32) {
+fn set_modes(spool: &Path, mode: u32) {
     for path in [
         spool.to_owned(),
         spool.join("runs"),

@@ -1,9 +1,9 @@
 //! What runners and gateways were told is safe, and what DX has of it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use pipefold_tests::fold;
+use pipefold_tests::{fold, until};
 use serde_json::Value;
 
 use crate::place::Fleet;
@@ -40,21 +40,18 @@ impl Accepted {
 
     /// Waits until the queue is empty, and DX's record of each run is the fold of what was accepted.
     pub fn assert_told(&self, fleet: &Fleet) {
-        let deadline = Instant::now() + DRAIN;
-        loop {
-            let (waiting, wrong) = (fleet.waiting(), self.wrong(fleet));
-            if waiting == 0 && wrong.is_empty() {
-                break;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{} of {} runs are wrong or missing, {waiting} upserts wait\n{}",
-                wrong.len(),
-                self.runs(),
-                wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n")
-            );
-            std::thread::sleep(Duration::from_millis(200));
-        }
+        let (mut waiting, mut wrong) = (0, Vec::new());
+        let all_known = until(DRAIN, || {
+            (waiting, wrong) = (fleet.waiting(), self.wrong(fleet));
+            (waiting == 0 && wrong.is_empty()).then_some(())
+        });
+        assert!(
+            all_known.is_some(),
+            "{} of {} runs are wrong or missing, {waiting} upserts wait\n{}",
+            wrong.len(),
+            self.runs(),
+            wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n")
+        );
         assert_eq!(fleet.refused(), 0, "nothing of it was wrong");
     }
 

@@ -1,31 +1,24 @@
 //! `pipefold forward` as a process of its own.
 
-use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::ffi::OsString;
+use std::io;
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use pipefold_tests::http::{Answer, Client};
-use pipefold_tests::{Standin, binary};
-use rustix::process::{Pid, Signal, kill_process};
+use pipefold_tests::{ServerProcess, Standin};
+use rustix::process::Signal;
 use tempfile::TempDir;
-
-/// Longer than a start or a clean end takes on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running forwarder. Dropped before its end, it is killed.
 #[derive(Debug)]
 pub struct Forwarder {
-    child: Child,
+    process: ServerProcess,
     /// What starts it once more.
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
     /// Holds the file with DX's token.
     directory: Arc<TempDir>,
-    /// Where it tells how it is.
-    listens: Option<std::net::SocketAddr>,
-    log: Arc<Mutex<String>>,
 }
 
 impl Forwarder {
@@ -36,6 +29,7 @@ impl Forwarder {
         std::fs::write(&token, dx.token()).unwrap();
         let (url, token) = (dx.url(), token.to_string_lossy().into_owned());
         let all = [
+            "forward",
             "--queue",
             queue,
             "--dx-url",
@@ -45,51 +39,21 @@ impl Forwarder {
             "--listen",
             "127.0.0.1:0",
         ];
-        let all = all.iter().chain(arguments).map(|text| (*text).to_owned());
+        let all = all.iter().chain(arguments).map(OsString::from);
         Self::spawn(all.collect(), directory)
     }
 
-    fn spawn(arguments: Vec<String>, directory: Arc<TempDir>) -> Self {
-        let mut child = Command::new(binary("pipefold"))
-            .arg("forward")
-            .args(&arguments)
-            .env_clear()
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let (kept, mut from) = (Arc::clone(&log), child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            // Until it ends: whoever has a full pipe waits.
-            while let Ok(count @ 1..) = from.read(&mut bytes) {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
-            }
-        });
-        let mut line = String::new();
-        // It says one line, once it listens; one that ends before says none.
-        let _ = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
-        let listens = line.trim().strip_prefix("http://").and_then(|text| text.parse().ok());
+    fn spawn(arguments: Vec<OsString>, directory: Arc<TempDir>) -> Self {
         Self {
-            child,
+            process: ServerProcess::start(&arguments),
             arguments,
             directory,
-            listens,
-            log,
         }
     }
 
     /// The file that it reads DX's token from.
     pub fn token_file(&self) -> PathBuf {
         self.directory.path().join("token")
-    }
-
-    /// What it wrote to stderr so far.
-    pub fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
     }
 
     /// Its answer to a GET.
@@ -101,7 +65,7 @@ impl Forwarder {
     /// Its answer to a GET, or the failure of one that has ended.
     pub fn try_get(&self, path: &str) -> io::Result<Answer> {
         let address = self
-            .listens
+            .address()
             .unwrap_or_else(|| panic!("it does not listen: {}", self.log()));
         Client::new(address).ask("GET", path, "", b"")
     }
@@ -110,41 +74,30 @@ impl Forwarder {
     pub fn stop(mut self) -> String {
         self.signal(Signal::TERM);
         self.signal(Signal::CONT);
-        let (code, signal) = self.wait();
-        assert_eq!((code, signal), (Some(0), None), "{}", self.log());
-        self.log()
-    }
-
-    /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// Waits for its end: the exit code and the signal.
-    pub fn wait(&mut self) -> (Option<i32>, Option<i32>) {
-        let begin = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return (status.code(), status.signal());
-            }
-            assert!(begin.elapsed() < PATIENCE, "it does not end: {}", self.log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let ended = self.wait();
+        assert_eq!((ended.code, ended.signal), (Some(0), None), "{}", ended.log);
+        ended.log
     }
 
     /// Kills it, and starts another one.
     pub fn kill_and_start_another(&mut self) {
-        let _ = self.child.kill();
-        let (_, signal) = self.wait();
-        assert_eq!(signal, Some(9), "it had ended by itself: {}", self.log());
+        self.signal(Signal::KILL);
+        let ended = self.wait();
+        assert_eq!(ended.signal, Some(9), "it had ended by itself: {}", ended.log);
         *self = Self::spawn(self.arguments.clone(), Arc::clone(&self.directory));
     }
 }
 
-impl Drop for Forwarder {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Forwarder {
+    type Target = ServerProcess;
+
+    fn deref(&self) -> &ServerProcess {
+        &self.process
+    }
+}
+
+impl DerefMut for Forwarder {
+    fn deref_mut(&mut self) -> &mut ServerProcess {
+        &mut self.process
     }
 }

@@ -239,7 +239,7 @@ fn a_forwarder_that_cannot_read_its_queue_any_more_is_not_well() {
     let is_well = || forwarder.try_get("/healthz").is_ok_and(|answer| answer.status == 200);
     eventually("it says that it is not", || !is_well());
     forwarder.signal(Signal::TERM);
-    let (code, _) = forwarder.wait();
+    let code = forwarder.wait().code;
     let log = forwarder.log();
     assert!(code == Some(0) || log.contains("connection lost"), "{code:?}: {log}");
     assert!(!log.contains("panicked"), "{log}");

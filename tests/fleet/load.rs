@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
-use pipefold_tests::SpoolContent;
+use pipefold_tests::{SpoolContent, until};
 use serde_json::json;
 
 use crate::accepted::Accepted;
@@ -87,21 +87,18 @@ impl Runner {
 
     /// Delivers what is left, and checks that nothing stays behind.
     pub fn flush(&self, fleet: &Fleet) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        let mut output = None;
+        let flushed = until(PATIENCE, || {
             let flush = fleet
                 .pipefold(["flush", "--timeout", "20s"])
                 .env("PIPEFOLD_SPOOL", &self.spool);
-            let output = flush.run();
+            output = Some(flush.run());
             let content = SpoolContent::read(&self.spool);
             content.assert_sound(&self.name);
             assert!(content.rejections.is_empty(), "{:?}", content.rejections);
-            if content.waiting().count() == 0 {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{} still waits: {output}", self.name);
-            std::thread::sleep(Duration::from_millis(500));
-        }
+            (content.waiting().count() == 0).then_some(())
+        });
+        assert!(flushed.is_some(), "{} still waits: {output:?}", self.name);
     }
 }
 

@@ -41,6 +41,7 @@ fn a_dx_that_fails_is_asked_one_by_one_and_ever_more_seldom() {
     publish(&fleet, 200);
     let forwarder = fleet.forward(&["--rate", "1000", "--concurrency", "16"]);
     eventually("it was asked", || !dx.requests().is_empty());
+    // Time for requests that must not be sent.
     std::thread::sleep(Duration::from_secs(6));
     // Sixteen that were under way together, and one after a second, two and four: without that, sixteen each time.
     let asked = dx.requests().len();

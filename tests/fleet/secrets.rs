@@ -88,7 +88,7 @@ fn a_forwarder_with_wrong_credentials_ends_and_says_what_to_do() {
         &fleet.ci.dx,
         &["--queue-token-file", wrong.to_str().unwrap()],
     );
-    let (code, _) = forwarder.wait();
+    let code = forwarder.wait().code;
     assert_ne!(code, Some(0));
     assert!(forwarder.log().contains("--queue-token-file"), "{}", forwarder.log());
     assert!(!forwarder.log().contains("another-secret"), "{}", forwarder.log());

@@ -1,10 +1,10 @@
 //! What can happen to a fleet.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
 use pipefold_tests::nats::{Cluster, Cut};
-use pipefold_tests::{Mode, eventually};
+use pipefold_tests::{Mode, eventually, until};
 
 use crate::forwarder::Forwarder;
 use crate::gateway::Gateway;
@@ -150,14 +150,12 @@ fn cut(cluster: &Cluster, how: Cut, lasts: Duration, random: &mut Rng) {
         "n{leader} and n{other} hear each other: {before:?}, {after:?} messages"
     );
     cluster.heal(leader, other);
-    let deadline = Instant::now() + MENDED;
-    while heard().iter().zip(after).any(|(now, then)| *now == 0 || *now == then) {
-        let told = [leader, other].map(|index| format!("--- n{index}\n{}", cluster.log(index)));
-        assert!(
-            Instant::now() < deadline,
+    let hear = || heard().iter().zip(after).all(|(now, then)| *now > 0 && *now != then);
+    if until(MENDED, || hear().then_some(())).is_none() {
+        let logs = [leader, other].map(|index| format!("--- n{index}\n{}", cluster.log(index)));
+        panic!(
             "n{leader} and n{other} do not hear each other after {MENDED:?}\n{}",
-            told.join("\n")
+            logs.join("\n")
         );
-        std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -176,6 +176,7 @@ fn commands_that_go_on() {
         ("queue init @", &queue),
     ] {
         let running = command(&ci, line, text).env_remove("DX_API_TOKEN").spawn();
+        // Time for several answers: the output is read at the end, so there is no condition to wait for.
         thread::sleep(Duration::from_secs(3));
         running.signal(Signal::TERM);
         assert_output(line, &running.wait(), Yes);

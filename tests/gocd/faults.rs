@@ -177,6 +177,7 @@ fn a_server_that_restarts() {
         let sync = reading.sync().spawn();
         eventually("some requests", || reading.gocd.requests() > 10);
         reading.gocd.stop();
+        // Long enough for several requests that find no server.
         std::thread::sleep(Duration::from_millis(300));
         reading.gocd.behave();
         // It may have given up, and says so then.

@@ -2,13 +2,11 @@
 //!
 //! Here are thirty deaths, drawn by a seed; `PIPEFOLD_SOAK_ROUNDS` asks for more.
 
-use std::time::Duration;
-
 use crate::reading::{Reading, until_now};
 use gocd_standin::Reading::{BackFill, Live};
 use gocd_standin::{Generation, History, Shape};
 use pipefold_tests::killing::KILL_AT;
-use pipefold_tests::{Mode, number_from, seeded};
+use pipefold_tests::{Mode, eventually, number_from, seeded};
 use rustix::process::Signal;
 
 /// Any number; another draws other rounds.
@@ -74,11 +72,11 @@ fn dies(reading: &Reading, death: &Death) -> bool {
     let output = match death {
         Death::At(place) => sync.env(KILL_AT, place.to_string()).run(),
         Death::After(requests) => {
-            let until = reading.gocd.requests() + *requests as usize;
+            let last = reading.gocd.requests() + *requests as usize;
             let mut running = sync.spawn();
-            while reading.gocd.requests() < until && !running.has_ended() {
-                std::thread::sleep(Duration::from_micros(100));
-            }
+            eventually("the requests before its death, or its end", || {
+                reading.gocd.requests() >= last || running.has_ended()
+            });
             if !running.has_ended() {
                 running.signal(Signal::KILL);
             }

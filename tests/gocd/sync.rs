@@ -3,8 +3,6 @@
 //!
 //! `PIPEFOLD_SOAK_ROUNDS` asks for five hundred histories where there are fewer.
 
-use std::time::Duration;
-
 use crate::reading::{Reading, until_now};
 use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
@@ -112,11 +110,11 @@ fn in_parts(generation: Generation, seed: u64) {
     let mut deaths = 0;
     for _ in 1..10 {
         let part = requests / 8 + random.usize(..requests / 8);
-        let until = reading.gocd.requests() + part;
+        let last = reading.gocd.requests() + part;
         let mut running = reading.sync().spawn();
-        while reading.gocd.requests() < until && !running.has_ended() {
-            std::thread::sleep(Duration::from_micros(200));
-        }
+        eventually("the requests of a part, or the end", || {
+            reading.gocd.requests() >= last || running.has_ended()
+        });
         if !running.has_ended() {
             running.signal(Signal::KILL);
         }

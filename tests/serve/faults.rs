@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use pipefold_tests::collector::Ended;
+use pipefold_tests::Ended;
 use pipefold_tests::http::Answer;
 use pipefold_tests::{Collector, Mounted, eventually, skipped};
 use serde_json::{Value, json};

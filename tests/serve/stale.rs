@@ -69,6 +69,7 @@ fn dx_is_told_that_a_silent_run_was_cancelled_where_that_is_asked_for_and_once()
     }
     let collector = Collector::start_with(&data, &usual);
     round(&collector, "second");
+    // Time to send what must not be sent.
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!(
         (dx.records()["silent"].status.as_str(), about("silent")),
@@ -98,6 +99,7 @@ fn dx_is_told_that_a_silent_run_was_cancelled_where_that_is_asked_for_and_once()
     // It is remembered.
     let collector = Collector::start_with(&data, &asked);
     round(&collector, "third");
+    // Time to send what must not be sent.
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!((about("silent"), about("over")), (2, 1));
     // It was alive all the time.

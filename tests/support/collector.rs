@@ -1,45 +1,26 @@
 //! A collector: `pipefold serve` as a process of its own.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::http::Client;
-
-/// Longer than a start or a clean end takes on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How a collector ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Its exit code; none if a signal ended it.
-    pub code: Option<i32>,
-    /// The signal that ended it.
-    pub signal: Option<i32>,
-    /// Everything that it wrote to stderr.
-    pub log: String,
-}
+use crate::{Ended, ServerProcess};
 
 /// A running `pipefold serve`, on a port of the system's choice. Dropped before its end, it is killed.
 #[derive(Debug)]
 pub struct Collector {
-    child: Child,
+    process: ServerProcess,
     /// Where it says to be found, such as `http://127.0.0.1:40123`.
     pub url: String,
     /// The same as an address.
     pub address: SocketAddr,
     data_dir: PathBuf,
     arguments: Vec<OsString>,
-    log: Arc<Mutex<String>>,
-    reader: Option<JoinHandle<()>>,
 }
 
 impl Collector {
@@ -67,46 +48,22 @@ impl Collector {
     /// How it ended.
     pub fn try_start<S: Into<OsString> + Clone>(data_dir: &Path, arguments: &[S]) -> Result<Self, Ended> {
         let arguments: Vec<OsString> = arguments.iter().cloned().map(Into::into).collect();
-        let mut child = Command::new(crate::binary("pipefold"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data_dir)
-            .args(&arguments)
-            .env_clear()
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let (kept, mut from) = (Arc::clone(&log), child.stderr.take().unwrap());
-        let reader = std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            // Until it ends: whoever has a full pipe waits.
-            while let Ok(count @ 1..) = from.read(&mut bytes) {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
-            }
-        });
-        let mut url = String::new();
-        // It says one line, once it listens; one that ends before says none.
-        let _ = BufReader::new(child.stdout.take().unwrap()).read_line(&mut url);
-        let address = url
-            .trim()
-            .strip_prefix("http://")
-            .and_then(|address| address.parse().ok());
-        let mut collector = Self {
-            child,
-            address: address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
-            url: url.trim().to_owned(),
+        let mut all: Vec<OsString> = ["serve", "--listen", "127.0.0.1:0", "--data-dir"]
+            .map(Into::into)
+            .to_vec();
+        all.push(data_dir.into());
+        all.extend_from_slice(&arguments);
+        let mut process = ServerProcess::start(&all);
+        let Some(address) = process.address() else {
+            return Err(process.wait());
+        };
+        Ok(Self {
+            address,
+            url: process.url().to_owned(),
+            process,
             data_dir: data_dir.to_owned(),
             arguments,
-            log,
-            reader: Some(reader),
-        };
-        if address.is_none() {
-            return Err(collector.wait());
-        }
-        Ok(collector)
+        })
     }
 
     /// The data directory.
@@ -136,60 +93,6 @@ impl Collector {
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(self.address)
-    }
-
-    /// Its process number.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// What it wrote to stderr so far.
-    ///
-    /// # Panics
-    /// If the thread that reads it panicked.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-
-    /// Sends it a signal.
-    ///
-    /// # Panics
-    /// If the system does not allow it.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// Whether it has ended.
-    ///
-    /// # Panics
-    /// If the system does not tell.
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
-    /// Waits for its end.
-    ///
-    /// # Panics
-    /// If it does not end.
-    pub fn wait(&mut self) -> Ended {
-        let begin = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(begin.elapsed() < PATIENCE, "the collector did not end: {}", self.log());
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        if let Some(reader) = self.reader.take() {
-            reader.join().unwrap();
-        }
-        Ended {
-            code: status.code(),
-            signal: status.signal(),
-            log: self.log(),
-        }
     }
 
     /// Asks it to end, by SIGTERM, and waits until it has.
@@ -222,10 +125,16 @@ impl Collector {
     }
 }
 
-impl Drop for Collector {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Collector {
+    type Target = ServerProcess;
+
+    fn deref(&self) -> &ServerProcess {
+        &self.process
+    }
+}
+
+impl DerefMut for Collector {
+    fn deref_mut(&mut self) -> &mut ServerProcess {
+        &mut self.process
     }
 }

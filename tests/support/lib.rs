@@ -21,7 +21,7 @@
 
 mod bin;
 mod ci;
-pub mod collector;
+mod collector;
 mod fixtures;
 pub mod http;
 pub mod killing;
@@ -31,18 +31,20 @@ mod output;
 mod pipefold;
 mod random;
 mod running;
+mod server;
 mod spool;
 mod wait;
 
 pub use bin::{binary, built};
 pub use ci::{Ci, PIPELINE, RUN, SOURCE};
 pub use collector::Collector;
-pub use dx_standin::{Mode, Record, Recorded, RetryAfter, Standin, Times, fold, page};
+pub use dx_standin::{Mode, Record, Recorded, RetryAfter, Standin, Times, fold, page, until};
 pub use fixtures::{fixtures, skipped, workspace_root};
 pub use mounted::Mounted;
 pub use output::Output;
 pub use pipefold::Pipefold;
 pub use random::{number_from, seeded};
 pub use running::Running;
+pub use server::{Ended, ServerProcess};
 pub use spool::{SpoolContent, SpooledRecord};
 pub use wait::eventually;

@@ -6,6 +6,7 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use dx_standin::until;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::Output;
@@ -71,15 +72,9 @@ impl Running {
     #[must_use]
     pub fn wait(mut self) -> Output {
         let deadline = self.started + self.timeout;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break Some(status);
-            }
-            if Instant::now() >= deadline {
-                break None;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        };
+        let status = until(deadline.saturating_duration_since(Instant::now()), || {
+            self.child.try_wait().unwrap()
+        });
         let elapsed = self.started.elapsed();
         if status.is_none() {
             self.kill();

@@ -1,18 +1,17 @@
-//! Waiting for what another process does.
+//! Waiting for the effects of other processes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Long enough for anything to happen on a machine that is busy with other tests.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+use dx_standin::until;
 
-/// Waits until something holds, looking every few milliseconds.
+/// Longer than anything takes on a machine that is busy with other tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until a condition holds, checking it every few milliseconds.
 ///
 /// # Panics
-/// If it does not within half a minute; `what` is said then.
+/// If it does not hold within a minute; the message has `what`.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within {} s: {what}", PATIENCE.as_secs());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let held = until(PATIENCE, || holds().then_some(()));
+    assert!(held.is_some(), "not within {} s: {what}", PATIENCE.as_secs());
 }

@@ -101,6 +101,7 @@ fn github_and_azure_end_the_shell_and_then_what_has_their_mark() {
         let pipefold = children(shell)[0];
         let command = children(pipefold)[0];
         send(shell, Signal::INT);
+        // The agents leave some time between the two signals.
         std::thread::sleep(Duration::from_millis(20));
         send(shell, Signal::TERM);
         let ended = std::thread::spawn(move || running.wait());
@@ -172,6 +173,7 @@ fn a_signal_to_the_group_reaches_the_command_once() {
             kill_process_group(Pid::from_raw(pipefold).unwrap(), signal).unwrap();
             let got = ci.workspace().join("got");
             eventually("the signal arrives", || got.exists());
+            // Time for a second signal, which must not come.
             std::thread::sleep(Duration::from_millis(100));
             std::fs::write(ci.workspace().join("go"), "").unwrap();
             let output = running.wait();

@@ -8,7 +8,7 @@ use gocd_standin::{Access, Fault, Generation, GocdStandin, History, Server, Shap
 use pipefold_gocd::documents::StageFeed;
 use pipefold_gocd::{Href, ServerUrl, read};
 
-/// A pipeline with one run that does not fit a page.
+/// A pipeline with one run that does not fit a page, and one that ends after a later one has begun to end.
 fn long() -> History {
     let shape = Shape {
         long_runs: 100,
@@ -21,9 +21,19 @@ fn long() -> History {
             .iter()
             .all(|run| run.known(history.events()).len() <= 25)
     };
+    // The counters of the runs in the order in which their stages ended.
+    let overlaps = |history: &History| {
+        let runs = history.pipelines[0].runs.iter();
+        let mut ends: Vec<_> = runs
+            .flat_map(|run| run.stages.iter().map(move |stage| (stage, run.counter)))
+            .filter_map(|(stage, counter)| Some((stage.completed(history.events())?.event, counter)))
+            .collect();
+        ends.sort();
+        !ends.is_sorted_by_key(|(_, counter)| *counter)
+    };
     (0..)
         .map(|seed| History::generate(seed, &shape))
-        .find(|history| !fits(history))
+        .find(|history| !fits(history) && overlaps(history))
         .unwrap()
 }
 

@@ -34,6 +34,7 @@ fn a_full_spool_is_waited_for() {
     ci.dx.set_mode(Mode::RefuseConnections);
     let running = sync(&ci, &gocd, &[]).spawn();
     eventually("the spool is full", || ci.spool().join("full").exists());
+    // Time to report the full spool a second time, which it must not.
     std::thread::sleep(Duration::from_millis(300));
     ci.dx.set_mode(Mode::Normal);
     let output = running.wait();

@@ -12,7 +12,8 @@ use crate::dx;
 use crate::http::{ReadError, Request, Stream};
 use crate::mode::{Mode, RetryAfter};
 use crate::recorded::Recorded;
-use crate::state::{State, lock};
+use crate::socket::lock;
+use crate::state::State;
 
 /// The length of a huge answer: far more than any client should hold.
 const HUGE: usize = 10 * 1024 * 1024;

@@ -5,7 +5,8 @@ use serde_json::json;
 use crate::answer::Answer;
 use crate::arguments::{self, Refusal};
 use crate::http::Request;
-use crate::state::{State, lock};
+use crate::socket::lock;
+use crate::state::State;
 
 /// The method's path. A prefix before it is accepted, for servers behind a gateway.
 const PATH: &str = "/api/pipelineRuns.upsert";

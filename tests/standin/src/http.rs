@@ -11,18 +11,23 @@ const MAX_HEADERS: usize = 100;
 
 /// A request, read whole.
 #[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) target: String,
+pub struct Request {
+    /// Such as `GET`.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
     /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-    /// Whether the client expects to use the connection again.
-    pub(crate) keep_alive: bool,
+    pub headers: Vec<(String, String)>,
+    /// The body, without chunks.
+    pub body: Vec<u8>,
+    /// True if the client expects to use the connection again.
+    pub keep_alive: bool,
 }
 
 impl Request {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// The value of a header, by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(n, _)| n == name)
@@ -30,12 +35,12 @@ impl Request {
     }
 }
 
-/// Why there is no request.
+/// The reason why there is no request.
 #[derive(Debug)]
-pub(crate) enum ReadError {
+pub enum ReadError {
     /// The connection ended, or broke.
     Closed,
-    /// What came is not an acceptable request; the status says in which way.
+    /// Malformed or too large; with the status of the answer.
     Bad(u16),
 }
 
@@ -46,13 +51,14 @@ impl From<io::Error> for ReadError {
 }
 
 /// A byte stream with what was read from it and not used yet.
-pub(crate) struct Stream<S> {
+pub struct Stream<S> {
     inner: S,
     buffer: Vec<u8>,
 }
 
 impl<S: Read + Write> Stream<S> {
-    pub(crate) fn new(inner: S) -> Self {
+    /// A stream of which nothing was read yet.
+    pub fn new(inner: S) -> Self {
         Self {
             inner,
             buffer: Vec::new(),
@@ -64,7 +70,7 @@ impl<S: Read + Write> Stream<S> {
     /// # Errors
     ///
     /// [`ReadError::Closed`] at the end of the connection; [`ReadError::Bad`] if it is malformed or larger than allowed.
-    pub(crate) fn read_request(&mut self) -> Result<Request, ReadError> {
+    pub fn read_request(&mut self) -> Result<Request, ReadError> {
         let mut request = loop {
             if let Some((length, request)) = parse_head(&self.buffer)? {
                 self.buffer.drain(..length);
@@ -96,13 +102,17 @@ impl<S: Read + Write> Stream<S> {
         Ok(request)
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes and flushes.
+    ///
+    /// # Errors
+    /// If the connection has ended.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.inner.write_all(bytes)?;
         self.inner.flush()
     }
 
     /// Reads and drops whatever comes, until the connection ends.
-    pub(crate) fn drain(&mut self) {
+    pub fn drain(&mut self) {
         let mut sink = [0; 4096];
         while self.inner.read(&mut sink).is_ok_and(|n| n > 0) {}
     }

@@ -2,26 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::connection;
 use crate::fold::{self, Record};
-use crate::listener::Listener;
 use crate::mode::{Mode, Rule, Times};
 use crate::recorded::Recorded;
-use crate::state::{State, lock};
+use crate::socket::{Socket, lock};
+use crate::state::State;
 use crate::tls::Tls;
+use crate::wait::until;
 
 /// The token that is accepted if no other was asked for.
 pub const DEFAULT_TOKEN: &str = "standin-0123456789-abcd";
-
-/// How long to try to get the old port again. Another process may have taken it as the source of an outgoing connection.
-const REOPEN: Duration = Duration::from_secs(5);
 
 /// How a server is to be.
 #[derive(Clone, Debug)]
@@ -44,12 +43,10 @@ impl Default for Options {
 /// A running server. It stops when dropped.
 #[derive(Debug)]
 pub struct Standin {
-    address: SocketAddr,
+    socket: Socket,
     token: String,
     state: Arc<State>,
     tls: Option<Arc<Tls>>,
-    /// None while connections are refused.
-    listener: Mutex<Option<Listener>>,
 }
 
 impl Standin {
@@ -96,18 +93,23 @@ impl Standin {
     /// If it cannot listen on 127.0.0.1, or write the authority's certificate to the temporary directory.
     pub fn try_start(options: Options) -> io::Result<Self> {
         let tls = if options.tls { Some(Arc::new(Tls::new()?)) } else { None };
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = socket.local_addr()?;
         let token = options.tokens.first().cloned().unwrap_or_default();
         let state = Arc::new(State::default());
         *lock(&state.tokens) = options.tokens;
-        let listener = Listener::run(socket, Arc::clone(&state), tls.clone())?;
+        let (shared, with_tls) = (Arc::clone(&state), tls.clone());
+        let socket = Socket::open(0, move |stream, number| match &with_tls {
+            None => connection::serve(&shared, stream, number),
+            Some(tls) => {
+                if let Ok(stream) = tls.accept(stream) {
+                    connection::serve(&shared, stream, number);
+                }
+            }
+        })?;
         Ok(Self {
-            address,
+            socket,
             token,
             state,
             tls,
-            listener: Mutex::new(Some(listener)),
         })
     }
 
@@ -115,13 +117,13 @@ impl Standin {
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.address)
+        format!("{scheme}://{}", self.socket.address())
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.socket.address()
     }
 
     /// A token that it accepts, or did at the start.
@@ -151,8 +153,8 @@ impl Standin {
     pub fn set_mode(&self, mode: Mode) {
         lock(&self.state.rules).clear();
         match mode {
-            Mode::RefuseConnections => self.close(),
-            Mode::Normal => self.reopen(),
+            Mode::RefuseConnections => self.socket.close(),
+            Mode::Normal => self.socket.reopen(),
             mode => self.misbehave(mode, Times::Always),
         }
     }
@@ -181,9 +183,9 @@ impl Standin {
                 times == Times::Always && reference_id.is_none(),
                 "connections are refused always and to all, or not at all"
             );
-            return self.close();
+            return self.socket.close();
         }
-        self.reopen();
+        self.socket.reopen();
         lock(&self.state.rules).push(Rule {
             mode,
             times,
@@ -212,53 +214,16 @@ impl Standin {
         fold::records(&lock(&self.state.upserts))
     }
 
-    /// Waits until something holds, at most so long; says whether it does.
+    /// Waits until a condition holds, for at most `timeout`. Returns true if it holds.
     pub fn wait_until(&self, timeout: Duration, holds: impl Fn(&Self) -> bool) -> bool {
-        let deadline = Instant::now() + timeout;
-        loop {
-            if holds(self) {
-                return true;
-            }
-            if Instant::now() >= deadline {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    fn close(&self) {
-        if let Some(listener) = lock(&self.listener).take() {
-            listener.close();
-        }
-        self.state.cut_connections();
-    }
-
-    /// Listens again, if it does not.
-    fn reopen(&self) {
-        let mut listener = lock(&self.listener);
-        if listener.is_some() {
-            return;
-        }
-        let deadline = Instant::now() + REOPEN;
-        let opened = loop {
-            let opened = TcpListener::bind(self.address)
-                .and_then(|socket| Listener::run(socket, Arc::clone(&self.state), self.tls.clone()));
-            if opened.is_ok() || Instant::now() >= deadline {
-                break opened;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        match opened {
-            Ok(opened) => *listener = Some(opened),
-            Err(why) => panic!("the stand-in for DX could not listen on {} again: {why}", self.address),
-        }
+        until(timeout, || holds(self).then_some(())).is_some()
     }
 }
 
 impl Drop for Standin {
     fn drop(&mut self) {
         self.state.stopped.store(true, Ordering::Relaxed);
-        self.close();
+        self.socket.close();
         if let Some(tls) = &self.tls {
             tls.remove_ca_file();
         }

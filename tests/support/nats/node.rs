@@ -7,8 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dx_standin::until;
 use serde_json::Value;
 
 use super::PATIENCE;
@@ -129,17 +130,9 @@ impl Node {
             place.ends_with_the_test(Some(child.id()));
         }
         *self.process.lock().unwrap() = Some(child);
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(self.listens).is_err() {
-            let alive = self.is_alive();
-            assert!(
-                alive && Instant::now() < deadline,
-                "n{} does not listen (alive: {alive})\n{}",
-                self.index,
-                tail(&self.log())
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let listens = || TcpStream::connect(self.listens).is_ok();
+        until(PATIENCE, || (listens() || !self.is_alive()).then_some(()));
+        assert!(listens(), "n{} does not listen\n{}", self.index, tail(&self.log()));
     }
 
     pub(super) fn is_alive(&self) -> bool {

@@ -1,7 +1,6 @@
 //! How a cluster is doing, by its own monitoring.
 
-use std::time::{Duration, Instant};
-
+use dx_standin::until;
 use serde_json::Value;
 
 use super::cluster::Cluster;
@@ -28,18 +27,14 @@ impl Cluster {
     /// # Panics
     /// If they do not get there; their logs are shown.
     pub fn wait_ready(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.is_ready() {
-            if Instant::now() >= deadline {
-                let logs: Vec<String> = (0..self.size())
-                    .map(|index| {
-                        let told = ["/healthz", "/jsz"].map(|path| self.monitor(index, path).unwrap_or_default());
-                        format!("--- n{index}: {told:?}\n{}", tail(&self.log(index)))
-                    })
-                    .collect();
-                panic!("the cluster is not ready after {PATIENCE:?}\n{}", logs.join("\n"));
-            }
-            std::thread::sleep(Duration::from_millis(50));
+        if until(PATIENCE, || self.is_ready().then_some(())).is_none() {
+            let logs: Vec<String> = (0..self.size())
+                .map(|index| {
+                    let state = ["/healthz", "/jsz"].map(|path| self.monitor(index, path).unwrap_or_default());
+                    format!("--- n{index}: {state:?}\n{}", tail(&self.log(index)))
+                })
+                .collect();
+            panic!("the cluster is not ready after {PATIENCE:?}\n{}", logs.join("\n"));
         }
     }
 

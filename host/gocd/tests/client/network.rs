@@ -35,7 +35,7 @@ fn one_connection_serves_many_requests_and_error_pages_too() {
     for _ in 0..6 {
         let _ = client.get(&pipelines());
     }
-    assert!(server.requests().iter().all(|request| request.connection == 0));
+    assert!(server.requests().iter().all(|request| request.connection == 1));
 }
 
 #[test]

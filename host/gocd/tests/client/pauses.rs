@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use pipefold_gocd::client::{Client, ClientOptions, FetchError, Source};
 
+use dx_standin::until;
+
 use crate::client::server::*;
 
 fn busy(retry_after: &'static str) -> Server {
@@ -107,9 +109,7 @@ fn nothing_is_asked_for_once_it_is_to_stop() {
     let answer = quickly(|| {
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while server.requests().is_empty() {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
+                until(AMPLE, || (!server.requests().is_empty()).then_some(()));
                 stop.store(true, Ordering::Relaxed);
             });
             client.get(&pipelines())

@@ -1,11 +1,11 @@
 //! A server on a socket that answers what a test says, and what all tests use.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use dx_standin::Socket;
+use dx_standin::http::{self, Stream};
 use pipefold_gocd::client::{Client, ClientOptions, Credentials, Secret};
 use pipefold_gocd::documents::{Counter, Name, PipelineLocator, StageLocator};
 use pipefold_gocd::{Dialect, Resource, ServerUrl};
@@ -45,8 +45,8 @@ pub(crate) fn say_with(status: u16, headers: &[(&str, &str)], body: &str) -> Dee
 pub(crate) struct Request {
     /// How many came before it.
     pub(crate) number: usize,
-    /// Which connection it came on, from 0.
-    pub(crate) connection: usize,
+    /// The number of its connection, from 1.
+    pub(crate) connection: u64,
     /// Method and path.
     pub(crate) line: String,
     headers: Vec<(String, String)>,
@@ -61,11 +61,8 @@ impl Request {
 
 /// A server that ends when it is dropped.
 pub(crate) struct Server {
-    port: u16,
+    socket: Socket,
     requests: Arc<Mutex<Vec<Request>>>,
-    connections: Arc<Mutex<Vec<TcpStream>>>,
-    ended: Arc<AtomicBool>,
-    accepting: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Server {
@@ -74,38 +71,14 @@ impl Server {
     }
 
     pub(crate) fn start_at(port: u16, deed: impl Fn(&Request) -> Deed + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (requests, connections) = (
-            Arc::<Mutex<Vec<Request>>>::default(),
-            Arc::<Mutex<Vec<TcpStream>>>::default(),
-        );
-        let (ended, deed) = (Arc::new(AtomicBool::new(false)), Arc::new(deed));
-        let accepting = {
-            let (requests, connections, ended) = (requests.clone(), connections.clone(), ended.clone());
-            std::thread::spawn(move || {
-                for (connection, stream) in listener.incoming().enumerate() {
-                    if ended.load(Ordering::SeqCst) {
-                        break;
-                    }
-                    let stream = stream.unwrap();
-                    connections.lock().unwrap().push(stream.try_clone().unwrap());
-                    let (requests, deed, ended) = (requests.clone(), deed.clone(), ended.clone());
-                    std::thread::spawn(move || serve(stream, connection, &requests, &*deed, &ended));
-                }
-            })
-        };
-        Self {
-            port,
-            requests,
-            connections,
-            ended,
-            accepting: Some(accepting),
-        }
+        let requests = Arc::<Mutex<Vec<Request>>>::default();
+        let log = requests.clone();
+        let socket = Socket::open(port, move |stream, number| serve(stream, number, &log, &deed)).unwrap();
+        Self { socket, requests }
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.socket.address().port()
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
@@ -117,7 +90,7 @@ impl Server {
     }
 
     pub(crate) fn options(&self) -> ClientOptions {
-        options(self.port)
+        options(self.port())
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -125,45 +98,22 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
-        let _ = self.accepting.take().map(std::thread::JoinHandle::join);
-        for stream in self.connections.lock().unwrap().drain(..) {
-            let _ = stream.shutdown(std::net::Shutdown::Both);
-        }
-    }
-}
-
-fn serve(
-    mut stream: TcpStream,
-    connection: usize,
-    requests: &Mutex<Vec<Request>>,
-    deed: &dyn Fn(&Request) -> Deed,
-    ended: &AtomicBool,
-) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    loop {
-        let mut line = || {
-            let mut line = String::new();
-            let read = reader.read_line(&mut line).unwrap_or_default();
-            (read > 0).then(|| line.trim_end().to_owned())
-        };
-        let Some(first) = line() else { return };
-        let mut headers = Vec::new();
-        while let Some(header) = line().filter(|header| !header.is_empty()) {
-            let (name, value) = header.split_once(": ").unwrap();
-            headers.push((name.to_owned(), value.to_owned()));
-        }
+fn serve(stream: TcpStream, connection: u64, requests: &Mutex<Vec<Request>>, deed: &dyn Fn(&Request) -> Deed) {
+    let mut stream = Stream::new(stream);
+    while let Ok(http::Request {
+        method,
+        target,
+        headers,
+        ..
+    }) = stream.read_request()
+    {
         let request = {
             let mut requests = requests.lock().unwrap();
-            let line = first.strip_suffix(" HTTP/1.1").unwrap().to_owned();
             let number = requests.len();
             requests.push(Request {
                 number,
                 connection,
-                line,
+                line: format!("{method} {target}"),
                 headers,
             });
             requests.last().unwrap().clone()
@@ -174,26 +124,25 @@ fn serve(
                 for (name, value) in headers {
                     head += &format!("{name}: {value}\r\n");
                 }
-                if stream.write_all(&[head.as_bytes(), b"\r\n", &body].concat()).is_err() {
+                if stream.write(&[head.as_bytes(), b"\r\n", &body].concat()).is_err() {
                     return;
                 }
             }
             Deed::Raw(bytes) => {
-                let _ = stream.write_all(&bytes);
-                let _ = stream.shutdown(std::net::Shutdown::Both);
+                let _ = stream.write(&bytes);
                 return;
             }
             Deed::Repeat(first, rest, pause) => {
-                let mut alive = stream.write_all(&first).is_ok();
-                while alive && !ended.load(Ordering::SeqCst) {
-                    alive = stream.write_all(&rest).is_ok();
+                // Until either side closes the connection.
+                let mut alive = stream.write(&first).is_ok();
+                while alive {
+                    alive = stream.write(&rest).is_ok();
                     std::thread::sleep(pause);
                 }
                 return;
             }
             Deed::Silence => {
-                // Until the other side has had enough.
-                let _ = stream.read(&mut [0; 16]);
+                stream.drain();
                 return;
             }
         }

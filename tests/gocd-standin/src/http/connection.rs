@@ -1,33 +1,18 @@
 //! One connection: requests in, answers out (as much of RFC 9112 as a client that only asks needs).
 
-use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::Ordering;
+
+use dx_standin::http::Stream;
+use dx_standin::lock;
 
 use super::fault::Reply;
-use super::listener::{State, lock};
-use super::standin::Logged;
+use super::standin::{Logged, State};
 use crate::server::Answer;
 
-/// The largest head read. More than any client sends; the server must not grow without bound.
-const MAX_HEAD: usize = 32 * 1024;
-/// The most headers read.
-const MAX_HEADERS: usize = 100;
-
-struct Request {
-    method: String,
-    target: String,
-    headers: Vec<(String, String)>,
-    keep_alive: bool,
-}
-
 /// Serves a connection until either side has had enough.
-pub(super) fn serve(state: &State, mut stream: TcpStream) {
-    let mut buffer = Vec::new();
-    while !state.stopped.load(Ordering::Relaxed) {
-        let Some(request) = read(&mut stream, &mut buffer) else {
-            return;
-        };
+pub(super) fn serve(state: &State, stream: TcpStream) {
+    let mut stream = Stream::new(stream);
+    while let Ok(request) = stream.read_request() {
         let reply = match state.fault(&request.target) {
             // Outside the lock, or a slow answer would hold up all others.
             Some(fault) => {
@@ -65,7 +50,7 @@ pub(super) fn serve(state: &State, mut stream: TcpStream) {
             headers: request.headers,
             status,
         });
-        if stream.write_all(&bytes).is_err() || !goes_on {
+        if stream.write(&bytes).is_err() || !goes_on {
             return;
         }
     }
@@ -84,36 +69,4 @@ fn bytes(answer: &Answer, length: Option<usize>, keep_alive: bool) -> Vec<u8> {
     let mut bytes = head.into_bytes();
     bytes.extend_from_slice(&answer.body);
     bytes
-}
-
-/// The next request; none at the end of the connection, or for what is none.
-fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
-    loop {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut head = httparse::Request::new(&mut headers);
-        match head.parse(buffer).ok()? {
-            httparse::Status::Complete(length) => {
-                let mut request = Request {
-                    method: head.method.unwrap_or_default().to_owned(),
-                    target: head.path.unwrap_or_default().to_owned(),
-                    headers: Vec::new(),
-                    keep_alive: head.version == Some(1),
-                };
-                for header in head.headers.iter() {
-                    let value = String::from_utf8_lossy(header.value).into_owned();
-                    request.keep_alive &=
-                        !(header.name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close"));
-                    request.headers.push((header.name.to_ascii_lowercase(), value));
-                }
-                buffer.drain(..length);
-                return Some(request);
-            }
-            httparse::Status::Partial if buffer.len() > MAX_HEAD => return None,
-            httparse::Status::Partial => {
-                let mut chunk = [0; 8 * 1024];
-                let read = stream.read(&mut chunk).ok().filter(|read| *read > 0)?;
-                buffer.extend_from_slice(&chunk[..read]);
-            }
-        }
-    }
 }

@@ -3,7 +3,6 @@
 mod connection;
 mod endless;
 mod fault;
-mod listener;
 mod standin;
 
 pub use fault::{Fault, Times};

@@ -1,26 +1,45 @@
 //! The server: its life, its faults and what it has seen.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
+use dx_standin::{Socket, lock};
+
+use super::connection;
 use super::fault::{Fault, Rule, Times};
-use super::listener::{Listener, State, lock};
 use crate::history::History;
 use crate::server::{Access, Generation, Server};
-
-/// How long to try to get the old port again. Another process may have taken it as the source of an outgoing connection.
-const REOPEN: Duration = Duration::from_secs(5);
 
 /// A running server. It stops when dropped.
 #[derive(Debug)]
 pub struct GocdStandin {
-    address: SocketAddr,
+    socket: Socket,
     state: Arc<State>,
-    /// None while connections are refused.
-    listener: Mutex<Option<Listener>>,
+}
+
+/// What the server's threads share.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) server: Mutex<Server>,
+    rules: Mutex<Vec<Rule>>,
+    pub(super) log: Mutex<Vec<Logged>>,
+}
+
+impl State {
+    /// The fault for a request, which uses up one of its times.
+    pub(super) fn fault(&self, target: &str) -> Option<Fault> {
+        let mut rules = lock(&self.rules);
+        let place = rules.iter().position(|rule| target.contains(&rule.about))?;
+        let fault = rules[place].fault.clone();
+        match &mut rules[place].times {
+            Times::Always => {}
+            Times::Next(left) if *left > 1 => *left -= 1,
+            Times::Next(_) => {
+                rules.remove(place);
+            }
+        }
+        Some(fault)
+    }
 }
 
 /// A request that was answered.
@@ -70,21 +89,20 @@ impl GocdStandin {
     }
 
     fn try_run(server: Server) -> io::Result<Self> {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = socket.local_addr()?;
-        let state = Arc::new(State::new(server));
-        let listener = Listener::run(socket, Arc::clone(&state))?;
-        Ok(Self {
-            address,
-            state,
-            listener: Mutex::new(Some(listener)),
-        })
+        let state = Arc::new(State {
+            server: Mutex::new(server),
+            rules: Mutex::default(),
+            log: Mutex::default(),
+        });
+        let shared = Arc::clone(&state);
+        let socket = Socket::open(0, move |stream, _| connection::serve(&shared, stream))?;
+        Ok(Self { socket, state })
     }
 
     /// Its address, such as `http://127.0.0.1:40123/go`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/go", self.address)
+        format!("http://{}/go", self.socket.address())
     }
 
     /// From now on it is after the first so many events.
@@ -126,34 +144,12 @@ impl GocdStandin {
     /// If its port is taken.
     pub fn behave(&self) {
         lock(&self.state.rules).clear();
-        let mut listener = lock(&self.listener);
-        if listener.is_some() {
-            return;
-        }
-        let deadline = Instant::now() + REOPEN;
-        let opened = loop {
-            let opened =
-                TcpListener::bind(self.address).and_then(|socket| Listener::run(socket, Arc::clone(&self.state)));
-            if opened.is_ok() || Instant::now() >= deadline {
-                break opened;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        match opened {
-            Ok(opened) => *listener = Some(opened),
-            Err(why) => panic!(
-                "the stand-in for GoCD could not listen on {} again: {why}",
-                self.address
-            ),
-        }
+        self.socket.reopen();
     }
 
     /// Cuts all connections and refuses new ones, until it is to behave.
     pub fn stop(&self) {
-        if let Some(listener) = lock(&self.listener).take() {
-            listener.close();
-        }
-        self.state.cut_connections();
+        self.socket.close();
     }
 
     /// Every request so far, in the order of the answers.
@@ -172,12 +168,5 @@ impl GocdStandin {
     #[must_use]
     pub fn requests(&self) -> usize {
         lock(&self.state.log).len()
-    }
-}
-
-impl Drop for GocdStandin {
-    fn drop(&mut self) {
-        self.state.stopped.store(true, Ordering::Relaxed);
-        self.stop();
     }
 }
