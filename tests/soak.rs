@@ -16,7 +16,7 @@ use pipefold_tests::number_from;
 /// Two on each of two processors: a process waits for the disk half of its time.
 const AT_ONCE: usize = 4;
 
-/// What came of the rounds that were played.
+/// The results of the rounds that were played.
 #[derive(Default)]
 struct Done {
     rounds: usize,
@@ -96,6 +96,6 @@ fn draw(rounds: usize, seed: u64, places: [u64; FLUSH + 1]) -> Vec<Round> {
 }
 
 fn say(line: &str) {
-    // Whoever closed the pipe does not want to know.
+    // A closed pipe is no reason to stop.
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -99,7 +99,7 @@ fn two_accounts_at_two_addresses_share_a_spool_and_nothing_else() {
 }
 
 #[test]
-fn two_accounts_at_one_address_are_told_apart_by_their_tokens() {
+fn two_accounts_at_one_address_differ_by_their_tokens() {
     let ci = Ci::new();
     ci.budgets(30, 30, 30);
     let dx = server(&["alpha-token", "beta-token"]);
@@ -174,7 +174,7 @@ fn a_build_without_a_token_leaves_nothing_that_the_next_one_sends() {
         "it is not forgotten either: {status}"
     );
 
-    // Only whoever asks for it.
+    // Only on request.
     ci.pipefold(["flush", "--timeout", "20s"]).run().assert_code(0);
     assert!(ci.record_of("tokenless").finished_at.is_some());
 }

@@ -3,7 +3,7 @@
 
 use pipefold_tests::{Ci, Output, RUN};
 
-/// Runs a command of these words, in a CI system that says nothing of itself. What is wrong is warned of and no failure; with `--strict` it is exit code 2, with the same words.
+/// Runs a command of these words, in a CI system without variables. A fault is a warning and no failure; with `--strict` it is exit code 2, with the same words.
 fn refused(words: &[&str]) -> String {
     let ci = Ci::new();
     let lenient = ci.pipefold(words).env("CI", "true").run();
@@ -324,7 +324,7 @@ fn a_run_around_a_command_is_reported_without_what_is_wrong() {
 }
 
 #[test]
-fn an_end_with_another_word_for_its_status_is_an_end() {
+fn a_finish_with_another_status_is_a_finish() {
     for (word, status) in [
         ("SUCCESS", Some("success")),
         ("Succeeded", Some("success")),
@@ -360,7 +360,7 @@ fn line_ends_behind_a_value_are_no_part_of_it() {
 }
 
 #[test]
-fn empty_variables_in_flags_and_values_with_dashes_are_no_wrong_command_line() {
+fn empty_values_and_values_with_dashes_are_accepted() {
     for flag in [
         "--token-file",
         "--ca-file",

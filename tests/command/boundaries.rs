@@ -60,7 +60,7 @@ fn only_the_dx_module_knows_the_url_and_the_answers_of_dx() {
 }
 
 #[test]
-fn unsafe_code_stands_where_compiled_code_is_loaded_and_signals_are_taken_and_nowhere_else() {
+fn unsafe_code_only_loads_compiled_code_and_handles_signals() {
     let mut with_unsafe = who_says(&[
         "unsafe {",
         "unsafe fn",

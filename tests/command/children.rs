@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pipefold_tests::{Ci, RUN};
 
-/// How many runs lie in the spool.
+/// The number of runs in the spool.
 fn runs(ci: &Ci) -> usize {
     let count = |name| std::fs::read_dir(ci.spool().join(name)).map_or(0, Iterator::count);
     count("runs") + count("done")
@@ -50,7 +50,7 @@ fn an_urgent_step_is_delivered_by_the_outer_exec_while_it_runs() {
 }
 
 #[test]
-fn what_a_step_within_says_reaches_dx_with_the_end_of_the_run() {
+fn a_step_within_exec_reaches_dx_with_the_end_of_the_run() {
     let ci = Ci::new();
     ci.exec_script("pipefold step --step checkout --repository getdx/some_repo --commit-sha 4f2e9c1 -- true")
         .run()

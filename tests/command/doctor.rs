@@ -78,7 +78,7 @@ fn doctor(ci: &Ci, variables: &[(&str, &str)], more: &[&str]) -> Pipefold {
         .fold(command, |command, (name, value)| command.env(name, *value))
 }
 
-/// What a person reads, without what differs from one machine to the next.
+/// The text for people, without the parts that differ from one machine to the next.
 fn page(ci: &Ci, output: &Output) -> String {
     output.assert_code(0);
     assert_eq!(output.stderr(), "");
@@ -272,7 +272,7 @@ fn a_dx_a_token_and_a_spool_that_cannot_be_used() {
 }
 
 #[test]
-fn what_waits_is_told_with_its_reason() {
+fn waiting_runs_are_listed_with_their_reason() {
     let ci = Ci::new();
     ci.budgets(200, 300, 200);
     ci.dx.set_mode(Mode::RefuseConnections);

@@ -124,7 +124,7 @@ fn for_people_it_reads_as_http() {
 }
 
 #[test]
-fn what_would_only_be_recorded_is_said_so() {
+fn notifications_that_would_only_be_recorded_are_marked() {
     let ci = Ci::new();
     let output = quiet(&ci, ci.report(["step", "--step", "a", "--dry-run", "--json"]).run());
     assert_eq!(output.json()["verdict"], "hold");
@@ -164,7 +164,7 @@ fn an_exec_shows_its_finish_and_runs_nothing() {
 }
 
 #[test]
-fn wrong_fields_are_told_as_ever() {
+fn wrong_fields_are_reported_as_always() {
     let ci = Ci::new();
     let output = ci
         .report(["start", "--dry-run", "--strict", "--started-at", "yesterday"])

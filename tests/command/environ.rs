@@ -1,4 +1,4 @@
-//! What the wrapped command can see of the token: nothing, neither in its own environment nor in pipefold's.
+//! The token is hidden from the wrapped command: it is neither in its own environment nor in pipefold's.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

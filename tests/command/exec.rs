@@ -22,7 +22,7 @@ fn a_command_killed_by_a_signal_gives_128_and_its_number() {
         ci.exec(["sh", "-c", &format!("kill -{signal} $$")])
             .run()
             .assert_code(128 + number);
-        // Nobody told pipefold to stop: the command broke down by itself.
+        // No signal came to pipefold: the command broke down by itself.
         assert_eq!(ci.record().status, "failure", "SIG{signal}");
     }
 }
@@ -177,7 +177,7 @@ fn it_works_with_little_address_space() {
 }
 
 #[test]
-fn when_the_rules_cannot_be_asked_the_build_goes_on_and_they_are_asked_later() {
+fn without_the_rules_the_build_goes_on_and_is_judged_later() {
     let ci = Ci::new();
     // The default component needs more.
     ci.operator("[limits]\nmemory = \"64 KiB\"\n");
@@ -227,7 +227,7 @@ fn what_the_command_leaves_in_the_background_does_not_hold_it_up() {
 }
 
 #[test]
-fn with_strict_trouble_is_an_exit_code_but_never_instead_of_the_commands_own() {
+fn strict_failures_never_replace_the_commands_exit_code() {
     let ci = Ci::new();
     ci.budgets(200, 400, 300);
     ci.dx.set_mode(Mode::RefuseConnections);
@@ -241,7 +241,7 @@ fn with_strict_trouble_is_an_exit_code_but_never_instead_of_the_commands_own() {
 }
 
 #[test]
-fn the_helps_own_example_of_a_build_in_parts_tells_red_from_green() {
+fn the_helps_example_of_a_build_in_parts_gets_its_status_right() {
     for (make, code, status) in [("exit 2", 1, "failure"), ("exit 0", 0, "success")] {
         let ci = Ci::new();
         let make_file = ci.directory().join("make");

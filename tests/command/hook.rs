@@ -69,7 +69,7 @@ fn violations() {
 }
 
 #[test]
-fn what_is_no_notification_is_said() {
+fn input_that_is_no_notification_is_named() {
     let inputs = [
         ("start", ""),
         ("start", "{"),

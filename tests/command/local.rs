@@ -1,4 +1,4 @@
-//! Outside CI: nothing is reported unless the user says so, and then what git tells. And names made by templates.
+//! Outside CI: nothing is reported unless the user asks for it, and then with data from git. And names made by templates.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use pipefold_tests::{Ci, Output, Pipefold, Record, binary, skipped};
 
 const ID: &str = "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d";
-/// What a command says that reports nothing.
+/// The message of a command that reports nothing.
 const SAID: &str = "pipefold: not reporting: no CI system detected. Use --local, or set --pipeline-name, --pipeline-source and \
                     --reference-id\n";
 
@@ -46,7 +46,7 @@ fn untouched(ci: &Ci, output: &Output) {
 }
 
 #[test]
-fn a_build_on_someones_own_machine_is_not_reported() {
+fn a_build_on_a_developers_machine_is_not_reported() {
     let ci = checkout();
     let output = ci.pipefold(["exec", "--", "sh", "-c", "echo out; exit 3"]).run();
     output.assert_code(3);
@@ -80,7 +80,7 @@ fn a_workspace_file_does_not_decide_that_it_is() {
 }
 
 #[test]
-fn it_is_said_once_and_not_to_whoever_knows() {
+fn the_advice_is_shown_once_and_not_where_it_is_known() {
     let ci = checkout();
     let nested = "pipefold step --step a -- true; pipefold exec -- pipefold start; exit 3";
     let output = script(&ci, &["exec"], nested).run();
@@ -98,7 +98,7 @@ fn it_is_said_once_and_not_to_whoever_knows() {
 }
 
 #[test]
-fn local_reports_what_git_tells() {
+fn local_reports_data_from_git() {
     for by_variable in [false, true] {
         let ci = checkout();
         let command = match by_variable {
@@ -138,7 +138,7 @@ fn local_reports_what_git_tells() {
 }
 
 #[test]
-fn what_is_said_beats_what_git_tells() {
+fn flags_beat_data_from_git() {
     let ci = checkout();
     let words = [
         "exec",
@@ -186,7 +186,7 @@ fn two_local_runs_are_two_records_and_their_steps_join_them() {
 }
 
 #[test]
-fn commands_one_by_one_are_told_how_to_meet() {
+fn single_commands_get_advice_about_a_common_run() {
     let ci = checkout();
     let output = local(&ci, &["start", "--local"]).run();
     output.assert_code(0);
@@ -218,7 +218,7 @@ fn a_dry_run_outside_ci_runs_nothing() {
 }
 
 #[test]
-fn a_ci_system_that_is_not_known_is_told_what_it_has_to_give() {
+fn an_unknown_ci_system_is_asked_for_the_missing_fields() {
     let ci = checkout();
     let output = ci
         .pipefold(["exec", "--", "sh", "-c", "exit 3"])
@@ -244,7 +244,7 @@ fn a_ci_system_that_is_not_known_is_told_what_it_has_to_give() {
 }
 
 #[test]
-fn a_wrong_word_for_local_is_named() {
+fn a_wrong_value_of_local_is_named() {
     let ci = checkout();
     let output = ci
         .pipefold(["exec", "--", "sh", "-c", "exit 3"])

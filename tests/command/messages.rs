@@ -1,4 +1,4 @@
-//! What the commands of a build say on stderr where reporting has trouble: one line, which a CI log shows whole.
+//! The messages of a build's commands on stderr when reporting fails: one line, which a CI log shows whole.
 
 use pipefold_tests::{Ci, Mode, Pipefold};
 
@@ -6,7 +6,7 @@ use pipefold_tests::{Ci, Mode, Pipefold};
 const LONGEST: usize = 160;
 
 #[test]
-fn one_short_line_says_what_happened_and_what_to_do() {
+fn one_short_line_has_the_failure_and_the_advice() {
     let mut all = String::new();
     let mut say = |title: &str, command: fn(&Ci) -> Pipefold| {
         let ci = Ci::new();

@@ -7,12 +7,12 @@ use pipefold_tests::{Ci, Mode, Output, RUN, RetryAfter, Standin, Times};
 /// Far more than the budgets of these tests, and less than the default budget of a finish with what else a busy machine adds to it.
 const SOON: Duration = Duration::from_secs(20);
 
-/// What becomes of a run that DX answers in some way.
+/// The fate of a run after an answer of DX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// It waits, and the next flush brings it to DX.
     Kept,
-    /// DX has it, but did not say so in a way that counts: it waits, and may be sent again.
+    /// DX has it, but its answer does not count: the run waits, and may be sent again.
     KeptThoughSent,
     /// It is moved to `rejected/`.
     Rejected,
@@ -249,7 +249,7 @@ fn a_wait_that_the_budget_does_not_last_for_is_not_waited() {
     output.assert_code(0).assert_within(SOON);
     assert!(output.stderr().contains("status 429"), "{output}");
     assert_eq!(ci.dx.requests().len(), 1);
-    // Nor does the next command ask when DX said not to.
+    // Nor does the next command send anything before the time that DX set.
     for command in ["finish", "start"] {
         let output = ci.report([command]).run();
         output.assert_code(0).assert_within(SOON);
@@ -264,7 +264,7 @@ fn a_wait_that_the_budget_does_not_last_for_is_not_waited() {
 }
 
 #[test]
-fn what_no_second_mends_is_not_tried_for_the_whole_budget() {
+fn a_lasting_failure_is_not_retried_for_the_whole_budget() {
     let ci = Ci::new();
     ci.budgets(120_000, 120_000, 120_000);
     let mode = Mode::Plain {

@@ -1,4 +1,4 @@
-//! Wrong settings: URL, token, files. Nothing is sent while what they say of the destination is not known.
+//! Wrong settings: URL, token, files. Nothing is sent while the destination is not known.
 
 use std::os::unix::fs::PermissionsExt;
 

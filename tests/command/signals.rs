@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the command gets them, DX is told `cancelled`, and the exit code stays the command's.
+//! SIGTERM and SIGINT: the command gets them, DX gets `cancelled`, and the exit code stays the command's.
 
 mod agents;
 mod inherited;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use pipefold_tests::{Ci, Mode, RUN, Running, eventually};
 use rustix::process::Signal;
 
-/// Starts `exec` around a script that says when it is ready, by a file.
+/// Starts `exec` around a script that makes a file when it is ready.
 fn start(ci: &Ci, script: &str) -> Running {
     let running = ci.exec(["sh", "-c", script]).spawn();
     let ready = ci.workspace().join("ready");
@@ -72,7 +72,7 @@ fn a_command_that_ignores_it_is_recorded_as_cancelled_before_it_ends() {
         "trap '' TERM; touch ready; until [ -e go ]; do sleep 0.02; done; exit 5",
     );
     running.signal(Signal::TERM);
-    // A CI system would kill both by now: what it is to know has to be said before.
+    // A CI system would kill both by now: all output for it must come before.
     let told = ci.dx.wait_until(Duration::from_secs(20), |dx| {
         dx.records().get(RUN).is_some_and(|record| record.status == "cancelled")
     });
@@ -157,7 +157,7 @@ fn a_signal_while_only_delivery_is_left_ends_it_with_the_commands_code() {
     ci.budgets(500, 30_000, 300);
     ci.dx.set_mode(Mode::Hang);
     let running = start(&ci, "touch ready; exit 3");
-    // The request of the finish is on its way when there are two, or one that says failure.
+    // The request of the finish is on its way when there are two, or one with `failure`.
     let finish_sent = |body: serde_json::Value| body["status"] == "failure";
     assert!(ci.dx.wait_until(Duration::from_secs(20), |dx| {
         dx.requests().iter().any(|request| finish_sent(request.json()))
@@ -189,7 +189,7 @@ fn a_finish_that_is_killed_while_it_delivers_is_on_disk() {
 
 #[test]
 fn an_ignored_signal_stays_ignored() {
-    // As under nohup: whoever ignores a signal for a command means the command.
+    // As under nohup: a signal that is ignored at the start is meant for the command.
     let ci = Ci::new();
     let pipefold = pipefold_tests::binary("pipefold");
     let script = format!(

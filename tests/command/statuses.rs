@@ -1,4 +1,4 @@
-//! Who decides the status of a run: its command, its finish, or its steps.
+//! The status of a run is decided by its command, its finish, or its steps.
 
 use pipefold_tests::{Ci, Output};
 
@@ -215,7 +215,7 @@ fn an_urgent_failure_is_no_failure_for_ever() {
 }
 
 #[test]
-fn an_end_that_says_nothing_of_how_it_went_is_remarked_on() {
+fn a_finish_without_a_status_is_warned_about() {
     let run = Run::start();
     run.step("x", &[]).assert_code(0);
     let output = run.0.report(["finish", "--strict"]).run();
@@ -227,7 +227,7 @@ fn an_end_that_says_nothing_of_how_it_went_is_remarked_on() {
 }
 
 #[test]
-fn steps_without_the_token_are_counted_or_told_of() {
+fn steps_without_the_token_are_counted_or_reported() {
     let ci = Ci::new();
     let without = |words: &[&str]| {
         let output = ci.report(words.iter().copied()).env_remove("DX_API_TOKEN").run();

@@ -88,7 +88,7 @@ fn the_end_of_stdin_and_a_closed_stdout_are_the_commands_to_see() {
 }
 
 #[test]
-fn a_full_stderr_is_nobodys_trouble() {
+fn a_full_stderr_changes_nothing() {
     let ci = Ci::new();
     ci.budgets(200, 300, 200).dx.set_mode(Mode::RefuseConnections);
     for command in [
@@ -154,7 +154,7 @@ fn other_commands_leave_stdin_alone() {
 }
 
 #[test]
-fn start_step_finish_and_flush_say_nothing_when_all_is_well() {
+fn start_step_finish_and_flush_print_nothing_when_all_is_well() {
     let ci = Ci::new();
     let commands: [&[&str]; 4] = [
         &["start"],

@@ -4,7 +4,7 @@ use pipefold_tests::{Ci, Mode, RUN, workspace_root};
 use serde_json::Value;
 
 #[test]
-fn status_makes_no_spool_and_says_that_there_is_none() {
+fn status_makes_no_spool_and_reports_that_there_is_none() {
     let ci = Ci::new();
     for json in [&["status"][..], &["status", "--json"]] {
         let output = ci.pipefold(json.iter().copied()).run();
@@ -22,7 +22,7 @@ fn status_makes_no_spool_and_says_that_there_is_none() {
 }
 
 #[test]
-fn status_tells_what_waits_and_why() {
+fn status_lists_waiting_runs_with_reasons() {
     let ci = Ci::new();
     ci.budgets(200, 300, 200);
     ci.report_run("done", ["exec", "--", "true"]).run().assert_code(0);
@@ -63,7 +63,7 @@ fn status_tells_what_waits_and_why() {
 }
 
 #[test]
-fn status_tells_what_was_refused() {
+fn status_lists_refused_runs() {
     let ci = Ci::new();
     ci.dx.set_mode(Mode::NotOk {
         code: "invalid_timestamp".into(),
@@ -111,7 +111,7 @@ fn every_answer_in_json_is_one_line() {
 }
 
 #[test]
-fn an_answer_in_json_says_what_became_of_it() {
+fn an_answer_in_json_has_the_outcome() {
     let ci = Ci::new();
     ci.budgets(200, 300, 200);
     let answer = |command: &[&str]| ci.report(command).args(["--json"]).run().json();
@@ -212,7 +212,7 @@ fn the_default_component_imports_nothing() {
 }
 
 #[test]
-fn what_is_no_component_is_said() {
+fn a_file_that_is_no_component_is_named() {
     let ci = Ci::new();
     let mut said = String::new();
     let files: [(&str, &[u8]); 4] = [

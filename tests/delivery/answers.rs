@@ -1,4 +1,4 @@
-//! What follows when DX says no: to a token, to a run, to one run of many.
+//! The effects of a refusal by DX: of a token, of a run, of one run among many.
 
 use pipefold::spool::{Entry, Judgement};
 use pipefold::{Hook, Notification, Reporter, Token, clock};
@@ -36,7 +36,7 @@ fn status(ci: &Ci) -> String {
 }
 
 #[test]
-fn a_refused_token_is_told_once_and_the_run_is_kept() {
+fn a_refused_token_is_reported_once_and_the_run_is_kept() {
     let ci = Ci::new();
     ci.dx.set_tokens(&["another"]);
     let output = ci.report(["start"]).run();
@@ -105,7 +105,7 @@ fn a_new_token_delivers_also_what_was_never_tried_with_the_old_one() {
 }
 
 #[test]
-fn what_dx_refuses_for_good_is_moved_aside_with_its_words_and_never_sent_again() {
+fn a_final_refusal_moves_the_run_aside_and_it_is_never_sent_again() {
     for code in ["invalid_json", "invalid_timestamp", "required_params_missing"] {
         let ci = Ci::new();
         refuse(&ci, "run-1", code, 422);
@@ -139,7 +139,7 @@ fn what_dx_refuses_for_good_is_moved_aside_with_its_words_and_never_sent_again()
 
 #[test]
 fn a_refusal_that_the_page_does_not_list_may_pass() {
-    // As DX says of an incident: with status 200 as well as with an error's.
+    // As in an incident of DX: with status 200 as well as with an error's.
     for (code, status) in [
         ("internal_error", 200),
         ("fatal_error", 422),
@@ -175,7 +175,7 @@ fn a_refusal_that_the_page_does_not_list_may_pass() {
 }
 
 #[test]
-fn what_was_refused_is_said_to_be_and_can_be_taken_back() {
+fn refused_runs_are_listed_and_can_be_taken_back() {
     let ci = Ci::new();
     refuse(&ci, "run-1", "invalid_timestamp", 422);
     for command in ["start", "finish"] {
@@ -326,7 +326,7 @@ fn one_run_that_hangs_delays_no_other_for_long() {
 }
 
 #[test]
-fn what_only_a_person_can_put_right_is_said_at_once_and_the_run_waits() {
+fn a_failure_that_needs_a_person_is_reported_and_the_run_waits() {
     let untrusted = Ci::with(Standin::start_tls());
     let without_tls = Ci::new();
     let https = without_tls.dx.url().replace("http:", "https:");

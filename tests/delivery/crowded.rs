@@ -13,7 +13,7 @@ use tempfile::TempDir;
 const FILES: u64 = 100_000;
 /// Several times each budget here, and less than walking a hundred thousand files with a request for each would take.
 const SOON: Duration = Duration::from_secs(20);
-/// What a command may take beside its budget on a machine that is busy with other tests.
+/// The time that a command may take beside its budget on a machine that is busy with other tests.
 const SLACK: Duration = Duration::from_secs(8);
 
 /// Puts records of `runs` runs there: in each a start that waits, and for the rest held steps, so many that all are `files`.
@@ -35,7 +35,7 @@ fn fill(spool: &Path, runs: u64, files: u64, template: &Value) {
         let first = directory.join(format!("{:032x}.json", 1));
         for number in 1..files / runs {
             let file = directory.join(format!("{number:032x}.json"));
-            // The spool cannot tell a second name of a file from a second file, and making one is quick.
+            // To the spool a hard link is a second file, and making one is quick.
             if number == 1 {
                 fs::write(&file, &step)
             } else {
@@ -79,7 +79,7 @@ impl Crowd {
         self.run(self.ci.report(arguments))
     }
 
-    /// What the command itself records for this DX, taken out of the spool again.
+    /// A record as the command itself writes it for this DX, taken out of the spool again.
     fn template(&self) -> Value {
         self.report(["step", "--step", "s", "--status", "success"])
             .assert_code(0);
@@ -112,7 +112,7 @@ impl Crowd {
         assert_eq!(SpoolContent::read(&self.spool).waiting().count(), 0);
     }
 
-    /// How many of the runs that waited DX has.
+    /// The number of waiting runs that DX has by now.
     fn delivered(&self) -> usize {
         self.ci.dx.records().keys().filter(|name| *name != RUN).count()
     }
@@ -124,7 +124,7 @@ fn roomy(seconds: u64) -> String {
 }
 
 #[test]
-fn a_thousand_runs_of_a_hundred_steps_hold_nobody_up() {
+fn a_thousand_runs_of_a_hundred_steps_delay_no_build() {
     let crowd = Crowd::new(&roomy(1), 1_000, FILES);
     crowd.is_not_held_up();
     // What the build's budgets did not suffice for, a flush delivers.
@@ -134,7 +134,7 @@ fn a_thousand_runs_of_a_hundred_steps_hold_nobody_up() {
 }
 
 #[test]
-fn a_hundred_thousand_runs_hold_nobody_up() {
+fn a_hundred_thousand_runs_delay_no_build() {
     // A debug build on a busy machine takes a second to list so many names alone.
     let crowd = Crowd::new(&roomy(3), FILES, FILES);
     crowd.is_not_held_up();
@@ -188,7 +188,7 @@ fn past_its_limit_a_spool_takes_nothing_new_and_loses_nothing_old() {
     );
 }
 
-/// That a command takes no longer beside what is in a spool than in an empty one: in turns and the least of each, until that is so, since
+/// Checks that a command takes no longer in a full spool than in an empty one: in turns and the least of each, until that is so, since
 /// other work on the machine comes and goes.
 fn costs_nothing(crowd: &Crowd) {
     let empty = Crowd::new(&roomy(20), 1, 0);

@@ -1,4 +1,4 @@
-//! What is recorded while another process delivers is never left behind.
+//! Notifications recorded while another process delivers are never left behind.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn race(round: impl Fn(u64) + Sync) {
     });
 }
 
-/// A machine where `slow` waits, whose first delivery DX refuses once: whoever delivers it then pauses for a while, with the lock in hand.
+/// A machine with the waiting run `slow`, whose first delivery DX refuses once: its deliverer pauses then, while it holds the lock.
 fn machine_with_a_slow_run() -> Ci {
     let ci = Ci::new();
     reporter(&ci).record(Hook::Finish, notification("slow")).unwrap();
@@ -104,7 +104,7 @@ fn hanging_drainer(ci: &Ci) -> Running {
 }
 
 #[test]
-fn a_drainer_that_is_killed_holds_nobody_up() {
+fn a_killed_drainer_delays_no_other() {
     let ci = Ci::new();
     let drainer = hanging_drainer(&ci);
     drop(drainer);

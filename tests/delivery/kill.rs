@@ -10,7 +10,7 @@ const SEED: u64 = 20_250_101;
 const ROUNDS: u32 = 30;
 
 #[test]
-fn whoever_is_killed_loses_nothing_that_was_accepted() {
+fn a_killed_process_loses_nothing_that_was_accepted() {
     let places = count_places();
     assert!(places.iter().sum::<u64>() >= 20, "too few places to die at: {places:?}");
     // A record takes a file, its sync, its name and the directory's sync; a delivery at least the lock, the answer and the mark.
@@ -39,8 +39,8 @@ fn whoever_is_killed_loses_nothing_that_was_accepted() {
 }
 
 #[test]
-fn an_undisturbed_pipeline_tells_all_that_it_says() {
-    // Were this empty or the same whoever is left out, the comparison above would compare nothing.
+fn an_undisturbed_pipeline_reports_every_field() {
+    // If this were empty, or the same without one of the commands, the comparison above would compare nothing.
     let mut undisturbed = Undisturbed::default();
     let all = undisturbed.record(0b1111);
     assert_eq!(all["status"], "success");

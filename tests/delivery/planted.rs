@@ -1,4 +1,4 @@
-//! Files in the spool that are torn, foreign or planted: named and set aside, never followed, and in nobody's way.
+//! Files in the spool that are torn, foreign or planted: reported and set aside, never followed, and no obstacle to others.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -253,7 +253,7 @@ fn links_where_the_spools_own_directories_belong() {
         }
         let output = ci.exec(["sh", "-c", "exit 3"]).run();
         output.assert_code(3);
-        // What is only advice is done without, and nothing is said.
+        // Hints alone are done without, and without a message.
         assert!(
             output.stderr().contains(name) || ["done", "outlook"].contains(&name),
             "{output}"
@@ -264,7 +264,7 @@ fn links_where_the_spools_own_directories_belong() {
 }
 
 #[test]
-fn a_pipe_that_nobody_fills_blocks_nobody() {
+fn a_pipe_without_a_writer_blocks_nothing() {
     let scene = Scene::new();
     for path in [scene.record(1), scene.run.join("sent")] {
         assert!(Command::new("mkfifo").arg(path).status().unwrap().success());

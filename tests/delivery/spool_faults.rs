@@ -1,4 +1,4 @@
-//! A spool that cannot be used: the build goes on, is told once, and DX hears of it all the same.
+//! A spool that cannot be used: the build goes on with one warning, and its notifications reach DX all the same.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -90,10 +90,10 @@ fn a_directory_that_others_may_write_to_is_no_spool() {
 }
 
 #[test]
-fn a_directory_of_someone_else_is_no_spool() {
+fn a_directory_of_another_user_is_no_spool() {
     if !is_root() {
         return skipped(
-            "a_directory_of_someone_else_is_no_spool",
+            "a_directory_of_another_user_is_no_spool",
             "only root can give a directory away",
         );
     }
@@ -259,7 +259,7 @@ fn fill_up(volume: &Mounted) -> PathBuf {
     path
 }
 
-/// Tells what a mode is for from what is under it.
+/// Sets the mode of the spool and the directories in it.
 fn set_modes(spool: &Path, mode: u32) {
     for path in [
         spool.to_owned(),

@@ -1,4 +1,4 @@
-//! Environments that others captured, and what they say these mean (`ci-env` of the captured data).
+//! Environments that others captured, with their own interpretation of them (`ci-env` of the captured data).
 
 use std::fs;
 use std::io;
@@ -9,10 +9,10 @@ use pipefold::detect::{Field, Fields, detect, read_file};
 use pipefold_tests::{fixtures, skipped};
 use serde_json::Value;
 
-/// What a captured environment says of a field, and what is made of it.
+/// The value of a field in a captured environment, and the value that is detected.
 type Difference = (String, Field, Option<String>, Option<String>);
 
-/// Where we differ, and why. Each line has to be needed: one that explains nothing fails the test, too.
+/// Our differences, with reasons. Each line has to be needed: one that explains nothing fails the test, too.
 const DELIBERATE: [(&str, &[Field], &str); 7] = [
     ("CodeShip", ALL, "the service has ended"),
     ("Wercker", ALL, "the service has ended"),
@@ -47,7 +47,7 @@ const ALL: &[Field] = &[
     Field::SourceUrl,
 ];
 
-/// The fields of an environment, after whatever its user said of the run.
+/// The fields of an environment, after the user's settings for the run.
 fn fields(pairs: &[(String, String)], directory: &Path) -> Fields {
     let environment = Environment::from_pairs(pairs.iter().cloned());
     let read = |path: &Path| -> io::Result<Vec<u8>> { read_file(&directory.join(path)) };
@@ -180,7 +180,7 @@ fn datadog_s() {
     explain(&differences, &names);
 }
 
-/// What its user says of a run, their way, said our way.
+/// The expected fields of a run in the capture's names, as fields of ours.
 fn own(name: &str, value: &str) -> (String, String) {
     let ours = match name {
         "DD_GIT_BRANCH" => Field::HeadBranch,

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use pipefold_tests::{Ci, Pipefold, SpoolContent, binary, skipped};
 
-/// What GitHub sets in a job of this attempt.
+/// The variables that GitHub sets in a job of this attempt.
 fn in_github(command: Pipefold, job: &str, attempt: &str) -> Pipefold {
     [
         ("CI", "true"),
@@ -91,7 +91,7 @@ fn git(ci: &Ci, words: &[&str]) -> Option<String> {
     Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
 }
 
-/// What Jenkins sets in the build of a pull request, run in this directory.
+/// The variables that Jenkins sets in the build of a pull request, run in this directory.
 fn in_jenkins(ci: &Ci, built: &str, directory: &str) -> serde_json::Value {
     let command = ci
         .pipefold(["start", "--dry-run", "--json"])
@@ -116,11 +116,11 @@ fn in_jenkins(ci: &Ci, built: &str, directory: &str) -> serde_json::Value {
 
 /// The Git plugin checks the head out, merges the target into it, and checks the product out: what git writes down of that decides.
 #[test]
-fn the_head_of_a_pull_request_is_told_from_the_merge_that_jenkins_made() {
+fn the_head_of_a_pull_request_is_taken_not_jenkins_merge() {
     let ci = Ci::new();
     if git(&ci, &["--version"]).is_none() {
         return skipped(
-            "the_head_of_a_pull_request_is_told_from_the_merge_that_jenkins_made",
+            "the_head_of_a_pull_request_is_taken_not_jenkins_merge",
             "there is no git here",
         );
     }

@@ -201,7 +201,7 @@ proptest! {
     }
 }
 
-/// What is detected of a pull request on GitHub whose event is this.
+/// The fields that are detected for a pull request on GitHub with this event.
 fn with_event(event: &[u8]) -> Detected {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("event.json");

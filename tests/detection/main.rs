@@ -1,4 +1,4 @@
-//! What is detected in a CI system's environment: captured ones, made-up ones that read like real ones, and hostile ones.
+//! Detection in the environments of CI systems: captured ones, invented realistic ones, and hostile ones.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod captured;

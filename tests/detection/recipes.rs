@@ -29,7 +29,7 @@ macro_rules! recipes {
             }
 
             #[test]
-            fn a_run_that_is_cancelled_is_told_of_where_the_system_does() {
+            fn a_cancelled_run_is_reported_where_the_system_reports_it() {
                 check::cancelled(&recipe());
             }
 
@@ -39,12 +39,12 @@ macro_rules! recipes {
             }
 
             #[test]
-            fn without_the_command_it_is_green_and_says_so() {
+            fn without_the_command_it_is_green_with_a_warning() {
                 check::without_the_command(&recipe());
             }
 
             #[test]
-            fn without_dx_it_is_green_and_says_so() {
+            fn without_dx_it_is_green_with_a_warning() {
                 check::without_dx(&recipe());
             }
 

@@ -3,7 +3,7 @@
 use pipefold_tests::workspace_root;
 
 #[test]
-fn docs_detection_says_what_the_code_does() {
+fn docs_detection_agrees_with_the_code() {
     let path = workspace_root().join("docs/detection.md");
     let table = pipefold::detect::table();
     if std::env::var_os("PIPEFOLD_WRITE").is_some() {

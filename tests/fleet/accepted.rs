@@ -1,4 +1,4 @@
-//! What runners and gateways were told is safe, and what DX has of it.
+//! The upserts that a queue or gateway accepted, compared with DX's records.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::place::Fleet;
 /// something to.
 const DRAIN: Duration = Duration::from_secs(300);
 
-/// What was accepted, by run.
+/// The accepted upserts, by run.
 #[derive(Default)]
 pub struct Accepted(BTreeMap<String, Vec<Value>>);
 
@@ -23,17 +23,17 @@ impl Accepted {
         self.0.entry(name).or_default().push(upsert);
     }
 
-    /// Remembers what somebody else's runs were told.
+    /// Adds the upserts of other runs.
     pub fn join(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// How many runs there are.
+    /// The number of runs.
     pub fn runs(&self) -> usize {
         self.0.len()
     }
 
-    /// How many upserts there are.
+    /// The number of upserts.
     pub fn notifications(&self) -> usize {
         self.0.values().map(Vec::len).sum()
     }
@@ -55,7 +55,7 @@ impl Accepted {
         assert_eq!(fleet.refused(), 0, "nothing of it was wrong");
     }
 
-    /// What DX knows otherwise than it should, or not at all.
+    /// The runs that DX does not know, or knows wrongly.
     fn wrong(&self, fleet: &Fleet) -> Vec<String> {
         let known = fleet.ci.dx.records();
         let compare = |(name, upserts): (&String, &Vec<Value>)| {

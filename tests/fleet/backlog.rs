@@ -1,4 +1,4 @@
-//! What is in the stream when a forwarder begins, and what it has when it ends.
+//! The messages in the stream when a forwarder begins, and those that it holds when it ends.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -120,8 +120,8 @@ fn what_is_held_for_longer_than_the_queue_waits_is_not_given_to_another() {
 }
 
 #[test]
-fn what_the_queue_gave_up_is_found_and_told() {
-    let Some(fleet) = Fleet::start("what_the_queue_gave_up_is_found_and_told") else {
+fn messages_that_the_queue_gave_up_are_found_and_reported() {
+    let Some(fleet) = Fleet::start("messages_that_the_queue_gave_up_are_found_and_reported") else {
         return;
     };
     let forwarder = fleet.forward(&[]);

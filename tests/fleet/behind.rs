@@ -1,4 +1,4 @@
-//! When DX takes less than there is, a run is one request, wherever in the stream and with whichever forwarder its upserts are.
+//! A run is one request when DX takes less than there is, wherever in the stream and with whichever forwarder its upserts are.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn a_run_is_one_request_wherever_its_upserts_are() {
             .stream(STREAM)
             .is_some_and(|stream| stream.in_flight as usize > RUNS - 50)
     });
-    // It is not asked while the other has the ends: it would have told the starts meanwhile.
+    // It does not run while the other has the ends: it would have sent the starts meanwhile.
     first.signal(Signal::STOP);
     publish(&fleet, true);
     let second = fleet.forward(&["--rate", "50"]);
@@ -91,7 +91,7 @@ fn a_run_is_one_request_wherever_its_upserts_are() {
             "{id}"
         );
     }
-    // What the first had told before, and the last second's, are requests of their own.
+    // Runs that the first had sent before, and the last second's, are requests of their own.
     let told = dx.requests().len();
     assert!(told < RUNS + RUNS / 3, "{told} requests for {RUNS} runs");
     // What was refused together is refused one by one, and each is kept.

@@ -80,7 +80,7 @@ fn an_encrypted_queue_is_used_only_with_a_certificate_that_is_trusted() {
     untrusted.assert_code(0);
     assert!(untrusted.stderr().contains("--ca-file"), "{untrusted}");
     assert_eq!(fleet.waiting(), 1, "{untrusted}");
-    // Nor does one that was told to encrypt talk in the clear.
+    // Nor does one that must encrypt send anything in the clear.
     let plain = Fleet::start(test).unwrap();
     let output = plain
         .report(RUN, &command)
@@ -91,8 +91,8 @@ fn an_encrypted_queue_is_used_only_with_a_certificate_that_is_trusted() {
 }
 
 #[test]
-fn what_is_wrong_with_a_certificate_is_said_with_what_to_do() {
-    let test = "what_is_wrong_with_a_certificate_is_said_with_what_to_do";
+fn a_bad_certificate_is_reported_with_advice() {
+    let test = "a_bad_certificate_is_reported_with_advice";
     let (authority, other, renewed) = (Authority::new("ours"), Authority::new("theirs"), Authority::new("ours"));
     let (trusted, empty) = (authority.file(), authority.path("empty.pem"));
     std::fs::write(&empty, "no certificate").unwrap();

@@ -1,4 +1,4 @@
-//! What comes out at the end is what direct delivery would have given.
+//! Delivery through a queue gives the records that direct delivery would have given.
 
 use pipefold_tests::killing::PIPELINE_COMMANDS;
 use pipefold_tests::{Ci, RUN, SpoolContent, eventually};
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::place::Fleet;
 
-/// What DX knows of the run, whatever number of requests told it.
+/// DX's record of the run, without the number of requests.
 fn record(ci: &Ci) -> Value {
     let mut record = ci.record().to_json();
     record.as_object_mut().unwrap().remove("upserts");
@@ -31,7 +31,7 @@ fn a_pipeline_is_the_same_through_a_queue_as_without_and_is_one_request() {
     assert_eq!(content.waiting().count(), 0, "the stream has it: {content:#?}");
     assert!(fleet.ci.dx.requests().is_empty(), "DX was not told yet");
 
-    // A message is what DX would have got, byte for byte, and its subject tells runs apart without telling their names.
+    // A message is the request that DX would have got, byte for byte, and its subject identifies a run without its name.
     let hash: String = Sha256::digest(RUN).iter().map(|byte| format!("{byte:02x}")).collect();
     let (messages, requests) = (fleet.messages(), direct.dx.requests());
     assert_eq!(messages.len(), requests.len(), "{messages:?}");
@@ -82,7 +82,7 @@ fn a_runs_parts_may_go_through_two_forwarders_late_and_one_by_one() {
     for command in PIPELINE_COMMANDS {
         direct.report(command.split(' ')).run().assert_code(0);
     }
-    // In the wrong order, each told before the next one comes.
+    // In the wrong order, each sent before the next one comes.
     let mut bodies: Vec<Vec<u8>> = direct.dx.requests().into_iter().map(|request| request.body).collect();
     bodies.reverse();
     let forwarders = [fleet.forward(&[]), fleet.forward(&[])];
@@ -98,8 +98,8 @@ fn a_runs_parts_may_go_through_two_forwarders_late_and_one_by_one() {
 }
 
 #[test]
-fn a_forwarder_tells_how_it_is() {
-    let Some(fleet) = Fleet::start("a_forwarder_tells_how_it_is") else {
+fn a_forwarder_reports_its_health() {
+    let Some(fleet) = Fleet::start("a_forwarder_reports_its_health") else {
         return;
     };
     let forwarder = fleet.forward(&[]);
@@ -120,7 +120,7 @@ fn a_forwarder_tells_how_it_is() {
     assert_eq!(forwarder.get("/nothing").status, 404);
     forwarder.stop();
 
-    // Not to everyone, and that is said at once, also while the queue is away.
+    // Not for every user, and the refusal comes at once, also while the queue is away.
     let arguments = ["--listen", "0.0.0.0:0", "--queue", "nats://127.0.0.1:1"];
     let command = fleet
         .ci

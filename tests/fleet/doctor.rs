@@ -1,4 +1,4 @@
-//! What `pipefold doctor` says of a queue, and that it changes nothing.
+//! The output of `pipefold doctor` about a queue, which it does not change.
 
 use pipefold_tests::nats::{Connection, Options};
 use pipefold_tests::{Output, RUN};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::place::{Fleet, REJECTED, STREAM};
 
-/// What it says of one thing: what it found, and what to do about it.
+/// A finding: the state of one thing, and the advice about it.
 fn check(output: &Output, what: &str) -> (String, Option<String>) {
     let answer = output.json();
     let found = answer["checks"].as_array().unwrap().iter();
@@ -23,9 +23,9 @@ fn doctor(fleet: &Fleet, queue: &str) -> Output {
 }
 
 #[test]
-fn it_tells_whether_the_queue_can_be_used_and_what_to_do() {
+fn doctor_reports_if_the_queue_can_be_used_with_advice() {
     let Some(fleet) = Fleet::bare(
-        "it_tells_whether_the_queue_can_be_used_and_what_to_do",
+        "doctor_reports_if_the_queue_can_be_used_with_advice",
         &Options::default(),
     ) else {
         return;
@@ -72,8 +72,8 @@ const USERS: &str = "accounts { A { jetstream: enabled, users: [
 ";
 
 #[test]
-fn publishing_needs_no_more_rights_and_what_it_needs_is_said() {
-    let test = "publishing_needs_no_more_rights_and_what_it_needs_is_said";
+fn publishing_needs_the_rights_that_the_guide_lists() {
+    let test = "publishing_needs_the_rights_that_the_guide_lists";
     let with = |user: &str, permissions: &str| {
         let permissions = USERS.replace("pipefold.runs.>", permissions);
         let options = Options {

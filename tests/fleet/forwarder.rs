@@ -15,14 +15,14 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Forwarder {
     process: ServerProcess,
-    /// What starts it once more.
+    /// The arguments, to start it once more.
     arguments: Vec<OsString>,
     /// Holds the file with DX's token.
     directory: Arc<TempDir>,
 }
 
 impl Forwarder {
-    /// Starts one from a queue to a DX, with further arguments, and waits until it says where it tells how it is.
+    /// Starts one from a queue to a DX, with further arguments, and waits until it prints the URL of its health page.
     pub fn start(queue: &str, dx: &Standin, arguments: &[&str]) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let token = directory.path().join("token");

@@ -39,8 +39,8 @@ impl Gateway {
 }
 
 #[test]
-fn what_a_gateway_was_told_reaches_dx_through_the_queue_even_when_both_die() {
-    let test = "what_a_gateway_was_told_reaches_dx_through_the_queue_even_when_both_die";
+fn upserts_of_a_gateway_reach_dx_through_the_queue_though_both_die() {
+    let test = "upserts_of_a_gateway_reach_dx_through_the_queue_though_both_die";
     let Some(fleet) = Fleet::start(test) else { return };
     let directory = tempfile::tempdir().unwrap();
     let url = fleet.cluster.url();

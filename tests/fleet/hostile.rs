@@ -1,4 +1,4 @@
-//! Servers that lie, or are none: whatever they say, a build goes on within its budget, its record is kept, and what is told makes sense.
+//! Servers that lie, or are none: a build goes on within its budget, its record is kept, and the message makes sense.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::forwarder::Forwarder;
 use crate::liar::{Liar, Relay, greeting, text};
 use crate::place::{Fleet, without_queues};
 
-/// What a build may take beside its budget on a machine that is busy with other tests.
+/// The time that a build may take beside its budget on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// In KiB: what the engine reserves, and some hundred MiB. Without an end, what one of them says would need more.
+/// In KiB: what the engine reserves, and some hundred MiB. An endless answer of a server would need more.
 const ADDRESS_SPACE: u64 = 4_000_000;
 
 /// A size beyond all memory.
@@ -128,8 +128,8 @@ fn a_build_goes_on_within_its_budget_and_its_record_is_kept() {
 }
 
 #[test]
-fn a_command_says_what_is_wrong_and_ends() {
-    if without_queues("a_command_says_what_is_wrong_and_ends") {
+fn a_command_reports_the_fault_and_ends() {
+    if without_queues("a_command_reports_the_fault_and_ends") {
         return;
     }
     let all = with_all(|what, liar| {
@@ -148,8 +148,8 @@ fn a_command_says_what_is_wrong_and_ends() {
 }
 
 #[test]
-fn a_server_that_says_nothing_leaves_time_for_the_next_one() {
-    let Some(fleet) = Fleet::start("a_server_that_says_nothing_leaves_time_for_the_next_one") else {
+fn a_silent_server_leaves_time_for_the_next_one() {
+    let Some(fleet) = Fleet::start("a_silent_server_leaves_time_for_the_next_one") else {
         return;
     };
     let silent = Liar::saying("");
@@ -175,7 +175,7 @@ fn credentials_go_to_no_server_that_another_one_names() {
         return;
     }
     let other = Liar::saying(greeting(&json!({})));
-    // It takes the client, and leaves it alone with what it told it.
+    // It accepts the client, and never answers after its greeting.
     let named = json!({ "connect_urls": [other.address().to_string()] });
     let first = Liar::start(move |stream, heard| {
         use std::io::{Read, Write};
@@ -200,8 +200,8 @@ fn credentials_go_to_no_server_that_another_one_names() {
 }
 
 #[test]
-fn nothing_is_said_in_the_clear_to_one_that_should_encrypt() {
-    if without_queues("nothing_is_said_in_the_clear_to_one_that_should_encrypt") {
+fn nothing_is_sent_in_the_clear_to_a_server_that_should_encrypt() {
+    if without_queues("nothing_is_sent_in_the_clear_to_a_server_that_should_encrypt") {
         return;
     }
     let plain = || Liar::saying(greeting(&json!({ "tls_required": false })));

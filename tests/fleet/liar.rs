@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 /// Longer than any client stays.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What it does with a connection.
+/// The behaviour on a connection.
 type Talk = dyn Fn(&mut TcpStream, &Heard) + Send + Sync;
 
-/// What clients said to it, on all connections.
+/// The bytes from clients, on all connections.
 #[derive(Clone, Default)]
 pub struct Heard(Arc<Mutex<Vec<u8>>>);
 
@@ -51,7 +51,7 @@ impl Liar {
         Self { address, heard }
     }
 
-    /// Says this, and then nothing, to whatever it hears.
+    /// Sends this, and then nothing more.
     pub fn saying(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         Self::start(move |stream, heard| {
@@ -61,7 +61,7 @@ impl Liar {
         })
     }
 
-    /// Says this, and then these bytes over and over.
+    /// Sends this, and then these bytes over and over.
     pub fn endlessly(first: &'static str, bytes: &'static [u8]) -> Self {
         Self::start(move |stream, _| {
             let piece = bytes.repeat(64 * 1024 / bytes.len());
@@ -90,13 +90,13 @@ impl Liar {
         format!("nats://{}", self.address)
     }
 
-    /// What clients said to it so far.
+    /// The bytes from clients so far.
     pub fn heard(&self) -> String {
         self.heard.text()
     }
 }
 
-/// Passes on what a server and its clients say to each other.
+/// Passes on the bytes between a server and its clients.
 pub struct Relay {
     address: SocketAddr,
     clients: Arc<Mutex<Vec<TcpStream>>>,
@@ -128,7 +128,7 @@ impl Relay {
         format!("nats://{}", self.address)
     }
 
-    /// Says this to all clients, as if it were the server's.
+    /// Sends this to all clients, as if it came from the server.
     pub fn say(&self, bytes: &[u8]) {
         for mut client in self.clients.lock().unwrap().iter() {
             // It may be gone.
@@ -137,7 +137,7 @@ impl Relay {
     }
 }
 
-/// What a server says first, with these fields besides the usual ones, or in place of them.
+/// A server's greeting, with these fields besides the usual ones, or in place of them.
 pub fn greeting(fields: &Value) -> String {
     let mut info = json!({
         "server_id": "LIAR", "server_name": "liar", "version": "2.12.0", "proto": 1, "host": "127.0.0.1", "port": 4222, "headers": true,
@@ -149,7 +149,7 @@ pub fn greeting(fields: &Value) -> String {
     format!("INFO {info}\r\n")
 }
 
-/// An answer of this text, as it stands behind a message's subject and id.
+/// An answer of this text, in the form that follows a message's subject and id.
 pub fn text(text: &str) -> Option<Vec<u8>> {
     Some(format!("{}\r\n{text}\r\n", text.len()).into_bytes())
 }

@@ -29,7 +29,7 @@ pub struct Runner {
     name: String,
     spool: PathBuf,
     random: Rng,
-    /// How many runs it began.
+    /// The number of runs that it began.
     runs: u64,
 }
 
@@ -43,7 +43,7 @@ impl Runner {
         }
     }
 
-    /// Reports until it is told to stop, each run to its end. Whatever becomes of the queue, no command may fail or take long.
+    /// Reports until `stop` is set, each run to its end. Whatever becomes of the queue, no command may fail or take long.
     pub fn work(&mut self, fleet: &Fleet, limit: Duration, stop: &AtomicBool) -> Accepted {
         let mut accepted = Accepted::default();
         while !stop.load(Ordering::Relaxed) {
@@ -102,7 +102,7 @@ impl Runner {
     }
 }
 
-/// Sends upserts of many runs to a gateway that may die, in any order, until it is told to stop. Each of a run's has a field that no other has.
+/// Sends upserts of many runs to a gateway that may die, in any order, until `stop` is set. Each upsert of a run has a field that no other has.
 pub fn through_gateway(gateway: &Gateway, name: &str, seed: u64, stop: &AtomicBool) -> Accepted {
     const STATUSES: [&str; 5] = ["unknown", "running", "success", "cancelled", "failure"];
     const FIELDS: [&str; 5] = [
@@ -134,7 +134,7 @@ pub fn through_gateway(gateway: &Gateway, name: &str, seed: u64, stop: &AtomicBo
         }
         random.shuffle(&mut upserts);
         for upsert in upserts {
-            // One that was not answered may have been taken or not: it is told again, which is no second one.
+            // An upsert without an answer may have been accepted or not: it is sent again, which changes nothing.
             loop {
                 match client.upsert(&upsert) {
                     Ok(answer) if answer.status == 200 => break,

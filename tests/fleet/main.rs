@@ -1,6 +1,6 @@
-//! A fleet: runners and gateways publish into a NATS stream, forwarders fold what is in it and tell DX.
+//! A fleet: runners and gateways publish into a NATS stream, forwarders fold its messages and send them to DX.
 //!
-//! The servers are brought up by the tests. Where there is no nats-server to be had, they say so and are counted as skipped.
+//! The tests start the servers. Without nats-server they count as skipped.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../../host/sandbox/tests/guests/mod.rs"]

@@ -30,7 +30,7 @@ fn refuse(fleet: &Fleet, runs: impl IntoIterator<Item = String>) {
     }
 }
 
-/// How many requests the servers had about streams so far.
+/// The number of requests about streams that the servers got so far.
 fn requests(fleet: &Fleet) -> u64 {
     let told = fleet.cluster.monitor(0, "/jsz").unwrap();
     told["api"]["total"].as_u64().unwrap()
@@ -85,7 +85,7 @@ fn many_are_shown_in_part_and_gaps_cost_nothing() {
         requests(&fleet) - before
     );
 
-    // Numbers that are not there, and one given twice: the others are done, and it is said.
+    // Numbers that do not exist, and one given twice: the others are done, and these are reported.
     let last = (MANY + 2).to_string();
     let retried = rejected(&["retry", "0", "2", &last, &last, "18446744073709551615"]);
     retried.assert_code(1);

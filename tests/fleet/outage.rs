@@ -10,19 +10,19 @@ use crate::gateway::Gateway;
 use crate::load::{Runner, through_gateway};
 use crate::place::{Fleet, STREAM};
 
-/// How many build at a time.
+/// The number of builds at a time.
 const RUNNERS: usize = 4;
 
 /// Any number; another draws other runs.
 const SEED: u64 = 20_250_102;
 
-/// How long each state lasts: each runner gets to some runs, even where each of its commands takes the whole of its budget.
+/// The duration of each state: each runner gets to some runs, even where each of its commands takes the whole of its budget.
 const STATE: Duration = Duration::from_secs(4);
 
 /// Requests to DX a second: the backlog is no test of patience.
 const RATE: &str = "100";
 
-/// What a command may take beside its budgets on a machine that is busy with other tests.
+/// The time that a command may take beside its budgets on a machine that is busy with other tests.
 const SLACK: Duration = Duration::from_secs(10);
 
 /// The longest budget of a command.
@@ -78,8 +78,8 @@ fn exec(fleet: &Fleet, state: &str) {
 }
 
 #[test]
-fn without_any_node_or_a_majority_builds_go_on_and_everything_arrives_after() {
-    let test = "without_any_node_or_a_majority_builds_go_on_and_everything_arrives_after";
+fn without_a_majority_builds_go_on_and_everything_arrives_after() {
+    let test = "without_a_majority_builds_go_on_and_everything_arrives_after";
     let Some(fleet) = Fleet::of_three(test) else { return };
     fleet.ci.budgets(300, 1000, 300);
     let forwarder = fleet.forward(&["--rate", RATE]);

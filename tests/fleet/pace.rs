@@ -1,4 +1,4 @@
-//! How often DX is asked: at the rate, once at a time when it is doubtful, and again and again for what it refuses without a reason that is known.
+//! The pace of requests to DX: at the rate, one at a time while DX is doubtful, and again and again for upserts that it refuses for an unknown reason.
 
 use std::time::Duration;
 

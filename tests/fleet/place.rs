@@ -19,7 +19,7 @@ pub struct Fleet {
     pub ci: Ci,
 }
 
-/// Whether the `pipefold` under test was built without queues; says so then, on behalf of a test.
+/// Returns true if the `pipefold` under test was built without queues, and counts the test as skipped then.
 pub fn without_queues(test: &str) -> bool {
     let ci = Ci::new();
     let output = ci.pipefold(["queue", "check", "--queue", "nats://127.0.0.1:1"]).run();
@@ -31,7 +31,7 @@ pub fn without_queues(test: &str) -> bool {
 }
 
 impl Fleet {
-    /// One node with its streams. `None`, said, where it cannot be had.
+    /// One node with its streams. `None` where there is no server; the test counts as skipped.
     pub fn start(test: &str) -> Option<Self> {
         let fleet = Self::bare(test, &Options::default())?;
         fleet.init(&[]);
@@ -67,7 +67,7 @@ impl Fleet {
         output
     }
 
-    /// Any command, told of the queue and of no DX.
+    /// Any command, with the queue's settings and without a DX.
     pub fn pipefold<I: IntoIterator<Item: Into<OsString>>>(&self, arguments: I) -> Pipefold {
         self.told(self.ci.pipefold(arguments))
     }
@@ -77,7 +77,7 @@ impl Fleet {
         self.told(self.ci.report_run(reference_id, command.split(' ')))
     }
 
-    /// Tells a command of the queue, and takes DX from it.
+    /// Gives a command the queue's settings, and takes DX's from it.
     pub fn told(&self, command: Pipefold) -> Pipefold {
         command
             .env("PIPEFOLD_QUEUE", self.cluster.url())
@@ -91,17 +91,17 @@ impl Fleet {
         Forwarder::start(&self.cluster.url(), &self.ci.dx, &arguments)
     }
 
-    /// How many upserts are in the stream.
+    /// The number of upserts in the stream.
     pub fn waiting(&self) -> u64 {
         self.cluster.stream(STREAM).map_or(0, |stream| stream.messages)
     }
 
-    /// How many were refused and are kept.
+    /// The number of upserts that were refused and are kept.
     pub fn refused(&self) -> u64 {
         self.cluster.stream(REJECTED).map_or(0, |stream| stream.messages)
     }
 
-    /// What is in the stream, in order.
+    /// The messages in the stream, in order.
     pub fn messages(&self) -> Vec<Message> {
         let Some(stream) = self.cluster.stream(STREAM) else {
             return Vec::new();
@@ -134,7 +134,7 @@ impl Fleet {
         assert_eq!(answer["stream"], STREAM, "{answer}");
     }
 
-    /// Waits a moment in which a forwarder would have told DX of what it has.
+    /// Waits for the time in which a forwarder would have sent what it has: nothing may be sent, so there is no condition.
     pub fn a_moment(&self) {
         std::thread::sleep(Duration::from_millis(700));
     }

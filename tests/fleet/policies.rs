@@ -1,4 +1,4 @@
-//! What a policy takes out is in no message of a queue, and a forwarder's policy at fault loses nothing.
+//! Data that a policy removes is in no message of a queue, and a forwarder's policy at fault loses nothing.
 
 use pipefold_tests::{RUN, SpoolContent, binary, eventually};
 
@@ -21,7 +21,7 @@ fn what_was_recorded_under_a_policy_is_published_only_through_it() {
     let policy = write(&fleet.ci, "redact.wasm", &redact(EMAIL));
     let policy = policy.to_str().unwrap();
 
-    // A step within that is told of no policy.
+    // A step within, without the variable that names the policy.
     let path = binary("pipefold").parent().unwrap().display().to_string();
     let script = format!("env -u PIPEFOLD_POLICY pipefold step --step a --now --email {SECRET} -- true; sleep 2");
     let words = ["exec", "--email", SECRET, "--policy", policy, "--", "sh", "-c", &script];

@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::place::{Fleet, REJECTED, STREAM};
 
 #[test]
-fn init_makes_the_streams_once_and_tells_what_is_different() {
-    let test = "init_makes_the_streams_once_and_tells_what_is_different";
+fn init_makes_the_streams_once_and_reports_differences() {
+    let test = "init_makes_the_streams_once_and_reports_differences";
     let Some(fleet) = Fleet::bare(test, &Options::default()) else {
         return;
     };
@@ -85,8 +85,8 @@ fn init_makes_the_streams_once_and_tells_what_is_different() {
 }
 
 #[test]
-fn half_a_set_up_is_told_with_the_rest_and_made_whole() {
-    let Some(fleet) = Fleet::start("half_a_set_up_is_told_with_the_rest_and_made_whole") else {
+fn half_a_setup_is_reported_and_completed() {
+    let Some(fleet) = Fleet::start("half_a_setup_is_reported_and_completed") else {
         return;
     };
     fleet.report(RUN, "start").run().assert_code(0);
@@ -107,7 +107,7 @@ fn half_a_set_up_is_told_with_the_rest_and_made_whole() {
     assert_eq!(init.stdout(), "made forwarders\n");
     fleet.pipefold(["queue", "check"]).run().assert_code(0);
 
-    // A forwarder that works has it made anew: what is in the stream is not lost by it.
+    // A running forwarder makes it again: no message in the stream is lost by that.
     let forwarder = fleet.forward(&[]);
     fleet.wait_until_empty();
     remove(&consumer);
@@ -131,8 +131,8 @@ fn half_a_set_up_is_told_with_the_rest_and_made_whole() {
 }
 
 #[test]
-fn init_waits_for_a_cluster_that_has_just_begun_and_not_for_what_will_not_come() {
-    let test = "init_waits_for_a_cluster_that_has_just_begun_and_not_for_what_will_not_come";
+fn init_waits_for_a_starting_cluster_and_not_for_ever() {
+    let test = "init_waits_for_a_starting_cluster_and_not_for_ever";
     let options = Options {
         nodes: 3,
         ..Options::default()
@@ -141,7 +141,7 @@ fn init_waits_for_a_cluster_that_has_just_begun_and_not_for_what_will_not_come()
         return;
     };
     let init = |arguments: &[&str]| fleet.pipefold([&["queue", "init"], arguments].concat()).run();
-    // All of them begin anew, and none leads yet.
+    // All of them start again, and none leads yet.
     for node in 0..3 {
         fleet.cluster.kill(node);
     }
@@ -161,7 +161,7 @@ fn init_waits_for_a_cluster_that_has_just_begun_and_not_for_what_will_not_come()
         never.stderr().contains("--max-size") && !never.stderr().contains("trying on"),
         "{never}"
     );
-    // More servers may come, and nobody waits for them for ever.
+    // More servers may come, but no command waits for them for ever.
     let too_many = init(&["--replicas", "5"]);
     too_many.assert_code(1);
     assert!(
@@ -172,8 +172,8 @@ fn init_waits_for_a_cluster_that_has_just_begun_and_not_for_what_will_not_come()
 }
 
 #[test]
-fn servers_without_jetstream_are_told_from_those_that_do_not_allow_it() {
-    let test = "servers_without_jetstream_are_told_from_those_that_do_not_allow_it";
+fn servers_without_jetstream_differ_from_those_that_deny_it() {
+    let test = "servers_without_jetstream_differ_from_those_that_deny_it";
     let user = "no_auth_user: u\naccounts { A { jetstream: enabled, users: [ { user: u, password: p";
     let settings = [
         (
@@ -201,8 +201,8 @@ fn servers_without_jetstream_are_told_from_those_that_do_not_allow_it() {
 }
 
 #[test]
-fn the_address_comes_from_a_flag_a_variable_or_the_operators_file_and_never_from_the_workspace() {
-    let test = "the_address_comes_from_a_flag_a_variable_or_the_operators_file_and_never_from_the_workspace";
+fn the_address_never_comes_from_the_workspace() {
+    let test = "the_address_never_comes_from_the_workspace";
     let Some(fleet) = Fleet::start(test) else { return };
     let url = fleet.cluster.url();
     let plain = |arguments: &str| {

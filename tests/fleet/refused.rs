@@ -1,4 +1,4 @@
-//! What DX or the rules refuse for good is kept aside with the reason, and harms nobody else.
+//! Messages that DX or the rules refuse for good are kept aside with the reason, and harm no others.
 
 use pipefold_tests::nats::Options;
 use pipefold_tests::{Mode, RetryAfter, Times, eventually};
@@ -103,8 +103,8 @@ fn an_upsert_that_dx_refuses_takes_no_good_one_of_its_run_along() {
 }
 
 #[test]
-fn what_a_stranger_put_there_harms_nobody_else() {
-    let Some(fleet) = Fleet::start("what_a_stranger_put_there_harms_nobody_else") else {
+fn foreign_messages_harm_no_other_run() {
+    let Some(fleet) = Fleet::start("foreign_messages_harm_no_other_run") else {
         return;
     };
     let dx = &fleet.ci.dx;
@@ -184,8 +184,8 @@ fn what_is_too_large_to_be_kept_as_it_is_is_kept_in_part() {
 }
 
 #[test]
-fn one_that_is_larger_than_all_that_is_asked_for_holds_up_nobody() {
-    let test = "one_that_is_larger_than_all_that_is_asked_for_holds_up_nobody";
+fn a_message_larger_than_a_whole_request_delays_no_other() {
+    let test = "a_message_larger_than_a_whole_request_delays_no_other";
     let options = Options {
         configuration: "max_payload: 8MB".to_owned(),
         ..Options::default()
@@ -249,8 +249,8 @@ fn while_no_more_refused_ones_can_be_kept_they_stay_in_the_queue() {
 }
 
 #[test]
-fn dx_is_left_alone_for_as_long_as_it_asks_and_then_told_everything() {
-    let Some(fleet) = Fleet::start("dx_is_left_alone_for_as_long_as_it_asks_and_then_told_everything") else {
+fn dx_gets_no_request_in_its_retry_after_and_then_everything() {
+    let Some(fleet) = Fleet::start("dx_gets_no_request_in_its_retry_after_and_then_everything") else {
         return;
     };
     let dx = &fleet.ci.dx;
@@ -270,8 +270,8 @@ fn dx_is_left_alone_for_as_long_as_it_asks_and_then_told_everything() {
 }
 
 #[test]
-fn a_token_that_dx_does_not_take_is_told_once_and_loses_nothing() {
-    let Some(fleet) = Fleet::start("a_token_that_dx_does_not_take_is_told_once_and_loses_nothing") else {
+fn a_refused_token_is_reported_once_and_loses_nothing() {
+    let Some(fleet) = Fleet::start("a_refused_token_is_reported_once_and_loses_nothing") else {
         return;
     };
     let dx = &fleet.ci.dx;

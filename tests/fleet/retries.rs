@@ -18,7 +18,7 @@ fn a_runner_that_dies_at_any_place_and_flushes_later_makes_one_message() {
     let (mut deaths, mut recorded) = (0, BTreeSet::new());
     for place in 1..MANY {
         let run = format!("run-{place}");
-        // Of its own: whoever finds other runs in it has more places to die at.
+        // A spool of its own: with other runs in it there are more places to die at.
         let spool = fleet.ci.directory().join(&run);
         let start = fleet.report(&run, PIPELINE_COMMANDS[0]).env("PIPEFOLD_SPOOL", &spool);
         let output = start.env(KILL_AT, place.to_string()).run();

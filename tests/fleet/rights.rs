@@ -1,4 +1,4 @@
-//! What a forwarder needs to be allowed, and no more: docs/fleet.md lists it.
+//! The permissions that a forwarder needs, and no more: docs/fleet.md lists them.
 
 use pipefold_tests::nats::{Connection, Options};
 use pipefold_tests::{Mode, Times, eventually};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::place::{Fleet, REJECTED, STREAM};
 
-/// What a forwarder may publish and subscribe to, as the guide has it.
+/// The subjects that a forwarder may publish and subscribe to, as the guide lists them.
 fn rights() -> Value {
     let guide = std::fs::read_to_string(pipefold_tests::workspace_root().join("docs/fleet.md")).unwrap();
     let row = guide.lines().find(|line| line.starts_with("| forwarder |")).unwrap();

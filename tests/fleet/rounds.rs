@@ -22,10 +22,10 @@ const PER_SECOND: u32 = 15;
 
 const FORWARDERS: u32 = 2;
 
-/// What a command may take: its budgets, and a busy machine.
+/// The time that a command may take: its budgets, and the delays of a busy machine.
 const COMMAND: Duration = Duration::from_secs(15);
 
-/// So many a second go from the gateway into the queue: more than it is told of, and a backlog of its own after each death.
+/// Upserts a second from the gateway into the queue: more than it gets, and with a backlog of its own after each death.
 const FROM_GATEWAY: &str = "200";
 
 /// Checks that no five seconds had more requests than DX's limit, one burst of each forwarder, and what half a second of a busy machine
@@ -46,8 +46,8 @@ fn assert_limit_kept(requests: &[Recorded]) {
 }
 
 #[test]
-fn whatever_dies_under_load_nothing_is_lost_and_dx_ends_with_what_was_accepted() {
-    let test = "whatever_dies_under_load_nothing_is_lost_and_dx_ends_with_what_was_accepted";
+fn deaths_under_load_lose_nothing_that_was_accepted() {
+    let test = "deaths_under_load_lose_nothing_that_was_accepted";
     let rounds = number_from("PIPEFOLD_FLEET_ROUNDS").unwrap_or(Trouble::ALL.len() as u64) as usize;
     let options = Options {
         nodes: 3,
@@ -126,7 +126,7 @@ fn whatever_dies_under_load_nothing_is_lost_and_dx_ends_with_what_was_accepted()
     gateway.stop();
 }
 
-/// Tells the workers to stop when it goes.
+/// Stops the workers when it is dropped.
 struct StopAtTheEnd<'a>(&'a AtomicBool);
 
 impl Drop for StopAtTheEnd<'_> {

@@ -28,7 +28,7 @@ fn file(fleet: &Fleet, name: &str, content: &str) -> PathBuf {
 fn with_the_token_all_works_and_without_runs_wait_and_nothing_shows_it() {
     let test = "with_the_token_all_works_and_without_runs_wait_and_nothing_shows_it";
     let Some(fleet) = with_token(test) else { return };
-    // What is refused is told at once, and a busy machine takes its time for what is not.
+    // A refusal is reported at once; a busy machine takes its time for the rest.
     fleet.ci.budgets(10_000, 10_000, 10_000);
     let (right, wrong) = (
         file(&fleet, "right", TOKEN),
@@ -78,8 +78,8 @@ fn with_the_token_all_works_and_without_runs_wait_and_nothing_shows_it() {
 }
 
 #[test]
-fn a_forwarder_with_wrong_credentials_ends_and_says_what_to_do() {
-    let Some(fleet) = with_token("a_forwarder_with_wrong_credentials_ends_and_says_what_to_do") else {
+fn a_forwarder_with_wrong_credentials_ends_with_advice() {
+    let Some(fleet) = with_token("a_forwarder_with_wrong_credentials_ends_with_advice") else {
         return;
     };
     let wrong = file(&fleet, "wrong", "another-secret-987654");
@@ -135,7 +135,7 @@ fn the_credentials_of_a_nats_user_are_taken_and_a_strangers_are_not() {
     for (path, content) in Ci::files(&fleet.ci.spool()) {
         assert!(!String::from_utf8_lossy(&content).contains(seed), "{}", path.display());
     }
-    // One who gave the other kind by mistake is told, and is not shown what is in the file.
+    // A file of the other kind is named in the error, and its content is not shown.
     let mistaken = file(&fleet, "mistaken", TOKEN);
     let output = check(mistaken.to_str().unwrap());
     assert_ne!(output.code, Some(0), "{output}");

@@ -1,4 +1,4 @@
-//! What can happen to a fleet.
+//! The failures of a fleet.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::forwarder::Forwarder;
 use crate::gateway::Gateway;
 use crate::place::{Fleet, STREAM};
 
-/// How long a trouble lasts, as a rule: longer than it takes to elect another leader would be a round of 10 s.
+/// The usual duration of a trouble: longer than it takes to elect another leader would be a round of 10 s.
 const TROUBLE: Duration = Duration::from_secs(3);
 
 /// Long enough for a node that hears nothing to call for another leader.
@@ -19,17 +19,17 @@ const CUT: Duration = Duration::from_secs(6);
 /// As long as an outage of DX's is, or of a network.
 const OUTAGE: Duration = Duration::from_secs(60);
 
-/// What was on its way when the network was cut has arrived then, or never does.
+/// The time after which bytes that were on their way when the network was cut have arrived or never will.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// Until two nodes hear each other again: TCP waits before it sends once more, each time twice as long as before and so at most as long as the
-/// cut was; and a node waits before it connects anew.
+/// cut was; and a node waits before it connects again.
 const MENDED: Duration = Duration::from_secs(120);
 
-/// How often a gateway is killed in a round: it must be at work when it dies, and is so about each fourth time.
+/// The deaths of a gateway in a round: it must be at work when it dies, and is so about each fourth time.
 const GATEWAY_DEATHS: u64 = 4;
 
-/// What happens in a round.
+/// The trouble of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     LeaderKilled,

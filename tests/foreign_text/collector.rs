@@ -1,4 +1,4 @@
-//! What a collector shows of what was reported to it, and what a reader of its feeds shows.
+//! Hostile text reported to a collector, as shown by it and by a reader of its feeds.
 
 use pipefold_tests::{Ci, Collector};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::Shown::{No, Perhaps, Yes};
 use crate::{MARK, TEXT, assert_holds, assert_safe, check, lines};
 
-/// A value as it stands in a path.
+/// A value, escaped for a path.
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

@@ -1,4 +1,4 @@
-//! What names and contents of files bring.
+//! Hostile text in the names and contents of files.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What flags and variables bring.
+//! Hostile text in flags and variables.
 
 use pipefold_tests::{Ci, Mode};
 
@@ -33,7 +33,7 @@ fn flags() {
         ("serve --forward-to=@", Perhaps),
         ("gocd sync @", Yes),
         ("gocd sync --since=@ --server=http://127.0.0.1:1/go", Yes),
-        // These say what is wrong without repeating it.
+        // These errors do not repeat the text.
         ("start FIELDS", No),
         ("exec FIELDS -- true", No),
         ("step --step=@ FIELDS", No),
@@ -137,7 +137,7 @@ fn variables_of_a_ci_system() {
             .env("GITHUB_ACTOR", TEXT);
         assert_output(line, &command.run(), Yes);
     }
-    // Of a build within: what it is told comes back.
+    // In a build within: its output comes back.
     let nested = ci
         .exec_script("pipefold step --step \"$HOSTILE\" --now -- true")
         .env("HOSTILE", TEXT);

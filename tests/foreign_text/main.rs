@@ -19,21 +19,21 @@ mod servers;
 use pipefold_tests::{Ci, Output, Pipefold};
 use serde_json::Value;
 
-/// What stands in each hostile text, so that a test sees whether it was shown.
+/// A part of each hostile text, by which a test sees whether it was shown.
 const MARK: &str = "nasty";
 
-/// What the rules accept in a field: it has no control characters.
+/// Hostile text that the rules accept in a field: it has no control characters.
 const TEXT: &str = "::error::nasty ##vso[task.setvariable variable=PATH]a ##[error]b ##teamcity[c] \u{202e}d\u{2066}e\u{200b}f\u{200d}g\
                     \u{feff}h\u{ad}i\u{e0041}\u{e007f}j\u{2028}::error::k\u{2029}##vso[l]";
 
-/// What files, variables and servers may say: lines, and what a terminal obeys.
+/// Hostile text from files, variables and servers: lines, and sequences that a terminal obeys.
 fn lines() -> String {
     format!(
         "{TEXT}\x1b[2J\r\n::error::nasty\n ::warning::m\n##vso[n]\n--- o\n+++ p\u{9b}2J\t\x1b]0;q\x07\u{85}::error::r"
     )
 }
 
-/// Whether a command shows the text, or only something about it.
+/// The way in which a command shows the text, or only something about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
     Yes,
@@ -58,7 +58,7 @@ fn assert_safe(what: &str, output: &str) {
     }
 }
 
-/// The same for what a command said, in lines that a person can read.
+/// The same for the output of a command, in lines that a person can read.
 fn assert_output(what: &str, output: &Output, shown: Shown) {
     let (stdout, stderr) = (output.stdout(), output.stderr());
     let all = format!("{stdout}\n{stderr}");
@@ -67,7 +67,7 @@ fn assert_output(what: &str, output: &Output, shown: Shown) {
         shown == Shown::Perhaps || all.contains(MARK) == (shown == Shown::Yes),
         "{what}: {shown:?}, but {output}"
     );
-    // The longest that there is: what `-vvv` says of a delivery.
+    // The longest lines: those of `-vvv` about a delivery.
     let fits = |line: &str| line.chars().count() <= 4_000;
     assert!(stderr.lines().all(fits), "{what}: {output}");
     assert!(!stderr.contains("panicked"), "{what}: {output}");

@@ -1,4 +1,4 @@
-//! What policies say, and what their components are called.
+//! Hostile text in the log lines of policies and the names of their components.
 
 use std::fs;
 
@@ -96,7 +96,7 @@ fn imports() -> Vec<u8> {
     wat::parse_str(format!("(component (import {name} (component)))")).unwrap()
 }
 
-/// Every command behind a policy whose name is the text; `inspected` says whether its component has the text in a place that is shown.
+/// Every command behind a policy whose name is the text; `inspected` is true if its component has the text in a place that is shown.
 fn behind(component: &[u8], inspected: Shown) {
     let ci = Ci::new();
     let file = ci.directory().join("guest.wasm");

@@ -1,4 +1,4 @@
-//! What DX, a queue's server and a GoCD server answer.
+//! Hostile text in the answers of DX, a queue's server and a GoCD server.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -74,7 +74,7 @@ fn dx() {
     }
 }
 
-/// A server that answers each connection with these bytes, at once or when it has heard something.
+/// A server that answers each connection with these bytes, at once or after the first bytes from the client.
 fn server(says_first: bool, answer: Vec<u8>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

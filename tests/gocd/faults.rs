@@ -1,4 +1,4 @@
-//! A GoCD server that misbehaves is told about in clear words, harms nothing else, and what it had is read once it behaves.
+//! A GoCD server that misbehaves is reported in clear words and harms nothing else; its runs are read once it behaves.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -121,17 +121,17 @@ fn a_feed_that_never_ends_is_left_when_it_is_time() {
         sync.signal(Signal::TERM);
         let output = sync.wait();
         assert_says(&output, "stopped before the end", &generation);
-        // Whoever wants no more than some years is done with it at once.
+        // A reader that asks for no more than some years is done with it at once.
         let until = reading.gocd.requests();
         let output = reading.sync().args(["--since", "2012-01-01"]).run();
         output.assert_code(0);
         assert!(reading.gocd.requests() - until < 500, "{generation:?}");
         reading.gocd.behave();
-        // The counters of what it made up were higher: it is for the operator to say that they are no more.
+        // The counters of the invented runs were higher: the operator has to confirm that they are gone.
         assert_says(&reading.sync().run(), "--restarted", &generation);
         let said = format!("{}={SERVER_ID}", name(&reading, 0));
         reading.sync().args(["--restarted", &said]).run().assert_code(0);
-        // What the feed made up was told; what happened was too.
+        // The invented runs were reported, and the real ones too.
         let mut records = reading.records();
         records.retain(|id, _| !id.contains("/1999"));
         let differences = Expected::differences(&reading.expected(BackFill), &records);
@@ -180,7 +180,7 @@ fn a_server_that_restarts() {
         // Long enough for several requests that find no server.
         std::thread::sleep(Duration::from_millis(300));
         reading.gocd.behave();
-        // It may have given up, and says so then.
+        // It may have given up, with an error.
         let output = sync.wait();
         assert!(matches!(output.code, Some(0 | 1)), "{output}");
         reading.read();
@@ -296,7 +296,7 @@ fn what_is_kept_of_the_reading_may_be_damaged_or_lost() {
 }
 
 #[test]
-fn a_database_that_was_set_up_anew_is_told() {
+fn a_database_that_was_set_up_again_is_reported() {
     for generation in [Generation::Old, Generation::New] {
         let reading = Reading::new(history(), generation);
         reading.read();

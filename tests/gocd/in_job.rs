@@ -71,7 +71,7 @@ fn the_operator_s_addresses_of_gocd_users_count_in_jobs() {
 }
 
 #[test]
-fn with_facts_alone_no_command_says_how_the_run_goes() {
+fn with_facts_alone_no_command_reports_a_status() {
     for arguments in [
         &["start"] as &[&str],
         &["step", "--step", "lint", "--status", "failure"],

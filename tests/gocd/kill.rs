@@ -1,4 +1,4 @@
-//! Whoever is killed while reading a GoCD server loses nothing and doubles nothing.
+//! A reader of a GoCD server that is killed loses no run and reports none twice.
 //!
 //! Here are thirty deaths, drawn by a seed; `PIPEFOLD_SOAK_ROUNDS` asks for more.
 
@@ -13,7 +13,7 @@ use rustix::process::Signal;
 const SEED: u64 = 20_260_101;
 const ROUNDS: u64 = 30;
 
-/// What decides when it dies.
+/// The moment of the reader's death.
 #[derive(Debug)]
 enum Death {
     /// At this place in the writing of the spool or the delivery, where a death could do harm.
@@ -23,7 +23,7 @@ enum Death {
 }
 
 #[test]
-fn whoever_is_killed_while_reading_loses_and_doubles_nothing() {
+fn a_killed_reader_loses_and_doubles_nothing() {
     let rounds = number_from("PIPEFOLD_SOAK_ROUNDS").unwrap_or(ROUNDS);
     let mut random = seeded(SEED);
     let mut deaths = 0;
@@ -65,7 +65,7 @@ fn whoever_is_killed_while_reading_loses_and_doubles_nothing() {
     assert!(deaths >= rounds, "only {deaths} deaths in {rounds} rounds");
 }
 
-/// Reads until it dies, and says whether it did before it was done.
+/// Reads until it dies. Returns true if it died before it was done.
 fn dies(reading: &Reading, death: &Death) -> bool {
     // A DX that is down would be tried for long.
     let sync = reading.sync().args(["--timeout", "100ms"]);

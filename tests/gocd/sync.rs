@@ -65,7 +65,7 @@ fn the_new_feed_of_servers_with_both_and_revisions_by_request() {
 }
 
 #[test]
-fn a_round_without_news_costs_a_request_a_pipeline_and_a_run_of_the_last_fortnight() {
+fn a_round_without_news_costs_a_request_for_each_pipeline_and_open_run() {
     for generation in Generation::ALL {
         for is_recent in [false, true] {
             let history = History::generate(7, &shape());
@@ -97,7 +97,7 @@ fn a_round_without_news_costs_a_request_a_pipeline_and_a_run_of_the_last_fortnig
 fn in_parts(generation: Generation, seed: u64) {
     let history = History::generate(seed, &shape());
     // A run is read whole or not at all: each of its stages' runs by name and by id, and each job. One that takes longer than a part lives
-    // lets nobody past.
+    // stops all behind it.
     let runs = history.pipelines.iter().flat_map(|pipeline| &pipeline.runs);
     let longest = runs
         .map(|run| run.stages.iter().map(|stage| 2 + stage.jobs.len()).sum::<usize>())
@@ -134,7 +134,7 @@ fn in_parts(generation: Generation, seed: u64) {
     );
 }
 
-/// How many servers: some, or in a soak those of five hundred histories.
+/// The number of servers: some, or in a soak those of five hundred histories.
 fn servers(some: u64) -> u64 {
     if std::env::var_os("PIPEFOLD_SOAK_ROUNDS").is_some() {
         500_u64.div_ceil(TOGETHER as u64)
@@ -163,7 +163,7 @@ fn live(generation: Generation, seed: u64, shape: &Shape, looks: u64) {
         reading.read();
     }
     reading.assert_told(Live, &(generation, seed));
-    // Nothing new, nothing told.
+    // Nothing new, nothing reported.
     let before = reading.ci.dx.requests().len();
     let summary = reading.read();
     assert_eq!(summary["runs"], 0, "{summary:#}");
@@ -192,7 +192,7 @@ fn while_the_history_of_a_new_server_grows() {
 }
 
 #[test]
-fn a_watch_follows_along_and_ends_when_it_is_told_to() {
+fn a_watch_follows_along_and_ends_on_a_signal() {
     let shape = Shape {
         pipelines: 3,
         ..Shape::brisk()

@@ -1,4 +1,4 @@
-//! What was recorded under a policy leaves the machine only through it, or through one that the operator named in its place.
+//! A notification recorded under a policy leaves the machine only through it, or through one that the operator named in its place.
 
 use std::fs;
 use std::path::PathBuf;
@@ -93,7 +93,7 @@ fn a_working_policy_is_not_bypassed_after_an_outage() {
     let status = ci.pipefold(["status"]).run();
     assert!(status.stdout().contains("recorded under redact ("), "{status}");
 
-    // Another policy is no substitute, unless the operator says so; the same one is, wherever its file lies now.
+    // Another policy is no substitute, unless the operator names it as one; the same one is, wherever its file lies now.
     let other = write(&ci, "other.wasm", &redact(HEAD_BRANCH));
     flush(&ci, &under(&other), &[]).assert_code(0);
     assert!(!ci.dx.records().contains_key("run-1"));
@@ -138,7 +138,7 @@ fn what_was_recorded_without_a_policy_passes_one_that_has_it() {
     assert_eq!(waiting(&ci), 0);
 }
 
-/// What a build can do to have its steps reported without the policy of the `exec` around it.
+/// Ways in which a build may try to report its steps without the policy of the `exec` around it.
 const OPT_OUTS: [&str; 4] = [
     "pipefold step --step a --now --email $SECRET -- true",
     "env -u PIPEFOLD_POLICY pipefold step --step a --now --email $SECRET -- true",
@@ -222,7 +222,7 @@ fn assert_not_sent(ci: &Ci) {
 }
 
 #[test]
-fn what_a_build_recorded_without_the_policy_stays_bound_when_its_exec_is_killed() {
+fn records_of_a_build_stay_bound_when_its_exec_is_killed() {
     let ci = machine();
     let policy = write(&ci, "redact.wasm", &redact(EMAIL));
     let binary = binary("pipefold");
@@ -248,7 +248,7 @@ fn what_a_build_recorded_without_the_policy_stays_bound_when_its_exec_is_killed(
 
     let flushed = flush(&ci, &[], &[]);
     assert!(flushed.stderr().contains("recorded under: redact"), "{flushed}");
-    // Nor is it said by the end that another process gives to a run that has none.
+    // Nor by the end that another process gives to a run without one.
     flush(&ci, &[], &["--abandon", "0s"]);
     assert_not_sent(&ci);
     let requests = ci.dx.requests().len();

@@ -36,7 +36,7 @@ fn slow_policy(ci: &Ci) -> PathBuf {
     write(ci, "slow.wasm", &policy.policy())
 }
 
-/// Whether this process is a compiler of pipefold's.
+/// Returns true if this process is a compiler of pipefold's.
 fn is_compiler(process: u32) -> bool {
     let words = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&words).contains("compile-worker")
@@ -86,7 +86,7 @@ fn the_command_starts_at_once_and_the_run_waits_with_advice() {
     assert!(output.stderr().contains(&advice), "{output}");
     assert!(ci.dx.requests().is_empty());
 
-    // As the advice says.
+    // By the advice in the message.
     ci.pipefold(["component", "compile", policy.to_str().unwrap()])
         .env("XDG_CACHE_HOME", ci.directory().join("cache"))
         .run()

@@ -1,4 +1,4 @@
-//! `component compile`, and what `component inspect` says about loading.
+//! `component compile`, and the report of `component inspect` about loading.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -49,7 +49,7 @@ fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Whether a process is at work: what has ended and was not asked for its end is not.
+/// Returns true if a process runs. A zombie does not.
 fn lives(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")
@@ -137,7 +137,7 @@ fn a_wrong_pin_and_an_open_cache_are_refused() {
 }
 
 #[test]
-fn roots_cache_serves_everyone_and_takes_from_nobody() {
+fn roots_cache_serves_every_user_and_takes_from_none() {
     if !rustix::process::geteuid().is_root() {
         return pipefold_tests::skipped("roots_cache_serves_everyone", "only root owns such a cache");
     }
@@ -182,7 +182,7 @@ fn the_compiling_command_is_no_one_elses() {
 }
 
 #[test]
-fn inspecting_says_how_a_component_loads() {
+fn inspecting_shows_how_a_component_loads() {
     let ci = Ci::new();
     let inspect = |file: PathBuf, more: &[&str]| {
         ci.pipefold(["component", "inspect"])
@@ -372,7 +372,7 @@ fn an_address_is_no_file() {
 }
 
 #[test]
-fn a_failure_to_compile_is_told_at_once_until_it_is_tried_again() {
+fn a_failure_to_compile_is_remembered_until_it_is_tried_again() {
     let ci = Ci::new();
     fs::write(ci.workspace().join("slow.wasm"), slow()).unwrap();
     let event = r#"{"pipeline_name":"a","pipeline_source":"b","reference_id":"c","started_at":"2025-01-31"}"#;

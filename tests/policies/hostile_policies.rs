@@ -1,6 +1,6 @@
 //! Hostile policies through the command: the build is as it would be without them, and what they fail to judge is not sent.
 //!
-//! What each kind of guest is told, word for word, is in `host/sandbox/tests/hostile`; here are some of each kind, on the way to a log.
+//! The exact error of each kind of guest is in `host/sandbox/tests/hostile`; here are some of each kind, on the way to a log.
 
 use crate::module::Module;
 use crate::wasi;
@@ -33,7 +33,7 @@ fn first(start: &str, finish: &str) -> Module {
     }
 }
 
-/// Guests, and what stands in the build's log of each.
+/// Guests, and the line in the build's log about each.
 fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     // Another first letter for the reference_id of each notification; a notification has 192 bytes.
     let lie = "(i32.store8 (i32.load offset=28 (local.get 0)) (i32.const 120))";
@@ -136,7 +136,7 @@ fn a_policy_that_may_fail_is_passed_over() {
 }
 
 #[test]
-fn what_a_policy_failed_to_judge_is_judged_again_once_it_is_mended() {
+fn notifications_are_judged_again_once_a_policy_is_mended() {
     let ci = Ci::new();
     build(&ci, &each_hook("unreachable", ""), "", "");
     assert_eq!(ci.dx.requests().len(), 0);
@@ -149,7 +149,7 @@ fn what_a_policy_failed_to_judge_is_judged_again_once_it_is_mended() {
 }
 
 #[test]
-fn what_a_policy_says_cannot_reach_the_terminal_as_it_is() {
+fn log_lines_of_a_policy_reach_the_terminal_escaped() {
     // Clears the screen, and begins a line that a CI system takes for a command.
     let words = r#"(data (i32.const 4096) "\1b[2J\0a::error::forged")"#;
     let log = "(call $log (i32.const 2) (i32.const 4096) (i32.const 20))";
@@ -192,7 +192,7 @@ fn assert_neutral(output: &Output) {
 }
 
 #[test]
-fn what_a_policy_drops_is_told() {
+fn a_notification_that_a_policy_drops_is_reported() {
     let words = r#"(data (i32.const 4096) "nobody's business")"#;
     let discard = "(i32.store8 (i32.const 1032) (i32.const 2)) (i32.store (i32.const 1040) (i32.const 4096)) (i32.store (i32.const 1044) (i32.const 17)) (i32.const 1024)";
     let ci = Ci::new();
@@ -210,7 +210,7 @@ fn what_a_policy_drops_is_told() {
     assert_eq!(ci.dx.requests().len(), 0);
 }
 
-/// What becomes of a step behind a policy that opens `path` in a directory with a file and a pipe, and drops the step for what it read.
+/// The fate of a step behind a policy that opens `path` in a directory with a file and a pipe, and drops the step if it read something.
 fn step_behind_a_reader(path: &str, access: &str) -> String {
     let ci = Ci::new();
     let data = ci.directory().join("data");

@@ -31,7 +31,7 @@ enum Kind {
     UrgentStep,
     Finish,
     Exec,
-    /// An `exec` with a step inside that is told to have other policies.
+    /// An `exec` with a step inside whose variables name other policies.
     Nested(Chain),
 }
 
@@ -41,7 +41,7 @@ enum Action {
     Report(Kind, usize, Chain, Option<u64>),
     Flush(Chain),
     Rejudge(Chain),
-    /// What waits is carried to another machine, which delivers with these policies.
+    /// Waiting records are carried to another machine, which delivers with these policies.
     Carry(Chain),
     Outage(bool),
 }
@@ -69,7 +69,7 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// What was reported: its number, in the e-mail address and the branch, and the chain that binds it.
+/// A report: its number, in the e-mail address and the branch, and the chain that binds it.
 struct Reported {
     number: usize,
     bound: Chain,
@@ -82,7 +82,7 @@ struct Machine {
     emails: PathBuf,
     branches: PathBuf,
     reported: Vec<Reported>,
-    /// How long a flush tries: an outage would take all of it.
+    /// The timeout of a flush: an outage would take all of it.
     patience: &'static str,
     /// Requests that were looked at.
     seen: usize,
@@ -189,7 +189,7 @@ impl Machine {
         }
     }
 
-    /// What a build recorded without the policies of an `exec` that was killed before it had recorded anything is bound to none.
+    /// A record that a build made without the policies of an `exec` is bound to none if the `exec` was killed before its first record.
     fn release(&mut self, run: usize, chain: Chain) {
         let content = SpoolContent::read(&self.ci.spool());
         let name = chain_name(chain);

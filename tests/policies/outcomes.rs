@@ -1,4 +1,4 @@
-//! What a policy decides is said as it is.
+//! Decisions of a policy are shown as the policy made them.
 
 use crate::place::{PIPELINE_NAME, discard_starts, hold_finishes, redact, under, write};
 use pipefold_tests::{Ci, SpoolContent};

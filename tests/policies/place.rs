@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::module::Module;
 use pipefold_tests::{Ci, SpoolContent};
 
-/// Where the options of a notification lie in it, by `wit/types.wit`: a notification has 192 bytes.
+/// The offsets of a notification's options, by `wit/types.wit`: a notification has 192 bytes.
 pub const PIPELINE_NAME: usize = 0;
 /// As [`PIPELINE_NAME`].
 pub const EMAIL: usize = 136;

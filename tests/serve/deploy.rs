@@ -1,4 +1,4 @@
-//! The files of `examples/deploy` start what they say.
+//! The files of `examples/deploy` start the servers that they describe.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -46,7 +46,7 @@ fn pipefold(state: &Path) -> Command {
 }
 
 #[test]
-fn each_starts_as_it_is_written_and_keeps_what_it_has_where_it_is_told() {
+fn each_example_starts_and_keeps_its_data_in_its_directory() {
     for (name, arguments) in [("unit", of_the_unit()), ("image", of_the_image())] {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("pipefold");
@@ -107,7 +107,7 @@ fn systemd_finds_nothing_wrong_with_the_unit_and_its_drop_in() {
     assert_ne!(about_ours(&verify().unwrap().stderr), Vec::<String>::new());
 }
 
-/// What it says of these files, and not of the system's own.
+/// Its complaints about these files, without those about the system's own.
 fn about_ours(stderr: &[u8]) -> Vec<String> {
     let lines = String::from_utf8_lossy(stderr);
     lines
@@ -229,7 +229,7 @@ fn a_backup_is_restored_as_it_is_written() {
     }
 }
 
-/// Does what the lines of the document say, with other names for its directories.
+/// Runs the commands of the document, with other directories.
 fn restore(dir: &Path, data: &Path, lines: &[&str]) {
     let script: Vec<String> = lines
         .iter()

@@ -1,4 +1,4 @@
-//! What becomes of a collector whose disk or database is in trouble.
+//! A collector whose disk or database fails.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -33,13 +33,13 @@ fn names(collector: &Collector) -> Vec<String> {
     names
 }
 
-/// Checks that an answer says that it is not the sender's fault.
+/// Checks that an answer blames the server and not the sender.
 fn assert_unavailable(answer: &Answer) {
     let json = answer.json();
     assert_eq!((answer.status, &json["ok"]), (503, &json!(false)), "{}", answer.text());
     assert_eq!(json["error"], "service_unavailable");
     assert!(answer.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
-    // Where it keeps its files is nobody else's matter.
+    // The place of its files is not shown to clients.
     assert!(!answer.text().contains("pipefold.sqlite"), "{}", answer.text());
 }
 
@@ -51,7 +51,7 @@ fn fill(path: &Path) {
     }
 }
 
-/// That the collector writes this to its log: it may answer first.
+/// Waits for these words in the collector's log: it may answer first.
 fn logs(collector: &Collector, words: &str) {
     eventually(words, || collector.log().contains(words));
 }
@@ -125,15 +125,12 @@ fn a_full_disk_refuses_keeps_what_it_has_and_recovers_by_itself() {
 }
 
 #[test]
-fn a_disk_without_room_or_without_the_right_to_write_is_no_place_to_begin() {
+fn a_full_or_read_only_disk_is_no_place_to_begin() {
     let dir = tempfile::tempdir().unwrap();
     let disk = match Mounted::tmpfs(dir.path().join("disk"), 1024) {
         Ok(disk) => disk,
         Err(why) => {
-            return skipped(
-                "a_disk_without_room_or_without_the_right_to_write_is_no_place_to_begin",
-                &why,
-            );
+            return skipped("a_full_or_read_only_disk_is_no_place_to_begin", &why);
         }
     };
     let data = disk.path().join("data");
@@ -163,7 +160,7 @@ fn a_disk_without_room_or_without_the_right_to_write_is_no_place_to_begin() {
     assert_eq!(upsert(&collector, "after").status, 200);
 }
 
-/// What happens where a collector is to start that must not.
+/// The end of a collector that must not start.
 fn refuses(data: &Path) -> Ended {
     match Collector::try_start(data, &[] as &[&str]) {
         Ok(collector) => panic!("it started all the same, at {}", collector.url),

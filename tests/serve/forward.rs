@@ -1,4 +1,4 @@
-//! What a collector was told reaches DX, whatever becomes of either of them in between.
+//! Notifications that a collector accepted reach DX, also when either of them dies in between.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ impl Gateway {
         self.dir.path().join("token")
     }
 
-    /// Reports a run by this many notifications, whose last one says how it ended.
+    /// Reports a run by this many notifications, the last one with its end.
     fn report(&self, reference_id: &str, notifications: usize) {
         let mut client = self.collector.client();
         for number in 0..notifications {
@@ -128,14 +128,14 @@ fn killed_again_and_again_while_it_forwards_it_loses_nothing() {
     }
     it.wait_until_told(&names);
     it.assert_same(&names);
-    // Only what was under way at a death, or not noted yet, is told twice; and what was told before its second notification came.
+    // Only runs under way at a death, or not noted yet, are sent twice; and those sent before their second notification came.
     let more_than_once = |record: &&Record| record.upserts > 2;
     assert!(it.dx.records().values().filter(more_than_once).count() <= 4);
     it.collector.stop();
 }
 
 #[test]
-fn a_token_that_dx_does_not_take_is_told_once_and_waited_out() {
+fn a_refused_token_is_reported_once_and_waited_out() {
     let it = Gateway::start(&[]);
     it.dx.set_tokens(&["another-0123456789"]);
     let names = names(5);
@@ -148,7 +148,7 @@ fn a_token_that_dx_does_not_take_is_told_once_and_waited_out() {
             .as_str()
             .is_some_and(|text| text.contains("invalid_auth"))
     });
-    // Nobody is bothered with it once more for each run.
+    // It is not logged once more for each run.
     eventually("a second try", || it.dx.requests().len() >= 2);
     let complaints = it.collector.log().matches("nothing is forwarded").count();
     assert_eq!(complaints, 1, "{}", it.collector.log());
@@ -297,7 +297,7 @@ fn a_run_that_dx_rejects_is_a_line_in_the_log_and_in_a_list() {
 }
 
 #[test]
-fn a_collector_tells_another_one_of_the_steps_and_of_nothing_twice() {
+fn a_collector_forwards_steps_to_another_one_once() {
     let dir = tempfile::tempdir().unwrap();
     let second = Collector::start(&dir.path().join("second"));
     std::fs::write(dir.path().join("token"), "any").unwrap();

@@ -48,7 +48,7 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// What must be refused: with each the answer and the status that it must have. Each comes over a connection of its own.
+/// Requests that must be refused: the answer to each and the status that it must have. Each comes over a connection of its own.
 fn refusals(collector: &Collector) -> Vec<(&'static str, Answer, u16)> {
     let post = |what, body: &[u8], status| {
         let ask = || {

@@ -1,4 +1,4 @@
-//! A collector that is killed at any moment has on disk whatever it said `ok` to, and makes of it the run that DX would.
+//! A collector that is killed at any moment has on disk all that it answered `ok` to, and folds it into the run that DX would have.
 //!
 //! Fifteen deaths, drawn by a seed; `make soak` has two hundred, by `PIPEFOLD_SERVE_ROUNDS`. `PIPEFOLD_SEED` repeats what an earlier one drew.
 
@@ -18,7 +18,7 @@ const CONNECTIONS: usize = 16;
 const RUNS: usize = 60;
 const NOTIFICATIONS: usize = 6;
 
-/// What became of a notification.
+/// The fate of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Unsent,
@@ -27,7 +27,7 @@ enum Fate {
     Acknowledged,
 }
 
-/// One notification of the round. Its e-mail address is its own, so that it can be told from all others.
+/// One notification of the round. Its e-mail address is unique and identifies it.
 #[derive(Clone, Debug)]
 struct Said {
     run: usize,
@@ -99,7 +99,7 @@ fn load_and_kill(collector: &mut Collector, said: Vec<Said>, deadly: usize) -> V
     said.into_iter().map(|said| said.into_inner().unwrap()).collect()
 }
 
-/// Compares what is kept of a round with what was acknowledged. Says of how many runs all that was sent was acknowledged.
+/// Compares the stored runs of a round with the acknowledged notifications. Returns the number of runs of which all notifications were acknowledged.
 fn check(client: &mut Client, round: usize, said: &[Said]) -> usize {
     let mut certain = 0;
     for run in 0..RUNS {
@@ -150,7 +150,7 @@ fn check(client: &mut Client, round: usize, said: &[Said]) -> usize {
     certain
 }
 
-/// How many runs there are, page by page, and their names.
+/// The names of all runs, read page by page.
 fn list(client: &mut Client) -> Vec<String> {
     let (mut names, mut after) = (Vec::new(), String::new());
     loop {

@@ -1,4 +1,4 @@
-//! What DX's page shows, and what pipefold reports, kept by `pipefold serve` as DX would keep it.
+//! The examples of DX's page, and runs that pipefold reports, kept by `pipefold serve` as DX would keep them.
 
 use pipefold_tests::page::{self, ID};
 use pipefold_tests::{Ci, Collector, PIPELINE, RUN, SOURCE, skipped};
@@ -14,7 +14,7 @@ const AS_FORM: &str = r#"curl -X POST https://yourinstance.getdx.net/api/pipelin
 --data-urlencode "finished_at=2025-01-01T12:10:00" \
 --data-urlencode "status=success""#;
 
-/// What is kept of a run.
+/// The record of a run in the collector.
 fn record(collector: &Collector, reader: &str, reference_id: &str) -> Value {
     let answer = collector
         .client()
@@ -84,7 +84,7 @@ fn permutations(items: &mut Vec<usize>) -> Vec<Vec<usize>> {
 }
 
 #[test]
-fn what_the_reporter_says_is_kept_as_dx_would() {
+fn reports_are_kept_as_dx_would_keep_them() {
     let with_start = [
         "start --started-at 2025-01-01T11:00:00Z --head-branch main --repository o/r --pr-number 7",
         "step --step compile --status success --started-at 2025-01-01T11:01:00Z --email a@example.com",

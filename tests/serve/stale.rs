@@ -1,4 +1,4 @@
-//! Runs of which nothing is heard any more, and what DX is told of them.
+//! Runs without activity, and their status at DX.
 
 use std::path::Path;
 use std::process::Command;
@@ -33,7 +33,7 @@ fn let_pass(data: &Path, hours: u32) -> bool {
 }
 
 #[test]
-fn dx_is_told_that_a_silent_run_was_cancelled_where_that_is_asked_for_and_once() {
+fn a_silent_run_is_sent_as_cancelled_once_where_configured() {
     let (dx, dir) = (Standin::start(), tempfile::tempdir().unwrap());
     let (data, token) = (dir.path().join("data"), dir.path().join("token"));
     std::fs::write(&token, dx.token()).unwrap();
@@ -47,7 +47,7 @@ fn dx_is_told_that_a_silent_run_was_cancelled_where_that_is_asked_for_and_once()
             .filter(|request| request.json()["reference_id"] == name)
             .count()
     };
-    // DX is told of runs before any that is stale: once it knows of a new one it was told of what there was.
+    // Waiting runs are sent before stale ones: once DX knows a new run it has all the waiting ones.
     let round = |collector: &Collector, marker: &str| {
         report(collector, marker, "success");
         eventually("DX knows the marker", || {
@@ -62,10 +62,7 @@ fn dx_is_told_that_a_silent_run_was_cancelled_where_that_is_asked_for_and_once()
     collector.stop();
     if !let_pass(&data, 2) {
         let why = "there is no python3 with sqlite3 to let time pass in the database";
-        return skipped(
-            "dx_is_told_that_a_silent_run_was_cancelled_where_that_is_asked_for_and_once",
-            why,
-        );
+        return skipped("a_silent_run_is_sent_as_cancelled_once_where_configured", why);
     }
     let collector = Collector::start_with(&data, &usual);
     round(&collector, "second");
@@ -109,7 +106,7 @@ fn dx_is_told_that_a_silent_run_was_cancelled_where_that_is_asked_for_and_once()
 }
 
 #[test]
-fn it_needs_a_dx_to_tell() {
+fn stale_as_cancelled_needs_a_dx() {
     let dir = tempfile::tempdir().unwrap();
     let ended = Collector::try_start(dir.path(), &["--forward-stale-as-cancelled"]).unwrap_err();
     assert!(ended.code == Some(2) && ended.log.contains("--forward-to"), "{ended:?}");

@@ -1,11 +1,11 @@
-//! A run's steps, which DX has no place for, told to a collector that shows them.
+//! A run's steps, which DX has no field for, reported to a collector that shows them.
 
 use pipefold_tests::{Ci, Collector, RUN};
 use serde_json::{Value, json};
 
 const BUILD: &str = "pipefold step --step lint --allow-failure -- false; pipefold step --step test -- true";
 
-/// What the collector has of a run: its record, and of each notification the step, its status and whether it may fail.
+/// The collector's data of a run: its record, and of each notification the step, its status and `allowed_to_fail`.
 fn run(collector: &Collector) -> (Value, Vec<Value>) {
     let answer = collector.client().get(&format!("/api/runs/{RUN}"));
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -29,7 +29,7 @@ fn steps(received: &[Value]) -> Vec<&Value> {
 }
 
 #[test]
-fn a_collector_is_told_of_the_steps_and_its_record_is_what_dx_s_would_be() {
+fn a_collector_gets_the_steps_and_has_the_record_that_dx_would() {
     let ci = Ci::new();
     let collector = Collector::start(&ci.directory().join("data"));
     let script = || ci.exec_script(BUILD);
@@ -79,7 +79,7 @@ fn parts_of_a_run_by_processes_of_their_own() {
 fn behind_a_policy_they_stay_where_they_are() {
     let ci = Ci::new();
     let collector = Collector::start(&ci.directory().join("data"));
-    // A file that is no component, and may fail: it judges nothing, and yet somebody wanted what is told to be judged.
+    // A policy file that is no component, and may fail: it judges nothing, though notifications were to be judged.
     std::fs::write(ci.directory().join("policy.wasm"), b"").unwrap();
     ci.operator("[[policy]]\nfile = \"policy.wasm\"\nfailure = \"open\"\n");
     let command = ci.exec_script(BUILD).env("DX_API_URL", &collector.url);

@@ -1,4 +1,4 @@
-//! How a collector ends when it is asked to.
+//! The end of a collector on a signal.
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
@@ -22,7 +22,7 @@ fn half_an_upsert(collector: &Collector) -> (TcpStream, &'static str) {
         BODY.len()
     );
     stream.write_all(head.as_bytes()).unwrap();
-    // Said by whoever reads the body.
+    // Printed by the reader of the body.
     let mut go_on = [0; 25];
     stream.read_exact(&mut go_on).unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -76,7 +76,7 @@ fn a_second_signal_ends_it_at_once() {
     collector.signal(Signal::TERM);
     let ended = collector.wait();
     assert!(begin.elapsed() < Duration::from_secs(6), "{ended:?}");
-    // As a shell says that SIGTERM ended something.
+    // The shell's exit code for an end by SIGTERM.
     assert_eq!(ended.code, Some(128 + 15), "{ended:?}");
     assert_eq!(under_way.read(&mut [0]).unwrap_or(0), 0, "it is cut");
     let next = collector.again();

@@ -69,7 +69,7 @@ impl Ci {
         self.directory().join("spool")
     }
 
-    /// Where commands run.
+    /// The directory in which commands run.
     #[must_use]
     pub fn workspace(&self) -> PathBuf {
         self.directory().join("workspace")
@@ -107,7 +107,7 @@ impl Ci {
             .args(arguments)
     }
 
-    /// Any program, without arguments: told of this machine's DX, token and spool by variables, with a `HOME` and a `TMPDIR` of its own and
+    /// Any program, without arguments: with this machine's DX, token and spool in variables, with a `HOME` and a `TMPDIR` of its own and
     /// the `PATH` of the tests. See [`Pipefold::env`] and [`Pipefold::env_remove`].
     pub fn program(&self, program: impl Into<PathBuf>) -> Pipefold {
         Pipefold::new(program.into(), &self.workspace())
@@ -158,7 +158,7 @@ impl Ci {
         self.exec(["sh", "-c", script]).env("PATH", path)
     }
 
-    /// What DX knows of [`RUN`].
+    /// DX's record of [`RUN`].
     ///
     /// # Panics
     /// If it knows nothing of it.
@@ -167,7 +167,7 @@ impl Ci {
         self.record_of(RUN)
     }
 
-    /// What DX knows of the run of this name.
+    /// DX's record of the run with this name.
     ///
     /// # Panics
     /// If it knows nothing of it.

@@ -15,7 +15,7 @@ use crate::{Ended, ServerProcess};
 #[derive(Debug)]
 pub struct Collector {
     process: ServerProcess,
-    /// Where it says to be found, such as `http://127.0.0.1:40123`.
+    /// The URL that it printed, such as `http://127.0.0.1:40123`.
     pub url: String,
     /// The same as an address.
     pub address: SocketAddr,
@@ -24,7 +24,7 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Starts one over a data directory, which is made if it is missing, and waits until it says where it is.
+    /// Starts one over a data directory, which is made if it is missing, and waits until it prints its URL.
     ///
     /// # Panics
     /// If it ends instead.
@@ -45,7 +45,7 @@ impl Collector {
     /// The same for one that may refuse.
     ///
     /// # Errors
-    /// How it ended.
+    /// The end of one that did not start.
     pub fn try_start<S: Into<OsString> + Clone>(data_dir: &Path, arguments: &[S]) -> Result<Self, Ended> {
         let arguments: Vec<OsString> = arguments.iter().cloned().map(Into::into).collect();
         let mut all: Vec<OsString> = ["serve", "--listen", "127.0.0.1:0", "--data-dir"]

@@ -20,9 +20,9 @@ pub fn fixtures(path: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// Says that a test, or a part of one, could not run on this machine, in the form that is counted. Past the test harness, which would keep
+/// Reports that a test, or a part of one, could not run on this machine, in the form that is counted. Past the test harness, which would keep
 /// it from being seen.
 pub fn skipped(name: &str, why: &str) {
-    // Nobody could be told of a failure either.
+    // A failure to write cannot be reported either.
     let _ = writeln!(std::io::stdout(), "skipped: {name}: {why}");
 }

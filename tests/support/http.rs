@@ -75,7 +75,7 @@ impl Client {
     /// Sends a request and waits for the answer. A request that may have arrived is not repeated.
     ///
     /// # Errors
-    /// That there was no whole answer.
+    /// If there was no whole answer.
     pub fn ask(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> io::Result<Answer> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
@@ -124,7 +124,7 @@ impl Client {
 /// A connection whose reads and writes do not wait for ever.
 ///
 /// # Errors
-/// That nobody listens.
+/// If the connection is refused.
 pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -132,10 +132,10 @@ pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads one answer, whose length must be told.
+/// Reads one answer, which must have a `Content-Length`.
 ///
 /// # Errors
-/// That it does not come, not as a whole, or is none.
+/// If the answer does not come, is cut, or is not HTTP.
 pub fn read_answer(from: &mut impl BufRead) -> io::Result<Answer> {
     let bad = || io::Error::from(io::ErrorKind::InvalidData);
     let mut line = String::new();

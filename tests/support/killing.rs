@@ -2,7 +2,7 @@
 //!
 //! A debug build of pipefold that finds `PIPEFOLD_TEST_KILL_AT=N` dies at the Nth of the places where a death could do harm. A [`Round`]
 //! lets one command of a small pipeline die so, goes on as a CI system would, and compares what DX then knows with what it would know had
-//! nobody died.
+//! all processes lived.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::{Ci, Mode, Output, Pipefold, RUN, SpoolContent};
 /// The variable that arms a debug build.
 pub const KILL_AT: &str = "PIPEFOLD_TEST_KILL_AT";
 
-/// What the pipeline says, in order. Each gives times of its own and one field that no other gives, so that the record tells who was heard.
+/// The commands of the pipeline, in order. Each gives times of its own and one field that no other gives, so that the record shows which ones reached DX.
 pub const PIPELINE_COMMANDS: [&str; 4] = [
     "start --started-at 2025-01-01T11:00:00Z --head-branch main",
     "step --step compile --status success --started-at 2025-01-01T11:01:00Z --email a@example.com",
@@ -30,18 +30,18 @@ pub const FLUSH: usize = PIPELINE_COMMANDS.len();
 /// One death.
 #[derive(Clone, Copy, Debug)]
 pub struct Round {
-    /// Which command dies: an index of [`PIPELINE_COMMANDS`], or [`FLUSH`].
+    /// The command that dies: an index of [`PIPELINE_COMMANDS`], or [`FLUSH`].
     pub victim: usize,
     /// At which of its places, from 1. Past the last one it survives.
     pub kill_at: u64,
-    /// Whether the CI system runs it once more.
+    /// True if the CI system runs it once more.
     pub again: bool,
-    /// Whether DX answers nothing but errors until the final flush, so that everything waits for that.
+    /// True if DX answers with errors until the final flush, so that everything waits for that.
     pub dx_down: bool,
 }
 
 impl Round {
-    /// Plays it and checks what is left. Says whether the victim died.
+    /// Plays the round and checks what is left. Returns true if the victim died.
     ///
     /// # Panics
     /// If anything that was accepted is lost or unreadable, or DX knows something else than after an undisturbed pipeline.
@@ -92,7 +92,7 @@ impl Round {
         died
     }
 
-    /// Runs the command that is to die. Says whether it did; if not, it must have succeeded.
+    /// Runs the command that is to die. Returns true if it died; if not, it must have succeeded.
     fn run_victim(&self, command: Pipefold) -> bool {
         let output = command.env(KILL_AT, self.kill_at.to_string()).run();
         let died = was_killed(&output);
@@ -101,12 +101,12 @@ impl Round {
     }
 }
 
-/// What DX knows after pipelines in which nobody died, by the set of commands in them.
+/// DX's records after undisturbed pipelines, by the set of their commands.
 #[derive(Debug, Default)]
 pub struct Undisturbed(BTreeMap<u8, Value>);
 
 impl Undisturbed {
-    /// The record after the commands of this set, a bit for each. Null if DX was told nothing.
+    /// The record after the commands of this set, a bit for each. Null if DX got nothing.
     pub fn record(&mut self, commands: u8) -> Value {
         let run = || {
             let ci = Ci::new();
@@ -209,7 +209,7 @@ fn member(hook: &str, step: &str) -> u8 {
     }
 }
 
-/// What DX knows of the run, whatever number of requests told it.
+/// DX's record of the run, without the number of requests.
 fn known_to(ci: &Ci) -> Value {
     let mut record = ci.dx.records().get(RUN).map_or(Value::Null, |record| record.to_json());
     if let Some(fields) = record.as_object_mut() {

@@ -13,7 +13,7 @@ impl Mounted {
     /// Makes the directory and mounts a file system of so many KiB there.
     ///
     /// # Errors
-    /// Why it cannot: as a rule only root may, and not in every container.
+    /// The reason of the system: as a rule only root may, and not in every container.
     pub fn tmpfs(path: PathBuf, kib: u64) -> Result<Self, String> {
         std::fs::create_dir(&path).map_err(|error| error.to_string())?;
         let options = format!("size={kib}k,mode=0700");
@@ -31,7 +31,7 @@ impl Mounted {
         Ok(Self { path })
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

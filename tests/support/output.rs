@@ -1,19 +1,19 @@
-//! What a process left behind.
+//! The output and the end of a process.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// How a process ended, and everything it wrote.
+/// The end of a process, and everything that it wrote.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// Its exit code; none if a signal ended it.
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// What it wrote to stdout.
+    /// Its stdout.
     pub stdout: Vec<u8>,
-    /// What it wrote to stderr.
+    /// Its stderr.
     pub stderr: Vec<u8>,
     /// From its start until it was reaped.
     pub elapsed: Duration,

@@ -68,7 +68,7 @@ impl Pipefold {
         self
     }
 
-    /// What it reads from stdin; nothing by default.
+    /// Sets its stdin; empty by default.
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
@@ -103,7 +103,7 @@ impl Pipefold {
         self
     }
 
-    /// How long it may run before the test fails; a minute by default.
+    /// Sets the time after which the test fails; a minute by default.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -127,7 +127,7 @@ impl Pipefold {
     pub fn spawn(self) -> Running {
         let mut command = match self.address_space {
             None if self.unprivileged => {
-                // Of util-linux. Whoever executes a program as root gets what is left in the bounding set: nothing.
+                // Of util-linux. A program that root executes gets what is left in the bounding set: nothing.
                 let mut setpriv = Command::new("setpriv");
                 setpriv
                     .args(["--bounding-set=-all", "--inh-caps=-all", "--"])

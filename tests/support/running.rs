@@ -57,10 +57,10 @@ impl Running {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// Whether it has ended.
+    /// Returns true if it has ended.
     ///
     /// # Panics
-    /// If the system does not tell.
+    /// If the system does not answer.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }

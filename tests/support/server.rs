@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Longer than a start or a clean end takes on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How a server ended.
+/// The end of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// Its exit code; none if a signal ended it.

@@ -13,7 +13,7 @@ pub struct SpooledRecord {
     pub run: String,
     /// Name of its file, without the ending.
     pub id: String,
-    /// Whether the run's `sent` names it.
+    /// True if the run's `sent` names it.
     pub sent: bool,
     /// Its content.
     pub json: Value,
@@ -38,13 +38,13 @@ impl SpooledRecord {
 pub struct SpoolContent {
     /// The records of all runs.
     pub records: Vec<SpooledRecord>,
-    /// Why each run that could not be delivered could not be, by the name of its directory.
+    /// The reason of each run that could not be delivered, by the name of its directory.
     pub troubles: BTreeMap<String, Value>,
     /// DX's refusals, with its words.
     pub rejections: Vec<Value>,
     /// Names in `aside`.
     pub aside: Vec<String>,
-    /// What is in the spool and cannot be read as what its name says, with the reason.
+    /// Files in the spool whose content does not fit their name, with the reason.
     pub unreadable: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ impl SpoolContent {
     /// Checks that everything in it can be read, and that nothing had to be set aside.
     ///
     /// # Panics
-    /// If not; `context` is said then.
+    /// If not; the message has `context`.
     pub fn assert_sound(&self, context: &dyn std::fmt::Debug) {
         assert!(
             self.unreadable.is_empty() && self.aside.is_empty(),
@@ -132,7 +132,7 @@ impl SpoolContent {
     }
 }
 
-/// What is in a directory, in order; nothing if it does not exist.
+/// The entries of a directory, in order; none if it does not exist.
 fn list(directory: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(directory)
         .into_iter()

@@ -1,4 +1,4 @@
-//! What the command makes for shells and manuals, from the built program.
+//! The completions and man pages that the built command writes.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::process::{Command, Output, Stdio};
@@ -19,7 +19,7 @@ fn text(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Whether the text offers `--token`, which exists only to be refused.
+/// Returns true if the text offers `--token`, which exists only to be refused.
 fn offers_token(text: &str) -> bool {
     let text = text.replace("\\-", "-");
     text.match_indices("--token")

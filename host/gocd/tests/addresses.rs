@@ -1,4 +1,4 @@
-//! Which addresses are taken, and which links are trusted with what.
+//! The addresses that are accepted, and the links that get credentials.
 
 use pipefold_gocd::address::AddressError;
 use pipefold_gocd::{Dialect, Href, Resource, ServerUrl};
@@ -90,7 +90,7 @@ fn what_a_link_leads_to_has_no_host() {
     ] {
         assert_eq!(Href::new(link).unwrap().resource(), None, "{link}");
     }
-    // Names are told apart by their case, and escapes are undone once.
+    // Names differ by their case, and escapes are undone once.
     let feed = |path: &str| Resource::parse(path).map(|resource| resource.path());
     assert_eq!(
         feed("/go/api/pipelines/Foo/stages.xml").unwrap(),

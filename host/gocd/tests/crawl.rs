@@ -124,7 +124,7 @@ fn the_captured_crawl_gives_the_runs_of_the_table() {
         let start = Notification {
             started_at: text(started),
             status: text("running"),
-            // `anonymous` let it go: nobody is known by that.
+            // Approved by `anonymous`, which is no person.
             email: None,
             repository: text("ThoughtWorksInc/go_saas_trigger"),
             commit_sha: text(commit),
@@ -144,7 +144,7 @@ fn the_captured_crawl_gives_the_runs_of_the_table() {
         let expected = News {
             number: 1,
             reference_id: bare.reference_id.clone().unwrap(),
-            // The end says all that it would.
+            // The end has all its fields.
             start: None,
             steps: vec![step("Units", started, between), step("PostBuild", between, finished)],
             finish: Some(Notification {

@@ -21,7 +21,7 @@ fn the_person_is_who_set_the_attempt_going() {
         ("changes", "Ann <ann@example.com>", Some("ann@example.com")),
         ("changes", "Octo <1+octo@users.noreply.github.com>", Some("octo")),
         ("changes", "ann", None),
-        // The pipeline's own document says `changes`.
+        // The pipeline's own document has `changes`.
         ("", "Ann <ann@example.com>", Some("ann@example.com")),
         ("timer", "Ann <ann@example.com>", None),
         ("CruiseTimer", "Ann <ann@example.com>", None),

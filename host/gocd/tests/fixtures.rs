@@ -17,11 +17,11 @@ fn documents(below: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// Why a captured document is refused, by its path.
+/// The reason why a captured document is refused, by its path.
 fn refusal(path: &str) -> Option<fn(&ReadFault) -> bool> {
     let name = path.rsplit('/').next().unwrap();
     if path.starts_with("dialect-a/") {
-        // Its entries are named by numbers that say nothing of the run.
+        // Its entries are named by numbers without a relation to the run.
         Some(|fault| matches!(fault, ReadFault::TooOld))
     } else if name.contains("scheduled") || name == "job-plan.xml" {
         // A list of jobs that wait for an agent: no run is to be had from it that the feed does not have.
@@ -51,7 +51,7 @@ fn every_captured_document_is_read_or_refused_for_a_reason() {
     }
 }
 
-/// What any document of the kind has.
+/// The fields that any document of the kind has.
 fn sound(name: &str, document: &Document) {
     match document {
         Document::Pipelines(list) => assert!(list.self_link.is_some() && !list.pipelines.is_empty(), "{name}"),

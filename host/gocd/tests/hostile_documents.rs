@@ -1,4 +1,4 @@
-//! Documents that no server sends on purpose are refused early, and the error says what to do.
+//! Documents that no server sends on purpose are refused early, with advice in the error.
 
 use std::io::Read;
 use std::time::{Duration, Instant};

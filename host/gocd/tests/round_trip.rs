@@ -1,4 +1,4 @@
-//! What is written is read as the same values, whatever the names are.
+//! Written documents are read as the same values, with any names.
 
 use chrono::{DateTime, FixedOffset};
 use pipefold_gocd::documents::*;
@@ -9,7 +9,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// What has a meaning in XML, in addresses or to readers, and what is far from ASCII.
+/// Text with a meaning in XML, in addresses or to readers, and text far from ASCII.
 const PIECES: &[&str] = &[
     "<",
     ">",
@@ -54,7 +54,7 @@ fn text_of(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
     vec(select(pieces), 1..6).prop_map(|parts| parts.concat())
 }
 
-/// Spaces are a name's own, wherever they stand.
+/// Spaces belong to a name in every place.
 fn name() -> impl Strategy<Value = Name> {
     let piece = prop_oneof![4 => select(PIECES).prop_map(str::to_owned), 1 => Just(" ".to_owned())];
     vec(piece, 1..6).prop_filter_map("blank", |parts| Name::new(&parts.concat()).ok())
@@ -67,7 +67,7 @@ fn line() -> impl Strategy<Value = String> {
         .prop_filter("blank", |line| !line.is_empty())
 }
 
-/// What an attribute or a message may have: all that XML carries.
+/// Text for attributes and messages: all that XML carries.
 fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![3 => select(PIECES), 1 => select(&["\n", "\r", "\r\n", "\t", " ", "  "][..])];
     vec(piece, 1..9)

@@ -14,7 +14,7 @@ fn shape() -> Shape {
     }
 }
 
-/// How many histories. The first dozens already have everything in them.
+/// The number of histories. The first dozens already have everything in them.
 const HISTORIES: u64 = 500;
 
 /// The server that a history is followed on or read from in parts: one dialect each, which is half of the time for all of them in both.
@@ -37,7 +37,7 @@ fn a_history_that_is_read_at_once_gives_the_expected_runs() {
             let is = (generation, Reading::BackFill, false);
             let found = differences(&history, history.events(), is, &told);
             assert!(found.is_empty(), "seed {seed}, {generation:?}: {found:#?}");
-            // Nothing was told twice, and again there is nothing to tell.
+            // Nothing was reported twice, and again there is nothing to report.
             let count = told.notifications();
             round(&source, &files, &mut told, &options(), late()).unwrap();
             assert_eq!(told.notifications(), count, "seed {seed}, {generation:?}");
@@ -65,7 +65,7 @@ fn what_the_json_api_knows_of_revisions_makes_up_for_the_feed() {
     }
 }
 
-/// Documents, states and runs cannot be had, kept or told at random, and rounds are stopped anywhere.
+/// Reading, saving and reporting fail at random, and rounds are stopped anywhere.
 #[test]
 fn a_history_that_is_read_in_parts_gives_the_same_runs() {
     let mut parts = 0;

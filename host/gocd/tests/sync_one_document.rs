@@ -1,4 +1,4 @@
-//! Each document of 500 servers, one failing in each way: every other run is told in that round, the failing one when it answers.
+//! Each document of 500 servers, one failing in each way: every other run is reported in that round, the failing one when it answers.
 //!
 //! `PIPEFOLD_SOAK_ROUNDS` asks for every document of a history where it is one otherwise.
 
@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use gocd_standin::{Generation, History, Reading, Shape, Way};
 use pipefold_gocd::Resource;
 
-/// How many histories, each on a server of either age.
+/// The number of histories, each on a server of either age.
 const HISTORIES: u64 = 500;
 
 fn shape() -> Shape {
@@ -20,7 +20,7 @@ fn shape() -> Shape {
     }
 }
 
-/// What a document is about.
+/// The subject of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum About {
     /// A page of a pipeline's feed.
@@ -56,7 +56,7 @@ impl About {
         }
     }
 
-    /// Whether it is about a run of DX.
+    /// Returns true if it is about this run.
     fn is_of(&self, reference_id: &str) -> bool {
         let path = reference_id.strip_prefix("gocd/go/").unwrap();
         match self {
@@ -140,7 +140,7 @@ impl Case {
                     self.assert_something_told();
                 }
             }
-            // What was told without the document after hours, DX keeps.
+            // DX keeps a record that was reported without the document after hours.
             way if way != Way::MissingOnce && !is_mended_soon => {
                 self.assert_told(is_other);
                 self.assert_something_told();
@@ -161,7 +161,7 @@ impl Case {
         );
     }
 
-    /// Checks that something was told of what the document is about, if there is anything to tell without it.
+    /// Checks that something was reported of the document's subject, if there is anything to report without it.
     fn assert_something_told(&self) {
         let is = (self.generation, Reading::BackFill, false);
         let found = differences_of(&self.history, self.history.events(), is, &self.told, |id| {
@@ -176,7 +176,7 @@ impl Case {
         );
     }
 
-    /// Whether the document is all that there is of a run: its only stage's, or in the new dialect, where the feed's page is long past, its own.
+    /// Returns true if the document is all that there is of a run: its only stage's, or in the new dialect, where the feed's page is long past, its own.
     fn is_all(&self) -> bool {
         let About::Run(pipeline, counter) = &self.about else {
             return false;

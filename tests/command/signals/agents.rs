@@ -12,7 +12,7 @@ fn rounds() -> u32 {
     asked.ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3)
 }
 
-/// A script of the job's shell, which runs `exec` around a command that says when it is ready.
+/// A script of the job's shell, which runs `exec` around a command that makes a file when it is ready.
 fn job(ci: &Ci, command: &str, after: &str) -> Running {
     let exec = format!(
         "{} exec --pipeline-name p --pipeline-source s --reference-id {RUN} -- {command}{after}",
@@ -33,7 +33,7 @@ fn children(pid: i32) -> Vec<i32> {
     list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
-/// Waits for the second child of pipefold, by which it tells a signal to the group; it is there 20 ms after the command.
+/// Waits for the second child of pipefold, by which it notices a signal to the group; it is there 20 ms after the command.
 fn until_it_has_both(pipefold: i32) {
     eventually("pipefold has its second child", || children(pipefold).len() == 2);
 }
@@ -186,7 +186,7 @@ fn a_signal_to_the_group_reaches_the_command_once() {
 }
 
 #[test]
-fn signals_that_mean_something_to_the_command_alone_reach_it_and_cancel_nothing() {
+fn signals_for_the_command_alone_reach_it_and_cancel_nothing() {
     // SIGRTMIN + 3, which has no name here.
     const REALTIME: i32 = 37;
     let named = [

@@ -1,4 +1,4 @@
-//! What the command inherits is what pipefold was started with; and what a system refuses to pipefold does not keep the command from running.
+//! The command inherits the state with which pipefold was started; a refusal of the system to pipefold does not keep the command from running.
 
 use pipefold_tests::{Ci, Output, RUN, binary, skipped};
 
@@ -70,7 +70,7 @@ fn without_the_c_librarys(line: &str) -> String {
 }
 
 #[test]
-fn a_blocked_word_of_the_commands_end_is_not_waited_for() {
+fn a_blocked_closing_line_does_not_delay_the_end() {
     let ci = Ci::new();
     let output = shell(&ci, "env --block-signal=CHLD $PF sh -c 'sleep 0.1; exit 3'");
     output.assert_code(3).assert_within(std::time::Duration::from_secs(20));
@@ -110,7 +110,7 @@ fn limits_on_files_keep_nothing_from_running() {
 }
 
 #[test]
-fn a_step_that_cannot_be_recorded_is_told_at_once() {
+fn a_step_that_cannot_be_recorded_is_sent_at_once() {
     for (flags, status) in [
         (&[][..], "failure"),
         (&[], "success"),

@@ -1,4 +1,4 @@
-//! What holds for every recipe.
+//! The checks of every recipe.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use pipefold_tests::{Mode, Output, skipped};
 
 use super::{Machines, Outcome, Recipe, Script, Secrets};
 
-/// Whether this machine lacks what the recipe's own image has; the test then counts as skipped.
+/// Returns true if this machine lacks a program of the recipe's own image; the test then counts as skipped.
 pub fn cannot_run(recipe: &Recipe) -> bool {
     let is_there = |command: &&str| {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -151,7 +151,7 @@ fn all(recipe: &Recipe, secrets: &Secrets) -> Vec<Script> {
         .collect()
 }
 
-/// Runs a command with this on stdin: whether it succeeded, and what it said. None if there is no such command.
+/// Runs a command with this on stdin and returns its success and its output. None if there is no such command.
 fn feed(command: &mut Command, stdin: &str) -> Option<(bool, String)> {
     let piped = command
         .stdin(Stdio::piped())

@@ -53,7 +53,7 @@ pub fn blocks(path: &str) -> Vec<String> {
     text.split("'''").skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// What a CI system makes of a value in its file: each placeholder of the table replaced.
+/// A value of a file as a CI system expands it: each placeholder of the table replaced.
 ///
 /// # Panics
 /// If the value has a placeholder that the table lacks: the recipe uses one that no system would know, or a test forgot it.

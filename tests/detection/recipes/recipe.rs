@@ -1,11 +1,11 @@
-//! What one system runs, and when.
+//! The scripts of one system's recipe, and their places in a run.
 
 use std::collections::BTreeMap;
 
 use pipefold_tests::Ci;
 use serde_json::Value;
 
-/// How a run ends.
+/// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Success,
@@ -103,17 +103,17 @@ impl Script {
     }
 }
 
-/// What a system runs.
+/// The scripts of a system.
 pub struct Recipe {
     /// The pipeline's source in the record.
     pub source: &'static str,
     /// The variables that the system sets in two jobs of one run, without the recipe's doing.
     pub jobs: [&'static [(&'static str, &'static str)]; 2],
-    /// What runs where a job begins.
+    /// The scripts at the start of a job.
     pub start: fn(&Secrets) -> Script,
-    /// What runs where the last job ends, one after another.
+    /// The scripts at the end of the last job, in order.
     pub end: fn(&Secrets, Outcome) -> Vec<Script>,
-    /// Whether anything runs when a run is cancelled.
+    /// True if anything runs when a run is cancelled.
     pub tells_of_cancelling: bool,
     /// A command that the recipe's own image brings along.
     pub needs: Option<&'static str>,

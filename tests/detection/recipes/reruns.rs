@@ -1,4 +1,4 @@
-//! What DX has when a run, or a part of it, is run again: no record is left running, none is red for a re-run that was green, and none is split.
+//! DX's records when a run, or a part of it, is run again: no record is left running, none is red for a re-run that was green, and none is split.
 //!
 //! Each test is a story of one system: which job runs in which attempt, and how it ends. All machines share the directory that they run in,
 //! as jobs share artifacts, a cache or a build's meta-data.
@@ -37,7 +37,7 @@ impl Story {
         (self.recipe.start)(&self.secrets)
     }
 
-    /// What the last job runs. Recipes with several scripts there end with the one that says how the run went.
+    /// The script of the last job. Recipes with several scripts there end with the one that reports the status of the run.
     fn end(&self, outcome: Outcome) -> Script {
         (self.recipe.end)(&self.secrets, outcome).pop().unwrap()
     }
@@ -56,7 +56,7 @@ impl Story {
         }
     }
 
-    /// How the record of this end is going, which has not ended.
+    /// The status of this record while it has no finish.
     fn is_running(&self, end: &str) {
         let records = self.machines.ci.dx.records();
         let (_, record) = records.iter().find(|(id, _)| id.ends_with(end)).unwrap();
@@ -140,7 +140,7 @@ mod gitlab_ci {
         story.ended(&[("/1000042", "failure")]);
     }
 
-    /// As the recipe's page says.
+    /// By the recipe's page.
     #[test]
     fn failed_jobs_by_hand_without_a_common_cache() {
         let story = Story::of(gitlab::recipe());
@@ -166,7 +166,7 @@ mod gitlab_ci {
 mod bitbucket_pipelines {
     use super::*;
 
-    /// A step of this name, in this run of it. Only the last one has the script that says success. A container has what the steps before left,
+    /// A step of this name, in this run of it. Only the last one has the script that reports success. A container has what the steps before left,
     /// and not what an earlier run of its own did.
     fn step(story: &Story, name: &str, run: &str, exit_code: &str) {
         let left = story.machines.ci.workspace().join("pipefold-attempt").join(name);
@@ -238,7 +238,7 @@ mod bitbucket_pipelines {
         story.ended(&[("/1", "failure"), ("/2", "success")]);
     }
 
-    /// As the recipe's page says.
+    /// By the recipe's page.
     #[test]
     fn one_step_without_artifacts() {
         let story = Story::of(bitbucket::recipe());
@@ -386,9 +386,9 @@ mod buildkite_jobs {
         story.ended(&[("/1", "success")]);
     }
 
-    /// As the recipe's page says.
+    /// By the recipe's page.
     #[test]
-    fn one_step_where_none_speaks_for_all() {
+    fn without_a_final_step_a_retried_failure_stays() {
         let story = story();
         story.run(0, &story.start());
         story.run(0, &story.end(Outcome::Failure));

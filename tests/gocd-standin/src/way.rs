@@ -11,11 +11,11 @@ pub enum Way {
     Status(u16),
     /// The connection ends in the middle of it.
     Cut,
-    /// It ends in its middle, and HTTP says that this is all.
+    /// It ends in its middle, with a matching length in HTTP.
     CutShort,
     /// It takes longer than a reader waits.
     Slow,
-    /// Once the server says that it knows no such document.
+    /// Once the server answers that it has no such document.
     MissingOnce,
     /// The server knows no such document.
     Missing,

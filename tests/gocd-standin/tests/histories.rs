@@ -1,4 +1,4 @@
-//! Generated histories hold what they promise, and whoever has all of a server's documents and maps them has what is expected.
+//! Generated histories keep their promises, and mapping all of a server's documents gives the expected records.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ fn get(server: &Server, resource: &Resource) -> Vec<u8> {
     answer.body
 }
 
-/// Every run that has begun, with all that documents say of it.
+/// Every run that has begun, with all data that documents have of it.
 fn all_runs(server: &Server) -> Vec<RunHistory> {
     let dialect = if server.generation() == Generation::New {
         Dialect::New

@@ -1,4 +1,4 @@
-//! The server answers as real ones do, and misbehaves when it is told to.
+//! The server answers as real ones do, and misbehaves on demand.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{Read, Write};
@@ -157,7 +157,7 @@ fn answers_of_real_servers() {
     let deprecated = new.answer("/go/api/feed/pipelines.xml", &xml);
     assert_eq!(deprecated.header("x-gocd-api-removal-in"), Some("v25.1.0"));
 
-    // A server takes its own name from the request; one behind a proxy is told a wrong one.
+    // A server takes its own name from the request; one behind a proxy gets a wrong one.
     let host = [("host".to_owned(), "go.example.com".to_owned())];
     let list = old.clone().linking_as_asked().answer("/go/api/pipelines.xml", &host);
     let is_foreign = |body: &[u8]| {

@@ -1,4 +1,4 @@
-//! What is read, told and kept.
+//! Runs that are read from a GoCD server, reported and remembered.
 
 use gocd_standin::{Access, Fault, Generation, Times};
 use pipefold_tests::Ci;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{gocd, names, pipelines, summary, sync};
 
 #[test]
-fn a_first_sync_tells_everything_and_a_second_nothing() {
+fn a_first_sync_reports_everything_and_a_second_nothing() {
     let (ci, gocd) = (Ci::new(), gocd(1, 3, Generation::Old));
     let first = sync(&ci, &gocd, &["--json"]).run();
     first.assert_code(0);
@@ -43,7 +43,7 @@ fn a_first_sync_tells_everything_and_a_second_nothing() {
 }
 
 #[test]
-fn what_another_dx_was_told_says_nothing_of_this_one() {
+fn runs_reported_to_one_dx_are_reported_to_another_too() {
     let (ci, gocd) = (Ci::new(), gocd(2, 1, Generation::New));
     sync(&ci, &gocd, &[]).run().assert_code(0);
     let other = pipefold_tests::Standin::start();
@@ -79,7 +79,7 @@ fn a_rehearsal_prints_upserts_and_keeps_and_sends_nothing() {
 }
 
 #[test]
-fn one_pipeline_that_cannot_be_read_is_told_and_does_not_stop_the_others() {
+fn one_unreadable_pipeline_is_reported_and_stops_no_other() {
     let (ci, gocd) = (Ci::new(), gocd(8, 3, Generation::Old));
     let hidden = pipelines(&gocd).remove(1);
     gocd.misbehave(Fault::LoginPage, Times::Always, &format!("/{hidden}/stages.xml"));
@@ -104,7 +104,7 @@ fn one_pipeline_that_cannot_be_read_is_told_and_does_not_stop_the_others() {
 }
 
 #[test]
-fn a_pipeline_that_is_gone_is_said_once() {
+fn a_pipeline_that_is_gone_is_reported_once() {
     let (ci, gocd) = (Ci::new(), gocd(18, 2, Generation::Old));
     sync(&ci, &gocd, &[]).run().assert_code(0);
     let gone = pipelines(&gocd).remove(0);
@@ -139,7 +139,7 @@ fn a_server_that_is_not_there_is_an_error() {
 }
 
 #[test]
-fn a_job_inside_and_the_reader_outside_tell_of_the_same_run() {
+fn a_job_inside_and_the_reader_outside_report_the_same_run() {
     let (ci, gocd) = (Ci::new(), gocd(15, 1, Generation::New));
     sync(&ci, &gocd, &["--server-id", "ci.example.com"])
         .run()

@@ -1,4 +1,4 @@
-//! What may happen meanwhile: DX is away, the disk is full, somebody stops it.
+//! Events during a sync: DX is away, the disk is full, a user stops it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,7 +68,7 @@ fn a_damaged_state_is_set_aside_and_the_pipeline_read_again() {
     assert!(state.exists());
 }
 
-/// The files that say how far pipelines were read.
+/// The files with the position of each pipeline.
 fn states(ci: &Ci) -> Vec<PathBuf> {
     let files = Ci::files(&ci.spool().join("gocd")).into_iter().map(|(path, _)| path);
     let is_state = |path: &PathBuf| {
@@ -111,7 +111,7 @@ fn watch_follows_and_ends_cleanly_and_one_process_reads_at_a_time() {
 }
 
 #[test]
-fn watch_tells_a_failure_once_and_goes_on() {
+fn watch_reports_a_failure_once_and_goes_on() {
     let (ci, gocd) = (Ci::new(), gocd(16, 2, Generation::Old));
     let pipeline = pipelines(&gocd).remove(0);
     let feed = format!("/{pipeline}/stages.xml");
@@ -142,7 +142,7 @@ fn watch_tells_a_failure_once_and_goes_on() {
 }
 
 #[test]
-fn a_sync_that_is_stopped_says_so_and_the_next_goes_on() {
+fn a_stopped_sync_reports_it_and_the_next_goes_on() {
     let (ci, gocd) = (Ci::new(), gocd(14, 6, Generation::Old));
     gocd.misbehave(Fault::Slow(Duration::from_millis(30)), Times::Always, "/go/api");
     let running = sync(&ci, &gocd, &[]).spawn();

@@ -1,4 +1,4 @@
-//! What is asked for: by flags, variables and files.
+//! Settings of `gocd sync` by flags, variables and files.
 
 use gocd_standin::{Access, Generation};
 use pipefold_tests::{Ci, workspace_root};

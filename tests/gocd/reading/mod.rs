@@ -1,4 +1,4 @@
-//! A GoCD server, a machine that reads it, and a DX that is told.
+//! A GoCD server, a machine that reads it, and the DX that gets the runs.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::cell::RefCell;
@@ -13,10 +13,10 @@ use pipefold_tests::{Ci, Pipefold, SpoolContent};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What the server is called in reference ids.
+/// The server's name in reference ids.
 pub const SERVER_ID: &str = "go.example.com";
 
-/// Where people see its pages.
+/// The address of its pages.
 pub const PAGES: &str = "https://go.example.com/go";
 
 /// The history so much later that it ends just now.
@@ -27,7 +27,7 @@ pub fn until_now(history: History) -> History {
     history.later(age - TimeDelta::seconds(5))
 }
 
-/// Who reads whom.
+/// A GoCD server and the machine that reads it.
 pub struct Reading {
     /// The machine, with its DX.
     pub ci: Ci,
@@ -35,10 +35,10 @@ pub struct Reading {
     pub gocd: GocdStandin,
     /// As what the server is read: its age, unless it has both feeds and the new one is chosen.
     pub read_as: Generation,
-    /// Whether revisions are asked for.
+    /// True if the reader asks for revisions.
     pub enriched: bool,
     spool: TempDir,
-    /// What was said at last, for failures.
+    /// The last output, shown when a test fails.
     said: RefCell<String>,
 }
 
@@ -65,7 +65,7 @@ impl Reading {
         }
     }
 
-    /// Where what was read is kept.
+    /// The directory of the reader's state.
     pub fn spool(&self) -> PathBuf {
         self.spool.path().join("spool")
     }
@@ -92,13 +92,13 @@ impl Reading {
         serde_json::from_str(&output.stdout()).unwrap_or_else(|why| panic!("{why}: {output}"))
     }
 
-    /// What DX holds.
+    /// DX's records.
     pub fn records(&self) -> BTreeMap<String, Value> {
         let records = self.ci.dx.records();
         records.into_iter().map(|(id, record)| (id, record.to_json())).collect()
     }
 
-    /// What DX must hold, read in this way.
+    /// The records that DX must hold after reading in this way.
     pub fn expected(&self, reading: gocd_standin::Reading) -> Vec<Expected> {
         let server = self.gocd.server();
         Expected::of(

@@ -108,7 +108,7 @@ fn a_documents_headers() {
 }
 
 #[test]
-fn links_are_what_was_configured_and_never_what_a_request_says() {
+fn links_are_from_the_settings_and_never_from_a_request() {
     let ask = "GET /go/api/pipelines.xml\nHost: localhost\r\nX-Forwarded-Host: evil.example\r\nForwarded: host=evil.example\r\n";
     // A server without tokens refuses requests of a proxy.
     let signed_in = |site: &mut Site| {

@@ -6,7 +6,7 @@ use pipefold_gocd::{Dialect, read};
 
 use crate::feeds::site::Site;
 
-/// Where a dialect's addresses begin.
+/// The beginning of a dialect's addresses.
 pub fn api(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Old => "/go/api",

@@ -1,4 +1,4 @@
-//! What the documents say, in both dialects.
+//! The contents of the documents, in both dialects.
 
 use pipefold_gocd::documents::{Job, JobState, Relation, StageResult, StageState};
 use pipefold_gocd::{Dialect, read};
@@ -95,7 +95,7 @@ fn an_entry_leads_to_the_run_its_stage_and_its_jobs() {
 }
 
 #[test]
-fn what_is_under_way_is_told_and_not_in_the_feed() {
+fn a_run_under_way_is_reported_though_not_in_the_feed() {
     let mut site = Site::new();
     let unfinished = json!({ "finished_at": null });
     site.report(&with(run("web", "runs", 0, "running"), unfinished.clone()));

@@ -1,4 +1,4 @@
-//! The collector as a GoCD server: what the Feeds API tells of runs that were reported to it.
+//! The collector as a GoCD server: the Feeds API over runs that were reported to it.
 
 mod answers;
 mod crawl;

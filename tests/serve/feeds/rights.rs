@@ -42,7 +42,7 @@ fn addresses(id: u64, pipeline: &str, step: &str, reference: &str, jobs: [u64; 2
     .into()
 }
 
-/// What is a list for everyone.
+/// Paths of lists that everyone may read.
 fn lists(pipeline: &str, reference: &str) -> Vec<String> {
     let mut lists: Vec<String> = [
         "/go/api/pipelines.xml",
@@ -165,7 +165,7 @@ fn without_a_token_that_may_read_there_is_nothing() {
 }
 
 #[test]
-fn changes_are_told_to_those_who_may_see_them() {
+fn changes_are_shown_to_users_with_access() {
     let (mut site, ..) = site();
     let outsider = site.collector.token("outsider", &["--read", "--pipelines", "open"]);
     let writer = site.collector.token("writer", &["--write"]);

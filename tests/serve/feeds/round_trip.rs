@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::feeds::crawl::crawl;
 use crate::feeds::site::{Site, escaped, run, with};
 
-/// What has to be as it was.
+/// The fields that must stay the same.
 const KEPT: [&str; 10] = [
     "pipeline_name",
     "status",
@@ -89,7 +89,7 @@ fn mapping() -> Mapping {
     Mapping::new(ServerId::new("first").unwrap(), pages)
 }
 
-/// Tells the second collector of a run, as the reader does.
+/// Reports a run to the second collector, as the reader does.
 fn tell(second: &mut Site, mapping: &Mapping, history: &RunHistory) {
     let mapped = mapping.map(history, "2030-01-01T00:00:00Z".parse().unwrap());
     let [attempt] = &mapped.attempts[..] else {
@@ -144,7 +144,7 @@ fn in_the_old_dialect_everything_is_the_same() {
 }
 
 #[test]
-fn in_the_new_dialect_all_is_that_it_tells() {
+fn in_the_new_dialect_all_that_it_has_is_the_same() {
     for (id, run, there) in carried(Dialect::New) {
         for time in ["started_at", "finished_at"] {
             assert_eq!(to_the_second(&there, time), to_the_second(&run, time), "{id}");

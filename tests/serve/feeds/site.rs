@@ -64,7 +64,7 @@ impl Site {
         path.unwrap_or_else(|| panic!("{href} leads elsewhere")).to_owned()
     }
 
-    /// The run as programs are told of it.
+    /// The run as the JSON API shows it.
     pub fn run(&mut self, reference_id: &str) -> Value {
         let answer = self.get(&format!("/api/runs/{}", escaped(reference_id)));
         assert_eq!(answer.status, 200, "{reference_id}: {}", answer.text());

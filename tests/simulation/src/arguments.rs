@@ -21,7 +21,7 @@ pub(crate) const USAGE: &str =
   --nodes N         NATS nodes, 1 or 3, each with everything (3)
   --seed N          another load (1)";
 
-/// What to simulate.
+/// The simulation to run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Arguments {
     pub(crate) pipefold: Option<PathBuf>,

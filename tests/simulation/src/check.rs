@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::dx::{Record, Records};
 use crate::load::Message;
 
-/// What the comparison found.
+/// The results of the comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Runs whose record is the fold of everything that was published of them.
     pub right: u32,
-    /// Runs that DX never heard of.
+    /// Runs that are missing at DX.
     pub missing: u32,
     /// Runs that DX has another record of.
     pub different: u32,

@@ -13,10 +13,10 @@ use tempfile::TempDir;
 /// The token that forwarders show to DX, which does not look at it.
 const TOKEN: &str = "simulation-token";
 
-/// What a node may store, in bytes.
+/// The bytes that a node may store.
 const MAX_STORE: u64 = 8 << 30;
 
-/// How long a process may take to end, and a cluster to choose a leader: neither is measured, and a busy machine is slow.
+/// The time that a process may take to end, and a cluster to choose a leader: neither is measured, and a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Three nodes with a queue that is kept on each, and a place for what forwarders need.
@@ -29,14 +29,14 @@ pub struct Fleet {
     pipefold: PathBuf,
 }
 
-/// How a forwarder is started.
+/// The settings of a forwarder.
 #[derive(Clone, Copy, Debug)]
 pub struct Forwarding<'a> {
     /// DX.
     pub dx_url: &'a str,
     /// The most requests a second.
     pub rate: f64,
-    /// How long it gathers what belongs to one run.
+    /// The time for which it gathers the upserts of one run.
     pub window: Duration,
 }
 
@@ -100,7 +100,7 @@ impl Fleet {
         &self.queue
     }
 
-    /// How many upserts are in the queue. None while no node tells.
+    /// The number of upserts in the queue. None while no node answers.
     #[must_use]
     pub fn waiting(&self) -> Option<u64> {
         self.cluster.stream(STREAM).map(|stream| stream.messages)
@@ -109,7 +109,7 @@ impl Fleet {
     /// Waits until the queue is empty.
     ///
     /// # Errors
-    /// If there was no progress for `patience`, and what `beside` gives, which is told how many are left.
+    /// If there was no progress for `patience`, or `beside` fails, which gets the number of upserts that are left.
     pub fn wait_drained(&self, patience: Duration, mut beside: impl FnMut(u64) -> Result<()>) -> Result<()> {
         let (mut least, mut since) = (u64::MAX, Instant::now());
         loop {
@@ -165,7 +165,7 @@ impl Forwarder {
     /// The most memory that it has held so far, in bytes.
     ///
     /// # Errors
-    /// If the system does not say.
+    /// If the system does not answer.
     pub fn peak_memory(&self) -> Result<u64> {
         let file = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
@@ -205,7 +205,7 @@ impl Drop for Forwarder {
     }
 }
 
-/// For this user alone: others' access would be told with every start.
+/// For this user alone: access for others would be a warning at every start.
 fn write_secret(path: &Path) -> Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;

@@ -1,6 +1,6 @@
-//! Simulates a day of an organisation's pipeline runs through a fleet, and says what came of it. `make simulate` runs it.
+//! Simulates a day of an organisation's pipeline runs through a fleet, and prints the outcome. `make simulate` runs it.
 //!
-//! - `arguments`: what it is told.
+//! - `arguments`: the command line.
 //! - `run`: the simulation.
 //! - `report`: what is printed.
 

@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Connections that publish. The server reads each in a thread of its own.
 const CONNECTIONS: usize = 4;
 
-/// What is known while it goes on, and afterwards.
+/// The progress of publishing, during it and afterwards.
 #[derive(Debug)]
 pub struct Progress {
     begun: Instant,
@@ -31,7 +31,7 @@ pub struct Progress {
     failed: AtomicU64,
     /// The most that publishing was behind its pace, in milliseconds.
     behind: AtomicU64,
-    /// When the first end of each run was acknowledged, in milliseconds after the beginning; 0 for never.
+    /// The time at which the first end of each run was acknowledged, in milliseconds after the beginning; 0 for never.
     ended: Vec<AtomicU32>,
 }
 
@@ -49,7 +49,7 @@ impl Progress {
         })
     }
 
-    /// When publishing began.
+    /// The beginning of publishing.
     #[must_use]
     pub fn begun(&self) -> Instant {
         self.begun
@@ -79,7 +79,7 @@ impl Progress {
         Duration::from_millis(self.behind.load(Relaxed))
     }
 
-    /// When the first end of a run was acknowledged.
+    /// The time at which the first end of a run was acknowledged.
     #[must_use]
     pub fn ended(&self, run: u32) -> Option<Instant> {
         let millis = self.ended.get(run as usize)?.load(Relaxed);

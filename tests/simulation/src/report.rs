@@ -1,4 +1,4 @@
-//! What is printed.
+//! The printed report.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -102,7 +102,7 @@ pub(crate) fn text(arguments: &Arguments, result: &Simulated) -> String {
     out
 }
 
-/// A duration as people say it, from milliseconds to hours.
+/// A duration in the usual unit, from milliseconds to hours.
 fn words(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds {

@@ -16,13 +16,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::Arguments;
 
-/// How often it is said how far it is.
+/// The interval between lines about the progress.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// A queue from which nothing goes for so long is stuck.
 const STUCK: Duration = Duration::from_secs(180);
 
-/// What came of it.
+/// The outcome of a simulation.
 #[derive(Debug)]
 pub(crate) struct Simulated {
     pub(crate) published: u64,
@@ -46,7 +46,7 @@ pub(crate) struct Simulated {
 }
 
 impl Simulated {
-    /// Whether every record is the fold of what was published, and DX was told nothing wrong.
+    /// Returns true if every record is the fold of the published upserts, and DX refused none.
     pub(crate) fn is_right(&self) -> bool {
         self.found.missing == 0 && self.found.different == 0 && self.dx.refused == 0
     }

@@ -1,4 +1,4 @@
-//! The arguments of `pipelineRuns.upsert`: read from JSON or a form, and checked as DX's page says.
+//! The arguments of `pipelineRuns.upsert`: read from JSON or a form, and checked by the rules of DX's page.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde_json::{Map, Value};

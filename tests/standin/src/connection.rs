@@ -42,7 +42,7 @@ pub(crate) fn serve(state: &State, stream: impl Read + Write, connection: u64) {
     }
 }
 
-/// Answers, and says whether the connection can be used again.
+/// Answers. Returns true if the connection can be used again.
 fn respond<S: Read + Write>(state: &State, stream: &mut Stream<S>, request: &Request, mode: &Mode) -> bool {
     let whole = |answer: Answer| answer.to_bytes(request.keep_alive, request.method == "HEAD");
     match mode {

@@ -1,4 +1,4 @@
-//! What DX would answer (DX's page, "Facts", "Arguments" and "Errors").
+//! The answers of DX (DX's page, "Facts", "Arguments" and "Errors").
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::state::State;
 /// The method's path. A prefix before it is accepted, for servers behind a gateway.
 const PATH: &str = "/api/pipelineRuns.upsert";
 
-/// Honours a request: keeps what it says, or says why not.
+/// Handles a request: records it, or returns the refusal.
 pub(crate) fn answer(state: &State, request: &Request) -> Answer {
     let path = request.target.split('?').next().unwrap_or_default();
     if !path.ends_with(PATH) {

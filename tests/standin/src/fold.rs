@@ -10,7 +10,7 @@ use crate::arguments::{Upsert, check, text};
 /// DX's priority list, lowest first.
 const PRIORITY: [&str; 5] = ["unknown", "running", "success", "cancelled", "failure"];
 
-/// What DX knows about one run.
+/// DX's record of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The run's name.
@@ -29,7 +29,7 @@ pub struct Record {
     pub pr_number: Option<i64>,
     /// The other arguments, by DX's names; of each the last one given.
     pub others: BTreeMap<String, String>,
-    /// How many accepted requests it was made of.
+    /// The number of accepted requests that it was made of.
     pub upserts: usize,
 }
 
@@ -60,12 +60,12 @@ impl Record {
     }
 }
 
-/// Which of several values a field has in the end. DX's page gives no rule for the fields other than times and status.
+/// The choice between several values of a field. DX's page gives no rule for the fields other than times and status.
 #[derive(Clone, Copy)]
 enum Others {
     /// The value given last, as a server that replaces values does.
     Last,
-    /// The greatest text or number, as pipefold's contract says.
+    /// The greatest text or number, by pipefold's contract.
     Greatest,
 }
 

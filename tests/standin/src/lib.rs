@@ -1,6 +1,6 @@
 //! A small HTTP server that stands in for DX in tests, demonstrations and measurements.
 //!
-//! It behaves as DX's page for `pipelineRuns.upsert` says: bearer token, JSON (or a form), five error codes, and one record a run,
+//! It follows DX's page for `pipelineRuns.upsert`: bearer token, JSON (or a form), five error codes, and one record a run,
 //! folded by the page's rule. The fold is written here independently of pipefold's own, so that tests can compare the two: see [`fold`].
 //! On demand it misbehaves, in all the ways a server on the far side of a proxy can: see [`Mode`].
 //!

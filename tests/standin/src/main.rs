@@ -99,7 +99,7 @@ fn run(args: impl Iterator<Item = String>) -> Result<(), String> {
     }
     // Stdin has ended or the time is up: either way it is time.
     let _ = end.recv_timeout(Duration::from_secs(seconds));
-    // Only now, or the wait would end at once when nobody watches stdin.
+    // Only now, or the wait would end at once without a stdin.
     drop(ended);
 
     let records: Map<String, Value> = dx

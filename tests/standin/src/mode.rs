@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 ///
-/// Unless a mode says otherwise, a request that meets it leaves no trace in the records.
+/// Unless noted otherwise, a request in a mode leaves no trace in the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// As DX's page says.
+    /// By the rules of DX's page.
     Normal,
-    /// Nobody listens: the kernel refuses connections, and open ones are cut. Holds until another mode is set.
+    /// The socket is closed: the kernel refuses connections, and open ones are cut. Holds until another mode is set.
     RefuseConnections,
     /// The request is read and never answered.
     Hang,

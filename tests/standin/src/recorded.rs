@@ -1,4 +1,4 @@
-//! What a client sent.
+//! The requests of clients.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ pub struct Recorded {
     pub authorization: Option<String>,
     /// Number of the connection it came over, from 1: equal numbers mean that a connection was kept.
     pub connection: u64,
-    /// When it had arrived as a whole.
+    /// The time at which it had arrived as a whole.
     pub at: Instant,
 }
 

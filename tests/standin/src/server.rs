@@ -22,12 +22,12 @@ use crate::wait::until;
 /// The token that is accepted if no other was asked for.
 pub const DEFAULT_TOKEN: &str = "standin-0123456789-abcd";
 
-/// How a server is to be.
+/// The settings of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The tokens it accepts; the first is what [`Standin::token`] gives.
     pub tokens: Vec<String>,
-    /// Whether it speaks HTTPS, with a certificate of an unknown authority.
+    /// True for HTTPS, with a certificate of an unknown authority.
     pub tls: bool,
 }
 
@@ -120,7 +120,7 @@ impl Standin {
         format!("{scheme}://{}", self.socket.address())
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.socket.address()
@@ -163,7 +163,7 @@ impl Standin {
     ///
     /// # Panics
     ///
-    /// For [`Mode::RefuseConnections`] with a number: nobody can count what the kernel refuses.
+    /// For [`Mode::RefuseConnections`] with a number: refusals of the kernel cannot be counted.
     pub fn misbehave(&self, mode: Mode, times: Times) {
         self.add_rule(mode, times, None);
     }
@@ -208,7 +208,7 @@ impl Standin {
             .collect()
     }
 
-    /// What DX would know by now: one record a run, by `reference_id`.
+    /// DX's records by now: one for each run, by `reference_id`.
     #[must_use]
     pub fn records(&self) -> BTreeMap<String, Record> {
         fold::records(&lock(&self.state.upserts))

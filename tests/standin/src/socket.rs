@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::wait::until;
 
-/// How long to try to get the old port again. Another process may have taken it as the source of an outgoing connection.
+/// The time to try to get the old port again. Another process may have taken it as the source of an outgoing connection.
 const REOPEN: Duration = Duration::from_secs(5);
 
 /// A socket on 127.0.0.1 that can be closed, and opened again at the same port. It closes when dropped.

@@ -1,4 +1,4 @@
-//! What the server's threads share.
+//! The state that the server's threads share.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! HTTPS with a certificate of an authority that nobody knows, made anew for each server.
+//! HTTPS with a certificate of an unknown authority, made for each server.
 
 use std::io;
 use std::net::TcpStream;
@@ -68,7 +68,7 @@ impl Tls {
         &self.ca_file
     }
 
-    /// Removes the file. Said by the server, and not left to the last owner: threads of cut connections may outlive it by a moment.
+    /// Removes the file. Called by the server, and not left to the last owner: threads of cut connections may outlive it by a moment.
     pub(crate) fn remove_ca_file(&self) {
         // A test may have removed it with its directory.
         let _ = std::fs::remove_file(&self.ca_file);

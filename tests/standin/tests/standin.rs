@@ -10,7 +10,7 @@ use std::time::Duration;
 use dx_standin::{Mode, NAME, Options, RetryAfter, Standin, Times, fold, page};
 use serde_json::{Value, json};
 
-/// How long a test waits for what must come. A hang fails the test and does not stop it.
+/// The time that a test waits for an expected event. A hang fails the test and does not stop it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Answer {
@@ -77,7 +77,7 @@ fn send(dx: &Standin, bytes: &str) -> Answer {
     read_answer(&mut stream)
 }
 
-/// Whether the server ends the connection, before the client's patience does.
+/// Returns true if the server ends the connection before the client's timeout.
 fn is_cut(stream: &mut TcpStream) -> bool {
     match stream.read(&mut [0]) {
         Ok(n) => n == 0,
@@ -420,7 +420,7 @@ fn stops_when_dropped_even_while_a_client_hangs() {
 }
 
 #[test]
-fn speaks_https_under_three_names() {
+fn serves_https_under_three_names() {
     use rustls::pki_types::pem::PemObject;
 
     let dx = Standin::start_tls();

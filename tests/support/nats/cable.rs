@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::namespace::{Namespace, ip, run};
 use super::network::Cut;
 
-/// Where nodes in namespaces listen for each other. They share it with nobody.
+/// The port on which nodes in namespaces listen for each other. No other process is there.
 const ROUTES: u16 = 6222;
 
 /// The same at whatever end of a cable.
@@ -18,9 +18,9 @@ pub(super) const ANY_ROUTE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Ad
 pub(super) struct Cable {
     /// Each end's namespace, and what the cable is called there.
     ends: [(Arc<Namespace>, String); 2],
-    /// Where the node with the lower index listens.
+    /// The address of the node with the lower index.
     pub(super) low: SocketAddr,
-    /// Where the other one does.
+    /// The address of the other one.
     pub(super) high: SocketAddr,
 }
 
@@ -56,8 +56,8 @@ impl Cable {
         }
         if how == Cut::Reset {
             for ((place, _), far) in self.ends.iter().zip([self.high, self.low]) {
-                // After the link went down, or new connections would take the old ones' place. Each end is told by its own kernel; one that was
-                // built without `INET_DIAG_DESTROY` tells nobody, and the cut is a silent one.
+                // After the link went down, or new connections would take the old ones' place. Each end gets a reset from its own kernel; one that was
+                // built without `INET_DIAG_DESTROY` sends none, and the cut is a silent one.
                 let far = far.ip().to_string();
                 run(place.command("ss".as_ref()).args(["--kill", "--tcp", "dst", &far])).unwrap();
             }

@@ -16,17 +16,17 @@ use super::server::unfit_for_replicas;
 use super::standing::tail;
 use crate::skipped;
 
-/// What a cluster is made of.
+/// The make-up of a cluster.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many nodes; more than one are a cluster.
+    /// The number of nodes; more than one are a cluster.
     pub nodes: usize,
-    /// Whether the network between the nodes can be cut: each is in a namespace of its own, with a cable to each other, where the test may make
-    /// such; else what they say to each other goes through the test. Costs some speed.
+    /// True if the network between the nodes can be cut: each is in a namespace of its own, with a cable to each other, where the test may make
+    /// such; else their traffic goes through the test. Costs some speed.
     pub links: bool,
     /// Lines for every node's configuration, such as an `authorization` block.
     pub configuration: String,
-    /// How many bytes a node may store.
+    /// The bytes that a node may store.
     pub max_store: u64,
 }
 
@@ -52,7 +52,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts so many nodes, and waits until they have agreed on a leader. `None`, said on behalf of the test of this name, where there is no
+    /// Starts the nodes, and waits until they have agreed on a leader. `None`, and the test of this name counts as skipped, where there is no
     /// nats-server to be had.
     ///
     /// # Panics
@@ -144,7 +144,7 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// How many nodes there are, dead ones too.
+    /// The number of nodes, dead ones included.
     #[must_use]
     pub fn size(&self) -> usize {
         self.nodes.len()
@@ -173,13 +173,13 @@ impl Cluster {
         self.directory.path()
     }
 
-    /// What a node wrote to its log so far.
+    /// A node's log so far.
     #[must_use]
     pub fn log(&self, index: usize) -> String {
         self.nodes[index].log()
     }
 
-    /// Whether a node runs.
+    /// Returns true if a node runs.
     #[must_use]
     pub fn is_alive(&self, index: usize) -> bool {
         self.nodes[index].is_alive()
@@ -225,12 +225,12 @@ impl Cluster {
     /// A client of one node, without credentials.
     ///
     /// # Errors
-    /// That it does not answer, or refuses.
+    /// If it does not answer, or refuses.
     pub fn connect(&self, index: usize) -> std::io::Result<Connection> {
         Connection::open(self.nodes[index].client(), &serde_json::json!({}))
     }
 
-    /// What a node's monitoring tells under a path. None if it does not answer.
+    /// The answer of a node's monitoring to a path. None if it does not answer.
     #[must_use]
     pub fn monitor(&self, index: usize, path: &str) -> Option<Value> {
         self.nodes[index].monitor(path)

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// Longer than any answer takes on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How many requests there were, so that none gets another's answer.
+/// The number of requests so far, so that none gets another's answer.
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
 
 /// A message as it lies in a stream.
@@ -49,7 +49,7 @@ impl Connection {
     /// Connects, with these fields (such as `auth_token`) in the greeting.
     ///
     /// # Errors
-    /// That there is no answer, or that it is a refusal.
+    /// If there is no answer, or it is a refusal.
     pub fn open(address: SocketAddr, fields: &Value) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -77,7 +77,7 @@ impl Connection {
     /// Publishes with these headers and waits for the answer: a stream's acknowledgement, or an API's.
     ///
     /// # Errors
-    /// That there is none: nobody listens to this subject, or the connection is gone.
+    /// If there is none: the subject has no subscriber, or the connection is gone.
     pub fn request(&mut self, subject: &str, headers: &[(&str, &str)], payload: &[u8]) -> io::Result<Value> {
         let id = REQUESTS.fetch_add(1, Ordering::Relaxed);
         let inbox = format!("_INBOX.test.{}.{id}", std::process::id());

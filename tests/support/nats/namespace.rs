@@ -16,9 +16,9 @@ const HOLDER: &str =
 /// A network with a way to the test's.
 #[derive(Debug)]
 pub(super) struct Namespace {
-    /// The process that holds it. Behind a lock because the node's process number is told to it.
+    /// The process that holds it. Behind a lock because it gets the node's process number.
     holder: Mutex<Child>,
-    /// Where what is in it is reached from the test's network.
+    /// The address by which the test's network reaches it.
     pub(super) address: Ipv4Addr,
 }
 
@@ -26,7 +26,7 @@ impl Namespace {
     /// Makes one.
     ///
     /// # Errors
-    /// Why it cannot: as a rule only root may, and not in every container.
+    /// The reason of the system: as a rule only root may, and not in every container.
     pub(super) fn new() -> Result<Self, String> {
         let mut holder = Command::new("unshare")
             .args(["--net", "sh", "-c", HOLDER])
@@ -36,7 +36,7 @@ impl Namespace {
             .spawn()
             .map_err(|why| format!("unshare (Debian: util-linux): {why}"))?;
         let mut line = String::new();
-        // One that ends before says none.
+        // One that ends before prints none.
         let _ = BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line);
         if line != "up\n" {
             let mut why = String::new();
@@ -83,7 +83,7 @@ impl Namespace {
         run(self.command("ip".as_ref()).args(arguments.split(' ')))
     }
 
-    /// What names it to `ip`.
+    /// Its name for `ip`.
     pub(super) fn id(&self) -> u32 {
         self.holder.lock().unwrap().id()
     }
@@ -97,7 +97,7 @@ impl Drop for Namespace {
     }
 }
 
-/// Two addresses for the way to the test's network, out of what is set aside for tests of network devices and so is nobody else's
+/// Two addresses for the way to the test's network, out of the range that is set aside for tests of network devices
 /// (RFC 2544, 198.18.0.0/15).
 fn free_addresses() -> Result<[Ipv4Addr; 2], String> {
     loop {
@@ -117,7 +117,7 @@ pub(super) fn ip(arguments: &str) -> Result<(), String> {
     run(Command::new("ip").args(arguments.split(' ')))
 }
 
-/// Runs a command that says nothing of interest unless it fails.
+/// Runs a command whose output matters only if it fails.
 pub(super) fn run(command: &mut Command) -> Result<(), String> {
     output(command).map(drop)
 }

@@ -1,4 +1,4 @@
-//! What is between nodes, where a test can cut it.
+//! The network between nodes, which a test can cut.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use super::cable::Cable;
 use super::namespace::Namespace;
 use super::proxy::{Gate, Proxy};
 
-/// How a network can be cut.
+/// The ways to cut a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// Whatever is sent vanishes for as long as it lasts, as when a cable is pulled: nobody is told. What was on its way arrives after.
+    /// All bytes vanish for as long as it lasts, as when a cable is pulled: neither end notices. Bytes that were on their way arrive after.
     Silent,
     /// Connections are ended, and new ones refused.
     Reset,
@@ -24,12 +24,12 @@ pub(super) fn places(test: &str, nodes: usize) -> Option<Vec<Namespace>> {
         Ok(_) => "between namespaces".to_owned(),
         Err(why) => format!("by proxies: {why}"),
     };
-    // Past the test harness, which would keep it from being seen. Nobody could be told of a failure either.
+    // Past the test harness, which would hide it. A failure to write cannot be reported either.
     let _ = writeln!(std::io::stdout(), "{test}: the network is cut {told}");
     made.ok()
 }
 
-/// What is between two nodes. Each has two addresses: where the one with the higher index reaches the one with the lower, and the other.
+/// The link between two nodes. It has two addresses: the one at which the node with the higher index reaches the other, and the reverse.
 #[derive(Debug)]
 pub(super) enum Link {
     /// A cable between their namespaces.

@@ -19,7 +19,7 @@ use super::namespace::Namespace;
 use super::proxy::{Gate, Proxy};
 use super::standing::tail;
 
-/// Longer than a node that lives takes to tell about itself.
+/// Longer than a living node takes to answer about itself.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// One server with its ports, its data, and its process while it has one.
@@ -30,12 +30,12 @@ pub(super) struct Node {
     directory: PathBuf,
     /// The network that it is in, if that is one of its own.
     place: Option<Arc<Namespace>>,
-    /// Where it listens for clients.
+    /// The address on which it listens for clients.
     listens: SocketAddr,
-    /// Where other nodes reach it, unless there is something between them that can be cut.
+    /// The address at which other nodes reach it, unless there is a link between them that can be cut.
     pub(super) route: SocketAddr,
     monitor: SocketAddr,
-    /// Where clients find one that is in a network of its own: `pipefold` speaks without TLS to this machine alone.
+    /// The address for clients of a node in a network of its own: `pipefold` speaks without TLS to this machine alone.
     entrance: Option<Proxy>,
     /// Behind a lock because asking whether a process lives changes what is known of it.
     process: Mutex<Option<Child>>,
@@ -48,7 +48,7 @@ pub(super) fn index_of(name: &str) -> Option<usize> {
 
 impl Node {
     pub(super) fn new(program: &Path, index: usize, directory: &Path, place: Option<Arc<Namespace>>) -> Self {
-        /// What services use: nobody else is in there.
+        /// The usual port: no other process is in this network.
         const PORTS: [u16; 2] = [4222, 8222];
         std::fs::create_dir(directory).unwrap();
         let [listens, route, monitor] = match &place {
@@ -71,7 +71,7 @@ impl Node {
         }
     }
 
-    /// Where clients find it.
+    /// Its address for clients.
     pub(super) fn client(&self) -> SocketAddr {
         self.entrance.as_ref().map_or(self.listens, |entrance| entrance.address)
     }
@@ -89,7 +89,7 @@ impl Node {
         );
         if !routes.is_empty() {
             let routes: Vec<String> = routes.iter().map(|route| format!("\"nats-route://{route}\"")).collect();
-            // Nodes tell each other where others are. With links they must not find a way around them: nobody listens on port 1.
+            // Nodes share the addresses of others. With links they must not find a way around them: no process listens on port 1.
             let advertise = if options.links {
                 ", advertise: \"127.0.0.1:1\""
             } else {
@@ -158,7 +158,7 @@ impl Node {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
-    /// What its monitoring tells under a path.
+    /// The answer of its monitoring to a path.
     pub(super) fn monitor(&self, path: &str) -> Option<Value> {
         let mut stream = TcpStream::connect_timeout(&self.monitor, ANSWER).ok()?;
         stream.set_read_timeout(Some(ANSWER)).ok()?;
@@ -178,7 +178,7 @@ impl Drop for Node {
     }
 }
 
-/// Ports on which nobody listens, below those that the system gives to connections: a killed node finds its own free again.
+/// Free ports, below those that the system gives to connections: a killed node finds its own free again.
 fn free_ports<const COUNT: usize>() -> [SocketAddr; COUNT] {
     /// Above what services use.
     const FIRST: u16 = 12_000;

@@ -1,4 +1,4 @@
-//! A port that passes on to another one, until it is told not to.
+//! A port that passes on to another one, until it is cut.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -15,7 +15,7 @@ enum State {
     Closed,
 }
 
-/// What proxies that share their fate are told.
+/// The shared orders of proxies that are cut together.
 #[derive(Debug)]
 pub(super) struct Gate {
     state: Mutex<State>,
@@ -52,7 +52,7 @@ impl Gate {
         }
     }
 
-    /// Waits while the network is silent. Says whether it is open then.
+    /// Waits while the network is silent. Returns true if it is open then.
     fn wait(&self) -> bool {
         let state = self.state.lock().unwrap();
         let silent = |state: &mut State| *state == State::Cut(Cut::Silent);
@@ -101,7 +101,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Passes on what two ends say to each other, until one of them ends or the network is cut.
+/// Passes on the bytes between two ends, until one of them ends or the network is cut.
 fn pass(from: &TcpStream, target: SocketAddr, gate: &Gate) {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     if !gate.wait() {

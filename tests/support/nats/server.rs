@@ -12,7 +12,7 @@ const CANNOT: i32 = 77;
 /// A nats-server: `PIPEFOLD_NATS_SERVER`, the machine's own, Debian's package or PyPI's. Looked for once a process.
 ///
 /// # Errors
-/// Why there is none.
+/// The reason why there is no server.
 ///
 /// # Panics
 /// If the script that looks for it fails in another way.
@@ -21,7 +21,7 @@ pub fn server() -> Result<PathBuf, String> {
     FOUND.get_or_init(find).clone()
 }
 
-/// Why this server cannot be trusted with replicas, if it cannot: of 2.9.10 was seen that they disagree after a majority was killed, and that
+/// The reason why this server cannot be trusted with replicas, if it cannot: in 2.9.10 they were seen to disagree after a majority was killed, and that
 /// what had been acknowledged was lost.
 pub(super) fn unfit_for_replicas(program: &Path) -> Option<String> {
     let output = Command::new(program).arg("--version").output().ok()?;

@@ -1,4 +1,4 @@
-//! How a cluster is doing, by its own monitoring.
+//! The state of a cluster, by its own monitoring.
 
 use dx_standin::until;
 use serde_json::Value;
@@ -6,18 +6,18 @@ use serde_json::Value;
 use super::cluster::Cluster;
 use super::{PATIENCE, node};
 
-/// What a node knows of a stream.
+/// A stream's state, as a node knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// How many messages are in it.
+    /// The number of messages in it.
     pub messages: u64,
     /// The number of the newest one, from 1: how many were ever stored.
     pub last_sequence: u64,
     /// The index of the node that leads it; none while there is no leader, and where there is no cluster.
     pub leader: Option<usize>,
-    /// Whether every replica has all of it.
+    /// True if every replica has all of it.
     pub current: bool,
-    /// How many messages were given to each consumer and not acknowledged yet, in all.
+    /// The number of messages that were given to consumers and not acknowledged yet.
     pub in_flight: u64,
 }
 
@@ -58,7 +58,7 @@ impl Cluster {
         self.size() == 1 || (agreed && leaders.first().is_some_and(Option::is_some))
     }
 
-    /// What the living nodes say of a stream: the leader's word, if there is one. None if there is no such stream.
+    /// A stream's state, as the living nodes report it: the leader's report, if there is one. None if there is no such stream.
     #[must_use]
     pub fn stream(&self, name: &str) -> Option<Stream> {
         let told = (0..self.size()).filter_map(|index| self.stream_at(index, name).map(|stream| (index, stream)));
@@ -67,7 +67,7 @@ impl Cluster {
         leader.or(told.first()).map(|(_, stream)| stream.clone())
     }
 
-    /// What one node says of a stream.
+    /// A stream's state, as one node reports it.
     #[must_use]
     pub fn stream_at(&self, index: usize, name: &str) -> Option<Stream> {
         let info = self.nodes[index].monitor("/jsz?accounts=true&streams=true&consumers=true")?;
@@ -87,7 +87,7 @@ impl Cluster {
         })
     }
 
-    /// How many messages a node got from another one over the connections that they have now.
+    /// The number of messages that a node got from another one over their present connections.
     #[must_use]
     pub fn heard(&self, index: usize, from: usize) -> u64 {
         let info = self.monitor(index, "/routez").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A server on a socket that answers what a test says, and what all tests use.
+//! A server on a socket whose answers a test writes, and helpers of all tests.
 
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ pub(crate) const AMPLE: Duration = Duration::from_secs(20);
 /// For answers that do not come.
 pub(crate) const SHORT: Duration = Duration::from_millis(300);
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 pub(crate) enum Deed {
     /// Answers with a status, headers and a body, and keeps the connection.
     Say(u16, Vec<(String, String)>, Vec<u8>),
@@ -25,7 +25,7 @@ pub(crate) enum Deed {
     Raw(Vec<u8>),
     /// Writes the first, then the second again and again with a pause between.
     Repeat(Vec<u8>, Vec<u8>, Duration),
-    /// Says nothing and keeps the connection open.
+    /// Sends nothing and keeps the connection open.
     Silence,
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn say_with(status: u16, headers: &[(&str, &str)], body: &str) -> Dee
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// How many came before it.
+    /// The number of requests before it.
     pub(crate) number: usize,
     /// The number of its connection, from 1.
     pub(crate) connection: u64,
@@ -192,7 +192,7 @@ pub(crate) fn by_name() -> Resource {
     })
 }
 
-/// Runs something, and says whether it ended long before a test's patience.
+/// Runs something, and checks that it ended long before a test's patience.
 pub(crate) fn quickly<T>(run: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = run();

@@ -1,4 +1,4 @@
-//! What several of these tests need.
+//! Helpers of several of these tests.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::io::Write;
@@ -10,7 +10,7 @@ use pipefold_gocd::documents::*;
 use pipefold_gocd::mapping::*;
 use pipefold_sandbox::Notification;
 
-/// A file or directory of captured data below `gocd`; none where it is not at hand, which is said past the test harness so that it is counted.
+/// A file or directory of captured data below `gocd`; none where it is not at hand, which is printed past the test harness so that it is counted.
 pub fn captured(test: &str, path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("PIPEFOLD_FIXTURES")
         .map_or_else(
@@ -22,7 +22,7 @@ pub fn captured(test: &str, path: &str) -> Option<PathBuf> {
     if root.exists() {
         return Some(root);
     }
-    // Nobody could be told of a failure either.
+    // A failure to write cannot be reported either.
     let _ = writeln!(
         std::io::stdout(),
         "skipped: {test}: there are no captured documents in {}",

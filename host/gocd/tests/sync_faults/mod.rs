@@ -1,4 +1,4 @@
-//! What one document, one pipeline or one answer costs that is not as it should be: itself, and nothing else.
+//! A faulty document, pipeline or answer costs itself, and nothing else.
 
 mod documents;
 mod restarts;
@@ -18,12 +18,12 @@ pub(crate) fn forty() -> Vec<PlainRun> {
     (1..=40).map(|counter| passed(counter, counter as i64)).collect()
 }
 
-/// Whether a path is that of a run's own document.
+/// Returns true if a path is that of a run's own document.
 pub(crate) fn is_own(path: &str, counter: u64) -> bool {
     path.ends_with(&format!("/p/{counter}.xml")) || path.ends_with(&format!("/{}.xml", 9000 + counter))
 }
 
-/// Whether a path is that of the run `n` of a run's stage.
+/// Returns true if a path is that of the run `n` of a run's stage.
 pub(crate) fn is_stage(path: &str, counter: u64, stage: &str, n: u64) -> bool {
     path.ends_with(&format!("/p/{counter}/{stage}/{n}.xml"))
         || path.ends_with(&format!("/stages/{}.xml", id(counter, stage, n)))

@@ -16,7 +16,7 @@ use pipefold_gocd::{Href, Resource, ServerUrl};
 use pipefold_sandbox::Notification;
 use serde_json::{Value, json};
 
-/// Where people find the server's pages.
+/// The address of the server's pages.
 pub const PAGES: &str = "https://go.example.com/go";
 
 /// Random numbers through a shared reference.
@@ -38,7 +38,7 @@ pub struct Memory {
     pub server: RefCell<Server>,
     /// Paths with queries, as they were asked for.
     pub asked: RefCell<Vec<String>>,
-    /// How many of a thousand requests fail, and by what.
+    /// The failing requests in a thousand, and the random numbers that choose them.
     pub trouble: Option<(u64, Dice)>,
     /// A document that fails, and how.
     pub failing: RefCell<Option<(String, Way)>>,
@@ -93,7 +93,7 @@ pub fn unavailable(status: Option<u16>) -> FetchError {
     }
 }
 
-/// What a client makes of an answer.
+/// An answer as the client returns it.
 pub fn body(answer: Answer) -> Result<Vec<u8>, FetchError> {
     match answer.status {
         200 => Ok(answer.body),
@@ -169,7 +169,7 @@ impl StateStore for Files {
     }
 }
 
-/// What was told, by the name of the run in DX.
+/// The reported notifications, by the name of the run in DX.
 #[derive(Default)]
 pub struct Told {
     pub by_run: BTreeMap<String, Vec<Notification>>,
@@ -203,7 +203,7 @@ impl Told {
         self.by_run.values().map(Vec::len).sum()
     }
 
-    /// What DX would hold.
+    /// The records that DX would hold.
     pub fn records(&self) -> BTreeMap<String, Value> {
         self.by_run
             .iter()
@@ -246,7 +246,7 @@ pub fn round(
     Engine::new(source, files, told, &mut (), options.clone()).round(now, &|| false)
 }
 
-/// What must come out of a history, against what did.
+/// The differences between the expected records of a history and the reported ones.
 pub fn differences(
     history: &History,
     events: u64,

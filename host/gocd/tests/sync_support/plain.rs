@@ -26,7 +26,7 @@ pub struct Plain {
     pub runs: RefCell<Vec<PlainRun>>,
     pub others: Vec<&'static str>,
     pub materials: String,
-    /// What is answered to a path instead of the truth.
+    /// The answer to a path that replaces the right one.
     pub tamper: RefCell<Option<Tamper>>,
     pub asked: RefCell<Vec<String>>,
 }
@@ -67,7 +67,7 @@ impl Plain {
         self.tamper.replace(Some(Box::new(with)));
     }
 
-    /// How often it was asked since the last time.
+    /// The number of requests since the last call.
     pub fn requests(&self) -> usize {
         self.asked.take().len()
     }

@@ -1,4 +1,4 @@
-//! What is sent, and what each answer comes to.
+//! The request that is sent, and the outcome of each answer.
 
 use std::time::Duration;
 

@@ -107,7 +107,7 @@ fn a_huge_answer_is_read_no_further_than_needed() {
 
 #[test]
 fn an_unknown_host_is_named() {
-    // `.invalid` resolves nowhere (RFC 6761). A machine without a resolver may take its time to say so.
+    // `.invalid` resolves nowhere (RFC 6761). A machine without a resolver may take its time to fail.
     let outcome = client_for("https://dx.invalid", None, ProxyOptions::default()).upsert(
         &run("r"),
         &Token::new("t".to_owned()).unwrap(),

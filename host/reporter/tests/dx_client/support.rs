@@ -1,4 +1,4 @@
-//! What all tests of the client use.
+//! Helpers of all tests of the client.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ pub(crate) fn upsert(dx: &Standin, timeout: Duration) -> Outcome {
     client(dx).upsert(&run("r"), &token(dx), timeout)
 }
 
-/// What happened, of an outcome that is to be retried.
+/// The cause of an outcome that is to be retried.
 pub(crate) fn why(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Retry { why, .. } | Outcome::Unreachable { why } => why,
@@ -50,7 +50,7 @@ pub(crate) fn why(outcome: &Outcome) -> &str {
     }
 }
 
-/// Runs something, and says whether it ended long before a test's patience.
+/// Runs something, and checks that it ended long before a test's patience.
 pub(crate) fn quickly<T>(run: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = run();

@@ -7,7 +7,7 @@ use crate::recipes::{Outcome, Recipe, Script, Secrets, document, fill};
 
 const FILE: &str = "argo/workflow.yaml";
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "Argo Workflows",

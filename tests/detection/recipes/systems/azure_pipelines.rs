@@ -33,7 +33,7 @@ const REPORT: [(&str, &str); 3] = [
     ("SYSTEM_JOBID", "5f3d2b8e-9b0a-5c7d-8e1f-0a2b4c6d8e0f"),
 ];
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "Azure Pipelines",

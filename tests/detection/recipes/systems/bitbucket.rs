@@ -20,7 +20,7 @@ macro_rules! step {
     };
 }
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "Bitbucket Pipelines",
@@ -40,12 +40,12 @@ pub fn recipe() -> Recipe {
     }
 }
 
-/// What runs where a step begins: the first or the last one of the file.
+/// The script at the start of a step: the first or the last one of the file.
 pub fn before(secrets: &Secrets, step: usize) -> Script {
     script(secrets, step, "script")
 }
 
-/// What runs after a step.
+/// The script after a step.
 pub fn after(secrets: &Secrets, step: usize, exit_code: &str) -> Script {
     script(secrets, step, "after-script").with("BITBUCKET_EXIT_CODE", exit_code)
 }

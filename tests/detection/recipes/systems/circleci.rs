@@ -20,7 +20,7 @@ macro_rules! job {
     };
 }
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "CircleCI",

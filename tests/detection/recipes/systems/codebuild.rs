@@ -2,7 +2,7 @@
 
 use crate::recipes::{Outcome, Recipe, Script, Secrets, document};
 
-/// What CodeBuild sets in a build.
+/// The variables that CodeBuild sets in a build.
 const BUILD: &[(&str, &str)] = &[
     ("AWS_REGION", "eu-west-1"),
     (
@@ -18,7 +18,7 @@ const BUILD: &[(&str, &str)] = &[
     ("CODEBUILD_WEBHOOK_HEAD_REF", "refs/heads/main"),
 ];
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "AWS CodeBuild",

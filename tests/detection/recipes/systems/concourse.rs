@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::recipes::{Recipe, Script, Secrets, blocks, document};
 
-/// What Concourse sets in the containers of puts.
+/// The variables that Concourse sets in the containers of puts.
 const BUILD: &[(&str, &str)] = &[
     ("BUILD_ID", "90210"),
     ("BUILD_NAME", "42"),
@@ -15,7 +15,7 @@ const BUILD: &[(&str, &str)] = &[
     ("ATC_EXTERNAL_URL", "https://concourse.example.com"),
 ];
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "Concourse",

@@ -16,7 +16,7 @@ const BUILD: &[(&str, &str)] = &[
     ("DRONE_SYSTEM_HOST", "drone.example.com"),
 ];
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "Drone",

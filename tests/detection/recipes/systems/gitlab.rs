@@ -27,7 +27,7 @@ macro_rules! job {
     };
 }
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "GitLab CI",
@@ -54,7 +54,7 @@ pub fn recipe() -> Recipe {
     }
 }
 
-/// What runs after a job's script.
+/// The script after a job's own.
 pub fn after_script(secrets: &Secrets, status: &str) -> Script {
     script(secrets, "/default/after_script/0").with("CI_JOB_STATUS", status)
 }

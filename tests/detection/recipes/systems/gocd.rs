@@ -19,7 +19,7 @@ macro_rules! job {
     };
 }
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "GoCD",

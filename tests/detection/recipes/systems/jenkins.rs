@@ -2,7 +2,7 @@
 
 use crate::recipes::{Outcome, Recipe, Script, Secrets, blocks};
 
-/// What Jenkins sets in a stage of a multibranch build.
+/// The variables that Jenkins sets in a stage of a multibranch build.
 pub const BUILD: &[(&str, &str)] = &[
     ("BRANCH_NAME", "main"),
     ("BUILD_ID", "42"),
@@ -20,7 +20,7 @@ pub const BUILD: &[(&str, &str)] = &[
     ("STAGE_NAME", "build"),
 ];
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "Jenkins",

@@ -3,7 +3,7 @@
 use super::jenkins::{BUILD, result};
 use crate::recipes::{Recipe, Script, Secrets, blocks};
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "Jenkins",

@@ -4,7 +4,7 @@ use super::COMMIT;
 use super::argo::kubernetes;
 use crate::recipes::{Outcome, Recipe, Script, Secrets, document, fill};
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "Tekton",

@@ -20,7 +20,7 @@ const STEP: &[(&str, &str)] = &[
     ("CI_WORKFLOW_NAME", "build"),
 ];
 
-/// What it runs, and when.
+/// Its scripts, and their places in a run.
 pub fn recipe() -> Recipe {
     Recipe {
         source: "Woodpecker",

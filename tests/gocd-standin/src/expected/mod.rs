@@ -1,7 +1,7 @@
-//! What DX must end with.
+//! The records that DX must end with.
 //!
 //! Made from a history's events by the rules of the mapping's defaults, without a look at documents or at the code that reads them. Where
-//! documents cannot tell what happened, an expectation names everything that a reader may rightly have told.
+//! documents do not have the truth, an expectation lists all values that a reader may rightly have reported.
 
 mod attempts;
 mod compare;

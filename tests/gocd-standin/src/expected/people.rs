@@ -1,4 +1,4 @@
-//! What a run was made from, and who set it going.
+//! The changes that a run was made from, and the person who started it.
 
 use super::record::{Reading, Wanted};
 use crate::history::facts::address_of;
@@ -42,7 +42,7 @@ pub(super) fn changes<'a>(
     }
 }
 
-/// Whether documents cannot say any more when the run began, nor then whether a change came after that.
+/// True if no document has the run's start any more, and so none shows whether a change came after it.
 fn was_begun_again(run: &PipelineRun, events: u64) -> bool {
     let first = run.stages.first().map(|stage| stage.id);
     run.latest(events).iter().all(|stage| Some(stage.id) != first)
@@ -69,7 +69,7 @@ pub(super) fn people(
     }
 }
 
-/// Whether somebody let a stage go.
+/// True if a person approved the stage.
 pub(super) fn is_person(approved_by: &str) -> bool {
     !matches!(approved_by, "changes" | "timer")
 }

@@ -7,7 +7,7 @@ use super::{people, times};
 use crate::history::{History, PipelineHistory, PipelineRun};
 use crate::server::Generation;
 
-/// How a server was read.
+/// The way in which a server was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// Only at the end.
@@ -16,45 +16,45 @@ pub enum Reading {
     Live,
 }
 
-/// What decides what must come out, beside the history.
+/// The conditions, beside the history, that decide the expected records.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// The server's age. For a server that has both kinds of documents and is read in the new ones: [`Generation::New`].
     pub generation: Generation,
-    /// How it was read.
+    /// The way in which it was read.
     pub reading: Reading,
-    /// Whether the reader asked the JSON API for revisions.
+    /// True if the reader asked the JSON API for revisions.
     pub enriched: bool,
-    /// What names the server in reference ids.
+    /// The server's name in reference ids.
     pub server_id: String,
-    /// Where its pages are, with `/go` at the end.
+    /// The address of its pages, with `/go` at the end.
     pub pages: String,
 }
 
 impl Wanted {
-    /// Whether job documents have times.
+    /// True if job documents have times.
     pub(super) fn has_times(&self) -> bool {
         self.generation == Generation::Old
     }
 
-    /// Whether the revisions of every run can be known.
+    /// True if the revisions of every run can be known.
     pub(super) fn has_revisions(&self) -> bool {
         self.generation != Generation::New || self.enriched
     }
 }
 
-/// What DX must hold of one run. A field with several values is right if it has any of them.
+/// The record that DX must hold of one run. A field with several values is right if it has any of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// The run's name.
     pub reference_id: String,
-    /// Whether no document that a reader must look at speaks of it yet.
+    /// True if no document that a reader must read mentions it yet.
     pub may_be_absent: bool,
     /// The pipeline.
     pub pipeline_name: String,
-    /// When it began.
+    /// Its start, with all right values.
     pub started_at: Vec<String>,
-    /// How it stands and when it ended.
+    /// Its status and its finish.
     pub outcomes: Vec<(&'static str, Option<String>)>,
     /// Its repository.
     pub repository: Option<&'static str>,
@@ -64,14 +64,14 @@ pub struct Expected {
     pub head_branch: Option<&'static str>,
     /// Its pull request.
     pub pr_number: Option<i64>,
-    /// Who set it going: e-mail address and GitHub user.
+    /// The person who started it: e-mail address and GitHub user.
     pub people: Vec<(Option<&'static str>, Option<&'static str>)>,
     /// Its page.
     pub source_url: String,
 }
 
 impl Expected {
-    /// What DX must hold of a server after the first so many events.
+    /// The records that DX must hold of a server after the first `events` events.
     #[must_use]
     pub fn of(history: &History, events: u64, wanted: &Wanted) -> Vec<Self> {
         let runs = history
@@ -90,7 +90,7 @@ fn of_run(pipeline: &PipelineHistory, run: &PipelineRun, events: u64, wanted: &W
         let Some(first) = attempt.stages.first() else { continue };
         let has_ended = first.completed(events).is_some();
         if attempt.number > 1 && !has_ended && !wanted.has_times() {
-            // Nobody can say when it began, and what could be said would have to be taken back.
+            // No document has its start, and an approximate one would have to be taken back.
             continue;
         }
         let suffix = if attempt.number > 1 {
@@ -125,14 +125,14 @@ fn of_run(pipeline: &PipelineHistory, run: &PipelineRun, events: u64, wanted: &W
     expected
 }
 
-/// How an attempt stands, by what a reader may have seen of it.
+/// The outcomes of an attempt, by the documents that a reader may have seen.
 fn outcomes(attempt: &Attempt<'_>, events: u64, reading: Reading) -> Vec<(&'static str, Option<String>)> {
     let at = |events| outcome(attempt, events);
     let last = at(events);
     if last.0 != "running" || reading == Reading::BackFill {
         return vec![last];
     }
-    // Whoever looked between two stages saw an end, and DX does not forget it.
+    // A reader that came between two stages saw an end, and DX does not forget it.
     let ends = attempt.stages.iter().filter_map(|stage| stage.completed(events));
     let between = ends.map(|end| at(end.event)).filter(|outcome| outcome.0 != "running");
     std::iter::once(last.clone()).chain(between).collect()

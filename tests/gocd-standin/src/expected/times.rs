@@ -1,4 +1,4 @@
-//! When attempts began.
+//! The starts of attempts.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -6,10 +6,10 @@ use super::attempts::Attempt;
 use super::record::{Reading, Wanted};
 use crate::history::PipelineRun;
 
-/// The times that may rightly be told.
+/// The start times that may rightly be reported.
 ///
 /// With jobs' times the truth. Without, the first attempt began when the pipeline's document says, which moves when stages are run again,
-/// and then at the end of its first stage; any other attempt at the end of its first stage. Whoever read before it moved told the truth.
+/// and then at the end of its first stage; any other attempt at the end of its first stage. A reader that came before it moved has the right time.
 pub(super) fn started(run: &PipelineRun, attempt: &Attempt<'_>, events: u64, wanted: &Wanted) -> Vec<String> {
     let Some(first) = attempt.stages.first() else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! What generated histories are made of.
+//! The constants of generated histories.
 
 use super::material::{Author, Kind, Material};
 
@@ -26,7 +26,7 @@ pub(super) const AUTHORS: [Author; 8] = [
     author("VGarg", None, None),
 ];
 
-/// Who may press the button, with the address that DX is to be told.
+/// The people who approve stages, with the e-mail address that DX must get.
 pub(super) const PEOPLE: [(&str, Option<&str>); 4] = [
     ("admin", None),
     ("carol@example.com", Some("carol@example.com")),
@@ -138,7 +138,7 @@ pub(super) fn materials(choice: u64) -> Vec<Material> {
     }
 }
 
-/// The address that DX is to be told of somebody who pressed the button.
+/// The e-mail address that DX must get for a person who approved a stage.
 pub(crate) fn address_of(person: &str) -> Option<&'static str> {
     PEOPLE.iter().find(|(name, _)| *name == person)?.1
 }

@@ -1,4 +1,4 @@
-//! What pipelines are made from.
+//! The materials of pipelines.
 
 use chrono::{DateTime, Utc};
 
@@ -8,7 +8,7 @@ use super::model::Moment;
 /// be read out of addresses and names to know what is right.
 #[derive(Clone, Debug)]
 pub struct Material {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its repository, as DX names it; none if it names none.
     pub repository: Option<&'static str>,
@@ -29,7 +29,7 @@ impl Material {
     }
 }
 
-/// What documents say of a material.
+/// The description of a material in documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A git repository.
@@ -63,23 +63,23 @@ pub enum Kind {
 /// A change.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// When the server saw it.
+    /// The moment at which the server saw it.
     pub known: Moment,
-    /// When it was checked in.
+    /// The time of its check-in.
     pub checked_in: DateTime<Utc>,
     /// Its name.
     pub revision: String,
-    /// Who made it; nobody for a dependency.
+    /// Its author; none for a dependency.
     pub author: Option<Author>,
 }
 
-/// Who made a change.
+/// The author of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Author {
     /// As the version control system writes it.
     pub text: &'static str,
-    /// The e-mail address that DX is to be told.
+    /// The e-mail address that DX must get.
     pub email: Option<&'static str>,
-    /// The GitHub user that DX is to be told.
+    /// The GitHub user that DX must get.
     pub github: Option<&'static str>,
 }

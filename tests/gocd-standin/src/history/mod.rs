@@ -1,4 +1,4 @@
-//! What happened on a server: pipelines, their runs, and each thing's place in the order of all events.
+//! The history of a server: pipelines, their runs, and the place of each event in the order of all.
 
 pub(crate) mod facts;
 mod generate;

@@ -5,7 +5,7 @@ use pipefold_gocd::documents::{Counter, JobLocator, Name, PipelineLocator, Stage
 
 use super::material::Material;
 
-/// When something happened.
+/// The time and the event number of something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Moment {
     /// Its place among all events of the server, from 1.
@@ -15,7 +15,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Whether it is among the first so many events.
+    /// Returns true if it is among the first `events` events.
     #[must_use]
     pub fn happened(&self, events: u64) -> bool {
         self.event <= events
@@ -33,13 +33,13 @@ pub struct History {
 }
 
 impl History {
-    /// How many events there are.
+    /// The number of events.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.times.len() as u64
     }
 
-    /// When the last of the first so many events happened.
+    /// The time of the last of the first `events` events.
     #[must_use]
     pub fn time(&self, events: u64) -> Option<DateTime<Utc>> {
         self.times.get(usize::try_from(events.checked_sub(1)?).ok()?).copied()
@@ -89,7 +89,7 @@ impl History {
 pub struct PipelineHistory {
     /// Its name.
     pub name: Name,
-    /// What it is made from.
+    /// Its materials.
     pub materials: Vec<Material>,
     /// Its stages, in order.
     pub stages: Vec<Name>,
@@ -113,7 +113,7 @@ pub struct PipelineRun {
 }
 
 impl PipelineRun {
-    /// What identifies it.
+    /// Its name and counters.
     #[must_use]
     pub fn locator(&self, of: &PipelineHistory) -> PipelineLocator {
         PipelineLocator {
@@ -149,22 +149,22 @@ pub struct StageRun {
     pub id: u64,
     /// The stage.
     pub name: Name,
-    /// Which run of it within the pipeline's run.
+    /// The number of this run of the stage within the pipeline's run.
     pub counter: Counter,
-    /// Who let it go: `changes`, `timer`, or a person.
+    /// Its approver: `changes`, `timer`, or a person.
     pub approved_by: String,
-    /// Whether the pipeline's configuration has it wait for a person.
+    /// True if the pipeline's configuration has it wait for a person.
     pub is_manual: bool,
-    /// Who stopped it.
+    /// The person who stopped it.
     pub cancelled_by: Option<String>,
-    /// When it was put into the queue, with all of its jobs.
+    /// The moment at which it was put into the queue, with all of its jobs.
     pub scheduled: Moment,
     /// Its jobs.
     pub jobs: Vec<JobRun>,
 }
 
 impl StageRun {
-    /// What identifies it.
+    /// Its name and counters.
     #[must_use]
     pub fn locator(&self, run: &PipelineLocator) -> StageLocator {
         StageLocator {
@@ -174,14 +174,14 @@ impl StageRun {
         }
     }
 
-    /// When its last job ended, if that is among the first so many events.
+    /// The end of its last job, if that is among the first `events` events.
     #[must_use]
     pub fn completed(&self, events: u64) -> Option<Moment> {
         let ends = self.jobs.iter().map(|job| job.ended(events));
         ends.collect::<Option<Vec<Moment>>>()?.into_iter().max()
     }
 
-    /// How it stands after so many events. A job that was cancelled outweighs one that failed, as in GoCD.
+    /// Its result after `events` events. A job that was cancelled outweighs one that failed, as in GoCD.
     #[must_use]
     pub fn result(&self, events: u64) -> StageResult {
         let ended = |result: StageResult| {
@@ -199,7 +199,7 @@ impl StageRun {
         }
     }
 
-    /// When something happened to it last: its beginning, or a job's end.
+    /// Its last event: its beginning, or a job's end.
     #[must_use]
     pub fn updated(&self, events: u64) -> DateTime<Utc> {
         let ends = self.jobs.iter().filter_map(|job| job.ended(events));
@@ -215,18 +215,18 @@ pub struct JobRun {
     pub id: u64,
     /// Its name.
     pub name: Name,
-    /// How it ends.
+    /// Its result at the end.
     pub result: StageResult,
-    /// When it ends; none if it never does.
+    /// Its end; none if it never ends.
     pub completed: Option<Moment>,
-    /// Whether an agent had built it before it ended.
+    /// True if an agent had built it before it ended.
     pub was_built: bool,
-    /// Whether it was taken over from the run before, as when only the failed jobs are run again. It has no times of its own then.
+    /// True if it was taken over from the run before, as when only the failed jobs are run again. It has no times of its own then.
     pub is_copied: bool,
 }
 
 impl JobRun {
-    /// What identifies it.
+    /// Its name and counters.
     #[must_use]
     pub fn locator(&self, stage: &StageLocator) -> JobLocator {
         JobLocator {
@@ -235,7 +235,7 @@ impl JobRun {
         }
     }
 
-    /// When it ended, if that is among the first so many events.
+    /// Its end, if that is among the first `events` events.
     #[must_use]
     pub fn ended(&self, events: u64) -> Option<Moment> {
         self.completed.filter(|completed| completed.happened(events))

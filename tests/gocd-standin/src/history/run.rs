@@ -22,16 +22,16 @@ impl ConfiguredStage {
     }
 }
 
-/// How a run goes on.
+/// The odds of the events in a run.
 #[derive(Clone, Copy)]
 pub(super) struct Course {
     /// The most stages' runs.
     pub(super) length: usize,
-    /// How often of a hundred times a stage is run again after the run would have ended.
+    /// The percentage of runs in which a stage is run again after their end.
     pub(super) again: u64,
-    /// How often of a hundred times that is months later.
+    /// The percentage of those re-runs that come months later.
     pub(super) months_later: u64,
-    /// Whether people press buttons within minutes.
+    /// True if people approve stages within minutes.
     pub(super) is_brisk: bool,
 }
 

@@ -5,7 +5,7 @@ use pipefold_gocd::documents::{Counter, Name, PipelineLocator, StageEntry, Stage
 use pipefold_gocd::write::{self, Links};
 use pipefold_gocd::{Resource, ServerUrl};
 
-/// Where it begins: as large as the counters of the new dialect may be, and so many pages that nobody comes to the last.
+/// The first counter: as large as the counters of the new dialect may be, and with too many pages to reach the last.
 const TOP: u64 = 2_000_000_000;
 
 /// A page of it, with another run in each entry.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::endless;
 use crate::server::{Answer, Server};
 
-/// What a server does instead of answering well.
+/// A fault that replaces a server's right answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It thinks for so long before it answers.
     Slow(Duration),
-    /// It says so and no more, with a page for people.
+    /// It answers with this status and a page for people.
     Status(u16),
     /// 503, as while it starts, with the seconds that it asks to be left alone.
     Unavailable {
@@ -21,11 +21,11 @@ pub enum Fault {
     Reset,
     /// The connection ends in the middle of the body.
     Truncated,
-    /// The document ends in its middle, and HTTP says that this is all.
+    /// The document ends in its middle, with a matching length in HTTP.
     CutShort,
     /// There is no body.
     Empty,
-    /// A page to log in on, which says it is XML.
+    /// A page to log in on, declared as XML.
     LoginPage,
     /// A redirection to a page to log in on.
     LoginRedirect,
@@ -43,13 +43,13 @@ pub enum Fault {
     Deep,
     /// A document type whose entities expand to gigabytes.
     Laughs,
-    /// A document in Latin-1, which says so.
+    /// A document in Latin-1, declared as such.
     Latin1,
     /// A document with bytes that are no UTF-8.
     InvalidUtf8,
 }
 
-/// How often to misbehave.
+/// The number of requests that get a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Times {
     /// From now on.
@@ -67,7 +67,7 @@ pub(super) struct Rule {
     pub(super) about: String,
 }
 
-/// What goes out.
+/// The bytes that are sent for a request.
 pub(super) enum Reply {
     Whole(Answer),
     /// So much of its body, and the end of the connection.
@@ -84,7 +84,7 @@ const DEPTH: usize = 100_000;
 const HUGE: usize = 100 * 1024 * 1024;
 
 impl Fault {
-    /// What becomes of a request.
+    /// The reply to a request with this fault.
     pub(super) fn reply(&self, server: &Server, target: &str, headers: &[(String, String)]) -> Reply {
         let good = || server.answer(target, headers);
         let page = |status: u16| {

@@ -17,7 +17,7 @@ pub struct GocdStandin {
     state: Arc<State>,
 }
 
-/// What the server's threads share.
+/// The state that the server's threads share.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) server: Mutex<Server>,
@@ -110,7 +110,7 @@ impl GocdStandin {
         lock(&self.state.server).advance(events);
     }
 
-    /// From now on it has another history, at its end: as after its database was set up anew.
+    /// From now on it has another history, at its end: as after a new setup of its database.
     pub fn replace(&self, history: impl Into<Arc<History>>) {
         let mut server = lock(&self.state.server);
         *server = Server::new(history, server.generation());
@@ -164,7 +164,7 @@ impl GocdStandin {
         std::mem::take(&mut lock(&self.state.log))
     }
 
-    /// How many requests there were.
+    /// The number of requests so far.
     #[must_use]
     pub fn requests(&self) -> usize {
         lock(&self.state.log).len()

@@ -71,7 +71,7 @@ impl Answer {
         Self::new(status, "text/plain; charset=utf-8", text)
     }
 
-    /// What the new documents' routes say instead of one: XML if the request takes it.
+    /// An error of the new documents' routes: XML if the request takes it.
     pub(super) fn refusal(status: u16, element: &str, message: &str, takes_xml: bool) -> Self {
         if takes_xml {
             let body = format!("<{element}>\n  <message>{message}</message>\n</{element}>\n");

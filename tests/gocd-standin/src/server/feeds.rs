@@ -92,7 +92,7 @@ fn feed(
         title: Some(pipeline.name.as_str().to_owned()),
         id: Some(itself.clone()),
         author: Some("Go".to_owned()),
-        // Real servers say what time it is when there is nothing else to say.
+        // Real servers give the present time when there is no entry.
         updated: entries
             .first()
             .and_then(|entry| entry.updated)

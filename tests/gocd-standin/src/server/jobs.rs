@@ -87,7 +87,7 @@ fn document(
     write::job(&document, dialect)
 }
 
-/// What old servers add once the job has ended.
+/// The properties that old servers add once the job has ended.
 fn properties(
     asked: &Asked<'_>,
     pipeline: &PipelineHistory,

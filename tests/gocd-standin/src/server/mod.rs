@@ -1,4 +1,4 @@
-//! What a real server would answer.
+//! The answers of a real server.
 
 mod answer;
 mod feeds;
@@ -17,7 +17,7 @@ use crate::history::History;
 
 pub use answer::Answer;
 
-/// How old a server is.
+/// The age of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Generation {
     /// Up to 19.9: documents in the old dialect, jobs with their times.
@@ -40,12 +40,12 @@ impl Generation {
     }
 }
 
-/// Who may see what.
+/// The access rights of a server's users.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// The values of `Authorization` that are accepted; none: no credentials are asked for.
     pub accepted: Vec<String>,
-    /// Names of pipelines that nobody may see.
+    /// Names of hidden pipelines.
     pub hidden: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ pub struct Server {
     generation: Generation,
     events: u64,
     access: Access,
-    /// What the server calls itself in links; none: what the request calls it.
+    /// The server's own name in links; none: the name in the request.
     base: Option<ServerUrl>,
 }
 

@@ -7,11 +7,11 @@ use super::answer::Answer;
 use super::{Generation, Server, feeds, instance, jobs, runs, stages};
 use crate::history::{PipelineHistory, PipelineRun, StageRun};
 
-/// What an answer is made with.
+/// The inputs of an answer.
 pub(super) struct Asked<'a> {
     pub(super) server: &'a Server,
     pub(super) base: ServerUrl,
-    /// Whether the request takes XML, which decides in what form errors come.
+    /// True if the request takes XML, which decides the form of errors.
     pub(super) takes_xml: bool,
 }
 
@@ -90,7 +90,7 @@ fn old(asked: &Asked<'_>, path: &[&str], before: Option<&str>) -> Option<Answer>
             Some((pipeline, _)) if asked.is_hidden(pipeline) => asked.no_permission(),
             Some((pipeline, run)) => document(runs::old(asked, pipeline, run)),
         },
-        // Whoever has an id is told, whatever may be seen elsewhere.
+        // A request by id is answered, whatever the rights elsewhere.
         ["stages", file] => match number(file).and_then(|id| asked.stage_by_id(id)) {
             None => not_found(),
             Some((pipeline, run, stage)) => document(stages::document(asked, pipeline, run, stage, Dialect::Old)),
@@ -174,7 +174,7 @@ fn new(asked: &Asked<'_>, path: &[&str], before: Option<&str>) -> Option<Answer>
     })
 }
 
-/// What D says for a stage or job that is not there.
+/// The new dialect's answer for a stage or job that does not exist.
 fn broken() -> Answer {
     let body = r#"{"error":"Cannot invoke \"Object.toString()\" because the return value is null"}"#;
     Answer::new(500, "application/json;charset=utf-8", body)
@@ -225,7 +225,7 @@ impl Asked<'_> {
             .filter(|(_, run)| self.has_begun(run))
     }
 
-    /// Whether it is there.
+    /// True if it exists.
     pub(super) fn has_begun(&self, run: &PipelineRun) -> bool {
         !run.known(self.server.events).is_empty()
     }
@@ -249,7 +249,7 @@ impl Asked<'_> {
             .find(|stage| stage.name.as_str().eq_ignore_ascii_case(name) && stage.counter.get() == counter)
     }
 
-    /// What identifies a run in documents.
+    /// The name and counter of a run, by which documents identify it.
     pub(super) fn locator(&self, pipeline: &PipelineHistory, run: &PipelineRun) -> PipelineLocator {
         run.locator(pipeline)
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub struct Limit {
     /// The most requests in a window.
     pub requests: u32,
-    /// How long a window is.
+    /// The length of a window.
     pub window: Duration,
 }
 
@@ -31,7 +31,7 @@ impl Window {
     /// Counts a request.
     ///
     /// # Errors
-    /// How long the window still lasts, if it is used up.
+    /// The rest of the window, if it is used up.
     pub(super) fn take(&mut self, now: Instant) -> Result<(), Duration> {
         let age = self.begun.map(|begun| now.saturating_duration_since(begun));
         match age {
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_takes_its_number_and_says_when_the_next_begins() {
+    fn a_window_takes_its_number_and_gives_the_wait_for_the_next() {
         let second = Duration::from_secs(1);
         let mut window = Window::new(Limit {
             requests: 2,

@@ -1,6 +1,6 @@
-//! A DX that limits its callers, holds a million runs, and can say whether it was told the truth of each.
+//! A DX that limits its callers and holds a million runs, so that each record can be checked.
 //!
-//! The stand-in of the tests keeps every request for them to look at, and misbehaves in many ways. This one keeps a hundred bytes a run, and
+//! The stand-in of the tests keeps every request, and misbehaves in many ways. This one keeps a hundred bytes a run, and
 //! misbehaves in one.
 //!
 //! - `limit`: so many requests in a window.

@@ -1,4 +1,4 @@
-//! What DX holds of a run: folded by the rule of its page, in as little memory as a million runs need.
+//! DX's record of a run: folded by the rule of its page, in little memory, since there are a million runs.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -22,7 +22,7 @@ const OTHERS: [&str; 10] = [
     "gitlab_username",
 ];
 
-/// A run's record; the default is that of a run never heard of.
+/// A run's record; the default is that of an unknown run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The earliest start, in microseconds since 1970.
@@ -39,7 +39,7 @@ impl Record {
     /// Takes in the arguments of an upsert.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The first fault in them.
     pub fn take(&mut self, given: &Map<String, Value>) -> Result<(), String> {
         let started_at = time(given, "started_at")?.ok_or("started_at is missing")?;
         let finished_at = time(given, "finished_at")?;
@@ -62,13 +62,13 @@ impl Record {
         Ok(())
     }
 
-    /// Whether DX would show it as done.
+    /// Returns true if DX would show it as done.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.finished_at.is_some()
     }
 
-    /// Whether it was ever heard of.
+    /// Returns true if DX got an upsert of it.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.started_at.is_some()

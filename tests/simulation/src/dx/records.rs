@@ -1,4 +1,4 @@
-//! What DX knows and has counted.
+//! DX's records and counts.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ pub struct Records {
 struct Inner {
     window: Option<Window>,
     runs: Vec<Record>,
-    /// When each was first shown as done, in milliseconds after the beginning; 0 for never.
+    /// The time at which each was first shown as done, in milliseconds after the beginning; 0 for never.
     done: Vec<u32>,
     counts: Counts,
     burst: u64,
@@ -43,7 +43,7 @@ struct Inner {
     first_refusal: Option<String>,
 }
 
-/// Why a request is not taken.
+/// The reason why a request is not accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The limit is reached, for so long.
@@ -99,24 +99,24 @@ impl Records {
     /// Takes an upsert past any limit.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault in it.
     pub fn accept(&self, given: &Map<String, Value>) -> Result<(), String> {
         self.lock().take(given, self.begun.elapsed())
     }
 
-    /// What was counted.
+    /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.lock().counts
     }
 
-    /// When the last request was accepted.
+    /// The time of the last accepted request.
     #[must_use]
     pub fn last_accepted(&self) -> Option<Instant> {
         self.lock().last_accepted
     }
 
-    /// What was wrong with the first request that was refused.
+    /// The fault in the first refused request.
     #[must_use]
     pub fn first_refusal(&self) -> Option<String> {
         self.lock().first_refusal.clone()
@@ -128,7 +128,7 @@ impl Records {
         self.lock().runs.get(run as usize).copied().unwrap_or_default()
     }
 
-    /// When a run was first shown as done.
+    /// The time at which a run was first shown as done.
     #[must_use]
     pub fn done(&self, run: u32) -> Option<Instant> {
         let millis = self

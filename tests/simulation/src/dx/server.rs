@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::records::{Records, Refusal};
 
-/// A server that answers as DX does, from what [`Records`] say. It ends with the program.
+/// A server that answers as DX does, from [`Records`]. It ends with the program.
 #[derive(Debug)]
 pub struct Dx {
     records: Arc<Records>,
@@ -66,7 +66,7 @@ impl Dx {
         format!("http://{}", self.address)
     }
 
-    /// What it knows.
+    /// Its records.
     #[must_use]
     pub fn records(&self) -> &Records {
         &self.records

@@ -1,9 +1,9 @@
-//! When runs begin: few at night, most at noon.
+//! The starts of runs: few at night, most at noon.
 
 use std::f64::consts::TAU;
 use std::time::Duration;
 
-/// How far noon is above the mean, and midnight below it: noon then has nine times midnight's runs, as where one continent works.
+/// The share by which noon is above the mean, and midnight below it: noon then has nine times midnight's runs, as where one continent works.
 const SWING: f64 = 0.8;
 
 /// A simulated stretch of time into which `runs` runs fall, shaped as a day.
@@ -24,7 +24,7 @@ impl Day {
         }
     }
 
-    /// How many runs it has.
+    /// The number of its runs.
     #[must_use]
     pub fn runs(self) -> u32 {
         self.runs
@@ -36,7 +36,7 @@ impl Day {
         self.length
     }
 
-    /// When run `number` begins, from the day's own beginning. Later numbers begin later.
+    /// The start of run `number`, from the day's own beginning. Later numbers begin later.
     #[must_use]
     pub fn start(self, number: u32) -> Duration {
         let wanted = (f64::from(number) + 0.5) / f64::from(self.runs.max(1));

@@ -26,7 +26,7 @@ pub struct Load {
     day: Day,
     /// The next run to begin.
     next: u32,
-    /// What is still to be published of the runs before it.
+    /// The messages of the runs before it that are still to be published.
     waiting: BinaryHeap<Reverse<(Duration, u64)>>,
     bodies: HashMap<u64, Message>,
     counted: u64,

@@ -8,7 +8,7 @@ use pipefold::{Run, Status};
 use super::day::Day;
 use fastrand::Rng;
 
-/// What goes wrong, in shares of all cases. No installation was asked: each is as high as a bad day of one might be.
+/// The troubles of a load, in shares of all cases. No installation was asked: each is as high as a bad day of one might be.
 mod share {
     /// Runs with urgent steps between start and finish.
     pub(super) const WITH_STEPS: f64 = 0.2;
@@ -26,7 +26,7 @@ mod share {
     pub(super) const UNFINISHED: f64 = 0.01;
 }
 
-/// How late a notification comes that waited, and a repeated one, in seconds at most: longer than the queue remembers what it was told.
+/// The greatest delay of a notification that waited, and of a repeated one, in seconds: longer than the queue's window for duplicates.
 const LATEST: f64 = 300.0;
 
 /// One run in so many is another attempt at the one before it, as most systems name them: same pipeline, and a name of its own.
@@ -35,17 +35,17 @@ const ATTEMPTS: u32 = 25;
 /// 2025-01-01, at which the simulated time begins; in seconds since 1970.
 const EPOCH: i64 = 1_735_689_600;
 
-/// Before what the names of all runs stand.
+/// The prefix of the names of all runs.
 const PREFIX: &str = "simulated";
 
 /// One notification, as its sender's plugin made it.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// When it is published, from the beginning of the simulated time.
+    /// The time of its publishing, from the beginning of the simulated time.
     pub at: Duration,
     /// The run's number.
     pub run: u32,
-    /// What DX would get.
+    /// The upsert that DX would get.
     pub upsert: Run,
 }
 
@@ -63,7 +63,7 @@ impl Machine {
         }
     }
 
-    /// What it takes the time for.
+    /// The time by this machine's clock.
     fn time(&self, at: Duration) -> String {
         shown(at, self.skew)
     }
@@ -130,7 +130,7 @@ pub fn number(reference_id: &str) -> Option<u32> {
     reference_id.strip_prefix(PREFIX)?.split('/').nth(1)?.parse().ok()
 }
 
-/// What a clock that is right shows.
+/// The time by a right clock.
 pub(super) fn time(at: Duration) -> String {
     shown(at, TimeDelta::zero())
 }
@@ -149,7 +149,7 @@ fn result(random: &mut Rng) -> Status {
     }
 }
 
-/// What the first notification of a run says, with this start and status.
+/// The first notification of a run, with this start and status.
 pub(super) fn upsert(number: u32, started_at: String, status: Status) -> Run {
     let attempt = if number % ATTEMPTS == ATTEMPTS - 1 { 2 } else { 1 };
     let of = number + 1 - attempt;
