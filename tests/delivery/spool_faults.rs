@@ -204,15 +204,14 @@ fn a_disk_that_becomes_full_during_a_build() {
     let Some(volume) = volume(&ci, 256, "a_disk_that_becomes_full_during_a_build") else {
         return;
     };
-    let filling = volume.path().join("filling");
-    // The start has long been recorded when the build begins to fill the disk.
+    let (spool, filling) = (volume.path().join("spool"), volume.path().join("filling"));
+    // The start is recorded when the build begins to fill the disk.
     let script = format!(
-        "sleep 0.3; head -c 1000000 /dev/zero >{} 2>/dev/null; exit 3",
+        "until ls {}/runs/*/*.json >/dev/null 2>&1; do sleep 0.05; done; head -c 1000000 /dev/zero >{} 2>/dev/null; exit 3",
+        spool.display(),
         filling.display()
     );
-    let command = ci
-        .exec(["sh", "-c", &script])
-        .env("PIPEFOLD_SPOOL", volume.path().join("spool"));
+    let command = ci.exec(["sh", "-c", &script]).env("PIPEFOLD_SPOOL", &spool);
     let output = command.run();
     output.assert_code(3);
     let record = ci.record();

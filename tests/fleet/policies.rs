@@ -23,14 +23,17 @@ fn what_was_recorded_under_a_policy_is_published_only_through_it() {
 
     // A step within, without the variable that names the policy.
     let path = binary("pipefold").parent().unwrap().display().to_string();
-    let script = format!("env -u PIPEFOLD_POLICY pipefold step --step a --now --email {SECRET} -- true; sleep 2");
+    let script = format!(
+        "env -u PIPEFOLD_POLICY pipefold step --step a --now --email {SECRET} -- true; until [ -e go ]; do sleep 0.05; done"
+    );
     let words = ["exec", "--email", SECRET, "--policy", policy, "--", "sh", "-c", &script];
     let build = fleet.told(fleet.ci.report_run(RUN, words));
-    build
+    let running = build
         .env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap()))
-        .run()
-        .assert_code(0);
-    assert!(fleet.waiting() > 1, "the step is a message of its own");
+        .spawn();
+    eventually("the step is a message of its own", || fleet.waiting() > 1);
+    std::fs::write(fleet.ci.workspace().join("go"), "").unwrap();
+    running.wait().assert_code(0);
     assert_not_published(&fleet);
 
     // An outage of the queue, and a plain flush after it.
