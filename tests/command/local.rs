@@ -236,7 +236,7 @@ fn an_unknown_ci_system_is_asked_for_the_missing_fields() {
         .pipefold(["start", "--pipeline-name", "build"])
         .env("CI", "true")
         .run();
-    assert!(output.stderr().contains("pipeline_source: required"), "{output}");
+    insta::assert_snapshot!("unknown_ci_system", ci.neutral(&output.stderr()));
     for ci_is in ["false", ""] {
         let output = ci.pipefold(["start"]).env("CI", ci_is).run();
         assert_eq!(output.stderr(), SAID);

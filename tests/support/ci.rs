@@ -208,10 +208,22 @@ impl Ci {
         found
     }
 
-    /// A text with what differs from one machine to the next replaced, for snapshots: the directory by `[dir]`, DX's address by `[dx]`.
+    /// A text without the parts that differ from one run of a test to the next, for snapshots: the directory as `[dir]`, DX's address as
+    /// `[dx]`, the duration in a closing line as `[time]`.
     #[must_use]
     pub fn neutral(&self, text: &str) -> String {
         let directory = self.directory().display().to_string();
-        text.replace(&directory, "[dir]").replace(&self.dx.url(), "[dx]")
+        let text = text.replace(&directory, "[dir]").replace(&self.dx.url(), "[dx]");
+        let mut parts = text.split(" in ");
+        let mut neutral = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            // Such as "12 ms, delivered".
+            let is_time = part.starts_with(|first: char| first.is_ascii_digit());
+            match part.split_once(", ").filter(|_| is_time) {
+                Some((_, after)) => neutral += &format!(" in [time], {after}"),
+                None => neutral += &format!(" in {part}"),
+            }
+        }
+        neutral
     }
 }

@@ -73,7 +73,7 @@ fn servers_of_the_file_are_called_by_name() {
     ci.operator("");
     let output = ci.pipefold(["gocd", "sync"]).run();
     output.assert_code(1);
-    assert!(output.stderr().contains("--server or PIPEFOLD_GOCD_URL"), "{output}");
+    insta::assert_snapshot!("no_server_named", ci.neutral(&output.stderr()));
     let by_variable = ci.pipefold(["gocd", "sync"]).env("PIPEFOLD_GOCD_URL", other.url());
     by_variable.run().assert_code(0);
     assert!(other.requests() > 0);
