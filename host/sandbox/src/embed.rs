@@ -1,6 +1,6 @@
 //! Compiles the default component into an executable, ahead of its first start.
 
-use crate::{compiled, engine_config::engine_config, slot};
+use crate::{compile::code_for, compiled, engine_config::engine_config, slot};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
@@ -124,7 +124,7 @@ pub fn default_code_for(target: &str) -> Result<Vec<u8>, EmbedError> {
         let mut config = engine_config();
         // Naming a target keeps the compiler from using this machine's CPU features beyond the baseline.
         config.target(target)?;
-        Engine::new(&config)?.precompile_component(slot::COMPONENT)
+        code_for(&Engine::new(&config)?, slot::COMPONENT)
     };
     compile().map_err(|error| EmbedError::Compile {
         target: target.into(),

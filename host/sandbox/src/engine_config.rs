@@ -2,7 +2,7 @@
 //!
 //! wasmtime records the settings in what it compiles and refuses to load it under others, so both sides must call this one function.
 
-use wasmtime::{Config, OptLevel, WasmBacktraceDetails};
+use wasmtime::{Config, WasmBacktraceDetails};
 
 /// Settings of every engine of pipefold, without a compilation target.
 #[must_use]
@@ -24,7 +24,8 @@ pub fn engine_config() -> Config {
         .wasm_backtrace_max_frames(None)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .native_unwind_info(false)
-        .generate_address_map(false)
-        .cranelift_opt_level(OptLevel::Speed);
+        .generate_address_map(false);
+    #[cfg(feature = "compiler")]
+    config.cranelift_opt_level(wasmtime::OptLevel::Speed);
     config
 }

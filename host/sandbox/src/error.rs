@@ -165,6 +165,15 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// The error for a component that was not compiled; the path is that of its file.
+    pub(crate) fn not_compiled(plugin: String, path: Option<PathBuf>, error: CompileError) -> Self {
+        match error {
+            CompileError::Unfinished => Self::Unfinished { plugin, path },
+            CompileError::Refused(reason) => Self::Code { plugin, reason },
+            reason => Self::Compile { plugin, reason },
+        }
+    }
+
     /// Returns true if only the caller's time was too short: loading succeeds with more time.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {

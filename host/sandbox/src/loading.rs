@@ -134,14 +134,14 @@ impl<'a> Loading<'a> {
     /// Loads it from the cache, or compiles it and stores the code there.
     pub fn load_through(mut self, cache: &Cache) -> Result<LoadedComponent, LoadError> {
         let fingerprint = self.fingerprint()?;
-        let key = CacheKey::new(self.engine, fingerprint);
+        let key = CacheKey::new(fingerprint);
         if let Some(ready) = self.load_cached(cache, &key, fingerprint, false)? {
             return Ok(self.with_notes(ready));
         }
         let ComponentBytes { bytes, sha256 } = self.read()?;
         // The file may have changed since: these bytes are compiled.
         let fingerprint = blake3::hash(&bytes);
-        let key = CacheKey::new(self.engine, fingerprint);
+        let key = CacheKey::new(fingerprint);
         let lock = cache.lock(&key, self.compiler.time(), self.deadline);
         match &lock {
             Lock::Over => return Err(self.not_compiled(CompileError::Unfinished)),
@@ -186,7 +186,7 @@ impl<'a> Loading<'a> {
     /// Loads it from the cache, if it is there.
     pub fn if_compiled(mut self, cache: &Cache) -> Result<Option<LoadedComponent>, LoadError> {
         let fingerprint = self.fingerprint()?;
-        let key = CacheKey::new(self.engine, fingerprint);
+        let key = CacheKey::new(fingerprint);
         let ready = self.load_cached(cache, &key, fingerprint, false)?;
         Ok(ready.map(|ready| self.with_notes(ready)))
     }
@@ -363,15 +363,7 @@ impl<'a> Loading<'a> {
     }
 
     fn not_compiled(&self, error: CompileError) -> LoadError {
-        let plugin = self.title.clone();
-        match error {
-            CompileError::Unfinished => LoadError::Unfinished {
-                plugin,
-                path: self.source.path(),
-            },
-            CompileError::Refused(reason) => LoadError::Code { plugin, reason },
-            reason => LoadError::Compile { plugin, reason },
-        }
+        LoadError::not_compiled(self.title.clone(), self.source.path(), error)
     }
 }
 

@@ -98,7 +98,10 @@ impl Sandbox {
             });
         }
         fit::admit(title, component, admission)?;
-        Component::from_binary(&self.core.engine, component).map_err(|error| LoadError::Code {
+        let engine = &self.core.engine;
+        let code = Compiler::Here.compile(engine, &Arc::new(component.to_vec()), &Deadline::never());
+        let code = code.map_err(|error| LoadError::not_compiled(title.into(), None, error))?;
+        compiled::fresh(engine, &code).map_err(|error| LoadError::Code {
             plugin: title.into(),
             reason: format!("{error:#}"),
         })

@@ -2,11 +2,11 @@
 
 use cap_std::fs::{Dir, MetadataExt};
 use std::{
-    hash::{Hash, Hasher},
+    env::consts::{ARCH, OS},
     io,
+    sync::LazyLock,
     time::{Duration, SystemTime},
 };
-use wasmtime::Engine;
 
 /// The ending of an entry's name.
 pub const ENTRY: &str = ".cwasm";
@@ -20,6 +20,41 @@ pub const ASIDE: &str = ".new";
 /// Hexadecimal digits kept of the engine's digest: 128 bits.
 const ENGINE_DIGITS: usize = 32;
 
+/// wasmtime's exact version and settings: a digest of what wasmtime itself says decides about its code, for x86-64 without a feature of the CPU.
+/// It is recorded here because only builds with a compiler can ask, and all builds of a version share their caches. A test compares it.
+const ENGINE: &str = "f1db503d7eeefba7beb86b0897745e16";
+
+/// The digest of the engine and of the CPU's features that code may use.
+static MACHINE: LazyLock<String> = LazyLock::new(|| {
+    let mut hasher = blake3::Hasher::new();
+    for part in [ENGINE, ARCH, OS].into_iter().chain(cpu_features()) {
+        hasher.update(part.as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finalize().to_hex()[..ENGINE_DIGITS].to_owned()
+});
+
+macro_rules! detected {
+    ($detected:ident: $($feature:tt)*) => {
+        [$((std::arch::$detected!($feature), $feature)),*]
+    };
+}
+
+/// The CPU's features that wasmtime's compiler asks for.
+fn cpu_features() -> impl Iterator<Item = &'static str> {
+    #[cfg(target_arch = "x86_64")]
+    let features = detected!(is_x86_feature_detected:
+        "cmpxchg16b" "sse3" "ssse3" "sse4.1" "sse4.2" "popcnt" "avx" "avx2" "fma" "avxvnni" "avx512vnni" "bmi1" "bmi2"
+        "avx512bitalg" "avx512dq" "avx512f" "avx512vl" "avx512vbmi" "lzcnt");
+    #[cfg(target_arch = "aarch64")]
+    let features = detected!(is_aarch64_feature_detected: "lse" "paca" "fp16" "dotprod" "i8mm");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let features: [(bool, &str); 0] = [];
+    features
+        .into_iter()
+        .filter_map(|(is_there, feature)| is_there.then_some(feature))
+}
+
 /// The key of an entry: a component, and the engine that it is compiled for.
 pub struct CacheKey {
     stem: String,
@@ -27,12 +62,9 @@ pub struct CacheKey {
 
 impl CacheKey {
     /// The key of a component with this digest. The engine's part covers wasmtime's exact version, its settings and the CPU's features.
-    pub fn new(engine: &Engine, component: blake3::Hash) -> Self {
-        let mut hasher = StableHasher(blake3::Hasher::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        let engine = hasher.0.finalize().to_hex();
+    pub fn new(component: blake3::Hash) -> Self {
         Self {
-            stem: format!("{component}-{}", &engine[..ENGINE_DIGITS]),
+            stem: format!("{component}-{}", *MACHINE),
         }
     }
 
@@ -76,22 +108,6 @@ pub fn is_ours(name: &str) -> bool {
             .any(|ours| ours.strip_prefix('.') == Some(ending)),
     };
     is_stem && is_ending
-}
-
-/// A hasher of stable, long digests: the standard library's are too short for a name and may change.
-struct StableHasher(blake3::Hasher);
-
-impl Hasher for StableHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        let digest = self.0.finalize();
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest.as_bytes()[..8]);
-        u64::from_le_bytes(first)
-    }
 }
 
 /// Bytes of all entries together: some twenty guests made from Python.
@@ -149,38 +165,56 @@ pub fn prune(dir: &Dir, keep: &CacheKey, most: u64) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    use crate::engine_config::engine_config;
-
     #[test]
-    fn another_component_or_other_settings_give_another_name() {
+    fn another_component_gives_another_name() {
+        let name = |component: &[u8]| CacheKey::new(blake3::hash(component)).file_name();
+        assert_eq!(name(b"a"), name(b"a"));
+        assert_ne!(name(b"a"), name(b"b"));
+    }
+
+    /// Other processors have other settings, and share the recorded digest.
+    #[cfg(all(feature = "compiler", target_arch = "x86_64"))]
+    #[test]
+    fn other_versions_and_settings_give_another_engine() {
+        use crate::engine_config::engine_config;
+        use std::hash::{Hash, Hasher};
+
+        /// The standard library's own hashers are too short for a name and may change.
+        struct Digest(blake3::Hasher);
+
+        impl Hasher for Digest {
+            fn write(&mut self, bytes: &[u8]) {
+                self.0.update(bytes);
+            }
+
+            fn finish(&self) -> u64 {
+                0
+            }
+        }
+
         let engine = |change: fn(&mut wasmtime::Config) -> &mut wasmtime::Config| {
             let mut config = engine_config();
-            change(&mut config);
-            Engine::new(&config).unwrap()
+            change(config.target("x86_64-unknown-linux-gnu").unwrap());
+            let engine = wasmtime::Engine::new(&config).unwrap();
+            let mut hasher = Digest(blake3::Hasher::new());
+            engine.precompile_compatibility_hash().hash(&mut hasher);
+            hasher.0.finalize().to_hex()[..ENGINE_DIGITS].to_owned()
         };
-        let name = |engine: &Engine, component: &[u8]| CacheKey::new(engine, blake3::hash(component)).file_name();
-        let ours = engine(|config| config);
-        assert_eq!(name(&ours, b"a"), name(&engine(|config| config), b"a"));
-        assert_ne!(name(&ours, b"a"), name(&ours, b"b"));
-        let other_settings = engine(|config| config.epoch_interruption(false));
-        assert_ne!(name(&ours, b"a"), name(&other_settings, b"a"));
+        assert_eq!(engine(|config| config), ENGINE, "record the left digest as ENGINE");
+        assert_ne!(engine(|config| config.epoch_interruption(false)), ENGINE);
         let other_version = engine(|config| {
             config
                 .module_version(wasmtime::ModuleVersionStrategy::Custom("48.0.7".into()))
                 .unwrap()
         });
-        assert_ne!(name(&ours, b"a"), name(&other_version, b"a"));
+        assert_ne!(other_version, ENGINE);
         // The stack is no matter of the code: sandboxes with other limits share entries.
-        assert_eq!(
-            name(&ours, b"a"),
-            name(&engine(|config| config.max_wasm_stack(1 << 20)), b"a")
-        );
+        assert_eq!(engine(|config| config.max_wasm_stack(1 << 20)), ENGINE);
     }
 
     #[test]
     fn names_of_cache_files_are_recognised() {
-        let engine = Engine::new(&engine_config()).unwrap();
-        let key = CacheKey::new(&engine, blake3::hash(b""));
+        let key = CacheKey::new(blake3::hash(b""));
         for name in [key.file_name(), key.lock_name(), key.failure_name(), key.aside_name(7)] {
             assert!(is_ours(&name), "{name}");
         }

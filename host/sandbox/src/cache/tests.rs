@@ -29,7 +29,7 @@ impl TestCache {
     fn component(&self, bytes: &[u8]) -> (ComponentFile, CacheKey) {
         let path = self.folder.path().join("component.wasm");
         fs::write(&path, bytes).unwrap();
-        let key = CacheKey::new(&self.sandbox.core().engine, blake3::hash(bytes));
+        let key = CacheKey::new(blake3::hash(bytes));
         (path.into(), key)
     }
 }

@@ -82,14 +82,15 @@ impl Compiler {
         output: &mut dyn Write,
         deadline: &Deadline,
     ) -> Result<(), CompileError> {
+        if cfg!(not(feature = "compiler")) {
+            return Err(CompileError::NoCompiler);
+        }
         if deadline.is_over() {
             return Err(CompileError::Unfinished);
         }
         match self {
             Self::Here => {
-                let code = engine
-                    .precompile_component(component)
-                    .map_err(|error| CompileError::Refused(format!("{error:#}")))?;
+                let code = code_for(engine, component).map_err(|error| CompileError::Refused(format!("{error:#}")))?;
                 if code.len() as u64 > MOST_CODE {
                     return Err(CompileError::TooLarge { limit: MOST_CODE });
                 }
@@ -98,6 +99,18 @@ impl Compiler {
             Self::Child(child) => child.compile_to(Arc::clone(component), output, deadline),
         }
     }
+}
+
+/// Returns the code of a component for an engine's target.
+#[cfg(feature = "compiler")]
+pub fn code_for(engine: &Engine, component: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    engine.precompile_component(component)
+}
+
+/// Fails, as this build has no compiler.
+#[cfg(not(feature = "compiler"))]
+pub fn code_for(_: &Engine, _: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    Err(wasmtime::Error::msg(CompileError::NoCompiler))
 }
 
 /// The deadline of a caller that waits for a component to be compiled. Clones share it, so that another thread can move it: a build's end
@@ -141,6 +154,11 @@ impl Deadline {
 /// An error of compiling.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
+    /// This build has no compiler.
+    #[error(
+        "this build of pipefold has no compiler; run `pipefold component compile` of a build that has one, for the same cache"
+    )]
+    NoCompiler,
     /// The file is not a component, or one that this engine does not support.
     #[error("{0}")]
     Refused(String),
@@ -214,7 +232,12 @@ impl CompileError {
             Self::Memory { limit } => Some(Bound::Memory(*limit)),
             Self::Refused(_) | Self::TooLarge { .. } => Some(Bound::None),
             Self::Died { status, .. } if crashed(*status) => Some(Bound::None),
-            Self::Died { .. } | Self::Unfinished | Self::Start { .. } | Self::Answer { .. } | Self::Output(_) => None,
+            Self::NoCompiler
+            | Self::Died { .. }
+            | Self::Unfinished
+            | Self::Start { .. }
+            | Self::Answer { .. }
+            | Self::Output(_) => None,
         }
     }
 }

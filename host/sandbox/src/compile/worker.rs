@@ -70,7 +70,7 @@ fn end_with_parent(mut input: impl Read + Send + 'static) -> wasmtime::Result<()
 }
 
 fn compile(component: &[u8]) -> wasmtime::Result<Vec<u8>> {
-    Engine::new(&engine_config())?.precompile_component(component)
+    super::code_for(&Engine::new(&engine_config())?, component)
 }
 
 fn ran_out_of_memory(error: &wasmtime::Error) -> bool {
