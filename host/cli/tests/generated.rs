@@ -156,8 +156,17 @@ fn a_wrong_command_line_ends_with_2() {
         assert_eq!(output(arguments).status.code(), Some(2), "{arguments:?}");
     }
     assert_eq!(output(&["--help"]).status.code(), Some(0));
-    assert_eq!(
-        text(&["--version"]).trim(),
-        format!("pipefold {}", env!("CARGO_PKG_VERSION"))
+    let version = format!("pipefold {}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(text(&["-V"]).trim(), version);
+    let build = text(&["--version"]);
+    let [first, commit, features] = build.lines().collect::<Vec<_>>()[..] else {
+        panic!("{build}")
+    };
+    assert_eq!(first, version);
+    assert!(
+        commit.strip_prefix("commit: ").is_some_and(|commit| !commit.is_empty()),
+        "{build}"
     );
+    assert!(features.starts_with("features: collector gocd "), "{build}");
+    assert_eq!(features.contains(" fleet"), cfg!(feature = "fleet"), "{build}");
 }

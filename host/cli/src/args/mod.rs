@@ -6,8 +6,10 @@
 mod commands;
 mod flags;
 mod fleet;
+#[cfg(feature = "gocd")]
 mod gocd;
 mod parse;
+#[cfg(feature = "collector")]
 mod serve;
 
 #[cfg(test)]
@@ -23,8 +25,10 @@ pub use flags::{FieldFlags, GlobalFlags};
 pub use fleet::{ForwardArgs, QueueArgs};
 #[cfg(feature = "fleet")]
 pub use fleet::{ForwardCommand, QueueCommand, RejectedCommand, RejectedNumbers};
+#[cfg(feature = "gocd")]
 pub use gocd::{DialectName, GocdArgs, GocdCommand, LateStagesName, ReadArgs, RerunsName, parse_since, restarted};
 pub use parse::parse;
+#[cfg(feature = "collector")]
 pub use serve::{DataDirFlag, ServeArgs, TokenArgs, TokenCommand};
 
 /// Report CI pipeline runs to DX
@@ -36,6 +40,7 @@ pub use serve::{DataDirFlag, ServeArgs, TokenArgs, TokenCommand};
 #[command(
     name = "pipefold",
     version,
+    long_version = build(),
     max_term_width = 110,
     subcommand_required = true,
     arg_required_else_help = true
@@ -80,6 +85,28 @@ Exit codes:
       and 1 for other trouble
   a wrong command line: 2";
 
+/// The version, and the facts that tell builds of a version apart.
+fn build() -> String {
+    let features = [
+        ("collector", cfg!(feature = "collector")),
+        ("gocd", cfg!(feature = "gocd")),
+        ("fleet", cfg!(feature = "fleet")),
+        ("compiler", cfg!(feature = "compiler")),
+        ("cross", cfg!(feature = "cross")),
+    ];
+    let features: Vec<&str> = features.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
+    format!(
+        "{}\ncommit: {}\nfeatures: {}",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("PIPEFOLD_COMMIT").unwrap_or("unknown"),
+        if features.is_empty() {
+            "none".to_owned()
+        } else {
+            features.join(" ")
+        }
+    )
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -99,6 +126,21 @@ pub enum Command {
     Gocd(GocdArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+}
+
+#[cfg(not(feature = "collector"))]
+pub use self::{AbsentArgs as ServeArgs, AbsentArgs as TokenArgs};
+
+#[cfg(not(feature = "gocd"))]
+pub use self::AbsentArgs as GocdArgs;
+
+/// Not in this build of pipefold
+#[cfg(not(all(feature = "collector", feature = "gocd")))]
+#[derive(Debug, clap::Args)]
+pub struct AbsentArgs {
+    /// Any arguments: the command fails in any case.
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    _arguments: Vec<std::ffi::OsString>,
 }
 
 impl Command {

@@ -8,15 +8,21 @@ mod dry_run;
 mod exec;
 mod fleet;
 mod flush;
+#[cfg(feature = "gocd")]
 mod gocd;
 mod hook;
 mod notify;
 mod outside;
 mod policies;
+#[cfg(feature = "collector")]
 mod serve;
+#[cfg(any(feature = "collector", feature = "fleet"))]
+mod server;
 mod status;
 mod step;
+#[cfg(feature = "gocd")]
 mod stop;
+#[cfg(feature = "collector")]
 mod token;
 mod trouble;
 mod wrapped;
@@ -49,14 +55,29 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Hook(args) => hook::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
         Command::Component(args) => component::run(global, args),
+        #[cfg(feature = "collector")]
         Command::Serve(args) => serve::run(global, args),
-        Command::Gocd(args) => gocd::run(global, args),
+        #[cfg(feature = "collector")]
         Command::Token(args) => token::run(global, args),
+        #[cfg(not(feature = "collector"))]
+        Command::Serve(_) | Command::Token(_) => lacks("collector"),
+        #[cfg(feature = "gocd")]
+        Command::Gocd(args) => gocd::run(global, args),
+        #[cfg(not(feature = "gocd"))]
+        Command::Gocd(_) => lacks("gocd"),
         Command::Forward(args) => fleet::forward(global, args),
         Command::Queue(args) => fleet::queue(global, args),
         Command::Completions(args) => print_completions(args),
         Command::Man(args) => print_manual(args),
     }
+}
+
+/// The error of a command that this build was made without.
+#[cfg(not(all(feature = "collector", feature = "gocd")))]
+fn lacks(feature: &str) -> anyhow::Result<ExitCode> {
+    anyhow::bail!(
+        "this build of pipefold lacks the command, as it was built without the feature `{feature}`: use one that has it"
+    )
 }
 
 /// Writes an answer in JSON to stdout: one line, without text that a terminal or a CI system obeys.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use pipefold::Token;
 use pipefold::config::Environment;
 use pipefold::detect::Fields;
 use pipefold::dx::{Client, ClientOptions, DxUrl, ProxyOptions};
-use pipefold::{Judge, NoVerdict, Token};
 use pipefold_collector::access::TOKENS_FILE;
 use pipefold_collector::forward::ForwardOptions;
 use pipefold_collector::server::{Collector, Limits, Options, TlsFiles};
@@ -19,14 +19,12 @@ use pipefold_collector::store::sqlite;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing::Level;
 
 use super::context::settings;
-use super::stop::StopSignals;
-use super::trouble::tell;
-use super::{fleet, policies, print_json, print_lines};
+use super::server::{StopSignals, judge, log};
+use super::{fleet, print_json, print_lines};
 use crate::args::{DataDirFlag, GlobalFlags, ServeArgs};
-use crate::terminal::{neutral, say};
+use crate::terminal::say;
 
 /// `pipefold serve`
 pub fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
@@ -152,26 +150,6 @@ fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &Path) -> any
     }
 }
 
-/// Makes the judge of a server, and checks its policies and rules.
-pub fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Judge> {
-    let mut troubles = Vec::new();
-    let judge = settings(global, Fields::default(), environment)
-        .and_then(|settings| policies::judge(global, environment, &settings, &mut troubles));
-    // A server without the policies that it was given would be worse than none.
-    let judge = judge.map_err(|trouble| anyhow!("{}", trouble.text()))?;
-    tell(&troubles, global);
-    for policy in judge.policies() {
-        if let Some(why) = policy.trouble.filter(|_| !policy.open) {
-            bail!("{}", neutral(&why));
-        }
-    }
-    // At the start, while a person reads the output. A merge of nothing is refused, which shows that the rules answer.
-    if let Err(NoVerdict::Failed(why)) = judge.merge(&[]) {
-        bail!("runs could not be judged here: {}", neutral(&why));
-    }
-    Ok(judge)
-}
-
 fn forward(
     global: &GlobalFlags,
     args: &ServeArgs,
@@ -215,15 +193,6 @@ fn forward(
         stale_after: args.forward_stale_as_cancelled.then_some(args.stale_after),
         ..usual
     }))
-}
-
-/// Shows the log also without `-v`: a server has no other way to report errors.
-pub fn log(global: &GlobalFlags) {
-    if global.verbose > 0 {
-        return;
-    }
-    let level = if global.quiet { Level::ERROR } else { Level::WARN };
-    crate::terminal::show_events(level);
 }
 
 /// The timeout of each of connect, write and read: container engines wait 30 s for a whole probe by default.

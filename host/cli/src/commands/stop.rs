@@ -1,6 +1,5 @@
-//! The signals that ask a process to stop: for servers, and for the reader of a GoCD server, which does not wait for them.
+//! The signals that ask the reader of a GoCD server to stop.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,57 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// SIGTERM and SIGINT of a server, caught from now on.
-pub struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-/// A signal that asks to stop.
-#[derive(Clone, Copy, Debug)]
-pub enum StopSignal {
-    Terminate,
-    Interrupt,
-}
-
-impl StopSignals {
-    /// Catches both signals.
-    pub fn catch() -> anyhow::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
-        })
-    }
-
-    /// Waits for the next one.
-    pub async fn next(&mut self) -> StopSignal {
-        tokio::select! {
-            _ = self.terminate.recv() => StopSignal::Terminate,
-            _ = self.interrupt.recv() => StopSignal::Interrupt,
-        }
-    }
-}
-
-impl StopSignal {
-    /// The exit code that a shell returns for a process that this signal ended.
-    pub fn exit_code(self) -> u8 {
-        128 + match self {
-            Self::Terminate => 15,
-            Self::Interrupt => 2,
-        }
-    }
-}
-
-impl fmt::Display for StopSignal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Terminate => "SIGTERM",
-            Self::Interrupt => "SIGINT",
-        })
-    }
-}
 
 /// The longest sleep without a check of the flag: short enough for a person at a terminal, and cheap.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);

@@ -20,8 +20,7 @@ use tokio::time::sleep;
 use super::queue::{named, runtime, with_queue};
 use crate::args::{ForwardArgs, ForwardCommand, GlobalFlags, RejectedCommand, RejectedNumbers};
 use crate::commands::context::settings;
-use crate::commands::serve::{judge, log};
-use crate::commands::stop::StopSignals;
+use crate::commands::server::{StopSignals, judge, log};
 use crate::commands::{print_json, print_lines};
 use crate::terminal::{excerpt, neutral, say};
 
