@@ -14,7 +14,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # The versions that this script was tried with.
-zig=0.17.1 certifi=2026.7.22 cyclonedx=0.5.9
+zig=0.17.1 certifi=2026.7.22
 
 targets=${TARGETS:-x86_64 aarch64}
 root=$PWD
@@ -118,19 +118,7 @@ rm -rf "$out"
 mkdir "$out"
 version=$("$target_dir/built/full-$here" -V | sed 's/.* //')
 
-say "List of parts"
-export PATH="$tools/bin:$PATH"
-if cargo cyclonedx --version >/dev/null 2>&1 ||
-    cargo install cargo-cyclonedx --version "$cyclonedx" --locked --quiet --root "$tools" --target-dir "$tools/build"; then
-    list=pipefold-dist
-    cargo cyclonedx --quiet --manifest-path host/cli/Cargo.toml --format json --target "${packed[0]}-unknown-linux-musl" \
-        "${everything[@]}" --override-filename "$list"
-    cp "host/cli/$list.json" "$out/pipefold-$version.cdx.json"
-    # It writes one beside each manifest of the workspace.
-    find host plugin tests -name "$list.json" -not -path '*/target/*' -delete
-else
-    missing+=("pipefold-$version.cdx.json: cargo-cyclonedx $cyclonedx cannot be installed")
-fi
+"$tools/python/bin/python" scripts/dist/parts.py "${packed[0]}-unknown-linux-musl" fleet >"$out/pipefold-$version.cdx.json"
 
 say "Packages, in dist/"
 arguments=()
