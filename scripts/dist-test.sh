@@ -166,7 +166,7 @@ PYTHON
     in_root scratch "$root" /usr/bin/pipefold /usr/bin/pipefold -V
 
     # Nothing can be written but the spool; there is no HOME, no /tmp, no /proc.
-    rm -rf "$root/tmp" "$root/home"
+    rm -rf "${root:?}/tmp" "${root:?}/home"
     mkdir -p "$work/spool-alone"
     chown 65532:65532 "$work/spool-alone"
     reported+=(read-only)
@@ -192,6 +192,7 @@ open(sys.argv[2], "wb").write(data)
 os.chmod(sys.argv[2], 0o755)
 PYTHON
 reported+=(damaged-code)
+# shellcheck disable=SC2016 # the inner shell expands
 trial "damaged code is noticed" "${job[@]}" HOME="$copy" PIPEFOLD_SPOOL="$copy/spool" sh -c '
     said=$("$@" 2>&1) && case $said in *damaged*) ;; *) echo "$said" && exit 1 ;; esac' \
     sh "$copy/pipefold" "${flags[@]}" --reference-id damaged-code -- true

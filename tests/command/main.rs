@@ -14,6 +14,7 @@ mod hook;
 mod local;
 mod messages;
 mod misbehaving_dx;
+mod packages;
 mod page_example;
 mod secrets;
 mod settings;
