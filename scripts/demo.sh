@@ -7,9 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { printf '\n== %s\n' "$*"; }
 
-# The profile and package set of `make test`, which then has nothing left to build: another set would compile the engine again.
-build=(cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --no-run)
-say "Building pipefold (some minutes the first time: a WebAssembly engine is compiled too)"
+# The command alone. The profile and package set are those of `make test`, which goes on from here: another set would compile the engine again.
+build=(cargo build ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --bin pipefold)
+say "Building pipefold (minutes the first time, for a WebAssembly engine)"
 directory=$(mktemp -d)
 server=
 clean_up() {

@@ -267,7 +267,7 @@ pub struct TakenSignal {
 pub fn take(wanted: impl Fn(c_int) -> bool, left: Duration) -> Option<TakenSignal> {
     let wanted = set_of(wanted);
     let timeout = libc::timespec {
-        tv_sec: left.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_sec: i32::try_from(left.as_secs()).unwrap_or(i32::MAX).into(),
         tv_nsec: left.subsec_nanos().into(),
     };
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
