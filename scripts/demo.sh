@@ -7,8 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { printf '\n== %s\n' "$*"; }
 
-# The command alone. The profile and package set are those of `make test`, which goes on from here: another set would compile the engine again.
-build=(cargo build ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --bin pipefold)
+# The command, which the test `generated` brings along, and the test that the pipeline runs. Profile and package set are those of `make test`, which
+# goes on from here: another set would compile the engine again.
+build=(cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --no-run --test generated --test rules)
 say "Building pipefold (minutes the first time, for a WebAssembly engine)"
 directory=$(mktemp -d)
 server=
