@@ -53,7 +53,7 @@ has() { command -v "$1" >/dev/null; }
 
 # The variables of a job, without those of this shell.
 job=(env -i PATH=/usr/bin:/bin DX_API_URL="$url" DX_API_TOKEN=example-token no_proxy=127.0.0.1)
-# report NAME EXECUTABLE [VARIABLE=VALUE...]: a run around `true`, by --strict a failure if DX does not have it.
+# report NAME EXECUTABLE [VARIABLE=VALUE... | EMULATOR]: a run around `true`, by --strict a failure if DX does not have it.
 reported=()
 flags=(--strict exec --pipeline-name packages --pipeline-source dist-test)
 report() {
@@ -77,12 +77,34 @@ done
 for processor in x86_64 aarch64; do
     if [ "$processor" = "$here" ] || [ ! -f "$(archive "$processor")" ]; then continue; fi
     if has "qemu-$processor-static"; then
-        report "archive-$processor" "qemu-$processor-static" "$(unpacked "$processor")/bin/pipefold"
+        report "archive-$processor" "$(unpacked "$processor")/bin/pipefold" "qemu-$processor-static"
     else
         skip "archive-$processor" "qemu-$processor-static is missing"
     fi
 done
 pipefold=$(unpacked "$here")/bin/pipefold
+
+# The build for runners: policies from the cache that the other build fills, and a clear line where something is missing.
+if [ -f "$(archive "$here" -runner)" ]; then
+    runner=$(unpacked "$here" -runner)/bin/pipefold
+    policy=$dist/pipefold-$version.component.wasm
+    cache=(PIPEFOLD_POLICY="$policy" PIPEFOLD_POLICY_CACHE="$work/policies")
+    # says TEXT COMMAND...: the command fails, and its one line has the text.
+    says() {
+        local text=$1 said
+        shift
+        ! said=$("${job[@]}" HOME="$work" PIPEFOLD_SPOOL="$work/spool-runner" "$@" 2>&1) || return 1
+        echo "$said"
+        [[ $said == *"$text"* && $(wc -l <<<"$said") -eq 1 ]]
+    }
+    trial "runner: no collector" says 'lacks the command' "$runner" serve
+    trial "runner: no GoCD reader" says 'lacks the command' "$runner" gocd sync --since 1d
+    trial "runner: no queue" says 'knows no queue' "$runner" queue check --queue nats://127.0.0.1:4222
+    trial "runner: no compiler" says 'has no compiler' "$runner" component compile "$policy" --policy-cache "$work/policies"
+    trial "runner: a policy that is not compiled" says 'has no compiler' "${cache[@]}" "$runner" "${flags[@]}" --reference-id none -- true
+    trial "runner: the cache is filled" "$pipefold" component compile "$policy" --policy-cache "$work/policies"
+    report runner-policy "$runner" "${cache[@]}"
+fi
 
 # The environments of languages.
 python3 -m venv "$work/venv"

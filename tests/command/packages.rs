@@ -147,6 +147,62 @@ fn the_installer_refuses_a_release_without_the_package() {
 }
 
 #[test]
+fn the_action_installs_once_and_names_the_executable() {
+    let Some(release) = release_or_skip("the_action_installs_once_and_names_the_executable") else {
+        return;
+    };
+    let runner = tempfile::tempdir().unwrap();
+    let file = |name: &str| runner.path().join(name);
+    for time in ["first", "second"] {
+        let output = Command::new("bash")
+            .arg(script("setup-action.sh"))
+            .env("RUNNER_TOOL_CACHE", file("cache"))
+            .env("GITHUB_PATH", file("path"))
+            .env("GITHUB_OUTPUT", file("output"))
+            .env("FROM", release)
+            .env("VERSION", env!("CARGO_PKG_VERSION"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        // The second call finds it in the cache.
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said.contains("install:"), time == "first", "{output:?}");
+    }
+    let output = fs::read_to_string(file("output")).unwrap();
+    let executable = output.lines().next().unwrap().strip_prefix("path=").unwrap();
+    assert_reports(Path::new(executable));
+    let path = fs::read_to_string(file("path")).unwrap();
+    assert_eq!(
+        Path::new(path.lines().next().unwrap()),
+        Path::new(executable).parent().unwrap()
+    );
+}
+
+#[test]
+fn documents_name_the_current_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    for document in [
+        "docs/install.md",
+        "examples/ci/README.md",
+        "examples/ci/github-actions/README.md",
+    ] {
+        let text = fs::read_to_string(workspace_root().join(document)).unwrap();
+        let marks = ["pipefold/pipefold@v", "pipefold/pipefold:", "pipefold_", "pipefold-0"];
+        let found: Vec<&str> = marks
+            .iter()
+            .flat_map(|mark| {
+                text.match_indices(mark)
+                    .map(|(at, _)| &text[at + mark.trim_end_matches('0').len()..])
+            })
+            .collect();
+        assert!(!found.is_empty(), "{document}");
+        for rest in found {
+            assert!(rest.starts_with(version), "{document}: {}", &rest[..rest.len().min(20)]);
+        }
+    }
+}
+
+#[test]
 fn a_wheel_installs_the_executable_itself() {
     const NAME: &str = "a_wheel_installs_the_executable_itself";
     let Some(release) = release_or_skip(NAME) else { return };
