@@ -69,7 +69,9 @@ build() {
     say "Building $name for $target"
     # Panic messages and assertions carry source paths: without these, bytes would differ with the directory. A relocation for each pointer of
     # constant data takes 24 bytes, and packed ones a few bits.
-    flags=("--remap-path-prefix=$root=/pipefold" "--remap-path-prefix=$registry=/registry" -Clink-arg=--pack-dyn-relocs=relr)
+    flags=(-Clink-arg=--pack-dyn-relocs=relr "--remap-path-prefix=$root=/pipefold" "--remap-path-prefix=$registry=/registry")
+    # Any processor of its kind, whatever a user's configuration says.
+    if [ "$processor" = x86_64 ]; then flags+=(-Ctarget-cpu=x86-64); fi
     local c=${target//-/_}
     local c_flags="-ffile-prefix-map=$root=/pipefold -ffile-prefix-map=$registry=/registry"
     # The linker of rustc's own toolchain, with its own C library: no cross compiler is needed but for C.
