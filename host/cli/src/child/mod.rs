@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-pub use command::WrappedCommand;
+pub use command::{SpawnError, WrappedCommand};
 pub use running::{CommandState, Ended};
 pub use sys::{hold, outlive_the_file_limit};
 

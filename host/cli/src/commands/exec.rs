@@ -1,22 +1,24 @@
 //! `exec`: a run around a command. Delivery happens beside the command, so that a slow DX costs the build nothing.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use pipefold::{Hook, JudgedNotification, Receipt, Status, clock};
+use pipefold::detect::Field;
+use pipefold::{Budget, Hook, JudgedNotification, Notification, Receipt, Status, clock};
 
-use super::beside::{Beside, cancelled, record_beside};
-use super::context::{Context, fields, for_the_child, is_strict};
-use super::trouble::{Trouble, code, conclude, tell};
-use super::{dry_run, step, wrapped};
+use super::context::{Context, fields, is_strict};
+use super::diagnostic::{Diagnostic, conclude, exit_code, print};
+use super::report::{print_request, step_within_exec};
+use super::wrapped::{self, CommandEnd, cancelled, record_beside};
 use crate::args::{ExecArgs, GlobalFlags};
-use crate::child::make_private;
-use crate::child::{Ended, ReceivedSignal};
-use crate::terminal::{ClosingLine, Outcome, say};
+use crate::child::{Ended, ReceivedSignal, make_private};
+use crate::terminal::say;
 
-/// Time of this process before it reads the clock and after its last line: one with a large policy takes some 25 ms to start and to end.
+/// The time of this process before it reads the clock and after its last line: with a large policy it takes some 25 ms to start and to end.
 const START_AND_END: Duration = Duration::from_millis(40);
 
 /// `pipefold exec`
@@ -25,74 +27,53 @@ pub fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitCode> {
     make_private();
     let mut context = match Context::load_to_report(global, fields(&args.fields)) {
         Ok(context) => context,
-        Err(trouble) => return unreported(global, args, trouble, is_strict(global)),
+        Err(why) => return wrapped::run_unreported(&args.command, global, &[why], is_strict(global)),
     };
     if context.within_exec() {
-        return step::within(global, context, &args.command);
+        return step_within_exec(global, context, &args.command);
     }
     let strict = context.settings.strict;
-    let troubles = std::mem::take(&mut context.troubles);
-    if code(&troubles, strict) == 2 {
-        return Ok(conclude(&troubles, global, strict));
+    let mut diagnostics = std::mem::take(&mut context.diagnostics);
+    if exit_code(&diagnostics, strict) == 2 {
+        return Ok(conclude(&diagnostics, global, strict));
     }
     if strict {
         // The command runs only after a verdict, so the build waits for it: no longer than for a start.
-        let judges = context.reporter.plugins();
-        judges.wait_until(arrived + context.settings.budgets.start);
-        if !judges.is_ready() && judges.has_policies() && !global.quiet {
+        let plugins = context.reporter.plugins();
+        plugins.wait_until(arrived + context.settings.budgets.start);
+        if !plugins.is_ready() && plugins.has_policies() && !global.quiet {
             say(
                 "pipefold: the command starts when the policies are compiled; `pipefold component compile` ahead of builds saves this",
             );
         }
     }
-    let mut left_out = Vec::new();
-    let begun = context
-        .notification(Hook::Start)
-        .map_err(Trouble::refused)
-        .and_then(|mut notification| {
-            (notification.step, notification.status) = (None, None);
-            notification.finished_at = None;
-            if context.settings.dry_run {
-                return Ok(Err(notification));
-            }
-            Ok(Ok(if strict {
-                context.reporter.judge(Hook::Start, notification)?
-            } else {
-                context.judge(Hook::Start, notification, &mut left_out)?
-            }))
-        });
-    let mut troubles = troubles;
-    troubles.extend(left_out);
-    match begun {
-        Err(trouble) => {
-            tell(&troubles, global);
-            unreported(global, args, trouble, strict)
+    let start = context.notification(Hook::Start).map(|notification| Notification {
+        step: None,
+        status: None,
+        finished_at: None,
+        ..notification
+    });
+    let judged = match start {
+        Ok(start) if context.settings.dry_run => {
+            print_request(&context, global, Hook::Start, start, &mut diagnostics)?;
+            return Ok(conclude(&diagnostics, global, strict));
         }
-        Ok(Err(notification)) => {
-            dry_run::show(&context, global, Hook::Start, notification, &mut troubles)?;
-            Ok(conclude(&troubles, global, strict))
-        }
-        Ok(Ok(judgement)) => {
-            tell(&troubles, global);
-            let failed = code(&troubles, strict);
-            reported(global, args, context, judgement, failed, arrived)
+        Ok(start) if strict => context.reporter.judge(Hook::Start, start).map_err(Diagnostic::from),
+        Ok(start) => context.judge(Hook::Start, start, &mut diagnostics),
+        Err(violations) => Err(Diagnostic::refused(violations)),
+    };
+    print(&diagnostics, global);
+    match judged {
+        Err(refused) => wrapped::run_unreported(&args.command, global, &[refused], strict),
+        Ok(judged) => {
+            let failed = exit_code(&diagnostics, strict);
+            run_reported(global, args, context, judged, failed, arrived)
         }
     }
 }
 
-/// Runs the command without reporting it. With `--strict` wrong input is found out before an hour of build, so the command is not run.
-fn unreported(global: &GlobalFlags, args: &ExecArgs, trouble: Trouble, strict: bool) -> anyhow::Result<ExitCode> {
-    let troubles = [trouble];
-    tell(&troubles, global);
-    match code(&troubles, strict) {
-        0 if global.dry_run => Ok(ExitCode::SUCCESS),
-        0 => wrapped::run(&args.command),
-        refusal => Ok(ExitCode::from(refusal)),
-    }
-}
-
-/// Runs the command, reports its start beside it and its end after it.
-fn reported(
+/// Runs the command, reports its start beside it and its end after it. `failed` is the exit code of the warnings so far.
+fn run_reported(
     global: &GlobalFlags,
     args: &ExecArgs,
     context: Context,
@@ -102,141 +83,183 @@ fn reported(
 ) -> anyhow::Result<ExitCode> {
     let notification = start.notification().clone();
     let began = clock::now();
-    let mut command = wrapped::command(&args.command);
-    for (name, value) in for_the_child(global, &context, &notification) {
-        command.env_set(name, value);
-    }
-    let spawned = command.spawn();
+    let spawned = wrapped::command(&args.command, global, &context, &notification, Hook::Start).spawn();
     let context = Arc::new(context);
-    let beside = Beside::begin(Arc::clone(&context), start);
+    let delivery = RunDelivery::begin(Arc::clone(&context), start);
 
-    let (mut running, spawn_failed) = match spawned {
+    let (mut running, not_started) = match spawned {
         Ok(running) => (Some(running), None),
-        Err(error) => {
-            say(&format!("pipefold: {error}"));
-            (None, Some(error.code()))
-        }
+        Err(error) => (None, Some(CommandEnd::not_started(&error))),
     };
     let mut early = None;
     let ended = running.as_mut().map(|running| {
-        let late = || beside.report_late(cancelled(&notification, &began));
-        let on_signal = |seen: ReceivedSignal| {
-            tracing::info!(signal = seen.name(), "the run is cancelled");
+        let late = || delivery.report_late(cancelled(&notification, &began));
+        let on_signal = |signal: ReceivedSignal| {
+            tracing::info!(signal = signal.name(), "the run is cancelled");
             // At once: an agent may kill a second later.
             early.get_or_insert_with(|| record_beside(&context, Hook::Finish, cancelled(&notification, &began)));
         };
         running.wait(on_signal, context.settings.budgets.stop, late)
     });
-    let ended = ended.transpose();
-    // Cut off by this process's end, it would leave half a file behind.
+    let ended: Result<Option<Ended>, _> = ended.transpose();
+    // Cut off by this process's end, the thread would leave half a file behind.
     let _ = early.flatten().map(JoinHandle::join);
-    let start = beside.end();
+    let start = delivery.end();
 
-    let (mut status, code, duration) = match &ended {
-        Ok(Some(ended)) => (status(ended), ended.code, ended.duration),
-        Ok(None) => (Status::Failure, spawn_failed.unwrap_or(1), Duration::ZERO),
-        Err(_) => (Status::Unknown, 1, Duration::ZERO),
+    let mut end = match &ended {
+        Ok(ended) => ended.map(CommandEnd::from).or(not_started),
+        Err(_) => None,
+    }
+    .unwrap_or(CommandEnd {
+        status: Status::Unknown,
+        code: 1,
+        duration: Duration::ZERO,
+    });
+    let started_at = start.as_ref().map(|start| start.started_at.clone());
+    let finished_at = context.settings.fields.value(Field::FinishedAt).map(str::to_owned);
+    let mut finish = Notification {
+        started_at: started_at.or(notification.started_at),
+        finished_at: finished_at.or_else(|| clock::after(&began, end.duration)),
+        status: Some(end.status.as_str().into()),
+        ..notification
     };
-    let mut finish = notification.clone();
-    finish.started_at.clone_from(
-        &start
-            .as_ref()
-            .map(|start| start.started_at.clone())
-            .or(finish.started_at.clone()),
-    );
-    finish.finished_at = context
-        .settings
-        .fields
-        .value(pipefold::detect::Field::FinishedAt)
-        .map(str::to_owned)
-        .or_else(|| clock::after(&began, duration));
-    finish.status = Some(status.as_str().into());
-    let was_cancelled = matches!(&ended, Ok(Some(ended)) if ended.cancelled);
     let budgets = &context.settings.budgets;
-    let mut troubles: Vec<Trouble> = start.iter().flat_map(|receipt| context.told_by(receipt)).collect();
-    let mut afterwards = None;
-    let left = || {
-        afterwards = running.map(|running| running.exit_on_signal(code, budgets.stop));
-        let budget = if was_cancelled { budgets.stop } else { budgets.finish };
-        // The budget is what all of this costs the build, over the command itself.
-        budget.saturating_sub(arrived.elapsed().saturating_sub(duration) + START_AND_END)
+    let mut diagnostics: Vec<Diagnostic> = start.iter().flat_map(|receipt| context.problems(receipt)).collect();
+    let mut late_signals = None;
+    let budget = || {
+        late_signals = running.map(|running| running.exit_on_signal(end.code, budgets.stop));
+        let budget = match end.status {
+            Status::Cancelled => budgets.stop,
+            _ => budgets.finish,
+        };
+        // The budget is the time that all of this costs the build, beyond the command itself.
+        budget.saturating_sub(arrived.elapsed().saturating_sub(end.duration) + START_AND_END)
     };
-    let mut receipt = context.report(Hook::Finish, finish.clone(), left, &mut troubles);
-    if status == Status::Success && afterwards.is_some_and(|afterwards| afterwards.was_cancelled()) {
-        status = Status::Cancelled;
-        finish.status = Some(status.as_str().into());
+    let mut receipt = context.report(Hook::Finish, finish.clone(), budget, &mut diagnostics);
+    if end.status == Status::Success && late_signals.is_some_and(|late| late.was_cancelled()) {
+        end.status = Status::Cancelled;
+        finish.status = Some(end.status.as_str().into());
         receipt = context
-            .report(Hook::Finish, finish, || budgets.stop, &mut troubles)
+            .report(Hook::Finish, finish, || budgets.stop, &mut diagnostics)
             .or(receipt);
     }
     if let Some(receipt) = &receipt {
-        for warning in receipt
-            .warnings
-            .iter()
-            .chain(receipt.delivery.iter().flat_map(|delivery| &delivery.warnings))
-        {
-            let trouble = Trouble::other(warning.clone());
-            if !troubles.contains(&trouble) {
-                troubles.push(trouble);
+        let delivered = receipt.delivery.iter().flat_map(|delivery| &delivery.warnings);
+        for warning in receipt.warnings.iter().chain(delivered) {
+            let warning = Diagnostic::failure(warning.clone());
+            if !diagnostics.contains(&warning) {
+                diagnostics.push(warning);
             }
         }
+        diagnostics.extend(context.other_runs(receipt));
     }
-    troubles.extend(receipt.iter().flat_map(|receipt| context.beside(receipt)));
-    tell(&troubles, global);
-    let undelivered = close(global, &context, status, duration, receipt.as_ref());
+    print(&diagnostics, global);
+    let undelivered = context.close(global, end.status, end.duration, receipt.as_ref());
     ended?;
-    let strict = context.settings.strict;
-    troubles.extend(undelivered);
-    Ok(ExitCode::from(if code == 0 {
-        failed.max(self::code(&troubles, strict))
-    } else {
-        code
+    diagnostics.extend(undelivered);
+    Ok(ExitCode::from(match end.code {
+        0 => failed.max(exit_code(&diagnostics, context.settings.strict)),
+        code => code,
     }))
 }
 
-/// Prints the closing line, and returns the trouble in it.
-fn close(
-    global: &GlobalFlags,
-    context: &Context,
-    status: Status,
-    duration: Duration,
-    receipt: Option<&Receipt>,
-) -> Option<Trouble> {
-    let why = match receipt {
-        None => Some("the end of the run is not valid"),
-        Some(receipt) if receipt.is_settled() => None,
-        Some(receipt) => Some(
-            receipt
-                .why_not_settled()
-                .unwrap_or("the `pipefold exec` around this one delivers it"),
-        ),
-    };
-    let on_disk = receipt.is_some_and(|receipt| receipt.on_disk);
-    let told = why.map(|why| context.kept(why, on_disk));
-    let discarded = receipt.and_then(Receipt::discarded);
-    let outcome = match (&told, receipt) {
-        (None, _) if discarded.is_some() => Outcome::Dropped(discarded.unwrap_or_default()),
-        (None, _) => Outcome::Delivered,
-        (Some(_), None) => Outcome::Refused(why.unwrap_or_default()),
-        (Some(_), Some(receipt)) if receipt.is_rejected() => Outcome::Refused(why.unwrap_or_default()),
-        (Some(told), _) if on_disk => Outcome::Kept(told.strip_prefix("not delivered: ").unwrap_or(told)),
-        (Some(_), _) => Outcome::Lost(why.unwrap_or_default()),
-    };
-    if !global.quiet {
-        ClosingLine {
-            status,
-            duration,
-            outcome,
-        }
-        .say();
-    }
-    told.map(Trouble::other)
+/// The pause before the start is sent: a command that ends sooner is reported in one request instead of two. A first connection to DX takes
+/// about as long.
+const PAUSE_BEFORE_START: Duration = Duration::from_millis(20);
+
+/// The pause between two checks for an urgent step of a process within the command.
+const CHECK_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest wait for policies that are compiled beside the command: as for budgets, a day means without limit.
+const LONGEST_BUILD: Duration = Duration::from_hours(24);
+
+/// The longest pause between two tries of a request that DX did not accept.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The longest delivery beside the command; a hanging DX is then tried again.
+const ONE_DELIVERY: Duration = Duration::from_secs(10);
+
+/// The work beside the command, so that a slow disk or DX costs the build nothing: it records the start and delivers the run.
+struct RunDelivery {
+    context: Arc<Context>,
+    budget: Budget,
+    over: Sender<()>,
+    started: Receiver<Receipt>,
 }
 
-fn status(ended: &Ended) -> Status {
-    match ended {
-        Ended { cancelled: true, .. } => Status::Cancelled,
-        Ended { code: 0, .. } => Status::Success,
-        _ => Status::Failure,
+impl RunDelivery {
+    fn begin(context: Arc<Context>, start: JudgedNotification) -> Self {
+        let (over, is_over) = channel();
+        let (starting, started) = channel();
+        // Longer than any build; `cancel` ends it.
+        let budget = Budget::new(Duration::MAX);
+        let work = {
+            let (context, budget, start, starting) =
+                (Arc::clone(&context), budget.clone(), start.clone(), starting.clone());
+            move || {
+                context.reporter.plugins().wait_until(Instant::now() + LONGEST_BUILD);
+                let receipt = context.reporter.record_judged(start);
+                let id = receipt.reference_id.clone();
+                if starting.send(receipt).is_ok() {
+                    deliver_beside(&context, &id, &budget, &is_over);
+                }
+            }
+        };
+        if thread::Builder::new().name("delivery".into()).spawn(work).is_err() {
+            // Without a thread, the start is recorded here, and all is delivered at the end.
+            let _ = starting.send(context.reporter.record_judged(start));
+        }
+        Self {
+            context,
+            budget,
+            over,
+            started,
+        }
+    }
+
+    /// Reports the run's end while its command still runs.
+    fn report_late(&self, finish: Notification) {
+        self.budget.cancel();
+        let context = Arc::clone(&self.context);
+        let report = move || {
+            if let Ok(receipt) = context.reporter.record_at_once(Hook::Finish, finish) {
+                let _ = context
+                    .reporter
+                    .deliver_recorded(receipt, &Budget::new(context.settings.budgets.stop), true);
+            }
+        };
+        let _ = thread::Builder::new().name("cancelled".into()).spawn(report);
+    }
+
+    /// Ends the work and returns the receipt of the start, which is recorded by now. A hanging request is not waited for.
+    fn end(self) -> Option<Receipt> {
+        self.budget.cancel();
+        let _ = self.over.send(());
+        self.started.recv().ok()
+    }
+}
+
+fn deliver_beside(context: &Context, reference_id: &str, budget: &Budget, is_over: &Receiver<()>) {
+    let mut pause = PAUSE_BEFORE_START;
+    let mut known = BTreeSet::new();
+    let (mut again, mut longer) = (Instant::now(), CHECK_PAUSE);
+    while let Err(RecvTimeoutError::Timeout) = is_over.recv_timeout(pause) {
+        pause = CHECK_PAUSE;
+        let waiting = context.reporter.waiting(reference_id);
+        let is_news = !waiting.is_subset(&known);
+        if waiting.is_empty() || (!is_news && again > Instant::now()) {
+            continue;
+        }
+        if is_news {
+            longer = CHECK_PAUSE;
+        }
+        // Listed before the delivery: notifications that arrive meanwhile are news.
+        known = waiting;
+        let delivery = context
+            .reporter
+            .deliver(Some(reference_id), &budget.within(ONE_DELIVERY), false);
+        tracing::debug!(?delivery, "delivered beside the command");
+        // A failed request is tried again after longer and longer pauses, and with the end of the run.
+        (again, longer) = (Instant::now() + longer, (longer * 2).min(LONGEST_PAUSE));
     }
 }

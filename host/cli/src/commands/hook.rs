@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde_json::{Map, Value, json};
 
 use super::context::settings;
-use super::trouble::tell;
+use super::diagnostic::print;
 use super::{policies, print_json};
 use crate::args::{GlobalFlags, HookArgs, HookName};
 
@@ -35,15 +35,12 @@ pub fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitCode> {
         );
     }
     let environment = Environment::from_process();
-    let mut troubles = Vec::new();
+    let mut diagnostics = Vec::new();
     let judge = settings(global, Fields::default(), &environment)
-        .and_then(|settings| policies::judge(global, &environment, &settings, &mut troubles));
-    let judge = match judge {
-        Ok(judge) => judge,
-        // Unlike a build, the caller of a hook waits for its answer: a missing one is a failure.
-        Err(trouble) => bail!("{}", trouble.text()),
-    };
-    tell(&troubles, global);
+        .and_then(|settings| policies::judge(global, &environment, &settings, &mut diagnostics));
+    // Unlike a build, the caller of a hook waits for its answer: a missing one is a failure.
+    let judge = judge?;
+    print(&diagnostics, global);
     let (answer, code) = match ask(&judge, args.hook, &input)? {
         Ok(answer) => (answer, 0),
         Err(NoVerdict::Refused(refused)) => (json!({ "violations": refused.violations }), 2),

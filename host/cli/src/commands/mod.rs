@@ -1,30 +1,26 @@
 //! The commands, from their flags to their exit codes.
 
-mod beside;
 mod component;
 mod context;
+mod diagnostic;
 mod doctor;
-mod dry_run;
 mod exec;
 mod fleet;
-mod flush;
 #[cfg(feature = "gocd")]
 mod gocd;
 mod hook;
-mod notify;
-mod outside;
 mod policies;
+mod receipt;
+mod report;
 #[cfg(feature = "collector")]
 mod serve;
 #[cfg(any(feature = "collector", feature = "fleet"))]
 mod server;
-mod status;
-mod step;
+mod spool;
 #[cfg(feature = "gocd")]
 mod stop;
 #[cfg(feature = "collector")]
 mod token;
-mod trouble;
 mod wrapped;
 
 use std::io::{self, Write};
@@ -47,11 +43,11 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let global = &cli.global;
     match &cli.command {
         Command::Exec(args) => exec::run(global, args),
-        Command::Start(args) => notify::start(global, args),
-        Command::Step(args) => step::run(global, args),
-        Command::Finish(args) => notify::finish(global, args),
-        Command::Flush(args) => flush::run(global, args),
-        Command::Status(_) => status::run(global),
+        Command::Start(args) => report::start(global, args),
+        Command::Step(args) => report::step(global, args),
+        Command::Finish(args) => report::finish(global, args),
+        Command::Flush(args) => spool::flush(global, args),
+        Command::Status(_) => spool::status(global),
         Command::Hook(args) => hook::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
         Command::Component(args) => component::run(global, args),

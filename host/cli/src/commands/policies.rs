@@ -8,7 +8,7 @@ use pipefold::config::{Environment, Failure, Settings, variables};
 use pipefold::{Cache, Compiler, Judge, Limits, PolicySource};
 use pipefold_sandbox::{LogLevel, LogSink, OnFailure};
 
-use super::trouble::Trouble;
+use super::diagnostic::Diagnostic;
 use crate::args::GlobalFlags;
 use crate::terminal::{excerpt, neutral, say};
 
@@ -18,15 +18,15 @@ pub fn judge(
     global: &GlobalFlags,
     environment: &Environment,
     settings: &Settings,
-    troubles: &mut Vec<Trouble>,
-) -> Result<Judge, Trouble> {
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Judge, Diagnostic> {
     let limits = settings.limits.over(&Limits::default());
     let sink = log_sink(global);
     let of_the_file = settings
         .policies
         .iter()
         .map(|keys| PolicySource::from_keys(keys, &limits, settings.failure, &sink));
-    let named = named(global, environment).map_err(Trouble::input)?;
+    let named = named(global, environment).map_err(Diagnostic::input)?;
     let of_the_flags = named.iter().map(|(by, given)| {
         let file = given.parse().map_err(|error| format!("{by} {given}: {error}"))?;
         let mut source = PolicySource::new(file);
@@ -40,7 +40,7 @@ pub fn judge(
     let sources: Vec<PolicySource> = of_the_file
         .chain(of_the_flags)
         .collect::<Result<_, String>>()
-        .map_err(Trouble::input)?;
+        .map_err(Diagnostic::input)?;
     // The usual case: nothing is ever compiled, and no directory is made for that.
     if sources.is_empty() && pipefold_sandbox::default_is_embedded() {
         return Ok(Judge::new(limits, sources, None, Compiler::Here));
@@ -54,13 +54,13 @@ pub fn judge(
             None
         }
         Err(error) => {
-            troubles.push(Trouble::other(format!(
+            diagnostics.push(Diagnostic::failure(format!(
                 "{error}; policies are compiled again each time"
             )));
             None
         }
     };
-    let compiler = super::component::compiler().map_err(|error| Trouble::other(format!("{error:#}")))?;
+    let compiler = super::component::compiler().map_err(|error| Diagnostic::failure(format!("{error:#}")))?;
     Ok(Judge::new(limits, sources, cache, compiler))
 }
 

@@ -155,7 +155,7 @@ fn forward(
     args: &ServeArgs,
     environment: &Environment,
 ) -> anyhow::Result<Option<ForwardOptions>> {
-    let settings = settings(global, Fields::default(), environment).map_err(|trouble| anyhow!("{}", trouble.text()))?;
+    let settings = settings(global, Fields::default(), environment)?;
     if let Some(queue) = &settings.queue {
         if args.forward_to.is_some() {
             bail!(
@@ -163,8 +163,7 @@ fn forward(
                 queue.url.origin
             );
         }
-        let outlet =
-            fleet::outlet(queue, settings.ca_file.as_ref()).map_err(|trouble| anyhow!("{}", trouble.text()))?;
+        let outlet = fleet::outlet(queue, settings.ca_file.as_ref())?;
         let usual = ForwardOptions::into_queue(outlet);
         return Ok(Some(ForwardOptions {
             per_second: args.forward_rate.unwrap_or(usual.per_second),

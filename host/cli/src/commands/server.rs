@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use pipefold::config::Environment;
 use pipefold::detect::Fields;
 use pipefold::{Judge, NoVerdict};
@@ -10,19 +10,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::Level;
 
 use super::context::settings;
+use super::diagnostic::print;
 use super::policies;
-use super::trouble::tell;
 use crate::args::GlobalFlags;
 use crate::terminal::neutral;
 
 /// Makes the judge of a server, and checks its policies and rules.
 pub fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Judge> {
-    let mut troubles = Vec::new();
+    let mut diagnostics = Vec::new();
     let judge = settings(global, Fields::default(), environment)
-        .and_then(|settings| policies::judge(global, environment, &settings, &mut troubles));
+        .and_then(|settings| policies::judge(global, environment, &settings, &mut diagnostics));
     // A server without the policies that it was given would be worse than none.
-    let judge = judge.map_err(|trouble| anyhow!("{}", trouble.text()))?;
-    tell(&troubles, global);
+    let judge = judge?;
+    print(&diagnostics, global);
     for policy in judge.policies() {
         if let Some(why) = policy.trouble.filter(|_| !policy.open) {
             bail!("{}", neutral(&why));

@@ -12,37 +12,33 @@ use serde_json::Value;
 
 use self::report::{Check, DoctorReport, FieldRow, TemplateRow};
 use super::context::{Context, fields, is_strict};
-use super::trouble::{Trouble, code};
+use super::diagnostic::{Diagnostic, exit_code};
 use super::{print_json, print_raw};
 use crate::args::{DoctorArgs, GlobalFlags};
 use crate::terminal::{Paint, excerpt, neutral, wrap};
 
 /// `pipefold doctor`
 pub fn run(global: &GlobalFlags, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    let (report, mut troubles, strict) = match Context::load(global, fields(&args.fields)) {
+    let (report, mut diagnostics, strict) = match Context::load(global, fields(&args.fields)) {
         Ok(mut context) => {
-            let troubles = std::mem::take(&mut context.troubles);
+            let diagnostics = std::mem::take(&mut context.diagnostics);
             (
-                DoctorReport::of(&context, &troubles)?,
-                troubles,
+                DoctorReport::of(&context, &diagnostics)?,
+                diagnostics,
                 context.settings.strict,
             )
         }
-        Err(trouble) => (
-            DoctorReport::without_settings(&trouble),
-            vec![trouble],
-            is_strict(global),
-        ),
+        Err(why) => (DoctorReport::without_settings(&why), vec![why], is_strict(global)),
     };
     if report.to_fix > 0 {
-        troubles.push(Trouble::other(String::new()));
+        diagnostics.push(Diagnostic::failure(String::new()));
     }
     if global.json {
         print_json(&report)?;
     } else {
         print_raw(page(&report, Paint::of_stdout()).as_bytes())?;
     }
-    Ok(ExitCode::from(code(&troubles, strict)))
+    Ok(ExitCode::from(exit_code(&diagnostics, strict)))
 }
 
 const WIDTH: usize = 80;

@@ -8,10 +8,10 @@ use pipefold::{Hook, Judgement, Refused, Violation};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::commands::context::Context;
-use crate::commands::outside::is_outside;
-use crate::commands::trouble::Trouble;
-use crate::commands::{dry_run, fleet};
+use crate::commands::context::{Context, is_outside};
+use crate::commands::diagnostic::Diagnostic;
+use crate::commands::fleet;
+use crate::commands::report::request;
 
 /// The answer of `--json`.
 #[derive(Debug, Default, Serialize)]
@@ -57,7 +57,7 @@ pub struct TemplateRow {
 
 impl DoctorReport {
     /// Detects and checks everything.
-    pub fn of(context: &Context, troubles: &[Trouble]) -> anyhow::Result<Self> {
+    pub fn of(context: &Context, diagnostics: &[Diagnostic]) -> anyhow::Result<Self> {
         let mut report = Self {
             system: context.settings.system,
             fields: Field::ALL.into_iter().map(|field| row(context, field)).collect(),
@@ -65,19 +65,15 @@ impl DoctorReport {
             ..Self::default()
         };
         report.checks = report.check_record(context)?;
-        report.checks.extend(checks(context, troubles));
+        report.checks.extend(checks(context, diagnostics));
         report.count();
         Ok(report)
     }
 
     /// The report for settings that cannot be used.
-    pub fn without_settings(trouble: &Trouble) -> Self {
+    pub fn without_settings(why: &Diagnostic) -> Self {
         let mut report = Self {
-            checks: vec![Check::bad(
-                "settings",
-                "cannot be used; nothing is sent",
-                trouble.text(),
-            )],
+            checks: vec![Check::bad("settings", "cannot be used; nothing is sent", why.text())],
             ..Self::default()
         };
         report.count();
@@ -108,7 +104,7 @@ impl DoctorReport {
             });
         Ok(match preview {
             Ok(Judgement::Report(run)) => {
-                self.request = Some(dry_run::request(context, &run)?);
+                self.request = Some(request(context, &run)?);
                 vec![Check::good(what, "complete", None)]
             }
             Ok(Judgement::Hold) => vec![Check::good(what, "held back by a policy", None)],
@@ -212,18 +208,18 @@ impl Check {
 }
 
 /// Checks files, DX, token, spool and policies, and adds the other warnings.
-fn checks(context: &Context, troubles: &[Trouble]) -> Vec<Check> {
+fn checks(context: &Context, diagnostics: &[Diagnostic]) -> Vec<Check> {
     let mut checks = files(context);
     checks.push(dx(context));
     checks.push(token(context));
     checks.push(spool(context));
     checks.extend(policies(context));
-    for trouble in troubles {
-        let is_known = |check: &Check| check.fix.as_ref().is_some_and(|fix| trouble.text().starts_with(fix));
+    for diagnostic in diagnostics {
+        let is_known = |check: &Check| check.fix.as_ref().is_some_and(|fix| diagnostic.text().starts_with(fix));
         if !checks.iter().any(is_known) {
-            checks.push(match trouble.text().split_once("; ") {
+            checks.push(match diagnostic.text().split_once("; ") {
                 Some((found, fix)) => Check::bad("settings", found, fix),
-                None => Check::bad("settings", "something is wrong", trouble.text()),
+                None => Check::bad("settings", "something is wrong", diagnostic.text()),
             });
         }
     }

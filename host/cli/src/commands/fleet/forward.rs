@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use pipefold::Token;
 use pipefold::config::{Environment, Settings, TokenPlace};
 use pipefold::detect::Fields;
@@ -34,8 +34,7 @@ pub fn forward(global: &GlobalFlags, args: &ForwardArgs) -> anyhow::Result<ExitC
     }
     log(global);
     let environment = Environment::from_process();
-    let settings =
-        settings(global, Fields::default(), &environment).map_err(|trouble| anyhow!("{}", trouble.text()))?;
+    let settings = settings(global, Fields::default(), &environment)?;
     let queue = named(global, &environment)?;
     let options = options(args, &settings, &environment)?;
     if let Some(address) = args.listen {

@@ -28,17 +28,17 @@ mod without_queue {
     use pipefold::{Builder, Outlet};
 
     use crate::args::{ForwardArgs, GlobalFlags, QueueArgs};
-    use crate::commands::trouble::Trouble;
+    use crate::commands::diagnostic::Diagnostic;
 
     const NO_QUEUE: &str =
         "this build of pipefold knows no queue, as it was built without the feature `fleet`: use one that has it";
 
     /// An error. Nothing is sent to DX instead: the user named a queue.
-    pub fn report_into(_: Builder, queue: &QueueSettings, _: Option<&Sourced<PathBuf>>) -> Result<Builder, Trouble> {
+    pub fn report_into(_: Builder, queue: &QueueSettings, _: Option<&Sourced<PathBuf>>) -> Result<Builder, Diagnostic> {
         Err(no_queue(queue))
     }
 
-    pub fn outlet(queue: &QueueSettings, _: Option<&Sourced<PathBuf>>) -> Result<Arc<dyn Outlet>, Trouble> {
+    pub fn outlet(queue: &QueueSettings, _: Option<&Sourced<PathBuf>>) -> Result<Arc<dyn Outlet>, Diagnostic> {
         Err(no_queue(queue))
     }
 
@@ -58,7 +58,7 @@ mod without_queue {
         bail!(NO_QUEUE)
     }
 
-    fn no_queue(queue: &QueueSettings) -> Trouble {
-        Trouble::input(format!("{}: {NO_QUEUE}; nothing is sent", queue.url.origin))
+    fn no_queue(queue: &QueueSettings) -> Diagnostic {
+        Diagnostic::input(format!("{}: {NO_QUEUE}; nothing is sent", queue.url.origin))
     }
 }

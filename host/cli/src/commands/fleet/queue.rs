@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::{GlobalFlags, QueueArgs, QueueCommand};
 use crate::commands::context::settings;
-use crate::commands::trouble::Trouble;
+use crate::commands::diagnostic::Diagnostic;
 use crate::commands::{print_json, print_lines};
 use crate::terminal::{neutral, say};
 
@@ -122,14 +122,14 @@ pub fn report_into(
     builder: Builder,
     queue: &QueueSettings,
     ca_file: Option<&Sourced<PathBuf>>,
-) -> Result<Builder, Trouble> {
-    let queue = address(queue, ca_file).map_err(|error| Trouble::input(format!("{error}; nothing is sent")))?;
+) -> Result<Builder, Diagnostic> {
+    let queue = address(queue, ca_file).map_err(|error| Diagnostic::input(format!("{error}; nothing is sent")))?;
     Ok(builder.outlet(QueueOutlet::new(queue)))
 }
 
 /// The queue as an outlet of a collector.
-pub fn outlet(queue: &QueueSettings, ca_file: Option<&Sourced<PathBuf>>) -> Result<Arc<dyn Outlet>, Trouble> {
-    let queue = address(queue, ca_file).map_err(|error| Trouble::input(error.to_string()))?;
+pub fn outlet(queue: &QueueSettings, ca_file: Option<&Sourced<PathBuf>>) -> Result<Arc<dyn Outlet>, Diagnostic> {
+    let queue = address(queue, ca_file).map_err(|error| Diagnostic::input(error.to_string()))?;
     Ok(Arc::new(QueueOutlet::new(queue)))
 }
 
@@ -179,7 +179,7 @@ pub fn probe(
 
 /// The queue that a flag, a variable or a file names.
 pub fn named(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<Queue> {
-    let settings = settings(global, Fields::default(), environment).map_err(|trouble| anyhow!("{}", trouble.text()))?;
+    let settings = settings(global, Fields::default(), environment)?;
     let queue = settings.queue.as_ref();
     let queue =
         queue.ok_or_else(|| anyhow!("no queue is named: give its NATS servers with --queue or PIPEFOLD_QUEUE"))?;

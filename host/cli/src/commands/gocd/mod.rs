@@ -30,8 +30,8 @@ use self::sink::{EngineSink, FlushFirst, PrintSink, SpoolSink, Unrecorded};
 use self::state::{DryRunState, StateFiles};
 use self::summary::{Summary, Totals, counted};
 use super::context::Context;
+use super::diagnostic::{Diagnostic, print};
 use super::print_json;
-use super::trouble::{Trouble, tell};
 use crate::args::{GlobalFlags, GocdArgs, GocdCommand, ReadArgs};
 use crate::child::make_private;
 use crate::commands::stop::StopFlag;
@@ -75,7 +75,7 @@ fn sync(global: &GlobalFlags, read: &ReadArgs, patience: Duration) -> anyhow::Re
     reader.close(global, &log, &unrecorded, Some(&delivered))?;
     let strict = reader.context.settings.strict;
     let is_incomplete =
-        log.totals.failed_count > 0 || log.totals.stopped || !reader.troubles(&unrecorded, &delivered).is_empty();
+        log.totals.failed_count > 0 || log.totals.stopped || !reader.warnings(&unrecorded, &delivered).is_empty();
     match ended {
         Err(error) => Err(anyhow!("{}", excerpt(&error.to_string()))),
         Ok(()) if log.totals.is_nothing_read() && !hurry => Ok(ExitCode::FAILURE),
@@ -161,9 +161,9 @@ impl FeedReader {
     fn new(global: &GlobalFlags, read: &ReadArgs) -> anyhow::Result<Self> {
         // The process holds secrets of two servers.
         make_private();
-        let failed = |trouble: Trouble| anyhow!("{}", neutral(trouble.text()));
+        let failed = |why: Diagnostic| anyhow!("{}", neutral(why.text()));
         let mut context = Context::load(global, Fields::default()).map_err(failed)?;
-        tell(&std::mem::take(&mut context.troubles), global);
+        print(&std::mem::take(&mut context.diagnostics), global);
         let stop = StopFlag::on_signals()?;
         let ReadPlan {
             mut client,
@@ -299,9 +299,9 @@ impl FeedReader {
         }
     }
 
-    fn troubles(&self, unrecorded: &Unrecorded, delivered: &DeliveryTotals) -> Vec<String> {
+    fn warnings(&self, unrecorded: &Unrecorded, delivered: &DeliveryTotals) -> Vec<String> {
         self.summary(&RoundLog::default(), unrecorded, Some(delivered))
-            .troubles()
+            .warnings()
     }
 }
 

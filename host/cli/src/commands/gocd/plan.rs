@@ -17,7 +17,7 @@ use pipefold_gocd::{Dialect, ServerUrl};
 
 use crate::args::{DialectName, LateStagesName, ReadArgs, RerunsName, parse_since, restarted};
 use crate::commands::context::Context;
-use crate::commands::trouble::Trouble;
+use crate::commands::diagnostic::Diagnostic;
 
 /// The time without activity after which `--reruns latest` reports a run: a red run is usually started again within that.
 const QUIET: TimeDelta = TimeDelta::hours(1);
@@ -34,7 +34,7 @@ pub struct ReadPlan {
 }
 
 /// Puts the settings together. Ages are counted from `now`.
-pub fn plan(read: &ReadArgs, context: &Context, now: DateTime<Utc>) -> Result<ReadPlan, Trouble> {
+pub fn plan(read: &ReadArgs, context: &Context, now: DateTime<Utc>) -> Result<ReadPlan, Diagnostic> {
     let environment = &context.environment;
     let gocd = &context.settings.gocd;
     let keys = chosen(read, environment, gocd)?;
@@ -61,7 +61,7 @@ fn chosen<'a>(
     read: &ReadArgs,
     environment: &Environment,
     gocd: &'a GocdKeys,
-) -> Result<Option<&'a GocdServerKeys>, Trouble> {
+) -> Result<Option<&'a GocdServerKeys>, Diagnostic> {
     let names = || {
         gocd.servers
             .iter()
@@ -72,29 +72,29 @@ fn chosen<'a>(
     match (&read.name, gocd.servers.as_slice()) {
         (Some(name), servers) => match servers.iter().find(|server| server.name == *name) {
             Some(server) => Ok(Some(server)),
-            None if servers.is_empty() => Err(Trouble::input(format!(
+            None if servers.is_empty() => Err(Diagnostic::input(format!(
                 "there is no GoCD server {name:?}: the configuration has no table [[gocd.server]]; give --server URL"
             ))),
-            None => Err(Trouble::input(format!(
+            None => Err(Diagnostic::input(format!(
                 "there is no GoCD server {name:?}: the configuration has {}",
                 names()
             ))),
         },
         (None, _) if read.server.is_some() || environment.get(variables::GOCD_URL).is_some() => Ok(None),
         (None, [server]) => Ok(Some(server)),
-        (None, []) => Err(Trouble::input(
+        (None, []) => Err(Diagnostic::input(
             "which GoCD server? Give its address by --server or PIPEFOLD_GOCD_URL, or in a table [[gocd.server]] of \
              /etc/pipefold.toml"
                 .into(),
         )),
-        (None, _) => Err(Trouble::input(format!(
+        (None, _) => Err(Diagnostic::input(format!(
             "which GoCD server? The configuration has {}",
             names()
         ))),
     }
 }
 
-fn address(read: &ReadArgs, environment: &Environment, keys: Option<&GocdServerKeys>) -> Result<ServerUrl, Trouble> {
+fn address(read: &ReadArgs, environment: &Environment, keys: Option<&GocdServerKeys>) -> Result<ServerUrl, Diagnostic> {
     if let Some(url) = &read.server {
         return url_of("--server", url);
     }
@@ -107,8 +107,8 @@ fn address(read: &ReadArgs, environment: &Environment, keys: Option<&GocdServerK
     }
 }
 
-fn url_of(place: &str, text: &str) -> Result<ServerUrl, Trouble> {
-    ServerUrl::parse(text).map_err(|error| Trouble::input(format!("{place}: {error}")))
+fn url_of(place: &str, text: &str) -> Result<ServerUrl, Diagnostic> {
+    ServerUrl::parse(text).map_err(|error| Diagnostic::input(format!("{place}: {error}")))
 }
 
 fn options(
@@ -118,7 +118,7 @@ fn options(
     keys: Option<&GocdServerKeys>,
     server: ServerUrl,
     now: DateTime<Utc>,
-) -> Result<Options, Trouble> {
+) -> Result<Options, Diagnostic> {
     let nothing = GocdServerKeys::default();
     let keys = keys.unwrap_or(&nothing);
     let pages = match (&read.pages_url, &keys.pages_url) {
@@ -152,7 +152,7 @@ fn options(
         .iter()
         .map(|(pipeline, stage)| match (Name::new(pipeline), Name::new(stage)) {
             (Ok(pipeline), Ok(stage)) => Ok((pipeline, stage)),
-            _ => Err(Trouble::input(format!(
+            _ => Err(Diagnostic::input(format!(
                 "final_stages of the GoCD server {}: {pipeline:?} or {stage:?} is no name of a pipeline or stage",
                 keys.name
             ))),
@@ -168,7 +168,7 @@ fn options(
     }
     for (pipeline, id) in &keys.restarted {
         let parsed = restarted(&format!("{pipeline}={id}"));
-        let wrong = |problem| Trouble::input(format!("restarted of the GoCD server {}: {problem}", keys.name));
+        let wrong = |problem| Diagnostic::input(format!("restarted of the GoCD server {}: {problem}", keys.name));
         mapping.restarted.push(parsed.map_err(wrong)?);
     }
     mapping.restarted.extend(read.restarted.iter().cloned());
@@ -180,7 +180,7 @@ fn options(
     };
     options.pipelines = pipelines.iter().map(|pattern| Pattern::new(pattern)).collect();
     let of_the_file = |text: &Sourced<String>| {
-        parse_since(&text.value).map_err(|problem| Trouble::input(format!("{}: {problem}", text.origin)))
+        parse_since(&text.value).map_err(|problem| Diagnostic::input(format!("{}: {problem}", text.origin)))
     };
     let since = match read.since {
         Some(since) => Some(since),
@@ -202,7 +202,7 @@ fn server_id(
     gocd: &GocdKeys,
     keys: &GocdServerKeys,
     server: &ServerUrl,
-) -> Result<ServerId, Trouble> {
+) -> Result<ServerId, Diagnostic> {
     let of_the_variable = environment.get(variables::GOCD_SERVER_ID);
     // The name that jobs here use for the server, unless they may mean another one.
     let of_the_jobs = gocd.server_id.as_ref().filter(|_| gocd.servers.len() < 2);
@@ -211,9 +211,9 @@ fn server_id(
     let id = id.unwrap_or(server.host());
     // Flag and file were checked when they were read; the variable was not.
     if let Some(problem) = server_id_problem(id) {
-        return Err(Trouble::input(format!("{}: {problem}", variables::GOCD_SERVER_ID)));
+        return Err(Diagnostic::input(format!("{}: {problem}", variables::GOCD_SERVER_ID)));
     }
-    ServerId::new(id).map_err(|error| Trouble::input(error.to_string()))
+    ServerId::new(id).map_err(|error| Diagnostic::input(error.to_string()))
 }
 
 /// The credentials for the GoCD server, or none: a flag wins over a variable, which wins over the file.
@@ -221,7 +221,7 @@ fn credentials(
     read: &ReadArgs,
     environment: &Environment,
     server: Option<&GocdServerKeys>,
-) -> Result<Credentials, Trouble> {
+) -> Result<Credentials, Diagnostic> {
     let keys = |key: fn(&GocdServerKeys) -> Option<&Path>| server.and_then(key);
     if let Some(file) = &read.access_token_file {
         return Ok(Credentials::Bearer(from_file(file)?));
@@ -241,7 +241,7 @@ fn credentials(
     let of_the_file = |file: Option<&Path>| file.map(from_file).transpose();
     match (user, password) {
         (Some(user), Some(password)) => Ok(basic(user, password)),
-        (None, Some(_)) => Err(Trouble::input(
+        (None, Some(_)) => Err(Diagnostic::input(
             "there is a password for GoCD and no user: give --user, or take GOCD_PASSWORD away".into(),
         )),
         _ if !by_flag && keys(|server| server.access_token_file.as_deref()).is_some() => {
@@ -250,7 +250,7 @@ fn credentials(
         }
         (Some(user), None) => match of_the_file(keys(|server| server.password_file.as_deref()))? {
             Some(password) => Ok(basic(user, password)),
-            None => Err(Trouble::input(
+            None => Err(Diagnostic::input(
                 "there is a user for GoCD and no password: give it by GOCD_PASSWORD or --password-file".into(),
             )),
         },
@@ -265,7 +265,7 @@ fn basic(user: &str, password: Secret) -> Credentials {
     }
 }
 
-fn from_file(file: &Path) -> Result<Secret, Trouble> {
+fn from_file(file: &Path) -> Result<Secret, Diagnostic> {
     let (secret, readable_by_others) = Secret::from_file(file).map_err(wrong)?;
     if readable_by_others {
         tracing::info!(path = %file.display(), "the file of the secret for GoCD can be read by other users");
@@ -273,26 +273,28 @@ fn from_file(file: &Path) -> Result<Secret, Trouble> {
     Ok(secret)
 }
 
-fn from_variable(environment: &Environment, name: &'static str) -> Result<Option<Secret>, Trouble> {
+fn from_variable(environment: &Environment, name: &'static str) -> Result<Option<Secret>, Diagnostic> {
     match environment.get(name) {
         Some(text) => Secret::new(text.to_owned())
             .map(Some)
-            .map_err(|error| Trouble::input(format!("{name}: {error}"))),
-        None if environment.get_os(name).is_some() => Err(Trouble::input(format!("{name} is not UTF-8: correct it"))),
+            .map_err(|error| Diagnostic::input(format!("{name}: {error}"))),
+        None if environment.get_os(name).is_some() => {
+            Err(Diagnostic::input(format!("{name} is not UTF-8: correct it")))
+        }
         None => Ok(None),
     }
 }
 
-fn wrong(error: SecretError) -> Trouble {
-    Trouble::input(error.to_string())
+fn wrong(error: SecretError) -> Diagnostic {
+    Diagnostic::input(error.to_string())
 }
 
 /// The largest file of e-mail addresses, in bytes: the users of the largest companies.
 const LARGEST_USER_MAP: u64 = 16 * 1024 * 1024;
 
 /// Reads a file of e-mail addresses, with one `NAME = ADDRESS` a line; blank lines and those that begin with `#` are skipped.
-fn read_users(path: &Path) -> Result<BTreeMap<String, String>, Trouble> {
-    let wrong = |why: String| Trouble::input(format!("--user-map {}: {why}", path.display()));
+fn read_users(path: &Path) -> Result<BTreeMap<String, String>, Diagnostic> {
+    let wrong = |why: String| Diagnostic::input(format!("--user-map {}: {why}", path.display()));
     let mut text = String::new();
     File::open(path)
         .and_then(|file| file.take(LARGEST_USER_MAP + 1).read_to_string(&mut text))

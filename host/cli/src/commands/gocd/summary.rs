@@ -59,31 +59,31 @@ impl Summary<'_> {
             let pattern = excerpt(pattern);
             format!("warning: --pipelines {pattern} fits no pipeline that this user may view; the others were read")
         }));
-        lines.extend(self.troubles().iter().map(|trouble| format!("warning: {trouble}")));
+        lines.extend(self.warnings().iter().map(|warning| format!("warning: {warning}")));
         lines
     }
 
     /// Warnings about the spool and DX, a line each.
-    pub fn troubles(&self) -> Vec<String> {
-        let mut troubles = Vec::new();
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
         let unrecorded = self.unrecorded;
         if unrecorded.refused > 0 {
-            troubles.push(format!("{} notifications were refused", unrecorded.refused));
+            warnings.push(format!("{} notifications were refused", unrecorded.refused));
         }
-        troubles.extend(unrecorded.reasons.iter().map(|reason| excerpt(reason)));
+        warnings.extend(unrecorded.reasons.iter().map(|reason| excerpt(reason)));
         let Some(delivered) = self.delivered else {
-            return troubles;
+            return warnings;
         };
-        troubles.extend(delivered.warnings.iter().map(|warning| excerpt(warning)));
+        warnings.extend(delivered.warnings.iter().map(|warning| excerpt(warning)));
         if delivered.rejected > 0 {
-            troubles.push(format!(
+            warnings.push(format!(
                 "{} runs were refused for good and are in rejected/",
                 delivered.rejected
             ));
-            troubles.extend(delivered.refusals.iter().map(|refusal| excerpt(refusal)));
+            warnings.extend(delivered.refusals.iter().map(|refusal| excerpt(refusal)));
         }
         if delivered.waiting > 0 {
-            troubles.push(format!(
+            warnings.push(format!(
                 "{} in {}: {} (`pipefold flush` sends what waits)",
                 match delivered.waiting {
                     1 => "1 run waits".to_owned(),
@@ -93,7 +93,7 @@ impl Summary<'_> {
                 excerpt(delivered.why.as_deref().unwrap_or("DX does not have them"))
             ));
         }
-        troubles
+        warnings
     }
 
     /// The summary as one JSON object.

@@ -1,0 +1,337 @@
+//! The commands about the spool: `flush` delivers, exports and imports its runs, `status` shows them.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use pipefold::detect::Fields;
+use pipefold::spool::{RunKey, Spool, SpoolError};
+use pipefold::{Budget, Delivery, Flush, Overview, PolicyChain, RunState};
+use serde_json::json;
+
+use super::context::{Context, conclude_unloaded};
+use super::diagnostic::{Diagnostic, conclude};
+use super::receipt::other_policies;
+use super::{print_json, print_lines};
+use crate::args::{FlushArgs, GlobalFlags};
+use crate::terminal::{excerpt, neutral, say};
+
+/// The time to try for without `--timeout`: long, since a user of flush wants to wait, but a job should end.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// `pipefold flush`
+pub fn flush(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<ExitCode> {
+    let mut context = match Context::load(global, Fields::default()) {
+        Ok(context) => context,
+        Err(why) => return Ok(conclude_unloaded(global, why)),
+    };
+    let strict = context.settings.strict;
+    let mut diagnostics = std::mem::take(&mut context.diagnostics);
+    if args.rejudge && context.reporter.plugins().chain().is_empty() {
+        let why = "--rejudge applies this command's policies in place of the recorded ones, and there are none; name them with --policy";
+        diagnostics.push(Diagnostic::input(why.into()));
+        return Ok(conclude(&diagnostics, global, strict));
+    }
+    if let Some(file) = &args.import {
+        let input = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let imported = spool(&context)?.import(&mut BufReader::new(input))?;
+        print_text(
+            global,
+            &format!(
+                "{} notifications taken in, {} known already",
+                imported.new, imported.known
+            ),
+        );
+        for bad in &imported.bad {
+            let place = format!(
+                "{}, line {}: {}; the line is left out",
+                file.display(),
+                bad.number,
+                bad.why
+            );
+            diagnostics.push(Diagnostic::input(place));
+        }
+        if imported.more_bad > 0 {
+            diagnostics.push(Diagnostic::input(format!(
+                "{}: {} further bad lines",
+                file.display(),
+                imported.more_bad
+            )));
+        }
+    }
+    if let Some(file) = &args.export {
+        // An existing file may be the only copy of an earlier export.
+        let output = private_file(file);
+        let mut output = BufWriter::new(output.with_context(|| format!("cannot make {}", file.display()))?);
+        let exported = spool(&context)?.export(&mut output)?;
+        output.flush()?;
+        output.into_inner().map_err(|error| error.into_error())?.sync_all()?;
+        print_text(
+            global,
+            &format!(
+                "{} notifications of {} runs written to {}",
+                exported.records,
+                exported.runs,
+                file.display()
+            ),
+        );
+        return Ok(conclude(&diagnostics, global, strict));
+    }
+    if args.rejected {
+        let only = args.run.as_deref().map(RunKey::of);
+        let back = spool(&context)?.take_back(only)?;
+        print_text(global, &format!("{back} rejected notifications taken back"));
+    }
+    let budget = Budget::new(args.timeout.unwrap_or(TIMEOUT));
+    let what = Flush {
+        only: args.run.clone(),
+        other_tokens: args.other_tokens,
+        rejudge: args.rejudge,
+        abandon: args.abandon,
+    };
+    context.reporter.plugins().wait_until(budget.deadline());
+    let delivery = context.reporter.flush(&budget, &what);
+    diagnostics.extend(delivery.warnings.iter().cloned().map(Diagnostic::failure));
+    diagnostics.extend(delivery.notes.iter().cloned().map(Diagnostic::remark));
+    if global.json {
+        print_json(&flush_answer(&delivery))?;
+    } else {
+        print_text(global, &flush_summary(&delivery, context.settings.queue.is_some()));
+    }
+    diagnostics.extend(undelivered(&delivery));
+    diagnostics.extend(other_policies(&delivery));
+    Ok(conclude(&diagnostics, global, strict))
+}
+
+/// Creates a file that others cannot read: policies have not yet removed anything from its content.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn spool(context: &Context) -> anyhow::Result<&Spool> {
+    context.reporter.spool().map_err(|error| anyhow!("{error}"))
+}
+
+fn print_text(global: &GlobalFlags, text: &str) {
+    if !global.quiet {
+        say(&format!("pipefold: {}", neutral(text)));
+    }
+}
+
+fn flush_summary(delivery: &Delivery, into_queue: bool) -> String {
+    let count = |number: usize, what: &str| format!("{number} {what}");
+    let by = if into_queue {
+        "upserts accepted by the queue"
+    } else {
+        "requests accepted by DX"
+    };
+    let mut parts = vec![count(delivery.accepted, by)];
+    for (number, what) in [
+        (delivery.kept_count, "runs still waiting"),
+        (delivery.not_looked_at, "runs not looked at for lack of time"),
+        (delivery.rejected_count, "refused for good"),
+        (delivery.abandoned, "ended as cancelled, as nothing was heard of them"),
+        (
+            delivery.foreign,
+            "notifications for another DX, or for another token (--other-tokens)",
+        ),
+        (
+            delivery.other_policies.values().sum(),
+            "notifications for other policies",
+        ),
+    ] {
+        if number > 0 {
+            parts.push(count(number, what));
+        }
+    }
+    parts.join(", ")
+}
+
+/// The warnings about the runs that were not delivered.
+fn undelivered(delivery: &Delivery) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    diagnostics.extend(
+        delivery
+            .impossible
+            .iter()
+            .map(|why| Diagnostic::failure(format!("nothing was sent: {why}"))),
+    );
+    if delivery.busy {
+        diagnostics.push(Diagnostic::failure(
+            "another process is delivering and did not end in time".into(),
+        ));
+    }
+    for kept in &delivery.kept {
+        diagnostics.push(Diagnostic::failure(format!(
+            "run {} waits: {}",
+            kept.reference_id, kept.why
+        )));
+    }
+    for kept in &delivery.rejected {
+        diagnostics.push(Diagnostic::failure(format!(
+            "run {} was refused and is in rejected/ (`pipefold flush --rejected` sends it again): {}",
+            kept.reference_id, kept.why
+        )));
+    }
+    if delivery.not_looked_at > 0 {
+        diagnostics.push(Diagnostic::failure(format!(
+            "no time was left for {} runs; give more with --timeout",
+            delivery.not_looked_at
+        )));
+    }
+    diagnostics
+}
+
+fn flush_answer(delivery: &Delivery) -> serde_json::Value {
+    let list = |list: &[pipefold::UndeliveredRun]| -> Vec<_> {
+        list.iter()
+            .map(|kept| json!({ "reference_id": kept.reference_id, "why": kept.why }))
+            .collect()
+    };
+    let policies: Vec<_> = delivery
+        .other_policies
+        .iter()
+        .map(|(policies, count)| json!({ "digest": policies.digest, "names": policies.names, "notifications": count }))
+        .collect();
+    json!({
+        "accepted": delivery.accepted,
+        "kept": delivery.kept_count,
+        "kept_runs": list(&delivery.kept),
+        "rejected": delivery.rejected_count,
+        "rejected_runs": list(&delivery.rejected),
+        "foreign": delivery.foreign,
+        "other_policies": policies,
+        "abandoned": delivery.abandoned,
+        "not_looked_at": delivery.not_looked_at,
+        "busy": delivery.busy,
+        "impossible": delivery.impossible,
+    })
+}
+
+/// The most runs in the answer for people; `--json` has more.
+const MOST_SHOWN: usize = 50;
+
+/// `pipefold status`
+pub fn status(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    let mut context = match Context::load_read_only(global) {
+        Ok(context) => context,
+        Err(why) => return Ok(conclude_unloaded(global, why)),
+    };
+    let mut diagnostics = std::mem::take(&mut context.diagnostics);
+    // The runs are shown at once: a policy that is not compiled yet is shown as such. The default plugin alone takes a moment.
+    if context.reporter.plugins().has_policies() {
+        context.reporter.plugins().wait_until(Instant::now());
+    }
+    let overview = match context.reporter.spool() {
+        Err(missing @ SpoolError::Missing { .. }) => {
+            diagnostics.push(Diagnostic::notice(missing.to_string()));
+            Overview::default()
+        }
+        _ => context.reporter.overview()?,
+    };
+    let place = context.settings.spool.path.display().to_string();
+    if global.json {
+        let mut answer = serde_json::to_value(&overview)?;
+        if let Some(object) = answer.as_object_mut() {
+            object.insert("spool".into(), place.into());
+            object.insert(
+                "policies".into(),
+                serde_json::to_value(context.reporter.plugins().policies())?,
+            );
+            object.insert(
+                "policy_chain".into(),
+                serde_json::to_value(context.reporter.plugins().chain())?,
+            );
+        }
+        print_json(&answer)?;
+    } else {
+        print_lines(&overview_text(&overview, &place))?;
+        let chain = context.reporter.plugins().chain();
+        if !chain.is_empty() {
+            print_lines(&format!("policies  {}\n", neutral(&chain_text(chain))))?;
+        }
+        for policy in context.reporter.plugins().policies() {
+            let digest = policy.sha256.unwrap_or_else(|| "not loaded".into());
+            let grants = if policy.grants.is_empty() {
+                "no grants".into()
+            } else {
+                policy.grants.join(", ")
+            };
+            print_lines(&format!("policy    {} ({grants}) {digest}\n", neutral(&policy.name)))?;
+        }
+    }
+    Ok(conclude(&diagnostics, global, context.settings.strict))
+}
+
+/// Policies with the digest that distinguishes them from others of the same name.
+fn chain_text(policies: &PolicyChain) -> String {
+    format!("{policies} ({:.12})", policies.digest)
+}
+
+fn overview_text(overview: &Overview, place: &str) -> String {
+    let mut lines = vec![format!(
+        "{}: {} runs kept, {} waiting, {} KiB",
+        neutral(place),
+        overview.run_count,
+        overview.waiting_count,
+        overview.bytes.div_ceil(1024)
+    )];
+    for run in overview.runs.iter().take(MOST_SHOWN) {
+        let state = match run.state {
+            RunState::Waiting => "waiting",
+            RunState::Unjudged => "unjudged",
+            RunState::Held => "held",
+            RunState::Delivered => "delivered",
+        };
+        let pipeline = run.pipeline_name.as_deref().unwrap_or("-");
+        lines.push(format!(
+            "{state:<9} {} ({}, {} of {} notifications unsent)",
+            excerpt(&run.reference_id),
+            excerpt(pipeline),
+            run.unsent,
+            run.notifications
+        ));
+        for policies in &run.policies {
+            lines.push(format!("          recorded under {}", excerpt(&chain_text(policies))));
+        }
+        if let Some(why) = &run.why {
+            lines.push(format!("          {}", excerpt(why)));
+        }
+    }
+    if overview.run_count > MOST_SHOWN {
+        lines.push(format!(
+            "… and {} runs more",
+            overview.run_count - MOST_SHOWN.min(overview.runs.len())
+        ));
+    }
+    if overview.silent_count > 0 {
+        lines.push(format!(
+            "{} runs have no end, and nothing was recorded of them for a day: `pipefold flush --abandon 1d` ends them as cancelled, and \
+             `abandon_after` in the operator's file does so by itself",
+            overview.silent_count
+        ));
+    }
+    for rejected in &overview.rejected {
+        let reason = &rejected.rejection;
+        let words = excerpt(&format!("{}: {}", reason.code, reason.message));
+        lines.push(format!(
+            "rejected  {} notifications of {}: {words} (`pipefold flush --rejected` sends them again)",
+            rejected.ids.len(),
+            match reason.reference_id.as_str() {
+                "" => rejected.run.to_string(),
+                id => neutral(id),
+            }
+        ));
+    }
+    for name in &overview.aside {
+        lines.push(format!("aside     {}", neutral(name)));
+    }
+    lines.join("\n") + "\n"
+}
