@@ -110,8 +110,8 @@ Examples:
   pipefold flush --timeout 30s
   pipefold flush --export runs.json      at the end of a job whose runner is thrown away
   pipefold flush --import runs.json      where DX can be reached
-  pipefold --policy redact.wasm flush --rejudge      after a policy was mended
-  pipefold flush --rejected              after an incident at DX, or a mended account
+  pipefold --policy redact.wasm flush --rejudge      after a policy was corrected
+  pipefold flush --rejected              after an incident at DX, or a corrected account
   pipefold flush --abandon 7d            end the runs of jobs that were killed")]
 pub struct FlushArgs {
     /// Time to try for, such as 30s or 2m
@@ -122,14 +122,14 @@ pub struct FlushArgs {
     #[arg(long, value_name = "ID", value_parser = text())]
     pub run: Option<String>,
 
-    /// Also what was recorded for other tokens of the same DX
+    /// Also send runs recorded for other tokens of the same DX
     #[arg(long)]
     pub other_tokens: bool,
 
     /// Apply the policies of this command in place of the recorded ones
     ///
     /// A notification is sent only through the policies it was recorded under. With this flag those of --policy and the configuration
-    /// take their place: after a policy was mended, say. Without a policy it is an error.
+    /// replace them, for instance after a policy was corrected. Without a policy it is an error.
     #[arg(long)]
     pub rejudge: bool,
 
@@ -139,7 +139,7 @@ pub struct FlushArgs {
 
     /// End unfinished runs with nothing recorded for this long, such as 7d
     ///
-    /// They are sent as cancelled, which DX does not take back when such a run succeeds later.
+    /// These runs are sent as cancelled, which DX does not take back when one succeeds later.
     #[arg(long, value_name = "AGE", value_parser = parse_age)]
     pub abandon: Option<Duration>,
 

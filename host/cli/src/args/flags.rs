@@ -28,7 +28,7 @@ pub struct GlobalFlags {
 
     /// Report into this queue instead of DX: NATS servers, with commas between them [env: PIPEFOLD_QUEUE]
     ///
-    /// `tls://nats-1.example.com:4222`, or `nats://` on this machine. `pipefold forward` takes what is there to DX. Needs a build with the
+    /// `tls://nats-1.example.com:4222`, or `nats://` on this machine. `pipefold forward` delivers from there to DX. Needs a build with the
     /// feature `fleet`.
     #[arg(long, global = true, value_name = "URL", value_parser = text())]
     pub queue: Option<String>,
@@ -41,7 +41,7 @@ pub struct GlobalFlags {
     #[arg(long, global = true, value_name = "FILE", value_parser = path())]
     pub queue_token_file: Option<PathBuf>,
 
-    /// Directory where records wait until DX has them [env: PIPEFOLD_SPOOL]
+    /// Directory that keeps records until DX has them [env: PIPEFOLD_SPOOL]
     ///
     /// By default the CI system's temporary directory of the job, else $XDG_STATE_HOME/pipefold, else a directory of your own in the
     /// temporary directory. Where a runner dies with its job, put it on a volume.
@@ -56,11 +56,11 @@ pub struct GlobalFlags {
     ///
     /// A component that sees each notification first and may change or drop it. With @sha256:… the file must have that digest. The
     /// variable names several with commas between them. Policies of the configuration come first, then the variable's, then the flags';
-    /// none replaces another. What was recorded under policies is sent only through them.
+    /// none replaces another. Notifications recorded under policies are sent only through them.
     #[arg(long = "policy", global = true, value_name = "FILE[@sha256:…]", value_parser = text())]
     pub policies: Vec<String>,
 
-    /// Directory where compiled policies are kept [env: PIPEFOLD_POLICY_CACHE]
+    /// Directory of compiled policies [env: PIPEFOLD_POLICY_CACHE]
     ///
     /// By default $XDG_CACHE_HOME/pipefold, else ~/.cache/pipefold, else a directory of your own in the temporary directory. It must
     /// belong to you or to root, and be writable by the owner alone. `component compile` fills it.
@@ -85,16 +85,16 @@ pub struct GlobalFlags {
 
     /// Exit non-zero if reporting fails
     ///
-    /// Exit code 2 for bad input and 1 for other trouble, instead of a warning and 0. The exit code of a wrapped command is passed on all
+    /// Exit code 2 for bad input and 1 for other failures, instead of a warning and 0. The exit code of a wrapped command is passed on all
     /// the same, unless it is 0; with bad input the command is not run at all.
     #[arg(long, global = true)]
     pub strict: bool,
 
-    /// Say more on stderr; up to -vvv
+    /// Print more on stderr; up to -vvv
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
 
-    /// Say nothing on stderr but errors
+    /// Print nothing on stderr but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }
@@ -111,7 +111,7 @@ pub struct FieldFlags {
     #[arg(long, value_name = "NAME", value_parser = text())]
     pub pipeline_name: Option<String>,
 
-    /// System that runs it, such as Jenkins
+    /// System that runs the pipeline, such as Jenkins
     #[arg(long, value_name = "NAME", value_parser = text())]
     pub pipeline_source: Option<String>,
 
@@ -122,11 +122,11 @@ pub struct FieldFlags {
     #[arg(long, value_name = "ID", value_parser = text())]
     pub reference_id: Option<String>,
 
-    /// When it began, ISO 8601 (default: now)
+    /// Start of the run, ISO 8601 (default: now)
     #[arg(long, value_name = "TIME", value_parser = text())]
     pub started_at: Option<String>,
 
-    /// When it ended, ISO 8601 (default: now, at the end)
+    /// End of the run, ISO 8601 (default: now, at the end)
     #[arg(long, value_name = "TIME", value_parser = text())]
     pub finished_at: Option<String>,
 
@@ -150,7 +150,7 @@ pub struct FieldFlags {
     #[arg(long, value_name = "BRANCH", value_parser = text())]
     pub head_branch: Option<String>,
 
-    /// E-mail address of the person who started it
+    /// E-mail address of the person who started the run
     #[arg(long, value_name = "ADDRESS", value_parser = text())]
     pub email: Option<String>,
 

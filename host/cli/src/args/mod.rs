@@ -34,7 +34,7 @@ pub use serve::{DataDirFlag, ServeArgs, TokenArgs, TokenCommand};
 /// Report CI pipeline runs to DX
 ///
 /// pipefold reports to DX when a pipeline run starts, steps and ends. Put it in front of a build, or call it from a CI system's own steps.
-/// Each report is on disk before the command returns, and is sent until DX accepts it. Trouble with reporting never changes a build: it is one
+/// Each report is on disk before the command returns, and is sent until DX accepts it. A failure of reporting never changes a build: it is one
 /// line on stderr, unless --strict is given.
 #[derive(Debug, Parser)]
 #[command(
@@ -68,9 +68,9 @@ const ENVIRONMENT: &str = "\
 Environment:
   DX_API_TOKEN    the token; there is no flag for it, where other processes
                   could read it (see --token-file)
-  DX_API_URL      where DX is (see --dx-url)
-  PIPEFOLD_QUEUE  where a fleet's queue is (see --queue)
-  PIPEFOLD_SPOOL  where records wait (see --spool)
+  DX_API_URL      the address of DX (see --dx-url)
+  PIPEFOLD_QUEUE  the servers of a fleet's queue (see --queue)
+  PIPEFOLD_SPOOL  the directory of the spool (see --spool)
   PIPEFOLD_…      each run field: PIPEFOLD_PIPELINE_NAME is --pipeline-name;
                   PIPEFOLD_PIPELINE_NAME_TEMPLATE makes it of CI's data
   PIPEFOLD_LOCAL  true reports also outside CI (see --local)
@@ -81,8 +81,8 @@ Exit codes:
   exec, step with a command: the command's own; 128+N if signal N killed it;
       127 if it was not found, 126 if it could not be run; with --strict, wrong
       input is found before the command is run, and it is not run
-  otherwise: 0, also when reporting had trouble; with --strict 2 for bad input
-      and 1 for other trouble
+  otherwise: 0, also when reporting failed; with --strict 2 for bad input
+      and 1 for other failures
   a wrong command line: 2";
 
 /// The version, and the facts that tell builds of a version apart.

@@ -189,7 +189,7 @@ fn help_texts() {
 
 fn without_global(text: &str) -> String {
     let (before, global) = text.split_once("Reporting:\n").unwrap();
-    let after = global.split_once("Say nothing on stderr but errors\n").unwrap().1;
+    let after = global.split_once("Print nothing on stderr but errors\n").unwrap().1;
     format!("{before}(Reporting)\n{after}")
 }
 

@@ -24,7 +24,7 @@ pub struct WrappedCommand {
 }
 
 impl WrappedCommand {
-    /// A command that inherits the whole environment. The program is looked up in `PATH` unless it has a slash.
+    /// A command that inherits the whole environment. The program is searched in `PATH` unless it has a slash.
     pub fn new(argv: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         Self {
             argv: argv.into_iter().map(Into::into).collect(),

@@ -108,7 +108,7 @@ impl Running {
     /// Waits for its end without anything to do at a signal, and returns the exit code.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// The errors of [`wait`](Self::wait).
     pub fn wait_alone(&mut self) -> io::Result<u8> {
         Ok(self.wait(|_| (), Duration::MAX, || ())?.code)
     }

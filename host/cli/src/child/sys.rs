@@ -48,8 +48,8 @@ extern "C" fn at_start() {
     hold();
 }
 
-/// The signals that a wrapped command is to get in this process's stead: all but those that cannot be taken, and those that stand for a fault
-/// of this process itself, which the sandbox has to see.
+/// The signals that a wrapped command is to get in this process's stead: all but those that cannot be taken, and those that report a fault of
+/// this process itself, which the sandbox has to see.
 pub fn is_held(signal: c_int) -> bool {
     let faults = [
         libc::SIGILL,

@@ -1,4 +1,4 @@
-//! `component`: looks at WebAssembly components, and compiles them.
+//! `component`: inspects WebAssembly components, and compiles them.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -93,7 +93,7 @@ impl Context {
             && !matches!(error, SpoolError::Missing { .. })
         {
             diagnostics.push(Diagnostic::failure(format!(
-                "{error}; what cannot be sent at once is lost"
+                "{error}; notifications that cannot be sent at once are lost"
             )));
         }
         Ok(Self {

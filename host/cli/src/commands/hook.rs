@@ -30,7 +30,7 @@ pub fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitCode> {
         .context("cannot read stdin")?;
     if input.len() as u64 > MAX_INPUT {
         bail!(
-            "stdin has more than {} MiB, which no legal history takes",
+            "stdin has more than {} MiB, more than any valid history",
             MAX_INPUT >> 20
         );
     }

@@ -1,4 +1,4 @@
-//! The policies that flags and the operator's file name, made into what judges.
+//! The judge of a command: the policies that flags, variables and the operator's file name, and the rules.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -41,14 +41,14 @@ pub fn judge(
         .chain(of_the_flags)
         .collect::<Result<_, String>>()
         .map_err(Diagnostic::input)?;
-    // The usual case: nothing is ever compiled, and no directory is made for that.
+    // The usual case: nothing has to be compiled, so no cache is opened.
     if sources.is_empty() && pipefold_sandbox::default_is_embedded() {
         return Ok(Judge::new(limits, sources, None, Compiler::Here));
     }
     let place = cache_dir(global, environment).unwrap_or_else(Cache::usual_dir);
     let cache = match Cache::open(&place) {
         Ok(cache) => Some(cache),
-        // The default component alone is soon compiled in each process, which is no reason to complain in each build.
+        // The default component alone compiles fast in each process, which is no reason for a warning in each build.
         Err(error) if sources.is_empty() => {
             tracing::info!(%error, "the default component is compiled without a cache");
             None
@@ -64,13 +64,13 @@ pub fn judge(
     Ok(Judge::new(limits, sources, cache, compiler))
 }
 
-/// The policies that the variable and the flags name, with what named each.
+/// The policies that the variable and the flags name, with the source of each.
 fn named(global: &GlobalFlags, environment: &Environment) -> Result<Vec<(&'static str, String)>, String> {
     let of_the_variable = match environment.get_os(variables::POLICY).map(OsStr::to_str) {
-        // Not ignored as other variables are: without its policy a run must not be sent.
+        // Not ignored like other variables: without its policy a run must not be sent.
         Some(None) => return Err(format!("{} is not UTF-8; nothing is sent", variables::POLICY)),
         Some(Some(list)) => {
-            // A wrapped command's list has a line a file: a file's name may have a comma.
+            // The list for a wrapped command has one file a line: a file's name may have a comma.
             let separator = if list.contains('\n') { '\n' } else { ',' };
             list.split(separator)
                 .map(str::trim)
@@ -107,7 +107,7 @@ pub fn cache_dir(global: &GlobalFlags, environment: &Environment) -> Option<Path
     given.or_else(named)
 }
 
-/// Shows a policy's lines with its name: those worth knowing always, those for its author with `-v`.
+/// Prints a policy's log with its name: info and above always, debug with `-v`, warnings alone with `-q`.
 fn log_sink(global: &GlobalFlags) -> LogSink {
     let least = match (global.quiet, global.verbose) {
         (true, _) => LogLevel::Warn,

@@ -41,7 +41,7 @@ pub fn flush(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<ExitCode>
         print_text(
             global,
             &format!(
-                "{} notifications taken in, {} known already",
+                "{} notifications imported, {} known already",
                 imported.new, imported.known
             ),
         );
@@ -83,7 +83,7 @@ pub fn flush(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<ExitCode>
     if args.rejected {
         let only = args.run.as_deref().map(RunKey::of);
         let back = spool(&context)?.take_back(only)?;
-        print_text(global, &format!("{back} rejected notifications taken back"));
+        print_text(global, &format!("{back} rejected notifications put back"));
     }
     let budget = Budget::new(args.timeout.unwrap_or(TIMEOUT));
     let what = Flush {
@@ -137,7 +137,7 @@ fn flush_summary(delivery: &Delivery, into_queue: bool) -> String {
         (delivery.kept_count, "runs still waiting"),
         (delivery.not_looked_at, "runs not looked at for lack of time"),
         (delivery.rejected_count, "refused for good"),
-        (delivery.abandoned, "ended as cancelled, as nothing was heard of them"),
+        (delivery.abandoned, "ended as cancelled for lack of activity"),
         (
             delivery.foreign,
             "notifications for another DX, or for another token (--other-tokens)",
@@ -168,16 +168,16 @@ fn undelivered(delivery: &Delivery) -> Vec<Diagnostic> {
             "another process is delivering and did not end in time".into(),
         ));
     }
-    for kept in &delivery.kept {
+    for run in &delivery.kept {
         diagnostics.push(Diagnostic::failure(format!(
             "run {} waits: {}",
-            kept.reference_id, kept.why
+            run.reference_id, run.why
         )));
     }
-    for kept in &delivery.rejected {
+    for run in &delivery.rejected {
         diagnostics.push(Diagnostic::failure(format!(
             "run {} was refused and is in rejected/ (`pipefold flush --rejected` sends it again): {}",
-            kept.reference_id, kept.why
+            run.reference_id, run.why
         )));
     }
     if delivery.not_looked_at > 0 {
@@ -314,7 +314,7 @@ fn overview_text(overview: &Overview, place: &str) -> String {
     if overview.silent_count > 0 {
         lines.push(format!(
             "{} runs have no end, and nothing was recorded of them for a day: `pipefold flush --abandon 1d` ends them as cancelled, and \
-             `abandon_after` in the operator's file does so by itself",
+             `abandon_after` in the operator's file does so automatically",
             overview.silent_count
         ));
     }

@@ -1,4 +1,4 @@
-//! `token`: who may do what with a collector.
+//! `token`: the access tokens of a collector.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -47,10 +47,13 @@ pub fn run(global: &GlobalFlags, args: &TokenArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn add(global: &GlobalFlags, dir: &Path, name: TokenName, access: Access) -> anyhow::Result<()> {
-    // Tokens may be made before the server has run for the first time.
+    // Tokens may be created before the first start of the server.
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.with_context(|| format!("cannot make {}", dir.display()))?;
-    let told = format!("pipefold: {name} may {}; its token is not shown again", words(&access));
+    let message = format!(
+        "pipefold: {name} may {}; its token is not shown again",
+        rights_text(&access)
+    );
     let secret = TokenFile::of(dir).add(name.clone(), access, Utc::now())?;
     if global.json {
         print_json(&json!({ "name": name.as_str(), "token": secret.reveal() }))?;
@@ -58,7 +61,7 @@ fn add(global: &GlobalFlags, dir: &Path, name: TokenName, access: Access) -> any
         print_lines(&format!("{}\n", secret.reveal()))?;
     }
     if !global.quiet {
-        say(&told);
+        say(&message);
     }
     Ok(())
 }
@@ -89,7 +92,7 @@ fn globs(patterns: &[String]) -> anyhow::Result<Vec<Glob>> {
     patterns.iter().map(parse).collect()
 }
 
-fn words(access: &Access) -> String {
+fn rights_text(access: &Access) -> String {
     let what = match access.rights() {
         Rights::Write => "report",
         Rights::Read => "read",
@@ -126,7 +129,7 @@ fn list(json: bool, tokens: &[TokenEntry]) -> anyhow::Result<()> {
         .unwrap_or_default();
     let line = |token: &TokenEntry| {
         let made = token.created.format("%Y-%m-%d");
-        format!("{:width$}  {made}  may {}\n", token.name, words(&token.access))
+        format!("{:width$}  {made}  may {}\n", token.name, rights_text(&token.access))
     };
     print_lines(&tokens.iter().map(line).collect::<String>())
 }

@@ -118,7 +118,7 @@ impl BackgroundDelivery {
         let why = last.impossible.clone().or_else(|| {
             let of_another = || {
                 last.busy
-                    .then(|| "another process is delivering, and may take them along".to_owned())
+                    .then(|| "another process is delivering, and may send them".to_owned())
             };
             let of_time = || (waiting > 0).then(|| "there was no time left to send them".to_owned());
             let kept = last.kept.first().map(|kept| kept.why.clone());

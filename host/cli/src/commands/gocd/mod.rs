@@ -295,7 +295,7 @@ impl FeedReader {
             delivered,
             unrecorded,
             spool: self.context.settings.spool.path.display().to_string(),
-            took: self.begun.elapsed(),
+            duration: self.begun.elapsed(),
         }
     }
 

@@ -86,7 +86,7 @@ impl Observer for RoundObserver<'_> {
 
     fn run(&mut self, run: &PipelineLocator, attempts: usize) {
         self.runs += 1;
-        tracing::debug!(pipeline = %neutral(run.name.as_str()), counter = %run.counter, attempts, "looked at a run");
+        tracing::debug!(pipeline = %neutral(run.name.as_str()), counter = %run.counter, attempts, "read a run");
         self.show();
     }
 

@@ -242,7 +242,7 @@ fn credentials(
     match (user, password) {
         (Some(user), Some(password)) => Ok(basic(user, password)),
         (None, Some(_)) => Err(Diagnostic::input(
-            "there is a password for GoCD and no user: give --user, or take GOCD_PASSWORD away".into(),
+            "there is a password for GoCD and no user: give --user, or unset GOCD_PASSWORD".into(),
         )),
         _ if !by_flag && keys(|server| server.access_token_file.as_deref()).is_some() => {
             let token = of_the_file(keys(|server| server.access_token_file.as_deref()))?;

@@ -47,7 +47,7 @@ impl StateFiles {
     pub fn open(state: &Path, server_id: &str, dx_url: Option<&str>, quiet: bool) -> anyhow::Result<Self> {
         let path = state.join(directory(server_id, dx_url));
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        made.with_context(|| format!("cannot make {}, where it is kept how far GoCD was read", path.display()))?;
+        made.with_context(|| format!("cannot create {}, which keeps how far GoCD was read", path.display()))?;
         let dir = open_private(&path)?;
         let lock = lock(&dir, &path)?;
         Ok(Self {
@@ -103,7 +103,7 @@ impl StateFiles {
         if !self.quiet {
             let path = neutral(&self.path.join(name).display().to_string());
             say(&format!(
-                "pipefold: warning: {path}: {}; it is now {aside}, and what it was about is read again from its beginning",
+                "pipefold: warning: {path}: {}; it is now {aside}, and its data is read again from the beginning",
                 neutral(&damage.to_string()).split(';').next().unwrap_or_default()
             ));
         }
@@ -176,8 +176,8 @@ fn lock(dir: &Dir, path: &Path) -> anyhow::Result<Option<File>> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => bail!(
-            "another pipefold reads this GoCD server already, and keeps how far it came in {}: stop it, or give this one \
-             another directory with --state",
+            "another pipefold reads this GoCD server already and locks {}: stop it, or give this one another directory with \
+             --state",
             path.display()
         ),
         // Some network file systems have no locks: reading twice repeats upserts, which does no harm.

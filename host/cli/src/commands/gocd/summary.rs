@@ -20,7 +20,7 @@ pub struct Summary<'a> {
     pub unrecorded: &'a Unrecorded,
     /// The directory of the spool.
     pub spool: String,
-    pub took: Duration,
+    pub duration: Duration,
 }
 
 impl Summary<'_> {
@@ -42,9 +42,9 @@ impl Summary<'_> {
         let mut lines = vec![format!(
             "{} in {}{}",
             numbers.join(", "),
-            human_duration(self.took),
+            human_duration(self.duration),
             if totals.stopped {
-                "; stopped before the end, the next one goes on there"
+                "; stopped before the end, the next one continues there"
             } else {
                 ""
             }
@@ -142,7 +142,7 @@ impl Summary<'_> {
             "waiting": delivered.waiting,
             "why": delivered.why,
             "stopped": totals.stopped,
-            "seconds": self.took.as_secs_f64(),
+            "seconds": self.duration.as_secs_f64(),
         })
     }
 }
@@ -255,13 +255,13 @@ mod tests {
             delivered: Some(&delivered),
             unrecorded: &unrecorded,
             spool: "/spool".into(),
-            took: Duration::from_millis(1500),
+            duration: Duration::from_millis(1500),
         };
         assert_eq!(
             summary.lines(),
             [
                 "3 pipelines, 1 run with news, 2 attempts, 40 requests, 1 upsert accepted by DX in 1.5 s; stopped before the end, the next \
-                 one goes on there",
+                 one continues there",
                 r"4 × approximate start, such as web/7: attempt 2 began\nsome time",
                 "warning: 2 notifications were refused",
                 "warning: gocd/ci/web/7: too long",
