@@ -109,6 +109,13 @@ pub fn exit_code(diagnostics: &[Diagnostic], strict: bool) -> u8 {
     }
 }
 
+/// Prints a remark on one line, unless --quiet is given.
+pub fn remark(global: &GlobalFlags, text: &str) {
+    if !global.quiet {
+        say(&format!("pipefold: {text}"));
+    }
+}
+
 /// Prints messages, each on one line.
 pub fn print(diagnostics: &[Diagnostic], global: &GlobalFlags) {
     if global.quiet && !global.strict {

@@ -11,12 +11,11 @@ use pipefold::detect::Field;
 use pipefold::{Budget, Hook, JudgedNotification, Notification, Receipt, Status, clock};
 
 use super::context::{Context, fields, is_strict};
-use super::diagnostic::{Diagnostic, conclude, exit_code, print};
+use super::diagnostic::{Diagnostic, conclude, exit_code, print, remark};
 use super::report::{print_request, step_within_exec};
 use super::wrapped::{self, CommandEnd, cancelled, record_beside};
 use crate::args::{ExecArgs, GlobalFlags};
 use crate::child::{Ended, ReceivedSignal, make_private};
-use crate::terminal::say;
 
 /// The time of this process before it reads the clock and after its last line: with a large policy it takes some 25 ms to start and to end.
 const START_AND_END: Duration = Duration::from_millis(40);
@@ -41,9 +40,10 @@ pub fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitCode> {
         // The command runs only after a verdict, so the build waits for it: no longer than for a start.
         let plugins = context.reporter.plugins();
         plugins.wait_until(arrived + context.settings.budgets.start);
-        if !plugins.is_ready() && plugins.has_policies() && !global.quiet {
-            say(
-                "pipefold: the command starts when the policies are compiled; `pipefold component compile` ahead of builds saves this",
+        if !plugins.is_ready() && plugins.has_policies() {
+            remark(
+                global,
+                "the command starts when the policies are compiled; `pipefold component compile` ahead of builds saves this",
             );
         }
     }

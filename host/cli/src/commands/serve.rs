@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::context::settings;
+use super::diagnostic::remark;
 use super::server::{StopSignals, judge, log};
 use super::{fleet, print_json, print_lines};
 use crate::args::{DataDirFlag, GlobalFlags, ServeArgs};
@@ -38,14 +39,15 @@ pub fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let data_dir = data_dir(&args.data_dir, &environment)?;
     if let Some(file) = &args.backup {
         sqlite::backup(&data_dir, file)?;
-        if !global.quiet {
-            say(&format!(
-                "pipefold: every run in {} is in {}; tokens are not: copy {} too",
-                data_dir.display(),
+        let (dir, tokens) = (data_dir.display(), data_dir.join(TOKENS_FILE));
+        remark(
+            global,
+            &format!(
+                "every run in {dir} is in {}; tokens are not: copy {} too",
                 file.display(),
-                data_dir.join(TOKENS_FILE).display()
-            ));
-        }
+                tokens.display()
+            ),
+        );
         return Ok(ExitCode::SUCCESS);
     }
     log(global);
@@ -88,15 +90,12 @@ pub fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
                 if at_terminal {
                     break "SIGHUP".to_owned();
                 }
-                if !global.quiet {
-                    say("pipefold: SIGHUP: tokens, certificates and the DX token are read again whenever they change; for flags start it again");
-                }
+                remark(
+                    global,
+                    "SIGHUP: tokens, certificates and the DX token are read again whenever they change; for flags start it again",
+                );
             };
-            if !global.quiet {
-                say(&format!(
-                    "pipefold: {first}: stopping after the requests under way"
-                ));
-            }
+            remark(global, &format!("{first}: stopping after the requests under way"));
             // The server may have ended by itself.
             let _ = stop.send(());
             signals.next().await
@@ -137,9 +136,10 @@ pub fn data_dir(flag: &DataDirFlag, environment: &Environment) -> anyhow::Result
 /// Prints the address on stdout, and a warning about missing tokens on stderr.
 fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &Path) -> anyhow::Result<()> {
     let url = collector.url();
-    if collector.is_open()? && !global.quiet {
-        say(
-            "pipefold: there is no token: everyone on this machine, and no other machine, may report and read, with any token or none; \
+    if collector.is_open()? {
+        remark(
+            global,
+            "there is no token: everyone on this machine, and no other machine, may report and read, with any token or none; \
              `pipefold token add NAME` makes one",
         );
     }
@@ -212,9 +212,7 @@ fn probe(global: &GlobalFlags, address: SocketAddr) -> anyhow::Result<ExitCode> 
         None if answer.first() == Some(&TLS_ALERT) => "a TLS server answers",
         _ => bail!("the server at {} is not a collector", near(address)),
     };
-    if !global.quiet {
-        say(&format!("pipefold: {what}"));
-    }
+    remark(global, what);
     Ok(ExitCode::SUCCESS)
 }
 

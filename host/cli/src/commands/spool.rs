@@ -13,11 +13,11 @@ use pipefold::{Budget, Delivery, Flush, Overview, PolicyChain, RunState};
 use serde_json::json;
 
 use super::context::{Context, conclude_unloaded};
-use super::diagnostic::{Diagnostic, conclude};
+use super::diagnostic::{Diagnostic, conclude, remark};
 use super::receipt::other_policies;
 use super::{print_json, print_lines};
 use crate::args::{FlushArgs, GlobalFlags};
-use crate::terminal::{excerpt, neutral, say};
+use crate::terminal::{excerpt, neutral};
 
 /// The time to try for without `--timeout`: long, since a user of flush wants to wait, but a job should end.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,54 +36,16 @@ pub fn flush(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<ExitCode>
         return Ok(conclude(&diagnostics, global, strict));
     }
     if let Some(file) = &args.import {
-        let input = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let imported = spool(&context)?.import(&mut BufReader::new(input))?;
-        print_text(
-            global,
-            &format!(
-                "{} notifications imported, {} known already",
-                imported.new, imported.known
-            ),
-        );
-        for bad in &imported.bad {
-            let place = format!(
-                "{}, line {}: {}; the line is left out",
-                file.display(),
-                bad.number,
-                bad.why
-            );
-            diagnostics.push(Diagnostic::input(place));
-        }
-        if imported.more_bad > 0 {
-            diagnostics.push(Diagnostic::input(format!(
-                "{}: {} further bad lines",
-                file.display(),
-                imported.more_bad
-            )));
-        }
+        import(&context, global, file, &mut diagnostics)?;
     }
     if let Some(file) = &args.export {
-        // An existing file may be the only copy of an earlier export.
-        let output = private_file(file);
-        let mut output = BufWriter::new(output.with_context(|| format!("cannot make {}", file.display()))?);
-        let exported = spool(&context)?.export(&mut output)?;
-        output.flush()?;
-        output.into_inner().map_err(|error| error.into_error())?.sync_all()?;
-        print_text(
-            global,
-            &format!(
-                "{} notifications of {} runs written to {}",
-                exported.records,
-                exported.runs,
-                file.display()
-            ),
-        );
+        export(&context, global, file)?;
         return Ok(conclude(&diagnostics, global, strict));
     }
     if args.rejected {
         let only = args.run.as_deref().map(RunKey::of);
         let back = spool(&context)?.take_back(only)?;
-        print_text(global, &format!("{back} rejected notifications put back"));
+        remark(global, &format!("{back} rejected notifications put back"));
     }
     let budget = Budget::new(args.timeout.unwrap_or(TIMEOUT));
     let what = Flush {
@@ -99,11 +61,51 @@ pub fn flush(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<ExitCode>
     if global.json {
         print_json(&flush_answer(&delivery))?;
     } else {
-        print_text(global, &flush_summary(&delivery, context.settings.queue.is_some()));
+        remark(global, &flush_summary(&delivery, context.settings.queue.is_some()));
     }
     diagnostics.extend(undelivered(&delivery));
     diagnostics.extend(other_policies(&delivery));
     Ok(conclude(&diagnostics, global, strict))
+}
+
+/// Takes the notifications of an exported file into the spool.
+fn import(
+    context: &Context,
+    global: &GlobalFlags,
+    file: &Path,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> anyhow::Result<()> {
+    let input = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let imported = spool(context)?.import(&mut BufReader::new(input))?;
+    let (new, known) = (imported.new, imported.known);
+    remark(global, &format!("{new} notifications imported, {known} known already"));
+    let file = file.display();
+    diagnostics.extend(imported.bad.iter().map(|bad| {
+        let (line, why) = (bad.number, &bad.why);
+        Diagnostic::input(format!("{file}, line {line}: {why}; the line is left out"))
+    }));
+    if imported.more_bad > 0 {
+        diagnostics.push(Diagnostic::input(format!(
+            "{file}: {} further bad lines",
+            imported.more_bad
+        )));
+    }
+    Ok(())
+}
+
+/// Writes the waiting notifications to a new file: an existing one may be the only copy of an earlier export.
+fn export(context: &Context, global: &GlobalFlags, file: &Path) -> anyhow::Result<()> {
+    let output = private_file(file).with_context(|| format!("cannot make {}", file.display()))?;
+    let mut output = BufWriter::new(output);
+    let exported = spool(context)?.export(&mut output)?;
+    output.flush()?;
+    output.into_inner().map_err(|error| error.into_error())?.sync_all()?;
+    let (records, runs) = (exported.records, exported.runs);
+    remark(
+        global,
+        &format!("{records} notifications of {runs} runs written to {}", file.display()),
+    );
+    Ok(())
 }
 
 /// Creates a file that others cannot read: policies have not yet removed anything from its content.
@@ -117,12 +119,6 @@ fn private_file(path: &Path) -> std::io::Result<File> {
 
 fn spool(context: &Context) -> anyhow::Result<&Spool> {
     context.reporter.spool().map_err(|error| anyhow!("{error}"))
-}
-
-fn print_text(global: &GlobalFlags, text: &str) {
-    if !global.quiet {
-        say(&format!("pipefold: {}", neutral(text)));
-    }
 }
 
 fn flush_summary(delivery: &Delivery, into_queue: bool) -> String {

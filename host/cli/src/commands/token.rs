@@ -10,10 +10,11 @@ use pipefold::config::Environment;
 use pipefold_collector::access::{Access, Glob, Rights, TokenEntry, TokenFile, TokenName};
 use serde_json::{Value, json};
 
+use super::diagnostic::remark;
 use super::serve::data_dir;
 use super::{print_json, print_lines};
 use crate::args::{GlobalFlags, TokenArgs, TokenCommand};
-use crate::terminal::{neutral, say};
+use crate::terminal::neutral;
 
 /// `pipefold token`
 pub fn run(global: &GlobalFlags, args: &TokenArgs) -> anyhow::Result<ExitCode> {
@@ -38,9 +39,7 @@ pub fn run(global: &GlobalFlags, args: &TokenArgs) -> anyhow::Result<ExitCode> {
         TokenCommand::Revoke { name, data_dir: dir } => {
             let name = name_of(name)?;
             TokenFile::of(&data_dir(dir, &environment)?).revoke(&name)?;
-            if !global.quiet {
-                say(&format!("pipefold: {name} is revoked"));
-            }
+            remark(global, &format!("{name} is revoked"));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -50,19 +49,14 @@ fn add(global: &GlobalFlags, dir: &Path, name: TokenName, access: Access) -> any
     // Tokens may be created before the first start of the server.
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.with_context(|| format!("cannot make {}", dir.display()))?;
-    let message = format!(
-        "pipefold: {name} may {}; its token is not shown again",
-        rights_text(&access)
-    );
+    let message = format!("{name} may {}; its token is not shown again", rights_text(&access));
     let secret = TokenFile::of(dir).add(name.clone(), access, Utc::now())?;
     if global.json {
         print_json(&json!({ "name": name.as_str(), "token": secret.reveal() }))?;
     } else {
         print_lines(&format!("{}\n", secret.reveal()))?;
     }
-    if !global.quiet {
-        say(&message);
-    }
+    remark(global, &message);
     Ok(())
 }
 

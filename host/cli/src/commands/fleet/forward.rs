@@ -12,7 +12,7 @@ use pipefold::dx::{ClientOptions, DxUrl, ProxyOptions};
 use pipefold_fleet::health::Health;
 use pipefold_fleet::rejected::{self, Done, Numbered};
 use pipefold_fleet::stream::StreamError;
-use pipefold_fleet::{ConnectError, ForwardError, Forwarder, ForwarderOptions, Queue};
+use pipefold_fleet::{ConnectError, ForwardError, Forwarder, ForwarderOptions};
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -20,6 +20,7 @@ use tokio::time::sleep;
 use super::queue::{named, runtime, with_queue};
 use crate::args::{ForwardArgs, ForwardCommand, GlobalFlags, RejectedCommand, RejectedNumbers};
 use crate::commands::context::settings;
+use crate::commands::diagnostic::remark;
 use crate::commands::server::{StopSignals, judge, log};
 use crate::commands::{print_json, print_lines};
 use crate::terminal::{excerpt, neutral, say};
@@ -80,7 +81,7 @@ pub fn forward(global: &GlobalFlags, args: &ForwardArgs) -> anyhow::Result<ExitC
             print_lines(&format!("{}\n", health.url().unwrap_or_default()))?;
             tokio::spawn(health.run());
         }
-        announce(global, &queue, &dx);
+        remark(global, &format!("forwarding from {queue} to {dx}"));
         let (stop, stopped) = oneshot::channel::<()>();
         let run = forwarder.run(async {
             // A dropped sender asks to stop as well.
@@ -88,9 +89,7 @@ pub fn forward(global: &GlobalFlags, args: &ForwardArgs) -> anyhow::Result<ExitC
         });
         let asked_twice = async {
             let first = signals.next().await;
-            if !global.quiet {
-                say(&format!("pipefold: {first}: stopping after the requests under way"));
-            }
+            remark(global, &format!("{first}: stopping after the requests under way"));
             // The forwarder may have ended by itself.
             let _ = stop.send(());
             signals.next().await
@@ -109,12 +108,6 @@ pub fn forward(global: &GlobalFlags, args: &ForwardArgs) -> anyhow::Result<ExitC
     // A request to DX may wait for its answer in a thread of its own, for longer than a stop of the forwarder may take. It is sent again.
     runtime.shutdown_background();
     Ok(code)
-}
-
-fn announce(global: &GlobalFlags, queue: &Queue, dx: &DxUrl) {
-    if !global.quiet {
-        say(&format!("pipefold: forwarding from {queue} to {dx}"));
-    }
 }
 
 /// True if a retry may help: servers that are started together come up in any order.
@@ -159,11 +152,9 @@ fn run_rejected(global: &GlobalFlags, command: &RejectedCommand) -> anyhow::Resu
                 false => print_lines(&found.iter().map(line).collect::<String>())?,
             }
             let shown = u64::try_from(found.len()).unwrap_or(u64::MAX);
-            if shown < all && !global.quiet {
+            if shown < all {
                 let more = all - shown;
-                say(&format!(
-                    "pipefold: {more} more are not shown; `--limit {all}` shows all"
-                ));
+                remark(global, &format!("{more} more are not shown; `--limit {all}` shows all"));
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -188,8 +179,8 @@ fn print_done(global: &GlobalFlags, done: &Done, what: &str) -> anyhow::Result<E
     if global.json {
         let answer = json!({ "count": done.count, "missing": done.missing });
         print_json(&answer)?;
-    } else if !global.quiet {
-        say(&format!("pipefold: {} {what}", done.count));
+    } else {
+        remark(global, &format!("{} {what}", done.count));
     }
     if done.missing.is_empty() {
         return Ok(ExitCode::SUCCESS);

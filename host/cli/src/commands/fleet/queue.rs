@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::{GlobalFlags, QueueArgs, QueueCommand};
 use crate::commands::context::settings;
-use crate::commands::diagnostic::Diagnostic;
+use crate::commands::diagnostic::{Diagnostic, remark};
 use crate::commands::{print_json, print_lines};
 use crate::terminal::{neutral, say};
 
@@ -31,10 +31,7 @@ pub fn queue(global: &GlobalFlags, args: &QueueArgs) -> anyhow::Result<ExitCode>
                 max_size,
             };
             let on_retry = |why: &StreamError| {
-                if !global.quiet {
-                    let why = neutral(&why.to_string());
-                    say(&format!("pipefold: {why}; trying on for {} s", PATIENCE.as_secs()));
-                }
+                remark(global, &format!("{why}; trying on for {} s", PATIENCE.as_secs()));
             };
             let made = with_queue(global, async |connection| {
                 Ok(init_patiently(&connection, setup, on_retry).await?)

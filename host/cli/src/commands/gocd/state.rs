@@ -103,7 +103,7 @@ impl StateFiles {
         if !self.quiet {
             let path = neutral(&self.path.join(name).display().to_string());
             say(&format!(
-                "pipefold: warning: {path}: {}; it is now {aside}, and its data is read again from the beginning",
+                "pipefold: warning: {path}: {}; it is now {aside}, and its data is read again from its beginning",
                 neutral(&damage.to_string()).split(';').next().unwrap_or_default()
             ));
         }
