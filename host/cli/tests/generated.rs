@@ -1,4 +1,4 @@
-//! The completions and man pages that the built command writes.
+//! The completions and the manual pages of the built program.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::process::{Command, Output, Stdio};
@@ -30,7 +30,7 @@ fn offers_token(text: &str) -> bool {
 }
 
 #[test]
-fn completions_know_every_command_and_hide_the_token_and_the_worker() {
+fn completions_have_every_command_without_the_token_and_the_worker() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = text(&["completions", shell]);
         for word in [
@@ -54,13 +54,13 @@ fn completions_know_every_command_and_hide_the_token_and_the_worker() {
             assert!(script.contains(word), "{shell} does not complete {word}");
         }
         assert!(!offers_token(&script), "{shell} offers --token");
-        // What the command starts itself. Some shells write it with other characters between.
+        // The compiler process, which the command starts itself. Some shells write its name with other characters between.
         assert!(!script.contains("worker"), "{shell} offers the worker");
     }
 }
 
 #[test]
-fn bash_takes_its_completions() {
+fn bash_accepts_its_completions() {
     let script = text(&["completions", "bash"]);
     let check = r#"set -e; eval "$1"; COMP_WORDS=(pipefold fi); COMP_CWORD=1; _pipefold pipefold fi pipefold; echo "${COMPREPLY[*]}""#;
     let bash = Command::new("bash")
@@ -122,7 +122,7 @@ fn one_manual_page_a_command() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_named() {
+fn a_directory_that_cannot_be_created_is_named() {
     let output = output(&["man", "--out", "/dev/null/man1"]);
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -133,7 +133,7 @@ fn a_directory_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn a_reader_that_has_had_enough_is_no_trouble() {
+fn a_reader_that_closes_early_is_no_error() {
     let mut child = pipefold(&["completions", "zsh"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
