@@ -22,29 +22,30 @@ pub struct Context {
     /// Never dropped: it lives as long as the process, and taking the engine apart would delay the end of each.
     pub reporter: ManuallyDrop<Reporter>,
     pub environment: Environment,
-    /// Warnings of a working reporter. They are printed once, and with `--strict` the command fails.
-    pub diagnostics: Vec<Diagnostic>,
-    /// The reason why the given token cannot be used, which `diagnostics` have too.
+    /// The reason why the given token cannot be used, which a warning has too.
     pub token_refused: Option<String>,
 }
 
+/// A context with the warnings about its settings, or the reason why nothing may be sent.
+pub type Loaded = Result<(Context, Vec<Diagnostic>), Diagnostic>;
+
 impl Context {
-    /// Reads flags, environment and files, and makes a reporter. After an error nothing may be sent.
-    pub fn load(global: &GlobalFlags, fields: Fields) -> Result<Self, Diagnostic> {
+    /// Reads flags, environment and files, and makes a reporter.
+    pub fn load(global: &GlobalFlags, fields: Fields) -> Loaded {
         let environment = Environment::from_process();
         let settings = settings(global, fields, &environment)?;
         Self::of(global, settings, environment, |builder| builder)
     }
 
     /// The same for a command that only reads the spool; a missing spool is no warning here.
-    pub fn load_read_only(global: &GlobalFlags) -> Result<Self, Diagnostic> {
+    pub fn load_read_only(global: &GlobalFlags) -> Loaded {
         let environment = Environment::from_process();
         let settings = settings(global, Fields::default(), &environment)?;
         Self::of(global, settings, environment, Builder::look_only)
     }
 
     /// The same for a command that reports a run: outside CI, where nothing is reported, it makes no reporter and does not access the spool.
-    pub fn load_to_report(global: &GlobalFlags, fields: Fields) -> Result<Self, Diagnostic> {
+    pub fn load_to_report(global: &GlobalFlags, fields: Fields) -> Loaded {
         let environment = Environment::from_process();
         let mut settings = settings(global, fields, &environment).map_err(Diagnostic::unreported)?;
         if let Some(reason) = why_unreported(&settings, &environment) {
@@ -55,11 +56,9 @@ impl Context {
         } else {
             settings.fields.leave_out_unreadable()
         };
-        let mut context = Self::of(global, settings, environment, |builder| builder)?;
-        context
-            .diagnostics
-            .extend(left_out.into_iter().map(|violation| Diagnostic::left_out(&[violation])));
-        Ok(context)
+        let (context, mut diagnostics) = Self::of(global, settings, environment, |builder| builder)?;
+        diagnostics.extend(left_out.into_iter().map(|violation| Diagnostic::left_out(&[violation])));
+        Ok((context, diagnostics))
     }
 
     fn of(
@@ -67,7 +66,7 @@ impl Context {
         mut settings: Settings,
         environment: Environment,
         spool: impl FnOnce(Builder) -> Builder,
-    ) -> Result<Self, Diagnostic> {
+    ) -> Loaded {
         // Sent at once, since such a job never reports the run's end.
         settings.fields.urgent |= settings.facts_only();
         let mut diagnostics: Vec<Diagnostic> = settings.warnings.iter().cloned().map(Diagnostic::notice).collect();
@@ -96,13 +95,13 @@ impl Context {
                 "{error}; notifications that cannot be sent at once are lost"
             )));
         }
-        Ok(Self {
+        let context = Self {
             settings,
             reporter: ManuallyDrop::new(reporter),
             environment,
-            diagnostics,
             token_refused,
-        })
+        };
+        Ok((context, diagnostics))
     }
 
     /// The notification of the fields, or everything that is wrong with them.

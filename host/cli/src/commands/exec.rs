@@ -24,15 +24,14 @@ const START_AND_END: Duration = Duration::from_millis(40);
 pub fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitCode> {
     let arrived = Instant::now();
     make_private();
-    let mut context = match Context::load_to_report(global, fields(&args.fields)) {
-        Ok(context) => context,
+    let (context, mut diagnostics) = match Context::load_to_report(global, fields(&args.fields)) {
+        Ok(loaded) => loaded,
         Err(why) => return wrapped::run_unreported(&args.command, global, &[why], is_strict(global)),
     };
     if context.within_exec() {
-        return step_within_exec(global, context, &args.command);
+        return step_within_exec(global, context, diagnostics, &args.command);
     }
     let strict = context.settings.strict;
-    let mut diagnostics = std::mem::take(&mut context.diagnostics);
     if exit_code(&diagnostics, strict) == 2 {
         return Ok(conclude(&diagnostics, global, strict));
     }

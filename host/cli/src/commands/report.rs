@@ -51,19 +51,18 @@ pub fn step(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitCode> {
     }
     make_private();
     match Context::load_to_report(global, fields) {
-        Ok(context) => step_around(global, context, &args.command),
+        Ok((context, diagnostics)) => step_around(global, context, diagnostics, &args.command),
         Err(why) => wrapped::run_unreported(&args.command, global, &[why], is_strict(global)),
     }
 }
 
 fn notify(global: &GlobalFlags, hook: Hook, fields: Fields) -> anyhow::Result<ExitCode> {
     let arrived = Instant::now();
-    let mut context = match Context::load_to_report(global, fields) {
-        Ok(context) => context,
+    let (context, mut diagnostics) = match Context::load_to_report(global, fields) {
+        Ok(loaded) => loaded,
         Err(why) => return Ok(conclude_unloaded(global, why)),
     };
     let strict = context.settings.strict;
-    let mut diagnostics = std::mem::take(&mut context.diagnostics);
     diagnostics.extend(local_run_advice(&context.settings));
     match report(&context, global, hook, arrived, &mut diagnostics)? {
         Some(receipt) if global.json => print_json(&summary(&receipt))?,
@@ -110,7 +109,12 @@ fn report(
 }
 
 /// An `exec` within an `exec` of the same run: a step of it, named after its command unless --step names it.
-pub fn step_within_exec(global: &GlobalFlags, mut context: Context, command: &[OsString]) -> anyhow::Result<ExitCode> {
+pub fn step_within_exec(
+    global: &GlobalFlags,
+    mut context: Context,
+    diagnostics: Vec<Diagnostic>,
+    command: &[OsString],
+) -> anyhow::Result<ExitCode> {
     // The name of the job belongs to the outer `exec`, not to this command.
     let of_the_job = |step: &Sourced<String>| matches!(step.origin, Origin::Detected { .. });
     if context.settings.fields.get(Field::Step).is_none_or(of_the_job) {
@@ -121,13 +125,17 @@ pub fn step_within_exec(global: &GlobalFlags, mut context: Context, command: &[O
             .unwrap_or_default();
         context.settings.fields.set_flag(Field::Step, program.to_string_lossy());
     }
-    step_around(global, context, command)
+    step_around(global, context, diagnostics, command)
 }
 
 /// Runs the command and reports it as a step.
-fn step_around(global: &GlobalFlags, mut context: Context, argv: &[OsString]) -> anyhow::Result<ExitCode> {
+fn step_around(
+    global: &GlobalFlags,
+    context: Context,
+    mut diagnostics: Vec<Diagnostic>,
+    argv: &[OsString],
+) -> anyhow::Result<ExitCode> {
     let strict = context.settings.strict;
-    let mut diagnostics = std::mem::take(&mut context.diagnostics);
     // Before the command runs, so that wrong input is found now and not after an hour of it.
     let judged = context
         .notification(Hook::Step)

@@ -24,12 +24,11 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `pipefold flush`
 pub fn flush(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<ExitCode> {
-    let mut context = match Context::load(global, Fields::default()) {
-        Ok(context) => context,
+    let (context, mut diagnostics) = match Context::load(global, Fields::default()) {
+        Ok(loaded) => loaded,
         Err(why) => return Ok(conclude_unloaded(global, why)),
     };
     let strict = context.settings.strict;
-    let mut diagnostics = std::mem::take(&mut context.diagnostics);
     if args.rejudge && context.reporter.plugins().chain().is_empty() {
         let why = "--rejudge applies this command's policies in place of the recorded ones, and there are none; name them with --policy";
         diagnostics.push(Diagnostic::input(why.into()));
@@ -216,11 +215,10 @@ const MOST_SHOWN: usize = 50;
 
 /// `pipefold status`
 pub fn status(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let mut context = match Context::load_read_only(global) {
-        Ok(context) => context,
+    let (context, mut diagnostics) = match Context::load_read_only(global) {
+        Ok(loaded) => loaded,
         Err(why) => return Ok(conclude_unloaded(global, why)),
     };
-    let mut diagnostics = std::mem::take(&mut context.diagnostics);
     // The runs are shown at once: a policy that is not compiled yet is shown as such. The default plugin alone takes a moment.
     if context.reporter.plugins().has_policies() {
         context.reporter.plugins().wait_until(Instant::now());

@@ -20,14 +20,11 @@ use crate::terminal::{Paint, excerpt, neutral, wrap};
 /// `pipefold doctor`
 pub fn run(global: &GlobalFlags, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let (report, mut diagnostics, strict) = match Context::load(global, fields(&args.fields)) {
-        Ok(mut context) => {
-            let diagnostics = std::mem::take(&mut context.diagnostics);
-            (
-                DoctorReport::of(&context, &diagnostics)?,
-                diagnostics,
-                context.settings.strict,
-            )
-        }
+        Ok((context, diagnostics)) => (
+            DoctorReport::of(&context, &diagnostics)?,
+            diagnostics,
+            context.settings.strict,
+        ),
         Err(why) => (DoctorReport::without_settings(&why), vec![why], is_strict(global)),
     };
     if report.to_fix > 0 {

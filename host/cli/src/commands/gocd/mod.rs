@@ -162,8 +162,8 @@ impl FeedReader {
         // The process holds secrets of two servers.
         make_private();
         let failed = |why: Diagnostic| anyhow!("{}", neutral(why.text()));
-        let mut context = Context::load(global, Fields::default()).map_err(failed)?;
-        print(&std::mem::take(&mut context.diagnostics), global);
+        let (context, diagnostics) = Context::load(global, Fields::default()).map_err(failed)?;
+        print(&diagnostics, global);
         let stop = StopFlag::on_signals()?;
         let ReadPlan {
             mut client,
