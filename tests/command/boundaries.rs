@@ -80,7 +80,6 @@ fn what_commands_write_is_made_safe_to_show() {
     let allowed = [
         "host/cli/src/commands/component.rs", // The compiling child's answer to its parent.
         "host/cli/src/commands/mod.rs",
-        "host/cli/src/terminal/colour.rs",
         "host/cli/src/terminal/mod.rs",
         "host/cli/src/terminal/progress.rs",
     ];

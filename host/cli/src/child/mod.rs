@@ -19,7 +19,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 pub use command::{SpawnError, WrappedCommand};
-pub use running::{CommandState, Ended};
+pub use running::{CommandState, Ended, Running};
 pub use sys::{hold, outlive_the_file_limit};
 
 /// Makes this process's `/proc` entry unreadable to processes without `CAP_SYS_PTRACE`, the wrapped command among them: its environment,

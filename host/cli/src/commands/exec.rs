@@ -1,6 +1,8 @@
 //! `exec`: a run around a command. Delivery happens beside the command, so that a slow DX costs the build nothing.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -15,7 +17,7 @@ use super::diagnostic::{Diagnostic, conclude, exit_code, print, remark};
 use super::report::{print_request, step_within_exec};
 use super::wrapped::{self, CommandEnd, cancelled, record_beside};
 use crate::args::{ExecArgs, GlobalFlags};
-use crate::child::{Ended, ReceivedSignal, make_private};
+use crate::child::{ReceivedSignal, Running, make_private};
 
 /// The time of this process before it reads the clock and after its last line: with a large policy it takes some 25 ms to start and to end.
 const START_AND_END: Duration = Duration::from_millis(40);
@@ -62,104 +64,152 @@ pub fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitCode> {
         Err(violations) => Err(Diagnostic::refused(violations)),
     };
     print(&diagnostics, global);
-    match judged {
-        Err(refused) => wrapped::run_unreported(&args.command, global, &[refused], strict),
-        Ok(judged) => {
-            let failed = exit_code(&diagnostics, strict);
-            run_reported(global, args, context, judged, failed, arrived)
-        }
-    }
+    let start = match judged {
+        Ok(judged) => judged,
+        Err(refused) => return wrapped::run_unreported(&args.command, global, &[refused], strict),
+    };
+    let run = ReportedRun {
+        global,
+        context: Arc::new(context),
+        start: start.notification().clone(),
+        began: clock::now(),
+        arrived,
+    };
+    let code = run.report(&args.command, start, exit_code(&diagnostics, strict))?;
+    Ok(ExitCode::from(code))
 }
 
-/// Runs the command, reports its start beside it and its end after it. `failed` is the exit code of the warnings so far.
-fn run_reported(
-    global: &GlobalFlags,
-    args: &ExecArgs,
-    context: Context,
-    start: JudgedNotification,
-    failed: u8,
+/// A run that is reported around its command.
+struct ReportedRun<'a> {
+    global: &'a GlobalFlags,
+    context: Arc<Context>,
+    start: Notification,
+    /// The moment of the command's start.
+    began: String,
+    /// The moment of this process's start.
     arrived: Instant,
-) -> anyhow::Result<ExitCode> {
-    let notification = start.notification().clone();
-    let began = clock::now();
-    let spawned = wrapped::command(&args.command, global, &context, &notification, Hook::Start).spawn();
-    let context = Arc::new(context);
-    let delivery = RunDelivery::begin(Arc::clone(&context), start);
+}
 
-    let (mut running, not_started) = match spawned {
-        Ok(running) => (Some(running), None),
-        Err(error) => (None, Some(CommandEnd::not_started(&error))),
-    };
-    let mut early = None;
-    let ended = running.as_mut().map(|running| {
-        let late = || delivery.report_late(cancelled(&notification, &began));
+/// A command that has ended, with the receipt of its run's start.
+struct Executed {
+    /// None if the command could not start.
+    running: Option<Running>,
+    end: CommandEnd,
+    started: Option<Receipt>,
+    /// The error of the wait for the command's end, which is then not known.
+    error: Option<io::Error>,
+}
+
+impl ReportedRun<'_> {
+    /// Runs the command, reports its start beside it and its end after it, and returns the exit code. `failed` is that of earlier warnings.
+    fn report(&self, argv: &[OsString], start: JudgedNotification, failed: u8) -> anyhow::Result<u8> {
+        let context = &self.context;
+        let Executed {
+            running,
+            mut end,
+            started,
+            error,
+        } = self.execute(argv, start);
+        let mut diagnostics: Vec<Diagnostic> = started.iter().flat_map(|start| context.problems(start)).collect();
+        let receipt = self.report_end(running, &mut end, started, &mut diagnostics);
+        if let Some(receipt) = &receipt {
+            let delivered = receipt.delivery.iter().flat_map(|delivery| &delivery.warnings);
+            for warning in receipt.warnings.iter().chain(delivered) {
+                let warning = Diagnostic::failure(warning.clone());
+                if !diagnostics.contains(&warning) {
+                    diagnostics.push(warning);
+                }
+            }
+            diagnostics.extend(context.other_runs(receipt));
+        }
+        print(&diagnostics, self.global);
+        let undelivered = context.close(self.global, end.status, end.duration, receipt.as_ref());
+        if let Some(error) = error {
+            return Err(error.into());
+        }
+        diagnostics.extend(undelivered);
+        Ok(match end.code {
+            0 => failed.max(exit_code(&diagnostics, context.settings.strict)),
+            code => code,
+        })
+    }
+
+    /// Runs the command, and records and delivers the start of its run beside it.
+    fn execute(&self, argv: &[OsString], start: JudgedNotification) -> Executed {
+        let spawned = wrapped::command(argv, self.global, &self.context, &self.start, Hook::Start).spawn();
+        let delivery = RunDelivery::begin(Arc::clone(&self.context), start);
+        let mut running = match spawned {
+            Ok(running) => running,
+            Err(error) => {
+                return Executed {
+                    running: None,
+                    end: CommandEnd::not_started(&error),
+                    started: delivery.end(),
+                    error: None,
+                };
+            }
+        };
+        let cancelled = || cancelled(&self.start, &self.began);
+        let mut early = None;
         let on_signal = |signal: ReceivedSignal| {
             tracing::info!(signal = signal.name(), "the run is cancelled");
             // At once: an agent may kill a second later.
-            early.get_or_insert_with(|| record_beside(&context, Hook::Finish, cancelled(&notification, &began)));
+            early.get_or_insert_with(|| record_beside(&self.context, Hook::Finish, cancelled()));
         };
-        running.wait(on_signal, context.settings.budgets.stop, late)
-    });
-    let ended: Result<Option<Ended>, _> = ended.transpose();
-    // Cut off by this process's end, the thread would leave half a file behind.
-    let _ = early.flatten().map(JoinHandle::join);
-    let start = delivery.end();
-
-    let mut end = match &ended {
-        Ok(ended) => ended.map(CommandEnd::from).or(not_started),
-        Err(_) => None,
+        let late = || delivery.report_late(cancelled());
+        let ended = running.wait(on_signal, self.context.settings.budgets.stop, late);
+        // Cut off by this process's end, the thread would leave half a file behind.
+        let _ = early.flatten().map(JoinHandle::join);
+        let (end, error) = match ended {
+            Ok(ended) => (ended.into(), None),
+            Err(error) => (CommandEnd::UNKNOWN, Some(error)),
+        };
+        Executed {
+            running: Some(running),
+            end,
+            started: delivery.end(),
+            error,
+        }
     }
-    .unwrap_or(CommandEnd {
-        status: Status::Unknown,
-        code: 1,
-        duration: Duration::ZERO,
-    });
-    let started_at = start.as_ref().map(|start| start.started_at.clone());
-    let finished_at = context.settings.fields.value(Field::FinishedAt).map(str::to_owned);
-    let mut finish = Notification {
-        started_at: started_at.or(notification.started_at),
-        finished_at: finished_at.or_else(|| clock::after(&began, end.duration)),
-        status: Some(end.status.as_str().into()),
-        ..notification
-    };
-    let budgets = &context.settings.budgets;
-    let mut diagnostics: Vec<Diagnostic> = start.iter().flat_map(|receipt| context.problems(receipt)).collect();
-    let mut late_signals = None;
-    let budget = || {
-        late_signals = running.map(|running| running.exit_on_signal(end.code, budgets.stop));
-        let budget = match end.status {
-            Status::Cancelled => budgets.stop,
-            _ => budgets.finish,
+
+    /// Reports the end of the run. A signal soon after a success makes it a cancellation in `end`.
+    fn report_end(
+        &self,
+        running: Option<Running>,
+        end: &mut CommandEnd,
+        started: Option<Receipt>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<Receipt> {
+        let context = &self.context;
+        let finished_at = context.settings.fields.value(Field::FinishedAt).map(str::to_owned);
+        let mut finish = Notification {
+            started_at: started
+                .map(|start| start.started_at)
+                .or_else(|| self.start.started_at.clone()),
+            finished_at: finished_at.or_else(|| clock::after(&self.began, end.duration)),
+            status: Some(end.status.as_str().into()),
+            ..self.start.clone()
         };
-        // The budget is the time that all of this costs the build, beyond the command itself.
-        budget.saturating_sub(arrived.elapsed().saturating_sub(end.duration) + START_AND_END)
-    };
-    let mut receipt = context.report(Hook::Finish, finish.clone(), budget, &mut diagnostics);
-    if end.status == Status::Success && late_signals.is_some_and(|late| late.was_cancelled()) {
+        let budgets = &context.settings.budgets;
+        let mut late_signals = None;
+        let budget = || {
+            late_signals = running.map(|running| running.exit_on_signal(end.code, budgets.stop));
+            let budget = match end.status {
+                Status::Cancelled => budgets.stop,
+                _ => budgets.finish,
+            };
+            // The budget is the time that all of this costs the build, beyond the command itself.
+            budget.saturating_sub(self.arrived.elapsed().saturating_sub(end.duration) + START_AND_END)
+        };
+        let receipt = context.report(Hook::Finish, finish.clone(), budget, diagnostics);
+        if end.status != Status::Success || !late_signals.is_some_and(|late| late.was_cancelled()) {
+            return receipt;
+        }
         end.status = Status::Cancelled;
         finish.status = Some(end.status.as_str().into());
-        receipt = context
-            .report(Hook::Finish, finish, || budgets.stop, &mut diagnostics)
-            .or(receipt);
+        let cancelled = context.report(Hook::Finish, finish, || budgets.stop, diagnostics);
+        cancelled.or(receipt)
     }
-    if let Some(receipt) = &receipt {
-        let delivered = receipt.delivery.iter().flat_map(|delivery| &delivery.warnings);
-        for warning in receipt.warnings.iter().chain(delivered) {
-            let warning = Diagnostic::failure(warning.clone());
-            if !diagnostics.contains(&warning) {
-                diagnostics.push(warning);
-            }
-        }
-        diagnostics.extend(context.other_runs(receipt));
-    }
-    print(&diagnostics, global);
-    let undelivered = context.close(global, end.status, end.duration, receipt.as_ref());
-    ended?;
-    diagnostics.extend(undelivered);
-    Ok(ExitCode::from(match end.code {
-        0 => failed.max(exit_code(&diagnostics, context.settings.strict)),
-        code => code,
-    }))
 }
 
 /// The pause before the start is sent: a command that ends sooner is reported in one request instead of two. A first connection to DX takes

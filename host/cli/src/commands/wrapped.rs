@@ -104,6 +104,13 @@ pub struct CommandEnd {
 }
 
 impl CommandEnd {
+    /// The end of a command that this process could not wait for.
+    pub const UNKNOWN: Self = Self {
+        status: Status::Unknown,
+        code: 1,
+        duration: Duration::ZERO,
+    };
+
     /// A command that could not start, which this prints.
     pub fn not_started(error: &SpawnError) -> Self {
         say(&format!("pipefold: {error}"));
