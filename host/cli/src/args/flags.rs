@@ -168,6 +168,14 @@ pub fn text() -> impl TypedValueParser<Value = String> {
     OsStringValueParser::new().map(|value| value.to_string_lossy().into_owned())
 }
 
+/// Reads a number within bounds.
+pub fn number_within(least: f64, most: f64) -> impl Fn(&str) -> Result<f64, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| format!("give a number from {least} to {most}"))
+    }
+}
+
 /// Reads a path. An empty one, as from an empty variable, counts as absent and does not stop a build.
 pub fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)

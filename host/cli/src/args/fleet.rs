@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use pipefold::config::{parse_duration, parse_size};
 
+use super::flags::number_within;
+
 /// Create and check the queue of a fleet (NATS JetStream)
 #[derive(Debug, Args)]
 pub struct QueueArgs {
@@ -46,7 +48,7 @@ pub struct ForwardArgs {
     pub command: Option<ForwardCommand>,
 
     /// Requests to DX a second of this forwarder, at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = rate, allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = number_within(0.01, 100_000.0), allow_negative_numbers = true)]
     pub rate: f64,
 
     /// Time that a run's first upsert waits for others to be sent with it, such as 2s
@@ -148,12 +150,6 @@ fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| wanted.to_owned())
 }
 
-/// Reads a number from 0.01 to 100,000.
-fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate| (0.01..=100_000.0).contains(rate));
-    rate.ok_or_else(|| "give a number from 0.01 to 100000".to_owned())
-}
-
 /// Reads a duration of at most 10 minutes, many times what the queue waits for an acknowledgement.
 fn window(text: &str) -> Result<Duration, String> {
     let window = parse_duration(text)?;
@@ -181,6 +177,7 @@ mod tests {
         );
         assert_eq!((concurrency("1"), concurrency("256")), (Ok(1), Ok(256)));
         assert!(concurrency("0").is_err() && concurrency("257").is_err());
+        let rate = number_within(0.01, 100_000.0);
         assert_eq!((rate("0.01"), rate("100000")), (Ok(0.01), Ok(100_000.0)));
         assert!(rate("0").is_err() && rate("nan").is_err() && rate("100001").is_err());
         assert_eq!(window("0"), Ok(Duration::ZERO));

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use pipefold::config::parse_age;
 use pipefold_collector::feeds::PublicUrl;
 
-use super::flags::text;
+use super::flags::{number_within, text};
 
 /// The collector's directory.
 #[derive(Debug, Args)]
@@ -61,7 +61,7 @@ pub struct ServeArgs {
     pub forward_to: Option<String>,
 
     /// Requests to DX a second, at most [default: 10; into a queue 1000]
-    #[arg(long, value_name = "NUMBER", value_parser = rate)]
+    #[arg(long, value_name = "NUMBER", value_parser = number_within(0.1, 1000.0))]
     pub forward_rate: Option<f64>,
 
     /// Forward stale runs as cancelled: see --stale-after
@@ -169,12 +169,6 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// Reads a number from 0.1 to 1,000.
-fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate| (0.1..=1000.0).contains(rate));
-    rate.ok_or_else(|| "give a number from 0.1 to 1000".to_owned())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
@@ -210,6 +204,7 @@ mod tests {
 
     #[test]
     fn rates() {
+        let rate = number_within(0.1, 1000.0);
         assert_eq!((rate("0.1"), rate("1000")), (Ok(0.1), Ok(1000.0)));
         for text in ["", "0", "-1", "1001", "nan", "inf"] {
             assert!(rate(text).is_err(), "{text}");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use pipefold::Judge;
 use pipefold::Token;
 use pipefold::config::Environment;
 use pipefold::detect::Fields;
@@ -40,13 +41,10 @@ pub fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.backup {
         sqlite::backup(&data_dir, file)?;
         let (dir, tokens) = (data_dir.display(), data_dir.join(TOKENS_FILE));
+        let (file, tokens) = (file.display(), tokens.display());
         remark(
             global,
-            &format!(
-                "every run in {dir} is in {}; tokens are not: copy {} too",
-                file.display(),
-                tokens.display()
-            ),
+            &format!("every run in {dir} is in {file}; tokens are not: copy {tokens} too"),
         );
         return Ok(ExitCode::SUCCESS);
     }
@@ -54,7 +52,7 @@ pub fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let forward = forward(global, args, &environment)?;
     let tls = args.tls_cert.clone().zip(args.tls_key.clone());
     let options = Options {
-        data_dir: data_dir.clone(),
+        data_dir,
         address: args.listen,
         tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
         behind_proxy: args.behind_proxy,
@@ -72,49 +70,50 @@ pub fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the threads that serve")?;
-    let code = runtime.block_on(async {
-        // Before the address is printed: from then on a signal ends the server cleanly.
-        let mut signals = StopSignals::catch()?;
-        let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
-        let collector = Collector::bind(options, Arc::new(judge)).await?;
-        announce(global, &collector, &data_dir)?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        // SIGHUP of a closed terminal ends its server; from a service manager it asks to read files again, which happens by itself.
-        let at_terminal = std::io::stdin().is_terminal();
-        let asked_twice = async {
-            let first = loop {
-                tokio::select! {
-                    stop = signals.next() => break stop.to_string(),
-                    _ = hangup.recv() => {}
-                }
-                if at_terminal {
-                    break "SIGHUP".to_owned();
-                }
-                remark(
-                    global,
-                    "SIGHUP: tokens, certificates and the DX token are read again whenever they change; for flags start it again",
-                );
-            };
-            remark(global, &format!("{first}: stopping after the requests under way"));
-            // The server may have ended by itself.
-            let _ = stop.send(());
-            signals.next().await
-        };
-        let run = collector.run(async {
-            // A dropped sender asks to stop as well.
-            let _ = stopped.await;
-        });
-        tokio::select! {
-            () = run => anyhow::Ok(ExitCode::SUCCESS),
-            second = asked_twice => {
-                say(&format!("pipefold: {second}: requests under way are cut; acknowledged ones are on disk"));
-                Ok(ExitCode::from(second.exit_code()))
-            }
-        }
-    })?;
+    let code = runtime.block_on(serve(global, options, judge))?;
     // A request to DX may wait for its answer in a thread of its own, for longer than a stop of the server may take. It is sent again.
     runtime.shutdown_background();
     Ok(code)
+}
+
+/// Serves until a signal.
+async fn serve(global: &GlobalFlags, options: Options, judge: Judge) -> anyhow::Result<ExitCode> {
+    // Before the address is printed: from then on a signal ends the server cleanly.
+    let signals = StopSignals::catch()?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    let data_dir = options.data_dir.clone();
+    let collector = Collector::bind(options, Arc::new(judge)).await?;
+    announce(global, &collector, &data_dir)?;
+    // SIGHUP of a closed terminal ends its server; from a service manager it asks to read files again, which happens by itself.
+    let at_terminal = std::io::stdin().is_terminal();
+    let first = async |signals: &mut StopSignals| loop {
+        tokio::select! {
+            stop = signals.next() => break stop.to_string(),
+            _ = hangup.recv() => {}
+        }
+        if at_terminal {
+            break "SIGHUP".to_owned();
+        }
+        remark(
+            global,
+            "SIGHUP: tokens, certificates and the DX token are read again whenever they change; for flags start it again",
+        );
+    };
+    let run = |stopped: oneshot::Receiver<()>| {
+        collector.run(async {
+            // A dropped sender asks to stop as well.
+            let _ = stopped.await;
+        })
+    };
+    Ok(match signals.run(global, first, run).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(second) => {
+            say(&format!(
+                "pipefold: {second}: requests under way are cut; acknowledged ones are on disk"
+            ));
+            ExitCode::from(second.exit_code())
+        }
+    })
 }
 
 /// The collector's directory, as given or by default.

@@ -7,10 +7,11 @@ use pipefold::config::Environment;
 use pipefold::detect::Fields;
 use pipefold::{Judge, NoVerdict};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing::Level;
 
 use super::context::settings;
-use super::diagnostic::print;
+use super::diagnostic::{print, remark};
 use super::policies;
 use crate::args::GlobalFlags;
 use crate::terminal::neutral;
@@ -66,11 +67,35 @@ impl StopSignals {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) -> StopSignal {
         tokio::select! {
             _ = self.terminate.recv() => StopSignal::Terminate,
             _ = self.interrupt.recv() => StopSignal::Interrupt,
+        }
+    }
+
+    /// Runs a server until it ends. The first signal, which `first` waits for, asks it to stop by the channel.
+    ///
+    /// # Errors
+    /// The second signal, which cuts the server off.
+    pub async fn run<S: Future>(
+        mut self,
+        global: &GlobalFlags,
+        first: impl AsyncFnOnce(&mut Self) -> String,
+        server: impl FnOnce(oneshot::Receiver<()>) -> S,
+    ) -> Result<S::Output, StopSignal> {
+        let (stop, stopped) = oneshot::channel();
+        let second = async {
+            let first = first(&mut self).await;
+            remark(global, &format!("{first}: stopping after the requests under way"));
+            // The server may have ended by itself.
+            let _ = stop.send(());
+            self.next().await
+        };
+        tokio::select! {
+            ended = server(stopped) => Ok(ended),
+            second = second => Err(second),
         }
     }
 }

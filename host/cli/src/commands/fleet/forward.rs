@@ -82,28 +82,25 @@ pub fn forward(global: &GlobalFlags, args: &ForwardArgs) -> anyhow::Result<ExitC
             tokio::spawn(health.run());
         }
         remark(global, &format!("forwarding from {queue} to {dx}"));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let run = forwarder.run(async {
-            // A dropped sender asks to stop as well.
-            let _ = stopped.await;
-        });
-        let asked_twice = async {
-            let first = signals.next().await;
-            remark(global, &format!("{first}: stopping after the requests under way"));
-            // The forwarder may have ended by itself.
-            let _ = stop.send(());
-            signals.next().await
+        let first = async |signals: &mut StopSignals| signals.next().await.to_string();
+        let run = |stopped: oneshot::Receiver<()>| {
+            forwarder.run(async {
+                // A dropped sender asks to stop as well.
+                let _ = stopped.await;
+            })
         };
-        tokio::select! {
-            ended = run => {
+        Ok(match signals.run(global, first, run).await {
+            Ok(ended) => {
                 ended?;
-                Ok(ExitCode::SUCCESS)
+                ExitCode::SUCCESS
             }
-            second = asked_twice => {
-                say(&format!("pipefold: {second}: requests under way are cut; other forwarders receive their upserts"));
-                Ok(ExitCode::from(second.exit_code()))
+            Err(second) => {
+                say(&format!(
+                    "pipefold: {second}: requests under way are cut; other forwarders receive their upserts"
+                ));
+                ExitCode::from(second.exit_code())
             }
-        }
+        })
     })?;
     // A request to DX may wait for its answer in a thread of its own, for longer than a stop of the forwarder may take. It is sent again.
     runtime.shutdown_background();
