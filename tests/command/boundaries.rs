@@ -139,27 +139,33 @@ fn modules_named(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let code = lines.collect::<Vec<_>>().join(" ");
+    let first_word = |text: &str| {
+        text.trim_start()
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .next()
+            .map(str::to_owned)
+    };
     let mut names = Vec::new();
     for after in code.split("crate::").skip(1) {
-        let (mut depth, mut name) = (0, String::new());
-        // One name, or the names of a list in braces at its own level.
-        for c in after.chars() {
+        let Some(list) = after.strip_prefix('{') else {
+            names.extend(first_word(after));
+            continue;
+        };
+        let (mut depth, mut begin) = (0, 0);
+        for (at, c) in list.char_indices() {
+            if depth == 0 && matches!(c, ',' | '}') {
+                names.extend(first_word(&list[begin..at]));
+                begin = at + 1;
+            }
             match c {
                 '{' => depth += 1,
+                '}' if depth == 0 => break,
                 '}' => depth -= 1,
-                c if depth <= 1 && (c.is_alphanumeric() || c == '_') => name.push(c),
-                ':' if depth <= 1 => name.push(' '),
                 _ => {}
-            }
-            if matches!(c, '{' | '}' | ',' | ';' | ')' | '<' | '(') || depth == 0 && c == ' ' {
-                names.extend(name.split_whitespace().next().map(str::to_owned));
-                name.clear();
-                if depth == 0 {
-                    break;
-                }
             }
         }
     }
+    names.retain(|name| !name.is_empty());
     names
 }
 

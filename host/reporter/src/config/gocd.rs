@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::reader::TomlEntry;
-use super::reader::{GOCD_KEYS, GOCD_SERVER_KEYS, SECRET_KEYS};
+use super::reader::{GOCD_KEYS, GOCD_SERVER_KEYS, SECRET_KEYS, TomlEntry};
 use super::{ConfigError, Sourced, parse_age, server_id_problem};
 use crate::detect::GOCD_SERVER_ID;
 use crate::source::Environment;

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use super::ConfigError;
 use super::quantity::LimitKeys;
-use super::reader::TomlEntry;
-use super::reader::{DIR_KEYS, POLICY_KEYS};
+use super::reader::{DIR_KEYS, POLICY_KEYS, TomlEntry};
 
 /// The failure mode of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

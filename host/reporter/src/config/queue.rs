@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::file::OperatorKeys;
-use super::reader::QUEUE_KEYS;
-use super::reader::TomlEntry;
+use super::reader::{QUEUE_KEYS, TomlEntry};
 use super::settings::flag_path;
 use super::{ConfigError, Environment, Flags, Origin, Sourced, variables};
 

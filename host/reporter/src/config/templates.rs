@@ -1,7 +1,6 @@
 //! The precedence of templates among flags, variables and files.
 
-use super::reader::TEMPLATE_KEYS;
-use super::reader::TomlEntry;
+use super::reader::{TEMPLATE_KEYS, TomlEntry};
 use super::{ConfigError, Environment, Origin, Sourced, variables};
 use crate::detect::{Detected, Field, Fields, Template};
 

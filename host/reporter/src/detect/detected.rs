@@ -1,8 +1,7 @@
 //! Reads a run's fields from a CI system's variables.
 
 use super::job::Job;
-use super::systems::SYSTEMS;
-use super::systems::{Found, Source, System};
+use super::systems::{Found, SYSTEMS, Source, System};
 use super::values::{MAX_BYTES, Person};
 use super::{Field, Fields, values};
 use crate::source::{Environment, Origin};

@@ -1,11 +1,9 @@
 //! The HTTP client for DX, and DX's answers.
 
-use super::classify::Outcome;
-use super::classify::{Reply, classify, redirected_to};
+use super::classify::{Outcome, Reply, classify, redirected_to};
 use super::url::DxUrl;
 use super::wire;
-use super::wire::HEADERS;
-use super::wire::TAKES_STEPS;
+use super::wire::{HEADERS, TAKES_STEPS};
 use crate::http::{ClientError, ProxyOptions, Transport, TransportOptions, header, read_body};
 use crate::token::Token;
 use pipefold_sandbox::{Notification, Run};

@@ -1,11 +1,9 @@
 //! Reads a run: its records, and which of them were sent.
 
-use super::entry::{Entry, Hook, MAX_RECORD, NotARecord};
-use super::entry::{EntryId, RunKey};
+use super::entry::{Entry, EntryId, Hook, MAX_RECORD, NotARecord, RunKey};
 use super::error::SpoolError;
 use super::files::Content;
-use super::layout::SetAside;
-use super::layout::{self, DONE, RUNS, Role, SENT};
+use super::layout::{self, DONE, RUNS, Role, SENT, SetAside};
 use super::open::Spool;
 use super::outlook::Trouble;
 use std::collections::BTreeSet;

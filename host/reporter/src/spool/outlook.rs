@@ -2,8 +2,7 @@
 //!
 //! Advice only: it is not synced, and a note that is missing, torn or foreign is ignored.
 
-use super::entry::RunKey;
-use super::entry::what_is_wrong;
+use super::entry::{RunKey, what_is_wrong};
 use super::error::SpoolError;
 use super::files::{Content, FileKind};
 use super::layout::{self, OUTLOOK, RUNS, TROUBLE};

@@ -1,11 +1,9 @@
 //! Housekeeping: delivered runs are moved to `done/` and later removed, waiting ones stay, and a full spool is marked.
 
-use super::entry::Hook;
-use super::entry::{EntryId, RunKey};
+use super::entry::{EntryId, Hook, RunKey};
 use super::error::SpoolError;
 use super::files::{FileKind, Metadata};
-use super::layout::SetAside;
-use super::layout::{self, ASIDE, DONE, FULL, FULL_FOR_ALL, REJECTED, RUNS, Role};
+use super::layout::{self, ASIDE, DONE, FULL, FULL_FOR_ALL, REJECTED, RUNS, Role, SetAside};
 use super::open::Spool;
 use std::ffi::{OsStr, OsString};
 use std::io;

@@ -1,7 +1,6 @@
 //! Recording: one notification or many, each durable before the caller continues.
 
-use super::entry::{Entry, Hook};
-use super::entry::{EntryId, RunKey};
+use super::entry::{Entry, EntryId, Hook, RunKey};
 use super::error::SpoolError;
 use super::files::{FileKind, NewFile};
 use super::layout::{self, FULL, FULL_FOR_ALL, RUNS, Role};

@@ -1,7 +1,6 @@
 //! Records that leave the spool: rejected ones, and the export and import of waiting ones, one JSON object a line.
 
-use super::entry::{Entry, MAX_RECORD, NotARecord, what_is_wrong};
-use super::entry::{EntryId, RunKey, digest_of};
+use super::entry::{Entry, EntryId, MAX_RECORD, NotARecord, RunKey, digest_of, what_is_wrong};
 use super::error::SpoolError;
 use super::files::Content;
 use super::layout;
