@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_end_a_line_or_a_value_is_escaped() {
+    fn special_characters_are_escaped() {
         let mut page = Page::default();
         page.metric("up", MetricKind::Gauge, "A \\ and\na line.").is(1);
         let by = [("a\"b\\c\nd", 7_u64), ("e", 0)];

@@ -181,7 +181,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn bytes_that_are_no_text_are_absent_and_named() {
+    fn bytes_that_are_not_utf8_are_absent_and_named() {
         use std::os::unix::ffi::OsStringExt;
         let bytes = OsString::from_vec(b"/spool\xff".to_vec());
         let environment = Environment::from_pairs([("PIPEFOLD_SPOOL", bytes.clone()), ("CI", "true".into())]);
@@ -198,13 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn printing_it_shows_no_value() {
+    fn debug_shows_no_value() {
         let environment = Environment::from_pairs([("DX_API_TOKEN", "s3cret")]);
         assert_eq!(format!("{environment:?}"), r#"{"DX_API_TOKEN"}"#);
     }
 
     #[test]
-    fn the_process_gives_its_own() {
+    fn the_process_environment_is_read() {
         let path = std::env::var("PATH").unwrap();
         assert_eq!(Environment::from_process().get("PATH"), Some(path.as_str()));
     }

@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_named_by_line() {
+    fn bytes_that_are_not_utf8_are_named_by_line() {
         let directory = directory();
         let path = directory.path().join("pipefold.toml");
         fs::write(&path, b"a = 1\nb = \"\xff\"\n").unwrap();

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn text_that_is_not_a_time_is_refused() {
         for text in [
             "", "s", "d", "1 sec", "-1s", "+1s", "1e3s", "inf", "NaN", "1.2.3s", "1s1s", "30s1m", ".s", "1.s", "1w",
             "1m30", "é",
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_overflow_a_clock_is_refused() {
+    fn times_that_overflow_a_clock_are_refused() {
         for text in ["24.1h", "2d", "99999999999h", &format!("{}h", "9".repeat(400))] {
             let error = parse_duration(text).unwrap_err();
             assert!(error.contains("too long") && error.len() < 120, "{error}");
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn text_that_is_not_a_size_is_refused() {
         for text in [
             "", "MiB", "1.5 GiB", "-1 MiB", "10 mib", "10 M", "+1", "1 MiB x", "1_000",
         ] {

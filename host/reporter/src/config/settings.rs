@@ -351,7 +351,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn the_nearest_one_wins() {
+    fn the_nearest_file_wins() {
         let directory = tempfile::tempdir().unwrap();
         let deep = directory.path().join("a/b");
         fs::create_dir_all(&deep).unwrap();

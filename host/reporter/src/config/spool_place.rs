@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_word_is_none_and_a_relative_one_is_from_the_working_directory() {
+    fn empty_paths_are_absent_and_relative_ones_are_from_cwd() {
         let pairs = [("PIPEFOLD_SPOOL", ""), ("XDG_STATE_HOME", "/state")];
         assert_eq!(decide(&pairs, Some(""), None).0, "/state/pipefold");
         assert_eq!(decide(&pairs, Some("spool"), None).0, "/build/spool");
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_home_that_is_none_is_passed_over() {
+    fn an_unusable_home_is_skipped() {
         for home in ["/", "/nonexistent", "home"] {
             let place = decide(&[("HOME", home), ("TMPDIR", "/temporary")], None, None).0;
             assert!(place.starts_with("/temporary/pipefold-"), "{home}: {place}");
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn each_system_s_own_is_found_and_no_other_s() {
+    fn each_systems_directory_is_found() {
         let directory = tempfile::tempdir().unwrap();
         for entry in &TABLE {
             let marks = || entry.marks.iter().map(|mark| (*mark, "x".into()));
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn one_inside_the_checkout_is_passed_over_and_one_beside_it_is_not() {
+    fn a_directory_inside_the_checkout_is_skipped() {
         let directory = tempfile::tempdir().unwrap();
         let (workspace, beside) = (directory.path().join("job"), directory.path().join("job@tmp"));
         let inside = workspace.join("tmp");
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_relative_or_absent_is_passed_over() {
+    fn a_relative_or_missing_directory_is_skipped() {
         for path in ["tmp", "/nonexistent/tmp"] {
             let environment = Environment::from_pairs([("GITHUB_ACTIONS", "true"), ("RUNNER_TEMP", path)]);
             assert_eq!(temp_dir(&environment), None, "{path}");

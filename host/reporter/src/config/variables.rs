@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_known_or_foreign_is_quiet() {
+    fn known_and_foreign_variables_give_no_warning() {
         let names = known().chain(["DX_API_URL", "DX_API_TOKEN", "PIPEFOLDER", "pipefold_spool"]);
         assert_eq!(
             warnings(&Environment::from_pairs(names.map(|name| (name, "x")))),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_one_gets_the_nearest() {
+    fn a_misspelt_variable_gets_the_nearest_name() {
         let environment = Environment::from_pairs([("PIPEFOLD_REPOSITRY", "s3cret")]);
         insta::assert_snapshot!(
             warnings(&environment).join("\n"),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_near_to_none_gets_the_list_and_keeps_its_value_secret() {
+    fn an_unknown_variable_gets_the_list_and_its_value_stays_secret() {
         let warning = warnings(&Environment::from_pairs([("PIPEFOLD_XYZZY", "s3cret")])).join("\n");
         assert!(warning.contains("pipefold reads PIPEFOLD_PIPELINE_NAME, "), "{warning}");
         assert!(!warning.contains("s3cret"));
@@ -132,7 +132,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_field_that_is_no_text_is_named_and_a_path_may_be() {
+    fn fields_have_to_be_utf8_and_paths_need_not() {
         use std::os::unix::ffi::OsStringExt;
         let bytes = || std::ffi::OsString::from_vec(b"\xff".to_vec());
         let names = ["PIPEFOLD_EMAIL", "PIPEFOLD_SPOOL", "DX_API_URL", "DX_API_TOKEN", "HOME"];

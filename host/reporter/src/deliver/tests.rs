@@ -157,7 +157,7 @@ fn nothing_answers() {
 }
 
 #[test]
-fn dx_asks_to_be_left_alone() {
+fn dx_asks_for_a_pause() {
     incident(|_| retry("DX answered with status 429", Some(Duration::from_secs(60))));
 }
 
@@ -167,12 +167,12 @@ fn dx_answers_with_server_errors() {
 }
 
 #[test]
-fn dx_says_no_with_a_code_that_its_page_does_not_list() {
+fn dx_refuses_with_an_unlisted_code() {
     incident(|_| refused("internal_error"));
 }
 
 #[test]
-fn another_page_is_where_dx_was() {
+fn another_server_has_dx_s_address() {
     incident(|_| Outcome::Unreachable {
         why: "the server answered with status 404".into(),
     });
@@ -212,7 +212,7 @@ fn beside_a_refused_run(spool: &Path) -> (Reporter, Arc<Mutex<Dx>>, Arc<AtomicUs
 }
 
 #[test]
-fn a_run_that_dx_goes_on_refusing_while_it_takes_others_is_given_up_after_a_week() {
+fn a_run_that_dx_alone_refuses_is_given_up_after_a_week() {
     let directory = tempfile::tempdir().unwrap();
     let (process, dx, _) = beside_a_refused_run(&directory.path().join("spool"));
     for day in 0..=8 {
@@ -226,7 +226,7 @@ fn a_run_that_dx_goes_on_refusing_while_it_takes_others_is_given_up_after_a_week
 }
 
 #[test]
-fn a_run_that_dx_refuses_while_it_takes_others_has_a_pause_of_its_own() {
+fn a_run_that_dx_alone_refuses_has_its_own_pause() {
     let directory = tempfile::tempdir().unwrap();
     let (process, _, tries) = beside_a_refused_run(&directory.path().join("spool"));
     for (after, tried) in [(0, 1), (1, 1), (1, 1), (10, 2), (1, 2), (30, 3)] {
@@ -300,7 +300,7 @@ fn pauses_are_kept_and_grow_and_the_commands_own_run_goes_first() {
 }
 
 #[test]
-fn a_run_of_which_nothing_can_be_sent_is_looked_at_once() {
+fn a_run_with_nothing_to_send_is_read_once() {
     let directory = tempfile::tempdir().unwrap();
     let (spool, dx) = (directory.path().join("spool"), Arc::new(Mutex::new(Dx::default())));
     let process = reporter(&spool, &dx, Duration::from_secs(20));

@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_detected_commit_needs_a_repository_and_a_given_one_is_left_to_the_plugin() {
+    fn a_detected_commit_without_a_repository_is_left_out() {
         let detected = Origin::Detected {
             system: "Jenkins",
             variable: "GIT_COMMIT",
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pull_request_that_is_no_number_is_a_violation_and_not_dropped() {
+    fn a_pull_request_that_is_not_a_number_is_a_violation() {
         for value in ["abc", "12a", "1.0", "#5", "9223372036854775808", "false"] {
             let (notification, violations) = fields(&[(Field::PrNumber, value)], &Origin::Default).to_notification();
             assert_eq!(notification.pr_number, None, "{value}");

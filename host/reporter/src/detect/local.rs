@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkout_tells_all_that_dx_wants() {
+    fn a_checkout_gives_all_fields() {
         let found = look(&machine_with("git@github.com:getdx/some_repo.git"));
         let value = |field| found.fields.value(field);
         assert_eq!(value(Field::PipelineName), Some("getdx/some_repo"));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_repository_the_directory_gives_the_name_and_no_commit_is_told() {
+    fn without_a_repository_the_directory_gives_the_name() {
         let found = look(&machine_with("/srv/git/some_repo.git"));
         assert_eq!(found.fields.value(Field::PipelineName), Some("checkout"));
         assert_eq!(found.fields.value(Field::Repository), None);

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_beats_what_the_system_tells() {
+    fn given_fields_take_precedence_over_facts() {
         assert_eq!(expand("{repository} {sha} {commit_sha}").unwrap(), "said/repo abc abc");
     }
 
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_is_named_and_what_would_fill_it() {
+    fn missing_values_are_named_with_their_variables() {
         let missing = expand("{job}/{pr}/{job}").unwrap_err();
         assert_eq!(missing.names, ["job", "pr"]);
         assert_eq!(missing.to_string(), "{job} and {pr} have no value here");
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inserted_is_not_read_again() {
+    fn inserted_text_is_not_expanded_again() {
         let mut facts = facts();
         facts.insert("workflow", "{run} }} {{".into());
         let template = Template::parse(Field::PipelineName, "{workflow}").unwrap();
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_refusals_say_where_and_what_to_do() {
+    fn refusals_name_the_place_and_give_advice() {
         insta::assert_snapshot!(refused("a {run"), @"the { at character 3 is never closed; close it with }, or write {{ for a brace that is meant");
         insta::assert_snapshot!(refused("ä{run{job}"), @"the { at character 2 is never closed; close it with }, or write {{ for a brace that is meant");
         insta::assert_snapshot!(refused("run}"), @"the } at character 4 closes nothing; write }} for a brace that is meant");
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_needs_what_tells_one_run_from_the_next() {
+    fn a_reference_id_needs_the_run() {
         let parse = |text| Template::parse(Field::ReferenceId, text);
         for text in ["{repository}/{sha}", "build", "{{run}}", "{job}/{attempt}"] {
             assert_eq!(parse(text), Err(TemplateError::SameForEveryRun), "{text}");

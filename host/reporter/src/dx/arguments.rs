@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_sends_comes_back() {
+    fn the_clients_body_is_read_back() {
         let notification = Notification {
             pipeline_name: Some("p".into()),
             pipeline_source: Some("s".into()),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_told_beside_what_dx_knows() {
+    fn arguments_of_a_step_are_read() {
         let given = |json: &str| {
             let given = Notification::from(parse(json).unwrap());
             (given.step, given.allowed_to_fail)

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_words_of_dx_it_was_another_server() {
+    fn answers_without_dx_s_json_are_another_servers() {
         for status in [400, 401, 403, 407, 413, 600, 0] {
             assert!(
                 matches!(outcome(status, "<html>Denied</html>"), Outcome::Retry { .. }),
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_dx_says_is_bounded_and_without_the_token() {
+    fn dx_s_message_is_bounded_and_without_the_token() {
         let token = Token::new("sesame-open".to_owned()).unwrap();
         let long = "x".repeat(5000);
         let body =

@@ -101,7 +101,7 @@ impl Client {
             return None;
         }
         let outcome = self.post(&wire::steps_body(run, notifications)?, token, timeout);
-        tracing::debug!(%outcome, "told of the run's steps");
+        tracing::debug!(%outcome, "sent the run's steps");
         Some(outcome)
     }
 
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fuller_sentence_is_the_one_that_is_told() {
+    fn the_fuller_message_takes_precedence() {
         let words = |body: &str| Answer::parse(body.as_bytes()).unwrap().words().map(str::to_owned);
         let full = r#"{"ok":false,"error":"e","message":"short","error_details":{"message":"full","code":7}}"#;
         assert_eq!(words(full).as_deref(), Some("full"));

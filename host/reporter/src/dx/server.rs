@@ -231,7 +231,7 @@ mod tests {
     use crate::dx::Answer;
 
     #[test]
-    fn forms_say_what_json_says() {
+    fn forms_and_json_give_the_same_arguments() {
         let form = b"pipeline_name=a+b&pr_number=%37&head_branch=%C3%A9%2f1&email=&unknown=1&started_at=12%3A00%zz&&=";
         let given = Arguments::from_form(form).unwrap();
         let json = r#"{"pipeline_name":"a b","pr_number":7,"head_branch":"é/1","email":"","started_at":"12:00%zz"}"#;

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn every_argument_and_none_that_is_not_known() {
+    fn every_known_argument_is_sent() {
         let required = json!({ "pipeline_name": "p", "pipeline_source": "s", "reference_id": "r", "started_at": "2025-01-01T12:05:00Z" });
         let run: Run = serde_json::from_value(required.clone()).unwrap();
         assert_eq!(
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn without_steps_an_upsert_is_one_notification_and_with_too_many_none() {
+    fn numbers_of_steps_in_an_upsert() {
         let of = |json: &str| Arguments::from_foreign_json(json.as_bytes()).map(Arguments::into_notifications);
         assert_eq!(of(r#"{"reference_id":"r","steps":[]}"#).unwrap().len(), 1);
         let many = |count: usize| format!(r#"{{"steps":[{}]}}"#, vec!["{}"; count].join(","));

@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_leads_to_the_next_at_once_and_the_last_one_is_told() {
+    fn after_a_refusal_the_next_address_is_tried_at_once() {
         let refusing = {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             listener.local_addr().unwrap()

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn one_clear_line_each() {
+    fn each_error_is_one_line() {
         let io = |kind: ErrorKind| ureq::Error::Io(io::Error::from(kind));
         let other = |text: &str| ureq::Error::Io(io::Error::other(text.to_owned()));
         let cases = [
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_is_told_from_what_may_pass() {
+    fn lasting_errors_are_distinguished() {
         let lasts = |why: ureq::Error| {
             let attempt = ExchangeContext {
                 url: "https://dx.example",

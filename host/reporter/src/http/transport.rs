@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn authorities_are_looked_for_when_needed_and_fully_when_one_is_unknown() {
+    fn authorities_are_read_when_needed() {
         let dx = dx_standin::Standin::start_tls();
         let url = dx.url();
         let transport = |ca_file| {
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_goes_however_it_is_hidden() {
+    fn the_token_is_removed_in_every_form() {
         let token = ["sesame-open"];
         assert_eq!(quote("key sesame-open!", token), "key (token)!");
         assert_eq!(quote("key ses\0ame-\u{200b}open!", token), "key (token)!");

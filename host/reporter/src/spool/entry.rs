@@ -350,7 +350,7 @@ mod tests {
     use crate::spool::tests::entry;
 
     #[test]
-    fn reads_back_what_it_wrote_in_the_form_the_documents_show() {
+    fn a_record_is_read_back_as_written() {
         let entry = entry("a/b", Hook::Finish, 7);
         let bytes = entry.encode().unwrap();
         assert_eq!(Entry::decode(&bytes, RunKey::of("a/b")), Ok(entry));
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_is_told_from_a_broken_file() {
+    fn a_later_version_is_not_a_broken_file() {
         assert_eq!(
             Entry::decode(br#"{"version":3,"new":[]}"#, RunKey::of("a")),
             Err(NotARecord::Newer)

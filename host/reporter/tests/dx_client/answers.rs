@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::*;
 
 #[test]
-fn a_run_arrives_as_the_page_wants_it() {
+fn a_run_arrives_as_dx_s_page_describes() {
     let dx = Standin::start();
     assert_eq!(upsert(&dx, AMPLE), Outcome::Accepted);
     let request = &dx.requests()[0];

@@ -74,7 +74,7 @@ fn a_slow_drip_ends_with_the_timeout() {
 }
 
 #[test]
-fn half_an_answer_is_none() {
+fn an_incomplete_answer_is_none() {
     let dx = Standin::start();
     dx.misbehave(Mode::CloseHalfWay, Times::Next(1));
     let outcome = upsert(&dx, AMPLE);

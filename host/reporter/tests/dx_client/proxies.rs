@@ -47,7 +47,7 @@ fn proxied(dx: &Standin, address: &str) -> Client {
 }
 
 #[test]
-fn a_proxy_is_used_and_learns_no_token() {
+fn a_proxy_is_used_and_gets_no_token() {
     let dx = Standin::start_tls();
     let (port, heads) = proxy(&dx, None);
     let client = proxied(&dx, &format!("http://user:sesame@127.0.0.1:{port}"));

@@ -84,7 +84,7 @@ fn an_operator_file_sets_everything() {
 }
 
 #[test]
-fn an_empty_file_says_nothing() {
+fn an_empty_file_sets_nothing() {
     for text in [
         "",
         "# nothing\n",
@@ -130,7 +130,7 @@ fn a_workspace_file_sets_nothing_of_the_operator_s() {
 }
 
 #[test]
-fn the_refusals_say_where_and_what_to_do() {
+fn refusals_name_the_place_and_give_advice() {
     insta::assert_snapshot!(refused("\ndx_url = 'https://evil.example'", Trust::Workspace),
         @"/repo/pipefold.toml:2: `dx_url` may not be set in a workspace file, which anyone who can open a pull request can write; set it by --dx-url, or by the variable DX_API_URL, or in /etc/pipefold.toml or the file that --config names");
     insta::assert_snapshot!(refused("[[policy]]", Trust::Workspace),
@@ -170,7 +170,7 @@ fn the_refusals_say_where_and_what_to_do() {
 }
 
 #[test]
-fn of_several_faults_the_first_in_the_file_is_told() {
+fn the_error_names_the_first_of_several_faults() {
     let error = refused("zz = 1\nrepository = 3\naa = 1", Trust::Workspace);
     assert!(error.contains(":1: unknown key `zz`"), "{error}");
 }
@@ -217,7 +217,7 @@ fn hostile_text_gives_a_short_error_or_none() {
 }
 
 #[test]
-fn a_policy_that_cannot_be_meant_is_refused() {
+fn a_bad_policy_is_refused() {
     for (text, problem) in [
         ("[[policy]]\nname = 'a'", "a policy needs a key `file`"),
         (
@@ -346,7 +346,7 @@ fn a_workspace_file_has_no_such_table() {
 }
 
 #[test]
-fn each_fault_names_its_line_and_what_would_be_right() {
+fn each_fault_names_its_line_and_gives_advice() {
     for (text, line, told) in [
         (
             "[gocd]\nin_job = 'none'".into(),
@@ -386,7 +386,7 @@ fn a_secret_in_the_file_is_refused_and_not_shown() {
 }
 
 #[test]
-fn what_names_a_server() {
+fn ids_of_servers() {
     for good in ["ci.example.com", "ci", "[::1]", "a/b"] {
         assert_eq!(server_id_problem(good), None, "{good}");
     }
@@ -415,7 +415,7 @@ fn in_job(file: &str, variables: &[(&str, &str)]) -> Result<Settings, ConfigErro
 }
 
 #[test]
-fn a_job_takes_the_server_s_name_from_the_variable_then_the_file_then_the_address() {
+fn precedence_of_the_servers_id_in_a_job() {
     let file = "[gocd]\nserver_id = 'file'\nin_job = 'facts'";
     for (file, variables, id, told) in [
         ("", &[] as &[_], "gocd/127.0.0.1/web/7", InJob::Run),
@@ -434,7 +434,7 @@ fn a_job_takes_the_server_s_name_from_the_variable_then_the_file_then_the_addres
 }
 
 #[test]
-fn a_variable_that_cannot_be_used_is_told() {
+fn a_bad_variable_is_an_error() {
     let settings = in_job("", &[("PIPEFOLD_GOCD_SERVER_ID", "https://x")]).unwrap();
     assert_eq!(settings.fields.value(Field::ReferenceId), Some("gocd/127.0.0.1/web/7"));
     assert!(

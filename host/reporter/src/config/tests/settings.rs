@@ -46,7 +46,7 @@ impl Machine {
 }
 
 #[test]
-fn nothing_said_gives_the_defaults() {
+fn without_settings_the_defaults_apply() {
     let settings = Machine::new().settings();
     assert_eq!((settings.dx_url, settings.token, settings.ca_file), (None, None, None));
     assert_eq!(settings.spool_limit, 256 << 20);
@@ -198,7 +198,7 @@ fn a_broken_workspace_file_is_left_out_and_no_other_takes_its_place() {
 }
 
 #[test]
-fn the_address_comes_from_flag_variable_file_in_this_order() {
+fn precedence_of_the_address() {
     let machine = Machine::new().with("etc/pipefold.toml", "dx_url = 'https://etc'");
     let flags = |url: &str| Flags {
         dx_url: Some(url.to_owned()),
@@ -223,7 +223,7 @@ fn the_address_comes_from_flag_variable_file_in_this_order() {
 }
 
 #[test]
-fn the_token_s_place_follows_the_same_order_and_its_value_is_nowhere() {
+fn precedence_of_the_tokens_place() {
     let machine = Machine::new().with("etc/pipefold.toml", "token_file = 'secret'");
     let flags = Flags {
         token_file: Some("flag".into()),
@@ -288,7 +288,7 @@ fn strictness_follows_the_same_order() {
 }
 
 #[test]
-fn what_has_no_effect_is_told() {
+fn settings_without_effect_give_warnings() {
     let settings = Machine::new()
         .load(&[("PIPEFOLD_EMIAL", "a@b.c")], &Flags::default(), None)
         .unwrap();

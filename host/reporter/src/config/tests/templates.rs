@@ -58,7 +58,7 @@ fn name(resolved: &Resolved) -> &str {
 }
 
 #[test]
-fn a_value_of_the_same_place_or_a_higher_one_beats_a_template_and_a_template_beats_all_below() {
+fn precedence_of_templates_and_values() {
     let direct = "PIPEFOLD_PIPELINE_NAME";
     let template = "PIPEFOLD_PIPELINE_NAME_TEMPLATE";
     let key = |who: &str| format!("pipeline_name = '{who}'\n");
@@ -81,7 +81,7 @@ fn a_value_of_the_same_place_or_a_higher_one_beats_a_template_and_a_template_bea
 }
 
 #[test]
-fn what_became_of_each_is_told() {
+fn the_outcome_of_each_template_is_returned() {
     let resolved = resolved(
         None,
         &[("PIPEFOLD_PIPELINE_NAME_TEMPLATE", "{pr} {job}")],
@@ -119,7 +119,7 @@ fn what_became_of_each_is_told() {
 }
 
 #[test]
-fn a_template_with_a_hole_is_not_used_and_warned_of() {
+fn an_incomplete_template_is_not_used_and_gives_a_warning() {
     let with = |template: &str| resolved(None, &[("PIPEFOLD_REFERENCE_ID_TEMPLATE", template)], "", "");
     let holed = with("{job}/{run}");
     assert_eq!(holed.fields.value(Field::ReferenceId), Some("github/42/2"));
@@ -142,7 +142,7 @@ fn a_template_with_a_hole_is_not_used_and_warned_of() {
 }
 
 #[test]
-fn an_id_that_a_re_run_would_keep_is_warned_of() {
+fn a_template_without_the_attempt_gives_a_warning() {
     let warnings = |template| resolved(None, &[("PIPEFOLD_REFERENCE_ID_TEMPLATE", template)], "", "").warnings;
     insta::assert_snapshot!(warnings("{repository}/{run}").join("\n"), @"PIPEFOLD_REFERENCE_ID_TEMPLATE: a re-run keeps its {run} here, so it would be the same record in DX and stay as red as the first attempt was; add {attempt} to it");
     assert_eq!(warnings("{run}/{attempt}"), [""; 0]);
@@ -150,7 +150,7 @@ fn an_id_that_a_re_run_would_keep_is_warned_of() {
 }
 
 #[test]
-fn a_template_may_build_on_what_holds_without_it() {
+fn a_template_may_contain_its_own_field() {
     let resolved = resolved(
         None,
         &[],
@@ -165,7 +165,7 @@ fn a_template_may_build_on_what_holds_without_it() {
 }
 
 #[test]
-fn what_an_exec_hands_down_is_not_expanded_again() {
+fn values_from_an_exec_are_not_expanded_again() {
     let template = "{workflow} {{x}}";
     let outer = resolved(None, &[("PIPEFOLD_PIPELINE_NAME_TEMPLATE", template)], "", "");
     assert_eq!(name(&outer), "CI {x}");
@@ -177,7 +177,7 @@ fn what_an_exec_hands_down_is_not_expanded_again() {
 }
 
 #[test]
-fn templates_that_cannot_be_meant_are_refused_with_their_place() {
+fn bad_templates_are_refused_with_their_place() {
     let refused = |text: &str| {
         let error = File::parse(Path::new("/repo/pipefold.toml"), text, Trust::Workspace).unwrap_err();
         error.to_string()

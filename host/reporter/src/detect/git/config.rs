@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_git_writes_is_read() {
+    fn configuration_as_git_writes_it() {
         let text = "[core]\n\tbare = false\n\tlogallrefupdates\n[remote \"fork\"]\n\turl = https://x/f.git\n[remote \"origin\"]\n\turl = \
                     git@github.com:getdx/some_repo.git\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n[branch \"main\"]\n\tremote = origin\n\
                     [user]\n\temail = me@getdx.com\n";
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_is_read() {
+    fn configuration_as_people_write_it() {
         for text in [
             "[ReMote \"origin\"] URL=x",
             "; c\n# c\n[remote \"origin\"]\r\n  url = \"x\"   ; why\r\n",
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_before_a_fault_counts_and_nothing_is_included() {
+    fn values_before_a_fault_count_and_includes_are_ignored() {
         for fault in [
             "[remote \"x",
             "[remote",

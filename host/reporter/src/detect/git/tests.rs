@@ -129,7 +129,7 @@ fn reflog(head: &str, merge: &str) -> String {
 }
 
 #[test]
-fn what_was_merged_here_is_told_from_what_was_fetched() {
+fn merged_commits_are_distinguished_from_fetched_ones() {
     let merge = ID.replace('7', "8");
     let machine = Machine::new()
         .with("repo/.git/HEAD", &merge)
@@ -160,7 +160,7 @@ fn a_shortened_commit_is_completed_from_head_and_its_record() {
 }
 
 #[test]
-fn names_that_lead_elsewhere_are_not_followed() {
+fn hostile_ref_names_are_not_followed() {
     let machine = Machine::new().with("repo/secret", ID);
     for name in [
         "refs/heads/../../../secret",
@@ -187,7 +187,7 @@ fn names_that_lead_elsewhere_are_not_followed() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_or_too_large_says_nothing() {
+fn pipes_and_large_files_give_nothing() {
     let machine = Machine::new().with("repo/.git/HEAD", "ref: refs/heads/main\n").with(
         "repo/.git/config",
         format!("[user]\nemail = a\n{}", "#".repeat(2 << 20)),

@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_branch_goes_where_it_is_the_last_part() {
+    fn the_branch_is_removed_where_it_is_the_last_part() {
         for (job, branch, stem) in [
             ("job", "main", None),
             ("job/main", "main", Some("job")),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_axes_go_where_they_are_the_last_part() {
+    fn the_axes_are_removed_where_they_are_the_last_part() {
         for (job, stem) in [
             ("job/K1=V1,K2=V2", "job"),
             ("job", "job"),

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_go_and_the_rest_stays() {
+    fn prefixes_are_removed() {
         for (given, name) in [
             ("main", "main"),
             ("origin/main", "main"),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_branch_is_absent() {
+    fn refs_that_are_not_branches_are_absent() {
         for given in [
             "refs/tags/v1",
             "tags/v1",
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn refs_of_pull_requests_tell_the_number_and_what_they_are() {
+    fn refs_of_pull_requests_give_number_and_kind() {
         for (given, number, is_merge) in [
             ("refs/pull/7/merge", "7", true),
             ("refs/pull/7/head", "7", false),

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sound_is_trimmed_and_what_is_not_says_why() {
+    fn sound_text_is_trimmed_and_other_text_gives_a_reason() {
         assert_eq!(sound(" main\n".as_ref()), Ok("main"));
         assert_eq!(sound("  ".as_ref()), Err(Unfit::Absent));
         assert_eq!(sound("\u{202e}\u{200b}".as_ref()), Err(Unfit::Absent));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_who_hides_behind_them() {
+    fn persons_of_addresses() {
         let email = |text: &str| Some(Person::Email(text.into()));
         let github = |text: &str| Some(Person::Github(text.into()));
         let gitlab = |text: &str| Some(Person::Gitlab(text.into()));

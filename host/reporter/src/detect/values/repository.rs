@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_on_no_server_has_no_name() {
+    fn addresses_without_a_server_have_no_name() {
         for address in [
             "/srv/git/repo.git",
             "./repo",
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_stays_as_it_is_and_an_address_is_taken_as_one() {
+    fn names_are_unchanged_and_addresses_are_read() {
         for (given, name) in [
             ("org/repo", "org/repo"),
             ("repo", "repo"),
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_go_and_the_rest_is_untouched() {
+    fn credentials_are_removed_and_the_rest_is_unchanged() {
         for (given, url) in [
             ("https://ci.example.com//", "https://ci.example.com//"),
             ("https://user:pa@ss@host:1234/a@b?q=1#f", "https://host:1234/a@b?q=1#f"),
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_none() {
+    fn text_that_is_not_a_page_is_refused() {
         for given in [
             "null/job/x/1/",
             "vstfs:///Build/Build/1",

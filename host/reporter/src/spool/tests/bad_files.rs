@@ -158,7 +158,7 @@ fn a_record_of_a_later_version_stays_for_the_program_that_reads_it() {
 }
 
 #[test]
-fn a_run_too_large_for_the_memory_is_read_in_parts_those_that_wait_first() {
+fn a_large_run_is_read_in_parts_waiting_records_first() {
     let (_dir, spool) = spool();
     let spool = spool.with_limits(super::super::Limits {
         loaded_at_once: 1,

@@ -25,7 +25,7 @@ fn all(spool: &Spool) -> Vec<Entry> {
 }
 
 #[test]
-fn a_batch_is_there_whole_and_costs_one_sync_of_the_directory_a_run() {
+fn a_batch_syncs_the_directory_once_a_run() {
     let disk = Simulated::new();
     let spool = Spool::on(Arc::new(disk.clone())).unwrap();
     disk.take_log();
@@ -77,7 +77,7 @@ fn the_end_of_a_run_gets_its_name_last() {
 }
 
 #[test]
-fn a_crash_at_any_moment_leaves_whole_records_and_loses_none_that_was_accepted() {
+fn a_crash_while_recording_a_batch_loses_no_accepted_record() {
     for how in [Crash::DropAll, Crash::KeepAll]
         .into_iter()
         .chain((0..12).map(Crash::Some))
@@ -206,7 +206,7 @@ fn threads_that_record_mark_and_prune_at_once_lose_nothing() {
 }
 
 #[test]
-fn records_that_are_rejected_while_others_come_are_in_one_place() {
+fn records_can_be_rejected_while_others_are_recorded() {
     let (_dir, spool) = spool();
     let reason = Rejection {
         at: String::new(),

@@ -48,7 +48,7 @@ fn explore<P, A>(
 }
 
 #[test]
-fn what_was_accepted_survives_and_nothing_is_torn() {
+fn accepted_records_survive_and_none_is_torn() {
     let attempts: Vec<Entry> = ["a", "a", "b", "a"]
         .iter()
         .enumerate()
@@ -285,7 +285,7 @@ fn a_full_disk_is_named_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_half_written_file_of_a_crashed_process_goes_after_an_hour() {
+fn a_half_written_file_is_removed_after_an_hour() {
     for (age, left) in [(Duration::from_secs(3500), 1), (Duration::from_secs(3700), 0)] {
         let disk = Simulated::new();
         let spool = open(&disk).unwrap();

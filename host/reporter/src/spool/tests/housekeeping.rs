@@ -19,7 +19,7 @@ fn send(spool: &Spool, reference_id: &str) {
 }
 
 #[test]
-fn a_finished_and_delivered_run_goes_after_a_day() {
+fn a_finished_and_delivered_run_is_removed_after_a_day() {
     let (_dir, spool) = spool();
     finish_and_send(&spool, "done");
     record(&spool, "unfinished", 1);
@@ -60,7 +60,7 @@ fn housekeeping_ends_in_time_and_comes_to_all_runs_in_the_end() {
 }
 
 #[test]
-fn past_the_limit_delivered_data_goes_then_nothing_new_is_accepted() {
+fn past_the_limit_delivered_runs_are_removed_first() {
     let (_dir, spool) = spool();
     // A run of one record and its `sent` takes three blocks: its directory's, and a file's twice.
     let spool = spool.with_limits(Limits {
@@ -100,7 +100,7 @@ fn past_the_limit_delivered_data_goes_then_nothing_new_is_accepted() {
 }
 
 #[test]
-fn a_run_takes_so_many_records_and_no_more() {
+fn the_number_of_records_of_a_run_is_limited() {
     let (_dir, spool) = spool();
     let spool = spool.with_limits(Limits {
         records_per_run: 3,
@@ -207,7 +207,7 @@ fn one_process_at_a_time_delivers() {
 }
 
 #[test]
-fn what_waits_arrives_whole_and_only_once() {
+fn an_import_brings_each_waiting_record_once() {
     let (_dir, here) = spool();
     let (_other, there) = spool();
     let partly = record(&here, "partly", 3);
@@ -242,7 +242,7 @@ fn what_waits_arrives_whole_and_only_once() {
 }
 
 #[test]
-fn bad_lines_are_named_by_number_and_passed_over() {
+fn bad_lines_are_skipped_and_listed_by_number() {
     let (_dir, here) = spool();
     record(&here, "a", 2);
     let mut good = Vec::new();
@@ -278,7 +278,7 @@ fn bad_lines_are_named_by_number_and_passed_over() {
 }
 
 #[test]
-fn no_end_of_bad_lines_fills_the_memory() {
+fn many_bad_lines_need_little_memory() {
     let (_dir, spool) = spool();
     let imported = spool.import(&mut "x\n".repeat(5000).as_bytes()).unwrap();
     assert_eq!((imported.bad.len(), imported.more_bad), (100, 4900));

@@ -15,7 +15,7 @@ fn chmod(path: &Path, mode: u32) {
 }
 
 #[test]
-fn what_is_missing_is_made_for_us_alone() {
+fn missing_directories_are_created_for_the_owner_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("one/two/spool/");
     let spool = Spool::open(&path).unwrap();
@@ -41,7 +41,7 @@ fn what_is_missing_is_made_for_us_alone() {
 }
 
 #[test]
-fn looking_makes_and_changes_nothing() {
+fn opening_read_only_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("spool");
     assert!(matches!(Spool::open_existing(&path), Err(SpoolError::Missing { .. })));
@@ -107,7 +107,7 @@ fn readable_by_others_is_closed_writable_is_refused() {
 }
 
 #[test]
-fn the_mode_of_a_directory_that_serves_other_ends_is_left_alone() {
+fn the_mode_of_a_directory_with_other_files_is_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("notes"), "mine").unwrap();
     chmod(dir.path(), 0o755);
@@ -163,7 +163,7 @@ fn a_link_within_the_spool_is_not_followed() {
 }
 
 #[test]
-fn someone_elses_directory_is_refused_by_name() {
+fn another_users_directory_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let me = rustix::process::geteuid().as_raw();
     // Root can give a directory away; other users find one of root's.
