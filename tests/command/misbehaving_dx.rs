@@ -253,7 +253,7 @@ fn a_wait_that_the_budget_does_not_last_for_is_not_waited() {
     for command in ["finish", "start"] {
         let output = ci.report([command]).run();
         output.assert_code(0).assert_within(SOON);
-        assert!(output.stderr().contains("DX asked to be left alone until"), "{output}");
+        assert!(output.stderr().contains("DX asked for no requests until"), "{output}");
     }
     assert_eq!(ci.dx.requests().len(), 1);
     ci.dx.set_mode(Mode::Normal);

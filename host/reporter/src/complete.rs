@@ -65,7 +65,7 @@ fn no_start(now: &str) -> Refused {
     let violation = Violation {
         fault: Fault::RequiredParamsMissing,
         field: Field::StartedAt.name().into(),
-        message: format!("the clock of this machine is wrong, it says {now}; set it, or give --started-at"),
+        message: format!("the clock of this machine is wrong ({now}); set it, or give --started-at"),
     };
     Refused {
         violations: vec![violation],
@@ -84,7 +84,9 @@ fn end_in_order(
         let Some(given) = time.as_deref() else { return };
         if read(given).is_none() {
             let shown: String = given.chars().take(40).collect();
-            warnings.push(format!("{name} {shown:?} is no ISO 8601 timestamp; {instead} is used"));
+            warnings.push(format!(
+                "{name} {shown:?} is not an ISO 8601 timestamp; {instead} is used"
+            ));
             *time = Some(instead.to_owned());
         }
     };

@@ -278,7 +278,7 @@ impl Judge {
                     links.push(loaded.link);
                 }
                 Err(error) if policy.on_failure == OnFailure::Open => {
-                    notes.push(format!("{error}; the policy is passed over"));
+                    notes.push(format!("{error}; the policy is skipped"));
                     policies.push(describe(source, Err(error.to_string())));
                 }
                 Err(error) if error.is_unfinished() => return Err(NotLoaded::Unfinished(error.to_string())),

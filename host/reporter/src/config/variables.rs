@@ -87,7 +87,7 @@ pub fn warnings(environment: &Environment) -> Vec<String> {
                 |near| format!("; did you mean {near}?"),
             );
             format!(
-                "{} is no variable of pipefold and has no effect{hint}",
+                "{} is not a variable of pipefold and has no effect{hint}",
                 foreign::excerpt(name)
             )
         });
@@ -119,7 +119,7 @@ mod tests {
         let environment = Environment::from_pairs([("PIPEFOLD_REPOSITRY", "s3cret")]);
         insta::assert_snapshot!(
             warnings(&environment).join("\n"),
-            @"PIPEFOLD_REPOSITRY is no variable of pipefold and has no effect; did you mean PIPEFOLD_REPOSITORY?"
+            @"PIPEFOLD_REPOSITRY is not a variable of pipefold and has no effect; did you mean PIPEFOLD_REPOSITORY?"
         );
     }
 

@@ -92,7 +92,7 @@ impl Deliverer<'_> {
         kill_points::pass("deliver.begin");
         if let Some(until) = state.asked_until().filter(|_| !self.own.explicit) {
             let why = state.failing_for().map_or_else(String::new, |why| format!(": {why}"));
-            let why = format!("DX asked to be left alone until {}{why}", clock::text(until));
+            let why = format!("DX asked for no requests until {}{why}", clock::text(until));
             delivery.put_off = Some(why.clone());
             if let Some(first) = options.first {
                 self.keep(first, &why, false, &state, &mut delivery);

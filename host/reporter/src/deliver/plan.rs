@@ -307,7 +307,7 @@ pub fn abandoned(run: &SpooledRun, own: &Ownership) -> Option<Notification> {
 
 /// The remark for a run whose end and steps have no status.
 pub const WITHOUT_A_STATUS: &str =
-    "the run ends without a status, so DX goes on showing it as running: give `finish` a --status";
+    "the run ends without a status, so DX still shows it as running: give `finish` a --status";
 
 /// One line for each reason why notifications of a run wait and do not count.
 pub fn left(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> impl Iterator<Item = String> {

@@ -229,7 +229,7 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     // Metadata of the open file, not of the path, which could change in between.
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(LARGEST)).unwrap_or_default());
     file.take(LARGEST + 1).read_to_end(&mut bytes)?;

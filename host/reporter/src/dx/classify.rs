@@ -66,7 +66,7 @@ pub fn classify(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>) ->
             }
         }
         (_, Some(_)) => retry(format!(
-            "the server answered with status {status} to a run, which says neither yes nor no"
+            "the server answered with status {status} to a run, which neither accepts nor refuses it"
         )),
         // No proxy answers so by itself: there is no such page at this address, or not for a POST.
         (404 | 405 | 410, None) => Outcome::Unreachable {

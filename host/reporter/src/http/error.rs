@@ -78,7 +78,7 @@ impl ClientError {
                     )
                 }
                 ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-                    format!("could not connect to {url}{through}: there is no route to it")
+                    format!("could not connect to {url}{through}: no route to the host")
                 }
                 ErrorKind::UnexpectedEof
                 | ErrorKind::ConnectionReset

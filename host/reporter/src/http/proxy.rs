@@ -65,7 +65,7 @@ impl ProxyOptions {
         let proxy = Proxy::new(address).map_err(|_| unusable("cannot be read"))?;
         match proxy.protocol() {
             ProxyProtocol::Http | ProxyProtocol::Https => Ok(Some(proxy)),
-            _ => Err(unusable("is no HTTP proxy")),
+            _ => Err(unusable("is not an HTTP proxy")),
         }
     }
 

@@ -301,7 +301,7 @@ impl Files for Disk {
                 Err(e) => {
                     return match Errno::from_io_error(&e) {
                         Some(Errno::LOOP) => unusable("is a symbolic link".into()),
-                        Some(Errno::NXIO) => unusable("is no regular file".into()),
+                        Some(Errno::NXIO) => unusable("is not a regular file".into()),
                         _ => Err(e),
                     };
                 }
@@ -309,7 +309,7 @@ impl Files for Disk {
             let found = describe(&rustix::fs::fstat(&file)?);
             match found.kind {
                 FileKind::Directory => return unusable("is a directory".into()),
-                FileKind::Other => return unusable("is no regular file".into()),
+                FileKind::Other => return unusable("is not a regular file".into()),
                 FileKind::File if found.owner != self.me => {
                     return unusable(format!("belongs to the user with id {}", found.owner));
                 }

@@ -168,7 +168,7 @@ impl Spool {
     pub(super) fn clear_temporary(&self, path: &Path, now: SystemTime) -> Option<SetAside> {
         let found = self.files.metadata(path).ok()?;
         if found.kind != FileKind::File {
-            return self.set_aside(path, "is no regular file".into());
+            return self.set_aside(path, "is not a regular file".into());
         }
         if now.duration_since(found.modified).is_ok_and(|age| age > STALE) {
             let _ = self.files.remove(path);

@@ -150,7 +150,7 @@ impl Spool {
             let path = run.join(name);
             aside.extend(match role {
                 Role::Temporary => self.clear_temporary(&path, SystemTime::now()),
-                _ => self.set_aside(&path, "is no file of the spool's".into()),
+                _ => self.set_aside(&path, "is not a file of the spool".into()),
             });
         }
         Ok(ids)

@@ -355,7 +355,7 @@ impl Spool {
                 .metadata(path)
                 .is_ok_and(|found| found.kind != FileKind::File)
         {
-            self.set_aside(path, "is no regular file".into());
+            self.set_aside(path, "is not a regular file".into());
             answer = self.files.try_lock(path);
         }
         LockState::from(answer)

@@ -200,7 +200,8 @@ impl Spool {
             };
             let key = name.to_str().and_then(|name| name.parse().ok());
             let (Some(key), FileKind::Directory) = (key, found.kind) else {
-                done.aside.extend(self.set_aside(&path, "is no run's directory".into()));
+                done.aside
+                    .extend(self.set_aside(&path, "is not the directory of a run".into()));
                 done.size.add(&found);
                 continue;
             };

@@ -90,7 +90,7 @@ impl Spool {
             Role::Record(id) => ids.push(id),
             Role::Stray => done
                 .aside
-                .push(Self::leave(&run.join(name), "is no file of the spool's".into())),
+                .push(Self::leave(&run.join(name), "is not a file of the spool".into())),
             Role::Sent | Role::Trouble | Role::Temporary | Role::Passing => {}
         });
         if let Err(e) = listed {

@@ -42,7 +42,7 @@ pub const BAMBOO: System = System {
     email: &[Var("bamboo_ManualBuildTriggerReason_userName")],
     left_out: &[(
         "an attempt",
-        "failed jobs that are run again keep the build's number, and no variable says that they were",
+        "failed jobs that run again keep the build's number, and no variable shows it",
     )],
     ..System::NONE
 };

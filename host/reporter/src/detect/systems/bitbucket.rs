@@ -46,7 +46,7 @@ pub const BITBUCKET: System = System {
         ),
         (
             "who started it",
-            "`BITBUCKET_STEP_TRIGGERER_UUID` is no name that DX knows",
+            "DX does not know the id in `BITBUCKET_STEP_TRIGGERER_UUID`",
         ),
     ],
     ..System::NONE

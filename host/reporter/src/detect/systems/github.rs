@@ -82,7 +82,7 @@ pub const GITEA: System = System {
     left_out: &[
         (
             "the page of the run",
-            "up to version 1.25 it goes by `GITHUB_RUN_NUMBER` and later by `GITHUB_RUN_ID`, and no variable tells the version",
+            "up to version 1.25 it goes by `GITHUB_RUN_NUMBER` and later by `GITHUB_RUN_ID`, and no variable has the version",
         ),
         (
             "`GITHUB_RUN_ATTEMPT` without `GITHUB_TRIGGERING_ACTOR`",

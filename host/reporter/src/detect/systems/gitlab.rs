@@ -72,7 +72,7 @@ pub const GITLAB: System = System {
         ),
         (
             "an attempt",
-            "a job that is retried keeps its pipeline, and no variable says that it was",
+            "a retried job keeps its pipeline, and no variable shows the retry",
         ),
     ],
     ..System::NONE

@@ -70,7 +70,7 @@ pub const GOCD: System = System {
         ),
         (
             "repository, commit and branch of several materials",
-            "no variable says which of them is meant",
+            "no variable names the right one",
         ),
     ],
     ..System::NONE

@@ -75,7 +75,7 @@ pub const JENKINS: System = System {
     left_out: &[
         (
             "`GIT_COMMIT` of a pull request, where the workspace's git does not know it",
-            "by the project's strategy it is the head or a merge with the target that only the workspace has, and no variable says which",
+            "by the project's strategy it is the head or a merge with the target that only the workspace has, and no variable shows which",
         ),
         (
             "an attempt",
@@ -83,7 +83,7 @@ pub const JENKINS: System = System {
         ),
         (
             "a job that was deleted and made again",
-            "its builds count from 1 again, so a branch's new job meets the records of an old one of the same name; no variable tells them apart",
+            "its builds count from 1 again, so a branch's new job meets the records of an old one of the same name; no variable distinguishes them",
         ),
     ],
     ..System::NONE

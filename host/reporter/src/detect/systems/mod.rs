@@ -215,19 +215,19 @@ const HEAD: &str = "# What is detected
 
 Made from the table in `host/reporter/src/detect/systems`; `PIPEFOLD_WRITE=1 cargo test --test detection` writes it again.
 
-For each CI system: the fields of a run, and where each comes from. The first source that gives a sound value is taken. Flags, `PIPEFOLD_*`
-variables and `pipefold.toml` go before all of them; `pipefold doctor` shows what became of each in a job.
+For each CI system: the fields of a run, and the source of each. The first source that gives a sound value is used. Flags, `PIPEFOLD_*`
+variables and `pipefold.toml` take precedence over all of them; `pipefold doctor` shows the result in a job.
 
-`reference_id` is `system/server/scope/run` and, where there is one, `/attempt`: the same in each job of a run, and another one when the run is
-repeated. Parts that are missing are left out. `pipeline_name` is the repository where no source gives one.
+`reference_id` is `system/server/scope/run` and, where there is one, `/attempt`: the same in each job of a run, and different for a
+re-run. Missing parts are left out. `pipeline_name` is the repository where no source gives one.
 
 - *not in a pull request*: the variable is about something else there.
 - *no trial merge*: the variable may hold a merge of a pull request with its target, which is on no branch. It is left out then, with a warning.
-- *after a push*: it names who wrote the commit, and only a push is started by that person.
-- *by its address*: the variable holds the address of the repository, of which the name is taken.
-- *page of the pull request*: the repository of this page goes before the others, since the number counts there.
+- *after a push*: the variable names the author of the commit, who started the run only if it was a push.
+- *by its address*: the variable holds the address of the repository, whose name is used.
+- *page of the pull request*: the repository of this page takes precedence, since it numbers the pull request.
 
-Systems are asked in this order, and the first that is recognised by one of its sets of variables is taken. Tekton and Argo Workflows set no
+Systems are tried in this order, and the first that is recognised by one of its sets of variables is used. Tekton and Argo Workflows set no
 variables; their [recipes](../examples/ci/README.md) name the run.
 ";
 
@@ -278,7 +278,7 @@ fn rows(system: &System) -> [(&'static str, Sources); 18] {
         ("`pr_number`", system.pr),
         ("page of the pull request", system.pr_page),
         ("`head_branch`", system.branch),
-        ("a tag, which is no branch", system.tag),
+        ("tag, which is not a branch", system.tag),
         ("`source_url`", system.url),
         ("`email`", system.email),
         ("`github_username`", system.github),

@@ -32,10 +32,7 @@ pub const SOURCEHUT: System = System {
             "`BUILD_SUBMITTER`",
             "it is the service that submitted the job, not a person",
         ),
-        (
-            "`PATCHSET_ID`",
-            "a patchset on a mailing list is no pull request that DX could link",
-        ),
+        ("`PATCHSET_ID`", "DX cannot link a patchset on a mailing list"),
     ],
     ..System::NONE
 };

@@ -160,7 +160,7 @@ pub fn page(url: &str) -> Result<String, Unfit> {
         }) if ["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) => {
             Ok(format!("{scheme}://{authority}{rest}"))
         }
-        _ => Err(Unfit::Wrong("is no address of a web page")),
+        _ => Err(Unfit::Wrong("is not the address of a web page")),
     }
 }
 
