@@ -161,7 +161,7 @@ fn an_attempt_is_reported_once_its_first_stage_has_ended() {
     ];
     let expected = "p/7 2019-12-01T08:00:00Z failure 2019-12-01T09:00:00Z";
     let mapped = mapping().map(&history(&stages), now());
-    // What is under way was updated at some time between its beginning and its end: as a start that would have to be taken back.
+    // A stage in progress was updated at some time between its start and its end: as a start that would have to be corrected.
     assert_eq!(summary(&mapping(), &history(&stages)), [expected]);
     assert_eq!(mapped.warnings, []);
     stages[1] = stage("build", 2, "Passed", (1, 13), "ann");

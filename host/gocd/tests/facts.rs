@@ -78,7 +78,7 @@ fn repository_and_commit_are_those_of_a_git_material() {
         &"ab".repeat(32),
         "a",
     );
-    // The same repository once more: pipelines that come together, and a commit that is a pull request's too.
+    // The same repository again: pipelines that fan in, and a commit that is a pull request's too.
     let twin = git("git@github.com:o/n.git", Some("refs/pull/7/head"), &sha, "a");
     let other = git(
         "git@github.com:o/n.git",

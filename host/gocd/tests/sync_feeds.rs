@@ -12,7 +12,7 @@ use pipefold_gocd::sync::*;
 
 const BOTH: [bool; 2] = [true, false];
 
-/// So many runs of three stages, one run an hour.
+/// Returns this many runs of three stages, one run an hour.
 fn runs(count: u64) -> Vec<PlainRun> {
     let stages = |at: i64| {
         vec![
@@ -196,7 +196,7 @@ fn a_run_that_is_run_again_long_after_is_found() {
         let now = after(300) + TimeDelta::hours(25);
         let done = round(&server, &files, &mut told, &options(), now).unwrap();
         assert_eq!(told.records()["gocd/go/p/10/attempt-2"]["status"], "failure");
-        // Of the whole history only the 64 runs around it are looked at again.
+        // Of the whole history only the 64 runs around it are read again.
         let most = if is_old { 1 } else { 64 };
         assert!(done.looked_at <= most, "{is_old}: {}", done.looked_at);
     }
@@ -256,7 +256,7 @@ fn a_page_that_repeats_ends_the_walk_and_nothing_else() {
         let done = round(&server, &files, &mut told, &options(), after(60)).unwrap();
         assert!(failure(&done).contains("repeats itself"), "{}", failure(&done));
         assert_eq!(done.pipelines, 2);
-        // What is new is read all the same, and the rest once the server is itself again.
+        // New runs are read all the same, and the rest once the server works again.
         *server.runs.borrow_mut() = runs(61);
         round(&server, &files, &mut told, &options(), after(61)).unwrap();
         assert!(told.by_run.contains_key("gocd/go/p/61"), "{is_old}");

@@ -1,4 +1,4 @@
-//! Which runs are told, how often, and what of them where documents are missing.
+//! The runs that are reported, how often, and without which documents.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ fn only_new_notifications_are_reported() {
             (news.start.is_some(), steps, news.finish.is_some()),
             (false, vec!["test"], true)
         );
-        // Another attempt says nothing of the first.
+        // Another attempt has no data of the first.
         server.runs.borrow_mut()[0].stages.push(("test", 2, "Failed", 30));
         round(&server, &files, &mut told, &options(), minute(31)).unwrap();
         let news: Vec<u32> = told.reports[2].attempts.iter().map(|news| news.number).collect();
@@ -177,7 +177,7 @@ fn only_the_chosen_pipelines_are_asked_for() {
 fn a_run_that_cannot_be_read_waits_and_does_not_keep_others_from_it() {
     for is_old in BOTH {
         let server = Plain::new(is_old, (1..=60).map(|counter| passed(counter, counter as i64)));
-        // What is wrong with the documents of run 30.
+        // The faults of the documents of run 30.
         let answer = Rc::new(Cell::new(0));
         let is_of_30 =
             |path: &str| path.contains("/9030.xml") || path.contains("/stages/300") || path.contains("/p/30");
@@ -249,7 +249,7 @@ fn missing_documents_are_left_out_and_reported() {
         });
         let (files, mut told) = (Files::default(), Told::default());
         let done = round(&server, &files, &mut told, &options(), minute(9)).unwrap();
-        // The old feed's entry says what the document would; without one it may come.
+        // The old feed's entry has the document's data; without one it may come.
         let (now, later) = if is_old { (2, 2) } else { (0, 1) };
         assert_eq!(told.by_run.len(), now, "{:?}", done.notices);
         let done = round(&server, &files, &mut told, &options(), minute(20)).unwrap();
@@ -440,7 +440,7 @@ fn jobs_are_asked_for_where_they_may_have_times() {
     }
 }
 
-/// What is saved after reading so many runs of two stages.
+/// Returns the state after reading this many runs of two stages.
 fn state_of(is_old: bool, count: u64) -> (Files, Vec<u8>) {
     let stages = [("build", 1, "Passed", 0), ("test", 1, "Failed", 1)];
     let at = |counter: u64| stages.map(|(name, n, word, at)| (name, n, word, at + counter as i64 * 2));
@@ -475,7 +475,7 @@ fn the_version_of_a_state_is_checked() {
         read(&" ".repeat(MAX_STATE_BYTES + 1)),
         Err(StateError::TooLong)
     ));
-    // A pipeline whose state cannot be used is left, and says what to do.
+    // A pipeline whose state cannot be used is left, with advice.
     let p = Name::new("p").unwrap();
     files.pipelines.borrow_mut().insert(p, newer.into_bytes());
     let server = Plain::new(true, [passed(1, 1)]);

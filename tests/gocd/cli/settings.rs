@@ -155,7 +155,7 @@ fn credentials_come_from_files_and_variables_and_show_nowhere() {
     }
     for (variables, told) in [
         (&[("GOCD_PASSWORD", secret)] as &[(&str, &str)], "no user"),
-        (&[], "wants some"),
+        (&[], "requires some"),
     ] {
         let command = variables.iter().fold(sync(&ci, &gocd, &[]), |command, (name, value)| {
             command.env(name, *value)

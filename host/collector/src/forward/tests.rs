@@ -86,7 +86,7 @@ impl Forwarding {
         }
     }
 
-    fn wait_until_told(&self, reference_id: &str) {
+    fn wait_until_sent(&self, reference_id: &str) {
         self.wait(reference_id, |it| {
             it.forwarding(reference_id)["waiting_since"].is_null()
         });
@@ -98,7 +98,7 @@ fn dx_gets_the_run_and_each_change_of_it() {
     let it = begin(1000.0);
     assert_eq!(it.server.upsert("", EXAMPLE).status, 200);
     let name = "AA713E04-1880-4E17-8C49-4A41733DAFCF";
-    it.wait_until_told(name);
+    it.wait_until_sent(name);
     assert_eq!(it.dx.records()[name].status, "success");
     assert_eq!(
         it.dx.records()[name].finished_at.as_deref(),
@@ -110,11 +110,11 @@ fn dx_gets_the_run_and_each_change_of_it() {
         (&1.into(), &true.into())
     );
     assert_eq!(it.server.upsert("", &EXAMPLE.replace("success", "failure")).status, 200);
-    it.wait_until_told(name);
+    it.wait_until_sent(name);
     assert_eq!(it.dx.records()[name].status, "failure");
     let requests = it.dx.requests().len();
     std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(it.dx.requests().len(), requests, "what DX knows is not told again");
+    assert_eq!(it.dx.requests().len(), requests, "what DX has is not sent again");
     let metrics = it.server.get("/metrics", "").body;
     assert!(metrics.contains("pipefold_dx_up 1\n"), "{metrics}");
 }
@@ -131,7 +131,7 @@ fn an_outage_is_caught_up_without_a_burst() {
     let begin = Instant::now();
     it.wait("all runs", |it| it.dx.records().len() == 20);
     assert!(begin.elapsed() >= Duration::from_millis(700), "{:?}", begin.elapsed());
-    it.wait_until_told("r0");
+    it.wait_until_sent("r0");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn one_failed_run_delays_no_other_and_only_a_rejected_run_is_settled() {
         it.tell(name, "");
     }
     for name in ["good", "rejected"] {
-        it.wait_until_told(name);
+        it.wait_until_sent(name);
     }
     let tries = |name: &str| it.requests_about(name);
     it.wait("it may pass, so it is tried again and again", |_| tries("refused") > 4);
@@ -164,7 +164,7 @@ fn one_failed_run_delays_no_other_and_only_a_rejected_run_is_settled() {
     it.tell("rejected", r#","status":"success""#);
     it.wait("what changed is tried again", |_| tries("rejected") > 1);
     it.dx.set_mode(Mode::Normal);
-    it.wait_until_told("refused");
+    it.wait_until_sent("refused");
     assert!(it.dx.records().contains_key("refused"));
 }
 
@@ -183,7 +183,7 @@ fn a_wrong_token_is_waited_out_until_the_file_has_another() {
     std::fs::remove_file(&it.token_file).unwrap();
     std::thread::sleep(Duration::from_millis(300));
     std::fs::write(&it.token_file, it.dx.token()).unwrap();
-    it.wait_until_told("r");
+    it.wait_until_sent("r");
     assert!(it.dx.records().contains_key("r"));
 }
 
@@ -198,12 +198,12 @@ fn what_dx_asks_for_holds_for_all() {
     it.wait("the refusal", |it| it.dx.requests().len() == 1);
     let begin = Instant::now();
     it.tell("b", "");
-    it.wait_until_told("b");
+    it.wait_until_sent("b");
     assert!(begin.elapsed() > Duration::from_millis(500), "{:?}", begin.elapsed());
-    it.wait_until_told("a");
+    it.wait_until_sent("a");
 }
 
-/// Long enough to be told of before it is over, and short enough to wait for.
+/// Long enough to be sent before it is over, and short enough to wait for.
 const SOON: Duration = Duration::from_millis(300);
 
 #[test]
@@ -232,7 +232,7 @@ fn a_stale_run_is_sent_as_cancelled_once_and_stays_unchanged_here() {
         })
     );
     let run = it.run("silent");
-    assert_eq!(run["record"]["status"], "running", "nobody said anything else");
+    assert_eq!(run["record"]["status"], "running", "no notification changed it");
     assert_eq!(run["received"].as_array().unwrap().len(), 1);
     assert_eq!(
         (&run["forwarding"]["covered"], &run["waiting_since"]),
@@ -266,7 +266,7 @@ fn a_run_with_new_activity_is_sent_as_it_is_and_dx_keeps_the_higher() {
         (it.status_in_dx("well"), it.status_in_dx("badly")),
         ("cancelled".into(), "failure".into())
     );
-    // One that is silent once more is told so once more: DX may have been told otherwise in between.
+    // A run that is silent again is sent as cancelled again: DX may have another status meanwhile.
     it.tell("again", "");
     it.wait("cancelled", |it| it.requests_about("again") == 2);
     it.tell("again", r#","status":"running""#);
@@ -284,9 +284,9 @@ fn a_stale_run_is_not_cancelled_if_dx_refused_it_and_waits_for_dx() {
     };
     it.dx.misbehave_for("rejected", rejection, Times::Always);
     it.tell("rejected", r#","status":"running""#);
-    it.wait_until_told("rejected");
+    it.wait_until_sent("rejected");
     it.tell("later", r#","status":"running""#);
-    it.wait_until_told("later");
+    it.wait_until_sent("later");
     it.dx.misbehave_for("later", Mode::InternalError, Times::Always);
     it.wait("tries", |it| it.requests_about("later") >= 3);
     let said = it.forwarding("later");
@@ -303,15 +303,15 @@ fn a_stale_run_is_not_cancelled_if_dx_refused_it_and_waits_for_dx() {
 fn a_record_that_dx_has_is_not_sent_again() {
     let it = begin(1000.0);
     it.tell("r", r#","status":"running","head_branch":"main""#);
-    it.wait_until_told("r");
-    // It says nothing new, and so does a step: DX has no place for it.
+    it.wait_until_sent("r");
+    // It changes nothing, and neither does a step: DX has no field for it.
     for more in [r#","status":"running""#, r#","step":"lint","status":"running""#] {
         it.tell("r", more);
         it.wait("it is settled", |it| it.forwarding("r")["waiting_since"].is_null());
     }
     assert_eq!((it.requests_about("r"), &it.forwarding("r")["covered"]), (1, &3.into()));
     it.tell("r", r#","status":"success""#);
-    it.wait_until_told("r");
+    it.wait_until_sent("r");
     assert_eq!((it.requests_about("r"), it.status_in_dx("r")), (2, "success".into()));
 }
 
@@ -329,7 +329,7 @@ fn metrics_count_waiting_and_refused_runs_and_the_state_of_dx() {
     };
     it.dx.misbehave_for("rejected", rejection, Times::Always);
     it.tell("rejected", "");
-    it.wait_until_told("rejected");
+    it.wait_until_sent("rejected");
     assert!(has("pipefold_dx_up 1"), "it answered in its own words");
     assert!(
         has("pipefold_forwards_total{result=\"rejected\"} 1") && has("pipefold_forwards_total{result=\"failed\"} 0")

@@ -1,4 +1,4 @@
-//! What each answer is taken for.
+//! The result of each kind of answer.
 
 use pipefold_gocd::client::{Client, ClientOptions, Credentials, FetchError, Secret, Source};
 
@@ -179,7 +179,7 @@ fn documents_are_bounded_with_and_without_a_length() {
         };
         assert!(why.contains("100000") && why.contains("/go/api/"), "{why}");
     }
-    // Nothing of a body that says that it is too long has to come.
+    // No byte of a body that announces too great a length has to arrive.
     let announced = b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n".to_vec();
     assert!(matches!(limited(Deed::Raw(announced)), Err(FetchError::TooLarge(_))));
 }

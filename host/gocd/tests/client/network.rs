@@ -10,7 +10,7 @@ use crate::client::server::*;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n<x>";
 
-/// Why there was no answer at all, after one try of a short time.
+/// Returns the reason of a missing answer, after one try of a short time.
 fn why(deed: impl Fn(&Request) -> Deed + Send + Sync + 'static, timeout: Duration) -> String {
     let server = Server::start(deed);
     let options = ClientOptions {
@@ -74,7 +74,7 @@ fn what_has_no_end_is_not_read_for_ever() {
         AMPLE,
     );
     assert!(head.contains("could not exchange data"), "{head}");
-    // An error page without end is the error that its status says.
+    // An endless error page is the error of its status.
     let start = b"HTTP/1.1 404 No\r\n\r\n".to_vec();
     let server = Server::start(move |_| Deed::Repeat(start.clone(), vec![b'y'; 65536], Duration::ZERO));
     assert_eq!(quickly(|| server.client().get(&pipelines())), Err(FetchError::NotFound));
@@ -89,7 +89,7 @@ fn half_an_answer_is_none() {
     why(move |_| Deed::Raw(chunked.clone()), AMPLE);
     let nothing = why(|_| Deed::Raw(Vec::new()), AMPLE);
     assert!(nothing.contains("http://127.0.0.1"), "{nothing}");
-    // And half an error page is the error that its status says.
+    // Half an error page is the error of its status too.
     let page = b"HTTP/1.1 404 No\r\nContent-Length: 100\r\n\r\n<not-found>".to_vec();
     let server = Server::start(move |_| Deed::Raw(page.clone()));
     assert_eq!(server.client().get(&pipelines()), Err(FetchError::NotFound));
@@ -108,7 +108,7 @@ fn a_reset_is_tried_again() {
     let resetting = std::thread::spawn(move || {
         for _ in 0..3 {
             let stream = listener.accept().unwrap().0;
-            // What is closed with something unread in it is reset.
+            // A connection that is closed with unread data is reset.
             stream.peek(&mut [0; 1]).unwrap();
         }
     });
@@ -138,7 +138,7 @@ fn a_restart_in_between_is_no_trouble() {
     let server = Server::start_at(port, |_| say(200, DOCUMENT));
     assert_eq!(client.get(&pipelines()), Ok(DOCUMENT.into()));
     drop(server);
-    // So quickly that the client cannot know that its connection is cut.
+    // Quickly enough that the client cannot know that its connection is cut.
     let server = Server::start_at(port, |_| say(200, DOCUMENT));
     assert_eq!(client.get(&pipelines()), Ok(DOCUMENT.into()));
     drop(server);

@@ -1,4 +1,4 @@
-//! When it is asked again, and when not.
+//! Retries, and their pauses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

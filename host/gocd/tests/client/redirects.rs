@@ -1,4 +1,4 @@
-//! Where a redirection may lead.
+//! The redirections that are followed.
 
 use pipefold_gocd::Resource;
 use pipefold_gocd::client::{Client, ClientOptions, FetchError, Source};

@@ -19,7 +19,7 @@ fn client(server: &Standin, ca_file: Option<PathBuf>) -> Result<Client, ClientEr
 
 #[test]
 fn a_company_authority_is_trusted_when_it_is_given() {
-    // It is no GoCD, and says so: but only to whom came through TLS.
+    // It is not GoCD, and answers so, but only through TLS.
     let server = Standin::start_tls();
     let known = client(&server, Some(server.ca_file().to_owned())).unwrap();
     assert_eq!(known.get(&pipelines()), Err(FetchError::NotFound));

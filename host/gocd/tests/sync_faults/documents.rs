@@ -28,7 +28,7 @@ fn a_document_that_is_never_answered_costs_its_run_a_pause() {
                 assert!(done.failed.is_empty(), "{context}: {:?}", done.failed);
                 assert_eq!(told.by_run.len(), 39, "{context}");
                 assert!(!told.by_run.contains_key("gocd/go/p/35"));
-                // It is asked for again, less and less often, and what is new is read beside it.
+                // It is requested again, less and less often, and new runs are read beside it.
                 let mut asked = 0;
                 for minutes in 51..120 {
                     server.requests();
@@ -37,7 +37,7 @@ fn a_document_that_is_never_answered_costs_its_run_a_pause() {
                     asked += server.asked.borrow().iter().filter(of_it).count();
                 }
                 assert!((5..25).contains(&asked), "{context}: {asked}");
-                // In the end what there is of it is told, and the rest when it comes.
+                // In the end the rest of it is reported, and the missing part when it comes.
                 for hours in 2..9 {
                     round(
                         &server,
@@ -199,7 +199,7 @@ fn runs_that_failed_are_asked_after_for_a_fortnight() {
         )
         .unwrap();
         assert_eq!(server.requests(), 2, "{is_old}");
-        // What comes later yet is found by the walk.
+        // A later change is found by the walk.
         let again = ("build", 2, "Passed", 600 * 720 + 144_100);
         server.runs.borrow_mut()[3].stages.push(again);
         round(&server, &files, &mut told, &options(), last + TimeDelta::days(102)).unwrap();

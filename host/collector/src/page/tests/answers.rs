@@ -92,10 +92,10 @@ async fn without_rights_there_is_no_page() {
     }
 }
 
-/// Far more than anything here takes; far less than what nobody would wait for.
+/// A time far above what anything here takes.
 const LONG: Duration = Duration::from_secs(20);
 
-/// What cannot come did not come after this time.
+/// The time after which an event that cannot come counts as absent.
 const SHORT: Duration = Duration::from_millis(200);
 
 struct Stream(axum::body::BodyDataStream);
@@ -110,7 +110,7 @@ impl Stream {
         let mut stream = Self(response.into_body().into_data_stream());
         assert!(
             stream.next(LONG).await.unwrap().unwrap().contains("retry:"),
-            "it is heard at once"
+            "it arrives at once"
         );
         stream
     }

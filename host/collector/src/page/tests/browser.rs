@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 /// A browser starts in a second; on a busy machine in many.
 const LONG: Duration = Duration::from_secs(90);
 
-/// The browser, or nothing where the machine has none; the output then says so.
+/// The browser; `None`, with a message, where the machine has none.
 fn browser(test: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -36,11 +36,11 @@ fn browser(test: &str) -> Option<PathBuf> {
     found
 }
 
-/// What a browser made of an address.
+/// A browser's result for an address.
 struct Seen {
     /// The document as it was when all was loaded.
     document: String,
-    /// Its log, with the messages of the page's console.
+    /// The browser's log, with the messages of the page's console.
     log: String,
 }
 
@@ -119,7 +119,7 @@ fn attacker(reference_id: &str) -> Notification {
     }
 }
 
-/// What the two sides of the test tell each other.
+/// The messages between the two sides of the test.
 #[derive(Clone)]
 struct Stage {
     listening: Arc<Semaphore>,

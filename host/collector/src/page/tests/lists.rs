@@ -288,7 +288,7 @@ async fn a_step_spans_its_notifications_in_any_order() {
         [
             (None, Status::Running, ago(100), None),
             (Some("test"), Status::Failure, ago(60), Some(ago(30))),
-            // It said how it went, and not when.
+            // It has a status, and no end.
             (Some("build"), Status::Success, ago(90), Some(ago(90))),
             (Some("lint"), Status::Running, ago(40), None),
         ]

@@ -20,7 +20,7 @@ pub fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_750_000_000, 0).unwrap()
 }
 
-/// So many seconds before [`now`].
+/// Returns the time this many seconds before [`now`].
 pub fn ago(seconds: i64) -> DateTime<Utc> {
     now() - TimeDelta::seconds(seconds)
 }
@@ -117,7 +117,7 @@ pub fn began(pipeline: &str, reference_id: &str, seconds_ago: i64) -> Notificati
     }
 }
 
-/// Its end, after so many seconds.
+/// The run's end, after this many seconds.
 pub fn ended(began: &Notification, status: &str, after: i64) -> Notification {
     let start = DateTime::parse_from_rfc3339(began.started_at.as_deref().unwrap()).unwrap();
     Notification {

@@ -310,7 +310,7 @@ fn document(server: &Running) -> Value {
     server.get("/api/openapi.json", "").json()
 }
 
-/// Returns true if `value` is what `schema` says, as far as the document uses the language.
+/// Returns true if `value` fits `schema`, in the part of the language that the document uses.
 fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let wrong = |why: &str| Err(format!("{why}: {value} by {schema}"));
     if let Some(reference) = schema["$ref"].as_str() {

@@ -57,7 +57,7 @@ fn failures_are_limited_and_a_known_token_is_let_in_all_the_same() {
 
 #[test]
 fn a_thousand_idle_connections_block_no_request() {
-    // Of one address here, as those of many elsewhere.
+    // The connections have one address here, in place of many.
     let limits = Limits {
         per_address: 4096,
         ..Limits::default()
@@ -164,7 +164,7 @@ fn a_reader_that_reads_nothing_is_left() {
         .write_all(b"GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         .unwrap();
     let begin = Instant::now();
-    // It is counted a moment after it was taken.
+    // A connection is counted a moment after it was accepted.
     while server.app.journal.metrics.connections.load(Relaxed) == 0 && begin.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -1,4 +1,4 @@
-//! What is no request, or is one that nobody means.
+//! Malformed requests, and requests that no client means.
 
 use super::support::{Answer, EXAMPLE, PATIENCE, Setup, post, read_answer, start};
 use crate::request::Limits;
@@ -91,7 +91,7 @@ fn floods_of_headers_are_cut() {
     assert_eq!(server.get("/healthz", &many).status, 431);
     let long = format!("X: {}\r\n", "x".repeat(64 * 1024));
     assert_eq!(server.get("/healthz", &long).status, 431);
-    // One that never ends is not read to its end.
+    // An endless one is not read to its end.
     let mut stream = server.connect();
     stream.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
     let line = format!("X: {}\r\n", "x".repeat(1000));

@@ -26,7 +26,7 @@ pub const EXAMPLE: &str = r#"{"pipeline_name": "build_panda_finder", "pipeline_s
     "reference_id": "AA713E04-1880-4E17-8C49-4A41733DAFCF", "started_at": "2025-01-01T12:05:00",
     "finished_at": "2025-01-01T12:10:00", "status": "success"}"#;
 
-/// What is to be different.
+/// The settings that differ from the defaults.
 #[derive(Default)]
 pub struct Setup {
     pub limits: Limits,
@@ -127,7 +127,7 @@ impl Running {
         format!("Authorization: Bearer {}\r\n", self.tokens[token])
     }
 
-    /// What is kept of a run.
+    /// Returns the stored run.
     pub fn record(&self, reference_id: &str) -> Value {
         let answer = self.get(&format!("/api/runs/{reference_id}"), "");
         assert_eq!(answer.status, 200, "{}", answer.body);

@@ -134,7 +134,7 @@ fn a_page_that_listens_hears_of_changes_and_does_not_hold_up_the_end() {
 #[test]
 fn the_curl_example_gives_its_record() {
     let server = start(Setup::default());
-    // As curl sends it: the page's three headers, curl's own, and a token that nobody asks for.
+    // As curl sends it: the page's three headers, curl's own, and an unneeded token.
     let headers = "User-Agent: curl/8.5.0\r\nAccept: */*\r\nContent-Type: application/json\r\nAuthorization: Bearer xxxx-xxxxxxxxx-xxxx\r\n";
     let answer = server.upsert(headers, EXAMPLE);
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"ok":true}"#));

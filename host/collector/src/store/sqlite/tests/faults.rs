@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 const NAME: &str = "store::sqlite::tests::faults::what_was_acknowledged_survives_kill_9";
 
-/// The child: appends from several threads without end, and tells each acknowledgement when it has it.
+/// The child: appends from several threads without end, and prints each acknowledgement when it has it.
 fn load(dir: &str, round: u32) {
     let store = open(dir.as_ref());
     std::thread::scope(|scope| {
@@ -86,7 +86,7 @@ fn what_was_acknowledged_survives_kill_9() {
         let mut seen = 0;
         for line in lines {
             let line = line.unwrap();
-            // The test harness says something too, on the line of the first one.
+            // The test harness prints too, on the line of the first one.
             let Some((_, told)) = line.split_once("ack ") else {
                 continue;
             };
@@ -253,7 +253,7 @@ fn what_an_older_version_left_unfolded_is_folded_at_the_next_start() {
         record = json_remove(json_set(record, '$.status', 'running'), '$.finished_at') WHERE reference_id = 'r';
         UPDATE pipelines SET running = running + 1, success = success - 1;"#;
     take_back(dir.path(), unfolded);
-    // Where it cannot be folded, it stays as it was and is in no one's way.
+    // A run that cannot be folded stays as it was and blocks no other.
     let broken: Fold = Arc::new(|all| match all {
         [one] => fold()(std::slice::from_ref(one)),
         _ => Err(FoldError::Failed("no time".into())),

@@ -122,7 +122,7 @@ fn a_reference_belongs_to_the_pipeline_that_first_used_it() {
         ..appending(notification, 1)
     };
     let before = detail(&store, "r1").unwrap();
-    // It says another pipeline, which it may write to, or even the right one.
+    // It names another pipeline, which it may write to, or even the right one.
     for pipeline in ["api", "web"] {
         let foreign = wait(store.append(with(ended(pipeline, "r1", 0, "failure"), &["api"])));
         assert_eq!(foreign, Err(StoreError::Foreign));
@@ -349,7 +349,7 @@ fn notification() -> impl Strategy<Value = Notification> {
         )
 }
 
-/// What comes between two appends.
+/// The events between two appends.
 #[derive(Clone, Copy, Debug)]
 enum Between {
     Nothing,

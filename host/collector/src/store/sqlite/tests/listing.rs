@@ -118,7 +118,7 @@ fn filters_alone_and_together() {
 #[test]
 fn a_search_that_goes_on_shows_each_run_once_and_in_order() {
     let (_dir, store) = fresh();
-    // So many pipelines that the search leaves each of them after a hundred and some runs.
+    // Enough pipelines that the search leaves each of them after a hundred and some runs.
     for n in 0..30 {
         append(&store, running(&format!("p{n}"), &format!("first-{n}"), 0), 5000);
     }

@@ -120,7 +120,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
         ),
         "{why}"
     );
-    // As after a crash: the file does not have the number, and nobody else keeps it from getting it.
+    // As after a crash: the file does not have the number, and no other process prevents it.
     let crashed = tempfile::tempdir().unwrap();
     for name in [DATABASE_FILE.to_owned(), format!("{DATABASE_FILE}-wal")] {
         std::fs::copy(dir.path().join(&name), crashed.path().join(&name)).unwrap();
@@ -170,7 +170,7 @@ fn what_is_no_database_of_ours_is_refused_untouched() {
     drop(foreign);
     assert!(matches!(refused(dir.path()), StoreError::NotOurs { .. }));
     std::fs::remove_file(&path).unwrap();
-    // What a server leaves that dies at its very first step.
+    // The file of a server that died at its first step.
     std::fs::write(&path, "").unwrap();
     append(&open(dir.path()), running("web", "r", 0), 0);
 }

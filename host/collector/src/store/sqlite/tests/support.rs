@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 /// Waits for an answer where there is no runtime to do so.
 pub fn wait<T>(mut answer: Answer<T>) -> Result<T, StoreError> {
@@ -108,7 +109,7 @@ pub fn running(pipeline: &str, reference: &str, started: i64) -> Notification {
     }
 }
 
-/// It ended so a minute later.
+/// Returns its end a minute later, with this status.
 pub fn ended(pipeline: &str, reference: &str, started: i64, status: &str) -> Notification {
     Notification {
         finished_at: Some(text_at(started + 60)),
@@ -125,7 +126,14 @@ pub fn step(pipeline: &str, reference: &str, name: &str) -> Notification {
 }
 
 pub fn open(dir: &Path) -> SqliteStore {
-    SqliteStore::open(dir, fold(), RunLimits::default()).unwrap()
+    let begin = Instant::now();
+    loop {
+        match SqliteStore::open(dir, fold(), RunLimits::default()) {
+            // A child process of another test has our lock too between its fork and its exec.
+            Err(StoreError::InUse(_)) if begin.elapsed() < Duration::from_secs(5) => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// Makes a closed database one of the version before parts were kept, and changes it further.

@@ -27,7 +27,7 @@ fn what_is_old_goes_with_all_that_was_kept_of_it() {
     }
     append(&store, step("web", "r3", "unit"), 1000);
     let old = detail(&store, "r4").unwrap();
-    assert_eq!(retain(&store, 150, false), 149, "r3 was heard of again");
+    assert_eq!(retain(&store, 150, false), 149, "r3 has new activity");
     assert!(detail(&store, "r4").is_none());
     assert_eq!(wait(store.run(RunKey::Job(old.jobs[0].id))).unwrap(), None);
     assert_eq!(detail(&store, "r3").unwrap().received.len(), 2);
@@ -285,7 +285,7 @@ fn held_notifications_are_no_reason_to_send() {
         since: Some(at(7)),
     };
     assert_eq!((run.waiting_since, wait(store.backlog())), (Some(at(7)), Ok(backlog)));
-    // One that is held came while it was told.
+    // A held one came while the run was sent.
     assert_eq!(held(8).waiting_since, Some(at(7)));
     forwarded(&store, run.id, 2, None);
     assert!(waiting(&store).is_empty());
