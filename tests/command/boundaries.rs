@@ -1,4 +1,4 @@
-//! Invariants about who may know what, read off the sources.
+//! Invariants of the sources: the use of the token, of other crates and of words.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -39,7 +39,7 @@ fn the_only_record(ci: &Ci) -> Record {
     records.into_values().next().unwrap()
 }
 
-/// Nothing was sent, and nothing was written.
+/// Checks that nothing was sent, and nothing was written.
 fn untouched(ci: &Ci, output: &Output) {
     assert!(ci.dx.requests().is_empty(), "{output}");
     assert!(!ci.spool().exists(), "{output}");

@@ -1,10 +1,10 @@
-//! Whatever DX does, the build goes on: its exit code, its output, and its duration but for the budget. And nothing is lost.
+//! A DX that misbehaves: the build keeps its exit code, its output, and its duration except for the budget, and nothing is lost.
 
 use std::time::Duration;
 
 use pipefold_tests::{Ci, Mode, Output, RUN, RetryAfter, Standin, Times};
 
-/// Far more than the budgets of these tests, and less than the default budget of a finish with what else a busy machine adds to it.
+/// The limit of a command: far more than the budgets of these tests, with room for a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
 /// The fate of a run after an answer of DX.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use pipefold_tests::{Ci, Mode, Output, RetryAfter, Standin};
 
-/// Two halves, so that a part of it is found as well.
+/// The secret in two halves, so that a part of it is found as well.
 const HALVES: [&str; 2] = ["s3cr3tZq8vK2", "P9xTn4LmW7yB"];
 
 fn token() -> String {

@@ -38,7 +38,7 @@ fn version(files: &BTreeMap<String, String>) -> String {
     versions[0].to_owned()
 }
 
-/// Over names, sizes and content, so that nothing can move from one file to another unseen.
+/// The digest over names, sizes and content, so that nothing can move from one file to another unseen.
 fn digest(files: &BTreeMap<String, String>) -> String {
     let mut hash = Sha256::new();
     for (name, text) in files {

@@ -1,4 +1,4 @@
-//! Carrying what waits to another machine.
+//! Carrying waiting records to another machine.
 
 use std::path::Path;
 

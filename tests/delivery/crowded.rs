@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const FILES: u64 = 100_000;
-/// Several times each budget here, and less than walking a hundred thousand files with a request for each would take.
+/// The limit of a command: several times each budget here, and less than a hundred thousand files with a request for each would take.
 const SOON: Duration = Duration::from_secs(20);
 /// The time that a command may take beside its budget on a machine that is busy with other tests.
 const SLACK: Duration = Duration::from_secs(8);
 
-/// Puts records of `runs` runs there: in each a start that waits, and for the rest held steps, so many that all are `files`.
+/// Writes `files` records of `runs` runs: in each run a waiting start, and for the rest held steps.
 fn fill(spool: &Path, runs: u64, files: u64, template: &Value) {
     for run in 0..runs {
         let reference_id = format!("waiting-{run}");
@@ -103,7 +103,7 @@ impl Crowd {
         assert!(self.ci.record().finished_at.is_some());
     }
 
-    /// Finishes that deliver what waits, and free the spool.
+    /// Reports finishes, which deliver the waiting records and free the spool.
     fn report_run_and_empty(&self) {
         for round in 0..2 {
             let finish = self.run(self.ci.report_run(&format!("emptying-{round}"), ["finish"]));
@@ -118,7 +118,7 @@ impl Crowd {
     }
 }
 
-/// Room for everything, and these budgets in seconds.
+/// An operator's file with room for everything, and these budgets in seconds.
 fn roomy(seconds: u64) -> String {
     format!("spool_limit = \"2 GiB\"\n[budgets]\nstart = \"{seconds}s\"\nfinish = \"{seconds}s\"\n")
 }

@@ -1,6 +1,6 @@
 //! A process that is killed at any moment loses nothing that was accepted, and leaves nothing that cannot be read.
 //!
-//! Here are thirty deaths, drawn by a seed; `make soak` has hundreds, each place among them.
+//! Thirty deaths, drawn by a seed; `make soak` has hundreds, each place among them.
 
 use pipefold_tests::killing::{FLUSH, KILL_AT, Round, Undisturbed, count_places};
 use pipefold_tests::{Ci, RUN, SpoolContent, seeded};

@@ -1,4 +1,4 @@
-//! Record and deliver through a spool: crashes, crowds, faults of the disk, and what DX answers.
+//! Record and deliver through a spool: crashes, crowds, faults of the disk, and answers of DX.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod answers;

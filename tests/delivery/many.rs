@@ -1,4 +1,4 @@
-//! Much that waits goes out in as few requests as there are runs.
+//! Many waiting records are sent in one request for each run.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use pipefold_tests::{Ci, Mode, RUN, SpoolContent};
 
 use crate::library::{notification, reporter};
 
-/// Does it for each number below 500, on a few threads: recording waits for the disk most of the time.
+/// Calls `act` for each number below 500, on a few threads: recording waits for the disk most of the time.
 fn for_each_of_500(act: impl Fn(u64) + Sync) {
     std::thread::scope(|scope| {
         for first in 0..8 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pipefold_tests::{Ci, Mode, Mounted, Output, Pipefold, skipped};
 
-/// Well above every budget.
+/// The limit of a command: well above every budget.
 const SOON: Duration = Duration::from_secs(20);
 
 fn is_root() -> bool {
@@ -249,7 +249,7 @@ fn a_failed_step_without_a_place_leaves_the_run_open_for_a_green_retry() {
     assert!(ended.status == "success" && ended.finished_at.is_some(), "{ended:?}");
 }
 
-/// Takes what is left on it, to the last byte.
+/// Fills the volume to the last byte.
 fn fill_up(volume: &Mounted) -> PathBuf {
     use std::io::Write;
     let path = volume.path().join("filling");

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::place::Fleet;
 
-/// Longer than a minute's backlog takes to drain at the lowest rate of a test, with what the queue waits for a word from one that it gave
-/// something to.
+/// The limit for a minute's backlog to drain at the lowest rate of a test, with the queue's wait for an acknowledgement from a forwarder that
+/// has died.
 const DRAIN: Duration = Duration::from_secs(300);
 
 /// The accepted upserts, by run.
@@ -17,7 +17,7 @@ const DRAIN: Duration = Duration::from_secs(300);
 pub struct Accepted(BTreeMap<String, Vec<Value>>);
 
 impl Accepted {
-    /// Remembers an upsert.
+    /// Adds an upsert.
     pub fn add(&mut self, upsert: Value) {
         let name = upsert["reference_id"].as_str().unwrap().to_owned();
         self.0.entry(name).or_default().push(upsert);

@@ -14,7 +14,7 @@ use crate::place::{Fleet, STREAM};
 /// As many requests for messages as show one whose end overtakes what was sent before it.
 const MANY: usize = 5_000;
 
-/// Puts the end of so many runs into the stream.
+/// Puts the ends of this number of runs into the stream.
 pub fn publish(fleet: &Fleet, runs: usize) {
     let mut connection = fleet.cluster.connect(0).unwrap();
     for run in 0..runs {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::backlog::count;
 use crate::place::{Fleet, STREAM};
 
-/// Many seconds' worth.
+/// A number of runs that takes many seconds to send.
 const RUNS: usize = 400;
 
 fn put(connection: &mut Connection, run: usize, upsert: Value) {
@@ -23,7 +23,7 @@ fn put(connection: &mut Connection, run: usize, upsert: Value) {
     assert_eq!(answer["stream"], STREAM, "{answer}");
 }
 
-/// Each has what the other does not know.
+/// Both forwarders, each with upserts that the other does not know.
 fn publish(fleet: &Fleet, ends: bool) {
     let mut connection = fleet.cluster.connect(0).unwrap();
     for run in 0..RUNS {

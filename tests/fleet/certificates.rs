@@ -16,7 +16,7 @@ struct Authority {
 }
 
 impl Authority {
-    /// By the same name it would be taken for another, whose signature is wrong.
+    /// Another name, since a wrong signature under the same name would give another error.
     fn new(name: &str) -> Self {
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -64,7 +64,7 @@ fn doctor_reports_if_the_queue_can_be_used_with_advice() {
     assert!(fix.unwrap().contains("Connection refused"), "{away}");
 }
 
-/// Someone who may publish runs and no more, as a runner should; and someone who may not even that.
+/// A user who may publish runs and no more, as a runner should; and a user who may not even publish.
 const USERS: &str = "accounts { A { jetstream: enabled, users: [
     { user: all, password: p },
     { user: runner, password: p, permissions: { publish: [\"pipefold.runs.>\"], subscribe: [\"_INBOX.report.>\"] } }

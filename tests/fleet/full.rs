@@ -5,7 +5,7 @@ use pipefold_tests::nats::Options;
 
 use crate::place::Fleet;
 
-/// So large that a few fill the stream.
+/// The size of a message: a few fill the stream.
 const LARGE: usize = 3000;
 
 #[test]

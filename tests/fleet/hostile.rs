@@ -19,7 +19,7 @@ const ADDRESS_SPACE: u64 = 4_000_000;
 /// A size beyond all memory.
 const HUGE: &str = "18446744073709551615";
 
-/// Of a server that greets a client.
+/// The greetings of servers.
 fn greetings() -> Vec<(&'static str, Liar)> {
     let greeted = |then: &str| Liar::saying(greeting(&json!({})) + then);
     vec![
@@ -51,7 +51,7 @@ fn greetings() -> Vec<(&'static str, Liar)> {
     ]
 }
 
-/// Of a server that greets well, to every question.
+/// The answers of a server with a right greeting, to every question.
 fn answers() -> Vec<(&'static str, Liar)> {
     let all = |what: String| Liar::answering(json!({}), move |_| text(&what));
     let bytes = |bytes: Vec<u8>| Liar::answering(json!({}), move |_| Some(bytes.clone()));
@@ -86,7 +86,7 @@ fn answers() -> Vec<(&'static str, Liar)> {
     ]
 }
 
-/// Does this with each of them, all at the same time: most of it is waiting.
+/// Calls this with each server, all at the same time: most of it is waiting.
 fn with_all<T: Send>(work: impl Fn(&'static str, &Liar) -> T + Sync) -> Vec<T> {
     let liars: Vec<_> = greetings().into_iter().chain(answers()).collect();
     std::thread::scope(|scope| {

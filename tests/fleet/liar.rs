@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Longer than any client stays.
+/// The limit of a connection: longer than any client stays.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The behaviour on a connection.
@@ -17,7 +17,7 @@ type Talk = dyn Fn(&mut TcpStream, &Heard) + Send + Sync;
 #[derive(Clone, Default)]
 pub struct Heard(Arc<Mutex<Vec<u8>>>);
 
-/// It listens until the test ends.
+/// A server that listens until the test ends.
 pub struct Liar {
     address: SocketAddr,
     heard: Heard,
@@ -34,7 +34,7 @@ impl Heard {
 }
 
 impl Liar {
-    /// Does this with every connection, each in a thread of its own.
+    /// Starts a server that calls this with every connection, each in a thread of its own.
     pub fn start(talk: impl Fn(&mut TcpStream, &Heard) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let (address, heard) = (listener.local_addr().unwrap(), Heard::default());
@@ -103,7 +103,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// In front of this server.
+    /// Starts a relay in front of this server.
     pub fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();

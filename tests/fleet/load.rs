@@ -1,4 +1,4 @@
-//! Builds that report all the time, each remembering what was accepted.
+//! Builds that report all the time, each with a list of its accepted upserts.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,16 +12,16 @@ use crate::accepted::Accepted;
 use crate::gateway::Gateway;
 use crate::place::Fleet;
 
-/// Between a runner's commands: a machine of two processors must have something left for the servers.
+/// The pause between a runner's commands: a machine of two processors must have something left for the servers.
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// Between a gateway's notifications.
+/// The pause between a gateway's notifications.
 const GATEWAY_PAUSE: Duration = Duration::from_millis(20);
 
-/// More than are not answered in the longest run, where each death of a gateway leaves one.
+/// The limit of upserts without an answer: more than the longest run has, where each death of a gateway leaves one.
 const MOST_AGAIN: u32 = 1000;
 
-/// Longer than anything takes to get from the spools into a stream that is well.
+/// The limit for records to get from the spools into a healthy stream.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One machine that runs `pipefold` in one build after the other, over a spool of its own.

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::place::Fleet;
 
-/// More than anyone reads, and far more than a command may ask for one by one.
+/// The number of refused upserts: far more than a command may ask for one by one.
 const MANY: u64 = 3000;
 
-/// Requests of a command that reads two of them: each, what there is at all, and some for good measure.
+/// The requests of a command that reads two of them: each, the list, and some to spare.
 const FEW: u64 = 12;
 
 /// Puts a refused upsert of this run into the stream, as a forwarder does.

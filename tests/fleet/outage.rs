@@ -1,4 +1,4 @@
-//! Nothing of the queue answers for a while.
+//! An outage of the whole queue.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,7 +19,7 @@ const SEED: u64 = 20_250_102;
 /// The duration of each state: each runner gets to some runs, even where each of its commands takes the whole of its budget.
 const STATE: Duration = Duration::from_secs(4);
 
-/// Requests to DX a second: the backlog is no test of patience.
+/// The requests to DX a second: enough to drain the backlog soon.
 const RATE: &str = "100";
 
 /// The time that a command may take beside its budgets on a machine that is busy with other tests.
@@ -58,7 +58,7 @@ impl Builders {
     }
 }
 
-/// Builds that end with so many different codes, at the same time and over one spool.
+/// Runs builds that end with different codes, at the same time and over one spool.
 fn exec(fleet: &Fleet, state: &str) {
     std::thread::scope(|scope| {
         for number in 0..RUNNERS as i32 {

@@ -127,7 +127,7 @@ impl Fleet {
         });
     }
 
-    /// Puts an upsert into the stream as somebody else would.
+    /// Puts an upsert into the stream as a foreign publisher would.
     pub fn publish(&self, subject: &str, payload: &[u8]) {
         let mut connection = self.cluster.connect(0).unwrap();
         let answer = connection.request(subject, &[], payload).unwrap();

@@ -7,7 +7,7 @@ use pipefold_tests::killing::{KILL_AT, PIPELINE_COMMANDS};
 
 use crate::place::Fleet;
 
-/// More than a start has places to die at.
+/// The limit of kill points: more than a start has.
 const MANY: u64 = 100;
 
 #[test]

@@ -1,6 +1,6 @@
 //! A cluster of three under load, to which everything happens that can: nothing is lost, and DX ends with what was accepted.
 //!
-//! Each trouble once; `make soak` has fifty, by `PIPEFOLD_FLEET_ROUNDS`. `PIPEFOLD_SEED` repeats what an earlier one drew.
+//! Each trouble once; `make soak` has fifty, by `PIPEFOLD_FLEET_ROUNDS`. `PIPEFOLD_SEED` repeats the draw of an earlier run.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::trouble::{Trouble, Victims};
 /// Any number; another draws other rounds.
 const SEED: u64 = 20_250_101;
 
-/// Requests of one forwarder: so few that it is DX that a backlog waits for.
+/// The requests of one forwarder a second: so few that a backlog waits for DX.
 const PER_SECOND: u32 = 15;
 
 const FORWARDERS: u32 = 2;

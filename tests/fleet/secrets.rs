@@ -1,4 +1,4 @@
-//! Servers that ask who is there.
+//! Servers that ask for credentials.
 
 use std::path::PathBuf;
 
@@ -94,7 +94,8 @@ fn a_forwarder_with_wrong_credentials_ends_with_advice() {
     assert!(!forwarder.log().contains("another-secret"), "{}", forwarder.log());
 }
 
-/// Made once for these tests: an operator, an account and a user, and a user of an account that the server does not know.
+/// The path of credentials that were made once for these tests: an operator, an account and a user, and a user of an account that the
+/// server does not know.
 fn credentials(name: &str) -> PathBuf {
     workspace_root().join("tests/fleet/credentials").join(name)
 }

@@ -13,7 +13,7 @@ use crate::place::{Fleet, STREAM};
 /// The usual duration of a trouble: longer than it takes to elect another leader would be a round of 10 s.
 const TROUBLE: Duration = Duration::from_secs(3);
 
-/// Long enough for a node that hears nothing to call for another leader.
+/// The time of a cut: long enough for a node without messages to call for another leader.
 const CUT: Duration = Duration::from_secs(6);
 
 /// As long as an outage of DX's is, or of a network.
@@ -22,8 +22,8 @@ const OUTAGE: Duration = Duration::from_secs(60);
 /// The time after which bytes that were on their way when the network was cut have arrived or never will.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
-/// Until two nodes hear each other again: TCP waits before it sends once more, each time twice as long as before and so at most as long as the
-/// cut was; and a node waits before it connects again.
+/// The limit until two nodes get each other's messages again: TCP waits before it sends once more, each time twice as long as before and so at
+/// most as long as the cut was; and a node waits before it connects again.
 const MENDED: Duration = Duration::from_secs(120);
 
 /// The deaths of a gateway in a round: it must be at work when it dies, and is so about each fourth time.
@@ -76,7 +76,7 @@ impl Trouble {
     }
 }
 
-/// Whom something can happen to.
+/// The parts of a fleet that can fail.
 pub struct Victims<'a> {
     pub fleet: &'a Fleet,
     pub forwarders: Vec<Forwarder>,
@@ -84,7 +84,7 @@ pub struct Victims<'a> {
 }
 
 impl Victims<'_> {
-    /// Lets something happen, and waits until the cluster is whole again.
+    /// Causes a trouble, and waits until the cluster is whole again.
     pub fn suffer(&mut self, trouble: Trouble, lasts: Duration, random: &mut Rng) {
         let (cluster, dx) = (&self.fleet.cluster, &self.fleet.ci.dx);
         match trouble {

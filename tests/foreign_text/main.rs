@@ -1,4 +1,4 @@
-//! Whatever a flag, a variable, a file, a policy, DX, a queue or a feed brings: no output of any command has it in a form that a terminal, a CI
+//! Hostile text from flags, variables, files, policies, DX, queues and feeds: no output of any command has it in a form that a terminal, a CI
 //! system or a reader would follow.
 //!
 //! Tables of command lines: `@` is the hostile text, `FIELDS` a flag with it for each text field of a run.
@@ -38,7 +38,7 @@ fn lines() -> String {
 enum Shown {
     Yes,
     No,
-    /// It depends.
+    /// One or the other.
     Perhaps,
 }
 

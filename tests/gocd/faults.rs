@@ -56,7 +56,7 @@ fn assert_other_told(reading: &Reading, context: &dyn std::fmt::Debug) {
     assert!(differences.is_empty(), "{context:?}: {differences:#?}");
 }
 
-/// Lets requests for the first pipeline's feed, or a part of it, meet a fault that does not pass, and then behaves.
+/// Gives a lasting fault to requests for the first pipeline's feed, or a part of it, and then behaves.
 fn spoils_one_pipeline(generation: Generation, fault: &Fault, about: &str, words: &str) {
     let reading = Reading::new(history(), generation);
     let about = format!("{}{about}", feed(&reading));
@@ -338,7 +338,7 @@ fn before_it(records: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     records
 }
 
-/// Of each kind of document one fails in each way, but for those that take longer than a client waits: that is minutes.
+/// One document of each kind fails in each way, except for delays longer than a client waits: those are minutes.
 #[test]
 fn a_document_that_fails_in_any_way_costs_its_own_run_a_pause() {
     let fails = |generation: Generation, way: Way, is_stage: bool| {

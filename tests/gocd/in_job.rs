@@ -5,7 +5,7 @@ use pipefold_tests::{Ci, Pipefold, SpoolContent, binary, workspace_root};
 const ID: &str = "gocd/gocd.example.com/web/7";
 const COMMIT: &str = "0d5f3e6f9b8c7a6d5e4f3c2b1a0998877665544a";
 
-/// What an agent sets in a job of the stage `test`.
+/// The variables that an agent sets in a job of the stage `test`.
 fn in_gocd(command: Pipefold) -> Pipefold {
     [
         ("GO_SERVER_URL", "https://gocd.example.com:8154/go"),
@@ -24,7 +24,7 @@ fn in_gocd(command: Pipefold) -> Pipefold {
     .fold(command, |command, (name, value)| command.env(name, value))
 }
 
-/// A machine on which jobs tell facts alone.
+/// A machine whose jobs report facts alone.
 fn with_facts() -> Ci {
     let ci = Ci::new();
     ci.operator("[gocd]\nin_job = 'facts'\n");

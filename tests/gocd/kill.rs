@@ -1,6 +1,6 @@
 //! A reader of a GoCD server that is killed loses no run and reports none twice.
 //!
-//! Here are thirty deaths, drawn by a seed; `PIPEFOLD_SOAK_ROUNDS` asks for more.
+//! Thirty deaths, drawn by a seed; `PIPEFOLD_SOAK_ROUNDS` sets another number.
 
 use crate::reading::{Reading, until_now};
 use gocd_standin::Reading::{BackFill, Live};

@@ -11,7 +11,7 @@ use gocd_standin::{Expected, Generation, History, PipelineRun, Shape};
 use pipefold_tests::eventually;
 use rustix::process::Signal;
 
-/// Histories on one server: each pipeline is one.
+/// The histories on one server: each pipeline is one.
 const TOGETHER: usize = 25;
 
 fn shape() -> Shape {
@@ -23,7 +23,7 @@ fn shape() -> Shape {
     }
 }
 
-/// So many histories on servers of an age, each read at once.
+/// Reads this number of histories on servers of an age, each at once.
 fn at_once(generation: Generation, histories: usize) {
     for seed in 0..histories.div_ceil(TOGETHER) as u64 {
         let reading = Reading::new(History::generate(seed, &shape()), generation);

@@ -81,7 +81,7 @@ fn until_told(collector: &Collector, reference_id: &str) {
     });
 }
 
-/// No file of the collector's holds the text.
+/// Checks that no file of the collector's has the text.
 fn no_file_holds(data: &Path, secret: &str) {
     for (path, content) in Ci::files(data) {
         let held = content.windows(secret.len()).any(|window| window == secret.as_bytes());

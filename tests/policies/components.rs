@@ -10,7 +10,7 @@ use pipefold_tests::{Ci, Pipefold, eventually, until, workspace_root};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// Passes the question on.
+/// The body of a hook that passes the question on.
 const FORWARD: &str = "(call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
 
 /// A policy that takes some ten seconds to compile: values that all live at the same time, across many blocks.
@@ -32,7 +32,7 @@ fn slow() -> Vec<u8> {
     guests::policy(FORWARD, "", &more)
 }
 
-/// KiB of address space, of which the command needs a part and that policy's compiler more.
+/// The KiB of address space: enough for the command, and not for that policy's compiler.
 const LITTLE_MEMORY: u64 = 500_000;
 
 /// The processes that this one has started.

@@ -1,4 +1,4 @@
-//! Hostile policies through the command: the build is as it would be without them, and what they fail to judge is not sent.
+//! Hostile policies through the command: the build is as it would be without them, and notifications that they fail to judge are not sent.
 //!
 //! The exact error of each kind of guest is in `host/sandbox/tests/hostile`; here are some of each kind, on the way to a log.
 

@@ -84,7 +84,7 @@ struct Machine {
     reported: Vec<Reported>,
     /// The timeout of a flush: an outage would take all of it.
     patience: &'static str,
-    /// Requests that were looked at.
+    /// The number of requests that were checked.
     seen: usize,
     carried: usize,
 }
@@ -231,7 +231,7 @@ impl Machine {
         self.look();
     }
 
-    /// Looks at what DX was sent meanwhile.
+    /// Checks the requests that DX got since the last check.
     fn look(&mut self) {
         let requests = self.ci.dx.requests();
         for request in &requests[self.seen..] {
@@ -254,7 +254,7 @@ impl Machine {
         self.seen = requests.len();
     }
 
-    /// Delivers everything by its own policies, and looks whether all is there.
+    /// Delivers everything by its own policies, and checks that all is there.
     fn end(&mut self) {
         self.play(Action::Outage(false));
         self.patience = "20s";

@@ -1,4 +1,4 @@
-//! Policies through the command: what was recorded under one reaches DX only through it.
+//! Policies through the command: a notification recorded under one reaches DX only through it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../../host/sandbox/tests/guests/mod.rs"]

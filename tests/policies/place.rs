@@ -16,11 +16,11 @@ pub const HEAD_BRANCH: usize = 124;
 /// An address that the policies of these tests take out.
 pub const SECRET: &str = "secret-address@example.com";
 
-/// Passes a start on.
+/// The body of a hook that passes a start on.
 const NEXT_START: &str = "(call $next_start (local.get 0) (i32.const 1024)) (i32.const 1024)";
-/// Passes a step on.
+/// The body of a hook that passes a step on.
 const NEXT_STEP: &str = "(call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
-/// Passes a history on.
+/// The body of a hook that passes a history on.
 const NEXT_FINISH: &str = "(call $next_finish (local.get 0) (local.get 1) (i32.const 1024)) (i32.const 1024)";
 
 /// A policy that does `start` to a start or a step, `history` to a history, and passes it on.

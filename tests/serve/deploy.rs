@@ -21,7 +21,7 @@ fn of_the_unit() -> Vec<String> {
     line.split(' ').skip(1).map(str::to_owned).collect()
 }
 
-/// Those that the image starts with.
+/// The arguments that the image starts with.
 fn of_the_image() -> Vec<String> {
     let file = example("Containerfile");
     let line = file.lines().find_map(|line| line.strip_prefix("CMD ")).unwrap();

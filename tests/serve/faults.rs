@@ -43,7 +43,7 @@ fn assert_unavailable(answer: &Answer) {
     assert!(!answer.text().contains("pipefold.sqlite"), "{}", answer.text());
 }
 
-/// Leaves no byte free.
+/// Fills the volume to the last byte.
 fn fill(path: &Path) {
     let mut file = fs::File::create(path).unwrap();
     for size in [4096, 1] {

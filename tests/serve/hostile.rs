@@ -39,7 +39,7 @@ fn send_on(collector: &Collector, head: &str, piece: &[u8], pause: Duration, ove
     }
 }
 
-/// Ends what goes on in other threads, also when a test fails.
+/// Ends the other threads, also when a test fails.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {

@@ -1,6 +1,6 @@
 //! A collector that is killed at any moment has on disk all that it answered `ok` to, and folds it into the run that DX would have.
 //!
-//! Fifteen deaths, drawn by a seed; `make soak` has two hundred, by `PIPEFOLD_SERVE_ROUNDS`. `PIPEFOLD_SEED` repeats what an earlier one drew.
+//! Fifteen deaths, drawn by a seed; `make soak` has two hundred, by `PIPEFOLD_SERVE_ROUNDS`. `PIPEFOLD_SEED` repeats the draw of an earlier run.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -22,7 +22,7 @@ const NOTIFICATIONS: usize = 6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Unsent,
-    /// It may have arrived.
+    /// Sent without an answer: it may have arrived.
     Unanswered,
     Acknowledged,
 }

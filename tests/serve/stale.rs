@@ -18,7 +18,7 @@ fn run(collector: &Collector, reference_id: &str) -> Value {
     collector.client().get(&format!("/api/runs/{reference_id}")).json()["run"].clone()
 }
 
-/// Lets so many hours pass for all runs of a collector that does not run. Whether that could be done here.
+/// Lets this number of hours pass for all runs of a stopped collector. Returns false if this machine lacks the tools.
 fn let_pass(data: &Path, hours: u32) -> bool {
     let script = "import sqlite3, sys\n\
         connection = sqlite3.connect(sys.argv[1])\n\

@@ -12,7 +12,7 @@ use serde_json::json;
 const BODY: &str =
     r#"{"pipeline_name":"p","pipeline_source":"tests","reference_id":"under way","started_at":"2025-01-01T12:05:00"}"#;
 
-/// Begins an upsert, and leaves the last bytes of its body unsent. Gives the connection and those bytes once the server asks for them.
+/// Begins an upsert, and leaves the last bytes of its body unsent. Returns the connection and those bytes once the server asks for them.
 fn half_an_upsert(collector: &Collector) -> (TcpStream, &'static str) {
     let (first, rest) = BODY.split_at(BODY.len() - 7);
     let mut stream = connect(collector.address).unwrap();

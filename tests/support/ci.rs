@@ -75,7 +75,7 @@ impl Ci {
         self.directory().join("workspace")
     }
 
-    /// Writes the operator's file, which every command is given by `--config`, so that the machine's own is never read.
+    /// Writes the operator's file, which every command gets by `--config`, so that the machine's own is never read.
     ///
     /// # Panics
     /// If it cannot be written.

@@ -106,7 +106,7 @@ impl Collector {
         ended
     }
 
-    /// Kills it: nothing of it gets to do anything more.
+    /// Kills it by SIGKILL.
     ///
     /// # Panics
     /// If it does not end.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Longer than any answer takes on a machine that is busy with other tests.
+/// The limit of an answer: longer than any takes on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An answer.
@@ -49,7 +49,7 @@ impl Answer {
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
-    /// Sent with each request, each ended by CR LF.
+    /// The headers of each request, each ended by CR LF.
     headers: String,
     stream: Option<BufReader<TcpStream>>,
 }

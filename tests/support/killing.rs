@@ -1,4 +1,4 @@
-//! Killing processes in the middle of their work, and looking whether anything was lost.
+//! Killing processes in the middle of their work, and checking that nothing was lost.
 //!
 //! A debug build of pipefold that finds `PIPEFOLD_TEST_KILL_AT=N` dies at the Nth of the places where a death could do harm. A [`Round`]
 //! lets one command of a small pipeline die so, goes on as a CI system would, and compares what DX then knows with what it would know had

@@ -15,7 +15,7 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// Its stderr.
     pub stderr: Vec<u8>,
-    /// From its start until it was reaped.
+    /// The time from its start until it was reaped.
     pub elapsed: Duration,
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use dx_standin::until;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Longer than a start or a clean end takes on a machine that is busy with other tests.
+/// The limit of a start or a clean end: longer than it takes on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The end of a server.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dx_standin::until;
 
-/// Longer than anything takes on a machine that is busy with other tests.
+/// The limit of a wait: longer than anything takes on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until a condition holds, checking it every few milliseconds.

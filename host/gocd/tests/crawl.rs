@@ -31,7 +31,7 @@ impl Source for Directory {
     }
 }
 
-/// Keeps nothing, so that every round is the first.
+/// A store that keeps nothing, so that every round is the first.
 struct Nothing;
 
 impl StateStore for Nothing {

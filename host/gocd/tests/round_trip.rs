@@ -60,7 +60,7 @@ fn name() -> impl Strategy<Value = Name> {
     vec(piece, 1..6).prop_filter_map("blank", |parts| Name::new(&parts.concat()).ok())
 }
 
-/// On one line, and without spaces that would be taken for wrapping.
+/// Text on one line, and without spaces that would be taken for wrapping.
 fn line() -> impl Strategy<Value = String> {
     vec(text_of(PIECES), 1..4)
         .prop_map(|words| words.join(" ").split_whitespace().collect::<Vec<_>>().join(" "))

@@ -21,7 +21,7 @@ pub fn cannot_run(recipe: &Recipe) -> bool {
     missing.is_some()
 }
 
-/// Two jobs begin, and the run ends: one record.
+/// Checks that two jobs that begin and a run that ends give one record.
 pub fn ends(recipe: &Recipe, outcome: Outcome) {
     if cannot_run(recipe) {
         return;
@@ -126,7 +126,7 @@ pub fn without_dx(recipe: &Recipe) {
     );
 }
 
-/// Every script parses.
+/// Checks that every script parses.
 pub fn syntax(recipe: &Recipe) {
     for script in all(recipe, &Secrets::NONE) {
         let (succeeded, said) = feed(Command::new("sh").arg("-n"), &script.text).expect("there is a shell");
@@ -134,7 +134,7 @@ pub fn syntax(recipe: &Recipe) {
     }
 }
 
-/// shellcheck finds nothing in any script. False if it is not installed.
+/// Checks that shellcheck finds nothing in any script. Returns false if it is not installed.
 pub fn shellcheck(recipe: &Recipe) -> bool {
     all(recipe, &Secrets::NONE).iter().all(|script| {
         let said = feed(Command::new("shellcheck").args(["--shell=sh", "-"]), &script.text);

@@ -14,7 +14,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// DX's word for it.
+    /// DX's name of the status.
     pub fn status(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -45,7 +45,7 @@ impl Secrets {
     /// A fork's pull request.
     pub const NONE: Self = Self { values: None };
 
-    /// Those of the machine's DX.
+    /// The variables of the machine's DX.
     pub fn of(ci: &Ci) -> Self {
         Self {
             values: Some([ci.dx.url(), ci.dx.token().to_owned()]),
@@ -89,13 +89,13 @@ impl Script {
         }
     }
 
-    /// With one more variable.
+    /// Adds a variable.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// With these variables.
+    /// Adds these variables.
     pub fn with_all<K: Into<String>, V: Into<String>>(mut self, variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
         self.environment.extend(variables);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// The end of a script that cannot run on this machine.
 const CANNOT: i32 = 77;
 
-/// Why the clients' packages are not to be had, if they are not. Installed once, however many tests there are.
+/// Installs the clients' packages, once for all tests. Returns the reason if that fails.
 fn missing() -> Option<&'static str> {
     static MISSING: OnceLock<Option<String>> = OnceLock::new();
     let missing = MISSING.get_or_init(|| {
@@ -38,7 +38,7 @@ fn run(program: &str) -> Command {
     command
 }
 
-/// Runs a program of these clients' packages. `None`, said, where they cannot be had.
+/// Runs a program of these clients' packages. `None` where they cannot be installed; the test counts as skipped.
 fn client(
     test: &str,
     directory: &Path,

@@ -1,4 +1,4 @@
-//! Reading everything, as a GoCD reader does.
+//! A crawl through everything, as a GoCD reader does it.
 
 use pipefold_gocd::documents::Job;
 use pipefold_gocd::mapping::{Revisions, RunHistory, StageRun};

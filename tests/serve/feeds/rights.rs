@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::feeds::site::{Site, run, with};
 
-/// In every text of the run that must not be seen.
+/// The mark in every text of the run that must not be seen.
 const SECRET: &str = "hush";
 
 /// Every address of the run that has this id, this pipeline, step and reference.

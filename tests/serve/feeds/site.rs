@@ -30,7 +30,7 @@ impl Site {
         }
     }
 
-    /// From now on with this token.
+    /// Uses this token from now on.
     pub fn signed_in(&mut self, token: &str) -> &mut Self {
         self.client = self.collector.client().with_token(token);
         self

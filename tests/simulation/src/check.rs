@@ -1,4 +1,4 @@
-//! Each record at DX, beside the fold of what was published.
+//! The comparison of each record at DX with the fold of the published upserts.
 
 use pipefold::dx::body;
 use pipefold_tests::fold;
@@ -20,7 +20,7 @@ pub struct Found {
     pub example: Option<String>,
 }
 
-/// Compares every run; `published` gives everything that was published of one.
+/// Compares every run; `published` returns the messages of one.
 #[must_use]
 pub fn check(records: &Records, runs: u32, published: impl Fn(u32) -> Vec<Message>) -> Found {
     let mut found = Found::default();

@@ -19,7 +19,7 @@ const MAX_STORE: u64 = 8 << 30;
 /// The time that a process may take to end, and a cluster to choose a leader: neither is measured, and a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Three nodes with a queue that is kept on each, and a place for what forwarders need.
+/// Three nodes with a queue that is kept on each, and a directory for the forwarders' files.
 #[derive(Debug)]
 pub struct Fleet {
     cluster: Cluster,
@@ -69,7 +69,7 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Nodes that have just met may need a moment until one of them leads.
+    /// Makes the queue, once its nodes have chosen a leader.
     fn init(&self, replicas: usize) -> Result<()> {
         let setup = Setup {
             replicas,
@@ -174,7 +174,7 @@ impl Forwarder {
         Ok(1024 * kib.with_context(|| format!("{file} does not say how much memory it held"))?)
     }
 
-    /// Ends it as its manager would, and waits for that.
+    /// Ends it by SIGTERM, and waits for its end.
     ///
     /// # Errors
     /// If it had ended before, or does not end.

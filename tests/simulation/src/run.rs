@@ -28,15 +28,15 @@ pub(crate) struct Simulated {
     pub(crate) published: u64,
     pub(crate) duplicates: u64,
     pub(crate) failed: u64,
-    /// By how much publishing fell behind the simulated clock, by this machine's.
+    /// The delay of publishing behind the simulated clock, by this machine's clock.
     pub(crate) behind: Duration,
-    /// From the first upsert to the last acknowledgement of one.
+    /// The time from the first upsert to the last acknowledgement of one.
     pub(crate) publishing: Duration,
-    /// From the first upsert to DX's last `ok`.
+    /// The time from the first upsert to DX's last `ok`.
     pub(crate) took: Duration,
     /// The most upserts in the queue.
     pub(crate) backlog: u64,
-    /// From the acknowledgement of a run's end to DX's showing it as done; sorted.
+    /// The times from the acknowledgement of a run's end until DX shows it as done; sorted.
     pub(crate) lags: Vec<Duration>,
     pub(crate) dx: Counts,
     pub(crate) refusal: Option<String>,

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Beyond `Content-Type` and `Content-Length`.
+    /// The headers beyond `Content-Type` and `Content-Length`.
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) content_type: &'static str,
     pub(crate) body: Vec<u8>,

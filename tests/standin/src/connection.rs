@@ -20,7 +20,7 @@ const HUGE: usize = 10 * 1024 * 1024;
 /// The pause between two bytes of a slow answer: short enough that no per-read timeout catches it.
 const DRIP: Duration = Duration::from_millis(100);
 
-/// Serves a connection until either side has had enough.
+/// Serves a connection until either side closes it.
 pub(crate) fn serve(state: &State, stream: impl Read + Write, connection: u64) {
     let mut stream = Stream::new(stream);
     loop {

@@ -1,4 +1,4 @@
-//! From requests to records, by the rule on DX's page ("Usage info").
+//! The fold of requests into records, by the rule on DX's page ("Usage info").
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub struct Record {
     pub started_at: String,
     /// The latest finish given, in the same form.
     pub finished_at: Option<String>,
-    /// One of DX's words, or `unknown`.
+    /// One of DX's statuses, or `unknown`.
     pub status: String,
     /// The number of the pull request.
     pub pr_number: Option<i64>,

@@ -20,7 +20,7 @@ const USAGE: &str =
   --seconds N      stop after so many seconds (600)
   --ignore-stdin   do not stop when stdin ends, as it does at once in the background of a shell";
 
-/// So that a forgotten one does not run for ever.
+/// The limit of a forgotten process.
 const DEFAULT_SECONDS: u64 = 600;
 
 fn main() -> ExitCode {

@@ -33,7 +33,7 @@ pub enum Mode {
     },
     /// Status 200 with a page of HTML, as a captive portal sends it.
     NotJson,
-    /// This status and this body, whatever they are.
+    /// Any status and body.
     Plain {
         /// The HTTP status.
         status: u16,
@@ -66,7 +66,7 @@ pub enum RetryAfter {
     Date(i64),
 }
 
-/// For how many requests a mode holds.
+/// The number of requests for which a mode holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Times {
     /// Until the modes are reset.
@@ -80,7 +80,7 @@ pub enum Times {
 pub(crate) struct Rule {
     pub(crate) mode: Mode,
     pub(crate) times: Times,
-    /// Only for requests about this run.
+    /// The run whose requests it is limited to.
     pub(crate) reference_id: Option<String>,
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-/// One request as it arrived, whatever became of it.
+/// One request as it arrived, with any answer.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     /// Such as `POST`.

@@ -172,7 +172,7 @@ impl Standin {
     ///
     /// # Panics
     ///
-    /// For [`Mode::RefuseConnections`]: whom a connection is about is known only after it was accepted.
+    /// For [`Mode::RefuseConnections`]: the run of a connection is known only after it was accepted.
     pub fn misbehave_for(&self, reference_id: &str, mode: Mode, times: Times) {
         self.add_rule(mode, times, Some(reference_id.to_owned()));
     }

@@ -78,7 +78,7 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// None that a valid configuration could give.
+    /// If the TLS configuration is invalid.
     pub(crate) fn accept(&self, stream: TcpStream) -> io::Result<StreamOwned<ServerConnection, TcpStream>> {
         let connection = ServerConnection::new(Arc::clone(&self.config)).map_err(io::Error::other)?;
         Ok(StreamOwned::new(connection, stream))

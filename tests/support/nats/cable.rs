@@ -1,4 +1,4 @@
-//! Cables between the namespaces of two nodes: what is cut is cut by the kernel.
+//! Cables between the namespaces of two nodes, which the kernel cuts.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;

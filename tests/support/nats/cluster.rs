@@ -1,4 +1,4 @@
-//! Nodes, what is between them, and what can happen to them.
+//! Nodes, the network between them, and their failures.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -46,7 +46,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Cluster {
     pub(super) nodes: Vec<Node>,
-    /// Each with the two nodes between which it is.
+    /// The links, each with the two nodes that it joins.
     links: Vec<((usize, usize), Link)>,
     directory: TempDir,
 }
@@ -185,7 +185,7 @@ impl Cluster {
         self.nodes[index].is_alive()
     }
 
-    /// Kills a node: nothing of it gets to do anything more. Its data stays.
+    /// Kills a node by SIGKILL. Its data stays.
     pub fn kill(&self, index: usize) {
         self.nodes[index].kill();
     }
@@ -206,7 +206,7 @@ impl Cluster {
         self.link(one, other).cut(how);
     }
 
-    /// Mends it.
+    /// Restores the network between two nodes.
     ///
     /// # Panics
     /// As [`Self::cut`].

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Longer than any answer takes on a machine that is busy with other tests.
+/// The limit of an answer: longer than any takes on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The number of requests so far, so that none gets another's answer.
@@ -153,7 +153,7 @@ impl Connection {
     }
 }
 
-/// RFC 4648, section 4. Whatever is no part of it is passed over.
+/// Decodes base64 (RFC 4648, section 4). Other characters are skipped.
 fn from_base64(text: &str) -> Vec<u8> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut bits, mut held, mut bytes) = (0, 0_u32, Vec::new());

@@ -19,7 +19,7 @@ use super::namespace::Namespace;
 use super::proxy::{Gate, Proxy};
 use super::standing::tail;
 
-/// Longer than a living node takes to answer about itself.
+/// The limit of a node's answer about itself.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// One server with its ports, its data, and its process while it has one.
@@ -37,7 +37,7 @@ pub(super) struct Node {
     monitor: SocketAddr,
     /// The address for clients of a node in a network of its own: `pipefold` speaks without TLS to this machine alone.
     entrance: Option<Proxy>,
-    /// Behind a lock because asking whether a process lives changes what is known of it.
+    /// Behind a lock because asking for its end needs it mutable.
     process: Mutex<Option<Child>>,
 }
 

@@ -12,9 +12,9 @@ use pipefold_gocd::{Dialect, Resource, ServerUrl};
 
 /// A document, as far as the client looks.
 pub(crate) const DOCUMENT: &str = "<?xml version=\"1.0\"?>\n<pipelines/>";
-/// Enough for any answer that comes at all, and short enough to fail a test that waits for ever.
+/// The timeout for answers that come: long enough for any, and short enough to fail a test that waits for ever.
 pub(crate) const AMPLE: Duration = Duration::from_secs(20);
-/// For answers that do not come.
+/// The timeout for answers that do not come.
 pub(crate) const SHORT: Duration = Duration::from_millis(300);
 
 /// The server's reaction to a request.
@@ -153,7 +153,7 @@ pub(crate) fn server_url(port: u16) -> ServerUrl {
     ServerUrl::parse(&format!("http://127.0.0.1:{port}/go")).unwrap()
 }
 
-/// With pauses as short as tests need.
+/// Options with pauses as short as tests need.
 pub(crate) fn options(port: u16) -> ClientOptions {
     ClientOptions {
         timeout: AMPLE,

@@ -1,4 +1,4 @@
-//! Whom the client trusts.
+//! The certificates that the client trusts.
 
 use std::path::PathBuf;
 

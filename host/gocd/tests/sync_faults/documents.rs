@@ -1,4 +1,4 @@
-//! Documents of runs: one costs its own run a pause, and what only adds to a run withholds nothing.
+//! Documents of runs: a faulty one delays its own run, and one that only adds to a run withholds nothing.
 
 use std::cell::Cell;
 use std::rc::Rc;

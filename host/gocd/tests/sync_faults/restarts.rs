@@ -1,4 +1,4 @@
-//! Counters that begin again, and what only looks like it.
+//! Counters that begin again, and cases that only resemble it.
 
 use pipefold_gocd::documents::Name;
 use pipefold_gocd::mapping::ServerId;

@@ -231,7 +231,7 @@ pub fn options() -> Options {
     Options::new(ServerUrl::parse("http://go.internal:8153/go").unwrap(), mapping)
 }
 
-/// Long after all histories.
+/// A time long after all histories.
 pub fn late() -> DateTime<Utc> {
     "2030-01-01T00:00:00Z".parse().unwrap()
 }

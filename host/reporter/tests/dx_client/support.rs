@@ -8,9 +8,9 @@ use pipefold::dx::{Client, ClientOptions, DxUrl, Outcome, ProxyOptions};
 use pipefold::{Run, Token};
 use serde_json::json;
 
-/// Enough for any answer that comes at all, and short enough to fail a test that waits for ever.
+/// The timeout for answers that come: long enough for any, and short enough to fail a test that waits for ever.
 pub(crate) const AMPLE: Duration = Duration::from_secs(20);
-/// For answers that do not come.
+/// The timeout for answers that do not come.
 pub(crate) const SHORT: Duration = Duration::from_millis(300);
 
 pub(crate) fn run(reference_id: &str) -> Run {

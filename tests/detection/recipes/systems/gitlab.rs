@@ -1,4 +1,4 @@
-//! GitLab CI: what runs before and after a job, and jobs of the last stage.
+//! GitLab CI: scripts before and after a job, and jobs of the last stage.
 
 use crate::recipes::{Outcome, Recipe, Script, Secrets, document};
 

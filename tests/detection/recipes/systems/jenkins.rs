@@ -38,7 +38,7 @@ pub fn recipe() -> Recipe {
     }
 }
 
-/// Jenkins' word for it.
+/// Jenkins' name of the outcome.
 pub fn result(outcome: Outcome) -> &'static str {
     outcome.of(["SUCCESS", "UNSTABLE", "ABORTED"])
 }

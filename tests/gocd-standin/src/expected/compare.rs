@@ -1,4 +1,4 @@
-//! Records against what is expected.
+//! The comparison of records with expected ones.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::record::Expected;
 
 impl Expected {
-    /// In what records differ from what is expected of them, a line each; nothing if all is right. Records are DX's fields by their names.
+    /// The differences between the records and the expected ones, one line for each. Records are DX's fields by their names.
     #[must_use]
     pub fn differences(expected: &[Self], records: &BTreeMap<String, Value>) -> Vec<String> {
         let mut found = Vec::new();

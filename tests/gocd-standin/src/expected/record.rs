@@ -1,4 +1,4 @@
-//! One expected record, and how it comes about.
+//! One expected record, and its derivation from a history.
 
 use pipefold_gocd::documents::StageResult;
 
@@ -10,7 +10,7 @@ use crate::server::Generation;
 /// The way in which a server was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// Only at the end.
+    /// Once, at the end.
     BackFill,
     /// At any times while the history grew, and at its end.
     Live,

@@ -34,7 +34,7 @@ pub(super) const PEOPLE: [(&str, Option<&str>); 4] = [
     ("dave.d", None),
 ];
 
-/// Stages with whether they wait for a person.
+/// The stages, true for those that wait for a person.
 pub(super) const STAGES: [&[(&str, bool)]; 6] = [
     &[("build", false)],
     &[("build", false), ("test", false)],

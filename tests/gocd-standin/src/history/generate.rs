@@ -67,7 +67,7 @@ impl History {
     ///
     /// # Panics
     ///
-    /// Never for a shape with pipelines and runs.
+    /// If the shape has no pipelines or runs.
     #[must_use]
     pub fn generate(seed: u64, shape: &Shape) -> Self {
         let mut random = Rng::with_seed(seed ^ SALT);

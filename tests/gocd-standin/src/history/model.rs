@@ -1,4 +1,4 @@
-//! Pipelines, runs, stages and jobs, with when things happened to them.
+//! Pipelines, runs, stages and jobs, with the times of their events.
 
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use pipefold_gocd::documents::{Counter, JobLocator, Name, PipelineLocator, StageLocator, StageResult};
@@ -129,7 +129,7 @@ impl PipelineRun {
         self.stages.iter().filter(is_known).collect()
     }
 
-    /// Of those the latest run of each stage.
+    /// The latest run of each stage among those.
     #[must_use]
     pub fn latest(&self, events: u64) -> Vec<&StageRun> {
         let known = self.known(events);

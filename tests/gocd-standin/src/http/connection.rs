@@ -9,7 +9,7 @@ use super::fault::Reply;
 use super::standin::{Logged, State};
 use crate::server::Answer;
 
-/// Serves a connection until either side has had enough.
+/// Serves a connection until either side closes it.
 pub(super) fn serve(state: &State, stream: TcpStream) {
     let mut stream = Stream::new(stream);
     while let Ok(request) = stream.read_request() {

@@ -8,7 +8,7 @@ use crate::server::{Answer, Server};
 /// A fault that replaces a server's right answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It thinks for so long before it answers.
+    /// It waits for this time before it answers.
     Slow(Duration),
     /// It answers with this status and a page for people.
     Status(u16),
@@ -54,7 +54,7 @@ pub enum Fault {
 pub enum Times {
     /// From now on.
     Always,
-    /// So many times.
+    /// This number of times.
     Next(u32),
 }
 
@@ -70,9 +70,9 @@ pub(super) struct Rule {
 /// The bytes that are sent for a request.
 pub(super) enum Reply {
     Whole(Answer),
-    /// So much of its body, and the end of the connection.
+    /// This number of bytes of its body, and the end of the connection.
     Part(Answer, usize),
-    /// Without its length; the end of the connection ends it.
+    /// The answer without its length; the end of the connection ends it.
     Unmeasured(Answer),
     Nothing,
 }

@@ -105,18 +105,18 @@ impl GocdStandin {
         format!("http://{}/go", self.socket.address())
     }
 
-    /// From now on it is after the first so many events.
+    /// Moves the server to the time after the first `events` events.
     pub fn advance(&self, events: u64) {
         lock(&self.state.server).advance(events);
     }
 
-    /// From now on it has another history, at its end: as after a new setup of its database.
+    /// Gives the server another history, at its end: as after a new setup of its database.
     pub fn replace(&self, history: impl Into<Arc<History>>) {
         let mut server = lock(&self.state.server);
         *server = Server::new(history, server.generation());
     }
 
-    /// From now on these see what it has.
+    /// Sets the users that may see its documents.
     pub fn set_access(&self, access: Access) {
         let mut server = lock(&self.state.server);
         *server = server.clone().with_access(access);
@@ -158,7 +158,7 @@ impl GocdStandin {
         lock(&self.state.log).clone()
     }
 
-    /// Forgets the requests so far, and gives them.
+    /// Returns the requests so far, and forgets them.
     #[must_use]
     pub fn take_log(&self) -> Vec<Logged> {
         std::mem::take(&mut lock(&self.state.log))

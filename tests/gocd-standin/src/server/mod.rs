@@ -118,7 +118,7 @@ impl Server {
         self
     }
 
-    /// From now on it is after the first so many events.
+    /// Moves the server to the time after the first `events` events.
     pub fn advance(&mut self, events: u64) {
         self.events = events.min(self.history.events());
     }

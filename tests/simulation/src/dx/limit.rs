@@ -1,4 +1,4 @@
-//! So many requests in a window of time, and then 429.
+//! A limit of requests in a window of time, and then 429.
 
 use std::time::{Duration, Instant};
 

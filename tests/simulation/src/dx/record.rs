@@ -31,12 +31,12 @@ pub struct Record {
     finished_at: Option<i64>,
     /// The rank of its status.
     status: u8,
-    /// Of each other field a digest of the last value given, 0 if there was none.
+    /// A digest of the last value of each other field, 0 if there was none.
     others: [u32; OTHERS.len()],
 }
 
 impl Record {
-    /// Takes in the arguments of an upsert.
+    /// Folds the arguments of an upsert into the record.
     ///
     /// # Errors
     /// The first fault in them.
@@ -84,7 +84,7 @@ fn time(given: &Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
     Ok(Some(time.timestamp_micros()))
 }
 
-/// Never 0, which means that there was none.
+/// The digest of a value; never 0, which stands for none.
 fn digest(value: &Value) -> u32 {
     let mut hasher = DefaultHasher::new();
     value.to_string().hash(&mut hasher);

@@ -24,7 +24,7 @@ pub struct Counts {
     pub worst_burst: u64,
 }
 
-/// Everything that DX knows: a record for each run, by number.
+/// All records of DX: one for each run, by number.
 #[derive(Debug)]
 pub struct Records {
     inner: Mutex<Inner>,
@@ -48,12 +48,12 @@ struct Inner {
 pub(super) enum Refusal {
     /// The limit is reached, for so long.
     Limited(Duration),
-    /// It is wrong.
+    /// DX refuses it.
     Wrong(String),
 }
 
 impl Records {
-    /// Room for so many runs.
+    /// Empty records of this number of runs.
     #[must_use]
     pub fn of(runs: u32, limit: Option<Limit>) -> Self {
         let inner = Inner {

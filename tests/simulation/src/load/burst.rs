@@ -10,7 +10,7 @@ use super::story::{Message, upsert};
 /// Runs that are under way side by side: their notifications take turns.
 const SIDE_BY_SIDE: u32 = 100;
 
-/// So many runs of so many notifications each: a start, steps, and an end. All are due at once.
+/// The messages of `runs` runs of `each` notifications: a start, steps, and an end. All are due at once.
 pub fn burst(runs: u32, each: u32) -> impl Iterator<Item = Message> + Send {
     let day = Day::of(runs, 1_000_000);
     (0..runs).step_by(SIDE_BY_SIDE as usize).flat_map(move |first| {
@@ -36,7 +36,7 @@ pub fn steady(runs: u32, each: u32, per_second: f64, within: Duration) -> Vec<Me
     messages
 }
 
-/// Everything that [`burst`] or [`steady`] publishes of a run.
+/// The messages that [`burst`] or [`steady`] publishes of a run.
 #[must_use]
 pub fn of_burst(runs: u32, each: u32, run: u32) -> Vec<Message> {
     let day = Day::of(runs, 1_000_000);

@@ -30,7 +30,7 @@ impl Day {
         self.runs
     }
 
-    /// From its first to its last start.
+    /// The time from its first to its last start.
     #[must_use]
     pub fn length(self) -> Duration {
         self.length

@@ -1,4 +1,4 @@
-//! One run: what is published of it, and when.
+//! One run: its published messages, and their times.
 
 use std::time::Duration;
 
@@ -29,10 +29,10 @@ mod share {
 /// The greatest delay of a notification that waited, and of a repeated one, in seconds: longer than the queue's window for duplicates.
 const LATEST: f64 = 300.0;
 
-/// One run in so many is another attempt at the one before it, as most systems name them: same pipeline, and a name of its own.
+/// The runs for one that is another attempt at the one before it, as most systems name them: same pipeline, and a name of its own.
 const ATTEMPTS: u32 = 25;
 
-/// 2025-01-01, at which the simulated time begins; in seconds since 1970.
+/// The beginning of the simulated time, 2025-01-01, in seconds since 1970.
 const EPOCH: i64 = 1_735_689_600;
 
 /// The prefix of the names of all runs.
