@@ -32,7 +32,7 @@ const STACK_BELOW: usize = 1 << 20;
 
 /// Policies and the plugin behind them, ready to be asked from any thread.
 pub struct Chain {
-    line: Arc<Links>,
+    links: Arc<Links>,
 }
 
 /// The policies, outermost first, and the plugin that needs no other.
@@ -51,7 +51,7 @@ impl Chain {
             return Err(policies.len());
         }
         Ok(Self {
-            line: Arc::new(Links { policies, plugin }),
+            links: Arc::new(Links { policies, plugin }),
         })
     }
 
@@ -60,13 +60,13 @@ impl Chain {
     /// # Errors
     /// As [`Chain::ask`].
     pub fn merge(&self, history: &[Notification]) -> Result<Run, HookError> {
-        self.line.plugin.merge(history)
+        self.links.plugin.merge(history)
     }
 
     /// The digest of its policies, equal to [`ChainDigest::of`] before they were loaded.
     #[must_use]
     pub fn digest(&self) -> ChainDigest {
-        ChainDigest::join(self.line.policies.iter().map(|policy| policy.digest))
+        ChainDigest::join(self.links.policies.iter().map(|policy| policy.digest))
     }
 
     /// Judges a question by the policies and the plugin.
@@ -88,27 +88,27 @@ impl Chain {
     }
 
     fn judge(&self, question: &Question<'_>, seen: bool) -> Result<Answered, HookError> {
-        let limits = &self.line.plugin.core().limits;
+        let limits = &self.links.plugin.core().limits;
         let asking = Arc::new(Asking::new(limits.chain, seen));
-        if self.line.policies.is_empty() {
-            return self.line.judge_from(0, question, &asking);
+        if self.links.policies.is_empty() {
+            return self.links.judge_from(0, question, &asking);
         }
         // wasmtime limits the stack of each store by itself: nested links add up, and the caller's thread may be too small for them.
-        let stack = (self.line.policies.len() + 1) * (limits.stack + STACK_PER_LINK) + STACK_BELOW;
-        if self.line.policies.iter().any(may_wait) {
-            return self.line.judge_detached(question, &asking, stack);
+        let stack = (self.links.policies.len() + 1) * (limits.stack + STACK_PER_LINK) + STACK_BELOW;
+        if self.links.policies.iter().any(may_wait) {
+            return self.links.judge_detached(question, &asking, stack);
         }
         thread::scope(|scope| {
             let asked = thread::Builder::new()
                 .name("pipefold-chain".into())
                 .stack_size(stack)
-                .spawn_scoped(scope, || self.line.judge_from(0, question, &asking));
+                .spawn_scoped(scope, || self.links.judge_from(0, question, &asking));
             match asked.map(thread::ScopedJoinHandle::join) {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_)) => Err(self
-                    .line
+                    .links
                     .failed(question.hook(), "the thread of the chain ended early".into())),
-                Err(error) => Err(self.line.failed(question.hook(), error.to_string())),
+                Err(error) => Err(self.links.failed(question.hook(), error.to_string())),
             }
         })
     }
@@ -127,7 +127,7 @@ impl Links {
     }
 
     /// The error of a policy whose system call did not return in time.
-    fn waited_in_vain(&self, hook: &'static str) -> HookError {
+    fn stuck(&self, hook: &'static str) -> HookError {
         HookError::ChainTimedOut {
             plugin: self
                 .policies
@@ -154,11 +154,11 @@ impl Links {
             ));
         };
         let (sender, receiver) = mpsc::sync_channel(1);
-        let (owned, its_line, its_asking) = (OwnedQuestion::of(question), Arc::clone(self), Arc::clone(asking));
+        let (owned, its_links, its_asking) = (OwnedQuestion::of(question), Arc::clone(self), Arc::clone(asking));
         let work = move || {
             let _permit = permit;
             // The caller may have stopped waiting.
-            let _ = sender.send(its_line.judge_from(0, &owned.question(), &its_asking));
+            let _ = sender.send(its_links.judge_from(0, &owned.question(), &its_asking));
         };
         thread::Builder::new()
             .name("pipefold-chain".into())
@@ -171,7 +171,7 @@ impl Links {
             match receiver.recv_timeout(left) {
                 Ok(answer) => return answer,
                 Err(mpsc::RecvTimeoutError::Timeout) if asking.until() + GRACE > Instant::now() => {}
-                Err(mpsc::RecvTimeoutError::Timeout) => return Err(self.waited_in_vain(question.hook())),
+                Err(mpsc::RecvTimeoutError::Timeout) => return Err(self.stuck(question.hook())),
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     return Err(self.failed(question.hook(), "the thread of the chain ended early".into()));
                 }
@@ -255,7 +255,7 @@ impl Links {
 }
 
 fn is_report(verdict: &Verdict, run: &Run) -> bool {
-    matches!(verdict, Verdict::Report(told) if told == run)
+    matches!(verdict, Verdict::Report(report) if report == run)
 }
 
 /// Time beyond the chain's own: by then the watchdog has stopped all WebAssembly, and only blocked system calls are left.

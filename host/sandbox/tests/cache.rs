@@ -24,7 +24,7 @@ fn the_second_use_does_not_compile() {
     assert_eq!(second.sha256, first.sha256);
     assert!(matches!(place.step(first), Verdict::Report(_)));
     assert!(matches!(place.step(second), Verdict::Report(_)));
-    // Nothing but the entry and its lock, for the owner alone.
+    // Only the entry and its lock, for the owner alone.
     for path in fs::read_dir(place.path("cache")).unwrap() {
         let path = path.unwrap().path();
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600, "{}", path.display());
@@ -98,7 +98,7 @@ fn a_damaged_entry_is_named_and_compiled_again() {
         });
         assert_eq!(flipped, note("is damaged"), "at {place}");
     }
-    // In each field of the record at the end, which tells what the entry is.
+    // In each field of the record at the end.
     for from_end in (1..=152).step_by(7) {
         let flipped = after(|_, entry| {
             change(entry, |bytes| {
@@ -133,7 +133,7 @@ fn a_cut_empty_or_foreign_entry_is_named_and_compiled_again() {
     assert_eq!(after(|_, entry| cut(entry, 2 << 30)), foreign);
     assert_eq!(after(|_, entry| change(entry, |bytes| drop(bytes.drain(..8)))), foreign);
     assert_eq!(after(|_, entry| fs::write(entry, "a\n".repeat(500)).unwrap()), foreign);
-    // What wasmtime itself would take.
+    // Code that wasmtime itself would load.
     let bare = after(|place, entry| {
         let component = fs::read(place.path("policy.wasm")).unwrap();
         let engine = wasmtime::Engine::default();
@@ -206,7 +206,7 @@ fn an_entry_that_cannot_be_replaced_is_passed_over() {
         2,
         "something was left behind"
     );
-    // The command that is there to fill a cache says that it could not.
+    // The command that fills a cache reports that it could not.
     let error = place
         .sandbox
         .precompile(&file, &place.cache(), &Compiler::Here)

@@ -175,7 +175,7 @@ fn tables_up_to_the_limit_are_given_and_past_it_refused() {
 
 #[test]
 fn copies_are_limited_however_small_they_are_in_the_guest() {
-    // result: err(list of 1,000,000 violations that all lie over the same zeroed bytes).
+    // result: err(list of 1,000,000 violations, all over the same zeroed bytes).
     let huge = "(i32.store8 (i32.const 16) (i32.const 1))
         (i32.store (i32.const 24) (i32.const 1024)) (i32.store (i32.const 28) (i32.const 4000)) (i32.const 16)";
     let limits = Limits {
@@ -201,7 +201,7 @@ fn an_answer_outside_its_type_is_reported_as_such() {
 
 #[test]
 fn the_largest_legal_history_fits_the_limits() {
-    // The sizes are under test: a debug build on a busy machine may take long.
+    // The sizes are tested, not the time: a debug build on a busy machine may take long.
     let limits = Limits {
         hook: Duration::from_secs(20),
         chain: Duration::from_secs(20),
@@ -209,7 +209,7 @@ fn the_largest_legal_history_fits_the_limits() {
     };
     let plugin = Sandbox::new(limits).unwrap().default_plugin().unwrap();
     let mut one = notification();
-    // 10,000 notifications and 8 MiB of text are what the rules allow in one run.
+    // The rules allow 10,000 notifications and 8 MiB of text in one run.
     one.source_url = Some("x".repeat(700));
     let history = vec![one; 10_000];
     assert!(plugin.pipeline_finish(&history).is_ok());

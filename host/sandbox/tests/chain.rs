@@ -157,17 +157,17 @@ fn a_refusal_of_what_the_rules_accept_is_the_policys_failure() {
         blames(&[(named("a"), refuses), (named("b"), FORWARD)], "a");
         blames(&[(named("a"), FORWARD), (named("b"), refuses)], "b");
         blames(&[(open("a"), FORWARD), (named("b"), refuses)], "b");
-        // One that is open is passed over, and the others apply.
+        // An open policy is skipped, and the others apply.
         let run = reported(ask(&chain(&[(open("a"), refuses), (named("b"), REDACT)])));
         assert_eq!((run.pipeline_name.as_str(), run.email), ("build", None));
         let run = reported(ask(&chain(&[(named("a"), REDACT), (open("b"), refuses)])));
         assert_eq!((run.pipeline_name.as_str(), run.email), ("build", None));
     }
-    // A refusal that a policy answers for itself is none.
+    // A refusal that a policy handles itself does not count.
     let second = "(i32.store8 (local.get 0) (i32.const 0)) (call $next (local.get 0) (i32.const 1024)) \
         (i32.store8 (local.get 0) (i32.const 1)) (call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
     reported(ask(&chain(&[(named("a"), second)])));
-    // What the rules refuse by themselves stays a refusal, with their words for what was asked.
+    // A question that the rules refuse by themselves stays refused, with their violations.
     let wrong = Notification {
         started_at: Some("yesterday".into()),
         ..urgent_step()
@@ -210,7 +210,7 @@ fn the_reported_input_of_the_rules_lacks_removed_fields() {
     };
     assert_eq!(only(see(&[])), urgent_step());
     assert_eq!(only(see(&[(named("a"), FORWARD)])), urgent_step());
-    // In the question, whichever stands first, and in the report alone.
+    // Removed in the question, in either order of the policies, and in the report alone.
     let late =
         "(call $next (local.get 0) (i32.const 1024)) (i32.store8 (i32.const 1152) (i32.const 0)) (i32.const 1024)";
     for redacts in [REDACT, late] {
@@ -219,7 +219,7 @@ fn the_reported_input_of_the_rules_lacks_removed_fields() {
         assert_eq!(reported(Ok(answered.verdict.clone())).email, None);
         assert_eq!(only(answered), redacted);
     }
-    // The same of a history.
+    // And of a history.
     let history = [
         urgent_step(),
         Notification {
@@ -236,7 +236,7 @@ fn the_reported_input_of_the_rules_lacks_removed_fields() {
             .unwrap(),
         history
     );
-    // Looked at as it is, and then asked about without it; or the other way round.
+    // A call with the field and then one without it, and in the other order.
     let twice = |first: u8, second: u8| {
         format!(
             "(i32.store8 offset=136 (local.get 0) (i32.const {first})) (call $next (local.get 0) (i32.const 4096)) \
@@ -247,10 +247,10 @@ fn the_reported_input_of_the_rules_lacks_removed_fields() {
     assert_eq!(only(see(&[(named("a"), &last)])), redacted);
     let first = twice(0, 1) + "(i32.const 4096)";
     assert_eq!(only(see(&[(named("a"), &first)])), redacted);
-    // One that is passed over saw nothing that counts.
+    // The calls of a skipped policy do not count.
     let fails = twice(1, 1) + "unreachable";
     assert_eq!(only(see(&[(named("a"), REDACT), (open("b"), &fails)])), redacted);
-    // Who does not ask has shown nothing.
+    // A policy that does not call the next plugin has shown nothing.
     let hold = "(i32.store8 (i32.const 1032) (i32.const 1)) (i32.const 1024)";
     assert_eq!(see(&[(named("a"), hold)]).seen, None);
 }
@@ -361,14 +361,14 @@ fn time_of_the_next_link_is_not_the_outer_ones() {
     let error = error_of(&[(named("outer"), FORWARD), (named("inner"), LOOP)]);
     assert_eq!(error, "policy inner: step was stopped after 250 ms, its time limit");
     assert!(began.elapsed() >= Duration::from_millis(250));
-    // The inner one is passed over after its whole time, and the outer one still has its own.
+    // The inner one is skipped after its whole time, and the outer one still has its own.
     reported(ask(&chain(&[(named("outer"), FORWARD), (open("inner"), LOOP)])));
 }
 
 #[test]
 fn a_chain_has_a_time_limit_of_its_own() {
     let endless = [("a", LOOP), ("b", LOOP), ("c", LOOP)].map(|(name, step)| (open(name), step));
-    // Which link it is that the chain's end meets depends on how long the others were stopped for.
+    // The link that is stopped at the chain's end depends on the delays of stopping the others.
     let error = error_of(&endless);
     let words = "step was stopped, as the chain of plugins had taken 600 ms, its time limit";
     assert!(error.ends_with(words), "{error}");
@@ -429,7 +429,7 @@ fn the_largest_legal_history_passes_through_a_policy() {
         ..urgent_step()
     };
     let history = vec![one; 10_000];
-    // The sizes are under test: a debug build on a busy machine may take long.
+    // The sizes are tested, not the time: a debug build on a busy machine may take long.
     let limits = Limits {
         hook: Duration::from_secs(20),
         chain: Duration::from_secs(20),

@@ -26,7 +26,7 @@ fn a_pin_is_compared_before_anything_is_parsed() {
     let right = place.load_here(&place.policy()).sha256;
     assert!(!place.load_here(&pinned(&right)).compiled);
     assert!(!place.load_here(&pinned(&right.to_uppercase())).compiled);
-    // The entry of the cache is there, and is of no help to the wrong pin.
+    // The cache has the entry, which does not help a wrong pin.
     assert_eq!(
         place.error(&wrong, &Compiler::Here),
         format!(
@@ -56,7 +56,7 @@ fn a_file_is_read_up_to_its_limit() {
         format!("policy p: larger than {} bytes, the limit for a component", size - 1)
     );
     assert!(load(size).is_ok());
-    // What has no end, and what has no beginning.
+    // A file without an end, and a pipe without a writer.
     let endless = PathBuf::from("/dev/zero").into();
     assert_eq!(
         place.error(&endless, &Compiler::Here),
@@ -95,7 +95,7 @@ fn a_child_compiles_what_this_process_runs() {
     assert_eq!((loaded.compiled, loaded.notes.len()), (true, 0));
     assert!(matches!(place.step(loaded), Verdict::Report(_)));
     assert!(!place.load(&file, &compiler).unwrap().compiled);
-    // The same without a cache; and what it refuses is told as if it had been compiled here.
+    // Without a cache too; and a refusal has the same message as of a compilation in this process.
     let loaded = place.sandbox.policy(&Policy::new("p"), &file, None, &compiler).unwrap();
     assert!(matches!(place.step(loaded), Verdict::Report(_)));
     let broken = place.write("broken.wasm", b"\0asm\x0d\0\x01\0\x01");
@@ -127,7 +127,7 @@ fn compiling_time_violated() {
     let noted = tempfile::tempdir().unwrap();
     let pid = noted.path().join("pid");
     let note_pid = format!("echo $$ > {}; exec sleep 100", pid.display());
-    // The second leaves a child of its own behind, which keeps the pipes open.
+    // The second one leaves a child behind, which keeps the pipes open.
     for script in [note_pid.as_str(), "sleep 100 & sleep 100"] {
         let place = Place::new();
         let began = Instant::now();
@@ -175,7 +175,7 @@ fn a_failure_is_remembered_until_something_changes() {
         .sandbox
         .policy_if_compiled(&Policy::new("p"), &file, &place.cache(), &slow(300));
     assert!(asked.is_err_and(|error| error.to_string().contains("failed before")));
-    // A wider bound, another component and an operator's word try it again.
+    // A wider bound, another component and an operator's command try it again.
     let wider = "policy p: compiling it was stopped after 0.4 s, its time limit";
     assert_eq!(place.error(&file, &slow(400)), wider);
     let other = place.write("other.wasm", &guests::policy("unreachable", "", ""));
@@ -230,7 +230,7 @@ fn a_remembered_failure_that_is_damaged_or_anothers_is_none() {
     let others = failure().into_iter().find(|path| *path != name).unwrap();
     fs::copy(&name, &others).unwrap();
     assert_eq!(place.error(&other, &refuses), first);
-    // It is no regular file.
+    // Not a regular file.
     fs::remove_file(&name).unwrap();
     fs::create_dir(&name).unwrap();
     assert_eq!(place.error(&file, &refuses), first);
@@ -288,7 +288,7 @@ fn a_deadline_ends_the_wait_and_is_no_failure() {
     assert!(asked().unwrap().is_none());
     unfinished(by(endless(), &Deadline::at(Instant::now())));
     unfinished(by(endless(), &Deadline::at(soon())));
-    // Moved while it is waited for, by one that compiles and by one that waits for the other.
+    // The deadline is moved during the wait, of a compiling thread and of one that waits for that.
     let (first, second) = (Deadline::never(), Deadline::never());
     thread::scope(|scope| {
         let compiles = scope.spawn(|| by(endless(), &first));
@@ -296,7 +296,7 @@ fn a_deadline_ends_the_wait_and_is_no_failure() {
         // Neither may end by itself in this time.
         thread::sleep(Duration::from_millis(200));
         assert!(!compiles.is_finished() && !waits.is_finished());
-        // One of them has the other's lock; then it has the other's work.
+        // One waits for the other's lock, and then compiles.
         first.set(Instant::now());
         unfinished(compiles.join().unwrap());
         second.set(soon());
@@ -397,7 +397,7 @@ fn a_compiling_child_gets_an_empty_environment() {
     let seen = place.path("environment");
     let script = format!("exec /usr/bin/env > {}", seen.display());
     place.error(&place.policy(), &Compiler::Child(program("/bin/sh", &["-c", &script])));
-    // What the shell itself sets.
+    // Variables that the shell itself sets.
     let own = ["PWD=", "OLDPWD=", "SHLVL=", "_="];
     let foreign: Vec<String> = fs::read_to_string(seen)
         .unwrap()

@@ -129,7 +129,7 @@ fn the_same_executable_gets_the_same_bytes_also_in_its_own_place() {
     let copy = Copy::new();
     let first = fs::read(copy.path()).unwrap();
     assert_eq!(copy.embed_again().unwrap(), first);
-    // Damage is mended, and modes stay.
+    // Damage is repaired, and modes stay.
     copy.put(CODE, b"damaged");
     fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o750)).unwrap();
     embed(&copy.path(), &copy.path()).unwrap();

@@ -24,7 +24,7 @@ fn the_default_component_imports_nothing() {
     let component = inspect(&PathBuf::from(COMPONENT).into(), Limits::default().component_size).unwrap();
     assert_eq!(component.imports, []);
     assert!(!component.exports.is_empty());
-    // The file that was looked at is the one that programs carry.
+    // The checked file is the one in programs.
     assert_eq!(component.sha256, DEFAULT_COMPONENT_SHA256);
     assert_eq!(component.size, DEFAULT_COMPONENT_SIZE as u64);
 }

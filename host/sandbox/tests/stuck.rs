@@ -33,7 +33,7 @@ fn they_are_limited_in_number_and_come_back() {
         ..Policy::new("guest")
     };
     let sandbox = Sandbox::new(Limits {
-        // Enough for each of them to get to the pipe on a busy machine.
+        // Enough for each thread to reach the pipe on a busy machine.
         chain: Duration::from_secs(3),
         ..Limits::default()
     })
@@ -58,7 +58,7 @@ fn they_are_limited_in_number_and_come_back() {
     assert!((1..=6).contains(&left_out), "{answers:?}");
     assert_eq!(count("its time limit"), answers.len() - left_out, "{answers:?}");
 
-    // Opened to write, the pipe lets them all go.
+    // Opening the pipe to write releases all threads.
     let _writer = OpenOptions::new().write(true).open(&pipe).unwrap();
     let goes_on = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(50));

@@ -110,7 +110,7 @@ fn refused() {
         (" 2025-01-01T12:05:00Z", FORM),
         ("2025-01-01T12:05:00ZZ", FORM),
         ("2025-01-01T12:05:00Z[UTC]", FORM),
-        // Neither form, but a mixture.
+        // A mixture of both forms.
         ("2025-0101", FORM),
         ("202501-01", FORM),
         ("2025-01-01T120500", FORM),

@@ -70,7 +70,7 @@ fn a_flood_of_log_lines_ends_after_fifty_in_all_calls_together() {
         reported(ask(&chain));
     }
     let lines = lines.lock().unwrap();
-    // A second may pass between two calls, and then there is a line more.
+    // A second may pass between two calls, and then one more line is allowed.
     assert!((51..=55).contains(&lines.len()), "{}", lines.len());
     assert_eq!(lines.iter().filter(|line| line.1 == LogLevel::Warn).count(), 1);
     // Zeros, each of which is shown as `\u{0}`.
@@ -80,7 +80,7 @@ fn a_flood_of_log_lines_ends_after_fifty_in_all_calls_together() {
 
 #[test]
 fn a_policy_sees_its_own_settings_only() {
-    // Asks for the key "k": where there is a value, the verdict is a discard with it as the reason.
+    // Reads the key "k": if it has a value, the verdict is a discard with it as the reason.
     let asks = policy(
         "(i32.store8 (i32.const 3000) (i32.const 107)) (call $get (i32.const 3000) (i32.const 1) (i32.const 3008)) \
          (if (i32.load8_u (i32.const 3008)) (then (i32.store8 (i32.const 1032) (i32.const 2)) \

@@ -107,7 +107,7 @@ fn section(elf: &[u8]) -> &[u8] {
     let header = |index: usize| table + index * size;
     let content = |index: usize| &elf[long(header(index) + 0x18)..][..long(header(index) + 0x20)];
     let is_it = |index: &usize| content(names)[word(header(*index))..].starts_with(&[NAME, b"\0"].concat());
-    // Section 0 is none, by the format.
+    // Section 0 is empty by the format.
     content(
         (1..count)
             .find(is_it)

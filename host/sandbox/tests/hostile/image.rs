@@ -59,7 +59,7 @@ impl Image {
 
     /// A refusal with one violation: its fault, field and message.
     pub fn refusal(fault: u8, field: &[u8], message: &[u8]) -> Self {
-        // The list's one element lies behind the answer itself.
+        // The list's one element follows the answer itself.
         Self::empty()
             .byte(0, 1)
             .pointer(VIOLATIONS, (AT + 64) as u32, 1)

@@ -41,7 +41,7 @@ fn history_in_a_line(count: usize, times: usize, chain: Duration) -> String {
     from_here();
     match scene.call(chain, || line.ask(&Question::PipelineFinish(&history))) {
         Ok(_) => "a verdict".into(),
-        // Which link runs when the time is up is a matter of chance.
+        // The link that runs when the time is up varies.
         Err(error) => error.to_string().split_once(": ").unwrap().1.into(),
     }
 }

@@ -36,7 +36,7 @@ fn four_that_do_not_end() -> String {
     let chain = Chain::new(policies.collect(), scene.sandbox.default_plugin().unwrap()).unwrap();
     from_here();
     let told = in_words(scene.call(Duration::from_millis(600), || chain.ask(&Question::Step(&event()))));
-    // The third one, or on a busy machine another.
+    // The third one, or another on a busy machine.
     told.split_once(": ").unwrap().1.into()
 }
 
