@@ -1,6 +1,6 @@
 (() => {
   "use strict";
-  // Between two looks at the page, even when nothing is said: ages grow.
+  // The time between two updates of the page without an event: ages grow.
   const MINUTE = 60_000;
   const region = document.getElementById("live");
   const sign = document.getElementById("live-sign");
@@ -12,7 +12,7 @@
 
   const show = (on) => { if (sign) sign.hidden = !on; };
 
-  // What the reader has in hand is not taken away: a selection, the focus, what was unfolded.
+  // The reader keeps a selection, the focus, and unfolded parts.
   const replace = (fresh) => {
     const selection = document.getSelection();
     if (selection && !selection.isCollapsed && region.contains(selection.anchorNode)) return;
@@ -44,7 +44,7 @@
     request.send();
   };
 
-  // A browser has six connections for a server: tabs that nobody looks at give theirs back.
+  // A browser has six connections for a server: hidden tabs close theirs.
   const start = () => {
     if (source || document.hidden) return;
     source = new EventSource(region.dataset.events);
