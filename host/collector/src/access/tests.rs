@@ -1,4 +1,5 @@
 //! Tokens, their file, and rates.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use crate::access::{
     Access, FailureKey, Rate, RateLimit, Refusal, Rights, Secret, TOKENS_FILE, TokenFile, TokenName, Tokens,
