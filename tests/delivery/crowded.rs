@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 const FILES: u64 = 100_000;
 /// The limit of a command: several times each budget here, and less than a hundred thousand files with a request for each would take.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(40);
 /// The time that a command may take beside its budget on a machine that is busy with other tests.
 const SLACK: Duration = Duration::from_secs(8);
 
@@ -135,8 +135,8 @@ fn a_thousand_runs_of_a_hundred_steps_delay_no_build() {
 
 #[test]
 fn a_hundred_thousand_runs_delay_no_build() {
-    // A debug build on a busy machine takes a second to list so many names alone.
-    let crowd = Crowd::new(&roomy(3), FILES, FILES);
+    // A debug build on a busy machine takes seconds to list so many names alone.
+    let crowd = Crowd::new(&roomy(8), FILES, FILES);
     crowd.is_not_held_up();
     assert!(crowd.delivered() > 0, "and others came along");
     let flush = crowd.run(crowd.ci.pipefold(["flush", "--timeout", "1s"]));

@@ -18,7 +18,7 @@ use pipefold_sandbox::{Limits, Notification, Plugin, Sandbox};
 /// Lengths of a run's history: one command, a small build, a large one, and a matrix that got out of hand.
 const HISTORIES: [usize; 4] = [1, 10, 100, 1_000];
 
-/// What a step of a real build says about itself.
+/// The notification of a step in a real build.
 fn notification(number: usize) -> Notification {
     let (minute, second) = (number / 60 % 60, number % 60);
     let text = |value: &str| Some(value.to_owned());

@@ -19,7 +19,7 @@ use pipefold_sandbox::{Chain, Limits, Notification, Policy, Question, Sandbox};
 /// Of the policy that loops; `src/policies.rs` knows it too.
 const TIME_LIMIT: Duration = Duration::from_millis(50);
 
-/// What a step of a real build says about itself.
+/// The notification of a step in a real build.
 fn event() -> Notification {
     let text = |value: &str| Some(value.to_owned());
     Notification {

@@ -22,10 +22,10 @@ const ROUNDS: usize = 60;
 /// A year of an organisation with three hundred runs a day, at ten notifications each.
 const NOTIFICATIONS: u64 = 1_000_000;
 
-/// What a busy day leaves behind while DX is away.
+/// The backlog of a busy day without DX.
 const BACKLOG: u64 = 1_000_000;
 
-/// What to measure.
+/// The measurement to run.
 pub(crate) struct Arguments {
     pub(crate) pipefold: PathBuf,
     pub(crate) criterion: Option<PathBuf>,

@@ -21,7 +21,7 @@ const HANGING: usize = 3;
 /// A file system in memory, on Linux: what is left there is the work without the disk.
 const IN_MEMORY: &str = "/dev/shm";
 
-/// What was measured.
+/// The measured values.
 pub(crate) struct Results {
     /// `true` by itself.
     pub(crate) nothing: Samples,
@@ -34,7 +34,7 @@ pub(crate) struct Results {
     pub(crate) hanging: Hanging,
     /// The most memory that each command held, in bytes, with its name.
     pub(crate) peaks: Vec<(String, u64)>,
-    /// How many instructions a `step` executes; none where nothing could count them.
+    /// The number of instructions that a `step` executes; none where they could not be counted.
     pub(crate) instructions: Option<u64>,
 }
 
@@ -56,14 +56,14 @@ pub(crate) struct Place {
 #[derive(Default)]
 pub(crate) struct Hanging {
     pub(crate) exec: Samples,
-    /// Whether it said each time that nothing was delivered.
+    /// True if it reported each time that nothing was delivered.
     pub(crate) said: bool,
 }
 
 /// Measures everything.
 ///
 /// # Errors
-/// When a command fails, or did not do what it was measured for.
+/// If a command fails, or did not do what it was measured for.
 pub(crate) fn run(arguments: &Arguments) -> Result<Results> {
     let pipefold = &arguments.pipefold;
     // Beside the program: as a rule a real disk, where the temporary directory may be one in memory.

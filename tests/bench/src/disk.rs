@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 /// About what the record of one notification has.
 const RECORD: [u8; 400] = [b'x'; 400];
 
-/// What making one file durable takes at the least, as the spool does it: write, sync, rename, sync of the directory.
+/// The least time to make one file durable, as the spool does it: write, sync, rename, sync of the directory.
 ///
 /// # Errors
-/// What the disk said.
+/// The times of the disk.
 pub(crate) fn write_durably(directory: &Path, number: usize) -> io::Result<()> {
     let aside = directory.join(format!("{number}.new"));
     let mut file = OpenOptions::new().write(true).create_new(true).open(&aside)?;

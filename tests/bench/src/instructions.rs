@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// How many instructions `command` executes in user space; none where valgrind is not installed.
+/// The number of instructions that `command` executes in user space; none where valgrind is not installed.
 pub(crate) fn count(command: &Command) -> Result<Option<u64>> {
     if crate::scene::quiet("valgrind").arg("--version").status().is_err() {
         return Ok(None);

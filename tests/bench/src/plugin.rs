@@ -1,4 +1,4 @@
-//! What criterion measured in `benches/plugin.rs`, read from its files.
+//! Criterion's results of `benches/plugin.rs`, read from its files.
 
 use std::path::Path;
 

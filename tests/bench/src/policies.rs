@@ -15,19 +15,19 @@ use crate::samples::Samples;
 use crate::scene::{Scene, quiet};
 use crate::table::Table;
 
-/// What is to be reached; each is the upper limit but for `HOOKS`.
+/// The targets; each is an upper limit except for `HOOKS`.
 mod reach {
-    /// What a policy made from Rust adds to a hook, in microseconds.
+    /// The time that a policy made from Rust adds to a hook, in microseconds.
     pub(super) const HOOK: f64 = 100.0;
     /// Hooks a second on one core, each in fresh instances, behind a policy made from Rust.
     pub(super) const HOOKS: f64 = 10_000.0;
-    /// What a trap costs, or a time-out beyond its limit, in microseconds.
+    /// The cost of a trap, or of a time-out beyond its limit, in microseconds.
     pub(super) const FAILURE: f64 = 5_000.0;
-    /// What policies add to a process, in milliseconds, from the cache.
+    /// The time that policies from the cache add to a process, in milliseconds.
     pub(super) const PROCESS: [(&str, f64); 2] = [("rust", 3.0), ("python", 40.0)];
-    /// How much later a command starts for a policy that is not compiled yet, in milliseconds.
+    /// The delay of a command's start by a policy that is not compiled yet, in milliseconds.
     pub(super) const STARTS: f64 = 20.0;
-    /// How long such an `exec -- true` may take: the budget of a finish, in milliseconds.
+    /// The time that such an `exec -- true` may take: the budget of a finish, in milliseconds.
     pub(super) const ENDS: f64 = 5_000.0;
 }
 
@@ -40,7 +40,7 @@ const TIME_LIMIT: f64 = 50_000.0;
 /// Measures, and prints a table; nothing where no policies are named.
 ///
 /// # Errors
-/// When a command fails, or a result of criterion cannot be read.
+/// If a command fails, or a result of criterion cannot be read.
 pub(crate) fn measure_and_print(arguments: &Arguments) -> Result<()> {
     let (Some(policies), Some(criterion)) = (&arguments.policies, &arguments.criterion) else {
         return Ok(());
@@ -135,7 +135,7 @@ fn uncompiled(scene: &Scene, component: &Path) -> Result<(f64, f64)> {
     Ok((with.median() - alone.median(), whole.median()))
 }
 
-/// What the policy adds to the process, in milliseconds: the medians of rounds with and without, in turn.
+/// The time that the policy adds to the process, in milliseconds: the medians of rounds with and without, in turn.
 fn process(scene: &Scene, component: &Path, rounds: usize) -> Result<f64> {
     let behind = |run: &str| -> Command {
         let mut command = scene.step(run);

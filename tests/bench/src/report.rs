@@ -10,7 +10,7 @@ use crate::plugin;
 use crate::samples::Samples;
 use crate::table::Table;
 
-/// What is to be reached; each is the upper limit, and the smaller the better.
+/// The targets; each is an upper limit, and the smaller the better.
 mod reach {
     /// `step` without a command, in times of `curl`'s POST.
     pub(super) const STEP: f64 = 0.3;
@@ -20,7 +20,7 @@ mod reach {
     pub(super) const START: f64 = 1.0;
     /// `exec -- true` with delivery, over `true` and `curl`'s POST, in milliseconds.
     pub(super) const EXEC: f64 = 3.0;
-    /// What `exec` gives a finish by default: with a DX that hangs, it may take that much over `true`, in milliseconds.
+    /// The default budget of a finish: with a DX that hangs, `exec` may take this time over `true`, in milliseconds.
     pub(super) const HANGING: f64 = 5_000.0;
     /// A fresh instance and one hook, in microseconds.
     pub(super) const HOOK: f64 = 40.0;
@@ -35,7 +35,7 @@ mod reach {
 /// Prints everything in Markdown.
 ///
 /// # Errors
-/// When a result of criterion or the command's file cannot be read.
+/// If a result of criterion or the command's file cannot be read.
 pub(crate) fn print(arguments: &Arguments, results: &Results) -> Result<()> {
     println!("\n{}", machine(results));
     println!("{}", reached(arguments, results)?);
@@ -204,7 +204,7 @@ fn comparison(results: &Results) -> Table {
     table
 }
 
-/// What it was measured on.
+/// The machine of the measurement.
 fn machine(results: &Results) -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu

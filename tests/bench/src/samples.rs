@@ -29,7 +29,7 @@ impl Samples {
         self.0.extend(others.0);
     }
 
-    /// How many there are.
+    /// The number of samples.
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }

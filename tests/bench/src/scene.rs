@@ -31,12 +31,12 @@ impl Scene {
         })
     }
 
-    /// Where records wait.
+    /// The spool.
     pub(crate) fn spool(&self) -> PathBuf {
         self.directory.join("spool")
     }
 
-    /// Where compiled policies are kept.
+    /// The cache of compiled policies.
     pub(crate) fn cache(&self) -> PathBuf {
         self.directory.join("cache")
     }
@@ -53,7 +53,7 @@ impl Scene {
         std::fs::write(&self.body, &request.body).with_context(|| format!("cannot write {}", self.body.display()))
     }
 
-    /// That DX would show every one of these runs as ended well: what was measured was really done.
+    /// Checks that DX would show every one of these runs as a success: the measured work was really done.
     pub(crate) fn check(&self, runs: impl IntoIterator<Item = String>) -> Result<()> {
         let records = self.dx.records();
         for run in runs {

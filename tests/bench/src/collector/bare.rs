@@ -1,4 +1,4 @@
-//! What the collector is measured beside: a route that parses the same JSON, and answers the same.
+//! The baseline of the collector: a route that parses the same JSON, and answers the same.
 
 use std::io::Read;
 

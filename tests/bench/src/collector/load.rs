@@ -23,7 +23,7 @@ const SIDE_BY_SIDE: u64 = 10;
 /// Seconds since 1970 at which the first run starts.
 const EPOCH: u64 = 1_735_689_600;
 
-/// What is reported.
+/// The reports.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     runs: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Load {
     steps: u64,
 }
 
-/// What came of it.
+/// The results.
 pub(crate) struct Loaded {
     pub(crate) load: Load,
     pub(crate) samples: Samples,

@@ -24,13 +24,13 @@ pub(crate) use self::load::Load;
 pub(crate) use self::server::Server;
 pub(crate) use bare::{FLAG as BARE_FLAG, serve as serve_bare};
 
-/// What is to be reached.
+/// The targets.
 mod reach {
     /// Upserts a second, each durable, from 64 connections; the lower limit.
     pub(super) const RATE: f64 = 5_000.0;
-    /// What 99 of 100 of them take at most, in milliseconds.
+    /// The 99th percentile of them, in milliseconds.
     pub(super) const UPSERT: f64 = 50.0;
-    /// What 99 of 100 pages take at most, in milliseconds.
+    /// The 99th percentile of pages, in milliseconds.
     pub(super) const PAGE: f64 = 20.0;
     /// The most memory that the server held under the load, in MiB.
     pub(super) const MEMORY: f64 = 150.0;
@@ -44,7 +44,7 @@ const PAGES: usize = 500;
 /// Measures, and prints a table.
 ///
 /// # Errors
-/// When a server does not start, or does not take what it is told.
+/// If a server does not start, or refuses a request.
 pub(crate) fn measure_and_print(arguments: &Arguments) -> Result<()> {
     let here = std::env::current_exe().context("cannot find this program's own file")?;
     let root = temporary(here.parent().unwrap_or(Path::new(".")))?;
@@ -165,5 +165,5 @@ fn pages(collector: &Server, loaded: &load::Loaded) -> Result<Vec<(&'static str,
     Ok(measured)
 }
 
-/// How long a server may take to start, to answer or to end: none of it is what is measured, and a busy machine is slow.
+/// The time that a server may take to start, to answer or to end: none of it is measured, and a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);

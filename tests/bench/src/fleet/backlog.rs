@@ -1,4 +1,4 @@
-//! What came before is forwarded: after an outage of DX, or of all forwarders.
+//! Forwarding of a backlog: after an outage of DX, or of all forwarders.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use pipefold_simulation::publishing::{Progress, publish};
 use super::{EACH, NODES, RATE, STUCK, WINDOW, block_on, ensure_right};
 use crate::arguments::Arguments;
 
-/// What came of it.
+/// The results.
 pub(super) struct Backlog {
     pub(super) notifications: u64,
     took: Duration,

@@ -12,7 +12,7 @@ use pipefold_simulation::publishing::{Progress, publish};
 use super::{NODES, RATE, WINDOW, block_on};
 use crate::arguments::Arguments;
 
-/// What DX takes for each answer.
+/// The time of DX for each answer.
 pub(super) const DELAY: Duration = Duration::from_millis(50);
 
 /// More runs than are told in the time.
@@ -29,7 +29,7 @@ pub(super) fn measure(arguments: &Arguments) -> Result<[f64; 3]> {
     Ok([rate(arguments, 1)?, rate(arguments, 2)?, rate(arguments, 4)?])
 }
 
-/// What so many forwarders tell in a second, from a backlog of runs that each have one notification.
+/// The runs that forwarders send in a second, from a backlog of runs that each have one notification.
 fn rate(arguments: &Arguments, forwarders: usize) -> Result<f64> {
     let dx = Dx::start(Records::of(RUNS, None), DELAY)?;
     let fleet = Fleet::start(&arguments.pipefold, NODES, NODES)?;

@@ -1,4 +1,4 @@
-//! What comes is forwarded while it comes.
+//! Forwarding of upserts as they arrive.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const STEADY_RUNS: u32 = 6_000;
 /// Within which the notifications of a run come, at a steady rate: the window, and some time to get there.
 const WITHIN: Duration = Duration::from_millis(1_500);
 
-/// What came of it.
+/// The results.
 pub(super) struct Flow {
     pub(super) notifications: u64,
     took: Duration,
@@ -79,7 +79,7 @@ fn measure(arguments: &Arguments, runs: u32, load: impl Iterator<Item = Message>
     })
 }
 
-/// What the nodes take a second while nobody takes anything from them.
+/// The upserts that the nodes accept in a second without a consumer.
 pub(super) fn publishing_alone(arguments: &Arguments) -> Result<f64> {
     let fleet = Fleet::start(&arguments.pipefold, NODES, NODES)?;
     let progress = Progress::of(RUNS);

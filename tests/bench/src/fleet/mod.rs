@@ -19,7 +19,7 @@ use crate::arguments::Arguments;
 use crate::report::yes;
 use crate::table::Table;
 
-/// What is to be reached.
+/// The targets.
 mod reach {
     /// Notifications a second, from publishing to DX's `ok`, with two forwarders; the lower limit.
     pub(super) const RATE: f64 = 3_000.0;
@@ -27,14 +27,14 @@ mod reach {
     pub(super) const REQUESTS: f64 = 1.1;
     /// The most memory of a forwarder, in MiB.
     pub(super) const MEMORY: f64 = 60.0;
-    /// What two forwarders do in times of one, where DX is what is waited for.
+    /// The rate of two forwarders in multiples of one, where DX is the bottleneck.
     pub(super) const DOUBLE: f64 = 1.8;
 }
 
 /// Nodes, each with a copy.
 const NODES: usize = 3;
 
-/// How long a forwarder gathers what belongs to one run: the command's default.
+/// The time for which a forwarder gathers the upserts of one run: the command's default.
 const WINDOW: Duration = Duration::from_secs(2);
 
 /// More requests a second than can be reached: the limit is not what is measured.
@@ -49,7 +49,7 @@ const STUCK: Duration = Duration::from_secs(120);
 /// Measures, and prints a table; or says that there was nothing to measure with.
 ///
 /// # Errors
-/// When something does not start, or a record is wrong in the end.
+/// If something does not start, or a record is wrong in the end.
 pub(crate) fn measure_and_print(arguments: &Arguments) -> Result<()> {
     if let Err(why) = pipefold_tests::nats::server() {
         println!(
@@ -117,7 +117,7 @@ pub(crate) fn measure_and_print(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What was measured was really done: each record is the fold of what was published.
+/// Checks that the measured work was really done: each record is the fold of the published upserts.
 fn ensure_right(dx: &Dx, runs: u32) -> Result<()> {
     let found = check(dx.records(), runs, |run| of_burst(runs, EACH, run));
     ensure!(

@@ -34,7 +34,7 @@ pub(super) fn all() -> Result<Vec<Vec<u8>>> {
     Ok(documents)
 }
 
-/// What a document leads to.
+/// The links of a document.
 fn linked(body: &[u8]) -> Result<Vec<Resource>> {
     Ok(match read(body)? {
         Document::Pipelines(list) => list

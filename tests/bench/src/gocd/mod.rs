@@ -11,7 +11,7 @@ use crate::arguments::Arguments;
 use crate::report::yes;
 use crate::table::Table;
 
-/// What is to be reached.
+/// The targets.
 mod reach {
     /// Bytes of documents read in a second, in millions; the lower limit.
     pub(super) const RATE: f64 = 100.0;
@@ -29,7 +29,7 @@ const RUNS: u64 = 10_000;
 /// Measures, and prints a table.
 ///
 /// # Errors
-/// When a command fails, or a server does not start.
+/// If a command fails, or a server does not start.
 pub(crate) fn measure_and_print(arguments: &Arguments) -> Result<()> {
     let mut table = Table::new(["what", "measured", "beside it", "reach", "reached"]);
     let mut row = |what: String, measured: String, beside: String, reach: String, reached: bool| {

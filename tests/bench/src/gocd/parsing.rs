@@ -11,7 +11,7 @@ use crate::samples::Samples;
 /// Rounds through all documents, of both in turn.
 const ROUNDS: usize = 40;
 
-/// What was measured.
+/// The measured values.
 pub(super) struct Parsed {
     pub(super) documents: usize,
     /// Of all documents together.

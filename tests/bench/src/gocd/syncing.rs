@@ -20,7 +20,7 @@ use crate::scene::quiet;
 /// Steps of a collector's runs, each a job with a document of its own.
 const STEPS: u64 = 4;
 
-/// What was measured.
+/// The measured values.
 pub(super) struct Synced {
     pub(super) what: String,
     pub(super) took: Duration,
@@ -35,7 +35,7 @@ pub(super) struct Again {
     pub(super) pipelines: usize,
     /// For documents of runs that may go on, which the new feeds do not bring to the top.
     pub(super) of_runs: usize,
-    /// How many runs those were.
+    /// The number of those runs.
     pub(super) open: usize,
 }
 
@@ -54,7 +54,7 @@ impl Again {
         }
     }
 
-    /// Whether there was one request for each pipeline, one for the list of them, at most one to find out how old the server is, and one for
+    /// True if there was one request for each pipeline, one for the list of them, at most one to find out how old the server is, and one for
     /// each run that may go on.
     pub(super) fn is_least(&self) -> bool {
         self.of_feeds <= self.pipelines + 2 && self.of_runs <= self.open
@@ -88,7 +88,7 @@ pub(super) fn of_the_collector(arguments: &Arguments, runs: u64) -> Result<Synce
     })
 }
 
-/// What a second look at a GoCD server asks for.
+/// The requests of a second sync of a GoCD server.
 pub(super) fn again(arguments: &Arguments, runs: u64, generation: Generation) -> Result<Again> {
     let here = std::env::current_exe().context("cannot find this program's own file")?;
     let root = temporary(here.parent().unwrap_or(Path::new(".")))?;
