@@ -64,25 +64,30 @@ fn the_new_feed_of_servers_with_both_and_revisions_by_request() {
     }
 }
 
+/// The number of runs that may still go on: a reader looks at each of them in every round.
+fn open_runs(history: &History) -> usize {
+    let events = history.events();
+    let now = DateTime::<Utc>::from(std::time::SystemTime::now());
+    let is_open = |run: &&PipelineRun| {
+        let is_listed = run.known(events).iter().any(|stage| stage.completed(events).is_some());
+        let last = run.known(events).iter().map(|stage| stage.updated(events)).max();
+        is_listed && last.is_some_and(|last| now - last < TimeDelta::days(14))
+    };
+    let runs = history.pipelines.iter().flat_map(|pipeline| &pipeline.runs);
+    runs.filter(is_open).count()
+}
+
 #[test]
 fn a_round_without_news_costs_a_request_for_each_pipeline_and_open_run() {
+    let old = |seed: &u64| History::generate(*seed, &shape());
+    let seed = (7..).find(|seed| open_runs(&until_now(old(seed))) > 10).unwrap();
     for generation in Generation::ALL {
         for is_recent in [false, true] {
-            let history = History::generate(7, &shape());
-            let history = if is_recent { until_now(history) } else { history };
+            let history = if is_recent { until_now(old(&seed)) } else { old(&seed) };
+            let open = open_runs(&history);
+            assert_eq!(is_recent, open > 10, "{open}");
             let reading = Reading::new(history, generation);
             reading.read();
-            let server = reading.gocd.server();
-            let events = server.events();
-            let now = DateTime::<Utc>::from(std::time::SystemTime::now());
-            let is_open = |run: &&PipelineRun| {
-                let is_listed = run.known(events).iter().any(|stage| stage.completed(events).is_some());
-                let last = run.known(events).iter().map(|stage| stage.updated(events)).max();
-                is_listed && last.is_some_and(|last| now - last < TimeDelta::days(14))
-            };
-            let runs = server.history().pipelines.iter().flat_map(|pipeline| &pipeline.runs);
-            let open = runs.filter(is_open).count();
-            assert_eq!(is_recent, open > 10, "{open}");
             let before = reading.gocd.requests();
             reading.read();
             let list = 1;
