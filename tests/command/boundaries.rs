@@ -191,7 +191,6 @@ fn modules_of_the_reporter_use_only_those_below_them() {
         "complete",
         "overview",
         "reporter",
-        "batch",
         "builder",
     ];
     let height = |name: &str| order.iter().position(|module| *module == name);

@@ -36,7 +36,6 @@
 //! - [`spool`]: the durable record; [`dx`]: DX's JSON, URL and answers; [`Token`]: the secret.
 //! - [`http`]: the transport of every HTTP client; [`prometheus`]: the text format of servers' metrics.
 
-mod batch;
 mod builder;
 pub mod clock;
 mod complete;
@@ -56,13 +55,12 @@ pub mod spool;
 mod store;
 mod token;
 
-pub use batch::Batch;
 pub use builder::{BuildError, Builder};
 pub use deliver::{Budget, Delivery, Outlet, UndeliveredRun};
 pub use judge::PolicySource;
 pub use judge::{Judge, LoadedPolicy, NoVerdict, Refused};
 pub use overview::{Overview, RunState, WaitingRun};
-pub use receipt::Receipt;
+pub use receipt::{Batch, Receipt};
 pub use reporter::{Flush, JudgedNotification, Reporter};
 pub use spool::{Hook, Judgement, PolicyChain};
 pub use store::BatchError;

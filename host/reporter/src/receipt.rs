@@ -1,6 +1,6 @@
-//! The result of reporting a notification.
+//! The results of reporting one notification, and of recording many.
 
-use crate::{deliver::Delivery, spool::Judgement};
+use crate::{deliver::Delivery, judge::Refused, spool::Judgement};
 use pipefold_sandbox::Verdict;
 
 /// The result of reporting one notification.
@@ -80,6 +80,19 @@ impl Receipt {
             .as_deref()
             .or_else(|| delivery.trouble_of(&self.reference_id))
     }
+}
+
+/// The result of recording a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Notifications that are on disk.
+    pub recorded: usize,
+    /// Notifications that a policy dropped.
+    pub discarded: usize,
+    /// Notifications that the plugin refused: the run's `reference_id`, and everything that is wrong.
+    pub refused: Vec<(String, Refused)>,
+    /// The first reason why the plugin or a policy gave no verdict. Such notifications are recorded, and the next flush judges them again.
+    pub unjudged: Option<String>,
 }
 
 /// The verdict of a judgement; none if the plugin failed.

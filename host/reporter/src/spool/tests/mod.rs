@@ -5,7 +5,6 @@ mod bad_files;
 mod batch;
 mod crash;
 mod housekeeping;
-mod place;
 
 use super::{Destination, Entry, EntryId, Hook, Judgement, RunKey, Spool, SpooledRun};
 use pipefold_sandbox::Notification;
