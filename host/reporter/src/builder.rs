@@ -21,7 +21,7 @@ pub struct Builder {
     recorded_for: Option<TokenDigest>,
     spool: Option<PathBuf>,
     spool_limit: Option<u64>,
-    looks_only: bool,
+    read_only: bool,
     ca_file: Option<PathBuf>,
     proxy: ProxyOptions,
     budgets: Budgets,
@@ -100,8 +100,8 @@ impl Builder {
 
     /// Opens an existing spool read-only.
     #[must_use]
-    pub fn look_only(mut self) -> Self {
-        self.looks_only = true;
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
         self
     }
 
@@ -202,7 +202,7 @@ impl Builder {
             .transpose()?;
         Ok(Reporter {
             judge: self.judge.unwrap_or_else(Judge::with_usual_cache),
-            store: match self.looks_only {
+            store: match self.read_only {
                 true => Store::on(Spool::open_existing(&directory)),
                 false => Store::open(&directory, self.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT)),
             },

@@ -1,7 +1,7 @@
 //! The store of waiting notifications: the spool, and the process's memory if the spool does not accept them.
 
 use crate::spool::{
-    self, Entry, EntryId, LockState, LookedAt, Outlook, Rejection, RunKey, SetAside, Spool, SpoolError, SpooledRun,
+    self, Entry, EntryId, LockState, Outlook, Rejection, RunKey, RunsRead, SetAside, Spool, SpoolError, SpooledRun,
     Trouble,
 };
 use std::{
@@ -273,21 +273,21 @@ impl Store {
     /// Writes the notes on deliveries. Only advice: an error is only logged.
     pub fn note_outlook(&self, name: &str, outlook: &Outlook) {
         if let Err(error) = self.on_disk(|spool| spool.note_outlook(name, outlook)) {
-            tracing::debug!(%error, "could not note how deliveries went");
+            tracing::debug!(%error, "could not write the notes on deliveries");
         }
     }
 
     /// The runs that deliveries of this name need not read, until they change.
-    pub fn looked_at(&self, name: &str) -> LookedAt {
+    pub fn runs_read(&self, name: &str) -> RunsRead {
         self.spool
             .as_ref()
-            .map_or_else(|_| LookedAt::new(), |spool| spool.looked_at(name))
+            .map_or_else(|_| RunsRead::new(), |spool| spool.runs_read(name))
     }
 
     /// Notes the runs that deliveries need not read. Only advice.
-    pub fn note_looked_at(&self, name: &str, runs: &LookedAt) {
-        if let Err(error) = self.on_disk(|spool| spool.note_looked_at(name, runs)) {
-            tracing::debug!(%error, "could not note which runs need no look");
+    pub fn note_runs_read(&self, name: &str, runs: &RunsRead) {
+        if let Err(error) = self.on_disk(|spool| spool.note_runs_read(name, runs)) {
+            tracing::debug!(%error, "could not note the runs that were read");
         }
     }
 

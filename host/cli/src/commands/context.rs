@@ -41,7 +41,7 @@ impl Context {
     pub fn load_read_only(global: &GlobalFlags) -> Loaded {
         let environment = Environment::from_process();
         let settings = settings(global, Fields::default(), &environment)?;
-        Self::of(global, settings, environment, Builder::look_only)
+        Self::of(global, settings, environment, Builder::read_only)
     }
 
     /// The same for a command that reports a run: outside CI, where nothing is reported, it makes no reporter and does not access the spool.

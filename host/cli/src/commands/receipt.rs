@@ -48,7 +48,7 @@ impl Context {
             return Vec::new();
         };
         let mut diagnostics: Vec<Diagnostic> = delivery.notes.iter().cloned().map(Diagnostic::remark).collect();
-        let waiting = delivery.others_wait + delivery.not_looked_at;
+        let waiting = delivery.others_wait + delivery.not_attempted;
         if waiting > 0 {
             diagnostics.push(Diagnostic::remark(format!(
                 "{waiting} other runs wait in {}; `pipefold status` says why, and later commands send them",

@@ -130,7 +130,7 @@ fn flush_summary(delivery: &Delivery, into_queue: bool) -> String {
     let mut parts = vec![count(delivery.accepted, by)];
     for (number, what) in [
         (delivery.kept_count, "runs still waiting"),
-        (delivery.not_looked_at, "runs not looked at for lack of time"),
+        (delivery.not_attempted, "runs not looked at for lack of time"),
         (delivery.rejected_count, "refused for good"),
         (delivery.abandoned, "ended as cancelled for lack of activity"),
         (
@@ -175,10 +175,10 @@ fn undelivered(delivery: &Delivery) -> Vec<Diagnostic> {
             run.reference_id, run.why
         )));
     }
-    if delivery.not_looked_at > 0 {
+    if delivery.not_attempted > 0 {
         diagnostics.push(Diagnostic::failure(format!(
             "no time was left for {} runs; give more with --timeout",
-            delivery.not_looked_at
+            delivery.not_attempted
         )));
     }
     diagnostics
@@ -204,7 +204,7 @@ fn flush_answer(delivery: &Delivery) -> serde_json::Value {
         "foreign": delivery.foreign,
         "other_policies": policies,
         "abandoned": delivery.abandoned,
-        "not_looked_at": delivery.not_looked_at,
+        "not_looked_at": delivery.not_attempted,
         "busy": delivery.busy,
         "impossible": delivery.impossible,
     })

@@ -166,10 +166,10 @@ impl Resolved {
 /// first one back.
 fn forgotten_attempt(template: &Sourced<Template>, detected: &Detected) -> Option<String> {
     let counted = detected.facts.contains_key("attempt");
-    let told = ["attempt", "reference_id"]
+    let is_named = ["attempt", "reference_id"]
         .iter()
         .any(|name| template.value.names(name));
-    (counted && !told).then(|| {
+    (counted && !is_named).then(|| {
         format!(
             "{}: a re-run keeps its {{run}} here, so it would be the same record in DX and stay as red as the first attempt was; add {{attempt}} to it",
             template.origin

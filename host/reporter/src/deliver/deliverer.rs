@@ -18,7 +18,7 @@ use crate::{
     clock,
     judge::Judge,
     kill_points,
-    spool::{Entry, Hook, Judgement, LockState, LookAgain, RunKey, SpoolError, SpooledRun, Trouble},
+    spool::{Entry, Hook, Judgement, LockState, ReadAgain, RunKey, SpoolError, SpooledRun, Trouble},
     store::Store,
 };
 use pipefold_sandbox::Status;
@@ -137,7 +137,7 @@ impl Deliverer<'_> {
             let attempt = match attempts.next(!state.dx_fails()) {
                 Next::Try(attempt) => attempt,
                 // The own run was attempted: only now is there time to list the others.
-                Next::Wait(_) | Next::Done if others.is_none() && self.may_look_around(options, state, delivery) => {
+                Next::Wait(_) | Next::Done if others.is_none() && self.may_attempt_others(options, state, delivery) => {
                     let found = OtherRuns::of(self, options, state, delivery);
                     attempts.add(found.due.iter().copied());
                     others = Some(found);
@@ -180,16 +180,16 @@ impl Deliverer<'_> {
                 is_abandoned: self.is_abandoned(changed),
                 deadline: Instant::now() + timeout,
             };
-            let look_again = |state: &mut DeliveryState, again| {
+            let note_read = |state: &mut DeliveryState, again| {
                 if let Some(changed) = changed {
-                    state.looked(key, changed, again);
+                    state.note_read(key, changed, again);
                 }
             };
             match self.attempt(target, state, delivery) {
                 Ok(AttemptOutcome::Settled) => delivery.first_settled |= is_own,
                 Ok(AttemptOutcome::Nothing) => {
                     delivery.first_settled |= is_own;
-                    look_again(state, self.when_abandoned(changed));
+                    note_read(state, self.when_abandoned(changed));
                 }
                 Ok(AttemptOutcome::Elsewhere) if self.own.explicit => {
                     attempts.again(attempt, "another process is sending it".into());
@@ -207,11 +207,11 @@ impl Deliverer<'_> {
                 }
                 Ok(AttemptOutcome::Paused(until)) => {
                     delivery.others_wait += 1;
-                    look_again(state, LookAgain::At(until));
+                    note_read(state, ReadAgain::At(until));
                 }
                 Ok(AttemptOutcome::Kept(why)) => {
                     self.keep(key, &why, false, state, delivery);
-                    look_again(state, LookAgain::WhenChanged);
+                    note_read(state, ReadAgain::WhenChanged);
                 }
                 Ok(AttemptOutcome::Unjudged(why)) => {
                     if state.judges() || target.is_pressing {
@@ -220,7 +220,7 @@ impl Deliverer<'_> {
                     } else {
                         delivery.others_wait += 1;
                     }
-                    look_again(state, LookAgain::WhenJudged);
+                    note_read(state, ReadAgain::WhenJudged);
                 }
                 Ok(AttemptOutcome::Hopeless(why)) => {
                     state.has_failed(&why, None, true);
@@ -233,13 +233,13 @@ impl Deliverer<'_> {
         }
         if self.own.explicit && others.is_none() && !options.only && hopeless.is_none() && delivery.put_off.is_none() {
             // The time was up before the runs could be listed.
-            delivery.not_looked_at += self.store.runs().map_or(0, |runs| runs.len());
+            delivery.not_attempted += self.store.runs().map_or(0, |runs| runs.len());
         }
         for attempt in attempts.rest() {
             match (attempt.why, &hopeless) {
                 (Some(why), _) => failed.push((attempt.key, why)),
                 (None, Some(why)) if Some(attempt.key) == options.first => failed.push((attempt.key, why.clone())),
-                (None, _) => delivery.not_looked_at += 1,
+                (None, _) => delivery.not_attempted += 1,
             }
         }
         for (key, why) in failed {
@@ -250,7 +250,12 @@ impl Deliverer<'_> {
     }
 
     /// Returns true if other runs are to be attempted: not while DX accepts nothing, and by one process at a time.
-    fn may_look_around(&self, options: &DeliveryOptions<'_>, state: &DeliveryState, delivery: &mut Delivery) -> bool {
+    fn may_attempt_others(
+        &self,
+        options: &DeliveryOptions<'_>,
+        state: &DeliveryState,
+        delivery: &mut Delivery,
+    ) -> bool {
         if options.only || delivery.busy || delivery.put_off.is_some() {
             return false;
         }
@@ -267,7 +272,7 @@ impl Deliverer<'_> {
 
     /// Returns true if a run had no activity for so long that it is ended, by the time of its directory's last change.
     fn is_abandoned(&self, changed: Option<u64>) -> bool {
-        matches!(self.when_abandoned(changed), LookAgain::WhenChanged)
+        matches!(self.when_abandoned(changed), ReadAgain::WhenChanged)
             && self.abandon_after.is_some()
             && changed.is_some()
     }
@@ -292,13 +297,13 @@ impl Deliverer<'_> {
     }
 
     /// The time at which a run of which nothing can be sent is read again.
-    fn when_abandoned(&self, changed: Option<u64>) -> LookAgain {
+    fn when_abandoned(&self, changed: Option<u64>) -> ReadAgain {
         let at = self.abandon_after.zip(changed).map(|(age, changed)| {
             let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             (changed / 1_000_000).saturating_add(age)
         });
         at.filter(|at| *at > now())
-            .map_or(LookAgain::WhenChanged, LookAgain::At)
+            .map_or(ReadAgain::WhenChanged, ReadAgain::At)
     }
 
     /// Sends the notifications of a run that are due.
@@ -355,7 +360,7 @@ impl Deliverer<'_> {
             for (policies, count) in &plan.other_policies {
                 *delivery.other_policies.entry(policies.clone()).or_default() += count;
             }
-            let (mut judged_one, mut told_end) = (false, false);
+            let (mut judged_one, mut sent_end) = (false, false);
             let nothing = plan.work.is_empty();
             for work in plan.work {
                 let tried = match work {
@@ -388,7 +393,7 @@ impl Deliverer<'_> {
                     }
                     Task::Finish { history, covers } => {
                         kill_points::pass("deliver.judge");
-                        told_end = true;
+                        sent_end = true;
                         match self.judge.judge_history(&history) {
                             Ok(Judgement::Report(report)) => {
                                 if target.is_own && matches!(report.status, Status::Running | Status::Unknown) {
@@ -420,7 +425,7 @@ impl Deliverer<'_> {
             }
             sent_any |= !nothing;
             // The next part of a run that is too large to be read at once, or the rest of a run with a bad notification.
-            let more = told_end && run.unread > 0 && target.deadline > Instant::now();
+            let more = sent_end && run.unread > 0 && target.deadline > Instant::now();
             if !judged_one && !more {
                 let retired = run.is_finished() && self.store.retire(key);
                 return Ok(if sent_any || retired {

@@ -21,7 +21,7 @@ pub struct Delivery {
     /// The number of runs that still wait.
     pub kept_count: usize,
     /// The number of runs that were not read, since there was no time left.
-    pub not_looked_at: usize,
+    pub not_attempted: usize,
     /// Runs that DX or the rules refused for good, with the reason; the first twenty.
     pub rejected: Vec<UndeliveredRun>,
     /// The number of runs refused for good.

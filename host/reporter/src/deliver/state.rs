@@ -2,7 +2,7 @@
 
 use super::deliverer::{Deliverer, DeliveryOptions};
 use super::delivery::Delivery;
-use crate::spool::{LockState, LookAgain, LookedAt, Outlook, Pause, RunKey};
+use crate::spool::{LockState, Outlook, Pause, ReadAgain, RunKey, RunsRead};
 use crate::store::Store;
 use crate::{clock, kill_points};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +29,8 @@ pub struct DeliveryState {
     name: String,
     outlook: Outlook,
     before: Outlook,
-    looked_at: LookedAt,
-    has_looked: bool,
+    runs_read: RunsRead,
+    has_read: bool,
     /// Digests of the tokens that DX has refused.
     pub refused: BTreeSet<String>,
     /// Runs in which notifications wait for another destination.
@@ -50,8 +50,8 @@ impl DeliveryState {
             before: outlook.clone(),
             name,
             outlook,
-            looked_at: LookedAt::new(),
-            has_looked: false,
+            runs_read: RunsRead::new(),
+            has_read: false,
             refused: BTreeSet::new(),
             foreign: BTreeSet::new(),
             fails: 0,
@@ -124,41 +124,41 @@ impl DeliveryState {
     }
 
     /// Reads the notes on runs that need not be read.
-    fn look_around(&mut self, store: &Store) {
-        if !self.has_looked {
-            self.looked_at = store.looked_at(&self.name);
+    fn read_notes(&mut self, store: &Store) {
+        if !self.has_read {
+            self.runs_read = store.runs_read(&self.name);
         }
     }
 
     /// The note on a run, if its directory last changed at this time.
-    pub fn known(&self, key: RunKey, changed: u64) -> Option<LookAgain> {
-        let (then, again) = self.looked_at.get(&key)?;
+    pub fn known(&self, key: RunKey, changed: u64) -> Option<ReadAgain> {
+        let (then, again) = self.runs_read.get(&key)?;
         (*then == changed).then_some(*again)
     }
 
     /// Returns true if a run with this note is to be read.
-    pub fn is_due(&self, again: LookAgain) -> bool {
+    pub fn is_due(&self, again: ReadAgain) -> bool {
         match again {
-            LookAgain::At(time) => !is_to_come(time),
-            LookAgain::WhenJudged => self.judges(),
-            LookAgain::WhenChanged => false,
+            ReadAgain::At(time) => !is_to_come(time),
+            ReadAgain::WhenJudged => self.judges(),
+            ReadAgain::WhenChanged => false,
         }
     }
 
     /// Notes that a run was read, and when it is to be read again.
-    pub fn looked(&mut self, key: RunKey, changed: u64, again: LookAgain) {
+    pub fn note_read(&mut self, key: RunKey, changed: u64, again: ReadAgain) {
         let settled = now().saturating_mul(1_000_000).saturating_sub(changed) > nanos(SETTLED);
         if settled {
-            self.looked_at.insert(key, (changed, again));
-            self.has_looked = true;
+            self.runs_read.insert(key, (changed, again));
+            self.has_read = true;
         }
     }
 
     /// Removes the notes on runs that are gone.
     fn keep_only(&mut self, runs: &BTreeSet<RunKey>) {
-        let before = self.looked_at.len();
-        self.looked_at.retain(|key, _| runs.contains(key));
-        self.has_looked |= before != self.looked_at.len();
+        let before = self.runs_read.len();
+        self.runs_read.retain(|key, _| runs.contains(key));
+        self.has_read |= before != self.runs_read.len();
     }
 
     /// Writes the notes for the next delivery.
@@ -166,8 +166,8 @@ impl DeliveryState {
         if self.outlook != self.before {
             store.note_outlook(&self.name, &self.outlook);
         }
-        if self.has_looked {
-            store.note_looked_at(&self.name, &self.looked_at);
+        if self.has_read {
+            store.note_runs_read(&self.name, &self.runs_read);
         }
     }
 }
@@ -237,7 +237,7 @@ impl OtherRuns {
             delivery.busy = true;
             return Self::default();
         };
-        state.look_around(deliverer.store);
+        state.read_notes(deliverer.store);
         let (runs, left) = match deliverer.store.runs_by_change(&|| options.budget.left().is_some()) {
             Ok(runs) => runs,
             Err(error) => {
@@ -245,7 +245,7 @@ impl OtherRuns {
                 return Self::default();
             }
         };
-        delivery.not_looked_at += left;
+        delivery.not_attempted += left;
         if left == 0 {
             state.keep_only(&runs.iter().map(|(key, _)| *key).collect());
         }
@@ -256,7 +256,7 @@ impl OtherRuns {
         for (key, time) in runs.into_iter().filter(|(key, _)| Some(*key) != options.first) {
             match state.known(key, time) {
                 Some(again) if !deliverer.own.explicit && !state.is_due(again) => {
-                    delivery.others_wait += usize::from(again != LookAgain::WhenChanged);
+                    delivery.others_wait += usize::from(again != ReadAgain::WhenChanged);
                     others.skipped.push(key);
                 }
                 _ => others.due.push(key),

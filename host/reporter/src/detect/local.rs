@@ -122,14 +122,14 @@ mod tests {
         directory
     }
 
-    fn look(directory: &tempfile::TempDir) -> Detected {
+    fn detected(directory: &tempfile::TempDir) -> Detected {
         let environment = Environment::from_pairs([("HOSTNAME", "laptop")]);
         local(&environment, &directory.path().join("checkout"))
     }
 
     #[test]
     fn a_checkout_gives_all_fields() {
-        let found = look(&machine_with("git@github.com:getdx/some_repo.git"));
+        let found = detected(&machine_with("git@github.com:getdx/some_repo.git"));
         let value = |field| found.fields.value(field);
         assert_eq!(value(Field::PipelineName), Some("getdx/some_repo"));
         assert_eq!(value(Field::PipelineSource), Some("local"));
@@ -147,13 +147,13 @@ mod tests {
     #[test]
     fn two_runs_have_two_names() {
         let machine = machine_with("git@github.com:getdx/some_repo.git");
-        let id = || look(&machine).fields.value(Field::ReferenceId).map(str::to_owned);
+        let id = || detected(&machine).fields.value(Field::ReferenceId).map(str::to_owned);
         assert_ne!(id(), id());
     }
 
     #[test]
     fn without_a_repository_the_directory_gives_the_name() {
-        let found = look(&machine_with("/srv/git/some_repo.git"));
+        let found = detected(&machine_with("/srv/git/some_repo.git"));
         assert_eq!(found.fields.value(Field::PipelineName), Some("checkout"));
         assert_eq!(found.fields.value(Field::Repository), None);
         assert_eq!(
@@ -168,10 +168,10 @@ mod tests {
         let machine = machine_with("https://github.com/a/b");
         let config = machine.path().join("checkout/.git/config");
         fs::write(&config, "[user]\nemail = 123+panda@users.noreply.github.com\n").unwrap();
-        let found = look(&machine);
+        let found = detected(&machine);
         assert_eq!(found.fields.value(Field::GithubUsername), Some("panda"));
         fs::write(&config, "[user]\nemail = panda\n").unwrap();
-        assert_eq!(look(&machine).fields.value(Field::Email), None, "it is none");
+        assert_eq!(detected(&machine).fields.value(Field::Email), None, "it is none");
     }
 
     #[test]

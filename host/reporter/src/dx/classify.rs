@@ -37,7 +37,7 @@ pub fn classify(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>) ->
             .map(|code| quote(code, token.map(Token::expose)))
             .filter(|code| !code.is_empty());
         let message = answer
-            .words()
+            .text()
             .map(|message| quote(message, token.map(Token::expose)))
             .unwrap_or_default();
         (code.unwrap_or_else(|| "without a code".to_owned()), message)

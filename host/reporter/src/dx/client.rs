@@ -222,7 +222,7 @@ impl Answer {
 
     /// The message for people: `error_details.message` if there is one, as DX's own command reads it, else `message`.
     #[must_use]
-    pub fn words(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         self.error_details.as_deref().or(self.message.as_deref())
     }
 
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_fuller_message_takes_precedence() {
-        let words = |body: &str| Answer::parse(body.as_bytes()).unwrap().words().map(str::to_owned);
+        let words = |body: &str| Answer::parse(body.as_bytes()).unwrap().text().map(str::to_owned);
         let full = r#"{"ok":false,"error":"e","message":"short","error_details":{"message":"full","code":7}}"#;
         assert_eq!(words(full).as_deref(), Some("full"));
         assert_eq!(

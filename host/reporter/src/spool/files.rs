@@ -84,15 +84,15 @@ pub struct Disk {
     /// The effective user id of this process: only its files are read.
     me: u32,
     /// True to change nothing.
-    look_only: bool,
+    read_only: bool,
 }
 
 impl Disk {
-    pub fn new(root: Dir, look_only: bool) -> Self {
+    pub fn new(root: Dir, read_only: bool) -> Self {
         Self {
             root,
             me: rustix::process::geteuid().as_raw(),
-            look_only,
+            read_only,
         }
     }
 
@@ -121,7 +121,7 @@ impl Disk {
     }
 
     fn may_change(&self) -> io::Result<()> {
-        if self.look_only {
+        if self.read_only {
             Err(io::ErrorKind::ReadOnlyFilesystem.into())
         } else {
             Ok(())

@@ -6,8 +6,8 @@
 //!   runs/<run>/sent               the ids that DX's last `ok` covered, one a line
 //!   runs/<run>/trouble.json       why the last attempt to deliver failed; advice only
 //!   done/<run>/                   a run that is over and that DX has; removed after a day
-//!   outlook/                      how deliveries went, and which runs need no look; advice only
-//!   rejected/<run>-<id>.json      what DX refused, beside <run>-<digest>.reason.json with its words
+//!   outlook/                      notes on deliveries, and the runs that they need not read; advice only
+//!   rejected/<run>-<id>.json      what DX refused, beside <run>-<digest>.reason.json with its message
 //!   aside/                        what was found here and is not ours, or is torn; never deleted
 //!   drain.lock                    held by the process that delivers
 //!   gocd/                         how far GoCD servers were read; not the spool's own
@@ -46,7 +46,7 @@ pub(crate) use open::wait_until;
 pub use open::{DrainLock, LockState};
 pub use open::{Limits, Spool};
 pub use outlook::Trouble;
-pub use outlook::{LookAgain, LookedAt, Outlook, Pause};
+pub use outlook::{Outlook, Pause, ReadAgain, RunsRead};
 pub use prune::{Pruned, Size};
 pub use record::Recorded;
 pub use transfer::{BadLine, Exported, Imported};

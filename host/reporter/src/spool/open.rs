@@ -154,7 +154,7 @@ impl Spool {
                 path: self.path.join(dir),
             }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(self.failed("look at", dir)(e)),
+            Err(e) => Err(self.failed("check", dir)(e)),
         }
     }
 
@@ -218,7 +218,7 @@ fn find(path: &Path) -> Result<Dir, SpoolError> {
         io::ErrorKind::NotADirectory if path.is_symlink() => SpoolError::Link { path: path.to_owned() },
         _ => SpoolError::from_io("open", path, e),
     })?;
-    let stat = rustix::fs::fstat(&dir).map_err(|e| SpoolError::from_io("look at", path, e.into()))?;
+    let stat = rustix::fs::fstat(&dir).map_err(|e| SpoolError::from_io("check", path, e.into()))?;
     let me = rustix::process::geteuid().as_raw();
     if stat.st_uid != me {
         return Err(SpoolError::WrongOwner {
@@ -285,7 +285,7 @@ fn make_dirs(path: &Path, made: &mut Vec<PathBuf>) -> Result<(), SpoolError> {
 
 /// Removes the right of others to read, if the directory is only a spool: a user may have named the home directory.
 fn tighten(dir: &Dir, path: &Path) -> Result<(), SpoolError> {
-    let failed = |e| SpoolError::from_io("look at", path, e);
+    let failed = |e| SpoolError::from_io("check", path, e);
     let stat = rustix::fs::fstat(dir).map_err(|e| failed(e.into()))?;
     if !Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
         return Ok(());

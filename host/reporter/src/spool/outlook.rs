@@ -20,7 +20,7 @@ const MAX_WHY: usize = 512;
 /// Bytes of one run in the list of runs that need not be read.
 const ENTRY: usize = 32;
 /// The most runs in that list: 3 MiB, which are read in a millisecond.
-const MOST_LOOKED_AT: usize = 100_000;
+const MOST_RUNS_READ: usize = 100_000;
 
 /// The notes on deliveries to one destination.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Pause {
 
 /// The time at which a run that was read is to be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LookAgain {
+pub enum ReadAgain {
     /// At this time: milliseconds since 1970.
     At(u64),
     /// As soon as policies and rules give verdicts again.
@@ -60,9 +60,9 @@ pub enum LookAgain {
 }
 
 /// The runs that were read: the time of the last change of each directory in nanoseconds since 1970, and when to read it again.
-pub type LookedAt = BTreeMap<RunKey, (u64, LookAgain)>;
+pub type RunsRead = BTreeMap<RunKey, (u64, ReadAgain)>;
 
-impl LookAgain {
+impl ReadAgain {
     fn encode(self) -> u64 {
         match self {
             Self::At(time) => time.min(u64::MAX - 2),
@@ -106,10 +106,10 @@ impl Spool {
 
     /// The runs that deliveries of this name need not read.
     #[must_use]
-    pub fn looked_at(&self, name: &str) -> LookedAt {
+    pub fn runs_read(&self, name: &str) -> RunsRead {
         let path = Path::new(OUTLOOK).join(format!("{name}.runs"));
-        let Ok(Content::Whole(bytes)) = self.files.read(&path, (ENTRY * MOST_LOOKED_AT) as u64) else {
-            return LookedAt::new();
+        let Ok(Content::Whole(bytes)) = self.files.read(&path, (ENTRY * MOST_RUNS_READ) as u64) else {
+            return RunsRead::new();
         };
         let (entries, _) = bytes.as_chunks::<ENTRY>();
         let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
@@ -117,7 +117,7 @@ impl Spool {
             .iter()
             .map(|entry| {
                 let key = RunKey::from_bytes(std::array::from_fn(|place| entry[place]));
-                (key, (number(&entry[16..24]), LookAgain::decode(number(&entry[24..]))))
+                (key, (number(&entry[16..24]), ReadAgain::decode(number(&entry[24..]))))
             })
             .collect()
     }
@@ -126,9 +126,9 @@ impl Spool {
     ///
     /// # Errors
     /// The error of the disk. Delivery does not depend on it.
-    pub fn note_looked_at(&self, name: &str, runs: &LookedAt) -> Result<(), SpoolError> {
-        let mut bytes = Vec::with_capacity(runs.len().min(MOST_LOOKED_AT) * ENTRY);
-        for (key, (changed, again)) in runs.iter().take(MOST_LOOKED_AT) {
+    pub fn note_runs_read(&self, name: &str, runs: &RunsRead) -> Result<(), SpoolError> {
+        let mut bytes = Vec::with_capacity(runs.len().min(MOST_RUNS_READ) * ENTRY);
+        for (key, (changed, again)) in runs.iter().take(MOST_RUNS_READ) {
             bytes.extend(key.to_bytes());
             bytes.extend(changed.to_be_bytes());
             bytes.extend(again.encode().to_be_bytes());
@@ -181,7 +181,7 @@ impl Spool {
             let times = self
                 .files
                 .changes_of(Path::new(RUNS), &names)
-                .map_err(|e: io::Error| self.failed("look at", Path::new(RUNS))(e))?;
+                .map_err(|e: io::Error| self.failed("check", Path::new(RUNS))(e))?;
             found.extend(
                 keys.iter()
                     .zip(times)

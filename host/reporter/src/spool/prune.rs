@@ -44,7 +44,7 @@ pub struct Pruned {
     /// True if only failed steps are accepted until something was delivered.
     pub full: bool,
     /// The number of runs that there was no time to check. The size is then an estimate, from the checked ones.
-    pub not_looked_at: usize,
+    pub not_checked: usize,
     /// Files beside the runs that do not belong there.
     pub aside: Vec<SetAside>,
 }
@@ -151,11 +151,11 @@ impl Spool {
     pub fn measure(&self) -> Result<Size, SpoolError> {
         let mut size = Size::default();
         for dir in [RUNS, DONE, REJECTED, ASIDE] {
-            for (name, found) in self.look(Path::new(dir))? {
+            for (name, found) in self.list_in(Path::new(dir))? {
                 size.add(&found);
                 if found.kind == FileKind::Directory {
                     size.runs += usize::from(dir == RUNS || dir == DONE);
-                    self.look(&Path::new(dir).join(name))?
+                    self.list_in(&Path::new(dir).join(name))?
                         .iter()
                         .for_each(|(_, found)| size.add(found));
                 }
@@ -168,7 +168,7 @@ impl Spool {
     /// the rest from the checked runs.
     fn survey(&self, now: SystemTime, until: Option<Instant>, done: &mut Pruned) -> Result<Vec<Held>, SpoolError> {
         for dir in [REJECTED, ASIDE].map(Path::new) {
-            for (name, found) in self.look(dir)? {
+            for (name, found) in self.list_in(dir)? {
                 done.size.add(&found);
                 if layout::role(&name) == Role::Temporary {
                     self.clear_temporary(&dir.join(name), now);
@@ -189,7 +189,7 @@ impl Spool {
         let beside_runs = done.size.bytes;
         for (place, (dir, name)) in names.into_iter().enumerate() {
             if until.is_some_and(|until| place > 0 && Instant::now() >= until) {
-                done.not_looked_at = all - place;
+                done.not_checked = all - place;
                 let (seen, all) = (place as u64, all as u64);
                 done.size.bytes = beside_runs + (done.size.bytes - beside_runs) / seen * all;
                 break;
@@ -212,7 +212,7 @@ impl Spool {
                 files: 0,
                 newest: SystemTime::UNIX_EPOCH,
             };
-            for (name, found) in self.look(&path)? {
+            for (name, found) in self.list_in(&path)? {
                 run.bytes += on_disk(&found);
                 run.files += 1;
                 run.newest = run.newest.max(found.modified);
@@ -240,7 +240,7 @@ impl Spool {
     }
 
     /// A directory's names with their metadata; a directory that is gone has none.
-    fn look(&self, dir: &Path) -> Result<Vec<(OsString, Metadata)>, SpoolError> {
+    fn list_in(&self, dir: &Path) -> Result<Vec<(OsString, Metadata)>, SpoolError> {
         match self.files.list_with_metadata(dir) {
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
             other => other.map_err(self.failed("list", dir)),

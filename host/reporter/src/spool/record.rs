@@ -66,7 +66,7 @@ impl Spool {
         let is_full = || match self.files.metadata(marker) {
             Ok(found) => Ok(Some(found.modified)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(self.failed("look at", marker)(e)),
+            Err(e) => Err(self.failed("check", marker)(e)),
         };
         let Some(since) = is_full()? else { return Ok(()) };
         // Records may have been delivered or removed since.
@@ -99,7 +99,7 @@ impl Spool {
         match self.files.metadata(&run.join(&name)) {
             Ok(_) => self.write_whole(&run, &name, &entry.encode()?).map(|()| true),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(self.failed("look at", &run.join(name))(e)),
+            Err(e) => Err(self.failed("check", &run.join(name))(e)),
         }
     }
 }

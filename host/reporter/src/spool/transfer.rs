@@ -169,7 +169,7 @@ impl Spool {
         match self.files.metadata(&path) {
             Ok(_) => Ok(true),
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
-            Err(e) => Err(self.failed("look at", Path::new(&path))(e)),
+            Err(e) => Err(self.failed("check", Path::new(&path))(e)),
         }
     }
 }

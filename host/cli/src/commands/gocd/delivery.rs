@@ -101,13 +101,13 @@ impl BackgroundDelivery {
             // Includes runs that pause after a failed try: DX may accept them now.
             let delivery = self.context.reporter.flush(&Budget::new(patience), &Flush::default());
             lock(&self.board).take(&delivery);
-            if hurry || delivery.accepted == 0 || delivery.kept_count + delivery.not_looked_at == 0 {
+            if hurry || delivery.accepted == 0 || delivery.kept_count + delivery.not_attempted == 0 {
                 break delivery;
             }
         };
         let mut board = lock(&self.board);
         let waiting = match (&last.impossible, last.busy) {
-            (None, false) => last.kept_count + last.not_looked_at + last.others_wait,
+            (None, false) => last.kept_count + last.not_attempted + last.others_wait,
             // There was no time for them.
             _ => self
                 .context
@@ -176,7 +176,7 @@ fn deliver_on(context: &Context, board: &(Mutex<DeliveryState>, Condvar), budget
         let begun = Instant::now();
         let delivery = context.reporter.deliver(None, &budget.within(ONE), false);
         tracing::debug!(?delivery, "delivered beside the reading");
-        let is_behind = delivery.accepted > 0 && delivery.not_looked_at > 0;
+        let is_behind = delivery.accepted > 0 && delivery.not_attempted > 0;
         {
             let mut board = lock(board);
             board.take(&delivery);

@@ -45,7 +45,7 @@ pub const CODEBUILD: System = System {
         Var("CODEBUILD_WEBHOOK_HEAD_REF"),
         By("`CODEBUILD_WEBHOOK_TRIGGER` such as `branch/main`", trigger_branch),
         By(
-            "`CODEBUILD_SOURCE_VERSION`, if it is neither a commit nor a tag by its looks",
+            "`CODEBUILD_SOURCE_VERSION`, if it has the form of neither a commit nor a tag",
             branch_of_source,
         ),
     ],

@@ -48,7 +48,7 @@ fn housekeeping_ends_in_time_and_comes_to_all_runs_in_the_end() {
     }
     let later = SystemTime::now() + 25 * HOUR;
     let in_no_time = spool.prune_within(later, Some(Duration::ZERO)).unwrap();
-    assert_eq!((in_no_time.removed, in_no_time.not_looked_at), (0, 19));
+    assert_eq!((in_no_time.removed, in_no_time.not_checked), (0, 19));
     let mut removed = 0;
     while removed < 20 {
         removed += spool
