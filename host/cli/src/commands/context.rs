@@ -346,7 +346,7 @@ fn leave_out(notification: &mut Notification, violation: &Violation) -> bool {
         Some(Field::StartedAt) => n.started_at = None,
         Some(Field::FinishedAt) => n.finished_at = None,
         Some(Field::Status) => n.status = n.status.as_deref().and_then(status_meant).map(str::to_owned),
-        // Wrong in itself, or missing for what DX takes only together with it.
+        // Wrong, or missing although DX requires it for the other two, which are removed as well.
         Some(Field::Repository) => (n.repository, n.commit_sha, n.pr_number) = (None, None, None),
         Some(Field::CommitSha) => n.commit_sha = None,
         Some(Field::PrNumber) => n.pr_number = None,
@@ -360,7 +360,7 @@ fn leave_out(notification: &mut Notification, violation: &Violation) -> bool {
     true
 }
 
-/// The status that a CI system's own word for it means: those of Jenkins, Azure Pipelines, GitLab, Buildkite and Tekton.
+/// The status for a CI system's own name of it: those of Jenkins, Azure Pipelines, GitLab, Buildkite and Tekton.
 fn status_meant(word: &str) -> Option<&'static str> {
     match word.trim().to_ascii_lowercase().as_str() {
         "success" | "succeeded" | "successful" | "succeededwithissues" | "passed" | "completed" | "ok" => {

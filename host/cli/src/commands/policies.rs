@@ -89,7 +89,7 @@ fn named(global: &GlobalFlags, environment: &Environment) -> Result<Vec<(&'stati
 }
 
 /// The variable that names the same policies to a wrapped command, wherever it runs; none without policies.
-pub fn for_the_child(global: &GlobalFlags, environment: &Environment) -> Option<OsString> {
+pub fn for_wrapped_command(global: &GlobalFlags, environment: &Environment) -> Option<OsString> {
     let files = named(global, environment).ok()?.into_iter();
     let lines: String = files
         .map(|(_, file)| match std::path::absolute(&file) {

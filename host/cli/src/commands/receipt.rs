@@ -51,7 +51,7 @@ impl Context {
         let waiting = delivery.others_wait + delivery.not_attempted;
         if waiting > 0 {
             diagnostics.push(Diagnostic::remark(format!(
-                "{waiting} other runs wait in {}; `pipefold status` says why, and later commands send them",
+                "{waiting} other runs wait in {}; `pipefold status` shows the reasons, and later commands send them",
                 self.settings.spool.path.display()
             )));
         }

@@ -69,7 +69,7 @@ fn variables_for(
         variables.push((variables::SPOOL, spool.path().into()));
     }
     // Reports within the command are judged by the same policies. Its working directory may be another.
-    if let Some(policies) = policies::for_the_child(global, &context.environment) {
+    if let Some(policies) = policies::for_wrapped_command(global, &context.environment) {
         variables.push((variables::POLICY, policies));
     }
     let files = [
