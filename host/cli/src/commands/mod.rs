@@ -17,8 +17,6 @@ mod serve;
 #[cfg(any(feature = "collector", feature = "fleet"))]
 mod server;
 mod spool;
-#[cfg(feature = "gocd")]
-mod stop;
 #[cfg(feature = "collector")]
 mod token;
 mod wrapped;

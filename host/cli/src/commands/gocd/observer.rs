@@ -6,8 +6,8 @@ use std::time::Instant;
 use pipefold_gocd::documents::{Name, PipelineLocator};
 use pipefold_gocd::sync::{Failure, Gone, Notice, Observer};
 
+use super::StopFlag;
 use super::delivery::BackgroundDelivery;
-use crate::commands::stop::StopFlag;
 use crate::terminal::{ProgressLine, excerpt, neutral, say};
 
 /// Pipelines that were not read to their end, with the reasons. A reason is printed once in many rounds, until it changes.

@@ -13,11 +13,11 @@ use pipefold_gocd::documents::Name;
 use pipefold_gocd::sync::{News, PipelineState, Reported, ServerState, Sink, SinkError, StateError, StateStore};
 use pipefold_sandbox::Question;
 
+use super::StopFlag;
 use super::delivery::BackgroundDelivery;
 use super::state::StateFiles;
 use crate::commands::context::Context;
 use crate::commands::print_lines;
-use crate::commands::stop::StopFlag;
 use crate::terminal::{neutral, say};
 
 /// The pause between two tries to record into a full spool.
