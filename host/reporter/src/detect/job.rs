@@ -414,7 +414,7 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
         for path in [pipe.as_path(), directory.path(), Path::new("/dev/zero")] {
             let error = read_file(path).unwrap_err().to_string();
-            assert!(error.contains("no regular file"), "{}: {error}", path.display());
+            assert!(error.contains("not a regular file"), "{}: {error}", path.display());
         }
         assert!(read_file(Path::new("/nonexistent")).is_err());
     }
