@@ -309,7 +309,7 @@ impl Spool {
 impl Spool {
     /// Moves a run to `done/`, if all of its records are marked as sent. The caller has to know that it is over.
     ///
-    /// A later record brings it back ([`Spool::bring_back`]). A process that is recording at this moment finds its file moved when it syncs
+    /// A later record brings it back (`bring_back`). A process that is recording at this moment finds its file moved when it syncs
     /// the directory by its name, and records again; a file of one that dies between is brought back by housekeeping.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub fn repository(address: &str) -> Result<String, Unfit> {
     Ok(name)
 }
 
-/// [`repository`] for other crates, so that all of them use the same names; none if the address names no repository.
+/// The name of a repository from its address, for other crates, so that all of them use the same names; none if the address names no repository.
 #[must_use]
 pub fn repository_at(address: &str) -> Option<String> {
     repository(address.trim()).ok()
