@@ -47,6 +47,7 @@ fetch() {
     esac || die "cannot fetch $from/$1"
 }
 
+# digest FILE: its sha256 digest.
 digest() {
     if is_there sha256sum; then
         sha256sum <"$1"
@@ -54,8 +55,6 @@ digest() {
         shasum -a 256 <"$1"
     elif is_there openssl; then
         openssl dgst -sha256 -r <"$1"
-    else
-        die "nothing here computes a sha256 digest: install coreutils or openssl"
     fi | cut -c 1-64
 }
 
@@ -108,6 +107,8 @@ main() {
         [ -z "$version" ] || from=$repository/releases/download/v$version
     fi
 
+    is_there sha256sum || is_there shasum || is_there openssl ||
+        die "nothing here computes a sha256 digest: install coreutils or openssl"
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     trap 'exit 1' HUP INT TERM
