@@ -81,7 +81,7 @@ impl Pauses {
         self.doubtful = false;
     }
 
-    /// Returns true if requests failed until the last pause: then one request is sent ahead of the others.
+    /// Returns true from a pause after failures until DX answers again: one request at a time is sent then.
     pub fn is_doubtful(&self) -> bool {
         self.doubtful
     }
