@@ -1,16 +1,6 @@
-//! The names of the fields, and limits of fields and histories.
+//! The names of the fields.
 
 use crate::Notification;
-
-/// The largest size of a field, in bytes: longer than any name, branch or address in use.
-pub const MAX_FIELD_BYTES: usize = 4096;
-
-/// The most notifications a run may have: thousands of steps, and still a call of milliseconds.
-pub const MAX_HISTORY_NOTIFICATIONS: usize = 10_000;
-
-/// The largest size of all texts of a run together, in bytes: twice the size of as many usual notifications of 400 bytes,
-/// and a fraction of the memory and the copying that the sandbox allows.
-pub const MAX_HISTORY_BYTES: usize = 8 * 1024 * 1024;
 
 /// A field of a notification, or the history as a whole. In the order of DX's page, in which violations are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

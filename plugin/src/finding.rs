@@ -3,7 +3,8 @@
 //! Validation collects findings, which borrow and cost no allocation; only those returned become a [`Violation`] with a message.
 //! Findings are ordered, so that a history's violations depend on its notifications alone, not on their order or repetition.
 
-use crate::field::{Field, MAX_FIELD_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
+use crate::field::Field;
+use crate::limits::{MAX_FIELD_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
 use crate::timestamp::TimestampError;
 use crate::{Fault, Violation};
 

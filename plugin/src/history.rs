@@ -1,7 +1,8 @@
 //! A history: all notifications of one run, held to its limits, checked and folded.
 
-use crate::field::{Field, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS, texts};
+use crate::field::{Field, texts};
 use crate::finding::{Finding, Problem, violations};
+use crate::limits::{MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
 use crate::merge::Fold;
 use crate::validate::{REQUIRED, check, given};
 use crate::{Notification, Violation, words};

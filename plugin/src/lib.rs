@@ -42,6 +42,7 @@ mod component;
 mod field;
 mod finding;
 mod history;
+mod limits;
 mod merge;
 mod timestamp;
 mod validate;
@@ -49,5 +50,5 @@ mod verdict;
 mod words;
 
 pub use bindings::exports::pipefold::ci::types::{Fault, Notification, Run, Status, Verdict, Violation};
-pub use field::{MAX_FIELD_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
+pub use limits::{MAX_FIELD_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
 pub use verdict::{merge, pipeline_finish, pipeline_start, step};

@@ -1,7 +1,8 @@
 //! Validation of a notification, which finds all faults at once.
 
-use crate::field::{Field, MAX_FIELD_BYTES};
+use crate::field::Field;
 use crate::finding::{Finding, Problem, violations};
+use crate::limits::MAX_FIELD_BYTES;
 use crate::timestamp::Timestamp;
 use crate::{Notification, Status, Violation, words};
 

@@ -1,51 +1,13 @@
-//! Invariants of the sources: the use of the token, of other crates and of words.
+//! Invariants of the sources: the use of the token, of other crates and of other modules.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Every source file below `host/` and `plugin/`, with its path from the root.
-fn sources() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut found = Vec::new();
-    let mut folders = vec![root.join("host"), root.join("plugin")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                found.push((path.strip_prefix(root).unwrap().to_path_buf(), text));
-            }
-        }
-    }
-    assert!(found.len() > 50, "the sources are not where this test looks");
-    found
-}
-
-fn in_tests(path: &Path) -> bool {
-    path.components()
-        .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
-}
-
-/// Files with a line of code, outside comments and tests, that holds one of the words.
-fn who_says(words: &[&str]) -> Vec<PathBuf> {
-    let is_code = |line: &&str| !line.trim_start().starts_with("//");
-    let says = |text: &str| {
-        text.lines()
-            .filter(is_code)
-            .any(|line| words.iter().any(|word| line.contains(word)))
-    };
-    sources()
-        .into_iter()
-        .filter(|(path, text)| !in_tests(path) && says(text))
-        .map(|(path, _)| path)
-        .collect()
-}
+use crate::sources::{files_with, in_tests, sources};
 
 #[test]
 fn only_the_dx_module_knows_the_url_and_the_answers_of_dx() {
-    for path in who_says(&[
+    for path in files_with(&[
         "api/pipelineRuns",
         "\"invalid_auth\"",
         "\"not_authed\"",
@@ -61,7 +23,7 @@ fn only_the_dx_module_knows_the_url_and_the_answers_of_dx() {
 
 #[test]
 fn unsafe_code_only_loads_compiled_code_and_handles_signals() {
-    let mut with_unsafe = who_says(&[
+    let mut with_unsafe = files_with(&[
         "unsafe {",
         "unsafe fn",
         "unsafe impl",
@@ -76,7 +38,7 @@ fn unsafe_code_only_loads_compiled_code_and_handles_signals() {
 #[test]
 fn what_commands_write_is_made_safe_to_show() {
     // All else goes through `say`, `print_lines` and `print_json`.
-    let writers = who_says(&["io::stdout()", "io::stderr()", "println!", "print!("]);
+    let writers = files_with(&["io::stdout()", "io::stderr()", "println!", "print!("]);
     let allowed = [
         "host/cli/src/commands/component.rs", // The compiling child's answer to its parent.
         "host/cli/src/commands/mod.rs",
@@ -91,7 +53,7 @@ fn what_commands_write_is_made_safe_to_show() {
         );
     }
     // The manual's pages and completions have no word of others; of `doctor`, which has colours, each part and line is made safe by itself.
-    let raw = who_says(&["print_raw("]);
+    let raw = files_with(&["print_raw("]);
     let allowed = ["doctor/mod.rs", "mod.rs"].map(|file| Path::new("host/cli/src/commands").join(file));
     for path in &raw {
         assert!(allowed.contains(path), "{} prints what may be unsafe", path.display());
@@ -100,7 +62,7 @@ fn what_commands_write_is_made_safe_to_show() {
 
 #[test]
 fn imports_run_one_way() {
-    // Each crate, and the crates of the project that it may use (DESIGN: the house).
+    // Each crate, and the crates of the project that it may use.
     let allowed: [(&str, &[&str]); 6] = [
         ("plugin", &[]),
         ("host/sandbox", &[]),
@@ -183,7 +145,6 @@ fn modules_of_the_reporter_use_only_those_below_them() {
         "detect",
         "config",
         "spool",
-        "policies",
         "judge",
         "store",
         "deliver",
@@ -210,16 +171,4 @@ fn modules_of_the_reporter_use_only_those_below_them() {
         }
     }
     assert!(checked > 100, "{checked}");
-}
-
-#[test]
-fn code_and_messages_use_no_word_that_contributing_forbids() {
-    let guide = include_str!("../../CONTRIBUTING.md");
-    let line = guide
-        .lines()
-        .find_map(|line| line.strip_prefix("- Not in messages: "))
-        .unwrap();
-    let words: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
-    assert!(words.len() >= 5, "{words:?}");
-    assert_eq!(who_says(&words), Vec::<PathBuf>::new(), "{words:?}");
 }

@@ -5,11 +5,12 @@
 
 use crate::{
     answer::{self, Answered},
+    chain_digest::ChainDigest,
     error::HookError,
     foreign::listed,
     link::{CallFailure, Link, Next},
     plugin::Plugin,
-    policy::{ChainDigest, OnFailure},
+    policy::OnFailure,
     question::{Asking, OwnedQuestion, Question},
     types::{Notification, Run, Verdict, Violation},
 };

@@ -2,6 +2,7 @@
 
 use crate::{
     cache::Cache,
+    chain_digest,
     compile::{Compiler, Deadline},
     compiled,
     component_file::ComponentFile,
@@ -13,7 +14,7 @@ use crate::{
     link::{Link, link_next},
     loading::{ComponentSource, LoadedComponent, Loading, Precompiled},
     plugin::Plugin,
-    policy::{self, Policy},
+    policy::Policy,
 };
 use std::sync::Arc;
 use wasmtime::{
@@ -158,7 +159,7 @@ impl Sandbox {
             .and_then(|()| policy.grants.link(&mut linker))
             .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let mut link = Link::new(&linker, component, policy, Role::Policy)?;
-        link.digest = policy::digest(policy, fingerprint.as_bytes());
+        link.digest = chain_digest::digest(policy, fingerprint.as_bytes());
         Ok(link)
     }
 

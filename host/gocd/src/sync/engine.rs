@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 
 use super::failure::{Failure, Halt, SyncError, is_no_answer, tolerated};
+use super::options::Options;
 use super::round::{Gone, Notice, Observer, Round, Sink};
-use super::session::{Listed, Options, Server, Session};
+use super::session::{Listed, Server, Session};
 use super::state::{NewFeed, OldFeed, PipelineState, ServerState, Since, StateStore};
 use crate::Dialect;
 use crate::client::Source;

@@ -22,6 +22,7 @@ mod failure;
 mod look;
 mod new_feed;
 mod old_feed;
+mod options;
 mod patience;
 mod revisions;
 mod round;
@@ -31,6 +32,6 @@ mod state;
 
 pub use engine::Engine;
 pub use failure::{Failure, SinkError, SyncError};
+pub use options::Options;
 pub use round::{Gone, News, Notice, Observer, Reported, Round, Sink, Tally};
-pub use session::Options;
 pub use state::{MAX_STATE_BYTES, PipelineState, ServerState, StateError, StateStore};

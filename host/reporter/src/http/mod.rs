@@ -6,16 +6,18 @@
 mod connect;
 mod error;
 mod proxy;
+mod retry_after;
 mod roots;
 mod secret_file;
 mod transport;
 
 pub use error::ClientError;
 pub use proxy::ProxyOptions;
+pub use retry_after::{MAX_RETRY_AFTER, retry_after};
 pub use secret_file::{SecretFile, SecretFileError};
 pub use transport::ServerAddress;
-pub use transport::{MAX_RETRY_AFTER, header, quote, read_body, retry_after};
 pub use transport::{Transport, TransportOptions};
+pub use transport::{header, quote, read_body};
 
 /// The `User-Agent` of every request: a product and its version (RFC 9110, section 10.1.5).
 pub const USER_AGENT: &str = concat!("pipefold/", env!("CARGO_PKG_VERSION"));
