@@ -1,6 +1,7 @@
 //! The text that a person reads: lines that are safe to show, the log, the closing line of `exec`, progress and colours.
 
 mod closing;
+#[cfg(feature = "gocd")]
 mod progress;
 
 use std::ffi::OsString;
@@ -10,9 +11,10 @@ use clap::builder::styling::{AnsiColor, Style};
 use pipefold_sandbox::foreign::cut;
 use tracing::Level;
 
-pub use closing::{ClosingLine, Outcome, human_duration};
+pub use closing::{ClosingLine, Outcome};
 pub use pipefold_sandbox::foreign::{excerpt, neutral};
-pub use progress::ProgressLine;
+#[cfg(feature = "gocd")]
+pub use {closing::human_duration, progress::ProgressLine};
 
 /// The longest line on stderr, in characters. Messages are shorter; only names of files and the caller's own values come near.
 const LONGEST: usize = 4000;

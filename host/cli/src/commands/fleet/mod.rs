@@ -10,22 +10,27 @@ mod queue;
 #[cfg(feature = "fleet")]
 pub use self::{
     forward::forward,
-    queue::{outlet, probe, queue, report_into},
+    queue::{probe, queue, report_into},
 };
 
+#[cfg(all(feature = "fleet", feature = "collector"))]
+pub use self::queue::outlet;
+
 #[cfg(not(feature = "fleet"))]
-pub use self::without_queue::{forward, outlet, probe, queue, report_into};
+pub use self::without_queue::{forward, probe, queue, report_into};
+
+#[cfg(all(not(feature = "fleet"), feature = "collector"))]
+pub use self::without_queue::outlet;
 
 #[cfg(not(feature = "fleet"))]
 mod without_queue {
     use std::path::PathBuf;
     use std::process::ExitCode;
-    use std::sync::Arc;
     use std::time::Duration;
 
     use anyhow::bail;
+    use pipefold::Builder;
     use pipefold::config::{QueueSettings, Sourced};
-    use pipefold::{Builder, Outlet};
 
     use crate::args::{ForwardArgs, GlobalFlags, QueueArgs};
     use crate::commands::diagnostic::Diagnostic;
@@ -38,7 +43,11 @@ mod without_queue {
         Err(no_queue(queue))
     }
 
-    pub fn outlet(queue: &QueueSettings, _: Option<&Sourced<PathBuf>>) -> Result<Arc<dyn Outlet>, Diagnostic> {
+    #[cfg(feature = "collector")]
+    pub fn outlet(
+        queue: &QueueSettings,
+        _: Option<&Sourced<PathBuf>>,
+    ) -> Result<std::sync::Arc<dyn pipefold::Outlet>, Diagnostic> {
         Err(no_queue(queue))
     }
 
