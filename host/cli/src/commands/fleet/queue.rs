@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Once};
+use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use pipefold::Builder;
 use pipefold::config::{Environment, QueueSettings, Sourced};
 use pipefold::detect::Fields;
-use pipefold::{Builder, Outlet};
 use pipefold_fleet::stream::{Checked, Difference, PATIENCE, Setup, StreamError, check, init_patiently};
 use pipefold_fleet::{AddressError, Connection, Purpose, Queue, QueueKeys, QueueOutlet, probe};
 use serde_json::{Value, json};
@@ -125,9 +125,13 @@ pub fn report_into(
 }
 
 /// The queue as an outlet of a collector.
-pub fn outlet(queue: &QueueSettings, ca_file: Option<&Sourced<PathBuf>>) -> Result<Arc<dyn Outlet>, Diagnostic> {
+#[cfg(feature = "collector")]
+pub fn outlet(
+    queue: &QueueSettings,
+    ca_file: Option<&Sourced<PathBuf>>,
+) -> Result<std::sync::Arc<dyn pipefold::Outlet>, Diagnostic> {
     let queue = address(queue, ca_file).map_err(|error| Diagnostic::input(error.to_string()))?;
-    Ok(Arc::new(QueueOutlet::new(queue)))
+    Ok(std::sync::Arc::new(QueueOutlet::new(queue)))
 }
 
 fn address(queue: &QueueSettings, ca_file: Option<&Sourced<PathBuf>>) -> Result<Queue, AddressError> {
