@@ -74,11 +74,12 @@ build() {
     if [ "$processor" = x86_64 ]; then flags+=(-Ctarget-cpu=x86-64); fi
     local c=${target//-/_}
     local c_flags="-ffile-prefix-map=$root=/pipefold -ffile-prefix-map=$registry=/registry"
-    # The linker of rustc's own toolchain, with its own C library: no cross compiler is needed but for C.
+    # rustc does not have this linker strip symbols. It is the linker of rustc's own toolchain, with its own C library: no cross compiler is needed but for C.
     env "CARGO_TARGET_$(upper "$target")_LINKER=rust-lld" \
         "CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}")" \
         "CC_$c=$(cc="CC_$c" && echo "${!cc:-$tools/bin/zig-cc}")" "AR_$c=$(ar="AR_$c" && echo "${!ar:-$tools/bin/zig-ar}")" "CFLAGS_$c=$c_flags" \
-        cargo build --locked --profile dist --target "$target" --target-dir "$target_dir" -p pipefold-cli --bin pipefold "$@"
+        cargo rustc --locked --profile dist --target "$target" --target-dir "$target_dir" -p pipefold-cli --bin pipefold "$@" \
+        -- -Clink-arg=--strip-all
     mkdir -p "$target_dir/built"
     cp "$target_dir/$target/dist/pipefold" "$target_dir/built/$name-$processor"
 }
