@@ -53,6 +53,8 @@ pub struct StageRun {
     pub updated: Option<Timestamp>,
     /// The trigger in the stage's document: a person, `changes` or a timer. `None` if it is unknown.
     pub approved_by: Option<String>,
+    /// True if the trigger is unknown because the stage's document is missing at present. It may be a person, until the document comes.
+    pub approver_may_come: bool,
     /// The stage's database id, which the old dialect has. Ids increase, so they order stages that ended in the same second.
     pub id: Option<u64>,
     /// The documents of its jobs that were requested. Only those of GoCD before 19.10 add data: times.
@@ -69,6 +71,7 @@ impl From<&StageEntry> for StageRun {
             state: StageState::Completed,
             updated: entry.updated,
             approved_by: entry.approver.clone(),
+            approver_may_come: false,
             id: id(entry.stage_link()),
             jobs: Vec::new(),
         }
@@ -84,6 +87,7 @@ impl From<&Stage> for StageRun {
             state: stage.state,
             updated: stage.updated,
             approved_by: stage.approved_by.clone(),
+            approver_may_come: false,
             id: id(stage.self_link.as_ref()),
             jobs: Vec::new(),
         }

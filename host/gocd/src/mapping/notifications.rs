@@ -165,11 +165,12 @@ impl Mapping {
     }
 
     /// Returns the end of the attempt: by default before the first stage that waited for a person, as an approval days later would stretch
-    /// the run.
+    /// the run. A stage whose approver may still come counts as such a one: DX keeps the latest end, so the end can be corrected to a later one
+    /// only.
     fn finished(&self, part: &Part<'_>) -> Option<Timestamp> {
         let is_late = |timed: &Timed<'_>| {
             let approved_by = timed.stage.approved_by.as_deref();
-            matches!(approved_by.map(Trigger::parse), Some(Trigger::Person(_)))
+            timed.stage.approver_may_come || matches!(approved_by.map(Trigger::parse), Some(Trigger::Person(_)))
         };
         let kept = match self.late_stages {
             LateStages::Extend => part.stages.len(),

@@ -140,13 +140,15 @@ impl Session<'_, '_> {
                     return Ok(Err(lack));
                 }
                 without => {
+                    let mut may_come = false;
                     if let Err(lack) = without {
+                        may_come = lack.may_come(wanted.without);
                         if entry.is_none() {
                             notices.push(no_stage(known.as_ref(), &latest.resource, &lack));
                         }
                         lack.want(&mut wanting);
                     }
-                    stages.extend(entry.map(StageRun::from));
+                    stages.extend(entry.map(|entry| from_feed(entry, may_come)));
                     match known {
                         Some(known) => (known.name, known.counter),
                         None => continue,
@@ -254,7 +256,7 @@ impl Session<'_, '_> {
                     Ok(stage) => stages.push(stage),
                     Err(lack) => return Ok(Err(lack)),
                 },
-                Ok(None) => stages.extend(entry.map(|entry| StageRun::from(*entry))),
+                Ok(None) => stages.extend(entry.map(|entry| from_feed(entry, false))),
                 Err(lack) => {
                     // Without it the attempts are counted wrongly: a transient failure is waited for, also if it is the new dialect's
                     // answer for an unknown stage.
@@ -262,7 +264,7 @@ impl Session<'_, '_> {
                         return Ok(Err(lack));
                     }
                     match entry {
-                        Some(entry) => stages.push(StageRun::from(*entry)),
+                        Some(entry) => stages.push(from_feed(entry, lack.may_come(without))),
                         None => notices.push(no_stage(Some(&stage), &resource, &lack)),
                     }
                     lack.want(wanting);
@@ -347,6 +349,14 @@ fn is_about(entry: &StageEntry, wanted: &WantedStage) -> bool {
     match &wanted.stage {
         Some(stage) => entry.stage.name.is_same(&stage.name) && entry.stage.counter == stage.counter,
         None => entry.stage_link().and_then(Href::resource).as_ref() == Some(&wanted.resource),
+    }
+}
+
+/// Returns a stage's run as the feed has it. The feed names the approver of manual stages only, and people also start other stages.
+fn from_feed(entry: &StageEntry, document_may_come: bool) -> StageRun {
+    StageRun {
+        approver_may_come: document_may_come && entry.approver.is_none(),
+        ..StageRun::from(entry)
     }
 }
 

@@ -204,6 +204,11 @@ impl Lack {
         without >= least
     }
 
+    /// Returns true if the document may still come: one that is unknown to the server for long does not, one that cannot be read may.
+    pub fn may_come(&self, without: Without) -> bool {
+        !(self.is_missing() && self.is_done_without(without))
+    }
+
     /// Records that a run lacks this document. Of several it keeps one that may come later than others.
     pub fn want(self, wanting: &mut Option<Self>) {
         if wanting.as_ref().is_none_or(Self::is_missing) {

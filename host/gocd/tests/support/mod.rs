@@ -54,6 +54,7 @@ pub fn stage(name: &str, counter: u64, word: &str, (day, hour): (u32, u32), appr
         state: StageState::parse(word),
         updated: Some(at(day, hour)),
         approved_by: (!approved_by.is_empty()).then(|| approved_by.to_owned()),
+        approver_may_come: false,
         id: None,
         jobs: Vec::new(),
     }

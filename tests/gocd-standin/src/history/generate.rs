@@ -59,9 +59,6 @@ const PACES: [u64; 3] = [300, 5_000, 600_000];
 /// Hours east of Greenwich of the zones of old servers.
 const ZONES: [i32; 4] = [0, 19_800, -28_800, 3_600];
 
-/// Any number; another one draws other histories.
-const SALT: u64 = 1;
-
 impl History {
     /// The history of a seed. It ends in the middle of things, so that some stages are under way.
     ///
@@ -70,7 +67,7 @@ impl History {
     /// If the shape has no pipelines or runs.
     #[must_use]
     pub fn generate(seed: u64, shape: &Shape) -> Self {
-        let mut random = Rng::with_seed(seed ^ SALT);
+        let mut random = Rng::with_seed(seed);
         let pipelines = (0..shape.pipelines)
             .map(|place| pipeline(&mut random, place, shape))
             .collect();
