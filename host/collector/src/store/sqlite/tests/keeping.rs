@@ -369,7 +369,7 @@ fn between() -> impl Strategy<Value = Between> {
 }
 
 fn open_by_rules(dir: &std::path::Path) -> SqliteStore {
-    SqliteStore::open(dir, RULES.for_store(), RunLimits::default()).unwrap()
+    super::support::open_with(dir, || RULES.for_store())
 }
 
 proptest! {

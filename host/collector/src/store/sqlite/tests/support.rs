@@ -126,6 +126,11 @@ pub fn step(pipeline: &str, reference: &str, name: &str) -> Notification {
 }
 
 pub fn open(dir: &Path) -> SqliteStore {
+    open_with(dir, fold)
+}
+
+/// Opens a store that folds so.
+pub fn open_with(dir: &Path, fold: impl Fn() -> Fold) -> SqliteStore {
     let begin = Instant::now();
     loop {
         match SqliteStore::open(dir, fold(), RunLimits::default()) {
