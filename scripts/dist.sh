@@ -132,7 +132,7 @@ done
 certificates=$("$tools/python/bin/python" -m certifi)
 "$tools/python/bin/python" scripts/dist/pack.py --out "$out" "${arguments[@]}" --certificates "$certificates" \
     --describe "$target_dir/built/full-$here" \
-    --core "$target_dir/pipefold-component/wasm32-unknown-unknown/release/pipefold_plugin.wasm"
+    --core "$target_dir/$here-unknown-linux-musl/pipefold-component/wasm32-unknown-unknown/release/pipefold_plugin.wasm"
 cp scripts/install.sh "$out/install.sh"
 if [ -n "${PIPEFOLD_MINISIGN_KEY:-}" ]; then
     minisign -R -f -s "$PIPEFOLD_MINISIGN_KEY" -p "$target_dir/minisign.pub" </dev/null
