@@ -89,19 +89,19 @@ if [ -f "$(archive "$here" -runner)" ]; then
     runner=$(unpacked "$here" -runner)/bin/pipefold
     policy=$dist/pipefold-$version.component.wasm
     cache=(PIPEFOLD_POLICY="$policy" PIPEFOLD_POLICY_CACHE="$work/policies")
-    # says TEXT COMMAND...: the command fails, and its one line has the text.
+    # says LINES TEXT COMMAND...: the command fails with this number of lines, and they have the text.
     says() {
-        local text=$1 said
-        shift
+        local lines=$1 text=$2 said
+        shift 2
         ! said=$("${job[@]}" HOME="$work" PIPEFOLD_SPOOL="$work/spool-runner" "$@" 2>&1) || return 1
         echo "$said"
-        [[ $said == *"$text"* && $(wc -l <<<"$said") -eq 1 ]]
+        [[ $said == *"$text"* && $(wc -l <<<"$said") -eq $lines ]]
     }
-    trial "runner: no collector" says 'lacks the command' "$runner" serve
-    trial "runner: no GoCD reader" says 'lacks the command' "$runner" gocd sync --since 1d
-    trial "runner: no queue" says 'knows no queue' "$runner" queue check --queue nats://127.0.0.1:4222
-    trial "runner: no compiler" says 'has no compiler' "$runner" component compile "$policy" --policy-cache "$work/policies"
-    trial "runner: a policy that is not compiled" says 'has no compiler' "${cache[@]}" "$runner" "${flags[@]}" --reference-id none -- true
+    trial "runner: no collector" says 1 'lacks the command' "$runner" serve
+    trial "runner: no GoCD reader" says 1 'lacks the command' "$runner" gocd sync --since 1d
+    trial "runner: no queue" says 1 'knows no queue' "$runner" queue check --queue nats://127.0.0.1:4222
+    trial "runner: no compiler" says 1 'has no compiler' "$runner" component compile "$policy" --policy-cache "$work/policies"
+    trial "runner: a policy that is not compiled" says 3 'has no compiler' "${cache[@]}" "$runner" "${flags[@]}" --reference-id none -- true
     trial "runner: the cache is filled" "$pipefold" component compile "$policy" --policy-cache "$work/policies"
     report runner-policy "$runner" "${cache[@]}"
 fi
