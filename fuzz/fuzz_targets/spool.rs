@@ -49,7 +49,13 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
 
 fn entry() -> Entry {
     let now = "2025-01-01T12:05:00Z".to_owned();
-    Entry::new(Hook::Start, now, Destination::default(), Judgement::Hold, history::event())
+    Entry::new(
+        Hook::Start,
+        now,
+        Destination::default(),
+        Judgement::Hold,
+        history::event(),
+    )
 }
 
 impl Place {
