@@ -139,6 +139,7 @@ fn modules_of_the_reporter_use_only_those_below_them() {
         "clock",
         "source",
         "prometheus",
+        "glob",
         "http",
         "token",
         "dx",

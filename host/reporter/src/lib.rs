@@ -43,6 +43,7 @@ pub mod config;
 mod deliver;
 pub mod detect;
 pub mod dx;
+pub mod glob;
 pub mod http;
 mod judge;
 mod kill_points;

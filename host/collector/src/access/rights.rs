@@ -1,5 +1,6 @@
 //! The rights of a token: writing or reading, and patterns for names of pipelines.
 
+use pipefold::glob;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -113,36 +114,10 @@ pub const MAX_GLOB: usize = 256;
 pub struct Glob(String);
 
 impl Glob {
-    /// Returns true if all of `name` fits. Takes at most (length of the pattern × length of the name) steps.
+    /// Returns true if all of `name` fits.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        let (mut pattern, mut rest) = (self.0.chars(), name.chars());
-        // The place to go on after a mismatch behind the last star: only the last one ever needs another try.
-        let mut star = None;
-        loop {
-            let mut ahead = pattern.clone();
-            match (ahead.next(), rest.clone().next()) {
-                (Some('*'), _) => {
-                    star = Some((ahead.clone(), rest.clone()));
-                    pattern = ahead;
-                }
-                (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {
-                    pattern = ahead;
-                    rest.next();
-                }
-                (None, None) => return true,
-                _ => {
-                    let Some((after_star, from)) = &mut star else {
-                        return false;
-                    };
-                    if from.next().is_none() {
-                        return false;
-                    }
-                    pattern = after_star.clone();
-                    rest = from.clone();
-                }
-            }
-        }
+        glob::matches(&self.0, name, |one, other| one == other)
     }
 
     /// The pattern.

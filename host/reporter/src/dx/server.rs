@@ -1,7 +1,9 @@
 //! The rest of the exchange for a server in DX's place: form bodies, the codes and statuses of refusals.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use percent_encoding::percent_decode;
 use pipefold_sandbox::{Fault, Violation, foreign};
 use serde::de::value::{Error as ValueError, MapDeserializer};
 use serde::{Deserialize, Serialize};
@@ -69,25 +71,12 @@ fn depth(body: &[u8]) -> usize {
 
 /// `+` is a space, `%` and two hex digits a byte; any other `%` is unchanged.
 fn decode(text: &[u8]) -> Result<String, BodyError> {
-    let hex = |byte: Option<&u8>| {
-        char::from(*byte?)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        at += 1;
-        match (byte, hex(text.get(at)), hex(text.get(at + 1))) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(high * 16 + low);
-                at += 2;
-            }
-            (b'+', ..) => out.push(b' '),
-            (other, ..) => out.push(*other),
-        }
-    }
-    String::from_utf8(out).map_err(|_| BodyError("the form could not be read: it is not UTF-8".to_owned()))
+    let spaced: Vec<u8> = text
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    let decoded = percent_decode(&spaced).decode_utf8().map(Cow::into_owned);
+    decoded.map_err(|_| BodyError("the form could not be read: it is not UTF-8".to_owned()))
 }
 
 /// The error code of a refused request. The first five are those of DX's page ("Errors"), which allows others.
