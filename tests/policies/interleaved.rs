@@ -72,7 +72,10 @@ fn action() -> impl Strategy<Value = Action> {
 /// A report: its number, in the e-mail address and the branch, and the chain that binds it.
 struct Reported {
     number: usize,
+    run: usize,
     bound: Chain,
+    /// True for a step that a build recorded without the policies of the `exec` around it: any policies of its run may send it.
+    unbound_by_build: bool,
     /// Chains that the operator named in the place of the recorded one.
     replaced_by: Vec<Chain>,
 }
@@ -122,11 +125,13 @@ impl Machine {
     }
 
     /// The number of a notification that is bound to a chain from now on.
-    fn bind(&mut self, bound: Chain) -> usize {
+    fn bind(&mut self, run: usize, bound: Chain) -> usize {
         let number = self.reported.len();
         self.reported.push(Reported {
             number,
+            run,
             bound,
+            unbound_by_build: false,
             replaced_by: Vec::new(),
         });
         number
@@ -142,7 +147,7 @@ impl Machine {
     }
 
     fn report(&mut self, kind: Kind, run: usize, chain: Chain, kill: Option<u64>) {
-        let number = self.bind(chain);
+        let number = self.bind(run, chain);
         let mut arguments: Vec<String> = match kind {
             Kind::Start => vec!["start".into()],
             Kind::Step => ["step", "--step", "s", "--status", "success"].map(str::to_owned).into(),
@@ -159,7 +164,8 @@ impl Machine {
             Kind::Nested(inner) => {
                 // Without policies of its own the step within belongs to the `exec` around it.
                 let bound = if inner == Chain::None { chain } else { inner };
-                let step = self.bind(bound);
+                let step = self.bind(run, bound);
+                self.reported[step].unbound_by_build = inner == Chain::None;
                 let words = Self::fields(step).into_iter().chain(self.policy(inner));
                 let mut script = "env -u PIPEFOLD_POLICY pipefold step --step n --now".to_owned();
                 for word in words {
@@ -237,7 +243,14 @@ impl Machine {
         for request in &requests[self.seen..] {
             let body = String::from_utf8_lossy(&request.body);
             for reported in &self.reported {
-                let may = |chain: Chain| reported.bound != chain || reported.replaced_by.iter().any(|by| *by != chain);
+                let by_another = |chain: Chain| {
+                    let is_another =
+                        |other: &Reported| other.run == reported.run && ![chain, Chain::None].contains(&other.bound);
+                    reported.unbound_by_build && self.reported.iter().any(is_another)
+                };
+                let may = |chain: Chain| {
+                    reported.bound != chain || reported.replaced_by.iter().any(|by| *by != chain) || by_another(chain)
+                };
                 let name = name(reported.number);
                 let email = body.contains(&format!("\"{name}@example.com\""));
                 let branch = body.contains(&format!("\"branch-{name}\""));
@@ -367,4 +380,24 @@ fn a_record_without_policies_may_be_sent_through_some() {
         "{record}"
     );
     machine.end();
+}
+
+/// The step is in a run with two kinds of policies, and the `exec` around it ended before it recorded anything.
+#[test]
+fn a_step_without_the_policies_of_its_exec_goes_through_some_of_its_run() {
+    let mut machine = Machine::new();
+    for action in [
+        Action::Report(Kind::Nested(Chain::Branches), 2, Chain::Emails, None),
+        Action::Report(Kind::Nested(Chain::None), 2, Chain::Branches, Some(11)),
+    ] {
+        machine.play(action);
+    }
+    machine.end();
+    for upsert in machine.ci.dx.upserts() {
+        let (email, branch) = (&upsert["email"], &upsert["head_branch"]);
+        assert!(
+            email.is_null() || branch.is_null(),
+            "neither policy was asked: {upsert}"
+        );
+    }
 }
