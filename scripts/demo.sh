@@ -19,7 +19,7 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# In a log, thousands of lines of a build that went well help nobody.
+# In a log, thousands of lines of a build that went well are of no use.
 if [ -t 2 ]; then
     "${build[@]}"
 else

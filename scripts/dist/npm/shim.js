@@ -15,7 +15,7 @@ try {
 
 const args = process.argv.slice(2);
 if (process.execve) {
-  // No process stands between pipefold and whoever sends it signals.
+  // No process stands between pipefold and the sender of a signal.
   process.execve(executable, [executable, ...args], process.env);
 }
 

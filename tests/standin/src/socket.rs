@@ -141,7 +141,7 @@ impl Listener {
     }
 }
 
-/// Locks, even after a panic elsewhere: what is behind these locks is whole at any time.
+/// Locks, even after a panic elsewhere: these locks guard values that are whole at any time.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

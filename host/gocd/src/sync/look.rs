@@ -29,7 +29,7 @@ const MAX_REMEMBERED: usize = 1000;
 const MAY_BEGIN: TimeDelta = TimeDelta::days(1);
 
 impl Session<'_, '_> {
-    /// Reads a run, and reports what is new of it. An unreadable run is due again.
+    /// Reads a run, and reports its changes. An unreadable run is due again.
     pub fn read_run(&mut self, state: &mut PipelineState, wanted: Wanted<'_>) -> Result<(), Halt> {
         let counter = wanted.counter;
         let known = state.due.get(&counter.get()).cloned().unwrap_or_default();
@@ -74,7 +74,7 @@ impl Session<'_, '_> {
         wait(state, counter, due)
     }
 
-    /// Reports what is new of a run. `due` is the entry for reading it once more.
+    /// Reports the changes of a run. `due` is the entry for reading it once more.
     fn report(
         &mut self,
         state: &mut PipelineState,
