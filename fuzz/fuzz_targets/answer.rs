@@ -28,7 +28,7 @@ static ECHO: LazyLock<Plugin> = LazyLock::new(|| {
 });
 
 fn echo() -> String {
-    let hooks = "pipefold:ci/hooks@0.1.0";
+    let hooks = "pipefold:ci/hooks@0.2.0";
     // By the canonical ABI a notification has the address of its source_url at 116 and its length at 120.
     let body = format!(
         "(local $text i32) (local $end i32) (local $to i32)
@@ -58,7 +58,7 @@ fn echo() -> String {
             (func (export "{hooks}#pipeline-start") (param i32) (result i32) {body})
             (func (export "{hooks}#step") (param i32) (result i32) {body})
             (func (export "{hooks}#pipeline-finish") (param i32 i32) (result i32) {body})
-            (func (export "pipefold:ci/merging@0.1.0#merge") (param i32 i32) (result i32) {body}))"#
+            (func (export "pipefold:ci/merging@0.2.0#merge") (param i32 i32) (result i32) {body}))"#
     )
 }
 

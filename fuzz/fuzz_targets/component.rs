@@ -78,7 +78,7 @@ fn components() -> Vec<(&'static str, Vec<u8>)> {
     let table = "(table 3 funcref) (elem (i32.const 1) func $f) (func $f)
         (func (export \"t\") (call_indirect (i32.const 1)))";
     let pass_on = "(call $next (local.get 0) (i32.const 1024)) (i32.const 1024)";
-    let log = r#"(import "pipefold:ci/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
+    let log = r#"(import "pipefold:ci/log@0.2.0" "write" (func $log (param i32 i32 i32)))"#;
     let text = |text: &str| wat::parse_str(text).unwrap();
     vec![
         ("default", fs::read(default).unwrap()),

@@ -10,6 +10,6 @@ wit_bindgen::generate!({
     world: "plugin",
     additional_derives: [PartialEq, Eq, Hash],
     additional_type_attributes: {
-        "pipefold:ci/types@0.1.0/notification": [#[derive(Default)]],
+        "pipefold:ci/types@0.2.0/notification": [#[derive(Default)]],
     },
 });

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "the generated exports are functions of raw memory")]
 
 use crate::bindings::exports::pipefold::ci::{hooks, merging};
-use crate::{Notification, Run, Verdict, Violation, verdict};
+use crate::{Notification, Report, Verdict, Violation, verdict};
 
 struct Component;
 
@@ -21,7 +21,7 @@ impl hooks::Guest for Component {
 }
 
 impl merging::Guest for Component {
-    fn merge(history: Vec<Notification>) -> Result<Run, Vec<Violation>> {
+    fn merge(history: Vec<Notification>) -> Result<Report, Vec<Violation>> {
         verdict::merge(&history)
     }
 }

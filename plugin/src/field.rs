@@ -20,6 +20,8 @@ pub enum Field {
     GithubUsername,
     GitlabUsername,
     Step,
+    StepId,
+    Attributes,
     History,
 }
 
@@ -42,14 +44,16 @@ impl Field {
             Self::GithubUsername => "github_username",
             Self::GitlabUsername => "gitlab_username",
             Self::Step => "step",
+            Self::StepId => "step_id",
+            Self::Attributes => "attributes",
             Self::History => "history",
         }
     }
 }
 
 /// All texts of a notification, which count towards the size of a history.
-pub fn texts(event: &Notification) -> [Option<&str>; 14] {
-    [
+pub fn texts(event: &Notification) -> impl Iterator<Item = &str> {
+    let fields = [
         event.pipeline_name.as_deref(),
         event.pipeline_source.as_deref(),
         event.reference_id.as_deref(),
@@ -64,5 +68,11 @@ pub fn texts(event: &Notification) -> [Option<&str>; 14] {
         event.github_username.as_deref(),
         event.gitlab_username.as_deref(),
         event.step.as_deref(),
-    ]
+        event.step_id.as_deref(),
+    ];
+    let attributes = event
+        .attributes
+        .iter()
+        .flat_map(|attribute| [attribute.key.as_str(), attribute.value.as_str()]);
+    fields.into_iter().flatten().chain(attributes)
 }

@@ -4,7 +4,7 @@
 //! Findings are ordered, so that a history's violations depend on its notifications alone, not on their order or repetition.
 
 use crate::field::Field;
-use crate::limits::{MAX_FIELD_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
+use crate::limits::{MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
 use crate::timestamp::TimestampError;
 use crate::{Fault, Violation};
 
@@ -25,8 +25,8 @@ pub struct Finding<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Problem<'a> {
     Missing,
-    /// The field's size in bytes.
-    TooLong(usize),
+    /// The field's size in bytes, and the largest allowed.
+    TooLong(usize, usize),
     /// The control character, and the index of its first byte.
     Control(char, usize),
     Timestamp(Quote<'a>, TimestampError),
@@ -37,6 +37,10 @@ pub enum Problem<'a> {
         pr: bool,
     },
     PrNumber(i64),
+    /// The number of attributes.
+    TooManyAttributes(usize),
+    /// The key of an attribute.
+    AttributeKey(Quote<'a>),
     /// Two of the ids given.
     MixedRuns(Quote<'a>, Quote<'a>),
     /// The number of notifications.
@@ -105,7 +109,7 @@ impl Finding<'_> {
     fn message(&self) -> String {
         match self.problem {
             Problem::Missing => format!("required, but absent or blank; give {}", expected(self.field)),
-            Problem::TooLong(bytes) => format!("{bytes} bytes long; at most {MAX_FIELD_BYTES} are allowed: shorten it"),
+            Problem::TooLong(bytes, most) => format!("{bytes} bytes long; at most {most} are allowed: shorten it"),
             Problem::Control(character, index) => {
                 format!(
                     "has the control character U+{:04X} at byte {index}; remove it: text must be printable",
@@ -139,6 +143,12 @@ impl Finding<'_> {
                 }
             ),
             Problem::PrNumber(number) => format!("{number} is not a pull request's number; expected 1 or greater"),
+            Problem::TooManyAttributes(count) => {
+                format!("{count} attributes; at most {MAX_ATTRIBUTES} are allowed: give fewer")
+            }
+            Problem::AttributeKey(key) => format!(
+                "{key} is not an attribute's key; give 1 to {MAX_ATTRIBUTE_KEY_BYTES} of a-z, 0-9, dot, underscore and hyphen"
+            ),
             Problem::MixedRuns(one, other) => {
                 format!(
                     "names more than one run, among them {one} and {other}; give the notifications of one run at a time"
@@ -166,7 +176,8 @@ impl Problem<'_> {
             Self::Status(_) => Fault::InvalidStatus,
             Self::NoRepository { .. } => Fault::RepositoryRequired,
             Self::PrNumber(_) => Fault::InvalidPrNumber,
-            Self::TooLong(_) | Self::TooMany(_) | Self::TooLarge(_) => Fault::TooLong,
+            Self::TooLong(..) | Self::TooManyAttributes(_) | Self::TooMany(_) | Self::TooLarge(_) => Fault::TooLong,
+            Self::AttributeKey(_) => Fault::InvalidAttribute,
             Self::Control(..) => Fault::InvalidText,
             Self::MixedRuns(..) => Fault::MixedRuns,
         }

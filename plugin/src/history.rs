@@ -18,10 +18,9 @@ pub fn fold(history: &[Notification]) -> Result<Fold<'_>, Vec<Violation>> {
     let mut folded: Option<Fold<'_>> = None;
     for event in history {
         if let Some(checked) = check(event, &mut findings) {
-            let next = Fold::of(&checked);
             match &mut folded {
-                Some(sum) => sum.join(&next),
-                None => folded = Some(next),
+                Some(sum) => sum.add(&checked),
+                None => folded = Some(Fold::of(&checked)),
             }
         }
     }
@@ -51,7 +50,7 @@ fn oversize(history: &[Notification]) -> Vec<Finding<'_>> {
     if history.len() > MAX_HISTORY_NOTIFICATIONS {
         add(Problem::TooMany(history.len()));
     }
-    let bytes = history.iter().flat_map(texts).flatten().map(str::len).sum();
+    let bytes = history.iter().flat_map(texts).map(str::len).sum();
     if bytes > MAX_HISTORY_BYTES {
         add(Problem::TooLarge(bytes));
     }

@@ -20,7 +20,7 @@
 //!     ..begun.clone()
 //! };
 //!
-//! let run = merge(&[ended, begun]).map_err(|violations| format!("{violations:?}"))?;
+//! let run = merge(&[ended, begun]).map_err(|violations| format!("{violations:?}"))?.run;
 //! assert_eq!(run.status, Status::Success);
 //! assert_eq!(run.finished_at.as_deref(), Some("2025-01-01T12:10:00Z"));
 //! # Ok::<(), String>(())
@@ -30,7 +30,7 @@
 //! - `field`: the names of the fields in DX's spelling, and limits.
 //! - `finding`: faults, and their messages.
 //! - `validate`: checks of one [`Notification`].
-//! - `merge`: the fold of checked notifications into a [`Run`].
+//! - `merge`: the fold of checked notifications into a [`Run`] and its jobs.
 //! - `history`: all notifications of a run, held to the limits and folded.
 //! - `verdict`: the hooks.
 //! - `words`: comparison of text by eight bytes at a time.
@@ -49,6 +49,8 @@ mod validate;
 mod verdict;
 mod words;
 
-pub use bindings::exports::pipefold::ci::types::{Fault, Notification, Run, Status, Verdict, Violation};
-pub use limits::{MAX_FIELD_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
+pub use bindings::exports::pipefold::ci::types::{
+    Attribute, Fault, Job, Notification, Report, Run, Status, Verdict, Violation,
+};
+pub use limits::{MAX_ATTRIBUTES, MAX_FIELD_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS};
 pub use verdict::{merge, pipeline_finish, pipeline_start, step};

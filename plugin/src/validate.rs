@@ -2,11 +2,11 @@
 
 use crate::field::Field;
 use crate::finding::{Finding, Problem, violations};
-use crate::limits::MAX_FIELD_BYTES;
+use crate::limits::{MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, MAX_FIELD_BYTES};
 use crate::timestamp::Timestamp;
-use crate::{Notification, Status, Violation, words};
+use crate::{Attribute, Notification, Status, Violation, words};
 
-/// The fields that DX requires.
+/// The fields that DX requires of a run.
 pub const REQUIRED: [Field; 4] = [
     Field::PipelineName,
     Field::PipelineSource,
@@ -18,11 +18,20 @@ pub const REQUIRED: [Field; 4] = [
 #[derive(Clone, Copy, Debug)]
 pub struct Checked<'a> {
     fields: Fields<'a>,
-    started_at: Timestamp,
+    started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     status: Status,
-    step: bool,
+    step: Option<Step<'a>>,
     allowed_to_fail: bool,
+    attributes: &'a [Attribute],
+}
+
+/// The names of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// The name that is unique in the run.
+    pub id: &'a str,
+    pub name: &'a str,
 }
 
 /// The fields for which a run takes the greatest value given.
@@ -46,13 +55,9 @@ impl<'a> Checked<'a> {
         self.fields
     }
 
-    pub fn started_at(&self) -> Timestamp {
+    /// The start, which only a step may lack.
+    pub fn started_at(&self) -> Option<Timestamp> {
         self.started_at
-    }
-
-    /// The finish, never before [`Self::started_at`].
-    pub fn finished_at(&self) -> Option<Timestamp> {
-        self.finished_at
     }
 
     /// The status; unknown if none was given.
@@ -60,13 +65,24 @@ impl<'a> Checked<'a> {
         self.status
     }
 
-    /// Returns true for a step, false for the whole run.
-    pub fn is_step(&self) -> bool {
+    /// The finish, never before [`Self::started_at`].
+    pub fn finished_at(&self) -> Option<Timestamp> {
+        self.finished_at
+    }
+
+    /// The step; none for the whole run.
+    pub fn step(&self) -> Option<Step<'a>> {
         self.step
     }
 
     pub fn is_allowed_to_fail(&self) -> bool {
         self.allowed_to_fail
+    }
+
+    /// The attributes that are not blank, by key. A key may occur more than once.
+    pub fn attributes(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let given = self.attributes.iter().filter(|attribute| !is_blank(&attribute.value));
+        given.map(|attribute| (attribute.key.as_str(), attribute.value.as_str()))
     }
 }
 
@@ -84,7 +100,12 @@ pub fn check<'a>(event: &'a Notification, findings: &mut Vec<Finding<'a>>) -> Op
     let pipeline_name = notes.required(Field::PipelineName, &event.pipeline_name);
     let pipeline_source = notes.required(Field::PipelineSource, &event.pipeline_source);
     let reference_id = notes.required(Field::ReferenceId, &event.reference_id);
-    let started_at = notes.required(Field::StartedAt, &event.started_at);
+    let is_step = given(&event.step).is_some();
+    let started_at = if is_step {
+        notes.optional(Field::StartedAt, &event.started_at)
+    } else {
+        notes.required(Field::StartedAt, &event.started_at)
+    };
     let started_at = notes.time(Field::StartedAt, started_at);
     let finished_at = notes.optional(Field::FinishedAt, &event.finished_at);
     let finished_at = notes.time(Field::FinishedAt, finished_at);
@@ -121,6 +142,8 @@ pub fn check<'a>(event: &'a Notification, findings: &mut Vec<Finding<'a>>) -> Op
     let github_username = notes.optional(Field::GithubUsername, &event.github_username);
     let gitlab_username = notes.optional(Field::GitlabUsername, &event.gitlab_username);
     let step = notes.optional(Field::Step, &event.step);
+    let step_id = notes.optional(Field::StepId, &event.step_id);
+    notes.attributes(&event.attributes);
 
     if findings.len() > clean {
         return None;
@@ -139,11 +162,15 @@ pub fn check<'a>(event: &'a Notification, findings: &mut Vec<Finding<'a>>) -> Op
             github_username,
             gitlab_username,
         },
-        started_at: started_at?.1,
+        started_at: started_at.map(|(_, time)| time),
         finished_at: finished_at.map(|(_, time)| time),
         status,
-        step: step.is_some(),
+        step: step.map(|name| Step {
+            id: step_id.unwrap_or(name),
+            name,
+        }),
         allowed_to_fail: event.allowed_to_fail,
+        attributes: &event.attributes,
     })
 }
 
@@ -156,9 +183,17 @@ fn shows_nothing(character: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
+fn is_blank(text: &str) -> bool {
+    text.chars().all(shows_nothing)
+}
+
 /// A field's value; `None` if it is absent or blank.
 pub fn given(value: &Option<String>) -> Option<&str> {
-    value.as_deref().filter(|text| !text.chars().all(shows_nothing))
+    value.as_deref().filter(|text| !is_blank(text))
+}
+
+fn is_in_key(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-')
 }
 
 /// The list of findings, with checks that add to it and return sound values.
@@ -174,17 +209,17 @@ impl<'a> Notes<'_, 'a> {
         if text.is_none() {
             self.add(field, Problem::Missing);
         }
-        self.sound(field, text?)
+        self.sound(field, text?, MAX_FIELD_BYTES)
     }
 
     fn optional(&mut self, field: Field, value: &'a Option<String>) -> Option<&'a str> {
-        self.sound(field, given(value)?)
+        self.sound(field, given(value)?, MAX_FIELD_BYTES)
     }
 
     /// The text if it is short enough and free of control characters.
-    fn sound(&mut self, field: Field, text: &'a str) -> Option<&'a str> {
-        let problem = if text.len() > MAX_FIELD_BYTES {
-            Problem::TooLong(text.len())
+    fn sound(&mut self, field: Field, text: &'a str, most: usize) -> Option<&'a str> {
+        let problem = if text.len() > most {
+            Problem::TooLong(text.len(), most)
         } else if let Some((index, character)) = control_character(text) {
             Problem::Control(character, index)
         } else {
@@ -192,6 +227,18 @@ impl<'a> Notes<'_, 'a> {
         };
         self.add(field, problem);
         None
+    }
+
+    fn attributes(&mut self, attributes: &'a [Attribute]) {
+        if attributes.len() > MAX_ATTRIBUTES {
+            return self.add(Field::Attributes, Problem::TooManyAttributes(attributes.len()));
+        }
+        for Attribute { key, value } in attributes {
+            if key.is_empty() || key.len() > MAX_ATTRIBUTE_KEY_BYTES || !key.bytes().all(is_in_key) {
+                self.add(Field::Attributes, Problem::AttributeKey(key.as_str().into()));
+            }
+            self.sound(Field::Attributes, value, MAX_ATTRIBUTE_VALUE_BYTES);
+        }
     }
 
     /// The time with its text, which messages quote.

@@ -3,7 +3,7 @@
 use crate::history::fold;
 use crate::merge::{Fold, Outcome};
 use crate::validate::validate;
-use crate::{Notification, Run, Status, Verdict, Violation};
+use crate::{Notification, Report, Status, Verdict, Violation};
 
 /// Judges the notification that a run begins: it is reported as running, without a finish.
 ///
@@ -11,16 +11,18 @@ use crate::{Notification, Run, Status, Verdict, Violation};
 /// All faults of the notification.
 pub fn pipeline_start(event: &Notification) -> Result<Verdict, Vec<Violation>> {
     let fold = Fold::of(&validate(event)?);
-    Ok(Verdict::Report(fold.run(Outcome {
+    let begun = Outcome {
         status: Status::Running,
         finished_at: None,
-    })))
+    };
+    Ok(Verdict::Report(fold.report(begun)?))
 }
 
 /// Judges the notification that a step began or ended: it is held, unless it is urgent.
 ///
-/// An urgent one is reported without a finish, since the run goes on, and with its own status unless that is a failure or a cancellation: DX
-/// never takes these back, while the step may be tolerated or retried. They are reported as running, and count when the run ends.
+/// With an urgent one its run is reported without a finish, since it goes on, and with the step's status unless that is a failure or a
+/// cancellation: DX never takes these back, while the step may be tolerated or retried. The run is then reported as running, and they count
+/// when it ends. The job has its own status and finish.
 ///
 /// # Errors
 /// All faults of the notification.
@@ -33,10 +35,11 @@ pub fn step(event: &Notification) -> Result<Verdict, Vec<Violation>> {
         Status::Failure | Status::Cancelled => Status::Running,
         status => status,
     };
-    Ok(Verdict::Report(Fold::of(&checked).run(Outcome {
+    let so_far = Outcome {
         status,
         finished_at: None,
-    })))
+    };
+    Ok(Verdict::Report(Fold::of(&checked).report(so_far)?))
 }
 
 /// Judges the history of a run that ended: it is reported.
@@ -48,14 +51,15 @@ pub fn step(event: &Notification) -> Result<Verdict, Vec<Violation>> {
 /// All faults of the notifications, or of the history as a whole: too large, empty, or of more than one run.
 pub fn pipeline_finish(history: &[Notification]) -> Result<Verdict, Vec<Violation>> {
     let fold = fold(history)?;
-    Ok(Verdict::Report(fold.run(fold.finished())))
+    Ok(Verdict::Report(fold.report(fold.finished())?))
 }
 
-/// Folds notifications of one run by DX's rule, steps and all. Order, repetition and grouping make no difference.
+/// Folds notifications of one run by DX's rule: steps give the jobs, the others the run's status and finish. Order, repetition and grouping
+/// make no difference.
 ///
 /// # Errors
 /// As [`pipeline_finish`].
-pub fn merge(history: &[Notification]) -> Result<Run, Vec<Violation>> {
+pub fn merge(history: &[Notification]) -> Result<Report, Vec<Violation>> {
     let fold = fold(history)?;
-    Ok(fold.run(fold.merged()))
+    fold.report(fold.merged())
 }

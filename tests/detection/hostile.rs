@@ -64,6 +64,7 @@ fn assert_sound(mut detected: Detected) {
         step: n.step,
         allowed_to_fail: false,
         urgent: false,
+        ..Notification::default()
     };
     if let Err(violations) = pipeline_start(&notification) {
         panic!("{violations:?}");

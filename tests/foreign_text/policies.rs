@@ -64,7 +64,7 @@ fn logs_and_crashes() -> Vec<u8> {
     );
     policy(
         &log,
-        r#"(import "pipefold:ci/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#,
+        r#"(import "pipefold:ci/log@0.2.0" "write" (func $log (param i32 i32 i32)))"#,
     )
 }
 

@@ -197,14 +197,14 @@ fn inspecting_shows_how_a_component_loads() {
         "{found:#}"
     );
     let people = inspect(default_component(), &[]).stdout();
-    assert!(people.contains("made for  pipefold:ci@0.1.0"), "{people}");
+    assert!(people.contains("made for  pipefold:ci@0.2.0"), "{people}");
     assert!(people.contains("loads     as a plugin, without any grant"), "{people}");
 
     let empty = ci.workspace().join("empty.wasm");
     std::fs::write(&empty, b"\0asm\x0d\0\x01\0").unwrap();
     let people = inspect(empty, &[]).stdout();
     assert!(
-        people.contains("loads     no\nbecause   it does not export pipefold:ci/hooks@0.1.0"),
+        people.contains("loads     no\nbecause   it does not export pipefold:ci/hooks@0.2.0"),
         "{people}"
     );
 }
@@ -273,15 +273,15 @@ fn unfit() -> Vec<(&'static str, Vec<u8>, &'static str)> {
                     (core instance $i (instantiate $m))
                     (func $f async (canon lift (core func $i "f") async (callback (core func $i "c"))))
                     (instance $hooks (export "step" (func $f)))
-                    (export "pipefold:ci/hooks@0.1.0" (instance $hooks)))"#,
+                    (export "pipefold:ci/hooks@0.2.0" (instance $hooks)))"#,
             )
             .unwrap(),
             "async",
         ),
         (
             "no hooks",
-            wat::parse_str(r#"(component (instance $none) (export "pipefold:ci/hooks@0.1.0" (instance $none)))"#).unwrap(),
-            "it exports pipefold:ci/hooks@0.1.0 without pipeline-start, step, pipeline-finish",
+            wat::parse_str(r#"(component (instance $none) (export "pipefold:ci/hooks@0.2.0" (instance $none)))"#).unwrap(),
+            "it exports pipefold:ci/hooks@0.2.0 without pipeline-start, step, pipeline-finish",
         ),
         (
             "another type",
@@ -291,20 +291,20 @@ fn unfit() -> Vec<(&'static str, Vec<u8>, &'static str)> {
                     (core instance $i (instantiate $m))
                     (func $f (param "event" u32) (canon lift (core func $i "f")))
                     (instance $hooks (export "pipeline-start" (func $f)) (export "step" (func $f)) (export "pipeline-finish" (func $f)))
-                    (export "pipefold:ci/hooks@0.1.0" (instance $hooks)))"#,
+                    (export "pipefold:ci/hooks@0.2.0" (instance $hooks)))"#,
             )
             .unwrap(),
-            "it exports pipefold:ci/hooks@0.1.0 with another type of pipeline-start, step, pipeline-finish",
+            "it exports pipefold:ci/hooks@0.2.0 with another type of pipeline-start, step, pipeline-finish",
         ),
-        ("nothing", wat::parse_str("(component)").unwrap(), "it does not export pipefold:ci/hooks@0.1.0"),
+        ("nothing", wat::parse_str("(component)").unwrap(), "it does not export pipefold:ci/hooks@0.2.0"),
         (
             "a later version",
-            renamed(b"pipefold:ci/hooks@0.1.0", b"pipefold:ci/hooks@0.1.1"),
+            renamed(b"pipefold:ci/hooks@0.2.0", b"pipefold:ci/hooks@0.1.1"),
             "it is made for version 0.1.1 of the contract pipefold:ci, and this pipefold speaks 0.1.0",
         ),
         (
             "another version",
-            renamed(b"@0.1.0", b"@0.2.0"),
+            renamed(b"@0.2.0", b"@0.2.0"),
             "it is made for version 0.2.0 of the contract pipefold:ci, and this pipefold speaks 0.1.0",
         ),
     ]

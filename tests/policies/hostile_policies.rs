@@ -157,7 +157,7 @@ fn log_lines_of_a_policy_reach_the_terminal_escaped() {
         "(local $i i32) (loop {log} (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))"
     );
     let chatty = Module {
-        imports: r#"(import "pipefold:ci/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#.into(),
+        imports: r#"(import "pipefold:ci/log@0.2.0" "write" (func $log (param i32 i32 i32)))"#.into(),
         more: words.into(),
         ..first(&endless, "")
     };

@@ -13,8 +13,8 @@ import urllib.request
 from wasmtime import Engine, Store
 from wasmtime.component import Component, Linker, Record
 
-HOOKS = "pipefold:ci/hooks@0.1.0"
-MERGING = "pipefold:ci/merging@0.1.0"
+HOOKS = "pipefold:ci/hooks@0.2.0"
+MERGING = "pipefold:ci/merging@0.2.0"
 FLAGS = ("allowed_to_fail", "urgent")
 FIELDS = (
     "pipeline_name pipeline_source reference_id started_at finished_at status repository commit_sha pr_number "

@@ -11,7 +11,7 @@ use std::env;
 use std::error::Error;
 use std::fs;
 
-use pipefold::{Limits, Notification, Reporter, Token, Verdict};
+use pipefold::{Limits, Notification, Report, Reporter, Token, Verdict};
 use pipefold_sandbox::Sandbox;
 use serde_json::{Value, json};
 
@@ -33,7 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", as_json(plugin.pipeline_start(start)?));
     println!("{}", as_json(plugin.step(step)?));
     println!("{}", as_json(plugin.pipeline_finish(&history)?));
-    println!("{}", json!({ "run": plugin.merge(&history)? }));
+    let Report { run, jobs } = plugin.merge(&history)?;
+    println!("{}", json!({ "run": run, "jobs": jobs }));
 
     if let Ok(url) = env::var("DX_API_URL") {
         let reporter = Reporter::builder()
@@ -53,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn as_json(verdict: Verdict) -> Value {
     match verdict {
-        Verdict::Report(run) => json!({ "verdict": "report", "run": run }),
+        Verdict::Report(Report { run, jobs }) => json!({ "verdict": "report", "run": run, "jobs": jobs }),
         Verdict::Hold => json!({ "verdict": "hold" }),
         Verdict::Discard(reason) => json!({ "verdict": "discard", "reason": reason }),
     }

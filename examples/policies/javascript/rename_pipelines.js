@@ -1,6 +1,6 @@
 // A policy in JavaScript: DX gets one pipeline where the CI system has one for each pull request.
 
-import * as next from "pipefold:ci/hooks@0.1.0";
+import * as next from "pipefold:ci/hooks@0.2.0";
 
 // `build-PR-4711` is `build`.
 const renamed = (said) => ({ ...said, pipelineName: said.pipelineName?.replace(/-pr-\d+$/i, "") });

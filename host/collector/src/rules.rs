@@ -96,8 +96,8 @@ impl Rules {
     pub fn run(&self, history: &[Notification]) -> Result<Run, FoldError> {
         let rules = if self.has_policies { &*ALONE } else { &*self.judge };
         match rules.ask(&Question::PipelineFinish(history)).map_err(failed)? {
-            Verdict::Report(run) => Ok(run),
-            Verdict::Hold | Verdict::Discard(_) => rules.merge(history).map_err(failed),
+            Verdict::Report(report) => Ok(report.run),
+            Verdict::Hold | Verdict::Discard(_) => rules.merge(history).map(|report| report.run).map_err(failed),
         }
     }
 
@@ -169,7 +169,7 @@ impl Rules {
     /// # Errors
     /// As [`Rules::run`].
     pub fn merge(&self, history: &[Notification]) -> Result<Run, FoldError> {
-        self.judge.merge(history).map_err(failed)
+        self.judge.merge(history).map(|report| report.run).map_err(failed)
     }
 
     /// Returns the fold that a store is opened with.

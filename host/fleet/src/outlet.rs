@@ -4,7 +4,7 @@ use crate::address::Queue;
 use crate::connection::{Connection, Purpose};
 use crate::publish::Publisher;
 use pipefold::dx::Outcome;
-use pipefold::{Outlet, Run};
+use pipefold::{Job, Outlet, Run};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
@@ -93,6 +93,10 @@ impl Outlet for QueueOutlet {
             Ok(()) => Outcome::Accepted,
             Err(why) => Outcome::Retry { after: None, why },
         }
+    }
+
+    fn upsert_job(&self, _: &Run, _: &Job, _: Duration) -> Outcome {
+        Outcome::NoMethod { status: 404 }
     }
 }
 

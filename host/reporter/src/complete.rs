@@ -121,7 +121,7 @@ fn recorded_start(run: &SpooledRun) -> Option<&Run> {
     run.entries
         .iter()
         .find_map(|(_, entry)| match (&entry.hook, &entry.verdict) {
-            (Hook::Start, Judgement::Report(run)) => Some(run),
+            (Hook::Start, Judgement::Report(report)) => Some(&report.run),
             _ => None,
         })
 }

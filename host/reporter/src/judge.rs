@@ -4,7 +4,7 @@ use crate::config::{Failure, Grant, LimitKeys, PolicyKeys};
 use crate::spool::{Hook, Judgement, PolicyChain};
 use pipefold_sandbox::{
     Access, Answered, Cache, Chain, ChainDigest, Compiler, ComponentFile, Deadline, Directory, DirectoryError, Grants,
-    HookError, Limits, Link, LoadError, LoadedDefault, LogSink, Notification, OnFailure, Policy, Question, Run,
+    HookError, Limits, Link, LoadError, LoadedDefault, LogSink, Notification, OnFailure, Policy, Question, Report,
     Sandbox, Verdict, Violation, Wasi, default_is_embedded, foreign,
 };
 use serde::Serialize;
@@ -169,11 +169,11 @@ impl Judge {
         Ok(self.loaded()?.chain.ask_and_see(question)?)
     }
 
-    /// Folds a history by DX's rule.
+    /// Folds a history by DX's rule into its run and jobs.
     ///
     /// # Errors
     /// As [`Judge::ask`].
-    pub fn merge(&self, history: &[Notification]) -> Result<Run, NoVerdict> {
+    pub fn merge(&self, history: &[Notification]) -> Result<Report, NoVerdict> {
         Ok(self.loaded()?.chain.merge(history)?)
     }
 
@@ -337,7 +337,7 @@ fn describe(source: &PolicySource, loaded: Result<String, String>) -> LoadedPoli
 /// unjudged, since a redaction that fails must not become a leak.
 fn settle(verdict: Result<Verdict, NoVerdict>) -> Result<Judgement, Refused> {
     match verdict {
-        Ok(Verdict::Report(run)) => Ok(Judgement::Report(run)),
+        Ok(Verdict::Report(report)) => Ok(Judgement::Report(report)),
         Ok(Verdict::Hold) => Ok(Judgement::Hold),
         Ok(Verdict::Discard(reason)) => Ok(Judgement::Discard(reason)),
         Err(NoVerdict::Refused(refused)) => Err(refused),

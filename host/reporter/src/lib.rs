@@ -68,5 +68,6 @@ pub use store::BatchError;
 pub use token::{MAX_TOKEN_LENGTH, Token, TokenDigest, TokenError, TokenFile};
 
 pub use pipefold_sandbox::{
-    Cache, Compiler, ComponentFile, Fault, Limits, Notification, Run, Status, Verdict, Violation, foreign,
+    Attribute, Cache, Compiler, ComponentFile, Fault, Job, Limits, Notification, Report, Run, Status, Verdict,
+    Violation, foreign,
 };

@@ -98,7 +98,7 @@ pub struct Batch {
 /// The verdict of a judgement; none if the plugin failed.
 pub fn verdict(judged: &Judgement) -> Option<Verdict> {
     match judged {
-        Judgement::Report(run) => Some(Verdict::Report(run.clone())),
+        Judgement::Report(report) => Some(Verdict::Report(report.clone())),
         Judgement::Hold => Some(Verdict::Hold),
         Judgement::Discard(reason) => Some(Verdict::Discard(reason.clone())),
         Judgement::Unjudged(_) => None,

@@ -13,7 +13,7 @@ use crate::{
     store::{BatchError, Store, StoredIn},
     token::Token,
 };
-use pipefold_sandbox::{Notification, Run};
+use pipefold_sandbox::{Notification, Report};
 use std::{collections::BTreeSet, time::Duration};
 
 /// Reports runs to DX. Made by [`Reporter::builder`]; can be shared between threads.
@@ -282,7 +282,7 @@ impl Reporter {
     ///
     /// # Errors
     /// [`NoVerdict`]: the notifications are refused, or the plugin failed.
-    pub fn merge(&self, history: &[Notification]) -> Result<Run, NoVerdict> {
+    pub fn merge(&self, history: &[Notification]) -> Result<Report, NoVerdict> {
         self.judge.merge(history)
     }
 
@@ -349,7 +349,7 @@ impl Reporter {
             started_at: Some(time.into()),
             ..Notification::default()
         };
-        self.judge.merge(&[probe]).ok().map(|run| run.started_at)
+        self.judge.merge(&[probe]).ok().map(|report| report.run.started_at)
     }
 
     /// The hook and fields that are reported: all, or the facts only.

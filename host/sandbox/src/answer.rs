@@ -4,7 +4,9 @@
 //! a discard or refusal is printed in a build's log, so that must be short, and must not move a terminal's cursor or begin a line. The form
 //! of a run is checked by the rules: a chain passes a policy's report to the default plugin.
 
-use crate::types::{Notification, Run, Status, Verdict, Violation};
+use crate::types::{Job, Notification, Report, Run, Status, Verdict, Violation};
+
+use std::collections::BTreeMap;
 
 /// The verdict of a chain, and the notifications that reached the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +36,37 @@ impl From<Run> for Notification {
             email: run.email,
             github_username: run.github_username,
             gitlab_username: run.gitlab_username,
+            attributes: run.attributes,
             ..Self::default()
         }
+    }
+}
+
+impl Job {
+    /// A notification of the step. It has of the run only the required fields, so that it adds nothing to the run.
+    #[must_use]
+    pub fn into_notification(self, run: &Run) -> Notification {
+        Notification {
+            pipeline_name: Some(run.pipeline_name.clone()),
+            pipeline_source: Some(run.pipeline_source.clone()),
+            reference_id: Some(run.reference_id.clone()),
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            status: Some(self.status.to_string()),
+            step_id: Some(self.reference_id).filter(|id| *id != self.name),
+            step: Some(self.name),
+            ..Notification::default()
+        }
+    }
+}
+
+impl Report {
+    /// Notifications that stand for the report: one for the whole run, then one for each job.
+    #[must_use]
+    pub fn into_notifications(self) -> Vec<Notification> {
+        let Self { run, jobs } = self;
+        let steps: Vec<_> = jobs.into_iter().map(|job| job.into_notification(&run)).collect();
+        std::iter::once(run.into()).chain(steps).collect()
     }
 }
 
@@ -44,24 +75,56 @@ pub fn seen_behind(verdict: &Verdict, mut inner: Vec<Answered>) -> Option<Vec<No
     // A policy may call the next plugin more than once; the last call counts.
     match (inner.pop(), verdict) {
         (Some(answered), Verdict::Report(report)) => {
-            let mut seen = answered.seen?;
-            let rules = match &answered.verdict {
-                Verdict::Report(run) => Some(Notification::from(run.clone())),
+            let rules = match answered.verdict {
+                Verdict::Report(rules) => Some(rules),
                 _ => None,
             };
-            let report = Notification::from(report.clone());
-            seen.iter_mut()
-                .for_each(|event| apply_changes(event, rules.as_ref(), &report));
-            Some(seen)
+            Some(follow(answered.seen?, rules.as_ref(), report))
         }
         (Some(answered), _) => answered.seen,
-        (None, Verdict::Report(report)) => Some(vec![report.clone().into()]),
+        (None, Verdict::Report(report)) => Some(report.clone().into_notifications()),
         (None, _) => None,
     }
 }
 
-/// Applies a policy's changes between the rules' report and its own to a notification; all fields, if the rules reported none.
-fn apply_changes(event: &mut Notification, rules: Option<&Notification>, report: &Notification) {
+/// Applies a policy's changes between the rules' report and its own to the notifications; everything in it, if the rules reported none.
+fn follow(mut seen: Vec<Notification>, rules: Option<&Report>, report: &Report) -> Vec<Notification> {
+    let of_rules = rules.map(|rules| Notification::from(rules.run.clone()));
+    let of_policy = Notification::from(report.run.clone());
+    for event in &mut seen {
+        follow_run(event, of_rules.as_ref(), &of_policy);
+    }
+    let jobs: BTreeMap<&str, &Job> = report.jobs.iter().map(|job| (job.reference_id.as_str(), job)).collect();
+    let of_rules: BTreeMap<&str, &Job> = rules
+        .into_iter()
+        .flat_map(|rules| &rules.jobs)
+        .map(|job| (job.reference_id.as_str(), job))
+        .collect();
+    // A job that the policy left out or changed takes its notifications with it.
+    seen.retain(|event| match step_id(event) {
+        Some(id) if rules.is_some() => jobs.get(id) == of_rules.get(id),
+        _ => true,
+    });
+    let changed = jobs.into_iter().filter(|(id, job)| of_rules.get(id) != Some(job));
+    seen.extend(changed.map(|(_, job)| job.clone().into_notification(&report.run)));
+    seen
+}
+
+/// The id of a notification's step.
+fn step_id(event: &Notification) -> Option<&str> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty()).is_some();
+    let step = event.step.as_deref().filter(|_| given(&event.step))?;
+    Some(
+        event
+            .step_id
+            .as_deref()
+            .filter(|_| given(&event.step_id))
+            .unwrap_or(step),
+    )
+}
+
+/// Applies a policy's changes of the run to a notification. A step has its own times and status.
+fn follow_run(event: &mut Notification, rules: Option<&Notification>, report: &Notification) {
     macro_rules! follow {
         ($($field:ident)*) => {
             $(if rules.is_none_or(|rules| rules.$field != report.$field) {
@@ -69,8 +132,11 @@ fn apply_changes(event: &mut Notification, rules: Option<&Notification>, report:
             })*
         };
     }
-    follow!(pipeline_name pipeline_source started_at finished_at status repository commit_sha pr_number source_url);
-    follow!(head_branch email github_username gitlab_username);
+    follow!(pipeline_name pipeline_source repository commit_sha pr_number source_url);
+    follow!(head_branch email github_username gitlab_username attributes);
+    if event.step.is_none() {
+        follow!(started_at finished_at status);
+    }
 }
 
 /// Bytes of a reason for a discard: a line or two in a build log.
@@ -81,6 +147,8 @@ const MOST_VIOLATIONS: usize = 101;
 const MOST_MESSAGE: usize = 1 << 10;
 /// Bytes of a field's name, of which the longest that DX knows has 15.
 const MOST_FIELD: usize = 64;
+/// Jobs in a report: one for each notification that a run may have. Their form is checked by the rules.
+const MOST_JOBS: usize = 10_000;
 
 /// Checks a verdict against its question.
 ///
@@ -88,7 +156,7 @@ const MOST_FIELD: usize = 64;
 /// The fault in it.
 pub fn check(verdict: &Verdict, notifications: &[Notification]) -> Result<(), String> {
     match verdict {
-        Verdict::Report(run) => check_run(run, notifications),
+        Verdict::Report(report) => check_report(report, notifications),
         Verdict::Discard(reason) => check_text("reason for a discard", reason, MOST_REASON),
         Verdict::Hold => Ok(()),
     }
@@ -126,11 +194,15 @@ fn check_text(what: &str, text: &str, most: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that a run has the id of its notifications.
+/// Checks that a report is about the run of its notifications.
 ///
 /// # Errors
 /// The fault in it.
-pub fn check_run(run: &Run, notifications: &[Notification]) -> Result<(), String> {
+pub fn check_report(report: &Report, notifications: &[Notification]) -> Result<(), String> {
+    let Report { run, jobs } = report;
+    if jobs.len() > MOST_JOBS {
+        return Err(format!("its report has {} jobs; {MOST_JOBS} are allowed", jobs.len()));
+    }
     let asked = notifications
         .iter()
         .find_map(|notification| notification.reference_id.as_deref());
@@ -147,8 +219,8 @@ mod tests {
 
     use crate::types::Fault;
 
-    fn run() -> Run {
-        Run {
+    fn report() -> Report {
+        let run = Run {
             pipeline_name: "build".into(),
             pipeline_source: "Jenkins".into(),
             reference_id: "1".into(),
@@ -163,7 +235,9 @@ mod tests {
             email: None,
             github_username: None,
             gitlab_username: None,
-        }
+            attributes: Vec::new(),
+        };
+        Report { run, jobs: Vec::new() }
     }
 
     #[test]
@@ -172,7 +246,7 @@ mod tests {
             reference_id: id.map(Into::into),
             ..Notification::default()
         };
-        let report = Verdict::Report(run());
+        let report = Verdict::Report(report());
         let other = Err("it answers for another reference_id than it was asked about".into());
         assert_eq!(check(&report, &[event(None), event(Some("1"))]), Ok(()));
         assert_eq!(check(&report, &[event(Some("2"))]), other);

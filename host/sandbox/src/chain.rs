@@ -12,7 +12,7 @@ use crate::{
     plugin::Plugin,
     policy::OnFailure,
     question::{Asking, OwnedQuestion, Question},
-    types::{Notification, Run, Verdict, Violation},
+    types::{Notification, Report, Verdict, Violation},
 };
 use std::{
     sync::{
@@ -60,7 +60,7 @@ impl Chain {
     ///
     /// # Errors
     /// As [`Chain::ask`].
-    pub fn merge(&self, history: &[Notification]) -> Result<Run, HookError> {
+    pub fn merge(&self, history: &[Notification]) -> Result<Report, HookError> {
         self.links.plugin.merge(history)
     }
 
@@ -221,9 +221,9 @@ impl Links {
         asking: &Arc<Asking>,
     ) -> Result<Answered, CallFailure> {
         let verdict = match verdict {
-            Verdict::Report(run) if !inner.iter().any(|answered| is_report(&answered.verdict, &run)) => {
-                match self.plugin.fold(&[run.into()], asking) {
-                    Ok(run) => Verdict::Report(run),
+            Verdict::Report(report) if !inner.iter().any(|answered| is_report(&answered.verdict, &report)) => {
+                match self.plugin.fold(&report.into_notifications(), asking) {
+                    Ok(report) => Verdict::Report(report),
                     Err(HookError::Refused(violations)) => {
                         let reason = format!("the rules refuse its report: {}", listed(&violations));
                         return Err(CallFailure::Own(policy.bad_answer(question.hook(), reason)));
@@ -255,8 +255,8 @@ impl Links {
     }
 }
 
-fn is_report(verdict: &Verdict, run: &Run) -> bool {
-    matches!(verdict, Verdict::Report(report) if report == run)
+fn is_report(verdict: &Verdict, report: &Report) -> bool {
+    matches!(verdict, Verdict::Report(other) if other == report)
 }
 
 /// Time beyond the chain's own: by then the watchdog has stopped all WebAssembly, and only blocked system calls are left.

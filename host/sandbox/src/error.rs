@@ -153,7 +153,7 @@ pub enum LoadError {
         imports: String,
     },
     /// An export is missing, or has another type.
-    #[error("{}: export {} {}; it must be made for a world of pipefold:ci@0.1.0", neutral(.plugin), shown(.export), shown(.reason))]
+    #[error("{}: export {} {}; it must be made for a world of pipefold:ci@0.2.0", neutral(.plugin), shown(.export), shown(.reason))]
     Export {
         /// The role and name of the component, such as `policy redact`.
         plugin: String,

@@ -297,10 +297,10 @@ mod tests {
 
     #[test]
     fn a_plugin_needs_nothing_and_merges() {
-        let fit = examine(DEFAULT, &["pipefold:ci/types@0.1.0"], &[HOOKS, MERGING]);
+        let fit = examine(DEFAULT, &["pipefold:ci/types@0.2.0"], &[HOOKS, MERGING]);
         assert_eq!(fit.obstacles, [""; 0]);
         assert_eq!((fit.role, fit.loads, fit.grants.len()), (Role::Plugin, true, 0));
-        assert_eq!(fit.wit_versions, ["0.1.0"]);
+        assert_eq!(fit.wit_versions, ["0.2.0"]);
     }
 
     #[test]
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(by_name(&[HOOKS], &[HOOKS, MERGING]).role, Role::Policy);
         assert_eq!(by_name(&[], &[HOOKS]).role, Role::Policy);
         let granted = by_name(
-            &[HOOKS, "pipefold:ci/log@0.1.0", "pipefold:ci/config@0.1.0"],
+            &[HOOKS, "pipefold:ci/log@0.2.0", "pipefold:ci/config@0.2.0"],
             &[HOOKS, MERGING],
         );
         assert_eq!(
@@ -325,7 +325,7 @@ mod tests {
             fit.obstacles,
             [
                 "it imports elsewhere:x/y@1.0.0; nothing provides it",
-                "it does not export pipefold:ci/hooks@0.1.0"
+                "it does not export pipefold:ci/hooks@0.2.0"
             ]
         );
     }
@@ -334,21 +334,21 @@ mod tests {
     fn another_version_of_the_contract_is_named_beside_ours() {
         let message = |found: &str| {
             format!(
-                "it is made for version {found} of the contract pipefold:ci, and this pipefold speaks 0.1.0; \
+                "it is made for version {found} of the contract pipefold:ci, and this pipefold speaks 0.2.0; \
                  build it with the wit of that version"
             )
         };
         let export = |name: &str| by_name(&[], &[name]).obstacles;
-        assert_eq!(export("pipefold:ci/hooks@0.1.1"), [message("0.1.1")]);
+        assert_eq!(export("pipefold:ci/hooks@0.1.0"), [message("0.1.0")]);
         assert_eq!(export("pipefold:ci/hooks@9.0.0"), [message("9.0.0")]);
         let both = by_name(
-            &["pipefold:ci/hooks@0.2.0", "pipefold:ci/log@0.3.0"],
-            &["pipefold:ci/hooks@0.2.0"],
+            &["pipefold:ci/hooks@0.1.0", "pipefold:ci/log@0.3.0"],
+            &["pipefold:ci/hooks@0.1.0"],
         );
-        assert_eq!(both.obstacles, [message("0.2.0 and 0.3.0")]);
+        assert_eq!(both.obstacles, [message("0.1.0 and 0.3.0")]);
         assert_eq!(
-            by_name(&["pipefold:ci/hooks@0.2.0"], &[HOOKS]).obstacles,
-            [message("0.2.0")]
+            by_name(&["pipefold:ci/hooks@0.1.0"], &[HOOKS]).obstacles,
+            [message("0.1.0")]
         );
     }
 

@@ -32,7 +32,7 @@ pub struct Inspection {
 /// One import or export.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct Item {
-    /// Its name, such as `pipefold:ci/hooks@0.1.0`.
+    /// Its name, such as `pipefold:ci/hooks@0.2.0`.
     pub name: String,
     /// Its kind: `instance`, `function`, `type`, `component`, `module` or `value`.
     pub kind: &'static str,

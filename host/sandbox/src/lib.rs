@@ -55,4 +55,4 @@ pub use policy::{OnFailure, Policy};
 pub use question::Question;
 pub use sandbox::{LoadedPolicy, Sandbox};
 pub use slot::{DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE};
-pub use types::{Fault, Notification, Run, Status, Verdict, Violation};
+pub use types::{Attribute, Fault, Job, Notification, Report, Run, Status, Verdict, Violation};

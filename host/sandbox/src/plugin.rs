@@ -8,7 +8,7 @@ use crate::{
     link::{Call, CallFailure, Exports, HookResult, Link},
     policy::Policy,
     question::{Asking, Question},
-    types::{MERGING, Notification, Run, Verdict},
+    types::{MERGING, Notification, Report, Verdict},
 };
 use std::sync::Arc;
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
@@ -34,7 +34,7 @@ impl Plugin {
             component,
             pre: &link.pre,
         };
-        let merge = exports.find::<(&[Notification],), HookResult<Run>>(MERGING, "merge")?;
+        let merge = exports.find::<(&[Notification],), HookResult<Report>>(MERGING, "merge")?;
         Ok(Self { core, link, merge })
     }
 
@@ -78,12 +78,12 @@ impl Plugin {
     ///
     /// # Errors
     /// As [`Plugin::pipeline_start`].
-    pub fn merge(&self, history: &[Notification]) -> Result<Run, HookError> {
+    pub fn merge(&self, history: &[Notification]) -> Result<Report, HookError> {
         self.fold(history, &self.asking())
     }
 
     /// [`Plugin::merge`] within the time of a question.
-    pub(crate) fn fold(&self, history: &[Notification], asking: &Arc<Asking>) -> Result<Run, HookError> {
+    pub(crate) fn fold(&self, history: &[Notification], asking: &Arc<Asking>) -> Result<Report, HookError> {
         let call = Call {
             core: &self.core,
             link: &self.link,
@@ -92,11 +92,11 @@ impl Plugin {
             asking: Arc::clone(asking),
         };
         let hook = call.hook;
-        let (run, _) = self
+        let (report, _) = self
             .counted(asking, || call.run(&self.merge, (history,)))
             .map_err(CallFailure::into_error)?;
-        answer::check_run(&run, history).map_err(|reason| self.link.bad_answer(hook, reason))?;
-        Ok(run)
+        answer::check_report(&report, history).map_err(|reason| self.link.bad_answer(hook, reason))?;
+        Ok(report)
     }
 
     /// Judges a question within its time.

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 /// The interface with the three hooks.
-pub(crate) const HOOKS: &str = "pipefold:ci/hooks@0.1.0";
+pub(crate) const HOOKS: &str = "pipefold:ci/hooks@0.2.0";
 /// The interface with DX's rule alone.
-pub(crate) const MERGING: &str = "pipefold:ci/merging@0.1.0";
+pub(crate) const MERGING: &str = "pipefold:ci/merging@0.2.0";
 
 /// The beginning of the contract's interface names.
 const PACKAGE: &str = "pipefold:ci/";
@@ -73,7 +73,17 @@ impl std::fmt::Display for Status {
     }
 }
 
-/// A CI system's notification about a run, unchecked. The fields are the arguments of DX's `pipelineRuns.upsert`, and three of ours.
+/// A fact of a CI system or an operator that DX has no field for. As JSON, several of them are an object of texts.
+#[derive(ComponentType, Lift, Lower, Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[component(record)]
+pub struct Attribute {
+    /// 1 to 64 bytes of `a` to `z`, `0` to `9`, `.`, `_` and `-`.
+    pub key: String,
+    /// At most 1 KiB.
+    pub value: String,
+}
+
+/// A CI system's notification about a run, unchecked. The fields are the arguments of DX's `pipelineRuns.upsert`, and five of ours.
 #[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[component(record)]
 #[serde(default)]
@@ -90,7 +100,7 @@ pub struct Notification {
     #[component(name = "reference-id")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference_id: Option<String>,
-    /// The start of the run or step, ISO 8601. Required.
+    /// The start of the run or step, ISO 8601. Required, except for a step.
     #[component(name = "started-at")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
@@ -134,6 +144,10 @@ pub struct Notification {
     /// Name of the step; `None` for the whole run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// The name of the step that is unique in the run, if `step` is not.
+    #[component(name = "step-id")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_id: Option<String>,
     /// True for a step whose failure or cancellation is not the run's.
     #[component(name = "allowed-to-fail")]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -141,6 +155,9 @@ pub struct Notification {
     /// True for a step to be sent without waiting for the finish of its run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub urgent: bool,
+    /// Facts that DX has no field for. At most 32.
+    #[serde(with = "attributes", skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
 }
 
 /// One run, checked and merged, as it is sent to DX. Times are RFC 3339 in UTC with `Z`.
@@ -196,6 +213,42 @@ pub struct Run {
     #[component(name = "gitlab-username")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gitlab_username: Option<String>,
+    /// Sorted by key, each key once.
+    #[serde(default, with = "attributes", skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
+}
+
+/// One step of a run, checked and merged, as DX has it.
+#[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
+#[component(record)]
+pub struct Job {
+    /// The name that is unique in the run.
+    #[component(name = "reference-id")]
+    pub reference_id: String,
+    /// The step's name.
+    pub name: String,
+    /// The status of the latest execution.
+    #[serde(default)]
+    pub status: Status,
+    /// The start of the latest execution.
+    #[component(name = "started-at")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// The finish of the latest execution.
+    #[component(name = "finished-at")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+}
+
+/// A run and its jobs. DX takes a job only after its run.
+#[derive(ComponentType, Lift, Lower, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
+#[component(record)]
+pub struct Report {
+    /// The run.
+    pub run: Run,
+    /// Its jobs, sorted by `reference_id`, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<Job>,
 }
 
 /// The kind of a [`Violation`]. Names that DX's page has are DX's.
@@ -230,6 +283,9 @@ pub enum Fault {
     /// The history has notifications of more than one run.
     #[component(name = "mixed-runs")]
     MixedRuns,
+    /// An attribute's key has other characters than those allowed.
+    #[component(name = "invalid-attribute")]
+    InvalidAttribute,
 }
 
 /// A fault in a notification or a history.
@@ -256,15 +312,48 @@ impl std::fmt::Display for Violation {
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::large_enum_variant, reason = "the common case is the large one")]
 pub enum Verdict {
-    /// Send this run to DX now.
+    /// Send this run to DX now, and then its jobs.
     #[component(name = "report")]
-    Report(Run),
+    Report(Report),
     /// Record it; there is nothing to send yet.
     #[component(name = "hold")]
     Hold,
     /// Drop it, for the reason that a policy gives.
     #[component(name = "discard")]
     Discard(String),
+}
+
+/// Attributes as a JSON object: keys and values are texts.
+mod attributes {
+    use super::Attribute;
+    use serde::de::{Deserializer, MapAccess, Visitor};
+    use serde::ser::Serializer;
+
+    pub fn serialize<S: Serializer>(attributes: &[Attribute], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(attributes.iter().map(|attribute| (&attribute.key, &attribute.value)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Attribute>, D::Error> {
+        deserializer.deserialize_map(Attributes)
+    }
+
+    struct Attributes;
+
+    impl<'de> Visitor<'de> for Attributes {
+        type Value = Vec<Attribute>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object of texts")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut attributes = Vec::new();
+            while let Some((key, value)) = map.next_entry()? {
+                attributes.push(Attribute { key, value });
+            }
+            Ok(attributes)
+        }
+    }
 }
 
 /// The version of the contract of this host.

@@ -31,15 +31,18 @@ fn step_of(step: &str, more: &str, limits: Limits) -> HookError {
 fn every_hook_of_the_default_plugin_answers() {
     let plugin = sandbox().default_plugin().unwrap();
     let started = plugin.pipeline_start(&notification()).unwrap();
-    assert!(matches!(started, Verdict::Report(run) if run.status == Status::Running));
+    assert!(matches!(started, Verdict::Report(report) if report.run.status == Status::Running));
     assert_eq!(plugin.step(&notification()).unwrap(), Verdict::Hold);
     let finish = Notification {
         status: Some("success".into()),
         ..notification()
     };
     let finished = plugin.pipeline_finish(&[notification(), finish.clone()]).unwrap();
-    assert!(matches!(finished, Verdict::Report(run) if run.status == Status::Success));
-    assert_eq!(plugin.merge(&[finish, notification()]).unwrap().status, Status::Success);
+    assert!(matches!(finished, Verdict::Report(report) if report.run.status == Status::Success));
+    assert_eq!(
+        plugin.merge(&[finish, notification()]).unwrap().run.status,
+        Status::Success
+    );
 }
 
 #[test]
@@ -224,13 +227,13 @@ fn calls_from_many_threads_share_nothing() {
             scope.spawn(move || {
                 for round in 0..50 {
                     let id = format!("{thread}/{round}");
-                    let run = plugin
+                    let report = plugin
                         .merge(&[Notification {
                             reference_id: Some(id.clone()),
                             ..notification()
                         }])
                         .unwrap();
-                    assert_eq!(run.reference_id, id);
+                    assert_eq!(report.run.reference_id, id);
                 }
             });
         }

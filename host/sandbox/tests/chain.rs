@@ -75,7 +75,7 @@ fn ask(chain: &Chain) -> Result<Verdict, HookError> {
 
 fn reported(answer: Result<Verdict, HookError>) -> Run {
     match answer {
-        Ok(Verdict::Report(run)) => run,
+        Ok(Verdict::Report(report)) => report.run,
         other => panic!("no report: {other:?}"),
     }
 }

@@ -72,12 +72,12 @@ fn a_file_is_read_up_to_its_limit() {
 #[test]
 fn missing_grants_are_found_before_compiling() {
     let place = Place::new();
-    let log = r#"(import "pipefold:ci/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
+    let log = r#"(import "pipefold:ci/log@0.2.0" "write" (func $log (param i32 i32 i32)))"#;
     let file = place.write("policy.wasm", &guests::policy(FORWARD, log, ""));
     let nobody = Compiler::Child(program("/nowhere/compiler", &[]));
     let error = place.error(&file, &nobody);
     assert!(
-        error.contains("pipefold:ci/log@0.1.0, which is not granted; grant `log`"),
+        error.contains("pipefold:ci/log@0.2.0, which is not granted; grant `log`"),
         "{error}"
     );
 }

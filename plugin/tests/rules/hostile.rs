@@ -1,6 +1,6 @@
 //! Invalid input: never a panic, and an answer that does not depend on order or repetition either.
 
-use pipefold_plugin::{Notification, Verdict, merge, pipeline_finish, pipeline_start, step};
+use pipefold_plugin::{Attribute, Notification, Verdict, merge, pipeline_finish, pipeline_start, step};
 use proptest::prelude::*;
 
 /// Texts at the edges of the rules: nonsense, blanks, controls, timestamps with something wrong.
@@ -18,12 +18,13 @@ fn text() -> impl Strategy<Value = Option<String>> {
 
 fn notification() -> impl Strategy<Value = Notification> {
     (
-        prop::collection::vec(text(), 14),
+        prop::collection::vec(text(), 15),
         prop::option::of(any::<i64>()),
         any::<bool>(),
         any::<bool>(),
+        prop::collection::vec((prop_oneof!["[a-z]{0,2}", any::<String>()], text()), 0..3),
     )
-        .prop_map(|(texts, pr_number, allowed_to_fail, urgent)| {
+        .prop_map(|(texts, pr_number, allowed_to_fail, urgent, attributes)| {
             let mut texts = texts.into_iter();
             let mut next = || texts.next().flatten();
             Notification {
@@ -42,8 +43,16 @@ fn notification() -> impl Strategy<Value = Notification> {
                 github_username: next(),
                 gitlab_username: next(),
                 step: next(),
+                step_id: next(),
                 allowed_to_fail,
                 urgent,
+                attributes: attributes
+                    .into_iter()
+                    .map(|(key, value)| Attribute {
+                        key,
+                        value: value.unwrap_or_default(),
+                    })
+                    .collect(),
             }
         })
 }
@@ -54,7 +63,10 @@ proptest! {
         let started = pipeline_start(&event);
         let history = std::slice::from_ref(&event);
         let wrong = started.clone().err();
-        prop_assert_eq!(&step(&event).err(), &wrong);
+        // A step may lack its start; a run has one.
+        if event.started_at.is_some() {
+            prop_assert_eq!(&step(&event).err(), &wrong);
+        }
         prop_assert_eq!(&pipeline_finish(history).err(), &wrong);
         prop_assert_eq!(&merge(history).err(), &wrong);
         prop_assert!(!matches!(started, Ok(Verdict::Hold | Verdict::Discard(_))));

@@ -1,8 +1,8 @@
 //! Both sides of every limit.
 
 use pipefold_plugin::{
-    Fault, MAX_FIELD_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS, Notification, Verdict, Violation, merge,
-    pipeline_finish, step,
+    Attribute, Fault, MAX_FIELD_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_NOTIFICATIONS, Notification, Verdict, Violation,
+    merge, pipeline_finish, step,
 };
 
 use crate::support::minimal;
@@ -22,7 +22,7 @@ fn the_values() {
 
 #[test]
 fn a_field() {
-    let set: [fn(&mut Notification, String); 12] = [
+    let set: [fn(&mut Notification, String); 13] = [
         |event, text| event.pipeline_name = Some(text),
         |event, text| event.pipeline_source = Some(text),
         |event, text| event.reference_id = Some(text),
@@ -35,6 +35,7 @@ fn a_field() {
         |event, text| event.github_username = Some(text),
         |event, text| event.gitlab_username = Some(text),
         |event, text| event.step = Some(text),
+        |event, text| event.step_id = Some(text),
     ];
     for set in set {
         let mut event = Notification {
@@ -51,6 +52,36 @@ fn a_field() {
             "4097 bytes long; at most 4096 are allowed: shorten it"
         );
     }
+}
+
+#[test]
+fn attributes() {
+    let with = |count: usize, key: &str, value: &str| Notification {
+        attributes: vec![
+            Attribute {
+                key: key.into(),
+                value: value.into()
+            };
+            count
+        ],
+        ..minimal()
+    };
+    assert_eq!(step(&with(32, &"k".repeat(64), &"v".repeat(1024))), Ok(Verdict::Hold));
+    let wrong = |event: &Notification| {
+        let violation = only(step(event).unwrap_err());
+        assert_eq!(violation.field, "attributes");
+        (violation.fault, violation.message)
+    };
+    let message = "33 attributes; at most 32 are allowed: give fewer".to_owned();
+    assert_eq!(wrong(&with(33, "k", "v")), (Fault::TooLong, message));
+    let message = "1025 bytes long; at most 1024 are allowed: shorten it".to_owned();
+    assert_eq!(wrong(&with(1, "k", &"v".repeat(1025))), (Fault::TooLong, message));
+    assert_eq!(wrong(&with(1, "k", "a\u{7}")).0, Fault::InvalidText);
+    for key in ["", "K", "a b", "ä", "a/b", &"k".repeat(65)] {
+        assert_eq!(wrong(&with(1, key, "v")).0, Fault::InvalidAttribute, "{key}");
+    }
+    let message = "\"K\" is not an attribute's key; give 1 to 64 of a-z, 0-9, dot, underscore and hyphen";
+    assert_eq!(wrong(&with(1, "K", "v")).1, message);
 }
 
 #[test]

@@ -1,25 +1,107 @@
 //! DX's rule for folding, which does not depend on order, repetition or grouping.
 
-use pipefold_plugin::{Notification, Status, merge};
+use pipefold_plugin::{Attribute, Job, Notification, Status, merge};
 use proptest::prelude::*;
 
-use crate::support::{at, minimal, name, upsert, worked_example};
+use crate::support::{at, minimal, name, step_at, upserts, worked_example};
 
 #[test]
 fn the_worked_example() {
-    let run = merge(&worked_example()).unwrap();
+    let run = merge(&worked_example()).unwrap().run;
     assert_eq!(run.started_at, "2025-01-01T11:24:40Z");
     assert_eq!(run.finished_at.as_deref(), Some("2025-01-01T11:46:07Z"));
     assert_eq!(run.status, Status::Failure);
 }
 
 #[test]
-fn a_finish_of_a_step_counts() {
-    let mut history = worked_example();
-    history[0].finished_at = Some("2025-01-01T11:50:00".into());
+fn a_step_is_a_job_and_changes_no_run() {
+    let mut step = step_at("11:20:00", "failure");
+    step.finished_at = Some("2025-01-01T11:50:00".into());
+    let report = merge(&[at("11:21:00", "running"), step]).unwrap();
     assert_eq!(
-        merge(&history).unwrap().finished_at.as_deref(),
-        Some("2025-01-01T11:50:00Z")
+        report.run.started_at, "2025-01-01T11:20:00Z",
+        "the earliest start of all"
+    );
+    assert_eq!((report.run.status, report.run.finished_at), (Status::Running, None));
+    let job = Job {
+        reference_id: "lint".into(),
+        name: "lint".into(),
+        status: Status::Failure,
+        started_at: Some("2025-01-01T11:20:00Z".into()),
+        finished_at: Some("2025-01-01T11:50:00Z".into()),
+    };
+    assert_eq!(report.jobs, [job]);
+}
+
+#[test]
+fn the_latest_start_decides_a_job() {
+    let end = |time: &str, status: &str, finish: &str| Notification {
+        finished_at: Some(format!("2025-01-01T{finish}")),
+        ..step_at(time, status)
+    };
+    let history = [
+        step_at("12:00:00", "running"),
+        end("12:00:00", "failure", "12:03:00"),
+        step_at("12:04:00", "running"),
+        end("12:04:00", "success", "12:05:00"),
+        at("12:00:00", "running"),
+    ];
+    let job = |history: &[Notification]| {
+        let job = merge(history).unwrap().jobs.remove(0);
+        (job.status, job.started_at.unwrap(), job.finished_at)
+    };
+    let retried = (
+        Status::Success,
+        "2025-01-01T12:04:00Z".to_owned(),
+        Some("2025-01-01T12:05:00Z".to_owned()),
+    );
+    assert_eq!(job(&history), retried);
+    let again = (Status::Running, "2025-01-01T12:04:00Z".to_owned(), None);
+    assert_eq!(job(&history[..3]), again, "a retry that runs is not the failure before");
+}
+
+#[test]
+fn a_step_may_lack_its_start_and_have_an_id() {
+    let early = Notification {
+        started_at: None,
+        step_id: Some("17".into()),
+        ..step_at("12:00", "failure")
+    };
+    let late = Notification {
+        step: Some("lint again".into()),
+        step_id: Some("17".into()),
+        ..step_at("12:00:00", "running")
+    };
+    let other = step_at("12:00:00", "success");
+    let jobs = merge(&[late, early.clone(), other]).unwrap().jobs;
+    let shown: Vec<_> = jobs
+        .iter()
+        .map(|job| (job.reference_id.as_str(), job.name.as_str(), job.status))
+        .collect();
+    let expected = [("17", "lint again", Status::Running), ("lint", "lint", Status::Success)];
+    assert_eq!(shown, expected);
+    assert_eq!(merge(&[early]).unwrap_err()[0].field, "started_at", "a run has one");
+}
+
+#[test]
+fn attributes_take_the_greatest_value_of_a_key() {
+    let with = |pairs: &[(&str, &str)]| Notification {
+        attributes: pairs
+            .iter()
+            .map(|(key, value)| Attribute {
+                key: (*key).into(),
+                value: (*value).into(),
+            })
+            .collect(),
+        ..minimal()
+    };
+    let run = merge(&[
+        with(&[("team", "b"), ("pool", "x")]),
+        with(&[("team", "a"), ("team", "c"), ("blank", " ")]),
+    ]);
+    assert_eq!(
+        run.unwrap().run.attributes,
+        with(&[("pool", "x"), ("team", "c")]).attributes
     );
 }
 
@@ -29,7 +111,7 @@ fn times_are_compared_as_times_not_as_text() {
     early.finished_at = Some("2025-01-01T20:00:00+12:00".into());
     let mut late = at("08:00:00Z", "");
     late.finished_at = Some("20250101T100000".into());
-    let run = merge(&[late, early]).unwrap();
+    let run = merge(&[late, early]).unwrap().run;
     assert_eq!(run.started_at, "2025-01-01T07:00:00Z");
     assert_eq!(run.finished_at.as_deref(), Some("2025-01-01T10:00:00Z"));
 }
@@ -51,7 +133,7 @@ fn other_fields_take_the_greatest_value() {
         head_branch: Some(" main".into()),
         ..minimal()
     };
-    let run = merge(&[one, other]).unwrap();
+    let run = merge(&[one, other]).unwrap().run;
     assert_eq!(run.pipeline_name, "a", "text by its bytes");
     assert_eq!(run.repository.as_deref(), Some("getdx/b"));
     assert_eq!(run.pr_number, Some(10), "numbers by size");
@@ -81,6 +163,10 @@ fn text() -> impl Strategy<Value = Option<String>> {
     prop::option::of("[aBé ]{0,3}")
 }
 
+fn text_of_attribute() -> impl Strategy<Value = String> {
+    "[xé ]{0,2}"
+}
+
 /// Any valid notification of one run, with few distinct values.
 fn notification() -> impl Strategy<Value = Notification> {
     let zone = prop::sample::select(vec!["", "Z", "+01", "-0930", "+05:45"]);
@@ -102,10 +188,15 @@ fn notification() -> impl Strategy<Value = Notification> {
             text(),
             text(),
         ),
-        (any::<bool>(), any::<bool>()),
+        (
+            prop::option::of("[lmn]"),
+            any::<bool>(),
+            prop::option::of("[12]"),
+            prop::collection::vec(("[abc]", text_of_attribute()), 0..3),
+        ),
     )
         .prop_map(
-            |((start, millis, length, zone, status), texts, (step, allowed_to_fail))| {
+            |((start, millis, length, zone, status), texts, (step, allowed_to_fail, step_id, attributes))| {
                 let clock = |hour: u32, second: u32| {
                     format!(
                         "2025-03-01T{hour:02}:{:02}:{:02}.{millis:03}{zone}",
@@ -128,9 +219,14 @@ fn notification() -> impl Strategy<Value = Notification> {
                     email: texts.6.clone(),
                     github_username: texts.7,
                     gitlab_username: texts.6,
-                    step: step.then(|| "lint".into()),
+                    step,
+                    step_id,
                     allowed_to_fail,
                     urgent: false,
+                    attributes: attributes
+                        .into_iter()
+                        .map(|(key, value)| Attribute { key, value })
+                        .collect(),
                 }
             },
         )
@@ -141,7 +237,7 @@ proptest! {
     fn status_follows_dx_words(history in prop::collection::vec((0_u32..60, status()), 1..12)) {
         let notifications: Vec<_> =
             history.iter().map(|&(minute, status)| at(&format!("12:{minute:02}"), name(status))).collect();
-        prop_assert_eq!(merge(&notifications).unwrap().status, by_dx_words(&history));
+        prop_assert_eq!(merge(&notifications).unwrap().run.status, by_dx_words(&history));
     }
 
     #[test]
@@ -163,22 +259,22 @@ proptest! {
         let whole = merge(&history).unwrap();
         prop_assert_eq!(&merge(&all).unwrap(), &whole);
 
-        let mut upserts = Vec::new();
+        let mut parts = Vec::new();
         for part in 0..4 {
             let members: Vec<_> =
                 all.iter().zip(&part_of).filter(|&(_, &of)| of == part).map(|(event, _)| event.clone()).collect();
             if !members.is_empty() {
-                upserts.push(upsert(merge(&members).unwrap()));
+                parts.extend(upserts(merge(&members).unwrap()));
             }
         }
-        prop_assert_eq!(&merge(&upserts).unwrap(), &whole);
+        prop_assert_eq!(&merge(&parts).unwrap(), &whole);
     }
 
     #[test]
     fn a_part_reported_twice_changes_nothing(history in prop::collection::vec(notification(), 1..8)) {
         let whole = merge(&history).unwrap();
         let mut more = history;
-        more.push(upsert(whole.clone()));
+        more.extend(upserts(whole.clone()));
         prop_assert_eq!(merge(&more).unwrap(), whole);
     }
 }

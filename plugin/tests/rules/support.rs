@@ -1,6 +1,6 @@
 //! Notifications to start from.
 
-use pipefold_plugin::{Notification, Run, Status, Verdict, Violation};
+use pipefold_plugin::{Job, Notification, Report, Run, Status, Verdict, Violation};
 
 /// The notification of DX's example request, without a status or a finish.
 pub fn minimal() -> Notification {
@@ -33,21 +33,26 @@ pub fn step_at(time: &str, status: &str) -> Notification {
 /// The five rows of the table on DX's page, with the finish that its 11:46:67 must mean.
 pub fn worked_example() -> Vec<Notification> {
     vec![
-        step_at("11:25:18", "running"),
-        step_at("11:25:21", "success"),
-        step_at("11:24:40", "failure"),
-        step_at("11:25:21", "running"),
+        at("11:25:18", "running"),
+        at("11:25:21", "success"),
+        at("11:24:40", "failure"),
+        at("11:25:21", "running"),
         Notification {
             finished_at: Some("2025-01-01T11:46:07".into()),
-            ..step_at("11:26:07", "success")
+            ..at("11:26:07", "success")
         },
     ]
 }
 
 /// The run that a verdict reports.
 pub fn reported(verdict: Result<Verdict, Vec<Violation>>) -> Run {
+    report(verdict).run
+}
+
+/// The report in a verdict.
+pub fn report(verdict: Result<Verdict, Vec<Violation>>) -> Report {
     match verdict {
-        Ok(Verdict::Report(run)) => run,
+        Ok(Verdict::Report(report)) => report,
         other => panic!("not reported: {other:?}"),
     }
 }
@@ -80,6 +85,23 @@ pub fn upsert(run: Run) -> Notification {
         email: run.email,
         github_username: run.github_username,
         gitlab_username: run.gitlab_username,
+        attributes: run.attributes,
         ..Notification::default()
     }
+}
+
+/// A report as notifications: the run, then each of its jobs.
+pub fn upserts(report: Report) -> Vec<Notification> {
+    let Report { run, jobs } = report;
+    let of_run = upsert(run);
+    let step = |job: Job| Notification {
+        started_at: job.started_at,
+        finished_at: job.finished_at,
+        status: Some(name(job.status).into()),
+        step: Some(job.name),
+        step_id: Some(job.reference_id),
+        ..of_run.clone()
+    };
+    let steps: Vec<Notification> = jobs.into_iter().map(step).collect();
+    std::iter::once(of_run).chain(steps).collect()
 }

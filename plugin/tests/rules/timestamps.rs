@@ -12,7 +12,7 @@ fn sent(text: &str) -> Result<String, String> {
         started_at: Some(text.into()),
         ..minimal()
     }]) {
-        Ok(run) => Ok(run.started_at),
+        Ok(report) => Ok(report.run.started_at),
         Err(violations) => {
             let [violation] = &violations[..] else {
                 panic!("{text}: {violations:?}")

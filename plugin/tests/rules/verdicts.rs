@@ -1,9 +1,9 @@
 //! The verdict of each hook on valid notifications and histories.
 
-use pipefold_plugin::{Notification, Status, Verdict, pipeline_finish, pipeline_start, step};
+use pipefold_plugin::{Job, Notification, Report, Status, Verdict, pipeline_finish, pipeline_start, step};
 use proptest::prelude::*;
 
-use crate::support::{at, minimal, name, reported, step_at, upsert, worked_example};
+use crate::support::{at, minimal, name, report, reported, step_at, upsert, worked_example};
 
 const ALL: [Status; 5] = [
     Status::Unknown,
@@ -109,10 +109,47 @@ fn an_urgent_step_that_may_fail_never_reports_its_failure() {
 
 #[test]
 fn the_worked_example_finished() {
-    let run = reported(pipeline_finish(&worked_example()));
+    let of_step = |event| Notification {
+        step: Some("lint".into()),
+        ..event
+    };
+    let steps: Vec<_> = worked_example().into_iter().map(of_step).collect();
+    let Report { run, jobs } = report(pipeline_finish(&steps));
     assert_eq!(run.started_at, "2025-01-01T11:24:40Z");
     assert_eq!(run.status, Status::Failure);
     assert_eq!(run.finished_at, None, "a step's finish is not the run's");
+    let latest = Job {
+        reference_id: "lint".into(),
+        name: "lint".into(),
+        status: Status::Success,
+        started_at: Some("2025-01-01T11:26:07Z".into()),
+        finished_at: Some("2025-01-01T11:46:07Z".into()),
+    };
+    assert_eq!(jobs, [latest]);
+}
+
+#[test]
+fn an_urgent_step_is_reported_as_its_job() {
+    let event = Notification {
+        urgent: true,
+        ..ends_at("13:00", step_at("12:05", "failure"))
+    };
+    let Report { run, jobs } = report(step(&event));
+    assert_eq!((run.status, run.finished_at), (Status::Running, None));
+    let job = &jobs[0];
+    assert_eq!((jobs.len(), job.status), (1, Status::Failure));
+    assert_eq!(job.finished_at.as_deref(), Some("2025-01-01T13:00:00Z"));
+    let no_start = Notification {
+        started_at: None,
+        urgent: true,
+        ..step_at("12:05", "failure")
+    };
+    assert_eq!(step(&no_start).unwrap_err()[0].field, "started_at");
+    let held = Notification {
+        urgent: false,
+        ..no_start
+    };
+    assert_eq!(step(&held), Ok(Verdict::Hold));
 }
 
 #[test]

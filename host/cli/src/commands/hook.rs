@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use pipefold::config::{Environment, nearest};
 use pipefold::detect::Fields;
-use pipefold::{Judge, NoVerdict, Notification, Verdict};
+use pipefold::{Judge, NoVerdict, Notification, Report, Verdict};
 use pipefold_sandbox::Question;
 use serde::de::value::Error as NoValue;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
@@ -55,13 +55,15 @@ fn ask(judge: &Judge, hook: HookName, input: &[u8]) -> anyhow::Result<Result<Val
         HookName::Start => judge.ask(&Question::PipelineStart(&one(input)?)).map(verdict),
         HookName::Step => judge.ask(&Question::Step(&one(input)?)).map(verdict),
         HookName::Finish => judge.ask(&Question::PipelineFinish(&many(input)?)).map(verdict),
-        HookName::Merge => judge.merge(&many(input)?).map(|run| json!({ "run": run })),
+        HookName::Merge => judge
+            .merge(&many(input)?)
+            .map(|Report { run, jobs }| json!({ "run": run, "jobs": jobs })),
     })
 }
 
 fn verdict(verdict: Verdict) -> Value {
     match verdict {
-        Verdict::Report(run) => json!({ "verdict": "report", "run": run }),
+        Verdict::Report(Report { run, jobs }) => json!({ "verdict": "report", "run": run, "jobs": jobs }),
         Verdict::Hold => json!({ "verdict": "hold" }),
         Verdict::Discard(reason) => json!({ "verdict": "discard", "reason": reason }),
     }

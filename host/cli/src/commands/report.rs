@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use pipefold::config::{Origin, Sourced};
 use pipefold::detect::{Field, Fields};
 use pipefold::dx::{HEADERS, METHOD_PATH, body};
-use pipefold::{Hook, Judgement, Notification, Receipt, Run, clock, foreign};
+use pipefold::{Hook, Judgement, Notification, Receipt, Report, Run, clock, foreign};
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, conclude_unloaded, fields, is_strict, local_run_advice};
@@ -203,7 +203,7 @@ pub fn print_request(
     };
     let nothing = |verdict: &str, why: &str| json!({ "verdict": verdict, "why": why });
     let answer = match judgement {
-        Judgement::Report(run) => {
+        Judgement::Report(Report { run, .. }) => {
             if context.reporter.dx().is_none() && context.settings.queue.is_none() {
                 diagnostics.push(Diagnostic::failure("DX_API_URL is not set".into()));
             }

@@ -272,7 +272,10 @@ impl Forwarder {
                 self.failed(run.id, after, text);
                 Consequence::Later
             }
-            Outcome::Unauthorised { .. } | Outcome::Redirected { .. } | Outcome::Unreachable { .. } => {
+            Outcome::Unauthorised { .. }
+            | Outcome::Redirected { .. }
+            | Outcome::Unreachable { .. }
+            | Outcome::NoMethod { .. } => {
                 self.say_once(text.to_owned());
                 self.pauses.stuck(now);
                 Consequence::Later

@@ -256,7 +256,7 @@ impl RunSender {
             Outcome::Accepted => &counters.accepted,
             Outcome::Rejected { .. } | Outcome::Refused { .. } => &counters.refused,
             Outcome::Unauthorised { .. } | Outcome::Redirected { .. } => &counters.unauthorised,
-            Outcome::Unreachable { .. } | Outcome::Retry { .. } => &counters.failed,
+            Outcome::Unreachable { .. } | Outcome::NoMethod { .. } | Outcome::Retry { .. } => &counters.failed,
         };
         add(counter, 1);
         counters.dx_up.store(u64::from(outcome.is_accepted()), Relaxed);

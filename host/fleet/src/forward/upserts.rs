@@ -187,7 +187,7 @@ pub fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments, Strin
 /// Judges a history and adds the verdict to `folded`. Returns the reason if the rules refuse it.
 fn judge_history(judge: &Judge, history: &[Notification], folded: &mut Folded) -> Result<Option<String>, FoldFailed> {
     match judge.ask(&Question::PipelineFinish(history)) {
-        Ok(Verdict::Report(run)) => folded.runs.push(run),
+        Ok(Verdict::Report(report)) => folded.runs.push(report.run),
         Ok(Verdict::Discard(why)) => folded.dropped = Some(why),
         Ok(Verdict::Hold) => {
             return Ok(Some(

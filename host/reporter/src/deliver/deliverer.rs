@@ -381,7 +381,7 @@ impl Deliverer<'_> {
                     Task::Report { id } => match self.judge_again(&run, id, state, delivery)? {
                         Some(Judgement::Report(report)) => {
                             let covers = BTreeSet::from([id]);
-                            self.send(&run, &report, &covers, target.deadline, state, delivery)?
+                            self.send(&run, &report.run, &covers, target.deadline, state, delivery)?
                         }
                         Some(Judgement::Unjudged(why)) => AttemptOutcome::Unjudged(why),
                         _ => AttemptOutcome::Settled,
@@ -396,10 +396,10 @@ impl Deliverer<'_> {
                         sent_end = true;
                         match self.judge.judge_history(&history) {
                             Ok(Judgement::Report(report)) => {
-                                if target.is_own && matches!(report.status, Status::Running | Status::Unknown) {
+                                if target.is_own && matches!(report.run.status, Status::Running | Status::Unknown) {
                                     delivery.note(WITHOUT_A_STATUS);
                                 }
-                                self.send(&run, &report, &covers, target.deadline, state, delivery)?
+                                self.send(&run, &report.run, &covers, target.deadline, state, delivery)?
                             }
                             // The default plugin reports every finish, so a policy holds it.
                             Ok(Judgement::Hold) => {

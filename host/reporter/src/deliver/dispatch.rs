@@ -83,7 +83,9 @@ impl Deliverer<'_> {
                     .note(run.key, Some(&trouble(UNAUTHORISED, &words, run, Some(digest))));
                 AttemptOutcome::Hopeless(words)
             }
-            Outcome::Redirected { .. } | Outcome::Unreachable { .. } => AttemptOutcome::Hopeless(words),
+            Outcome::Redirected { .. } | Outcome::Unreachable { .. } | Outcome::NoMethod { .. } => {
+                AttemptOutcome::Hopeless(words)
+            }
             Outcome::Retry { after, why } => AttemptOutcome::Again { why, after },
         })
     }

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::config::Budgets;
 use crate::dx::Outcome;
 use crate::spool::{Hook, RunKey};
-use crate::{Budget, Flush, Notification, Reporter, Run};
+use crate::{Budget, Flush, Job, Notification, Reporter, Run};
 use pipefold_sandbox::Status;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,6 +51,10 @@ impl Outlet for ToDx {
             .or_insert((Status::Unknown, false));
         record.0 = record.0.max(run.status);
         record.1 |= run.finished_at.is_some();
+        Outcome::Accepted
+    }
+
+    fn upsert_job(&self, _: &Run, _: &Job, _: Duration) -> Outcome {
         Outcome::Accepted
     }
 }
@@ -196,6 +200,10 @@ impl Outlet for Choosy {
             return refused("moon_phase");
         }
         ToDx(Arc::clone(&self.0)).upsert(run, timeout)
+    }
+
+    fn upsert_job(&self, run: &Run, job: &Job, timeout: Duration) -> Outcome {
+        ToDx(Arc::clone(&self.0)).upsert_job(run, job, timeout)
     }
 }
 

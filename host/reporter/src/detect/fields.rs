@@ -142,6 +142,7 @@ impl Fields {
             step: text(Field::Step),
             allowed_to_fail: self.allowed_to_fail,
             urgent: self.urgent,
+            ..Notification::default()
         };
         (notification, violations)
     }
@@ -325,6 +326,7 @@ mod tests {
             step: text("step"),
             allowed_to_fail: true,
             urgent: true,
+            ..Notification::default()
         };
         assert_eq!(notification, expected);
         assert_eq!(

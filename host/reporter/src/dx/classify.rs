@@ -132,6 +132,11 @@ pub enum Outcome {
         /// The error, in one line.
         why: String,
     },
+    /// The server has no such method: it is no DX, or one without jobs.
+    NoMethod {
+        /// The HTTP status.
+        status: u16,
+    },
     /// The server named another address, which was not followed: the token is not for it. To be kept until the address is corrected.
     Redirected {
         /// The HTTP status.
@@ -172,6 +177,7 @@ impl fmt::Display for Outcome {
                 f.write_str(" (correct DX_API_TOKEN or the token file)")
             }
             Self::Retry { why, .. } | Self::Unreachable { why } => f.write_str(why),
+            Self::NoMethod { status } => write!(f, "the server has no such method (status {status})"),
             Self::Redirected { status, to_host } => {
                 write!(f, "DX redirects to {to_host} ({status}): correct DX_API_URL")
             }

@@ -1,12 +1,14 @@
 //! The HTTP client for DX, and DX's answers.
 
 use super::classify::{Outcome, Reply, classify, redirected_to};
+use super::jobs::{self, classify_job};
 use super::url::DxUrl;
 use super::wire;
 use super::wire::{HEADERS, TAKES_STEPS};
 use crate::http::{ClientError, ProxyOptions, Transport, TransportOptions, header, read_body};
 use crate::token::Token;
-use pipefold_sandbox::{Notification, Run};
+use chrono::{DateTime, Utc};
+use pipefold_sandbox::{Job, Notification, Run};
 use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -80,7 +82,14 @@ impl Client {
     /// Sends a run to DX once and reads the answer, all within `timeout`. The caller decides about repetition.
     #[must_use]
     pub fn upsert(&self, run: &Run, token: &Token, timeout: Duration) -> Outcome {
-        self.post(&wire::body(run), token, timeout)
+        self.post(&self.url.endpoint(), &wire::body(run), classify, token, timeout)
+    }
+
+    /// Sends a job of a run to DX once, as [`Client::upsert`] sends a run. DX refuses it before its run.
+    #[must_use]
+    pub fn upsert_job(&self, run: &Run, job: &Job, token: &Token, timeout: Duration) -> Outcome {
+        let endpoint = self.url.job_endpoint();
+        self.post(&endpoint, &jobs::job_body(run, job), classify_job, token, timeout)
     }
 
     /// Returns true if an earlier answer said that the server takes steps. DX does not.
@@ -100,13 +109,19 @@ impl Client {
         if !self.takes_steps() {
             return None;
         }
-        let outcome = self.post(&wire::steps_body(run, notifications)?, token, timeout);
+        let outcome = self.post(
+            &self.url.endpoint(),
+            &wire::steps_body(run, notifications)?,
+            classify,
+            token,
+            timeout,
+        );
         tracing::debug!(%outcome, "sent the run's steps");
         Some(outcome)
     }
 
-    fn post(&self, body: &[u8], token: &Token, timeout: Duration) -> Outcome {
-        let endpoint = self.url.endpoint();
+    /// Posts a body once; `classify` reads the answer.
+    fn post(&self, endpoint: &str, body: &[u8], classify: Classify, token: &Token, timeout: Duration) -> Outcome {
         let Some(authorization) = authorization(token) else {
             // Cannot happen: a token has visible ASCII only, which every header can carry.
             return Outcome::Retry {
@@ -115,7 +130,7 @@ impl Client {
             };
         };
         let post = |agent: &Agent, timeout: Duration| {
-            let request = agent.post(&endpoint).header(AUTHORIZATION, authorization.clone());
+            let request = agent.post(endpoint).header(AUTHORIZATION, authorization.clone());
             let request = HEADERS
                 .iter()
                 .fold(request, |request, (name, value)| request.header(*name, *value));
@@ -172,6 +187,9 @@ impl Client {
         })
     }
 }
+
+/// Reads an answer into an outcome.
+type Classify = fn(&Reply<'_>, DateTime<Utc>, Option<&Token>) -> Outcome;
 
 /// The header that carries the token (RFC 6750, section 2.1), marked so that it shows in no log.
 fn authorization(token: &Token) -> Option<HeaderValue> {

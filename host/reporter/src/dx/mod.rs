@@ -1,11 +1,13 @@
-//! DX's `pipelineRuns.upsert`: the only place that knows its JSON and its URL (invariant 2), as client and as server types.
+//! DX's `pipelineRuns.upsert` and `pipelineJobs.upsert`: the only place that knows their JSON and URLs (invariant 2), as client and as
+//! server types.
 //!
-//! [`Client::upsert`] sends one run and returns its [`Outcome`]. [`Arguments`], [`Answer`], [`Refusal`] and [`ErrorCode`] are the same
+//! [`Client::upsert`] sends one run and [`Client::upsert_job`] one of its jobs; both return the [`Outcome`]. [`Arguments`], [`Answer`], [`Refusal`] and [`ErrorCode`] are the same
 //! exchange for a server.
 
 mod arguments;
 mod classify;
 mod client;
+mod jobs;
 mod senders;
 mod server;
 mod url;
@@ -14,6 +16,7 @@ mod wire;
 pub use arguments::{ARGUMENT_NAMES, Arguments, STEP_ARGUMENT_NAMES};
 pub use classify::{GIVEN_UP_AFTER, Outcome, Reply, classify};
 pub use client::{Answer, Client, ClientOptions, MAX_ANSWER, Probe};
+pub use jobs::{JOB_METHOD_PATH, JobUpsert, classify_job, job_body};
 pub use senders::SYNC_PATH;
 pub use server::{BodyError, ErrorCode, MAX_DEPTH, Refusal};
 pub use url::{DxUrl, METHOD_PATH, UrlError};

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use ureq::http::Uri;
 
+use super::jobs::JOB_METHOD_PATH;
 use crate::http::ServerAddress;
 
 /// The method's path below an instance's address (DX's page, "Facts").
@@ -95,6 +96,12 @@ impl DxUrl {
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("{self}{METHOD_PATH}")
+    }
+
+    /// The URL to which jobs are posted.
+    #[must_use]
+    pub fn job_endpoint(&self) -> String {
+        format!("{self}{JOB_METHOD_PATH}")
     }
 
     /// Returns true if it is reached through TLS. If not, it is on this machine.

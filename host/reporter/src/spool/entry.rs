@@ -1,18 +1,19 @@
 //! A recorded notification as it is on disk, and the names of runs and records.
 
 use super::error::SpoolError;
-use pipefold_sandbox::{ChainDigest, Notification, Run};
+use pipefold_sandbox::{ChainDigest, Notification, Report};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
-/// The largest record, in bytes. A notification has 14 texts of at most 4 KiB and a verdict as many, which JSON may lengthen; twice that.
-pub const MAX_RECORD: u64 = 256 * 1024;
+/// The largest record, in bytes. A notification has 15 texts of at most 4 KiB and 32 attributes of at most 1 KiB, and a verdict as many and a
+/// job, which JSON may lengthen; twice that.
+pub const MAX_RECORD: u64 = 512 * 1024;
 
 /// The form of a record. A record with a higher number comes from a newer program and is left alone. Form 1 had no policies, so it cannot
-/// be sent safely.
-const VERSION: u32 = 2;
+/// be sent safely; form 2 had no jobs in its verdict.
+const VERSION: u32 = 3;
 
 /// The hook of a notification.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,8 +44,8 @@ pub struct Destination {
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::large_enum_variant, reason = "the common case is the large one")]
 pub enum Judgement {
-    /// The run is to be sent to DX now.
-    Report(Run),
+    /// The run and its jobs are to be sent to DX now.
+    Report(Report),
     /// The notification is recorded, and nothing is to be sent yet.
     Hold,
     /// A policy discarded the notification, for this reason.
@@ -53,7 +54,7 @@ pub enum Judgement {
     Unjudged(String),
 }
 
-/// One recorded notification. As JSON at most 256 KiB.
+/// One recorded notification. As JSON at most 512 KiB.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     version: u32,
@@ -382,7 +383,7 @@ mod tests {
     #[test]
     fn a_later_version_is_not_a_broken_file() {
         assert_eq!(
-            Entry::decode(br#"{"version":3,"new":[]}"#, RunKey::of("a")),
+            Entry::decode(br#"{"version":4,"new":[]}"#, RunKey::of("a")),
             Err(NotARecord::Newer)
         );
         assert!(matches!(
@@ -394,7 +395,7 @@ mod tests {
             Err(NotARecord::Broken(_))
         ));
         assert!(matches!(
-            Entry::decode(br#"{"version":2}"#, RunKey::of("a")),
+            Entry::decode(br#"{"version":3}"#, RunKey::of("a")),
             Err(NotARecord::Broken(_))
         ));
     }

@@ -12,7 +12,7 @@ use wasmtime::{
 };
 
 /// The interface for log lines.
-pub const INTERFACE: &str = "pipefold:ci/log@0.1.0";
+pub const INTERFACE: &str = "pipefold:ci/log@0.2.0";
 
 /// Lines that a policy may write at once, in all calls of a process together: enough to debug it, and no flood in a build log. Policies
 /// that call each other multiply calls, so a limit for each call would be none.

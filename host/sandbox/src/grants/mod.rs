@@ -22,7 +22,7 @@ use wasmtime::{StoreContextMut, component::Linker};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
 /// The interface of types alone, which needs no grant.
-const TYPES: &str = "pipefold:ci/types@0.1.0";
+const TYPES: &str = "pipefold:ci/types@0.2.0";
 
 /// The access of a policy besides its arguments.
 #[derive(Clone, Default)]
@@ -178,7 +178,7 @@ impl GrantState {
 }
 
 /// The interface for a policy's settings.
-const CONFIG: &str = "pipefold:ci/config@0.1.0";
+const CONFIG: &str = "pipefold:ci/config@0.2.0";
 
 /// Defines the interface `config`.
 fn link_config<T: HasGrants>(linker: &mut Linker<T>) -> wasmtime::Result<()> {

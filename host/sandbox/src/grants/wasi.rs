@@ -287,7 +287,7 @@ mod tests {
             "wasi:cli/environment@0.3.0",
             "wasi:cli",
             "evil:cli/environment@0.2.0",
-            "pipefold:ci/log@0.1.0",
+            "pipefold:ci/log@0.2.0",
         ] {
             assert!(!provides(other), "{other}");
         }

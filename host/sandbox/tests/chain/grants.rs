@@ -2,8 +2,8 @@
 
 use super::*;
 
-const LOG: &str = r#"(import "pipefold:ci/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
-const CONFIG: &str = r#"(import "pipefold:ci/config@0.1.0" "get" (func $get (param i32 i32 i32)))"#;
+const LOG: &str = r#"(import "pipefold:ci/log@0.2.0" "write" (func $log (param i32 i32 i32)))"#;
+const CONFIG: &str = r#"(import "pipefold:ci/config@0.2.0" "get" (func $get (param i32 i32 i32)))"#;
 
 #[test]
 fn imports_without_a_grant_are_refused() {
@@ -18,11 +18,11 @@ fn imports_without_a_grant_are_refused() {
     };
     assert_eq!(
         refused(LOG),
-        "policy nosy: it imports pipefold:ci/log@0.1.0, which is not granted; grant `log` to allow it"
+        "policy nosy: it imports pipefold:ci/log@0.2.0, which is not granted; grant `log` to allow it"
     );
     assert_eq!(
         refused(CONFIG),
-        "policy nosy: it imports pipefold:ci/config@0.1.0, which is not granted; grant `config` to allow it"
+        "policy nosy: it imports pipefold:ci/config@0.2.0, which is not granted; grant `config` to allow it"
     );
     let wasi = wat::parse_str(
         r#"(component (import "wasi:cli/environment@0.2.0" (instance (export "get-environment" (func)))))"#,

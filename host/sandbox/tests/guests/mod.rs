@@ -8,7 +8,7 @@ use wit_parser::{PackageId, Resolve};
 /// A component whose `step` has this body (WAT: one parameter, the address of the notification; the result is the address of the
 /// answer) and whose other exports trap. `more` is added to the module.
 pub fn guest(step: &str, more: &str) -> Vec<u8> {
-    let hooks = "pipefold:ci/hooks@0.1.0";
+    let hooks = "pipefold:ci/hooks@0.2.0";
     let module = format!(
         r#"(module
             (memory (export "memory") 2)
@@ -24,7 +24,7 @@ pub fn guest(step: &str, more: &str) -> Vec<u8> {
             (func (export "{hooks}#pipeline-start") (param i32) (result i32) unreachable)
             (func (export "{hooks}#step") (param i32) (result i32) {step})
             (func (export "{hooks}#pipeline-finish") (param i32 i32) (result i32) unreachable)
-            (func (export "pipefold:ci/merging@0.1.0#merge") (param i32 i32) (result i32) unreachable))"#
+            (func (export "pipefold:ci/merging@0.2.0#merge") (param i32 i32) (result i32) unreachable))"#
     );
     component(&module, "plugin")
 }
@@ -44,7 +44,7 @@ pub fn policy(step: &str, imports: &str, more: &str) -> Vec<u8> {
 /// The core module of such a policy.
 #[allow(dead_code, reason = "not every test file has policies")]
 pub fn policy_module(step: &str, imports: &str, more: &str) -> String {
-    let hooks = "pipefold:ci/hooks@0.1.0";
+    let hooks = "pipefold:ci/hooks@0.2.0";
     format!(
         r#"(module
             (import "{hooks}" "step" (func $next (param i32 i32)))

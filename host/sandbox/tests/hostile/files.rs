@@ -50,7 +50,7 @@ fn exports(interface: &str, instance: &str) -> String {
 /// An interface with functions named as the hooks, of this type.
 fn hooks_of(signature: &str, lowered: &str) -> String {
     exports(
-        "pipefold:ci/hooks@0.1.0",
+        "pipefold:ci/hooks@0.2.0",
         &format!(
             r#"(core module $m (func (export "f") {lowered}))
             (core instance $i (instantiate $m))
@@ -169,7 +169,7 @@ hostile! {
     no_webassembly; load(b"#!/bin/sh\nrm -rf /\n")
         => "policy guest: it does not load: not a WebAssembly binary (wrong magic number); compile the text format first";
     only_a_header; load(b"\0asm\x0d\0\x01\0")
-        => "policy guest: it does not load: it does not export pipefold:ci/hooks@0.1.0";
+        => "policy guest: it does not load: it does not export pipefold:ci/hooks@0.2.0";
     a_core_module; load(&text("(module)"))
         => "policy guest: it does not load: a core module, not a component; make one of it: `cargo install wasm-tools`, then `wasm-tools component new`";
     a_text_file; load(b"(component)")
@@ -185,7 +185,7 @@ hostile! {
         step(HOLD, &functions)
     } => "Hold";
     types_a_hundred_deep; deep(90)
-        => "policy guest: it does not load: it does not export pipefold:ci/hooks@0.1.0";
+        => "policy guest: it does not load: it does not export pipefold:ci/hooks@0.2.0";
     types_a_hundred_thousand_deep; deep(100_000)
         => "policy guest: it does not load: type nesting is too deep (at offset 0xf7)";
     types_that_double; doubling(40)
@@ -195,7 +195,7 @@ hostile! {
     components_ten_thousand_deep; load(&nested(10_000))
         => "policy guest: it does not load: it has components within components, more than 30 deep";
     components_thirty_deep; load(&nested(29))
-        => "policy guest: it does not load: it does not export pipefold:ci/hooks@0.1.0";
+        => "policy guest: it does not load: it does not export pipefold:ci/hooks@0.2.0";
     instances_of_instances_of_instances; load(&multiplied())
         => "policy guest: it does not load: its instances have more globals, functions and segments than fit into 16 MiB";
     a_module_from_elsewhere; load(&text(
@@ -205,16 +205,16 @@ hostile! {
     inside_another_one; load_policy(&with_inner(Module::default().policy(), "(component (component) (component))"))
         => "loads";
 
-    nothing_but_an_empty_interface; exports("pipefold:ci/hooks@0.1.0", "(instance)")
-        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.1.0 without pipeline-start, step, pipeline-finish";
+    nothing_but_an_empty_interface; exports("pipefold:ci/hooks@0.2.0", "(instance)")
+        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.2.0 without pipeline-start, step, pipeline-finish";
     another_package; exports("pipefold:ci/hooks@0.2.0", "(instance)")
         => "policy guest: it does not load: it is made for version 0.2.0 of the contract pipefold:ci, and this pipefold speaks 0.1.0; build it with the wit of that version";
     a_function_of_another_type; hooks_of("(param \"event\" u32) (result u32)", "(param i32) (result i32) (i32.const 0)")
-        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.1.0 with another type of pipeline-start, step, pipeline-finish";
+        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.2.0 with another type of pipeline-start, step, pipeline-finish";
     a_function_without_a_result; hooks_of("", "")
-        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.1.0 with another type of pipeline-start, step, pipeline-finish";
-    a_type_in_place_of_a_function; exports("pipefold:ci/hooks@0.1.0", r#"(type $t (list u8)) (instance (export "pipeline-start" (type $t)))"#)
-        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.1.0 without pipeline-start, step, pipeline-finish";
+        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.2.0 with another type of pipeline-start, step, pipeline-finish";
+    a_type_in_place_of_a_function; exports("pipefold:ci/hooks@0.2.0", r#"(type $t (list u8)) (instance (export "pipeline-start" (type $t)))"#)
+        => "policy guest: it does not load: it exports pipefold:ci/hooks@0.2.0 without pipeline-start, step, pipeline-finish";
 
     wasi_files; wasi("wasi:filesystem/preopens@0.2.0")
         => "policy guest: it imports wasi:filesystem/preopens@0.2.0, which is not granted; grant `wasi` to allow it, which has no files, or `dir`, which has those of one directory";

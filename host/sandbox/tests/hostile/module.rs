@@ -3,7 +3,7 @@
 use crate::guests::{component, component_in};
 use wit_component::StringEncoding;
 
-const HOOKS: &str = "pipefold:ci/hooks@0.1.0";
+const HOOKS: &str = "pipefold:ci/hooks@0.2.0";
 
 /// Allocates memory from 64 KiB upwards and grows it as needed.
 const HONEST_REALLOC: &str = "(local $at i32)
@@ -70,7 +70,7 @@ impl Module {
     /// A whole plugin whose texts are in this encoding.
     pub fn plugin_in(&self, encoding: StringEncoding) -> Vec<u8> {
         let merge = format!(
-            r#"(func (export "pipefold:ci/merging@0.1.0#merge") (param i32 i32) (result i32) {})"#,
+            r#"(func (export "pipefold:ci/merging@0.2.0#merge") (param i32 i32) (result i32) {})"#,
             self.merge
         );
         component_in(&self.text("", &merge), "plugin", encoding)

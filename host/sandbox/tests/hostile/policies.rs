@@ -68,8 +68,8 @@ fn dive(depth: u32) -> Module {
     )
 }
 
-const LOG: &str = r#"(import "pipefold:ci/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
-const CONFIG: &str = r#"(import "pipefold:ci/config@0.1.0" "get" (func $get (param i32 i32 i32)))"#;
+const LOG: &str = r#"(import "pipefold:ci/log@0.2.0" "write" (func $log (param i32 i32 i32)))"#;
+const CONFIG: &str = r#"(import "pipefold:ci/config@0.2.0" "get" (func $get (param i32 i32 i32)))"#;
 
 /// The result of a policy with both grants.
 fn granted(imports: &str, step: &str) -> String {
@@ -130,7 +130,7 @@ hostile! {
     }) => "policy guest: step crashed: wasm trap: cannot leave component instance";
     the_next_after_the_answer; policy(
         HOLD,
-        r#"(func (export "cabi_post_pipefold:ci/hooks@0.1.0#step") (param i32) (call $next (i32.const 0) (i32.const 1024)))"#,
+        r#"(func (export "cabi_post_pipefold:ci/hooks@0.2.0#step") (param i32) (call $next (i32.const 0) (i32.const 1024)))"#,
     ) => "policy guest: step crashed: wasm trap: cannot leave component instance";
     a_question_past_the_end; policy("(call $next (i32.const -16) (i32.const 1024)) (i32.const 1024)", "")
         => "policy guest: step gave a bad answer: pointer out of bounds";

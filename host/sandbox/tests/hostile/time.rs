@@ -56,7 +56,7 @@ hostile! {
         => "plugin guest: step was stopped after 250 ms, its time limit";
     an_endless_loop_after_the_answer; step(
         HOLD,
-        r#"(func (export "cabi_post_pipefold:ci/hooks@0.1.0#step") (param i32) (loop (br 0)))"#,
+        r#"(func (export "cabi_post_pipefold:ci/hooks@0.2.0#step") (param i32) (loop (br 0)))"#,
     ) => "plugin guest: step was stopped after 250 ms, its time limit";
     endless_tail_calls; step("(return_call $f (i32.const 0))", "(func $f (param i32) (result i32) (return_call $f (local.get 0)))")
         => "plugin guest: step was stopped after 250 ms, its time limit";

@@ -24,7 +24,7 @@ hostile! {
         => "plugin guest: step crashed: wasm trap: wasm `unreachable` instruction executed";
     a_trap_after_the_answer; step(
         HOLD,
-        r#"(func (export "cabi_post_pipefold:ci/hooks@0.1.0#step") (param i32) unreachable)"#,
+        r#"(func (export "cabi_post_pipefold:ci/hooks@0.2.0#step") (param i32) unreachable)"#,
     ) => "plugin guest: step crashed: wasm trap: wasm `unreachable` instruction executed";
     a_division_by_zero; step("(i32.div_u (i32.const 1) (i32.const 0))", "")
         => "plugin guest: step crashed: wasm trap: integer divide by zero";

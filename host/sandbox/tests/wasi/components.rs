@@ -59,7 +59,7 @@ const WIT: [&str; 6] = [
 
 const WORLD: &str = "package test:guests;
      world with-wasi {
-        import pipefold:ci/hooks@0.1.0;
+        import pipefold:ci/hooks@0.2.0;
         import wasi:cli/environment@0.2.0;
         import wasi:cli/exit@0.2.0;
         import wasi:io/poll@0.2.0;
@@ -69,7 +69,7 @@ const WORLD: &str = "package test:guests;
         import wasi:sockets/tcp-create-socket@0.2.0;
         import wasi:filesystem/types@0.2.0;
         import wasi:filesystem/preopens@0.2.0;
-        export pipefold:ci/hooks@0.1.0;
+        export pipefold:ci/hooks@0.2.0;
      }";
 
 /// A policy whose `step` has this body; it answers with `(call $say ADDRESS LENGTH)` or `(call $digit NUMBER)`.

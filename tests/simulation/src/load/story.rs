@@ -168,6 +168,7 @@ pub(super) fn upsert(number: u32, started_at: String, status: Status) -> Run {
         email: None,
         github_username: None,
         gitlab_username: None,
+        attributes: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pipefold::config::{QueueSettings, TemplateOutcome, TokenPlace, Trust};
 use pipefold::detect::Field;
-use pipefold::{Hook, Judgement, Refused, Violation};
+use pipefold::{Hook, Judgement, Refused, Report, Violation};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -103,7 +103,7 @@ impl DoctorReport {
                 context.reporter.preview(Hook::Start, notification)
             });
         Ok(match preview {
-            Ok(Judgement::Report(run)) => {
+            Ok(Judgement::Report(Report { run, .. })) => {
                 self.request = Some(request(context, &run)?);
                 vec![Check::good(what, "complete", None)]
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pipefold::dx::body;
 use pipefold::spool::SpoolError;
-use pipefold::{BatchError, Hook, NoVerdict, Notification, Verdict, foreign};
+use pipefold::{BatchError, Hook, NoVerdict, Notification, Report, Verdict, foreign};
 use pipefold_gocd::documents::Name;
 use pipefold_gocd::sync::{News, PipelineState, Reported, ServerState, Sink, SinkError, StateError, StateStore};
 use pipefold_sandbox::Question;
@@ -254,7 +254,7 @@ impl<'a> PrintSink<'a> {
             _ => Question::PipelineFinish(&history),
         };
         match self.context.reporter.plugins().ask(&question) {
-            Ok(Verdict::Report(run)) => {
+            Ok(Verdict::Report(Report { run, .. })) => {
                 // As the request would have it, its members in DX's order.
                 return print_lines(&(foreign::json(&String::from_utf8_lossy(&body(&run))) + "\n"));
             }

@@ -187,6 +187,7 @@ fn run(history: &[Notification]) -> Run {
         email: greatest(|n| &n.email),
         github_username: greatest(|n| &n.github_username),
         gitlab_username: greatest(|n| &n.gitlab_username),
+        attributes: Vec::new(),
     }
 }
 

@@ -372,6 +372,8 @@ pub fn text_bytes(notification: &Notification) -> u64 {
         step,
         allowed_to_fail: _,
         urgent: _,
+        step_id: _,
+        attributes: _,
     } = notification;
     [
         pipeline_name,

@@ -259,7 +259,7 @@ fn bad_lines_are_skipped_and_listed_by_number() {
     )
     .unwrap();
     writeln!(file, "{}", "x".repeat(1024 * 1024)).unwrap();
-    writeln!(file, r#"{{"id":"{id}","sent":false,"entry":{{"version":3}}}}"#).unwrap();
+    writeln!(file, r#"{{"id":"{id}","sent":false,"entry":{{"version":4}}}}"#).unwrap();
     let nameless = String::from_utf8(lines[0].to_vec())
         .unwrap()
         .replace("\"reference_id\":\"a\"", "\"reference_id\":null");

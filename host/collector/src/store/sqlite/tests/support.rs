@@ -85,6 +85,7 @@ pub fn fold_all(history: &[Notification]) -> Result<Run, FoldError> {
         email: greatest(|n| &n.email),
         github_username: greatest(|n| &n.github_username),
         gitlab_username: greatest(|n| &n.gitlab_username),
+        attributes: Vec::new(),
     })
 }
 
