@@ -1,16 +1,34 @@
-//! The arguments of `pipelineRuns.upsert`: read from JSON or a form, and checked by the rules of DX's page.
+//! The arguments of `pipelineRuns.upsert` and `pipelineJobs.upsert`: read from JSON or a form, and checked by the rules of DX's pages.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde_json::{Map, Value};
 
 /// The arguments that must be there (DX's page, "Required arguments").
 const REQUIRED: [&str; 4] = ["pipeline_name", "pipeline_source", "reference_id", "started_at"];
+/// The same of a job.
+const REQUIRED_OF_JOB: [&str; 5] = ["pipeline_source", "run_reference_id", "reference_id", "name", "status"];
+/// The statuses of a job. Unlike those of a run, they are a closed list.
+const JOB_STATUSES: [&str; 5] = ["success", "failure", "cancelled", "running", "unknown"];
 
-/// An accepted request.
+/// An accepted request about a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Upsert {
     pub(crate) reference_id: String,
     pub(crate) started_at: DateTime<Utc>,
+    pub(crate) finished_at: Option<DateTime<Utc>>,
+    /// All arguments, as given.
+    pub(crate) given: Map<String, Value>,
+}
+
+/// An accepted request about a job.
+#[derive(Clone, Debug)]
+pub(crate) struct JobUpsert {
+    pub(crate) pipeline_source: String,
+    pub(crate) run_reference_id: String,
+    pub(crate) reference_id: String,
+    pub(crate) name: String,
+    pub(crate) status: String,
+    pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) finished_at: Option<DateTime<Utc>>,
     /// All arguments, as given.
     pub(crate) given: Map<String, Value>,
@@ -42,42 +60,77 @@ pub(crate) fn parse(content_type: Option<&str>, body: &[u8]) -> Result<Map<Strin
     }
 }
 
-/// Checks what was given.
+/// Checks what was given of a run.
 ///
 /// # Errors
 ///
 /// `required_params_missing` or `invalid_timestamp`, in this order.
 pub(crate) fn check(given: Map<String, Value>) -> Result<Upsert, Refusal> {
-    let missing = |name: &&str| text(&given, name).is_none();
-    let mut absent: Vec<&str> = REQUIRED.into_iter().filter(missing).collect();
-    if text(&given, "repository").is_none() && ["commit_sha", "pr_number"].iter().any(|name| !missing(name)) {
+    let mut absent = absent(&given, &REQUIRED);
+    let is_given = |name: &str| text(&given, name).is_some();
+    if !is_given("repository") && (is_given("commit_sha") || is_given("pr_number")) {
         absent.push("repository");
     }
-    if !absent.is_empty() {
-        return Err(refuse(
-            "required_params_missing",
-            format!("Not provided: {}.", absent.join(", ")),
-        ));
-    }
-    let time = |name: &str| match text(&given, name) {
-        None => Ok(None),
-        Some(value) => match parse_time(&value) {
-            Some(time) => Ok(Some(time)),
-            None => Err(refuse(
-                "invalid_timestamp",
-                format!("{name} was not a readable ISO-8601 date format."),
-            )),
-        },
-    };
-    let started_at = time("started_at")?.unwrap_or_default();
-    let finished_at = time("finished_at")?;
-    let reference_id = text(&given, "reference_id").unwrap_or_default();
+    refuse_absent(&absent)?;
     Ok(Upsert {
-        reference_id,
-        started_at,
-        finished_at,
+        reference_id: text(&given, "reference_id").unwrap_or_default(),
+        started_at: time(&given, "started_at")?.unwrap_or_default(),
+        finished_at: time(&given, "finished_at")?,
         given,
     })
+}
+
+/// Checks what was given of a job.
+///
+/// # Errors
+///
+/// `required_params_missing`, `invalid_status` or `invalid_timestamp`, in this order.
+pub(crate) fn check_job(given: Map<String, Value>) -> Result<JobUpsert, Refusal> {
+    refuse_absent(&absent(&given, &REQUIRED_OF_JOB))?;
+    let required = |name| text(&given, name).unwrap_or_default();
+    let status = required("status");
+    if !JOB_STATUSES.contains(&status.as_str()) {
+        let message = format!("status was none of {}.", JOB_STATUSES.join(", "));
+        return Err(refuse("invalid_status", message));
+    }
+    Ok(JobUpsert {
+        pipeline_source: required("pipeline_source"),
+        run_reference_id: required("run_reference_id"),
+        reference_id: required("reference_id"),
+        name: required("name"),
+        status,
+        started_at: time(&given, "started_at")?,
+        finished_at: time(&given, "finished_at")?,
+        given,
+    })
+}
+
+/// The required arguments that are not given.
+fn absent<'a>(given: &Map<String, Value>, required: &[&'a str]) -> Vec<&'a str> {
+    let is_absent = |name: &&str| text(given, name).is_none();
+    required.iter().copied().filter(is_absent).collect()
+}
+
+fn refuse_absent(absent: &[&str]) -> Result<(), Refusal> {
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let message = format!("Not provided: {}.", absent.join(", "));
+    Err(refuse("required_params_missing", message))
+}
+
+/// An argument as a time; none if it is not given.
+///
+/// # Errors
+///
+/// `invalid_timestamp`
+pub(crate) fn time(given: &Map<String, Value>, name: &str) -> Result<Option<DateTime<Utc>>, Refusal> {
+    let unreadable = || {
+        let message = format!("{name} was not a readable ISO-8601 date format.");
+        refuse("invalid_timestamp", message)
+    };
+    let read = |value: String| parse_time(&value).ok_or_else(unreadable);
+    text(given, name).map(read).transpose()
 }
 
 /// An argument as text; none if it is absent, null or blank.
@@ -135,6 +188,6 @@ fn percent_decode(text: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn refuse(code: &'static str, message: String) -> Refusal {
+pub(crate) fn refuse(code: &'static str, message: String) -> Refusal {
     Refusal { code, message }
 }

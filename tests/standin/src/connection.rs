@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::answer::Answer;
 use crate::arguments;
 use crate::dx;
+use crate::endpoint::Endpoint;
 use crate::http::{ReadError, Request, Stream};
 use crate::mode::{Mode, RetryAfter};
 use crate::recorded::Recorded;
@@ -35,7 +36,9 @@ pub(crate) fn serve(state: &State, stream: impl Read + Write, connection: u64) {
             }
         };
         lock(&state.requests).push(record(&request, connection));
-        let mode = lock(&state.rules).take(reference_id(&request).as_deref());
+        let endpoint = Endpoint::of(&request.target);
+        let run = endpoint.and_then(|endpoint| run_of(endpoint, &request));
+        let mode = lock(&state.rules).take(endpoint, run.as_deref());
         if !respond(state, &mut stream, &request, &mode) || !request.keep_alive {
             return;
         }
@@ -131,9 +134,10 @@ fn retry_after_value(retry_after: RetryAfter) -> Option<String> {
     }
 }
 
-fn reference_id(request: &Request) -> Option<String> {
+/// The `reference_id` of the run that a request is about.
+fn run_of(endpoint: Endpoint, request: &Request) -> Option<String> {
     let given = arguments::parse(request.header("content-type"), &request.body).ok()?;
-    arguments::text(&given, "reference_id")
+    arguments::text(&given, endpoint.run_argument())
 }
 
 fn record(request: &Request, connection: u64) -> Recorded {

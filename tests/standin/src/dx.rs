@@ -1,48 +1,69 @@
-//! The answers of DX (DX's page, "Facts", "Arguments" and "Errors").
+//! The answers of DX (DX's pages, "Facts", "Arguments" and "Errors").
 
-use serde_json::json;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::arguments::{self, Refusal};
+use crate::arguments::{self, Refusal, Upsert, refuse, text};
+use crate::endpoint::Endpoint;
 use crate::http::Request;
 use crate::socket::lock;
 use crate::state::State;
 
-/// The method's path. A prefix before it is accepted, for servers behind a gateway.
-const PATH: &str = "/api/pipelineRuns.upsert";
-
 /// Handles a request: records it, or returns the refusal.
 pub(crate) fn answer(state: &State, request: &Request) -> Answer {
-    let path = request.target.split('?').next().unwrap_or_default();
-    if !path.ends_with(PATH) {
+    let Some(endpoint) = Endpoint::of(&request.target) else {
         return not_ok(404, "unknown_method", "There is no such API method.");
-    }
+    };
     if request.method != "POST" {
         return not_ok(405, "method_not_allowed", "This API method takes POST.");
     }
-    match upsert(state, request) {
+    let accepted = read(state, request).and_then(|given| match endpoint {
+        Endpoint::Runs => upsert(state, given),
+        Endpoint::Jobs => upsert_job(state, given),
+    });
+    match accepted {
         Ok(()) => ok(&json!({ "ok": true })),
         Err(Refusal { code, message }) => not_ok(status(code), code, &message),
     }
 }
 
-fn upsert(state: &State, request: &Request) -> Result<(), Refusal> {
+/// The arguments of a request with a valid token.
+fn read(state: &State, request: &Request) -> Result<Map<String, Value>, Refusal> {
     let Some(token) = request.header("authorization").and_then(bearer) else {
-        let message = "The API request does not include a valid API key for authentication.".to_owned();
-        return Err(Refusal {
-            code: "not_authed",
-            message,
-        });
+        let message = "The API request does not include a valid API key for authentication.";
+        return Err(refuse("not_authed", message.to_owned()));
     };
     if !lock(&state.tokens).iter().any(|known| known == token) {
-        return Err(Refusal {
-            code: "invalid_auth",
-            message: "The provided API key is invalid.".to_owned(),
-        });
+        return Err(refuse("invalid_auth", "The provided API key is invalid.".to_owned()));
     }
-    let given = arguments::parse(request.header("content-type"), &request.body)?;
+    arguments::parse(request.header("content-type"), &request.body)
+}
+
+fn upsert(state: &State, given: Map<String, Value>) -> Result<(), Refusal> {
     let upsert = arguments::check(given)?;
     lock(&state.upserts).push(upsert);
+    Ok(())
+}
+
+/// Records a job of a run that exists. DX's page gives no code for the other case.
+fn upsert_job(state: &State, given: Map<String, Value>) -> Result<(), Refusal> {
+    let job = arguments::check_job(given)?;
+    // Held until the job is recorded, or the run could be forgotten in between.
+    let upserts = lock(&state.upserts);
+    // Of the source, too, the value given last is the record's.
+    let last = upserts
+        .iter()
+        .rfind(|upsert| upsert.reference_id == job.run_reference_id);
+    let source = |upsert: &Upsert| text(&upsert.given, "pipeline_source");
+    if last.and_then(source).as_ref() != Some(&job.pipeline_source) {
+        state.jobs_refused.fetch_add(1, Ordering::Relaxed);
+        let (run, source) = (&job.run_reference_id, &job.pipeline_source);
+        let message = format!("There is no pipeline run {run:?} of the source {source:?}; send it first.");
+        return Err(refuse("pipeline_run_not_found", message));
+    }
+    lock(&state.jobs).push(job);
     Ok(())
 }
 

@@ -98,7 +98,7 @@ pub(crate) fn records(upserts: &[Upsert]) -> BTreeMap<String, Record> {
 }
 
 /// The place of a status in DX's priority list. An unlisted word counts as unknown: the page has no error for it.
-fn rank(status: &str) -> usize {
+pub(crate) fn rank(status: &str) -> usize {
     PRIORITY.iter().position(|known| *known == status).unwrap_or_default()
 }
 
@@ -152,7 +152,7 @@ fn fold_run(upserts: &[&Upsert], rule: Others) -> Record {
     }
 }
 
-fn format_time(time: DateTime<Utc>) -> String {
+pub(crate) fn format_time(time: DateTime<Utc>) -> String {
     let text = time.format("%Y-%m-%dT%H:%M:%S%.9f").to_string();
     format!("{}Z", text.trim_end_matches('0').trim_end_matches('.'))
 }

@@ -1,6 +1,7 @@
 //! `dx-standin`: the stand-in for DX as a process of its own, for demonstrations and measurements.
 //!
-//! The first line on stdout is its URL. When stdin ends, or its time is up, it stops and prints the records as JSON.
+//! The first line on stdout is its URL. When stdin ends, or its time is up, it stops and prints the records as JSON, each with its
+//! jobs if it has any.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -8,13 +9,17 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use dx_standin::{Options, Standin};
+use dx_standin::{Endpoint, Job, Mode, Options, Record, Standin, Times};
 use serde_json::{Map, Value};
 
 const USAGE: &str =
-    "usage: dx-standin [--tls] [--token TOKEN]... [--addr-file FILE] [--ca-file FILE] [--seconds N] [--ignore-stdin]
+    "usage: dx-standin [--tls] [--token TOKEN]... [--slow MILLISECONDS] [--without-jobs] [--addr-file FILE] [--ca-file FILE] [--seconds N]
+                  [--ignore-stdin]
   --tls            speak HTTPS, with a certificate of an unknown authority
   --token TOKEN    accept this token; may be given more than once
+  --slow MILLISECONDS
+                   answer after this time
+  --without-jobs   lack the method pipelineJobs.upsert, as older versions of DX
   --addr-file FILE write the URL to this file too
   --ca-file FILE   write the authority's certificate to this file
   --seconds N      stop after so many seconds (600)
@@ -35,6 +40,8 @@ fn main() -> ExitCode {
 
 struct Arguments {
     options: Options,
+    slow: Option<Duration>,
+    without_jobs: bool,
     addr_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
     seconds: u64,
@@ -44,6 +51,8 @@ struct Arguments {
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut parsed = Arguments {
         options: Options::default(),
+        slow: None,
+        without_jobs: false,
         addr_file: None,
         ca_file: None,
         seconds: DEFAULT_SECONDS,
@@ -58,11 +67,9 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--token" => tokens.push(value()?),
             "--addr-file" => parsed.addr_file = Some(value()?.into()),
             "--ca-file" => parsed.ca_file = Some(value()?.into()),
-            "--seconds" => {
-                parsed.seconds = value()?
-                    .parse()
-                    .map_err(|_| format!("--seconds takes a whole number\n{USAGE}"))?
-            }
+            "--slow" => parsed.slow = Some(Duration::from_millis(number(&arg, &value()?)?)),
+            "--without-jobs" => parsed.without_jobs = true,
+            "--seconds" => parsed.seconds = number(&arg, &value()?)?,
             _ => return Err(format!("{arg} is not known\n{USAGE}")),
         }
     }
@@ -72,15 +79,29 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments, String> {
     Ok(parsed)
 }
 
+fn number(arg: &str, value: &str) -> Result<u64, String> {
+    let number = value.parse();
+    number.map_err(|_| format!("{arg} takes a whole number\n{USAGE}"))
+}
+
 fn run(args: impl Iterator<Item = String>) -> Result<(), String> {
     let Arguments {
         options,
+        slow,
+        without_jobs,
         addr_file,
         ca_file,
         seconds,
         ignore_stdin,
     } = parse(args)?;
     let dx = Standin::try_start(options).map_err(|why| format!("could not start: {why}"))?;
+    if without_jobs {
+        let [unknown_method, ..] = Mode::lacking();
+        dx.misbehave_at(Endpoint::Jobs, unknown_method, Times::Always);
+    }
+    if let Some(pause) = slow {
+        dx.misbehave(Mode::Slow(pause), Times::Always);
+    }
     for (file, text) in [(ca_file, dx.ca_pem()), (addr_file, &format!("{}\n", dx.url()))] {
         if let Some(file) = file {
             std::fs::write(&file, text).map_err(|why| format!("could not write {}: {why}", file.display()))?;
@@ -102,12 +123,21 @@ fn run(args: impl Iterator<Item = String>) -> Result<(), String> {
     // Only now, or the wait would end at once without a stdin.
     drop(ended);
 
-    let records: Map<String, Value> = dx
-        .records()
-        .into_iter()
-        .map(|(name, record)| (name, record.to_json()))
-        .collect();
-    print(&format!("{:#}", Value::Object(records)))
+    print(&format!("{:#}", Value::Object(records(&dx))))
+}
+
+/// The records by run. The jobs of one are sorted, since senders may send them in any order.
+fn records(dx: &Standin) -> Map<String, Value> {
+    let mut jobs = dx.all_jobs();
+    let record = |(run, record): (String, Record)| {
+        let mut record = record.to_json();
+        if let Some(mut jobs) = jobs.remove(&run) {
+            jobs.sort_by(|one, other| one.reference_id.cmp(&other.reference_id));
+            record["jobs"] = jobs.iter().map(Job::to_json).collect();
+        }
+        (run, record)
+    };
+    dx.records().into_iter().map(record).collect()
 }
 
 fn print(text: &str) -> Result<(), String> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
+
 /// The server's reaction to a request.
 ///
 /// Unless noted otherwise, a request in a mode leaves no trace in the records.
@@ -55,6 +57,28 @@ pub enum Mode {
     Slow(Duration),
 }
 
+impl Mode {
+    /// The answers of a server that lacks an API method, for [`Standin::misbehave_at`](crate::Standin::misbehave_at): 404 and 405, each as
+    /// DX's JSON first and then as plain text.
+    #[must_use]
+    pub fn lacking() -> [Self; 4] {
+        let json = |status, code: &str| Self::NotOk {
+            code: code.to_owned(),
+            status,
+        };
+        let plain = |status, body: &str| Self::Plain {
+            status,
+            body: body.to_owned(),
+        };
+        [
+            json(404, "unknown_method"),
+            plain(404, "Not Found"),
+            json(405, "method_not_allowed"),
+            plain(405, "Method Not Allowed"),
+        ]
+    }
+}
+
 /// A `Retry-After` header, in each of its forms (RFC 9110, section 10.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
@@ -80,7 +104,9 @@ pub enum Times {
 pub(crate) struct Rule {
     pub(crate) mode: Mode,
     pub(crate) times: Times,
-    /// The run whose requests it is limited to.
+    /// The API method that it is limited to.
+    pub(crate) endpoint: Option<Endpoint>,
+    /// The run whose requests, and those of its jobs, it is limited to.
     pub(crate) reference_id: Option<String>,
 }
 
@@ -97,10 +123,13 @@ impl Rules {
         self.0.push(rule);
     }
 
-    /// The mode for a request about `reference_id`: that of the oldest rule that fits, which is used up by one.
-    pub(crate) fn take(&mut self, reference_id: Option<&str>) -> Mode {
+    /// The mode for a request about a run or one of its jobs: that of the oldest rule that fits, which is used up by one.
+    pub(crate) fn take(&mut self, endpoint: Option<Endpoint>, reference_id: Option<&str>) -> Mode {
         self.0.retain(|rule| rule.times != Times::Next(0));
-        let fits = |rule: &&mut Rule| rule.reference_id.is_none() || rule.reference_id.as_deref() == reference_id;
+        let fits = |rule: &&mut Rule| {
+            (rule.endpoint.is_none() || rule.endpoint == endpoint)
+                && (rule.reference_id.is_none() || rule.reference_id.as_deref() == reference_id)
+        };
         let Some(rule) = self.0.iter_mut().find(fits) else {
             return Mode::Normal;
         };

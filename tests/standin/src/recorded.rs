@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::endpoint::Endpoint;
+
 /// One request as it arrived, with any answer.
 #[derive(Clone, Debug)]
 pub struct Recorded {
@@ -31,6 +33,18 @@ impl Recorded {
             .iter()
             .find(|(n, _)| n == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// True for `pipelineRuns.upsert`.
+    #[must_use]
+    pub fn is_run(&self) -> bool {
+        Endpoint::of(&self.path) == Some(Endpoint::Runs)
+    }
+
+    /// True for `pipelineJobs.upsert`.
+    #[must_use]
+    pub fn is_job(&self) -> bool {
+        Endpoint::of(&self.path) == Some(Endpoint::Jobs)
     }
 
     /// The body as JSON; null if it is none.

@@ -11,7 +11,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::connection;
+use crate::endpoint::Endpoint;
 use crate::fold::{self, Record};
+use crate::job::{self, Job};
 use crate::mode::{Mode, Rule, Times};
 use crate::recorded::Recorded;
 use crate::socket::{Socket, lock};
@@ -165,22 +167,31 @@ impl Standin {
     ///
     /// For [`Mode::RefuseConnections`] with a number: refusals of the kernel cannot be counted.
     pub fn misbehave(&self, mode: Mode, times: Times) {
-        self.add_rule(mode, times, None);
+        self.add_rule(mode, times, None, None);
     }
 
-    /// Adds a mode for requests about one run only.
+    /// Adds a mode for requests of one API method only.
+    ///
+    /// # Panics
+    ///
+    /// For [`Mode::RefuseConnections`]: the method is known only after the connection was accepted.
+    pub fn misbehave_at(&self, endpoint: Endpoint, mode: Mode, times: Times) {
+        self.add_rule(mode, times, Some(endpoint), None);
+    }
+
+    /// Adds a mode for requests about one run and its jobs only.
     ///
     /// # Panics
     ///
     /// For [`Mode::RefuseConnections`]: the run of a connection is known only after it was accepted.
     pub fn misbehave_for(&self, reference_id: &str, mode: Mode, times: Times) {
-        self.add_rule(mode, times, Some(reference_id.to_owned()));
+        self.add_rule(mode, times, None, Some(reference_id.to_owned()));
     }
 
-    fn add_rule(&self, mode: Mode, times: Times, reference_id: Option<String>) {
+    fn add_rule(&self, mode: Mode, times: Times, endpoint: Option<Endpoint>, reference_id: Option<String>) {
         if mode == Mode::RefuseConnections {
             assert!(
-                times == Times::Always && reference_id.is_none(),
+                times == Times::Always && endpoint.is_none() && reference_id.is_none(),
                 "connections are refused always and to all, or not at all"
             );
             return self.socket.close();
@@ -189,6 +200,7 @@ impl Standin {
         lock(&self.state.rules).push(Rule {
             mode,
             times,
+            endpoint,
             reference_id,
         });
     }
@@ -199,13 +211,63 @@ impl Standin {
         lock(&self.state.requests).clone()
     }
 
-    /// The bodies of the accepted requests, in the order of arrival.
+    /// The requests for `pipelineRuns.upsert` so far, in the order of arrival.
+    #[must_use]
+    pub fn run_requests(&self) -> Vec<Recorded> {
+        let mut requests = self.requests();
+        requests.retain(Recorded::is_run);
+        requests
+    }
+
+    /// The requests for `pipelineJobs.upsert` so far, in the order of arrival.
+    #[must_use]
+    pub fn job_requests(&self) -> Vec<Recorded> {
+        let mut requests = self.requests();
+        requests.retain(Recorded::is_job);
+        requests
+    }
+
+    /// The bodies of the accepted requests about runs, in the order of arrival.
     #[must_use]
     pub fn upserts(&self) -> Vec<Value> {
         lock(&self.state.upserts)
             .iter()
             .map(|upsert| Value::Object(upsert.given.clone()))
             .collect()
+    }
+
+    /// The bodies of the accepted requests about jobs, in the order of arrival.
+    #[must_use]
+    pub fn job_upserts(&self) -> Vec<Value> {
+        lock(&self.state.jobs)
+            .iter()
+            .map(|upsert| Value::Object(upsert.given.clone()))
+            .collect()
+    }
+
+    /// The number of requests refused because the run of the job was unknown: 0 if every run was sent before its jobs.
+    #[must_use]
+    pub fn jobs_refused(&self) -> usize {
+        self.state.jobs_refused.load(Ordering::Relaxed)
+    }
+
+    /// The jobs of one run by now, in the order of their first arrival.
+    #[must_use]
+    pub fn jobs(&self, reference_id: &str) -> Vec<Job> {
+        self.all_jobs().remove(reference_id).unwrap_or_default()
+    }
+
+    /// The jobs by now, by the `reference_id` of their run.
+    #[must_use]
+    pub fn all_jobs(&self) -> BTreeMap<String, Vec<Job>> {
+        job::by_run(&lock(&self.state.jobs))
+    }
+
+    /// Forgets a run with its jobs, as if the requests about them had not been accepted. [`Self::requests`] keeps them.
+    pub fn forget(&self, reference_id: &str) {
+        let mut upserts = lock(&self.state.upserts);
+        upserts.retain(|upsert| upsert.reference_id != reference_id);
+        lock(&self.state.jobs).retain(|job| job.run_reference_id != reference_id);
     }
 
     /// DX's records by now: one for each run, by `reference_id`.

@@ -1,9 +1,9 @@
 //! The state that the server's threads share.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::arguments::Upsert;
+use crate::arguments::{JobUpsert, Upsert};
 use crate::mode::Rules;
 use crate::recorded::Recorded;
 
@@ -15,6 +15,10 @@ pub(crate) struct State {
     pub(crate) rules: Mutex<Rules>,
     pub(crate) requests: Mutex<Vec<Recorded>>,
     pub(crate) upserts: Mutex<Vec<Upsert>>,
+    /// The accepted requests about jobs. Where both are locked, `upserts` is locked first.
+    pub(crate) jobs: Mutex<Vec<JobUpsert>>,
+    /// The number of requests about jobs of unknown runs.
+    pub(crate) jobs_refused: AtomicUsize,
     /// Set once, at the end; slow answers look at it.
     pub(crate) stopped: AtomicBool,
 }

@@ -1,6 +1,8 @@
 //! The stand-in against a client that is nothing but a socket.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod jobs;
+
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -32,18 +34,25 @@ fn connect(dx: &Standin) -> TcpStream {
 }
 
 fn request(method: &str, headers: &str, body: &str) -> String {
+    request_of("pipelineRuns.upsert", method, headers, body)
+}
+
+fn request_of(api_method: &str, method: &str, headers: &str, body: &str) -> String {
     format!(
-        "{method} /api/pipelineRuns.upsert HTTP/1.1\r\nHost: dx\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        "{method} /api/{api_method} HTTP/1.1\r\nHost: dx\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
     )
 }
 
 fn authorized(dx: &Standin, body: &Value) -> String {
-    let headers = format!(
+    request("POST", &json_headers(dx), &body.to_string())
+}
+
+fn json_headers(dx: &Standin) -> String {
+    format!(
         "Content-Type: application/json\r\nAuthorization: Bearer {}\r\n",
         dx.token()
-    );
-    request("POST", &headers, &body.to_string())
+    )
 }
 
 fn read_answer(stream: &mut impl Read) -> Answer {
@@ -463,9 +472,17 @@ fn the_process_prints_its_url_then_its_records() {
     std::fs::remove_file(&file).unwrap();
 
     let mut stream = TcpStream::connect(url.trim().strip_prefix("http://").unwrap()).unwrap();
-    let body = request("POST", "Authorization: Bearer t\r\n", &run("r").to_string());
-    stream.write_all(body.as_bytes()).unwrap();
-    assert_eq!(read_answer(&mut stream).status, 200);
+    let token = "Authorization: Bearer t\r\n";
+    let bodies = [
+        request("POST", token, &run("r").to_string()),
+        request("POST", token, &run("without jobs").to_string()),
+        jobs::request("POST", token, &jobs::job("r", "test").to_string()),
+        jobs::request("POST", token, &jobs::job("r", "build").to_string()),
+    ];
+    for body in bodies {
+        stream.write_all(body.as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut stream).status, 200);
+    }
 
     drop(child.stdin.take());
     let mut rest = String::new();
@@ -473,4 +490,7 @@ fn the_process_prints_its_url_then_its_records() {
     assert!(child.wait().unwrap().success());
     let records: Value = serde_json::from_str(&rest).unwrap();
     assert_eq!(records["r"]["pipeline_source"], "Tekton");
+    let job = |id| json!({ "reference_id": id, "name": id, "status": "success", "upserts": 1 });
+    assert_eq!(records["r"]["jobs"], json!([job("build"), job("test")]));
+    assert!(records["without jobs"].get("jobs").is_none());
 }
