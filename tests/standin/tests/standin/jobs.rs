@@ -162,7 +162,12 @@ fn the_run_must_exist_and_be_of_the_same_source() {
     assert!(dx.all_jobs().is_empty());
     assert_eq!(send_job(&dx, &job("r", "build")).status, 200);
     assert_eq!(dx.jobs_refused(), 3);
-    assert_eq!((dx.run_requests().len(), dx.job_requests().len()), (2, 4));
+    // Of the source, too, the value given last is the record's.
+    let jenkins = json!({ "pipeline_source": "Jenkins" });
+    send(&dx, &authorized(&dx, &with(run("r"), &jenkins)));
+    refused(&job("r", "build"));
+    assert_eq!(send_job(&dx, &with(job("r", "build"), &jenkins)).status, 200);
+    assert_eq!((dx.run_requests().len(), dx.job_requests().len()), (3, 6));
     assert!(dx.requests().iter().all(|request| request.is_run() != request.is_job()));
 }
 
