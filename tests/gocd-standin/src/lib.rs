@@ -25,7 +25,7 @@ mod http;
 mod server;
 mod way;
 
-pub use expected::{Expected, Reading, Wanted};
+pub use expected::{Expected, ExpectedJob, ExpectedStage, Reading, Wanted};
 pub use history::{
     Author, Change, History, JobRun, Kind, Material, Moment, PipelineHistory, PipelineRun, Shape, StageRun,
 };

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use chrono::SecondsFormat;
 use gocd_standin::{Expected, Generation, History, Reading, Server, Shape, Wanted};
-use pipefold_gocd::documents::{Counter, StageLocator, StageResult};
+use pipefold_gocd::documents::{Counter, StageLocator, StageResult, Timestamp};
 use pipefold_gocd::mapping::{Mapping, Revisions, RunHistory, ServerId, StageRun};
 use pipefold_gocd::{Dialect, Href, Resource, ServerUrl, read};
 use pipefold_sandbox::Notification;
@@ -145,6 +146,160 @@ fn all_documents_mapped_give_what_is_expected() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// The stages' runs of a run's attempts, by the ids of the old dialect.
+fn attempts(run: &RunHistory) -> Vec<Vec<&StageRun>> {
+    let mut stages: Vec<&StageRun> = run.stages.iter().collect();
+    stages.sort_by_key(|stage| stage.id);
+    let mut attempts: Vec<Vec<&StageRun>> = Vec::new();
+    for stage in stages {
+        match attempts.last_mut() {
+            Some(attempt) if !attempt.iter().any(|other| other.name == stage.name) => attempt.push(stage),
+            _ => attempts.push(vec![stage]),
+        }
+    }
+    attempts
+}
+
+/// Every job one by one, with as much as its own document has. This is the old dialect's form.
+fn jobs_of_documents(server: &Server) -> BTreeMap<String, Vec<Value>> {
+    let mut jobs: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for run in all_runs(server) {
+        for (place, attempt) in attempts(&run).into_iter().enumerate() {
+            let mut reference_id = format!("gocd/go/{}/{}", run.run.name, run.run.counter);
+            if place > 0 {
+                reference_id += &format!("/attempt-{}", place + 1);
+            }
+            for (stage, job) in attempt
+                .iter()
+                .flat_map(|stage| stage.jobs.iter().map(move |job| (stage, job)))
+            {
+                let name = format!("{}/{}", stage.name, job.name);
+                let status = match job.result {
+                    StageResult::Passed => "success",
+                    StageResult::Failed => "failure",
+                    StageResult::Cancelled => "cancelled",
+                    StageResult::Unknown => "running",
+                };
+                let text =
+                    |time: Option<Timestamp>| time.map(|time| time.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true));
+                jobs.entry(reference_id.clone()).or_default().push(json!({
+                    "reference_id": name, "name": name, "status": status,
+                    "started_at": text(job.scheduled()), "finished_at": text(job.completed()),
+                }));
+            }
+        }
+    }
+    // No document has the start of a later attempt before its first job has ended, and so it is not a run yet.
+    let attempts = records(server);
+    jobs.retain(|run, _| attempts.contains_key(run));
+    jobs
+}
+
+/// Every stage as one job, as the mapping has it.
+fn jobs_of_stages(server: &Server) -> BTreeMap<String, Vec<Value>> {
+    let mapping = Mapping::new(ServerId::new("go").unwrap(), ServerUrl::parse(PAGES).unwrap());
+    let now = "2030-01-01T00:00:00Z".parse().unwrap();
+    let runs = all_runs(server);
+    let attempts = runs.iter().flat_map(|run| mapping.map(run, now).attempts);
+    let job = |step: &Notification| {
+        json!({
+            "reference_id": step.step, "name": step.step, "status": step.status,
+            "started_at": step.started_at, "finished_at": step.finished_at,
+        })
+    };
+    attempts
+        .map(|attempt| (attempt.reference_id, attempt.steps.iter().map(job).collect()))
+        .collect()
+}
+
+#[test]
+fn jobs_of_all_documents_are_what_is_expected() {
+    let mut found = Vec::new();
+    let mut compared = 0;
+    for seed in 0..150 {
+        let history = History::generate(seed, &Shape::default());
+        for generation in Generation::ALL {
+            let server = Server::new(history.clone(), generation);
+            let expected = Expected::of(&history, server.events(), &wanted(generation));
+            let mut forms = Vec::new();
+            if generation != Generation::New {
+                forms.push(jobs_of_documents(&server));
+            }
+            if generation != Generation::Old {
+                forms.push(jobs_of_stages(&server));
+            }
+            for jobs in forms {
+                compared += jobs.values().map(Vec::len).sum::<usize>();
+                let differences = Expected::job_differences(&expected, &jobs);
+                found.extend(
+                    differences
+                        .into_iter()
+                        .map(|one| format!("seed {seed}, {generation:?}: {one}")),
+                );
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "{}: {:#?}",
+        found.len(),
+        &found[..found.len().min(20)]
+    );
+    assert!(compared > 10_000, "{compared}");
+}
+
+#[test]
+fn wrong_jobs_are_found() {
+    let history = History::generate(5, &Shape::default());
+    let server = Server::new(history.clone(), Generation::Old);
+    let expected = Expected::of(&history, server.events(), &wanted(Generation::Old));
+    let jobs = jobs_of_documents(&server);
+    let records = records(&server);
+    let is_whole = |job: &Value| job["finished_at"].is_string();
+    let (run, place) = jobs
+        .iter()
+        .filter(|(run, _)| records[*run]["status"] != "running")
+        .find_map(|(run, jobs)| Some((run, jobs.iter().position(is_whole)?)))
+        .unwrap();
+    let differences = |change: &dyn Fn(&mut Vec<Value>)| {
+        let mut changed = jobs.clone();
+        change(changed.get_mut(run).unwrap());
+        Expected::job_differences(&expected, &changed)
+    };
+    let of_job = |field: &str, value: Value| differences(&|jobs| jobs[place][field] = value.clone());
+    assert_eq!(differences(&|_| {}), Vec::<String>::new());
+    for (field, value) in [
+        ("name", json!("other")),
+        ("status", json!("running")),
+        ("status", json!("unknown")),
+        ("started_at", json!("2001-01-01T00:00:00Z")),
+        ("started_at", json!(null)),
+        ("finished_at", json!("2001-01-01T00:00:00Z")),
+        ("finished_at", json!(null)),
+    ] {
+        let found = of_job(field, value);
+        assert!(
+            found.len() == 1 && found[0].starts_with(run.as_str()),
+            "{field}: {found:?}"
+        );
+    }
+    assert_eq!(of_job("reference_id", json!("other/unit")).len(), 2);
+    assert_eq!(differences(&|jobs| drop(jobs.remove(place))).len(), 1);
+    assert_eq!(differences(&|jobs| jobs.push(jobs[place].clone())).len(), 1);
+    let stage = |job: &Value| job["name"].as_str().unwrap().split_once('/').unwrap().0.to_owned();
+    // A stage and its jobs are not there side by side.
+    let as_well = differences(&|jobs| {
+        let mut whole = jobs[place].clone();
+        whole["reference_id"] = json!(stage(&whole));
+        jobs.push(whole);
+    });
+    assert_eq!(as_well.len(), 1, "{as_well:?}");
+    let mut elsewhere = jobs.clone();
+    elsewhere.insert("gocd/go/none/1".to_owned(), jobs[run].clone());
+    assert_eq!(Expected::job_differences(&expected, &elsewhere).len(), 1);
+    assert!(!Expected::job_differences(&expected, &BTreeMap::new()).is_empty());
+}
+
 #[test]
 fn histories_hold_what_they_promise() {
     let shape = Shape {
@@ -198,6 +353,10 @@ fn growth_only_adds() {
         let expected = Expected::of(&history, events, &wanted(Generation::Old));
         assert_eq!(
             Expected::differences(&expected, &records(&server)),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            Expected::job_differences(&expected, &jobs_of_documents(&server)),
             Vec::<String>::new()
         );
     }

@@ -5,8 +5,10 @@
 
 mod attempts;
 mod compare;
+mod jobs;
 mod people;
 mod record;
 mod times;
 
+pub use jobs::{ExpectedJob, ExpectedStage};
 pub use record::{Expected, Reading, Wanted};

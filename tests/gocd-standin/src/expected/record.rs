@@ -3,6 +3,7 @@
 use pipefold_gocd::documents::StageResult;
 
 use super::attempts::{Attempt, attempts};
+use super::jobs::{self, ExpectedStage};
 use super::{people, times};
 use crate::history::{History, PipelineHistory, PipelineRun};
 use crate::server::Generation;
@@ -68,6 +69,8 @@ pub struct Expected {
     pub people: Vec<(Option<&'static str>, Option<&'static str>)>,
     /// Its page.
     pub source_url: String,
+    /// The stages whose jobs DX must hold.
+    pub stages: Vec<ExpectedStage>,
 }
 
 impl Expected {
@@ -120,6 +123,7 @@ fn of_run(pipeline: &PipelineHistory, run: &PipelineRun, events: u64, wanted: &W
             pr_number: material.and_then(|material| material.pr_number),
             people: people::people(&first.approved_by, &changes),
             source_url: format!("{}/pipelines/value_stream_map/{name}/{counter}", wanted.pages),
+            stages: jobs::stages(run, &attempt, events, wanted),
         });
     }
     expected
