@@ -249,6 +249,39 @@ fn jobs_of_all_documents_are_what_is_expected() {
 }
 
 #[test]
+fn jobs_of_a_stage_that_ended_once_more() {
+    let mut compared = 0;
+    for seed in 0..20 {
+        let mut history = History::generate(seed, &Shape::default());
+        let end = history.events();
+        let is_plain = |run: &gocd_standin::PipelineRun| {
+            run.stages.len() == 2
+                && run.stages[0].name != run.stages[1].name
+                && run.stages.iter().all(|stage| stage.completed(end).is_some())
+        };
+        let mut pipelines = history.pipelines.iter().enumerate();
+        let found = pipelines.find_map(|(place, one)| Some((place, one.runs.iter().position(is_plain)?)));
+        let Some((pipeline, run)) = found else { continue };
+        compared += 1;
+        history.fail_again(pipeline, run, 0);
+        for generation in Generation::ALL {
+            let server = Server::new(history.clone(), generation);
+            let expected = Expected::of(&history, server.events(), &wanted(generation));
+            let jobs = match generation {
+                Generation::Old => jobs_of_documents(&server),
+                _ => jobs_of_stages(&server),
+            };
+            assert_eq!(
+                Expected::job_differences(&expected, &jobs),
+                Vec::<String>::new(),
+                "{generation:?}"
+            );
+        }
+    }
+    assert!(compared > 5, "{compared}");
+}
+
+#[test]
 fn wrong_jobs_are_found() {
     let history = History::generate(5, &Shape::default());
     let server = Server::new(history.clone(), Generation::Old);

@@ -58,6 +58,8 @@ pub(super) fn stages(run: &PipelineRun, attempt: &Attempt<'_>, events: u64, want
 
 /// The starts of a stage that may rightly be reported where no job's document has it. The attempt's first stage began with the attempt, any
 /// other when the one before it ended or, if it waited for a person, at its own end at the latest.
+///
+/// A stage that ended once more, long after, has an end behind those of later stages, and documents have no other order than that of ends.
 fn starts(run: &PipelineRun, attempt: &Attempt<'_>, place: usize, events: u64, wanted: &Wanted) -> Vec<Option<String>> {
     let stage = attempt.stages[place];
     let mut starts = match place.checked_sub(1) {
@@ -68,6 +70,12 @@ fn starts(run: &PipelineRun, attempt: &Attempt<'_>, place: usize, events: u64, w
             end.map(|end| times::text(end.time)).into_iter().collect()
         }
     };
+    let is_behind = |pair: &[&StageRun]| pair[0].updated(events) > pair[1].scheduled.time;
+    if attempt.stages.windows(2).any(is_behind) {
+        let ends = attempt.stages.iter().filter_map(|stage| stage.completed(events));
+        starts.extend(times::started(run, attempt, events, wanted));
+        starts.extend(ends.map(|end| times::text(end.time)));
+    }
     if wanted.reading == Reading::Live || stage.completed(events).is_none() {
         // The document of a stage in progress has its last change: first its beginning, then its jobs' ends.
         let ends = stage.jobs.iter().filter_map(|job| job.ended(events));
