@@ -1,6 +1,6 @@
 //! The jobs of a run, as DX has them and as pipefold's contract wants them.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -65,48 +65,62 @@ pub(crate) fn by_run(upserts: &[JobUpsert]) -> BTreeMap<String, Vec<Job>> {
     runs
 }
 
-/// What decides among notifications of one step, most important first. No start is before every start, no finish before every finish.
-type Decisive = (Option<DateTime<Utc>>, usize, Option<DateTime<Utc>>, String);
-
 /// The jobs of one run that pipefold's contract prescribes for these notifications, in any order, sorted by `reference_id`: the oracle beside
 /// [`fold`](crate::fold()).
 ///
-/// A notification with a `step` is about a job, which is named by its `step_id`, or else by the step. Of a job's notifications the one with the
-/// latest start decides; among equal starts that of the higher status, then of the later finish, then of the greater name.
+/// A notification with a `step` is about a job, which is named by its `step_id`, or else by the step. Those of the latest start give the job:
+/// their highest status, their latest finish and their greatest name. No start is before every start.
 ///
 /// # Panics
 /// If a time is not ISO 8601.
 #[must_use]
 pub fn jobs<'a>(notifications: impl IntoIterator<Item = &'a Value>) -> Vec<Value> {
-    let mut decisive: BTreeMap<String, (Decisive, Value)> = BTreeMap::new();
+    let mut steps: BTreeMap<String, Vec<Step>> = BTreeMap::new();
     for notification in notifications {
         let given = notification.as_object().cloned().unwrap_or_default();
         let Some(name) = text(&given, "step") else { continue };
         let reference_id = text(&given, "step_id").unwrap_or_else(|| name.clone());
-        let candidate = read(&given, &reference_id, name);
-        match decisive.entry(reference_id) {
-            Entry::Vacant(place) => {
-                place.insert(candidate);
-            }
-            Entry::Occupied(mut place) if candidate.0 > place.get().0 => {
-                place.insert(candidate);
-            }
-            Entry::Occupied(_) => {}
-        }
+        steps.entry(reference_id).or_default().push(read(&given, name));
     }
-    decisive.into_values().map(|(_, job)| job).collect()
+    steps
+        .into_iter()
+        .map(|(reference_id, all)| latest(reference_id, all))
+        .collect()
 }
 
-/// A notification of a step, as what decides and as the job that it would be alone.
-fn read(given: &Map<String, Value>, reference_id: &str, name: String) -> (Decisive, Value) {
+/// A notification of a step.
+struct Step {
+    name: String,
+    status: String,
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+fn read(given: &Map<String, Value>, name: String) -> Step {
     let at = |field| time(given, field).unwrap_or_else(|why| panic!("{why:?}: {given:?}"));
-    let (started_at, finished_at) = (at("started_at"), at("finished_at"));
-    let status = text(given, "status").unwrap_or_else(|| "unknown".to_owned());
+    Step {
+        name,
+        status: text(given, "status").unwrap_or_else(|| "unknown".to_owned()),
+        started_at: at("started_at"),
+        finished_at: at("finished_at"),
+    }
+}
+
+/// The job of the notifications that started last.
+fn latest(reference_id: String, mut all: Vec<Step>) -> Value {
+    let started_at = all.iter().map(|step| step.started_at).max().flatten();
+    all.retain(|step| step.started_at == started_at);
+    let status = all
+        .iter()
+        .map(|step| step.status.as_str())
+        .max_by_key(|status| rank(status));
+    let name = all.iter().map(|step| step.name.as_str()).max();
     let mut job = json!({ "reference_id": reference_id, "name": name, "status": status });
+    let finished_at = all.iter().filter_map(|step| step.finished_at).max();
     for (field, time) in [("started_at", started_at), ("finished_at", finished_at)] {
         if let Some(time) = time {
             job[field] = json!(format_time(time));
         }
     }
-    ((started_at, rank(&status), finished_at, name), job)
+    job
 }
