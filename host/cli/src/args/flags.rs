@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command};
+use pipefold::config::{JobChoice, parse_most_jobs};
 
 /// The flags of all commands, before or after the command's name.
 #[derive(Debug, Args)]
@@ -66,6 +67,16 @@ pub struct GlobalFlags {
     /// belong to you or to root, and be writable by the owner alone. `component compile` fills it.
     #[arg(long, global = true, value_name = "DIR", value_parser = path())]
     pub policy_cache: Option<PathBuf>,
+
+    /// Steps to send to DX as jobs of their run [default: all] [env: PIPEFOLD_JOBS]
+    #[arg(long, global = true, value_name = "WHICH", value_parser = job_choice())]
+    pub jobs: Option<JobChoice>,
+
+    /// The most jobs of one run to send, up to 10000 [default: 100] [env: PIPEFOLD_MOST_JOBS]
+    ///
+    /// Of more jobs, those that failed come first, then those that took longest.
+    #[arg(long, global = true, value_name = "NUMBER", value_parser = parse_most_jobs)]
+    pub most_jobs: Option<usize>,
 
     /// Report runs outside CI, using data from git [env: PIPEFOLD_LOCAL=true]
     ///
@@ -176,6 +187,11 @@ pub fn number_within(least: f64, most: f64) -> impl Fn(&str) -> Result<f64, Stri
     }
 }
 
+/// Reads one of the words for the jobs to send.
+fn job_choice() -> impl TypedValueParser<Value = JobChoice> {
+    PossibleValuesParser::new(JobChoice::WORDS).try_map(|word| word.parse())
+}
+
 /// Reads a path. An empty one, as from an empty variable, counts as absent and does not stop a build.
 pub fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
@@ -184,6 +200,7 @@ pub fn path() -> impl TypedValueParser<Value = PathBuf> {
 const DX: &[&str] = &["dx_url", "token_file", "ca_file"];
 const QUEUE: &[&str] = &["queue", "queue_credentials", "queue_token_file"];
 const POLICIES: &[&str] = &["config", "policies", "policy_cache"];
+const JOBS: &[&str] = &["jobs", "most_jobs"];
 const OUTPUT: &[&str] = &["verbose", "quiet"];
 
 /// Flags that have no effect in a command without configuration and messages: a script may give them to every command.
@@ -195,9 +212,17 @@ fn obeys(path: &[&str], flag: &str) -> bool {
         ["exec" | "start" | "step" | "finish"] | [] => return true,
         // The command starts this process itself, with all flags that it was given.
         ["component", "compile-worker"] => return true,
-        ["flush" | "status"] => &[DX, QUEUE, POLICIES, OUTPUT, &["spool", "json", "strict"]],
+        ["flush"] => &[DX, QUEUE, POLICIES, JOBS, OUTPUT, &["spool", "json", "strict"]],
+        ["status"] => &[DX, QUEUE, POLICIES, OUTPUT, &["spool", "json", "strict"]],
         ["doctor"] => &[DX, QUEUE, POLICIES, OUTPUT, &["spool", "json", "strict", "local"]],
-        ["gocd", ..] => &[DX, QUEUE, POLICIES, OUTPUT, &["spool", "json", "strict", "dry_run"]],
+        ["gocd", ..] => &[
+            DX,
+            QUEUE,
+            POLICIES,
+            JOBS,
+            OUTPUT,
+            &["spool", "json", "strict", "dry_run"],
+        ],
         ["hook"] => &[POLICIES, OUTPUT, &["json"]],
         ["component", "inspect" | "embed"] => &[OUTPUT, &["json"]],
         ["component", ..] => &[OUTPUT, &["json", "policy_cache"]],

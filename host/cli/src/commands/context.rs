@@ -247,6 +247,8 @@ fn flags(global: &GlobalFlags, fields: Fields) -> Flags {
         queue_credentials: global.queue_credentials.clone(),
         queue_token_file: global.queue_token_file.clone(),
         spool: global.spool.clone(),
+        jobs: global.jobs,
+        most_jobs: global.most_jobs,
         strict: global.strict,
         dry_run: global.dry_run,
         local: global.local,

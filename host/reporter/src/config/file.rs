@@ -1,6 +1,7 @@
 //! Reads `pipefold.toml`, as far as it is trusted.
 
 use super::gocd::GocdKeys;
+use super::jobs::{JobChoice, JobKeys, MOST_JOBS, most_jobs};
 use super::policy::{Failure, PolicyKeys, failure};
 use super::quantity::{BudgetKeys, LimitKeys};
 use super::queue::QueueKeys;
@@ -54,6 +55,8 @@ pub struct OperatorKeys {
     pub spool_limit: Option<u64>,
     /// The time without activity after which a run without an end is ended as cancelled.
     pub abandon_after: Option<Duration>,
+    /// The jobs of a run that are sent.
+    pub jobs: JobKeys,
     /// True if a fault in reporting fails the command.
     pub strict: Option<bool>,
     /// The time that delivery may take.
@@ -175,6 +178,11 @@ impl OperatorKeys {
             "spool" => self.spool = entry.path()?.map(sourced),
             "spool_limit" => self.spool_limit = Some(entry.size()?),
             "abandon_after" => self.abandon_after = Some(entry.age()?),
+            "jobs" => self.jobs.which = entry.word(&JobChoice::WORDS)?.and_then(|word| word.parse().ok()),
+            "most_jobs" => {
+                let wrong = || entry.wrong(format!("this has to be a whole number from 0 to {MOST_JOBS}"));
+                self.jobs.most = Some(most_jobs(entry.count()?).ok_or_else(wrong)?);
+            }
             "strict" => self.strict = Some(entry.boolean()?),
             "failure" => self.failure = Some(failure(entry)?),
             "policy" => self.policies = entry.tables()?.iter().map(PolicyKeys::read).collect::<Result<_, _>>()?,

@@ -19,6 +19,7 @@
 mod error;
 mod file;
 mod gocd;
+mod jobs;
 mod policy;
 mod quantity;
 mod queue;
@@ -35,6 +36,7 @@ pub use crate::source::{Environment, Origin, Sourced, nearest};
 pub use error::ConfigError;
 pub use file::{File, OperatorKeys, Trust};
 pub use gocd::{GocdKeys, GocdServerKeys, InJob};
+pub use jobs::{JobChoice, JobKeys, JobSelection, MOST_JOBS, parse_most_jobs};
 pub use policy::{Failure, Grant, GrantedDirectory, PolicyKeys};
 pub use quantity::{Budgets, DEFAULT_SPOOL_LIMIT, LimitKeys};
 pub use quantity::{LONGEST, parse_age, parse_duration, parse_size};

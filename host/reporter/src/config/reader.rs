@@ -249,13 +249,15 @@ const fn key(name: &'static str, flag: Option<&'static str>, variable: Option<&'
 }
 
 /// The keys that only an operator may set: the destination of the token, the rights of policies, times and sizes.
-pub const OPERATOR_KEYS: [OperatorKey; 13] = [
+pub const OPERATOR_KEYS: [OperatorKey; 15] = [
     key("dx_url", Some("--dx-url"), Some(variables::DX_API_URL)),
     key("token_file", Some("--token-file"), Some(variables::TOKEN_FILE)),
     key("ca_file", Some("--ca-file"), Some(variables::CA_FILE)),
     key("spool", Some("--spool"), Some(variables::SPOOL)),
     key("spool_limit", None, None),
     key("abandon_after", None, Some(variables::ABANDON_AFTER)),
+    key("jobs", Some("--jobs"), Some(variables::JOBS)),
+    key("most_jobs", Some("--most-jobs"), Some(variables::MOST_JOBS)),
     key("strict", Some("--strict"), Some(variables::STRICT)),
     key("budgets", None, None),
     key("limits", None, None),

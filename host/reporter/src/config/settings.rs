@@ -1,11 +1,12 @@
 //! The settings, resolved from flags, variables, files and detection by precedence.
 
+use super::jobs::jobs;
 use super::queue::queue;
 use super::templates::{Layer, resolve};
 use super::{
-    Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, GocdKeys, InJob, LimitKeys, OperatorKeys,
-    Origin, PolicyKeys, QueueSettings, Sourced, SpoolPlace, TemplateKeys, TemplateUse, Trust, parse_age, spool_place,
-    variables,
+    Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, GocdKeys, InJob, JobChoice, JobSelection,
+    LimitKeys, OperatorKeys, Origin, PolicyKeys, QueueSettings, Sourced, SpoolPlace, TemplateKeys, TemplateUse, Trust,
+    parse_age, spool_place, variables,
 };
 use crate::detect;
 use crate::detect::Fields;
@@ -34,6 +35,10 @@ pub struct Flags {
     pub queue_token_file: Option<PathBuf>,
     /// `--spool`.
     pub spool: Option<PathBuf>,
+    /// `--jobs`.
+    pub jobs: Option<JobChoice>,
+    /// `--most-jobs`.
+    pub most_jobs: Option<usize>,
     /// `--strict`.
     pub strict: bool,
     /// `--dry-run`.
@@ -83,6 +88,8 @@ pub struct Settings {
     pub spool_limit: u64,
     /// The time without activity after which a run without an end is ended as cancelled; none for never.
     pub abandon_after: Option<Duration>,
+    /// The jobs of a run that are sent.
+    pub jobs: JobSelection,
     /// The time that delivery may take.
     pub budgets: Budgets,
     /// The limits of a plugin that a file sets.
@@ -200,6 +207,7 @@ impl Settings {
             spool: spool_place(environment, flags.spool.as_deref(), operator.spool.as_ref(), cwd),
             spool_limit: operator.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT),
             abandon_after: abandon_after(environment)?.or(operator.abandon_after),
+            jobs: jobs(environment, flags, operator.jobs)?,
             budgets: operator.budgets.resolve(),
             limits: operator.limits,
             failure: operator.failure.unwrap_or(Failure::Closed),

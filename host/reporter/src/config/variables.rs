@@ -19,6 +19,10 @@ pub const CA_FILE: &str = "PIPEFOLD_CA_FILE";
 pub const SPOOL: &str = "PIPEFOLD_SPOOL";
 /// The time without activity after which a run without an end is ended as cancelled: an age such as `7d`.
 pub const ABANDON_AFTER: &str = "PIPEFOLD_ABANDON_AFTER";
+/// The jobs of a run to send: `all`, `failed` or `none`.
+pub const JOBS: &str = "PIPEFOLD_JOBS";
+/// The most jobs of one run to send.
+pub const MOST_JOBS: &str = "PIPEFOLD_MOST_JOBS";
 /// `true` if a fault in reporting fails the command, else `false`.
 pub const STRICT: &str = "PIPEFOLD_STRICT";
 /// `true` if a run outside CI is reported, else `false`.
@@ -58,6 +62,8 @@ fn known() -> impl Iterator<Item = &'static str> + Clone {
         CA_FILE,
         SPOOL,
         ABANDON_AFTER,
+        JOBS,
+        MOST_JOBS,
         STRICT,
         LOCAL,
         GOCD_SERVER_ID,
