@@ -1,7 +1,7 @@
 //! Builds a [`Reporter`].
 
 use crate::{
-    config::{Budgets, DEFAULT_SPOOL_LIMIT, Environment, QueueSettings, Settings, TokenPlace, variables},
+    config::{Budgets, DEFAULT_SPOOL_LIMIT, Environment, JobSelection, QueueSettings, Settings, TokenPlace, variables},
     deliver::Outlet,
     dx::{Client, ClientError, ClientOptions, DxUrl, ProxyOptions, UrlError},
     judge::Judge,
@@ -25,6 +25,7 @@ pub struct Builder {
     ca_file: Option<PathBuf>,
     proxy: ProxyOptions,
     budgets: Budgets,
+    jobs: JobSelection,
     abandon_after: Option<Duration>,
     judge: Option<Judge>,
     facts_only: bool,
@@ -63,6 +64,7 @@ impl Builder {
             ca_file: settings.ca_file.as_ref().map(|file| file.value.clone()),
             proxy: ProxyOptions::from_env(|name| environment.get(name).map(str::to_owned)),
             budgets: settings.budgets,
+            jobs: settings.jobs,
             abandon_after: settings.abandon_after,
             facts_only: settings.facts_only(),
             ..Self::default()
@@ -130,6 +132,13 @@ impl Builder {
     #[must_use]
     pub fn budgets(mut self, budgets: Budgets) -> Self {
         self.budgets = budgets;
+        self
+    }
+
+    /// The choice of jobs that are sent: all, but at most a hundred of a run, if not set.
+    #[must_use]
+    pub fn jobs(mut self, jobs: JobSelection) -> Self {
+        self.jobs = jobs;
         self
     }
 
@@ -211,6 +220,7 @@ impl Builder {
             outlet,
             destination,
             budgets: self.budgets,
+            jobs: self.jobs,
             abandon_after: self.abandon_after,
             facts_only: self.facts_only,
         })

@@ -5,6 +5,7 @@ use crate::{
     detect::Field,
     judge::Refused,
     spool::{Hook, Judgement, RunKey, SpooledRun},
+    steps::{fill_in_starts, has_ended},
     store::Store,
 };
 use pipefold_sandbox::{Fault, Notification, Run, Violation};
@@ -51,14 +52,38 @@ pub fn complete(
                 .or_else(|| n.finished_at.clone());
         }
         end_in_order(n, start, &now, read, &mut warnings);
+    } else if hook == Hook::Step && n.started_at.is_none() && has_ended(n) && !n.urgent {
+        if n.finished_at.is_none() && clock::is_wrong() {
+            return Err(no_start(&now));
+        }
+        // Its beginning may be in another record.
+        n.finished_at.get_or_insert(now);
+        return Ok(Completed { notification, warnings });
     } else if n.started_at.is_none() {
-        n.started_at.clone_from(&n.finished_at);
+        if n.urgent && has_ended(n) {
+            n.finished_at.get_or_insert_with(|| now.clone());
+            start_of_step(n, store);
+        }
+        if n.started_at.is_none() {
+            n.started_at.clone_from(&n.finished_at);
+        }
     }
     if n.started_at.is_none() && clock::is_wrong() {
         return Err(no_start(&now));
     }
     n.started_at.get_or_insert(now);
     Ok(Completed { notification, warnings })
+}
+
+/// Takes the start of a step that ended from the records of its run.
+fn start_of_step(n: &mut Notification, store: &Store) {
+    let Some(run) = n.reference_id.as_deref().and_then(|id| store.load(RunKey::of(id)).ok()) else {
+        return;
+    };
+    let mut steps: Vec<Notification> = run.entries.into_iter().map(|(_, entry)| entry.notification).collect();
+    steps.push(n.clone());
+    fill_in_starts(&mut steps);
+    n.started_at = steps.pop().and_then(|step| step.started_at);
 }
 
 fn no_start(now: &str) -> Refused {

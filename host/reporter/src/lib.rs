@@ -53,6 +53,7 @@ mod receipt;
 mod reporter;
 mod source;
 pub mod spool;
+mod steps;
 mod store;
 mod token;
 

@@ -3,13 +3,14 @@
 use crate::{
     clock,
     complete::{Completed, complete},
-    config::Budgets,
+    config::{Budgets, JobSelection},
     deliver::{Budget, Deliverer, Delivery, DeliveryOptions, Outlet, Ownership, ToDx},
     dx::Client,
     judge::{Judge, NoVerdict, Refused},
     overview::Overview,
     receipt::{Batch, Receipt, verdict},
     spool::{Destination, Entry, EntryId, Hook, Judgement, RunKey, Spool, SpoolError},
+    steps::fill_in_starts,
     store::{BatchError, Store, StoredIn},
     token::Token,
 };
@@ -31,6 +32,8 @@ pub struct Reporter {
     /// The DX and token that notifications are recorded for.
     pub(crate) destination: Destination,
     pub(crate) budgets: Budgets,
+    /// The choice of jobs to send.
+    pub(crate) jobs: JobSelection,
     /// The time without activity after which a run without an end is ended as cancelled.
     pub(crate) abandon_after: Option<Duration>,
     /// See [`Builder::facts_only`](crate::Builder::facts_only).
@@ -233,6 +236,7 @@ impl Reporter {
                     .map(|run| run.entries.into_iter().map(|(_, entry)| entry.notification).collect())
                     .unwrap_or_default();
                 history.push(notification);
+                fill_in_starts(&mut history);
                 self.judge.judge_history(&history)
             }
             (_, judged) => Ok(judged),
@@ -396,6 +400,7 @@ impl Reporter {
                 store,
                 outlet,
                 own,
+                jobs: self.jobs,
                 abandon_after,
             }
             .deliver(options)

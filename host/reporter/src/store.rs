@@ -1,8 +1,8 @@
 //! The store of waiting notifications: the spool, and the process's memory if the spool does not accept them.
 
 use crate::spool::{
-    self, Entry, EntryId, LockState, Outlook, Rejection, RunKey, RunsRead, SetAside, Spool, SpoolError, SpooledRun,
-    Trouble,
+    self, Entry, EntryId, InDx, LockState, Outlook, Rejection, RunKey, RunsRead, SetAside, Spool, SpoolError,
+    SpooledRun, Trouble,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -124,6 +124,7 @@ impl Store {
         if let Some(more) = memory.get(&key) {
             run.entries.extend(more.entries.iter().cloned());
             run.sent.extend(more.sent.iter().copied());
+            run.in_dx.extend(more.in_dx.clone());
         }
         Ok(run)
     }
@@ -160,11 +161,17 @@ impl Store {
 
     /// Marks entries as accepted by DX.
     pub fn mark_sent(&self, key: RunKey, ids: &BTreeSet<EntryId>) -> Result<(), SpoolError> {
+        self.mark_accepted(key, ids, InDx::default())
+    }
+
+    /// Marks entries and states as accepted by DX.
+    pub fn mark_accepted(&self, key: RunKey, ids: &BTreeSet<EntryId>, in_dx: InDx) -> Result<(), SpoolError> {
         let _one_at_a_time = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = self.memory().get_mut(&key) {
             run.sent.extend(ids);
+            run.in_dx.extend(in_dx.clone());
         }
-        self.on_disk(|spool| spool.mark_sent(key, ids.iter().copied()))
+        self.on_disk(|spool| spool.mark_accepted(key, ids.iter().copied(), in_dx))
     }
 
     /// Moves entries that DX or the rules refused for good to the rejected ones.
@@ -307,6 +314,7 @@ fn nothing(key: RunKey) -> SpooledRun {
         key,
         entries: Vec::new(),
         sent: BTreeSet::new(),
+        in_dx: InDx::default(),
         trouble: None,
         aside: Vec::new(),
         unread: 0,

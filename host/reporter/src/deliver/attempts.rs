@@ -1,5 +1,6 @@
-//! The order of runs in a delivery, and the pauses between attempts.
+//! The order of runs in a delivery, the pauses between attempts, and their outcomes.
 
+use super::delivery::Budget;
 use crate::spool::RunKey;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::{
@@ -21,6 +22,41 @@ pub struct Attempt {
     pub why: Option<String>,
     not_before: Option<Instant>,
     pauses: ExponentialBackoff,
+}
+
+/// A run that is attempted.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    pub key: RunKey,
+    /// True for the delivery's own run, and in a flush: pauses do not apply.
+    pub is_pressing: bool,
+    /// True for the delivery's own run.
+    pub is_own: bool,
+    /// True if the run had no activity for so long that it is ended, if it has no end.
+    pub is_abandoned: bool,
+    pub deadline: Instant,
+    /// The budget of the delivery, which may be cancelled before the deadline.
+    pub budget: &'a Budget,
+}
+
+/// The outcome of one attempt to deliver a run.
+pub enum AttemptOutcome {
+    /// No notification of the run waits any more.
+    Settled,
+    /// No notification of the run can be sent: all are held, or another destination's.
+    Nothing,
+    /// Another process is sending it.
+    Elsewhere,
+    /// The attempt failed and may be repeated, after the pause that DX asked for, if it did.
+    Again { why: String, after: Option<Duration> },
+    /// The run is not due before this time.
+    Paused(u64),
+    /// The run waits, for this reason, which this process cannot remove.
+    Kept(String),
+    /// Policies or rules gave no verdict.
+    Unjudged(String),
+    /// No run can be delivered now, for this reason.
+    Hopeless(String),
 }
 
 /// The runs that are to be delivered, each with its own pauses, so that a run that fails does not hold up another.

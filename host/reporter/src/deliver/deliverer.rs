@@ -4,10 +4,11 @@
 //! lock keeps a command from sending its own run: upserts repeat harmlessly.
 
 use super::{
-    attempts::{Attempts, Next},
+    attempts::{AttemptOutcome, Attempts, Next, Target},
     delivery::Budget,
     delivery::Outlet,
     delivery::{Delivery, MOST_NAMED},
+    dispatch::{ReportTask, SendRun},
     plan::abandoned,
     plan::{Ownership, Task, plan},
     plan::{WITHOUT_A_STATUS, left},
@@ -16,9 +17,10 @@ use super::{
 };
 use crate::{
     clock,
+    config::{JobChoice, JobSelection},
     judge::Judge,
     kill_points,
-    spool::{Entry, Hook, Judgement, LockState, ReadAgain, RunKey, SpoolError, SpooledRun, Trouble},
+    spool::{Entry, EntryId, Hook, Judgement, LockState, ReadAgain, RunKey, SpoolError, SpooledRun, Trouble},
     store::Store,
 };
 use pipefold_sandbox::Status;
@@ -37,6 +39,8 @@ pub struct Deliverer<'a> {
     pub store: &'a Store,
     pub outlet: &'a dyn Outlet,
     pub own: Ownership,
+    /// The choice of jobs.
+    pub jobs: JobSelection,
     /// The time without activity after which a run that has no end is ended as cancelled.
     pub abandon_after: Option<Duration>,
 }
@@ -50,38 +54,6 @@ pub struct DeliveryOptions<'a> {
     pub budget: &'a Budget,
     /// True to wait for another process that is delivering the other runs.
     pub wait: bool,
-}
-
-/// The outcome of one attempt to deliver a run.
-pub enum AttemptOutcome {
-    /// No notification of the run waits any more.
-    Settled,
-    /// No notification of the run can be sent: all are held, or another destination's.
-    Nothing,
-    /// Another process is sending it.
-    Elsewhere,
-    /// The attempt failed and may be repeated, after the pause that DX asked for, if it did.
-    Again { why: String, after: Option<Duration> },
-    /// The run is not due before this time.
-    Paused(u64),
-    /// The run waits, for this reason, which this process cannot remove.
-    Kept(String),
-    /// Policies or rules gave no verdict.
-    Unjudged(String),
-    /// No run can be delivered now, for this reason.
-    Hopeless(String),
-}
-
-/// A run that is attempted.
-#[derive(Clone, Copy)]
-struct Target {
-    key: RunKey,
-    /// True for the delivery's own run, and in a flush: pauses do not apply.
-    is_pressing: bool,
-    is_own: bool,
-    /// True if the run had no activity for so long that it is ended, if it has no end.
-    is_abandoned: bool,
-    deadline: Instant,
 }
 
 impl Deliverer<'_> {
@@ -179,6 +151,7 @@ impl Deliverer<'_> {
                 is_own,
                 is_abandoned: self.is_abandoned(changed),
                 deadline: Instant::now() + timeout,
+                budget: options.budget,
             };
             let note_read = |state: &mut DeliveryState, again| {
                 if let Some(changed) = changed {
@@ -270,6 +243,11 @@ impl Deliverer<'_> {
         true
     }
 
+    /// Returns true if the steps of a run are sent before its end.
+    fn sends_steps(&self, state: &DeliveryState) -> bool {
+        self.jobs.which != JobChoice::None && !state.lacks_jobs()
+    }
+
     /// Returns true if a run had no activity for so long that it is ended, by the time of its directory's last change.
     fn is_abandoned(&self, changed: Option<u64>) -> bool {
         matches!(self.when_abandoned(changed), ReadAgain::WhenChanged)
@@ -309,7 +287,7 @@ impl Deliverer<'_> {
     /// Sends the notifications of a run that are due.
     fn attempt(
         &self,
-        target: Target,
+        target: Target<'_>,
         state: &mut DeliveryState,
         delivery: &mut Delivery,
     ) -> Result<AttemptOutcome, SpoolError> {
@@ -325,6 +303,14 @@ impl Deliverer<'_> {
             }
         };
         let (mut sent_any, mut judged) = (false, BTreeSet::new());
+        fn task_of<'a>(covers: &'a BTreeSet<EntryId>, is_end: bool, target: Target<'a>) -> ReportTask<'a> {
+            ReportTask {
+                covers,
+                is_end,
+                send_run: SendRun::IfChanged,
+                target,
+            }
+        }
         loop {
             kill_points::pass("deliver.load");
             let run = self.store.load(key)?;
@@ -342,7 +328,7 @@ impl Deliverer<'_> {
             if !target.is_pressing && is_to_come(until) {
                 return Ok(AttemptOutcome::Paused(until));
             }
-            let plan = plan(&run, &self.own, &state.refused);
+            let plan = plan(&run, &self.own, &state.refused, self.sends_steps(state));
             delivery.foreign += plan.foreign;
             if plan.foreign > 0 {
                 state.foreign.insert(key);
@@ -381,11 +367,15 @@ impl Deliverer<'_> {
                     Task::Report { id } => match self.judge_again(&run, id, state, delivery)? {
                         Some(Judgement::Report(report)) => {
                             let covers = BTreeSet::from([id]);
-                            self.send(&run, &report.run, &covers, target.deadline, state, delivery)?
+                            self.send_report(&run, &report, &task_of(&covers, false, target), state, delivery)?
                         }
                         Some(Judgement::Unjudged(why)) => AttemptOutcome::Unjudged(why),
                         _ => AttemptOutcome::Settled,
                     },
+                    Task::Steps { .. } if !target.is_pressing && !state.judges() => {
+                        AttemptOutcome::Unjudged(String::new())
+                    }
+                    Task::Steps { ids } => self.send_ended_steps(&run, &ids, target, state, delivery)?,
                     Task::Drop { reason, covers } => {
                         self.store.mark_sent(key, &covers)?;
                         delivery.discard(reference_id(&run), reason);
@@ -399,7 +389,7 @@ impl Deliverer<'_> {
                                 if target.is_own && matches!(report.run.status, Status::Running | Status::Unknown) {
                                     delivery.note(WITHOUT_A_STATUS);
                                 }
-                                self.send(&run, &report.run, &covers, target.deadline, state, delivery)?
+                                self.send_report(&run, &report, &task_of(&covers, true, target), state, delivery)?
                             }
                             // The default plugin reports every finish, so a policy holds it.
                             Ok(Judgement::Hold) => {
@@ -445,7 +435,10 @@ impl Deliverer<'_> {
             return;
         }
         let Ok(run) = self.store.load(key) else { return };
-        if plan(&run, &self.own, &state.refused).work.is_empty() {
+        if plan(&run, &self.own, &state.refused, self.sends_steps(state))
+            .work
+            .is_empty()
+        {
             return;
         }
         delivery.keep(reference_id(&run), why);

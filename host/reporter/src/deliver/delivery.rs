@@ -14,8 +14,10 @@ pub const MOST_NAMED: usize = 20;
 /// The result of a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// Requests that DX accepted.
+    /// Requests about runs that DX accepted.
     pub accepted: usize,
+    /// Jobs that DX accepted.
+    pub jobs: usize,
     /// Runs that still wait, with the reason; the first twenty.
     pub kept: Vec<UndeliveredRun>,
     /// The number of runs that still wait.

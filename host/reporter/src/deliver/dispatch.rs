@@ -1,8 +1,10 @@
-//! Sends one request for a run, and acts on DX's answer.
+//! Sends the report of a run, and acts on DX's answers.
 
 use super::{
-    deliverer::{AttemptOutcome, Deliverer, reference_id, trouble},
+    attempts::{AttemptOutcome, Target},
+    deliverer::{Deliverer, reference_id, trouble},
     delivery::Delivery,
+    jobs::{DueJobs, JobResults},
     plan::{UNAUTHORISED, refused_token},
     state::{DeliveryState, now},
 };
@@ -11,72 +13,202 @@ use crate::{
     dx::{GIVEN_UP_AFTER, Outcome, body},
     judge::Refused,
     kill_points,
-    spool::{EntryId, Hook, Judgement, Rejection, SpoolError, SpooledRun},
+    spool::{AcceptedStates, EntryId, Hook, InDx, Judgement, Rejection, SpoolError, SpooledRun, StateDigest},
+    steps::fill_in_starts,
 };
-use pipefold_sandbox::Run;
+use pipefold_sandbox::{Job, Notification, Report, Run};
 use std::{
     collections::BTreeSet,
-    time::{Duration, Instant},
+    ops::ControlFlow::{self, Break, Continue},
+    time::Instant,
 };
 
-/// The longest time for sending steps, which are only for display.
-const STEPS: Duration = Duration::from_secs(1);
+/// The circumstances of a report.
+pub struct ReportTask<'a> {
+    /// The entries that DX has after it accepted the run and its jobs.
+    pub covers: &'a BTreeSet<EntryId>,
+    /// True if the run is over, so that the report has all its jobs.
+    pub is_end: bool,
+    pub send_run: SendRun,
+    pub target: Target<'a>,
+}
+
+/// The condition for sending a report's run before its jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendRun {
+    /// DX does not have the run at all.
+    IfAbsent,
+    /// DX does not have the run in this state.
+    IfChanged,
+}
+
+/// The records that are settled by the run alone: all but those of steps.
+fn covered_by_run(run: &SpooledRun, covers: &BTreeSet<EntryId>) -> BTreeSet<EntryId> {
+    let of_run = run.entries.iter().filter(|(_, entry)| entry.hook != Hook::Step);
+    of_run.map(|(id, _)| *id).filter(|id| covers.contains(id)).collect()
+}
 
 impl Deliverer<'_> {
-    /// Sends one request, and acts on the answer.
-    pub fn send(
+    /// Sends a report: the run, unless DX has it in this state, and then the jobs that DX does not have in theirs.
+    pub fn send_report(
         &self,
         run: &SpooledRun,
-        report: &Run,
-        covers: &BTreeSet<EntryId>,
-        deadline: Instant,
+        report: &Report,
+        task: &ReportTask<'_>,
         state: &mut DeliveryState,
         delivery: &mut Delivery,
     ) -> Result<AttemptOutcome, SpoolError> {
+        let Report { run: record, jobs } = report;
+        let in_dx = run.in_dx.0.get(&self.destination_digest()).cloned().unwrap_or_default();
+        let due = self.due_jobs(record, jobs, &in_dx, task.is_end, state);
+        if due.left_out > 0 {
+            delivery.note(&format!(
+                "run {}: {} steps are not sent, as at most {} of a run are (`most_jobs`)",
+                reference_id(run),
+                due.left_out,
+                self.jobs.most
+            ));
+        }
+        // The run's own records are settled with the run, the steps with their jobs.
+        let of_run = match &due.jobs[..] {
+            [] => task.covers.clone(),
+            _ => covered_by_run(run, task.covers),
+        };
+        let is_known = match task.send_run {
+            SendRun::IfAbsent => in_dx.run.is_some(),
+            SendRun::IfChanged => in_dx.run == Some(StateDigest::of(&body(record))),
+        };
+        if !is_known && let Break(outcome) = self.send_run(run, record, task, &of_run, state, delivery)? {
+            return Ok(outcome);
+        }
+        let mut results = self.send_jobs(record, &due.jobs, task.target, state, delivery);
+        if is_known && !results.refused.is_empty() && results.failed.is_none() {
+            // DX may have lost the run.
+            if let Break(outcome) = self.send_run(run, record, task, &of_run, state, delivery)? {
+                return Ok(outcome);
+            }
+            let refused: Vec<&Job> = results.refused.iter().map(|(place, _)| due.jobs[*place]).collect();
+            let again = self.send_jobs(record, &refused, task.target, state, delivery);
+            results = JobResults {
+                settled: results.settled + again.settled,
+                ..again
+            };
+        }
+        self.settle_jobs(run, &due, results, task, state, delivery)
+    }
+
+    /// Marks the records as sent if no job is left, else returns why some are.
+    fn settle_jobs(
+        &self,
+        run: &SpooledRun,
+        due: &DueJobs<'_>,
+        results: JobResults,
+        task: &ReportTask<'_>,
+        state: &mut DeliveryState,
+        delivery: &mut Delivery,
+    ) -> Result<AttemptOutcome, SpoolError> {
+        let total = due.jobs.len();
+        let left = total - results.settled;
+        if let Some(status) = results.lacking {
+            let until = clock::text(state.has_no_jobs());
+            delivery.note(&format!(
+                "DX does not take steps (pipelineJobs.upsert: status {status}); none is sent until {until}"
+            ));
+        } else if left > 0 {
+            let (why, after) = results.failed.unwrap_or_else(|| {
+                let refused = results.refused.into_iter().next().map(|(_, why)| why);
+                (
+                    refused.unwrap_or_else(|| "there was no time left to send them".into()),
+                    None,
+                )
+            });
+            if after.is_none() && self.is_given_up(run, state) {
+                delivery.reject(reference_id(run), format!("{left} of {total} steps: {why}"));
+            } else {
+                let why = format!("{left} of {total} steps are not in DX yet: {why}");
+                return Ok(AttemptOutcome::Again { why, after });
+            }
+        }
+        if total > 0 {
+            self.mark(run, task.covers, AcceptedStates::default(), delivery);
+            self.clear_trouble(run);
+        } else if !run.sent.is_superset(task.covers) {
+            self.mark(run, task.covers, AcceptedStates::default(), delivery);
+        }
+        Ok(AttemptOutcome::Settled)
+    }
+
+    /// Marks records and states as accepted. Without the mark they are sent again some day, which does no harm.
+    fn mark(&self, run: &SpooledRun, covers: &BTreeSet<EntryId>, states: AcceptedStates, delivery: &mut Delivery) {
+        let in_dx = InDx([(self.destination_digest(), states)].into());
+        if let Err(error) = self.store.mark_accepted(run.key, covers, in_dx) {
+            delivery.warn(format!("{error}; DX has the run; it will be sent again"));
+        }
+    }
+
+    fn clear_trouble(&self, run: &SpooledRun) {
+        if run.trouble.is_some() {
+            self.store.note(run.key, None);
+        }
+    }
+
+    /// Returns true if DX has refused this run for so long, while it accepts others, that it counts as final.
+    fn is_given_up(&self, run: &SpooledRun, state: &DeliveryState) -> bool {
+        let since = run.trouble.as_ref().map_or(0, |trouble| trouble.since);
+        let given_up = u64::try_from(GIVEN_UP_AFTER.as_millis()).unwrap_or(u64::MAX);
+        since > 0 && state.accepted && now().saturating_sub(since) > given_up
+    }
+
+    /// Sends one request for a run, and acts on the answer: goes on if DX accepted it. Then `covers` are marked as sent.
+    fn send_run(
+        &self,
+        run: &SpooledRun,
+        report: &Run,
+        task: &ReportTask<'_>,
+        covers: &BTreeSet<EntryId>,
+        state: &mut DeliveryState,
+        delivery: &mut Delivery,
+    ) -> Result<ControlFlow<AttemptOutcome>, SpoolError> {
         kill_points::pass("deliver.send");
+        let deadline = task.target.deadline;
         let Some(timeout) = deadline
             .checked_duration_since(Instant::now())
             .filter(|left| !left.is_zero())
         else {
-            return Ok(AttemptOutcome::Again {
+            return Ok(Break(AttemptOutcome::Again {
                 why: "there was no time left to send it".into(),
                 after: None,
-            });
+            }));
         };
         let outcome = self.outlet.upsert(report, timeout);
         kill_points::pass("deliver.answered");
         let words = outcome.to_string();
-        Ok(match outcome {
+        Ok(Break(match outcome {
             Outcome::Accepted => {
                 delivery.accepted += 1;
                 state.was_accepted();
-                self.send_steps(run, report, covers, deadline);
-                // DX has the run: without the mark it is sent again some day, which does no harm, so it still counts as delivered.
-                if let Err(error) = self.store.mark_sent(run.key, covers) {
-                    delivery.warn(format!("{error}; DX has the run; it will be sent again"));
+                let states = AcceptedStates {
+                    run: Some(StateDigest::of(&body(report))),
+                    ..AcceptedStates::default()
+                };
+                self.mark(run, covers, states, delivery);
+                if covers.len() == task.covers.len() {
+                    self.clear_trouble(run);
                 }
-                if run.trouble.is_some() {
-                    self.store.note(run.key, None);
-                }
-                AttemptOutcome::Settled
+                return Ok(Continue(()));
             }
             Outcome::Rejected { code, message } => {
-                self.reject(run, covers, &code, &message, Some(report), delivery)?;
+                self.reject(run, task.covers, &code, &message, Some(report), delivery)?;
                 AttemptOutcome::Settled
             }
-            Outcome::Refused { code, message, .. } => {
-                let since = run.trouble.as_ref().map_or(0, |trouble| trouble.since);
-                let given_up = u64::try_from(GIVEN_UP_AFTER.as_millis()).unwrap_or(u64::MAX);
-                if since > 0 && state.accepted && now().saturating_sub(since) > given_up {
-                    self.reject(run, covers, &code, &message, Some(report), delivery)?;
-                    AttemptOutcome::Settled
-                } else {
-                    AttemptOutcome::Again {
-                        why: words,
-                        after: None,
-                    }
-                }
+            Outcome::Refused { code, message, .. } if self.is_given_up(run, state) => {
+                self.reject(run, task.covers, &code, &message, Some(report), delivery)?;
+                AttemptOutcome::Settled
             }
+            Outcome::Refused { .. } => AttemptOutcome::Again {
+                why: words,
+                after: None,
+            },
             Outcome::Unauthorised { .. } => {
                 let digest = self.outlet.credentials();
                 self.store
@@ -87,22 +219,62 @@ impl Deliverer<'_> {
                 AttemptOutcome::Hopeless(words)
             }
             Outcome::Retry { after, why } => AttemptOutcome::Again { why, after },
-        })
+        }))
     }
 
-    /// Sends the steps of a delivered run to a server that shows steps. A policy judges upserts, not steps: with a policy, steps are not
-    /// sent.
-    fn send_steps(&self, run: &SpooledRun, report: &Run, covers: &BTreeSet<EntryId>, deadline: Instant) {
-        let left = deadline.saturating_duration_since(Instant::now()).min(STEPS);
-        if left.is_zero() || !self.judge.policies().is_empty() {
-            return;
-        }
-        let told = run
+    /// Sends the jobs of steps that ended, of a run that goes on: judges each as an urgent step, so that the policies decide about it.
+    pub fn send_ended_steps(
+        &self,
+        run: &SpooledRun,
+        ids: &BTreeSet<EntryId>,
+        target: Target<'_>,
+        state: &mut DeliveryState,
+        delivery: &mut Delivery,
+    ) -> Result<AttemptOutcome, SpoolError> {
+        let (mut record, mut steps, mut covers) = (None, Vec::new(), BTreeSet::new());
+        let mut notifications: Vec<Notification> = run
             .entries
             .iter()
-            .filter(|(id, entry)| entry.hook == Hook::Step && covers.contains(id) && !run.sent.contains(id));
-        let notifications: Vec<_> = told.map(|(_, entry)| &entry.notification).collect();
-        self.outlet.send_steps(report, &notifications, left);
+            .map(|(_, entry)| entry.notification.clone())
+            .collect();
+        fill_in_starts(&mut notifications);
+        let all = run.entries.iter().zip(notifications);
+        for ((id, _), step) in all.filter(|((id, _), _)| ids.contains(id)) {
+            let urgent = Notification { urgent: true, ..step };
+            match self.judge.judge_notification(Hook::Step, &urgent) {
+                Ok(Judgement::Report(Report { run, jobs })) => {
+                    steps.extend(jobs.into_iter().map(|job| job.into_notification(&run)));
+                    record.get_or_insert(run);
+                }
+                // It counts when the run ends.
+                Ok(Judgement::Hold | Judgement::Discard(_)) => {}
+                Ok(Judgement::Unjudged(why)) => return Ok(AttemptOutcome::Unjudged(why)),
+                Err(refused) => {
+                    let ids = BTreeSet::from([*id]);
+                    self.reject(run, &ids, "refused", &refused.to_string(), None, delivery)?;
+                    continue;
+                }
+            }
+            state.was_judged();
+            covers.insert(*id);
+        }
+        let Some(record) = record else {
+            self.store.mark_sent(run.key, &covers)?;
+            return Ok(AttemptOutcome::Settled);
+        };
+        // Several executions of a step are one job.
+        let folded = self.judge.merge(&[vec![record.clone().into()], steps].concat());
+        let jobs = match folded {
+            Ok(report) => report.jobs,
+            Err(why) => return Ok(AttemptOutcome::Unjudged(why.to_string())),
+        };
+        let task = ReportTask {
+            covers: &covers,
+            is_end: false,
+            send_run: SendRun::IfAbsent,
+            target,
+        };
+        self.send_report(run, &Report { run: record, jobs }, &task, state, delivery)
     }
 
     /// Returns why DX refused the token for this run before, if it is still the same: the run is sent again only by a flush.

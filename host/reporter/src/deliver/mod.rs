@@ -7,6 +7,7 @@ mod attempts;
 mod deliverer;
 mod delivery;
 mod dispatch;
+mod jobs;
 mod plan;
 mod state;
 #[cfg(test)]

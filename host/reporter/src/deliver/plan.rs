@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::spool::{Destination, Entry, EntryId, Hook, Judgement, PolicyChain, SpooledRun, Trouble};
+use crate::steps::{fill_in_starts, has_ended};
 use pipefold_sandbox::{Notification, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,6 +109,11 @@ pub enum Task {
         /// The notification.
         id: EntryId,
     },
+    /// Send the jobs of steps that ended, of a run that goes on.
+    Steps {
+        /// The notifications of the steps.
+        ids: BTreeSet<EntryId>,
+    },
     /// Judge a notification that has no verdict by this process's policies, then plan again.
     Judge {
         /// The notification.
@@ -140,8 +146,8 @@ pub struct Plan {
 const MOST: usize = 10_000;
 const MOST_BYTES: usize = 8 << 20;
 
-/// Plans the delivery of a run.
-pub fn plan(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> Plan {
+/// Plans the delivery of a run. `steps`: true to send the steps that ended, of a run that goes on.
+pub fn plan(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>, steps: bool) -> Plan {
     let waits = |id: &EntryId| !run.sent.contains(id);
     let of_run = policies_of(run);
     let (mut plan, mut mine) = (Plan::default(), Vec::new());
@@ -172,6 +178,11 @@ pub fn plan(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> Pl
             .iter()
             .filter(|(_, entry)| matches!(entry.verdict, Judgement::Report(_) | Judgement::Unjudged(_)));
         plan.work = reports.map(|(id, _)| Task::Report { id: *id }).collect();
+        let ended = waiting.iter().filter(|(_, entry)| steps && is_ended_step(entry));
+        let ids: BTreeSet<EntryId> = ended.map(|(id, _)| *id).collect();
+        if !ids.is_empty() {
+            plan.work.push(Task::Steps { ids });
+        }
         return plan;
     }
     let unjudged = waiting.iter().find(|(_, entry)| {
@@ -189,6 +200,11 @@ pub fn plan(run: &SpooledRun, own: &Ownership, refused: &BTreeSet<String>) -> Pl
     plan.work = vec![Task::Finish { history, covers }];
     plan.left_out = left_out;
     plan
+}
+
+/// Returns true for the record of a step that ended, and that waits for the end of its run.
+fn is_ended_step(entry: &Entry) -> bool {
+    entry.hook == Hook::Step && entry.verdict == Judgement::Hold && has_ended(&entry.notification)
 }
 
 /// The reason why a policy dropped the run: every start of it on this machine was discarded.
@@ -231,10 +247,9 @@ fn history(mine: &[&(EntryId, Entry)]) -> (Vec<Notification>, usize) {
         })
         .count();
     let left_out = all.len() - fits;
-    (
-        all[..fits].iter().map(|entry| entry.notification.clone()).collect(),
-        left_out,
-    )
+    let mut history: Vec<Notification> = all[..fits].iter().map(|entry| entry.notification.clone()).collect();
+    fill_in_starts(&mut history);
+    (history, left_out)
 }
 
 /// The rank of an entry's status in DX's order, the lowest for none.

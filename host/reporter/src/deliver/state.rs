@@ -7,6 +7,7 @@ use crate::store::Store;
 use crate::{clock, kill_points};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 /// The number of requests for different runs that fail in a row until DX counts as failing, and not a run.
@@ -19,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const OF_ALL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5 * 60));
 /// Pauses of one run that DX refuses while it accepts others, or that gets no verdict: the first and the longest.
 const OF_ONE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60 * 60));
+/// The time for which no jobs are sent to a DX that does not take them.
+const WITHOUT_JOBS: Duration = Duration::from_hours(24);
 /// The longest believed pause: one that ends later was noted by a clock that has been put back since.
 const BELIEVED: Duration = Duration::from_secs(2 * 60 * 60);
 /// The age of a directory's last change from which on a further change has another time: file systems count in steps of up to 2 s.
@@ -40,6 +43,9 @@ pub struct DeliveryState {
     unjudged: usize,
     /// True if DX accepted a request.
     pub accepted: bool,
+    pub begin: Instant,
+    /// The number of jobs sent.
+    pub jobs_sent: AtomicUsize,
 }
 
 impl DeliveryState {
@@ -57,6 +63,8 @@ impl DeliveryState {
             fails: 0,
             unjudged: 0,
             accepted: false,
+            begin: Instant::now(),
+            jobs_sent: AtomicUsize::new(0),
         }
     }
 
@@ -101,6 +109,18 @@ impl DeliveryState {
         (self.accepted, self.fails) = (true, 0);
         self.outlook.failing = None;
         self.outlook.asked_until = None;
+    }
+
+    /// Returns true if DX does not take jobs, as far as is known.
+    pub fn lacks_jobs(&self) -> bool {
+        let until = self.outlook.no_jobs_until;
+        // A later time was noted by a clock that has been put back since.
+        until.is_some_and(|until| until > now() && until - now() <= millis(WITHOUT_JOBS))
+    }
+
+    /// Notes that DX does not take jobs. Returns the time until which none is sent: milliseconds since 1970.
+    pub fn has_no_jobs(&mut self) -> u64 {
+        *self.outlook.no_jobs_until.insert(now() + millis(WITHOUT_JOBS))
     }
 
     pub fn was_judged(&mut self) {

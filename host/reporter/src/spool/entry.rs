@@ -218,6 +218,19 @@ pub struct RunKey([u8; 16]);
 #[serde(into = "String", try_from = "String")]
 pub struct EntryId([u8; 16]);
 
+/// A digest of a request that DX accepted, or of a name in it: the first half of its sha256.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct StateDigest([u8; 16]);
+
+impl StateDigest {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(first_half(Sha256::digest(bytes).into()))
+    }
+}
+
 impl RunKey {
     /// The key of the run that `reference_id` names.
     #[must_use]
@@ -343,6 +356,7 @@ macro_rules! named_by_hex {
 }
 named_by_hex!(RunKey);
 named_by_hex!(EntryId);
+named_by_hex!(StateDigest);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]

@@ -27,7 +27,7 @@ pub const FULL: &str = "full";
 pub const FULL_FOR_ALL: &str = "full-for-all";
 /// The position of the reader of GoCD's feeds (pipefold-cli's `commands/gocd`). The spool itself never reads it.
 pub const GOCD: &str = "gocd";
-/// In a run: the ids that DX's last `ok` covered.
+/// In a run: the ids that DX's last `ok` covered, and the states that DX has.
 pub const SENT: &str = "sent";
 /// In a run: the reason why it could not be delivered.
 pub const TROUBLE: &str = "trouble.json";

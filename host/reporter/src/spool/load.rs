@@ -3,12 +3,12 @@
 use super::entry::{Entry, EntryId, Hook, MAX_RECORD, NotARecord, RunKey};
 use super::error::SpoolError;
 use super::files::Content;
-use super::layout::{self, DONE, RUNS, Role, SENT, SetAside};
+use super::layout::{self, DONE, RUNS, Role, SetAside};
 use super::open::Spool;
 use super::outlook::Trouble;
+use super::sent::{InDx, Sent};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fmt::Write;
 use std::io;
 use std::path::Path;
 use std::time::SystemTime;
@@ -22,6 +22,8 @@ pub struct SpooledRun {
     pub entries: Vec<(EntryId, Entry)>,
     /// The ids that DX's last `ok` covered. Some of them may be gone.
     pub sent: BTreeSet<EntryId>,
+    /// The states of the run and its jobs that DX has.
+    pub in_dx: InDx,
     /// The reason why the last attempt did not deliver it.
     pub trouble: Option<Trouble>,
     /// Files among the records that cannot be used.
@@ -98,7 +100,7 @@ impl Spool {
                 run = done;
             }
         }
-        let (sent, bad) = self.read_sent_in(&run)?;
+        let (Sent { ids: sent, in_dx }, bad) = self.read_sent_in(&run)?;
         aside.extend(bad.and_then(|why| self.set_aside(&run.join(layout::SENT), why)));
         let (trouble, bad) = self.read_trouble_in(&run);
         aside.extend(bad.and_then(|why| self.set_aside(&run.join(layout::TROUBLE), why)));
@@ -123,6 +125,7 @@ impl Spool {
             key,
             entries,
             sent,
+            in_dx,
             trouble,
             aside,
             unread,
@@ -203,85 +206,6 @@ impl Spool {
     }
 }
 
-/// The largest `sent`, in bytes: the 10,000 ids of a full run take a third of it, and it never holds ids of records that are gone.
-const MAX_SENT: u64 = 1024 * 1024;
-
-impl Spool {
-    /// Marks `ids` of the run as sent, in addition to earlier ones. Records that need not be sent any more are to be marked: those that DX
-    /// accepted, and those that a policy discarded.
-    ///
-    /// The mark is not synced. A crash of the machine may leave the earlier mark, a part of this one or none: records that it does not name
-    /// are sent again, and DX folds them again. This is rare, and a sync each time would be slow.
-    ///
-    /// Two processes that mark the same run at the same moment may lose one's ids; these are then sent again, which does no harm.
-    ///
-    /// # Errors
-    /// The error of the disk. Then the ids are sent again.
-    pub fn mark_sent(&self, key: RunKey, ids: impl IntoIterator<Item = EntryId>) -> Result<(), SpoolError> {
-        let run = layout::run(key);
-        let (before, bad) = self.read_sent(key)?;
-        if let Some(why) = bad {
-            self.set_aside(&run.join(SENT), why);
-        }
-        let mut sent = before.clone();
-        sent.extend(ids);
-        if sent == before {
-            return Ok(());
-        }
-        let mut text = String::new();
-        let listed = self.files.list(&run, &mut |name| {
-            if let Role::Record(id) = layout::role(name)
-                && sent.contains(&id)
-            {
-                let _ = writeln!(text, "{id}");
-            }
-        });
-        match listed {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(self.failed("list", &run)(e)),
-            // All of them were removed or rejected meanwhile.
-            _ if text.is_empty() => return Ok(()),
-            _ => {}
-        }
-        self.write_unsynced(&run, SENT, text.as_bytes())
-    }
-
-    /// The ids that were sent.
-    pub(super) fn read_sent(&self, key: RunKey) -> Result<(BTreeSet<EntryId>, Option<String>), SpoolError> {
-        self.read_sent_in(&layout::run(key))
-    }
-
-    /// The sent ids of the run in this directory, and the fault of the file if it is foreign. A torn file counts as its whole lines, a
-    /// foreign one as empty: sending again does no harm.
-    pub(super) fn read_sent_in(&self, run: &Path) -> Result<(BTreeSet<EntryId>, Option<String>), SpoolError> {
-        let path = run.join(SENT);
-        let none = BTreeSet::new;
-        match self.files.read(&path, MAX_SENT) {
-            Ok(Content::Whole(bytes)) => {
-                Ok(parse(&bytes).map_or_else(|| (none(), Some("is foreign".into())), |ids| (ids, None)))
-            }
-            Ok(Content::Unusable(why)) => Ok((none(), Some(why))),
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok((none(), None)),
-            Err(e) => Err(self.failed("read", &path)(e)),
-        }
-    }
-}
-
-/// Reads an id from each line, as far as the file was written: a crash of the machine cuts it short, or leaves zeros from some place on.
-/// None for a foreign file.
-fn parse(bytes: &[u8]) -> Option<BTreeSet<EntryId>> {
-    let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    let whole = bytes[..written]
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |end| end + 1);
-    let (lines, rest) = bytes[..written].split_at(whole);
-    if rest.len() > 32 || !rest.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    let text = std::str::from_utf8(lines).ok()?;
-    text.split_terminator('\n').map(|line| line.parse().ok()).collect()
-}
-
 impl Spool {
     /// The records of a run that are not marked as sent. Lists one directory and reads one small file, so a delivery can check thousands of
     /// delivered runs before it finds one that waits.
@@ -321,37 +245,9 @@ impl Spool {
             Ok(()) => {
                 let (sent, bad) = self.read_sent(key)?;
                 strange |= bad.is_some();
-                records.retain(|id| !sent.contains(id));
+                records.retain(|id| !sent.ids.contains(id));
             }
         }
         Ok((records, strange))
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_whole_lines_of_ids_are_believed() {
-        let id = EntryId::random().unwrap();
-        assert_eq!(parse(format!("{id}\n").as_bytes()), Some([id].into()));
-        // The forms that a crash of the machine leaves.
-        for torn in ["", &id.to_string(), &id.to_string()[..9], "\0\0\0"] {
-            assert_eq!(parse(torn.as_bytes()), Some([].into()), "{torn:?}");
-            let second = format!("{id}\n{torn}");
-            assert_eq!(parse(second.as_bytes()), Some([id].into()), "{second:?}");
-        }
-        for bad in [
-            "\n",
-            "{}",
-            &format!("{id}\n\n"),
-            &format!("{id}\nabc\n"),
-            &format!("{id}\r\n"),
-        ] {
-            assert_eq!(parse(bad.as_bytes()), None, "{bad:?}");
-        }
-        assert_eq!(parse(&[0xff, b'\n']), None);
     }
 }

@@ -30,6 +30,7 @@ mod open;
 mod outlook;
 mod prune;
 mod record;
+mod sent;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]
@@ -38,7 +39,7 @@ mod transfer;
 
 pub use entry::PolicyChain;
 pub use entry::{Destination, Entry, Hook, Judgement};
-pub use entry::{EntryId, ParseKeyError, RunKey};
+pub use entry::{EntryId, ParseKeyError, RunKey, StateDigest};
 pub use error::SpoolError;
 pub use layout::SetAside;
 pub use load::SpooledRun;
@@ -49,5 +50,6 @@ pub use outlook::Trouble;
 pub use outlook::{Outlook, Pause, ReadAgain, RunsRead};
 pub use prune::{Pruned, Size};
 pub use record::Recorded;
+pub use sent::{AcceptedJob, AcceptedStates, InDx};
 pub use transfer::{BadLine, Exported, Imported};
 pub use transfer::{Rejected, Rejection};

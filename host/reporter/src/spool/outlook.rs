@@ -35,6 +35,9 @@ pub struct Outlook {
     /// Set while the policies, or the rules, give no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub judging: Option<Pause>,
+    /// The time until which no jobs are sent, as the destination does not take them: milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_jobs_until: Option<u64>,
 }
 
 /// A pause that grows with the time for which something has been failing.

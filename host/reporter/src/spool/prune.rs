@@ -363,6 +363,6 @@ impl Spool {
         let Ok((sent, _)) = self.read_sent_in(run) else {
             return Ok(None);
         };
-        Ok(ids.iter().all(|id| sent.contains(id)).then_some(ids))
+        Ok(ids.iter().all(|id| sent.ids.contains(id)).then_some(ids))
     }
 }

@@ -98,7 +98,7 @@ impl Spool {
             return Ok(());
         }
         ids.sort_unstable();
-        let (sent, _) = self.read_sent(key)?;
+        let sent = self.read_sent(key)?.0.ids;
         let before = done.records;
         for id in ids {
             match self.read_record(key, id) {

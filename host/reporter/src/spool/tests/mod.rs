@@ -34,7 +34,7 @@ pub fn entry(reference_id: &str, hook: Hook, n: usize) -> Entry {
 }
 
 /// A spool in a directory that goes with the first value.
-fn spool() -> (tempfile::TempDir, Spool) {
+pub fn spool() -> (tempfile::TempDir, Spool) {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(&dir.path().join("spool")).unwrap();
     (dir, spool)
@@ -48,13 +48,13 @@ fn put(spool: &Spool, entry: &Entry) -> EntryId {
 }
 
 /// Records `count` steps of the run, and returns their ids.
-fn record(spool: &Spool, reference_id: &str, count: usize) -> Vec<EntryId> {
+pub fn record(spool: &Spool, reference_id: &str, count: usize) -> Vec<EntryId> {
     (0..count)
         .map(|n| put(spool, &entry(reference_id, Hook::Step, n)))
         .collect()
 }
 
-fn load(spool: &Spool, reference_id: &str) -> SpooledRun {
+pub fn load(spool: &Spool, reference_id: &str) -> SpooledRun {
     spool.load(RunKey::of(reference_id)).unwrap()
 }
 
