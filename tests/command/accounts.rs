@@ -30,7 +30,7 @@ impl Account<'_> {
     /// The runs that requests with its token were about, accepted or not.
     fn seen(&self) -> BTreeSet<String> {
         let bearer = format!("Bearer {}", self.token);
-        let requests = self.dx.requests();
+        let requests = self.dx.run_requests();
         let own = requests
             .iter()
             .filter(|request| request.authorization.as_deref() == Some(&bearer));

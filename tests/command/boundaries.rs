@@ -140,6 +140,7 @@ fn modules_of_the_reporter_use_only_those_below_them() {
         "source",
         "prometheus",
         "glob",
+        "steps",
         "http",
         "token",
         "dx",

@@ -29,7 +29,7 @@ fn a_step_joins_the_run_by_its_environment_alone() {
         .iter()
         .filter(|(_, content)| String::from_utf8_lossy(content).contains("compile"));
     assert_eq!(compile.count(), 1, "the step is recorded: {records:?}");
-    assert_eq!(ci.record().upserts, ci.dx.requests().len());
+    assert_eq!(ci.record().upserts, ci.dx.run_requests().len());
 }
 
 #[test]

@@ -122,16 +122,16 @@ fn a_status_in_the_environment_is_not_that_of_the_start() {
 #[test]
 fn steps_wait_for_the_finish_and_an_urgent_one_does_not() {
     let run = Run::start();
-    let sent = || run.0.dx.requests().len();
-    assert_eq!(sent(), 1);
+    let sent = || (run.0.dx.run_requests().len(), run.0.dx.job_requests().len());
+    assert_eq!(sent(), (1, 0));
     run.step("a", &["--status", "success"]).assert_code(0);
     run.step("b", &["--", "true"]).assert_code(0);
-    assert_eq!(sent(), 1, "held");
+    assert_eq!(sent(), (1, 0), "held");
     run.step("c", &["--status", "success", "--now"]).assert_code(0);
-    assert_eq!(sent(), 2, "sent at once");
+    assert_eq!(sent(), (2, 3), "sent at once, with the steps that ended before");
     assert_eq!(run.0.record().finished_at, None, "a step's end is not the run's");
     assert_eq!(run.finish(&["--status", "success"]), "success");
-    assert_eq!(sent(), 3, "one request for all the rest");
+    assert_eq!(sent(), (3, 3), "one request for all the rest");
 }
 
 #[test]

@@ -27,10 +27,10 @@ fn fill(spool: &Path, runs: u64, files: u64, template: &Value) {
         let step = record.to_string();
         record["hook"] = json!("start");
         record["notification"]["step"] = Value::Null;
-        record["verdict"] = json!({ "report": {
+        record["verdict"] = json!({ "report": { "run": {
             "pipeline_name": PIPELINE, "pipeline_source": SOURCE, "reference_id": reference_id,
             "started_at": "2025-01-01T11:00:00Z", "status": "running",
-        }});
+        }}});
         fs::write(directory.join(format!("{:032x}.json", 0)), record.to_string()).unwrap();
         let first = directory.join(format!("{:032x}.json", 1));
         for number in 1..files / runs {
@@ -353,9 +353,9 @@ fn runs_of_killed_jobs_are_ended_on_request_or_after_an_age() {
         )
         .assert_code(0);
     crowd.run(crowd.ci.report_run("killed-2", ["start"])).assert_code(0);
+    crowd.run(crowd.ci.pipefold(["flush"])).assert_code(0);
     // Older than the two seconds after which they are abandoned below.
     std::thread::sleep(Duration::from_millis(2_200));
-    crowd.run(crowd.ci.pipefold(["flush"])).assert_code(0);
     assert_eq!(crowd.ci.record_of("killed-1").status, "running", "not by default");
     let flush = crowd.run(crowd.ci.pipefold(["flush", "--abandon", "1h"]));
     flush.assert_code(0);

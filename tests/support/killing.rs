@@ -44,7 +44,8 @@ impl Round {
     /// Plays the round and checks what is left. Returns true if the victim died.
     ///
     /// # Panics
-    /// If anything that was accepted is lost or unreadable, or DX knows something else than after an undisturbed pipeline.
+    /// If anything that was accepted is lost or unreadable, DX knows something else than after an undisturbed pipeline, a job was sent before
+    /// its run, or more often than the death explains.
     pub fn play(&self, undisturbed: &mut Undisturbed) -> bool {
         let ci = Ci::new();
         if self.dx_down {
@@ -84,6 +85,11 @@ impl Round {
             heard,
             "{self:?}: lost what was accepted: {content:#?}"
         );
+        assert_eq!(ci.dx.jobs_refused(), 0, "{self:?}: a job was sent before its run");
+        for job in ci.dx.jobs(RUN) {
+            // One death explains one more request.
+            assert!(job.upserts <= 1 + usize::from(died), "{self:?}: {job:?}");
+        }
         assert_eq!(
             known_to(&ci),
             undisturbed.record(accepted),
@@ -209,11 +215,16 @@ fn member(hook: &str, step: &str) -> u8 {
     }
 }
 
-/// DX's record of the run, without the number of requests.
+/// DX's record of the run and its jobs, without the number of requests.
 fn known_to(ci: &Ci) -> Value {
     let mut record = ci.dx.records().get(RUN).map_or(Value::Null, |record| record.to_json());
-    if let Some(fields) = record.as_object_mut() {
+    let mut jobs: Vec<Value> = ci.dx.jobs(RUN).iter().map(|job| job.to_json()).collect();
+    jobs.sort_unstable_by_key(|job| job["reference_id"].to_string());
+    for fields in jobs.iter_mut().chain([&mut record]).filter_map(Value::as_object_mut) {
         fields.remove("upserts");
+    }
+    if let Some(fields) = record.as_object_mut() {
+        fields.insert("jobs".into(), jobs.into());
     }
     record
 }

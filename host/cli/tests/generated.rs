@@ -62,9 +62,13 @@ fn completions_have_every_command_without_the_token_and_the_worker() {
 #[test]
 fn bash_accepts_its_completions() {
     let script = text(&["completions", "bash"]);
-    let check = r#"set -e; eval "$1"; COMP_WORDS=(pipefold fi); COMP_CWORD=1; _pipefold pipefold fi pipefold; echo "${COMPREPLY[*]}""#;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pipefold.bash");
+    std::fs::write(&file, script).unwrap();
+    let check = r#"set -e; . "$1"; COMP_WORDS=(pipefold fi); COMP_CWORD=1; _pipefold pipefold fi pipefold; echo "${COMPREPLY[*]}""#;
     let bash = Command::new("bash")
-        .args(["-c", check, "bash", &script])
+        .args(["-c", check, "bash"])
+        .arg(&file)
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), "finish", "{bash:?}");

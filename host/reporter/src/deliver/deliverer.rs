@@ -313,7 +313,7 @@ impl Deliverer<'_> {
         }
         loop {
             kill_points::pass("deliver.load");
-            let run = self.store.load(key)?;
+            let mut run = self.store.load(key)?;
             for aside in &run.aside {
                 delivery.warn(aside.to_string());
             }
@@ -367,7 +367,7 @@ impl Deliverer<'_> {
                     Task::Report { id } => match self.judge_again(&run, id, state, delivery)? {
                         Some(Judgement::Report(report)) => {
                             let covers = BTreeSet::from([id]);
-                            self.send_report(&run, &report, &task_of(&covers, false, target), state, delivery)?
+                            self.send_report(&mut run, &report, &task_of(&covers, false, target), state, delivery)?
                         }
                         Some(Judgement::Unjudged(why)) => AttemptOutcome::Unjudged(why),
                         _ => AttemptOutcome::Settled,
@@ -375,7 +375,7 @@ impl Deliverer<'_> {
                     Task::Steps { .. } if !target.is_pressing && !state.judges() => {
                         AttemptOutcome::Unjudged(String::new())
                     }
-                    Task::Steps { ids } => self.send_ended_steps(&run, &ids, target, state, delivery)?,
+                    Task::Steps { ids } => self.send_ended_steps(&mut run, &ids, target, state, delivery)?,
                     Task::Drop { reason, covers } => {
                         self.store.mark_sent(key, &covers)?;
                         delivery.discard(reference_id(&run), reason);
@@ -389,7 +389,7 @@ impl Deliverer<'_> {
                                 if target.is_own && matches!(report.run.status, Status::Running | Status::Unknown) {
                                     delivery.note(WITHOUT_A_STATUS);
                                 }
-                                self.send_report(&run, &report, &task_of(&covers, true, target), state, delivery)?
+                                self.send_report(&mut run, &report, &task_of(&covers, true, target), state, delivery)?
                             }
                             // The default plugin reports every finish, so a policy holds it.
                             Ok(Judgement::Hold) => {

@@ -52,7 +52,7 @@ impl Deliverer<'_> {
     /// Sends a report: the run, unless DX has it in this state, and then the jobs that DX does not have in theirs.
     pub fn send_report(
         &self,
-        run: &SpooledRun,
+        run: &mut SpooledRun,
         report: &Report,
         task: &ReportTask<'_>,
         state: &mut DeliveryState,
@@ -82,13 +82,15 @@ impl Deliverer<'_> {
             return Ok(outcome);
         }
         let mut results = self.send_jobs(record, &due.jobs, task.target, state, delivery);
+        self.know(run, std::mem::take(&mut results.accepted));
         if is_known && !results.refused.is_empty() && results.failed.is_none() {
             // DX may have lost the run.
             if let Break(outcome) = self.send_run(run, record, task, &of_run, state, delivery)? {
                 return Ok(outcome);
             }
             let refused: Vec<&Job> = results.refused.iter().map(|(place, _)| due.jobs[*place]).collect();
-            let again = self.send_jobs(record, &refused, task.target, state, delivery);
+            let mut again = self.send_jobs(record, &refused, task.target, state, delivery);
+            self.know(run, std::mem::take(&mut again.accepted));
             results = JobResults {
                 settled: results.settled + again.settled,
                 ..again
@@ -100,7 +102,7 @@ impl Deliverer<'_> {
     /// Marks the records as sent if no job is left, else returns why some are.
     fn settle_jobs(
         &self,
-        run: &SpooledRun,
+        run: &mut SpooledRun,
         due: &DueJobs<'_>,
         results: JobResults,
         task: &ReportTask<'_>,
@@ -139,11 +141,18 @@ impl Deliverer<'_> {
     }
 
     /// Marks records and states as accepted. Without the mark they are sent again some day, which does no harm.
-    fn mark(&self, run: &SpooledRun, covers: &BTreeSet<EntryId>, states: AcceptedStates, delivery: &mut Delivery) {
-        let in_dx = InDx([(self.destination_digest(), states)].into());
+    fn mark(&self, run: &mut SpooledRun, covers: &BTreeSet<EntryId>, states: AcceptedStates, delivery: &mut Delivery) {
+        let in_dx = InDx([(self.destination_digest(), states.clone())].into());
         if let Err(error) = self.store.mark_accepted(run.key, covers, in_dx) {
             delivery.warn(format!("{error}; DX has the run; it will be sent again"));
         }
+        run.sent.extend(covers);
+        self.know(run, states);
+    }
+
+    /// Adds states that DX has to those of a loaded run, for the next tasks of the same plan.
+    fn know(&self, run: &mut SpooledRun, states: AcceptedStates) {
+        run.in_dx.extend(InDx([(self.destination_digest(), states)].into()));
     }
 
     fn clear_trouble(&self, run: &SpooledRun) {
@@ -162,7 +171,7 @@ impl Deliverer<'_> {
     /// Sends one request for a run, and acts on the answer: goes on if DX accepted it. Then `covers` are marked as sent.
     fn send_run(
         &self,
-        run: &SpooledRun,
+        run: &mut SpooledRun,
         report: &Run,
         task: &ReportTask<'_>,
         covers: &BTreeSet<EntryId>,
@@ -225,7 +234,7 @@ impl Deliverer<'_> {
     /// Sends the jobs of steps that ended, of a run that goes on: judges each as an urgent step, so that the policies decide about it.
     pub fn send_ended_steps(
         &self,
-        run: &SpooledRun,
+        run: &mut SpooledRun,
         ids: &BTreeSet<EntryId>,
         target: Target<'_>,
         state: &mut DeliveryState,

@@ -52,6 +52,8 @@ pub struct JobResults {
     pub refused: Vec<(usize, String)>,
     /// The number of jobs that DX has, or will never accept.
     pub settled: usize,
+    /// Their states.
+    pub accepted: AcceptedStates,
     /// The last failure, and the pause that DX asked for.
     pub failed: Option<(String, Option<Duration>)>,
     /// The HTTP status by which the server showed that it has no such method.
@@ -184,6 +186,7 @@ impl Deliverer<'_> {
             answers.into_iter().for_each(&mut read);
         });
         notes.write();
+        results.accepted = notes.all;
         if let Some(why) = notes.trouble {
             delivery.warn(format!("{why}; DX has the steps; they will be sent again"));
         }
@@ -244,6 +247,8 @@ struct Notes<'a> {
     store: &'a Store,
     run: RunKey,
     destination: StateDigest,
+    /// What was accepted, and what of it is not noted yet.
+    all: AcceptedStates,
     new: AcceptedStates,
     written: Instant,
     /// The time that the last note took.
@@ -257,6 +262,7 @@ impl<'a> Notes<'a> {
             store: deliverer.store,
             run,
             destination: deliverer.destination_digest(),
+            all: AcceptedStates::default(),
             new: AcceptedStates::default(),
             written: Instant::now(),
             cost: Duration::ZERO,
@@ -269,6 +275,7 @@ impl<'a> Notes<'a> {
             state: digest(run, job),
             started_at: job.started_at.clone(),
         };
+        self.all.jobs.insert(key(job), accepted.clone());
         self.new.jobs.insert(key(job), accepted);
         if self.written.elapsed() >= self.cost * FOR_NOTES {
             self.write();
