@@ -42,7 +42,8 @@ def tar(entries, time, *, prefix="", directories=True, root="", owners=None):
         for entry in sorted(entries):
             name = prefix + entry.path
             if directories:
-                parts = name.split("/")[:-1]
+                # Once each: container engines refuse a layer that has a path twice.
+                parts = name.rstrip("/").split("/")[:-1]
                 for depth in range(1, len(parts) + 1):
                     directory = "/".join(parts[:depth])
                     if directory not in made and directory not in ("", "."):

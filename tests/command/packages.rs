@@ -179,6 +179,57 @@ fn the_action_installs_once_and_names_the_executable() {
 }
 
 #[test]
+fn binstall_finds_the_archive_and_the_executable_in_it() {
+    const NAME: &str = "binstall_finds_the_archive_and_the_executable_in_it";
+    let Some(release) = release_or_skip(NAME) else { return };
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+            "--manifest-path",
+        ])
+        .arg(workspace_root().join("host/cli/Cargo.toml"))
+        .output()
+        .unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut packages = found["packages"].as_array().unwrap().iter();
+    let package_of_command = packages.find(|each| each["name"] == "pipefold-cli").unwrap();
+    let rules = &package_of_command["metadata"]["binstall"];
+    let archive = package(release, "pipefold-", ".tar.gz");
+    let listed = Command::new("tar").arg("-tzf").arg(&archive).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+
+    for library in ["musl", "gnu"] {
+        let target = format!("{}-unknown-linux-{library}", std::env::consts::ARCH);
+        let filled = |key: &str| {
+            let rule = rules["overrides"][&target].get(key).unwrap_or(&rules[key]);
+            [
+                ("repo", package_of_command["repository"].as_str().unwrap()),
+                ("version", env!("CARGO_PKG_VERSION")),
+                ("target", &target),
+                ("bin", "pipefold"),
+                ("binary-ext", ""),
+            ]
+            .iter()
+            .fold(rule.as_str().unwrap().to_owned(), |text, (name, value)| {
+                text.replace(&format!("{{ {name} }}"), value)
+            })
+        };
+        let directory = format!(
+            "https://github.com/pipefold/pipefold/releases/download/v{}/",
+            env!("CARGO_PKG_VERSION")
+        );
+        let file = archive.file_name().unwrap().to_string_lossy();
+        assert_eq!(filled("pkg-url"), format!("{directory}{file}"), "{target}");
+        let executable = filled("bin-dir");
+        assert!(listed.lines().any(|line| line == executable), "{target}: {executable}");
+    }
+}
+
+#[test]
 fn documents_name_the_current_version() {
     let version = env!("CARGO_PKG_VERSION");
     for document in [
@@ -265,6 +316,36 @@ fn npm_puts_the_executable_in_place_or_starts_it() {
         assert_eq!(is_executable, scripts);
         assert_reports(&command);
     }
+}
+
+#[test]
+fn no_archive_has_a_path_twice() {
+    let place = tempfile::tempdir().unwrap();
+    let executable = place.path().join("executable");
+    fs::write(&executable, "#!/bin/sh\n").unwrap();
+    let out = place.path().join("out");
+    if let Err(why) = pack(&out, &executable, "tar,npm,oci") {
+        return skipped("no_archive_has_a_path_twice", &why);
+    }
+    let image = package(&out, "pipefold-", "-oci.tar");
+    let unpacked = Command::new("tar").arg("-xf").arg(image).arg("-C").arg(&out).status();
+    assert!(unpacked.unwrap().success());
+    let mut checked = 0;
+    for (path, bytes) in Ci::files(&out) {
+        // Compressed archives by any name: a layer of the image has its digest's.
+        if !bytes.starts_with(&[0x1f, 0x8b]) {
+            continue;
+        }
+        let listed = Command::new("tar").arg("-tzf").arg(&path).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let mut paths: Vec<&str> = listed.lines().map(|line| line.trim_end_matches('/')).collect();
+        paths.sort_unstable();
+        let twice = paths.windows(2).find(|pair| pair[0] == pair[1]);
+        assert_eq!(twice, None, "{}", path.display());
+        checked += 1;
+    }
+    // The archive, the two packages of npm, and the layer.
+    assert_eq!(checked, 4);
 }
 
 #[test]
