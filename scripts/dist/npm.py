@@ -33,13 +33,14 @@ def platform(release, build):
     package(release, f"@pipefold/linux-{processor}", manifest, [build.entry("bin/pipefold")])
 
 
-def picker(release):
+def picker(release, builds):
     """The package that users name. Its `bin/pipefold` starts the executable; `install.js` puts the executable itself in its place."""
     manifest = {
         "bin": {"pipefold": "bin/pipefold"},
         "scripts": {"postinstall": "node install.js"},
         "engines": {"node": ">=14"},
-        "optionalDependencies": {f"@pipefold/linux-{processor}": release.version for processor in NODE.values()},
+        # Of this release alone: `npm ci` refuses a lock file that lacks an optional package, and npm leaves out one that it cannot find.
+        "optionalDependencies": {f"@pipefold/linux-{NODE[build.processor]}": release.version for build in builds},
     }
     files = [
         Entry("bin/pipefold", (HERE / "shim.js").read_bytes(), 0o755),

@@ -70,7 +70,7 @@ def main():
             if "tar" in kinds:
                 system.tarball(release, build, "-runner")
     if "npm" in kinds:
-        npm.picker(release)
+        npm.picker(release, options.build)
     if "oci" in kinds and options.build:
         if options.certificates:
             image.image(release, options.build, options.certificates)
