@@ -4,6 +4,7 @@ import gzip
 import os
 import shutil
 import subprocess
+import textwrap
 from hashlib import md5
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import archive
 from archive import Entry
 from release import DEBIAN, SUMMARY
 
-TEXT = "Puts a line around a build: the run is recorded on disk, judged in a sandbox and delivered to DX."
+TEXT = "It records each run on disk, applies policies to it in a sandbox, and delivers it to DX."
 
 
 def tarball(release, build, flavour=""):
@@ -32,7 +33,9 @@ def below_usr(release, build):
 
 def deb(release, build):
     """A Debian package. The executable is static, so it depends on nothing; certificates come with `ca-certificates`."""
-    files = list(below_usr(release, build))
+    # Debian's zsh does not look into the directory of other systems.
+    zsh = ("/zsh/site-functions/", "/zsh/vendor-completions/")
+    files = [entry._replace(path=entry.path.replace(*zsh)) for entry in below_usr(release, build)]
     licence = (release.documents()[0].data).decode()
     copyright_file = (
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
@@ -46,7 +49,7 @@ def deb(release, build):
         "Section: devel\nPriority: optional\nRecommends: ca-certificates\n"
         f"Maintainer: The pipefold authors <{release.repository}>\nHomepage: {release.repository}\n"
         f"Installed-Size: {sum(len(file.data) for file in files) // 1024 + 1}\n"
-        f"Description: {SUMMARY}\n {TEXT}\n"
+        f"Description: {SUMMARY}\n{textwrap.fill(TEXT, 79, initial_indent=' ', subsequent_indent=' ')}\n"
     )
     sums = "".join(f"{md5(file.data).hexdigest()}  {file.path}\n" for file in sorted(files))
     members = [
