@@ -75,12 +75,14 @@ for flavour in "" -runner; do
     fi
 done
 for processor in x86_64 aarch64; do
-    if [ "$processor" = "$here" ] || [ ! -f "$(archive "$processor")" ]; then continue; fi
-    if has "qemu-$processor-static"; then
-        report "archive-$processor" "$(unpacked "$processor")/bin/pipefold" "qemu-$processor-static"
-    else
-        skip "archive-$processor" "qemu-$processor-static is missing"
-    fi
+    for flavour in "" -runner; do
+        if [ "$processor" = "$here" ] || [ ! -f "$(archive "$processor" "$flavour")" ]; then continue; fi
+        if has "qemu-$processor-static"; then
+            report "archive$flavour-$processor" "$(unpacked "$processor" "$flavour")/bin/pipefold" "qemu-$processor-static"
+        else
+            skip "archive$flavour-$processor" "qemu-$processor-static is missing"
+        fi
+    done
 done
 pipefold=$(unpacked "$here")/bin/pipefold
 
@@ -126,6 +128,8 @@ if has npm; then
 else
     skip npm "npm is missing"
 fi
+# A program that compiles the rules leaves their code there.
+trial "the code inside was used" test ! -e "$work/.cache"
 
 # Roots of systems.
 as_root=0
