@@ -100,7 +100,11 @@ main() {
     *) die "there are packages for x86_64 and aarch64, and this is $(uname -m); build from source: $repository" ;;
     esac
     if [ -z "$prefix" ]; then
-        if [ "$(id -u)" = 0 ]; then prefix=/usr/local; else prefix=${HOME:?install: there is no HOME: give --prefix}/.local; fi
+        prefix=/usr/local
+        if [ "$(id -u)" != 0 ]; then
+            [ -n "${HOME:-}" ] || die "there is no HOME: give --prefix"
+            prefix=$HOME/.local
+        fi
     fi
     if [ -z "$from" ]; then
         from=$repository/releases/latest/download

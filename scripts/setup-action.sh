@@ -14,7 +14,8 @@ place=$cache/${VERSION:+${VERSION#v}}
 if [ -z "${VERSION:-}" ]; then place=$cache/newest; fi
 place=$place/$(uname -m)
 if [ -z "${VERSION:-}" ] || ! "$place/bin/pipefold" -V >/dev/null 2>&1; then
-    "$scripts/install.sh" --prefix "$place" ${options[@]+"${options[@]}"}
+    # In PATH it will be.
+    PATH=$PATH:$place/bin "$scripts/install.sh" --prefix "$place" ${options[@]+"${options[@]}"}
 fi
 echo "$place/bin" >>"$GITHUB_PATH"
 echo "path=$place/bin/pipefold" >>"$GITHUB_OUTPUT"
