@@ -11,6 +11,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::net::TcpListener;
 
+/// Requests to DX by result.
+#[derive(Debug, Default)]
+pub struct Requests {
+    /// Requests that DX accepted.
+    pub accepted: AtomicU64,
+    /// Requests that DX refused.
+    pub refused: AtomicU64,
+    /// Requests for which DX rejected the token, or redirected.
+    pub unauthorised: AtomicU64,
+    /// Requests that failed and are tried again.
+    pub failed: AtomicU64,
+    /// Requests to a server without the method.
+    pub no_method: AtomicU64,
+}
+
 /// The counters and gauges of a forwarder. No label has a value from outside, so the number of series is fixed.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -24,14 +39,14 @@ pub struct Counters {
     pub dropped: AtomicU64,
     /// Messages moved to the stream of refused upserts.
     pub rejected: AtomicU64,
-    /// Requests that DX accepted.
-    pub accepted: AtomicU64,
-    /// Requests that DX refused.
-    pub refused: AtomicU64,
-    /// Requests for which DX rejected the token, or redirected.
-    pub unauthorised: AtomicU64,
-    /// Requests that failed and are tried again.
-    pub failed: AtomicU64,
+    /// Messages of jobs with a state that a later message has, or a newer one.
+    pub superseded: AtomicU64,
+    /// Messages of jobs that were dropped, as DX has no method for jobs.
+    pub no_method: AtomicU64,
+    /// Requests about runs.
+    pub runs: Requests,
+    /// Requests about jobs.
+    pub jobs: Requests,
     /// Groups that the policies or the component failed to judge.
     pub unjudged: AtomicU64,
     /// Messages published again because the stream had kept them although they were acknowledged.
@@ -88,18 +103,25 @@ impl Counters {
                 ("swept", now(&self.swept)),
                 ("gathered", now(&self.gathered)),
                 ("elsewhere", now(&self.elsewhere)),
+                ("superseded", now(&self.superseded)),
+                ("no_method", now(&self.no_method)),
             ],
         );
-        page.metric("forwards_total", MetricKind::Counter, "Requests to DX by result.")
-            .by(
+        for (name, help, requests) in [
+            ("forwards_total", "Requests to DX about runs by result.", &self.runs),
+            ("job_forwards_total", "Requests to DX about jobs by result.", &self.jobs),
+        ] {
+            page.metric(name, MetricKind::Counter, help).by(
                 "result",
                 [
-                    ("accepted", now(&self.accepted)),
-                    ("refused", now(&self.refused)),
-                    ("unauthorised", now(&self.unauthorised)),
-                    ("failed", now(&self.failed)),
+                    ("accepted", now(&requests.accepted)),
+                    ("refused", now(&requests.refused)),
+                    ("unauthorised", now(&requests.unauthorised)),
+                    ("failed", now(&requests.failed)),
+                    ("no_method", now(&requests.no_method)),
                 ],
             );
+        }
         page.metric(
             "unjudged_total",
             MetricKind::Counter,
@@ -232,12 +254,13 @@ mod tests {
         for line in [
             "pipefold_queue_messages_total{result=\"done\"} 3",
             "pipefold_forwards_total{result=\"accepted\"} 0",
+            "pipefold_job_forwards_total{result=\"no_method\"} 0",
             "pipefold_forward_lag_seconds 1.5",
             "# TYPE pipefold_queue_held gauge",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         let series = text.lines().filter(|line| !line.starts_with('#'));
-        assert!(series.count() == 21, "{text}");
+        assert!(series.count() == 29, "{text}");
     }
 }

@@ -14,6 +14,7 @@
 
 pub mod address;
 pub mod connection;
+mod content;
 pub mod forward;
 pub mod health;
 pub mod outlet;

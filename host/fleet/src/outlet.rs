@@ -37,7 +37,15 @@ impl QueueOutlet {
         }
     }
 
-    fn publish(&self, run: &Run, timeout: Duration) -> Result<(), String> {
+    /// Publishes a run, or a job of it.
+    fn publish(&self, run: &Run, job: Option<&Job>, timeout: Duration) -> Outcome {
+        match self.try_publish(run, job, timeout) {
+            Ok(()) => Outcome::Accepted,
+            Err(why) => Outcome::Retry { after: None, why },
+        }
+    }
+
+    fn try_publish(&self, run: &Run, job: Option<&Job>, timeout: Duration) -> Result<(), String> {
         let deadline = Instant::now() + timeout;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let open = match &mut *open {
@@ -61,8 +69,14 @@ impl QueueOutlet {
                     Err(_) => return Err(format!("the queue at {} did not answer in time", self.queue)),
                 },
             };
+            let publishing = async {
+                match job {
+                    Some(job) => publisher.publish_job(run, job).await,
+                    None => publisher.publish(run).await,
+                }
+            };
             tokio::select! {
-                stored = timeout_at(deadline, publisher.publish(run)) => match stored {
+                stored = timeout_at(deadline, publishing) => match stored {
                     Ok(stored) => stored.map_err(|why| why.to_string())?,
                     Err(_) => return Err(format!("the queue at {} did not acknowledge in time", self.queue)),
                 },
@@ -89,14 +103,11 @@ impl Outlet for QueueOutlet {
     }
 
     fn upsert(&self, run: &Run, timeout: Duration) -> Outcome {
-        match self.publish(run, timeout) {
-            Ok(()) => Outcome::Accepted,
-            Err(why) => Outcome::Retry { after: None, why },
-        }
+        self.publish(run, None, timeout)
     }
 
-    fn upsert_job(&self, _: &Run, _: &Job, _: Duration) -> Outcome {
-        Outcome::NoMethod { status: 404 }
+    fn upsert_job(&self, run: &Run, job: &Job, timeout: Duration) -> Outcome {
+        self.publish(run, Some(job), timeout)
     }
 }
 
@@ -130,7 +141,8 @@ mod tests {
         let run = serde_json::from_value(serde_json::json!({
             "pipeline_name": "p", "pipeline_source": "s", "reference_id": "r", "started_at": "2025-01-01T12:05:00Z",
         }));
-        assert!(outlet.publish(&run.unwrap(), Duration::from_secs(10)).is_err());
+        let failed = outlet.try_publish(&run.unwrap(), None, Duration::from_secs(10));
+        assert!(failed.is_err());
         outlet
     }
 

@@ -1,14 +1,15 @@
-//! Upserts into the queue.
+//! Upserts of runs and jobs into the queue.
 
 use crate::address::Queue;
 use crate::connection::{ConnectError, Connection, Purpose, one_line};
+use crate::content::job_message;
 use crate::stream::{REJECTED, of_subject, subject};
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::PublishErrorKind;
-use pipefold::Run;
-use pipefold::dx::body;
+use pipefold::dx::{body, job_body};
+use pipefold::{Job, Run};
 use sha2::{Digest, Sha256};
 
 /// Publishes upserts into the queue. Clones share a connection, and may publish at the same time.
@@ -69,6 +70,16 @@ impl Publisher {
         let body = body(run);
         let id = digest(&body);
         self.put(subject(&run.reference_id), &id, body).await
+    }
+
+    /// Publishes the upsert of a run's job, after [`Publisher::publish`] of its run, and waits as that does.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub async fn publish_job(&self, run: &Run, job: &Job) -> Result<Stored, PublishError> {
+        // The id is of the job alone: the run that the message has beside it may be another one at a second try.
+        let id = digest(&job_body(run, job));
+        self.put(subject(&run.reference_id), &id, job_message(run, job)).await
     }
 
     /// Publishes a message under a subject. Of messages with the same `id` within the stream's duplicate window, one is kept.

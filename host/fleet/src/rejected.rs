@@ -1,12 +1,12 @@
 //! Upserts that DX or the rules refused for good, stored with the reason.
 
 use crate::connection::Connection;
+use crate::content::Content;
 use crate::publish::{PublishError, Publisher, digest};
 use crate::stream::{self, REJECTED, StreamError, info, refused_subject, subject};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use chrono::{SecondsFormat, Utc};
-use pipefold::dx::Arguments;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -76,7 +76,13 @@ impl Rejected {
     /// The run's id, if the upsert has one.
     #[must_use]
     pub fn reference_id(&self) -> Option<String> {
-        Arguments::from_foreign_json(&self.body()).ok()?.reference_id
+        Content::parse(&self.body()).ok()?.run.reference_id
+    }
+
+    /// The job's id, if the upsert is a job's.
+    #[must_use]
+    pub fn job(&self) -> Option<String> {
+        Content::parse(&self.body()).ok()?.job_id().map(str::to_owned)
     }
 
     /// A copy with the first [`EXCERPT`] bytes of the upsert.

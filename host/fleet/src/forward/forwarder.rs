@@ -5,7 +5,8 @@ use super::held::{Group, HeldGroups};
 use super::message::{Message, Room};
 use super::pace::{Pauses, TokenBucket};
 use super::pull::{Demand, Puller};
-use super::send::{PROGRESS, RequestEnd, RunSender};
+use super::jobs::JobPauses;
+use super::send::{PROGRESS, RequestEnd, RequestResult, RunSender};
 use super::sweep::sweep;
 use crate::address::Queue;
 use crate::connection::{ConnectError, Connection, Purpose};
@@ -105,6 +106,7 @@ impl Forwarder {
             judge,
             publisher: Publisher::new(connection),
             counters,
+            job_pauses: JobPauses::default(),
         };
         Ok(Self {
             sender: Arc::new(sender),
@@ -320,8 +322,8 @@ impl ForwardLoop {
         set(&counters.paused, usize::from(paused));
     }
 
-    async fn take(&mut self, message: Message) {
-        match message.run() {
+    async fn take(&mut self, mut message: Message) {
+        match message.read() {
             Ok((key, ended)) => {
                 let window = self.sender.options.window;
                 self.full
@@ -343,22 +345,24 @@ impl ForwardLoop {
             return;
         };
         self.free.push(client);
-        match ended {
-            RequestEnd::Reached => self.reached(),
-            RequestEnd::Again(group) => {
-                self.reached();
-                self.held.again(*group, now + first);
-            }
-            RequestEnd::Failed { after, why } => {
+        let RequestEnd { result, rest } = ended;
+        match result {
+            RequestResult::Reached => self.reached(),
+            RequestResult::Unneeded => self.bucket.put_back(),
+            RequestResult::NoMethod => {}
+            RequestResult::Failed { after, why } => {
                 self.pauses.failed(after, first, now);
                 self.complain("dx", &format!("DX: {why}; runs wait in the queue"));
             }
-            RequestEnd::Stuck(why) => {
+            RequestResult::Stuck(why) => {
                 self.pauses.stuck(now);
                 self.sender.counters.stuck.store(1, Relaxed);
                 self.complain("stuck", &format!("nothing is forwarded: {why}"));
             }
-            RequestEnd::Unjudged(why) => self.complain("fold", &format!("a run waits: {why}")),
+            RequestResult::Unjudged(why) => self.complain("fold", &format!("a run waits: {why}")),
+        }
+        if let Some((group, pause)) = rest {
+            self.held.again(*group, now + pause);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The upserts of each run, held until they are due.
+//! The upserts of each run and its jobs, held until they are due.
 
 use super::message::Message;
 use super::upserts::Gathered;
@@ -16,7 +16,7 @@ const OLD: Duration = Duration::from_millis(50);
 /// meanwhile; most runs have ended within this time.
 const OPEN_PATIENCE: Duration = Duration::from_mins(10);
 
-/// The upserts of one run that are sent together.
+/// The upserts of one run and its jobs that are sent together: those of the run in one request, and then those of each job in one.
 #[derive(Debug)]
 pub struct Group {
     pub key: RunKey,
@@ -27,8 +27,54 @@ pub struct Group {
     pub alone: bool,
     /// Other upserts of the run in the stream.
     pub gathered: Option<Gathered>,
+    /// The numbers of the group's earlier messages, which are acknowledged. The stream may still have them for a moment.
+    pub acknowledged: Vec<u64>,
+    /// The place of the run in the order of requests.
+    pub run_turn: RunTurn,
+    /// The time since which a job waits for an earlier message that another forwarder holds.
+    pub waits_since: Option<Instant>,
     /// The time of the last report of progress.
     pub touched: Instant,
+}
+
+/// The place of a run that no message of a group is about, in the order of its requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunTurn {
+    /// DX has it, as far as is known.
+    #[default]
+    Elsewhere,
+    /// DX refused a job, so the run goes first.
+    First,
+    /// It was sent: if DX refuses a job all the same, it has another reason.
+    Sent,
+}
+
+impl Group {
+    /// A group of one message.
+    pub fn of(key: RunKey, message: Message, ended: bool, now: Instant) -> Self {
+        Self {
+            key,
+            messages: vec![message],
+            ended,
+            alone: false,
+            gathered: None,
+            acknowledged: Vec::new(),
+            run_turn: RunTurn::default(),
+            waits_since: None,
+            touched: now,
+        }
+    }
+
+    /// Moves out the messages for which `is` holds.
+    pub fn take(&mut self, is: impl Fn(&Message) -> bool) -> Vec<Message> {
+        self.messages.extract_if(.., |message| is(message)).collect()
+    }
+
+    /// The requests that it takes: one for the run, if there is a message of it, and one for each message of a job.
+    fn requests(&self) -> usize {
+        let jobs = self.messages.iter().filter(|message| message.job.is_some()).count();
+        jobs + usize::from(jobs < self.messages.len())
+    }
 }
 
 /// Groups of messages by run, each with the time when it is due.
@@ -70,15 +116,7 @@ impl HeldGroups {
             };
         }
         let wait = window.saturating_sub(message.age()).max(OLD.min(window));
-        let group = Group {
-            key,
-            messages: vec![message],
-            ended,
-            alone: false,
-            gathered: None,
-            touched: now,
-        };
-        self.insert(now + wait, group);
+        self.insert(now + wait, Group::of(key, message, ended, now));
         None
     }
 
@@ -89,6 +127,8 @@ impl HeldGroups {
             group.alone |= more.alone;
             group.touched = group.touched.min(more.touched);
             group.messages.extend(more.messages);
+            group.acknowledged.extend(more.acknowledged);
+            group.waits_since = group.waits_since.or(more.waits_since);
         }
         self.messages += group.messages.len();
         self.insert(due, group);
@@ -109,10 +149,13 @@ impl HeldGroups {
         firsts.into_iter().flatten().map(|(due, _)| *due).min()
     }
 
-    /// The number of due groups, counting at most `most` ended and `most` open ones.
+    /// The number of requests that due groups take, counting those of at most `most` ended and `most` open groups.
     pub fn count_due(&self, now: Instant, most: usize) -> usize {
-        let count =
-            |due: &BTreeSet<(Instant, RunKey)>| due.iter().take(most).take_while(|(due, _)| *due <= now).count();
+        let requests = |key| self.groups.get(&key).map_or(0, |(_, group)| group.requests());
+        let count = |due: &BTreeSet<(Instant, RunKey)>| -> usize {
+            let due = due.iter().take(most).take_while(|(due, _)| *due <= now);
+            due.map(|(_, key)| requests(*key)).sum()
+        };
         count(&self.ended) + count(&self.open)
     }
 

@@ -1,22 +1,21 @@
-//! One upsert with its acknowledgement, and the memory that held upserts may take.
+//! One message with its acknowledgement, and the memory that held upserts may take.
 
+use crate::content::Content;
 use crate::stream::subject_of;
 use async_nats::Client;
 use async_nats::jetstream::{AckKind, Message as Delivered};
-use pipefold::dx::Arguments;
 use pipefold::spool::RunKey;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// The largest upsert that is read: fourteen arguments of 4 KiB, each byte escaped, with room. The rules refuse what is longer.
-pub const MAX_BODY: usize = 512 * 1024;
 
 /// An upsert that this forwarder holds.
 #[derive(Debug)]
 pub struct Message {
     /// The body, copied: the delivered one would keep the whole network buffer in memory.
     pub body: Box<[u8]>,
+    /// The job that it is about, once it was read; `None` for a run.
+    pub job: Option<Box<str>>,
     /// The subject under which it was published.
     subject: Box<str>,
     /// Its number in the stream.
@@ -37,6 +36,7 @@ impl Message {
         let info = delivered.info().ok()?;
         let message = Self {
             body: Box::from(&delivered.payload[..]),
+            job: None,
             subject: Box::from(delivered.subject.as_str()),
             sequence: info.stream_sequence,
             delivered: u32::try_from(info.delivered).unwrap_or(u32::MAX),
@@ -52,6 +52,7 @@ impl Message {
     pub fn made_up(sequence: u64, room: RoomShare) -> Self {
         Self {
             body: Box::default(),
+            job: None,
             subject: Box::default(),
             sequence,
             delivered: 1,
@@ -61,13 +62,14 @@ impl Message {
         }
     }
 
-    /// The run's key, and true if the upsert has the run's finish.
+    /// Reads the run's key, and true if the upsert has the run's finish. Notes the job that it is about.
     ///
     /// # Errors
     /// The reason why the body cannot be read.
-    pub fn run(&self) -> Result<(RunKey, bool), String> {
-        let (key, said) = parse(&self.body)?;
-        Ok((key, said.finished_at.is_some()))
+    pub fn read(&mut self) -> Result<(RunKey, bool), String> {
+        let content = self.content()?;
+        self.job = content.job_id().map(Box::from);
+        Ok((content.key(), content.run.finished_at.is_some()))
     }
 
     /// Returns true if its subject is this run's, under which other forwarders gather.
@@ -75,12 +77,12 @@ impl Message {
         *self.subject == *subject_of(run)
     }
 
-    /// The body as DX's arguments.
+    /// The content of the body.
     ///
     /// # Errors
     /// The reason why the body cannot be read.
-    pub fn arguments(&self) -> Result<Arguments, String> {
-        parse(&self.body).map(|(_, said)| said)
+    pub fn content(&self) -> Result<Content, String> {
+        Content::parse(&self.body)
     }
 
     /// The time since its publication.
@@ -110,20 +112,6 @@ impl Message {
             tracing::debug!(%error, "a message was not acknowledged");
         }
     }
-}
-
-/// An upsert's run key and its arguments.
-///
-/// # Errors
-/// The reason why the body cannot be read.
-pub fn parse(body: &[u8]) -> Result<(RunKey, Arguments), String> {
-    if body.len() > MAX_BODY {
-        return Err(format!("it has {} bytes, and {MAX_BODY} are read", body.len()));
-    }
-    let said = Arguments::from_foreign_json(body).map_err(|why| why.to_string())?;
-    // The rules check the id; upserts without one share a key.
-    let key = RunKey::of(said.reference_id.as_deref().unwrap_or_default());
-    Ok((key, said))
 }
 
 /// The room in units: with half a kibibyte of overhead for each message, a third of the sixty MiB that a forwarder may use.

@@ -34,6 +34,11 @@ impl TokenBucket {
         is_there
     }
 
+    /// Puts back a token for which no request was sent.
+    pub fn put_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(self.size);
+    }
+
     /// The time until there is a token.
     pub fn wait(&mut self, now: Instant) -> Duration {
         self.fill(now);

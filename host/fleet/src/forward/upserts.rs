@@ -4,41 +4,43 @@
 //! two requests, and requests are scarce. So before a request all upserts of the run are read from the stream. Those that this forwarder
 //! does not hold are sent to DX with the rest and then removed. A forwarder that holds one of them finds nothing left to send.
 
-use super::message::parse;
 use crate::connection::Connection;
+use crate::content::Content;
 use crate::stream::{STREAM, subject_of};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
-use pipefold::dx::Arguments;
 use pipefold::spool::RunKey;
-use pipefold::{Judge, NoVerdict, Notification, Run, Verdict};
+use pipefold::{Judge, NoVerdict, Notification, Report, Verdict};
 use pipefold_sandbox::Question;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The most upserts gathered for a request: a run has a few, and a run with more takes several requests.
-const MAX_GATHERED: usize = 32;
+/// The most upserts gathered for a request: a run has a few, and a job for each step. A run with more takes several requests.
+const MAX_GATHERED: usize = 256;
+
+/// The most bytes gathered for a request: so many upserts of usual length several times over.
+const MAX_GATHERED_BYTES: usize = 4 << 20;
 
 /// The time limit of gathering, as a request to DX waits for it.
 const GATHER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The upserts of a run in the stream.
+/// The upserts of a run and its jobs in the stream.
 #[derive(Debug)]
 pub struct Gathered {
     stream: Stream<()>,
-    upserts: Vec<GatheredUpsert>,
+    pub upserts: Vec<GatheredUpsert>,
     /// True if these are all of them.
-    complete: bool,
+    pub complete: bool,
 }
 
 /// One upsert in the stream.
 #[derive(Debug)]
-struct GatheredUpsert {
-    sequence: u64,
-    arguments: Result<Arguments, String>,
+pub struct GatheredUpsert {
+    pub sequence: u64,
+    pub content: Result<Content, String>,
 }
 
-/// Reads the upserts of a run from the stream. `None` if the stream does not answer: then only the held upserts are sent.
+/// Reads the upserts of a run and its jobs from the stream. `None` if the stream does not answer: then only the held upserts are sent.
 pub async fn gather(connection: &Connection, run: RunKey) -> Option<Gathered> {
     let stream = connection.context.get_stream_no_info(STREAM).await.ok()?;
     timeout(GATHER_TIMEOUT, read(stream, run)).await.ok()?
@@ -46,16 +48,17 @@ pub async fn gather(connection: &Connection, run: RunKey) -> Option<Gathered> {
 
 async fn read(stream: Stream<()>, run: RunKey) -> Option<Gathered> {
     let subject = subject_of(run);
-    let (mut upserts, mut from, mut complete) = (Vec::new(), 1, false);
-    while upserts.len() < MAX_GATHERED {
+    let (mut upserts, mut from, mut bytes, mut complete) = (Vec::new(), 1, 0, false);
+    while upserts.len() < MAX_GATHERED && bytes < MAX_GATHERED_BYTES {
         match stream.get_first_raw_message_by_subject(&subject, from).await {
             Ok(message) => {
                 from = message.sequence + 1;
+                bytes += message.payload.len();
                 upserts.push(GatheredUpsert {
                     sequence: message.sequence,
                     // A message under this subject may be about another run.
-                    arguments: parse(&message.payload).and_then(|(key, arguments)| match key == run {
-                        true => Ok(arguments),
+                    content: Content::parse(&message.payload).and_then(|content| match content.key() == run {
+                        true => Ok(content),
                         false => Err("it is about another run".to_owned()),
                     }),
                 });
@@ -81,18 +84,23 @@ async fn read(stream: Stream<()>, run: RunKey) -> Option<Gathered> {
 }
 
 impl Gathered {
-    /// Removes the held upserts and the unreadable ones from the list.
+    /// Removes the held upserts, the unreadable ones and those of jobs from the list.
     ///
     /// # Errors
     /// [`SentByAnother`] if the stream has none of the held upserts any more.
     pub fn beside(mut self, held: &[u64]) -> Result<Self, SentByAnother> {
-        let before = self.upserts.len();
-        self.upserts.retain(|upsert| !held.contains(&upsert.sequence));
-        if self.complete && before == self.upserts.len() {
+        if self.lacks(held) {
             return Err(SentByAnother);
         }
-        self.upserts.retain(|upsert| upsert.arguments.is_ok());
+        let is_run = |upsert: &GatheredUpsert| upsert.content.as_ref().is_ok_and(|content| content.job.is_none());
+        self.upserts
+            .retain(|upsert| !held.contains(&upsert.sequence) && is_run(upsert));
         Ok(self)
+    }
+
+    /// Returns true if the stream has none of these messages.
+    pub fn lacks(&self, sequences: &[u64]) -> bool {
+        self.complete && !self.upserts.iter().any(|upsert| sequences.contains(&upsert.sequence))
     }
 
     /// The number of upserts.
@@ -100,9 +108,10 @@ impl Gathered {
         self.upserts.len()
     }
 
-    /// The arguments of each upsert.
-    pub fn arguments(&self) -> impl Iterator<Item = Arguments> {
-        self.upserts.iter().filter_map(|upsert| upsert.arguments.clone().ok())
+    /// The notifications of each upsert.
+    pub fn histories(&self) -> impl Iterator<Item = Vec<Notification>> {
+        let contents = self.upserts.iter().filter_map(|upsert| upsert.content.clone().ok());
+        contents.map(Content::into_notifications)
     }
 
     /// Deletes the upserts from the stream after DX accepted them, except those at the indices `but`, which were not sent.
@@ -126,8 +135,8 @@ pub struct SentByAnother;
 /// The outcome of folding a group of messages.
 #[derive(Debug, Default)]
 pub struct Folded {
-    /// The runs to send to DX, mostly one.
-    pub runs: Vec<Run>,
+    /// The runs to send to DX with their jobs, mostly one.
+    pub reports: Vec<Report>,
     /// The reason, if a policy of this forwarder drops the run.
     pub dropped: Option<String>,
     /// Upserts that cannot be read or that the rules refuse, by index, with a code and the reason. The others are folded without them.
@@ -138,13 +147,17 @@ pub struct Folded {
 #[derive(Debug)]
 pub struct FoldFailed(pub String);
 
-/// Folds the upserts of one run through the policies and the component. Unreadable ones are given as the reason.
-pub fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments, String>>) -> Result<Folded, FoldFailed> {
+/// Folds the upserts of one run through the policies and the component. Each is given as its notifications, or as the reason why it is
+/// unreadable.
+pub fn fold(
+    judge: &Judge,
+    upserts: impl Iterator<Item = Result<Vec<Notification>, String>>,
+) -> Result<Folded, FoldFailed> {
     let mut folded = Folded::default();
     let mut histories: Vec<(usize, Vec<Notification>)> = Vec::new();
     for (place, upsert) in upserts.enumerate() {
         match upsert {
-            Ok(arguments) => histories.push((place, arguments.into_notifications())),
+            Ok(notifications) => histories.push((place, notifications)),
             Err(why) => folded.unfit.push((place, "unreadable".to_owned(), why)),
         }
     }
@@ -178,7 +191,7 @@ pub fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments, Strin
     }
     if !good.is_empty() && judge_history(judge, &whole(&good), &mut folded)?.is_some() {
         // Refused only together: then DX gets them one by one, and folds them itself.
-        folded.runs = alone.runs;
+        folded.reports = alone.reports;
         folded.dropped = alone.dropped;
     }
     Ok(folded)
@@ -187,7 +200,7 @@ pub fn fold(judge: &Judge, upserts: impl Iterator<Item = Result<Arguments, Strin
 /// Judges a history and adds the verdict to `folded`. Returns the reason if the rules refuse it.
 fn judge_history(judge: &Judge, history: &[Notification], folded: &mut Folded) -> Result<Option<String>, FoldFailed> {
     match judge.ask(&Question::PipelineFinish(history)) {
-        Ok(Verdict::Report(report)) => folded.runs.push(report.run),
+        Ok(Verdict::Report(report)) => folded.reports.push(report),
         Ok(Verdict::Discard(why)) => folded.dropped = Some(why),
         Ok(Verdict::Hold) => {
             return Ok(Some(
@@ -206,10 +219,9 @@ mod tests {
     use super::*;
 
     fn folded(bodies: &[&str]) -> Folded {
-        let arguments = bodies.iter();
-        let arguments =
-            arguments.map(|body| Arguments::from_foreign_json(body.as_bytes()).map_err(|why| why.to_string()));
-        fold(&Judge::default(), arguments).unwrap()
+        let contents = bodies.iter().map(|body| Content::parse(body.as_bytes()));
+        let histories = contents.map(|content| content.map(Content::into_notifications));
+        fold(&Judge::default(), histories).unwrap()
     }
 
     fn upsert(more: &str) -> String {
@@ -224,9 +236,9 @@ mod tests {
         );
         for bodies in [vec![&*start, &*end], vec![&*end, &*start, &*end, &*start]] {
             let folded = folded(&bodies);
-            assert_eq!(folded.runs.len(), 1);
-            assert_eq!(folded.runs[0].status.as_str(), "success");
-            assert_eq!(folded.runs[0].finished_at.as_deref(), Some("2025-01-01T12:10:00Z"));
+            assert_eq!(folded.reports.len(), 1);
+            assert_eq!(folded.reports[0].run.status.as_str(), "success");
+            assert_eq!(folded.reports[0].run.finished_at.as_deref(), Some("2025-01-01T12:10:00Z"));
             assert!(folded.unfit.is_empty());
         }
     }
@@ -245,8 +257,8 @@ mod tests {
         .map(|(code, body)| (code, body.to_owned()));
         for (code, bad) in &bad {
             let folded = folded(&[&good, bad, &good]);
-            assert_eq!(folded.runs.len(), 1, "{bad}");
-            assert_eq!(folded.runs[0].status.as_str(), "failure");
+            assert_eq!(folded.reports.len(), 1, "{bad}");
+            assert_eq!(folded.reports[0].run.status.as_str(), "failure");
             let unfit: Vec<_> = folded
                 .unfit
                 .iter()
@@ -256,7 +268,7 @@ mod tests {
         }
         let only_bad = folded(&[&bad[1].1]);
         assert!(
-            only_bad.runs.is_empty() && only_bad.unfit[0].2.contains("status"),
+            only_bad.reports.is_empty() && only_bad.unfit[0].2.contains("status"),
             "{only_bad:?}"
         );
     }
