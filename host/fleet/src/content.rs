@@ -65,6 +65,10 @@ impl Content {
         };
         let run: Run = serde_json::from_value(run.unwrap_or_default().into()).map_err(wrong)?;
         let job: Job = serde_json::from_value(job.into()).map_err(wrong)?;
+        // The rules would read a step without a name as the whole run.
+        if job.name.trim().is_empty() || job.reference_id.trim().is_empty() {
+            return Err("the job has no name or no reference_id".to_owned());
+        }
         let step = Notification {
             // The run's status is that of its own upserts: a failed job must not become the run's failure.
             allowed_to_fail: true,
@@ -174,6 +178,8 @@ mod tests {
             r#"{"run":[],"job":{"reference_id":"a","name":"a"}}"#,
             &whole.replace("\"success\"", "\"exploded\""),
             &whole.replace("\"name\":\"lint\"", "\"name\":7"),
+            &whole.replace("\"name\":\"lint\"", "\"name\":\" \""),
+            &whole.replace("\"reference_id\":\"lint\"", "\"reference_id\":\"\""),
             &whole.replace("\"job\":{", "\"job\":[{").replace("}}", "}]}"),
             &deep,
         ] {
