@@ -193,12 +193,15 @@ fn print_done(global: &GlobalFlags, done: &Done, what: &str) -> anyhow::Result<E
 /// A line about a refused upsert. Each part is foreign text: of DX, of a runner, or of another writer to the stream.
 fn line(found: &Numbered) -> String {
     let rejected = &found.rejected;
-    let about = rejected.reference_id();
+    let mut about = excerpt(rejected.reference_id().as_deref().unwrap_or("?"));
+    if let Some(job) = rejected.job() {
+        about = format!("{about}, job {}", excerpt(&job));
+    }
     format!(
         "{}  {}  {}  {}: {}\n",
         found.number,
         excerpt(&rejected.at),
-        excerpt(about.as_deref().unwrap_or("?")),
+        about,
         excerpt(&rejected.code),
         excerpt(&rejected.message)
     )
