@@ -22,6 +22,7 @@ mod forwarder;
 mod full;
 mod gateway;
 mod hostile;
+mod jobs;
 mod liar;
 mod load;
 mod many_refused;
