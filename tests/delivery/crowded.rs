@@ -24,6 +24,7 @@ fn fill(spool: &Path, runs: u64, files: u64, template: &Value) {
         fs::DirBuilder::new().mode(0o700).create(&directory).unwrap();
         let mut record = template.clone();
         record["notification"]["reference_id"] = json!(reference_id);
+        record["notification"]["started_at"] = json!("2025-01-01T11:00:00Z");
         let step = record.to_string();
         record["hook"] = json!("start");
         record["notification"]["step"] = Value::Null;
