@@ -219,17 +219,6 @@ fn no_file_holds(data: &Path, token: &str) {
     }
 }
 
-fn upsert(collector: &Collector, reference_id: &str, more: Value) {
-    let mut arguments = json!({
-        "pipeline_name": "p", "pipeline_source": "tests", "reference_id": reference_id, "started_at": "2025-01-01T12:05:00Z",
-    });
-    arguments
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
-    assert_eq!(collector.client().upsert(&arguments).unwrap().status, 200);
-}
-
 #[test]
 fn an_outage_is_a_line_in_the_log_and_so_is_its_end() {
     for mode in [Mode::RefuseConnections, Mode::InternalError, Mode::BadGateway] {
@@ -294,57 +283,6 @@ fn a_run_that_dx_rejects_is_a_line_in_the_log_and_in_a_list() {
         page.contains("/runs/run-000") && !page.contains("/runs/run-001"),
         "{page}"
     );
-}
-
-#[test]
-fn a_collector_forwards_steps_to_another_one_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let second = Collector::start(&dir.path().join("second"));
-    std::fs::write(dir.path().join("token"), "any").unwrap();
-    let token = dir.path().join("token").display().to_string();
-    let forward = ["--forward-to", &second.url, "--token-file", &token];
-    let mut first = Collector::start_with(&dir.path().join("first"), &forward);
-    let kept = |collector: &Collector| {
-        let answer = collector.client().get("/api/runs/r");
-        let run = &answer.json()["run"];
-        let received = run["received"].as_array().cloned().unwrap_or_default();
-        let steps: Vec<String> = received
-            .iter()
-            .filter_map(|one| one["notification"]["step"].as_str().map(str::to_owned))
-            .collect();
-        (
-            received.len(),
-            steps,
-            run["waiting_since"].is_null() && answer.status == 200,
-        )
-    };
-    upsert(&first, "r", json!({ "status": "running" }));
-    eventually("the start", || kept(&first).2);
-    upsert(
-        &first,
-        "r",
-        json!({ "steps": [{ "step": "lint", "status": "running" }, { "step": "test", "status": "running" }] }),
-    );
-    eventually("the steps", || kept(&first).2 && kept(&second).1 == ["lint", "test"]);
-    assert_eq!(kept(&second).0, 3, "the record has not changed");
-    // One that starts again does not know yet whether the other takes steps.
-    first.kill();
-    let first = first.again();
-    upsert(&first, "r", json!({ "step": "late", "status": "running" }));
-    eventually("the late one", || {
-        kept(&first).2 && kept(&second).1 == ["lint", "test", "late"]
-    });
-    upsert(
-        &first,
-        "r",
-        json!({ "status": "success", "finished_at": "2025-01-01T12:10:00Z" }),
-    );
-    eventually("the end", || kept(&first).2);
-    let record = |collector: &Collector| collector.client().get("/api/runs/r").json()["run"]["record"].clone();
-    assert_eq!(record(&first), record(&second));
-    assert_eq!(record(&second)["status"], "success");
-    let page = second.client().get("/runs/r").text();
-    assert!(["lint", "test", "late"].iter().all(|step| page.contains(step)));
 }
 
 #[test]

@@ -11,5 +11,4 @@ mod kill;
 mod page_example;
 mod senders;
 mod stale;
-mod steps;
 mod stopping;

@@ -7,8 +7,8 @@ use crate::rules::Rules;
 use crate::store::{DxAnswer, Forwarded, Outgoing, RunKey, RunSummary, Store, StoreError, Waiting, WaitingQuery};
 use chrono::Utc;
 use pipefold::Token;
-use pipefold::dx::{MAX_STEPS, Outcome, body};
-use pipefold_sandbox::{Notification, Run};
+use pipefold::dx::{Outcome, body};
+use pipefold_sandbox::Run;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +36,6 @@ pub async fn forward(options: ForwardOptions, app: App) {
         pauses: Pauses::new(options.first_pause, options.longest_pause),
         said: None,
         outage: None,
-        has_answered: false,
         stale: options.stale_after.map(|age| Stale::new(age, Instant::now())),
         options,
         store: app.store,
@@ -84,8 +83,6 @@ struct Forwarder {
     said: Option<String>,
     /// The start of an outage that was logged.
     outage: Option<Instant>,
-    /// True if DX accepted a run since the start: from then on it is known whether it takes steps.
-    has_answered: bool,
 }
 
 impl Forwarder {
@@ -162,8 +159,8 @@ impl Forwarder {
             }),
             sent: None,
         };
-        let (run, steps) = match self.parcel(run, sent_as).await? {
-            Ok(Parcel::Run(run, steps)) => (run, steps),
+        let run = match self.parcel(run, sent_as).await? {
+            Ok(Parcel::Run(run)) => run,
             Ok(Parcel::Kept(why)) => {
                 return self
                     .settle(note(false, format!("not sent, because of a policy: {why}")))
@@ -178,9 +175,7 @@ impl Forwarder {
             }
         };
         let sent = Some(digest(&run));
-        // Before its first answer it is unknown whether a server takes steps.
-        let is_known = forwarding.sent == sent && (self.has_answered || steps.is_empty());
-        let answer = if is_known {
+        let answer = if forwarding.sent == sent {
             None
         } else {
             sleep(self.pace.wait(Instant::now())).await;
@@ -212,18 +207,13 @@ impl Forwarder {
                 }
             }
         };
-        let are_sent = self.deliver_steps(id, &run, &steps).await;
-        let noted = Forwarded {
+        self.settle(Forwarded {
             id,
-            covered: if are_sent { covered } else { known },
+            covered,
             answer,
             sent,
-        };
-        if are_sent {
-            self.settle(noted).await
-        } else {
-            self.store.forwarded(noted).await
-        }
+        })
+        .await
     }
 
     /// Returns the data to send. The history of a run is read only where its record does not do.
@@ -231,13 +221,12 @@ impl Forwarder {
         if run.is_judged(self.rules.has_policies()) && (sent_as == SentAs::Cancelled || run.has_news()) {
             return Ok(Ok(Parcel::judged(run, sent_as)));
         }
-        let known = run.forwarding.covered;
         let history = self.store.run(RunKey::Id(run.summary.id)).await?;
         // Later notifications are sent the next time: those of `run` are noted as known.
         let received = history.map_or_else(Vec::new, |detail| detail.received);
         let count = usize::try_from(run.summary.notifications).unwrap_or(usize::MAX);
         let received = received.into_iter().take(count).collect();
-        Ok(Parcel::of(&self.rules, received, known, sent_as).await)
+        Ok(Parcel::of(&self.rules, received, sent_as).await)
     }
 
     /// Counts an answer, logs errors for the operator, and returns the consequence for the run.
@@ -252,7 +241,6 @@ impl Forwarder {
         let follows = match outcome {
             Outcome::Accepted => {
                 metrics.forwarded.fetch_add(1, Relaxed);
-                self.has_answered = true;
                 self.reached().await;
                 return Consequence::Accepted;
             }
@@ -295,39 +283,6 @@ impl Forwarder {
         follows
     }
 
-    /// Sends the steps that a server does not have, if it takes steps. Returns true if that is done. A refused step is done, as steps are
-    /// only there to be shown.
-    async fn deliver_steps(&mut self, id: u64, run: &Arc<Run>, steps: &[Notification]) -> bool {
-        for some in steps.chunks(MAX_STEPS) {
-            let ForwardTo::Dx { client, .. } = &self.options.to else {
-                return true;
-            };
-            if !client.takes_steps() {
-                return true;
-            }
-            sleep(self.pace.wait(Instant::now())).await;
-            match self.send_steps(Arc::clone(run), some.to_vec()).await {
-                Ok(Some(Outcome::Retry { after, why })) => {
-                    self.failed(id, after, &why);
-                    return false;
-                }
-                Ok(Some(outcome @ (Outcome::Unauthorised { .. } | Outcome::Redirected { .. }))) => {
-                    self.say_once(outcome.to_string());
-                    self.pauses.stuck(Instant::now());
-                    return false;
-                }
-                Ok(Some(Outcome::Accepted) | None) => {}
-                Ok(Some(outcome)) => tracing::info!("steps of run {id} were not taken: {outcome}"),
-                Err(why) => {
-                    self.say_once(why);
-                    self.pauses.stuck(Instant::now());
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
     async fn settle(&mut self, forwarded: Forwarded) -> Result<(), StoreError> {
         let id = forwarded.id;
         self.store.forwarded(forwarded).await?;
@@ -339,16 +294,6 @@ impl Forwarder {
         self.request(move |options| match &options.to {
             ForwardTo::Dx { client, token_file } => Ok(client.upsert(&run, &token(token_file)?, options.timeout)),
             ForwardTo::Queue(outlet) => Ok(outlet.upsert(&run, options.timeout)),
-        })
-        .await
-    }
-
-    async fn send_steps(&self, run: Arc<Run>, steps: Vec<Notification>) -> Result<Option<Outcome>, String> {
-        self.request(move |options| match &options.to {
-            ForwardTo::Dx { client, token_file } => {
-                Ok(client.send_steps(&run, &steps, &token(token_file)?, options.timeout))
-            }
-            ForwardTo::Queue(_) => Ok(None),
         })
         .await
     }

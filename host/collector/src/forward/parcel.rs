@@ -101,8 +101,8 @@ impl fmt::Debug for ForwardTo {
 
 /// The data that is sent of a run.
 pub enum Parcel {
-    /// The run, and its steps that DX does not have.
-    Run(Arc<Run>, Vec<Notification>),
+    /// The run.
+    Run(Arc<Run>),
     /// A policy keeps the run here, for this reason.
     Kept(String),
     /// The rules refuse the run, so it is of no use to DX.
@@ -123,34 +123,30 @@ pub enum SentAs {
 impl Parcel {
     /// The parcel of a run whose record the store has, judged and folded.
     pub fn judged(run: Outgoing, sent_as: SentAs) -> Self {
-        let unsent = run.unsent.into_iter().map(|received| received.notification);
-        Self::new(run.summary.record, unsent, sent_as)
+        Self::new(run.summary.record, sent_as)
     }
 
-    fn new(mut run: Run, unsent: impl Iterator<Item = Notification>, sent_as: SentAs) -> Self {
+    fn new(mut run: Run, sent_as: SentAs) -> Self {
         if sent_as == SentAs::Cancelled {
             run.status = Status::Cancelled;
             // The end is unknown, and DX would not take back one that is too late.
             run.finished_at = None;
         }
-        let steps = unsent.filter(|notification| notification.step.is_some()).collect();
-        Self::Run(Arc::new(run), steps)
+        Self::Run(Arc::new(run))
     }
 
-    /// Makes the parcel of notifications, of which DX has the first `known`. In a thread that may block: ten thousand notifications take a
-    /// while.
-    pub async fn of(rules: &Rules, received: Vec<Received>, known: u32, sent_as: SentAs) -> Result<Self, String> {
+    /// Makes the parcel of notifications. In a thread that may block: ten thousand notifications take a while.
+    pub async fn of(rules: &Rules, received: Vec<Received>, sent_as: SentAs) -> Result<Self, String> {
         if received.is_empty() {
             return Ok(Self::Gone);
         }
         let rules = rules.clone();
         let judge = move || {
-            let (history, known) = match judged(&rules, received, known)? {
+            let history = match judged(&rules, received)? {
                 Ok(judged) => judged,
                 Err(why) => return Ok(Self::Kept(why)),
             };
-            let run = rules.run(&history)?;
-            Ok(Self::new(run, history.into_iter().skip(known), sent_as))
+            Ok(Self::new(rules.run(&history)?, sent_as))
         };
         let judged = tokio::task::spawn_blocking(judge).await;
         match judged.map_err(|_| "judging it panicked".to_owned())? {
@@ -161,43 +157,33 @@ impl Parcel {
     }
 }
 
-/// Returns the notifications after the policies, and how many of them are of the first `known`; or the reason why none of them may be sent.
-/// Those that were stored without policies are judged by today's before they leave the machine.
-fn judged(
-    rules: &Rules,
-    received: Vec<Received>,
-    known: u32,
-) -> Result<Result<(Vec<Notification>, usize), String>, FoldError> {
+/// Returns the notifications after the policies, or the reason why none of them may be sent. Those that were stored without policies are
+/// judged by today's before they leave the machine.
+fn judged(rules: &Rules, received: Vec<Received>) -> Result<Result<Vec<Notification>, String>, FoldError> {
     let has_policies = rules.has_policies();
     let (mut history, mut is_news, mut why) = (Vec::with_capacity(received.len()), false, None);
-    let mut before = 0;
-    for (number, one) in (0_u32..).zip(received) {
-        let is_known = number < known;
+    for one in received {
         if one.by_policies || !has_policies {
             is_news |= !one.held;
             history.push(one.notification);
-            before += usize::from(is_known);
             continue;
         }
-        let left = match rules.admit(&one.notification)? {
+        match rules.admit(&one.notification)? {
             Admitted::Kept(left) => {
                 is_news = true;
-                left
+                history.extend(left);
             }
-            Admitted::Held(left) => left,
+            Admitted::Held(left) => history.extend(left),
             Admitted::Dropped { why: reason, whole } => {
                 if whole {
                     return Ok(Err(reason));
                 }
                 why = Some(reason);
-                continue;
             }
-        };
-        before += if is_known { left.len() } else { 0 };
-        history.extend(left);
+        }
     }
     if is_news {
-        return Ok(Ok((history, before)));
+        return Ok(Ok(history));
     }
     Ok(Err(why.unwrap_or_else(|| "it is held".to_owned())))
 }

@@ -11,12 +11,12 @@ use crate::store::{Append, FoldError, Kept, Store, StoreError};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
 use chrono::Utc;
-use pipefold::dx::{ErrorCode, METHOD_PATH, SYNC_PATH, TAKES_STEPS};
+use pipefold::dx::{ErrorCode, METHOD_PATH, SYNC_PATH};
 use pipefold_sandbox::{Notification, foreign::excerpt};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -211,7 +211,7 @@ impl Upserts {
     }
 }
 
-/// Returns `{"ok":true}` with the warnings, and the header that the server takes steps.
+/// Returns `{"ok":true}` with the warnings.
 fn accepted(warnings: &[String]) -> Response {
     #[derive(Serialize)]
     struct Accepted<'a> {
@@ -219,13 +219,7 @@ fn accepted(warnings: &[String]) -> Response {
         #[serde(skip_serializing_if = "<[String]>::is_empty")]
         warnings: &'a [String],
     }
-    let mut answer = json(StatusCode::OK, &Accepted { ok: true, warnings });
-    let (name, value) = (
-        HeaderName::from_static(TAKES_STEPS.0),
-        HeaderValue::from_static(TAKES_STEPS.1),
-    );
-    answer.headers_mut().insert(name, value);
-    answer
+    json(StatusCode::OK, &Accepted { ok: true, warnings })
 }
 
 /// The most runs that are remembered, some 100 bytes each: a day's of a large installation. A forgotten run is judged by itself.

@@ -3,7 +3,7 @@
 use crate::dx::{Client, Outcome};
 use crate::spool::PolicyChain;
 use crate::token::Token;
-use pipefold_sandbox::{Job, Notification, Run};
+use pipefold_sandbox::{Job, Run};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -122,9 +122,6 @@ pub trait Outlet: Send + Sync {
 
     /// Sends a job of a run once, within `timeout`. The outlet has the run already.
     fn upsert_job(&self, run: &Run, job: &Job, timeout: Duration) -> Outcome;
-
-    /// Sends a run's steps to a server that shows them. A failure is ignored.
-    fn send_steps(&self, _run: &Run, _steps: &[&Notification], _timeout: Duration) {}
 }
 
 /// DX itself.
@@ -148,10 +145,6 @@ impl Outlet for ToDx<'_> {
 
     fn upsert_job(&self, run: &Run, job: &Job, timeout: Duration) -> Outcome {
         self.client.upsert_job(run, job, self.token, timeout)
-    }
-
-    fn send_steps(&self, run: &Run, steps: &[&Notification], timeout: Duration) {
-        self.client.send_steps(run, steps.iter().copied(), self.token, timeout);
     }
 }
 

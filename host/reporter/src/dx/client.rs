@@ -4,20 +4,18 @@ use super::classify::{Outcome, Reply, classify, redirected_to};
 use super::jobs::{self, classify_job};
 use super::url::DxUrl;
 use super::wire;
-use super::wire::{HEADERS, TAKES_STEPS};
+use super::wire::HEADERS;
 use crate::http::{ClientError, ProxyOptions, Transport, TransportOptions, header, read_body};
 use crate::token::Token;
 use chrono::{DateTime, Utc};
-use pipefold_sandbox::{Job, Notification, Run};
+use pipefold_sandbox::{Job, Run};
 use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 use ureq::Agent;
-use ureq::http::header::{AUTHORIZATION, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use ureq::http::header::{AUTHORIZATION, HeaderValue, LOCATION, RETRY_AFTER};
 
 /// The most bytes of an answer that are read. DX's have a few dozen; a longer one is cut, so it is no JSON and no acceptance.
 pub const MAX_ANSWER: usize = 64 * 1024;
@@ -41,8 +39,6 @@ pub struct ClientOptions {
 pub struct Client {
     url: DxUrl,
     transport: Transport,
-    /// True if the server's answers say that it shows steps.
-    takes_steps: AtomicBool,
 }
 
 /// The answer to a probe: a server answers at DX's address.
@@ -66,11 +62,7 @@ impl Client {
         let ClientOptions { url, ca_file, proxy } = options;
         let origin = url.origin();
         let transport = Transport::new(TransportOptions { origin, ca_file, proxy })?;
-        Ok(Self {
-            url,
-            transport,
-            takes_steps: AtomicBool::new(false),
-        })
+        Ok(Self { url, transport })
     }
 
     /// The address that it sends to.
@@ -90,34 +82,6 @@ impl Client {
     pub fn upsert_job(&self, run: &Run, job: &Job, token: &Token, timeout: Duration) -> Outcome {
         let endpoint = self.url.job_endpoint();
         self.post(&endpoint, &jobs::job_body(run, job), classify_job, token, timeout)
-    }
-
-    /// Returns true if an earlier answer said that the server takes steps. DX does not.
-    #[must_use]
-    pub fn takes_steps(&self) -> bool {
-        self.takes_steps.load(Relaxed)
-    }
-
-    /// Sends a run's steps to a server that takes them. They are only for display, so a failure is ignored. `None` if nothing was sent.
-    pub fn send_steps<'a>(
-        &self,
-        run: &'a Run,
-        notifications: impl IntoIterator<Item = &'a Notification>,
-        token: &Token,
-        timeout: Duration,
-    ) -> Option<Outcome> {
-        if !self.takes_steps() {
-            return None;
-        }
-        let outcome = self.post(
-            &self.url.endpoint(),
-            &wire::steps_body(run, notifications)?,
-            classify,
-            token,
-            timeout,
-        );
-        tracing::debug!(%outcome, "sent the run's steps");
-        Some(outcome)
     }
 
     /// Posts a body once; `classify` reads the answer.
@@ -145,9 +109,6 @@ impl Client {
                 why: why.to_string(),
             },
             Ok((response, body)) => {
-                if header(&response, &HeaderName::from_static(TAKES_STEPS.0)) == Some(TAKES_STEPS.1) {
-                    self.takes_steps.store(true, Relaxed);
-                }
                 let reply = Reply {
                     status: response.status().as_u16(),
                     retry_after: header(&response, &RETRY_AFTER),

@@ -20,6 +20,6 @@ pub use jobs::{JOB_METHOD_PATH, JobUpsert, classify_job, job_body};
 pub use senders::SYNC_PATH;
 pub use server::{BodyError, ErrorCode, MAX_DEPTH, Refusal};
 pub use url::{DxUrl, METHOD_PATH, UrlError};
-pub use wire::{HEADERS, MAX_STEPS, StepArguments, TAKES_STEPS, Upsert, body};
+pub use wire::{HEADERS, MAX_STEPS, StepArguments, Upsert, body};
 
 pub use crate::http::{ClientError, MAX_RETRY_AFTER, ProxyOptions, USER_AGENT};

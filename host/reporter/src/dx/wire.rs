@@ -1,5 +1,4 @@
-//! The bodies of requests to DX, and the steps that other servers take. DX has no argument for steps: they are sent only to servers whose
-//! answer to an upsert says that they show them.
+//! The bodies of requests to DX, and the steps in an upsert that a server in DX's place takes.
 
 use super::arguments::{text, truth};
 use crate::http::USER_AGENT;
@@ -74,9 +73,6 @@ pub fn body(run: &Run) -> Vec<u8> {
     serde_json::to_vec(&Upsert::from(run)).unwrap_or_default()
 }
 
-/// The header by which a server says that it takes steps, and its value.
-pub const TAKES_STEPS: (&str, &str) = ("pipefold-steps", "taken");
-
 /// Steps in one upsert. Pipelines have dozens; a thousand of usual length fit into a body of 1 MiB several times over.
 pub const MAX_STEPS: usize = 1000;
 
@@ -143,57 +139,6 @@ impl StepArguments {
     }
 }
 
-/// An upsert about steps. Of the run it has only the names, as judged: values that a policy removed are not in it.
-#[derive(Serialize)]
-struct StepsUpsert<'a> {
-    pipeline_name: &'a str,
-    pipeline_source: &'a str,
-    reference_id: &'a str,
-    started_at: &'a str,
-    steps: Vec<Step<'a>>,
-}
-
-#[derive(Serialize)]
-struct Step<'a> {
-    step: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    started_at: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finished_at: Option<&'a str>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    allowed_to_fail: bool,
-}
-
-/// The body with a run's first thousand steps; none if no notification is about one.
-pub fn steps_body<'a>(run: &'a Run, notifications: impl IntoIterator<Item = &'a Notification>) -> Option<Vec<u8>> {
-    let steps: Vec<Step<'a>> = notifications
-        .into_iter()
-        .filter_map(|notification| {
-            Some(Step {
-                step: notification.step.as_deref()?,
-                status: notification.status.as_deref(),
-                started_at: notification.started_at.as_deref(),
-                finished_at: notification.finished_at.as_deref(),
-                allowed_to_fail: notification.allowed_to_fail,
-            })
-        })
-        .take(MAX_STEPS)
-        .collect();
-    if steps.is_empty() {
-        return None;
-    }
-    serde_json::to_vec(&StepsUpsert {
-        pipeline_name: &run.pipeline_name,
-        pipeline_source: &run.pipeline_source,
-        reference_id: &run.reference_id,
-        started_at: &run.started_at,
-        steps,
-    })
-    .ok()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
@@ -234,46 +179,6 @@ mod tests {
         assert_eq!(serde_json::from_slice::<Value>(&body(&run)).unwrap(), full);
     }
 
-    fn run() -> Run {
-        serde_json::from_str(
-            r#"{"pipeline_name":"p","pipeline_source":"s","reference_id":"r","started_at":"2025-01-01T12:05:00Z","status":"success","email":"a@b.c"}"#,
-        )
-        .unwrap()
-    }
-
-    fn step(name: &str, status: &str) -> Notification {
-        Notification {
-            step: Some(name.into()),
-            status: Some(status.into()),
-            started_at: Some("2025-01-01T12:06:00Z".into()),
-            finished_at: Some("2025-01-01T12:07:00Z".into()),
-            allowed_to_fail: status == "failure",
-            email: Some("somebody@example.com".into()),
-            ..Notification::default()
-        }
-    }
-
-    #[test]
-    fn steps_arrive_as_notifications_of_their_own() {
-        let told = [
-            step("lint", "failure"),
-            Notification::default(),
-            step("test", "success"),
-        ];
-        let body = steps_body(&run(), &told).unwrap();
-        let arrived = Arguments::from_foreign_json(&body).unwrap().into_notifications();
-        let expected = |of: &Notification| Notification {
-            pipeline_name: Some("p".into()),
-            pipeline_source: Some("s".into()),
-            reference_id: Some("r".into()),
-            // Other values of a step's record are not sent.
-            email: None,
-            ..of.clone()
-        };
-        assert_eq!(arrived, [expected(&told[0]), expected(&told[2])]);
-        assert_eq!(steps_body(&run(), &told[1..2]), None);
-    }
-
     #[test]
     fn numbers_of_steps_in_an_upsert() {
         let of = |json: &str| Arguments::from_foreign_json(json.as_bytes()).map(Arguments::into_notifications);
@@ -284,8 +189,5 @@ mod tests {
         assert!(error.contains("1001 steps"), "{error}");
         assert!(of(r#"{"steps":{}}"#).is_err() && of(r#"{"steps":[1]}"#).is_err());
         assert!(of(r#"{"steps":[["lint"]]}"#).is_err());
-        let many = vec![step("x", "success"); MAX_STEPS + 5];
-        let body = steps_body(&run(), &many).unwrap();
-        assert_eq!(Arguments::from_foreign_json(&body).unwrap().steps.len(), MAX_STEPS);
     }
 }
