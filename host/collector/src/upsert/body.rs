@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use pipefold::dx::{ARGUMENT_NAMES, Arguments, ErrorCode, STEP_ARGUMENT_NAMES};
+use pipefold::dx::{ARGUMENT_NAMES, Arguments, ErrorCode, STEP_ARGUMENT_NAMES, from_form};
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -125,7 +125,7 @@ pub fn arguments(format: Format, body: &[u8]) -> Result<Arguments, String> {
             "the body looks like JSON and was sent as a form: send the header `Content-Type: application/json`"
                 .to_owned(),
         ),
-        (Format::Form, _) => Arguments::from_form(body).map_err(|why| why.to_string()),
+        (Format::Form, _) => from_form(body).map_err(|why| why.to_string()),
         // The parser reports an array; an empty body was cut.
         (Format::Json, Some(b'{' | b'[') | None) => Arguments::from_foreign_json(body).map_err(|why| why.to_string()),
         (Format::Json, Some(_)) => {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use pipefold_sandbox::Notification;
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, Visitor};
 
 use super::senders::{status, time};
 use super::wire::{MAX_STEPS, StepArguments, objects};
@@ -84,11 +84,7 @@ impl Arguments {
     ///
     /// A body that is not an object, or an argument that is neither text nor a whole number, with its position.
     pub fn from_json(body: &[u8]) -> Result<Self, serde_json::Error> {
-        // Serde would read an array's elements as the arguments in their order.
-        if body.trim_ascii_start().starts_with(b"[") {
-            return Err(serde_json::Error::custom("the JSON body is an array and not an object"));
-        }
-        let given: Self = serde_json::from_slice(body)?;
+        let given: Self = from_json(body)?;
         if given.steps.len() > MAX_STEPS {
             let count = given.steps.len();
             return Err(serde_json::Error::custom(format!(
@@ -108,6 +104,15 @@ impl Arguments {
         }
         steps.into_iter().map(|step| step.of(&whole)).collect()
     }
+}
+
+/// Reads arguments from a JSON object.
+pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    // Serde would read an array's elements as the arguments in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(serde_json::Error::custom("the JSON body is an array and not an object"));
+    }
+    serde_json::from_slice(body)
 }
 
 /// The notification of the arguments without [`steps`](Arguments::steps).
@@ -236,6 +241,7 @@ mod tests {
     use pipefold_sandbox::Run;
 
     use super::*;
+    use crate::dx::from_form;
 
     fn parse(json: &str) -> Result<Arguments, serde_json::Error> {
         Arguments::from_json(json.as_bytes())
@@ -307,7 +313,7 @@ mod tests {
             (Some("lint".into()), true)
         );
         assert_eq!(given(r#"{"step":" ","allowed_to_fail":null}"#), (None, false));
-        let form = |text: &str| Arguments::from_form(text.as_bytes()).map(|given| given.allowed_to_fail);
+        let form = |text: &str| from_form::<Arguments>(text.as_bytes()).map(|given| given.allowed_to_fail);
         assert!(form("step=lint&allowed_to_fail=true").unwrap());
         assert!(!form("allowed_to_fail=false").unwrap() && !form("allowed_to_fail=").unwrap());
         assert!(form("allowed_to_fail=maybe").is_err() && parse(r#"{"allowed_to_fail":1}"#).is_err());

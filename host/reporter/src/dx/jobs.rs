@@ -1,11 +1,13 @@
-//! DX's `pipelineJobs.upsert`: one step of a run. DX takes it only after the run.
+//! DX's `pipelineJobs.upsert`: one step of a run. DX takes it only after the run. Its arguments for a client and for a server in DX's place.
 
+use super::arguments::text;
 use super::classify::{Outcome, Reply, classify};
 use super::client::Answer;
+use super::senders::{status, time};
 use crate::token::Token;
 use chrono::{DateTime, Utc};
 use pipefold_sandbox::{Job, Run};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The method's path.
 pub const JOB_METHOD_PATH: &str = "/api/pipelineJobs.upsert";
@@ -40,6 +42,42 @@ impl<'a> JobUpsert<'a> {
     }
 }
 
+/// The names of DX's arguments of `pipelineJobs.upsert`, without the token.
+pub const JOB_ARGUMENT_NAMES: [&str; 7] = [
+    "pipeline_source",
+    "run_reference_id",
+    "reference_id",
+    "name",
+    "status",
+    "started_at",
+    "finished_at",
+];
+
+/// The arguments of `pipelineJobs.upsert` as clients send them, unchecked, and as leniently read as those of a run
+/// ([`Arguments`](super::Arguments)).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[expect(
+    missing_docs,
+    reason = "each field is the argument of its name in DX's documentation"
+)]
+pub struct JobArguments {
+    #[serde(deserialize_with = "text")]
+    pub pipeline_source: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub run_reference_id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub reference_id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub name: Option<String>,
+    #[serde(deserialize_with = "status")]
+    pub status: Option<String>,
+    #[serde(deserialize_with = "time")]
+    pub started_at: Option<String>,
+    #[serde(deserialize_with = "time")]
+    pub finished_at: Option<String>,
+}
+
 /// The body of a request about a job: a JSON object.
 #[must_use]
 pub fn job_body(run: &Run, job: &Job) -> Vec<u8> {
@@ -65,6 +103,8 @@ pub fn classify_job(reply: &Reply<'_>, now: DateTime<Utc>, token: Option<&Token>
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+    use crate::dx::{from_foreign_json, from_form};
+    use pipefold_sandbox::Status;
 
     fn outcome(status: u16, body: &str) -> Outcome {
         let reply = Reply {
@@ -73,6 +113,47 @@ mod tests {
             ..Reply::default()
         };
         classify_job(&reply, Utc::now(), None)
+    }
+
+    #[test]
+    fn a_body_is_read_back_and_senders_forms_are_taken() {
+        let run: Run = serde_json::from_str(
+            r#"{"pipeline_name":"p","pipeline_source":"s","reference_id":"r","started_at":"2025-01-01T12:05:00Z"}"#,
+        )
+        .unwrap();
+        let job = Job {
+            reference_id: "build/1".into(),
+            name: "build".into(),
+            status: Status::Unknown,
+            started_at: Some("2025-01-01T12:05:00Z".into()),
+            finished_at: None,
+        };
+        let given: JobArguments = from_foreign_json(&job_body(&run, &job)).unwrap();
+        let expected = JobArguments {
+            pipeline_source: Some("s".into()),
+            run_reference_id: Some("r".into()),
+            reference_id: Some("build/1".into()),
+            name: Some("build".into()),
+            status: Some("unknown".into()),
+            started_at: Some("2025-01-01T12:05:00Z".into()),
+            finished_at: None,
+        };
+        assert_eq!(given, expected);
+        let form = b"run_reference_id=7&status=UNSTABLE&started_at=1735733100&finished_at=1735733400250";
+        let given: JobArguments = from_form(form).unwrap();
+        assert_eq!(
+            (given.run_reference_id.as_deref(), given.status.as_deref()),
+            (Some("7"), Some("failure"))
+        );
+        assert_eq!(
+            (given.started_at.as_deref(), given.finished_at.as_deref()),
+            (Some("2025-01-01T12:05:00Z"), Some("2025-01-01T12:10:00.250Z"))
+        );
+        for name in JOB_ARGUMENT_NAMES {
+            let wrong = format!(r#"{{"{name}":{{}}}}"#);
+            assert!(from_foreign_json::<JobArguments>(wrong.as_bytes()).is_err(), "{name}");
+        }
+        assert!(from_foreign_json::<JobArguments>(b"[]").is_err());
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn unix(text: &str) -> Option<String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use crate::dx::Arguments;
+    use crate::dx::{Arguments, from_form};
 
     /// The start as the rules get it; None if the body is refused or has none.
     fn started_at(value: &str) -> Option<String> {
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_form_has_the_same_forms() {
-        let given = Arguments::from_form(b"started_at=1735733100&finished_at=1735733400250&status=aborted").unwrap();
+        let given: Arguments = from_form(b"started_at=1735733100&finished_at=1735733400250&status=aborted").unwrap();
         assert_eq!(given.started_at.as_deref(), Some("2025-01-01T12:05:00Z"));
         assert_eq!(given.finished_at.as_deref(), Some("2025-01-01T12:10:00.250Z"));
         assert_eq!(given.status.as_deref(), Some("cancelled"));

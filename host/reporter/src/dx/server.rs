@@ -5,10 +5,11 @@ use std::fmt;
 
 use percent_encoding::percent_decode;
 use pipefold_sandbox::{Fault, Violation, foreign};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, MapDeserializer};
-use serde::{Deserialize, Serialize};
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, from_json};
 
 /// The deepest nesting of a JSON body. DX's arguments have a depth of one; JSON libraries have similar limits, and an unknown field that
 /// nests deeper is a mistake.
@@ -19,33 +20,41 @@ pub const MAX_DEPTH: usize = 128;
 #[error("{0}")]
 pub struct BodyError(String);
 
+/// Reads the arguments of a method from an untrusted JSON body, which is nested no deeper than [`MAX_DEPTH`].
+///
+/// # Errors
+/// A body that is not a JSON object of arguments.
+pub fn from_foreign_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
+    if depth(body) > MAX_DEPTH {
+        return Err(BodyError(format!("the JSON body is nested deeper than {MAX_DEPTH}")));
+    }
+    from_json(body).map_err(|why| BodyError(format!("the JSON body could not be parsed: {why}")))
+}
+
+/// Reads the arguments of a method from a body of `application/x-www-form-urlencoded` (WHATWG URL, section 5.1), strictly: an argument
+/// given twice, or text that is not UTF-8, is an error.
+///
+/// # Errors
+/// A body that is not such a form, or a wrong argument.
+pub fn from_form<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
+    let pairs = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| {
+        let middle = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        let (name, value) = pair.split_at(middle);
+        Ok((decode(name)?, decode(value.get(1..).unwrap_or_default())?))
+    });
+    let pairs = pairs.collect::<Result<Vec<_>, BodyError>>()?;
+    let wrong = |why: ValueError| BodyError(format!("the form could not be read: {why}"));
+    T::deserialize(MapDeserializer::new(pairs.into_iter())).map_err(wrong)
+}
+
 impl Arguments {
-    /// Reads an untrusted JSON body: as [`Arguments::from_json`], and no deeper than [`MAX_DEPTH`].
+    /// Reads an untrusted JSON body: [`from_foreign_json`].
     ///
     /// # Errors
     /// A body that is not a JSON object of arguments.
     pub fn from_foreign_json(body: &[u8]) -> Result<Self, BodyError> {
-        if depth(body) > MAX_DEPTH {
-            return Err(BodyError(format!("the JSON body is nested deeper than {MAX_DEPTH}")));
-        }
-        Self::from_json(body).map_err(|why| BodyError(format!("the JSON body could not be parsed: {why}")))
-    }
-
-    /// Reads a body of `application/x-www-form-urlencoded` (WHATWG URL, section 5.1), strictly: an argument given twice, or text that is
-    /// not UTF-8, is an error.
-    ///
-    /// # Errors
-    /// A body that is not such a form, or a wrong argument.
-    pub fn from_form(body: &[u8]) -> Result<Self, BodyError> {
-        let pairs = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
-        let pairs = pairs.map(|pair| {
-            let middle = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-            let (name, value) = pair.split_at(middle);
-            Ok((decode(name)?, decode(value.get(1..).unwrap_or_default())?))
-        });
-        let pairs = pairs.collect::<Result<Vec<_>, BodyError>>()?;
-        let wrong = |why: ValueError| BodyError(format!("the form could not be read: {why}"));
-        Self::deserialize(MapDeserializer::new(pairs.into_iter())).map_err(wrong)
+        from_foreign_json(body)
     }
 }
 
@@ -94,6 +103,8 @@ pub enum ErrorCode {
     RequiredParamsMissing,
     /// Another argument is wrong; the message and the violations name it.
     InvalidArguments,
+    /// A job's run is not known.
+    RunNotFound,
     /// The token may not do this with this pipeline or run.
     NoPermission,
     /// The request is not one that this server's own pages or a program on this machine would send.
@@ -127,6 +138,7 @@ impl ErrorCode {
             Self::InvalidTimestamp => "invalid_timestamp",
             Self::RequiredParamsMissing => "required_params_missing",
             Self::InvalidArguments => "invalid_arguments",
+            Self::RunNotFound => "pipeline_run_not_found",
             Self::NoPermission => "no_permission",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
@@ -152,7 +164,7 @@ impl ErrorCode {
             Self::Timeout => 408,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::InvalidTimestamp | Self::RequiredParamsMissing | Self::InvalidArguments => 422,
+            Self::InvalidTimestamp | Self::RequiredParamsMissing | Self::InvalidArguments | Self::RunNotFound => 422,
             Self::RateLimited => 429,
             Self::Internal => 500,
             Self::Unavailable => 503,
@@ -222,12 +234,12 @@ mod tests {
     #[test]
     fn forms_and_json_give_the_same_arguments() {
         let form = b"pipeline_name=a+b&pr_number=%37&head_branch=%C3%A9%2f1&email=&unknown=1&started_at=12%3A00%zz&&=";
-        let given = Arguments::from_form(form).unwrap();
+        let given: Arguments = from_form(form).unwrap();
         let json = r#"{"pipeline_name":"a b","pr_number":7,"head_branch":"é/1","email":"","started_at":"12:00%zz"}"#;
         assert_eq!(given, Arguments::from_json(json.as_bytes()).unwrap());
-        assert_eq!(Arguments::from_form(b"").unwrap(), Arguments::default());
+        assert_eq!(from_form::<Arguments>(b"").unwrap(), Arguments::default());
         for bad in [&b"email=a&email=b"[..], b"email=%ff", b"%ff=1", b"pr_number=x"] {
-            assert!(Arguments::from_form(bad).is_err(), "{bad:?}");
+            assert!(from_form::<Arguments>(bad).is_err(), "{bad:?}");
         }
     }
 
