@@ -25,10 +25,10 @@ pub struct Finding<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Problem<'a> {
     Missing,
-    /// The field's size in bytes, and the largest allowed.
-    TooLong(usize, usize),
-    /// The control character, and the index of its first byte.
-    Control(char, usize),
+    /// The attribute's key, the text's size in bytes, and the largest allowed.
+    TooLong(Option<Quote<'a>>, usize, usize),
+    /// The attribute's key, the control character, and the index of its first byte.
+    Control(Option<Quote<'a>>, char, usize),
     Timestamp(Quote<'a>, TimestampError),
     FinishBeforeStart(Quote<'a>, Quote<'a>),
     Status(Quote<'a>),
@@ -109,10 +109,14 @@ impl Finding<'_> {
     fn message(&self) -> String {
         match self.problem {
             Problem::Missing => format!("required, but absent or blank; give {}", expected(self.field)),
-            Problem::TooLong(bytes, most) => format!("{bytes} bytes long; at most {most} are allowed: shorten it"),
-            Problem::Control(character, index) => {
+            Problem::TooLong(key, bytes, most) => format!(
+                "{}{bytes} bytes long; at most {most} are allowed: shorten it",
+                prefix(key)
+            ),
+            Problem::Control(key, character, index) => {
                 format!(
-                    "has the control character U+{:04X} at byte {index}; remove it: text must be printable",
+                    "{}has the control character U+{:04X} at byte {index}; remove it: text must be printable",
+                    prefix(key),
                     u32::from(character)
                 )
             }
@@ -182,6 +186,11 @@ impl Problem<'_> {
             Self::MixedRuns(..) => Fault::MixedRuns,
         }
     }
+}
+
+/// The beginning of a message about the value of an attribute.
+fn prefix(key: Option<Quote<'_>>) -> String {
+    key.map(|key| format!("{key}: ")).unwrap_or_default()
 }
 
 /// The expected value of a required field; the examples are DX's.

@@ -1,7 +1,7 @@
 //! Validation of a notification, which finds all faults at once.
 
 use crate::field::Field;
-use crate::finding::{Finding, Problem, violations};
+use crate::finding::{Finding, Problem, Quote, violations};
 use crate::limits::{MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, MAX_FIELD_BYTES};
 use crate::timestamp::Timestamp;
 use crate::{Attribute, Notification, Status, Violation, words};
@@ -209,19 +209,19 @@ impl<'a> Notes<'_, 'a> {
         if text.is_none() {
             self.add(field, Problem::Missing);
         }
-        self.sound(field, text?, MAX_FIELD_BYTES)
+        self.sound(field, None, text?, MAX_FIELD_BYTES)
     }
 
     fn optional(&mut self, field: Field, value: &'a Option<String>) -> Option<&'a str> {
-        self.sound(field, given(value)?, MAX_FIELD_BYTES)
+        self.sound(field, None, given(value)?, MAX_FIELD_BYTES)
     }
 
-    /// The text if it is short enough and free of control characters.
-    fn sound(&mut self, field: Field, text: &'a str, most: usize) -> Option<&'a str> {
+    /// The text if it is short enough and free of control characters. `key` is that of an attribute.
+    fn sound(&mut self, field: Field, key: Option<&'a str>, text: &'a str, most: usize) -> Option<&'a str> {
         let problem = if text.len() > most {
-            Problem::TooLong(text.len(), most)
+            Problem::TooLong(key.map(Quote::from), text.len(), most)
         } else if let Some((index, character)) = control_character(text) {
-            Problem::Control(character, index)
+            Problem::Control(key.map(Quote::from), character, index)
         } else {
             return Some(text);
         };
@@ -237,7 +237,7 @@ impl<'a> Notes<'_, 'a> {
             if key.is_empty() || key.len() > MAX_ATTRIBUTE_KEY_BYTES || !key.bytes().all(is_in_key) {
                 self.add(Field::Attributes, Problem::AttributeKey(key.as_str().into()));
             }
-            self.sound(Field::Attributes, value, MAX_ATTRIBUTE_VALUE_BYTES);
+            self.sound(Field::Attributes, Some(key), value, MAX_ATTRIBUTE_VALUE_BYTES);
         }
     }
 

@@ -74,9 +74,10 @@ fn attributes() {
     };
     let message = "33 attributes; at most 32 are allowed: give fewer".to_owned();
     assert_eq!(wrong(&with(33, "k", "v")), (Fault::TooLong, message));
-    let message = "1025 bytes long; at most 1024 are allowed: shorten it".to_owned();
+    let message = "\"k\": 1025 bytes long; at most 1024 are allowed: shorten it".to_owned();
     assert_eq!(wrong(&with(1, "k", &"v".repeat(1025))), (Fault::TooLong, message));
-    assert_eq!(wrong(&with(1, "k", "a\u{7}")).0, Fault::InvalidText);
+    let message = "\"k\": has the control character U+0007 at byte 1; remove it: text must be printable".to_owned();
+    assert_eq!(wrong(&with(1, "k", "a\u{7}")), (Fault::InvalidText, message));
     for key in ["", "K", "a b", "ä", "a/b", &"k".repeat(65)] {
         assert_eq!(wrong(&with(1, key, "v")).0, Fault::InvalidAttribute, "{key}");
     }
