@@ -223,7 +223,7 @@ fn templates_and_files() {
         "templates.pipeline_name in [dir]/workspace/pipefold.toml"
     );
     let checks = checks(&ci, &output);
-    let file = "file: [dir]/workspace/pipefold.toml < of the workspace: run fields and templates only";
+    let file = "file: [dir]/workspace/pipefold.toml < of the workspace: run fields, attributes and templates only";
     assert!(checks.contains(file), "{checks}");
     let people = doctor(&ci, &used, &[]).run();
     page(&ci, &people);

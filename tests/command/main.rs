@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod accounts;
+mod attributes;
 mod bad_input;
 mod boundaries;
 mod children;

@@ -50,6 +50,8 @@ fn completions_have_every_command_without_the_token_and_the_worker() {
             "head-branch",
             "token-file",
             "local",
+            "attribute",
+            "most-jobs",
         ] {
             assert!(script.contains(word), "{shell} does not complete {word}");
         }
@@ -61,14 +63,13 @@ fn completions_have_every_command_without_the_token_and_the_worker() {
 
 #[test]
 fn bash_accepts_its_completions() {
-    let script = text(&["completions", "bash"]);
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("pipefold.bash");
-    std::fs::write(&file, script).unwrap();
+    let script = directory.path().join("pipefold");
+    std::fs::write(&script, text(&["completions", "bash"])).unwrap();
     let check = r#"set -e; . "$1"; COMP_WORDS=(pipefold fi); COMP_CWORD=1; _pipefold pipefold fi pipefold; echo "${COMPREPLY[*]}""#;
     let bash = Command::new("bash")
         .args(["-c", check, "bash"])
-        .arg(&file)
+        .arg(&script)
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), "finish", "{bash:?}");

@@ -172,6 +172,13 @@ pub struct FieldFlags {
     /// GitLab user name of that person
     #[arg(long, value_name = "NAME", value_parser = text())]
     pub gitlab_username: Option<String>,
+
+    /// A fact that DX has no field for, such as team=payments (repeatable) [env: PIPEFOLD_ATTRIBUTES]
+    ///
+    /// Policies see and change attributes, and collectors keep and show them; they are not sent to DX. The variable holds one KEY=VALUE a
+    /// line; pipefold.toml has a table `[attributes]`. At most 32, keys of a-z, 0-9, dot, underscore and hyphen.
+    #[arg(long = "attribute", value_name = "KEY=VALUE", value_parser = text())]
+    pub attributes: Vec<String>,
 }
 
 /// Reads text. Bytes that are not UTF-8, as a branch's name may have, become U+FFFD and do not stop a build.

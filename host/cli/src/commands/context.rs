@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use pipefold::config::{
     Environment, Flags, OPERATOR_FILE, Origin, Settings, SettingsInput, strict_without_files, variables,
 };
-use pipefold::detect::{Field, Fields};
+use pipefold::detect::{ATTRIBUTES, Field, Fields};
 use pipefold::spool::SpoolError;
-use pipefold::{Budget, Builder, Hook, JudgedNotification, Notification, Receipt, Reporter, Token, Violation};
+use pipefold::{
+    Attribute, Budget, Builder, Hook, JudgedNotification, Notification, Receipt, Reporter, Token, Violation,
+};
 
 use super::diagnostic::{Diagnostic, conclude};
 use super::{fleet, policies};
@@ -137,12 +139,35 @@ impl Context {
         {
             return Err(refused.into());
         }
+        if refused.violations.iter().any(|violation| violation.field == ATTRIBUTES) {
+            self.leave_out_attributes(hook, &mut rest);
+        }
         let judged = self.reporter.judge_at_once(hook, rest)?;
         let warning = Diagnostic::left_out(&refused.violations);
         if !diagnostics.contains(&warning) {
             diagnostics.push(warning);
         }
         Ok(judged)
+    }
+
+    /// Removes the attributes that the rules refuse, each by itself, and those past the first [`MAX_ATTRIBUTES`].
+    fn leave_out_attributes(&self, hook: Hook, notification: &mut Notification) {
+        let without = Notification {
+            attributes: Vec::new(),
+            ..notification.clone()
+        };
+        let is_right = |attribute: &Attribute| {
+            let attributes = vec![attribute.clone()];
+            let with = Notification {
+                attributes,
+                ..without.clone()
+            };
+            self.reporter.judge_at_once(hook, with).is_ok()
+        };
+        let all = std::mem::take(&mut notification.attributes);
+        // Each takes a call, and a variable may hold thousands of lines.
+        let candidates = all.into_iter().take(2 * MAX_ATTRIBUTES);
+        notification.attributes = candidates.filter(is_right).take(MAX_ATTRIBUTES).collect();
     }
 
     /// Judges and records a notification. A step that cannot be recorded is sent as an urgent one, since no finish will find it. The rules send
@@ -205,6 +230,9 @@ impl Context {
         outer.is_some() && outer == self.settings.fields.value(Field::ReferenceId)
     }
 }
+
+/// The most attributes of a notification, by the rules.
+const MAX_ATTRIBUTES: usize = 32;
 
 /// Prints why a context could not be loaded, and returns the exit code.
 pub fn conclude_unloaded(global: &GlobalFlags, why: Diagnostic) -> ExitCode {
@@ -278,6 +306,9 @@ pub fn fields(flags: &FieldFlags) -> Fields {
             fields.set_flag(field, value.as_str());
         }
     }
+    for text in &flags.attributes {
+        fields.attributes.add(text, Origin::Flag("--attribute"));
+    }
     fields
 }
 
@@ -345,6 +376,7 @@ fn leave_out(notification: &mut Notification, violation: &Violation) -> bool {
     let n = notification;
     let field = Field::ALL.into_iter().find(|field| field.name() == violation.field);
     match field {
+        None if violation.field == ATTRIBUTES => {}
         Some(Field::StartedAt) => n.started_at = None,
         Some(Field::FinishedAt) => n.finished_at = None,
         Some(Field::Status) => n.status = n.status.as_deref().and_then(status_meant).map(str::to_owned),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pipefold::config::variables;
 use pipefold::detect::Field;
-use pipefold::{Hook, Notification, Status, clock};
+use pipefold::{Attribute, Hook, Notification, Status, clock};
 
 use super::context::{Context, config_file};
 use super::diagnostic::{Diagnostic, exit_code, print};
@@ -58,6 +58,13 @@ fn variables_for(
         ) {
             set(field.variable(), &sourced.value);
         }
+    }
+    let attributes = notification.attributes.iter();
+    let attributes: Vec<String> = attributes
+        .map(|Attribute { key, value }| format!("{key}={value}"))
+        .collect();
+    if !attributes.is_empty() {
+        set(variables::ATTRIBUTES, &attributes.join("\n"));
     }
     if let Some(id) = &notification.reference_id {
         set(variables::OUTER, id);

@@ -8,7 +8,7 @@ use super::queue::QueueKeys;
 use super::reader::{BUDGET_KEYS, LIMIT_KEYS, OPERATOR_KEYS, TOKEN_KEYS, TomlEntry, entries};
 use super::templates::TemplateKeys;
 use super::{ConfigError, Sourced};
-use crate::detect::{Field, Fields};
+use crate::detect::{ATTRIBUTES, Attributes, Field, Fields};
 use pipefold_sandbox::foreign;
 use std::fs;
 use std::io;
@@ -160,12 +160,27 @@ impl File {
         if entry.name == TEMPLATES {
             return entry.table()?.iter().try_for_each(|entry| self.templates.take(entry));
         }
+        if entry.name == ATTRIBUTES {
+            return take_attributes(&mut self.fields.attributes, entry, "");
+        }
         match OPERATOR_KEYS.iter().find(|known| known.name == entry.name) {
             None => Err(entry.unknown(&names(trust))),
             Some(known) if trust == Trust::Workspace => Err(entry.not_in_workspace(known.instead())),
             Some(_) => self.operator.take(entry),
         }
     }
+}
+
+/// Reads the attributes of a table. A key with dots that is not in quotes makes tables within it.
+fn take_attributes(attributes: &mut Attributes, table: &TomlEntry<'_>, prefix: &str) -> Result<(), ConfigError> {
+    for entry in table.table()? {
+        let key = format!("{prefix}{}", entry.name);
+        match entry.is_table() {
+            true => take_attributes(attributes, &entry, &format!("{key}."))?,
+            false => attributes.set(&key, &entry.text_or_integer()?.unwrap_or_default(), entry.origin()),
+        }
+    }
+    Ok(())
 }
 
 impl OperatorKeys {
@@ -234,7 +249,7 @@ fn names(trust: Trust) -> Vec<&'static str> {
         .iter()
         .map(|key| key.name)
         .filter(|_| trust == Trust::Operator);
-    fields.chain([TEMPLATES]).chain(operator).collect()
+    fields.chain([TEMPLATES, ATTRIBUTES]).chain(operator).collect()
 }
 
 /// The largest file of settings, in bytes: a hundred times a long one.

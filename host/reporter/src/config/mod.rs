@@ -4,7 +4,7 @@
 //!
 //! 1. a flag of the command, or a setter of the builder;
 //! 2. a variable: `PIPEFOLD_*`, `DX_API_URL`, `DX_API_TOKEN`;
-//! 3. the workspace's `pipefold.toml`, found upwards from the working directory: fields of the run and templates only;
+//! 3. the workspace's `pipefold.toml`, found upwards from the working directory: fields and attributes of the run and templates only;
 //! 4. the operator's file: the one that `--config` names, else `/etc/pipefold.toml`;
 //! 5. the CI system's variables ([`crate::detect`]): fields of the run, and a directory for the spool;
 //! 6. the default.

@@ -127,6 +127,11 @@ impl<'a> TomlEntry<'a> {
         }
     }
 
+    /// Returns true if the value is a table.
+    pub fn is_table(&self) -> bool {
+        self.value.is_table()
+    }
+
     /// The entries of a table.
     pub fn table(&self) -> Result<Vec<TomlEntry<'a>>, ConfigError> {
         match self.value.as_table() {

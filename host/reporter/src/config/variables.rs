@@ -5,7 +5,7 @@ use pipefold_sandbox::foreign;
 use super::{Environment, nearest};
 use crate::detect::Field;
 
-pub use crate::detect::GOCD_SERVER_ID;
+pub use crate::detect::{ATTRIBUTES_VARIABLE as ATTRIBUTES, GOCD_SERVER_ID};
 
 /// Address of the DX instance.
 pub const DX_API_URL: &str = "DX_API_URL";
@@ -64,6 +64,7 @@ fn known() -> impl Iterator<Item = &'static str> + Clone {
         ABANDON_AFTER,
         JOBS,
         MOST_JOBS,
+        ATTRIBUTES,
         STRICT,
         LOCAL,
         GOCD_SERVER_ID,

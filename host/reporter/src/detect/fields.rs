@@ -1,5 +1,6 @@
 //! The fields of a run: their table, and their values with the origin of each.
 
+use super::{ATTRIBUTES_VARIABLE, Attributes};
 use crate::source::{Environment, Origin, Sourced};
 use pipefold_sandbox::{Fault, Notification, Violation};
 use std::collections::BTreeMap;
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
     values: BTreeMap<Field, Sourced<String>>,
+    /// Facts that DX has no field for.
+    pub attributes: Attributes,
     /// True if the step's failure or cancellation is not the run's. Set only by the command that reports the step: it has no variable and
     /// no key.
     pub allowed_to_fail: bool,
@@ -27,6 +30,9 @@ impl Fields {
             if let Some(value) = environment.get(variable) {
                 fields.set(field, value, Origin::Variable(variable));
             }
+        }
+        if let Some(lines) = environment.get(ATTRIBUTES_VARIABLE) {
+            fields.attributes = Attributes::from_lines(lines, &Origin::Variable(ATTRIBUTES_VARIABLE));
         }
         fields
     }
@@ -65,7 +71,7 @@ impl Fields {
         self.values.iter().map(|(field, sourced)| (*field, sourced))
     }
 
-    /// Merges layers: each field has the value of the first layer that gives one. A step is allowed to fail, or urgent, if any layer sets
+    /// Merges layers: each field and attribute has the value of the first layer that gives one. A step is allowed to fail, or urgent, if any layer sets
     /// it.
     #[must_use]
     pub fn resolve(layers: &[&Self]) -> Self {
@@ -74,6 +80,7 @@ impl Fields {
             for (field, sourced) in &layer.values {
                 resolved.values.entry(*field).or_insert_with(|| sourced.clone());
             }
+            resolved.attributes.complete(&layer.attributes);
             resolved.allowed_to_fail |= layer.allowed_to_fail;
             resolved.urgent |= layer.urgent;
         }
@@ -111,6 +118,7 @@ impl Fields {
         for violation in &violations {
             self.values.retain(|field, _| field.name() != violation.field);
         }
+        self.attributes.leave_out_unreadable();
         violations
     }
 
@@ -119,7 +127,7 @@ impl Fields {
     #[must_use = "with violations the notification must not be reported"]
     pub fn to_notification(&self) -> (Notification, Vec<Violation>) {
         let text = |field| self.value(field).map(str::to_owned);
-        let mut violations = Vec::new();
+        let (attributes, mut violations) = self.attributes.to_list();
         let pr_number = self.get(Field::PrNumber).and_then(|given| {
             let number = given.value.trim().parse();
             number.map_err(|_| violations.push(not_a_number(given))).ok()
@@ -142,6 +150,7 @@ impl Fields {
             step: text(Field::Step),
             allowed_to_fail: self.allowed_to_fail,
             urgent: self.urgent,
+            attributes,
             ..Notification::default()
         };
         (notification, violations)

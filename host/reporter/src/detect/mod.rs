@@ -2,11 +2,13 @@
 //!
 //! - [`Field`] is the one table of fields: their names, flags and variables.
 //! - [`Fields`] holds some of them, each with its origin; [`Fields::resolve`] merges sources by precedence.
+//! - [`Attributes`] holds facts that DX has no field for.
 //! - [`Template`] makes a name out of them; [`local`] reads git's files outside CI.
 //! - [`detect`] reads the variables of a CI system, by a table with an entry a system ([`table`] prints it).
 //! - [`repository_at`], [`built_ref`] and [`person`] are the one rule for repositories, branches and people, also for readers of other data
 //!   such as GoCD's feeds.
 
+mod attributes;
 mod detected;
 mod fields;
 mod git;
@@ -16,6 +18,7 @@ mod systems;
 mod template;
 mod values;
 
+pub use attributes::{Attributes, NAME as ATTRIBUTES, VARIABLE as ATTRIBUTES_VARIABLE};
 pub use detected::{Detected, ReadFile, detect, detect_in};
 pub use fields::Field;
 pub use fields::Fields;

@@ -58,6 +58,17 @@ fn page(report: &DoctorReport, paint: Paint) -> String {
             field(&mut lines, row, &suffix, paint);
         }
     }
+    if !report.attributes.is_empty() {
+        heading(&mut lines, "Attributes (DX has no field for them)");
+        for row in &report.attributes {
+            valued(
+                &mut lines,
+                &format!("  {}", excerpt(&row.key)),
+                &excerpt(&row.value),
+                &neutral(&row.from),
+            );
+        }
+    }
     if !report.templates.is_empty() {
         heading(&mut lines, "Templates");
         report.templates.iter().for_each(|row| template(&mut lines, row));
@@ -112,6 +123,11 @@ fn field(lines: &mut Vec<String>, row: &FieldRow, suffix: &str, paint: Paint) {
 /// Adds a value and its source: on one line if both fit, the source in its column if the value leaves that free; else one below the other.
 fn valued(lines: &mut Vec<String>, name: &str, value: &str, from: &str) {
     let column = (value.chars().count() + 2).max(FROM - VALUE);
+    if name.chars().count() + 2 > VALUE {
+        // An attribute's key may be longer than any field's name.
+        lines.push(name.to_owned());
+        return valued(lines, "", value, from);
+    }
     if VALUE + column + from.chars().count() <= WIDTH {
         lines.push(format!("{name:<VALUE$}{value:<column$}{from}"));
     } else {

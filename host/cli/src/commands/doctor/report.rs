@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipefold::config::{QueueSettings, TemplateOutcome, TokenPlace, Trust};
+use pipefold::config::{QueueSettings, Sourced, TemplateOutcome, TokenPlace, Trust};
 use pipefold::detect::Field;
 use pipefold::{Hook, Judgement, Refused, Report, Violation};
 use serde::Serialize;
@@ -20,6 +20,8 @@ pub struct DoctorReport {
     pub system: Option<&'static str>,
     /// Every field of a run, also those that are absent.
     pub fields: Vec<FieldRow>,
+    /// The attributes of a run, sorted by key.
+    pub attributes: Vec<AttributeRow>,
     /// Every template that was found.
     pub templates: Vec<TemplateRow>,
     /// The request that a run's start would send, its token hidden.
@@ -44,6 +46,15 @@ pub struct FieldRow {
     pub otherwise: &'static str,
 }
 
+/// One attribute.
+#[derive(Debug, Serialize)]
+pub struct AttributeRow {
+    pub key: String,
+    pub value: String,
+    /// The source of the value.
+    pub from: String,
+}
+
 /// One template.
 #[derive(Debug, Serialize)]
 pub struct TemplateRow {
@@ -61,6 +72,7 @@ impl DoctorReport {
         let mut report = Self {
             system: context.settings.system,
             fields: Field::ALL.into_iter().map(|field| row(context, field)).collect(),
+            attributes: attributes(context),
             templates: templates(context),
             ..Self::default()
         };
@@ -153,6 +165,15 @@ fn row(context: &Context, field: Field) -> FieldRow {
     }
 }
 
+fn attributes(context: &Context) -> Vec<AttributeRow> {
+    let row = |(key, sourced): (&str, &Sourced<String>)| AttributeRow {
+        key: key.to_owned(),
+        value: sourced.value.clone(),
+        from: sourced.origin.to_string(),
+    };
+    context.settings.fields.attributes.iter().map(row).collect()
+}
+
 fn templates(context: &Context) -> Vec<TemplateRow> {
     let row = |found: &pipefold::config::TemplateUse| {
         let why = match &found.outcome {
@@ -231,7 +252,7 @@ fn files(context: &Context) -> Vec<Check> {
     files
         .map(|(path, trust)| {
             let trust = match trust {
-                Trust::Workspace => "of the workspace: run fields and templates only",
+                Trust::Workspace => "of the workspace: run fields, attributes and templates only",
                 Trust::Operator => "of the operator",
             };
             Check::good("file", path.display().to_string(), Some(trust.into()))

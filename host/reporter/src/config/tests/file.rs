@@ -138,7 +138,7 @@ fn refusals_name_the_place_and_give_advice() {
     insta::assert_snapshot!(refused("email = 'a@b.c'\nreposotory = 'a/b'", Trust::Workspace),
         @"/repo/pipefold.toml:2: unknown key `reposotory`; did you mean `repository`?");
     insta::assert_snapshot!(refused("colour = 'red'", Trust::Workspace),
-        @"/repo/pipefold.toml:1: unknown key `colour`; the keys here are pipeline_name, pipeline_source, reference_id, repository, commit_sha, pr_number, source_url, head_branch, email, github_username, gitlab_username, templates");
+        @"/repo/pipefold.toml:1: unknown key `colour`; the keys here are pipeline_name, pipeline_source, reference_id, repository, commit_sha, pr_number, source_url, head_branch, email, github_username, gitlab_username, templates, attributes");
     insta::assert_snapshot!(refused("[budgets]\nstart = '1s'\nfinsh = '1s'", Trust::Operator),
         @"/repo/pipefold.toml:3: unknown key `budgets.finsh`; did you mean `finish`?");
     insta::assert_snapshot!(refused("[limits]\nfuel = 1", Trust::Operator),
