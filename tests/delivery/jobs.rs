@@ -281,7 +281,12 @@ fn a_job_that_dx_rejects_is_named() {
         .assert_code(0);
     let finish = ci.report(["finish", "--status", "success", "--strict"]).run();
     assert_ne!(finish.code, Some(0), "{finish}");
-    assert!(finish.stderr().contains("step s: invalid_timestamp"), "{finish}");
+    assert!(
+        finish
+            .stderr()
+            .contains("DX refused step s of run run-1: invalid_timestamp"),
+        "{finish}"
+    );
     assert_eq!(ci.record().status, "success");
     assert_eq!(SpoolContent::read(&ci.spool()).waiting().count(), 0);
 }

@@ -123,7 +123,10 @@ fn a_run_and_its_six_jobs_are_seven_requests_in_any_order_of_messages() {
     assert!(dx.requests()[0].is_run(), "the run goes first");
     for request in dx.job_requests() {
         let names: Vec<String> = request.json().as_object().unwrap().keys().cloned().collect();
-        assert!(!names.contains(&"run".to_owned()), "DX's arguments and no others: {names:?}");
+        assert!(
+            !names.contains(&"run".to_owned()),
+            "DX's arguments and no others: {names:?}"
+        );
     }
     assert_eq!(count(&forwarder, "pipefold_job_forwards_total{result=\"accepted\"}"), 6);
     assert_eq!(messages_by(&forwarder, "done"), 10);
@@ -171,7 +174,11 @@ fn a_job_that_dx_does_not_take_is_tried_again_and_one_that_it_rejects_is_kept() 
     // Once for the job, and once more after its run.
     dx.misbehave_at(Endpoint::Jobs, not_ok("pipeline_run_not_found"), Times::Next(2));
     let ended = run("r", "success");
-    publish(&fleet, "r", &[ended.clone(), message(&ended, &job("build", "success", 1))]);
+    publish(
+        &fleet,
+        "r",
+        &[ended.clone(), message(&ended, &job("build", "success", 1))],
+    );
     let forwarder = fleet.forward(&[]);
     fleet.wait_until_empty();
     assert_eq!(known(&fleet, "r"), expected(&[job("build", "success", 1)]));
@@ -299,7 +306,12 @@ fn a_newer_state_waits_for_an_older_one_that_another_forwarder_holds() {
     let dx = &fleet.ci.dx;
     eventually("the other job does not wait", || dx.job_requests().len() == 1);
     fleet.a_moment();
-    assert_eq!(known(&fleet, "r"), expected(std::slice::from_ref(&other)), "{}", second.log());
+    assert_eq!(
+        known(&fleet, "r"),
+        expected(std::slice::from_ref(&other)),
+        "{}",
+        second.log()
+    );
     holding.signal(Signal::CONT);
     fleet.wait_until_empty();
     assert_eq!(known(&fleet, "r"), expected(&[newer, other]));

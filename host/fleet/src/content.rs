@@ -131,7 +131,10 @@ mod tests {
             ..run()
         };
         let body = job_message(&sent, &job("lint-1", Status::Unknown));
-        assert!(!String::from_utf8_lossy(&body).contains("team"), "attributes are not DX's");
+        assert!(
+            !String::from_utf8_lossy(&body).contains("team"),
+            "attributes are not DX's"
+        );
         let content = Content::parse(&body).unwrap();
         assert_eq!(content.run, Notification::from(run()));
         assert_eq!((content.job_id(), content.key()), (Some("lint-1"), RunKey::of("r")));
@@ -170,7 +173,11 @@ mod tests {
     #[test]
     fn torn_and_hostile_jobs_are_refused_with_a_reason() {
         let whole = String::from_utf8(job_message(&run(), &job("lint", Status::Success))).unwrap();
-        let deep = format!(r#"{{"run":{{}},"job":{{"x":{}1{}}}}}"#, "[".repeat(500), "]".repeat(500));
+        let deep = format!(
+            r#"{{"run":{{}},"job":{{"x":{}1{}}}}}"#,
+            "[".repeat(500),
+            "]".repeat(500)
+        );
         for body in [
             &whole[..whole.len() - 1],
             r#"{"job":{"reference_id":"a","name":"a"}}"#,

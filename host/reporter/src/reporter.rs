@@ -4,7 +4,7 @@ use crate::{
     clock,
     complete::{Completed, complete},
     config::{Budgets, JobSelection},
-    deliver::{Budget, Deliverer, Delivery, DeliveryOptions, Outlet, Ownership, ToDx},
+    deliver::{Budget, Deliverer, Delivery, DeliveryOptions, Outlet, Ownership, ToDx, choose},
     dx::Client,
     judge::{Judge, NoVerdict, Refused},
     overview::Overview,
@@ -14,7 +14,7 @@ use crate::{
     store::{BatchError, Store, StoredIn},
     token::Token,
 };
-use pipefold_sandbox::{Notification, Report};
+use pipefold_sandbox::{Job, Notification, Report};
 use std::{collections::BTreeSet, time::Duration};
 
 /// Reports runs to DX. Made by [`Reporter::builder`]; can be shared between threads.
@@ -241,6 +241,12 @@ impl Reporter {
             }
             (_, judged) => Ok(judged),
         }
+    }
+
+    /// The jobs of a report that would be sent after its run to a DX that has none of them, in their order.
+    #[must_use]
+    pub fn chosen_jobs<'a>(&self, report: &'a Report) -> Vec<&'a Job> {
+        choose(self.jobs, report.jobs.iter().collect(), 0, true).jobs
     }
 
     /// Delivers what waits for this reporter's DX and token, beginning with the run `first`, until the budget is spent. With `wait` it

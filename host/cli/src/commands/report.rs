@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use pipefold::config::{Origin, Sourced};
 use pipefold::detect::{Field, Fields};
-use pipefold::dx::{HEADERS, METHOD_PATH, body};
-use pipefold::{Hook, Judgement, Notification, Receipt, Report, Run, clock, foreign};
+use pipefold::dx::{HEADERS, JOB_METHOD_PATH, METHOD_PATH, body, job_body};
+use pipefold::{Hook, Job, Judgement, Notification, Receipt, Run, clock, foreign};
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, conclude_unloaded, fields, is_strict, local_run_advice};
@@ -203,11 +203,19 @@ pub fn print_request(
     };
     let nothing = |verdict: &str, why: &str| json!({ "verdict": verdict, "why": why });
     let answer = match judgement {
-        Judgement::Report(Report { run, .. }) => {
+        Judgement::Report(report) => {
             if context.reporter.dx().is_none() && context.settings.queue.is_none() {
                 diagnostics.push(Diagnostic::failure("DX_API_URL is not set".into()));
             }
-            request(context, &run)?
+            let mut answer = request(context, &report.run)?;
+            let jobs = context.reporter.chosen_jobs(&report).into_iter();
+            let jobs: Vec<Value> = jobs
+                .map(|job| job_request(context, &report.run, job))
+                .collect::<anyhow::Result<_>>()?;
+            if !jobs.is_empty() {
+                answer["jobs"] = jobs.into();
+            }
+            answer
         }
         Judgement::Hold => nothing("hold", "recorded, and sent with the end of the run"),
         Judgement::Discard(why) => nothing("discard", &why),
@@ -216,21 +224,35 @@ pub fn print_request(
     if global.json {
         print_json(&answer)
     } else {
-        print_lines(&as_http(&answer)?)
+        print_lines(&as_http(&answer)?)?;
+        for job in answer.get("jobs").and_then(Value::as_array).into_iter().flatten() {
+            print_lines(&format!("\n{}", as_http(job)?))?;
+        }
+        Ok(())
     }
 }
 
 /// The request that would send a run, with the token hidden.
 pub fn request(context: &Context, run: &Run) -> anyhow::Result<Value> {
+    post(context, METHOD_PATH, &body(run))
+}
+
+/// The request that would send a job after its run, with the token hidden.
+fn job_request(context: &Context, run: &Run, job: &Job) -> anyhow::Result<Value> {
+    post(context, JOB_METHOD_PATH, &job_body(run, job))
+}
+
+fn post(context: &Context, path: &str, body: &[u8]) -> anyhow::Result<Value> {
+    let body: Value = serde_json::from_slice(body)?;
     if context.settings.queue.is_some() {
         return Ok(json!({
             "method": "PUBLISH",
             "url": context.reporter.destination().url,
             "headers": {},
-            "body": serde_json::from_slice::<Value>(&body(run))?,
+            "body": body,
         }));
     }
-    let url = context.reporter.dx().map(|client| client.url().endpoint());
+    let url = context.reporter.dx().map(|client| client.url().to_string());
     let mut headers: Map<String, Value> = HEADERS
         .iter()
         .map(|(name, value)| ((*name).into(), (*value).into()))
@@ -238,9 +260,9 @@ pub fn request(context: &Context, run: &Run) -> anyhow::Result<Value> {
     headers.insert("Authorization".into(), "Bearer ***".into());
     Ok(json!({
         "method": "POST",
-        "url": url.unwrap_or_else(|| format!("https://YOURINSTANCE.getdx.net{}", METHOD_PATH)),
+        "url": format!("{}{path}", url.as_deref().unwrap_or("https://YOURINSTANCE.getdx.net")),
         "headers": headers,
-        "body": serde_json::from_slice::<Value>(&body(run))?,
+        "body": body,
     }))
 }
 

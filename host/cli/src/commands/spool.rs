@@ -129,6 +129,7 @@ fn flush_summary(delivery: &Delivery, into_queue: bool) -> String {
     };
     let mut parts = vec![count(delivery.accepted, by)];
     for (number, what) in [
+        (delivery.jobs, "steps"),
         (delivery.kept_count, "runs still waiting"),
         (delivery.not_attempted, "runs not looked at for lack of time"),
         (delivery.rejected_count, "refused for good"),
@@ -197,6 +198,7 @@ fn flush_answer(delivery: &Delivery) -> serde_json::Value {
         .collect();
     json!({
         "accepted": delivery.accepted,
+        "jobs": delivery.jobs,
         "kept": delivery.kept_count,
         "kept_runs": list(&delivery.kept),
         "rejected": delivery.rejected_count,

@@ -2,10 +2,10 @@
 
 use super::ForwarderOptions;
 use super::held::{Group, HeldGroups};
+use super::jobs::JobPauses;
 use super::message::{Message, Room};
 use super::pace::{Pauses, TokenBucket};
 use super::pull::{Demand, Puller};
-use super::jobs::JobPauses;
 use super::send::{PROGRESS, RequestEnd, RequestResult, RunSender};
 use super::sweep::sweep;
 use crate::address::Queue;

@@ -164,9 +164,9 @@ impl RunSender {
                 group.messages.splice(0..0, messages);
                 RequestResult::Reached.then(group, Duration::ZERO)
             }
-            GroupOutcome::NotAccepted(
-                Outcome::Rejected { code, message } | Outcome::Refused { code, message, .. },
-            ) if is_final => {
+            GroupOutcome::NotAccepted(Outcome::Rejected { code, message } | Outcome::Refused { code, message, .. })
+                if is_final =>
+            {
                 self.reject(&messages, &code, &message).await;
                 RequestResult::Reached.then(group, Duration::ZERO)
             }
@@ -209,9 +209,9 @@ impl RunSender {
                 group.run_turn = RunTurn::Sent;
                 RequestResult::Reached.then(group, Duration::ZERO)
             }
-            GroupOutcome::NotAccepted(
-                Outcome::Rejected { code, message } | Outcome::Refused { code, message, .. },
-            ) if is_final => {
+            GroupOutcome::NotAccepted(Outcome::Rejected { code, message } | Outcome::Refused { code, message, .. })
+                if is_final =>
+            {
                 let refused = group.take(|message| message.job == id);
                 self.reject(&refused, &code, &message).await;
                 group.run_turn = RunTurn::Elsewhere;
@@ -226,7 +226,10 @@ impl RunSender {
         if !is_whole(group) {
             return Some(Standing::Due(None));
         }
-        let ours = group.messages.iter().filter(|message| message.job.as_deref() == Some(id));
+        let ours = group
+            .messages
+            .iter()
+            .filter(|message| message.job.as_deref() == Some(id));
         let ours: Vec<u64> = ours.map(|message| message.sequence).collect();
         if group.messages.len() > FEW && self.has_only(group, *ours.iter().max()?).await {
             return Some(Standing::Due(None));
@@ -253,7 +256,10 @@ impl RunSender {
         let Some(last_rival) = found.upserts.iter().map(|upsert| upsert.sequence).max() else {
             return Some(Standing::Due(None));
         };
-        let mine = group.messages.iter().filter(|message| message.job.as_deref() == Some(id));
+        let mine = group
+            .messages
+            .iter()
+            .filter(|message| message.job.as_deref() == Some(id));
         let mine: Vec<Notification> = mine.filter_map(|message| history(message).ok()).flatten().collect();
         let theirs: Vec<Notification> = found.histories().flatten().collect();
         let (sender, id) = (Arc::clone(self), id.to_owned());
@@ -271,7 +277,9 @@ impl RunSender {
     async fn has_only(&self, group: &Group, sequence: u64) -> bool {
         let (context, subject) = (&self.publisher.connection().context, subject_of(group.key));
         let filter = json!({ "subjects_filter": subject });
-        let info = context.request::<_, _, Value>(format!("STREAM.INFO.{STREAM}"), &filter).await;
+        let info = context
+            .request::<_, _, Value>(format!("STREAM.INFO.{STREAM}"), &filter)
+            .await;
         let count = info.ok().and_then(|info| info["state"]["subjects"][&subject].as_u64());
         if count != u64::try_from(group.messages.len()).ok() {
             return false;

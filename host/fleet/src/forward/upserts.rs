@@ -238,7 +238,10 @@ mod tests {
             let folded = folded(&bodies);
             assert_eq!(folded.reports.len(), 1);
             assert_eq!(folded.reports[0].run.status.as_str(), "success");
-            assert_eq!(folded.reports[0].run.finished_at.as_deref(), Some("2025-01-01T12:10:00Z"));
+            assert_eq!(
+                folded.reports[0].run.finished_at.as_deref(),
+                Some("2025-01-01T12:10:00Z")
+            );
             assert!(folded.unfit.is_empty());
         }
     }

@@ -125,7 +125,10 @@ impl Deliverer<'_> {
                 )
             });
             if after.is_none() && self.is_given_up(run, state) {
-                delivery.reject(reference_id(run), format!("{left} of {total} steps: {why}"));
+                delivery.warn(format!(
+                    "run {}: {left} of {total} steps are given up: {why}",
+                    reference_id(run)
+                ));
             } else {
                 let why = format!("{left} of {total} steps are not in DX yet: {why}");
                 return Ok(AttemptOutcome::Again { why, after });

@@ -7,7 +7,7 @@ use super::{
     state::DeliveryState,
 };
 use crate::{
-    config::JobChoice,
+    config::{JobChoice, JobSelection},
     dx::{Outcome, job_body},
     kill_points,
     spool::{AcceptedJob, AcceptedStates, InDx, RunKey, StateDigest},
@@ -92,37 +92,19 @@ impl Deliverer<'_> {
         if state.lacks_jobs() {
             return due;
         }
-        let mut new: Vec<&Job> = Vec::new();
+        let mut new = Vec::new();
         for job in jobs {
             match in_dx.jobs.get(&key(job)) {
                 Some(accepted) if accepted.state == digest(run, job) || is_earlier(job, accepted) => {}
                 // DX must not keep a state that is not the last one.
                 Some(_) => due.jobs.push(job),
-                None if self.is_chosen(job) => new.push(job),
-                None => {}
+                None => new.push(job),
             }
         }
-        new.sort_by_cached_key(|job| Reverse((has_failed(job), job.status == Status::Failure, duration(job))));
-        let most = self.jobs.most;
-        let mut room = most.saturating_sub(in_dx.jobs.len());
-        for job in new {
-            let reserved = if is_end || has_failed(job) { 0 } else { most / 2 };
-            if room > reserved {
-                room -= 1;
-                due.jobs.push(job);
-            } else {
-                due.left_out += usize::from(is_end);
-            }
-        }
+        let chosen = choose(self.jobs, new, in_dx.jobs.len(), is_end);
+        due.jobs.extend(chosen.jobs);
+        due.left_out = chosen.left_out;
         due
-    }
-
-    fn is_chosen(&self, job: &Job) -> bool {
-        match self.jobs.which {
-            JobChoice::All => true,
-            JobChoice::Failed => has_failed(job),
-            JobChoice::None => false,
-        }
     }
 
     /// Sends jobs of a run that DX has, and notes each that it accepts.
@@ -157,7 +139,15 @@ impl Deliverer<'_> {
                 }
                 Outcome::Rejected { code, message } => {
                     let name = foreign::excerpt(&jobs[place].name);
-                    delivery.reject(&run.reference_id, format!("step {name}: {code}: {message}"));
+                    let said = if message.is_empty() {
+                        String::new()
+                    } else {
+                        format!(": {message}")
+                    };
+                    delivery.warn(format!(
+                        "DX refused step {name} of run {}: {code}{said}",
+                        run.reference_id
+                    ));
                     results.settled += 1;
                     notes.add(run, jobs[place]);
                 }
@@ -294,6 +284,32 @@ impl<'a> Notes<'a> {
         }
         (self.written, self.cost) = (Instant::now(), begin.elapsed());
     }
+}
+
+/// Chooses among jobs that DX does not have, where it has `sent` others of the run.
+pub fn choose<'a>(selection: JobSelection, mut new: Vec<&'a Job>, sent: usize, is_end: bool) -> DueJobs<'a> {
+    new.retain(|job| match selection.which {
+        JobChoice::All => true,
+        JobChoice::Failed => has_failed(job),
+        JobChoice::None => false,
+    });
+    new.sort_by_cached_key(|job| Reverse((has_failed(job), job.status == Status::Failure, duration(job))));
+    let mut due = DueJobs::default();
+    let mut room = selection.most.saturating_sub(sent);
+    for job in new {
+        let reserved = if is_end || has_failed(job) {
+            0
+        } else {
+            selection.most / 2
+        };
+        if room > reserved {
+            room -= 1;
+            due.jobs.push(job);
+        } else {
+            due.left_out += usize::from(is_end);
+        }
+    }
+    due
 }
 
 /// The digest of a job's `reference_id`.

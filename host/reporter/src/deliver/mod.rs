@@ -20,4 +20,5 @@ pub use delivery::{Delivery, UndeliveredRun};
 
 pub use deliverer::{Deliverer, DeliveryOptions};
 pub use delivery::ToDx;
+pub use jobs::choose;
 pub use plan::Ownership;
