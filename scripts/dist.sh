@@ -125,7 +125,8 @@ rm -rf "$out"
 mkdir "$out"
 version=$("$target_dir/built/full-$here" -V | sed 's/.* //')
 
-"$tools/python/bin/python" scripts/dist/parts.py "${packed[0]}-unknown-linux-musl" fleet >"$out/pipefold-$version.cdx.json"
+parts_of=$(IFS=, && echo "${packed[*]/%/-unknown-linux-musl}")
+"$tools/python/bin/python" scripts/dist/parts.py "$parts_of" fleet >"$out/pipefold-$version.cdx.json"
 
 say "Packages, in dist/"
 arguments=()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Prints the list of the command's parts (CycloneDX 1.5, JSON), from `cargo metadata` and Cargo.lock.
 
-    scripts/dist/parts.py TARGET [FEATURE…]
+    scripts/dist/parts.py TARGET[,TARGET…] [FEATURE…]
 
-It lists what is linked into the executable or ran as a macro of it: no build scripts' dependencies and no tests'. Times and the serial number
+It lists what is linked into the executables or ran as a macro of them: no build scripts' dependencies and no tests'. Times and the serial number
 follow from SOURCE_DATE_EPOCH and the content."""
 
 import json
@@ -18,10 +18,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def main(target, *features):
-    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
-    command += ["--manifest-path", ROOT / "host/cli/Cargo.toml", "--features", ",".join(features)]
-    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+def cargo(*arguments):
+    manifest = ["--manifest-path", ROOT / "host/cli/Cargo.toml"]
+    return subprocess.run(["cargo", *arguments, "--locked", *manifest], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def main(targets, *features):
+    targets = targets.split(",")
+    options = ["--features", ",".join(features)]
+    found = json.loads(cargo("metadata", "--format-version", "1", *(f"--filter-platform={target}" for target in targets), *options))
+    # The former resolves the features of the whole workspace, the latter those of this build.
+    tree = cargo("tree", "--edges", "normal", "--prefix", "none", *(f"--target={target}" for target in targets), *options)
+    built = {tuple(line.split()[:2]) for line in tree.splitlines() if line}
     packages = {package["id"]: package for package in found["packages"]}
     nodes = {node["id"]: node for node in found["resolve"]["nodes"]}
     checksums = {
@@ -32,7 +40,8 @@ def main(target, *features):
 
     def depends_on(id):
         dependencies = nodes[id]["deps"]
-        return [dep["pkg"] for dep in dependencies if any(kind["kind"] is None for kind in dep["dep_kinds"])]
+        normal = [dep["pkg"] for dep in dependencies if any(kind["kind"] is None for kind in dep["dep_kinds"])]
+        return [id for id in normal if (packages[id]["name"], f"v{packages[id]['version']}") in built]
 
     linked, waiting = set(), [command_id]
     while waiting:
