@@ -35,11 +35,11 @@ fn first(start: &str, finish: &str) -> Module {
 
 /// Guests, and the line in the build's log about each.
 fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
-    // Another first letter for the reference_id of each notification; a notification has 192 bytes.
+    // Another first letter for the reference_id of each notification; a notification has 208 bytes.
     let lie = "(i32.store8 (i32.load offset=28 (local.get 0)) (i32.const 120))";
     let lies = "(local $i i32) (loop
         (i32.store8
-            (i32.load offset=28 (i32.add (local.get 0) (i32.mul (local.get $i) (i32.const 192))))
+            (i32.load offset=28 (i32.add (local.get 0) (i32.mul (local.get $i) (i32.const 208))))
             (i32.const 120))
         (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get 1))))";
     let wasi = r#"(component (import "wasi:filesystem/preopens@0.2.0" (instance)))"#;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::module::Module;
 use pipefold_tests::{Ci, SpoolContent};
 
-/// The offsets of a notification's options, by `wit/types.wit`: a notification has 192 bytes.
+/// The offsets of a notification's options, by `wit/types.wit`: a notification has 208 bytes.
 pub const PIPELINE_NAME: usize = 0;
 /// As [`PIPELINE_NAME`].
 pub const EMAIL: usize = 136;
@@ -44,7 +44,7 @@ pub fn redacting(field: usize) -> Module {
     let all = format!(
         "(local $i i32) (block $done (loop $next
             (br_if $done (i32.ge_u (local.get $i) (local.get 1)))
-            (i32.store8 offset={field} (i32.add (local.get 0) (i32.mul (local.get $i) (i32.const 192))) (i32.const 0))
+            (i32.store8 offset={field} (i32.add (local.get 0) (i32.mul (local.get $i) (i32.const 208))) (i32.const 0))
             (local.set $i (i32.add (local.get $i) (i32.const 1)))
             (br $next)))"
     );
