@@ -21,8 +21,11 @@ use std::time::{Duration, Instant};
 /// it; a request takes at most 20 s.
 const PATIENCE: Duration = Duration::from_secs(ACK_WAIT.as_secs() * 3 / 2);
 
-/// The pause between two looks for that message.
+/// The first pause between two looks for that message. Each is half of the time waited so far, up to [`LONGEST_LOOK_AGAIN`].
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// The longest such pause: in a backlog many jobs may wait.
+const LONGEST_LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Held messages up to which all of the run's in the stream are read: as many requests as a count and a look take, and a little more. Beyond
 /// that they are counted, and read if the number is not that of the held ones.
@@ -69,6 +72,8 @@ enum Standing {
     Due(Option<Gathered>),
     /// An earlier message of the job or the run is to be sent first.
     Waits,
+    /// The run was waited for, and is to be sent from here.
+    RunFirst,
     /// A later message has the same state of the job, or a newer one.
     Superseded,
     /// Another forwarder has sent it.
@@ -94,10 +99,16 @@ impl RunSender {
         let rivals = match standing {
             Standing::Due(rivals) => rivals,
             Standing::Waits => {
-                group.waits_since.get_or_insert_with(Instant::now);
+                let since = group.waits_since.get_or_insert_with(Instant::now);
+                let pause = (since.elapsed() / 2).clamp(LOOK_AGAIN, LONGEST_LOOK_AGAIN);
                 // Behind the others, which need not wait with it.
                 group.messages.extend(messages);
-                return RequestResult::Unneeded.then(group, LOOK_AGAIN);
+                return RequestResult::Unneeded.then(group, pause);
+            }
+            Standing::RunFirst => {
+                group.run_turn = RunTurn::First;
+                group.messages.splice(0..0, messages);
+                return RequestResult::Unneeded.then(group, Duration::ZERO);
             }
             Standing::Superseded => {
                 self.acknowledge(&mut group, &messages, &self.counters.superseded).await;
@@ -249,8 +260,8 @@ impl RunSender {
             content.is_ok_and(|content| content.job_id() == job)
         };
         let mut earlier = found.upserts.iter().filter(|upsert| upsert.sequence < last);
-        if !is_over && earlier.any(|upsert| is_about(upsert, None)) {
-            return Some(Standing::Waits);
+        if group.run_turn == RunTurn::Elsewhere && earlier.any(|upsert| is_about(upsert, None)) {
+            return Some(if is_over { Standing::RunFirst } else { Standing::Waits });
         }
         found.upserts.retain(|upsert| is_about(upsert, Some(id)));
         let Some(last_rival) = found.upserts.iter().map(|upsert| upsert.sequence).max() else {
