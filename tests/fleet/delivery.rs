@@ -14,6 +14,16 @@ fn record(ci: &Ci) -> Value {
     record
 }
 
+/// DX's jobs of the run, without the number of requests.
+fn states(ci: &Ci) -> Vec<Value> {
+    let mut jobs: Vec<Value> = ci.dx.jobs(RUN).iter().map(|job| job.to_json()).collect();
+    for job in &mut jobs {
+        job.as_object_mut().unwrap().remove("upserts");
+    }
+    jobs.sort_by_key(|job| job["reference_id"].to_string());
+    jobs
+}
+
 #[test]
 fn a_pipeline_is_the_same_through_a_queue_as_without_and_is_one_request() {
     let Some(fleet) = Fleet::start("a_pipeline_is_the_same_through_a_queue_as_without_and_is_one_request") else {
@@ -31,13 +41,19 @@ fn a_pipeline_is_the_same_through_a_queue_as_without_and_is_one_request() {
     assert_eq!(content.waiting().count(), 0, "the stream has it: {content:#?}");
     assert!(fleet.ci.dx.requests().is_empty(), "DX was not told yet");
 
-    // A message is the request that DX would have got, byte for byte, and its subject identifies a run without its name.
+    // A run's message is the request that DX would have got, byte for byte, and its subject identifies a run without its name.
     let hash: String = Sha256::digest(RUN).iter().map(|byte| format!("{byte:02x}")).collect();
     let (messages, requests) = (fleet.messages(), direct.dx.requests());
     assert_eq!(messages.len(), requests.len(), "{messages:?}");
     for (message, request) in messages.iter().zip(&requests) {
-        assert_eq!(message.json(), request.json());
-        assert_eq!(message.payload, request.body);
+        let json = message.json();
+        match request.is_job() {
+            false => assert_eq!(message.payload, request.body),
+            true => {
+                assert_eq!(json["job"]["name"], request.json()["name"]);
+                assert_eq!(json["run"]["reference_id"], request.json()["run_reference_id"]);
+            }
+        }
         assert_eq!(message.subject, format!("pipefold.runs.{}", &hash[..32]));
         assert!(message.header("Nats-Msg-Id").is_some(), "{message:?}");
     }
@@ -45,10 +61,12 @@ fn a_pipeline_is_the_same_through_a_queue_as_without_and_is_one_request() {
     let forwarder = fleet.forward(&[]);
     fleet.wait_until_empty();
     assert_eq!(record(&fleet.ci), record(&direct));
+    assert_eq!(states(&fleet.ci), states(&direct));
+    let dx = &fleet.ci.dx;
     assert_eq!(
-        fleet.ci.dx.requests().len(),
-        1,
-        "all of it was there: it is one request"
+        (dx.run_requests().len(), dx.job_requests().len(), dx.jobs_refused()),
+        (1, 2, 0),
+        "all of it was there: it is one request, and one for each job"
     );
     let log = forwarder.stop();
     assert!(!log.contains(fleet.ci.dx.token()), "the token is in the log: {log}");
@@ -83,7 +101,7 @@ fn a_runs_parts_may_go_through_two_forwarders_late_and_one_by_one() {
         direct.report(command.split(' ')).run().assert_code(0);
     }
     // In the wrong order, each sent before the next one comes.
-    let mut bodies: Vec<Vec<u8>> = direct.dx.requests().into_iter().map(|request| request.body).collect();
+    let mut bodies: Vec<Vec<u8>> = direct.dx.run_requests().into_iter().map(|request| request.body).collect();
     bodies.reverse();
     let forwarders = [fleet.forward(&[]), fleet.forward(&[])];
     for body in &bodies {
