@@ -1,17 +1,22 @@
 //! The comparison of each record at DX with the fold of the published upserts.
 
-use pipefold::dx::body;
+use std::collections::BTreeMap;
+
+use pipefold::Job;
+use pipefold::dx::{body, job_body};
 use pipefold_tests::fold;
 use serde_json::Value;
 
-use crate::dx::{Record, Records};
+use crate::dx::{Jobs, Record, Records};
 use crate::load::Message;
 
 /// The results of the comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Runs whose record is the fold of everything that was published of them.
+    /// Runs whose record and jobs are the fold of everything that was published of them.
     pub right: u32,
+    /// Jobs of these.
+    pub jobs: usize,
     /// Runs that are missing at DX.
     pub missing: u32,
     /// Runs that DX has another record of.
@@ -25,9 +30,12 @@ pub struct Found {
 pub fn check(records: &Records, runs: u32, published: impl Fn(u32) -> Vec<Message>) -> Found {
     let mut found = Found::default();
     for run in 0..runs {
-        let (known, expected) = (records.record(run), expected(&published(run)));
-        if expected.as_ref() == Ok(&known) {
+        let messages = published(run);
+        let (known, expected) = (records.record(run), expected(&messages));
+        let (known_jobs, expected_jobs) = (records.jobs(run), expected_jobs(&messages));
+        if expected.as_ref() == Ok(&known) && expected_jobs == known_jobs {
             found.right += 1;
+            found.jobs += known_jobs.len();
             continue;
         }
         if known.is_known() {
@@ -35,23 +43,39 @@ pub fn check(records: &Records, runs: u32, published: impl Fn(u32) -> Vec<Messag
         } else {
             found.missing += 1;
         }
-        found
-            .example
-            .get_or_insert_with(|| format!("run {run}: DX has {known:?}, and not {expected:?}"));
+        found.example.get_or_insert_with(|| {
+            format!("run {run}: DX has {known:?} {known_jobs:?}, and not {expected:?} {expected_jobs:?}")
+        });
     }
     found
 }
 
 /// The record that these upserts make, by the oracle of all tests.
 fn expected(messages: &[Message]) -> Result<Record, String> {
-    let upserts: Result<Vec<Value>, _> = messages
-        .iter()
+    let runs = messages.iter().filter(|message| message.job.is_none());
+    let upserts: Result<Vec<Value>, _> = runs
         .map(|message| serde_json::from_slice(&body(&message.upsert)))
         .collect();
     let folded = fold(&upserts.map_err(|why| why.to_string())?);
     let mut record = Record::default();
     record.take(folded.as_object().ok_or("a record is an object")?)?;
     Ok(record)
+}
+
+/// The jobs that these messages make: of each the state with the latest start, and among equal starts the highest status.
+fn expected_jobs(messages: &[Message]) -> Jobs {
+    let mut last: BTreeMap<&str, (&Message, &Job)> = BTreeMap::new();
+    for (message, job) in messages.iter().filter_map(|message| Some((message, message.job.as_ref()?))) {
+        let rank = |job: &Job| (job.started_at.clone(), job.status);
+        let known = last.entry(&job.reference_id).or_insert((message, job));
+        if rank(job) > rank(known.1) {
+            *known = (message, job);
+        }
+    }
+    let arguments = |(message, job): (&Message, &Job)| serde_json::from_slice(&job_body(&message.upsert, job));
+    let jobs = last.into_iter();
+    jobs.map(|(name, state)| (name.to_owned(), arguments(state).unwrap_or_default()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -63,7 +87,11 @@ mod tests {
     #[test]
     fn one_notification_that_is_left_out_is_seen() {
         let day = Day::of(300, 1_000_000);
-        let published = |run| messages(3, day, run);
+        let published = |run| {
+            let mut messages = messages(3, day, run);
+            messages.retain(|message| message.job.is_none());
+            messages
+        };
         let told = |leave_out: bool| {
             let records = Records::of(300, None);
             for run in 0..300 {

@@ -91,7 +91,7 @@ impl Progress {
         if duplicate {
             self.duplicates.fetch_add(1, Relaxed);
         }
-        if message.upsert.finished_at.is_none() {
+        if message.job.is_some() || message.upsert.finished_at.is_none() {
             return;
         }
         if let Some(ended) = self.ended.get(message.run as usize) {
@@ -137,7 +137,11 @@ pub async fn publish(
         let (publisher, progress) = (publishers[number % CONNECTIONS].clone(), Arc::clone(progress));
         tokio::spawn(async move {
             loop {
-                match publisher.publish(&message.upsert).await {
+                let stored = match &message.job {
+                    None => publisher.publish(&message.upsert).await,
+                    Some(job) => publisher.publish_job(&message.upsert, job).await,
+                };
+                match stored {
                     Ok(stored) => break progress.acknowledge(&message, stored.duplicate),
                     Err(_) => {
                         progress.failed.fetch_add(1, Relaxed);

@@ -61,8 +61,17 @@ pub(crate) fn text(arguments: &Arguments, result: &Simulated) -> String {
         },
     );
     line(
-        "requests accepted by DX",
+        "requests about runs accepted by DX",
         format!("{}, {:.3} a run", result.dx.accepted, result.dx.accepted as f64 / runs),
+    );
+    line(
+        "  about jobs, besides these",
+        format!(
+            "{}, {:.3} a job; {} before their run",
+            result.dx.jobs,
+            result.dx.jobs as f64 / result.found.jobs.max(1) as f64,
+            result.dx.early
+        ),
     );
     line(
         "answered 429",
@@ -92,8 +101,8 @@ pub(crate) fn text(arguments: &Arguments, result: &Simulated) -> String {
     line(
         "records at DX",
         format!(
-            "{} are the fold of what was published, {} are missing, {} are different",
-            result.found.right, result.found.missing, result.found.different
+            "{} are the fold of what was published, {} are missing, {} are different; {} jobs",
+            result.found.right, result.found.missing, result.found.different, result.found.jobs
         ),
     );
     if let Some(example) = &result.found.example {

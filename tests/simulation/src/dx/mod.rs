@@ -15,5 +15,5 @@ mod server;
 
 pub use limit::Limit;
 pub use record::Record;
-pub use records::{Counts, Records};
+pub use records::{Counts, Jobs, Records};
 pub use server::Dx;

@@ -1,5 +1,6 @@
 //! DX's records and counts.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,10 @@ use crate::load::number;
 pub struct Counts {
     /// Answered `ok`.
     pub accepted: u64,
+    /// Requests about jobs that were answered `ok`; they are not among `accepted`.
+    pub jobs: u64,
+    /// Requests about jobs of runs that were not known yet; a sender sends the run and the job once more.
+    pub early: u64,
     /// Answered 429.
     pub limited: u64,
     /// Answered with an error; a correct sender has none.
@@ -24,17 +29,22 @@ pub struct Counts {
     pub worst_burst: u64,
 }
 
-/// All records of DX: one for each run, by number.
+/// All records of DX: one for each run and for each job, by the run's number.
 #[derive(Debug)]
 pub struct Records {
     inner: Mutex<Inner>,
     begun: Instant,
 }
 
+/// The jobs of a run, by their name.
+pub type Jobs = BTreeMap<String, Map<String, Value>>;
+
 #[derive(Debug)]
 struct Inner {
     window: Option<Window>,
     runs: Vec<Record>,
+    /// Each run's jobs, by their name: the arguments of the last request.
+    jobs: HashMap<u32, Jobs>,
     /// The time at which each was first shown as done, in milliseconds after the beginning; 0 for never.
     done: Vec<u32>,
     counts: Counts,
@@ -48,6 +58,8 @@ struct Inner {
 pub(super) enum Refusal {
     /// The limit is reached, for so long.
     Limited(Duration),
+    /// DX does not know the job's run.
+    Early,
     /// DX refuses it.
     Wrong(String),
 }
@@ -59,6 +71,7 @@ impl Records {
         let inner = Inner {
             window: limit.map(Window::new),
             runs: vec![Record::default(); runs as usize],
+            jobs: HashMap::new(),
             done: vec![0; runs as usize],
             counts: Counts::default(),
             burst: 0,
@@ -71,17 +84,11 @@ impl Records {
         }
     }
 
-    /// Takes a request at `now`.
+    /// Takes a request about a run at `now`.
     pub(super) fn take(&self, given: &Map<String, Value>, now: Instant) -> Result<(), Refusal> {
         let mut inner = self.lock();
         let inner = &mut *inner;
-        if let Some(Err(left)) = inner.window.as_mut().map(|window| window.take(now)) {
-            inner.counts.limited += 1;
-            inner.burst += 1;
-            inner.counts.worst_burst = inner.counts.worst_burst.max(inner.burst);
-            return Err(Refusal::Limited(left));
-        }
-        inner.burst = 0;
+        inner.take_place(now)?;
         let taken = inner.take(given, now.saturating_duration_since(self.begun));
         match &taken {
             Ok(()) => {
@@ -94,6 +101,30 @@ impl Records {
             }
         }
         taken.map_err(Refusal::Wrong)
+    }
+
+    /// Takes a request about a job at `now`.
+    pub(super) fn take_job(&self, given: &Map<String, Value>, now: Instant) -> Result<(), Refusal> {
+        let mut inner = self.lock();
+        inner.take_place(now)?;
+        let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default();
+        let run = number(text("run_reference_id"));
+        let is_known = |run: &u32| inner.runs.get(*run as usize).is_some_and(Record::is_known);
+        let Some(run) = run.filter(is_known) else {
+            inner.counts.early += 1;
+            return Err(Refusal::Early);
+        };
+        inner.counts.jobs += 1;
+        inner.last_accepted = Some(now);
+        let jobs = inner.jobs.entry(run).or_default();
+        jobs.insert(text("reference_id").to_owned(), given.clone());
+        Ok(())
+    }
+
+    /// A run's jobs.
+    #[must_use]
+    pub fn jobs(&self, run: u32) -> Jobs {
+        self.lock().jobs.get(&run).cloned().unwrap_or_default()
     }
 
     /// Takes an upsert past any limit.
@@ -147,6 +178,18 @@ impl Records {
 }
 
 impl Inner {
+    /// Counts a request for the limit.
+    fn take_place(&mut self, now: Instant) -> Result<(), Refusal> {
+        if let Some(Err(left)) = self.window.as_mut().map(|window| window.take(now)) {
+            self.counts.limited += 1;
+            self.burst += 1;
+            self.counts.worst_burst = self.counts.worst_burst.max(self.burst);
+            return Err(Refusal::Limited(left));
+        }
+        self.burst = 0;
+        Ok(())
+    }
+
     fn take(&mut self, given: &Map<String, Value>, age: Duration) -> Result<(), String> {
         let name = given.get("reference_id").and_then(Value::as_str).unwrap_or_default();
         let run = number(name).map(|number| number as usize);

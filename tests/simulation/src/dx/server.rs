@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::routing::post;
-use pipefold::dx::METHOD_PATH;
+use pipefold::dx::{JOB_METHOD_PATH, METHOD_PATH};
 use serde_json::{Map, Value, json};
 
 use super::records::{Records, Refusal};
@@ -49,7 +49,10 @@ impl Dx {
             .build()
             .context("DX cannot start")?;
         let serve = async move {
-            let app = Router::new().route(METHOD_PATH, post(upsert)).with_state(shared);
+            let app = Router::new()
+                .route(METHOD_PATH, post(upsert))
+                .route(JOB_METHOD_PATH, post(upsert_job))
+                .with_state(shared);
             let listener = tokio::net::TcpListener::from_std(socket)?;
             axum::serve(listener, app).await
         };
@@ -73,21 +76,34 @@ impl Dx {
     }
 }
 
-async fn upsert(State(shared): State<Shared>, body: Bytes) -> (StatusCode, HeaderMap, String) {
+async fn upsert(State(shared): State<Shared>, body: Bytes) -> Answer {
+    answer(&shared, &body, Records::take).await
+}
+
+async fn upsert_job(State(shared): State<Shared>, body: Bytes) -> Answer {
+    answer(&shared, &body, Records::take_job).await
+}
+
+type Answer = (StatusCode, HeaderMap, String);
+
+/// Takes arguments that came at this time.
+type Take = fn(&Records, &Map<String, Value>, Instant) -> Result<(), Refusal>;
+
+async fn answer(shared: &Shared, body: &[u8], take: Take) -> Answer {
     if !shared.delay.is_zero() {
         tokio::time::sleep(shared.delay).await;
     }
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let not_ok = |error: &str, message: &str| json!({ "ok": false, "error": error, "message": message }).to_string();
-    let Ok(given) = serde_json::from_slice::<Map<String, Value>>(&body) else {
+    let Ok(given) = serde_json::from_slice::<Map<String, Value>>(body) else {
         return (
             StatusCode::BAD_REQUEST,
             headers,
             not_ok("invalid_json", "This is no JSON object."),
         );
     };
-    match shared.records.take(&given, Instant::now()) {
+    match take(&shared.records, &given, Instant::now()) {
         Ok(()) => (StatusCode::OK, headers, json!({ "ok": true }).to_string()),
         Err(Refusal::Limited(left)) => {
             // The header takes whole seconds; less than what is left would only be asked in vain.
@@ -98,6 +114,11 @@ async fn upsert(State(shared): State<Shared>, body: Bytes) -> (StatusCode, Heade
                 not_ok("ratelimited", "Too many requests."),
             )
         }
+        Err(Refusal::Early) => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            headers,
+            not_ok("pipeline_run_not_found", "There is no such run."),
+        ),
         Err(Refusal::Wrong(why)) => (
             StatusCode::UNPROCESSABLE_ENTITY,
             headers,

@@ -54,5 +54,6 @@ fn notification(day: Day, run: u32, number: u32, each: u32) -> Message {
         at: Duration::ZERO,
         run,
         upsert,
+        job: None,
     }
 }

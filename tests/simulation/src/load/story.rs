@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta};
-use pipefold::{Run, Status};
+use pipefold::{Job, Run, Status};
 
 use super::day::Day;
 use fastrand::Rng;
@@ -12,6 +12,10 @@ use fastrand::Rng;
 mod share {
     /// Runs with urgent steps between start and finish.
     pub(super) const WITH_STEPS: f64 = 0.2;
+    /// Runs with jobs.
+    pub(super) const WITH_JOBS: f64 = 0.1;
+    /// Jobs of which a state goes to DX before the last one.
+    pub(super) const URGENT: f64 = 0.2;
     /// Notifications that waited in a spool, and come late.
     pub(super) const LATE: f64 = 0.05;
     /// Notifications that are published again, byte for byte.
@@ -47,9 +51,12 @@ pub struct Message {
     pub run: u32,
     /// The upsert that DX would get.
     pub upsert: Run,
+    /// The job that the message is about, with the run beside it; none for a message of the run.
+    pub job: Option<Job>,
 }
 
 /// A machine that reports.
+#[derive(Clone, Copy)]
 struct Machine {
     skew: TimeDelta,
 }
@@ -111,6 +118,7 @@ pub fn messages(seed: u64, day: Day, number: u32) -> Vec<Message> {
             at: at + Duration::from_secs_f64(late),
             run: number,
             upsert,
+            job: None,
         };
         if random.f64() < share::AGAIN {
             let again = message.at + Duration::from_secs_f64(LATEST * random.f64());
@@ -120,6 +128,49 @@ pub fn messages(seed: u64, day: Day, number: u32) -> Vec<Message> {
             });
         }
         messages.push(message);
+    }
+    messages.extend(jobs(seed, number, start, took, &first));
+    messages
+}
+
+/// The messages of a run's jobs, if it has some. Their draw changes nothing of the run's own messages. Of a job's states the last is published
+/// last, as a sender does: DX has what came last.
+fn jobs(seed: u64, number: u32, start: Duration, took: Duration, machine: &Machine) -> Vec<Message> {
+    let mut random = Rng::with_seed(!seed ^ (u64::from(number) << 32));
+    if random.f64() >= share::WITH_JOBS {
+        return Vec::new();
+    }
+    let mut messages = Vec::new();
+    for step in 1..=random.u32(1..=6) {
+        let begin = whole_milliseconds(start + took.mul_f64(f64::from(step) / 8.0));
+        let end = begin + took / 8;
+        let mut message = Message {
+            // Soon after it, and after its run's start.
+            at: begin + Duration::from_secs_f64(1.0 + random.f64()),
+            run: number,
+            upsert: upsert(number, machine.time(start), Status::Running),
+            job: Some(Job {
+                reference_id: format!("step-{step}"),
+                name: format!("step {step}"),
+                status: Status::Running,
+                started_at: Some(machine.time(begin)),
+                finished_at: None,
+            }),
+        };
+        if random.f64() < share::URGENT {
+            messages.push(message.clone());
+        }
+        if let Some(job) = &mut message.job {
+            job.status = result(&mut random);
+            job.finished_at = Some(machine.time(end));
+        }
+        let late = if random.f64() < share::LATE { LATEST } else { 0.5 };
+        message.at = start + took + Duration::from_secs_f64(2.0 + late * random.f64());
+        messages.push(message.clone());
+        if random.f64() < share::AGAIN {
+            message.at += Duration::from_secs_f64(LATEST * random.f64());
+            messages.push(message);
+        }
     }
     messages
 }
