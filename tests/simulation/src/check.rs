@@ -7,7 +7,7 @@ use pipefold::dx::{body, job_body};
 use pipefold_tests::fold;
 use serde_json::Value;
 
-use crate::dx::{Jobs, Record, Records};
+use crate::dx::{JobRecord, Jobs, Record, Records};
 use crate::load::Message;
 
 /// The results of the comparison.
@@ -33,7 +33,7 @@ pub fn check(records: &Records, runs: u32, published: impl Fn(u32) -> Vec<Messag
         let messages = published(run);
         let (known, expected) = (records.record(run), expected(&messages));
         let (known_jobs, expected_jobs) = (records.jobs(run), expected_jobs(&messages));
-        if expected.as_ref() == Ok(&known) && expected_jobs == known_jobs {
+        if expected.as_ref() == Ok(&known) && expected_jobs.as_ref() == Ok(&known_jobs) {
             found.right += 1;
             found.jobs += known_jobs.len();
             continue;
@@ -63,7 +63,7 @@ fn expected(messages: &[Message]) -> Result<Record, String> {
 }
 
 /// The jobs that these messages make: of each the state with the latest start, and among equal starts the highest status.
-fn expected_jobs(messages: &[Message]) -> Jobs {
+fn expected_jobs(messages: &[Message]) -> Result<Jobs, String> {
     let mut last: BTreeMap<&str, (&Message, &Job)> = BTreeMap::new();
     for (message, job) in messages.iter().filter_map(|message| Some((message, message.job.as_ref()?))) {
         let rank = |job: &Job| (job.started_at.clone(), job.status);
@@ -72,10 +72,11 @@ fn expected_jobs(messages: &[Message]) -> Jobs {
             *known = (message, job);
         }
     }
-    let arguments = |(message, job): (&Message, &Job)| serde_json::from_slice(&job_body(&message.upsert, job));
-    let jobs = last.into_iter();
-    jobs.map(|(name, state)| (name.to_owned(), arguments(state).unwrap_or_default()))
-        .collect()
+    let jobs = last.into_iter().map(|(name, (message, job))| {
+        let given = serde_json::from_slice(&job_body(&message.upsert, job)).map_err(|why| why.to_string())?;
+        Ok((name.to_owned(), JobRecord::of(&given)?))
+    });
+    jobs.collect()
 }
 
 #[cfg(test)]

@@ -14,6 +14,6 @@ mod records;
 mod server;
 
 pub use limit::Limit;
-pub use record::Record;
+pub use record::{JobRecord, Record};
 pub use records::{Counts, Jobs, Records};
 pub use server::Dx;

@@ -75,6 +75,37 @@ impl Record {
     }
 }
 
+/// DX's record of a job: the arguments of the last request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRecord {
+    source: Value,
+    name: Value,
+    status: Value,
+    /// In microseconds since 1970, as the finish.
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+}
+
+impl JobRecord {
+    /// The record of these arguments.
+    ///
+    /// # Errors
+    /// The first fault in them.
+    pub fn of(given: &Map<String, Value>) -> Result<Self, String> {
+        let text = |name: &str| {
+            let value = given.get(name).filter(|value| value.is_string());
+            value.cloned().ok_or_else(|| format!("{name} is missing"))
+        };
+        Ok(Self {
+            source: text("pipeline_source")?,
+            name: text("name")?,
+            status: text("status")?,
+            started_at: time(given, "started_at")?,
+            finished_at: time(given, "finished_at")?,
+        })
+    }
+}
+
 fn time(given: &Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
     let Some(value) = given.get(name).filter(|value| !value.is_null()) else {
         return Ok(None);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use super::limit::{Limit, Window};
-use super::record::Record;
+use super::record::{JobRecord, Record};
 use crate::load::number;
 
 /// The requests so far, by what became of them.
@@ -37,13 +37,13 @@ pub struct Records {
 }
 
 /// The jobs of a run, by their name.
-pub type Jobs = BTreeMap<String, Map<String, Value>>;
+pub type Jobs = BTreeMap<String, JobRecord>;
 
 #[derive(Debug)]
 struct Inner {
     window: Option<Window>,
     runs: Vec<Record>,
-    /// Each run's jobs, by their name: the arguments of the last request.
+    /// Each run's jobs.
     jobs: HashMap<u32, Jobs>,
     /// The time at which each was first shown as done, in milliseconds after the beginning; 0 for never.
     done: Vec<u32>,
@@ -114,11 +114,20 @@ impl Records {
             inner.counts.early += 1;
             return Err(Refusal::Early);
         };
-        inner.counts.jobs += 1;
-        inner.last_accepted = Some(now);
-        let jobs = inner.jobs.entry(run).or_default();
-        jobs.insert(text("reference_id").to_owned(), given.clone());
-        Ok(())
+        match JobRecord::of(given) {
+            Ok(job) => {
+                inner.counts.jobs += 1;
+                inner.last_accepted = Some(now);
+                let jobs = inner.jobs.entry(run).or_default();
+                jobs.insert(text("reference_id").to_owned(), job);
+                Ok(())
+            }
+            Err(why) => {
+                inner.counts.refused += 1;
+                inner.first_refusal.get_or_insert_with(|| why.clone());
+                Err(Refusal::Wrong(why))
+            }
+        }
     }
 
     /// A run's jobs.
