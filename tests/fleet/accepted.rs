@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dx_standin::jobs;
 use pipefold_tests::{fold, until};
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use crate::place::Fleet;
 /// has died.
 const DRAIN: Duration = Duration::from_secs(300);
 
-/// The accepted upserts, by run.
+/// The accepted upserts, by run. An upsert with a `step` is about a job.
 #[derive(Default)]
 pub struct Accepted(BTreeMap<String, Vec<Value>>);
 
@@ -53,20 +54,40 @@ impl Accepted {
             wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n")
         );
         assert_eq!(fleet.refused(), 0, "nothing of it was wrong");
+        assert_eq!(fleet.ci.dx.jobs_refused(), 0, "each run was sent before its jobs");
     }
 
     /// The runs that DX does not know, or knows wrongly.
     fn wrong(&self, fleet: &Fleet) -> Vec<String> {
-        let known = fleet.ci.dx.records();
+        let (known, known_jobs) = (fleet.ci.dx.records(), fleet.ci.dx.all_jobs());
         let compare = |(name, upserts): (&String, &Vec<Value>)| {
-            let expected = fold(upserts);
+            let runs: Vec<Value> = upserts.iter().map(about_run).collect();
+            let (expected, expected_jobs) = (fold(&runs), Value::from(jobs(upserts)));
             let Some(record) = known.get(name) else {
                 return Some(format!("{name} is lost: {expected}"));
             };
-            let mut record = record.to_json();
-            record.as_object_mut().unwrap().remove("upserts");
-            (record != expected).then(|| format!("{name} is {record}\n  and should be {expected}"))
+            let record = bare(record.to_json());
+            let jobs = known_jobs.get(name).map_or(&[][..], Vec::as_slice);
+            let jobs: Value = jobs.iter().map(|job| bare(job.to_json())).collect();
+            let is_right = record == expected && jobs == expected_jobs;
+            (!is_right).then(|| format!("{name} is {record} {jobs}\n  and should be {expected} {expected_jobs}"))
         };
         self.0.iter().filter_map(compare).collect()
     }
+}
+
+/// A record without the number of requests.
+fn bare(mut record: Value) -> Value {
+    record.as_object_mut().unwrap().remove("upserts");
+    record
+}
+
+/// What an upsert says about the run: a step has a status and a finish of its own.
+fn about_run(upsert: &Value) -> Value {
+    let mut upsert = upsert.clone();
+    if upsert.get("step").is_some() {
+        let fields = upsert.as_object_mut().unwrap();
+        fields.retain(|field, _| !["step", "status", "finished_at"].contains(&field.as_str()));
+    }
+    upsert
 }

@@ -54,11 +54,13 @@ impl Runner {
             let status = ["success", "failure", "cancelled"][status];
             let upserts = [
                 json!({ "started_at": time(start), "head_branch": format!("branch-{number}"), "status": "running" }),
-                json!({ "started_at": time(start + 60), "email": format!("{number}@example.com"), "status": "success" }),
+                json!({ "step": "compile", "started_at": time(start + 60), "email": format!("{number}@example.com"), "status": "success" }),
+                // The step is run once more, and DX gets that with the end of the run.
+                json!({ "step": "compile", "started_at": time(start + 120), "finished_at": time(start + 130), "status": "failure" }),
                 json!({ "started_at": time(start), "finished_at": time(start + 600), "status": status,
                     "source_url": format!("https://ci.example/{number}") }),
             ];
-            for (command, mut upsert) in ["start", "step --step compile --now", "finish"]
+            for (command, mut upsert) in ["start", "step --now", "step", "finish"]
                 .into_iter()
                 .zip(upserts)
             {
