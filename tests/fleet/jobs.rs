@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use crate::backlog::count;
 use crate::forwarder::Forwarder;
+use crate::module::Module;
 use crate::place::{Fleet, STREAM};
+use crate::redacting::write;
 
 /// The subject of a run.
 fn subject(run: &str) -> String {
@@ -413,4 +415,41 @@ fn jobs_of_many_runs_through_two_forwarders_to_a_slow_dx() {
     for forwarder in forwarders {
         forwarder.stop();
     }
+}
+
+/// A policy that spells the job `build` with a capital, and leaves out `lint`. It looks at the first job of a report, by `wit/types.wit`: the
+/// report begins 16 bytes behind the answer, and the list of its jobs 160 bytes behind that.
+fn renaming_and_dropping() -> Vec<u8> {
+    let next = "(call $next_finish (local.get 0) (local.get 1) (i32.const 1024))";
+    let change = "(local $name i32)
+        (if (i32.load (i32.const 1204)) (then
+            (local.set $name (i32.load offset=8 (i32.load (i32.const 1200))))
+            (if (i32.eq (i32.load8_u (local.get $name)) (i32.const 98)) (then (i32.store8 (local.get $name) (i32.const 66))))
+            (if (i32.eq (i32.load8_u (local.get $name)) (i32.const 108)) (then (i32.store (i32.const 1204) (i32.const 0))))))";
+    let (locals, change) = change.split_once('\n').unwrap();
+    Module {
+        pipeline_finish: format!("{locals} {next} {change} (i32.const 1024)"),
+        ..Module::default()
+    }
+    .policy()
+}
+
+#[test]
+fn a_forwarders_policy_renames_one_job_and_leaves_out_another() {
+    let test = "a_forwarders_policy_renames_one_job_and_leaves_out_another";
+    let Some(fleet) = Fleet::start(test) else { return };
+    let policy = write(&fleet.ci, "rename.wasm", &renaming_and_dropping());
+    let forwarder = fleet.forward(&["--policy", policy.to_str().unwrap()]);
+    let ended = run("r", "success");
+    let states = ["build", "lint", "unit"].map(|name| job(name, "success", 1));
+    let mut messages: Vec<Value> = states.iter().map(|job| message(&ended, job)).collect();
+    messages.insert(0, ended);
+    publish(&fleet, "r", &messages);
+    fleet.wait_until_empty();
+    let mut renamed = states[0].clone();
+    renamed["name"] = "Build".into();
+    assert_eq!(known(&fleet, "r"), expected(&[renamed, states[2].clone()]), "{}", forwarder.log());
+    assert_eq!(messages_by(&forwarder, "dropped"), 1);
+    assert_eq!((fleet.ci.dx.requests().len(), fleet.refused()), (3, 0));
+    forwarder.stop();
 }
