@@ -1,8 +1,9 @@
 //! Pipeline runs over NATS JetStream, between a fleet of runners and DX.
 //!
-//! A message is one upsert: the JSON body for DX, judged by its sender's policies. DX folds upserts by the same rule as the component, so a
-//! forwarder folds the upserts of a run that it holds and sends the result to DX. Sent late, twice or in parts, DX ends with the same run.
-//! Forwarders share no state, keep no order, and have no leader.
+//! A message is one upsert of a run or of a job: the JSON body for DX, judged by its sender's policies. DX folds upserts of runs by the same
+//! rule as the component, so a forwarder folds those of a run that it holds and sends the result to DX. Sent late, twice or in parts, DX ends
+//! with the same run. DX replaces jobs, so before each a forwarder looks for a newer state in the stream. Forwarders share no state and have
+//! no leader.
 //!
 //! - [`address`]: servers and credentials of the queue. [`connection`]: a connection to them.
 //! - [`stream`]: creates the streams and their consumer, and compares them with their specification.
