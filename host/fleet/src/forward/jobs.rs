@@ -140,8 +140,7 @@ impl RunSender {
         if let Some(rivals) = rivals
             && matches!(outcome, GroupOutcome::Accepted | GroupOutcome::Dropped(_))
         {
-            add(&self.counters.gathered, rivals.len());
-            rivals.remove(&[]).await;
+            self.remove(rivals, &unfit, messages.len()).await;
         }
         let messages = self.reject_unfit(messages, unfit).await;
         self.end_job(group, messages, outcome).await

@@ -127,15 +127,10 @@ impl RunSender {
                 return self.unjudged(&group, why).await;
             }
         };
-        // Gathered upserts that are unfit are rejected when they are delivered to a forwarder.
-        let (unfit, others_unfit): (Vec<_>, Vec<_>) =
-            unfit.into_iter().partition(|(place, ..)| *place < messages.len());
         if let Some(gathered) = gathered {
             match &outcome {
                 GroupOutcome::Accepted | GroupOutcome::Dropped(_) => {
-                    let but: Vec<usize> = others_unfit.iter().map(|(place, ..)| place - messages.len()).collect();
-                    add(&self.counters.gathered, gathered.len() - but.len());
-                    gathered.remove(&but).await;
+                    self.remove(gathered, &unfit, messages.len()).await;
                 }
                 // Gathered upserts may have caused it: the held ones are tried again alone.
                 GroupOutcome::NotAccepted(Outcome::Rejected { .. } | Outcome::Refused { .. }) => {
@@ -358,6 +353,14 @@ impl RunSender {
         for message in messages {
             message.again(queue, after).await;
         }
+    }
+
+    /// Removes gathered upserts from the stream, which were sent with `held` messages. Those that are unfit are rejected when they are delivered
+    /// to a forwarder.
+    pub async fn remove(&self, gathered: Gathered, unfit: &[Unfit], held: usize) {
+        let but: Vec<usize> = unfit.iter().filter_map(|(place, ..)| place.checked_sub(held)).collect();
+        add(&self.counters.gathered, gathered.len() - but.len());
+        gathered.remove(&but).await;
     }
 
     /// Rejects the messages at these places, and returns the others.
