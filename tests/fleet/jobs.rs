@@ -137,6 +137,30 @@ fn a_run_and_its_six_jobs_are_seven_requests_in_any_order_of_messages() {
 }
 
 #[test]
+fn a_run_with_more_jobs_than_a_group_holds_sends_each_once() {
+    let Some(fleet) = Fleet::start("a_run_with_more_jobs_than_a_group_holds_sends_each_once") else {
+        return;
+    };
+    const JOBS: usize = 300;
+    let ended = run("r", "success");
+    let names = (0..JOBS).map(|number| format!("step-{number:03}"));
+    let states: Vec<Value> = names.map(|name| job(&name, "success", 1)).collect();
+    let mut messages = vec![ended.clone()];
+    messages.extend(states.iter().map(|job| message(&ended, job)));
+    publish(&fleet, "r", &messages);
+    let reads = || fleet.cluster.monitor(0, "/jsz").unwrap()["api"]["total"].as_u64().unwrap();
+    let (begun, before) = (Instant::now(), reads());
+    let forwarder = fleet.forward(&["--rate", "10000"]);
+    fleet.wait_until_empty();
+    println!("{JOBS} jobs in {:?}, {} requests to the queue", begun.elapsed(), reads() - before);
+    assert_eq!(known(&fleet, "r"), expected(&states));
+    let dx = &fleet.ci.dx;
+    assert_eq!((dx.run_requests().len(), dx.job_requests().len()), (1, JOBS));
+    assert!(dx.requests()[0].is_run());
+    forwarder.stop();
+}
+
+#[test]
 fn a_job_of_a_run_that_dx_has_is_one_request() {
     let Some(fleet) = Fleet::start("a_job_of_a_run_that_dx_has_is_one_request") else {
         return;
