@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use pipefold_gocd::documents::*;
 use pipefold_gocd::mapping::*;
 use pipefold_gocd::read;
+use pipefold_sandbox::Notification;
 
 #[test]
 fn a_stage_that_is_run_again_begins_an_attempt() {
@@ -312,4 +313,95 @@ fn a_stage_that_is_spelled_another_way_is_the_same_stage() {
         summary(&awaited, &history(&stages))[1],
         "p/7/attempt-2 2019-12-01T11:00:00Z - -"
     );
+}
+
+/// A job's document: its own counter of the stage, and the minutes after nine at which it was queued and ended, if it has times.
+fn job(name: &str, counter: u64, word: &str, minutes: Option<(u32, u32)>) -> Job {
+    let properties = minutes.map_or(String::new(), |(from, to)| {
+        format!(
+            r#"<property name="cruise_timestamp_01_scheduled">2019-12-01 09:{from:02}:00 +0100</property>
+            <property name="cruise_timestamp_06_completed">2019-12-01T09:{to:02}:00+01:00</property>"#
+        )
+    });
+    let (result, state) = match word {
+        "Building" => ("Unknown", "Building"),
+        word => (word, "Completed"),
+    };
+    let document = format!(
+        r#"<job name="{name}"><pipeline name="p" counter="7"/><stage name="test" counter="{counter}"/><result>{result}</result>
+        <state>{state}</state><properties>{properties}</properties></job>"#
+    );
+    read::job(document.as_bytes()).unwrap()
+}
+
+/// Name, start, finish and status of each step of the first attempt.
+fn steps(stages: &[StageRun]) -> Vec<String> {
+    let mapped = mapping().map(&history(stages), now());
+    let text = |step: &Notification| {
+        let time = |time: &Option<String>| time.as_deref().map_or("-".to_owned(), |time| time[11..16].to_owned());
+        format!(
+            "{} {} {} {}",
+            step.step.as_deref().unwrap(),
+            time(&step.started_at),
+            time(&step.finished_at),
+            step.status.as_deref().unwrap()
+        )
+    };
+    mapped.attempts[0].steps.iter().map(text).collect()
+}
+
+#[test]
+fn a_job_with_times_is_a_step_and_a_stage_without_is_one() {
+    let with = |counter, word, jobs| StageRun {
+        jobs,
+        ..stage("test", counter, word, (1, 10), "changes")
+    };
+    let timed = vec![
+        job("unit", 1, "Passed", Some((1, 5))),
+        job("lint", 1, "Failed", Some((2, 9))),
+    ];
+    assert_eq!(
+        steps(&[with(1, "Failed", timed.clone())]),
+        ["test/unit 08:01 08:05 success", "test/lint 08:02 08:09 failure"]
+    );
+    let untimed = vec![job("unit", 1, "Passed", None)];
+    assert_eq!(steps(&[with(1, "Passed", untimed)]), ["test 08:00 09:00 success"]);
+    // Of a job that was taken over the result is known, not the times.
+    let rerun = vec![
+        job("unit", 1, "Passed", Some((1, 5))),
+        job("lint", 2, "Passed", Some((30, 40))),
+        job("docs", 2, "Passed", None),
+    ];
+    assert_eq!(
+        steps(&[with(2, "Passed", rerun)]),
+        [
+            "test/unit - - success",
+            "test/lint 08:30 08:40 success",
+            "test/docs - - success"
+        ]
+    );
+}
+
+#[test]
+fn the_form_of_a_stage_s_steps_never_changes() {
+    let under_way = |jobs| StageRun {
+        jobs,
+        ..stage("test", 1, "Building", (1, 10), "changes")
+    };
+    // It is not known yet whether this server records the times of jobs.
+    let none: [&str; 0] = [];
+    let running = job("unit", 1, "Building", None);
+    assert_eq!(steps(&[under_way(vec![running.clone()])]), none);
+    let ended = job("lint", 1, "Passed", Some((1, 5)));
+    assert_eq!(
+        steps(&[under_way(vec![running, ended])]),
+        ["test/unit - - running", "test/lint 08:01 08:05 success"]
+    );
+    let to_come = StageRun {
+        jobs_may_come: true,
+        ..stage("test", 1, "Passed", (1, 10), "changes")
+    };
+    assert_eq!(steps(&[to_come]), none);
+    // The new dialect has no times of jobs, and none of their documents is requested.
+    assert_eq!(steps(&[under_way(Vec::new())]), ["test 08:00 - running"]);
 }

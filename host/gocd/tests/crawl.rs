@@ -146,7 +146,10 @@ fn the_captured_crawl_gives_the_runs_of_the_table() {
             reference_id: bare.reference_id.clone().unwrap(),
             // The end has all its fields.
             start: None,
-            steps: vec![step("Units", started, between), step("PostBuild", between, finished)],
+            steps: vec![
+                step("Units/Test", started, between),
+                step("PostBuild/PostBuild", between, finished),
+            ],
             finish: Some(Notification {
                 status: text("success"),
                 finished_at: text(finished),

@@ -195,8 +195,8 @@ fn jobs_of_documents(server: &Server) -> BTreeMap<String, Vec<Value>> {
     jobs
 }
 
-/// Every stage as one job, as the mapping has it.
-fn jobs_of_stages(server: &Server) -> BTreeMap<String, Vec<Value>> {
+/// The jobs in the form that the mapping gives them.
+fn jobs_of_mapping(server: &Server) -> BTreeMap<String, Vec<Value>> {
     let mapping = Mapping::new(ServerId::new("go").unwrap(), ServerUrl::parse(PAGES).unwrap());
     let now = "2030-01-01T00:00:00Z".parse().unwrap();
     let runs = all_runs(server);
@@ -225,9 +225,7 @@ fn jobs_of_all_documents_are_what_is_expected() {
             if generation != Generation::New {
                 forms.push(jobs_of_documents(&server));
             }
-            if generation != Generation::Old {
-                forms.push(jobs_of_stages(&server));
-            }
+            forms.push(jobs_of_mapping(&server));
             for jobs in forms {
                 compared += jobs.values().map(Vec::len).sum::<usize>();
                 let differences = Expected::job_differences(&expected, &jobs);
@@ -267,10 +265,7 @@ fn jobs_of_a_stage_that_ended_once_more() {
         for generation in Generation::ALL {
             let server = Server::new(history.clone(), generation);
             let expected = Expected::of(&history, server.events(), &wanted(generation));
-            let jobs = match generation {
-                Generation::Old => jobs_of_documents(&server),
-                _ => jobs_of_stages(&server),
-            };
+            let jobs = jobs_of_mapping(&server);
             assert_eq!(
                 Expected::job_differences(&expected, &jobs),
                 Vec::<String>::new(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use dx_standin::Job;
 use gocd_standin::{Expected, Generation, GocdStandin, History, Server, Wanted};
 use pipefold_tests::{Ci, Pipefold, SpoolContent};
 use serde_json::Value;
@@ -77,6 +78,8 @@ impl Reading {
             .pipefold(["gocd", command, "--server", &url])
             .args(["--server-id", SERVER_ID, "--pages-url", PAGES])
             .env("PIPEFOLD_SPOOL", self.spool())
+            // Long runs have more jobs than are sent by default.
+            .env("PIPEFOLD_MOST_JOBS", "10000")
     }
 
     /// `pipefold gocd sync`, with its summary in JSON.
@@ -98,6 +101,13 @@ impl Reading {
         records.into_iter().map(|(id, record)| (id, record.to_json())).collect()
     }
 
+    /// DX's jobs by run.
+    pub fn jobs(&self) -> BTreeMap<String, Vec<Value>> {
+        let jobs = self.ci.dx.all_jobs().into_iter();
+        jobs.map(|(run, jobs)| (run, jobs.iter().map(Job::to_json).collect()))
+            .collect()
+    }
+
     /// The records that DX must hold after reading in this way.
     pub fn expected(&self, reading: gocd_standin::Reading) -> Vec<Expected> {
         let server = self.gocd.server();
@@ -116,7 +126,9 @@ impl Reading {
 
     /// Checks that DX holds what it must, and that nothing waits that could go.
     pub fn assert_told(&self, reading: gocd_standin::Reading, context: &dyn std::fmt::Debug) {
-        let differences = Expected::differences(&self.expected(reading), &self.records());
+        let expected = self.expected(reading);
+        let mut differences = Expected::differences(&expected, &self.records());
+        differences.extend(Expected::job_differences(&expected, &self.jobs()));
         assert!(
             differences.is_empty(),
             "{context:?}: {differences:#?}; {}",

@@ -59,6 +59,8 @@ pub struct StageRun {
     pub id: Option<u64>,
     /// The documents of its jobs that were requested. Only those of GoCD before 19.10 add data: times.
     pub jobs: Vec<Job>,
+    /// True if documents of its jobs are missing at present, and may come.
+    pub jobs_may_come: bool,
 }
 
 impl From<&StageEntry> for StageRun {
@@ -74,6 +76,7 @@ impl From<&StageEntry> for StageRun {
             approver_may_come: false,
             id: id(entry.stage_link()),
             jobs: Vec::new(),
+            jobs_may_come: false,
         }
     }
 }
@@ -90,6 +93,7 @@ impl From<&Stage> for StageRun {
             approver_may_come: false,
             id: id(stage.self_link.as_ref()),
             jobs: Vec::new(),
+            jobs_may_come: false,
         }
     }
 }
@@ -126,33 +130,65 @@ pub struct Timed<'h> {
     pub began: Option<Timestamp>,
     /// The end; `None` while the stage is in progress, or if no document has a time.
     pub ended: Option<Timestamp>,
+    /// The form in which it is reported.
+    pub steps: Steps<'h>,
+}
+
+/// The steps of a stage's run. A run of DX never loses a job, so the form has to be the same whenever the stage is looked at.
+#[derive(Clone, Debug)]
+pub enum Steps<'h> {
+    /// One for the stage: documents have no times of jobs.
+    Stage,
+    /// One for each of these jobs.
+    Jobs(Vec<StepJob<'h>>),
+    /// None yet: a document to come decides the form.
+    NotYet,
+}
+
+/// A job of a stage's run.
+#[derive(Clone, Copy, Debug)]
+pub struct StepJob<'h> {
+    pub job: &'h Job,
+    /// True for a job that ran in this run of the stage, false for one that was taken over from an earlier one.
+    pub is_own: bool,
 }
 
 impl<'h> Timed<'h> {
     pub fn new(history: &RunHistory, stage: &'h StageRun, warnings: &mut Vec<Warning>) -> Self {
-        let mut own: Vec<&Job> = Vec::new();
+        let mut jobs: Vec<StepJob<'h>> = Vec::new();
         for job in &stage.jobs {
-            if is_of(job, history, stage) {
-                own.push(job);
-            } else {
+            let is_of_stage = is_of_run(job, history) && job.stage.name.is_same(&stage.name);
+            let is_own = is_of_stage && job.stage.counter == stage.counter;
+            if !is_own {
                 warnings.push(Warning::OtherJob { job: job.name.clone() });
             }
+            if is_of_stage && job.stage.counter <= stage.counter {
+                jobs.push(StepJob { job, is_own });
+            }
         }
-        let completed = own.iter().filter_map(|job| job.completed()).max();
+        let own = || jobs.iter().filter(|job| job.is_own).map(|job| job.job);
+        let began = own().filter_map(Job::scheduled).min();
+        let completed = own().filter_map(Job::completed).max();
+        // Only a job that has ended shows whether the server records jobs' times.
+        let is_open = stage.state.is_active() && !stage.jobs.is_empty();
+        let steps = match completed {
+            _ if stage.jobs_may_come => Steps::NotYet,
+            Some(_) => Steps::Jobs(jobs),
+            None if is_open => Steps::NotYet,
+            None => Steps::Stage,
+        };
         Self {
             stage,
-            began: own.iter().filter_map(|job| job.scheduled()).min(),
+            began,
             ended: completed.or(stage.updated).filter(|_| !stage.state.is_active()),
+            steps,
         }
     }
 }
 
-/// Returns true if a job's document is about this run of the stage. Some documents have names in the spelling of the request.
-fn is_of(job: &Job, history: &RunHistory, stage: &StageRun) -> bool {
-    job.pipeline.name.is_same(&history.run.name)
-        && job.pipeline.counter == history.run.counter
-        && job.stage.name.is_same(&stage.name)
-        && job.stage.counter == stage.counter
+/// Returns true if a job's document is about the run. Some documents have names in the spelling of the request.
+fn is_of_run(job: &Job, history: &RunHistory) -> bool {
+    job.pipeline.name.is_same(&history.run.name) && job.pipeline.counter == history.run.counter
 }
 
 /// Formats a time for DX: RFC 3339 in UTC, as the meaning of a time without a zone is unclear.

@@ -7,11 +7,11 @@ use pipefold::detect::Person;
 use pipefold_sandbox::{Notification, Status};
 
 use super::facts::{Facts, facts};
-use super::history::{RunHistory, Timed, Warning, sent};
+use super::history::{RunHistory, StepJob, Steps, Timed, Warning, sent};
 use super::settings::{LateStages, Mapping, Reruns};
 use crate::Resource;
 use crate::address::encode;
-use crate::documents::{Name, StageResult, StageState, Timestamp};
+use crate::documents::{Job, JobState, Name, StageResult, StageState, Timestamp};
 
 /// DX's name for the system.
 const SOURCE: &str = "GoCD";
@@ -55,7 +55,7 @@ pub struct Attempt {
     pub reference_id: String,
     /// The start, for the hook `pipeline-start`.
     pub start: Notification,
-    /// The stages, for the hook `step`, in the order in which they ended.
+    /// The jobs, or stages without known jobs, for the hook `step`, in the order in which the stages ended.
     pub steps: Vec<Notification>,
     /// The end, for the hook `pipeline-finish`; `None` while the attempt has not ended.
     pub finish: Option<Notification>,
@@ -220,10 +220,16 @@ fn status(timed: &Timed<'_>) -> Status {
     match (timed.stage.state, timed.stage.result) {
         // Failing: the failure is certain, the end is not, and until then no failure is reported.
         (StageState::Building | StageState::Failing, _) => Status::Running,
-        (_, StageResult::Passed) => Status::Success,
-        (_, StageResult::Failed) => Status::Failure,
-        (_, StageResult::Cancelled) => Status::Cancelled,
-        (_, StageResult::Unknown) => Status::Unknown,
+        (_, result) => result_status(result),
+    }
+}
+
+fn result_status(result: StageResult) -> Status {
+    match result {
+        StageResult::Passed => Status::Success,
+        StageResult::Failed => Status::Failure,
+        StageResult::Cancelled => Status::Cancelled,
+        StageResult::Unknown => Status::Unknown,
     }
 }
 
@@ -247,30 +253,64 @@ fn started(history: &RunHistory, part: &Part<'_>, number: u32, warnings: &mut Ve
     }
 }
 
-/// Returns the stages as steps. A stage without jobs' times started when the one before it ended, unless it waited for a person.
+/// Returns the jobs as steps, and stages whose jobs are not known.
 fn steps(part: &Part<'_>, started: Timestamp, bare: &Notification) -> Vec<Notification> {
     let mut steps = Vec::new();
-    let mut before = Some(started);
+    let mut before = None;
     for timed in &part.all {
-        let approved_by = timed.stage.approved_by.as_deref();
-        let has_waited = !steps.is_empty() && matches!(approved_by.map(Trigger::parse), Some(Trigger::Person(_)));
-        let own = timed.ended.or(timed.stage.updated);
-        let began = timed
-            .began
-            .or(if has_waited { own } else { before.or(own) })
-            .unwrap_or(started)
-            .max(started);
-        let ended = timed.ended.filter(|ended| *ended >= began);
-        steps.push(Notification {
-            started_at: Some(sent(began)),
-            finished_at: ended.map(sent),
-            status: Some(status(timed).as_str().to_owned()),
-            step: Some(timed.stage.name.as_str().to_owned()),
-            ..bare.clone()
-        });
-        before = timed.ended;
+        match &timed.steps {
+            Steps::Stage => steps.push(stage_step(timed, before, started, bare)),
+            Steps::Jobs(jobs) => steps.extend(jobs.iter().map(|job| job_step(timed, *job, bare))),
+            Steps::NotYet => {}
+        }
+        before = Some(timed);
     }
     steps
+}
+
+/// Returns a job as a step. Its name is the same in every run of the stage, so that the latest one with the job decides. Without times of
+/// its own it has none: a time made up might be later than the true one of a run that decides.
+fn job_step(timed: &Timed<'_>, StepJob { job, is_own }: StepJob<'_>, bare: &Notification) -> Notification {
+    let began = job.scheduled().filter(|_| is_own);
+    let ended = job
+        .completed()
+        .filter(|ended| began.is_some_and(|began| *ended >= began));
+    Notification {
+        started_at: began.filter(|_| ended.is_some()).map(sent),
+        finished_at: ended.map(sent),
+        status: Some(job_status(job, timed.stage.state).as_str().to_owned()),
+        step: Some(format!("{}/{}", timed.stage.name, job.name)),
+        ..bare.clone()
+    }
+}
+
+fn job_status(job: &Job, stage: StageState) -> Status {
+    let has_ended = matches!(job.state, JobState::Completed | JobState::Discontinued);
+    match result_status(job.result) {
+        _ if stage.is_active() && !has_ended => Status::Running,
+        status => status,
+    }
+}
+
+/// Returns a stage as a step. Without jobs' times it started when the one before it ended, unless it waited for a person.
+fn stage_step(timed: &Timed<'_>, before: Option<&Timed<'_>>, started: Timestamp, bare: &Notification) -> Notification {
+    let approved_by = timed.stage.approved_by.as_deref();
+    let has_waited = before.is_some() && matches!(approved_by.map(Trigger::parse), Some(Trigger::Person(_)));
+    let own = timed.ended.or(timed.stage.updated);
+    let before = before.map_or(Some(started), |before| before.ended);
+    let began = timed
+        .began
+        .or(if has_waited { own } else { before.or(own) })
+        .unwrap_or(started)
+        .max(started);
+    let ended = timed.ended.filter(|ended| *ended >= began);
+    Notification {
+        started_at: Some(sent(began)),
+        finished_at: ended.map(sent),
+        status: Some(status(timed).as_str().to_owned()),
+        step: Some(timed.stage.name.as_str().to_owned()),
+        ..bare.clone()
+    }
 }
 
 /// The stages of one attempt.

@@ -210,6 +210,12 @@ impl Told {
             .map(|(id, told)| (id.clone(), record(told)))
             .collect()
     }
+
+    /// The jobs that DX would hold.
+    pub fn jobs(&self) -> BTreeMap<String, Vec<Value>> {
+        let jobs = |told: &Vec<Notification>| dx_standin::jobs(&told.iter().map(|one| json!(one)).collect::<Vec<_>>());
+        self.by_run.iter().map(|(id, told)| (id.clone(), jobs(told))).collect()
+    }
 }
 
 /// DX's record of a finished run: only notifications without a step decide the status and the finish.
@@ -223,7 +229,9 @@ pub fn record(told: &[Notification]) -> Value {
         }
         upsert
     };
-    dx_standin::fold(&told.iter().map(upsert).collect::<Vec<_>>())
+    // A step without a start adds nothing to the run.
+    let dated = told.iter().filter(|one| one.started_at.is_some());
+    dx_standin::fold(&dated.map(upsert).collect::<Vec<_>>())
 }
 
 pub fn options() -> Options {
@@ -246,7 +254,7 @@ pub fn round(
     Engine::new(source, files, told, &mut (), options.clone()).round(now, &|| false)
 }
 
-/// The differences between the expected records of a history and the reported ones.
+/// The differences between the expected records and jobs of a history and the reported ones.
 pub fn differences(
     history: &History,
     events: u64,
@@ -275,5 +283,9 @@ pub fn differences_of(
     expected.retain(|one| is_meant(&one.reference_id));
     let mut records = told.records();
     records.retain(|id, _| is_meant(id));
-    Expected::differences(&expected, &records)
+    let mut jobs = told.jobs();
+    jobs.retain(|id, _| is_meant(id));
+    let mut found = Expected::differences(&expected, &records);
+    found.extend(Expected::job_differences(&expected, &jobs));
+    found
 }

@@ -116,8 +116,12 @@ impl Known<'_> {
         let end = job.ended(self.events);
         if let Some(end) = end.filter(|_| self.wanted.has_times() && !job.is_copied) {
             let outcome = (status(job.result), Some(times::text(end.time)));
-            let start = Some(times::text(self.stage.scheduled.time));
-            return self.expected(name, vec![outcome], vec![start]);
+            let mut starts = vec![Some(times::text(self.stage.scheduled.time))];
+            if self.goes_on {
+                // A reader that saw it run knows no start.
+                starts.push(None);
+            }
+            return self.expected(name, vec![outcome], starts);
         }
         // Without times of its own it has those of its stage, or none.
         let mut starts = self.starts.clone();
