@@ -101,7 +101,12 @@ fn a_runs_parts_may_go_through_two_forwarders_late_and_one_by_one() {
         direct.report(command.split(' ')).run().assert_code(0);
     }
     // In the wrong order, each sent before the next one comes.
-    let mut bodies: Vec<Vec<u8>> = direct.dx.run_requests().into_iter().map(|request| request.body).collect();
+    let mut bodies: Vec<Vec<u8>> = direct
+        .dx
+        .run_requests()
+        .into_iter()
+        .map(|request| request.body)
+        .collect();
     bodies.reverse();
     let forwarders = [fleet.forward(&[]), fleet.forward(&[])];
     for body in &bodies {

@@ -148,11 +148,19 @@ fn a_run_with_more_jobs_than_a_group_holds_sends_each_once() {
     let mut messages = vec![ended.clone()];
     messages.extend(states.iter().map(|job| message(&ended, job)));
     publish(&fleet, "r", &messages);
-    let reads = || fleet.cluster.monitor(0, "/jsz").unwrap()["api"]["total"].as_u64().unwrap();
+    let reads = || {
+        fleet.cluster.monitor(0, "/jsz").unwrap()["api"]["total"]
+            .as_u64()
+            .unwrap()
+    };
     let (begun, before) = (Instant::now(), reads());
     let forwarder = fleet.forward(&["--rate", "10000"]);
     fleet.wait_until_empty();
-    println!("{JOBS} jobs in {:?}, {} requests to the queue", begun.elapsed(), reads() - before);
+    println!(
+        "{JOBS} jobs in {:?}, {} requests to the queue",
+        begun.elapsed(),
+        reads() - before
+    );
     assert_eq!(known(&fleet, "r"), expected(&states));
     let dx = &fleet.ci.dx;
     assert_eq!((dx.run_requests().len(), dx.job_requests().len()), (1, JOBS));
@@ -472,7 +480,12 @@ fn a_forwarders_policy_renames_one_job_and_leaves_out_another() {
     fleet.wait_until_empty();
     let mut renamed = states[0].clone();
     renamed["name"] = "Build".into();
-    assert_eq!(known(&fleet, "r"), expected(&[renamed, states[2].clone()]), "{}", forwarder.log());
+    assert_eq!(
+        known(&fleet, "r"),
+        expected(&[renamed, states[2].clone()]),
+        "{}",
+        forwarder.log()
+    );
     assert_eq!(messages_by(&forwarder, "dropped"), 1);
     assert_eq!((fleet.ci.dx.requests().len(), fleet.refused()), (3, 0));
     forwarder.stop();

@@ -60,10 +60,7 @@ impl Runner {
                 json!({ "started_at": time(start), "finished_at": time(start + 600), "status": status,
                     "source_url": format!("https://ci.example/{number}") }),
             ];
-            for (command, mut upsert) in ["start", "step --now", "step", "finish"]
-                .into_iter()
-                .zip(upserts)
-            {
+            for (command, mut upsert) in ["start", "step --now", "step", "finish"].into_iter().zip(upserts) {
                 let mut arguments = command.to_owned();
                 for (field, value) in upsert.as_object().unwrap() {
                     // A start is always running.

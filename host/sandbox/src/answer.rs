@@ -203,6 +203,10 @@ pub fn check_report(report: &Report, notifications: &[Notification]) -> Result<(
     if jobs.len() > MOST_JOBS {
         return Err(format!("its report has {} jobs; {MOST_JOBS} are allowed", jobs.len()));
     }
+    // The rules would read it as a notification about the whole run.
+    if jobs.iter().any(|job| job.name.trim().is_empty()) {
+        return Err("a job in its report has no name".into());
+    }
     let asked = notifications
         .iter()
         .find_map(|notification| notification.reference_id.as_deref());

@@ -65,7 +65,10 @@ fn expected(messages: &[Message]) -> Result<Record, String> {
 /// The jobs that these messages make: of each the state with the latest start, and among equal starts the highest status.
 fn expected_jobs(messages: &[Message]) -> Result<Jobs, String> {
     let mut last: BTreeMap<&str, (&Message, &Job)> = BTreeMap::new();
-    for (message, job) in messages.iter().filter_map(|message| Some((message, message.job.as_ref()?))) {
+    for (message, job) in messages
+        .iter()
+        .filter_map(|message| Some((message, message.job.as_ref()?)))
+    {
         let rank = |job: &Job| (job.started_at.clone(), job.status);
         let known = last.entry(&job.reference_id).or_insert((message, job));
         if rank(job) > rank(known.1) {

@@ -2,7 +2,7 @@
 
 use crate::hostile::{
     asking::{Scene, event, in_words, step, step_of},
-    image::{EMAIL, HEAD_BRANCH, Image, PIPELINE_NAME, PR_NUMBER, REASON, STATUS, VERDICT, VIOLATIONS},
+    image::*,
     isolated::{from_here, hostile},
     module::Module,
 };
@@ -51,11 +51,21 @@ fn overlapping(violations: u32, bytes: u32) -> String {
 
 hostile! {
     an_honest_report; Image::report().told()
-        => r#"Report(Run { pipeline_name: "build", pipeline_source: "Tekton", reference_id: "r/1", started_at: "2025-01-01T12:05:00Z", finished_at: None, status: Unknown, repository: None, commit_sha: None, pr_number: None, source_url: None, head_branch: None, email: None, github_username: None, gitlab_username: None })"#;
+        => r#"Report(Report { run: Run { pipeline_name: "build", pipeline_source: "Tekton", reference_id: "r/1", started_at: "2025-01-01T12:05:00Z", finished_at: None, status: Unknown, repository: None, commit_sha: None, pr_number: None, source_url: None, head_branch: None, email: None, github_username: None, gitlab_username: None, attributes: [] }, jobs: [] })"#;
     text_that_is_no_utf8; Image::report().text(PIPELINE_NAME, b"bu\xffld").told()
         => "plugin guest: step gave a bad answer: invalid utf-8 sequence of 1 bytes from index 2";
     a_surrogate_in_utf8; Image::discard(b"\xed\xa0\x80").told()
         => "plugin guest: step gave a bad answer: invalid utf-8 sequence of 1 bytes from index 0";
+    an_honest_job; Image::job().byte(JOB_STATUS, 2).told()
+        => r#"Report(Report { run: Run { pipeline_name: "build", pipeline_source: "Tekton", reference_id: "r/1", started_at: "2025-01-01T12:05:00Z", finished_at: None, status: Unknown, repository: None, commit_sha: None, pr_number: None, source_url: None, head_branch: None, email: None, github_username: None, gitlab_username: None, attributes: [] }, jobs: [Job { reference_id: "j", name: "lint", status: Success, started_at: None, finished_at: None }] })"#;
+    a_job_whose_status_does_not_exist; Image::job().byte(JOB_STATUS, 5).told()
+        => "plugin guest: step gave a bad answer: unexpected discriminant: 5";
+    jobs_past_the_end; Image::job().pointer(JOBS, 0x4_0000 - 8, 1).told()
+        => "plugin guest: step gave a bad answer: list pointer/length out of bounds of memory";
+    a_hundred_million_jobs; Image::job().pointer(JOBS, 1024, 100_000_000).told()
+        => "plugin guest: step gave a bad answer: list pointer/length out of bounds of memory";
+    a_job_of_4_gb; Image::job().pointer(JOB_NAME, 0, u32::MAX).told()
+        => "plugin guest: step gave a bad answer: string pointer/length out of bounds of memory";
     a_result_that_is_neither; Image::report().byte(0, 7).told()
         => "plugin guest: step gave a bad answer: invalid expected discriminant";
     a_verdict_that_does_not_exist; Image::report().byte(VERDICT, 3).told()
@@ -66,8 +76,8 @@ hostile! {
         => "plugin guest: step gave a bad answer: invalid option discriminant";
     a_number_that_is_neither_there_nor_not; Image::report().byte(PR_NUMBER, 255).told()
         => "plugin guest: step gave a bad answer: invalid option discriminant";
-    a_fault_that_does_not_exist; Image::refusal(8, b"email", b"no").told()
-        => "plugin guest: step gave a bad answer: unexpected discriminant: 8";
+    a_fault_that_does_not_exist; Image::refusal(9, b"email", b"no").told()
+        => "plugin guest: step gave a bad answer: unexpected discriminant: 9";
 
     an_answer_past_the_end; step("(i32.const -8)", "")
         => "plugin guest: step gave a bad answer: pointer out of bounds of memory";

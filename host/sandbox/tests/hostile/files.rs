@@ -207,8 +207,8 @@ hostile! {
 
     nothing_but_an_empty_interface; exports("pipefold:ci/hooks@0.2.0", "(instance)")
         => "policy guest: it does not load: it exports pipefold:ci/hooks@0.2.0 without pipeline-start, step, pipeline-finish";
-    another_package; exports("pipefold:ci/hooks@0.2.0", "(instance)")
-        => "policy guest: it does not load: it is made for version 0.2.0 of the contract pipefold:ci, and this pipefold speaks 0.1.0; build it with the wit of that version";
+    another_package; exports("pipefold:ci/hooks@0.1.0", "(instance)")
+        => "policy guest: it does not load: it is made for version 0.1.0 of the contract pipefold:ci, and this pipefold speaks 0.2.0; build it with the wit of that version";
     a_function_of_another_type; hooks_of("(param \"event\" u32) (result u32)", "(param i32) (result i32) (i32.const 0)")
         => "policy guest: it does not load: it exports pipefold:ci/hooks@0.2.0 with another type of pipeline-start, step, pipeline-finish";
     a_function_without_a_result; hooks_of("", "")

@@ -21,6 +21,15 @@ pub const COMMIT_SHA: usize = 76;
 pub const PR_NUMBER: usize = 88;
 pub const HEAD_BRANCH: usize = 116;
 pub const EMAIL: usize = 128;
+pub const ATTRIBUTES: usize = 164;
+/// Offset of a report's jobs.
+pub const JOBS: usize = 176;
+/// Offset of the fields of one job, behind the report.
+const JOB: usize = 192;
+pub const JOB_NAME: usize = JOB + 8;
+pub const JOB_STATUS: usize = JOB + 16;
+pub const JOB_STARTED_AT: usize = JOB + 20;
+pub const JOB_FINISHED_AT: usize = JOB + 32;
 /// Offset of the verdict's discriminant.
 pub const VERDICT: usize = 8;
 /// Offset of a discard's reason.
@@ -50,6 +59,22 @@ impl Image {
             .text(PIPELINE_SOURCE, b"Tekton")
             .text(REFERENCE_ID, b"r/1")
             .text(STARTED_AT, b"2025-01-01T12:05:00Z")
+    }
+
+    /// A correct report of that run and one job.
+    pub fn job() -> Self {
+        Self::report()
+            .pointer(JOBS, (AT + JOB) as u32, 1)
+            .text(JOB, b"j")
+            .text(JOB_NAME, b"lint")
+    }
+
+    /// A correct report whose run has one attribute.
+    pub fn attribute(key: &[u8], value: &[u8]) -> Self {
+        Self::report()
+            .pointer(ATTRIBUTES, (AT + JOB) as u32, 1)
+            .text(JOB, key)
+            .text(JOB + 8, value)
     }
 
     /// A discard for this reason.

@@ -2,10 +2,7 @@
 
 use crate::hostile::{
     asking::{merge, patient},
-    image::{
-        COMMIT_SHA, EMAIL, FINISHED_AT, HEAD_BRANCH, Image, PIPELINE_NAME, PIPELINE_SOURCE, PR_NUMBER, REASON,
-        REFERENCE_ID, STARTED_AT,
-    },
+    image::*,
     isolated::hostile,
 };
 
@@ -37,7 +34,7 @@ hostile! {
     a_finish_before_its_start; Image::report().option(FINISHED_AT, b"2025-01-01T12:04:00Z").told_as_policy()
         => "policy guest: step gave a bad answer: the rules refuse its report: finished_at: \"2025-01-01T12:04:00Z\" is before the start \"2025-01-01T12:05:00Z\"; give a finish at or after the start of the same notification";
     a_finish_in_another_zone; Image::report().option(FINISHED_AT, b"2025-01-01T14:05:00+01:00").told_as_policy()
-        => "Report(Run { pipeline_name: \"build\", pipeline_source: \"Tekton\", reference_id: \"r/1\", started_at: \"2025-01-01T12:05:00Z\", finished_at: Some(\"2025-01-01T13:05:00Z\"), status: Unknown, repository: None, commit_sha: None, pr_number: None, source_url: None, head_branch: None, email: None, github_username: None, gitlab_username: None })";
+        => "Report(Report { run: Run { pipeline_name: \"build\", pipeline_source: \"Tekton\", reference_id: \"r/1\", started_at: \"2025-01-01T12:05:00Z\", finished_at: Some(\"2025-01-01T13:05:00Z\"), status: Unknown, repository: None, commit_sha: None, pr_number: None, source_url: None, head_branch: None, email: None, github_username: None, gitlab_username: None, attributes: [] }, jobs: [] })";
     a_commit_without_a_repository; Image::report().option(COMMIT_SHA, b"abc").told_as_policy()
         => "policy guest: step gave a bad answer: the rules refuse its report: repository: absent or blank, but required with commit_sha; give the repository's full name, such as getdx/some_repo";
     a_pull_request_below_one; Image::report().byte(PR_NUMBER, 1).told_as_policy()
@@ -50,6 +47,20 @@ hostile! {
         => "policy guest: step gave a bad answer: the rules refuse its report: head_branch: has the control character U+001B at byte 0; remove it: text must be printable";
     a_time_that_clears_the_screen; Image::report().text(STARTED_AT, b"\x1b[2J").told_as_policy()
         => "policy guest: step gave a bad answer: the rules refuse its report: started_at: has the control character U+001B at byte 0; remove it: text must be printable";
+    a_job_without_a_name; Image::job().text(JOB_NAME, b" ").told_as_policy()
+        => "policy guest: step gave a bad answer: a job in its report has no name";
+    a_job_of_60_kb; Image::job().pointer(JOB_NAME, 0x2_0000, 60_000).told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: step: 60000 bytes long; at most 4096 are allowed: shorten it";
+    a_job_that_clears_the_screen; Image::job().text(JOB_NAME, b"\x1b[2J").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: step: has the control character U+001B at byte 0; remove it: text must be printable";
+    a_job_that_starts_never; Image::job().option(JOB_STARTED_AT, b"never").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: started_at: \"never\" is not an ISO 8601 timestamp; give ISO 8601, such as 2025-01-01T12:05:00Z";
+    a_job_that_ends_before_it_starts; Image::job().option(JOB_STARTED_AT, b"2025-01-02").option(JOB_FINISHED_AT, b"2025-01-01").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: finished_at: \"2025-01-01\" is before the start \"2025-01-02\"; give a finish at or after the start of the same notification";
+    an_attribute_with_a_space; Image::attribute(b"a b", b"x").told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: attributes: \"a b\" is not an attribute's key; give 1 to 64 of a-z, 0-9, dot, underscore and hyphen";
+    an_attribute_of_2000_bytes; Image::attribute(b"a", &[b'x'; 2000]).told_as_policy()
+        => "policy guest: step gave a bad answer: the rules refuse its report: attributes: \"a\": 2000 bytes long; at most 1024 are allowed: shorten it";
     a_reason_of_2000_bytes; Image::discard(&[b'x'; 2000]).told()
         => "plugin guest: step gave a bad answer: its reason for a discard has 2000 bytes; 1024 are allowed";
     a_reason_of_60_kb; Image::discard(b"").pointer(REASON, 0x2_0000, 60_000).told()

@@ -21,7 +21,9 @@ fn it_is_in_order_complete_and_the_same_each_time() {
     for run in 0..2_000 {
         assert_eq!(by_run[&run], messages(7, Day::of(2_000, 1_000_000), run).len());
     }
-    let again: Vec<_> = load().map(|message| (message.at, message.upsert, message.job)).collect();
+    let again: Vec<_> = load()
+        .map(|message| (message.at, message.upsert, message.job))
+        .collect();
     assert_eq!(
         again,
         all.into_iter()
