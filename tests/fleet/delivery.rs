@@ -72,6 +72,45 @@ fn a_pipeline_is_the_same_through_a_queue_as_without_and_is_one_request() {
     assert!(!log.contains(fleet.ci.dx.token()), "the token is in the log: {log}");
 }
 
+/// A pipeline with six steps in processes of their own: one is retried, one is allowed to fail, and two run at the same time.
+const SIX_STEPS: [&str; 9] = [
+    "start --started-at 2025-01-01T11:00:00Z --head-branch main",
+    "step --step build --status success --started-at 2025-01-01T11:01:00Z --finished-at 2025-01-01T11:02:00Z",
+    "step --step unit --now --status failure --started-at 2025-01-01T11:02:00Z --finished-at 2025-01-01T11:03:00Z",
+    "step --step lint --allow-failure --status failure --started-at 2025-01-01T11:02:00Z --finished-at 2025-01-01T11:02:30Z",
+    "step --step unit --status success --started-at 2025-01-01T11:03:00Z --finished-at 2025-01-01T11:04:00Z",
+    "step --step docs --status cancelled --started-at 2025-01-01T11:03:00Z --finished-at 2025-01-01T11:03:10Z",
+    "step --step pack --now --status success --started-at 2025-01-01T11:04:00Z --finished-at 2025-01-01T11:05:00Z",
+    "step --step push --status success --started-at 2025-01-01T11:05:00Z --finished-at 2025-01-01T11:06:00Z",
+    "finish --status success --finished-at 2025-01-01T11:07:00Z",
+];
+
+#[test]
+fn six_steps_are_six_jobs_as_without_a_queue() {
+    let Some(fleet) = Fleet::start("six_steps_are_six_jobs_as_without_a_queue") else {
+        return;
+    };
+    let direct = Ci::new();
+    for command in SIX_STEPS {
+        direct.report(command.split(' ')).run().assert_code(0);
+        fleet.report(RUN, command).run().assert_code(0);
+    }
+    let forwarders = [fleet.forward(&[]), fleet.forward(&[])];
+    fleet.wait_until_empty();
+    assert_eq!(states(&direct).len(), 6);
+    assert_eq!(states(&fleet.ci), states(&direct));
+    assert_eq!(record(&fleet.ci), record(&direct));
+    let dx = &fleet.ci.dx;
+    assert!(dx.requests()[0].is_run());
+    assert_eq!(dx.jobs_refused(), 0);
+    let (runs, jobs) = (dx.run_requests().len(), dx.job_requests().len());
+    // The second forwarder may get some of the messages: another request for the run, or for the job with two states.
+    assert!(runs <= 2 && (6..=7).contains(&jobs), "{runs} for the run, {jobs} for six jobs");
+    for forwarder in forwarders {
+        forwarder.stop();
+    }
+}
+
 #[test]
 fn an_exec_needs_no_token_and_keeps_the_exit_code() {
     let Some(fleet) = Fleet::start("an_exec_needs_no_token_and_keeps_the_exit_code") else {
