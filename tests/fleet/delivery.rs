@@ -105,7 +105,10 @@ fn six_steps_are_six_jobs_as_without_a_queue() {
     assert_eq!(dx.jobs_refused(), 0);
     let (runs, jobs) = (dx.run_requests().len(), dx.job_requests().len());
     // The second forwarder may get some of the messages: another request for the run, or for the job with two states.
-    assert!(runs <= 2 && (6..=7).contains(&jobs), "{runs} for the run, {jobs} for six jobs");
+    assert!(
+        runs <= 2 && (6..=7).contains(&jobs),
+        "{runs} for the run, {jobs} for six jobs"
+    );
     for forwarder in forwarders {
         forwarder.stop();
     }
