@@ -69,7 +69,7 @@ impl JobPauses {
 #[derive(Debug)]
 enum Standing {
     /// It is to be sent; with these other messages of the job, if there are any, which can be removed afterwards.
-    Due(Option<Gathered>),
+    Due(Option<Box<Gathered>>),
     /// An earlier message of the job or the run is to be sent first.
     Waits,
     /// The run was waited for, and is to be sent from here.
@@ -120,7 +120,7 @@ impl RunSender {
             }
         };
         group.waits_since = None;
-        let others: Vec<_> = rivals.iter().flat_map(Gathered::histories).collect();
+        let others: Vec<_> = rivals.iter().flat_map(|rivals| rivals.histories()).collect();
         let (sender, dx) = (Arc::clone(self), Arc::clone(client));
         let work = move |messages: &[Message]| {
             let histories = messages.iter().map(history).chain(others.into_iter().map(Ok));
@@ -140,7 +140,7 @@ impl RunSender {
         if let Some(rivals) = rivals
             && matches!(outcome, GroupOutcome::Accepted | GroupOutcome::Dropped(_))
         {
-            self.remove(rivals, &unfit, messages.len()).await;
+            self.remove(*rivals, &unfit, messages.len()).await;
         }
         let messages = self.reject_unfit(messages, unfit).await;
         self.end_job(group, messages, outcome).await
@@ -277,9 +277,9 @@ impl RunSender {
         Some(match order.await.ok()? {
             StateOrder::Older => Standing::Superseded,
             StateOrder::Same if last < last_rival => Standing::Superseded,
-            StateOrder::Same => Standing::Due(Some(found)),
+            StateOrder::Same => Standing::Due(Some(Box::new(found))),
             StateOrder::Newer if !is_over => Standing::Waits,
-            StateOrder::Newer => Standing::Due(Some(found)),
+            StateOrder::Newer => Standing::Due(Some(Box::new(found))),
         })
     }
 
