@@ -16,6 +16,8 @@ pub struct Metrics {
     pub connections: AtomicU64,
     /// Upserts that were kept.
     pub accepted: AtomicU64,
+    /// The jobs among them.
+    pub jobs: AtomicU64,
     /// Upserts that a policy dropped.
     pub dropped: AtomicU64,
     /// Upserts that were refused for their content, or because their body did not arrive whole and in time.
@@ -32,6 +34,14 @@ pub struct Metrics {
     pub not_forwarded: AtomicU64,
     /// Runs that DX refused for good.
     pub rejected: AtomicU64,
+    /// Jobs that DX accepted.
+    pub jobs_forwarded: AtomicU64,
+    /// Requests to DX about jobs that failed, and are retried.
+    pub jobs_not_forwarded: AtomicU64,
+    /// Jobs that DX refused for good.
+    pub jobs_rejected: AtomicU64,
+    /// Jobs that were not sent, as DX lacks the method.
+    pub jobs_left: AtomicU64,
     dx_up: AtomicU64,
     buckets: [AtomicU64; BOUNDS.len()],
     microseconds: AtomicU64,
@@ -75,6 +85,8 @@ impl Metrics {
                     ("failed", now(&self.failed)),
                 ],
             );
+        page.metric("jobs_total", MetricKind::Counter, "Upserts of jobs that were kept.")
+            .is(now(&self.jobs));
         if let Some((backlog, at)) = forwarding {
             let by = [
                 ("accepted", now(&self.forwarded)),
@@ -85,6 +97,18 @@ impl Metrics {
                 "forwards_total",
                 MetricKind::Counter,
                 "Requests to DX by their outcome.",
+            )
+            .by("result", by);
+            let by = [
+                ("accepted", now(&self.jobs_forwarded)),
+                ("rejected", now(&self.jobs_rejected)),
+                ("failed", now(&self.jobs_not_forwarded)),
+                ("no_method", now(&self.jobs_left)),
+            ];
+            page.metric(
+                "forwards_jobs_total",
+                MetricKind::Counter,
+                "Jobs for DX by their outcome; with no_method DX does not take jobs.",
             )
             .by("result", by);
             // Before the first request the state of DX is unknown, and an alert would be false.

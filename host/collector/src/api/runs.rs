@@ -2,15 +2,18 @@
 
 use super::ApiState;
 use crate::request::{Caller, Schemes, json, refused, store_failed};
-use crate::store::{Cursor, Forwarding, MAX_PAGE, Page, Received, RunDetail, RunFilter, RunKey, RunQuery, RunSummary};
+use crate::store::{
+    Cursor, Forwarding, KeptJob, MAX_PAGE, Page, Received, RunDetail, RunFilter, RunKey, RunQuery, RunSummary,
+};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use pipefold::dx::ErrorCode;
-use pipefold_sandbox::{Notification, Run, Status};
+use pipefold_sandbox::{Job, Notification, Run, Status};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Answers with runs, newest first: those of the pipelines that the token may see.
@@ -106,6 +109,7 @@ impl<'a> From<&'a RunDetail> for OneRun<'a> {
             run: Detail {
                 summary: Summary::from(&detail.summary),
                 received: detail.received.iter().map(Event::from).collect(),
+                jobs: detail.jobs_by_start().into_iter().map(JobJson::from).collect(),
                 forwarding: ForwardedJson::from(&detail.forwarding),
             },
         }
@@ -117,7 +121,9 @@ struct Summary<'a> {
     id: u64,
     pipeline: &'a str,
     counter: u64,
-    record: &'a Run,
+    /// Without attributes: it has the names of DX's arguments.
+    record: Run,
+    attributes: BTreeMap<&'a str, &'a str>,
     notifications: u32,
     first_arrived: DateTime<Utc>,
     last_arrived: DateTime<Utc>,
@@ -130,7 +136,16 @@ impl<'a> From<&'a RunSummary> for Summary<'a> {
             id: run.id,
             pipeline: &run.pipeline,
             counter: run.counter,
-            record: &run.record,
+            record: Run {
+                attributes: Vec::new(),
+                ..run.record.clone()
+            },
+            attributes: run
+                .record
+                .attributes
+                .iter()
+                .map(|attribute| (&*attribute.key, &*attribute.value))
+                .collect(),
             notifications: run.notifications,
             first_arrived: run.first_arrived,
             last_arrived: run.last_arrived,
@@ -144,6 +159,7 @@ struct Detail<'a> {
     #[serde(flatten)]
     summary: Summary<'a>,
     received: Vec<Event<'a>>,
+    jobs: Vec<JobJson<'a>>,
     forwarding: ForwardedJson<'a>,
 }
 
@@ -163,6 +179,27 @@ impl<'a> From<&'a Received> for Event<'a> {
             held: received.held,
             token: &received.token,
             arrived: received.arrived,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct JobJson<'a> {
+    id: u64,
+    #[serde(flatten)]
+    job: &'a Job,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    held: bool,
+    waiting_since: Option<DateTime<Utc>>,
+}
+
+impl<'a> From<&'a KeptJob> for JobJson<'a> {
+    fn from(kept: &'a KeptJob) -> Self {
+        Self {
+            id: kept.id,
+            job: &kept.job,
+            held: kept.held,
+            waiting_since: kept.waiting_since,
         }
     }
 }

@@ -5,14 +5,15 @@ use super::answer::{DocumentRefusal, elsewhere};
 use super::instance::{APPROVED_BY, Instance, materials, result, time};
 use super::visit::Visit;
 use crate::page::run_page;
-use crate::store::{Job as KeptJob, RunDetail, RunKey};
+use crate::store::{RunDetail, RunKey};
 use axum::response::Response;
 use chrono::{DateTime, SecondsFormat, Utc};
 use pipefold_gocd::documents::{
     Job, JobLocator, JobStage, JobState, Name, Pipeline, Property, Stage, StageResult, StageState, Urn,
 };
 use pipefold_gocd::write;
-use pipefold_sandbox::{Notification, Run};
+use pipefold_sandbox::Job as KeptJob;
+use std::collections::HashSet;
 
 pub async fn pipeline(visit: &Visit<'_>, key: RunKey) -> Result<Response, DocumentRefusal> {
     let run = visit.run(key).await?.summary;
@@ -41,12 +42,9 @@ pub async fn stage(visit: &Visit<'_>, key: RunKey) -> Result<Response, DocumentR
     let detail = visit.run(key).await?;
     let instance = Instance::of(&detail.summary).ok_or(DocumentRefusal::NoSuch)?;
     let links = visit.links();
-    let jobs = detail.jobs.iter().filter_map(|job| {
-        let locator = JobLocator {
-            stage: instance.stage.clone(),
-            name: job_name(job.step.as_deref())?,
-        };
-        Some(links.job(&locator, job.id))
+    let jobs = named(&detail).into_iter().map(|(id, name, _)| {
+        let stage = instance.stage.clone();
+        links.job(&JobLocator { stage, name }, id)
     });
     let stage = Stage {
         name: instance.stage.name.clone(),
@@ -81,7 +79,7 @@ fn relative(from: &str, to: &str) -> String {
 
 pub async fn job_by_id(visit: &Visit<'_>, id: u64) -> Result<Response, DocumentRefusal> {
     let detail = visit.run(RunKey::Job(id)).await?;
-    job(visit, &detail, |job, _| job.id == id).await
+    job(visit, &detail, |job, _| job == id).await
 }
 
 pub async fn job_by_name(visit: &Visit<'_>, asked: &JobLocator) -> Result<Response, DocumentRefusal> {
@@ -92,17 +90,16 @@ pub async fn job_by_name(visit: &Visit<'_>, asked: &JobLocator) -> Result<Respon
 async fn job(
     visit: &Visit<'_>,
     detail: &RunDetail,
-    is_asked: impl Fn(&KeptJob, &Name) -> bool,
+    is_asked: impl Fn(u64, &Name) -> bool,
 ) -> Result<Response, DocumentRefusal> {
     let instance = Instance::of(&detail.summary).ok_or(DocumentRefusal::NoSuch)?;
-    let named = detail.jobs.iter().map(|job| (job, job_name(job.step.as_deref())));
-    let mut jobs = named.filter_map(|(job, name)| Some((job, name?)));
-    let (kept, name) = jobs
-        .find(|(job, name)| is_asked(job, name))
+    let (id, name, kept) = named(detail)
+        .into_iter()
+        .find(|(id, name, _)| is_asked(*id, name))
         .ok_or(DocumentRefusal::NoSuch)?;
-    let outcome = match &kept.step {
+    let outcome = match kept {
         None => JobOutcome::of_run(&instance),
-        Some(step) => JobOutcome::of_step(&instance, folded(visit, detail, step).await),
+        Some(job) => JobOutcome::of_job(&instance, job),
     };
     let links = visit.links();
     let locator = JobLocator {
@@ -114,7 +111,7 @@ async fn job(
     // A job's document has no link to the pipeline.
     pipeline.href = None;
     let job = Job {
-        self_link: Some(links.job(&locator, kept.id)),
+        self_link: Some(links.job(&locator, id)),
         urn: Some(Urn::job(&locator)),
         pipeline,
         stage: JobStage {
@@ -124,26 +121,13 @@ async fn job(
         },
         result: outcome.result,
         state: outcome.state,
-        properties: outcome.properties(&instance, kept.id),
+        properties: outcome.properties(&instance, id),
         agent: None,
         artifacts: Some(links.artifacts(&locator)),
         name: locator.name,
     };
     let body = write::job(&job, visit.dialect);
     Ok(answer::document(visit.dialect, visit.headers, body))
-}
-
-/// Folds the notifications of a step by DX's rule. `None` if the rules refuse.
-async fn folded(visit: &Visit<'_>, detail: &RunDetail, step: &str) -> Option<Run> {
-    let notifications = detail.received.iter().map(|received| &received.notification);
-    let history: Vec<Notification> = notifications
-        .filter(|notification| notification.step.as_deref() == Some(step))
-        .cloned()
-        .collect();
-    let rules = visit.feeds.rules.clone();
-    // In a thread of its own: thousands of notifications take some milliseconds.
-    let merged = tokio::task::spawn_blocking(move || rules.merge(&history)).await;
-    merged.ok()?.ok()
 }
 
 /// Result and times of a job.
@@ -164,18 +148,18 @@ impl JobOutcome {
         }
     }
 
-    fn of_step(instance: &Instance<'_>, step: Option<Run>) -> Self {
-        let result = step.as_ref().map_or(StageResult::Unknown, |step| result(step.status));
+    fn of_job(instance: &Instance<'_>, job: &KeptJob) -> Self {
+        let result = result(job.status);
         let state = match (result, instance.state()) {
             (StageResult::Unknown, StageState::Completed) => JobState::Unknown,
             (StageResult::Unknown, _) => instance.job_state(),
             _ => JobState::Completed,
         };
-        let ended = step.as_ref().and_then(|step| time(step.finished_at.as_deref()?));
+        let ended = job.finished_at.as_deref().and_then(time);
         Self {
             result,
             state,
-            began: step.as_ref().and_then(|step| time(&step.started_at)),
+            began: job.started_at.as_deref().and_then(time),
             // No job ends after its stage, as readers take the last end for the stage's.
             ended: ended.map(|ended| instance.finish().map_or(ended, |finish| ended.min(finish))),
         }
@@ -215,25 +199,29 @@ impl JobOutcome {
 /// The job that is the run itself.
 const OWN: &str = "run";
 
-/// The suffix of such a step, as within a stage a name is one job's.
+/// The suffix of a job that has the name of the run itself.
 const OTHER: &str = "-step";
 
-/// Returns the name of the job of a step, or of the run itself. `None` if XML cannot carry it.
-fn job_name(step: Option<&str>) -> Option<Name> {
-    let name = match step {
-        None => Name::new(OWN),
-        Some(step) if is_taken(step) => Name::new(&format!("{step}{OTHER}")),
-        Some(step) => Name::new(step),
-    };
-    name.ok()
-}
-
-/// Returns true if a step's name is the run's own, or one that such a step gets instead.
-fn is_taken(mut step: &str) -> bool {
-    while let Some(rest) = step.strip_suffix(OTHER) {
-        step = rest;
-    }
-    step == OWN
+/// Returns the jobs of a run in the order in which they appeared, each with its id and its name, which is one job's within a stage: the run
+/// itself first, which has no job, and each job under its name, or else under its `reference_id`. A name that XML cannot carry is left out.
+fn named(detail: &RunDetail) -> Vec<(u64, Name, Option<&KeptJob>)> {
+    let jobs = detail.jobs.iter().map(|kept| (kept.id, Some(&kept.job)));
+    let mut taken = HashSet::new();
+    let named = std::iter::once((detail.own_job, None))
+        .chain(jobs)
+        .filter_map(|(id, job)| {
+            let name = match job {
+                None => OWN.to_owned(),
+                Some(job) => {
+                    let spare = [format!("{}{OTHER}", job.name), format!("{}-{id}", job.name)];
+                    let names = [&job.name, &job.reference_id].into_iter().chain(&spare);
+                    names.into_iter().find(|name| !taken.contains(*name))?.clone()
+                }
+            };
+            taken.insert(name.clone());
+            Some((id, Name::new(&name).ok()?, job))
+        });
+    named.collect()
 }
 
 #[cfg(test)]
@@ -257,23 +245,86 @@ mod tests {
 mod job_tests {
     use super::*;
 
+    fn detail(jobs: &[(&str, &str)]) -> RunDetail {
+        let record = serde_json::from_str(
+            r#"{"pipeline_name":"p","pipeline_source":"s","reference_id":"r","started_at":"2025-01-01T12:05:00Z"}"#,
+        );
+        let jobs = jobs
+            .iter()
+            .zip(7..)
+            .map(|((reference_id, name), id)| crate::store::KeptJob {
+                id,
+                job: KeptJob {
+                    reference_id: (*reference_id).into(),
+                    name: (*name).into(),
+                    status: pipefold_sandbox::Status::Success,
+                    started_at: None,
+                    finished_at: None,
+                },
+                assumed: false,
+                by_policies: false,
+                held: false,
+                waiting_since: None,
+                sent: None,
+            });
+        RunDetail {
+            summary: crate::store::RunSummary {
+                id: 4,
+                stage_id: 5,
+                pipeline: "p".into(),
+                counter: 1,
+                record: record.unwrap(),
+                started: DateTime::default(),
+                finished: None,
+                first_arrived: DateTime::default(),
+                last_arrived: DateTime::default(),
+                notifications: 1,
+                completion: None,
+                waiting_since: None,
+            },
+            received: Vec::new(),
+            own_job: 6,
+            jobs: jobs.collect(),
+            forwarding: crate::store::Forwarding::default(),
+        }
+    }
+
     #[test]
     fn no_two_are_the_same() {
-        let steps = [
-            None,
-            Some("run"),
-            Some("run-step"),
-            Some("run-step-step"),
-            Some("-step"),
-            Some("Run"),
-            Some(" run"),
-        ];
-        let names: Vec<Name> = steps.iter().map(|step| job_name(*step).unwrap()).collect();
-        for (at, name) in names.iter().enumerate() {
-            assert!(!names[..at].contains(name), "{name}");
-        }
-        assert_eq!((names[0].as_str(), names[1].as_str()), ("run", "run-step"));
-        assert_eq!(job_name(Some("compile")).unwrap().as_str(), "compile");
-        assert_eq!(job_name(Some("\u{ffff}")), None);
+        let same = |name: &'static str| (name, name);
+        let jobs = [
+            "run",
+            "run-step",
+            "run-step-step",
+            "-step",
+            "Run",
+            " run",
+            "compile",
+            "\u{ffff}",
+        ]
+        .map(same);
+        let others = [("b/1", "build"), ("b/2", "build"), ("build", "b/2"), ("x", "b/1")];
+        let detail = detail(&[&jobs[..], &others].concat());
+        let names: Vec<String> = named(&detail)
+            .into_iter()
+            .map(|(_, name, _)| name.as_str().to_owned())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "run",
+                "run-step",
+                "run-step-step",
+                "run-step-step-step",
+                "-step",
+                "Run",
+                " run",
+                "compile",
+                "build",
+                "b/2",
+                "b/2-step",
+                "b/1"
+            ]
+        );
     }
 }

@@ -5,7 +5,6 @@ use super::answer::DocumentRefusal;
 use super::instance::STAGE;
 use crate::access::Access;
 use crate::request::{App, Journal};
-use crate::rules::Rules;
 use crate::store::{RunDetail, RunKey, Store};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -89,7 +88,6 @@ fn fitting<'l>(links: impl Iterator<Item = &'l str>) -> usize {
 /// The feeds of a collector.
 pub struct Feeds {
     pub(super) store: Arc<dyn Store>,
-    pub(super) rules: Rules,
     pub(super) journal: Arc<Journal>,
     server: OnceLock<ServerUrl>,
 }
@@ -101,7 +99,6 @@ impl Feeds {
         let server = public.map_or_else(OnceLock::new, |public| OnceLock::from(public.into_server()));
         Arc::new(Self {
             store: Arc::clone(&app.store),
-            rules: app.rules.clone(),
             journal: Arc::clone(&app.journal),
             server,
         })

@@ -1,15 +1,19 @@
 //! The loop of forwarding: the run that waits longest goes first.
 
+use super::jobs::Lacking;
 use super::parcel::{ForwardOptions, ForwardTo, Parcel, SentAs};
 use super::pauses::{Pace, Pauses, Stale, goes_on_for_dx};
-use crate::request::{App, Journal};
+use crate::request::{App, Journal, Signals};
 use crate::rules::Rules;
-use crate::store::{DxAnswer, Forwarded, Outgoing, RunKey, RunSummary, Store, StoreError, Waiting, WaitingQuery};
+use crate::store::{
+    DxAnswer, Forwarded, Forwarding, Outgoing, RunKey, RunSummary, Store, StoreError, Waiting, WaitingQuery,
+};
 use chrono::Utc;
 use pipefold::Token;
 use pipefold::dx::{Outcome, body};
 use pipefold_sandbox::Run;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -38,9 +42,12 @@ pub async fn forward(options: ForwardOptions, app: App) {
         outage: None,
         stale: options.stale_after.map(|age| Stale::new(age, Instant::now())),
         options,
+        lacking: None,
+        yielding: HashSet::new(),
         store: app.store,
         rules: app.rules,
         journal: app.journal,
+        signals: Arc::clone(&app.signals),
     };
     loop {
         let wait = match forwarder.round().await {
@@ -71,13 +78,18 @@ enum Round {
     Nothing(Duration),
 }
 
-struct Forwarder {
-    options: Arc<ForwardOptions>,
-    store: Arc<dyn Store>,
-    rules: Rules,
-    journal: Arc<Journal>,
-    pace: Pace,
-    pauses: Pauses,
+pub(super) struct Forwarder {
+    pub(super) options: Arc<ForwardOptions>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) rules: Rules,
+    pub(super) journal: Arc<Journal>,
+    pub(super) signals: Arc<Signals>,
+    pub(super) pace: Pace,
+    pub(super) pauses: Pauses,
+    /// The finding that DX takes no jobs.
+    pub(super) lacking: Option<Lacking>,
+    /// Runs with more jobs than are sent at once: others have their turn first.
+    pub(super) yielding: HashSet<u64>,
     stale: Option<Stale>,
     /// The last message about the token or the address, which is logged once.
     said: Option<String>,
@@ -97,6 +109,10 @@ impl Forwarder {
             let query = WaitingQuery { after, limit: PAGE };
             let page = self.store.waiting(query).await?;
             let Some(last) = page.last().cloned() else {
+                if !self.yielding.is_empty() {
+                    self.yielding.clear();
+                    return Ok(Round::Again);
+                }
                 if self.cancel_one(now).await? {
                     return Ok(Round::Again);
                 }
@@ -105,7 +121,7 @@ impl Forwarder {
                 // Paused runs that do not wait any more would be due for ever.
                 return Ok(Round::Nothing(wait.clamp(Duration::from_millis(50), IDLE)));
             };
-            if let Some(due) = page.into_iter().find(|waiting| self.pauses.is_due(waiting.id, now)) {
+            if let Some(due) = page.into_iter().find(|waiting| self.is_due(waiting, now)) {
                 self.send(due).await?;
                 return Ok(Round::Again);
             }
@@ -121,6 +137,10 @@ impl Forwarder {
         self.send_run(run, SentAs::Reported).await
     }
 
+    fn is_due(&self, waiting: &Waiting, now: Instant) -> bool {
+        !self.yielding.contains(&waiting.id) && self.pauses.is_due(waiting.id, waiting.notifications, now)
+    }
+
     /// Sends the next of the stale runs to DX as cancelled, if DX has it as running. Returns true if there was one to check.
     async fn cancel_one(&mut self, now: Instant) -> Result<bool, StoreError> {
         let Some(stale) = &mut self.stale else { return Ok(false) };
@@ -128,12 +148,12 @@ impl Forwarder {
             return Ok(false);
         };
         // A run in a pause of its own is found again.
-        if !self.pauses.is_due(id, now) {
-            return Ok(true);
-        }
         let Some(run) = self.store.outgoing(id).await? else {
             return Ok(true);
         };
+        if !self.pauses.is_due(id, run.summary.notifications, now) {
+            return Ok(true);
+        }
         if run.forwarding.waiting_since.is_some() {
             // Something new arrived meanwhile.
         } else if goes_on_for_dx(&run.forwarding) {
@@ -144,10 +164,16 @@ impl Forwarder {
         Ok(true)
     }
 
-    /// Sends a run, and records DX's answer. A record that DX has is not sent again.
-    async fn send_run(&mut self, run: Outgoing, sent_as: SentAs) -> Result<(), StoreError> {
+    /// Sends a run and then its jobs, and records DX's answers. A record that DX has is not sent again.
+    async fn send_run(&mut self, mut run: Outgoing, sent_as: SentAs) -> Result<(), StoreError> {
         let (summary, forwarding) = (run.summary.clone(), run.forwarding.clone());
-        let (id, known, covered) = (summary.id, forwarding.covered, summary.notifications);
+        let jobs = std::mem::take(&mut run.jobs);
+        let (id, known) = (summary.id, forwarding.covered);
+        let has_news = run.has_news() || sent_as == SentAs::Cancelled;
+        let covered = summary.notifications;
+        if !has_news && !is_in_dx(&forwarding) {
+            return self.leave(id, jobs).await;
+        }
         let note = |accepted, text: String| Forwarded {
             id,
             covered,
@@ -161,6 +187,7 @@ impl Forwarder {
         };
         let run = match self.parcel(run, sent_as).await? {
             Ok(Parcel::Run(run)) => run,
+            Ok(Parcel::Kept(_) | Parcel::Unfit(_)) if !has_news => return self.leave(id, jobs).await,
             Ok(Parcel::Kept(why)) => {
                 return self
                     .settle(note(false, format!("not sent, because of a policy: {why}")))
@@ -174,10 +201,9 @@ impl Forwarder {
                 return Ok(());
             }
         };
-        let sent = Some(digest(&run));
-        let answer = if forwarding.sent == sent {
-            None
-        } else {
+        let sent = Some(digest(&body(&run)));
+        let is_sent = has_news && forwarding.sent != sent;
+        let answer = if is_sent {
             sleep(self.pace.wait(Instant::now())).await;
             let outcome = match self.upsert(Arc::clone(&run)).await {
                 Ok(outcome) => outcome,
@@ -206,19 +232,30 @@ impl Forwarder {
                     return self.store.forwarded(said).await;
                 }
             }
+        } else {
+            None
         };
-        self.settle(Forwarded {
-            id,
-            covered,
-            answer,
-            sent,
-        })
-        .await
+        if has_news {
+            self.store
+                .forwarded(Forwarded {
+                    id,
+                    covered,
+                    answer,
+                    sent,
+                })
+                .await?;
+        }
+        if sent_as == SentAs::Reported && !jobs.is_empty() {
+            return self.send_jobs(&summary, &run, jobs, is_sent).await;
+        }
+        self.pauses.settled(id);
+        Ok(())
     }
 
     /// Returns the data to send. The history of a run is read only where its record does not do.
     async fn parcel(&self, run: Outgoing, sent_as: SentAs) -> Result<Result<Parcel, String>, StoreError> {
-        if run.is_judged(self.rules.has_policies()) && (sent_as == SentAs::Cancelled || run.has_news()) {
+        let is_news = sent_as == SentAs::Cancelled || run.has_news() || run.unsent.is_empty();
+        if run.is_judged(self.rules.has_policies()) && is_news {
             return Ok(Ok(Parcel::judged(run, sent_as)));
         }
         let history = self.store.run(RunKey::Id(run.summary.id)).await?;
@@ -290,7 +327,7 @@ impl Forwarder {
         Ok(())
     }
 
-    async fn upsert(&self, run: Arc<Run>) -> Result<Outcome, String> {
+    pub(super) async fn upsert(&self, run: Arc<Run>) -> Result<Outcome, String> {
         self.request(move |options| match &options.to {
             ForwardTo::Dx { client, token_file } => Ok(client.upsert(&run, &token(token_file)?, options.timeout)),
             ForwardTo::Queue(outlet) => Ok(outlet.upsert(&run, options.timeout)),
@@ -299,7 +336,7 @@ impl Forwarder {
     }
 
     /// Makes a request in a thread that may block.
-    async fn request<T: Send + 'static>(
+    pub(super) async fn request<T: Send + 'static>(
         &self,
         make: impl FnOnce(&ForwardOptions) -> Result<T, String> + Send + 'static,
     ) -> Result<T, String> {
@@ -309,7 +346,7 @@ impl Forwarder {
     }
 
     /// Records a transient failure of a request. An outage is logged once, when it pauses all runs.
-    fn failed(&mut self, run: u64, after: Option<Duration>, why: &str) {
+    pub(super) fn failed(&mut self, run: u64, after: Option<Duration>, why: &str) {
         let now = Instant::now();
         self.pauses.failed(run, after, now);
         if self.outage.is_none() && self.pauses.all(now).is_some() {
@@ -322,7 +359,7 @@ impl Forwarder {
     }
 
     /// Records that DX answered. The end of an outage is logged once.
-    async fn reached(&mut self) {
+    pub(super) async fn reached(&mut self) {
         self.pauses.reached();
         let (outage, said) = (self.outage.take(), self.said.take());
         if outage.is_none() && said.is_none() {
@@ -338,12 +375,17 @@ impl Forwarder {
         );
     }
 
-    fn say_once(&mut self, why: String) {
+    pub(super) fn say_once(&mut self, why: String) {
         if self.said.as_ref() != Some(&why) {
             tracing::error!("nothing is forwarded to {}: {why}", self.options.to);
             self.said = Some(why);
         }
     }
+}
+
+/// Returns true if DX has a run. It has not if a policy holds the run, or if DX refused it for good.
+fn is_in_dx(forwarding: &Forwarding) -> bool {
+    forwarding.sent.is_some() || forwarding.answer.as_ref().is_some_and(|answer| answer.accepted)
 }
 
 /// The consequence of an answer.
@@ -356,13 +398,13 @@ enum Consequence {
 }
 
 /// Reads the token's file.
-fn token(file: &Path) -> Result<Token, String> {
+pub(super) fn token(file: &Path) -> Result<Token, String> {
     let file = Token::from_file(file).map_err(|error| error.to_string())?;
     Ok(file.token)
 }
 
-/// Returns the digest of a record: half of the sha256 of its body, in hexadecimal.
-fn digest(run: &Run) -> String {
-    let whole = Sha256::digest(body(run));
+/// Returns the digest of a body that is sent: half of its sha256, in hexadecimal.
+pub(super) fn digest(body: &[u8]) -> String {
+    let whole = Sha256::digest(body);
     whole[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -146,7 +146,7 @@ impl Parcel {
                 Ok(judged) => judged,
                 Err(why) => return Ok(Self::Kept(why)),
             };
-            Ok(Self::new(rules.run(&history)?, sent_as))
+            Ok(Self::new(rules.fold(&history)?.run, sent_as))
         };
         let judged = tokio::task::spawn_blocking(judge).await;
         match judged.map_err(|_| "judging it panicked".to_owned())? {
@@ -168,12 +168,15 @@ fn judged(rules: &Rules, received: Vec<Received>) -> Result<Result<Vec<Notificat
             history.push(one.notification);
             continue;
         }
+        // An older version kept steps so, which are jobs now and judged as such.
+        if one.notification.step.is_some() {
+            continue;
+        }
         match rules.admit(&one.notification)? {
             Admitted::Kept(left) => {
-                is_news = true;
-                history.extend(left);
+                is_news |= !left.held;
+                history.extend(left.notifications);
             }
-            Admitted::Held(left) => history.extend(left),
             Admitted::Dropped { why: reason, whole } => {
                 if whole {
                     return Ok(Err(reason));

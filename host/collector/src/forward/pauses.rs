@@ -31,6 +31,8 @@ struct OwnPause {
     pauses: ExponentialBackoff,
     /// The time of DX's first refusal.
     refused_since: Option<Instant>,
+    /// The number of the run's notifications, if only its jobs were refused: one more ends the pause.
+    of_jobs: Option<u32>,
 }
 
 impl Pauses {
@@ -60,9 +62,11 @@ impl Pauses {
             .filter(|left| !left.is_zero())
     }
 
-    /// Returns true if this run may be sent.
-    pub fn is_due(&self, run: u64, now: Instant) -> bool {
-        self.runs.get(&run).is_none_or(|pause| pause.until <= now)
+    /// Returns true if this run may be sent, which has so many notifications.
+    pub fn is_due(&self, run: u64, notifications: u32, now: Instant) -> bool {
+        self.runs
+            .get(&run)
+            .is_none_or(|pause| pause.until <= now || pause.of_jobs.is_some_and(|before| before != notifications))
     }
 
     /// Returns the time until the first of the paused runs is due.
@@ -104,6 +108,15 @@ impl Pauses {
         })
     }
 
+    /// Records a refusal of jobs of a run with so many notifications, as [`Pauses::refused`] does. It does not delay the run's own news.
+    pub fn jobs_refused(&mut self, run: u64, notifications: u32, now: Instant) -> bool {
+        let is_final = self.refused(run, now);
+        if let Some(pause) = self.runs.get_mut(&run) {
+            pause.of_jobs = Some(notifications);
+        }
+        is_final
+    }
+
     /// Pauses all runs for the next of the long pauses, as nothing can be sent.
     pub fn stuck(&mut self, now: Instant) {
         let pause = self.all.next().unwrap_or(self.longest);
@@ -123,7 +136,9 @@ impl Pauses {
             until: now,
             pauses: self.builder.build(),
             refused_since: None,
+            of_jobs: None,
         });
+        own.of_jobs = None;
         own.until = now + own.pauses.next().unwrap_or(self.longest);
     }
 }
@@ -256,10 +271,20 @@ mod pauses_tests {
             pauses.failed(1, None, now);
             pauses.reached();
         }
-        assert!(pauses.all(now).is_none() && pauses.is_due(2, now) && !pauses.is_due(1, now));
-        assert!(pauses.first_due(now).unwrap() >= 60 * SECOND && pauses.is_due(1, now + 121 * SECOND));
+        assert!(pauses.all(now).is_none() && pauses.is_due(2, 1, now) && !pauses.is_due(1, 1, now));
+        assert!(pauses.first_due(now).unwrap() >= 60 * SECOND && pauses.is_due(1, 1, now + 121 * SECOND));
         pauses.settled(1);
-        assert!(pauses.is_due(1, now) && pauses.first_due(now).is_none());
+        assert!(pauses.is_due(1, 1, now) && pauses.first_due(now).is_none());
+    }
+
+    #[test]
+    fn refused_jobs_do_not_delay_the_run() {
+        let (mut pauses, now) = (pauses(), Instant::now());
+        assert!(!pauses.jobs_refused(1, 4, now));
+        assert!(!pauses.is_due(1, 4, now) && pauses.is_due(1, 5, now));
+        pauses.failed(1, None, now);
+        assert!(!pauses.is_due(1, 5, now), "the run failed itself");
+        assert!(pauses.jobs_refused(1, 5, now + GIVEN_UP_AFTER + SECOND));
     }
 
     #[test]

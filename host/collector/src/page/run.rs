@@ -7,7 +7,7 @@ use super::state::{PageState, Viewer};
 use super::timeline::timeline;
 use super::{link, words};
 use crate::access::Access;
-use crate::store::{Forwarding, Received, RunDetail, RunFilter, RunKey, RunSummary};
+use crate::store::{Received, RunDetail, RunFilter, RunKey, RunSummary};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -75,7 +75,18 @@ async fn show(state: &PageState, access: &Access, reference_id: String) -> Resul
                 }
                 section {
                     h2 { "Forwarded" }
-                    (forwarded(&run.forwarding, summary.notifications, state.forwards, now))
+                    (forwarded(&run, state.forwards, now))
+                }
+            }
+            @if !summary.record.attributes.is_empty() {
+                section {
+                    h2 { "Attributes" }
+                    dl .facts {
+                        @for attribute in &summary.record.attributes {
+                            dt { (value(&attribute.key)) }
+                            dd { (value(&attribute.value)) }
+                        }
+                    }
                 }
             }
             section {
@@ -90,13 +101,19 @@ async fn show(state: &PageState, access: &Access, reference_id: String) -> Resul
 }
 
 /// Shows the part of the run that DX has, and its last answer.
-fn forwarded(forwarding: &Forwarding, notifications: u32, forwards: bool, now: DateTime<Utc>) -> Markup {
+fn forwarded(run: &RunDetail, forwards: bool, now: DateTime<Utc>) -> Markup {
+    let (forwarding, notifications) = (&run.forwarding, run.summary.notifications);
+    let jobs = run.jobs.iter().filter(|kept| kept.waiting_since.is_some()).count();
     html! {
         p {
             @match forwarding.waiting_since {
                 _ if !forwards && forwarding.covered == 0 => { "This server does not forward to DX." },
                 None if notifications > forwarding.covered => {
                     "DX has " (forwarding.covered) " of " (words::count(notifications.into(), "notification")) "; a policy holds the rest."
+                },
+                Some(since) if notifications == forwarding.covered && jobs > 0 => {
+                    "DX has the run; " (words::count(jobs as u64, "job")) " of " (words::grouped(run.jobs.len() as u64)) " " (if jobs == 1 { "waits" } else { "wait" })
+                    ", since " (ago(since, now)) "."
                 },
                 None => { "DX has everything: " (words::count(notifications.into(), "notification")) "." },
                 Some(since) => {
@@ -182,7 +199,6 @@ pub fn received(run: &RunDetail) -> Markup {
                     th .number scope="col" { "No." }
                     th scope="col" { "Arrived" }
                     th scope="col" { "Token" }
-                    th scope="col" { "Step" }
                     th scope="col" { "Status" }
                     th scope="col" { "As stored" }
                 }
@@ -206,12 +222,6 @@ fn row(number: usize, received: &Received) -> Markup {
             td .number { (number) }
             td { (moment(received.arrived)) }
             td { @if received.token.is_empty() { span .none { "–" } } @else { (value(&received.token)) } }
-            th scope="row" {
-                @match &notification.step {
-                    Some(step) => (value(step)),
-                    None => span .none { "the run" },
-                }
-            }
             td { @if let Some(status) = &notification.status { (value(status)) } @else { span .none { "–" } } }
             td {
                 @if received.held { span .tag { "held by a policy" } " " }

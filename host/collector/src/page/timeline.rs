@@ -1,20 +1,19 @@
-//! The steps of a run over time, a lane each.
+//! The jobs of a run over time, a lane each.
 
 use super::chart::ticks;
 use super::parts::{ShownStatus, value};
 use super::words;
 use super::words::{across, read};
-use crate::store::{Received, RunDetail};
+use crate::store::RunDetail;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use pipefold_sandbox::Status;
-use std::collections::HashMap;
 use std::time::Duration;
 
 /// The most marks of the axis that do not touch on a phone.
 const MARKS: u32 = 4;
 
-/// The narrowest bar, in percent of the whole: a step without duration is visible too.
+/// The narrowest bar, in percent of the whole: a job without duration is visible too.
 const NARROWEST: f64 = 0.4;
 
 /// The span that is drawn.
@@ -48,13 +47,13 @@ pub fn timeline(run: &RunDetail, shown: ShownStatus, now: DateTime<Utc>) -> Mark
     let is_running = shown.goes_on() && run.summary.finished.is_none();
     let span = Span::of(&lanes, is_running.then_some(now));
     let marks = ticks(span.length, MARKS);
-    let steps = run.jobs.iter().filter(|job| job.step.is_some()).count();
+    let jobs = run.jobs.len();
     html! {
         table .timeline {
-            caption .hidden { "The run and its steps over time" }
+            caption .hidden { "The run and its jobs over time" }
             thead {
                 tr {
-                    th scope="col" { "Step" }
+                    th scope="col" { "Job" }
                     th scope="col" { "Status" }
                     th .number scope="col" { "Duration" }
                     th .axis scope="col" {
@@ -78,14 +77,14 @@ pub fn timeline(run: &RunDetail, shown: ShownStatus, now: DateTime<Utc>) -> Mark
                 }
             }
         }
-        @if steps > MAX_LANES {
-            p .note { "The first " (MAX_LANES) " of " (words::count(steps as u64, "step")) "." }
+        @if jobs > MAX_LANES {
+            p .note { "The first " (MAX_LANES) " of " (words::count(jobs as u64, "job")) "." }
         }
     }
 }
 
 fn row(lane: &Lane, run: ShownStatus, span: &Span, marks: &[Duration], open_until: Option<DateTime<Utc>>) -> Markup {
-    let shown = if lane.step.is_none() {
+    let shown = if lane.job.is_none() {
         run
     } else {
         ShownStatus::Is(lane.status)
@@ -99,13 +98,13 @@ fn row(lane: &Lane, run: ShownStatus, span: &Span, marks: &[Duration], open_unti
     let width = (right - left).max(NARROWEST);
     let left = left.min(100.0 - NARROWEST);
     html! {
-        tr class=(if lane.step.is_none() { "whole" } else { "step" }) {
+        tr class=(if lane.job.is_none() { "whole" } else { "job" }) {
             th scope="row" {
-                @match &lane.step {
-                    Some(step) => (value(step)),
+                @match &lane.job {
+                    Some(job) => (value(job)),
                     None => "The run",
                 }
-                @if lane.allowed_to_fail { " " span .tag { "may fail" } }
+                @if lane.is_held { " " span .tag { "held by a policy" } }
             }
             td { (shown.pill()) }
             td .number {
@@ -136,119 +135,65 @@ fn row(lane: &Lane, run: ShownStatus, span: &Span, marks: &[Duration], open_unti
 /// Returns the bar as a text.
 fn spoken(lane: &Lane, span: &Span) -> String {
     let after = words::duration(words::between(span.from, lane.from));
-    let notifications = words::count(lane.marks.len() as u64, "notification");
     match lane.until {
         Some(until) => format!(
-            "Began after {after}, ended after {}, {notifications}",
+            "Began after {after}, ended after {}",
             words::duration(words::between(span.from, until))
         ),
-        None => format!("Began after {after}, {notifications}"),
+        None => format!("Began after {after}"),
     }
 }
 
-/// The most steps that are drawn: more than fits any screen, and a page of 200 KiB at most.
+/// The most jobs that are drawn: more than fits any screen, and a page of 200 KiB at most.
 pub const MAX_LANES: usize = 200;
 
 /// The most marks in a lane: more would touch.
 const MAX_MARKS: usize = 60;
 
-/// A run or a step of it.
+/// A run or a job of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lane {
-    /// The step; `None` for the run itself.
-    pub step: Option<String>,
-    /// The status: of the run by the rules, of a step the highest of those it reported.
+    /// The job's name; `None` for the run itself.
+    pub job: Option<String>,
     pub status: Status,
     pub from: DateTime<Utc>,
     /// The end; `None` while none is reported.
     pub until: Option<DateTime<Utc>>,
-    /// The starts that its notifications report.
+    /// The starts that the run's notifications report.
     pub marks: Vec<DateTime<Utc>>,
-    /// True if its failure is not the run's.
-    pub allowed_to_fail: bool,
+    /// True if a policy holds it.
+    pub is_held: bool,
 }
 
-/// Returns the run itself, then its steps in the order in which they appeared.
+/// Returns the run itself, then its jobs in the order of their start; those without a time at the end.
 pub fn lanes(run: &RunDetail) -> Vec<Lane> {
     let summary = &run.summary;
-    let mut lanes = vec![Lane {
-        step: None,
+    let mut whole = Lane {
+        job: None,
         status: summary.record.status,
         from: summary.started,
         until: summary.finished,
         marks: Vec::new(),
-        allowed_to_fail: false,
-    }];
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    for received in &run.received {
-        let Some(step) = received.notification.step.as_deref() else {
-            mark(&mut lanes[0], began(received));
-            continue;
-        };
-        let place = *places.entry(step).or_insert(lanes.len());
-        if place < lanes.len() {
-            extend(&mut lanes[place], received);
-        } else if place <= MAX_LANES {
-            lanes.push(begin(step, received));
+        is_held: false,
+    };
+    for received in run
+        .received
+        .iter()
+        .filter(|received| received.notification.step.is_none())
+    {
+        let began = received.notification.started_at.as_deref().and_then(read);
+        let at = began.unwrap_or(received.arrived);
+        if whole.marks.len() < MAX_MARKS && !whole.marks.contains(&at) {
+            whole.marks.push(at);
         }
     }
-    lanes.iter_mut().skip(1).for_each(close);
-    lanes
-}
-
-fn began(received: &Received) -> DateTime<Utc> {
-    received
-        .notification
-        .started_at
-        .as_deref()
-        .and_then(read)
-        .unwrap_or(received.arrived)
-}
-
-fn ended(received: &Received) -> Option<DateTime<Utc>> {
-    received.notification.finished_at.as_deref().and_then(read)
-}
-
-fn status(received: &Received) -> Status {
-    match received.notification.status.as_deref() {
-        Some("running") => Status::Running,
-        Some("success") => Status::Success,
-        Some("cancelled") => Status::Cancelled,
-        Some("failure") => Status::Failure,
-        _ => Status::Unknown,
-    }
-}
-
-fn begin(step: &str, received: &Received) -> Lane {
-    let from = began(received);
-    Lane {
-        step: Some(step.to_owned()),
-        status: status(received),
-        from,
-        until: ended(received),
-        marks: vec![from],
-        allowed_to_fail: received.notification.allowed_to_fail,
-    }
-}
-
-fn extend(lane: &mut Lane, received: &Received) {
-    let began = began(received);
-    lane.status = lane.status.max(status(received));
-    lane.from = lane.from.min(began);
-    lane.until = lane.until.max(ended(received));
-    lane.allowed_to_fail |= received.notification.allowed_to_fail;
-    mark(lane, began);
-}
-
-fn mark(lane: &mut Lane, at: DateTime<Utc>) {
-    if lane.marks.len() < MAX_MARKS && !lane.marks.contains(&at) {
-        lane.marks.push(at);
-    }
-}
-
-/// A step with a result and without an end ended at its last mark.
-fn close(lane: &mut Lane) {
-    if lane.until.is_none() && lane.status > Status::Running {
-        lane.until = lane.marks.iter().max().copied();
-    }
+    let jobs = run.jobs_by_start().into_iter().take(MAX_LANES).map(|kept| Lane {
+        job: Some(kept.job.name.clone()),
+        status: kept.job.status,
+        from: kept.began().unwrap_or(summary.started),
+        until: kept.job.finished_at.as_deref().and_then(read),
+        marks: Vec::new(),
+        is_held: kept.held,
+    });
+    std::iter::once(whole).chain(jobs).collect()
 }

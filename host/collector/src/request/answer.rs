@@ -66,6 +66,8 @@ pub(crate) fn store_failed(journal: &Journal, error: StoreError) -> Response {
     match error {
         StoreError::Refused(violations) => refusal(ErrorCode::of(&violations), &Refusal::of(violations)),
         StoreError::NoName(_) => refused(ErrorCode::RequiredParamsMissing, error.to_string()),
+        StoreError::NoRun => refused(ErrorCode::RunNotFound, error.to_string()),
+        StoreError::JobsFull { .. } => refused(ErrorCode::InvalidArguments, error.to_string()),
         StoreError::Foreign => refused(ErrorCode::NoPermission, error.to_string()),
         StoreError::HistoryFull { .. } => refused(ErrorCode::InvalidArguments, error.to_string()),
         StoreError::Busy => later("the server is overloaded; nothing was kept", 1),

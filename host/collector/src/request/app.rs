@@ -115,6 +115,11 @@ impl Signals {
         *self.changes.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Returns true if the server is to end.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
     /// Waits until the server is to end.
     pub async fn stopped(&self) {
         // It cannot close before `self` ends.

@@ -3,21 +3,24 @@
 //! [`Store`] is the server's whole interface to it. There is no SQL in it, and nothing that assumes a single process, so that a replicated
 //! engine can implement it as well. It has none of DX's rules: the [`Fold`] of notifications into a run is given when a store is opened.
 //!
+//! - `job`: a job of a run.
 //! - `run`: a run, what is appended to it, its fold, what DX knows of it, and the errors of a store.
 //! - `query`: the queries, and their results.
 //! - `sqlite`: the implementation on one machine.
 
+mod job;
 mod query;
 mod run;
 pub mod sqlite;
 
+pub use job::{KeptJob, NewJob, stamp};
 pub use query::{
     Bucket, Cursor, CursorError, FeedOrder, FeedQuery, MAX_PAGE, Page, PipelineQuery, PipelineSummary, Retention,
     RunFilter, RunQuery, StaleQuery, StatsQuery, StatusCounts,
 };
 pub use run::{
-    Append, Appended, Backlog, DxAnswer, Fold, FoldError, Folded, Forwarded, Forwarding, Job, Kept, Outgoing, Received,
-    RunDetail, RunKey, RunSummary, StoreError, Waiting, WaitingQuery,
+    Append, Appended, Backlog, DxAnswer, Fold, FoldError, Forwarded, Forwarding, JOBS_AT_ONCE, JobForwarded,
+    JobOutcome, Kept, Outgoing, Received, RunDetail, RunKey, RunSummary, StoreError, Waiting, WaitingQuery,
 };
 
 use std::path::PathBuf;
@@ -30,11 +33,11 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>
 ///
 /// No method blocks: a request without room is refused with [`StoreError::Busy`]. An id or a counter is never given out twice.
 pub trait Store: Send + Sync {
-    /// Stores notifications of a run. `Ok` means that all are on disk, and that every later query includes them.
+    /// Stores notifications and jobs of a run. `Ok` means that all are on disk, and that every later query includes them.
     ///
     /// # Errors
-    /// [`StoreError::NoName`], [`StoreError::Foreign`], [`StoreError::HistoryFull`] and [`StoreError::Refused`] concern the notifications,
-    /// all others the store; after any of them none was stored. Only if the machine loses its power while the answer is being prepared they
+    /// [`StoreError::NoName`], [`StoreError::Foreign`], [`StoreError::HistoryFull`], [`StoreError::NoRun`], [`StoreError::JobsFull`] and
+    /// [`StoreError::Refused`] concern the request, all others the store; after any of them none was stored. Only if the machine loses its power while the answer is being prepared they
     /// may have been.
     fn append(&self, append: Append) -> Answer<Appended>;
 
@@ -44,13 +47,19 @@ pub trait Store: Send + Sync {
     /// About the store.
     fn runs(&self, query: RunQuery) -> Answer<Page>;
 
-    /// Returns one run with all its notifications; `None` if there is no such run. The caller checks its access.
+    /// Returns one run as in lists; `None` if there is no such run. The caller checks its access.
+    ///
+    /// # Errors
+    /// About the store.
+    fn find(&self, key: RunKey) -> Answer<Option<RunSummary>>;
+
+    /// Returns one run with all its notifications and jobs; `None` if there is no such run. The caller checks its access.
     ///
     /// # Errors
     /// About the store.
     fn run(&self, key: RunKey) -> Answer<Option<RunDetail>>;
 
-    /// Returns a run as it is sent to DX, without the notifications that DX has; `None` if there is no such run.
+    /// Returns a run as it is sent to DX, without the notifications and jobs that DX has; `None` if there is no such run.
     ///
     /// # Errors
     /// About the store.
@@ -97,6 +106,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// About the store.
     fn forwarded(&self, forwarded: Forwarded) -> Answer<()>;
+
+    /// Records what DX answered to jobs of a run. Unknown ones, removed meanwhile, are no error.
+    ///
+    /// # Errors
+    /// About the store.
+    fn jobs_forwarded(&self, run: u64, jobs: Vec<JobForwarded>) -> Answer<()>;
 
     /// Returns runs that started and never finished, by id.
     ///

@@ -1,9 +1,10 @@
 //! A run: what is appended to it, its fold, what DX knows of it, and the errors of a store.
 
+use super::job::{KeptJob, NewJob};
 use crate::access::Access;
 use chrono::{DateTime, Utc};
 use pipefold_sandbox::foreign::listed;
-use pipefold_sandbox::{Notification, Run, Violation};
+use pipefold_sandbox::{Job, Notification, Report, Run, Violation};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,10 +47,22 @@ pub struct RunDetail {
     pub summary: RunSummary,
     /// The notifications, in the order in which they were stored.
     pub received: Vec<Received>,
-    /// The job of the run itself, then one for each step, in the order in which they appeared.
-    pub jobs: Vec<Job>,
+    /// The id of the job that is the run itself, in GoCD's terms.
+    pub own_job: u64,
+    /// Its jobs, in the order in which they appeared.
+    pub jobs: Vec<KeptJob>,
     /// The part that DX has.
     pub forwarding: Forwarding,
+}
+
+impl RunDetail {
+    /// Returns the jobs in the order of their start; those without a time at the end.
+    #[must_use]
+    pub fn jobs_by_start(&self) -> Vec<&KeptJob> {
+        let mut jobs: Vec<&KeptJob> = self.jobs.iter().collect();
+        jobs.sort_by_key(|kept| (kept.began().is_none(), kept.began(), kept.id));
+        jobs
+    }
 }
 
 /// A run as it is sent to DX.
@@ -65,7 +78,12 @@ pub struct Outgoing {
     pub is_folded: bool,
     /// True if there were policies whenever a notification was stored.
     pub by_policies: bool,
+    /// Jobs that DX does not have: at most [`JOBS_AT_ONCE`], those that DX refused last at the end.
+    pub jobs: Vec<KeptJob>,
 }
+
+/// The jobs that are sent of a run before the next run has its turn: at the usual pace a few seconds.
+pub const JOBS_AT_ONCE: usize = 20;
 
 impl Outgoing {
     /// Returns true if the record may be sent as it is, to a server that has policies or has none.
@@ -96,15 +114,6 @@ pub struct Received {
     pub arrived: DateTime<Utc>,
 }
 
-/// A step of a run, under an id that never changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Job {
-    /// The id; from the same sequence as those of runs.
-    pub id: u64,
-    /// The step's name; `None` for the run itself.
-    pub step: Option<String>,
-}
-
 /// The key of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RunKey {
@@ -120,12 +129,18 @@ pub enum RunKey {
     Counter(String, u64),
 }
 
-/// Notifications of one run to be stored, all of them or none.
+/// Notifications and jobs of one run to be stored, all of them or none.
 #[derive(Clone, Debug)]
 pub struct Append {
-    /// At least one. Each needs a `pipeline_name` and the `reference_id` of the others. The caller and the [`Fold`](super::Fold) check the
-    /// rest.
+    /// The run's `reference_id`.
+    pub reference_id: String,
+    /// The run's source as the sender of a job names it, which must be the stored run's; `None` where that is no question.
+    pub source: Option<String>,
+    /// At least one, unless the run is known. Each needs a `pipeline_name` and the run's `reference_id`, and is of no step. The caller and
+    /// the [`Fold`](super::Fold) check the rest.
     pub notifications: Vec<Kept>,
+    /// The jobs.
+    pub jobs: Vec<NewJob>,
     /// The name of the token that they came with; empty if the server needs none.
     pub token: String,
     /// The access of that token. A run belongs to the pipeline that was the first to use its `reference_id`: the access is checked against
@@ -168,18 +183,9 @@ pub struct Appended {
 
 /// The fold of notifications of one run. It must not depend on their order, nor on repetition.
 ///
-/// It is called from several threads, once for a usual append, with the [parts](Folded::parts) of the earlier notifications and the new
-/// ones. It should take microseconds, and must end.
-pub type Fold = Arc<dyn Fn(&[Notification]) -> Result<Folded, FoldError> + Send + Sync>;
-
-/// The result of a fold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Folded {
-    /// The run.
-    pub record: Run,
-    /// A few notifications that stand for all folded ones: with any others they fold into the same run.
-    pub parts: Vec<Notification>,
-}
+/// It is called from several threads, once for a usual append, with the record of the earlier notifications, which stands for all of them,
+/// and the new ones. It should take microseconds, and must end.
+pub type Fold = Arc<dyn Fn(&[Notification]) -> Result<Report, FoldError> + Send + Sync>;
 
 /// The reason why notifications did not fold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -246,6 +252,28 @@ pub struct Forwarded {
     pub sent: Option<String>,
 }
 
+/// A record that a job was sent to DX, or is not to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobForwarded {
+    /// The job.
+    pub id: u64,
+    /// The state that was sent. A later one waits on.
+    pub job: Job,
+    /// The outcome.
+    pub outcome: JobOutcome,
+}
+
+/// The outcome of sending a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobOutcome {
+    /// DX answered for good; the new [`KeptJob::sent`].
+    Answered(String),
+    /// It is not to be sent.
+    Left,
+    /// DX refused it at this time, and it is tried again.
+    Refused(DateTime<Utc>),
+}
+
 /// DX's answer about a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DxAnswer {
@@ -290,6 +318,21 @@ pub enum StoreError {
         /// The number of its notifications.
         notifications: u32,
         /// Bytes of all their texts.
+        bytes: u64,
+    },
+    /// There is no run that a job could be of.
+    #[error(
+        "no run has this run_reference_id and pipeline_source: send pipelineRuns.upsert for it first, then its jobs"
+    )]
+    NoRun,
+    /// The run has as many jobs, or as much text of jobs, as it may have.
+    #[error(
+        "this run already has {jobs} jobs with {bytes} bytes of text, and no room for more: update these, or start a new run"
+    )]
+    JobsFull {
+        /// The number of its jobs.
+        jobs: u32,
+        /// Bytes of their texts.
         bytes: u64,
     },
     /// The rules refuse the run with this notification.
@@ -368,7 +411,13 @@ impl StoreError {
     pub fn is_about_request(&self) -> bool {
         matches!(
             self,
-            Self::NoName(_) | Self::Foreign | Self::HistoryFull { .. } | Self::Refused(_) | Self::BackupExists(_)
+            Self::NoName(_)
+                | Self::Foreign
+                | Self::HistoryFull { .. }
+                | Self::NoRun
+                | Self::JobsFull { .. }
+                | Self::Refused(_)
+                | Self::BackupExists(_)
         )
     }
 }

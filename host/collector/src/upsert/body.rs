@@ -6,7 +6,8 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use pipefold::dx::{ARGUMENT_NAMES, Arguments, ErrorCode, STEP_ARGUMENT_NAMES, from_form};
+use pipefold::dx::{ErrorCode, from_foreign_json, from_form};
+use serde::de::DeserializeOwned;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -117,7 +118,7 @@ const SHOWN: usize = 40;
 ///
 /// # Errors
 /// The fault, in a sentence.
-pub fn arguments(format: Format, body: &[u8]) -> Result<Arguments, String> {
+pub fn arguments<T: DeserializeOwned>(format: Format, body: &[u8]) -> Result<T, String> {
     let body = text(body);
     let begins = body.trim_ascii_start().first();
     match (format, begins) {
@@ -127,15 +128,15 @@ pub fn arguments(format: Format, body: &[u8]) -> Result<Arguments, String> {
         ),
         (Format::Form, _) => from_form(body).map_err(|why| why.to_string()),
         // The parser reports an array; an empty body was cut.
-        (Format::Json, Some(b'{' | b'[') | None) => Arguments::from_foreign_json(body).map_err(|why| why.to_string()),
+        (Format::Json, Some(b'{' | b'[') | None) => from_foreign_json(body).map_err(|why| why.to_string()),
         (Format::Json, Some(_)) => {
-            Err("the JSON body is not an object of arguments, such as {\"pipeline_name\": …}".to_owned())
+            Err("the JSON body is not an object of arguments, such as {\"pipeline_source\": …}".to_owned())
         }
     }
 }
 
-/// Returns a warning about the unknown arguments of a body, if there are any.
-pub fn unknown(format: Format, body: &[u8]) -> Option<String> {
+/// Returns a warning about the arguments of a body that are none of the known ones, if there are any.
+pub fn unknown(format: Format, body: &[u8], known: &[&str]) -> Option<String> {
     let body = text(body);
     let names: Vec<Cow<'_, str>> = match format {
         Format::Json => {
@@ -146,7 +147,7 @@ pub fn unknown(format: Format, body: &[u8]) -> Option<String> {
     };
     let unknown: Vec<String> = names
         .iter()
-        .filter(|name| !known().any(|known| known == **name))
+        .filter(|name| !known.contains(&&***name))
         .map(|name| name.chars().filter(|c| !c.is_control()).take(SHOWN).collect())
         .collect();
     let more = unknown.len().saturating_sub(MOST_NAMED);
@@ -157,11 +158,6 @@ pub fn unknown(format: Format, body: &[u8]) -> Option<String> {
     (!unknown.is_empty()).then(|| format!("unknown arguments, which DX ignores: {named}"))
 }
 
-/// Returns the names of all arguments that an upsert may have.
-fn known() -> impl Iterator<Item = &'static str> {
-    ARGUMENT_NAMES.into_iter().chain(STEP_ARGUMENT_NAMES)
-}
-
 fn text(body: &[u8]) -> &[u8] {
     body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }
@@ -170,24 +166,25 @@ fn text(body: &[u8]) -> &[u8] {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+    use pipefold::dx::{ARGUMENT_NAMES, Arguments};
 
     #[test]
     fn frequent_mistakes_are_named() {
-        let why = |format, body: &str| arguments(format, body.as_bytes()).unwrap_err();
+        let why = |format, body: &str| arguments::<Arguments>(format, body.as_bytes()).unwrap_err();
         assert!(why(Format::Form, r#" {"pipeline_name":"p"}"#).contains("Content-Type: application/json"));
         for body in ["null", "3", "\"x\""] {
             assert!(why(Format::Json, body).contains("not an object"), "{body}");
         }
         assert!(why(Format::Json, "[]").contains("array"));
         assert!(why(Format::Json, "").contains("parsed"));
-        let marked = arguments(Format::Json, "\u{feff}{\"pipeline_name\":\"p\"}".as_bytes()).unwrap();
+        let marked: Arguments = arguments(Format::Json, "\u{feff}{\"pipeline_name\":\"p\"}".as_bytes()).unwrap();
         assert_eq!(marked.pipeline_name.as_deref(), Some("p"));
     }
 
     #[test]
     fn unknown_arguments_are_named_and_known_ones_are_not() {
-        let of = |format, body: &str| unknown(format, body.as_bytes());
-        let body: Vec<String> = known().map(|name| format!("\"{name}\":null")).collect();
+        let of = |format, body: &str| unknown(format, body.as_bytes(), &ARGUMENT_NAMES);
+        let body: Vec<String> = ARGUMENT_NAMES.iter().map(|name| format!("\"{name}\":null")).collect();
         let body = format!("{{{}}}", body.join(","));
         assert_eq!(of(Format::Json, &body), None);
         let warning = of(

@@ -1,4 +1,5 @@
-//! `POST /api/pipelineRuns.upsert`, as DX's page describes it: notifications are judged, stored, and only then acknowledged.
+//! `POST /api/pipelineRuns.upsert`, as DX's page describes it, and `POST /api/pipelineJobs.upsert`: notifications and jobs are judged, stored,
+//! and only then acknowledged.
 //!
 //! `body`: the bounds, the format and the arguments of the request.
 
@@ -6,8 +7,8 @@ mod body;
 
 use self::body::{Bodies, Format, arguments, format, unknown};
 use crate::request::{App, Caller, Gate, Journal, Schemes, Signals, json, refused, store_failed};
-use crate::rules::{Admitted, Rules};
-use crate::store::{Append, FoldError, Kept, Store, StoreError};
+use crate::rules::{Admitted, Left, NotAdmitted, Rules};
+use crate::store::{Append, Kept, NewJob, RunKey, Store, StoreError};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -16,7 +17,9 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::post;
 use chrono::Utc;
-use pipefold::dx::{ErrorCode, METHOD_PATH, SYNC_PATH};
+use pipefold::dx::{
+    ARGUMENT_NAMES, Arguments, ErrorCode, JOB_ARGUMENT_NAMES, JOB_METHOD_PATH, JobArguments, METHOD_PATH, SYNC_PATH,
+};
 use pipefold_sandbox::{Notification, foreign::excerpt};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -51,38 +54,34 @@ pub(crate) fn router(app: &App) -> Router {
     Router::new()
         .route(METHOD_PATH, post(upsert))
         .route(SYNC_PATH, post(upsert))
+        .route(JOB_METHOD_PATH, post(upsert_job))
         .with_state(Arc::new(state))
 }
 
-/// Takes notifications of a run. The answer is DX's: `{"ok":true}` once they are on disk, else `ok` is false with a code and a message.
+/// Takes a notification of a run. The answer is DX's: `{"ok":true}` once it is on disk, else `ok` is false with a code and a message.
 async fn upsert(State(state): State<Arc<Upserts>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let caller = match Caller::of(
-        (&state.gate, &state.journal),
-        &parts.headers,
-        &parts.extensions,
-        Schemes::Bearer,
-    ) {
-        Ok(caller) => caller,
-        Err(denied) => return denied.answer(Schemes::Bearer),
-    };
-    let mut pipeline = None;
-    let answer = match state.take(&caller, &parts, body, &mut pipeline).await {
-        Ok(warnings) => return accepted(&warnings),
-        Err(answer) => *answer,
-    };
-    tracing::info!(
-        "refused a report from {}: {}{}{}",
-        LoggedAddress(state.gate.address(&parts.headers, &parts.extensions)),
-        answer.extensions().get::<ErrorCode>().map_or("?", |code| code.as_str()),
-        Named(", token", caller.token.as_ref().map(|token| token.as_str())),
-        // A policy may be there to hide names.
-        Named(
-            ", pipeline",
-            pipeline.as_deref().filter(|_| !state.rules.has_policies())
-        ),
-    );
-    answer
+    state.answer(request, Method::Run).await
+}
+
+/// Takes a job of a run, as [`upsert`] takes a run.
+async fn upsert_job(State(state): State<Arc<Upserts>>, request: Request) -> Response {
+    state.answer(request, Method::Job).await
+}
+
+/// A method of DX.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Run,
+    Job,
+}
+
+/// A request as it was read.
+struct Given<'r> {
+    caller: &'r Caller,
+    format: Format,
+    body: Bytes,
+    /// The time at which it was whole.
+    read: Instant,
 }
 
 /// An address for the log.
@@ -110,31 +109,46 @@ impl fmt::Display for Named<'_> {
 }
 
 impl Upserts {
-    /// Reads, judges and stores a request. Returns the warnings for the sender of a stored upsert.
-    async fn take(
-        &self,
-        caller: &Caller,
-        parts: &Parts,
-        body: Body,
-        pipeline: &mut Option<String>,
-    ) -> Result<Vec<String>, Box<Response>> {
-        let metrics = &self.journal.metrics;
+    async fn answer(&self, request: Request, method: Method) -> Response {
+        let (parts, body) = request.into_parts();
+        let of = (&*self.gate, &*self.journal);
+        let caller = match Caller::of(of, &parts.headers, &parts.extensions, Schemes::Bearer) {
+            Ok(caller) => caller,
+            Err(denied) => return denied.answer(Schemes::Bearer),
+        };
+        let mut pipeline = None;
+        let taken = match self.read(&caller, &parts, body).await {
+            Ok(given) => match method {
+                Method::Run => self.take(&given, &mut pipeline).await,
+                Method::Job => self.take_job(&given).await,
+            },
+            Err(answer) => Err(answer),
+        };
+        let answer = match taken {
+            Ok(warnings) => return accepted(&warnings),
+            Err(answer) => *answer,
+        };
+        tracing::info!(
+            "refused a report from {}: {}{}{}",
+            LoggedAddress(self.gate.address(&parts.headers, &parts.extensions)),
+            answer.extensions().get::<ErrorCode>().map_or("?", |code| code.as_str()),
+            Named(", token", caller.token.as_ref().map(|token| token.as_str())),
+            // A policy may be there to hide names.
+            Named(", pipeline", pipeline.as_deref().filter(|_| !self.rules.has_policies())),
+        );
+        answer
+    }
+
+    /// Reads a request of a caller that may report.
+    async fn read<'r>(&self, caller: &'r Caller, parts: &Parts, body: Body) -> Result<Given<'r>, Box<Response>> {
         if !caller.access.writes() {
-            metrics.unauthorised.fetch_add(1, Relaxed);
+            self.journal.metrics.unauthorised.fetch_add(1, Relaxed);
             return Err(Box::new(refused(
                 ErrorCode::InvalidAuth,
                 "this token may read, and not report",
             )));
         }
-        let counted = |answer: Box<Response>| {
-            let counter = if answer.status().is_server_error() {
-                &metrics.failed
-            } else {
-                &metrics.refused
-            };
-            counter.fetch_add(1, Relaxed);
-            answer
-        };
+        let counted = |answer| self.counted(answer);
         let format = format(&parts.headers).map_err(counted)?;
         let body = self.bodies.read(&parts.headers, body).await.map_err(counted)?;
         // Some senders have the arguments in the address, and no body.
@@ -142,72 +156,167 @@ impl Upserts {
             Some(query) if body.trim_ascii().is_empty() => (Format::Form, Bytes::copy_from_slice(query.as_bytes())),
             _ => (format, body),
         };
-        let began = Instant::now();
-        let notifications = match arguments(format, &body) {
-            Ok(arguments) => arguments.into_notifications(),
-            Err(why) => return Err(counted(Box::new(refused(ErrorCode::InvalidJson, why)))),
-        };
-        let name = |notification: &Notification| {
-            let name = notification.pipeline_name.clone();
-            name.filter(|name| !name.trim().is_empty())
-        };
-        *pipeline = notifications.first().and_then(name);
-        if pipeline.as_ref().is_some_and(|name| !caller.access.may_write(name)) {
-            let why = "this token may not report runs of this pipeline";
-            return Err(counted(Box::new(refused(ErrorCode::NoPermission, why))));
-        }
-        let notifications = self.admit(notifications)?;
-        if notifications.is_empty() {
-            metrics.dropped.fetch_add(1, Relaxed);
-        } else {
-            let append = Append {
-                notifications,
-                token: caller.name().to_owned(),
-                access: (*caller.access).clone(),
-                arrived: Utc::now(),
-            };
-            let appended = self.store.append(append).await;
-            let appended = appended.map_err(|error| Box::new(store_failed(&self.journal, error)))?;
-            metrics.accepted.fetch_add(1, Relaxed);
-            metrics.took(began.elapsed());
-            self.signals.announce(&appended.run.pipeline);
-        }
-        Ok(unknown(format, &body).into_iter().collect())
+        Ok(Given {
+            caller,
+            format,
+            body,
+            read: Instant::now(),
+        })
     }
 
-    /// Judges all notifications by the policies, before any is stored. The rest is stored, and judged by the rules in the store.
-    fn admit(&self, notifications: Vec<Notification>) -> Result<Vec<Kept>, Box<Response>> {
-        if !self.rules.has_policies() {
-            return Ok(notifications.into_iter().map(Kept::from).collect());
-        }
-        let ask = || {
-            let mut all = Vec::with_capacity(notifications.len());
-            for notification in &notifications {
-                let reference_id = notification.reference_id.as_deref().unwrap_or_default();
-                if self.dropped.has(reference_id) {
-                    continue;
-                }
-                let (left, held) = match self.rules.admit(notification)? {
-                    Admitted::Kept(left) => (left, false),
-                    Admitted::Held(left) => (left, true),
-                    Admitted::Dropped { why, whole } => {
-                        tracing::debug!("a policy dropped a notification: {}", excerpt(&why));
-                        if whole {
-                            self.dropped.add(reference_id);
-                        }
-                        continue;
-                    }
-                };
-                all.extend(left.into_iter().map(|notification| Kept {
-                    notification,
-                    by_policies: true,
-                    held,
-                }));
-            }
-            Ok(all)
+    /// Counts an answer that refuses a request.
+    fn counted(&self, answer: Box<Response>) -> Box<Response> {
+        let metrics = &self.journal.metrics;
+        let counter = if answer.status().is_server_error() {
+            &metrics.failed
+        } else {
+            &metrics.refused
         };
-        let admitted: Result<_, FoldError> = tokio::task::block_in_place(ask);
-        admitted.map_err(|error| Box::new(store_failed(&self.journal, StoreError::from(error))))
+        counter.fetch_add(1, Relaxed);
+        answer
+    }
+
+    /// Returns the answer to an error of the rules or of the store.
+    fn failed(&self, error: impl Into<StoreError>) -> Box<Response> {
+        Box::new(store_failed(&self.journal, error.into()))
+    }
+
+    /// Judges and stores a notification. Returns the warnings for the sender.
+    async fn take(&self, given: &Given<'_>, pipeline: &mut Option<String>) -> Result<Vec<String>, Box<Response>> {
+        let Given {
+            caller, format, body, ..
+        } = given;
+        let notification: Notification = match arguments::<Arguments>(*format, body) {
+            Ok(arguments) => arguments.into(),
+            Err(why) => return Err(self.counted(Box::new(refused(ErrorCode::InvalidJson, why)))),
+        };
+        let name = notification.pipeline_name.clone();
+        *pipeline = name.filter(|name| !name.trim().is_empty());
+        if pipeline.as_ref().is_some_and(|name| !caller.access.may_write(name)) {
+            let why = "this token may not report runs of this pipeline";
+            return Err(self.counted(Box::new(refused(ErrorCode::NoPermission, why))));
+        }
+        let reference_id = notification.reference_id.clone().unwrap_or_default();
+        let admitted = if self.rules.has_policies() && self.dropped.has(&reference_id) {
+            None
+        } else {
+            self.judged(|| self.rules.admit(&notification))
+                .map(|admitted| self.left(&reference_id, admitted))
+                .map_err(|error| self.failed(error))?
+        };
+        self.keep(given, reference_id, None, admitted).await?;
+        Ok(unknown(*format, body, &ARGUMENT_NAMES).into_iter().collect())
+    }
+
+    /// Judges and stores a job. Returns the warnings for the sender.
+    async fn take_job(&self, given: &Given<'_>) -> Result<Vec<String>, Box<Response>> {
+        let Given {
+            caller, format, body, ..
+        } = given;
+        let arguments: JobArguments = match arguments(*format, body) {
+            Ok(arguments) => arguments,
+            Err(why) => return Err(self.counted(Box::new(refused(ErrorCode::InvalidJson, why)))),
+        };
+        let job = tokio::task::block_in_place(|| self.rules.job(&arguments)).map_err(|error| self.failed(error))?;
+        let (source, reference_id) = (
+            arguments.pipeline_source.unwrap_or_default(),
+            arguments.run_reference_id.unwrap_or_default(),
+        );
+        let mut known_source = Some(source.clone());
+        let admitted = if !self.rules.has_policies() {
+            let jobs = vec![job];
+            Some(Left {
+                jobs,
+                ..Left::default()
+            })
+        } else if self.dropped.has(&reference_id) {
+            None
+        } else {
+            let run = self.store.find(RunKey::Reference(reference_id.clone())).await;
+            let run = run.map_err(|error| self.failed(error))?;
+            let run = run.ok_or_else(|| self.failed(StoreError::NoRun))?;
+            if !caller.access.may_write(&run.pipeline) {
+                return Err(self.failed(StoreError::Foreign));
+            }
+            // The policies may name the source otherwise.
+            known_source = None;
+            match self.judged(|| self.rules.admit_job(&run.record, &source, &job, Utc::now())) {
+                Ok(admitted) => self.left(&reference_id, admitted),
+                Err(NotAdmitted::OtherSource) => return Err(self.failed(StoreError::NoRun)),
+                Err(NotAdmitted::Failed(error)) => return Err(self.failed(error)),
+            }
+        };
+        let is_kept = admitted.is_some();
+        self.keep(given, reference_id, known_source, admitted).await?;
+        if is_kept {
+            self.journal.metrics.jobs.fetch_add(1, Relaxed);
+        }
+        Ok(unknown(*format, body, &JOB_ARGUMENT_NAMES).into_iter().collect())
+    }
+
+    /// Calls the policies, which may take a second.
+    fn judged<T>(&self, ask: impl FnOnce() -> T) -> T {
+        if self.rules.has_policies() {
+            tokio::task::block_in_place(ask)
+        } else {
+            ask()
+        }
+    }
+
+    /// Returns what the policies left of a report of this run; `None` if they dropped it.
+    fn left(&self, reference_id: &str, admitted: Admitted) -> Option<Left> {
+        match admitted {
+            Admitted::Kept(left) => Some(left),
+            Admitted::Dropped { why, whole } => {
+                tracing::debug!("a policy dropped a report: {}", excerpt(&why));
+                if whole {
+                    self.dropped.add(reference_id);
+                }
+                None
+            }
+        }
+    }
+
+    /// Stores what the policies left of a report, if anything.
+    async fn keep(
+        &self,
+        given: &Given<'_>,
+        reference_id: String,
+        source: Option<String>,
+        left: Option<Left>,
+    ) -> Result<(), Box<Response>> {
+        let metrics = &self.journal.metrics;
+        let Some(Left {
+            notifications,
+            jobs,
+            held,
+        }) = left
+        else {
+            metrics.dropped.fetch_add(1, Relaxed);
+            return Ok(());
+        };
+        let by_policies = self.rules.has_policies();
+        let append = Append {
+            reference_id,
+            source,
+            notifications: notifications
+                .into_iter()
+                .map(|notification| Kept {
+                    notification,
+                    by_policies,
+                    held,
+                })
+                .collect(),
+            jobs: jobs.into_iter().map(|job| NewJob { job, by_policies, held }).collect(),
+            token: given.caller.name().to_owned(),
+            access: (*given.caller.access).clone(),
+            arrived: Utc::now(),
+        };
+        let appended = self.store.append(append).await.map_err(|error| self.failed(error))?;
+        metrics.accepted.fetch_add(1, Relaxed);
+        metrics.took(given.read.elapsed());
+        self.signals.announce(&appended.run.pipeline);
+        Ok(())
     }
 }
 

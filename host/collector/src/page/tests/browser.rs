@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
-use pipefold_sandbox::Notification;
+use pipefold_sandbox::{Attribute, Job, Notification, Status};
 use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -113,7 +113,10 @@ fn attacker(reference_id: &str) -> Notification {
         commit_sha: Some(attack("commit")),
         email: Some(attack("email")),
         github_username: Some(attack("person")),
-        step: Some(attack("step")),
+        attributes: vec![Attribute {
+            key: attack("key"),
+            value: attack("value"),
+        }],
         source_url: Some("javascript:document.title='link ran'".into()),
         ..began(&attack("pipeline"), reference_id, 60)
     }
@@ -212,6 +215,9 @@ async fn the_policy_is_in_nobodys_way_and_no_value_runs() {
     };
     let site = Site::new();
     let append = Append {
+        reference_id: "r".into(),
+        source: None,
+        jobs: Vec::new(),
         notifications: vec![
             Notification {
                 source_url: Some(format!("https://ci.example/{}", attack("url"))),
@@ -224,6 +230,14 @@ async fn the_policy_is_in_nobodys_way_and_no_value_runs() {
         arrived: ago(60),
     };
     let RunSummary { id, pipeline, .. } = site.store.append(append).await.unwrap().run;
+    let job = Job {
+        reference_id: attack("job id"),
+        name: attack("job"),
+        status: Status::Success,
+        started_at: None,
+        finished_at: None,
+    };
+    site.add_job("r", job, true).await;
     let answer = DxAnswer {
         at: ago(30),
         accepted: false,
@@ -293,7 +307,9 @@ async fn the_policy_is_in_nobodys_way_and_no_value_runs() {
                 "email",
                 "person",
                 "gitlab",
-                "step",
+                "key",
+                "value",
+                "job",
                 "status",
                 "url",
                 "token",

@@ -4,7 +4,7 @@ use super::site::{Site, ago, attributes, began, ended};
 use crate::access::Access;
 use crate::store::{Append, DxAnswer, Forwarded, Store};
 use axum::http::StatusCode;
-use pipefold_sandbox::Notification;
+use pipefold_sandbox::{Attribute, Job, Notification, Status};
 
 /// Breaks out of text, of an attribute in either quotes, of a comment, of a script and of a title.
 fn attack(field: &str) -> String {
@@ -26,7 +26,10 @@ fn attacker() -> Notification {
         email: Some(attack("email")),
         github_username: Some(attack("github_username")),
         gitlab_username: Some(attack("gitlab_username")),
-        step: Some(attack("step")),
+        attributes: vec![Attribute {
+            key: attack("key"),
+            value: attack("value"),
+        }],
         ..Notification::default()
     }
 }
@@ -34,17 +37,24 @@ fn attacker() -> Notification {
 async fn attacked() -> Site {
     let site = Site::new();
     let append = Append {
+        reference_id: attack("reference_id"),
+        source: None,
+        jobs: Vec::new(),
         notifications: vec![(attacker()).into()],
         token: attack("token"),
         access: Access::everything(),
         arrived: ago(600),
     };
     let run = site.store.append(append).await.unwrap().run;
-    let end = Notification {
-        step: None,
-        ..ended(&attacker(), "failure", 60)
+    site.add(ended(&attacker(), "failure", 60), ago(500)).await;
+    let job = Job {
+        reference_id: attack("job_id"),
+        name: attack("job"),
+        status: Status::Success,
+        started_at: None,
+        finished_at: None,
     };
-    site.add(end, ago(500)).await;
+    site.add_job(&attack("reference_id"), job, false).await;
     let answer = DxAnswer {
         at: ago(400),
         accepted: false,
@@ -124,7 +134,9 @@ async fn every_value_is_text_on_every_page() {
         "email",
         "github_username",
         "gitlab_username",
-        "step",
+        "key",
+        "value",
+        "job",
         "token",
         "answer",
     ] {

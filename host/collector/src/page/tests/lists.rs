@@ -4,7 +4,7 @@ use super::site::{Site, ago, attributes, began, ended, now};
 use crate::access::Rights;
 use crate::page::timeline::{MAX_LANES, lanes};
 use crate::store::{Forwarded, RunKey, Store};
-use pipefold_sandbox::{Notification, Status};
+use pipefold_sandbox::{Attribute, Job, Notification, Status};
 use std::collections::HashSet;
 
 async fn many(site: &Site, runs: i64) {
@@ -253,73 +253,90 @@ async fn one_run_is_one_run_on_phones_too_and_refused_runs_have_a_list() {
     assert_eq!(site.get("/?dx=x").await.status, 400);
 }
 
-fn step(name: &str, status: &str, from: i64, took: Option<i64>) -> Notification {
-    let start = began("p", "r", from);
-    let mut step = match took {
-        Some(took) => ended(&start, status, took),
-        None => start,
-    };
-    (step.step, step.status) = (Some(name.into()), Some(status.into()));
-    step
+fn job(name: &str, status: Status, from: Option<i64>, took: Option<i64>) -> Job {
+    let text = |seconds: i64| ago(seconds).format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    Job {
+        reference_id: name.into(),
+        name: name.into(),
+        status,
+        started_at: from.map(text),
+        finished_at: took.map(|took| text(from.unwrap_or_default() - took)),
+    }
 }
 
 #[tokio::test]
-async fn a_step_spans_its_notifications_in_any_order() {
+async fn jobs_are_shown_in_the_order_of_their_start() {
     let site = Site::new();
-    let notifications = [
-        step("test", "success", 50, Some(20)),
-        began("p", "r", 100),
-        step("build", "success", 90, None),
-        step("test", "running", 60, None),
-        step("lint", "running", 40, None),
-        step("test", "failure", 55, Some(5)),
-    ];
-    for notification in notifications {
-        site.add(notification, ago(10)).await;
+    site.add(began("p", "r", 100), ago(100)).await;
+    for (job, held) in [
+        (job("odd", Status::Unknown, None, None), true),
+        (job("test", Status::Failure, Some(50), Some(20)), false),
+        (job("build", Status::Success, Some(90), Some(40)), false),
+        (job("lint", Status::Running, Some(40), None), false),
+    ] {
+        site.add_job("r", job, held).await;
     }
     let run = site.store.run(RunKey::Reference("r".into())).await.unwrap().unwrap();
     let lanes = lanes(&run);
     let shown: Vec<_> = lanes
         .iter()
-        .map(|lane| (lane.step.as_deref(), lane.status, lane.from, lane.until))
+        .map(|lane| (lane.job.as_deref(), lane.status, lane.from, lane.until))
         .collect();
     assert_eq!(
         shown,
         [
             (None, Status::Running, ago(100), None),
-            (Some("test"), Status::Failure, ago(60), Some(ago(30))),
-            // It has a status, and no end.
-            (Some("build"), Status::Success, ago(90), Some(ago(90))),
+            (Some("build"), Status::Success, ago(90), Some(ago(50))),
+            (Some("test"), Status::Failure, ago(50), Some(ago(30))),
             (Some("lint"), Status::Running, ago(40), None),
+            (Some("odd"), Status::Unknown, ago(100), None),
         ]
     );
-    assert_eq!(lanes[1].marks.len(), 3);
     let page = site.page("/runs/r").await;
     assert!(page.contains("bar s-running open") && page.contains("bar s-failure"));
+    assert_eq!(page.matches("held by a policy").count(), 1);
 }
 
 #[tokio::test]
 async fn times_that_cannot_be_read_or_lie_far_off_are_drawn_somewhere() {
     let site = Site::new();
+    site.add(began("p", "r", 100), now()).await;
     for (n, time) in ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "soon"]
         .into_iter()
         .enumerate()
     {
-        let mut odd = step(&format!("s{n}"), "running", 10, None);
+        let mut odd = job(&format!("s{n}"), Status::Running, None, None);
         odd.started_at = Some(time.into());
         odd.finished_at = Some("1969-12-31T23:59:59Z".into());
-        site.add(began("p", "r", 100), now()).await;
-        site.add(odd, now()).await;
+        site.add_job("r", odd, false).await;
     }
     let page = site.page("/runs/r").await;
     assert!(page.contains("s2") && !page.contains("NaN") && !page.contains("inf%"));
 }
 
 #[tokio::test]
+async fn attributes_are_shown_and_are_not_in_the_record_for_dx() {
+    let site = Site::new();
+    let attribute = Attribute {
+        key: "queue".into(),
+        value: "large <runner>".into(),
+    };
+    let start = Notification {
+        attributes: vec![attribute],
+        ..began("p", "r", 100)
+    };
+    site.add(start, ago(100)).await;
+    let page = site.page("/runs/r").await;
+    assert!(
+        page.contains("<h2>Attributes</h2>") && page.contains("large &lt;runner&gt;"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
 async fn the_record_and_what_dx_knows() {
     let site = Site::new();
-    let start = began("p", "r", 100);
-    let run = site.add(start.clone(), ago(100)).await;
+    let run = site.add(began("p", "r", 100), ago(100)).await;
     let page = site.page("/runs/r").await;
     assert!(
         page.contains("{\n  &quot;pipeline_name&quot;: &quot;p&quot;,\n"),
@@ -343,20 +360,27 @@ async fn the_record_and_what_dx_knows() {
             .await
             .contains("DX has everything: 1 notification.")
     );
+    for name in ["a", "b"] {
+        site.add_job("r", job(name, Status::Success, None, None), false).await;
+    }
+    let page = site.page("/runs/r").await;
+    assert!(page.contains("DX has the run; 2 jobs of 2 wait, since <time"), "{page}");
 }
 
 #[tokio::test]
-async fn a_run_with_thousands_of_notifications_has_a_page_of_bounded_size() {
+async fn a_run_with_a_thousand_notifications_and_jobs_has_a_page_of_bounded_size() {
     let site = Site::new();
-    let steps = (0..1_000).map(|n| step(&format!("step {n}"), "success", 100, Some(5)));
+    site.add(began("p", "r", 100), ago(100)).await;
     // They share their waits for the disk.
-    futures_util::future::join_all(steps.map(|step| site.add(step, ago(10)))).await;
+    futures_util::future::join_all((0..999).map(|_| site.add(began("p", "r", 90), ago(10)))).await;
+    let jobs = (0..1_000).map(|n| job(&format!("job {n}"), Status::Success, Some(100), Some(5)));
+    futures_util::future::join_all(jobs.map(|job| site.add_job("r", job, false))).await;
     let page = site.page("/runs/r").await;
     assert!(
-        page.contains(&format!("The first {MAX_LANES} of 1\u{202f}000 steps.")),
+        page.contains(&format!("The first {MAX_LANES} of 1\u{202f}000 jobs.")),
         "{}",
         page.len()
     );
     assert!(page.contains("The newest 300 of 1\u{202f}000 notifications."));
-    assert!(page.contains(">step 999<") && page.len() < 1 << 20, "{}", page.len());
+    assert!(page.contains(">job 0<") && page.len() < 1 << 20, "{}", page.len());
 }

@@ -3,12 +3,12 @@
 use crate::access::{Access, Rights};
 use crate::page::{Clock, PageState, router};
 use crate::store::sqlite::{RunLimits, SqliteStore};
-use crate::store::{Append, Folded, RunSummary, Store};
+use crate::store::{Append, NewJob, RunSummary, Store};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use chrono::{DateTime, TimeDelta, Utc};
-use pipefold_sandbox::{Notification, Run, Status};
+use pipefold_sandbox::{Job, Notification, Report, Run, Status};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -77,12 +77,32 @@ impl Site {
 
     pub async fn add(&self, notification: Notification, arrived: DateTime<Utc>) -> RunSummary {
         let append = Append {
+            reference_id: notification.reference_id.clone().unwrap_or_default(),
+            source: None,
             notifications: vec![notification.into()],
+            jobs: Vec::new(),
             token: "ci".into(),
             access: Access::everything(),
             arrived,
         };
         self.store.append(append).await.unwrap().run
+    }
+
+    pub async fn add_job(&self, reference_id: &str, job: Job, held: bool) {
+        let append = Append {
+            reference_id: reference_id.into(),
+            source: None,
+            notifications: Vec::new(),
+            jobs: vec![NewJob {
+                job,
+                by_policies: held,
+                held,
+            }],
+            token: "ci".into(),
+            access: Access::everything(),
+            arrived: ago(10),
+        };
+        self.store.append(append).await.unwrap();
     }
 
     pub async fn get(&self, address: &str) -> Answer {
@@ -137,21 +157,10 @@ pub fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 /// Folds what the rules would take, and what they would not.
-fn fold(history: &[Notification]) -> Folded {
-    let (steps, whole): (Vec<_>, Vec<_>) = history.iter().cloned().partition(|n| n.step.is_some());
-    let mut parts = Vec::new();
-    if !whole.is_empty() {
-        parts.push(run(&whole).into());
-    }
-    if let Some(first) = steps.first() {
-        parts.push(Notification {
-            step: first.step.clone(),
-            ..run(&steps).into()
-        });
-    }
-    Folded {
-        record: run(history),
-        parts,
+fn fold(history: &[Notification]) -> Report {
+    Report {
+        run: run(history),
+        jobs: Vec::new(),
     }
 }
 
@@ -187,7 +196,7 @@ fn run(history: &[Notification]) -> Run {
         email: greatest(|n| &n.email),
         github_username: greatest(|n| &n.github_username),
         gitlab_username: greatest(|n| &n.gitlab_username),
-        attributes: Vec::new(),
+        attributes: history.last().map_or_else(Vec::new, |last| last.attributes.clone()),
     }
 }
 

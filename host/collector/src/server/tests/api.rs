@@ -282,30 +282,6 @@ fn an_open_server_answers_no_request_from_a_proxy() {
     }
 }
 
-#[test]
-fn a_list_of_steps_is_kept_whole_or_not_at_all() {
-    let server = start(Setup::default());
-    let steps = |last: &str| {
-        let body = r#","steps":[{"step":"a","status":"success"},{"step":"b","status":"LAST"},{"step":"c","status":"failure"}]"#;
-        server.upsert("", &run("p", "r", &body.replace("LAST", last)))
-    };
-    assert_eq!(steps("nope").refusal(), (422, "invalid_arguments".into()));
-    assert_eq!(server.get("/api/runs/r", "").status, 404);
-    assert_eq!(steps("success").status, 200);
-    let detail = server.get("/api/runs/r", "").json();
-    let received = detail["run"]["received"].as_array().unwrap();
-    let names: Vec<&str> = received
-        .iter()
-        .map(|one| one["notification"]["step"].as_str().unwrap())
-        .collect();
-    assert_eq!(names, ["a", "b", "c"]);
-    let accepted = server.get("/metrics", "").body;
-    assert!(
-        accepted.contains("pipefold_requests_total{result=\"accepted\"} 1\n"),
-        "{accepted}"
-    );
-}
-
 fn document(server: &Running) -> Value {
     server.get("/api/openapi.json", "").json()
 }
@@ -364,6 +340,8 @@ fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     Ok(())
 }
 
+const JOB: &str = r#"{"pipeline_source":"s","run_reference_id":"r","reference_id":"j","name":"j","status":"success","started_at":"2025-01-01T12:05:00Z"}"#;
+
 #[test]
 fn every_answer_fits_the_document() {
     let server = start(Setup::default());
@@ -382,6 +360,13 @@ fn every_answer_fits_the_document() {
     };
     let run = |path: &str| ("get", "/api/runs/{reference_id}".to_owned(), server.get(path, ""));
     let put = |body: &str| ("post", "/api/pipelineRuns.upsert".to_owned(), server.upsert("", body));
+    let put_job = |body: &str| {
+        (
+            "post",
+            "/api/pipelineJobs.upsert".to_owned(),
+            server.upsert_job("", body),
+        )
+    };
     let answers = [
         get("/api/runs"),
         get("/api/runs?limit=1"),
@@ -394,6 +379,11 @@ fn every_answer_fits_the_document() {
         put("{"),
         put("{}"),
         put(&full.replace("failure", "green")),
+        put_job(JOB),
+        put_job("{"),
+        put_job("{}"),
+        put_job(&JOB.replace("\"r\"", "\"none\"")),
+        run("/api/runs/r"),
     ];
     for (method, path, answer) in answers {
         let responses = &document["paths"][&path][method]["responses"];

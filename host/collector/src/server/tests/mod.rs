@@ -3,5 +3,6 @@
 mod api;
 mod connections;
 mod hostile;
+mod jobs;
 pub(crate) mod support;
 mod whole;

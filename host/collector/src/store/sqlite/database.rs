@@ -80,10 +80,11 @@ fn open(path: &Path, access: OpenFlags) -> Result<Connection> {
 const APPLICATION_ID: i32 = 0x5066_436F;
 
 /// The steps, oldest first. A step that was ever released never changes.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
 ];
 
 /// The version of the schema that this code works with.

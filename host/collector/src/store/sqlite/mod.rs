@@ -2,18 +2,20 @@
 //!
 //! An append waits in a queue, and is answered after the commit that has it. While one commit waits for the disk the next ones gather, so
 //! that many callers share each wait (group commit). Readers see the last commit and never wait for the writer (WAL). Before that a
-//! notification is judged and folded in a thread beside the writer, with the few parts that stand for all others of its run. Only if the
-//! run has grown meanwhile is it folded again in the transaction.
+//! notification is judged and folded in a thread beside the writer, with the record that stands for all others of its run, and a job with
+//! its stored state. Only if the run or the job has changed meanwhile is it folded again in the transaction.
 //!
 //! - `place`: the data directory, its lock, the names of its files, and errors. `database`: SQLite's settings, the tables, and migrations.
 //! - `readers`: the threads that read and judge, and their queue. `writer`: the thread that writes.
-//! - `append`: notifications and their run. `rows`: rows as values, and back.
+//! - `append`: notifications and their run. `jobs`: jobs of a run. `older`: content of older versions. `rows`: rows as values, and back.
 //! - `list`: runs newest first. `questions`: one run, pipelines, statistics and feeds.
 //! - `upkeep`: what DX does not know yet, retention, and backups.
 
 mod append;
 mod database;
+mod jobs;
 mod list;
+mod older;
 mod place;
 mod questions;
 mod readers;
@@ -27,14 +29,14 @@ pub use place::{DATABASE_FILE, LOCK_FILE, data_directory};
 pub use rows::RunLimits;
 pub use upkeep::backup;
 
-use self::append::fold_leftovers;
+use self::older::{fold_leftovers, fold_steps};
 use self::place::{Place, Result, Trouble};
 use self::readers::{APPENDS, PAGES, Readers, snapshot};
 use self::rows::{KEYS_PER_RUN, Sequence, Tools};
 use self::writer::Writer;
 use super::run::contained;
 use super::{
-    Answer, Append, Appended, Backlog, Bucket, FeedQuery, Fold, Forwarded, Outgoing, Page, PipelineQuery,
+    Answer, Append, Appended, Backlog, Bucket, FeedQuery, Fold, Forwarded, JobForwarded, Outgoing, Page, PipelineQuery,
     PipelineSummary, Retention, RunDetail, RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store, StoreError,
     Waiting, WaitingQuery,
 };
@@ -84,6 +86,7 @@ impl SqliteStore {
             limits,
         };
         fold_leftovers(&mut connection, &mut tools).map_err(failed)?;
+        fold_steps(&mut connection, &tools).map_err(failed)?;
         let start = |pool| Readers::start(pool, path.clone(), || database::reader(&path).map_err(failed));
         let (readers, mut threads) = start(PAGES)?;
         let (judges, more) = start(APPENDS).inspect_err(|_| readers.close())?;
@@ -151,11 +154,12 @@ impl fmt::Debug for SqliteStore {
 impl Store for SqliteStore {
     fn append(&self, append: Append) -> Answer<Appended> {
         // The texts, and their containers.
-        let weight = append
+        let texts = append
             .notifications
             .iter()
-            .map(|kept| rows::text_bytes(&kept.notification) as usize + 1024)
-            .sum();
+            .map(|kept| rows::text_bytes(&kept.notification));
+        let of_jobs = append.jobs.iter().map(|new| rows::job_bytes(&new.job));
+        let weight = texts.chain(of_jobs).map(|bytes| bytes as usize + 1024).sum();
         let (asker, answer) = oneshot::channel();
         let (writer, fold, limits, path) = (
             self.writer.clone(),
@@ -180,6 +184,11 @@ impl Store for SqliteStore {
 
     fn runs(&self, query: RunQuery) -> Answer<Page> {
         self.readers.ask(move |connection| list::runs(connection, &query))
+    }
+
+    fn find(&self, key: RunKey) -> Answer<Option<RunSummary>> {
+        self.readers
+            .ask(move |connection| questions::summary_of(connection, &key))
     }
 
     fn run(&self, key: RunKey) -> Answer<Option<RunDetail>> {
@@ -219,6 +228,11 @@ impl Store for SqliteStore {
 
     fn forwarded(&self, forwarded: Forwarded) -> Answer<()> {
         self.writer.ask(0, move |tx, _| upkeep::forwarded(tx, &forwarded))
+    }
+
+    fn jobs_forwarded(&self, run: u64, jobs: Vec<JobForwarded>) -> Answer<()> {
+        self.writer
+            .ask(0, move |tx, _| upkeep::jobs_forwarded(tx, run.cast_signed(), &jobs))
     }
 
     fn stale(&self, query: StaleQuery) -> Answer<Vec<RunSummary>> {

@@ -2,10 +2,10 @@
 
 use super::list::pipeline_id;
 use super::place::{Result, Trouble};
-use super::rows::{COLUMNS, COUNT, KEYS_PER_RUN, key, moment, received, run_of, status, summary};
+use super::rows::{COLUMNS, COUNT, KEYS_PER_RUN, OF_JOBS, kept_job, key, moment, received, run_of, status, summary};
 use crate::store::{
-    Bucket, DxAnswer, FeedOrder, FeedQuery, Forwarding, Job, MAX_PAGE, Outgoing, PipelineQuery, PipelineSummary,
-    RunDetail, RunKey, RunSummary, StatsQuery, StatusCounts,
+    Bucket, DxAnswer, FeedOrder, FeedQuery, Forwarding, JOBS_AT_ONCE, KeptJob, MAX_PAGE, Outgoing, PipelineQuery,
+    PipelineSummary, RunDetail, RunKey, RunSummary, StatsQuery, StatusCounts,
 };
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -20,9 +20,14 @@ pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<Option<RunDet
     Ok(Some(RunDetail {
         summary,
         received: received(connection, id, 0)?,
-        jobs: jobs(connection, id)?,
+        own_job: own_job(connection, id)?,
+        jobs: jobs(connection, "run = ?1 AND body IS NOT NULL ORDER BY id", id)?,
         forwarding,
     }))
+}
+
+pub(super) fn summary_of(connection: &Connection, key: &RunKey) -> Result<Option<RunSummary>> {
+    Ok(find(connection, key)?.map(|(summary, _)| summary))
 }
 
 pub fn outgoing(connection: &Connection, id: u64) -> Result<Option<Outgoing>> {
@@ -37,12 +42,14 @@ pub fn outgoing(connection: &Connection, id: u64) -> Result<Option<Outgoing>> {
     let is_folded = connection
         .prepare_cached("SELECT 1 FROM runs WHERE id = ?1 AND folded = notifications")?
         .exists([id])?;
+    let waiting = format!("run = ?1 AND waiting_since IS NOT NULL ORDER BY tried, id LIMIT {JOBS_AT_ONCE}");
     Ok(Some(Outgoing {
         unsent: received(connection, id, forwarding.covered)?,
         summary,
         forwarding,
         is_folded,
         by_policies,
+        jobs: jobs(connection, &waiting, id)?,
     }))
 }
 
@@ -96,15 +103,19 @@ fn dx_answer(text: &str) -> Result<DxAnswer> {
     serde_json::from_str(text).map_err(|e| Trouble::Content(format!("an answer of DX does not read: {e}")))
 }
 
-fn jobs(connection: &Connection, run: i64) -> Result<Vec<Job>> {
-    let mut statement = connection.prepare_cached("SELECT id, name FROM jobs WHERE run = ?1 ORDER BY id")?;
+fn own_job(connection: &Connection, run: i64) -> Result<u64> {
+    let id: i64 = connection
+        .prepare_cached("SELECT id FROM jobs WHERE run = ?1 AND name = ''")?
+        .query_row([run], |row| row.get(0))?;
+    Ok(id.cast_unsigned())
+}
+
+fn jobs(connection: &Connection, condition: &str, run: i64) -> Result<Vec<KeptJob>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {OF_JOBS} FROM jobs WHERE {condition}"))?;
     let mut rows = statement.query([run])?;
     let mut jobs = Vec::new();
     while let Some(row) = rows.next()? {
-        jobs.push(Job {
-            id: row.get::<_, i64>(0)?.cast_unsigned(),
-            step: Some(row.get::<_, String>(1)?).filter(|name| !name.is_empty()),
-        });
+        jobs.push(kept_job(row)?);
     }
     Ok(jobs)
 }

@@ -1,9 +1,9 @@
 //! Rows as values: a run with the columns that lists are made of, and its notifications.
 
 use super::place::{Result, Trouble};
-use crate::store::{Fold, Received, RunSummary};
+use crate::store::{Fold, KeptJob, Received, RunSummary};
 use chrono::{DateTime, Utc};
-use pipefold_sandbox::{Notification, Run, Status};
+use pipefold_sandbox::{Job, Notification, Run, Status};
 use rusqlite::{Connection, Row, Transaction, params};
 
 /// The columns that [`summary`] reads, from `runs AS r` and `pipelines AS p`.
@@ -103,7 +103,6 @@ pub fn insert(
     pipeline: i64,
     run: &mut RunSummary,
     text_bytes: u64,
-    parts: &str,
     tools: &mut Tools,
 ) -> Result<()> {
     let first_arrived = run.first_arrived.timestamp_millis();
@@ -111,8 +110,8 @@ pub fn insert(
     let completion = is_complete(run.record.status).then(|| tools.sequence.one());
     tx.prepare_cached(
         "INSERT INTO runs (id, reference_id, pipeline, counter, place, status, started, finished, completion, branch, email, github, gitlab, \
-         first_arrived, last_arrived, notifications, text_bytes, folded, waiting_since, record, parts) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?17, ?15, ?17, ?18, ?16, ?19)",
+         first_arrived, last_arrived, notifications, text_bytes, folded, waiting_since, record) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?17, ?15, ?17, ?18, ?16)",
     )?
     .execute(params![
         run.id.cast_signed(),
@@ -133,7 +132,6 @@ pub fn insert(
         json(&run.record)?,
         run.notifications,
         run.waiting_since.map(|since| since.timestamp_millis()),
-        parts,
     ])?;
     count(tx, pipeline, None, run.record.status, first_arrived)?;
     fill(run, &columns, completion)
@@ -222,7 +220,7 @@ fn is_complete(status: Status) -> bool {
     matches!(status, Status::Success | Status::Cancelled | Status::Failure)
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Result<String> {
+pub fn json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Trouble::Content(format!("what is to be stored does not write: {e}")))
 }
 
@@ -287,8 +285,10 @@ pub fn run_of(stage: i64) -> i64 {
 pub struct RunLimits {
     /// The most notifications of one run; at most 16,384.
     pub notifications_per_run: u32,
-    /// The most bytes of all their texts.
+    /// The most bytes of all their texts, and as many of its jobs.
     pub text_bytes_per_run: u64,
+    /// The most jobs of one run.
+    pub jobs_per_run: u32,
 }
 
 impl Default for RunLimits {
@@ -297,6 +297,7 @@ impl Default for RunLimits {
         Self {
             notifications_per_run: 10_000,
             text_bytes_per_run: 8 * 1024 * 1024,
+            jobs_per_run: 10_000,
         }
     }
 }
@@ -351,6 +352,28 @@ fn body(row: &Row<'_>) -> Result<Notification> {
     serde_json::from_str(body).map_err(|e| Trouble::Content(format!("a notification does not read: {e}")))
 }
 
+/// The columns that [`kept_job`] reads.
+pub const OF_JOBS: &str = "id, body, assumed, by_policies, held, waiting_since, sent";
+
+/// Reads a row that was selected with [`OF_JOBS`].
+pub fn kept_job(row: &Row<'_>) -> Result<KeptJob> {
+    let body = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+    Ok(KeptJob {
+        id: row.get::<_, i64>(0)?.cast_unsigned(),
+        job: serde_json::from_str(body).map_err(|e| Trouble::Content(format!("a job does not read: {e}")))?,
+        assumed: row.get(2)?,
+        by_policies: row.get(3)?,
+        held: row.get(4)?,
+        waiting_since: row.get::<_, Option<i64>>(5)?.map(moment).transpose()?,
+        sent: row.get(6)?,
+    })
+}
+
+/// Returns the bytes of a job's texts.
+pub fn job_bytes(job: &Job) -> u64 {
+    (job.reference_id.len() + job.name.len()) as u64
+}
+
 /// Returns the bytes of all texts, which the rules bound.
 pub fn text_bytes(notification: &Notification) -> u64 {
     // No `..`: a new field must be added here.
@@ -373,8 +396,11 @@ pub fn text_bytes(notification: &Notification) -> u64 {
         allowed_to_fail: _,
         urgent: _,
         step_id: _,
-        attributes: _,
+        attributes,
     } = notification;
+    let of_attributes = attributes
+        .iter()
+        .map(|attribute| (attribute.key.len() + attribute.value.len()) as u64);
     [
         pipeline_name,
         pipeline_source,
@@ -394,5 +420,6 @@ pub fn text_bytes(notification: &Notification) -> u64 {
     .into_iter()
     .flatten()
     .map(|text| text.len() as u64)
+    .chain(of_attributes)
     .sum()
 }

@@ -2,9 +2,10 @@
 
 use super::database;
 use super::place::{DATABASE_FILE, Result, Trouble, io_failed};
-use super::rows::{COLUMNS, KEYS_PER_RUN, key, moment, status, summary, uncount};
+use super::rows::{COLUMNS, KEYS_PER_RUN, json, key, moment, status, summary, uncount};
 use crate::store::{
-    Backlog, DxAnswer, Forwarded, MAX_PAGE, Retention, RunSummary, StaleQuery, StoreError, Waiting, WaitingQuery,
+    Backlog, DxAnswer, Forwarded, JobForwarded, JobOutcome, MAX_PAGE, Retention, RunSummary, StaleQuery, StoreError,
+    Waiting, WaitingQuery,
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::fs::{File, OpenOptions};
@@ -58,26 +59,54 @@ pub fn forwarded(tx: &Transaction<'_>, forwarded: &Forwarded) -> Result<()> {
     };
     // Answers may overtake each other.
     let covered = forwarded.covered.min(notifications).max(before);
-    let waiting_since: Option<i64> = if covered < notifications {
-        // The first that is neither covered nor held: numbers start with 0.
-        tx.prepare_cached(
-            "SELECT arrived FROM notifications WHERE key BETWEEN ?1 AND ?2 AND NOT held ORDER BY key LIMIT 1",
-        )?
-        .query_row([key(id, covered)?, key(id, KEYS_PER_RUN - 1)?], |row| row.get(0))
-        .optional()?
-    } else {
-        None
-    };
     tx.prepare_cached(
         "UPDATE runs SET covered = ?2, waiting_since = ?3, dx_answer = ifnull(?4, dx_answer), sent = ifnull(?5, sent) WHERE id = ?1",
     )?
     .execute(params![
         id,
         covered,
-        waiting_since,
+        waits_since(tx, id, covered)?,
         forwarded.answer.as_ref().map(text).transpose()?,
         forwarded.sent
     ])?;
+    Ok(())
+}
+
+/// Returns the arrival of the first notification that is neither covered nor held, or of the first job that waits.
+fn waits_since(tx: &Transaction<'_>, run: i64, covered: u32) -> Result<Option<i64>> {
+    // Numbers start with 0.
+    let of_run: Option<i64> = tx
+        .prepare_cached(
+            "SELECT arrived FROM notifications WHERE key BETWEEN ?1 AND ?2 AND NOT held ORDER BY key LIMIT 1",
+        )?
+        .query_row([key(run, covered)?, key(run, KEYS_PER_RUN - 1)?], |row| row.get(0))
+        .optional()?;
+    let of_jobs: Option<i64> = tx
+        .prepare_cached("SELECT min(waiting_since) FROM jobs WHERE run = ?1 AND waiting_since IS NOT NULL")?
+        .query_row([run], |row| row.get(0))?;
+    Ok(of_run.into_iter().chain(of_jobs).min())
+}
+
+pub fn jobs_forwarded(tx: &Transaction<'_>, run: i64, jobs: &[JobForwarded]) -> Result<()> {
+    for JobForwarded { id, job, outcome } in jobs {
+        let (sent, tried) = match outcome {
+            JobOutcome::Answered(digest) => (Some(digest), 0),
+            JobOutcome::Left => (None, 0),
+            JobOutcome::Refused(at) => (None, at.timestamp_millis()),
+        };
+        tx.prepare_cached(
+            "UPDATE jobs SET sent = ifnull(?3, sent), tried = ?4, waiting_since = iif(?5 AND body = ?2, NULL, waiting_since) WHERE id = ?1",
+        )?
+        .execute(params![id.cast_signed(), json(job)?, sent, tried, tried == 0])?;
+    }
+    let covered = tx
+        .prepare_cached("SELECT covered FROM runs WHERE id = ?1")?
+        .query_row([run], |row| row.get(0))
+        .optional()?;
+    if let Some(covered) = covered {
+        tx.prepare_cached("UPDATE runs SET waiting_since = ?2 WHERE id = ?1")?
+            .execute(params![run, waits_since(tx, run, covered)?])?;
+    }
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! Appends: what is kept, refused and folded, in any order.
 
 use super::support::{
-    access, append, appending, at, detail, ended, fresh, open, running, step, take_back, text_at, try_append, wait,
+    access, append, append_job, appending, at, detail, ended, fresh, job, open, running, step, take_back, text_at,
+    try_append, wait,
 };
 use crate::access::Rights;
 use crate::rules::Rules;
@@ -60,7 +61,7 @@ fn ids_never_change_and_name_one_thing_each() {
         append(&store, running("api", "r2", 0), 0).run,
     );
     for name in ["unit", "lint", "unit"] {
-        append(&store, step("web", "r1", name), 1);
+        append_job(&store, "r1", job(name, Status::Success, None, None), 1);
     }
     append(&store, ended("web", "r1", 0, "success"), 2);
     let third = append(&store, running("web", "r3", 0), 3).run;
@@ -71,13 +72,13 @@ fn ids_never_change_and_name_one_thing_each() {
     );
 
     let before = detail(&store, "r1").unwrap();
-    let steps: Vec<_> = before.jobs.iter().map(|job| job.step.as_deref()).collect();
-    assert_eq!(steps, [None, Some("unit"), Some("lint")]);
+    let names: Vec<_> = before.jobs.iter().map(|kept| kept.job.name.as_str()).collect();
+    assert_eq!(names, ["unit", "lint"]);
     drop(store);
     let store = open(dir.path());
-    append(&store, step("web", "r1", "late"), 4);
+    append_job(&store, "r1", job("late", Status::Running, None, None), 4);
     let after = detail(&store, "r1").unwrap();
-    assert_eq!(after.jobs[..3], before.jobs);
+    assert_eq!((&after.jobs[..2], after.own_job), (&before.jobs[..], before.own_job));
     assert_eq!(
         (after.summary.id, after.summary.stage_id, after.summary.counter),
         (one.id, one.stage_id, 1)
@@ -86,7 +87,7 @@ fn ids_never_change_and_name_one_thing_each() {
     let ids: Vec<u64> = [&one, &two, &third]
         .iter()
         .flat_map(|run| [run.id, run.stage_id])
-        .chain(after.jobs.iter().map(|job| job.id))
+        .chain(after.jobs.iter().map(|job| job.id).chain([after.own_job]))
         .collect();
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len(), "{ids:?}");
 
@@ -99,7 +100,7 @@ fn ids_never_change_and_name_one_thing_each() {
     for key in [
         RunKey::Id(one.stage_id),
         RunKey::Stage(one.id),
-        RunKey::Stage(after.jobs[1].id),
+        RunKey::Stage(after.jobs[0].id),
         RunKey::Job(one.id),
         RunKey::Id(0),
         RunKey::Stage(0),
@@ -190,6 +191,7 @@ fn a_run_takes_no_more_than_the_rules_merge() {
     let limits = RunLimits {
         notifications_per_run: 3,
         text_bytes_per_run: 1000,
+        jobs_per_run: 3,
     };
     let store = SqliteStore::open(dir.path(), super::support::fold(), limits).unwrap();
     for n in 0..3 {
@@ -238,73 +240,33 @@ fn hostile_texts_come_back_as_they_were() {
         "</script>]]>",
         " x ",
     ] {
-        append(&store, step(name, name, name), 0);
+        append(&store, running(name, name, 0), 0);
+        append_job(&store, name, job(name, Status::Success, None, None), 0);
         let kept = detail(&store, name).unwrap();
         assert_eq!(
-            (kept.summary.pipeline.as_str(), kept.jobs[1].step.as_deref()),
-            (name, Some(name))
+            (kept.summary.pipeline.as_str(), kept.jobs[0].job.name.as_str()),
+            (name, name)
         );
-        assert_eq!(kept.received[0].notification, step(name, name, name));
+        assert_eq!(kept.received[0].notification, running(name, name, 0));
     }
 }
 
-/// Three steps of a run; the second one has this status.
-fn steps(status: &str) -> Append {
-    let mut append = appending(step("web", "r1", "a"), 1);
-    let second = Notification {
-        status: Some(status.into()),
-        ..step("web", "r1", "b")
-    };
-    append
-        .notifications
-        .extend([second.into(), step("web", "r1", "c").into()]);
-    append
-}
-
 #[test]
-fn a_list_is_kept_whole_or_not_at_all() {
-    let (_dir, store) = fresh();
-    assert!(matches!(
-        wait(store.append(steps("refused"))),
-        Err(StoreError::Refused(_))
-    ));
-    assert!(detail(&store, "r1").is_none());
-    let appended = wait(store.append(steps("success"))).unwrap();
-    assert!(appended.is_new && appended.run.notifications == 3);
-    assert!(matches!(
-        wait(store.append(steps("refused"))),
-        Err(StoreError::Refused(_))
-    ));
-    let again = wait(store.append(steps("failure"))).unwrap().run;
-    assert_eq!((again.notifications, again.record.status), (6, Status::Failure));
-    let kept = detail(&store, "r1").unwrap();
-    let names: Vec<_> = kept
-        .received
-        .iter()
-        .map(|one| one.notification.step.clone().unwrap())
-        .collect();
-    assert_eq!(names, ["a", "b", "c", "a", "b", "c"]);
-    assert_eq!(kept.summary, again);
-    assert_eq!(kept.jobs.len(), 4);
-}
-
-#[test]
-fn a_run_that_is_full_of_steps_has_room_for_its_end() {
+fn a_run_that_is_full_has_room_for_its_end() {
     let dir = tempfile::tempdir().unwrap();
     let limits = RunLimits {
         notifications_per_run: 200,
         text_bytes_per_run: 1 << 20,
+        jobs_per_run: 0,
     };
     let store = SqliteStore::open(dir.path(), super::support::fold(), limits).unwrap();
-    let mut many = appending(step("web", "r1", "s"), 0);
-    many.notifications = vec![step("web", "r1", "s").into(); 198];
+    let mut many = appending(running("web", "r1", 0), 0);
+    many.notifications = vec![running("web", "r1", 0).into(); 198];
     wait(store.append(many)).unwrap();
-    for more in [step("web", "r1", "s"), running("web", "r1", 0)] {
-        assert!(matches!(
-            try_append(&store, more, 0),
-            Err(StoreError::HistoryFull { notifications: 198, .. })
-        ));
-    }
+    assert!(matches!(
+        try_append(&store, running("web", "r1", 0), 0),
+        Err(StoreError::HistoryFull { notifications: 198, .. })
+    ));
     for status in ["success", "failure"] {
         append(&store, ended("web", "r1", 0, status), 1);
     }
@@ -322,31 +284,24 @@ fn whether_there_is_room_to_write_is_asked_by_writing() {
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::new(Arc::new(Judge::default())));
 
-/// Few values, so that they agree and differ about equally often. Names of steps that the rules take for blank are among them.
+/// Few values, so that they agree and differ about equally often.
 fn notification() -> impl Strategy<Value = Notification> {
     let status = select(vec!["running", "success", "cancelled", "failure", "unknown", " "]);
-    let step = select(vec!["lint", "test", "é", "!", " ", "\u{200b}", "\u{3164}"]);
     (
         0_i64..50,
         proptest::option::of(50_i64..99),
         status,
         proptest::option::of("[a-z]{1,3}"),
         proptest::option::of(1_i64..9),
-        proptest::option::of(step),
-        any::<bool>(),
     )
-        .prop_map(
-            |(started, finished, status, branch, pr, step, allowed_to_fail)| Notification {
-                finished_at: finished.map(text_at),
-                status: Some(status.into()),
-                repository: Some("o/r".into()),
-                head_branch: branch,
-                pr_number: pr,
-                step: step.map(str::to_owned),
-                allowed_to_fail,
-                ..running("web", "r", started)
-            },
-        )
+        .prop_map(|(started, finished, status, branch, pr)| Notification {
+            finished_at: finished.map(text_at),
+            status: Some(status.into()),
+            repository: Some("o/r".into()),
+            head_branch: branch,
+            pr_number: pr,
+            ..running("web", "r", started)
+        })
 }
 
 /// The events between two appends.
@@ -373,32 +328,6 @@ fn open_by_rules(dir: &std::path::Path) -> SqliteStore {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn parts_stand_for_all_that_they_were_folded_from(
-        history in proptest::collection::vec(notification(), 1..12),
-        cuts in proptest::collection::vec(1_usize..4, 12),
-    ) {
-        let (mut parts, mut so_far) = (Vec::new(), Vec::new());
-        let mut rest = &history[..];
-        for cut in cuts {
-            let (some, others) = rest.split_at(cut.min(rest.len()));
-            rest = others;
-            so_far.extend_from_slice(some);
-            if some.is_empty() {
-                break;
-            }
-            parts.extend_from_slice(some);
-            let folded = RULES.fold(&parts).unwrap();
-            prop_assert_eq!(&folded.record, &RULES.run(&so_far).unwrap());
-            prop_assert!(folded.parts.len() <= 2, "{:?}", folded.parts);
-            parts = folded.parts;
-        }
-    }
-}
-
-proptest! {
     // Each case opens several stores.
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -410,7 +339,7 @@ proptest! {
         between in proptest::collection::vec(between(), 10),
         again in any::<Index>(),
     ) {
-        let expected = RULES.run(&history).unwrap();
+        let expected = RULES.fold(&history).unwrap().run;
         let mut runs = Vec::new();
         for history in [&history, &other] {
             let dir = tempfile::tempdir().unwrap();

@@ -114,7 +114,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 3,
+                known: 4,
                 ..
             }
         ),
@@ -131,7 +131,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 3,
+                known: 4,
                 ..
             }
         ),
@@ -144,7 +144,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 3,
+                known: 4,
                 ..
             }
         ),
@@ -259,6 +259,7 @@ fn a_database_of_the_first_schema_is_brought_up_to_date() {
             '{"pipeline_name":"web","pipeline_source":"s","reference_id":"r","started_at":"1970-01-01T00:00:00Z","status":"running"}');
         INSERT INTO notifications VALUES (16384, 0, 'ci',
             '{"pipeline_name":"web","pipeline_source":"s","reference_id":"r","started_at":"1970-01-01T00:00:00Z","status":"running"}');
+        INSERT INTO jobs VALUES (3, 1, '');
         UPDATE sequence SET next = 4;"#;
     connection.execute_batch(row).unwrap();
     drop(connection);

@@ -3,10 +3,11 @@
 use crate::access::{Access, Rights};
 use crate::store::sqlite::{DATABASE_FILE, RunLimits, SqliteStore};
 use crate::store::{
-    Answer, Append, Appended, Fold, FoldError, Folded, Page, RunDetail, RunFilter, RunKey, RunQuery, Store, StoreError,
+    Answer, Append, Appended, Fold, FoldError, NewJob, Page, RunDetail, RunFilter, RunKey, RunQuery, Store, StoreError,
 };
 use chrono::{DateTime, Utc};
-use pipefold_sandbox::{Fault, Notification, Run, Status, Violation};
+use pipefold_sandbox::{Fault, Job, Notification, Report, Run, Status, Violation};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -34,10 +35,44 @@ pub fn wait<T>(mut answer: Answer<T>) -> Result<T, StoreError> {
 /// `unfoldable` cannot be folded, a step `panic` panics.
 pub fn fold() -> Fold {
     Arc::new(|all| {
-        let record = fold_all(all)?;
-        let parts = vec![record.clone().into()];
-        Ok(Folded { record, parts })
+        Ok(Report {
+            run: fold_all(all)?,
+            jobs: jobs_of(all),
+        })
     })
+}
+
+/// Of each step the notification with the latest start, and among these the one with the greatest status.
+fn jobs_of(all: &[Notification]) -> Vec<Job> {
+    let mut jobs: BTreeMap<String, Job> = BTreeMap::new();
+    for one in all {
+        let Some(name) = one.step.clone() else { continue };
+        let job = Job {
+            reference_id: one.step_id.clone().unwrap_or_else(|| name.clone()),
+            name,
+            status: status(one.status.as_deref().unwrap_or_default()),
+            started_at: one.started_at.clone(),
+            finished_at: one.finished_at.clone(),
+        };
+        let rank = |job: &Job| (job.started_at.clone(), job.status);
+        match jobs.get_mut(&job.reference_id) {
+            Some(known) if rank(known) > rank(&job) => {}
+            _ => {
+                jobs.insert(job.reference_id.clone(), job);
+            }
+        }
+    }
+    jobs.into_values().collect()
+}
+
+fn status(name: &str) -> Status {
+    match name {
+        "running" => Status::Running,
+        "success" => Status::Success,
+        "cancelled" => Status::Cancelled,
+        "failure" => Status::Failure,
+        _ => Status::Unknown,
+    }
 }
 
 pub fn fold_all(history: &[Notification]) -> Result<Run, FoldError> {
@@ -58,13 +93,6 @@ pub fn fold_all(history: &[Notification]) -> Result<Run, FoldError> {
     }
     let greatest = |field: fn(&Notification) -> &Option<String>| history.iter().filter_map(|n| field(n).clone()).max();
     let least = |field: fn(&Notification) -> &Option<String>| history.iter().filter_map(|n| field(n).clone()).min();
-    let status = |name: &str| match name {
-        "running" => Status::Running,
-        "success" => Status::Success,
-        "cancelled" => Status::Cancelled,
-        "failure" => Status::Failure,
-        _ => Status::Unknown,
-    };
     Ok(Run {
         pipeline_name: greatest(|n| &n.pipeline_name).unwrap_or_default(),
         pipeline_source: greatest(|n| &n.pipeline_source).unwrap_or_default(),
@@ -142,11 +170,26 @@ pub fn open_with(dir: &Path, fold: impl Fn() -> Fold) -> SqliteStore {
     }
 }
 
-/// Makes a closed database one of the version before parts were kept, and changes it further.
+/// Makes a closed database one of the version before jobs, and changes it further.
 pub fn take_back(dir: &Path, more: &str) {
     let connection = rusqlite::Connection::open(dir.join(DATABASE_FILE)).unwrap();
-    let before = "ALTER TABLE runs DROP COLUMN parts; PRAGMA user_version = 2;";
-    connection.execute_batch(&format!("{before}{more}")).unwrap();
+    let before = "DROP INDEX jobs_waiting; DROP INDEX jobs_to_fold; ALTER TABLE runs DROP COLUMN jobs; \
+        ALTER TABLE runs DROP COLUMN job_bytes; ALTER TABLE runs ADD COLUMN parts TEXT; PRAGMA user_version = 3;";
+    connection.execute_batch(before).unwrap();
+    for column in [
+        "body",
+        "assumed",
+        "by_policies",
+        "held",
+        "waiting_since",
+        "tried",
+        "sent",
+    ] {
+        connection
+            .execute_batch(&format!("ALTER TABLE jobs DROP COLUMN {column}"))
+            .unwrap();
+    }
+    connection.execute_batch(more).unwrap();
 }
 
 /// A store in a directory that goes with it.
@@ -158,11 +201,45 @@ pub fn fresh() -> (tempfile::TempDir, SqliteStore) {
 
 pub fn appending(notification: Notification, arrived: i64) -> Append {
     Append {
+        reference_id: notification.reference_id.clone().unwrap_or_default(),
+        source: None,
+        jobs: Vec::new(),
         notifications: vec![notification.into()],
         token: "ci".into(),
         access: Access::everything(),
         arrived: at(arrived),
     }
+}
+
+/// A report of the job `name` of a run.
+pub fn job(name: &str, status: Status, started: Option<i64>, finished: Option<i64>) -> Job {
+    Job {
+        reference_id: name.into(),
+        name: name.into(),
+        status,
+        started_at: started.map(text_at),
+        finished_at: finished.map(text_at),
+    }
+}
+
+pub fn appending_job(reference: &str, job: Job, arrived: i64) -> Append {
+    Append {
+        reference_id: reference.into(),
+        source: Some("Tekton".into()),
+        notifications: Vec::new(),
+        jobs: vec![NewJob {
+            job,
+            by_policies: false,
+            held: false,
+        }],
+        token: "ci".into(),
+        access: Access::everything(),
+        arrived: at(arrived),
+    }
+}
+
+pub fn append_job(store: &SqliteStore, reference: &str, job: Job, arrived: i64) -> Appended {
+    wait(store.append(appending_job(reference, job, arrived))).unwrap()
 }
 
 pub fn try_append(store: &SqliteStore, notification: Notification, arrived: i64) -> Result<Appended, StoreError> {

@@ -29,7 +29,7 @@ fn what_is_old_goes_with_all_that_was_kept_of_it() {
     let old = detail(&store, "r4").unwrap();
     assert_eq!(retain(&store, 150, false), 149, "r3 has new activity");
     assert!(detail(&store, "r4").is_none());
-    assert_eq!(wait(store.run(RunKey::Job(old.jobs[0].id))).unwrap(), None);
+    assert_eq!(wait(store.run(RunKey::Job(old.own_job))).unwrap(), None);
     assert_eq!(detail(&store, "r3").unwrap().received.len(), 2);
     assert_eq!(references(&store, query(RunFilter::default(), 200)).len(), 101);
     let pipeline = wait(store.pipelines(PipelineQuery {
@@ -42,11 +42,7 @@ fn what_is_old_goes_with_all_that_was_kept_of_it() {
     assert_eq!((pipeline.counts.success, pipeline.last_counter), (101, 250));
     // Its name is free again, its numbers are not.
     let reborn = append(&store, running("web", "r4", 0), 1000).run;
-    assert!(
-        reborn.counter == 251
-            && reborn.id > old.summary.id
-            && detail(&store, "r4").unwrap().jobs[0].id > old.jobs[0].id
-    );
+    assert!(reborn.counter == 251 && reborn.id > old.summary.id && detail(&store, "r4").unwrap().own_job > old.own_job);
     assert_eq!(retain(&store, 150, false), 0);
     assert_eq!(retain(&store, i64::from(u32::MAX), false), 102);
     assert_eq!(references(&store, query(RunFilter::default(), 200)), [""; 0]);
