@@ -6,7 +6,6 @@ use pipefold_sandbox::Notification;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, Visitor};
 
 use super::senders::{status, time};
-use super::wire::{MAX_STEPS, StepArguments, objects};
 
 /// The names of DX's arguments of `pipelineRuns.upsert`, without the token.
 pub const ARGUMENT_NAMES: [&str; 14] = [
@@ -26,15 +25,9 @@ pub const ARGUMENT_NAMES: [&str; 14] = [
     "gitlab_username",
 ];
 
-/// The names of the arguments about steps, which are not DX's.
-pub const STEP_ARGUMENT_NAMES: [&str; 3] = ["step", "allowed_to_fail", "steps"];
-
 /// The arguments of `pipelineRuns.upsert` as clients send them, unchecked: all optional, unknown ones ignored, null as if absent. A number
 /// may be given as text, as shell scripts do, and a whole number where text belongs. Times may be unix times, and the status a result of Jenkins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-///
-/// [`step`](Self::step), [`allowed_to_fail`](Self::allowed_to_fail) and [`steps`](Self::steps) are not DX's: the steps of a run, for
-/// servers that show them.
 #[serde(default)]
 #[expect(missing_docs, reason = "each field is the argument of its name on DX's page")]
 pub struct Arguments {
@@ -66,15 +59,6 @@ pub struct Arguments {
     pub github_username: Option<String>,
     #[serde(deserialize_with = "text")]
     pub gitlab_username: Option<String>,
-    /// The name of the step; none for the run itself.
-    #[serde(deserialize_with = "text")]
-    pub step: Option<String>,
-    /// True if the step's failure is not the run's.
-    #[serde(deserialize_with = "truth")]
-    pub allowed_to_fail: bool,
-    /// Steps: if there are any, the call reports only these, and its other arguments apply to each. At most [`MAX_STEPS`].
-    #[serde(deserialize_with = "objects")]
-    pub steps: Vec<StepArguments>,
 }
 
 impl Arguments {
@@ -84,25 +68,7 @@ impl Arguments {
     ///
     /// A body that is not an object, or an argument that is neither text nor a whole number, with its position.
     pub fn from_json(body: &[u8]) -> Result<Self, serde_json::Error> {
-        let given: Self = from_json(body)?;
-        if given.steps.len() > MAX_STEPS {
-            let count = given.steps.len();
-            return Err(serde_json::Error::custom(format!(
-                "there are {count} steps; {MAX_STEPS} are allowed in one upsert"
-            )));
-        }
-        Ok(given)
-    }
-
-    /// The notifications of the call: one, or one for each step.
-    #[must_use]
-    pub fn into_notifications(mut self) -> Vec<Notification> {
-        let steps = std::mem::take(&mut self.steps);
-        let whole = Notification::from(self);
-        if steps.is_empty() {
-            return vec![whole];
-        }
-        steps.into_iter().map(|step| step.of(&whole)).collect()
+        from_json(body)
     }
 }
 
@@ -115,7 +81,6 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Erro
     serde_json::from_slice(body)
 }
 
-/// The notification of the arguments without [`steps`](Arguments::steps).
 impl From<Arguments> for Notification {
     fn from(given: Arguments) -> Self {
         Self {
@@ -133,8 +98,6 @@ impl From<Arguments> for Notification {
             email: given.email,
             github_username: given.github_username,
             gitlab_username: given.gitlab_username,
-            step: given.step.filter(|step| !step.trim().is_empty()),
-            allowed_to_fail: given.allowed_to_fail,
             ..Self::default()
         }
     }
@@ -174,22 +137,6 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::
             .parse()
             .map(Some)
             .map_err(|_| D::Error::custom("expected a whole number")),
-    }
-}
-
-/// Reads a truth value of JSON or of a form.
-pub fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Truth {
-        Given(Option<bool>),
-        Text(String),
-    }
-    match Truth::deserialize(deserializer) {
-        Ok(Truth::Given(truth)) => Ok(truth.unwrap_or_default()),
-        Ok(Truth::Text(text)) if text == "true" => Ok(true),
-        Ok(Truth::Text(text)) if text.is_empty() || text == "false" => Ok(false),
-        _ => Err(D::Error::custom("expected true or false")),
     }
 }
 
@@ -241,7 +188,6 @@ mod tests {
     use pipefold_sandbox::Run;
 
     use super::*;
-    use crate::dx::from_form;
 
     fn parse(json: &str) -> Result<Arguments, serde_json::Error> {
         Arguments::from_json(json.as_bytes())
@@ -273,7 +219,7 @@ mod tests {
 
     #[test]
     fn every_listed_name_is_read() {
-        for name in ARGUMENT_NAMES.into_iter().chain(STEP_ARGUMENT_NAMES) {
+        for name in ARGUMENT_NAMES {
             assert!(parse(&format!(r#"{{"{name}":{{}}}}"#)).is_err(), "{name}");
         }
     }
@@ -300,23 +246,6 @@ mod tests {
             Some(-1),
             "judged later, with its field's name"
         );
-    }
-
-    #[test]
-    fn arguments_of_a_step_are_read() {
-        let given = |json: &str| {
-            let given = Notification::from(parse(json).unwrap());
-            (given.step, given.allowed_to_fail)
-        };
-        assert_eq!(
-            given(r#"{"step":"lint","allowed_to_fail":true}"#),
-            (Some("lint".into()), true)
-        );
-        assert_eq!(given(r#"{"step":" ","allowed_to_fail":null}"#), (None, false));
-        let form = |text: &str| from_form::<Arguments>(text.as_bytes()).map(|given| given.allowed_to_fail);
-        assert!(form("step=lint&allowed_to_fail=true").unwrap());
-        assert!(!form("allowed_to_fail=false").unwrap() && !form("allowed_to_fail=").unwrap());
-        assert!(form("allowed_to_fail=maybe").is_err() && parse(r#"{"allowed_to_fail":1}"#).is_err());
     }
 
     #[test]

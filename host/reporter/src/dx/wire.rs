@@ -1,12 +1,8 @@
-//! The bodies of requests to DX, and the steps in an upsert that a server in DX's place takes.
+//! The body of a request to DX about a run.
 
-use super::arguments::{text, truth};
 use crate::http::USER_AGENT;
-use pipefold_sandbox::{Notification, Run, Status};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
-use std::fmt;
+use pipefold_sandbox::{Run, Status};
+use serde::Serialize;
 
 /// The headers sent with every run, besides `Authorization`, `Host` and `Content-Length`.
 pub const HEADERS: [(&str, &str); 3] = [
@@ -73,77 +69,10 @@ pub fn body(run: &Run) -> Vec<u8> {
     serde_json::to_vec(&Upsert::from(run)).unwrap_or_default()
 }
 
-/// Steps in one upsert. Pipelines have dozens; a thousand of usual length fit into a body of 1 MiB several times over.
-pub const MAX_STEPS: usize = 1000;
-
-/// A step in an upsert, unchecked. Absent values are those of the upsert.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct StepArguments {
-    /// The step's name.
-    #[serde(deserialize_with = "text")]
-    pub step: Option<String>,
-    /// The step's result.
-    #[serde(deserialize_with = "text")]
-    pub status: Option<String>,
-    /// The step's start.
-    #[serde(deserialize_with = "text")]
-    pub started_at: Option<String>,
-    /// The step's end.
-    #[serde(deserialize_with = "text")]
-    pub finished_at: Option<String>,
-    /// True if the step's failure is not the run's.
-    #[serde(deserialize_with = "truth")]
-    pub allowed_to_fail: bool,
-}
-
-/// Reads steps, each an object: serde would read an array's elements as the step's arguments in their order.
-pub fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StepArguments>, D::Error> {
-    let steps = Vec::<Object>::deserialize(deserializer)?;
-    Ok(steps.into_iter().map(|Object(step)| step).collect())
-}
-
-struct Object(StepArguments);
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor).map(Self)
-    }
-}
-
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = StepArguments;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a step as an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StepArguments, A::Error> {
-        StepArguments::deserialize(MapAccessDeserializer::new(map))
-    }
-}
-
-impl StepArguments {
-    /// The step as a notification of its own, of the run that `of` names.
-    pub(super) fn of(self, of: &Notification) -> Notification {
-        Notification {
-            step: self.step.or_else(|| of.step.clone()),
-            status: self.status,
-            started_at: self.started_at.or_else(|| of.started_at.clone()),
-            finished_at: self.finished_at,
-            allowed_to_fail: self.allowed_to_fail,
-            ..of.clone()
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
-    use crate::dx::Arguments;
     use serde_json::{Value, json};
 
     #[test]
@@ -177,17 +106,5 @@ mod tests {
         );
         let run: Run = serde_json::from_value(full.clone()).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&body(&run)).unwrap(), full);
-    }
-
-    #[test]
-    fn numbers_of_steps_in_an_upsert() {
-        let of = |json: &str| Arguments::from_foreign_json(json.as_bytes()).map(Arguments::into_notifications);
-        assert_eq!(of(r#"{"reference_id":"r","steps":[]}"#).unwrap().len(), 1);
-        let many = |count: usize| format!(r#"{{"steps":[{}]}}"#, vec!["{}"; count].join(","));
-        assert_eq!(of(&many(MAX_STEPS)).unwrap().len(), MAX_STEPS);
-        let error = of(&many(MAX_STEPS + 1)).unwrap_err().to_string();
-        assert!(error.contains("1001 steps"), "{error}");
-        assert!(of(r#"{"steps":{}}"#).is_err() && of(r#"{"steps":[1]}"#).is_err());
-        assert!(of(r#"{"steps":[["lint"]]}"#).is_err());
     }
 }
