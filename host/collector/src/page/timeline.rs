@@ -72,7 +72,7 @@ pub fn timeline(run: &RunDetail, shown: ShownStatus, now: DateTime<Utc>) -> Mark
             }
             tbody {
                 @for lane in &lanes {
-                    @let open_end = is_running && lane.until.is_none();
+                    @let open_end = is_running && lane.goes_on();
                     (row(lane, shown, &span, &marks, open_end.then_some(now)))
                 }
             }
@@ -120,7 +120,7 @@ fn row(lane: &Lane, run: ShownStatus, span: &Span, marks: &[Duration], open_unti
                         @let at = across(100.0 * mark.as_secs_f64() / span.length.as_secs_f64());
                         line .grid x1=(at) x2=(at) y1="0" y2="22" {}
                     }
-                    rect class={ "bar s-" (shown.name()) @if lane.until.is_none() { " open" } }
+                    rect class={ "bar s-" (shown.name()) @if lane.goes_on() { " open" } }
                         x=(across(left)) width=(across(width)) y="5" height="12" rx="3" {}
                     // The start of a bar is a mark anyway.
                     @for mark in lane.marks.iter().filter(|mark| **mark != lane.from) {
@@ -163,6 +163,13 @@ pub struct Lane {
     pub marks: Vec<DateTime<Utc>>,
     /// True if a policy holds it.
     pub is_held: bool,
+}
+
+impl Lane {
+    /// Returns true if no end is known. A job with a result has ended, without a time.
+    fn goes_on(&self) -> bool {
+        self.until.is_none() && (self.job.is_none() || self.status <= Status::Running)
+    }
 }
 
 /// Returns the run itself, then its jobs in the order of their start; those without a time at the end.

@@ -273,6 +273,7 @@ async fn jobs_are_shown_in_the_order_of_their_start() {
         (job("test", Status::Failure, Some(50), Some(20)), false),
         (job("build", Status::Success, Some(90), Some(40)), false),
         (job("lint", Status::Running, Some(40), None), false),
+        (job("docs", Status::Success, Some(30), None), false),
     ] {
         site.add_job("r", job, held).await;
     }
@@ -289,12 +290,14 @@ async fn jobs_are_shown_in_the_order_of_their_start() {
             (Some("build"), Status::Success, ago(90), Some(ago(50))),
             (Some("test"), Status::Failure, ago(50), Some(ago(30))),
             (Some("lint"), Status::Running, ago(40), None),
+            (Some("docs"), Status::Success, ago(30), None),
             (Some("odd"), Status::Unknown, ago(100), None),
         ]
     );
     let page = site.page("/runs/r").await;
     assert!(page.contains("bar s-running open") && page.contains("bar s-failure"));
     assert_eq!(page.matches("held by a policy").count(), 1);
+    assert!(page.contains("bar s-success\"") && !page.contains("bar s-success open"));
 }
 
 #[tokio::test]
