@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::place::{EMAIL, PIPELINE_NAME, SECRET, discard_starts, hold_seen_finishes, redact};
+use crate::place::{
+    EMAIL, PIPELINE_NAME, SECRET, discard_starts, hold_seen_finishes, redact, renaming_steps, renaming_steps_in_reports,
+};
 use pipefold_tests::{Ci, Collector, Mode, SpoolContent, Standin, eventually};
 use serde_json::{Value, json};
 
@@ -66,6 +68,13 @@ fn report(collector: &Collector, reference_id: &str, more: Value) -> u16 {
         .status
 }
 
+fn report_job(collector: &Collector, run: &str, name: &str, status: &str) -> u16 {
+    let arguments = json!({
+        "pipeline_source": "tests", "run_reference_id": run, "reference_id": name, "name": name, "status": status,
+    });
+    collector.client().upsert_job(&arguments).unwrap().status
+}
+
 fn end() -> Value {
     json!({ "status": "success", "finished_at": "2025-01-01T12:10:00Z" })
 }
@@ -93,21 +102,20 @@ fn no_file_holds(data: &Path, secret: &str) {
 fn what_a_policy_takes_out_is_nowhere_in_a_collector() {
     let place = Place::new();
     let collector = place.serve(&place.policy("redact.wasm", &redact(EMAIL)));
-    for more in [
-        json!({ "status": "running" }),
-        json!({ "step": "lint", "status": "success" }),
-        json!({ "steps": [{ "step": "build", "status": "success" }, { "step": "test", "status": "success" }] }),
-        end(),
-    ] {
-        assert_eq!(report(&collector, "r", more), 200);
-    }
+    assert_eq!(report(&collector, "r", json!({ "status": "running" })), 200);
+    assert_eq!(report_job(&collector, "r", "lint", "success"), 200);
+    assert_eq!(report(&collector, "r", end()), 200);
     until_told(&collector, "r");
     let kept = run(&collector, "r").unwrap();
     assert_eq!(
         (&kept["record"]["head_branch"], &kept["record"]["email"]),
         (&json!("main"), &Value::Null)
     );
-    assert_eq!(kept["received"].as_array().unwrap().len(), 5);
+    assert_eq!(kept["received"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&kept["jobs"][0]["name"], place.dx.jobs("r").len()),
+        (&json!("lint"), 1)
+    );
     for path in [
         "/",
         "/?text=secret-address",
@@ -148,7 +156,7 @@ fn a_policy_at_fault_refuses_nothing_and_loses_nothing() {
     let place = Place::new();
     let ci = Ci::new();
     let collector = place.serve(&place.policy("blank.wasm", &redact(PIPELINE_NAME)));
-    for more in [json!({ "status": "running" }), json!({ "step": "a" }), end()] {
+    for more in [json!({ "status": "running" }), end()] {
         assert_eq!(report(&collector, "r", more), 503);
     }
     assert_eq!(
@@ -172,13 +180,9 @@ fn a_policy_at_fault_refuses_nothing_and_loses_nothing() {
 fn what_a_policy_drops_is_answered_and_not_kept() {
     let place = Place::new();
     let collector = place.serve(&place.policy("discard.wasm", &discard_starts()));
-    for more in [
-        json!({ "status": "running" }),
-        json!({ "steps": [{ "step": "build", "status": "success" }] }),
-        end(),
-    ] {
-        assert_eq!(report(&collector, "r", more), 200);
-    }
+    assert_eq!(report(&collector, "r", json!({ "status": "running" })), 200);
+    assert_eq!(report_job(&collector, "r", "build", "success"), 200);
+    assert_eq!(report(&collector, "r", end()), 200);
     // A run of which only the end is reported.
     assert_eq!(report(&collector, "end alone", end()), 200);
     let listed = collector.client().get("/api/runs").json();
@@ -222,10 +226,7 @@ fn what_was_kept_before_there_was_a_policy_passes_it_on_its_way_to_dx() {
     let place = Place::new();
     place.dx.set_mode(Mode::RefuseConnections);
     let collector = place.serve(&[]);
-    assert_eq!(
-        report(&collector, "r", json!({ "status": "running", "step": "a" })),
-        200
-    );
+    assert_eq!(report(&collector, "r", json!({ "status": "running" })), 200);
     assert_eq!(report(&collector, "r", end()), 200);
     collector.stop();
     let collector = place.serve(&place.policy("redact.wasm", &redact(EMAIL)));
@@ -236,4 +237,81 @@ fn what_was_kept_before_there_was_a_policy_passes_it_on_its_way_to_dx() {
     for request in place.dx.requests() {
         assert!(!String::from_utf8_lossy(&request.body).contains(SECRET));
     }
+}
+
+/// Asserts that the collector and DX have of the steps exactly the one with its new name, with this status and at most this many requests.
+fn assert_renamed(place: &Place, collector: &Collector, status: &str) {
+    until_told(collector, "r");
+    let kept = run(collector, "r").unwrap();
+    let jobs: Vec<_> = kept["jobs"].as_array().unwrap().iter().collect();
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    assert_eq!(
+        (&jobs[0]["name"], &jobs[0]["reference_id"], &jobs[0]["status"]),
+        (&json!("style"), &json!("style"), &json!(status))
+    );
+    let in_dx: Vec<_> = place
+        .dx
+        .jobs("r")
+        .into_iter()
+        .map(|job| (job.reference_id, job.name, job.status))
+        .collect();
+    assert_eq!(in_dx, [("style".to_owned(), "style".to_owned(), status.to_owned())]);
+    for path in ["/runs/r", "/api/runs/r", "/go/api/feed/pipelines/web/1/run/1.xml"] {
+        let shown = collector.client().get(path).text();
+        assert!(shown.contains("style"), "{path}: {shown}");
+        assert!(!shown.contains("lint") && !shown.contains("tricky"), "{path}: {shown}");
+    }
+}
+
+#[test]
+fn a_policy_renames_one_step_and_drops_another() {
+    for policy in [renaming_steps(), renaming_steps_in_reports()] {
+        let place = Place::new();
+        let collector = place.serve(&place.policy("rename.wasm", &policy));
+        assert_eq!(report(&collector, "r", json!({ "status": "running" })), 200);
+        // Without times, the second one ends what the first one began.
+        for status in ["running", "success"] {
+            assert_eq!(report_job(&collector, "r", "lint", status), 200);
+            assert_eq!(report_job(&collector, "r", "tricky", status), 200);
+        }
+        assert_renamed(&place, &collector, "success");
+        let started = run(&collector, "r").unwrap()["jobs"][0]["started_at"].clone();
+        assert!(started.is_string(), "it began when it was reported");
+        assert_eq!(
+            report_job(&collector, "r", "lint", "nonsense"),
+            422,
+            "that is the sender's"
+        );
+        let metrics = collector.client().get("/metrics").text();
+        assert!(
+            metrics.contains("pipefold_requests_total{result=\"dropped\"} 2\n"),
+            "{metrics}"
+        );
+        let unknown = report_job(&collector, "none", "lint", "success");
+        assert_eq!(unknown, 422);
+        for name in ["lint", "tricky"] {
+            no_file_holds(&place.data(), &format!("\"{name}\""));
+        }
+        for request in place.dx.requests() {
+            let body = String::from_utf8_lossy(&request.body).into_owned();
+            assert!(!body.contains("lint") && !body.contains("tricky\""), "{body}");
+        }
+    }
+}
+
+#[test]
+fn jobs_that_were_kept_before_there_was_a_policy_pass_it_on_their_way_to_dx() {
+    let place = Place::new();
+    place.dx.set_mode(Mode::RefuseConnections);
+    let collector = place.serve(&[]);
+    assert_eq!(report(&collector, "r", json!({ "status": "running" })), 200);
+    for name in ["lint", "tricky"] {
+        assert_eq!(report_job(&collector, "r", name, "success"), 200);
+    }
+    collector.stop();
+    let collector = place.serve(&place.policy("rename.wasm", &renaming_steps()));
+    place.dx.set_mode(Mode::Normal);
+    until_told(&collector, "r");
+    let in_dx: Vec<_> = place.dx.jobs("r").into_iter().map(|job| job.name).collect();
+    assert_eq!(in_dx, ["style"]);
 }

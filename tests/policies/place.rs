@@ -69,6 +69,50 @@ pub fn discard_starts() -> Vec<u8> {
     .policy()
 }
 
+/// Texts of the policies that rename steps.
+const STEP_TEXTS: &str = r#"(data (i32.const 2048) "style") (data (i32.const 2064) "dropped")"#;
+
+/// A policy that names the step `lint` otherwise and discards each whose name is as long as `tricky`.
+pub fn renaming_steps() -> Vec<u8> {
+    let step = format!(
+        "(if (i32.eq (i32.load offset=180 (local.get 0)) (i32.const 6)) (then
+            (i32.store8 (i32.const 1024) (i32.const 0)) (i32.store8 (i32.const 1032) (i32.const 2))
+            (i32.store (i32.const 1040) (i32.const 2064)) (i32.store (i32.const 1044) (i32.const 7))
+            (return (i32.const 1024))))
+        (if (i32.eq (i32.load offset=180 (local.get 0)) (i32.const 4)) (then
+            (i32.store offset=176 (local.get 0) (i32.const 2048)) (i32.store offset=180 (local.get 0) (i32.const 5))))
+        {NEXT_STEP}"
+    );
+    Module {
+        step,
+        more: STEP_TEXTS.into(),
+        ..passing("", "")
+    }
+    .policy()
+}
+
+/// The same policy, which passes each step on as it is and changes the job in the report.
+pub fn renaming_steps_in_reports() -> Vec<u8> {
+    // The job's names are at 0 and 8 of a record that the list at 1200 leads to.
+    let next = NEXT_STEP.trim_end_matches("(i32.const 1024)");
+    let step = format!(
+        "(local $job i32) {next}
+        (if (i32.eq (i32.load8_u (i32.const 1032)) (i32.const 0)) (then
+            (local.set $job (i32.load (i32.const 1200)))
+            (if (i32.eq (i32.load offset=12 (local.get $job)) (i32.const 6)) (then (i32.store (i32.const 1204) (i32.const 0))))
+            (if (i32.eq (i32.load offset=12 (local.get $job)) (i32.const 4)) (then
+                (i32.store (local.get $job) (i32.const 2048)) (i32.store offset=4 (local.get $job) (i32.const 5))
+                (i32.store offset=8 (local.get $job) (i32.const 2048)) (i32.store offset=12 (local.get $job) (i32.const 5))))))
+        (i32.const 1024)"
+    );
+    Module {
+        step,
+        more: STEP_TEXTS.into(),
+        ..passing("", "")
+    }
+    .policy()
+}
+
 /// A policy that holds each finish, and passes the rest on.
 pub fn hold_finishes() -> Vec<u8> {
     Module {

@@ -7,6 +7,7 @@ mod faults;
 mod feeds;
 mod forward;
 mod hostile;
+mod jobs;
 mod kill;
 mod page_example;
 mod senders;

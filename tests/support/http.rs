@@ -112,12 +112,19 @@ impl Client {
     /// # Errors
     /// As [`Self::ask`].
     pub fn upsert(&mut self, arguments: &Value) -> io::Result<Answer> {
-        self.ask(
-            "POST",
-            "/api/pipelineRuns.upsert",
-            "application/json",
-            arguments.to_string().as_bytes(),
-        )
+        self.post("/api/pipelineRuns.upsert", arguments)
+    }
+
+    /// Sends an upsert of a job as JSON.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn upsert_job(&mut self, arguments: &Value) -> io::Result<Answer> {
+        self.post("/api/pipelineJobs.upsert", arguments)
+    }
+
+    fn post(&mut self, path: &str, arguments: &Value) -> io::Result<Answer> {
+        self.ask("POST", path, "application/json", arguments.to_string().as_bytes())
     }
 }
 

@@ -38,7 +38,7 @@ mod wait;
 pub use bin::{binary, built};
 pub use ci::{Ci, PIPELINE, RUN, SOURCE};
 pub use collector::Collector;
-pub use dx_standin::{Mode, Record, Recorded, RetryAfter, Standin, Times, fold, page, until};
+pub use dx_standin::{Endpoint, Mode, Record, Recorded, RetryAfter, Standin, Times, fold, page, until};
 pub use fixtures::{fixtures, skipped, workspace_root};
 pub use mounted::Mounted;
 pub use output::Output;

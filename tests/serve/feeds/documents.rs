@@ -16,14 +16,9 @@ fn an_entry_leads_to_the_run_its_stage_and_its_jobs() {
     let facts =
         json!({ "repository": "o/n", "commit_sha": "ab".repeat(20), "head_branch": "main", "email": "a@example.com" });
     site.report(&with(run("web", "r", 0, "failure"), facts));
-    site.report(&with(
-        run("web", "r", 5, "success"),
-        json!({ "step": "compile", "finished_at": "2025-01-01T08:20:00Z" }),
-    ));
-    site.report(&with(
-        run("web", "r", 20, "failure"),
-        json!({ "step": "run", "finished_at": null }),
-    ));
+    let times = [Some("2025-01-01T08:05:00Z"), Some("2025-01-01T08:20:00Z")];
+    site.job("r", "compile", "success", times);
+    site.job("r", "run", "failure", [Some("2025-01-01T08:20:00Z"), None]);
     for dialect in BOTH {
         let feed = read::feed(&site.document(&format!("{}/pipelines/web/stages.xml", api(dialect)))).unwrap();
         assert_eq!(
@@ -139,7 +134,7 @@ fn ids_stay_and_are_of_one_thing_each() {
     for other in 0..5 {
         site.report(&run("api", &format!("other-{other}"), other, "success"));
     }
-    site.report(&with(run("web", "a", 0, "success"), json!({ "step": "s" })));
+    site.job("a", "s", "success", [None, None]);
     site.report(&run("web", "a", 0, "success"));
     assert_eq!(pipeline(&mut site), before);
     let more = jobs(&mut site);

@@ -1,11 +1,9 @@
 //! Names that GoCD would not allow, on every address.
 
+use crate::feeds::crawl::api;
+use crate::feeds::site::{Site, run};
 use pipefold_gocd::documents::Name;
 use pipefold_gocd::{Dialect, read};
-use serde_json::json;
-
-use crate::feeds::crawl::api;
-use crate::feeds::site::{Site, run, with};
 
 #[test]
 fn any_name_is_led_to_by_links() {
@@ -34,16 +32,17 @@ fn any_name_is_led_to_by_links() {
         &long,
     ];
     let mut site = Site::new();
+    site.report(&run("jobs", "jobs", 0, "success"));
     for (number, name) in names.iter().enumerate() {
         let id = format!("r{number}");
         site.report(&run(name, &id, 0, "success"));
-        // As steps, in a run that is not of them.
-        site.report(&with(run("steps", "steps", 0, "success"), json!({ "step": name })));
+        // As jobs, in a run that is not of them.
+        site.job("jobs", name, "success", [None, None]);
     }
     for dialect in [Dialect::Old, Dialect::New] {
         let list = read::pipelines(&site.document(&format!("{}/pipelines.xml", api(dialect)))).unwrap();
         let mut found: Vec<&str> = list.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect();
-        let mut expected: Vec<&str> = names.iter().copied().chain(["steps"]).collect();
+        let mut expected: Vec<&str> = names.iter().copied().chain(["jobs"]).collect();
         found.sort_unstable();
         expected.sort_unstable();
         assert_eq!(found, expected);
@@ -67,7 +66,7 @@ fn any_name_is_led_to_by_links() {
             assert_eq!(site.get(&page).status, 302, "{name}");
             let named = read::stage(&site.document(&format!("{page}.xml"))).unwrap();
             assert_eq!(named.pipeline.name, *name, "{name}");
-            if name.as_str() == "steps" {
+            if name.as_str() == "jobs" {
                 let expected = names.map(|name| if name == "run" { "run-step" } else { name });
                 let found: Vec<&str> = jobs.iter().skip(1).map(Name::as_str).collect();
                 assert_eq!(found, expected);
@@ -83,10 +82,7 @@ fn what_xml_cannot_carry_is_left_out() {
     let mut site = Site::new();
     site.report(&run("bad\u{ffff}", "bad", 0, "success"));
     site.report(&run("good", "good", 0, "success"));
-    site.report(&with(
-        run("good", "good", 0, "success"),
-        json!({ "step": "bad\u{fffe}" }),
-    ));
+    site.job("good", "bad\u{fffe}", "success", [None, None]);
     let list = read::pipelines(&site.document("/go/api/pipelines.xml")).unwrap();
     assert_eq!(list.pipelines.len(), 1);
     let id = site.run("bad")["id"].as_u64().unwrap();

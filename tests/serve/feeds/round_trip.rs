@@ -69,18 +69,12 @@ fn fill(site: &mut Site) -> Vec<String> {
         run("exact", "hidden", 0, "success"),
         json!({ "github_username": "octocat", "repository": "o/n" }),
     )]);
-    report(&[
-        run("steps", "steps", 30, "success"),
-        with(
-            run("steps", "steps", 10, "success"),
-            json!({ "step": "compile", "finished_at": "2025-01-01T08:20:00.75Z" }),
-        ),
-        // Longer than the run, and not its failure.
-        with(
-            run("steps", "steps", 55, "failure"),
-            json!({ "step": "tidy up", "finished_at": "2025-01-01T11:00:00Z" }),
-        ),
-    ]);
+    report(&[run("jobs", "jobs", 10, "success")]);
+    let times = [Some("2025-01-01T08:10:00Z"), Some("2025-01-01T08:20:00.75Z")];
+    site.job("jobs", "compile", "success", times);
+    // Longer than the run, and not its failure.
+    let times = [Some("2025-01-01T08:55:00Z"), Some("2025-01-01T11:00:00Z")];
+    site.job("jobs", "tidy up", "failure", times);
     ids
 }
 
@@ -95,17 +89,19 @@ fn tell(second: &mut Site, mapping: &Mapping, history: &RunHistory) {
     let [attempt] = &mapped.attempts[..] else {
         panic!("{mapped:?}")
     };
-    for notification in [&attempt.start]
-        .into_iter()
-        .chain(&attempt.steps)
-        .chain(&attempt.finish)
-    {
+    for notification in [&attempt.start].into_iter().chain(&attempt.finish) {
         let mut arguments = serde_json::to_value(notification).unwrap();
         arguments
             .as_object_mut()
             .unwrap()
             .retain(|name, value| !value.is_null() && name != "urgent");
         second.report(&arguments);
+    }
+    let reference_id = attempt.start.reference_id.as_deref().unwrap();
+    for step in &attempt.steps {
+        let (name, status) = (step.step.as_deref().unwrap(), step.status.as_deref());
+        let times = [step.started_at.as_deref(), step.finished_at.as_deref()];
+        second.job(reference_id, name, status.unwrap_or("unknown"), times);
     }
 }
 

@@ -213,7 +213,7 @@ fn go_api_client_finds_all_that_it_reads() {
     for minute in 6..30 {
         site.report(&run("web", &format!("r{minute}"), minute, "success"));
     }
-    site.report(&with(run("web", "r1", 1, "failure"), json!({ "step": "compile" })));
+    site.job("r1", "compile", "failure", [None, None]);
     site.report(&with(run("web", "on", 40, "running"), json!({ "finished_at": null })));
     let under_way = site.run("on")["id"].as_u64().unwrap();
     let mut client = Client(site);

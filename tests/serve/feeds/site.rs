@@ -41,6 +41,16 @@ impl Site {
         assert_eq!(answer.status, 200, "{arguments}: {}", answer.text());
     }
 
+    /// Reports a job of a run, which has its name for an id.
+    pub fn job(&mut self, run: &str, name: &str, status: &str, times: [Option<&str>; 2]) {
+        let job = json!({
+            "pipeline_source": self.run(run)["record"]["pipeline_source"], "run_reference_id": run, "reference_id": name, "name": name,
+            "status": status, "started_at": times[0], "finished_at": times[1],
+        });
+        let answer = self.client.upsert_job(&job).unwrap();
+        assert_eq!(answer.status, 200, "{job}: {}", answer.text());
+    }
+
     pub fn get(&mut self, path: &str) -> Answer {
         self.client.get(path)
     }
