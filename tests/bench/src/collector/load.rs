@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use chrono::{DateTime, SecondsFormat};
-use pipefold::dx::METHOD_PATH;
+use pipefold::dx::{JOB_METHOD_PATH, METHOD_PATH};
 
 use super::connection::Connection;
 use crate::samples::Samples;
@@ -27,8 +27,8 @@ const EPOCH: u64 = 1_735_689_600;
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     runs: u64,
-    /// Steps of a run, each told by one of its notifications.
-    steps: u64,
+    /// Jobs of a run, each reported in place of one of its notifications.
+    jobs: u64,
 }
 
 /// The results.
@@ -50,18 +50,32 @@ impl Load {
     pub(crate) fn of(notifications: u64) -> Self {
         Self {
             runs: (notifications / OF_A_RUN).max(1),
-            steps: 0,
+            jobs: 0,
         }
     }
 
-    /// So many runs of so many steps, fewer than [`OF_A_RUN`] by two.
-    pub(crate) fn of_runs(runs: u64, steps: u64) -> Self {
-        Self { runs, steps }
+    /// So many runs of so many jobs, fewer than [`OF_A_RUN`] by two.
+    pub(crate) fn of_runs(runs: u64, jobs: u64) -> Self {
+        Self { runs, jobs }
     }
 
     /// The name of a run's pipeline: 500 pipelines, or fewer where there are few runs, so that each has pages to leaf through.
     pub(crate) fn pipeline(self, run: u64) -> String {
         format!("pipeline-{}", run % (self.runs / 200).clamp(1, 500))
+    }
+
+    /// The path and the body of a run's request `number`.
+    fn request(self, run: u64, number: u64) -> (&'static str, String) {
+        if !(1..=self.jobs).contains(&number) {
+            return (METHOD_PATH, self.body(run, number));
+        }
+        let at = |seconds| time(EPOCH + run * 60 + seconds);
+        let job = format!(
+            r#"{{"pipeline_source":"Tekton","run_reference_id":"AA713E04-1880-4E17-8C49-{run:012}","reference_id":"step-{number}","name":"step-{number}","status":"success","started_at":"{}","finished_at":"{}"}}"#,
+            at(number),
+            at(number + 30),
+        );
+        (JOB_METHOD_PATH, job)
     }
 
     /// The body of a run's notification `number`. The fields are those of DX's example.
@@ -78,18 +92,13 @@ impl Load {
         } else {
             String::new()
         };
-        let step = if (1..=self.steps).contains(&number) {
-            format!(r#""step":"step-{number}","#)
-        } else {
-            String::new()
-        };
         let branch = if run.is_multiple_of(3) {
             "main".to_owned()
         } else {
             format!("feature/{}", run % 1000)
         };
         format!(
-            r#"{{"pipeline_name":"{}","pipeline_source":"Tekton","reference_id":"AA713E04-1880-4E17-8C49-{run:012}","started_at":"{}",{finished}{step}"status":"{status}","repository":"getdx/some_repo","commit_sha":"{run:040x}","pr_number":{},"source_url":"https://ci.example/runs/{run}","head_branch":"{branch}","email":"dev{}@example.org"}}"#,
+            r#"{{"pipeline_name":"{}","pipeline_source":"Tekton","reference_id":"AA713E04-1880-4E17-8C49-{run:012}","started_at":"{}",{finished}"status":"{status}","repository":"getdx/some_repo","commit_sha":"{run:040x}","pr_number":{},"source_url":"https://ci.example/runs/{run}","head_branch":"{branch}","email":"dev{}@example.org"}}"#,
             self.pipeline(run),
             at(number),
             1 + run % 900,
@@ -126,8 +135,8 @@ fn report(address: SocketAddr, load: Load, worker: u64) -> Result<Samples> {
     for runs in mine.chunks(SIDE_BY_SIDE as usize) {
         for number in 0..OF_A_RUN {
             for run in runs {
-                let body = load.body(*run, number);
-                let status = samples.time(|| connection.post(METHOD_PATH, &body))?;
+                let (path, body) = load.request(*run, number);
+                let status = samples.time(|| connection.post(path, &body))?;
                 ensure!(status == 200, "the server answered {status} to {body}");
             }
         }

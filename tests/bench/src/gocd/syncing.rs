@@ -17,8 +17,8 @@ use crate::collector::{Load, Server, load};
 use crate::memory;
 use crate::scene::quiet;
 
-/// Steps of a collector's runs, each a job with a document of its own.
-const STEPS: u64 = 4;
+/// Jobs of a run of a collector, each with a document of its own.
+const JOBS: u64 = 4;
 
 /// The measured values.
 pub(super) struct Synced {
@@ -74,7 +74,7 @@ pub(super) fn of_the_collector(arguments: &Arguments, runs: u64) -> Result<Synce
     let here = std::env::current_exe().context("cannot find this program's own file")?;
     let root = temporary(here.parent().unwrap_or(Path::new(".")))?;
     let collector = Server::collector(&arguments.pipefold, &root.path().join("runs"))?;
-    load::run(collector.address(), Load::of_runs(runs, STEPS))?;
+    load::run(collector.address(), Load::of_runs(runs, JOBS))?;
     let dx = Standin::start();
     let command = sync(arguments, &format!("http://{}", collector.address()), &dx, root.path())?;
     let (took, memory) = measured(&command)?;
@@ -82,7 +82,7 @@ pub(super) fn of_the_collector(arguments: &Arguments, runs: u64) -> Result<Synce
     ensure!(told == runs, "{told} of {runs} runs were told");
     collector.stop()?;
     Ok(Synced {
-        what: format!("{runs} runs of {STEPS} steps of a collector"),
+        what: format!("{runs} runs of {JOBS} jobs of a collector"),
         took,
         memory,
     })
