@@ -171,7 +171,8 @@ impl Forwarder {
         let (id, known) = (summary.id, forwarding.covered);
         let has_news = run.has_news() || sent_as == SentAs::Cancelled;
         let covered = summary.notifications;
-        if !has_news && !is_in_dx(&forwarding) {
+        if !has_news && (jobs.is_empty() || !is_in_dx(&forwarding)) {
+            // Without jobs, because a policy holds them since: the run does not wait any more.
             return self.leave(id, jobs).await;
         }
         let note = |accepted, text: String| Forwarded {
