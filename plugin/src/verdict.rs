@@ -20,9 +20,9 @@ pub fn pipeline_start(event: &Notification) -> Result<Verdict, Vec<Violation>> {
 
 /// Judges the notification that a step began or ended: it is held, unless it is urgent.
 ///
-/// With an urgent one its run is reported without a finish, since it goes on, and with the step's status unless that is a failure or a
-/// cancellation: DX never takes these back, while the step may be tolerated or retried. The run is then reported as running, and they count
-/// when it ends. The job has its own status and finish.
+/// With an urgent one its run is reported as running and without a finish, since it goes on: DX does not take a result back, and the step may
+/// be tolerated, retried, or followed by one that fails. A step without a status says nothing about the run's. The job has its own status and
+/// finish.
 ///
 /// # Errors
 /// All faults of the notification.
@@ -32,8 +32,8 @@ pub fn step(event: &Notification) -> Result<Verdict, Vec<Violation>> {
         return Ok(Verdict::Hold);
     }
     let status = match checked.status() {
-        Status::Failure | Status::Cancelled => Status::Running,
-        status => status,
+        Status::Unknown => Status::Unknown,
+        _ => Status::Running,
     };
     let so_far = Outcome {
         status,
