@@ -18,6 +18,9 @@ use pipefold_sandbox::{Limits, Notification, Plugin, Sandbox};
 /// Lengths of a run's history: one command, a small build, a large one, and a matrix that got out of hand.
 const HISTORIES: [usize; 4] = [1, 10, 100, 1_000];
 
+/// Steps of the longest history, each of which runs five times.
+const STEPS: usize = 200;
+
 /// The notification of a step in a real build.
 fn notification(number: usize) -> Notification {
     let (minute, second) = (number / 60 % 60, number % 60);
@@ -37,9 +40,8 @@ fn notification(number: usize) -> Notification {
         email: text("john@getdx.com"),
         github_username: text("johndoe"),
         gitlab_username: None,
-        step: Some(format!("compile module {number}")),
-        allowed_to_fail: false,
-        urgent: false,
+        step: Some(format!("compile module {}", number % STEPS)),
+        ..Notification::default()
     }
 }
 
@@ -64,6 +66,7 @@ fn natively(from: &Notification) -> native::Notification {
         step: from.step,
         allowed_to_fail: from.allowed_to_fail,
         urgent: from.urgent,
+        ..native::Notification::default()
     }
 }
 

@@ -8,6 +8,7 @@
 //! - `instructions`: what a command executes, counted.
 //! - `memory`: the most memory that a process held.
 //! - `disk`: the file system of the spool, and what syncing costs there by itself.
+//! - `jobs`: a `finish` with many jobs.
 //! - `policies`: a step behind a policy, beside one without.
 //! - `plugin`: criterion's results.
 //! - `collector`: `pipefold serve` under load, beside a route that only parses and answers.
@@ -22,6 +23,7 @@ mod disk;
 mod fleet;
 mod gocd;
 mod instructions;
+mod jobs;
 mod memory;
 mod plugin;
 mod policies;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
             }
             let results = bench::run(&arguments)?;
             report::print(&arguments, &results)?;
+            jobs::measure_and_print(&arguments)?;
             policies::measure_and_print(&arguments)?;
             collector::measure_and_print(&arguments)?;
             gocd::measure_and_print(&arguments)?;

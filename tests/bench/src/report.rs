@@ -24,8 +24,8 @@ mod reach {
     pub(super) const HANGING: f64 = 5_000.0;
     /// A fresh instance and one hook, in microseconds.
     pub(super) const HOOK: f64 = 40.0;
-    /// The merge of a thousand notifications, in times of the native one.
-    pub(super) const MERGE: f64 = 2.0;
+    /// The merge of a thousand notifications of two hundred steps, in microseconds.
+    pub(super) const MERGE: f64 = 2_000.0;
     /// The memory of a process that runs a hook, in MiB.
     pub(super) const MEMORY: f64 = 20.0;
     /// The command's file, in MB.
@@ -163,12 +163,12 @@ fn rows_of_the_plugin(table: &mut Table, measure: impl Fn(&str) -> Result<f64>) 
             format!("native {}", microseconds(native)),
             format!("{ratio:.2} ×"),
             if is_long {
-                format!("≤ {:.0} ×", reach::MERGE)
+                format!("≤ {}", microseconds(reach::MERGE))
             } else {
                 String::new()
             },
             if is_long {
-                yes(ratio <= reach::MERGE)
+                yes(wasm <= reach::MERGE)
             } else {
                 String::new()
             },

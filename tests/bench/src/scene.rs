@@ -43,7 +43,17 @@ impl Scene {
 
     /// From now on the server reads requests and never answers.
     pub(crate) fn hang(&self) {
-        self.dx.set_mode(Mode::Hang);
+        self.answer(Mode::Hang);
+    }
+
+    /// Sets the server's way to answer.
+    pub(crate) fn answer(&self, mode: Mode) {
+        self.dx.set_mode(mode);
+    }
+
+    /// The number of jobs that DX has of a run.
+    pub(crate) fn jobs(&self, run: &str) -> usize {
+        self.dx.jobs(run).len()
     }
 
     /// Takes the body of the latest request for `curl`.
@@ -80,7 +90,12 @@ impl Scene {
 
     /// `pipefold step` without a command
     pub(crate) fn step(&self, run: &str) -> Command {
-        self.report(run, "step", &["--step", "compile", "--status", "success"])
+        self.named_step(run, "compile")
+    }
+
+    /// `pipefold step` without a command, of this step
+    pub(crate) fn named_step(&self, run: &str, step: &str) -> Command {
+        self.report(run, "step", &["--step", step, "--status", "success"])
     }
 
     /// `pipefold finish`
