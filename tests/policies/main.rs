@@ -15,6 +15,7 @@ mod compiling;
 mod components;
 mod hostile_policies;
 mod interleaved;
+mod jobs;
 mod outcomes;
 mod place;
 mod settings;

@@ -72,7 +72,7 @@ pub fn discard_starts() -> Vec<u8> {
 /// Texts of the policies that rename steps.
 const STEP_TEXTS: &str = r#"(data (i32.const 2048) "style") (data (i32.const 2064) "dropped")"#;
 
-/// A policy that names the step `lint` otherwise and discards each whose name is as long as `tricky`.
+/// A policy that names the step `lint` otherwise, alone and in a history, and discards each whose name is as long as `tricky`.
 pub fn renaming_steps() -> Vec<u8> {
     let step = format!(
         "(if (i32.eq (i32.load offset=180 (local.get 0)) (i32.const 6)) (then
@@ -83,10 +83,17 @@ pub fn renaming_steps() -> Vec<u8> {
             (i32.store offset=176 (local.get 0) (i32.const 2048)) (i32.store offset=180 (local.get 0) (i32.const 5))))
         {NEXT_STEP}"
     );
+    let history = "(local $i i32) (local $at i32) (block $done (loop $next
+            (br_if $done (i32.ge_u (local.get $i) (local.get 1)))
+            (local.set $at (i32.add (local.get 0) (i32.mul (local.get $i) (i32.const 208))))
+            (if (i32.and (i32.load8_u offset=172 (local.get $at)) (i32.eq (i32.load offset=180 (local.get $at)) (i32.const 4))) (then
+                (i32.store offset=176 (local.get $at) (i32.const 2048)) (i32.store offset=180 (local.get $at) (i32.const 5))))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br $next)))";
     Module {
         step,
         more: STEP_TEXTS.into(),
-        ..passing("", "")
+        ..passing("", history)
     }
     .policy()
 }
