@@ -90,3 +90,35 @@ fn a_gateway_forwards_to_one_place() {
     assert_ne!(ended.code, Some(0));
     assert!(ended.log.contains("--forward-to"), "{}", ended.log);
 }
+
+#[test]
+fn jobs_of_a_gateway_reach_dx_after_their_run_though_it_dies() {
+    let test = "jobs_of_a_gateway_reach_dx_after_their_run_though_it_dies";
+    let Some(fleet) = Fleet::start(test) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(&fleet, &directory.path().join("data"), "500");
+    let run = json!({
+        "pipeline_name": "p", "pipeline_source": "tests", "reference_id": "run-1", "started_at": "2025-01-01T12:05:00Z", "status": "running",
+    });
+    assert_eq!(gateway.client().upsert(&run).unwrap().status, 200);
+    for status in ["running", "success"] {
+        for number in 0..6 {
+            let name = format!("job-{number}");
+            let job = json!({
+                "pipeline_source": "tests", "run_reference_id": "run-1", "reference_id": name, "name": name, "status": status,
+                "started_at": "2025-01-01T12:06:00Z",
+            });
+            assert_eq!(gateway.client().upsert_job(&job).unwrap().status, 200);
+        }
+        gateway.kill_and_start_again();
+    }
+    let forwarder = fleet.forward(&[]);
+    eventually("DX has every job", || {
+        let jobs = fleet.ci.dx.jobs("run-1");
+        jobs.len() == 6 && jobs.iter().all(|job| job.status == "success")
+    });
+    assert_eq!(fleet.ci.dx.jobs_refused(), 0);
+    fleet.wait_until_empty();
+    forwarder.stop();
+    gateway.stop();
+}
