@@ -81,7 +81,7 @@ as_flags() (
     command=("${clean[@]}" "DX_API_URL=$DX_API_URL" "DX_API_TOKEN=$DX_API_TOKEN" pipefold --strict)
     run=(--pipeline-name integration_tests --pipeline-source Tekton --reference-id AA713E04)
     start=(start "${run[@]}" --started-at 2025-01-01T12:05:00 --repository getdx/some_repo --commit-sha 2c1c3d7 --pr-number 4711
-        --head-branch größer --email mona@example.com --github-username mona)
+        --head-branch größer --email mona@example.com --github-username mona --attribute team=payments)
     step=(step "${run[@]}" --started-at 2025-01-01T13:06:00+01:00 --finished-at 2025-01-01T12:08:00.250Z --status failure
         --step lint --allow-failure)
     finish=(finish "${run[@]}" --started-at 2025-01-01T12:05:00 --finished-at 2025-01-01T12:10:00 --status success
@@ -96,8 +96,9 @@ mkdir "$work/empty"
 status=0
 with_dx "$work/expected-record" as_flags >"$work/previews" 2>"$work/stderr" || status=$?
 if [ "$status" = 0 ]; then
-    sed 's/^{"body":\(.*\),"headers":.*/{"run":\1,"verdict":"report"}/' "$work/previews" >"$work/flags"
-    sed -n '1p;3p' "$work/expected" >"$work/expected-flags"
+    sed 's/,"headers":{"Accept.*//; s/^{"body":\(.*\)/{"run":\1,"verdict":"report"}/' "$work/previews" >"$work/flags"
+    # A request about a run has neither jobs nor attributes.
+    sed -n '1p;3p' "$work/expected" | sed 's/^{"jobs":.*,"run":{/{"run":{/; s/"attributes":{[^}]*},//' >"$work/expected-flags"
     same flags "the records of the hooks and of the flags" "$work/expected-flags" "$work/flags" && pass flags "the same records"
 else
     fail flags "$(cat "$work/stderr")"
@@ -146,6 +147,26 @@ policy() {
 policy rust mona@example.com '"head_branch":"[redacted]/fix"'
 policy python '"github_username":"mona"' '"github_username":"mona.lisa"'
 policy javascript build-PR-4711 '"pipeline_name":"build"'
+
+# steps LANGUAGE: a step reaches DX through two hooks, and the policy changes it in both.
+steps() {
+    local file=$target/examples/policies/$1.wasm
+    [ -f "$file" ] || return 0
+    local run='"pipeline_name":"build","pipeline_source":"Tekton","reference_id":"1","started_at":"2025-01-31"'
+    local deploy="{$run,\"step\":\"helm-upgrade-prod\",\"urgent\":true}" internal="{$run,\"step\":\"warm-up-caches\"}"
+    {
+        printf %s "$deploy" | "${clean[@]}" pipefold --policy "$file" hook step
+        printf %s "$internal" | "${clean[@]}" pipefold --policy "$file" hook step
+        printf %s "[$deploy,$internal]" | "${clean[@]}" pipefold --policy "$file" hook finish
+    } >"$work/said" 2>"$work/stderr" || true
+    if [ "$(grep -c '"jobs":\[{"name":"deploy","reference_id":"deploy"[^{]*}\]' "$work/said")" = 2 ] &&
+        grep -q '"verdict":"discard"' "$work/said" && ! grep -q helm-upgrade "$work/said"; then
+        pass "$1 steps" "one renamed and one dropped, in both hooks"
+    else
+        fail "$1 steps" "$(cat "$work/said" "$work/stderr")"
+    fi
+}
+steps javascript
 
 say "Recipes"
 status=0

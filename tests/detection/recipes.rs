@@ -163,6 +163,43 @@ fn a_gitlab_job_that_passes_when_it_is_retried_is_green() {
     assert_eq!(machines.record().status, "success");
 }
 
+/// Each job of a GitLab pipeline is one in DX, wherever the job of the last stage runs: of one that was retried the last try.
+#[test]
+fn the_jobs_of_a_gitlab_pipeline_are_jobs_in_dx() {
+    let machines = Machines::new();
+    let secrets = Secrets::of(&machines.ci);
+    let recipe = systems::gitlab::recipe();
+    let ended = |status, name, started| {
+        let script = systems::gitlab::after_script(&secrets, status);
+        let script = script.with("CI_JOB_NAME", name).with("CI_JOB_STARTED_AT", started);
+        machines.run_on(0, &script, recipe.jobs[0]).assert_code(0);
+    };
+    machines
+        .run_on(0, &(recipe.start)(&secrets), recipe.jobs[0])
+        .assert_code(0);
+    ended("success", "build", "2025-01-31T12:00:00Z");
+    ended("failed", "test 1/2", "2025-01-31T12:05:00Z");
+    ended("success", "test 1/2", "2025-01-31T12:10:00Z");
+    ended("failed", "lint", "2025-01-31T12:05:00Z");
+    machines
+        .run_on(1, &systems::gitlab::post(&secrets, "success"), recipe.jobs[1])
+        .assert_code(0);
+    let record = machines.record();
+    assert_eq!(record.status, "success");
+    let jobs = machines.ci.dx.jobs(&record.reference_id);
+    let shown: Vec<_> = jobs
+        .iter()
+        .map(|job| (job.name.as_str(), job.status.as_str(), job.started_at.as_deref()))
+        .collect();
+    let expected = [
+        ("build", "success", Some("2025-01-31T12:00:00Z")),
+        ("test 1/2", "success", Some("2025-01-31T12:10:00Z")),
+        ("lint", "failure", Some("2025-01-31T12:05:00Z")),
+    ];
+    assert_eq!(shown, expected);
+    assert!(jobs.iter().all(|job| job.finished_at.is_some()), "{jobs:?}");
+}
+
 /// A Buildkite agent sources its hooks: one that exits would end the job, or hide how it ended.
 #[test]
 fn buildkite_hooks_neither_exit_nor_leave_variables_behind() {

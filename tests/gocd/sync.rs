@@ -23,10 +23,14 @@ fn shape() -> Shape {
     }
 }
 
+/// The servers whose jobs are sent too: some, as jobs are sent at a pace.
+const WITH_JOBS: u64 = 3;
+
 /// Reads this number of histories on servers of an age, each at once.
 fn at_once(generation: Generation, histories: usize) {
     for seed in 0..histories.div_ceil(TOGETHER) as u64 {
-        let reading = Reading::new(History::generate(seed, &shape()), generation);
+        let mut reading = Reading::new(History::generate(seed, &shape()), generation);
+        reading.sends_jobs = seed < servers(WITH_JOBS);
         let summary = reading.read();
         let dialect = if generation == Generation::New { "new" } else { "old" };
         assert_eq!(summary["dialect"], dialect);

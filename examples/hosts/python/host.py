@@ -2,7 +2,7 @@
 
     python host.py default.wasm notifications.jsonl
 
-Prints what each hook says, one JSON object a line, as `pipefold hook` does. With DX_API_URL and DX_API_TOKEN it then tells DX of the run.
+Prints what each hook says, one JSON object a line, as `pipefold hook` does. With DX_API_URL and DX_API_TOKEN it then tells DX of the run and its jobs.
 """
 
 import json
@@ -18,7 +18,7 @@ MERGING = "pipefold:ci/merging@0.2.0"
 FLAGS = ("allowed_to_fail", "urgent")
 FIELDS = (
     "pipeline_name pipeline_source reference_id started_at finished_at status repository commit_sha pr_number "
-    "source_url head_branch email github_username gitlab_username step"
+    "source_url head_branch email github_username gitlab_username step step_id"
 ).split()
 
 
@@ -44,13 +44,13 @@ class Plugin:
     def hook(self, function, argument):
         answer = self.call(HOOKS, function, argument)
         if isinstance(answer, Record):
-            return {"verdict": "report", "run": from_record(answer)}
+            return {"verdict": "report", **from_report(answer)}
         if answer is None:
             return {"verdict": "hold"}
         return {"verdict": "discard", "reason": answer}
 
     def merge(self, history):
-        return {"run": from_record(self.call(MERGING, "merge", history))}
+        return from_report(self.call(MERGING, "merge", history))
 
 
 def to_record(notification):
@@ -60,11 +60,27 @@ def to_record(notification):
         setattr(record, name.replace("_", "-"), notification.get(name))
     for name in FLAGS:
         setattr(record, name.replace("_", "-"), notification.get(name, False))
+    record.attributes = [attribute(*pair) for pair in notification.get("attributes", {}).items()]
+    return record
+
+
+def attribute(key, value):
+    record = Record()
+    record.key, record.value = key, value
     return record
 
 
 def from_record(record):
     return {name.replace("-", "_"): value for name, value in vars(record).items() if value is not None}
+
+
+def from_report(report):
+    run = from_record(report.run)
+    # As JSON, attributes are an object, and none are left out.
+    attributes = {one.key: one.value for one in run.pop("attributes")}
+    if attributes:
+        run["attributes"] = attributes
+    return {"run": run, "jobs": [from_record(job) for job in report.jobs]}
 
 
 def canonical(value):
@@ -78,18 +94,25 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def tell_dx(run):
-    # DX's page lists four statuses; `unknown` is sent as none.
-    body = {name: value for name, value in run.items() if (name, value) != ("status", "unknown")}
+def tell_dx(run, jobs):
+    # DX has no field for attributes, and its page lists four statuses of a run; `unknown` is sent as none.
+    body = {name: value for name, value in run.items() if name != "attributes" and (name, value) != ("status", "unknown")}
+    post("pipelineRuns.upsert", body)
+    # DX takes a job only after its run.
+    for job in jobs:
+        post("pipelineJobs.upsert", job | {"pipeline_source": run["pipeline_source"], "run_reference_id": run["reference_id"]})
+
+
+def post(method, body):
     request = urllib.request.Request(
-        os.environ["DX_API_URL"].rstrip("/") + "/api/pipelineRuns.upsert",
+        os.environ["DX_API_URL"].rstrip("/") + "/api/" + method,
         data=canonical(body).encode(),
         headers={"Authorization": "Bearer " + os.environ["DX_API_TOKEN"], "Content-Type": "application/json"},
     )
     with urllib.request.build_opener(NoRedirect).open(request, timeout=10) as response:
         answer = json.load(response)
     if answer.get("ok") is not True:
-        sys.exit(f"DX refused the run: {answer}")
+        sys.exit(f"DX refused {method}: {answer}")
 
 
 def main(component, notifications):
@@ -103,7 +126,7 @@ def main(component, notifications):
         sys.stdout.buffer.write(canonical(said).encode() + b"\n")
 
     if "DX_API_URL" in os.environ and finish["verdict"] == "report":
-        tell_dx(finish["run"])
+        tell_dx(finish["run"], finish["jobs"])
 
 
 main(*sys.argv[1:])

@@ -1,12 +1,12 @@
 //! A policy in Rust: no e-mail address leaves.
 //!
-//! The field `email` is dropped, and an address in any other free text becomes `[redacted]`.
+//! The field `email` is dropped, and an address in any other free text becomes `[redacted]`, also in the names of steps and in attributes.
 
 mod redact;
 
 use exports::pipefold::ci::hooks::Guest;
 use pipefold::ci::hooks as next;
-use pipefold::ci::types::{Notification, Verdict, Violation};
+use pipefold::ci::types::{Attribute, Notification, Verdict, Violation};
 
 wit_bindgen::generate!({ path: "../../../wit", world: "policy" });
 
@@ -34,6 +34,16 @@ fn redacted(said: Notification) -> Notification {
         source_url: said.source_url.map(redact::emails),
         github_username: said.github_username.map(redact::emails),
         gitlab_username: said.gitlab_username.map(redact::emails),
+        step: said.step.map(redact::emails),
+        step_id: said.step_id.map(redact::emails),
+        attributes: said.attributes.into_iter().map(redacted_attribute).collect(),
+        ..said
+    }
+}
+
+fn redacted_attribute(said: Attribute) -> Attribute {
+    Attribute {
+        value: redact::emails(said.value),
         ..said
     }
 }
