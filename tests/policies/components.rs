@@ -193,7 +193,7 @@ fn inspecting_shows_how_a_component_loads() {
     let found = inspect(default_component(), &["--json"]).json();
     assert_eq!(
         (&found["role"], &found["loads"], &found["wit_versions"][0]),
-        (&"plugin".into(), &true.into(), &"0.1.0".into()),
+        (&"plugin".into(), &true.into(), &"0.2.0".into()),
         "{found:#}"
     );
     let people = inspect(default_component(), &[]).stdout();
@@ -299,13 +299,13 @@ fn unfit() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("nothing", wat::parse_str("(component)").unwrap(), "it does not export pipefold:ci/hooks@0.2.0"),
         (
             "a later version",
-            renamed(b"pipefold:ci/hooks@0.2.0", b"pipefold:ci/hooks@0.1.1"),
-            "it is made for version 0.1.1 of the contract pipefold:ci, and this pipefold speaks 0.1.0",
+            renamed(b"pipefold:ci/hooks@0.2.0", b"pipefold:ci/hooks@0.3.0"),
+            "it is made for version 0.3.0 of the contract pipefold:ci, and this pipefold speaks 0.2.0",
         ),
         (
-            "another version",
-            renamed(b"@0.2.0", b"@0.2.0"),
-            "it is made for version 0.2.0 of the contract pipefold:ci, and this pipefold speaks 0.1.0",
+            "an earlier version",
+            renamed(b"@0.2.0", b"@0.1.0"),
+            "it is made for version 0.1.0 of the contract pipefold:ci, and this pipefold speaks 0.2.0",
         ),
     ]
 }
