@@ -13,6 +13,7 @@ mod bound;
 mod collector;
 mod compiling;
 mod components;
+mod contract;
 mod hostile_policies;
 mod interleaved;
 mod jobs;
