@@ -256,3 +256,37 @@ fn a_step_after_the_end_is_sent_and_not_left_behind() {
     run.step("c", &["--", "true"]).assert_code(0);
     assert_eq!(pipefold_tests::SpoolContent::read(&run.0.spool()).waiting().count(), 0);
 }
+
+#[test]
+fn steps_of_one_name_are_one_job_unless_they_have_ids() {
+    let run = Run::start();
+    for (name, more) in [
+        (
+            "test",
+            &["--status", "failure", "--started-at", "2100-01-01T12:00:00Z"][..],
+        ),
+        ("test", &["--status", "success", "--started-at", "2100-01-01T12:01:00Z"]),
+        (
+            "matrix",
+            &["--step-id", "matrix-1", "--status", "failure", "--allow-failure"],
+        ),
+        ("matrix", &["--step-id", "matrix-2", "--status", "success"]),
+        ("blank", &["--step-id", " ", "--status", "success"]),
+    ] {
+        run.step(name, more).assert_code(0);
+    }
+    run.finish(&["--status", "success"]);
+    let jobs = run.0.dx.jobs(pipefold_tests::RUN);
+    let mut jobs: Vec<_> = jobs
+        .iter()
+        .map(|job| (job.reference_id.as_str(), job.name.as_str(), job.status.as_str()))
+        .collect();
+    jobs.sort_unstable();
+    let expected = [
+        ("blank", "blank", "success"),
+        ("matrix-1", "matrix", "failure"),
+        ("matrix-2", "matrix", "success"),
+        ("test", "test", "success"),
+    ];
+    assert_eq!(jobs, expected);
+}

@@ -63,6 +63,13 @@ pub struct StepArgs {
     #[arg(long, value_name = "NAME", required = true, value_parser = text())]
     pub step: String,
 
+    /// Name of the step that is unique in the run, where several steps have one name
+    ///
+    /// Steps with the same name are one job in DX: the latest execution of a repeated step. Steps of a matrix, which have one name and run
+    /// once each, need an id each.
+    #[arg(long, value_name = "ID", value_parser = text())]
+    pub step_id: Option<String>,
+
     #[arg(long, value_name = "STATUS", value_parser = text(), conflicts_with = "command")]
     #[arg(help = format!("Result: {STATUSES}"))]
     pub status: Option<String>,

@@ -43,6 +43,7 @@ pub fn finish(global: &GlobalFlags, args: &FinishArgs) -> anyhow::Result<ExitCod
 pub fn step(global: &GlobalFlags, args: &StepArgs) -> anyhow::Result<ExitCode> {
     let mut fields = fields(&args.fields);
     fields.set_flag(Field::Step, args.step.as_str());
+    fields.step_id = args.step_id.clone().filter(|id| !id.trim().is_empty());
     fields.allowed_to_fail = args.allow_failure;
     fields.urgent = args.now;
     if args.command.is_empty() {

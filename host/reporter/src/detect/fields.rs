@@ -13,6 +13,8 @@ pub struct Fields {
     values: BTreeMap<Field, Sourced<String>>,
     /// Facts that DX has no field for.
     pub attributes: Attributes,
+    /// The name of the step that is unique in the run, if its own name is not. Set only by the command that reports the step.
+    pub step_id: Option<String>,
     /// True if the step's failure or cancellation is not the run's. Set only by the command that reports the step: it has no variable and
     /// no key.
     pub allowed_to_fail: bool,
@@ -81,6 +83,7 @@ impl Fields {
                 resolved.values.entry(*field).or_insert_with(|| sourced.clone());
             }
             resolved.attributes.complete(&layer.attributes);
+            resolved.step_id = resolved.step_id.or_else(|| layer.step_id.clone());
             resolved.allowed_to_fail |= layer.allowed_to_fail;
             resolved.urgent |= layer.urgent;
         }
@@ -148,10 +151,10 @@ impl Fields {
             github_username: text(Field::GithubUsername),
             gitlab_username: text(Field::GitlabUsername),
             step: text(Field::Step),
+            step_id: self.step_id.clone(),
             allowed_to_fail: self.allowed_to_fail,
             urgent: self.urgent,
             attributes,
-            ..Notification::default()
         };
         (notification, violations)
     }
