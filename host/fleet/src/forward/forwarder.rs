@@ -2,7 +2,7 @@
 
 use super::ForwarderOptions;
 use super::held::{Group, HeldGroups};
-use super::jobs::JobPauses;
+use super::jobs::{JobPauses, PROMPT};
 use super::message::{Message, Room};
 use super::pace::{Pauses, TokenBucket};
 use super::pull::{Demand, Puller};
@@ -16,8 +16,8 @@ use crate::stream::{Difference, StreamError, check};
 use pipefold::Judge;
 use pipefold::dx::{Client, ClientError};
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -101,7 +101,9 @@ impl Forwarder {
         }
         let counters = Arc::new(Counters::default());
         counters.queue_up.store(1, Relaxed);
+        let bucket = TokenBucket::new(options.per_second, Instant::now());
         let sender = RunSender {
+            bucket: Mutex::new(bucket),
             options,
             judge,
             publisher: Publisher::new(connection),
@@ -143,7 +145,6 @@ impl Forwarder {
         };
         let now = Instant::now();
         let mut forwarding = ForwardLoop {
-            bucket: TokenBucket::new(self.sender.options.per_second, now),
             pauses: Pauses::default(),
             held: HeldGroups::default(),
             full: VecDeque::new(),
@@ -173,7 +174,6 @@ impl Forwarder {
 
 struct ForwardLoop {
     sender: Arc<RunSender>,
-    bucket: TokenBucket,
     pauses: Pauses,
     held: HeldGroups,
     /// Groups that accept no more messages, and are sent before all others.
@@ -183,7 +183,7 @@ struct ForwardLoop {
     gathering: JoinSet<Option<Group>>,
     /// Clients without a request. There is one for each request that may be under way, so that each keeps its connection.
     free: Vec<Arc<Client>>,
-    under_way: JoinSet<(Arc<Client>, RequestEnd)>,
+    under_way: JoinSet<(Arc<Client>, Instant, RequestEnd)>,
     /// The last complaint by subject, with its time.
     complaints: HashMap<&'static str, (Instant, String)>,
     /// True if more is due than the rate lets through.
@@ -268,9 +268,9 @@ impl ForwardLoop {
                     return next.min(latest);
                 }
             }
-            if !self.bucket.take(now) {
+            if !self.sender.bucket().take(now) {
                 // Timers have a resolution of a millisecond: shorter waits would only repeat the loop.
-                let wait = self.bucket.wait(now).max(Duration::from_millis(1));
+                let wait = self.sender.bucket().wait(now).max(Duration::from_millis(1));
                 return (now + wait).min(latest);
             }
             let Some(group) = self.full.pop_front().or_else(|| self.held.take_due(now)) else {
@@ -282,7 +282,7 @@ impl ForwardLoop {
             let sender = Arc::clone(&self.sender);
             self.under_way.spawn(async move {
                 let ended = sender.send(group, &client).await;
-                (client, ended)
+                (client, now, ended)
             });
         }
     }
@@ -305,16 +305,16 @@ impl ForwardLoop {
         let most = if self.free.is_empty() {
             AHEAD * self.under_way.len()
         } else {
-            (AHEAD * self.free.len()).max(self.bucket.within(HELD_AT_RATE))
+            (AHEAD * self.free.len()).max(self.sender.bucket().within(HELD_AT_RATE))
         };
         let due = self.held.count_due(now, most + 1);
         let wanted = match () {
             () if paused || due > most => Demand::None,
-            () if due > self.bucket.within(ENOUGH).max(AHEAD * self.free.len()) => Demand::AfterOthers,
+            () if due > self.sender.bucket().within(ENOUGH).max(AHEAD * self.free.len()) => Demand::AfterOthers,
             () => Demand::More,
         };
-        let much = self.bucket.within(BEHIND);
-        self.behind = !self.bucket.wait(now).is_zero() && self.held.count_due(now, much + 1) > much;
+        let much = self.sender.bucket().within(BEHIND);
+        self.behind = !self.sender.bucket().wait(now).is_zero() && self.held.count_due(now, much + 1) > much;
         self.demand
             .send_if_modified(|before| std::mem::replace(before, wanted) != wanted);
         set(&counters.held, self.held.len());
@@ -337,10 +337,10 @@ impl ForwardLoop {
         }
     }
 
-    fn ended(&mut self, ended: Result<(Arc<Client>, RequestEnd), tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<(Arc<Client>, Instant, RequestEnd), tokio::task::JoinError>) {
         let now = Instant::now();
         let first = self.sender.options.first_pause;
-        let Ok((client, ended)) = ended else {
+        let Ok((client, begun, ended)) = ended else {
             tracing::error!("sending a run panicked; its messages will be redelivered");
             return;
         };
@@ -348,8 +348,8 @@ impl ForwardLoop {
         let RequestEnd { result, rest } = ended;
         match result {
             RequestResult::Reached => self.reached(),
-            RequestResult::Unneeded => self.bucket.put_back(),
-            RequestResult::NoMethod => {}
+            RequestResult::Unneeded if begun.elapsed() <= PROMPT => self.sender.bucket().put_back(),
+            RequestResult::Unneeded | RequestResult::NoMethod => {}
             RequestResult::Failed { after, why } => {
                 self.pauses.failed(after, first, now);
                 self.complain("dx", &format!("DX: {why}; runs wait in the queue"));

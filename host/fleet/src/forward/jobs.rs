@@ -31,6 +31,9 @@ const LONGEST_LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// that they are counted, and read if the number is not that of the held ones.
 const FEW: usize = 4;
 
+/// The longest time after which a token is used or put back: the rate is kept within it.
+pub const PROMPT: Duration = Duration::from_millis(100);
+
 /// The time for which jobs are dropped without a request after DX answered that it has no such method.
 const WITHOUT_METHOD: Duration = Duration::from_mins(1);
 
@@ -91,6 +94,7 @@ impl RunSender {
             self.acknowledge(&mut group, &messages, &self.counters.no_method).await;
             return RequestResult::Unneeded.alone();
         }
+        let begun = Instant::now();
         let Some(standing) = self.standing(&group, &id).await else {
             // Without the stream, an acknowledgement would be lost as well.
             return RequestResult::Unneeded.then(group, self.options.first_pause);
@@ -120,6 +124,11 @@ impl RunSender {
             }
         };
         group.waits_since = None;
+        if begun.elapsed() > PROMPT {
+            // Its token is of an earlier time. Several slow ones would be sent at once with the tokens of now.
+            let wait = self.bucket().reserve(Instant::now());
+            tokio::time::sleep(wait).await;
+        }
         let others: Vec<_> = rivals.iter().flat_map(|rivals| rivals.histories()).collect();
         let (sender, dx) = (Arc::clone(self), Arc::clone(client));
         let work = move |messages: &[Message]| {

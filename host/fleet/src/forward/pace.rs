@@ -34,6 +34,13 @@ impl TokenBucket {
         is_there
     }
 
+    /// Takes a token that may not be there yet, and returns the time until it is: later ones wait for it.
+    pub fn reserve(&mut self, now: Instant) -> Duration {
+        self.fill(now);
+        self.tokens -= 1.0;
+        Duration::from_secs_f64((-self.tokens).max(0.0) / self.per_second)
+    }
+
     /// Puts back a token for which no request was sent.
     pub fn put_back(&mut self) {
         self.tokens = (self.tokens + 1.0).min(self.size);
@@ -139,6 +146,16 @@ mod tests {
                 .count();
             assert!((99..=111).contains(&within), "{within} in the second from {start}");
         }
+    }
+
+    #[test]
+    fn reserved_tokens_keep_their_distance() {
+        let begin = Instant::now();
+        let mut bucket = TokenBucket::new(10.0, begin);
+        let waits: Vec<u128> = (0..4).map(|_| bucket.reserve(begin).as_millis()).collect();
+        assert_eq!(waits, [0, 100, 200, 300]);
+        assert!(!bucket.take(begin + Duration::from_millis(399)));
+        assert!(bucket.take(begin + Duration::from_millis(401)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::ForwarderOptions;
 use super::held::{Group, RunTurn};
 use super::jobs::JobPauses;
 use super::message::Message;
-use super::pace::STUCK;
+use super::pace::{STUCK, TokenBucket};
 use super::upserts::{FoldFailed, Folded, Gathered, SentByAnother, fold, gather};
 use crate::content::Content;
 use crate::health::{Counters, Requests, add, set};
@@ -14,8 +14,8 @@ use crate::stream::ACK_WAIT;
 use pipefold::dx::{Client, GIVEN_UP_AFTER, Outcome};
 use pipefold::foreign::excerpt;
 use pipefold::{Judge, Notification, Token};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::interval_at;
 
@@ -29,6 +29,7 @@ pub struct RunSender {
     pub publisher: Publisher,
     pub counters: Arc<Counters>,
     pub job_pauses: JobPauses,
+    pub bucket: Mutex<TokenBucket>,
 }
 
 /// The end of a request.
@@ -74,6 +75,11 @@ impl RequestResult {
 }
 
 impl RunSender {
+    /// The tokens of all requests.
+    pub fn bucket(&self) -> MutexGuard<'_, TokenBucket> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Adds the run's other upserts in the stream to the group. `None` if another forwarder has sent all of it.
     pub async fn gather(&self, mut group: Group) -> Option<Group> {
         let runs = group.messages.iter().filter(|message| message.job.is_none());
