@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dx_standin::{Endpoint, Mode, Times};
-use pipefold_tests::{Ci, RUN, SpoolContent};
+use pipefold_tests::{Ci, RUN, SpoolContent, until};
 
 /// The jobs of the run in DX, sorted by name: name, status, and true with both times.
 fn jobs(ci: &Ci) -> Vec<(String, String, bool)> {
@@ -105,6 +105,42 @@ fn steps_of_separate_processes_are_jobs() {
     assert_eq!(unit.started_at, Some(at(2)), "its begin and its end are one job");
     ci.pipefold(["flush"]).run().assert_code(0);
     assert_demonstration(&ci);
+}
+
+#[test]
+fn steps_are_sent_beside_the_command_as_they_end() {
+    let ci = Ci::new();
+    let script = "pipefold step --step build -- true; until [ -e go ]; do sleep 0.02; done";
+    let running = ci.exec_script(script).spawn();
+    let arrived = until(Duration::from_secs(20), || ci.dx.jobs(RUN).pop());
+    assert_eq!(arrived.expect("the job arrives").name, "build");
+    assert_eq!(ci.record().status, "running", "the run goes on");
+    std::fs::write(ci.workspace().join("go"), "").unwrap();
+    running.wait().assert_code(0);
+    assert_eq!(ci.record().status, "success");
+    assert_eq!(ci.dx.job_requests().len(), 1);
+}
+
+#[test]
+fn an_earlier_execution_that_comes_later_changes_no_job() {
+    let ci = Ci::new();
+    for (status, minute) in [("success", 5), ("failure", 3)] {
+        let (start, finish) = (
+            format!("2025-01-01T12:{minute:02}:00Z"),
+            format!("2025-01-01T12:{:02}:00Z", minute + 1),
+        );
+        let words = ["step", "--step", "test", "--now", "--status", status];
+        ci.report(
+            words
+                .into_iter()
+                .chain(["--started-at", &start, "--finished-at", &finish]),
+        )
+        .run()
+        .assert_code(0);
+    }
+    ci.report(["finish", "--status", "success"]).run().assert_code(0);
+    assert_eq!(jobs(&ci), [("test".to_owned(), "success".to_owned(), true)]);
+    assert_eq!(ci.dx.job_requests().len(), 1);
 }
 
 /// Records a run of this many steps and its end, with a DX that takes nothing.
