@@ -1,9 +1,13 @@
 //! Forwarding to a stand-in for DX.
 
 use super::{ForwardOptions, forward};
+use crate::access::Access;
 use crate::server::tests::support::{EXAMPLE, PATIENCE, Running, Setup, start};
+use crate::store::{Append, Forwarded, NewJob, RunKey};
+use chrono::Utc;
 use dx_standin::{Endpoint, Mode, RetryAfter, Standin, Times};
 use pipefold::dx::{Client, ClientOptions, DxUrl, ProxyOptions};
+use pipefold_sandbox::{Job, Status};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -19,11 +23,17 @@ fn begin(per_second: f64) -> Forwarding {
 }
 
 fn begin_with(per_second: f64, stale_after: Option<Duration>) -> Forwarding {
+    begin_after(per_second, stale_after, |_| {})
+}
+
+/// Forwards what is in the store before.
+fn begin_after(per_second: f64, stale_after: Option<Duration>, before: impl FnOnce(&Running)) -> Forwarding {
     let dx = Standin::start();
     let server = start(Setup {
         forwards: true,
         ..Setup::default()
     });
+    before(&server);
     let token_file = server.dir.path().join("outbox");
     std::fs::write(&token_file, dx.token()).unwrap();
     let client = Client::new(ClientOptions {
@@ -43,12 +53,25 @@ fn begin_with(per_second: f64, stale_after: Option<Duration>) -> Forwarding {
     Forwarding { server, dx, token_file }
 }
 
-impl Forwarding {
+impl Running {
     fn tell(&self, reference_id: &str, more: &str) {
         let body = format!(
             r#"{{"pipeline_name":"p","pipeline_source":"s","reference_id":"{reference_id}","started_at":"2025-01-01T12:05:00"{more}}}"#
         );
-        assert_eq!(self.server.upsert("", &body).status, 200);
+        assert_eq!(self.upsert("", &body).status, 200);
+    }
+
+    fn tell_job(&self, run: &str, name: &str, status: &str) {
+        let body = format!(
+            r#"{{"pipeline_source":"s","run_reference_id":"{run}","reference_id":"{name}","name":"{name}","status":"{status}","started_at":"2025-01-01T12:06:00Z"}}"#
+        );
+        assert_eq!(self.upsert_job("", &body).status, 200);
+    }
+}
+
+impl Forwarding {
+    fn tell(&self, reference_id: &str, more: &str) {
+        self.server.tell(reference_id, more);
     }
 
     fn run(&self, reference_id: &str) -> Value {
@@ -342,10 +365,7 @@ fn metrics_count_waiting_and_refused_runs_and_the_state_of_dx() {
 
 impl Forwarding {
     fn tell_job(&self, run: &str, name: &str, status: &str) {
-        let body = format!(
-            r#"{{"pipeline_source":"s","run_reference_id":"{run}","reference_id":"{name}","name":"{name}","status":"{status}","started_at":"2025-01-01T12:06:00Z"}}"#
-        );
-        assert_eq!(self.server.upsert_job("", &body).status, 200);
+        self.server.tell_job(run, name, status);
     }
 
     /// The names and statuses of a run's jobs in DX, with the number of requests.
@@ -459,14 +479,13 @@ fn a_refused_job_holds_up_neither_others_nor_its_run() {
 
 #[test]
 fn a_run_of_many_jobs_leaves_others_their_turn() {
-    let it = begin(100.0);
-    it.dx.set_mode(Mode::RefuseConnections);
-    it.tell("large", r#","status":"running""#);
-    for n in 0..60 {
-        it.tell_job("large", &format!("j{n}"), "success");
-    }
-    it.tell("small", r#","status":"running""#);
-    it.dx.set_mode(Mode::Normal);
+    let it = begin_after(100.0, None, |server| {
+        server.tell("large", r#","status":"running""#);
+        for n in 0..60 {
+            server.tell_job("large", &format!("j{n}"), "success");
+        }
+        server.tell("small", r#","status":"running""#);
+    });
     it.wait_until_sent("large");
     it.wait_until_sent("small");
     assert_eq!(it.jobs_in_dx("large").len(), 60);
@@ -475,4 +494,44 @@ fn a_run_of_many_jobs_leaves_others_their_turn() {
         .iter()
         .position(|request| request.json()["reference_id"] == "small");
     assert!(small.unwrap() < 40, "{small:?}");
+}
+
+#[test]
+fn a_run_whose_waiting_job_is_held_since_does_not_wait() {
+    let it = begin_after(1000.0, None, |server| {
+        server.tell("r", r#","status":"running""#);
+        let store = &server.app.store;
+        let run = server.runtime.block_on(store.find(RunKey::Reference("r".into())));
+        let sent = Forwarded {
+            id: run.unwrap().unwrap().id,
+            covered: 1,
+            answer: None,
+            sent: Some("digest".into()),
+        };
+        server.runtime.block_on(store.forwarded(sent)).unwrap();
+        server.tell_job("r", "a", "running");
+        let job = Job {
+            reference_id: "a".into(),
+            name: "a".into(),
+            status: Status::Success,
+            started_at: Some("2025-01-01T12:06:00Z".into()),
+            finished_at: None,
+        };
+        let held = Append {
+            reference_id: "r".into(),
+            source: None,
+            notifications: Vec::new(),
+            jobs: vec![NewJob {
+                job,
+                by_policies: true,
+                held: true,
+            }],
+            token: String::new(),
+            access: Access::everything(),
+            arrived: Utc::now(),
+        };
+        server.runtime.block_on(store.append(held)).unwrap();
+    });
+    it.wait_until_sent("r");
+    assert!(it.dx.requests().is_empty());
 }
