@@ -93,7 +93,7 @@ impl Forwarder {
                 }
                 Outcome::Rejected { .. } => {
                     self.reached().await;
-                    self.complain_of(summary, &outcome);
+                    self.complain_of(summary, &kept.job, &outcome);
                     self.record(id, kept, JobOutcome::Answered(digest)).await?;
                 }
                 Outcome::Refused { .. } => {
@@ -130,7 +130,7 @@ impl Forwarder {
         if self.pauses.jobs_refused(id, summary.notifications, Instant::now()) {
             for (kept, digest, outcome) in refused {
                 self.journal.metrics.jobs_rejected.fetch_add(1, Relaxed);
-                self.complain_of(summary, &outcome);
+                self.complain_of(summary, &kept.job, &outcome);
                 self.record(id, kept, JobOutcome::Answered(digest)).await?;
             }
         }
@@ -220,11 +220,14 @@ impl Forwarder {
         ));
     }
 
-    fn complain_of(&self, summary: &RunSummary, outcome: &Outcome) {
-        let reference = &summary.record.reference_id;
+    fn complain_of(&self, summary: &RunSummary, job: &Job, outcome: &Outcome) {
+        let (Outcome::Rejected { code, message } | Outcome::Refused { code, message, .. }) = outcome else {
+            return;
+        };
+        let (job, run) = (&job.name, &summary.record.reference_id);
         self.journal.complain(
             "job refused by DX",
-            &format!("a job of run {reference:?} is not in DX: {outcome}"),
+            &format!("job {job:?} of run {run:?} is not in DX, which refused it as {code}: {message}"),
         );
     }
 
