@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use pipefold_tests::http::Client;
-use pipefold_tests::{Collector, Endpoint, Mode, Standin, Times, eventually};
+use pipefold_tests::{Ci, Collector, Endpoint, Mode, RUN, Standin, Times, eventually};
 use serde_json::{Value, json};
 
 /// A DX, and a collector that forwards to it.
@@ -244,4 +244,48 @@ fn the_page_of_a_run_shows_its_jobs() {
     for shown in ["unit tests", "lint", "s-failure", "1m 00s"] {
         assert!(page.contains(shown), "{shown}: {page}");
     }
+}
+
+#[test]
+fn a_job_that_dx_rejects_is_a_line_in_the_log() {
+    let it = Gateway::start("200");
+    let refusal = Mode::NotOk {
+        code: "invalid_timestamp".into(),
+        status: 422,
+    };
+    it.dx.misbehave_at(Endpoint::Jobs, refusal, Times::Next(1));
+    let mut client = it.collector.client();
+    report(&mut client, &run("r", "running"));
+    report_job(&mut client, &job("r", "a", "success"));
+    it.wait_until_told(["r"]);
+    report_job(&mut client, &job("r", "b", "success"));
+    it.wait_until_told(["r"]);
+    assert_eq!(it.in_dx("r").into_keys().collect::<Vec<_>>(), ["b"]);
+    let log = it.collector.stop().log;
+    assert!(
+        log.contains("job \"a\" of run \"r\" is not in DX, which refused it as invalid_timestamp"),
+        "{log}"
+    );
+}
+
+#[test]
+fn steps_of_a_build_are_jobs_here_and_in_dx() {
+    const BUILD: &str = "pipefold step --step lint --allow-failure -- false; pipefold step --step test -- true";
+    let (it, ci) = (Gateway::start("200"), Ci::new());
+    let build = ci.exec_script(BUILD).env("DX_API_URL", &it.collector.url);
+    build.run().assert_code(0);
+    it.wait_until_told([RUN]);
+    let kept = it.run(RUN);
+    assert_eq!(kept["record"]["status"], "success");
+    let statuses =
+        [("lint", "failure"), ("test", "success")].map(|(name, status)| (name.to_owned(), status.to_owned()));
+    let here = kept["jobs"].as_array().unwrap().iter();
+    let here = here.map(|job| (&job["reference_id"], &job["status"]));
+    let here: BTreeMap<String, String> = here
+        .map(|(name, status)| (name.as_str().unwrap().to_owned(), status.as_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!(here, BTreeMap::from(statuses));
+    assert_eq!(it.in_dx(RUN), here);
+    assert_eq!(it.dx.jobs_refused(), 0);
+    assert!(ci.dx.requests().is_empty());
 }
