@@ -148,7 +148,7 @@ impl Session<'_, '_> {
                         }
                         lack.want(&mut wanting);
                     }
-                    stages.extend(entry.map(|entry| self.from_feed(entry, may_come)));
+                    stages.extend(entry.map(|entry| self.listed(entry, may_come)));
                     match known {
                         Some(known) => (known.name, known.counter),
                         None => continue,
@@ -256,7 +256,7 @@ impl Session<'_, '_> {
                     Ok(stage) => stages.push(stage),
                     Err(lack) => return Ok(Err(lack)),
                 },
-                Ok(None) => stages.extend(entry.map(|entry| self.from_feed(entry, false))),
+                Ok(None) => stages.extend(entry.map(|entry| self.listed(entry, false))),
                 Err(lack) => {
                     // Without it the attempts are counted wrongly: a transient failure is waited for, also if it is the new dialect's
                     // answer for an unknown stage.
@@ -264,7 +264,7 @@ impl Session<'_, '_> {
                         return Ok(Err(lack));
                     }
                     match entry {
-                        Some(entry) => stages.push(self.from_feed(entry, lack.may_come(without))),
+                        Some(entry) => stages.push(self.listed(entry, lack.may_come(without))),
                         None => notices.push(no_stage(Some(&stage), &resource, &lack)),
                     }
                     lack.want(wanting);
@@ -345,7 +345,7 @@ impl Session<'_, '_> {
     }
 
     /// Returns a stage's run as the feed has it. The feed names the approver of manual stages only, and people also start other stages.
-    fn from_feed(&self, entry: &StageEntry, document_may_come: bool) -> StageRun {
+    fn listed(&self, entry: &StageEntry, document_may_come: bool) -> StageRun {
         StageRun {
             approver_may_come: document_may_come && entry.approver.is_none(),
             // No others are requested.
