@@ -163,6 +163,38 @@ fn a_gitlab_job_that_passes_when_it_is_retried_is_green() {
     assert_eq!(machines.record().status, "success");
 }
 
+/// Each job of a workflow is one in DX, from its start to its end.
+#[test]
+fn the_jobs_of_a_github_workflow_are_jobs_in_dx() {
+    let machines = Machines::new();
+    let secrets = Secrets::of(&machines.ci);
+    let recipe = systems::github_actions::recipe();
+    for (machine, (name, status)) in [("build", "success"), ("test", "failure")].into_iter().enumerate() {
+        let end = systems::github_actions::end_of_job(&secrets, status);
+        for script in [(recipe.start)(&secrets), end] {
+            let temporary = machines.ci.directory().join(name);
+            std::fs::create_dir_all(&temporary).unwrap();
+            let script = script
+                .with("GITHUB_JOB", name)
+                .with("RUNNER_TEMP", temporary.to_str().unwrap());
+            machines.run_on(machine, &script, recipe.jobs[0]).assert_code(0);
+        }
+        assert_eq!(machines.record().status, "running");
+    }
+    let finish = (recipe.end)(&secrets, Outcome::Failure).remove(0);
+    machines.run_on(2, &finish, recipe.jobs[1]).assert_code(0);
+    let record = machines.record();
+    assert_eq!(record.status, "failure");
+    let jobs = machines.ci.dx.jobs(&record.reference_id);
+    let shown: Vec<_> = jobs
+        .iter()
+        .map(|job| (job.name.as_str(), job.status.as_str()))
+        .collect();
+    assert_eq!(shown, [("build", "success"), ("test", "failure")]);
+    let has_times = |job: &dx_standin::Job| job.started_at <= job.finished_at && job.started_at.is_some();
+    assert!(jobs.iter().all(has_times), "{jobs:?}");
+}
+
 /// Each job of a GitLab pipeline is one in DX, wherever the job of the last stage runs: of one that was retried the last try.
 #[test]
 fn the_jobs_of_a_gitlab_pipeline_are_jobs_in_dx() {

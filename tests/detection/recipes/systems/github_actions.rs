@@ -40,6 +40,11 @@ pub fn recipe() -> Recipe {
     }
 }
 
+/// The report of a job's end.
+pub fn end_of_job(secrets: &Secrets, status: &str) -> Script {
+    action(secrets, "/jobs/build/steps/3", status)
+}
+
 /// The action, with what the workflow's step at this place gives it.
 fn action(secrets: &Secrets, caller: &str, results: &str) -> Script {
     let (action, workflow) = (
@@ -54,6 +59,7 @@ fn action(secrets: &Secrets, caller: &str, results: &str) -> Script {
                  contains(needs.*.result, 'cancelled') && 'cancelled' || 'success' }}";
     let given = [
         (worst, results),
+        ("${{ job.status }}", results),
         ("${{ secrets.DX_API_URL }}", url),
         ("${{ secrets.DX_API_TOKEN }}", token),
     ];
