@@ -1,12 +1,12 @@
 //! A DX-compatible server that stores, shows and forwards pipeline runs.
 //!
 //! - [`server`]: the whole server, [`server::Collector`], its connections, limits and TLS.
-//! - [`upsert`]: `POST /api/pipelineRuns.upsert`, as DX's page describes it.
+//! - [`upsert`]: `POST /api/pipelineRuns.upsert` and `POST /api/pipelineJobs.upsert`, as DX has them.
 //! - [`api`]: runs as JSON for programs, with an OpenAPI document.
 //! - [`page`]: runs for people, in a browser.
 //! - [`feeds`]: runs in the form of a GoCD server, for programs that know GoCD.
-//! - [`forward`]: the forwarding of every run to DX.
-//! - [`store`]: notifications as they arrived, and the runs that they fold into.
+//! - [`forward`]: the forwarding of every run and its jobs to DX.
+//! - [`store`]: notifications as they arrived, the runs that they fold into, and their jobs.
 //! - [`access`]: tokens, and the pipelines that each may write and see.
 //! - [`rules`]: the judging and folding of notifications.
 //! - [`request`]: the parts that every handler of a request needs.
