@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use pipefold_tests::http::Client;
-use pipefold_tests::{Ci, Collector, Endpoint, Mode, RUN, Standin, Times, eventually};
+use pipefold_tests::{Ci, Collector, Endpoint, Mode, RUN, Standin, Times, eventually, number_from};
 use serde_json::{Value, json};
 
 /// A DX, and a collector that forwards to it.
@@ -94,9 +94,19 @@ fn insist(collector: &Mutex<Collector>, arguments: &Value) {
     }
 }
 
+/// The deaths of a round.
+const DEATHS: usize = 5;
+
+/// `make soak` has more deaths, by `PIPEFOLD_SERVE_ROUNDS`.
 #[test]
 fn killed_again_and_again_it_loses_no_job_and_dx_has_each_run_first() {
-    const DEATHS: usize = 5;
+    let deaths = number_from("PIPEFOLD_SERVE_ROUNDS").unwrap_or(DEATHS as u64);
+    for _ in 0..deaths.div_ceil(DEATHS as u64) {
+        killed_while_jobs_come();
+    }
+}
+
+fn killed_while_jobs_come() {
     let mut it = Gateway::start("400");
     let names: Vec<String> = (0..RUNS).map(|number| format!("run-{number}")).collect();
     let collector = Mutex::new(it.collector);
