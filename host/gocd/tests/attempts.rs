@@ -398,7 +398,7 @@ fn the_form_of_a_stage_s_steps_never_changes() {
         ["test/unit - - running", "test/lint 08:01 08:05 success"]
     );
     let to_come = StageRun {
-        jobs_may_come: true,
+        lacks_jobs: true,
         ..stage("test", 1, "Passed", (1, 10), "changes")
     };
     assert_eq!(steps(&[to_come]), none);

@@ -59,8 +59,8 @@ pub struct StageRun {
     pub id: Option<u64>,
     /// The documents of its jobs that were requested. Only those of GoCD before 19.10 add data: times.
     pub jobs: Vec<Job>,
-    /// True if documents of its jobs are missing at present, and may come.
-    pub jobs_may_come: bool,
+    /// True if documents of its jobs that may have times could not be read.
+    pub lacks_jobs: bool,
 }
 
 impl From<&StageEntry> for StageRun {
@@ -76,7 +76,7 @@ impl From<&StageEntry> for StageRun {
             approver_may_come: false,
             id: id(entry.stage_link()),
             jobs: Vec::new(),
-            jobs_may_come: false,
+            lacks_jobs: false,
         }
     }
 }
@@ -93,7 +93,7 @@ impl From<&Stage> for StageRun {
             approver_may_come: false,
             id: id(stage.self_link.as_ref()),
             jobs: Vec::new(),
-            jobs_may_come: false,
+            lacks_jobs: false,
         }
     }
 }
@@ -141,8 +141,8 @@ pub enum Steps<'h> {
     Stage,
     /// One for each of these jobs.
     Jobs(Vec<StepJob<'h>>),
-    /// None yet: a document to come decides the form.
-    NotYet,
+    /// None: a document that is missing decides the form, and may still come.
+    Undecided,
 }
 
 /// A job of a stage's run.
@@ -172,9 +172,9 @@ impl<'h> Timed<'h> {
         // Only a job that has ended shows whether the server records jobs' times.
         let is_open = stage.state.is_active() && !stage.jobs.is_empty();
         let steps = match completed {
-            _ if stage.jobs_may_come => Steps::NotYet,
+            _ if stage.lacks_jobs => Steps::Undecided,
             Some(_) => Steps::Jobs(jobs),
-            None if is_open => Steps::NotYet,
+            None if is_open => Steps::Undecided,
             None => Steps::Stage,
         };
         Self {

@@ -261,7 +261,7 @@ fn steps(part: &Part<'_>, started: Timestamp, bare: &Notification) -> Vec<Notifi
         match &timed.steps {
             Steps::Stage => steps.push(stage_step(timed, before, started, bare)),
             Steps::Jobs(jobs) => steps.extend(jobs.iter().map(|job| job_step(timed, *job, bare))),
-            Steps::NotYet => {}
+            Steps::Undecided => {}
         }
         before = Some(timed);
     }

@@ -140,15 +140,15 @@ impl Session<'_, '_> {
                     return Ok(Err(lack));
                 }
                 without => {
-                    let mut lacks = None;
+                    let mut may_come = false;
                     if let Err(lack) = without {
-                        lacks = Some(lack.may_come(wanted.without));
+                        may_come = lack.may_come(wanted.without);
                         if entry.is_none() {
                             notices.push(no_stage(known.as_ref(), &latest.resource, &lack));
                         }
                         lack.want(&mut wanting);
                     }
-                    stages.extend(entry.map(|entry| self.listed(entry, lacks)));
+                    stages.extend(entry.map(|entry| self.listed(entry, may_come)));
                     match known {
                         Some(known) => (known.name, known.counter),
                         None => continue,
@@ -256,7 +256,7 @@ impl Session<'_, '_> {
                     Ok(stage) => stages.push(stage),
                     Err(lack) => return Ok(Err(lack)),
                 },
-                Ok(None) => stages.extend(entry.map(|entry| self.listed(entry, None))),
+                Ok(None) => stages.extend(entry.map(|entry| self.listed(entry, false))),
                 Err(lack) => {
                     // Without it the attempts are counted wrongly: a transient failure is waited for, also if it is the new dialect's
                     // answer for an unknown stage.
@@ -264,7 +264,7 @@ impl Session<'_, '_> {
                         return Ok(Err(lack));
                     }
                     match entry {
-                        Some(entry) => stages.push(self.listed(entry, Some(lack.may_come(without)))),
+                        Some(entry) => stages.push(self.listed(entry, lack.may_come(without))),
                         None => notices.push(no_stage(Some(&stage), &resource, &lack)),
                     }
                     lack.want(wanting);
@@ -312,7 +312,6 @@ impl Session<'_, '_> {
         if self.dialect == Dialect::New {
             return Ok(Ok(stage));
         }
-        let mut is_lacking = false;
         for resource in document.job_resources() {
             let lack = match self.document(&resource, read::job)? {
                 Ok(job) => {
@@ -336,24 +335,21 @@ impl Session<'_, '_> {
                 why: lack.why(),
             });
             lack.want(wanting);
-            is_lacking = true;
+            stage.lacks_jobs = true;
             if !is_done_without {
                 stage.jobs.clear();
                 break;
             }
         }
-        // A stage that is reported as a whole stays in DX beside its jobs, whenever they come.
-        stage.jobs_may_come = is_lacking && !stage.jobs.iter().any(|job| job.completed().is_some());
         Ok(Ok(stage))
     }
 
-    /// Returns a stage's run as the feed has it. `lacks`: its document failed, and true if a later read waits for it. The feed names the
-    /// approver of manual stages only, and people also start other stages.
-    fn listed(&self, entry: &StageEntry, lacks: Option<bool>) -> StageRun {
+    /// Returns a stage's run as the feed has it. The feed names the approver of manual stages only, and people also start other stages.
+    fn listed(&self, entry: &StageEntry, document_may_come: bool) -> StageRun {
         StageRun {
-            approver_may_come: lacks == Some(true) && entry.approver.is_none(),
-            // The new dialect's jobs are not requested.
-            jobs_may_come: lacks.is_some() && self.dialect == Dialect::Old,
+            approver_may_come: document_may_come && entry.approver.is_none(),
+            // No others are requested.
+            lacks_jobs: self.dialect == Dialect::Old,
             ..StageRun::from(entry)
         }
     }

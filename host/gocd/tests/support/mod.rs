@@ -57,7 +57,7 @@ pub fn stage(name: &str, counter: u64, word: &str, (day, hour): (u32, u32), appr
         approver_may_come: false,
         id: None,
         jobs: Vec::new(),
-        jobs_may_come: false,
+        lacks_jobs: false,
     }
 }
 
