@@ -172,9 +172,8 @@ impl<'h> Timed<'h> {
         // Only a job that has ended shows whether the server records jobs' times.
         let is_open = stage.state.is_active() && !stage.jobs.is_empty();
         let steps = match completed {
-            _ if stage.lacks_jobs => Steps::Undecided,
             Some(_) => Steps::Jobs(jobs),
-            None if is_open => Steps::Undecided,
+            None if is_open || stage.lacks_jobs => Steps::Undecided,
             None => Steps::Stage,
         };
         Self {
