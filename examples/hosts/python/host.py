@@ -119,7 +119,7 @@ def main(component, notifications):
     plugin = Plugin(component)
     with open(notifications, encoding="utf-8") as lines:
         history = [to_record(json.loads(line)) for line in lines]
-    start, step, _ = history
+    start, step, *_ = history
 
     finish = plugin.hook("pipeline-finish", history)
     for said in (plugin.hook("pipeline-start", start), plugin.hook("step", step), finish, plugin.merge(history)):

@@ -162,13 +162,13 @@ impl fmt::Display for Outcome {
             message => write!(f, ": {message}"),
         };
         match self {
-            Self::Accepted => f.write_str("DX accepted the run"),
+            Self::Accepted => f.write_str("DX accepted it"),
             Self::Rejected { code, message } => {
-                write!(f, "DX rejected the run as {code}")?;
+                write!(f, "DX rejected it as {code}")?;
                 said(f, message)
             }
             Self::Refused { status, code, message } => {
-                write!(f, "DX refused the run with status {status}, {code}")?;
+                write!(f, "DX refused it with status {status}, {code}")?;
                 said(f, message)
             }
             Self::Unauthorised { code, message } => {
