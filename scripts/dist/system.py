@@ -110,7 +110,7 @@ def rpm(release, build, work):
             licence=release.licence,
             repository=release.repository,
             text=TEXT,
-            files=listed + '\n%dir "/usr/share/doc/pipefold"',
+            files=listed + '\n%dir %attr(755, root, root) "/usr/share/doc/pipefold"',
         )
     )
     # The executable is finished: nothing may strip it, compress it or look for its build's parts.
