@@ -209,7 +209,7 @@ fn binstall_finds_the_archive_and_the_executable_in_it() {
             [
                 ("repo", package_of_command["repository"].as_str().unwrap()),
                 ("version", env!("CARGO_PKG_VERSION")),
-                ("target", &target),
+                ("target", target.as_str()),
                 ("bin", "pipefold"),
                 ("binary-ext", ""),
             ]
