@@ -74,8 +74,7 @@ build() {
     if [ "$processor" = x86_64 ]; then flags+=(-Ctarget-cpu=x86-64); fi
     local c=${target//-/_}
     local c_flags="-ffile-prefix-map=$root=/pipefold -ffile-prefix-map=$registry=/registry"
-    # Extensions that the collector's SQL does not use; and sums of all memory, which cost a lock at each page and each piece of memory. With
-    # musl's locks a collector takes half as long again.
+    # Without extensions that the collector's SQL does not use, and without sums of the memory in use, which cost a global lock at each piece of it.
     local sqlite="-USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 -USQLITE_ENABLE_RTREE -USQLITE_ENABLE_DBSTAT_VTAB"
     sqlite+=" -USQLITE_ENABLE_LOAD_EXTENSION -DSQLITE_OMIT_LOAD_EXTENSION -USQLITE_ENABLE_MEMORY_MANAGEMENT -DSQLITE_DEFAULT_MEMSTATUS=0"
     # rustc does not have this linker strip symbols. It is the linker of rustc's own toolchain, with its own C library: no cross compiler is needed but for C.
