@@ -40,7 +40,7 @@ const MOST_STACK: usize = 1 << 20;
 ///     started_at: Some("2025-01-01T12:05:00".into()),
 ///     ..Notification::default()
 /// })?;
-/// assert!(matches!(verdict, Verdict::Report(run) if run.started_at == "2025-01-01T12:05:00Z"));
+/// assert!(matches!(verdict, Verdict::Report(report) if report.run.started_at == "2025-01-01T12:05:00Z"));
 /// # Ok(())
 /// # }
 /// ```
