@@ -23,7 +23,7 @@ use std::collections::btree_map::Entry;
 pub struct Fold<'a> {
     run: RunFold<'a>,
     /// The latest execution of each step, by the step's id.
-    jobs: BTreeMap<&'a str, Execution<'a>>,
+    jobs: BTreeMap<words::Key<'a>, Execution<'a>>,
     /// The greatest value of each of the first [`MAX_ATTRIBUTES`] keys. Of a part of the notifications, each of these keys is among the
     /// first, too.
     attributes: BTreeMap<&'a str, &'a str>,
@@ -126,7 +126,7 @@ impl<'a> Fold<'a> {
     }
 
     fn add_job(&mut self, id: &'a str, execution: Execution<'a>) {
-        match self.jobs.entry(id) {
+        match self.jobs.entry(words::Key(id)) {
             Entry::Occupied(mut known) => known.get_mut().join(execution),
             Entry::Vacant(place) => {
                 place.insert(execution);
@@ -168,12 +168,14 @@ impl<'a> Fold<'a> {
             key: (*key).into(),
             value: (*value).into(),
         });
+        let mut jobs: Vec<Job> = self.jobs.iter().map(|(id, job)| job.job(id.0)).collect();
+        jobs.sort_unstable_by(|one, other| one.reference_id.cmp(&other.reference_id));
         Ok(Report {
             run: Run {
                 attributes: attributes.collect(),
                 ..self.run.run(started_at, outcome)
             },
-            jobs: self.jobs.iter().map(|(id, job)| job.job(id)).collect(),
+            jobs,
         })
     }
 }

@@ -68,7 +68,7 @@ fn fold(event: &Notification) -> Fold<'_> {
 fn joined<'a>(one: &Fold<'a>, other: &Fold<'a>) -> Fold<'a> {
     let mut both = one.clone();
     both.run.join(&other.run);
-    other.jobs.iter().for_each(|(id, job)| both.add_job(id, *job));
+    other.jobs.iter().for_each(|(id, job)| both.add_job(id.0, *job));
     other
         .attributes
         .iter()
