@@ -82,7 +82,7 @@ fn bare(mut record: Value) -> Value {
     record
 }
 
-/// What an upsert says about the run: a step has a status and a finish of its own.
+/// The content of an upsert about the run: a step has a status and a finish of its own.
 fn about_run(upsert: &Value) -> Value {
     let mut upsert = upsert.clone();
     if upsert.get("step").is_some() {

@@ -16,7 +16,7 @@ import java.util.regex.Pattern;
  *
  * <pre>java Host.java notifications.jsonl</pre>
  *
- * Prints what each hook says, one JSON object a line. With DX_API_URL and DX_API_TOKEN it then tells DX of the run and its jobs.
+ * Prints what each hook says, one JSON object a line. With DX_API_URL and DX_API_TOKEN it then sends the run and its jobs to DX.
  */
 public class Host {
     public static void main(String[] arguments) throws Exception {

@@ -2,7 +2,7 @@
 
     python host.py default.wasm notifications.jsonl
 
-Prints what each hook says, one JSON object a line, as `pipefold hook` does. With DX_API_URL and DX_API_TOKEN it then tells DX of the run and its jobs.
+Prints what each hook says, one JSON object a line, as `pipefold hook` does. With DX_API_URL and DX_API_TOKEN it then sends the run and its jobs to DX.
 """
 
 import json

@@ -3,7 +3,7 @@
 #
 #     sh host.sh notifications.jsonl
 #
-# Prints what each hook says, one JSON object a line. With DX_API_URL and DX_API_TOKEN it then tells DX of the run and its jobs.
+# Prints what each hook says, one JSON object a line. With DX_API_URL and DX_API_TOKEN it then sends the run and its jobs to DX.
 set -eu
 notifications=$1
 

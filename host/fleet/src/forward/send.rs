@@ -35,7 +35,7 @@ pub struct RunSender {
 /// The end of a request.
 #[derive(Debug)]
 pub struct RequestEnd {
-    /// What it says about DX.
+    /// Its result, by DX's answers.
     pub result: RequestResult,
     /// The rest of the group with the pause before its next request.
     pub rest: Option<(Box<Group>, Duration)>,

@@ -237,7 +237,7 @@ struct Notes<'a> {
     store: &'a Store,
     run: RunKey,
     destination: StateDigest,
-    /// What was accepted, and what of it is not noted yet.
+    /// The accepted states, and those of them that are not noted yet.
     all: AcceptedStates,
     new: AcceptedStates,
     written: Instant,
