@@ -126,7 +126,7 @@ fn killed_while_jobs_come() {
         for death in 1..=DEATHS {
             // Runs and jobs in DX.
             let all = || it.dx.upserts().len() + it.dx.job_upserts().len();
-            eventually("a part is told", || all() >= death * RUNS / 2);
+            eventually("a part reaches DX", || all() >= death * RUNS / 2);
             let mut collector = collector.lock().unwrap();
             collector.kill();
             *collector = collector.again();

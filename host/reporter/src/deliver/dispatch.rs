@@ -134,11 +134,11 @@ impl Deliverer<'_> {
                 return Ok(AttemptOutcome::Again { why, after });
             }
         }
-        if total > 0 {
+        if !run.sent.is_superset(task.covers) {
             self.mark(run, task.covers, AcceptedStates::default(), delivery);
-            self.clear_trouble(run);
-        } else if !run.sent.is_superset(task.covers) {
-            self.mark(run, task.covers, AcceptedStates::default(), delivery);
+        }
+        if run.trouble.is_some() {
+            self.store.note(run.key, None);
         }
         Ok(AttemptOutcome::Settled)
     }
@@ -156,12 +156,6 @@ impl Deliverer<'_> {
     /// Adds states that DX has to those of a loaded run, for the next tasks of the same plan.
     fn know(&self, run: &mut SpooledRun, states: AcceptedStates) {
         run.in_dx.extend(InDx([(self.destination_digest(), states)].into()));
-    }
-
-    fn clear_trouble(&self, run: &SpooledRun) {
-        if run.trouble.is_some() {
-            self.store.note(run.key, None);
-        }
     }
 
     /// Returns true if DX has refused this run for so long, while it accepts others, that it counts as final.
@@ -204,9 +198,6 @@ impl Deliverer<'_> {
                     ..AcceptedStates::default()
                 };
                 self.mark(run, covers, states, delivery);
-                if covers.len() == task.covers.len() {
-                    self.clear_trouble(run);
-                }
                 return Ok(Continue(()));
             }
             Outcome::Rejected { code, message } => {
