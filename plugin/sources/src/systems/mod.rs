@@ -1,0 +1,13 @@
+//! The mappings, one file a CI system.
+
+use crate::event::{Event, Translated};
+
+/// A CI system whose deliveries can be translated.
+pub struct System {
+    /// The name that the setting `use` has.
+    pub name: &'static str,
+    pub(crate) translate: fn(&Event<'_>) -> Translated,
+}
+
+/// All of them, by name.
+pub static ALL: &[System] = &[];
