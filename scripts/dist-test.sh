@@ -216,11 +216,12 @@ fi
 # Damage.
 copy=$work/damaged
 mkdir "$copy"
-# The code begins a page after its mark.
-trial "a flipped byte of the code is made" python3 - "$pipefold" "$copy/pipefold" <<'PYTHON'
-import os, sys
+# The code of the rules begins a page after its mark, behind which is the digest of their component.
+trial "a flipped byte of the code is made" python3 - "$pipefold" "$copy/pipefold" host/sandbox/component/default.wasm <<'PYTHON'
+import hashlib, os, sys
 data = bytearray(open(sys.argv[1], "rb").read())
-data[data.index(b"pipefold compiled code slot 1\r\n") + 4096 + 100] ^= 1
+rules = hashlib.sha256(open(sys.argv[3], "rb").read()).hexdigest().encode()
+data[data.index(b"pipefold compiled code slot 2\r\n\xf7" + rules) + 4096 + 100] ^= 1
 open(sys.argv[2], "wb").write(data)
 os.chmod(sys.argv[2], 0o755)
 PYTHON

@@ -125,6 +125,6 @@ fn embed_names_what_it_wrote_and_what_it_cannot_use() {
     output.assert_code(1);
     assert_eq!(
         output.stderr(),
-        "pipefold: /bin/sh: not an executable with pipefold in it: it has 0 places for compiled code, and needs one\n"
+        "pipefold: /bin/sh: not an executable with pipefold in it: it has 0 places for compiled code, and needs one for each of its components\n"
     );
 }

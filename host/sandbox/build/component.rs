@@ -1,6 +1,6 @@
-//! Builds the default component's core module: a second cargo, run from inside this build script.
+//! Builds the components' core modules: a second cargo, run from inside this build script.
 //!
-//! The crate `pipefold-plugin` becomes a core WebAssembly module for `wasm32-unknown-unknown`, with the first of these that works:
+//! Each crate becomes a core WebAssembly module for `wasm32-unknown-unknown`, all in one call, with the first of these that works:
 //!
 //! 1. the toolchain that builds this crate has the target;
 //! 2. Debian's toolchain (`rustc-web`, `cargo-web`, `rust-web-src`, `lld-19`) builds the standard library for the target first.
@@ -15,11 +15,19 @@ use std::process::{Command, Stdio};
 
 /// A target without WASI, so that the module cannot import from it.
 const TARGET: &str = "wasm32-unknown-unknown";
-const PACKAGE: &str = "pipefold-plugin";
-const ARTIFACT: &str = "pipefold_plugin.wasm";
+
+/// A crate that becomes a core module.
+#[derive(Clone, Copy)]
+pub struct Core {
+    /// Its directory, relative to this package's.
+    pub dir: &'static str,
+    pub package: &'static str,
+    /// The name of the module's file.
+    pub artifact: &'static str,
+}
 
 /// The inner build's profile. It replaces the workspace's release profile, which is chosen for the native command, and it is the
-/// same whatever profile the outer build uses: there is one default component, and tests run the bytes that users run.
+/// same whatever profile the outer build uses: there is one of each component, and tests run the bytes that users run.
 const PROFILE: &[(&str, &str)] = &[
     // A merge runs many times, the module is compiled ahead of time: speed counts for more than a few kilobytes.
     ("opt-level", "3"),
@@ -76,47 +84,48 @@ const OUTER: &[&str] = &[
     "DEBUG",
 ];
 
-/// Builds the plugin's core module and returns its path, a copy inside `out_dir` that no other build writes to.
+/// Builds the core modules into `out_dir`, as copies that no other build writes to.
 ///
-/// `plugin_dir` has the crate, `wit_dir` the contract that it is generated from. Makes cargo run the build script again when one of its
-/// inputs changes. The inner build keeps its results beside the outer ones, for all profiles, and never changes `Cargo.lock`.
+/// `here` is this package's directory, `wit_dir` has the contract that the crates are generated from. Makes cargo run the build script again
+/// when one of their inputs changes. The inner build keeps its results beside the outer ones, for all profiles, and never changes
+/// `Cargo.lock`.
 ///
 /// # Errors
 /// The missing tool and the command that installs it; or a failure of the inner build, whose messages are on stderr.
-pub fn core_module(plugin_dir: &Path, wit_dir: &Path, out_dir: &Path) -> Result<PathBuf, String> {
-    let root = workspace_root(plugin_dir)?;
+pub fn build(here: &Path, cores: &[Core], wit_dir: &Path, out_dir: &Path) -> Result<(), String> {
+    let root = workspace_root(here)?;
     // The workspace's manifest has the dependencies' features, its lock file their versions.
-    let inputs = [
-        plugin_dir.join("src"),
-        plugin_dir.join("Cargo.toml"),
-        wit_dir.to_path_buf(),
-        root.join("Cargo.toml"),
-        root.join("Cargo.lock"),
-    ];
+    let mut inputs = vec![wit_dir.to_path_buf(), root.join("Cargo.toml"), root.join("Cargo.lock")];
+    for core in cores {
+        let dir = here.join(core.dir);
+        inputs.extend([dir.join("src"), dir.join("Cargo.toml")]);
+    }
     for input in inputs {
         println!("cargo:rerun-if-changed={}", input.display());
     }
 
     let toolchain = Toolchain::find(&root)?;
     let target_dir = shared_target_dir(out_dir);
-    let status = toolchain.build(&root, &target_dir).status().map_err(|error| {
+    let status = toolchain.build(&root, cores, &target_dir).status().map_err(|error| {
         format!(
-            "cannot start `{}` to build {PACKAGE}: {error}",
+            "cannot start `{}` to build the components: {error}",
             toolchain.cargo.display()
         )
     })?;
     if !status.success() {
         return Err(format!(
-            "building {PACKAGE} for {TARGET} failed ({status}); the messages of `{}` are on stderr",
+            "building the components for {TARGET} failed ({status}); the messages of `{}` are on stderr",
             toolchain.cargo.display()
         ));
     }
 
-    let built = target_dir.join(TARGET).join("release").join(ARTIFACT);
-    let module = out_dir.join(ARTIFACT);
-    fs::copy(&built, &module)
-        .map_err(|error| format!("cannot copy {} to {}: {error}", built.display(), module.display()))?;
-    Ok(module)
+    for core in cores {
+        let built = target_dir.join(TARGET).join("release").join(core.artifact);
+        let module = out_dir.join(core.artifact);
+        fs::copy(&built, &module)
+            .map_err(|error| format!("cannot copy {} to {}: {error}", built.display(), module.display()))?;
+    }
+    Ok(())
 }
 
 /// A cargo and a rustc that can build for [`TARGET`].
@@ -140,7 +149,7 @@ impl Toolchain {
         }
         Self::debian().map_err(|missing| {
             format!(
-                "the default component cannot be built: the toolchain of `{}` lacks the target {TARGET}, and Debian's, which can \
+                "the components cannot be built: the toolchain of `{}` lacks the target {TARGET}, and Debian's, which can \
                  do without, is not complete (missing: {missing}). Run `make setup` in {}, or install one of them: \
                  `rustup target add {TARGET}`, or `apt-get install {DEBIAN_PACKAGES}`",
                 rustc.display(),
@@ -184,8 +193,8 @@ impl Toolchain {
         })
     }
 
-    /// The command that builds the plugin into `target_dir`.
-    fn build(&self, root: &Path, target_dir: &Path) -> Command {
+    /// The command that builds the crates into `target_dir`.
+    fn build(&self, root: &Path, cores: &[Core], target_dir: &Path) -> Command {
         let mut command = Command::new(&self.cargo);
         for (name, _) in env::vars_os() {
             if name.to_str().is_some_and(is_outer) {
@@ -199,16 +208,8 @@ impl Toolchain {
             .env("RUSTC", &self.rustc)
             .env("CARGO_ENCODED_RUSTFLAGS", rustflags(root))
             // The outer cargo has brought the lock file up to date.
-            .args([
-                "build",
-                "--locked",
-                "--lib",
-                "--release",
-                "--package",
-                PACKAGE,
-                "--target",
-                TARGET,
-            ])
+            .args(["build", "--locked", "--lib", "--release", "--target", TARGET])
+            .args(cores.iter().flat_map(|core| ["--package", core.package]))
             .arg("--target-dir")
             .arg(target_dir)
             // Where a user's configuration shares one build directory, the outer cargo holds its lock until this build ends.
@@ -293,18 +294,15 @@ fn shared_target_dir(out_dir: &Path) -> PathBuf {
     outer.unwrap_or(out_dir).join("pipefold-component")
 }
 
-fn workspace_root(plugin_dir: &Path) -> Result<PathBuf, String> {
-    let plugin_dir = plugin_dir
-        .canonicalize()
-        .map_err(|error| format!("cannot read the plugin's directory {}: {error}", plugin_dir.display()))?;
-    plugin_dir
+fn workspace_root(package: &Path) -> Result<PathBuf, String> {
+    package
         .ancestors()
         .find(|dir| dir.join("Cargo.lock").is_file())
         .map(Path::to_path_buf)
         .ok_or_else(|| {
             format!(
                 "no Cargo.lock in {} or above it: run `cargo generate-lockfile` in the workspace",
-                plugin_dir.display()
+                package.display()
             )
         })
 }

@@ -1,35 +1,66 @@
-//! Builds the default component, or takes the one in the package. It is compiled to machine code later, by `pipefold component embed` or by
-//! the first process that needs it: a compiler in a build script would be built a second time.
+//! Builds the components in programs, or takes those in the package. They are compiled to machine code later, by `pipefold component embed`
+//! or by the first process that needs them: a compiler in a build script would be built a second time.
 
 mod component;
 
+use component::Core;
 use sha2::{Digest, Sha256};
 use std::{env, error::Error, fs, path::Path};
+
+/// The default component, and that of the built-in sources: their names, and the crates that they are made of.
+const COMPONENTS: [(&str, Core); 2] = [
+    (
+        "default",
+        Core {
+            dir: "../../plugin",
+            package: "pipefold-plugin",
+            artifact: "pipefold_plugin.wasm",
+        },
+    ),
+    (
+        "sources",
+        Core {
+            dir: "../../plugin/sources",
+            package: "pipefold-sources",
+            artifact: "pipefold_sources.wasm",
+        },
+    ),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let manifest_dir = env::var("CARGO_MANIFEST_DIR")?;
     let out_dir = env::var("OUT_DIR")?;
-    let carried = Path::new(&manifest_dir).join("component/default.wasm");
-    let plugin = Path::new(&manifest_dir).join("../../plugin");
-    let wit = Path::new(&manifest_dir).join("../../wit");
+    let (here, out_dir) = (Path::new(&manifest_dir), Path::new(&out_dir));
     println!("cargo:rerun-if-changed=build");
 
-    // Inside the workspace the component is always made from its source; the packaged crate has none, and carries the result.
-    let component = if plugin.join("Cargo.toml").is_file() {
-        let module = fs::read(component::core_module(&plugin, &wit, Path::new(&out_dir))?)?;
-        let component = encode(&module)?;
-        write_if_changed(&carried, &component)?;
-        component
-    } else {
-        println!("cargo:rerun-if-changed=component/default.wasm");
-        fs::read(&carried).map_err(|error| format!("{}: {error}; the package is incomplete", carried.display()))?
-    };
-
-    fs::write(Path::new(&out_dir).join("default.wasm"), &component)?;
-    println!(
-        "cargo:rustc-env=PIPEFOLD_COMPONENT_SHA256={:x}",
-        Sha256::digest(&component)
-    );
+    // Inside the workspace the components are always made from their source; the packaged crate has none, and carries the results.
+    let is_workspace = here.join(COMPONENTS[0].1.dir).join("Cargo.toml").is_file();
+    if is_workspace {
+        component::build(
+            here,
+            &COMPONENTS.map(|(_, core)| core),
+            &here.join("../../wit"),
+            out_dir,
+        )?;
+    }
+    for (name, core) in COMPONENTS {
+        let file = format!("component/{name}.wasm");
+        let carried = here.join(&file);
+        let component = if is_workspace {
+            let component = encode(&fs::read(out_dir.join(core.artifact))?)?;
+            write_if_changed(&carried, &component)?;
+            component
+        } else {
+            println!("cargo:rerun-if-changed={file}");
+            fs::read(&carried).map_err(|error| format!("{}: {error}; the package is incomplete", carried.display()))?
+        };
+        fs::write(out_dir.join(format!("{name}.wasm")), &component)?;
+        println!(
+            "cargo:rustc-env=PIPEFOLD_{}_SHA256={:x}",
+            name.to_uppercase(),
+            Sha256::digest(&component)
+        );
+    }
     println!("cargo:rustc-env=PIPEFOLD_TARGET={}", env::var("TARGET")?);
     Ok(())
 }

@@ -4,6 +4,8 @@
 //! a discard or refusal is printed in a build's log, so that must be short, and must not move a terminal's cursor or begin a line. The form
 //! of a run is checked by the rules: a chain passes a policy's report to the default plugin.
 
+#[cfg(feature = "sources")]
+use crate::types::Translation;
 use crate::types::{Job, Notification, Report, Run, Status, Verdict, Violation};
 
 use std::collections::BTreeMap;
@@ -181,6 +183,118 @@ pub fn check_refusal(violations: &[Violation]) -> Result<(), String> {
         check_text("message of a refusal", &violation.message, MOST_MESSAGE)?;
     }
     Ok(())
+}
+
+/// Notifications in a translation: a delivery of GitLab names all jobs of a pipeline, and few pipelines have some hundreds. Each is judged and
+/// stored within the time that a vendor waits.
+#[cfg(feature = "sources")]
+const MOST_TRANSLATED: usize = 1_000;
+/// Bytes of a text in a translated notification. The rules allow 4 KiB at most and name the field; this keeps them from reading megabytes.
+#[cfg(feature = "sources")]
+const MOST_TEXT: usize = 64 << 10;
+/// Attributes of a translated notification: a multiple of what the rules allow.
+#[cfg(feature = "sources")]
+const MOST_ATTRIBUTES: usize = 256;
+
+/// Checks a translation. The form of the notifications is checked by the rules.
+///
+/// # Errors
+/// The fault in it.
+#[cfg(feature = "sources")]
+pub fn check_translation(translation: &Translation) -> Result<(), String> {
+    let notifications = match translation {
+        Translation::Notifications(notifications) => notifications,
+        Translation::Ignored(reason) => return check_text("reason to ignore a delivery", reason, MOST_REASON),
+    };
+    match notifications.len() {
+        0 => return Err("its translation has no notification, and is not `ignored`".into()),
+        1..=MOST_TRANSLATED => {}
+        count => {
+            return Err(format!(
+                "its translation has {count} notifications; {MOST_TRANSLATED} are allowed"
+            ));
+        }
+    }
+    for notification in notifications {
+        let attributes = &notification.attributes;
+        if attributes.len() > MOST_ATTRIBUTES {
+            return Err(format!(
+                "a notification has {} attributes; {MOST_ATTRIBUTES} are allowed",
+                attributes.len()
+            ));
+        }
+        let pairs = attributes
+            .iter()
+            .flat_map(|attribute| [&attribute.key, &attribute.value]);
+        let longest = texts(notification)
+            .into_iter()
+            .flatten()
+            .chain(pairs)
+            .map(String::len)
+            .max();
+        if let Some(bytes) = longest.filter(|bytes| *bytes > MOST_TEXT) {
+            return Err(format!(
+                "a notification has a text of {bytes} bytes; {MOST_TEXT} are allowed"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The texts of a notification beside its attributes. The compiler leads here from a new field.
+#[cfg(feature = "sources")]
+fn texts(notification: &Notification) -> [Option<&String>; 15] {
+    let Notification {
+        pipeline_name,
+        pipeline_source,
+        reference_id,
+        started_at,
+        finished_at,
+        status,
+        repository,
+        commit_sha,
+        pr_number: _,
+        source_url,
+        head_branch,
+        email,
+        github_username,
+        gitlab_username,
+        step,
+        step_id,
+        allowed_to_fail: _,
+        urgent: _,
+        attributes: _,
+    } = notification;
+    [
+        pipeline_name,
+        pipeline_source,
+        reference_id,
+        started_at,
+        finished_at,
+        status,
+        repository,
+        commit_sha,
+        source_url,
+        head_branch,
+        email,
+        github_username,
+        gitlab_username,
+        step,
+        step_id,
+    ]
+    .map(Option::as_ref)
+}
+
+/// Checks the refusal of a delivery, which is printed and sent to the vendor.
+///
+/// # Errors
+/// The fault in it.
+#[cfg(feature = "sources")]
+pub fn check_refused_delivery(refusal: &str) -> Result<(), String> {
+    if refusal.trim().is_empty() {
+        return Err("it refuses the delivery without a reason".into());
+    }
+    check_text("reason to refuse a delivery", refusal, MOST_REASON)
 }
 
 /// Checks a text that is printed.

@@ -5,10 +5,11 @@
 
 use crate::{
     answer::{self, Answered},
+    call::CallFailure,
     chain_digest::ChainDigest,
     error::HookError,
     foreign::listed,
-    link::{CallFailure, Link, Next},
+    link::{Link, Next},
     plugin::Plugin,
     policy::OnFailure,
     question::{Asking, OwnedQuestion, Question},
@@ -117,7 +118,12 @@ impl Chain {
 
 /// Returns true if a policy may have to wait for the system, which no limit here can end.
 fn may_wait(policy: &Link) -> bool {
-    policy.grants.wasi.as_ref().is_some_and(|wasi| wasi.directory.is_some())
+    policy
+        .callee
+        .grants
+        .wasi
+        .as_ref()
+        .is_some_and(|wasi| wasi.directory.is_some())
 }
 
 impl Links {

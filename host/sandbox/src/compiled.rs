@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    builtin::{self, DEFAULT_COMPONENT_SHA256},
     cache::Entry,
     compile::FreshCode,
     slot::{self, DamagedSlot},
@@ -19,49 +20,74 @@ use crate::{
 use rustix::mm::{MprotectFlags, mprotect};
 use wasmtime::{Config, CustomCodeMemory, Engine, Result, component::Component};
 
-/// The slot for the default component's code. The build leaves it empty, and [`embed`](crate::embed()) fills it in a finished executable.
+/// A slot of this program for a component's code. The build leaves it empty, and [`embed`](crate::embed()) fills it in a finished executable.
 ///
 /// On Linux it is in a section of this program's own code, which the system maps as executable: it runs in place, without a copy, also where
 /// a process may not make memory executable. On other systems the code is copied, as not every linker or instruction cache allows this.
-#[allow(unsafe_code)]
-#[used]
-#[cfg_attr(
-    all(target_os = "linux", target_arch = "x86_64"),
-    unsafe(link_section = ".text.pipefold")
-)]
-static SLOT: Pages = Pages(slot::empty());
-const IS_EXECUTABLE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+pub struct OwnSlot {
+    bytes: fn() -> &'static [u8],
+    /// True while the code runs in place. wasmtime finds the owner of an address by it, so a second engine in this process gets a copy.
+    is_in_use: AtomicBool,
+}
 
-/// True while the code runs in place. wasmtime finds the owner of an address by it, so a second engine in this process gets a copy.
-static IS_IN_USE: AtomicBool = AtomicBool::new(false);
+const IS_EXECUTABLE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
 
 /// Bytes that begin at a page.
 #[repr(C, align(4096))]
-struct Pages([u8; slot::SIZE]);
+struct Pages<const BYTES: usize>([u8; BYTES]);
 
-/// This program's own slot. The compiler must not assume that it is unchanged since the build.
-pub fn own_slot() -> &'static [u8; slot::SIZE] {
-    &black_box(&SLOT).0
+/// Defines a slot. The compiler must not assume that it is unchanged since the build.
+macro_rules! slot {
+    ($bytes:expr, $sha256:expr) => {{
+        #[allow(unsafe_code)]
+        #[used]
+        #[cfg_attr(
+            all(target_os = "linux", target_arch = "x86_64"),
+            unsafe(link_section = ".text.pipefold")
+        )]
+        static PAGES: Pages<{ $bytes }> = Pages(slot::empty($sha256));
+        OwnSlot {
+            bytes: || &black_box(&PAGES).0,
+            is_in_use: AtomicBool::new(false),
+        }
+    }};
 }
+
+/// The default component's slot. The code has 220 KB for x86_64, and other targets' takes up to a third more.
+pub static OF_DEFAULT: OwnSlot = slot!(512 << 10, DEFAULT_COMPONENT_SHA256);
+/// The slot of the built-in sources.
+#[cfg(feature = "sources")]
+pub static OF_SOURCES: OwnSlot = slot!(2 << 20, builtin::SOURCES_SHA256);
 
 /// Compiled code from this program's own slot, with the right digest. No other value of this type exists.
-pub struct SlotCode(&'static [u8]);
-
-/// The code in this program's own slot, if it was filled.
-pub fn embedded_code() -> Result<Option<SlotCode>, DamagedSlot> {
-    Ok(slot::code(own_slot())?.map(SlotCode))
+pub struct SlotCode {
+    code: &'static [u8],
+    slot: &'static OwnSlot,
 }
 
-/// Loads the default component from the executable.
+impl OwnSlot {
+    /// The slot itself.
+    pub fn bytes(&self) -> &'static [u8] {
+        (self.bytes)()
+    }
+
+    /// The code in it, if it was filled.
+    pub fn code(&'static self) -> Result<Option<SlotCode>, DamagedSlot> {
+        let code = slot::code(self.bytes())?;
+        Ok(code.map(|code| SlotCode { code, slot: self }))
+    }
+}
+
+/// Loads a component from the executable.
 #[allow(unsafe_code)]
 pub fn embedded(engine: &Engine, code: &SlotCode) -> Result<Component> {
     // SAFETY: `SlotCode` is a part of the running executable that has the digest which was written with it. `embed` put both there, with
     // wasmtime's output for this project's own component; and who can write to the executable could change the rest of the program as
     // well. It is there and unchanged for as long as the process. wasmtime checks version and settings.
     unsafe {
-        match IS_EXECUTABLE && !IS_IN_USE.swap(true, Relaxed) {
-            true => Component::deserialize_raw(engine, code.0.into()),
-            false => Component::deserialize(engine, code.0),
+        match IS_EXECUTABLE && !code.slot.is_in_use.swap(true, Relaxed) {
+            true => Component::deserialize_raw(engine, code.code.into()),
+            false => Component::deserialize(engine, code.code),
         }
     }
 }
@@ -73,14 +99,14 @@ pub fn in_place(config: &mut Config) {
     }
 }
 
-/// Makes code executable, except the embedded code, which is executable already.
+/// Makes code executable, except embedded code, which is executable already.
 struct InPlace;
 
 impl InPlace {
     /// Makes memory executable, which wasmtime has made read-only before and unmaps later.
     #[allow(unsafe_code)]
     fn publish(code: *const u8, length: usize) -> Result<()> {
-        if own_slot().as_ptr_range().contains(&code) {
+        if builtin::all().any(|builtin| builtin.slot.bytes().as_ptr_range().contains(&code)) {
             return Ok(());
         }
         let access = MprotectFlags::READ | MprotectFlags::EXEC;
@@ -92,7 +118,7 @@ impl InPlace {
 
 impl CustomCodeMemory for InPlace {
     fn required_alignment(&self) -> usize {
-        align_of::<Pages>()
+        align_of::<Pages<0>>()
     }
 
     fn publish_executable(&self, code: *const u8, length: usize) -> Result<()> {

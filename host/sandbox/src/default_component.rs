@@ -1,17 +1,15 @@
-//! The default component: its bytes are in every program, and its compiled code in those prepared with [`embed`](crate::embed).
+//! The default plugin: the component with the rules.
 
 use crate::{
+    builtin::{DEFAULT, LoadedBuiltin},
     cache::Cache,
     compile::{Compiler, Deadline},
-    compiled,
     error::LoadError,
     fit::Role,
-    loading::{ComponentSource, LoadedComponent, Loading, Precompiled, in_memory},
+    loading::Precompiled,
     plugin::Plugin,
     sandbox::Sandbox,
-    slot::{COMPONENT, DEFAULT_COMPONENT_SHA256, DamagedSlot},
 };
-use wasmtime::component::Component;
 
 /// The default plugin's name in messages.
 pub const NAME: &str = "default";
@@ -29,7 +27,7 @@ pub struct LoadedDefault {
 /// Returns true if this executable has the default component's compiled code, undamaged. Then it needs no cache.
 #[must_use]
 pub fn default_is_embedded() -> bool {
-    matches!(compiled::embedded_code(), Ok(Some(_)))
+    matches!(DEFAULT.slot.code(), Ok(Some(_)))
 }
 
 impl Sandbox {
@@ -54,18 +52,8 @@ impl Sandbox {
         compiler: &Compiler,
         deadline: &Deadline,
     ) -> Result<LoadedDefault, LoadError> {
-        let notes = match self.embedded_component() {
-            Ok(Some(component)) => return self.loaded_default(&component, Vec::new(), false),
-            Ok(None) => None,
-            Err(note) => Some(note),
-        };
-        let loading = self.loading_default(compiler, deadline);
-        let ready = match cache {
-            Some(cache) => loading.load_through(cache)?,
-            None => loading.without_cache()?,
-        };
-        let notes = notes.into_iter().chain(ready.notes).collect();
-        self.loaded_default(&ready.component, notes, ready.compiled)
+        let loaded = self.load_builtin(&DEFAULT, title(), cache, compiler, deadline)?;
+        self.loaded_default(loaded)
     }
 
     /// Loads the default plugin if its code exists; `None` if it is not compiled yet.
@@ -77,27 +65,8 @@ impl Sandbox {
         cache: Option<&Cache>,
         compiler: &Compiler,
     ) -> Result<Option<LoadedDefault>, LoadError> {
-        let notes = match self.embedded_component() {
-            Ok(Some(component)) => return self.loaded_default(&component, Vec::new(), false).map(Some),
-            Ok(None) => None,
-            Err(note) => Some(note),
-        };
-        let never = Deadline::never();
-        let loading = self.loading_default(compiler, &never);
-        let ready = match (in_memory(), cache) {
-            (Some(code), _) => Some(loading.fresh(&code, blake3::hash(COMPONENT), DEFAULT_COMPONENT_SHA256.into())?),
-            (None, Some(cache)) => loading.if_compiled(cache)?,
-            (None, None) => None,
-        };
-        let loaded = ready.map(
-            |LoadedComponent {
-                 component, notes: told, ..
-             }| {
-                let notes = notes.into_iter().chain(told).collect();
-                self.loaded_default(&component, notes, false)
-            },
-        );
-        loaded.transpose()
+        let loaded = self.load_builtin_if_compiled(&DEFAULT, title(), cache, compiler)?;
+        loaded.map(|loaded| self.loaded_default(loaded)).transpose()
     }
 
     /// Compiles the default component into a cache, as [`Sandbox::precompile`] does for a file.
@@ -106,46 +75,19 @@ impl Sandbox {
     /// As [`Sandbox::precompile`].
     pub fn precompile_default(&self, cache: &Cache, compiler: &Compiler) -> Result<Precompiled, LoadError> {
         let never = Deadline::never();
-        self.loading_default(compiler, &never).into_cache(cache)
+        self.loading_builtin(&DEFAULT, title(), compiler, &never)
+            .into_cache(cache)
     }
 
-    /// The component from the code in this executable.
-    ///
-    /// # Errors
-    /// A note with the reason why the code cannot be used.
-    fn embedded_component(&self) -> Result<Option<Component>, String> {
-        let instead = "the default component is compiled instead; to mend that, install pipefold again";
-        let code = compiled::embedded_code()
-            .map_err(|DamagedSlot| format!("the compiled code in this executable is damaged; {instead}"))?;
-        let Some(code) = code else { return Ok(None) };
-        let component = compiled::embedded(&self.core().engine, &code);
-        let component = component.map_err(|error| {
-            let reason = error.root_cause();
-            format!("the compiled code in this executable does not fit this machine ({reason}); {instead}")
-        })?;
-        Ok(Some(component))
-    }
-
-    fn loading_default<'a>(&'a self, compiler: &'a Compiler, deadline: &'a Deadline) -> Loading<'a> {
-        Loading::new(
-            self.core(),
-            Role::Plugin.title(NAME),
-            ComponentSource::Default,
-            compiler,
-            deadline,
-        )
-    }
-
-    fn loaded_default(
-        &self,
-        component: &Component,
-        notes: Vec<String>,
-        compiled: bool,
-    ) -> Result<LoadedDefault, LoadError> {
+    fn loaded_default(&self, loaded: LoadedBuiltin) -> Result<LoadedDefault, LoadError> {
         Ok(LoadedDefault {
-            plugin: self.plugin(NAME, component)?.without_clock(),
-            notes,
-            compiled,
+            plugin: self.plugin(NAME, &loaded.component)?.without_clock(),
+            notes: loaded.notes,
+            compiled: loaded.compiled,
         })
     }
+}
+
+fn title() -> String {
+    Role::Plugin.title(NAME)
 }

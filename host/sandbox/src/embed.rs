@@ -1,6 +1,11 @@
-//! Compiles the default component into an executable, ahead of its first start.
+//! Compiles the built-in components into an executable, ahead of its first start.
 
-use crate::{compile::code_for, compiled, engine_config::engine_config, slot};
+use crate::{
+    builtin::{self, Builtin, DEFAULT},
+    compile::code_for,
+    engine_config::engine_config,
+    slot,
+};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
@@ -17,7 +22,7 @@ const MOST_EXECUTABLE: u64 = 1 << 30;
 pub struct EmbeddedCode {
     /// The target triple that the executable was built for, and the code with it.
     pub target: String,
-    /// Bytes of code.
+    /// Bytes of code, of all components together.
     pub size: u64,
 }
 
@@ -32,16 +37,16 @@ pub enum EmbedError {
         /// The system's error.
         reason: io::Error,
     },
-    /// The file has no slot for the code, or several.
-    #[error("{}: not an executable with pipefold in it: it has {slots} places for compiled code, and needs one", .path.display())]
+    /// The file has no slot for the default component's code, or several slots for the same component.
+    #[error("{}: not an executable with pipefold in it: it has {slots} places for compiled code, and needs one for each of its components", .path.display())]
     Slots {
         /// The file.
         path: PathBuf,
         /// Slots found.
         slots: usize,
     },
-    /// The executable has another default component than this program.
-    #[error("{}: from another version of pipefold; embed with the version that the executable is of", .path.display())]
+    /// The executable has a component that this program lacks.
+    #[error("{}: from another version of pipefold, or with other features; embed with the same version and features", .path.display())]
     OtherVersion {
         /// The executable.
         path: PathBuf,
@@ -72,8 +77,8 @@ pub enum EmbedError {
     },
 }
 
-/// Compiles the default component for the target of `executable`, and writes the executable with the code in it to `output`. Both may be
-/// the same file, also this program's own. Equal executables give equal outputs.
+/// Compiles the components of `executable` for its target, and writes the executable with their code in it to `output`. Both may be the same
+/// file, also this program's own. Equal executables give equal outputs.
 ///
 /// The code is for the target's baseline CPU, so an executable prepared on a new CPU starts on an older one.
 ///
@@ -85,34 +90,45 @@ pub fn embed(executable: &Path, output: &Path) -> Result<EmbeddedCode, EmbedErro
         reason,
     };
     let (mut bytes, mode) = read(executable).map_err(read_failed)?;
-    let slots = slot::find(&bytes, compiled::own_slot());
-    let slot: &mut [u8; slot::SIZE] = match slots.as_slice() {
-        [at] => bytes[*at..].first_chunk_mut(),
-        _ => None,
-    }
-    .ok_or(EmbedError::Slots {
+    let places = slot::find(&bytes, DEFAULT.slot.bytes());
+    let other_version = || EmbedError::OtherVersion {
         path: executable.into(),
-        slots: slots.len(),
-    })?;
-    if slot::component(slot) != slot::DEFAULT_COMPONENT_SHA256 {
-        return Err(EmbedError::OtherVersion {
+    };
+    let components: Option<Vec<&Builtin>> = places.iter().map(|place| of_slot(&bytes[place.clone()])).collect();
+    let components = components.ok_or_else(other_version)?;
+    let count = |of: &Builtin| components.iter().filter(|found| found.sha256 == of.sha256).count();
+    if count(&DEFAULT) != 1 || builtin::all().any(|builtin| count(builtin) > 1) {
+        return Err(EmbedError::Slots {
             path: executable.into(),
+            slots: places.len(),
         });
     }
-    let target = slot::target(slot);
-    let code = default_code_for(&target)?;
-    if !slot::fill(slot, &code) {
+    let mut embedded = EmbeddedCode {
+        target: String::new(),
+        size: 0,
+    };
+    for (place, builtin) in places.into_iter().zip(components) {
+        let slot = &mut bytes[place];
+        let target = slot::target(slot);
+        let code = code_of(builtin, &target)?;
         let size = code.len();
-        return Err(EmbedError::TooLarge { target, size });
+        if !slot::fill(slot, &code) {
+            return Err(EmbedError::TooLarge { target, size });
+        }
+        embedded.target = target;
+        embedded.size += size as u64;
     }
     write(output, &bytes, mode).map_err(|reason| EmbedError::Write {
         path: output.into(),
         reason,
     })?;
-    Ok(EmbeddedCode {
-        target,
-        size: code.len() as u64,
-    })
+    Ok(embedded)
+}
+
+/// The component whose code goes into this slot of an executable, if this program has it, and a slot of this size for it.
+fn of_slot(slot: &[u8]) -> Option<&'static Builtin> {
+    let sha256 = slot::component(slot);
+    builtin::all().find(|builtin| builtin.sha256 == sha256 && builtin.slot.bytes().len() == slot.len())
 }
 
 /// The default component's code for the baseline CPU of a target triple.
@@ -120,11 +136,15 @@ pub fn embed(executable: &Path, output: &Path) -> Result<EmbeddedCode, EmbedErro
 /// # Errors
 /// [`EmbedError::Compile`] if this build has no compiler for it.
 pub fn default_code_for(target: &str) -> Result<Vec<u8>, EmbedError> {
+    code_of(&DEFAULT, target)
+}
+
+fn code_of(builtin: &Builtin, target: &str) -> Result<Vec<u8>, EmbedError> {
     let compile = || {
         let mut config = engine_config();
         // Naming a target keeps the compiler from using this machine's CPU features beyond the baseline.
         config.target(target)?;
-        code_for(&Engine::new(&config)?, slot::COMPONENT)
+        code_for(&Engine::new(&config)?, builtin.bytes)
     };
     compile().map_err(|error| EmbedError::Compile {
         target: target.into(),

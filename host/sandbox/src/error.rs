@@ -123,7 +123,7 @@ pub enum LoadError {
     Unfinished {
         /// The role and name of the component, such as `policy redact`.
         plugin: String,
-        /// Its file; none for the default component.
+        /// Its file; none for a component in this program.
         path: Option<PathBuf>,
     },
     /// An earlier compilation failed, here or in another process with the same cache.
@@ -133,7 +133,7 @@ pub enum LoadError {
         plugin: String,
         /// The error of that compilation.
         reason: String,
-        /// Its file; none for the default component.
+        /// Its file; none for a component in this program.
         path: Option<PathBuf>,
     },
     /// The component was compiled, but the code could not be stored in the cache.

@@ -2,10 +2,11 @@
 //! loading share them.
 
 use crate::{
+    builtin::{self, Builtin},
     error::LoadError,
     grants::{self, Grants, Need},
     outline,
-    types::{HOOKS, MERGING, version, version_of},
+    types::{HOOKS, MERGING, TRANSLATING, version, version_of},
 };
 use serde::Serialize;
 use wasmparser::{
@@ -15,11 +16,6 @@ use wasmparser::{
 };
 use wasmtime::{Engine, component::Component};
 
-/// The three functions of its hooks.
-const FUNCTIONS: [&str; 3] = ["pipeline-start", "step", "pipeline-finish"];
-/// A component with the right types of them.
-static DEFAULT: &[u8] = include_bytes!("../component/default.wasm");
-
 /// The role of a component.
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -28,6 +24,8 @@ pub enum Role {
     Plugin,
     /// A policy, which is called before the next plugin.
     Policy,
+    /// A source, which translates webhook deliveries and imports nothing.
+    Source,
 }
 
 impl Role {
@@ -37,6 +35,7 @@ impl Role {
         match self {
             Self::Plugin => "plugin",
             Self::Policy => "policy",
+            Self::Source => "source",
         }
     }
 
@@ -74,13 +73,68 @@ impl Fit {
     }
 }
 
+/// The interface that the host calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Face {
+    /// Of plugins and policies.
+    Hooks,
+    /// Of sources.
+    Translating,
+}
+
+impl Face {
+    /// The interface of a component with these exports: those of other versions count as well, so that they are named.
+    fn of(exports: &[&str]) -> Self {
+        match Self::Translating.is_among(exports) && !Self::Hooks.is_among(exports) {
+            true => Self::Translating,
+            false => Self::Hooks,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hooks => HOOKS,
+            Self::Translating => TRANSLATING,
+        }
+    }
+
+    fn functions(self) -> &'static [&'static str] {
+        match self {
+            Self::Hooks => &["pipeline-start", "step", "pipeline-finish"],
+            Self::Translating => &["translate"],
+        }
+    }
+
+    /// Returns true if the interface is exported, in any version.
+    fn is_among(self, exports: &[&str]) -> bool {
+        let plain = self.name().split('@').next();
+        let is_it = |export: &&str| version_of(export).is_some() && export.split('@').next() == plain;
+        exports.iter().any(is_it)
+    }
+
+    /// The component with the right types of the interface; none if this program calls no such component.
+    fn model(self) -> Option<&'static Builtin> {
+        match self {
+            Self::Hooks => Some(&builtin::DEFAULT),
+            #[cfg(feature = "sources")]
+            Self::Translating => Some(&builtin::SOURCES),
+            #[cfg(not(feature = "sources"))]
+            Self::Translating => None,
+        }
+    }
+}
+
 /// Checks a component with the given names of imports and exports.
 pub fn examine(component: &[u8], imports: &[&str], exports: &[&str]) -> Fit {
-    let mut fit = by_name(imports, exports);
+    examine_as(Face::of(exports), component, imports, exports)
+}
+
+fn examine_as(face: Face, component: &[u8], imports: &[&str], exports: &[&str]) -> Fit {
+    let mut fit = by_name(face, imports, exports);
     // The names mean little in a file that is damaged or needs another engine.
     match outline::check(component) {
         Err(refused) => fit.obstacles = vec![refused.to_string()],
-        Ok(()) => match types(component, fit.obstacles.is_empty()) {
+        Ok(()) => match types(component, face, fit.obstacles.is_empty()) {
             Ok(obstacles) => fit.obstacles.extend(obstacles),
             Err(error) => fit.obstacles = vec![one_line(&error.to_string())],
         },
@@ -96,6 +150,9 @@ pub enum Admission<'a> {
     Plugin,
     /// A policy: the next plugin, and its grants.
     Policy(&'a Grants),
+    /// A source: none.
+    #[cfg(feature = "sources")]
+    Source,
     /// All that can be granted, as the grants are not known yet.
     Any,
 }
@@ -104,7 +161,7 @@ pub enum Admission<'a> {
 pub fn admit(title: &str, component: &[u8], admission: Admission<'_>) -> Result<(), LoadError> {
     let (imports, exports) = outline::names(component);
     admission.check(title, &imports)?;
-    examine(component, &imports, &exports).check(title)
+    examine_as(admission.face(&exports), component, &imports, &exports).check(title)
 }
 
 /// Checks a component that is compiled, perhaps by another version of pipefold.
@@ -118,7 +175,7 @@ pub fn admit_compiled(
     let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
     let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
     admission.check(title, &imports)?;
-    by_name(&imports, &exports).check(title)
+    by_name(admission.face(&exports), &imports, &exports).check(title)
 }
 
 impl Admission<'_> {
@@ -127,14 +184,26 @@ impl Admission<'_> {
         match self {
             Self::Plugin => Grants::default().check(title, imports, false),
             Self::Policy(grants) => grants.check(title, imports, true),
+            // The checks of a source name its imports.
+            #[cfg(feature = "sources")]
+            Self::Source => Ok(()),
             Self::Any => Ok(()),
+        }
+    }
+
+    /// The interface that the component is loaded for.
+    fn face(self, exports: &[&str]) -> Face {
+        match self {
+            Self::Plugin | Self::Policy(_) => Face::Hooks,
+            #[cfg(feature = "sources")]
+            Self::Source => Face::Translating,
+            Self::Any => Face::of(exports),
         }
     }
 }
 
 /// The result that follows from the names alone.
-pub fn by_name(imports: &[&str], exports: &[&str]) -> Fit {
-    let mut grants = Vec::new();
+fn by_name(face: Face, imports: &[&str], exports: &[&str]) -> Fit {
     let mut obstacles = Vec::new();
     let wit_versions = wit_versions(imports.iter().chain(exports));
     let others: Vec<&str> = wit_versions
@@ -149,6 +218,29 @@ pub fn by_name(imports: &[&str], exports: &[&str]) -> Fit {
             version()
         ));
     }
+    let (role, grants) = match face {
+        Face::Hooks => of_hooks(imports, exports, &mut obstacles),
+        Face::Translating => {
+            obstacles.extend(of_source(imports));
+            (Role::Source, Vec::new())
+        }
+    };
+    // Another version is reported above.
+    if !face.is_among(exports) {
+        obstacles.push(format!("it does not export {}", face.name()));
+    }
+    Fit {
+        wit_versions,
+        role,
+        loads: obstacles.is_empty(),
+        grants,
+        obstacles,
+    }
+}
+
+/// The role of a component with hooks, and the grants that it needs.
+fn of_hooks(imports: &[&str], exports: &[&str], obstacles: &mut Vec<String>) -> (Role, Vec<&'static str>) {
+    let mut grants = Vec::new();
     let mut is_policy = !exports.contains(&MERGING);
     for import in imports {
         match grants::need(import) {
@@ -165,19 +257,23 @@ pub fn by_name(imports: &[&str], exports: &[&str]) -> Fit {
             Need::Unknown(reason) => obstacles.push(format!("it imports {import}; {reason}")),
         }
     }
-    // Another version is reported above.
-    let interface = HOOKS.split_once('@').map_or(HOOKS, |(interface, _)| interface);
-    let another = |export: &&str| version_of(export).is_some() && export.split('@').next() == Some(interface);
-    if !exports.contains(&HOOKS) && !exports.iter().any(another) {
-        obstacles.push(format!("it does not export {HOOKS}"));
+    (if is_policy { Role::Policy } else { Role::Plugin }, grants)
+}
+
+/// The obstacles for a source by its imports.
+fn of_source(imports: &[&str]) -> Option<String> {
+    if Face::Translating.model().is_none() {
+        return Some("it is a source, for collectors; this build of pipefold has no collector".into());
     }
-    Fit {
-        wit_versions,
-        role: if is_policy { Role::Policy } else { Role::Plugin },
-        loads: obstacles.is_empty(),
-        grants,
-        obstacles,
-    }
+    let is_other = |import: &&&str| !matches!(grants::need(import), Need::Nothing | Need::OtherVersion);
+    let first = imports.iter().find(is_other)?;
+    let more = match imports.iter().filter(is_other).count() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!(
+        "it imports {first}{more}; a source is granted nothing, so build it without imports"
+    ))
 }
 
 fn wit_versions<'a>(names: impl Iterator<Item = &'a &'a str>) -> Vec<String> {
@@ -194,22 +290,24 @@ fn features() -> WasmFeatures {
     (WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL) - without
 }
 
-/// Validates the whole file as the engine does. If `compare`, also compares the types of the hooks, and returns the differences.
-fn types(component: &[u8], compare: bool) -> Result<Vec<String>, wasmparser::BinaryReaderError> {
+/// Validates the whole file as the engine does. If `compare`, also compares the types of the interface, and returns the differences.
+fn types(component: &[u8], face: Face, compare: bool) -> Result<Vec<String>, wasmparser::BinaryReaderError> {
     let mut validator = Validator::new_with_features(features());
+    let Some(model) = face.model().filter(|_| compare) else {
+        return validator.validate_all(component).map(|_| Vec::new());
+    };
     // Types can be compared only within one validator.
-    let ours = validator.validate_all(DEFAULT)?;
+    let ours = validator.validate_all(model.bytes)?;
     validator.reset();
     let theirs = validator.validate_all(component)?;
-    if !compare {
-        return Ok(Vec::new());
-    }
-    let (ours, theirs) = (
-        HookTypes::exports(&ours),
-        (HookTypes::exports(&theirs), HookTypes::imports(&theirs)),
+    let interface = face.name();
+    let ours = FunctionTypes::exports(&ours, interface);
+    let theirs = (
+        FunctionTypes::exports(&theirs, interface),
+        FunctionTypes::imports(&theirs, interface),
     );
     let (mut absent, mut other, mut imported) = (Vec::new(), Vec::new(), Vec::new());
-    for name in FUNCTIONS {
+    for &name in face.functions() {
         let Some(right) = ours.function(name) else { continue };
         match theirs.0.function(name) {
             None => absent.push(name),
@@ -229,50 +327,46 @@ fn types(component: &[u8], compare: bool) -> Result<Vec<String>, wasmparser::Bin
     ];
     let faults = all.into_iter().filter(|(_, _, names)| !names.is_empty());
     Ok(faults
-        .map(|(does, how, names)| format!("{does} {HOOKS} {how} {}", names.join(", ")))
+        .map(|(does, how, names)| format!("{does} {interface} {how} {}", names.join(", ")))
         .collect())
 }
 
 fn is_subtype(
     one: &ComponentEntityType,
-    of_one: &HookTypes<'_>,
+    of_one: &FunctionTypes<'_>,
     other: &ComponentEntityType,
-    of_other: &HookTypes<'_>,
+    of_other: &FunctionTypes<'_>,
 ) -> bool {
     ComponentEntityType::is_subtype_of(one, of_one.types, other, of_other.types)
 }
 
-/// The types of the hooks that a component exports or imports.
-struct HookTypes<'a> {
+/// The types of an interface's functions that a component exports or imports.
+struct FunctionTypes<'a> {
     types: TypesRef<'a>,
-    hooks: Option<ComponentInstanceTypeId>,
+    interface: Option<ComponentInstanceTypeId>,
 }
 
-impl<'a> HookTypes<'a> {
-    fn exports(types: &'a Types) -> Self {
-        Self::of(
-            types.as_ref(),
-            types.component_item_for_export(HOOKS).map(|item| item.ty),
-        )
+impl<'a> FunctionTypes<'a> {
+    fn exports(types: &'a Types, interface: &str) -> Self {
+        let item = types.as_ref().component_item_for_export(interface);
+        Self::of(types.as_ref(), item.map(|item| item.ty))
     }
 
-    fn imports(types: &'a Types) -> Self {
-        Self::of(
-            types.as_ref(),
-            types.component_item_for_import(HOOKS).map(|item| item.ty),
-        )
+    fn imports(types: &'a Types, interface: &str) -> Self {
+        let item = types.as_ref().component_item_for_import(interface);
+        Self::of(types.as_ref(), item.map(|item| item.ty))
     }
 
     fn of(types: TypesRef<'a>, item: Option<ComponentEntityType>) -> Self {
-        let hooks = match item {
-            Some(ComponentEntityType::Instance(hooks)) => Some(hooks),
+        let interface = match item {
+            Some(ComponentEntityType::Instance(interface)) => Some(interface),
             _ => None,
         };
-        Self { types, hooks }
+        Self { types, interface }
     }
 
     fn function(&self, name: &str) -> Option<&ComponentEntityType> {
-        match self.types.get(self.hooks?)?.exports.get(name).map(|item| &item.ty) {
+        match self.types.get(self.interface?)?.exports.get(name).map(|item| &item.ty) {
             Some(function @ ComponentEntityType::Func(_)) => Some(function),
             _ => None,
         }
@@ -289,18 +383,57 @@ mod tests {
     use super::*;
 
     fn wat(component: &str) -> Vec<String> {
-        match types(&wat::parse_str(component).unwrap(), true) {
+        match types(&wat::parse_str(component).unwrap(), Face::Hooks, true) {
             Ok(obstacles) => obstacles,
             Err(error) => vec![one_line(&error.to_string())],
         }
     }
 
+    fn by_name(imports: &[&str], exports: &[&str]) -> Fit {
+        super::by_name(Face::of(exports), imports, exports)
+    }
+
     #[test]
     fn a_plugin_needs_nothing_and_merges() {
-        let fit = examine(DEFAULT, &["pipefold:ci/types@0.2.0"], &[HOOKS, MERGING]);
+        let fit = examine(builtin::DEFAULT.bytes, &["pipefold:ci/types@0.2.0"], &[HOOKS, MERGING]);
         assert_eq!(fit.obstacles, [""; 0]);
         assert_eq!((fit.role, fit.loads, fit.grants.len()), (Role::Plugin, true, 0));
         assert_eq!(fit.wit_versions, ["0.2.0"]);
+    }
+
+    #[cfg(feature = "sources")]
+    #[test]
+    fn a_source_imports_nothing() {
+        let fit = examine(
+            builtin::SOURCES.bytes,
+            &["pipefold:ci/types@0.2.0"],
+            &["pipefold:ci/types@0.2.0", TRANSLATING],
+        );
+        assert_eq!(fit.obstacles, [""; 0]);
+        assert_eq!((fit.role, fit.loads, fit.grants.len()), (Role::Source, true, 0));
+        let told = |imports: &[&str], exports: &[&str]| {
+            let fit = by_name(imports, exports);
+            assert_eq!(fit.role, Role::Source);
+            fit.obstacles.join("; ")
+        };
+        assert_eq!(
+            told(&["pipefold:ci/log@0.2.0"], &[TRANSLATING]),
+            "it imports pipefold:ci/log@0.2.0; a source is granted nothing, so build it without imports"
+        );
+        assert_eq!(
+            told(&["wasi:cli/exit@0.2.3", HOOKS, "a:b/c"], &[TRANSLATING]),
+            "it imports wasi:cli/exit@0.2.3 and 2 more; a source is granted nothing, so build it without imports"
+        );
+        assert!(told(&[], &["pipefold:ci/translating@0.1.0"]).starts_with("it is made for version 0.1.0 of"));
+        // With hooks it is a policy, and can be loaded as either.
+        assert_eq!(by_name(&[], &[HOOKS, TRANSLATING]).role, Role::Policy);
+        let as_source = super::by_name(Face::Translating, &[], &[HOOKS, TRANSLATING]);
+        assert_eq!(as_source.obstacles, [""; 0]);
+        let as_source = super::by_name(Face::Translating, &[], &[HOOKS]);
+        assert_eq!(
+            as_source.obstacles,
+            ["it does not export pipefold:ci/translating@0.2.0"]
+        );
     }
 
     #[test]
@@ -378,6 +511,7 @@ mod tests {
                     "(component (core module (memory i64 1) (func (result v128) (v128.const i64x2 0 0)) (func (return_call 1))))"
                 )
                 .unwrap(),
+                Face::Hooks,
                 false
             )
             .is_ok()

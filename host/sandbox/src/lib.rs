@@ -4,13 +4,16 @@
 //! - [`Plugin`] is a loaded component: three hooks and a merge, each call in a fresh instance.
 //! - [`Policy`] and [`Chain`]: an operator's components in front of a plugin, with access as [`Grants`] allow.
 //! - [`ComponentFile`], [`Cache`] and [`Compiler`]: the file of a policy, its compiled code, and the compiler.
-//! - [`embed`] puts the default component's compiled code into an executable; others take it from a [`Cache`], or compile it.
+//! - With the feature `sources`, `Source`: a component that makes notifications of webhook deliveries.
+//! - [`embed`] puts the built-in components' compiled code into an executable; others take it from a [`Cache`], or compile it.
 //! - [`Limits`] bounds a call; [`HookError`] and [`LoadError`] name a fault and the component that has it.
 //! - [`types`] is the Rust face of `wit/types.wit`.
 //! - [`inspect`] lists the imports and exports of a component file, without running or compiling it.
 
 mod answer;
+mod builtin;
 mod cache;
+mod call;
 mod chain;
 mod chain_digest;
 mod compile;
@@ -34,9 +37,14 @@ mod policy;
 mod question;
 mod sandbox;
 mod slot;
+#[cfg(feature = "sources")]
+mod source;
 pub mod types;
 
 pub use answer::Answered;
+#[cfg(feature = "sources")]
+pub use builtin::SOURCES_SHA256;
+pub use builtin::{DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE};
 pub use cache::{Cache, CacheError};
 pub use chain::{Chain, MOST_POLICIES};
 pub use chain_digest::{ChainDigest, ChainDigestError};
@@ -54,5 +62,9 @@ pub use plugin::Plugin;
 pub use policy::{OnFailure, Policy};
 pub use question::Question;
 pub use sandbox::{LoadedPolicy, Sandbox};
-pub use slot::{DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE};
-pub use types::{Attribute, Fault, Job, Notification, Report, Run, Status, Verdict, Violation};
+#[cfg(feature = "sources")]
+pub use source::{LoadedSource, Source, SourceSpec, TranslateError};
+pub use types::{
+    Attribute, Delivery, Fault, Header, Job, Notification, Report, Run, Setting, Status, Translation, Verdict,
+    Violation,
+};

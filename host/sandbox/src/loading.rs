@@ -1,6 +1,7 @@
 //! Loading of one component: from its file or this program, through the cache or the compiler, to code that can run.
 
 use crate::{
+    builtin::Builtin,
     cache::{Cache, CacheError, CacheKey, EntryFlaw, Failure, Lock},
     compile::{CompileError, Compiler, Deadline, FreshCode},
     compiled,
@@ -8,17 +9,9 @@ use crate::{
     engine::Core,
     error::LoadError,
     fit::{self, Admission},
-    slot::{COMPONENT, DEFAULT_COMPONENT_SHA256},
 };
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{path::PathBuf, sync::Arc};
 use wasmtime::{Engine, component::Component};
-
-/// The default component's code, if this process compiled it without a cache. All its sandboxes share it: their engines' settings are the
-/// same where they concern the code.
-static IN_MEMORY: Mutex<Option<Arc<FreshCode>>> = Mutex::new(None);
 
 /// A component whose code is in a cache.
 #[derive(Clone, Debug)]
@@ -49,8 +42,8 @@ pub struct LoadedComponent {
 #[derive(Clone, Copy)]
 pub enum ComponentSource<'a> {
     File(&'a ComponentFile),
-    /// The default component in this program.
-    Default,
+    /// A component in this program.
+    Builtin(&'static Builtin),
 }
 
 impl ComponentSource<'_> {
@@ -58,16 +51,16 @@ impl ComponentSource<'_> {
     fn fingerprint(self, limit: u64) -> Result<blake3::Hash, ComponentFileError> {
         match self {
             Self::File(file) => file.fingerprint(limit),
-            Self::Default => Ok(blake3::hash(COMPONENT)),
+            Self::Builtin(builtin) => Ok(blake3::hash(builtin.bytes)),
         }
     }
 
     fn read(self, limit: u64) -> Result<ComponentBytes, ComponentFileError> {
         match self {
             Self::File(file) => file.read(limit),
-            Self::Default => Ok(ComponentBytes {
-                bytes: COMPONENT.to_vec(),
-                sha256: DEFAULT_COMPONENT_SHA256.into(),
+            Self::Builtin(builtin) => Ok(ComponentBytes {
+                bytes: builtin.bytes.to_vec(),
+                sha256: builtin.sha256.into(),
             }),
         }
     }
@@ -75,15 +68,15 @@ impl ComponentSource<'_> {
     fn check_pin(self, sha256: &str) -> Result<(), ComponentFileError> {
         match self {
             Self::File(file) => file.check_pin(sha256),
-            Self::Default => Ok(()),
+            Self::Builtin(_) => Ok(()),
         }
     }
 
-    /// Its file, as an argument of `component compile`; none for the default component.
+    /// Its file, as an argument of `component compile`; none for a component in this program.
     fn path(self) -> Option<PathBuf> {
         match self {
             Self::File(file) => Some(file.path().into()),
-            Self::Default => None,
+            Self::Builtin(_) => None,
         }
     }
 }
@@ -319,7 +312,7 @@ impl<'a> Loading<'a> {
         let compile = || self.compiler.compile(self.engine, &component, self.deadline);
         let (code, compiled) = match self.source {
             ComponentSource::File(_) => compile().map(|code| (Arc::new(code), true)),
-            ComponentSource::Default => in_memory_or(compile),
+            ComponentSource::Builtin(builtin) => builtin.in_memory_or(compile),
         }
         .map_err(|error| self.not_compiled(error))?;
         let ready = self.fresh(&code, blake3::hash(&component), sha256)?;
@@ -365,20 +358,4 @@ impl<'a> Loading<'a> {
     fn not_compiled(&self, error: CompileError) -> LoadError {
         LoadError::not_compiled(self.title.clone(), self.source.path(), error)
     }
-}
-
-/// The default component's code in memory; `None` if there is none, or while another thread compiles it.
-pub fn in_memory() -> Option<Arc<FreshCode>> {
-    IN_MEMORY.try_lock().ok()?.clone()
-}
-
-/// The default component's code in memory, or the result of `compile`, and true if it was compiled now. Other threads wait for it.
-fn in_memory_or<E>(compile: impl FnOnce() -> Result<FreshCode, E>) -> Result<(Arc<FreshCode>, bool), E> {
-    let mut kept = IN_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(code) = &*kept {
-        return Ok((Arc::clone(code), false));
-    }
-    let code = Arc::new(compile()?);
-    *kept = Some(Arc::clone(&code));
-    Ok((code, true))
 }

@@ -2,10 +2,11 @@
 
 use crate::{
     answer,
+    call::{Call, CallFailure},
     engine::Core,
     error::{HookError, LoadError},
     fit::{self, Admission, Role},
-    link::{Call, CallFailure, Exports, HookResult, Link},
+    link::{HookResult, Link},
     policy::Policy,
     question::{Asking, Question},
     types::{MERGING, Notification, Report, Verdict},
@@ -29,18 +30,15 @@ impl Plugin {
         let title = Role::Plugin.title(name);
         fit::admit_compiled(&title, component, &core.engine, Admission::Plugin)?;
         let link = Link::new(&Linker::new(&core.engine), component, &policy, Role::Plugin)?;
-        let exports = Exports {
-            title: &title,
-            component,
-            pre: &link.pre,
-        };
-        let merge = exports.find::<(&[Notification],), HookResult<Report>>(MERGING, "merge")?;
+        let merge = link
+            .callee
+            .find::<(&[Notification],), HookResult<Report>>(component, MERGING, "merge")?;
         Ok(Self { core, link, merge })
     }
 
     /// The same plugin without a time limit, for the rules themselves.
     pub(crate) fn without_clock(mut self) -> Self {
-        self.link.timed = false;
+        self.link.callee.timed = false;
         self
     }
 
@@ -86,14 +84,14 @@ impl Plugin {
     pub(crate) fn fold(&self, history: &[Notification], asking: &Arc<Asking>) -> Result<Report, HookError> {
         let call = Call {
             core: &self.core,
-            link: &self.link,
+            callee: &self.link.callee,
             hook: "merge",
             next: None,
             asking: Arc::clone(asking),
         };
         let hook = call.hook;
         let (report, _) = self
-            .counted(asking, || call.run(&self.merge, (history,)))
+            .counted(asking, || call.judge(&self.merge, (history,)))
             .map_err(CallFailure::into_error)?;
         answer::check_report(&report, history).map_err(|reason| self.link.bad_answer(hook, reason))?;
         Ok(report)
@@ -112,7 +110,11 @@ impl Plugin {
 
     /// Runs a call, and adds its time to the deadline if the plugin has no time limit.
     fn counted<T>(&self, asking: &Asking, call: impl FnOnce() -> T) -> T {
-        if self.link.timed { call() } else { asking.in_rules(call) }
+        if self.link.callee.timed {
+            call()
+        } else {
+            asking.in_rules(call)
+        }
     }
 
     pub(crate) fn core(&self) -> &Core {

@@ -112,6 +112,11 @@ impl Sandbox {
         &self.core
     }
 
+    #[cfg(feature = "sources")]
+    pub(crate) fn shared_core(&self) -> Arc<Core> {
+        Arc::clone(&self.core)
+    }
+
     /// The limits that plugins are held to.
     #[must_use]
     pub fn limits(&self) -> &Limits {

@@ -1,47 +1,40 @@
-//! The default component in an executable: its bytes, and the slot for its compiled code.
+//! The form of a slot, which is the place for a component's compiled code in an executable.
 //!
-//! The build leaves the slot empty, as it has no compiler; [`embed`](crate::embed) fills the slot of a finished executable. A slot is a
+//! The build leaves a slot empty, as it has no compiler; [`embed`](crate::embed()) fills the slots of a finished executable. A slot is a
 //! constant of the program, so it is loaded with the program, and `strip` and signatures treat it as any other part.
 
 use std::ops::Range;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-/// The default component's file.
-pub static COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));
+/// The mark of a slot of this form. The bytes occur in an executable once for each slot: searches use a copy out of a slot itself.
+const MARK: [u8; 32] = *b"pipefold compiled code slot 2\r\n\xf7";
 
-/// Hexadecimal sha256 of the default component's file.
-pub const DEFAULT_COMPONENT_SHA256: &str = env!("PIPEFOLD_COMPONENT_SHA256");
-
-/// Size in bytes of the default component's file.
-pub const DEFAULT_COMPONENT_SIZE: usize = COMPONENT.len();
-
-/// The mark of a slot of this form. The bytes occur once in an executable: searches use a copy out of the slot itself.
-const MARK: [u8; 32] = *b"pipefold compiled code slot 1\r\n\xf7";
-
-/// Hexadecimal sha256 of the default component.
+/// Hexadecimal sha256 of the component.
 const SHA256: Range<usize> = 32..96;
 /// The target triple that the executable was built for, padded with zeros. The longest triple of rustc's has 40 bytes.
 const TARGET: Range<usize> = 96..160;
+/// Bytes of the whole slot, little-endian.
+const SIZE: Range<usize> = 160..168;
 /// Bytes of code, little-endian; 0 in an empty slot.
-const LENGTH: Range<usize> = 160..168;
+const LENGTH: Range<usize> = 168..176;
 /// The 128-bit XXH3 of all before it and of the code. It finds damage. Each process computes it, so it is not a cryptographic digest: an
 /// attacker who can write to the executable does not need the slot.
-const DIGEST: Range<usize> = 168..184;
+const DIGEST: Range<usize> = 176..192;
 /// The beginning of the code: at a page, as it is run in place.
 const CODE: usize = 4096;
-/// Bytes of a slot. The code has 220 KB for x86_64, and other targets' takes up to a third more.
-pub const SIZE: usize = 512 << 10;
 
-/// An empty slot, as it is built.
-pub const fn empty() -> [u8; SIZE] {
-    let mut slot = [0; SIZE];
+/// An empty slot for a component, as it is built.
+pub const fn empty<const BYTES: usize>(sha256: &str) -> [u8; BYTES] {
+    assert!(BYTES > CODE);
+    let mut slot = [0; BYTES];
     copy(&mut slot, 0..MARK.len(), &MARK);
-    copy(&mut slot, SHA256, env!("PIPEFOLD_COMPONENT_SHA256").as_bytes());
+    copy(&mut slot, SHA256, sha256.as_bytes());
     copy(&mut slot, TARGET, env!("PIPEFOLD_TARGET").as_bytes());
+    copy(&mut slot, SIZE, &(BYTES as u64).to_le_bytes());
     slot
 }
 
-const fn copy(slot: &mut [u8; SIZE], place: Range<usize>, bytes: &[u8]) {
+const fn copy(slot: &mut [u8], place: Range<usize>, bytes: &[u8]) {
     assert!(bytes.len() <= place.end - place.start);
     let mut at = 0;
     while at < bytes.len() {
@@ -55,10 +48,8 @@ const fn copy(slot: &mut [u8; SIZE], place: Range<usize>, bytes: &[u8]) {
 pub struct DamagedSlot;
 
 /// The code in a slot, compared with its digest; `None` if the slot is empty.
-pub fn code(slot: &[u8; SIZE]) -> Result<Option<&[u8]>, DamagedSlot> {
-    let mut length = [0; 8];
-    length.copy_from_slice(&slot[LENGTH]);
-    let length = u64::from_le_bytes(length);
+pub fn code(slot: &[u8]) -> Result<Option<&[u8]>, DamagedSlot> {
+    let length = number(slot, LENGTH);
     if length == 0 {
         return Ok(None);
     }
@@ -70,13 +61,13 @@ pub fn code(slot: &[u8; SIZE]) -> Result<Option<&[u8]>, DamagedSlot> {
     Ok(Some(code))
 }
 
-fn digest(slot: &[u8; SIZE], code: &[u8]) -> [u8; 16] {
+fn digest(slot: &[u8], code: &[u8]) -> [u8; 16] {
     let head = xxh3_64(&slot[..DIGEST.start]);
     xxh3_128_with_seed(code, head).to_le_bytes()
 }
 
 /// Writes code into a slot, over any former code; false if the code is too large.
-pub fn fill(slot: &mut [u8; SIZE], code: &[u8]) -> bool {
+pub fn fill(slot: &mut [u8], code: &[u8]) -> bool {
     let Some(place) = slot[CODE..].get_mut(..code.len()) else {
         return false;
     };
@@ -88,19 +79,33 @@ pub fn fill(slot: &mut [u8; SIZE], code: &[u8]) -> bool {
     true
 }
 
-/// The offsets of the slots in an executable, by the mark of this program's own slot.
-pub fn find(executable: &[u8], own: &[u8; SIZE]) -> Vec<usize> {
-    memchr::memmem::find_iter(executable, &own[..MARK.len()]).collect()
+/// The places of the slots in an executable, by the mark of one of this program's own slots. A slot that names another size than it has
+/// room for is left out.
+pub fn find(executable: &[u8], own: &[u8]) -> Vec<Range<usize>> {
+    let marks = memchr::memmem::find_iter(executable, &own[..MARK.len()]);
+    let slots = marks.filter_map(|at| {
+        let head = executable[at..].get(..CODE)?;
+        let size = usize::try_from(number(head, SIZE)).ok()?;
+        let end = at.checked_add(size)?;
+        (size > CODE && end <= executable.len()).then_some(at..end)
+    });
+    slots.collect()
 }
 
-/// The sha256 of the component in the executable with this slot.
-pub fn component(slot: &[u8; SIZE]) -> String {
+/// The sha256 of the component whose code goes into a slot.
+pub fn component(slot: &[u8]) -> String {
     text(&slot[SHA256])
 }
 
 /// The target that the executable with this slot was built for.
-pub fn target(slot: &[u8; SIZE]) -> String {
+pub fn target(slot: &[u8]) -> String {
     text(&slot[TARGET])
+}
+
+fn number(slot: &[u8], field: Range<usize>) -> u64 {
+    let mut number = [0; 8];
+    number.copy_from_slice(&slot[field]);
+    u64::from_le_bytes(number)
 }
 
 fn text(field: &[u8]) -> String {
@@ -113,28 +118,36 @@ fn text(field: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    const BYTES: usize = 3 * CODE;
+    const COMPONENT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    fn new() -> [u8; BYTES] {
+        empty(COMPONENT)
+    }
+
     #[test]
     fn a_slot_is_empty_until_it_is_filled() {
-        let mut slot = Box::new(empty());
+        let mut slot = new();
         assert_eq!(code(&slot), Ok(None));
         assert!(fill(&mut slot, b"code"));
         assert_eq!(code(&slot), Ok(Some(&b"code"[..])));
         assert!(fill(&mut slot, b"c"));
         assert_eq!(code(&slot), Ok(Some(&b"c"[..])));
-        let mut again = Box::new(empty());
+        let mut again = new();
         assert!(fill(&mut again, b"c"));
         assert_eq!(slot, again);
-        assert!(!fill(&mut slot, &[0; SIZE]));
+        assert!(!fill(&mut slot, &[0; BYTES]));
     }
 
     #[test]
     fn any_other_byte_of_a_filled_slot_is_noticed() {
-        let mut slot = Box::new(empty());
+        let mut slot = new();
         assert!(fill(&mut slot, b"code"));
         for at in [
             0,
             SHA256.start,
             TARGET.start,
+            SIZE.start,
             LENGTH.start,
             LENGTH.end - 1,
             DIGEST.start,
@@ -149,10 +162,16 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_names_its_component_and_target() {
-        let slot = Box::new(empty());
-        assert_eq!(component(&slot), DEFAULT_COMPONENT_SHA256);
+    fn slots_are_found_and_name_their_component_and_target() {
+        let slot = new();
+        assert_eq!(component(&slot), COMPONENT);
         assert!(target(&slot).starts_with(std::env::consts::ARCH));
-        assert_eq!(find(&slot[..], &slot), [0]);
+        let mut executable = [&b"head"[..], &slot, &slot].concat();
+        let (first, second) = (4..4 + BYTES, 4 + BYTES..4 + 2 * BYTES);
+        assert_eq!(find(&executable, &slot), [first.clone(), second]);
+        // The second one is cut.
+        executable.pop();
+        assert_eq!(find(&executable, &slot), [first]);
+        assert_eq!(find(&executable[..100], &slot), []);
     }
 }

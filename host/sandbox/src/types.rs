@@ -1,4 +1,4 @@
-//! The types of `wit/types.wit` in Rust, and the names of the contract's interfaces.
+//! The types of `wit/types.wit` and `wit/translating.wit` in Rust, and the names of the contract's interfaces.
 //!
 //! Each type is lifted and lowered as its namesake in the WIT file, and read and written as JSON with DX's own field names. wasmtime
 //! compares the shapes when a plugin is loaded, so a difference from the WIT file is an error at load and never a wrong value.
@@ -10,6 +10,8 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 pub(crate) const HOOKS: &str = "pipefold:ci/hooks@0.2.0";
 /// The interface with DX's rule alone.
 pub(crate) const MERGING: &str = "pipefold:ci/merging@0.2.0";
+/// The interface of sources.
+pub(crate) const TRANSLATING: &str = "pipefold:ci/translating@0.2.0";
 
 /// The beginning of the contract's interface names.
 const PACKAGE: &str = "pipefold:ci/";
@@ -321,6 +323,53 @@ pub enum Verdict {
     /// Drop it, for the reason that a policy gives.
     #[component(name = "discard")]
     Discard(String),
+}
+
+/// A header of a delivery.
+#[derive(ComponentType, Lift, Lower, Clone, Debug, PartialEq, Eq, Hash)]
+#[component(record)]
+pub struct Header {
+    /// In lower case.
+    pub name: String,
+    /// As it was sent.
+    pub value: String,
+}
+
+/// A setting of a source, chosen by the operator.
+#[derive(ComponentType, Lift, Lower, Clone, Debug, PartialEq, Eq, Hash)]
+#[component(record)]
+pub struct Setting {
+    /// Its name, such as `use`: the built-in mapping.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A webhook delivery whose signature the host has checked.
+#[derive(ComponentType, Lift, Lower, Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[component(record)]
+pub struct Delivery {
+    /// The headers without signatures, tokens and cookies.
+    pub headers: Vec<Header>,
+    /// The body as text.
+    pub body: String,
+    /// The time of its receipt, in RFC 3339, for events without a time.
+    #[component(name = "received-at")]
+    pub received_at: String,
+    /// Each name once.
+    pub settings: Vec<Setting>,
+}
+
+/// The result for a delivery that could be read.
+#[derive(ComponentType, Lift, Lower, Clone, Debug, PartialEq, Eq, Hash)]
+#[component(variant)]
+pub enum Translation {
+    /// What it reports, of one run or several. At least one.
+    #[component(name = "notifications")]
+    Notifications(Vec<Notification>),
+    /// It reports nothing, for this reason: its event is about no run.
+    #[component(name = "ignored")]
+    Ignored(String),
 }
 
 /// Attributes as a JSON object: keys and values are texts.

@@ -227,20 +227,20 @@ Example:
     /// Compile a component into the cache, so that no build has to
     ///
     /// It is compiled in a process of its own, with limits on its time and memory. Without this, the first command that uses a policy
-    /// compiles it. Without FILE, the default component is compiled.
+    /// compiles it. Without FILE, the components of pipefold itself are compiled.
     #[command(after_help = "\
 Examples:
   pipefold component compile policy.wasm
   sudo pipefold component compile policy.wasm --policy-cache /var/cache/pipefold")]
     Compile {
-        /// The component; with @sha256:… it must have that digest [default: the default component]
+        /// The component; with @sha256:… it must have that digest [default: pipefold's own components]
         #[arg(value_name = "FILE[@sha256:…]")]
         file: Option<ComponentFile>,
     },
-    /// Put the default component's compiled code into a pipefold executable, so that no process has to compile it
+    /// Put the compiled code of pipefold's own components into an executable, so that no process has to compile them
     ///
     /// For those who package or install pipefold. The code is for the processor that the executable was built for, and is checked at each
-    /// start. IN must be of this version of pipefold, and may be this command itself.
+    /// start. IN must be of this version and these features of pipefold, and may be this command itself.
     #[command(after_help = "\
 Examples:
   pipefold component embed target/release/pipefold dist/pipefold

@@ -8,10 +8,11 @@ use std::time::Instant;
 use anyhow::Context;
 use pipefold::config::Environment;
 use pipefold_sandbox::{
-    Cache, ChildCompiler, Compiler, ComponentFile, EmbeddedCode, Limits, Sandbox, compile_worker, embed,
+    Cache, ChildCompiler, Compiler, ComponentFile, EmbeddedCode, Limits, Precompiled, Role, Sandbox, compile_worker,
+    embed,
     inspect::{self, Inspection, Item},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{policies, print_json, print_lines};
 use crate::args::{ComponentArgs, ComponentCommand, GlobalFlags};
@@ -52,32 +53,80 @@ fn compile(json: bool, file: Option<&ComponentFile>, cache: Option<&PathBuf>) ->
         Some(file) => sandbox.precompile(file, &cache, &compiler()?)?,
         None => sandbox.precompile_default(&cache, &compiler()?)?,
     };
-    let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let compiled = Compiled::new(done, began);
+    // A collector's own component, without which it would compile at its start.
+    #[cfg(feature = "collector")]
+    let sources = match file {
+        Some(_) => None,
+        None => {
+            let began = Instant::now();
+            let done = sandbox.precompile_built_in_sources(&cache, &compiler()?)?;
+            Some(Compiled::new(done, began))
+        }
+    };
+    #[cfg(not(feature = "collector"))]
+    let sources: Option<Compiled> = None;
     if json {
-        let answer = json!({
-            "file": file.map(|file| file.path().display().to_string()),
-            "sha256": done.sha256,
-            "cache": cache.path().display().to_string(),
-            "compiled": done.compiled,
-            "code_size": done.code_size,
-            "milliseconds": milliseconds,
-            "notes": done.notes,
-        });
+        let mut answer = compiled.as_json();
+        answer["file"] = json!(file.map(|file| file.path().display().to_string()));
+        answer["cache"] = json!(cache.path().display().to_string());
+        if let Some(sources) = &sources {
+            answer["sources"] = sources.as_json();
+        }
         return print_json(&answer);
     }
     let mut lines = vec![match file {
-        Some(file) => pinned(file.path(), &done.sha256),
-        None => format!("the default component, sha256:{}", done.sha256),
+        Some(file) => pinned(file.path(), &compiled.done.sha256),
+        None => format!("the default component, sha256:{}", compiled.done.sha256),
     }];
-    let how = if done.compiled {
-        format!("compiled in {milliseconds} ms")
-    } else {
-        format!("compiled before; found in {milliseconds} ms")
-    };
-    lines.push(format!("code      {} bytes, {how}", done.code_size));
+    lines.extend(compiled.lines());
+    if let Some(sources) = &sources {
+        lines.push(format!("the built-in sources, sha256:{}", sources.done.sha256));
+        lines.extend(sources.lines());
+    }
     lines.push(format!("cache     {}", neutral(&cache.path().display().to_string())));
-    lines.extend(done.notes.iter().map(|note| format!("note      {}", neutral(note))));
     print_lines(&(lines.join("\n") + "\n"))
+}
+
+/// A component whose code is in the cache, and the time that took.
+struct Compiled {
+    done: Precompiled,
+    milliseconds: u64,
+}
+
+impl Compiled {
+    fn new(done: Precompiled, began: Instant) -> Self {
+        let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Self { done, milliseconds }
+    }
+
+    fn as_json(&self) -> Value {
+        json!({
+            "sha256": self.done.sha256,
+            "compiled": self.done.compiled,
+            "code_size": self.done.code_size,
+            "milliseconds": self.milliseconds,
+            "notes": self.done.notes,
+        })
+    }
+
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let how = if self.done.compiled {
+            "compiled in"
+        } else {
+            "compiled before; found in"
+        };
+        let code = format!(
+            "code      {} bytes, {how} {} ms",
+            self.done.code_size, self.milliseconds
+        );
+        let notes = self
+            .done
+            .notes
+            .iter()
+            .map(|note| format!("note      {}", neutral(note)));
+        std::iter::once(code).chain(notes)
+    }
 }
 
 /// `pipefold component embed`
@@ -96,8 +145,8 @@ fn embedded(json: bool, executable: &Path, output: &Path) -> anyhow::Result<()> 
 
 /// `pipefold component inspect`
 fn inspected(json: bool, file: &ComponentFile) -> anyhow::Result<()> {
-    let limits = Limits::default();
-    let found = inspect::inspect(file, limits.component_size)?;
+    let found = inspect::inspect(file, Limits::default().component_size)?;
+    let limits = limits_of(found.fit.role);
     if json {
         let mut answer = serde_json::to_value(&found)?;
         if let Some(answer) = answer.as_object_mut() {
@@ -106,6 +155,15 @@ fn inspected(json: bool, file: &ComponentFile) -> anyhow::Result<()> {
         return print_json(&answer);
     }
     print_lines(&(for_people(file.path(), &found, &limits).join("\n") + "\n"))
+}
+
+/// The default limits of a component in this role.
+fn limits_of(role: Role) -> Limits {
+    match role {
+        #[cfg(feature = "collector")]
+        Role::Source => Limits::of_sources(),
+        _ => Limits::default(),
+    }
 }
 
 fn for_people(file: &Path, found: &Inspection, limits: &Limits) -> Vec<String> {
@@ -135,17 +193,24 @@ fn for_people(file: &Path, found: &Inspection, limits: &Limits) -> Vec<String> {
     let role = fit.role.as_str();
     lines.push(match fit.grants.as_slice() {
         _ if !fit.loads => "loads     no".to_owned(),
+        [] if fit.role == Role::Source => format!("loads     as a {role}"),
         [] => format!("loads     as a {role}, without any grant"),
         grants => format!("loads     as a {role}, if it is granted {}", grants.join(", ")),
     });
     for obstacle in &fit.obstacles {
         lines.push(format!("because   {}", neutral(obstacle)));
     }
+    let times = match fit.role {
+        Role::Source => format!("{} ms a delivery", limits.hook.as_millis()),
+        _ => format!(
+            "{} ms a hook, {} ms a chain",
+            limits.hook.as_millis(),
+            limits.chain.as_millis()
+        ),
+    };
     lines.push(format!(
-        "may use   {} MiB memory, {} ms a hook, {} ms a chain, {} KiB stack",
+        "may use   {} MiB memory, {times}, {} KiB stack",
         limits.memory >> 20,
-        limits.hook.as_millis(),
-        limits.chain.as_millis(),
         limits.stack >> 10
     ));
     lines

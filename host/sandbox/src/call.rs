@@ -1,0 +1,288 @@
+//! One call of a component's function: a fresh store and instance, a deadline, and the cause of a failure.
+
+use crate::{
+    answer::{self, Answered},
+    engine::Core,
+    error::{HookError, LoadError},
+    fit::Role,
+    grants::{GrantState, Grants, HasGrants, LineMeter, MOST_RESOURCES},
+    limits::{Limit, Limiter, Limits},
+    link::{HookResult, Next},
+    question::Asking,
+};
+use std::{sync::Arc, time::Instant};
+use wasmtime::{
+    Store, Trap, UpdateDeadline,
+    component::{
+        Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower, ResourceTableError,
+    },
+};
+use wasmtime_wasi::{I32Exit, WasiCtxView, WasiView};
+
+/// A component that is ready to be called, and the bounds of a call.
+pub struct Callee {
+    pub role: Role,
+    /// The name in messages.
+    pub name: Arc<str>,
+    pub limits: Limits,
+    /// True if its calls have a time limit.
+    pub timed: bool,
+    pub grants: Grants,
+    pub meter: Arc<LineMeter>,
+    pub pre: InstancePre<CallState>,
+}
+
+impl Callee {
+    pub fn new(
+        linker: &Linker<CallState>,
+        component: &Component,
+        (role, name): (Role, &str),
+        limits: &Limits,
+        grants: &Grants,
+    ) -> Result<Self, LoadError> {
+        let pre = linker.instantiate_pre(component).map_err(|error| LoadError::Code {
+            plugin: role.title(name),
+            reason: format!("{error:#}"),
+        })?;
+        Ok(Self {
+            role,
+            name: name.into(),
+            limits: limits.clone(),
+            timed: true,
+            grants: grants.clone(),
+            meter: Arc::default(),
+            pre,
+        })
+    }
+
+    /// Finds an export and compares its type, so that a component which loads can be called.
+    pub fn find<P, R>(
+        &self,
+        component: &Component,
+        interface: &str,
+        function: &str,
+    ) -> Result<ComponentExportIndex, LoadError>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift,
+    {
+        let fail = |reason: String| LoadError::Export {
+            plugin: self.title(),
+            export: format!("{interface}#{function}"),
+            reason,
+        };
+        let missing = || fail("is missing".into());
+        let interface = component.get_export_index(None, interface).ok_or_else(missing)?;
+        let (item, index) = component.get_export(Some(&interface), function).ok_or_else(missing)?;
+        let wasmtime::component::types::ComponentItem::ComponentFunc(found) = item else {
+            return Err(fail("is not a function".into()));
+        };
+        found
+            .typecheck::<P, R>(&self.pre.instance_type())
+            .map_err(|error| fail(format!("has another type: {error:#}")))?;
+        Ok(index)
+    }
+
+    /// The role and name, as in errors.
+    pub fn title(&self) -> String {
+        self.role.title(&self.name)
+    }
+
+    pub fn bad_answer(&self, hook: &'static str, reason: String) -> HookError {
+        let plugin = self.title();
+        HookError::BadAnswer { plugin, hook, reason }
+    }
+}
+
+/// Resource handles that one call may hold at a time. The contract has none, and WASI has a few files and streams; the engine keeps some
+/// dozens of bytes for each.
+const MOST_HANDLES: usize = 10_000;
+
+/// Ticks of the watchdog that are never reached: at 4 ms each, some five hundred million years.
+const NEVER: u64 = 1 << 62;
+
+/// The host's state beside an instance.
+pub struct CallState {
+    pub limiter: Limiter,
+    /// The deadline of this call; the time of the next link is added.
+    pub deadline: Instant,
+    pub asking: Arc<Asking>,
+    timed_out: Option<TimedOut>,
+    /// The links behind this one.
+    pub next: Option<Next>,
+    /// The failure of a link behind this one, which is not this one's fault.
+    pub further: Option<HookError>,
+    /// A limit of the host's functions that was reached.
+    pub hit: Option<Limit>,
+    granted: GrantState,
+}
+
+impl HasGrants for CallState {
+    fn granted(&mut self) -> &mut GrantState {
+        &mut self.granted
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.granted.wasi_view()
+    }
+}
+
+/// The time limit that passed: of this hook, or of the chain.
+#[derive(Clone, Copy)]
+enum TimedOut {
+    Hook,
+    Chain,
+}
+
+/// A call without a verdict, by the link at fault.
+pub enum CallFailure {
+    /// The called link.
+    Own(HookError),
+    /// A link behind it.
+    Further(HookError),
+}
+
+impl CallFailure {
+    pub fn into_error(self) -> HookError {
+        match self {
+            Self::Own(error) | Self::Further(error) => error,
+        }
+    }
+}
+
+/// One call of a component's function.
+pub struct Call<'a> {
+    pub core: &'a Core,
+    pub callee: &'a Callee,
+    /// The function's name in errors.
+    pub hook: &'static str,
+    pub next: Option<Next>,
+    pub asking: Arc<Asking>,
+}
+
+impl Call<'_> {
+    /// Calls a hook or the merge. Returns the answer, and those of the links behind this one.
+    pub fn judge<P, T>(self, export: &ComponentExportIndex, params: P) -> Result<(T, Vec<Answered>), CallFailure>
+    where
+        P: ComponentNamedList + Lower,
+        T: Send + Sync + 'static,
+        HookResult<T>: ComponentNamedList + Lift,
+    {
+        let (callee, hook) = (self.callee, self.hook);
+        let ((answer,), answers) = self.run::<P, HookResult<T>>(export, params)?;
+        match answer {
+            Ok(answer) => Ok((answer, answers)),
+            Err(violations) => Err(CallFailure::Own(match answer::check_refusal(&violations) {
+                Ok(()) => HookError::Refused(violations),
+                Err(reason) => callee.bad_answer(hook, reason),
+            })),
+        }
+    }
+
+    /// Instantiates the component and calls the export. Returns its results, and the answers of the links behind this one.
+    pub fn run<P, R>(mut self, export: &ComponentExportIndex, params: P) -> Result<(R, Vec<Answered>), CallFailure>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let limits = &self.callee.limits;
+        let watch = self.callee.timed.then(|| self.core.watchdog.watch()).transpose();
+        let watch = watch.map_err(|error| CallFailure::Own(self.host(error.to_string())))?;
+        let state = CallState {
+            limiter: Limiter::new(limits),
+            deadline: Instant::now() + limits.hook,
+            asking: Arc::clone(&self.asking),
+            timed_out: None,
+            next: self.next.take(),
+            further: None,
+            hit: None,
+            granted: GrantState::new(&self.callee.name, &self.callee.grants, &self.callee.meter),
+        };
+        let mut store = Store::new(&self.core.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(limits.copied_out);
+        store.set_max_component_handles(MOST_HANDLES);
+        store.set_epoch_deadline(if self.callee.timed { 1 } else { NEVER });
+        store.epoch_deadline_callback(|mut context| {
+            let state = context.data_mut();
+            let now = Instant::now();
+            state.timed_out = match (now >= state.asking.until(), now >= state.deadline) {
+                (true, _) => Some(TimedOut::Chain),
+                (_, true) => Some(TimedOut::Hook),
+                _ => return Ok(UpdateDeadline::Continue(1)),
+            };
+            Ok(UpdateDeadline::Interrupt)
+        });
+        let outcome = self.callee.pre.instantiate(&mut store).and_then(|instance| {
+            let function = instance.get_typed_func::<P, R>(&mut store, export)?;
+            function.call(&mut store, params)
+        });
+        drop(watch);
+        match outcome {
+            Ok(results) => Ok((
+                results,
+                store.into_data().next.map_or_else(Vec::new, |next| next.answers),
+            )),
+            Err(error) => Err(self.explain(store.into_data(), &error)),
+        }
+    }
+
+    /// Names the cause of a failed call. wasmtime exports types for traps only; other causes are recognised by the records in the state, and
+    /// last by wasmtime's message.
+    fn explain(&self, state: CallState, error: &wasmtime::Error) -> CallFailure {
+        if let Some(further) = state.further {
+            return CallFailure::Further(further);
+        }
+        let (plugin, hook) = (self.callee.title(), self.hook);
+        let limits = &self.callee.limits;
+        let reason = format!("{error:#}");
+        let limit = match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Some(Limit::Stack(self.core.limits.stack)),
+            None if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) => {
+                Some(Limit::Handles(MOST_RESOURCES))
+            }
+            None if reason.contains("fuel allocated for hostcalls has been exhausted") => {
+                Some(Limit::CopiedOut(limits.copied_out))
+            }
+            None if reason.contains("store handle limit exceeded") => Some(Limit::Handles(MOST_HANDLES)),
+            None if reason.contains("resource limit exceeded") => Some(Limit::CoreInstances(limits.core_instances)),
+            _ => None,
+        };
+        let limit = state.hit.or(state.limiter.hit()).or(limit);
+        CallFailure::Own(match (state.timed_out, limit, error.downcast_ref::<Trap>()) {
+            (Some(TimedOut::Hook), _, _) => HookError::TimedOut {
+                plugin,
+                hook,
+                limit: limits.hook,
+            },
+            (Some(TimedOut::Chain), _, _) => HookError::ChainTimedOut {
+                plugin,
+                hook,
+                limit: self.core.limits.chain,
+            },
+            (None, Some(limit), _) => HookError::Limit { plugin, hook, limit },
+            (None, None, Some(trap)) => HookError::Trap {
+                plugin,
+                hook,
+                trap: trap.to_string(),
+            },
+            (None, None, None) if error.is::<I32Exit>() => HookError::Trap {
+                plugin,
+                hook,
+                trap: "it ended itself instead of answering".into(),
+            },
+            (None, None, None) if state.limiter.host_failed() || reason.contains("mmap failed") => self.host(reason),
+            (None, None, None) => self.callee.bad_answer(hook, reason),
+        })
+    }
+
+    fn host(&self, reason: String) -> HookError {
+        HookError::Host {
+            plugin: self.callee.title(),
+            hook: self.hook,
+            reason,
+        }
+    }
+}
