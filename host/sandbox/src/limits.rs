@@ -49,15 +49,14 @@ impl Default for Limits {
 impl Limits {
     /// The limits of a source. A vendor's largest delivery is GitHub's, of 25 MiB.
     ///
-    /// Memory: five times that. A source in Rust holds the body once and needs 30 MiB; guests made from JavaScript or Python hold its bytes, the
-    /// text and the objects in it.
+    /// Memory: that of policies, which the engine reserves for each memory. A memory that grows beyond it is moved, and meanwhile takes twice its
+    /// size. The built-in sources need MEASURED for the largest delivery: the body once, and what they keep of it.
     ///
     /// Time: vendors wait 10 seconds for an answer (GitHub, GitLab), in which the notifications are also judged and stored. The built-in
     /// sources take less than a tenth of this for the largest delivery, so that a busy machine has time for it too.
     #[must_use]
     pub fn of_sources() -> Self {
         Self {
-            memory: 128 << 20,
             hook: Duration::from_secs(4),
             ..Self::default()
         }

@@ -1,7 +1,10 @@
 //! Compiled code in an executable: it is embedded in a copy of this test program, which is then started.
 
 use crate::place::Place;
-use pipefold_sandbox::{Compiler, Deadline, EmbedError, Limits, Notification, Sandbox, default_is_embedded, embed};
+use pipefold_sandbox::{
+    Compiler, DEFAULT_COMPONENT_SHA256, Deadline, Delivery, EmbedError, Limits, Notification, SOURCES_SHA256, Sandbox,
+    TranslateError, default_is_embedded, embed,
+};
 use std::{
     fs::{self, File},
     os::unix::fs::{FileExt, PermissionsExt},
@@ -16,7 +19,8 @@ const VARIABLE: &str = "PIPEFOLD_TEST_SAYS";
 /// Offsets within a slot.
 const COMPONENT: usize = 32;
 const TARGET: usize = 96;
-const LENGTH: usize = 160;
+const SIZE: usize = 160;
+const LENGTH: usize = 168;
 const CODE: usize = 4096;
 
 #[test]
@@ -36,19 +40,41 @@ fn prints_the_source_of_its_code() {
         ..Notification::default()
     };
     assert!(loaded.plugin.merge(&[run]).is_ok());
+    let sources = sandbox
+        .built_in_sources_by(None, &Compiler::Here, &Deadline::never())
+        .unwrap();
+    // A second engine in this process has a copy of the code.
+    let again = Sandbox::new(Limits::default())
+        .unwrap()
+        .built_in_sources_by(None, &Compiler::Here, &Deadline::never())
+        .unwrap();
+    for source in [&sources.source, &again.source] {
+        let refused = source.translate(&Delivery::default());
+        assert!(matches!(refused, Err(TranslateError::Refused(_))), "{refused:?}");
+    }
     println!(
         "embedded {} compiled {} notes {:?}.",
         default_is_embedded(),
         loaded.compiled,
         loaded.notes
     );
+    println!("sources compiled {} notes {:?}.", sources.compiled, sources.notes);
 }
 
 /// A copy of this test program with embedded code.
 struct Copy {
     folder: TempDir,
-    /// The offset of its slot.
+    /// The offset of the default component's slot.
     slot: usize,
+}
+
+/// The offset of a component's slot in an executable. The whole mark must not be in this test program once more.
+fn slot_of(executable: &[u8], sha256: &str) -> usize {
+    let marks = memchr::memmem::find_iter(executable, "pipefold compiled code slot ");
+    let is_its = |at: &usize| executable[at + COMPONENT..].starts_with(sha256.as_bytes());
+    let slots: Vec<usize> = marks.filter(is_its).collect();
+    assert_eq!(slots.len(), 1, "{slots:?}");
+    slots[0]
 }
 
 impl Copy {
@@ -60,8 +86,7 @@ impl Copy {
         assert!(made.size > 100_000);
         let (before, after) = (fs::read(this).unwrap(), fs::read(folder.path().join("copy")).unwrap());
         assert_eq!(before.len(), after.len());
-        let first = before.iter().zip(&after).position(|(before, after)| before != after);
-        let slot = first.unwrap() - LENGTH;
+        let slot = slot_of(&after, DEFAULT_COMPONENT_SHA256);
         Self { folder, slot }
     }
 
@@ -82,7 +107,17 @@ impl Copy {
         byte[0]
     }
 
+    /// The source of the default component's code.
     fn says(&self) -> String {
+        self.says_after("embedded ")
+    }
+
+    /// The source of the code of the built-in sources.
+    fn says_of_sources(&self) -> String {
+        self.says_after("sources ")
+    }
+
+    fn says_after(&self, beginning: &str) -> String {
         let output = Command::new(self.path())
             .args(["--exact", "embed::prints_the_source_of_its_code", "--nocapture"])
             .env_clear()
@@ -91,7 +126,7 @@ impl Copy {
             .unwrap();
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
-        let said = text.split_once("embedded ").unwrap_or_else(|| panic!("{text}")).1;
+        let said = text.split_once(beginning).unwrap_or_else(|| panic!("{text}")).1;
         said.split_once("].").unwrap().0.to_owned() + "]"
     }
 
@@ -122,6 +157,25 @@ fn an_executable_runs_the_code_in_it_and_never_code_that_is_damaged() {
         copy.put(offset, &[byte]);
     }
     assert_eq!(copy.says(), "true compiled false notes []");
+}
+
+#[test]
+fn the_code_of_the_built_in_sources_is_embedded_beside_the_rules() {
+    let copy = Copy::new();
+    assert_eq!(copy.says_of_sources(), "compiled false notes []");
+    let sources = Copy {
+        slot: slot_of(&fs::read(copy.path()).unwrap(), SOURCES_SHA256),
+        ..copy
+    };
+    // A part of it is free, as other processors' code takes up to a third more.
+    let length = u32::from_le_bytes([0, 1, 2, 3].map(|at| sources.byte(LENGTH + at)));
+    let size = u32::from_le_bytes([0, 1, 2, 3].map(|at| sources.byte(SIZE + at)));
+    assert!(length > 10_000 && length < size / 3 * 2, "{length} of {size} bytes");
+    sources.put(CODE + 5000, &[sources.byte(CODE + 5000) ^ 1]);
+    let note = "the compiled code in this executable is damaged; the component of the built-in sources is compiled instead; to mend \
+                that, install pipefold again";
+    assert_eq!(sources.says_of_sources(), format!("compiled true notes [{note:?}]"));
+    assert_eq!(sources.says(), "true compiled false notes []");
 }
 
 #[test]
@@ -178,7 +232,7 @@ fn other_files_are_refused_by_name() {
     copy.put(COMPONENT, &[if digit == b'0' { b'1' } else { b'0' }]);
     assert_eq!(
         copy.embed_again().unwrap_err(),
-        "FOLDER/copy: from another version of pipefold; embed with the version that the executable is of"
+        "FOLDER/copy: from another version of pipefold, or with other features; embed with the same version and features"
     );
     let output = copy.folder.path().join("output");
     let refused = |executable: &Path| embed(executable, &output).unwrap_err();

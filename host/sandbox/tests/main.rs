@@ -11,5 +11,6 @@ mod engine_section;
 mod guests;
 mod hostile;
 mod place;
+mod sources;
 mod wasi;
 mod worker;

@@ -37,6 +37,17 @@ pub const REASON: usize = 16;
 /// Offset of a refusal's list.
 pub const VIOLATIONS: usize = 8;
 
+/// Offsets in the answer of a source: the translation's discriminant, its list or reason, and the text of a refusal.
+pub const TRANSLATION: usize = 4;
+pub const TRANSLATED: usize = 8;
+pub const REFUSAL: usize = 4;
+/// Offset of the first notification, behind the answer, and of its fields.
+const NOTIFICATION: usize = 16;
+pub const OF_REFERENCE_ID: usize = NOTIFICATION + 24;
+pub const OF_PR_NUMBER: usize = NOTIFICATION + 96;
+pub const OF_ALLOWED_TO_FAIL: usize = NOTIFICATION + 196;
+pub const OF_ATTRIBUTES: usize = NOTIFICATION + 200;
+
 /// An answer that can be changed.
 pub struct Image {
     fixed: [u8; 256],
@@ -91,6 +102,21 @@ impl Image {
             .byte(64, fault)
             .text(68, field)
             .text(76, message)
+    }
+
+    /// The translation of a delivery into this number of notifications, all that are in memory empty.
+    pub fn translation(count: u32) -> Self {
+        Self::empty().pointer(TRANSLATED, (AT + NOTIFICATION) as u32, count)
+    }
+
+    /// A delivery ignored for this reason.
+    pub fn ignored(reason: &[u8]) -> Self {
+        Self::empty().byte(TRANSLATION, 1).text(TRANSLATED, reason)
+    }
+
+    /// A delivery refused for this reason.
+    pub fn refused(reason: &[u8]) -> Self {
+        Self::empty().byte(0, 1).text(REFUSAL, reason)
     }
 
     pub fn byte(mut self, offset: usize, value: u8) -> Self {

@@ -6,7 +6,7 @@ use wit_component::StringEncoding;
 const HOOKS: &str = "pipefold:ci/hooks@0.2.0";
 
 /// Allocates memory from 64 KiB upwards and grows it as needed.
-const HONEST_REALLOC: &str = "(local $at i32)
+pub const HONEST_REALLOC: &str = "(local $at i32)
     (local.set $at (i32.and
         (i32.add (global.get $free) (i32.sub (local.get $align) (i32.const 1)))
         (i32.sub (i32.const 0) (local.get $align))))
@@ -14,6 +14,22 @@ const HONEST_REALLOC: &str = "(local $at i32)
     (if (i32.gt_u (global.get $free) (i32.mul (memory.size) (i32.const 65536)))
         (then (drop (memory.grow (i32.add (i32.div_u (local.get $new) (i32.const 65536)) (i32.const 1))))))
     (local.get $at)";
+
+/// A source whose `translate` has this body: address and number of the headers, of the body's bytes at 2 and 3, of the time's bytes and of the
+/// settings, to the address of the answer.
+pub fn source(realloc: &str, translate: &str, more: &str) -> Vec<u8> {
+    let module = format!(
+        r#"(module
+            (memory (export "memory") 2)
+            (global $free (mut i32) (i32.const 65536))
+            (func $realloc (export "cabi_realloc") (param $old i32) (param $size i32) (param $align i32) (param $new i32) (result i32)
+                {realloc})
+            {more}
+            (func (export "pipefold:ci/translating@0.2.0#translate")
+                (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {translate}))"#
+    );
+    component(&module, "source")
+}
 
 /// The answer `hold`.
 pub const HOLD: &str =
