@@ -85,7 +85,7 @@ fn a_build_waits_for_no_compiler_and_its_run_for_the_next_delivery() {
 }
 
 #[test]
-fn the_default_component_is_compiled_ahead_on_request() {
+fn the_components_of_pipefold_are_compiled_ahead_on_request() {
     let ci = Ci::new();
     let output = ci
         .pipefold(["component", "compile"])
@@ -97,7 +97,15 @@ fn the_default_component_is_compiled_ahead_on_request() {
         output.stdout().starts_with("the default component, sha256:"),
         "{output}"
     );
-    assert_eq!(entries(&ci).len(), 1);
+    assert!(output.stdout().contains("\nthe built-in sources, sha256:"), "{output}");
+    assert_eq!(entries(&ci).len(), 2);
+    let again = ci
+        .pipefold(["component", "compile", "--json"])
+        .replaced_by(built("pipefold"))
+        .run()
+        .json();
+    let found = (&again["compiled"], &again["sources"]["compiled"]);
+    assert_eq!(found, (&false.into(), &false.into()), "{again:#}");
 }
 
 #[test]

@@ -200,6 +200,30 @@ fn inspecting_shows_how_a_component_loads() {
     assert!(people.contains("made for  pipefold:ci@0.2.0"), "{people}");
     assert!(people.contains("loads     as a plugin, without any grant"), "{people}");
 
+    let sources = workspace_root().join("host/sandbox/component/sources.wasm");
+    let people = inspect(sources.clone(), &[]).stdout();
+    assert!(people.contains("loads     as a source\n"), "{people}");
+    assert!(
+        people.contains("may use   64 MiB memory, 4000 ms a delivery, "),
+        "{people}"
+    );
+    let found = inspect(sources.clone(), &["--json"]).json();
+    assert_eq!(
+        (&found["role"], &found["loads"]),
+        (&"source".into(), &true.into()),
+        "{found:#}"
+    );
+    let compiled = ci
+        .pipefold(["component", "compile", "--json"])
+        .args([sources])
+        .run()
+        .json();
+    assert_eq!(
+        (&compiled["compiled"], &compiled["sha256"]),
+        (&true.into(), &found["sha256"]),
+        "{compiled:#}"
+    );
+
     let empty = ci.workspace().join("empty.wasm");
     std::fs::write(&empty, b"\0asm\x0d\0\x01\0").unwrap();
     let people = inspect(empty, &[]).stdout();

@@ -49,11 +49,11 @@ impl Default for Limits {
 impl Limits {
     /// The limits of a source. A vendor's largest delivery is GitHub's, of 25 MiB.
     ///
-    /// Memory: that of policies, which the engine reserves for each memory. A memory that grows beyond it is moved, and meanwhile takes twice its
-    /// size. The built-in sources need MEASURED for the largest delivery: the body once, and what they keep of it.
+    /// Memory: that of policies, which the engine reserves for each memory: one that grows beyond it is moved, and takes twice its size
+    /// meanwhile. The built-in sources hold the body once, and need 27 MiB for the largest delivery.
     ///
     /// Time: vendors wait 10 seconds for an answer (GitHub, GitLab), in which the notifications are also judged and stored. The built-in
-    /// sources take less than a tenth of this for the largest delivery, so that a busy machine has time for it too.
+    /// sources take 0.1 s for the largest delivery, and up to 1 s for one made to be slow.
     #[must_use]
     pub fn of_sources() -> Self {
         Self {

@@ -146,3 +146,13 @@ fn the_built_in_sources_import_nothing_and_name_what_they_lack() {
         "the setting `use` is missing: it names the CI system"
     );
 }
+
+#[test]
+fn the_largest_delivery_reaches_the_built_in_sources() {
+    let delivery = Delivery {
+        body: format!("{{\"x\":\"{}\"}}", "é".repeat((25 << 20) / 2 - 5)),
+        ..Delivery::default()
+    };
+    let answer = built_in(&Place::new()).source.translate(&delivery);
+    assert!(matches!(answer, Err(TranslateError::Refused(_))), "{answer:?}");
+}

@@ -44,7 +44,6 @@ pub const REFUSAL: usize = 4;
 /// Offset of the first notification, behind the answer, and of its fields.
 const NOTIFICATION: usize = 16;
 pub const OF_REFERENCE_ID: usize = NOTIFICATION + 24;
-pub const OF_PR_NUMBER: usize = NOTIFICATION + 96;
 pub const OF_ALLOWED_TO_FAIL: usize = NOTIFICATION + 196;
 pub const OF_ATTRIBUTES: usize = NOTIFICATION + 200;
 
