@@ -7,6 +7,7 @@
 //! - [`feeds`]: runs in the form of a GoCD server, for programs that know GoCD.
 //! - [`forward`]: the forwarding of every run and its jobs to DX.
 //! - [`store`]: notifications as they arrived, the runs that they fold into, and their jobs.
+//! - [`hooks`]: webhooks of CI systems.
 //! - [`access`]: tokens, and the pipelines that each may write and see.
 //! - [`rules`]: the judging and folding of notifications.
 //! - [`request`]: the parts that every handler of a request needs.
@@ -16,6 +17,7 @@ pub mod access;
 pub mod api;
 pub mod feeds;
 pub mod forward;
+pub mod hooks;
 pub mod metrics;
 pub mod page;
 pub mod request;
