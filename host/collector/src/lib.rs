@@ -2,12 +2,12 @@
 //!
 //! - [`server`]: the whole server, [`server::Collector`], its connections, limits and TLS.
 //! - [`upsert`]: `POST /api/pipelineRuns.upsert` and `POST /api/pipelineJobs.upsert`, as DX has them.
+//! - [`hooks`]: `POST /hooks/NAME`, the webhooks of CI systems.
 //! - [`api`]: runs as JSON for programs, with an OpenAPI document.
 //! - [`page`]: runs for people, in a browser.
 //! - [`feeds`]: runs in the form of a GoCD server, for programs that know GoCD.
 //! - [`forward`]: the forwarding of every run and its jobs to DX.
 //! - [`store`]: notifications as they arrived, the runs that they fold into, and their jobs.
-//! - [`hooks`]: webhooks of CI systems.
 //! - [`access`]: tokens, and the pipelines that each may write and see.
 //! - [`rules`]: the judging and folding of notifications.
 //! - [`request`]: the parts that every handler of a request needs.

@@ -2,11 +2,11 @@
 
 use crate::store::Backlog;
 use chrono::{DateTime, Utc};
-use pipefold::prometheus::{MetricKind, Page};
+use pipefold::prometheus::{Metric, MetricKind, Page};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Upper bounds of the histogram of upserts, in seconds: around what one disk's sync takes, up to what a client waits for.
+/// Upper bounds of a histogram, in seconds: around what one disk's sync takes, up to what a client waits for.
 const BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 /// Counters of the server. No label has a value that comes from outside, so there are never more series than these.
@@ -42,34 +42,20 @@ pub struct Metrics {
     pub jobs_rejected: AtomicU64,
     /// Jobs that were not sent, as DX lacks the method.
     pub jobs_left: AtomicU64,
+    /// The time from an upsert to the disk.
+    pub durations: Durations,
     dx_up: AtomicU64,
-    buckets: [AtomicU64; BOUNDS.len()],
-    microseconds: AtomicU64,
-    count: AtomicU64,
 }
 
 impl Metrics {
-    /// Records the time from an upsert to the disk.
-    pub fn took(&self, time: Duration) {
-        let seconds = time.as_secs_f64();
-        if let Some(bucket) = BOUNDS.iter().position(|bound| seconds <= *bound) {
-            self.buckets[bucket].fetch_add(1, Relaxed);
-        }
-        self.microseconds
-            .fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Relaxed);
-        self.count.fetch_add(1, Relaxed);
-    }
-
     /// Records whether DX itself answered.
     pub fn dx_answered(&self, answered: bool) {
         self.dx_up.store(1 + u64::from(answered), Relaxed);
     }
 
-    /// Returns all counters in Prometheus' format. The part about forwarding is there only if the server forwards, with the runs that wait
-    /// at `now`.
-    #[must_use]
-    pub fn text(&self, forwarding: Option<(Backlog, DateTime<Utc>)>) -> String {
-        let mut page = Page::default();
+    /// Writes all counters in Prometheus' format. The part about forwarding is there only if the server forwards, with the runs that wait
+    /// at that time.
+    pub fn write(&self, page: &mut Page, forwarding: Option<(Backlog, DateTime<Utc>)>) {
         let now = |counter: &AtomicU64| counter.load(Relaxed);
         page.metric("connections", MetricKind::Gauge, "Connections that are open.")
             .is(now(&self.connections));
@@ -130,26 +116,50 @@ impl Metrics {
             )
             .is(age);
         }
-        self.histogram(&mut page);
-        page.into_text()
-    }
-
-    fn histogram(&self, page: &mut Page) {
-        let mut metric = page.metric(
+        let metric = page.metric(
             "upsert_duration_seconds",
             MetricKind::Histogram,
             "The time from a whole request to the disk.",
         );
+        self.durations.write(metric, &[]).end();
+    }
+}
+
+/// A histogram of durations.
+#[derive(Debug, Default)]
+pub struct Durations {
+    buckets: [AtomicU64; BOUNDS.len()],
+    microseconds: AtomicU64,
+    count: AtomicU64,
+}
+
+impl Durations {
+    /// Records a duration.
+    pub fn took(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        if let Some(bucket) = BOUNDS.iter().position(|bound| seconds <= *bound) {
+            self.buckets[bucket].fetch_add(1, Relaxed);
+        }
+        self.microseconds
+            .fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Relaxed);
+        self.count.fetch_add(1, Relaxed);
+    }
+
+    /// Writes the samples, each with these labels.
+    #[must_use]
+    pub fn write<'p>(&self, mut metric: Metric<'p>, labels: &[(&str, &str)]) -> Metric<'p> {
+        let with =
+            |bound: &str, metric: Metric<'p>, sum| metric.part("_bucket", &[labels, &[("le", bound)]].concat(), sum);
         let mut sum = 0;
         for (bound, bucket) in BOUNDS.iter().zip(&self.buckets) {
             sum += bucket.load(Relaxed);
-            metric = metric.part("_bucket", Some(("le", &bound.to_string())), sum);
+            metric = with(&bound.to_string(), metric, sum);
         }
         // Never below the sum of the buckets, whatever is counted concurrently.
         let count = self.count.load(Relaxed).max(sum);
-        metric = metric.part("_bucket", Some(("le", "+Inf")), count);
-        metric = metric.part("_sum", None, self.microseconds.load(Relaxed) as f64 / 1e6);
-        metric.part("_count", None, count).end();
+        metric = with("+Inf", metric, count);
+        metric = metric.part("_sum", labels, self.microseconds.load(Relaxed) as f64 / 1e6);
+        metric.part("_count", labels, count)
     }
 }
 
@@ -162,10 +172,15 @@ mod tests {
     fn the_histogram_is_cumulative_and_forwarding_is_shown_if_on() {
         let metrics = Metrics::default();
         for millis in [0, 4, 4, 60, 10_000] {
-            metrics.took(Duration::from_millis(millis));
+            metrics.durations.took(Duration::from_millis(millis));
         }
         metrics.accepted.fetch_add(3, Relaxed);
-        let text = metrics.text(None);
+        let written = |forwarding| {
+            let mut page = Page::default();
+            metrics.write(&mut page, forwarding);
+            page.into_text()
+        };
+        let text = written(None);
         for line in [
             "pipefold_requests_total{result=\"accepted\"} 3",
             "pipefold_upsert_duration_seconds_bucket{le=\"0.001\"} 1",
@@ -179,7 +194,7 @@ mod tests {
         }
         assert!(!text.contains("forwards") && !text.contains("dx_up"));
         let now = DateTime::from_timestamp(1_750_000_000, 0).unwrap();
-        let forwarding = |runs, since| metrics.text(Some((Backlog { runs, since }, now)));
+        let forwarding = |runs, since| written(Some((Backlog { runs, since }, now)));
         let text = forwarding(0, None);
         assert!(!text.contains("dx_up"), "nothing is known yet: {text}");
         assert!(text.contains("pipefold_forwards_oldest_waiting_seconds 0\n"), "{text}");

@@ -154,15 +154,8 @@ impl Rules {
             finished_at: given.finished_at.clone(),
             ..Notification::default()
         };
-        let whole = Notification {
-            step: None,
-            finished_at: None,
-            status: None,
-            started_at: Some("1970-01-01T00:00:00Z".to_owned()),
-            ..probe.clone()
-        };
-        let job = match self.alone().merge(&[whole, probe]).map_err(failed) {
-            Ok(report) => report.jobs.into_iter().next(),
+        let job = match self.step(probe) {
+            Ok(job) => job,
             Err(FoldError::Refused(refused)) => {
                 let named = refused.into_iter().map(|violation| match &*violation.field {
                     "pipeline_name" => ("name", violation),
@@ -199,6 +192,54 @@ impl Rules {
         violations.sort_by_key(place);
         violations.dedup();
         Err(FoldError::Refused(violations))
+    }
+
+    /// Returns the job that a notification of a step is about.
+    ///
+    /// # Errors
+    /// All violations of the step; or the failure of the rules.
+    pub fn job_of(&self, step: &Notification) -> Result<Job, FoldError> {
+        let text = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        let probe = Notification {
+            pipeline_name: text(&step.pipeline_name),
+            pipeline_source: text(&step.pipeline_source),
+            reference_id: text(&step.reference_id),
+            step: text(&step.step),
+            step_id: text(&step.step_id),
+            status: text(&step.status),
+            started_at: step.started_at.clone(),
+            finished_at: step.finished_at.clone(),
+            ..Notification::default()
+        };
+        // A job has no place for a name without a visible character.
+        self.step(probe)?
+            .ok_or_else(|| FoldError::Refused(vec![missing("step")]))
+    }
+
+    /// Folds a step alone into its job, beside a run that has only names and a start.
+    fn step(&self, step: Notification) -> Result<Option<Job>, FoldError> {
+        let whole = Notification {
+            step: None,
+            step_id: None,
+            finished_at: None,
+            status: None,
+            started_at: Some("1970-01-01T00:00:00Z".to_owned()),
+            ..step.clone()
+        };
+        match self.alone().merge(&[whole, step]).map_err(failed) {
+            Ok(report) => Ok(report.jobs.into_iter().next()),
+            Err(FoldError::Refused(both)) => {
+                // The same fault of the run and of the step.
+                let mut violations: Vec<Violation> = Vec::new();
+                for violation in both {
+                    if !violations.contains(&violation) {
+                        violations.push(violation);
+                    }
+                }
+                Err(FoldError::Refused(violations))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Judges a job of a stored run by the policies, as an urgent step of the run. `source` is the run's as the sender names it.
@@ -344,7 +385,7 @@ fn missing(field: &'static str) -> Violation {
         "pipeline_source" => "the source of the run, such as Tekton",
         "run_reference_id" => "the reference_id of the run",
         "reference_id" => "a name that is unique in the run",
-        "name" => "the name of the job",
+        "name" | "step" => "the name of the job",
         _ => "success, failure, cancelled, running or unknown",
     };
     Violation {

@@ -57,24 +57,31 @@ impl Page {
 impl Metric<'_> {
     /// Writes the metric's only sample.
     pub fn is(self, value: impl Display) {
-        self.part("", None, value).end();
+        self.part("", &[], value).end();
     }
 
     /// Writes a sample for each value of a label.
     pub fn by<V: Display>(self, label: &str, values: impl IntoIterator<Item = (&'static str, V)>) {
-        let add = |metric: Self, (of, value)| metric.part("", Some((label, of)), value);
+        let add = |metric: Self, (of, value)| metric.part("", &[(label, of)], value);
         values.into_iter().fold(self, add).end();
     }
 
-    /// Writes a sample whose name ends in `suffix`, as a histogram's do, with a label if one is given.
+    /// Writes a sample whose name ends in `suffix`, as a histogram's do, with these labels.
     #[must_use]
-    pub fn part(self, suffix: &str, label: Option<(&str, &str)>, value: impl Display) -> Self {
-        let label = label.map(|(label, of)| {
-            let of = of.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            format!("{{{label}=\"{of}\"}}")
-        });
-        let label = label.unwrap_or_default();
-        let _ = writeln!(self.page, "{PREFIX}{}{suffix}{label} {value}", self.name);
+    pub fn part(self, suffix: &str, labels: &[(&str, &str)], value: impl Display) -> Self {
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(label, of)| {
+                let of = of.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+                format!("{label}=\"{of}\"")
+            })
+            .collect();
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        };
+        let _ = writeln!(self.page, "{PREFIX}{}{suffix}{labels} {value}", self.name);
         self
     }
 
@@ -93,8 +100,8 @@ mod tests {
         let by = [("a\"b\\c\nd", 7_u64), ("e", 0)];
         page.metric("sent_total", MetricKind::Counter, "Sent.").by("to", by);
         let histogram = page.metric("took_seconds", MetricKind::Histogram, "Time.");
-        let histogram = histogram.part("_bucket", Some(("le", "0.5")), 2);
-        histogram.part("_sum", None, 1.5).end();
+        let histogram = histogram.part("_bucket", &[("of", "a"), ("le", "0.5")], 2);
+        histogram.part("_sum", &[], 1.5).end();
         assert_eq!(
             page.into_text(),
             "# HELP pipefold_up A \\\\ and\\na line.\n\
@@ -106,7 +113,7 @@ mod tests {
              pipefold_sent_total{to=\"e\"} 0\n\
              # HELP pipefold_took_seconds Time.\n\
              # TYPE pipefold_took_seconds histogram\n\
-             pipefold_took_seconds_bucket{le=\"0.5\"} 2\n\
+             pipefold_took_seconds_bucket{of=\"a\",le=\"0.5\"} 2\n\
              pipefold_took_seconds_sum 1.5\n"
         );
     }

@@ -29,7 +29,7 @@ pub use fleet::{ForwardCommand, QueueCommand, RejectedCommand, RejectedNumbers};
 pub use gocd::{DialectName, GocdArgs, GocdCommand, LateStagesName, ReadArgs, RerunsName, parse_since, restarted};
 pub use parse::parse;
 #[cfg(feature = "collector")]
-pub use serve::{DataDirFlag, ServeArgs, TokenArgs, TokenCommand};
+pub use serve::{DataDirFlag, ServeArgs, SourceFlags, TokenArgs, TokenCommand};
 
 /// Report CI pipeline runs to DX
 ///

@@ -21,6 +21,22 @@ pub struct DataDirFlag {
     pub data_dir: Option<PathBuf>,
 }
 
+/// The sources of webhooks.
+#[derive(Debug, Args)]
+pub struct SourceFlags {
+    /// Take the webhooks of a CI system at /hooks/NAME: azure, bitbucket, buildkite, cdevents, circleci, drone, forgejo, gitea, github,
+    /// gitlab, jenkins, teamcity, tekton, or another one with its component, NAME=FILE.wasm (repeatable)
+    ///
+    /// The secret of the webhook is in the variable PIPEFOLD_SOURCE_SECRET_NAME or in the file of --source-secret-file. Tables [[source]] of
+    /// the operator's file have more settings.
+    #[arg(long = "source", value_name = "NAME[=FILE[@sha256:HEX]]", value_parser = text())]
+    pub sources: Vec<String>,
+
+    /// File with the webhook's secret of a source; two lines are two secrets, to replace one by the other (repeatable)
+    #[arg(long = "source-secret-file", value_name = "NAME=FILE", value_parser = text())]
+    pub secret_files: Vec<String>,
+}
+
 /// Receive, keep, show and forward pipeline runs: a server that speaks DX's API
 ///
 /// Point pipelines at it with DX_API_URL, and a browser to see what ran. Without a token it answers every process on this machine
@@ -30,6 +46,7 @@ pub struct DataDirFlag {
 Examples:
   pipefold serve
   pipefold serve --forward-to https://yourinstance.getdx.net --token-file dx-token
+  pipefold serve --source github --source-secret-file github=webhook-secret
   pipefold serve --listen 0.0.0.0:8642 --tls-cert cert.pem --tls-key key.pem
   pipefold serve --backup runs.sqlite    while another one serves")]
 pub struct ServeArgs {
@@ -51,6 +68,9 @@ pub struct ServeArgs {
     /// Trust X-Forwarded-For of a proxy in front, which terminates TLS
     #[arg(long)]
     pub behind_proxy: bool,
+
+    #[command(flatten)]
+    pub sources: SourceFlags,
 
     /// External URL of this server, used in feed links, such as https://runs.example.com [default: the address it listens on]
     #[arg(long, value_name = "URL")]

@@ -16,6 +16,8 @@ mod report;
 mod serve;
 #[cfg(any(feature = "collector", feature = "fleet"))]
 mod server;
+#[cfg(feature = "collector")]
+mod sources;
 mod spool;
 #[cfg(feature = "collector")]
 mod token;

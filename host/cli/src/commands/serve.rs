@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use super::context::settings;
 use super::diagnostic::remark;
 use super::server::{StopSignals, judge, log};
+use super::sources::sources;
 use super::{fleet, print_json, print_lines};
 use crate::args::{DataDirFlag, GlobalFlags, ServeArgs};
 use crate::terminal::say;
@@ -50,6 +51,8 @@ pub fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
     }
     log(global);
     let forward = forward(global, args, &environment)?;
+    let configured = settings(global, Fields::default(), &environment)?.sources;
+    let sources = sources(global, &args.sources, &environment, &configured)?;
     let tls = args.tls_cert.clone().zip(args.tls_key.clone());
     let options = Options {
         data_dir,
@@ -64,6 +67,7 @@ pub fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
         forward,
         keep: args.keep,
         stale_after: args.stale_after,
+        sources,
     };
     let judge = judge(global, &environment)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -96,7 +100,7 @@ async fn serve(global: &GlobalFlags, options: Options, judge: Judge) -> anyhow::
         }
         remark(
             global,
-            "SIGHUP: tokens, certificates and the DX token are read again whenever they change; for flags start it again",
+            "SIGHUP: tokens, certificates, the DX token and secrets of sources are read again whenever they change; for flags start it again",
         );
     };
     let run = |stopped: oneshot::Receiver<()>| {

@@ -169,7 +169,7 @@ impl TokenFile {
     }
 }
 
-/// Each change makes a new file, so the inode mostly differs; it may be used again later, by then at another time.
+/// The version of a file. Each change makes a new file, so the inode mostly differs; it may be used again later, by then at another time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,
@@ -179,6 +179,11 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// Returns the version of a file, following links; `None` if it is not there.
+    pub(crate) fn of_file(path: &Path) -> Option<Self> {
+        Some(Self::of(&std::fs::metadata(path).ok()?))
+    }
+
     fn of(found: &std::fs::Metadata) -> Self {
         Self {
             inode: found.ino(),

@@ -14,6 +14,7 @@ mod tests;
 mod token_bucket;
 mod tokens;
 
+pub(crate) use file::Stamp;
 pub use file::{MAX_TOKENS, TOKENS_FILE, TokenFile, TokensError};
 pub use rights::{Access, Glob, GlobError, MAX_GLOB, MAX_GLOBS, Rights};
 pub use secret::{MAX_TOKEN_NAME, Secret, SecretHash, TokenEntry, TokenName};

@@ -1,8 +1,10 @@
 //! JSON for programs, described by `openapi.json`, and the health and metrics of a server.
 
+mod hooks;
 mod observe;
 mod runs;
 
+use crate::hooks::Hooks;
 use crate::request::{App, Gate, Journal};
 use crate::store::Store;
 use axum::Router;
@@ -16,6 +18,7 @@ struct ApiState {
     store: Arc<dyn Store>,
     gate: Arc<Gate>,
     journal: Arc<Journal>,
+    hooks: Arc<Hooks>,
     forwards: bool,
     /// Time and result of the last check whether reports can be stored.
     checked: Mutex<Option<(Instant, bool)>>,
@@ -27,12 +30,14 @@ pub(crate) fn router(app: &App) -> Router {
         store: Arc::clone(&app.store),
         gate: Arc::clone(&app.gate),
         journal: Arc::clone(&app.journal),
+        hooks: Arc::clone(&app.hooks),
         forwards: app.forwards,
         checked: Mutex::new(None),
     };
     Router::new()
         .route("/api/runs", get(runs::list))
         .route("/api/runs/{reference_id}", get(runs::one))
+        .route("/api/hooks", get(hooks::list))
         .route("/api/openapi.json", get(observe::document))
         .route("/healthz", get(observe::health))
         .route("/readyz", get(observe::ready))

@@ -82,7 +82,10 @@ pub async fn metrics(State(state): State<Arc<ApiState>>, request: Request) -> Re
                 None
             };
             let kind = HeaderValue::from_static(prometheus::CONTENT_TYPE);
-            ([(CONTENT_TYPE, kind)], state.journal.metrics.text(forwarding)).into_response()
+            let mut page = prometheus::Page::default();
+            state.journal.metrics.write(&mut page, forwarding);
+            state.hooks.write(&mut page);
+            ([(CONTENT_TYPE, kind)], page.into_text()).into_response()
         }
         Ok(_) => refused(ErrorCode::NoPermission, "this token may report, and not read"),
         Err(denied) => denied.answer(Schemes::BearerOrBasic),

@@ -57,7 +57,11 @@ pub async fn one(
     }
 }
 
-fn reader(state: &ApiState, request: &Request) -> Result<Caller, Box<Response>> {
+/// Returns the sender of a request, who may read.
+///
+/// # Errors
+/// The answer to one who may not.
+pub fn reader(state: &ApiState, request: &Request) -> Result<Caller, Box<Response>> {
     let schemes = Schemes::BearerOrBasic;
     let caller = Caller::of(
         (&state.gate, &state.journal),

@@ -45,7 +45,7 @@ pub async fn forward(options: ForwardOptions, app: App) {
         lacking: None,
         yielding: HashSet::new(),
         store: app.store,
-        rules: app.rules,
+        rules: app.intake.rules().clone(),
         journal: app.journal,
         signals: Arc::clone(&app.signals),
     };

@@ -18,6 +18,7 @@ use std::sync::LazyLock;
 pub enum Here {
     Runs,
     Pipelines,
+    Hooks,
     Elsewhere,
 }
 
@@ -73,6 +74,7 @@ impl<'a> Shell<'a> {
                         nav aria-label="Site" {
                             a href="/" aria-current=[current(Here::Runs)] { "Runs" }
                             a href="/pipelines" aria-current=[current(Here::Pipelines)] { "Pipelines" }
+                            a href="/hooks" aria-current=[current(Here::Hooks)] { "Webhooks" }
                         }
                         @if self.is_live {
                             span #live-sign .live-sign role="status" hidden { "Live" }

@@ -6,10 +6,12 @@
 //! - `state`: the state that the pages share, the visitor's access, and the stream that reports changes to a browser.
 //! - `runs`: `/`. `run`: `/runs/{reference_id}`, with its `timeline`.
 //! - `pipelines`: `/pipelines` and `/pipelines/{name}`, with a `chart` over a span of time.
+//! - `hooks`: `/hooks`, the sources of webhooks.
 //! - `layout`: the frame, the errors, the stylesheet and script, and what a browser may do with a page.
 //! - `parts`, `words`, `link`: pieces, texts and addresses that several pages share.
 
 mod chart;
+mod hooks;
 mod layout;
 mod link;
 mod parts;
@@ -33,7 +35,7 @@ use axum::middleware::from_fn;
 use axum::routing::get;
 
 /// The routes of the pages, for `GET` and `HEAD`:
-/// - `/`, `/runs/{reference_id}`, `/pipelines`, `/pipelines/{name}`;
+/// - `/`, `/runs/{reference_id}`, `/pipelines`, `/pipelines/{name}`, `/hooks`;
 /// - `/events`, the server-sent events that keep a page up to date;
 /// - `/assets/…`, the stylesheet and the icon, which need no [`Access`](crate::access::Access).
 ///
@@ -46,6 +48,7 @@ pub fn router(state: PageState) -> Router {
         .route("/runs/{reference_id}", get(run::by_path))
         .route("/pipelines", get(pipelines::pipelines))
         .route("/pipelines/{name}", get(pipelines::by_path))
+        .route("/hooks", get(hooks::hooks))
         .route("/events", get(state::events))
         .route("/assets/style.css", get(layout::style))
         .route("/assets/icon.svg", get(layout::icon))

@@ -6,6 +6,7 @@
 use super::layout::PageError;
 use super::words::Clock;
 use crate::access::Access;
+use crate::hooks::Hooks;
 use crate::store::Store;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query, State};
@@ -44,6 +45,8 @@ pub struct PageState {
     pub(super) stale_after: Duration,
     pub(super) clock: Clock,
     pub(super) streams: Arc<Semaphore>,
+    /// The sources of webhooks.
+    pub(super) hooks: Arc<Hooks>,
 }
 
 impl PageState {
@@ -68,7 +71,15 @@ impl PageState {
             stale_after,
             clock: Clock::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            hooks: Arc::default(),
         }
+    }
+
+    /// Returns the state with sources of webhooks.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: Arc<Hooks>) -> Self {
+        self.hooks = hooks;
+        self
     }
 
     /// Returns the state with another clock: for pages that are the same each time.

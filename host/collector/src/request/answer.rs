@@ -53,8 +53,7 @@ fn status(code: ErrorCode) -> StatusCode {
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Returns the answer to an error of the store. An error of the request is shown in full. Of an error of the server the client learns only
-/// that there is one; paths are in the log alone.
+/// Returns the answer to an error of the store, and counts it.
 pub(crate) fn store_failed(journal: &Journal, error: StoreError) -> Response {
     let counter = if error.is_about_request() {
         &journal.metrics.refused
@@ -62,6 +61,12 @@ pub(crate) fn store_failed(journal: &Journal, error: StoreError) -> Response {
         &journal.metrics.failed
     };
     counter.fetch_add(1, Relaxed);
+    store_error(journal, error)
+}
+
+/// Returns the answer to an error of the store. An error of the request is shown in full. Of an error of the server the client learns only
+/// that there is one; paths are in the log alone.
+pub(crate) fn store_error(journal: &Journal, error: StoreError) -> Response {
     let later = |message: &str, seconds| retry_later(ErrorCode::Unavailable, message, Duration::from_secs(seconds));
     match error {
         StoreError::Refused(violations) => refusal(ErrorCode::of(&violations), &Refusal::of(violations)),

@@ -1,7 +1,9 @@
 //! The parts of a server that its features share, and the bounds on a peer with the reason for each.
 
 use super::gate::Gate;
+use super::intake::Intake;
 use crate::access::{Rate, RateLimit};
+use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::rules::Rules;
 use crate::store::Store;
@@ -17,8 +19,8 @@ const CHANGES: usize = 256;
 pub struct App {
     /// The store.
     pub store: Arc<dyn Store>,
-    /// The rules and policies.
-    pub rules: Rules,
+    /// The rules and policies in front of the store.
+    pub intake: Arc<Intake>,
     /// The tokens.
     pub gate: Arc<Gate>,
     /// The counters and the log.
@@ -29,20 +31,33 @@ pub struct App {
     pub limits: Limits,
     /// True if stored runs are sent on to DX.
     pub forwards: bool,
+    /// The sources of webhooks.
+    pub hooks: Arc<Hooks>,
 }
 
 impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, rules: Rules, gate: Gate, limits: Limits, forwards: bool) -> Self {
+        let signals: Arc<Signals> = Arc::default();
         Self {
+            intake: Arc::new(Intake::new(Arc::clone(&store), rules, Arc::clone(&signals))),
             store,
-            rules,
             gate: Arc::new(gate),
             journal: Arc::default(),
-            signals: Arc::default(),
+            signals,
             limits,
             forwards,
+            hooks: Arc::default(),
+        }
+    }
+
+    /// Returns it with sources of webhooks.
+    #[must_use]
+    pub fn with_hooks(self, hooks: Hooks) -> Self {
+        Self {
+            hooks: Arc::new(hooks),
+            ..self
         }
     }
 }

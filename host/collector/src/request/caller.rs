@@ -3,6 +3,7 @@
 use super::answer::{refused, retry_later};
 use super::app::Journal;
 use super::gate::Gate;
+use super::intake::Sender;
 use crate::access::{Access, Refusal, Secret, TokenName};
 use axum::http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{Extensions, HeaderName, HeaderValue};
@@ -119,10 +120,12 @@ impl Caller {
         }
     }
 
-    /// Returns the token's name, or an empty text.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.token.as_ref().map_or("", TokenName::as_str)
+    /// Returns it as the sender of a report.
+    pub(crate) fn sender(&self) -> Sender<'_> {
+        Sender {
+            name: self.token.as_ref().map_or("", TokenName::as_str),
+            access: &self.access,
+        }
     }
 }
 
@@ -166,7 +169,7 @@ const OF_PROXIES: [&str; 6] = [
 
 /// Checks the headers of a request where no token is needed. Any page that is open in a browser on this machine could send requests here,
 /// and read the answers under a name of its own that leads to 127.0.0.1. The headers show it.
-fn from_this_machine(headers: &HeaderMap) -> Result<(), Denied> {
+pub(crate) fn from_this_machine(headers: &HeaderMap) -> Result<(), Denied> {
     if OF_PROXIES.iter().any(|name| headers.contains_key(*name)) {
         return Err(Denied::Foreign(
             "a proxy passed this on, and there is no token: make one, and start the server with --behind-proxy",

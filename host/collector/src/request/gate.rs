@@ -65,7 +65,7 @@ impl Gate {
     }
 
     /// Counts a failed authentication of an address.
-    pub(super) fn count_failure(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn count_failure(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
         self.failures.take(&address.into(), now)
     }
 

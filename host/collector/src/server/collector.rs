@@ -7,6 +7,7 @@ use super::tls::TlsFiles;
 use crate::access::{TokenFile, Tokens};
 use crate::feeds::{Feeds, PublicUrl};
 use crate::forward::{ForwardOptions, forward};
+use crate::hooks::{Hooks, SourceOptions};
 use crate::page::PageState;
 use crate::request::{App, Exposure, Gate, Limits};
 use crate::rules::Rules;
@@ -44,6 +45,8 @@ pub struct Options {
     pub keep: Option<Duration>,
     /// Time without activity after which an unfinished run is shown as stale.
     pub stale_after: Duration,
+    /// The sources of webhooks.
+    pub sources: Vec<SourceOptions>,
 }
 
 /// A collector that listens, and does not answer yet.
@@ -71,10 +74,12 @@ impl Collector {
             behind_proxy: options.behind_proxy,
         };
         let forwards = options.forward.is_some();
+        let hooks = Hooks::open(options.sources, exposure.may_be_open())?;
         let gate = Gate::new(tokens, exposure, options.limits.per_token);
-        let app = App::new(Arc::clone(&store), rules, gate, options.limits, forwards);
+        let app = App::new(Arc::clone(&store), rules, gate, options.limits, forwards).with_hooks(hooks);
         let pages = app.signals.changes().map_or_else(Router::new, |changes| {
-            let state = PageState::new(store, &changes, pipefold::dx::body, forwards, options.stale_after);
+            let state = PageState::new(store, &changes, pipefold::dx::body, forwards, options.stale_after)
+                .with_hooks(Arc::clone(&app.hooks));
             introduced(app.clone(), page::router(state))
         });
         let gocd = Feeds::new(&app, options.public_url);

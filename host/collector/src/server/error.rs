@@ -1,6 +1,7 @@
 //! The errors of a server's start.
 
 use crate::access::TokensError;
+use crate::hooks::SourceError;
 use crate::request::Exposed;
 use crate::store::StoreError;
 use std::io;
@@ -32,6 +33,9 @@ pub enum ServeError {
     /// The tokens cannot be read.
     #[error(transparent)]
     Tokens(#[from] TokensError),
+    /// A source of webhooks cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,7 +1,7 @@
 //! The routes.
 
 use crate::request::{App, Caller, Denied, Schemes, refused};
-use crate::{api, feeds, page, upsert};
+use crate::{api, feeds, hooks, page, upsert};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Method;
@@ -10,9 +10,10 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use pipefold::dx::ErrorCode;
 
-/// The routes of upserts and of the API, and `more` beside them.
+/// The routes of upserts, webhooks and the API, and `more` beside them.
 pub fn router(app: &App, more: Router) -> Router {
     upsert::router(app)
+        .merge(hooks::router(app))
         .merge(api::router(app))
         .merge(more)
         .fallback(nowhere)

@@ -6,9 +6,9 @@
 mod body;
 
 use self::body::{Bodies, Format, arguments, format, unknown};
-use crate::request::{App, Caller, Gate, Journal, Schemes, Signals, json, refused, store_failed};
-use crate::rules::{Admitted, Left, NotAdmitted, Rules};
-use crate::store::{Append, Kept, NewJob, RunKey, Store, StoreError};
+use crate::request::{App, Caller, Gate, Intake, Journal, Schemes, json, refused, store_failed};
+use crate::rules::Left;
+use crate::store::StoreError;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -16,40 +16,31 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::post;
-use chrono::Utc;
 use pipefold::dx::{
     ARGUMENT_NAMES, Arguments, ErrorCode, JOB_ARGUMENT_NAMES, JOB_METHOD_PATH, JobArguments, METHOD_PATH, SYNC_PATH,
 };
-use pipefold_sandbox::{Notification, foreign::excerpt};
+use pipefold_sandbox::Notification;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use std::collections::{HashSet, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// The state of upserts.
 pub struct Upserts {
-    store: Arc<dyn Store>,
-    rules: Rules,
+    intake: Arc<Intake>,
     gate: Arc<Gate>,
     journal: Arc<Journal>,
-    signals: Arc<Signals>,
     bodies: Bodies,
-    dropped: DroppedRuns,
 }
 
 /// The routes of upserts.
 pub(crate) fn router(app: &App) -> Router {
     let state = Upserts {
-        store: Arc::clone(&app.store),
-        rules: app.rules.clone(),
+        intake: Arc::clone(&app.intake),
         gate: Arc::clone(&app.gate),
         journal: Arc::clone(&app.journal),
-        signals: Arc::clone(&app.signals),
         bodies: Bodies::new(&app.limits),
-        dropped: DroppedRuns::default(),
     };
     Router::new()
         .route(METHOD_PATH, post(upsert))
@@ -134,7 +125,10 @@ impl Upserts {
             answer.extensions().get::<ErrorCode>().map_or("?", |code| code.as_str()),
             Named(", token", caller.token.as_ref().map(|token| token.as_str())),
             // A policy may be there to hide names.
-            Named(", pipeline", pipeline.as_deref().filter(|_| !self.rules.has_policies())),
+            Named(
+                ", pipeline",
+                pipeline.as_deref().filter(|_| !self.intake.has_policies())
+            ),
         );
         answer
     }
@@ -196,85 +190,35 @@ impl Upserts {
             let why = "this token may not report runs of this pipeline";
             return Err(self.counted(Box::new(refused(ErrorCode::NoPermission, why))));
         }
-        let reference_id = notification.reference_id.clone().unwrap_or_default();
-        let admitted = if self.rules.has_policies() && self.dropped.has(&reference_id) {
-            None
-        } else {
-            self.judged(|| self.rules.admit(&notification))
-                .map(|admitted| self.left(&reference_id, admitted))
-                .map_err(|error| self.failed(error))?
-        };
-        self.keep(given, reference_id, None, admitted).await?;
+        let left = self.intake.admit(&notification).map_err(|error| self.failed(error))?;
+        let reference_id = notification.reference_id.unwrap_or_default();
+        self.keep(given, reference_id, None, left).await?;
         Ok(unknown(*format, body, &ARGUMENT_NAMES).into_iter().collect())
     }
 
     /// Judges and stores a job. Returns the warnings for the sender.
     async fn take_job(&self, given: &Given<'_>) -> Result<Vec<String>, Box<Response>> {
-        let Given {
-            caller, format, body, ..
-        } = given;
+        let Given { format, body, .. } = given;
         let arguments: JobArguments = match arguments(*format, body) {
             Ok(arguments) => arguments,
             Err(why) => return Err(self.counted(Box::new(refused(ErrorCode::InvalidJson, why)))),
         };
-        let job = tokio::task::block_in_place(|| self.rules.job(&arguments)).map_err(|error| self.failed(error))?;
+        let rules = self.intake.rules();
+        let job = tokio::task::block_in_place(|| rules.job(&arguments)).map_err(|error| self.failed(error))?;
         let (source, reference_id) = (
             arguments.pipeline_source.unwrap_or_default(),
             arguments.run_reference_id.unwrap_or_default(),
         );
-        let mut known_source = Some(source.clone());
-        let admitted = if !self.rules.has_policies() {
-            let jobs = vec![job];
-            Some(Left {
-                jobs,
-                ..Left::default()
-            })
-        } else if self.dropped.has(&reference_id) {
-            None
-        } else {
-            let run = self.store.find(RunKey::Reference(reference_id.clone())).await;
-            let run = run.map_err(|error| self.failed(error))?;
-            let run = run.ok_or_else(|| self.failed(StoreError::NoRun))?;
-            if !caller.access.may_write(&run.pipeline) {
-                return Err(self.failed(StoreError::Foreign));
-            }
-            // The policies may name the source otherwise.
-            known_source = None;
-            match self.judged(|| self.rules.admit_job(&run.record, &source, &job, Utc::now())) {
-                Ok(admitted) => self.left(&reference_id, admitted),
-                Err(NotAdmitted::OtherSource) => return Err(self.failed(StoreError::NoRun)),
-                Err(NotAdmitted::Failed(error)) => return Err(self.failed(error)),
-            }
-        };
-        let is_kept = admitted.is_some();
-        self.keep(given, reference_id, known_source, admitted).await?;
+        let left = self
+            .intake
+            .admit_job(given.caller.sender(), &reference_id, &source, job);
+        let left = left.await.map_err(|error| self.failed(error))?;
+        let is_kept = left.is_some();
+        self.keep(given, reference_id, Some(source), left).await?;
         if is_kept {
             self.journal.metrics.jobs.fetch_add(1, Relaxed);
         }
         Ok(unknown(*format, body, &JOB_ARGUMENT_NAMES).into_iter().collect())
-    }
-
-    /// Calls the policies, which may take a second.
-    fn judged<T>(&self, ask: impl FnOnce() -> T) -> T {
-        if self.rules.has_policies() {
-            tokio::task::block_in_place(ask)
-        } else {
-            ask()
-        }
-    }
-
-    /// Returns what the policies left of a report of this run; `None` if they dropped it.
-    fn left(&self, reference_id: &str, admitted: Admitted) -> Option<Left> {
-        match admitted {
-            Admitted::Kept(left) => Some(left),
-            Admitted::Dropped { why, whole } => {
-                tracing::debug!("a policy dropped a report: {}", excerpt(&why));
-                if whole {
-                    self.dropped.add(reference_id);
-                }
-                None
-            }
-        }
     }
 
     /// Stores what the policies left of a report, if anything.
@@ -286,36 +230,16 @@ impl Upserts {
         left: Option<Left>,
     ) -> Result<(), Box<Response>> {
         let metrics = &self.journal.metrics;
-        let Some(Left {
-            notifications,
-            jobs,
-            held,
-        }) = left
-        else {
+        let Some(left) = left else {
             metrics.dropped.fetch_add(1, Relaxed);
             return Ok(());
         };
-        let by_policies = self.rules.has_policies();
-        let append = Append {
-            reference_id,
-            source,
-            notifications: notifications
-                .into_iter()
-                .map(|notification| Kept {
-                    notification,
-                    by_policies,
-                    held,
-                })
-                .collect(),
-            jobs: jobs.into_iter().map(|job| NewJob { job, by_policies, held }).collect(),
-            token: given.caller.name().to_owned(),
-            access: (*given.caller.access).clone(),
-            arrived: Utc::now(),
-        };
-        let appended = self.store.append(append).await.map_err(|error| self.failed(error))?;
+        let kept = self
+            .intake
+            .keep(given.caller.sender(), reference_id, source, vec![left]);
+        kept.await.map_err(|error| self.failed(error))?;
         metrics.accepted.fetch_add(1, Relaxed);
-        metrics.took(given.read.elapsed());
-        self.signals.announce(&appended.run.pipeline);
+        metrics.durations.took(given.read.elapsed());
         Ok(())
     }
 }
@@ -329,57 +253,4 @@ fn accepted(warnings: &[String]) -> Response {
         warnings: &'a [String],
     }
     json(StatusCode::OK, &Accepted { ok: true, warnings })
-}
-
-/// The most runs that are remembered, some 100 bytes each: a day's of a large installation. A forgotten run is judged by itself.
-const MOST: usize = 10_000;
-
-/// The latest runs that a policy dropped at their start, whose other notifications are dropped too.
-#[derive(Debug, Default)]
-struct DroppedRuns(Mutex<Latest>);
-
-#[derive(Debug, Default)]
-struct Latest {
-    known: HashSet<[u8; 32]>,
-    order: VecDeque<[u8; 32]>,
-}
-
-impl DroppedRuns {
-    /// Remembers a run.
-    fn add(&self, reference_id: &str) {
-        let key = Sha256::digest(reference_id).into();
-        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !latest.known.insert(key) {
-            return;
-        }
-        latest.order.push_back(key);
-        if latest.order.len() > MOST
-            && let Some(oldest) = latest.order.pop_front()
-        {
-            latest.known.remove(&oldest);
-        }
-    }
-
-    /// Returns true if a run is one of them.
-    fn has(&self, reference_id: &str) -> bool {
-        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        !latest.known.is_empty() && latest.known.contains(&<[u8; 32]>::from(Sha256::digest(reference_id)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_latest_are_known() {
-        let dropped = DroppedRuns::default();
-        assert!(!dropped.has("0"));
-        for n in 0..=MOST {
-            dropped.add(&n.to_string());
-            dropped.add(&n.to_string());
-        }
-        assert!(!dropped.has("0") && dropped.has("1") && dropped.has(&MOST.to_string()));
-        assert!(dropped.0.lock().is_ok_and(|latest| latest.known.len() == MOST));
-    }
 }

@@ -7,6 +7,7 @@ use super::quantity::{BudgetKeys, LimitKeys};
 use super::queue::QueueKeys;
 use super::reader::{BUDGET_KEYS, LIMIT_KEYS, OPERATOR_KEYS, TOKEN_KEYS, TomlEntry, entries};
 use super::templates::TemplateKeys;
+use super::webhook::SourceKeys;
 use super::{ConfigError, Sourced};
 use crate::detect::{ATTRIBUTES, Attributes, Field, Fields};
 use pipefold_sandbox::foreign;
@@ -67,6 +68,8 @@ pub struct OperatorKeys {
     pub failure: Option<Failure>,
     /// The tables `[[policy]]`, in order.
     pub policies: Vec<PolicyKeys>,
+    /// The tables `[[source]]`, in order.
+    pub sources: Vec<SourceKeys>,
     /// The table `[gocd]`.
     pub gocd: GocdKeys,
     /// The table `[queue]`.
@@ -201,6 +204,7 @@ impl OperatorKeys {
             "strict" => self.strict = Some(entry.boolean()?),
             "failure" => self.failure = Some(failure(entry)?),
             "policy" => self.policies = entry.tables()?.iter().map(PolicyKeys::read).collect::<Result<_, _>>()?,
+            "source" => self.sources = entry.tables()?.iter().map(SourceKeys::read).collect::<Result<_, _>>()?,
             "gocd" => self.gocd = GocdKeys::read(entry)?,
             "queue" => self.queue = QueueKeys::read(entry)?,
             "budgets" => {

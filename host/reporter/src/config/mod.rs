@@ -30,6 +30,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 pub mod variables;
+mod webhook;
 
 pub use crate::detect::server_id_problem;
 pub use crate::source::{Environment, Origin, Sourced, nearest};
@@ -45,3 +46,4 @@ pub use settings::FILE_NAME;
 pub use settings::{Flags, OPERATOR_FILE, Settings, SettingsInput, TokenPlace, strict_without_files};
 pub use spool_place::{SpoolPlace, spool_place};
 pub use templates::{TemplateKeys, TemplateOutcome, TemplateUse};
+pub use webhook::SourceKeys;

@@ -254,7 +254,7 @@ const fn key(name: &'static str, flag: Option<&'static str>, variable: Option<&'
 }
 
 /// The keys that only an operator may set: the destination of the token, the rights of policies, times and sizes.
-pub const OPERATOR_KEYS: [OperatorKey; 15] = [
+pub const OPERATOR_KEYS: [OperatorKey; 16] = [
     key("dx_url", Some("--dx-url"), Some(variables::DX_API_URL)),
     key("token_file", Some("--token-file"), Some(variables::TOKEN_FILE)),
     key("ca_file", Some("--ca-file"), Some(variables::CA_FILE)),
@@ -268,6 +268,7 @@ pub const OPERATOR_KEYS: [OperatorKey; 15] = [
     key("limits", None, None),
     key("policy", Some("--policy"), None),
     key("failure", None, None),
+    key("source", Some("--source"), None),
     key("gocd", None, None),
     key("queue", Some("--queue"), Some(variables::QUEUE)),
 ];
@@ -280,6 +281,19 @@ pub const POLICY_KEYS: [&str; 7] = ["file", "name", "failure", "grants", "dir", 
 
 /// Keys of a policy's table `dir`.
 pub const DIR_KEYS: [&str; 2] = ["path", "access"];
+
+/// Keys of a table `[[source]]`.
+pub const SOURCE_KEYS: [&str; 9] = [
+    "name",
+    "use",
+    "file",
+    "settings",
+    "secret_file",
+    "scheme",
+    "rate",
+    "max_age",
+    "limits",
+];
 
 /// Keys of the table `gocd`.
 pub const GOCD_KEYS: [&str; 4] = ["in_job", "server_id", "users", "server"];

@@ -5,8 +5,8 @@ use super::queue::queue;
 use super::templates::{Layer, resolve};
 use super::{
     Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, GocdKeys, InJob, JobChoice, JobSelection,
-    LimitKeys, OperatorKeys, Origin, PolicyKeys, QueueSettings, Sourced, SpoolPlace, TemplateKeys, TemplateUse, Trust,
-    parse_age, spool_place, variables,
+    LimitKeys, OperatorKeys, Origin, PolicyKeys, QueueSettings, SourceKeys, Sourced, SpoolPlace, TemplateKeys,
+    TemplateUse, Trust, parse_age, spool_place, variables,
 };
 use crate::detect;
 use crate::detect::Fields;
@@ -98,6 +98,8 @@ pub struct Settings {
     pub failure: Failure,
     /// The policies of the operator's file, in order.
     pub policies: Vec<PolicyKeys>,
+    /// The sources of webhooks of the operator's file, in order.
+    pub sources: Vec<SourceKeys>,
     /// True if a fault in reporting fails the command.
     pub strict: bool,
     /// True to print the request and send nothing.
@@ -212,6 +214,7 @@ impl Settings {
             limits: operator.limits,
             failure: operator.failure.unwrap_or(Failure::Closed),
             policies: operator.policies,
+            sources: operator.sources,
             strict,
             dry_run: flags.dry_run,
             in_job,

@@ -47,10 +47,18 @@ pub const POLICY: &str = "PIPEFOLD_POLICY";
 pub const POLICY_CACHE: &str = "PIPEFOLD_POLICY_CACHE";
 /// The operator's file of settings.
 pub const CONFIG: &str = "PIPEFOLD_CONFIG";
+/// The beginning of the variables with the secrets of sources: `PIPEFOLD_SOURCE_SECRET_GITHUB` for the source `github`.
+pub const SOURCE_SECRET: &str = "PIPEFOLD_SOURCE_SECRET_";
 /// Set by `exec` for its child: an `exec` of this run is already under way and delivers for it.
 pub const OUTER: &str = "PIPEFOLD_OUTER";
 /// Set by `exec` for its child: the token's digest that the run's notifications are recorded for.
 pub const DESTINATION: &str = "PIPEFOLD_DESTINATION";
+
+/// Returns the variable with the secrets of a source, one a line.
+#[must_use]
+pub fn source_secret(name: &str) -> String {
+    format!("{SOURCE_SECRET}{}", name.to_ascii_uppercase().replace(['-', '.'], "_"))
+}
 
 /// The prefix of pipefold's own variables.
 const PREFIX: &str = "PIPEFOLD_";
@@ -87,7 +95,7 @@ fn known() -> impl Iterator<Item = &'static str> + Clone {
 pub fn warnings(environment: &Environment) -> Vec<String> {
     let unknown = environment
         .names(PREFIX)
-        .filter(|name| !known().any(|known| known == *name))
+        .filter(|name| !known().any(|known| known == *name) && !name.starts_with(SOURCE_SECRET))
         .map(|name| {
             let hint = nearest(name, known()).map_or_else(
                 || format!("; pipefold reads {}", known().collect::<Vec<_>>().join(", ")),
