@@ -1,7 +1,9 @@
 //! A delivery as the mappings read it.
 
 use crate::{Delivery, Notification, Translation};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// A delivery.
 #[derive(Clone, Copy)]
@@ -33,6 +35,27 @@ impl<'a> Event<'a> {
             .map_err(|error| format!("the body is not the JSON of such a delivery: {error}"))
     }
 
+    /// Returns the documented fields of the body, a JSON object. A form with the object in its field `payload` is read too: GitHub and Gitea send
+    /// one where the webhook's content type was left at its default.
+    pub(crate) fn fields<T: DeserializeOwned>(self) -> Result<T, String> {
+        let form = self.0.body.strip_prefix("payload=").map(|form| {
+            let value = form.split('&').next().unwrap_or_default().replace('+', " ");
+            percent_decode_str(&value).decode_utf8_lossy().into_owned()
+        });
+        let text = form.as_deref().unwrap_or(&self.0.body);
+        // A list would be read as the fields in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err("the body is not a JSON object; choose the content type application/json".to_owned());
+        }
+        serde_json::from_str(text).map_err(|error| format!("the body is not the JSON of such a delivery: {error}"))
+    }
+
+    /// Returns the value of the first header with one of these names, in lower case; none if it is empty.
+    pub(crate) fn first_header(self, names: &[&str]) -> Option<&'a str> {
+        let values = names.iter().filter_map(|name| self.header(name));
+        values.into_iter().find(|value| !value.is_empty())
+    }
+
     /// Returns the time of receipt, in RFC 3339.
     pub(crate) fn received_at(self) -> &'a str {
         &self.0.received_at
@@ -44,9 +67,19 @@ pub(crate) fn ignored(reason: impl Into<String>) -> Translated {
     Ok(Translation::Ignored(reason.into()))
 }
 
+/// Returns the result for an event that only other kinds of receivers need.
+pub(crate) fn other_event(name: &str) -> Translated {
+    ignored(format!("the event `{name}` is about no run"))
+}
+
 /// Returns the result for a delivery with one notification.
 pub(crate) fn one(notification: Notification) -> Translated {
     Ok(Translation::Notifications(vec![notification]))
+}
+
+/// Returns the result for a delivery about a run and its jobs.
+pub(crate) fn all(notifications: Vec<Notification>) -> Translated {
+    Ok(Translation::Notifications(notifications))
 }
 
 /// Returns a value that a run cannot do without.

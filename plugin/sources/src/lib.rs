@@ -1,7 +1,8 @@
 //! The built-in sources: what a CI system posts to a webhook, as notifications.
 //!
 //! `systems`: one file a CI system. `event`: a delivery as the mappings read it. `loose`: JSON values that may be of another type than documented.
-//! `time`: the forms of time that the systems use.
+//! `time`: the forms of time that the systems use. `outcome`: how far a run is, with its times. `values`: names and addresses in the form that detection in a
+//! job gives them.
 //!
 //! The host has checked the signature, and judges the notifications: a mapping copies what a delivery says, and fetches nothing.
 #![warn(missing_docs)]
@@ -11,8 +12,10 @@ mod bindings;
 mod component;
 mod event;
 mod loose;
+mod outcome;
 pub mod systems;
 mod time;
+mod values;
 
 pub use bindings::exports::pipefold::ci::translating::{Delivery, Header, Setting, Translation};
 pub use bindings::exports::pipefold::ci::types::{Attribute, Notification};

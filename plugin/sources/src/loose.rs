@@ -76,6 +76,25 @@ impl<'de, T: Deserialize<'de>> Loose<'de> for Object<T> {
     }
 }
 
+/// Defines a struct of the documented fields of an object. Each field is an `Option`, read by [`loose`]; the struct is [`Loose`] itself.
+macro_rules! fields {
+    ($($(#[$about:meta])* $name:ident { $($(#[$how:meta])* $field:ident: $type:ty,)* })*) => { $(
+        $(#[$about])*
+        #[derive(serde::Deserialize)]
+        struct $name {
+            $($(#[$how])* #[serde(default, deserialize_with = "crate::loose::loose")] $field: Option<$type>,)*
+        }
+
+        impl<'de> crate::loose::Loose<'de> for $name {
+            fn object<A: serde::de::MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+                use crate::loose::{Loose, Object};
+                Ok(Object::<Self>::object(map)?.map(|object| object.0))
+            }
+        }
+    )* };
+}
+pub(crate) use fields;
+
 /// The elements of a list that are of the documented type.
 pub(crate) struct List<T>(pub Vec<T>);
 

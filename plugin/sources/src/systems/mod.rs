@@ -1,8 +1,14 @@
 //! The mappings, one file a CI system.
 
+mod actions;
+mod forgejo;
+mod gitea;
+mod github;
+
 use crate::event::{Event, Translated};
 
 /// A CI system whose deliveries can be translated.
+#[derive(Clone, Copy)]
 pub struct System {
     /// The name that the setting `use` has.
     pub name: &'static str,
@@ -10,4 +16,4 @@ pub struct System {
 }
 
 /// All of them, by name.
-pub static ALL: &[System] = &[];
+pub static ALL: &[System] = &[forgejo::FORGEJO, gitea::GITEA, github::GITHUB];
