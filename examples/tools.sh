@@ -46,3 +46,23 @@ npm_packages() {
         cp "$wanted" "$to/installed.json"
     fi
 }
+
+# rust_component DIRECTORY PACKAGE COMPONENT: builds a crate that uses wit-bindgen, and makes a component of it.
+rust_component() {
+    local target=wasm32-unknown-unknown libraries
+    local build=(cargo build --release --locked --target "$target" --package "$2")
+    need cargo
+    export CARGO_TARGET_DIR=$installed/cargo
+    cd "$1"
+    libraries=$(rustc --print target-libdir --target "$target" 2>/dev/null) || true
+    if ! compgen -G "$libraries/libcore-*" >/dev/null; then
+        # As `make setup` leaves a Debian machine: its toolchain builds the standard library too.
+        [ -x /usr/bin/cargo ] && command -v wasm-ld-19 >/dev/null || skip "the target $target is missing; \`make setup\` adds it"
+        build=(env "PATH=/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 "${build[@]}" -Zbuild-std=std,panic_abort
+            --config "target.$target.linker=\"wasm-ld-19\"")
+    fi
+    cargo fetch --locked --quiet || skip "cargo could not fetch the dependencies of $2 (is the package registry out of reach?)"
+    "${build[@]}" --quiet
+    cargo run --locked --quiet --manifest-path "$root/examples/policies/rust/Cargo.toml" --package componentize -- \
+        "$CARGO_TARGET_DIR/$target/release/$2.wasm" "$3"
+}
