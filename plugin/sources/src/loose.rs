@@ -87,8 +87,8 @@ macro_rules! fields {
 
         impl<'de> crate::loose::Loose<'de> for $name {
             fn object<A: serde::de::MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
-                use crate::loose::{Loose, Object};
-                Ok(Object::<Self>::object(map)?.map(|object| object.0))
+                let object = <crate::loose::Object<Self> as crate::loose::Loose>::object(map)?;
+                Ok(object.map(|object| object.0))
             }
         }
     )* };

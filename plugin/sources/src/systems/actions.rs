@@ -146,13 +146,13 @@ pub(super) fn translate(event: &Event<'_>, server: Server) -> Translated {
     if is_job {
         job(body, server)
     } else if kind.is_some() || body.workflow_run.is_some() {
-        run(event, body, server)
+        run(body, server)
     } else {
         ignored("it is about no run of a workflow")
     }
 }
 
-fn run(event: &Event<'_>, body: Body, server: Server) -> Translated {
+fn run(body: Body, server: Server) -> Translated {
     let action = required(body.action, "action")?;
     let run = required(body.workflow_run, "workflow_run")?;
     // A delivery before the end may have the conclusion of an attempt before it.
@@ -168,16 +168,14 @@ fn run(event: &Event<'_>, body: Body, server: Server) -> Translated {
     let named = name(&run, body.workflow.as_ref(), server);
     let pipeline_name = required(named, "workflow_run.name")?;
     let built = Built::of(&run, &place, server);
-    let started = run.run_started_at.or(run.started_at).or(run.created_at);
-    let finished = if server.is_github {
-        run.updated_at
+    let (started, finished) = if server.is_github {
+        (run.run_started_at.or(run.created_at), run.updated_at)
+    } else if run.started_at.is_none() && !outcome.has_ended() {
+        return ignored("the run has not started");
     } else {
-        run.completed_at.or(run.updated_at)
-    };
-    // Gitea gives no time before the start, and none to a run whose jobs were all skipped.
-    let started = match started {
-        None if !server.is_github => finished.or(Moment::read(event.received_at())),
-        started => started,
+        // A run that was cancelled in the queue has no start.
+        let finished = run.completed_at.or(run.updated_at);
+        (run.started_at.or(run.created_at).or(finished), finished)
     };
     let actor = run.triggering_actor.or(run.actor).and_then(|user| user.login);
     let notification = Notification {
@@ -190,7 +188,12 @@ fn run(event: &Event<'_>, body: Body, server: Server) -> Translated {
         source_url: known.source_url.clone().or_else(|| page(run.html_url)),
         ..known
     };
-    let started = required(started, "workflow_run.run_started_at")?;
+    let field = if server.is_github {
+        "workflow_run.run_started_at"
+    } else {
+        "workflow_run.started_at"
+    };
+    let started = required(started, field)?;
     one(outcome.of(notification, Some(started), finished))
 }
 

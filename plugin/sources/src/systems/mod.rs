@@ -1,9 +1,13 @@
 //! The mappings, one file a CI system.
 
 mod actions;
+mod bitbucket;
+mod buildkite;
+mod circleci;
 mod forgejo;
 mod gitea;
 mod github;
+mod gitlab;
 
 use crate::event::{Event, Translated};
 
@@ -16,4 +20,12 @@ pub struct System {
 }
 
 /// All of them, by name.
-pub static ALL: &[System] = &[forgejo::FORGEJO, gitea::GITEA, github::GITHUB];
+pub static ALL: &[System] = &[
+    bitbucket::BITBUCKET,
+    buildkite::BUILDKITE,
+    circleci::CIRCLECI,
+    forgejo::FORGEJO,
+    gitea::GITEA,
+    github::GITHUB,
+    gitlab::GITLAB,
+];

@@ -4,5 +4,7 @@
 //! in the repository.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
+mod forgejo;
+mod gitea;
 mod github;
 mod support;
