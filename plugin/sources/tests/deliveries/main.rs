@@ -4,7 +4,11 @@
 //! in the repository.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
+mod bitbucket;
+mod buildkite;
+mod circleci;
 mod forgejo;
 mod gitea;
 mod github;
+mod gitlab;
 mod support;
