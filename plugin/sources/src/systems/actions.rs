@@ -134,6 +134,12 @@ impl Place {
             ..Notification::default()
         })
     }
+
+    /// Returns true if a pull request goes to another repository.
+    fn is_elsewhere(&self, base: Option<&Side>) -> bool {
+        let base = base.and_then(|base| base.repo.as_ref()?.id);
+        matches!((base, self.repository_id), (Some(base), Some(own)) if base != own)
+    }
 }
 
 pub(super) fn translate(event: &Event<'_>, server: Server) -> Translated {
@@ -303,12 +309,5 @@ impl Built {
             branch: branch(head, None).or_else(|| branch(name.or_else(|| run.head_branch.clone()), None)),
             pr_number: of_ref.or(numbered),
         }
-    }
-}
-
-impl Place {
-    fn is_elsewhere(&self, base: Option<&Side>) -> bool {
-        let base = base.and_then(|base| base.repo.as_ref()?.id);
-        matches!((base, self.repository_id), (Some(base), Some(own)) if base != own)
     }
 }

@@ -1,5 +1,6 @@
 //! A table of deliveries, and changes to each of their fields.
 
+use chrono::DateTime;
 use pipefold_sources::{Attribute, Delivery, Header, Notification, Setting, Translation, systems, translate};
 use serde_json::Value;
 use std::io::Write;
@@ -157,20 +158,39 @@ impl Sample {
         let whole = notifications(self.system, self.headers, self.body);
         let mut pointers = Vec::new();
         collect(&body, "", &mut pointers);
-        for pointer in pointers {
-            let names_touched = self.names.contains(&pointer.as_str());
-            for changed in changes(&body, &pointer) {
-                let text = changed.to_string();
-                let Ok(Translation::Notifications(given)) = translated(self.system, self.headers, &text) else {
-                    continue;
-                };
-                for notification in &given {
-                    assert!(is_sound(notification), "{pointer}: {notification:?}");
-                    for name in ["pipeline_name", "pipeline_source", "reference_id"] {
-                        let (given, whole) = (value(&fields(notification), name), value(&whole[0], name));
-                        assert!(names_touched || given == whole, "{pointer}: {given:?} {text}");
-                    }
-                }
+        let touches_names = |pointer: &str| self.names.contains(&pointer);
+        for pointer in &pointers {
+            for changed in changes(&body, pointer) {
+                self.check_change(&changed, &whole[0], touches_names(pointer), pointer);
+            }
+        }
+        // Two at once, spread over all pairs.
+        for at in 0..400 {
+            let (one, other) = (
+                &pointers[at * 7919 % pointers.len()],
+                &pointers[at * 104_729 % pointers.len()],
+            );
+            let first = changes(&body, one);
+            let first = &first[at % first.len()];
+            if first.pointer(other).is_none() {
+                continue;
+            }
+            let second = changes(first, other);
+            let (touched, named) = (touches_names(one) || touches_names(other), format!("{one} {other}"));
+            self.check_change(&second[at / 3 % second.len()], &whole[0], touched, &named);
+        }
+    }
+
+    fn check_change(&self, changed: &Value, whole: &[(&'static str, String)], names_touched: bool, named: &str) {
+        let text = changed.to_string();
+        let Ok(Translation::Notifications(given)) = translated(self.system, self.headers, &text) else {
+            return;
+        };
+        for notification in &given {
+            assert!(is_sound(notification), "{named}: {notification:?}");
+            for name in ["pipeline_name", "pipeline_source", "reference_id"] {
+                let (given, whole) = (value(&fields(notification), name), value(whole, name));
+                assert!(names_touched || given == whole, "{named}: {given:?} {text}");
             }
         }
     }
@@ -198,6 +218,17 @@ fn is_sound(notification: &Notification) -> bool {
         && (!is_run || notification.started_at.is_some())
         && (notification.repository.is_some() || notification.commit_sha.is_none() && notification.pr_number.is_none())
         && notification.pr_number.is_none_or(|number| number > 0)
+        && is_in_order(notification)
+}
+
+/// Returns true if the times are RFC 3339, and the finish is not before the start.
+fn is_in_order(notification: &Notification) -> bool {
+    let read = |time: &String| DateTime::parse_from_rfc3339(time).expect("a time is RFC 3339");
+    let (started, finished) = (notification.started_at.as_ref(), notification.finished_at.as_ref());
+    let finished = finished.map(read);
+    started
+        .map(read)
+        .is_none_or(|started| finished.is_none_or(|finished| started <= finished))
 }
 
 /// JSON pointers of all values below the root.
