@@ -2,7 +2,7 @@
 //!
 //! `systems`: one file a CI system. `event`: a delivery as the mappings read it. `loose`: JSON values that may be of another type than documented.
 //! `time`: the forms of time that the systems use. `outcome`: how far a run is, with its times. `values`: names and addresses in the form that detection in a
-//! job gives them.
+//! job gives them. `tidy`: what the rules would refuse a whole notification for.
 //!
 //! The host has checked the signature, and judges the notifications: a mapping copies what a delivery says, and fetches nothing.
 #![warn(missing_docs)]
@@ -14,6 +14,7 @@ mod event;
 mod loose;
 mod outcome;
 pub mod systems;
+mod tidy;
 mod time;
 mod values;
 
@@ -41,7 +42,10 @@ pub fn translate(delivery: &Delivery) -> Result<Translation, String> {
             Ok(Translation::Ignored("it is about no run".to_owned()))
         }
         Ok(Translation::Ignored(reason)) => Ok(Translation::Ignored(short(&reason))),
-        Ok(translation) => Ok(translation),
+        Ok(Translation::Notifications(mut notifications)) => {
+            notifications.iter_mut().for_each(tidy::tidy);
+            Ok(Translation::Notifications(notifications))
+        }
         Err(fault) => Err(short(&fault)),
     }
 }

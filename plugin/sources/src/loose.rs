@@ -76,11 +76,11 @@ impl<'de, T: Deserialize<'de>> Loose<'de> for Object<T> {
     }
 }
 
-/// Defines a struct of the documented fields of an object. Each field is an `Option`, read by [`loose`]; the struct is [`Loose`] itself.
+/// Defines a struct of the documented fields of an object. Each field is an `Option`, read by [`loose`]; the struct is [`Loose`] itself, and its default has no field.
 macro_rules! fields {
     ($($(#[$about:meta])* $name:ident { $($(#[$how:meta])* $field:ident: $type:ty,)* })*) => { $(
+        #[derive(Default, serde::Deserialize)]
         $(#[$about])*
-        #[derive(serde::Deserialize)]
         struct $name {
             $($(#[$how])* #[serde(default, deserialize_with = "crate::loose::loose")] $field: Option<$type>,)*
         }

@@ -1,9 +1,10 @@
 //! The forms of time that CI systems use, in the form of the rules: RFC 3339.
 
 use crate::loose::Loose;
-use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 
-/// A point in time of a system that writes RFC 3339, or `2016-08-12 15:23:28 UTC` and `… +0000` as Ruby does. Any other text is absent.
+/// A point in time of a system that writes RFC 3339, `2016-08-12 15:23:28 UTC` and `… +0000` as Ruby does, or
+/// `20160812T152328+0000` as TeamCity does. Any other text is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(DateTime<Utc>);
 
@@ -12,10 +13,33 @@ impl Moment {
     pub(crate) fn read(given: &str) -> Option<Self> {
         let zoned = given.trim().strip_suffix("UTC").map(|time| format!("{time}+0000"));
         let given = zoned.as_deref().unwrap_or(given.trim());
-        let forms = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f %#z"];
+        let forms = [
+            "%Y-%m-%dT%H:%M:%S%.f%#z",
+            "%Y-%m-%d %H:%M:%S%.f %#z",
+            "%Y%m%dT%H%M%S%#z",
+        ];
         let read = DateTime::parse_from_rfc3339(given).ok();
         let read = read.or_else(|| forms.iter().find_map(|form| DateTime::parse_from_str(given, form).ok()))?;
-        Some(Self(read.with_timezone(&Utc))).filter(|moment| (1971..=9999).contains(&moment.0.year()))
+        Self::of(read.with_timezone(&Utc))
+    }
+
+    /// Returns the time of a number of seconds since 1970; 0 stands for none.
+    pub(crate) fn of_seconds(seconds: i64) -> Option<Self> {
+        Self::of(DateTime::from_timestamp(seconds, 0)?)
+    }
+
+    /// Returns the time of a number of milliseconds since 1970; 0 stands for none.
+    pub(crate) fn of_milliseconds(milliseconds: i64) -> Option<Self> {
+        Self::of(DateTime::from_timestamp_millis(milliseconds)?)
+    }
+
+    /// Returns the time so many milliseconds before.
+    pub(crate) fn before(self, milliseconds: i64) -> Option<Self> {
+        Self::of(self.0.checked_sub_signed(TimeDelta::try_milliseconds(milliseconds)?)?)
+    }
+
+    fn of(time: DateTime<Utc>) -> Option<Self> {
+        Some(Self(time)).filter(|moment| (1971..=9999).contains(&moment.0.year()))
     }
 }
 
@@ -30,24 +54,6 @@ impl Loose<'_> for Moment {
     fn text(given: &str) -> Option<Self> {
         Self::read(given)
     }
-}
-
-/// Returns the time of a number of milliseconds since 1970.
-pub(crate) fn of_milliseconds(milliseconds: i64) -> Option<String> {
-    let time = DateTime::from_timestamp_millis(milliseconds)?;
-    Some(text(time))
-}
-
-/// Returns the time of a number of seconds since 1970; 0 stands for no time.
-pub(crate) fn of_seconds(seconds: i64) -> Option<String> {
-    let time = DateTime::from_timestamp(seconds, 0)?;
-    (seconds > 0).then(|| text(time))
-}
-
-/// Returns a time in one of the given forms of chrono's `strftime`, which have an offset; else the text as it is, for the rules to judge.
-pub(crate) fn of_forms(given: &str, forms: &[&str]) -> String {
-    let parsed = forms.iter().find_map(|form| DateTime::parse_from_str(given, form).ok());
-    parsed.map_or_else(|| given.to_owned(), |time| text(time.with_timezone(&Utc)))
 }
 
 fn text(time: DateTime<Utc>) -> String {
@@ -69,8 +75,23 @@ mod tests {
             ("2016-08-12 15:23:28 UTC", "2016-08-12T15:23:28Z"),
             ("2021-02-23 04:41:37 +0200", "2021-02-23T02:41:37Z"),
             ("2021-02-23 04:41:37.5 -0730", "2021-02-23T12:11:37.500Z"),
+            ("20210223T044137+0200", "2021-02-23T02:41:37Z"),
         ] {
             assert_eq!(Moment::read(given).unwrap().to_string(), read, "{given}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_moments() {
+        let text = |moment: Option<Moment>| moment.map(|moment| moment.to_string());
+        let whole = Some("2025-01-01T12:05:00Z".to_owned());
+        assert_eq!(text(Moment::of_seconds(1_735_733_100)), whole);
+        assert_eq!(text(Moment::of_milliseconds(1_735_733_100_000)), whole);
+        let later = Moment::of_milliseconds(1_735_733_100_250).unwrap();
+        assert_eq!(text(later.before(250)), whole);
+        for none in [0, -1, i64::MAX, i64::MIN] {
+            assert_eq!((Moment::of_seconds(none), Moment::of_milliseconds(none)), (None, None));
+            assert_eq!(later.before(none).is_some(), none == 0 || none == -1);
         }
     }
 

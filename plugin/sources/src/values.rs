@@ -13,8 +13,11 @@ mod repository;
 
 pub(crate) use person::{Person, person};
 pub(crate) use refs::pull_request_of_ref;
-pub(crate) use repository::path_segment;
 use repository::repository;
+pub(crate) use repository::{path_segment, unescaped};
+
+use crate::Notification;
+use crate::loose::Id;
 
 /// The largest field that the rules accept, in bytes.
 const MAX_BYTES: usize = 4096;
@@ -51,6 +54,52 @@ pub(crate) fn page(text: Option<String>) -> Option<String> {
 /// Returns the name of the repository at an address.
 pub(crate) fn repository_at(address: Option<&str>) -> Option<String> {
     sound(repository(address?).ok())
+}
+
+/// Returns the repository of one of its pages, such as that of a pull request.
+pub(crate) fn repository_of_page(url: &str) -> Option<String> {
+    sound(repository::repository_of_page(url))
+}
+
+/// Returns the name of a repository; an address in its place is read as one.
+pub(crate) fn repository_name(text: Option<String>) -> Option<String> {
+    sound(repository::repository_name(&text?).ok())
+}
+
+/// Returns the address of a server, without credentials and without a `/` at its end.
+pub(crate) fn server(address: &str) -> Option<String> {
+    repository::server(address)
+}
+
+/// Returns the number of a pull request from its digits.
+pub(crate) fn number_of(digits: Option<Id>) -> Option<i64> {
+    refs::pr_number(&digits?.0).ok()?.parse().ok()
+}
+
+/// Returns the number of the pull request of a ref such as `refs/pull/7/merge`.
+pub(crate) fn number_of_ref(name: &str) -> Option<i64> {
+    pull_request_of_ref(name)?
+        .number
+        .parse()
+        .ok()
+        .filter(|number| *number > 0)
+}
+
+/// Names the person with this address in a notification.
+pub(crate) fn name_person(notification: &mut Notification, address: Option<String>) {
+    match sound(address).and_then(|address| person(&address, false)) {
+        Some(Person::Email(address)) => notification.email = Some(address),
+        Some(Person::Github(name)) => notification.github_username = Some(name),
+        Some(Person::Gitlab(name)) => notification.gitlab_username = Some(name),
+        None => {}
+    }
+}
+
+/// Returns true for a UUID (RFC 9562).
+pub(crate) fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let is_hex = |group: &&str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    groups.iter().all(is_hex) && groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
 }
 
 /// Returns the name of the server of an address, as a part of a `reference_id`.

@@ -1,13 +1,20 @@
 //! The mappings, one file a CI system.
 
 mod actions;
+mod azure;
 mod bitbucket;
 mod buildkite;
+mod cdevents;
 mod circleci;
+mod cloud_event;
+mod drone;
 mod forgejo;
 mod gitea;
 mod github;
 mod gitlab;
+mod jenkins;
+mod teamcity;
+mod tekton;
 
 use crate::event::{Event, Translated};
 
@@ -21,11 +28,17 @@ pub struct System {
 
 /// All of them, by name.
 pub static ALL: &[System] = &[
+    azure::AZURE,
     bitbucket::BITBUCKET,
     buildkite::BUILDKITE,
+    cdevents::CDEVENTS,
     circleci::CIRCLECI,
+    drone::DRONE,
     forgejo::FORGEJO,
     gitea::GITEA,
     github::GITHUB,
     gitlab::GITLAB,
+    jenkins::JENKINS,
+    teamcity::TEAMCITY,
+    tekton::TEKTON,
 ];
