@@ -4,11 +4,17 @@
 //! in the repository.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
+mod azure;
 mod bitbucket;
 mod buildkite;
+mod cdevents;
 mod circleci;
+mod drone;
 mod forgejo;
 mod gitea;
 mod github;
 mod gitlab;
+mod jenkins;
 mod support;
+mod teamcity;
+mod tekton;
