@@ -2,7 +2,6 @@
 
 use crate::{Delivery, Notification, Translation};
 use percent_encoding::percent_decode_str;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// A delivery.
@@ -27,12 +26,6 @@ impl<'a> Event<'a> {
         settings
             .find(|setting| setting.name == name)
             .map(|setting| setting.value.trim())
-    }
-
-    /// Returns the body, read as JSON.
-    pub(crate) fn json<T: Deserialize<'a>>(self) -> Result<T, String> {
-        serde_json::from_str(&self.0.body)
-            .map_err(|error| format!("the body is not the JSON of such a delivery: {error}"))
     }
 
     /// Returns the documented fields of the body, a JSON object. A form with the object in its field `payload` is read too: GitHub and Gitea send

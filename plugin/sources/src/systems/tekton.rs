@@ -161,6 +161,7 @@ impl Progress {
             (Some("successful"), _) | (None, Some("True")) => Outcome::Success,
             (Some("failed"), _) | (None, Some("False")) if is_cancelled(reason) => Outcome::Cancelled,
             (Some("failed"), _) | (None, Some("False")) => Outcome::Failure,
+            (None, None) if status.completion_time.is_some() => Outcome::Ended,
             _ if reason == "PipelineRunPending" => Outcome::Open,
             _ => Outcome::Running,
         };

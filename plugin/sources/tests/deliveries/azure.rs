@@ -93,10 +93,16 @@ fn a_build_of_a_pull_request_has_its_head() {
         assert!(run.contains(&(name, value.to_owned())), "{name}: {run:?}");
     }
     // In Azure Repos the ref alone names it. The merge is on no branch.
-    let body = COMPLETE.replace(r#""sourceBranch": "refs/heads/main", "#, r#""sourceBranch": "refs/pull/7/merge", "#);
+    let body = COMPLETE.replace(
+        r#""sourceBranch": "refs/heads/main", "#,
+        r#""sourceBranch": "refs/pull/7/merge", "#,
+    );
     let run = &notifications("azure", &[], &body)[0];
     assert!(run.contains(&("pr_number", "7".to_owned())), "{run:?}");
-    assert!(run.iter().all(|field| field.0 != "commit_sha" && field.0 != "head_branch"));
+    assert!(
+        run.iter()
+            .all(|field| field.0 != "commit_sha" && field.0 != "head_branch")
+    );
 }
 
 #[test]
@@ -109,20 +115,33 @@ fn results_are_statuses() {
     ] {
         let body = COMPLETE.replace("partiallySucceeded", result);
         let run = &notifications("azure", &[], &body)[0];
-        let given = run.iter().find(|field| field.0 == "status").map(|field| field.1.as_str());
+        let given = run
+            .iter()
+            .find(|field| field.0 == "status")
+            .map(|field| field.1.as_str());
         assert_eq!(given, status, "{result}");
     }
     // A build that was cancelled in the queue.
     let body = COMPLETE.replace(r#""startTime": "2026-01-02T10:00:12.62Z", "#, "");
     let run = &notifications("azure", &[], &body)[0];
-    assert!(run.contains(&("started_at", "2026-01-02T10:00:00.736797700Z".to_owned())), "{run:?}");
+    assert!(
+        run.contains(&("started_at", "2026-01-02T10:00:00.736797700Z".to_owned())),
+        "{run:?}"
+    );
 }
 
 #[test]
 fn a_service_is_no_person() {
     let service = "00000002-0000-8888-8000-000000000000@2c895908-04e0-4952-89fd-54b0046d6288";
-    let body = COMPLETE.replace(r#""uniqueName": "panda@example.com""#, &format!(r#""uniqueName": "{service}""#));
-    assert!(notifications("azure", &[], &body)[0].iter().all(|field| field.0 != "email"));
+    let body = COMPLETE.replace(
+        r#""uniqueName": "panda@example.com""#,
+        &format!(r#""uniqueName": "{service}""#),
+    );
+    assert!(
+        notifications("azure", &[], &body)[0]
+            .iter()
+            .all(|field| field.0 != "email")
+    );
 }
 
 /// The first version of the event, as it is sent unless another is chosen: the server's own names alone.
@@ -208,6 +227,47 @@ fn of_project(body: &str) -> Vec<Vec<(&'static str, String)>> {
     }
 }
 
+/// The event of a job with the project's name, which its address has: so each of its fields is changed too.
+#[test]
+fn a_job_whose_event_names_the_project() {
+    let named = r#"{
+        "eventType": "ms.vss-pipelines.job-state-changed-event",
+        "resource": {
+            "job": {"_links": {"web": {"href": "https://dev.azure.com/acme/shop/_build/results?buildId=5678"}}, "name": "Compile",
+                "state": "completed", "result": "succeeded", "startTime": "2026-01-02T16:42:52Z", "finishTime": "2026-01-02T16:43:52Z"},
+            "stage": {"name": "Build", "displayName": null, "state": "running"},
+            "run": {"pipeline": {"id": 46, "name": "app-ci"}, "state": "inProgress", "createdDate": "2026-01-02T16:42:00Z", "id": 5678},
+            "project": {"id": "c0ffee00-0000-4000-8000-000000000000", "name": "shop"}
+        },
+        "resourceVersion": "5.1-preview.1"
+    }"#;
+    Sample {
+        system: "azure",
+        headers: &[],
+        body: named,
+        expected: &[&[
+            ("pipeline_name", "app-ci"),
+            ("pipeline_source", "Azure Pipelines"),
+            ("reference_id", "azure/dev.azure.com/acme/shop/5678/1"),
+            ("started_at", "2026-01-02T16:42:52Z"),
+            ("finished_at", "2026-01-02T16:43:52Z"),
+            ("status", "success"),
+            (
+                "source_url",
+                "https://dev.azure.com/acme/shop/_build/results?buildId=5678",
+            ),
+            ("step", "Compile"),
+            ("step_id", "Build/Compile"),
+        ]],
+        names: &[
+            "/resource/run/id",
+            "/resource/run/pipeline/name",
+            "/resource/project/name",
+        ],
+    }
+    .check();
+}
+
 #[test]
 fn jobs_are_steps_of_the_build() {
     let named = [
@@ -218,7 +278,10 @@ fn jobs_are_steps_of_the_build() {
     let page = "https://dev.azure.com/acme/My%20Project/_build/results?buildId=5678";
     let expect = |rest: &[(&'static str, &str)]| {
         let all = named.iter().chain(rest);
-        vec![all.map(|(name, value)| (*name, (*value).to_owned())).collect::<Vec<_>>()]
+        vec![
+            all.map(|(name, value)| (*name, (*value).to_owned()))
+                .collect::<Vec<_>>(),
+        ]
     };
     let of_job = expect(&[
         ("started_at", "2026-01-02T16:42:52.770Z"),
@@ -230,7 +293,9 @@ fn jobs_are_steps_of_the_build() {
         ("step_id", "Build/Compile"),
     ]);
     assert_eq!(of_project(JOB), of_job);
-    let only = JOB.replace(r#""name": "Build""#, r#""name": "__default""#).replace("Compile", "__default");
+    let only = JOB
+        .replace(r#""name": "Build""#, r#""name": "__default""#)
+        .replace("Compile", "__default");
     let only = &of_project(&only)[0];
     assert_eq!(only.last(), Some(&("step", "Job".to_owned())));
 
@@ -279,8 +344,14 @@ fn an_error_names_the_field() {
         ("eventType", COMPLETE.replace("eventType", "x")),
         ("resource", COMPLETE.replace("\"resource\"", "\"x\"")),
         ("resource.id", COMPLETE.replace("\"id\": 5678", "\"x\": 1")),
-        ("resource.project.name", COMPLETE.replace("\"name\": \"My Project\"", "\"x\": 1")),
-        ("resource.definition.name", COMPLETE.replace("\"name\": \"app-ci\"", "\"x\": 1")),
+        (
+            "resource.project.name",
+            COMPLETE.replace("\"name\": \"My Project\"", "\"x\": 1"),
+        ),
+        (
+            "resource.definition.name",
+            COMPLETE.replace("\"name\": \"app-ci\"", "\"x\": 1"),
+        ),
         (
             "resource.startTime",
             COMPLETE.replace("startTime", "x").replace("queueTime", "y"),

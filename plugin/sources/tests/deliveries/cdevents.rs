@@ -55,7 +55,8 @@ fn the_end_of_a_pipeline_run() {
 fn modes_and_versions_are_the_same() {
     let expected = notifications("cdevents", HEADERS, FINISHED);
     let kind = "dev.cdevents.pipelinerun.finished.0.3.0";
-    let structured = format!(r#"{{"specversion": "1.0", "id": "7", "source": "/x", "type": "{kind}", "data": {FINISHED}}}"#);
+    let structured =
+        format!(r#"{{"specversion": "1.0", "id": "7", "source": "/x", "type": "{kind}", "data": {FINISHED}}}"#);
     let headers = [("content-type", "application/cloudevents+json")];
     assert_eq!(notifications("cdevents", &headers, &structured), expected);
     // 0.4 has `version`, a type of the subject, and `url`.
@@ -63,11 +64,17 @@ fn modes_and_versions_are_the_same() {
         .replace("\"specversion\": \"0.5.0\"", "\"version\": \"0.4.1\"")
         .replace("finished.0.3.0", "finished.0.2.0")
         .replace("\"uri\"", "\"url\"")
-        .replace("\"id\": \"shop/build-7\"", "\"id\": \"shop/build-7\", \"type\": \"pipelineRun\"");
+        .replace(
+            "\"id\": \"shop/build-7\"",
+            "\"id\": \"shop/build-7\", \"type\": \"pipelineRun\"",
+        );
     assert_eq!(notifications("cdevents", &[], &older), expected);
     // The context in the headers alone.
     let (_, subject) = FINISHED.split_once("\"subject\"").unwrap();
-    assert_eq!(notifications("cdevents", HEADERS, &format!("{{\"subject\"{subject}")), expected);
+    assert_eq!(
+        notifications("cdevents", HEADERS, &format!("{{\"subject\"{subject}")),
+        expected
+    );
 }
 
 /// The value of a field.
@@ -98,7 +105,10 @@ fn a_subject_without_a_source_is_of_the_context_s() {
     let expected = "cdevents/tekton.example.com/events/shop/build-7";
     assert_eq!(value(&body, "reference_id").unwrap(), expected);
     let path = body.replace("https://Tekton.example.com/events", "/event/source/1");
-    assert_eq!(value(&path, "reference_id").unwrap(), "cdevents/event/source/1/shop/build-7");
+    assert_eq!(
+        value(&path, "reference_id").unwrap(),
+        "cdevents/event/source/1/shop/build-7"
+    );
 }
 
 const TASK: &str = r#"{
@@ -128,6 +138,7 @@ fn a_task_run_is_a_step_of_its_pipeline_run() {
         ]],
         names: &[
             "/context/type",
+            "/subject/content/pipelineRun",
             "/subject/content/pipelineRun/id",
             "/subject/content/pipelineRun/source",
         ],
@@ -135,7 +146,10 @@ fn a_task_run_is_a_step_of_its_pipeline_run() {
     .check();
     let started = TASK.replace(".finished.", ".started.");
     assert_eq!(value(&started, "status").unwrap(), "running");
-    assert_eq!((value(&started, "started_at"), value(&started, "finished_at")), (None, None));
+    assert_eq!(
+        (value(&started, "started_at"), value(&started, "finished_at")),
+        (None, None)
+    );
 }
 
 #[test]
@@ -163,7 +177,10 @@ fn other_events_are_ignored() {
 
 #[test]
 fn the_published_samples() {
-    let named = [("pipeline_source", "CDEvents"), ("reference_id", "cdevents/event/source/123/mySubject123")];
+    let named = [
+        ("pipeline_source", "CDEvents"),
+        ("reference_id", "cdevents/event/source/123/mySubject123"),
+    ];
     let at = "2023-03-20T14:27:05.315384Z";
     let page = ("source_url", "https://www.example.com/mySubject123");
     let step = [("step", "myTask"), ("step_id", "mySubject123")];
@@ -192,13 +209,24 @@ fn the_published_samples() {
         ),
         (
             "taskrun_finished",
-            vec![task, named[0], named[1], ("finished_at", at), ("status", "failure"), step[0], step[1]],
+            vec![
+                task,
+                named[0],
+                named[1],
+                ("finished_at", at),
+                ("status", "failure"),
+                step[0],
+                step[1],
+            ],
         ),
     ] {
         let Some(body) = published("the_published_samples", &format!("cdevents/{file}.json")) else {
             return;
         };
-        let expected: Vec<(&str, String)> = expected.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        let expected: Vec<(&str, String)> = expected
+            .into_iter()
+            .map(|(name, value)| (name, value.to_owned()))
+            .collect();
         assert_eq!(notifications("cdevents", &[], &body), [expected], "{file}");
     }
 }

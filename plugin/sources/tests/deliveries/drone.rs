@@ -152,7 +152,10 @@ fn the_author_of_a_push_started_it() {
 #[test]
 fn other_events_are_ignored() {
     let user = r#"{"action": "created", "user": {"id": 1, "login": "panda"}}"#;
-    assert_eq!(reason("drone", &[("x-drone-event", "user")], user), "the event `user` is about no run");
+    assert_eq!(
+        reason("drone", &[("x-drone-event", "user")], user),
+        "the event `user` is about no run"
+    );
     assert_eq!(reason("drone", &[], user), "it has no build");
     // Old servers do not name themselves.
     let (at, _) = UPDATED.split_once(",\n    \"system\"").unwrap();

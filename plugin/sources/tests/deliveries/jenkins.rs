@@ -26,7 +26,10 @@ fn a_build_is_that_of_its_stages() {
         expected: &[&[
             ("pipeline_name", "team/app"),
             ("pipeline_source", "Jenkins"),
-            ("reference_id", "jenkins/ci.example.com/jenkins/team/app/feature%2Fone/15"),
+            (
+                "reference_id",
+                "jenkins/ci.example.com/jenkins/team/app/feature%2Fone/15",
+            ),
             ("started_at", "2026-01-02T09:00:12Z"),
             ("finished_at", "2026-01-02T09:03:08.250Z"),
             ("status", "failure"),
@@ -59,9 +62,21 @@ fn of(job: &str, built: &str) -> String {
 #[test]
 fn jobs_and_their_branches() {
     for (job, built, pipeline, scope, branch) in [
-        ("job/team/job/app/job/main", "main", "team/app", "team/app/main", Some("main")),
+        (
+            "job/team/job/app/job/main",
+            "main",
+            "team/app",
+            "team/app/main",
+            Some("main"),
+        ),
         // A folder with a job that is called as a branch.
-        ("job/team/job/main", "origin/main", "team/main", "team/main", Some("main")),
+        (
+            "job/team/job/main",
+            "origin/main",
+            "team/main",
+            "team/main",
+            Some("main"),
+        ),
         ("job/app", "main", "app", "app", Some("main")),
         ("job/my%20app", "origin/main", "my app", "my app", Some("main")),
         // By its name alone, where nothing was checked out yet.
@@ -90,7 +105,11 @@ fn pull_requests() {
         let body = of(job, built);
         assert_eq!(value(&body, "pr_number").unwrap(), number);
         // It may be a merge that only the workspace has.
-        assert_eq!((value(&body, "commit_sha"), value(&body, "head_branch")), (None, None), "{job}");
+        assert_eq!(
+            (value(&body, "commit_sha"), value(&body, "head_branch")),
+            (None, None),
+            "{job}"
+        );
     }
     let parameters = r#""parameters": {"ghprbPullId": "7", "ghprbActualCommit": "3f05f9476621e555ac9754444ce6eb4377dacba0",
         "ghprbSourceBranch": "feature/two", "ghprbPullLink": "https://github.com/org/other/pull/7"}, "log""#;
@@ -114,13 +133,22 @@ fn results_and_phases() {
         ("NOT_BUILT", Some("cancelled")),
         ("x", None),
     ] {
-        assert_eq!(value(&COMPLETED.replace("UNSTABLE", result), "status").as_deref(), status, "{result}");
+        assert_eq!(
+            value(&COMPLETED.replace("UNSTABLE", result), "status").as_deref(),
+            status,
+            "{result}"
+        );
     }
-    let started = COMPLETED.replace("COMPLETED", "STARTED").replace("\"duration\": 176250", "\"duration\": 0");
+    let started = COMPLETED
+        .replace("COMPLETED", "STARTED")
+        .replace("\"duration\": 176250", "\"duration\": 0");
     assert_eq!(value(&started, "status").unwrap(), "running");
     assert_eq!(value(&started, "started_at").unwrap(), "2026-01-02T09:03:08.250Z");
     assert_eq!(value(&started, "finished_at"), None);
-    assert_eq!(value(&COMPLETED.replace("COMPLETED", "FINALIZED"), "status").unwrap(), "failure");
+    assert_eq!(
+        value(&COMPLETED.replace("COMPLETED", "FINALIZED"), "status").unwrap(),
+        "failure"
+    );
     for (phase, why) in [
         ("QUEUED", "the build was queued; STARTED has its start"),
         ("NONE", "the phase NONE is neither the start nor the end of a build"),

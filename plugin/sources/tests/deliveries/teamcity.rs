@@ -73,11 +73,16 @@ fn a_start_has_the_status_of_a_success_and_is_running() {
 
 #[test]
 fn an_interrupted_build_is_cancelled() {
-    let body = FINISHED.replace("BUILD_FINISHED", "BUILD_INTERRUPTED").replace("FAILURE", "UNKNOWN");
+    let body = FINISHED
+        .replace("BUILD_FINISHED", "BUILD_INTERRUPTED")
+        .replace("FAILURE", "UNKNOWN");
     assert_eq!(value(&body, "status").unwrap(), "cancelled");
     assert_eq!(value(&body, "finished_at").unwrap(), "2026-01-02T09:03:08Z");
     let of = r#""finishDate": "20260102T100308+0100","#;
-    let stopped = body.replace(of, r#""canceledInfo": {"timestamp": "20260102T100200+0100", "user": {"username": "panda"}},"#);
+    let stopped = body.replace(
+        of,
+        r#""canceledInfo": {"timestamp": "20260102T100200+0100", "user": {"username": "panda"}},"#,
+    );
     assert_eq!(value(&stopped, "finished_at").unwrap(), "2026-01-02T09:02:00Z");
     // Of neither, the time of its receipt.
     assert_eq!(value(&body.replace(of, ""), "finished_at").unwrap(), RECEIVED_AT);
@@ -99,7 +104,10 @@ fn pull_requests_and_branches() {
     assert!(value(&head, "commit_sha").is_some() && value(&head, "head_branch").is_none());
     let merge = branch("7", "refs/pull/7/merge");
     assert_eq!(value(&merge, "pr_number").unwrap(), "7");
-    assert_eq!((value(&merge, "commit_sha"), value(&merge, "head_branch")), (None, None));
+    assert_eq!(
+        (value(&merge, "commit_sha"), value(&merge, "head_branch")),
+        (None, None)
+    );
     let tag = branch("v1.2.3", "refs/tags/v1.2.3");
     assert_eq!(value(&tag, "head_branch"), None);
     // With all parameters in the payload.
@@ -113,10 +121,16 @@ fn pull_requests_and_branches() {
 
 #[test]
 fn a_build_without_one_root_has_the_logical_branch() {
-    let (start, end) = (FINISHED.find("\"revisions\"").unwrap(), FINISHED.find("\"properties\"").unwrap());
+    let (start, end) = (
+        FINISHED.find("\"revisions\"").unwrap(),
+        FINISHED.find("\"properties\"").unwrap(),
+    );
     let without = format!("{}{}", &FINISHED[..start], &FINISHED[end..]);
     assert_eq!(value(&without, "head_branch").unwrap(), "123");
-    assert_eq!((value(&without, "repository"), value(&without, "commit_sha")), (None, None));
+    assert_eq!(
+        (value(&without, "repository"), value(&without, "commit_sha")),
+        (None, None)
+    );
     let default = without.replace("\"branchName\": \"123\"", "\"branchName\": \"<default>\"");
     assert_eq!(value(&default, "head_branch"), None);
 }
@@ -124,15 +138,24 @@ fn a_build_without_one_root_has_the_logical_branch() {
 #[test]
 fn servers_of_old_and_new_pages() {
     for (page, server) in [
-        ("http://tc.example.com:8111/viewLog.html?buildId=4711&buildTypeId=Shop_Test", "tc.example.com:8111"),
-        ("https://ci.example.com/build/buildConfiguration/Shop_Test/4711", "ci.example.com/build"),
+        (
+            "http://tc.example.com:8111/viewLog.html?buildId=4711&buildTypeId=Shop_Test",
+            "tc.example.com:8111",
+        ),
+        (
+            "https://ci.example.com/build/buildConfiguration/Shop_Test/4711",
+            "ci.example.com/build",
+        ),
         ("https://ci.example.com/teamcity/build/4711", "ci.example.com/teamcity"),
     ] {
         let body = FINISHED.replace("https://tc.example.com/buildConfiguration/Shop_Test/4711", page);
         let expected = format!("teamcity/{server}/Shop_Test/4711");
         assert_eq!(value(&body, "reference_id").unwrap(), expected);
     }
-    let body = FINISHED.replace("https://tc.example.com/buildConfiguration/Shop_Test/4711", "https://tc.example.com/x");
+    let body = FINISHED.replace(
+        "https://tc.example.com/buildConfiguration/Shop_Test/4711",
+        "https://tc.example.com/x",
+    );
     assert_eq!(
         translated("teamcity", &[], &body).unwrap_err(),
         "payload.webUrl is not the page of a build"
@@ -143,7 +166,10 @@ fn servers_of_old_and_new_pages() {
 fn other_events_are_ignored() {
     for event in ["BUILD_TYPE_ADDED_TO_QUEUE", "CHANGES_LOADED", "AGENT_REMOVED"] {
         let why = reason("teamcity", &[], &FINISHED.replace("BUILD_FINISHED", event));
-        assert_eq!(why, format!("the event {event} is neither the start nor the end of a build"));
+        assert_eq!(
+            why,
+            format!("the event {event} is neither the start nor the end of a build")
+        );
     }
     // As in the documentation, with few fields.
     let few = r#"{"eventType": "BUILD_INTERRUPTED", "payload": {"buildTypeId": "Shop_Test", "number": "77"}}"#;

@@ -4,7 +4,10 @@ use crate::support::{Sample, notifications, reason, translated};
 
 const SUCCESSFUL: &[(&str, &str)] = &[
     ("ce-id", "77f78ae7-0000-4000-8000-000000000000"),
-    ("ce-source", "/apis/tekton.dev/v1/namespaces/shop/pipelineruns/build-x7k2p"),
+    (
+        "ce-source",
+        "/apis/tekton.dev/v1/namespaces/shop/pipelineruns/build-x7k2p",
+    ),
     ("ce-specversion", "1.0"),
     ("ce-subject", "build-x7k2p"),
     ("ce-time", "2026-01-02T09:03:09Z"),
@@ -37,7 +40,10 @@ const RUN: &str = r#"{
 const EXPECTED: [(&str, &str); 12] = [
     ("pipeline_name", "build"),
     ("pipeline_source", "Tekton"),
-    ("reference_id", "tekton/shop/build-x7k2p/4ccb4f01-0000-4000-8000-87e176f04eee"),
+    (
+        "reference_id",
+        "tekton/shop/build-x7k2p/4ccb4f01-0000-4000-8000-87e176f04eee",
+    ),
     ("started_at", "2026-01-02T09:00:12Z"),
     ("finished_at", "2026-01-02T09:03:08Z"),
     ("status", "success"),
@@ -73,7 +79,10 @@ fn structured_mode_is_the_same() {
     let kind = "dev.tekton.event.pipelinerun.successful.v1";
     let body = format!(r#"{{"specversion": "1.0", "id": "7", "source": "/x", "type": "{kind}", "data": {RUN}}}"#);
     let headers = [("content-type", "application/cloudevents+json")];
-    assert_eq!(notifications("tekton", &headers, &body), notifications("tekton", SUCCESSFUL, RUN));
+    assert_eq!(
+        notifications("tekton", &headers, &body),
+        notifications("tekton", SUCCESSFUL, RUN)
+    );
 }
 
 /// The value of a field, with the type of the event.
@@ -106,7 +115,10 @@ fn states_are_statuses_with_and_without_the_type() {
         let of_type = value(&format!("pipelinerun.{kind}"), &body, "status").unwrap();
         assert_eq!(of_type, expected, "{kind} {reason}");
         let without = &notifications("tekton", &[], &body)[0];
-        assert!(without.contains(&("status", expected.to_owned())), "{reason}: {without:?}");
+        assert!(
+            without.contains(&("status", expected.to_owned())),
+            "{reason}: {without:?}"
+        );
         let finished = value(&format!("pipelinerun.{kind}"), &body, "finished_at");
         assert_eq!(finished.is_some(), expected != "running", "{kind}");
     }
@@ -119,21 +131,39 @@ fn states_are_statuses_with_and_without_the_type() {
 #[test]
 fn a_finish_without_its_time_has_that_of_the_condition() {
     let body = RUN.replace("\"completionTime\": \"2026-01-02T09:03:08Z\",", "");
-    assert_eq!(value("pipelinerun.failed", &body, "finished_at").unwrap(), "2026-01-02T09:03:08Z");
+    assert_eq!(
+        value("pipelinerun.failed", &body, "finished_at").unwrap(),
+        "2026-01-02T09:03:08Z"
+    );
 }
 
 #[test]
 fn names_of_pipelines() {
     let unlabelled = RUN.replace("\"tekton.dev/pipeline\": \"build\", ", "");
-    assert_eq!(value("pipelinerun.started", &unlabelled, "pipeline_name").unwrap(), "build");
-    let embedded = unlabelled.replace("\"pipelineRef\": {\"name\": \"build\"}", "\"pipelineSpec\": {\"tasks\": []}");
-    assert_eq!(value("pipelinerun.started", &embedded, "pipeline_name").unwrap(), "build-x7k2p");
+    assert_eq!(
+        value("pipelinerun.started", &unlabelled, "pipeline_name").unwrap(),
+        "build"
+    );
+    let embedded = unlabelled.replace(
+        "\"pipelineRef\": {\"name\": \"build\"}",
+        "\"pipelineSpec\": {\"tasks\": []}",
+    );
+    assert_eq!(
+        value("pipelinerun.started", &embedded, "pipeline_name").unwrap(),
+        "build-x7k2p"
+    );
     let resolver = r#""pipelineRef": {"resolver": "cluster", "params": [{"name": "name", "value": "release"}]}"#;
     let resolved = unlabelled.replace("\"pipelineRef\": {\"name\": \"build\"}", resolver);
     let started = [("ce-type", "dev.tekton.event.pipelinerun.started.v1")];
-    assert_eq!(reason("tekton", &started, &resolved), "the PipelineRun has not found its Pipeline yet");
+    assert_eq!(
+        reason("tekton", &started, &resolved),
+        "the PipelineRun has not found its Pipeline yet"
+    );
     // One that was never found.
-    assert_eq!(value("pipelinerun.failed", &resolved, "pipeline_name").unwrap(), "release");
+    assert_eq!(
+        value("pipelinerun.failed", &resolved, "pipeline_name").unwrap(),
+        "release"
+    );
 }
 
 #[test]
@@ -151,12 +181,20 @@ fn parameters_of_the_recipe_come_first() {
     ] {
         assert_eq!(value("pipelinerun.successful", &body, name).unwrap(), expected);
     }
-    let gitlab = RUN.replace("\"git-provider\": \"github\"", "").replace("git-provider\": \"github", "git-provider\": \"gitlab");
-    assert_eq!(value("pipelinerun.successful", &gitlab, "gitlab_username").unwrap(), "panda");
+    let gitlab = RUN
+        .replace("\"git-provider\": \"github\"", "")
+        .replace("git-provider\": \"github", "git-provider\": \"gitlab");
+    assert_eq!(
+        value("pipelinerun.successful", &gitlab, "gitlab_username").unwrap(),
+        "panda"
+    );
     assert_eq!(value("pipelinerun.successful", &gitlab, "github_username"), None);
 }
 
-const FAILED_TASK: &[(&str, &str)] = &[("ce-type", "dev.tekton.event.taskrun.failed.v1"), ("ce-specversion", "1.0")];
+const FAILED_TASK: &[(&str, &str)] = &[
+    ("ce-type", "dev.tekton.event.taskrun.failed.v1"),
+    ("ce-specversion", "1.0"),
+];
 
 const TASK: &str = r#"{
     "taskRun": {
@@ -203,19 +241,34 @@ fn a_task_run_is_a_step_of_its_pipeline_run() {
     let cancelled = TASK.replace("FailureIgnored", "TaskRunCancelled");
     assert_eq!(value("taskrun.failed", &cancelled, "status").unwrap(), "cancelled");
     assert_eq!(value("taskrun.failed", &cancelled, "allowed_to_fail"), None);
-    let retried = TASK.replace(r#""status": "False", "reason": "FailureIgnored""#, r#""status": "Unknown", "reason": "ToBeRetried""#);
+    let retried = TASK.replace(
+        r#""status": "False", "reason": "FailureIgnored""#,
+        r#""status": "Unknown", "reason": "ToBeRetried""#,
+    );
     assert_eq!(value("taskrun.unknown", &retried, "status").unwrap(), "running");
 }
 
 #[test]
 fn other_events_are_ignored() {
-    let alone = TASK.replace("\"PipelineRun\"", "\"x\"").replace("tekton.dev/pipelineRun\"", "x\"");
-    assert_eq!(reason("tekton", FAILED_TASK, &alone), "the TaskRun is of no PipelineRun");
-    for kind in ["dev.tekton.event.customrun.started.v1", "dev.tekton.event.triggers.done.v1", "com.example.x"] {
+    let alone = TASK
+        .replace("\"PipelineRun\"", "\"x\"")
+        .replace("tekton.dev/pipelineRun\"", "x\"");
+    assert_eq!(
+        reason("tekton", FAILED_TASK, &alone),
+        "the TaskRun is of no PipelineRun"
+    );
+    for kind in [
+        "dev.tekton.event.customrun.started.v1",
+        "dev.tekton.event.triggers.done.v1",
+        "com.example.x",
+    ] {
         let why = reason("tekton", &[("ce-type", kind)], RUN);
         assert_eq!(why, format!("the event `{kind}` is about no run"));
     }
-    assert_eq!(reason("tekton", &[], "{}"), "it is about neither a PipelineRun nor a TaskRun");
+    assert_eq!(
+        reason("tekton", &[], "{}"),
+        "it is about neither a PipelineRun nor a TaskRun"
+    );
     assert_eq!(
         translated("tekton", FAILED_TASK, RUN).unwrap_err(),
         "taskRun is missing or of another type"
