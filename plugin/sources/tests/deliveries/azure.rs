@@ -188,6 +188,24 @@ fn the_first_version_of_the_event_is_read() {
     .check();
 }
 
+#[test]
+fn the_default_collection_is_an_alias_in_azure_s_own_domains() {
+    let at = "tfs.example.com/tfs/Main";
+    for (address, server) in [
+        (
+            "tfs.example.com/tfs/DefaultCollection",
+            "tfs.example.com/tfs/DefaultCollection",
+        ),
+        ("dev.azure.com/acme/DefaultCollection", "dev.azure.com/acme"),
+        ("acme.visualstudio.com/DefaultCollection", "acme.visualstudio.com"),
+        ("acme.visualstudio.com", "acme.visualstudio.com"),
+    ] {
+        let run = &notifications("azure", &[], &FIRST.replace(at, address))[0];
+        let reference = format!("azure/{server}/c0ffee00-0000-4000-8000-000000000000/2/1");
+        assert!(run.contains(&("reference_id", reference)), "{run:?}");
+    }
+}
+
 const JOB: &str = r#"{
     "eventType": "ms.vss-pipelines.job-state-changed-event", "publisherId": "pipelines",
     "resource": {

@@ -23,7 +23,8 @@ const UPDATED: &str = r#"{
                 {"number": 1, "name": "clone", "status": "success", "exit_code": 0, "started": 1767344412, "stopped": 1767344420},
                 {"number": 2, "name": "lint", "status": "failure", "errignore": true, "exit_code": 1, "started": 1767344420, "stopped": 1767344430},
                 {"number": 3, "name": "test", "status": "killed", "exit_code": 137, "started": 1767344430, "stopped": 1767344588},
-                {"number": 4, "name": "deploy", "status": "skipped", "exit_code": 0}
+                {"number": 4, "name": "deploy", "status": "skipped", "exit_code": 0},
+                {"number": 5, "name": "notify", "status": "killed", "exit_code": 0, "started": 0, "stopped": 1767344588}
             ]},
             {"id": 2, "number": 2, "name": "report", "status": "waiting_on_dependencies", "started": 0, "stopped": 0}
         ]
@@ -145,6 +146,8 @@ fn the_author_of_a_push_started_it() {
         .replace("\"push\"", "\"tag\"")
         .replace("refs/heads/main", "refs/tags/main");
     assert_eq!(value(&tag, "head_branch"), None);
+    let promoted = UPDATED.replace("\"pull_request\"", "\"promote\"");
+    assert_eq!(value(&promoted, "pr_number"), None, "as in a step");
     let no_source = push.replace("\"source\": \"main\"", "\"source\": \"\"");
     assert_eq!(value(&no_source, "head_branch").unwrap(), "main", "the target");
 }

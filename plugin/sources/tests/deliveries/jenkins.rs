@@ -99,6 +99,7 @@ fn jobs_and_their_branches() {
 fn pull_requests() {
     for (job, built, number) in [
         ("job/app/view/change-requests/job/PR-7", "PR-7", "7"),
+        ("job/app/view/job/job/PR-7", "PR-7", "7"),
         ("job/app/job/MR-8", "MR-8", "8"),
         ("job/app-pr", "origin/pr/9/merge", "9"),
     ] {

@@ -11,7 +11,7 @@ const FINISHED: &str = r#"{
         "id": 4711, "buildTypeId": "Shop_Test", "number": "77", "status": "FAILURE", "state": "finished", "branchName": "123",
         "href": "/app/rest/builds/id:4711", "webUrl": "https://tc.example.com/buildConfiguration/Shop_Test/4711",
         "statusText": "Exit code 1 (new)",
-        "buildType": {"id": "Shop_Test", "name": "Test", "projectName": "Backend / Shop", "projectId": "Shop"},
+        "buildType": {"id": "Shop_Test", "name": "Test", "projectName": "Company / Backend / Shop", "projectId": "Shop"},
         "queuedDate": "20260102T100001+0100", "startDate": "20260102T100012+0100", "finishDate": "20260102T100308+0100",
         "triggered": {"type": "user", "date": "20260102T100001+0100", "user": {"username": "panda", "id": 1, "email": "panda@example.com"}},
         "revisions": {"count": 1, "revision": [{
