@@ -106,8 +106,8 @@ fn translate(event: &Event<'_>) -> Translated {
         _ => Outcome::Ended,
     };
     let stopped = cancelled.and_then(|cancelled| cancelled.timestamp);
-    let received = || Moment::read(event.received_at()).filter(|_| outcome == Outcome::Cancelled);
-    let finished = build.finish_date.or(stopped).or_else(received);
+    let finished = build.finish_date.or(stopped);
+    let finished = finished.or_else(|| Moment::read(event.received_at()));
     one(outcome.of(run, Some(started), finished))
 }
 

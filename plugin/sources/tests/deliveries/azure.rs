@@ -199,8 +199,14 @@ fn the_default_collection_is_an_alias_in_azure_s_own_domains() {
         ("dev.azure.com/acme/DefaultCollection", "dev.azure.com/acme"),
         ("acme.visualstudio.com/DefaultCollection", "acme.visualstudio.com"),
         ("acme.visualstudio.com", "acme.visualstudio.com"),
+        // The oldest servers leave the project out.
+        ("tfs.example.com/tfs/Main/x", "tfs.example.com/tfs/Main/x"),
     ] {
-        let run = &notifications("azure", &[], &FIRST.replace(at, address))[0];
+        let mut body = FIRST.replace(at, address);
+        if address.ends_with("/x") {
+            body = body.replace("/x/c0ffee00-0000-4000-8000-000000000000/_apis", "/x/_apis");
+        }
+        let run = &notifications("azure", &[], &body)[0];
         let reference = format!("azure/{server}/c0ffee00-0000-4000-8000-000000000000/2/1");
         assert!(run.contains(&("reference_id", reference)), "{run:?}");
     }

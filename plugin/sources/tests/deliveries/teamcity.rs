@@ -86,6 +86,8 @@ fn an_interrupted_build_is_cancelled() {
     assert_eq!(value(&stopped, "finished_at").unwrap(), "2026-01-02T09:02:00Z");
     // Of neither, the time of its receipt.
     assert_eq!(value(&body.replace(of, ""), "finished_at").unwrap(), RECEIVED_AT);
+    let late = FINISHED.replace(of, "");
+    assert_eq!(value(&late, "finished_at").unwrap(), RECEIVED_AT);
     let finished = stopped.replace("BUILD_INTERRUPTED", "BUILD_FINISHED");
     assert_eq!(value(&finished, "status").unwrap(), "cancelled");
     let unknown = FINISHED.replace("FAILURE", "UNKNOWN");
