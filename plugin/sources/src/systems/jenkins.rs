@@ -52,16 +52,22 @@ fields! {
     }
 }
 
-/// A time in milliseconds since 1970; 0 stands for none. Old versions of the plugin write ISO 8601.
-struct Stamp(Moment);
+/// The time of a delivery.
+#[derive(Clone, Copy)]
+enum Stamp {
+    /// That of the phase, in milliseconds since 1970; 0 stands for none.
+    Phase(Moment),
+    /// The start of the build, in ISO 8601: old versions of the plugin give it in each phase.
+    Start(Moment),
+}
 
 impl Loose<'_> for Stamp {
     fn whole(number: i128) -> Option<Self> {
-        Moment::of_milliseconds(number.try_into().ok()?).map(Self)
+        Moment::of_milliseconds(number.try_into().ok()?).map(Self::Phase)
     }
 
     fn text(given: &str) -> Option<Self> {
-        Moment::read(given).map(Self)
+        Moment::read(given).map(Self::Start)
     }
 }
 
@@ -78,10 +84,11 @@ fn translate(event: &Event<'_>) -> Translated {
         "QUEUED" => return ignored("the build was queued; STARTED has its start"),
         other => return ignored(format!("the phase {other} is neither the start nor the end of a build")),
     };
-    let at = required(build.timestamp.as_ref(), "build.timestamp")?.0;
+    let stamp = required(build.timestamp, "build.timestamp")?;
     let run = run(&build)?;
     if !has_ended {
-        return one(Outcome::Running.of(run, Some(at), None));
+        let (Stamp::Phase(started) | Stamp::Start(started)) = stamp;
+        return one(Outcome::Running.of(run, Some(started), None));
     }
     let outcome = match build.status.as_deref() {
         Some("SUCCESS") => Outcome::Success,
@@ -92,11 +99,15 @@ fn translate(event: &Event<'_>) -> Translated {
         _ => Outcome::Ended,
     };
     // Without a duration the start is not known. The end is taken for it: of several starts the earliest counts, so that of STARTED does.
-    let started = build
-        .duration
-        .filter(|duration| *duration >= 0)
-        .and_then(|duration| at.before(duration));
-    one(outcome.of(run, Some(started.unwrap_or(at)), Some(at)))
+    let duration = build.duration.filter(|duration| *duration >= 0);
+    let (started, finished) = match stamp {
+        Stamp::Phase(at) => (
+            duration.and_then(|duration| at.before(duration)).unwrap_or(at),
+            Some(at),
+        ),
+        Stamp::Start(at) => (at, duration.and_then(|duration| at.before(-duration))),
+    };
+    one(outcome.of(run, Some(started), finished))
 }
 
 /// The build without its outcome.

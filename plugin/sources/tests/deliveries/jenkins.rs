@@ -160,8 +160,13 @@ fn results_and_phases() {
 
 #[test]
 fn times_of_old_versions_and_missing_ones() {
-    let old = COMPLETED.replace("1767344588250", "\"2026-01-02T09:03:08.250+00:00\"");
-    assert_eq!(value(&old, "finished_at"), value(COMPLETED, "finished_at"));
+    // The start, in each phase.
+    let old = COMPLETED.replace("1767344588250", "\"2026-01-02T09:00:12.0+00:00\"");
+    for name in ["started_at", "finished_at"] {
+        assert_eq!(value(&old, name), value(COMPLETED, name));
+    }
+    let started = old.replace("COMPLETED", "STARTED");
+    assert_eq!(value(&started, "started_at"), value(COMPLETED, "started_at"));
     // The start of the event STARTED is earlier, and counts.
     let alone = COMPLETED.replace("\"duration\": 176250, ", "");
     assert_eq!(value(&alone, "started_at"), value(&alone, "finished_at"));
