@@ -1,5 +1,6 @@
 //! CDEvents.
 
+use crate::rules::folded;
 use crate::support::{Sample, notifications, published, reason, translated};
 
 const FINISHED: &str = r#"{
@@ -229,4 +230,24 @@ fn the_published_samples() {
             .collect();
         assert_eq!(notifications("cdevents", &[], &body), [expected], "{file}");
     }
+}
+
+#[test]
+fn events_in_any_order_are_one_record() {
+    let started = FINISHED
+        .replace(".finished.", ".started.")
+        .replace("09:03:08.315384", "09:00:12");
+    let task = TASK.replace(
+        "shop/build-7\", \"source\": \"/prod/runs",
+        "shop/build-7\", \"source\": \"https://tekton.example.com/prod",
+    );
+    let task_started = task.replace(".finished.", ".started.").replace("09:02:00", "09:01:00");
+    let expected = [
+        "build Failure 2026-01-02T09:00:12Z 2026-01-02T09:03:08.315384Z",
+        "test Success - 2026-01-02T09:02:00Z",
+    ];
+    assert_eq!(
+        folded("cdevents", &[&started, &task_started, &task, FINISHED]),
+        expected
+    );
 }

@@ -1,5 +1,6 @@
 //! Drone.
 
+use crate::rules::folded;
 use crate::support::{Sample, notifications, reason, translated};
 
 const BUILD: &[(&str, &str)] = &[("x-drone-event", "build")];
@@ -164,4 +165,18 @@ fn other_events_are_ignored() {
     let (at, _) = UPDATED.split_once(",\n    \"system\"").unwrap();
     let fault = translated("drone", BUILD, &format!("{at}}}")).unwrap_err();
     assert_eq!(fault, "system.host is missing or of another type");
+}
+
+#[test]
+fn events_in_any_order_are_one_record() {
+    let running = UPDATED
+        .replacen("\"status\": \"failure\"", "\"status\": \"running\"", 1)
+        .replace("\"killed\", \"exit_code\": 137", "\"running\", \"exit_code\": 0");
+    let expected = [
+        "org/app Failure 2026-01-02T09:00:12Z 2026-01-02T09:03:08Z",
+        "default / clone Success 2026-01-02T09:00:12Z 2026-01-02T09:00:20Z",
+        "default / lint Failure 2026-01-02T09:00:20Z 2026-01-02T09:00:30Z",
+        "default / test Cancelled 2026-01-02T09:00:30Z 2026-01-02T09:03:08Z",
+    ];
+    assert_eq!(folded("drone", &[&running, UPDATED]), expected);
 }

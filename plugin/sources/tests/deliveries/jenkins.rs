@@ -1,5 +1,6 @@
 //! Jenkins.
 
+use crate::rules::folded;
 use crate::support::{Sample, notifications, reason, translated};
 
 /// In this build: `JENKINS_URL=https://ci.example.com/jenkins/ JOB_NAME=team/app/feature%2Fone BRANCH_NAME=feature/one BUILD_NUMBER=15
@@ -178,4 +179,19 @@ fn times_of_old_versions_and_missing_ones() {
         "build.full_url (which Jenkins leaves out until its own URL is set in its configuration) is missing or of another type"
     );
     assert_eq!(reason("jenkins", &[], "{}"), "it is about no build");
+}
+
+#[test]
+fn phases_in_any_order_are_one_record() {
+    let started = COMPLETED
+        .replace("COMPLETED", "STARTED")
+        .replace("1767344588250", "1767344412000");
+    let finalized = COMPLETED
+        .replace("COMPLETED", "FINALIZED")
+        .replace("1767344588250", "1767344590000");
+    let expected = ["team/app Failure 2026-01-02T09:00:12Z 2026-01-02T09:03:10Z"];
+    assert_eq!(folded("jenkins", &[&started, COMPLETED, &finalized]), expected);
+    let without = COMPLETED.replace("\"duration\": 176250, ", "");
+    let expected = ["team/app Failure 2026-01-02T09:00:12Z 2026-01-02T09:03:08.25Z"];
+    assert_eq!(folded("jenkins", &[&started, &without]), expected);
 }

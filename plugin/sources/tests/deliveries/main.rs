@@ -15,6 +15,7 @@ mod gitea;
 mod github;
 mod gitlab;
 mod jenkins;
+mod rules;
 mod support;
 mod teamcity;
 mod tekton;

@@ -1,6 +1,6 @@
 //! A table of deliveries, and changes to each of their fields.
 
-use chrono::DateTime;
+use crate::rules::violations;
 use pipefold_sources::{Attribute, Delivery, Header, Notification, Setting, Translation, systems, translate};
 use serde_json::Value;
 use std::io::Write;
@@ -187,48 +187,13 @@ impl Sample {
             return;
         };
         for notification in &given {
-            assert!(is_sound(notification), "{named}: {notification:?}");
+            assert_eq!(violations(notification), [], "{named}: {notification:?}");
             for name in ["pipeline_name", "pipeline_source", "reference_id"] {
                 let (given, whole) = (value(&fields(notification), name), value(whole, name));
                 assert!(names_touched || given == whole, "{named}: {given:?} {text}");
             }
         }
     }
-}
-
-/// What the rules demand of every notification, whatever the delivery.
-fn is_sound(notification: &Notification) -> bool {
-    let known = [
-        None,
-        Some("running"),
-        Some("success"),
-        Some("failure"),
-        Some("cancelled"),
-    ];
-    let is_run = notification.step.is_none();
-    let named = [
-        &notification.pipeline_name,
-        &notification.pipeline_source,
-        &notification.reference_id,
-    ];
-    named
-        .iter()
-        .all(|name| name.as_ref().is_some_and(|name| !name.trim().is_empty()))
-        && known.contains(&notification.status.as_deref())
-        && (!is_run || notification.started_at.is_some())
-        && (notification.repository.is_some() || notification.commit_sha.is_none() && notification.pr_number.is_none())
-        && notification.pr_number.is_none_or(|number| number > 0)
-        && is_in_order(notification)
-}
-
-/// Returns true if the times are RFC 3339, and the finish is not before the start.
-fn is_in_order(notification: &Notification) -> bool {
-    let read = |time: &String| DateTime::parse_from_rfc3339(time).expect("a time is RFC 3339");
-    let (started, finished) = (notification.started_at.as_ref(), notification.finished_at.as_ref());
-    let finished = finished.map(read);
-    started
-        .map(read)
-        .is_none_or(|started| finished.is_none_or(|finished| started <= finished))
 }
 
 /// JSON pointers of all values below the root.

@@ -1,5 +1,6 @@
 //! TeamCity.
 
+use crate::rules::folded;
 use crate::support::{RECEIVED_AT, Sample, notifications, reason, translated};
 
 /// In this build: `TEAMCITY_PROJECT_NAME=Shop TEAMCITY_BUILDCONF_NAME=Test BUILD_URL=https://tc.example.com/build/4711 BUILD_VCS_NUMBER=0d5f3e…`, and
@@ -179,4 +180,16 @@ fn other_events_are_ignored() {
         translated("teamcity", &[], few).unwrap_err(),
         "payload.webUrl is missing or of another type"
     );
+}
+
+#[test]
+fn events_in_any_order_are_one_record() {
+    let started = FINISHED
+        .replace("BUILD_FINISHED", "BUILD_STARTED")
+        .replace("FAILURE", "SUCCESS");
+    let expected = ["Shop / Test Failure 2026-01-02T09:00:12Z 2026-01-02T09:03:08Z"];
+    assert_eq!(folded("teamcity", &[&started, FINISHED]), expected);
+    let interrupted = started.replace("BUILD_STARTED", "BUILD_INTERRUPTED");
+    let expected = ["Shop / Test Cancelled 2026-01-02T09:00:12Z 2026-01-02T09:03:08Z"];
+    assert_eq!(folded("teamcity", &[&started, &interrupted]), expected);
 }

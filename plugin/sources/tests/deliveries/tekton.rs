@@ -1,5 +1,6 @@
 //! Tekton.
 
+use crate::rules::folded;
 use crate::support::{Sample, notifications, reason, translated};
 
 const SUCCESSFUL: &[(&str, &str)] = &[
@@ -272,5 +273,27 @@ fn other_events_are_ignored() {
     assert_eq!(
         translated("tekton", FAILED_TASK, RUN).unwrap_err(),
         "taskRun is missing or of another type"
+    );
+}
+
+#[test]
+fn events_in_any_order_are_one_record() {
+    let running = condition(RUN, "Unknown", "Running");
+    let started = running.replace("\"completionTime\": \"2026-01-02T09:03:08Z\",", "");
+    let again = TASK
+        .replace("09:02:00Z", "09:02:59Z")
+        .replace("09:01:00Z", "09:02:10Z")
+        .replace(
+            r#""False", "reason": "FailureIgnored""#,
+            r#""True", "reason": "Succeeded""#,
+        );
+    let expected = [
+        "build Success 2026-01-02T09:00:12Z 2026-01-02T09:03:08Z",
+        "test Success 2026-01-02T09:02:10Z 2026-01-02T09:02:59Z",
+    ];
+    assert_eq!(
+        folded("tekton", &[&started, &running, TASK, &again, RUN]),
+        expected,
+        "a retry"
     );
 }
