@@ -24,6 +24,8 @@ pub struct Core {
     pub package: &'static str,
     /// The name of the module's file.
     pub artifact: &'static str,
+    /// Source files of other crates that it includes, relative to this package's directory.
+    pub shared: &'static [&'static str],
 }
 
 /// The inner build's profile. It replaces the workspace's release profile, which is chosen for the native command, and it is the
@@ -99,6 +101,7 @@ pub fn build(here: &Path, cores: &[Core], wit_dir: &Path, out_dir: &Path) -> Res
     for core in cores {
         let dir = here.join(core.dir);
         inputs.extend([dir.join("src"), dir.join("Cargo.toml")]);
+        inputs.extend(core.shared.iter().map(|shared| here.join(shared)));
     }
     for input in inputs {
         println!("cargo:rerun-if-changed={}", input.display());

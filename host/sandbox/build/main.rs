@@ -15,6 +15,7 @@ const COMPONENTS: [(&str, Core); 2] = [
             dir: "../../plugin",
             package: "pipefold-plugin",
             artifact: "pipefold_plugin.wasm",
+            shared: &[],
         },
     ),
     (
@@ -23,6 +24,7 @@ const COMPONENTS: [(&str, Core); 2] = [
             dir: "../../plugin/sources",
             package: "pipefold-sources",
             artifact: "pipefold_sources.wasm",
+            shared: &["../reporter/src/detect/values"],
         },
     ),
 ];

@@ -303,8 +303,10 @@ mod tests {
     const TOO_MUCH: &str = "its instances have more globals, functions and segments than fit into 16 MiB";
 
     #[test]
-    fn the_default_component_has_room() {
-        assert!(kept(include_bytes!("../component/default.wasm")).unwrap() < MOST_KEPT / 100);
+    fn the_built_in_components_have_room() {
+        for builtin in crate::builtin::all() {
+            assert!(kept(builtin.bytes).unwrap() < MOST_KEPT / 100, "{}", builtin.title);
+        }
     }
 
     #[test]
