@@ -2,8 +2,8 @@
 
 use crate::{hostile::module, place::Place};
 use pipefold_sandbox::{
-    Compiler, ComponentFile, Deadline, Delivery, Limits, LoadError, LoadedSource, Role, SOURCES_SHA256, Setting,
-    SourceSpec, TranslateError, Translation, inspect::inspect,
+    Compiler, ComponentFile, Deadline, Delivery, Header, Limits, LoadError, LoadedSource, Role, SOURCES_SHA256,
+    Setting, SourceSpec, TranslateError, Translation, inspect::inspect,
 };
 use std::path::PathBuf;
 
@@ -147,12 +147,47 @@ fn the_built_in_sources_import_nothing_and_name_what_they_lack() {
     );
 }
 
+/// A delivery of 25 MiB about one run of GitHub Actions, of which most are fields that no mapping reads.
+fn largest_delivery() -> Delivery {
+    let head = r#"{"action":"completed","workflow_run":{"id":289782451,"name":"test","run_attempt":1,"status":"completed",
+        "conclusion":"success","created_at":"2025-01-01T12:05:00Z","run_started_at":"2025-01-01T12:05:00Z",
+        "updated_at":"2025-01-01T12:06:00Z","html_url":"https://github.com/getdx/some_repo/actions/runs/289782451",
+        "head_branch":"main","head_sha":"3484a3fb816e0859fd6e1cea078d76385ff50625","pull_requests":[]},
+        "repository":{"full_name":"getdx/some_repo","html_url":"https://github.com/getdx/some_repo"},"others":["#;
+    let other = r#"{"id":1,"url":"https://api.github.com/repos/getdx/some_repo/issues{/number}","name":"Zo\u00eb \"é\"\n","is":[true,null,-1.5e3,{}]},"#;
+    let count = ((25 << 20) - head.len() - 3) / other.len();
+    let text = |text: &str| text.to_owned();
+    Delivery {
+        headers: vec![Header {
+            name: text("x-github-event"),
+            value: text("workflow_run"),
+        }],
+        body: format!("{head}{}0]}}", other.repeat(count)),
+        received_at: text("2025-01-01T12:06:01Z"),
+        settings: vec![Setting {
+            name: text("use"),
+            value: text("github"),
+        }],
+    }
+}
+
 #[test]
-fn the_largest_delivery_reaches_the_built_in_sources() {
-    let delivery = Delivery {
-        body: format!("{{\"x\":\"{}\"}}", "é".repeat((25 << 20) / 2 - 5)),
-        ..Delivery::default()
-    };
-    let answer = built_in(&Place::new()).source.translate(&delivery);
-    assert!(matches!(answer, Err(TranslateError::Refused(_))), "{answer:?}");
+fn the_largest_delivery_is_translated_with_half_of_the_memory() {
+    let place = Place::new();
+    let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/component/sources.wasm"));
+    let component = std::fs::read(file).unwrap();
+    let default = SourceSpec::new("ci");
+    let mut half = default.clone();
+    half.limits.memory /= 2;
+    let delivery = largest_delivery();
+    assert!(delivery.body.len() > (25 << 20) - 200);
+    for spec in [default, half] {
+        let source = place.sandbox.source_compiled_here(&spec, &component).unwrap();
+        let Translation::Notifications(notifications) = source.translate(&delivery).unwrap() else {
+            panic!("it is ignored");
+        };
+        assert_eq!(notifications.len(), 1);
+        assert_eq!(notifications[0].head_branch.as_deref(), Some("main"));
+        assert_eq!(notifications[0].status.as_deref(), Some("success"));
+    }
 }
