@@ -10,6 +10,7 @@ use std::{
     os::unix::fs::{FileExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
 };
 use tempfile::TempDir;
 
@@ -77,16 +78,25 @@ fn slot_of(executable: &[u8], sha256: &str) -> usize {
     slots[0]
 }
 
+/// This test program with embedded code. Its components are compiled once for all tests.
+static EMBEDDED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let (this, copy) = (std::env::current_exe().unwrap(), folder.path().join("copy"));
+    let made = embed(&this, &copy).unwrap();
+    assert!(made.target.starts_with(std::env::consts::ARCH));
+    assert!(made.size > 100_000);
+    let (before, after) = (fs::read(this).unwrap(), fs::read(copy).unwrap());
+    assert_eq!(before.len(), after.len());
+    after
+});
+
 impl Copy {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let this = std::env::current_exe().unwrap();
-        let made = embed(&this, &folder.path().join("copy")).unwrap();
-        assert!(made.target.starts_with(std::env::consts::ARCH));
-        assert!(made.size > 100_000);
-        let (before, after) = (fs::read(this).unwrap(), fs::read(folder.path().join("copy")).unwrap());
-        assert_eq!(before.len(), after.len());
-        let slot = slot_of(&after, DEFAULT_COMPONENT_SHA256);
+        let copy = folder.path().join("copy");
+        fs::write(&copy, &*EMBEDDED).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        let slot = slot_of(&EMBEDDED, DEFAULT_COMPONENT_SHA256);
         Self { folder, slot }
     }
 

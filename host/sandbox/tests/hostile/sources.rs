@@ -5,9 +5,7 @@ use crate::hostile::{
     isolated::{from_here, hostile},
     module::{HONEST_REALLOC, source},
 };
-use pipefold_sandbox::{
-    Compiler, Deadline, Delivery, Header, Limits, Sandbox, Setting, Source, SourceSpec, TranslateError, Translation,
-};
+use pipefold_sandbox::{Delivery, Header, Limits, Sandbox, Setting, Source, SourceSpec, TranslateError, Translation};
 use std::time::{Duration, Instant};
 
 /// The time beyond its limit that a call may take on a busy machine.
@@ -56,25 +54,23 @@ fn in_words(answer: Result<Translation, TranslateError>) -> String {
     }
 }
 
-/// The result of the guest for a delivery, after which the built-in sources must answer in the same sandbox.
+/// The result of the guest for a delivery, after which another source must answer in the same sandbox.
 fn translated(limits: Limits, component: &[u8]) -> String {
     let sandbox = Sandbox::new(Limits::default()).unwrap();
     let spec = SourceSpec {
         limits,
         ..SourceSpec::new("guest")
     };
-    let source = sandbox.source_compiled_here(&spec, component).unwrap();
-    let built_in = sandbox.built_in_sources_by(None, &Compiler::Here, &Deadline::never());
-    let built_in = built_in.unwrap().source;
+    let guest = sandbox.source_compiled_here(&spec, component).unwrap();
+    let ignored = Image::ignored(b"no run").data();
+    let other = sandbox.source_compiled_here(&SourceSpec::new("other"), &source(HONEST_REALLOC, IGNORED, &ignored));
+    let other = other.unwrap();
     from_here();
     let began = Instant::now();
-    let told = in_words(source.translate(&delivery("{}")));
+    let told = in_words(guest.translate(&delivery("{}")));
     let took = began.elapsed();
     assert!(took <= spec.limits.hook + SLACK, "took {took:?}");
-    assert_eq!(
-        in_words(built_in.translate(&delivery("{}"))),
-        "refused: there is no built-in source `nothing`"
-    );
+    assert_eq!(in_words(other.translate(&delivery("{}"))), r#"Ignored("no run")"#);
     told
 }
 
