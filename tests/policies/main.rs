@@ -14,6 +14,7 @@ mod collector;
 mod compiling;
 mod components;
 mod contract;
+mod hooks;
 mod hostile_policies;
 mod interleaved;
 mod jobs;

@@ -77,16 +77,26 @@ impl Client {
     /// # Errors
     /// If there was no whole answer.
     pub fn ask(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> io::Result<Answer> {
+        if content_type.is_empty() {
+            return self.send(method, path, &[], body);
+        }
+        let length = body.len().to_string();
+        let headers = [("Content-Type", content_type), ("Content-Length", &length)];
+        self.send(method, path, &headers, body)
+    }
+
+    /// Sends a request with these headers beside the host's and the token's, and waits for the answer.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => BufReader::new(connect(self.address)?),
         };
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{}", self.address, self.headers);
-        if !content_type.is_empty() {
-            request.push_str(&format!(
-                "Content-Type: {content_type}\r\nContent-Length: {}\r\n",
-                body.len()
-            ));
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
         // In one piece: two would wait for each other's acknowledgement.

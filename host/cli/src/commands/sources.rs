@@ -32,7 +32,13 @@ pub fn sources(
     let named = flags.sources.iter().map(|given| of_flag(given));
     let all: Vec<SourceKeys> = keys.iter().cloned().chain(named).collect();
     let mut secret_files = secret_files(&flags.secret_files)?;
-    if all.is_empty() && secret_files.is_empty() {
+    if let Some(name) = secret_files
+        .keys()
+        .find(|name| all.iter().all(|keys| keys.name != **name))
+    {
+        bail!("--source-secret-file {name}=…: there is no source `{name}`; add --source {name}");
+    }
+    if all.is_empty() {
         return Ok(Vec::new());
     }
     let mut loader = Loader::new(global, environment)?;
@@ -43,9 +49,6 @@ pub fn sources(
         let secrets = secret_place(environment, &name, by_flag.or_else(|| keys.secret_file.clone()));
         let options = loader.load(name.clone(), keys, secrets);
         sources.push(options.with_context(|| format!("source {name}"))?);
-    }
-    if let Some(name) = secret_files.keys().next() {
-        bail!("--source-secret-file {name}=…: there is no source `{name}`; add --source {name}");
     }
     Ok(sources)
 }

@@ -106,7 +106,7 @@ impl Address {
         };
         let read = Instant::now();
         if let Err(answered) = self.prove(parts, &held.bytes, received) {
-            return answered;
+            return *answered;
         }
         if let Err(wait) = hook.rate.take(&(), Instant::now()) {
             return Answered::limited(wait);
@@ -120,13 +120,16 @@ impl Address {
     }
 
     /// Checks the proof that a delivery comes from the CI system.
-    fn prove(&self, parts: &Parts, body: &[u8], now: DateTime<Utc>) -> Result<(), Answered> {
+    fn prove(&self, parts: &Parts, body: &[u8], now: DateTime<Utc>) -> Result<(), Box<Answered>> {
         let Self { hook, shared } = self;
         let secrets = hook.secrets.current().map_err(|why| {
             shared
                 .journal
                 .complain("secrets", &format!("source {}: {why}", hook.name));
-            Answered::failed("the server cannot check signatures now; see its log", 30)
+            Box::new(Answered::failed(
+                "the server cannot check signatures now; see its log",
+                30,
+            ))
         })?;
         let request = SignedRequest {
             method: &parts.method,
@@ -143,7 +146,7 @@ impl Address {
         } else {
             check()
         };
-        checked.map_err(|bad| self.unsigned(parts, &bad))
+        checked.map_err(|bad| Box::new(self.unsigned(parts, &bad)))
     }
 
     fn unsigned(&self, parts: &Parts, bad: &BadSignature) -> Answered {
@@ -187,7 +190,7 @@ impl Address {
                     name: &hook.sender,
                     access: &EVERYTHING,
                 };
-                match take(&shared.intake, sender, notifications).await {
+                match take(&shared.intake, sender, notifications, received).await {
                     Ok(taken) => Answered::taken(taken),
                     Err(error) => Answered::not_stored(&shared.journal, error, may_show),
                 }

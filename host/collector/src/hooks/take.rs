@@ -3,8 +3,9 @@
 use super::recent::RunName;
 use crate::request::{Intake, Sender};
 use crate::rules::Left;
-use crate::store::{RunSummary, StoreError};
-use pipefold_sandbox::{Job, Notification};
+use crate::store::{RunSummary, StoreError, stamp};
+use chrono::{DateTime, Utc};
+use pipefold_sandbox::{Job, Notification, Status};
 use std::collections::HashMap;
 
 /// What became of the notifications of a delivery.
@@ -24,6 +25,30 @@ struct OfRun {
     reference_id: String,
     whole: Vec<Notification>,
     steps: Vec<Notification>,
+    /// True if the notifications of the whole run were made of those of its steps.
+    is_begun_by_steps: bool,
+}
+
+impl OfRun {
+    /// Adds the notification that the run goes on, by the facts that its steps have: a job's event may come before all of the run's. The start
+    /// is replaced by an earlier one that comes later.
+    fn begin(&mut self, received: DateTime<Utc>) {
+        let whole = |step: &Notification| Notification {
+            step: None,
+            step_id: None,
+            allowed_to_fail: false,
+            urgent: false,
+            started_at: [&step.started_at, &step.finished_at]
+                .into_iter()
+                .find_map(Clone::clone)
+                .or_else(|| Some(stamp(received))),
+            finished_at: None,
+            status: Some(Status::Running.as_str().to_owned()),
+            ..step.clone()
+        };
+        self.whole = self.steps.iter().map(whole).collect();
+        self.is_begun_by_steps = true;
+    }
 }
 
 /// A job of a run, and the run's source as its notification names it.
@@ -32,19 +57,27 @@ struct OfStep {
     job: Job,
 }
 
-/// Judges and stores notifications: all of a run in one transaction, or with policies the run and then its jobs. If a delivery is of several
+/// Judges and stores notifications that were received at this time: all of a run in one transaction, or with policies the run and then its jobs. If a delivery is of several
 /// runs, one of them may fail after others were stored. The same delivery may come again: what is stored twice folds into the same record.
 ///
 /// # Errors
 /// A refusal of the rules, before anything is stored if it does not depend on what is stored already; or a failure.
-pub async fn take(intake: &Intake, sender: Sender<'_>, notifications: Vec<Notification>) -> Result<Taken, StoreError> {
+pub async fn take(
+    intake: &Intake,
+    sender: Sender<'_>,
+    notifications: Vec<Notification>,
+    received: DateTime<Utc>,
+) -> Result<Taken, StoreError> {
     let runs = by_run(notifications);
     let mut jobs = Vec::with_capacity(runs.len());
     for run in &runs {
         jobs.push(tokio::task::block_in_place(|| jobs_of(intake, run))?);
     }
     let mut taken = Taken::default();
-    for (run, jobs) in runs.into_iter().zip(jobs) {
+    for (mut run, jobs) in runs.into_iter().zip(jobs) {
+        if run.whole.is_empty() && !intake.knows(&run.reference_id).await? {
+            run.begin(received);
+        }
         if intake.has_policies() {
             under_policies(intake, sender, run, jobs, &mut taken).await?;
         } else {
@@ -123,7 +156,7 @@ async fn under_policies(
     for notification in &run.whole {
         match intake.admit(notification)? {
             Some(admitted) => left.push(admitted),
-            None => taken.dropped += 1,
+            None => taken.dropped += usize::from(!run.is_begun_by_steps),
         }
     }
     let is_dropped = left.is_empty() && !run.whole.is_empty();

@@ -60,6 +60,15 @@ impl Intake {
         Ok(self.left(reference_id, admitted))
     }
 
+    /// Returns true if a run of this name is stored.
+    ///
+    /// # Errors
+    /// About the store.
+    pub(crate) async fn knows(&self, reference_id: &str) -> Result<bool, StoreError> {
+        let run = self.store.find(RunKey::Reference(reference_id.to_owned())).await?;
+        Ok(run.is_some())
+    }
+
     /// Returns what the policies leave of a job of a stored run; `None` if they drop it. `source` is the run's as the sender names it.
     ///
     /// # Errors
