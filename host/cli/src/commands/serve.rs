@@ -146,6 +146,9 @@ fn announce(global: &GlobalFlags, collector: &Collector, data_dir: &Path) -> any
              `pipefold token add NAME` makes one",
         );
     }
+    for path in collector.hooks() {
+        remark(global, &format!("webhooks are taken at {url}{path}"));
+    }
     if global.json {
         print_json(&json!({ "url": url, "data_dir": data_dir.display().to_string() }))
     } else {

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 pub const LARGEST: usize = 25 * 1024 * 1024;
 
 /// The size in bytes from which a body is large. Usual deliveries have 10 to 100 KB.
-const LARGE: usize = 1024 * 1024;
+pub const LARGE: usize = 1024 * 1024;
 
 /// The large bodies in memory at a time. Each is there twice while a source reads it.
 const LARGE_AT_ONCE: usize = 2;

@@ -22,11 +22,11 @@ pub use sources::{
 };
 
 use self::answer::Answered;
-use self::delivery::{Held, Rooms, Unread, label, passed_on, text};
+use self::delivery::{Held, LARGE, Rooms, Unread, label, passed_on, text};
 use self::signature::{BadSignature, Scheme, SignedRequest};
 use self::take::take;
 use crate::access::Access;
-use crate::request::{App, Gate, Intake, Journal, SMALL_BODY, Sender, from_this_machine};
+use crate::request::{App, Gate, Intake, Journal, Sender, from_this_machine};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -140,8 +140,8 @@ impl Address {
             max_age: hook.max_age,
         };
         let check = || hook.scheme().check(&secrets, &request);
-        // 25 MiB take a tenth of a second.
-        let checked = if body.len() > SMALL_BODY {
+        // The largest takes a tenth of a second.
+        let checked = if body.len() > LARGE {
             block_in_place(check)
         } else {
             check()

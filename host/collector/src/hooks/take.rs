@@ -7,6 +7,7 @@ use crate::store::{RunSummary, StoreError, stamp};
 use chrono::{DateTime, Utc};
 use pipefold_sandbox::{Job, Notification, Status};
 use std::collections::HashMap;
+use tokio::task::block_in_place;
 
 /// What became of the notifications of a delivery.
 #[derive(Debug, Default)]
@@ -57,8 +58,9 @@ struct OfStep {
     job: Job,
 }
 
-/// Judges and stores notifications that were received at this time: all of a run in one transaction, or with policies the run and then its jobs. If a delivery is of several
-/// runs, one of them may fail after others were stored. The same delivery may come again: what is stored twice folds into the same record.
+/// Judges and stores notifications that were received at this time: all of a run in one transaction, or with policies the run and then its
+/// jobs. If a delivery is of several runs, one of them may fail after others were stored. The same delivery may come again: what is stored
+/// twice folds into the same record.
 ///
 /// # Errors
 /// A refusal of the rules, before anything is stored if it does not depend on what is stored already; or a failure.
@@ -71,7 +73,11 @@ pub async fn take(
     let runs = by_run(notifications);
     let mut jobs = Vec::with_capacity(runs.len());
     for run in &runs {
-        jobs.push(tokio::task::block_in_place(|| jobs_of(intake, run))?);
+        jobs.push(if run.steps.is_empty() {
+            Vec::new()
+        } else {
+            block_in_place(|| jobs_of(intake, run))?
+        });
     }
     let mut taken = Taken::default();
     for (mut run, jobs) in runs.into_iter().zip(jobs) {

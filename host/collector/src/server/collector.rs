@@ -100,6 +100,11 @@ impl Collector {
         self.server.url()
     }
 
+    /// The paths that take webhooks.
+    pub fn hooks(&self) -> impl Iterator<Item = String> {
+        self.app.hooks.all().iter().map(|hook| hook.name.path())
+    }
+
     /// Returns true if it answers without a token.
     ///
     /// # Errors
