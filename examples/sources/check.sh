@@ -46,7 +46,7 @@ follow() {
     curl "$COLLECTOR/api/runs" >runs || return
     [ "$(jq -s 'length > 0 and all(.ok and .runs == 1)' answers)" = true ] || { cat answers && return 1; }
     jq -e '.runs | length == 1' runs >/dev/null || { cat runs && return 1; }
-    jq -r '.runs[0] | "\(.reference_id): \(.pipeline_name), \(.status)"' runs
+    jq -r '.runs[0].record | "\(.reference_id): \(.pipeline_name), \(.status)"' runs
 }
 
 recipes=("$@")

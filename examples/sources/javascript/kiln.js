@@ -3,50 +3,58 @@
 // DX's words for Kiln's results. What is not known yet, or not known to this source, has none.
 const STATUS = { passed: "success", failed: "failure", stopped: "cancelled", running: "running" };
 
-// One notification of the run, and one of each step. What is not given is absent.
+// A value of the body, or undefined if it is missing or null. One of another type cannot become a notification, and would end the call.
+function value(object, field, type) {
+    const found = object[field] ?? undefined;
+    if (found !== undefined && (typeof found !== type || (type === "number" && !Number.isSafeInteger(found)))) {
+        throw new Error(`${field} is no ${type}`);
+    }
+    return found;
+}
+
+function required(object, field, type) {
+    const found = value(object, field, type);
+    if (found === undefined) {
+        throw new Error(`${field} is missing`);
+    }
+    return found;
+}
+
+// One notification of the run, and one of each step. A field that is left out is absent.
 function notifications(build) {
     const run = {
-        pipelineName: build.pipeline,
+        pipelineName: required(build, "pipeline", "string"),
         pipelineSource: "Kiln",
-        referenceId: `kiln/${build.repository}/${build.id}`,
+        referenceId: `kiln/${required(build, "repository", "string")}/${required(build, "id", "number")}`,
         allowedToFail: false,
         urgent: false,
         attributes: [],
     };
-    const times = ({ started, ended, result }) => ({
-        startedAt: started ?? undefined,
-        finishedAt: ended ?? undefined,
-        status: STATUS[result],
-    });
     const whole = {
         ...run,
-        ...times(build),
+        startedAt: required(build, "started", "string"),
+        finishedAt: value(build, "ended", "string"),
+        status: STATUS[build.result],
         repository: build.repository,
-        commitSha: build.commit ?? undefined,
-        prNumber: build.pull_request == null ? undefined : BigInt(build.pull_request),
-        sourceUrl: build.url,
-        headBranch: build.branch ?? undefined,
-        email: build.person ?? undefined,
+        commitSha: value(build, "commit", "string"),
+        prNumber: value(build, "pull_request", "number"),
+        sourceUrl: required(build, "url", "string"),
+        headBranch: value(build, "branch", "string"),
+        email: value(build, "person", "string"),
     };
-    return [whole, ...(build.steps ?? []).map((step) => ({ ...run, ...times(step), step: step.name }))];
+    const steps = (build.steps ?? []).map((step) => ({
+        ...run,
+        step: required(step, "name", "string"),
+        startedAt: value(step, "started", "string"),
+        finishedAt: value(step, "ended", "string"),
+        status: STATUS[step.result],
+    }));
+    return [whole, ...steps];
 }
 
-function body(text) {
-    try {
-        const { build } = JSON.parse(text);
-        for (const field of ["id", "url", "pipeline", "repository", "started"]) {
-            if (build[field] == null) {
-                throw new Error(`${field} is missing`);
-            }
-        }
-        return build;
-    } catch (why) {
-        throw `the body is no event of Kiln: ${why.message}`;
-    }
-}
-
+// What is thrown is the error of the delivery: a text.
 export const translating = {
-    translate({ headers, body: text, settings }) {
+    translate({ headers, body, settings }) {
         const event = headers.find(({ name }) => name === "x-kiln-event")?.value;
         if (event === undefined) {
             throw "the header X-Kiln-Event is missing";
@@ -54,11 +62,15 @@ export const translating = {
         if (!event.startsWith("build.")) {
             return { tag: "ignored", val: `${event} is about no build` };
         }
-        const build = body(text);
-        const only = settings.find(({ name }) => name === "only")?.value ?? "";
-        if (!build.repository.startsWith(only)) {
-            return { tag: "ignored", val: `${build.repository} is not below ${only}` };
+        try {
+            const { build } = JSON.parse(body);
+            const only = settings.find(({ name }) => name === "only")?.value ?? "";
+            if (!required(build, "repository", "string").startsWith(only)) {
+                return { tag: "ignored", val: `${build.repository} is not below ${only}` };
+            }
+            return { tag: "notifications", val: notifications(build) };
+        } catch (why) {
+            throw `the body is no event of Kiln: ${why.message}`;
         }
-        return { tag: "notifications", val: notifications(build) };
     },
 };
