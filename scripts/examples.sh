@@ -175,7 +175,8 @@ sample=$PWD/examples/sources/samples/kiln.json
 deliver() (
     mkdir -m 700 "$work/collector"
     mkfifo "$work/from-collector"
-    "${clean[@]}" PIPEFOLD_SOURCE_SECRET_KILN=example-secret pipefold serve --source "kiln=$1" --data-dir "$work/collector" \
+    printf '[[source]]\nname = "kiln"\nfile = "%s"\nsettings = { only = "acme/" }\n' "$1" >"$work/sources.toml"
+    "${clean[@]}" PIPEFOLD_SOURCE_SECRET_KILN=example-secret pipefold --config "$work/sources.toml" serve --data-dir "$work/collector" \
         --listen 127.0.0.1:0 >"$work/from-collector" &
     trap "kill $! 2>/dev/null; wait $! || true; rm -rf '$work/collector' '$work/from-collector'" EXIT
     exec 4<"$work/from-collector"
@@ -188,8 +189,10 @@ deliver() (
     post build.finished "@$sample"
     post ping '{}'
     post '' "@$sample"
+    post build.finished "$(jq -c '.build.repository = "other/\u0001"' "$sample")"
     for body in '{' '[]' '{"build":{}}' '{"build":{"id":1,"url":2,"pipeline":[],"repository":null,"started":{}}}' \
-        "$(jq -c '.build.pull_request = 1e300' "$sample")" "$(jq -c '.build.steps = [7]' "$sample")"; do
+        "$(jq -c '.build.id = "x" * 5000' "$sample")" "$(jq -c '.build.pull_request = 1e300' "$sample")" \
+        "$(jq -c '.build.steps = [7]' "$sample")"; do
         post build.finished "$body"
     done
     curl --silent --show-error --fail "$url/api/runs/kiln%2Facme%2Fweb%2F4711" |

@@ -20,6 +20,15 @@ function required(object, field, type) {
     return found;
 }
 
+// The error of the engine may quote what is in the body, and an answer has one short line without control characters.
+function parsed(body) {
+    try {
+        return JSON.parse(body);
+    } catch {
+        throw new Error("it is no JSON");
+    }
+}
+
 // One notification of the run, and one of each step. A field that is left out is absent.
 function notifications(build) {
     const run = {
@@ -60,13 +69,13 @@ export const translating = {
             throw "the header X-Kiln-Event is missing";
         }
         if (!event.startsWith("build.")) {
-            return { tag: "ignored", val: `${event} is about no build` };
+            return { tag: "ignored", val: "the event is about no build" };
         }
         try {
-            const { build } = JSON.parse(body);
+            const { build } = parsed(body);
             const only = settings.find(({ name }) => name === "only")?.value ?? "";
             if (!required(build, "repository", "string").startsWith(only)) {
-                return { tag: "ignored", val: `${build.repository} is not below ${only}` };
+                return { tag: "ignored", val: `its repository is not below ${only}` };
             }
             return { tag: "notifications", val: notifications(build) };
         } catch (why) {

@@ -73,12 +73,12 @@ class Translating(exports.Translating):
         if event is None:
             raise Err("the header X-Kiln-Event is missing")
         if not event.startswith("build."):
-            return Translation_Ignored(f"{event} is about no build")
+            return Translation_Ignored("the event is about no build")
         try:
             build = json.loads(delivery.body)["build"]
             only = settings.get("only", "")
             if not required(build, "repository", str).startswith(only):
-                return Translation_Ignored(f"{build['repository']} is not below {only}")
+                return Translation_Ignored(f"its repository is not below {only}")
             return Translation_Notifications(notifications(build))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as why:
             # A delivery that is no event of Kiln. Any other exception ends the call, and the delivery is tried again.

@@ -47,13 +47,13 @@ impl Guest for Kiln {
     fn translate(delivery: Delivery) -> Result<Translation, String> {
         let event = header(&delivery, "x-kiln-event").ok_or("the header X-Kiln-Event is missing")?;
         if !event.starts_with("build.") {
-            return Ok(Translation::Ignored(format!("{event} is about no build")));
+            return Ok(Translation::Ignored("the event is about no build".into()));
         }
-        let Event { build } = serde_json::from_str(&delivery.body).map_err(|why| format!("the body is no event of Kiln: {why}"))?;
+        let Event { build } = serde_json::from_str(&delivery.body).map_err(|why| in_short(&why))?;
         if let Some(only) = setting(&delivery, "only")
             && !build.repository.starts_with(only)
         {
-            return Ok(Translation::Ignored(format!("{} is not below {only}", build.repository)));
+            return Ok(Translation::Ignored(format!("its repository is not below {only}")));
         }
         Ok(Translation::Notifications(notifications(build)))
     }
@@ -101,6 +101,12 @@ fn status(result: Option<String>) -> Option<String> {
         _ => return None,
     };
     Some(status.into())
+}
+
+/// The error of a body. It may quote a value of any length, and an answer has one short line.
+fn in_short(why: &serde_json::Error) -> String {
+    let why: String = why.to_string().chars().take(200).collect();
+    format!("the body is no event of Kiln: {why}")
 }
 
 fn header<'a>(delivery: &'a Delivery, name: &str) -> Option<&'a str> {
