@@ -33,7 +33,7 @@ simulate: setup ## a day's runs through a fleet on this machine, against a DX th
 fuzz: setup ## feed random bytes to whatever reads foreign ones, FUZZ_SECONDS (60) for each target
 	@scripts/fuzz.sh
 
-examples: setup ## run the hosts and build the policies of examples/, and compare their records with the command's
+examples: setup ## run the hosts, policies and sources of examples/, and compare their records with the command's
 	@scripts/examples.sh
 
 guides: setup ## follow the guides of docs/, command by command

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 guides=("$@")
-[ $# -gt 0 ] || guides=(docs/plugin-authors.md docs/embedding.md)
+[ $# -gt 0 ] || guides=(docs/plugin-authors.md docs/embedding.md docs/sources.md)
 
 # What this shell was told about some DX or run is not the reader's.
 for name in $(compgen -e PIPEFOLD_) DX_API_URL DX_API_TOKEN; do unset "$name"; done
@@ -13,7 +13,8 @@ for name in $(compgen -e PIPEFOLD_) DX_API_URL DX_API_TOKEN; do unset "$name"; d
 for guide in "${guides[@]}"; do
     printf '\n== %s\n' "$guide"
     # The guides work in these, and start from nothing.
-    rm -rf /tmp/my-policy /tmp/my-python-policy /tmp/my-javascript-policy /tmp/my-host /tmp/my-python-host /tmp/my-javascript-host
+    rm -rf /tmp/my-policy /tmp/my-python-policy /tmp/my-javascript-policy /tmp/my-host /tmp/my-python-host /tmp/my-javascript-host \
+        /tmp/my-source /tmp/my-python-source /tmp/my-javascript-source
     blocks=$(awk '/^```sh$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$guide")
     # The servers that a guide starts end with its shell.
     bash -euo pipefail -c "trap 'kill \$(jobs -p) 2>/dev/null || true' EXIT; set -v; $blocks"
