@@ -104,6 +104,7 @@ fn one_manual_page_a_command() {
         "pipefold-gocd-watch.1",
         "pipefold-gocd.1",
         "pipefold-hook.1",
+        "pipefold-import.1",
         "pipefold-man.1",
         "pipefold-queue-check.1",
         "pipefold-queue-init.1",

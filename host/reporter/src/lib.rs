@@ -34,7 +34,8 @@
 //! - [`Reporter`], [`Builder`], [`Receipt`], [`Delivery`]: the interface for hosts that embed this.
 //! - [`config`] and [`detect`]: settings and fields from flags, variables, files and the CI system.
 //! - [`spool`]: the durable record; [`dx`]: DX's JSON, URL and answers; [`Token`]: the secret.
-//! - [`http`]: the transport of every HTTP client; [`prometheus`]: the text format of servers' metrics.
+//! - [`import`]: files of runs and jobs, sent row by row.
+//! - [`http`]: the transport of every HTTP client; [`pace`]: its rate; [`prometheus`]: the text format of servers' metrics.
 
 mod builder;
 pub mod clock;
@@ -45,9 +46,11 @@ pub mod detect;
 pub mod dx;
 pub mod glob;
 pub mod http;
+pub mod import;
 mod judge;
 mod kill_points;
 mod overview;
+pub mod pace;
 pub mod prometheus;
 mod receipt;
 mod reporter;

@@ -5,7 +5,7 @@ use crate::{
     complete::{Completed, complete},
     config::{Budgets, JobSelection},
     deliver::{Budget, Deliverer, Delivery, DeliveryOptions, Outlet, Ownership, ToDx, choose},
-    dx::Client,
+    dx::{Client, Outcome},
     judge::{Judge, NoVerdict, Refused},
     overview::Overview,
     receipt::{Batch, Receipt, verdict},
@@ -14,7 +14,7 @@ use crate::{
     store::{BatchError, Store, StoredIn},
     token::Token,
 };
-use pipefold_sandbox::{Job, Notification, Report};
+use pipefold_sandbox::{Job, Notification, Report, Run};
 use std::{collections::BTreeSet, time::Duration};
 
 /// Reports runs to DX. Made by [`Reporter::builder`]; can be shared between threads.
@@ -322,6 +322,28 @@ impl Reporter {
         &self.destination
     }
 
+    /// Sends a run, or a job of a run that DX has, once, within `timeout`. It is neither judged nor recorded.
+    pub(crate) fn send(&self, run: &Run, job: Option<&Job>, timeout: Duration) -> Outcome {
+        let sent = self.with_outlet(|outlet| match job {
+            Some(job) => outlet.upsert_job(run, job, timeout),
+            None => outlet.upsert(run, timeout),
+        });
+        sent.unwrap_or_else(|why| Outcome::Unreachable { why: why.to_owned() })
+    }
+
+    /// Calls `use_it` with DX, or with the place where deliveries end instead.
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    fn with_outlet<T>(&self, use_it: impl FnOnce(&dyn Outlet) -> T) -> Result<T, &'static str> {
+        match (&self.outlet, &self.dx, &self.token) {
+            (Some(outlet), ..) => Ok(use_it(outlet.as_ref())),
+            (None, Some(client), Some(token)) => Ok(use_it(&ToDx { client, token })),
+            (None, None, _) => Err("DX_API_URL is not set"),
+            (None, _, None) => Err("DX_API_TOKEN is not set"),
+        }
+    }
+
     /// Returns true if deliveries end at an outlet instead of DX.
     #[must_use]
     pub fn has_outlet(&self) -> bool {
@@ -411,12 +433,7 @@ impl Reporter {
             }
             .deliver(options)
         };
-        let mut delivery = match (&self.outlet, &self.dx, &self.token) {
-            (Some(outlet), ..) => deliverer(outlet.as_ref()),
-            (None, Some(client), Some(token)) => deliverer(&ToDx { client, token }),
-            (None, None, _) => Delivery::impossible("DX_API_URL is not set"),
-            (None, _, None) => Delivery::impossible("DX_API_TOKEN is not set"),
-        };
+        let mut delivery = self.with_outlet(deliverer).unwrap_or_else(Delivery::impossible);
         match self.store.tidy(explicit) {
             Ok(aside) => aside.iter().for_each(|aside| delivery.warn(aside.to_string())),
             Err(error) => delivery.warn(error.to_string()),

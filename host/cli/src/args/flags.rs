@@ -230,6 +230,7 @@ fn obeys(path: &[&str], flag: &str) -> bool {
             OUTPUT,
             &["spool", "json", "strict", "dry_run"],
         ],
+        ["import"] => &[DX, QUEUE, POLICIES, OUTPUT, &["jobs", "json", "strict", "dry_run"]],
         ["hook"] => &[POLICIES, OUTPUT, &["json"]],
         ["component", "inspect" | "embed"] => &[OUTPUT, &["json"]],
         ["component", ..] => &[OUTPUT, &["json", "policy_cache"]],

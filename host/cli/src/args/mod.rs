@@ -8,6 +8,7 @@ mod flags;
 mod fleet;
 #[cfg(feature = "gocd")]
 mod gocd;
+mod import;
 mod parse;
 #[cfg(feature = "collector")]
 mod serve;
@@ -27,6 +28,7 @@ pub use fleet::{ForwardArgs, QueueArgs};
 pub use fleet::{ForwardCommand, QueueCommand, RejectedCommand, RejectedNumbers};
 #[cfg(feature = "gocd")]
 pub use gocd::{DialectName, GocdArgs, GocdCommand, LateStagesName, ReadArgs, RerunsName, parse_since, restarted};
+pub use import::{FormatName, ImportArgs};
 pub use parse::parse;
 #[cfg(feature = "collector")]
 pub use serve::{DataDirFlag, ServeArgs, SourceFlags, TokenArgs, TokenCommand};
@@ -117,6 +119,7 @@ pub enum Command {
     Flush(FlushArgs),
     Status(StatusArgs),
     Hook(HookArgs),
+    Import(ImportArgs),
     Doctor(DoctorArgs),
     Component(ComponentArgs),
     Serve(ServeArgs),

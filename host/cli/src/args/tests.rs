@@ -155,6 +155,7 @@ fn help_texts() {
         &["flush"],
         &["status"],
         &["hook"],
+        &["import"],
         &["doctor"],
         &["component"],
         &["component", "inspect"],
@@ -216,6 +217,7 @@ fn flags_that_a_command_does_not_obey_are_refused() {
         ("hook step --spool s", "--spool does nothing"),
         ("doctor --dry-run", "--dry-run does nothing"),
         ("component inspect f --policy p", "--policy does nothing"),
+        ("import f --spool s", "--spool does nothing"),
         ("man --json", "--json does nothing"),
     ] {
         let message = refused(words);

@@ -9,6 +9,7 @@ mod fleet;
 #[cfg(feature = "gocd")]
 mod gocd;
 mod hook;
+mod import;
 mod policies;
 mod receipt;
 mod report;
@@ -19,6 +20,7 @@ mod server;
 #[cfg(feature = "collector")]
 mod sources;
 mod spool;
+mod stop;
 #[cfg(feature = "collector")]
 mod token;
 mod wrapped;
@@ -49,6 +51,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Flush(args) => spool::flush(global, args),
         Command::Status(_) => spool::status(global),
         Command::Hook(args) => hook::run(global, args),
+        Command::Import(args) => import::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
         Command::Component(args) => component::run(global, args),
         #[cfg(feature = "collector")]

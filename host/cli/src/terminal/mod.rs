@@ -1,7 +1,6 @@
 //! The text that a person reads: lines that are safe to show, the log, the closing line of `exec`, progress and colours.
 
 mod closing;
-#[cfg(feature = "gocd")]
 mod progress;
 
 use std::ffi::OsString;
@@ -11,10 +10,9 @@ use clap::builder::styling::{AnsiColor, Style};
 use pipefold_sandbox::foreign::cut;
 use tracing::Level;
 
-pub use closing::{ClosingLine, Outcome};
+pub use closing::{ClosingLine, Outcome, human_duration};
 pub use pipefold_sandbox::foreign::{excerpt, neutral};
-#[cfg(feature = "gocd")]
-pub use {closing::human_duration, progress::ProgressLine};
+pub use progress::ProgressLine;
 
 /// The longest line on stderr, in characters. Messages are shorter; only names of files and the caller's own values come near.
 const LONGEST: usize = 4000;

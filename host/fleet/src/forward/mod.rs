@@ -6,14 +6,13 @@
 //!
 //! - `pull`: requests to the queue for messages, and the inbox that receives them. `message`: one upsert, its acknowledgement, its memory.
 //! - `held`: the upserts of each run until they are due. `upserts`: the rest of a run's upserts in the stream, and the fold of them all.
-//! - `send`: one request to DX for a run, and the handling of its answer. `jobs`: the same for a job. `pace`: the rate of requests, and pauses after failures.
+//! - `send`: one request to DX for a run, and the handling of its answer. `jobs`: the same for a job.
 //! - `sweep`: messages that a stream has kept by mistake. `forwarder`: the loop over all of these.
 
 mod forwarder;
 mod held;
 mod jobs;
 mod message;
-mod pace;
 mod pull;
 mod send;
 mod sweep;

@@ -20,6 +20,9 @@ use ureq::{Agent, Body, Proxy};
 /// The longest time of one exchange, whatever the caller allows: a much longer one would overflow a clock.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// The most idle connections that are kept.
+const MAX_IDLE: usize = 64;
+
 /// The options of a [`Transport`].
 #[derive(Clone, Debug)]
 pub struct TransportOptions {
@@ -116,6 +119,9 @@ impl Transport {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
+            // One for each request under way of a job's steps or of an import: the library keeps three.
+            .max_idle_connections(MAX_IDLE)
+            .max_idle_connections_per_host(MAX_IDLE)
             // For the proxy; requests to the server have their own header.
             .user_agent(USER_AGENT)
             // Without this header a server may answer in any coding (RFC 9110, section 12.5.3).

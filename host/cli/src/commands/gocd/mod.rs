@@ -14,18 +14,14 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use chrono::Utc;
 use pipefold::detect::Fields;
 use pipefold_gocd::client::{Client, FetchError};
 use pipefold_gocd::documents::Name;
 use pipefold_gocd::sync::{Engine, Observer, Options, Sink, StateStore, SyncError};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use self::delivery::{BackgroundDelivery, DeliveryTotals};
 use self::observer::{FailingPipelines, RoundObserver};
@@ -36,6 +32,7 @@ use self::summary::{Summary, Totals, counted};
 use super::context::Context;
 use super::diagnostic::{Diagnostic, print};
 use super::print_json;
+use super::stop::StopFlag;
 use crate::args::{GlobalFlags, GocdArgs, GocdCommand, ReadArgs};
 use crate::child::make_private;
 use crate::terminal::{excerpt, neutral, say};
@@ -339,48 +336,5 @@ impl RoundLog {
                 ));
             }
         }
-    }
-}
-
-/// The longest sleep without a check of the flag: short enough for a person at a terminal, and cheap.
-const LONGEST_SLEEP: Duration = Duration::from_millis(100);
-
-/// A flag that SIGINT, SIGTERM or SIGHUP raises. A second signal ends the process at once, which loses nothing that was recorded.
-#[derive(Clone)]
-struct StopFlag(Arc<AtomicBool>);
-
-impl StopFlag {
-    /// Catches the signals from now on.
-    fn on_signals() -> anyhow::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGHUP, SIGINT, SIGTERM] {
-            // First, so that the first signal finds the flag down.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))
-                .and_then(|_| flag::register(signal, Arc::clone(&stop)))
-                .context("cannot wait for signals")?;
-        }
-        Ok(Self(stop))
-    }
-
-    /// True if a signal arrived.
-    fn is_due(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    /// The flag itself, for the client's pauses.
-    fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0)
-    }
-
-    /// Sleeps for `length`. False if a signal ended the sleep.
-    fn sleep(&self, length: Duration) -> bool {
-        let begun = Instant::now();
-        while !self.is_due() {
-            let Some(left) = length.checked_sub(begun.elapsed()) else {
-                return true;
-            };
-            thread::sleep(left.min(LONGEST_SLEEP));
-        }
-        false
     }
 }

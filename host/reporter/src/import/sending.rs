@@ -1,0 +1,329 @@
+//! Rows on their way to DX: several at a time, at a bounded rate, those of one run in their order.
+
+use super::judging::{Judged, judge};
+use super::mapping::Mapped;
+use crate::dx::Outcome;
+use crate::kill_points;
+use crate::pace::{Pauses, TokenBucket};
+use crate::reporter::Reporter;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use pipefold_sandbox::{Job, Run};
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::Sender;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The time for one request: DX answers within a second, and a proxy in front of it may wait.
+const REQUEST: Duration = Duration::from_secs(20);
+/// The first pause after a failure, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// The time after which a pause looks at the stop.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// A row to be judged and sent.
+pub struct Task {
+    /// The row's number.
+    pub number: u64,
+    pub mapped: Mapped,
+}
+
+/// The outcome for a row.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RowOutcome {
+    /// DX has it; so many requests about runs and about jobs.
+    Accepted { runs: u64, jobs: u64 },
+    /// A policy dropped it.
+    Dropped,
+    /// Its job is not sent: the settings or the server leave it out.
+    LeftOut,
+    /// It is refused for good.
+    Refused(String),
+    /// It was not sent: the import stops.
+    Unsent,
+}
+
+/// The parts that all threads share.
+pub struct Line<'a> {
+    reporter: &'a Reporter,
+    /// True if nothing is sent.
+    is_dry: bool,
+    /// The time without an answer after which the import ends.
+    patience: Duration,
+    /// Raised by a signal.
+    stop: &'a AtomicBool,
+    /// The server has no method for jobs.
+    lacks_jobs: AtomicBool,
+    pace: Mutex<Pace>,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+struct Pace {
+    bucket: TokenBucket,
+    pauses: Pauses,
+    /// The last answer of DX, or the beginning.
+    answered: Instant,
+    /// The reason why nothing more is sent.
+    over: Option<String>,
+}
+
+#[derive(Default)]
+struct Queue {
+    tasks: VecDeque<Queued>,
+    /// Keys of the rows that are being sent.
+    busy: HashSet<u64>,
+    is_closed: bool,
+}
+
+struct Queued {
+    task: Task,
+    /// The key of its run.
+    run: u64,
+    /// The key of its subject, which for a run is that of the run.
+    own: u64,
+}
+
+impl<'a> Line<'a> {
+    pub fn new(reporter: &'a Reporter, rate: f64, patience: Duration, is_dry: bool, stop: &'a AtomicBool) -> Self {
+        let now = Instant::now();
+        Self {
+            reporter,
+            is_dry,
+            patience,
+            stop,
+            lacks_jobs: AtomicBool::new(false),
+            pace: Mutex::new(Pace {
+                bucket: TokenBucket::new(rate, now),
+                pauses: Pauses::default(),
+                answered: now,
+                over: None,
+            }),
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub fn add(&self, task: Task, keys: &RandomState) {
+        let notification = &task.mapped.notification;
+        let run = keys.hash_one(&notification.reference_id);
+        let job = notification.step_id.as_ref().or(notification.step.as_ref());
+        let own = job.map_or(run, |job| keys.hash_one((run, job)));
+        lock(&self.queue).tasks.push_back(Queued { task, run, own });
+        self.changed.notify_one();
+    }
+
+    /// Ends the threads when the queue is empty.
+    pub fn close(&self) {
+        lock(&self.queue).is_closed = true;
+        self.changed.notify_all();
+    }
+
+    /// The reason why nothing more is sent, if there is one.
+    pub fn over(&self) -> Option<String> {
+        lock(&self.pace).over.clone()
+    }
+
+    /// Returns true if the server has no method for jobs.
+    pub fn lacks_jobs(&self) -> bool {
+        self.lacks_jobs.load(SeqCst)
+    }
+
+    /// Returns true if nothing more is sent.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(SeqCst) || lock(&self.pace).over.is_some()
+    }
+
+    /// Takes rows and sends them, until the queue is closed and empty.
+    pub fn work(&self, outcomes: &Sender<(u64, RowOutcome)>) {
+        while let Some(Queued { task, own, .. }) = self.next() {
+            let outcome = if self.is_stopped() {
+                RowOutcome::Unsent
+            } else {
+                self.settle(&task.mapped)
+            };
+            // The receiver lives as long as the threads.
+            let _ = outcomes.send((task.number, outcome));
+            lock(&self.queue).busy.remove(&own);
+            self.changed.notify_all();
+        }
+    }
+
+    /// The next row that may be sent: none of its run is under way, except other jobs. Waits for one.
+    fn next(&self) -> Option<Queued> {
+        let mut queue = lock(&self.queue);
+        loop {
+            let Queue { tasks, busy, .. } = &mut *queue;
+            let mut before = HashSet::new();
+            let place = tasks.iter().position(|queued| {
+                let is_held = |key| busy.contains(key) || before.contains(key);
+                let is_free = !is_held(&queued.run) && !is_held(&queued.own);
+                before.insert(queued.own);
+                is_free
+            });
+            if let Some(queued) = place.and_then(|place| tasks.remove(place)) {
+                busy.insert(queued.own);
+                return Some(queued);
+            }
+            if queue.is_closed && queue.tasks.is_empty() {
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Judges a row and sends it.
+    fn settle(&self, mapped: &Mapped) -> RowOutcome {
+        let report = match judge(self.reporter, mapped) {
+            Judged::Send(report) => report,
+            Judged::Dropped => return RowOutcome::Dropped,
+            Judged::Refused(why) => return RowOutcome::Refused(why),
+        };
+        let is_run = mapped.notification.step.is_none();
+        let chosen = self.reporter.chosen_jobs(&report);
+        if !is_run && report.jobs.is_empty() {
+            return RowOutcome::Dropped;
+        }
+        if !is_run && (chosen.is_empty() || self.lacks_jobs()) {
+            return RowOutcome::LeftOut;
+        }
+        let (mut runs, mut jobs) = (0, 0);
+        let requests = is_run.then_some(None).into_iter().chain(chosen.into_iter().map(Some));
+        for job in requests {
+            if job.is_some() && self.lacks_jobs() {
+                continue;
+            }
+            if !self.is_dry {
+                match self.send(&report.run, job) {
+                    Sent::Accepted => {}
+                    Sent::NoMethod if is_run => continue,
+                    Sent::NoMethod => return RowOutcome::LeftOut,
+                    Sent::Refused(why) => return RowOutcome::Refused(why),
+                    Sent::Stopped => return RowOutcome::Unsent,
+                }
+            }
+            *(if job.is_some() { &mut jobs } else { &mut runs }) += 1;
+        }
+        RowOutcome::Accepted { runs, jobs }
+    }
+
+    /// Sends a run or a job until DX answers, or the import ends.
+    fn send(&self, run: &Run, job: Option<&Job>) -> Sent {
+        let begun = Instant::now();
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(FIRST_PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_factor(2.0)
+            .without_max_times()
+            .with_jitter()
+            // The library's own seed is the same everywhere.
+            .with_jitter_seed(RandomState::new().build_hasher().finish())
+            .build();
+        loop {
+            if !self.turn() {
+                return Sent::Stopped;
+            }
+            kill_points::pass("import.send");
+            let outcome = self.reporter.send(run, job, REQUEST);
+            kill_points::pass("import.answered");
+            let words = outcome.to_string();
+            match outcome {
+                Outcome::Accepted => {
+                    self.answered();
+                    return Sent::Accepted;
+                }
+                Outcome::NoMethod { .. } => {
+                    self.answered();
+                    self.lacks_jobs.store(true, SeqCst);
+                    return Sent::NoMethod;
+                }
+                // It is about the token, and not about the row.
+                Outcome::Refused { status: 401, .. } => return self.end(words),
+                Outcome::Rejected { .. } | Outcome::Refused { .. } => {
+                    self.answered();
+                    return Sent::Refused(words);
+                }
+                Outcome::Unauthorised { .. } | Outcome::Redirected { .. } | Outcome::Unreachable { .. } => {
+                    return self.end(words);
+                }
+                Outcome::Retry { after, why } => {
+                    let now = Instant::now();
+                    let mut pace = lock(&self.pace);
+                    pace.pauses.failed(after, FIRST_PAUSE, now);
+                    // DX says itself when it will answer.
+                    let patience = self.patience + after.unwrap_or_default();
+                    let silent = now.saturating_duration_since(pace.answered);
+                    drop(pace);
+                    if silent > patience {
+                        return self.end(why);
+                    }
+                    // Others are answered: it is this row that fails.
+                    if begun.elapsed() > patience && silent < self.patience / 2 {
+                        return Sent::Refused(why);
+                    }
+                    self.sleep(pauses.next().unwrap_or(LONGEST_PAUSE));
+                }
+            }
+        }
+    }
+
+    /// Waits until a request may be sent. Returns false if none may any more.
+    fn turn(&self) -> bool {
+        let mut is_reserved = false;
+        loop {
+            if self.is_stopped() {
+                return false;
+            }
+            let now = Instant::now();
+            let wait = {
+                let mut pace = lock(&self.pace);
+                match pace.pauses.left(now) {
+                    Some(left) => left,
+                    None if is_reserved => return true,
+                    None => {
+                        is_reserved = true;
+                        pace.bucket.reserve(now)
+                    }
+                }
+            };
+            self.sleep(wait);
+        }
+    }
+
+    fn sleep(&self, length: Duration) {
+        let begun = Instant::now();
+        while !self.is_stopped() {
+            let Some(left) = length.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else {
+                return;
+            };
+            thread::sleep(left.min(SLICE));
+        }
+    }
+
+    fn answered(&self) {
+        let mut pace = lock(&self.pace);
+        pace.pauses.reached();
+        pace.answered = Instant::now();
+    }
+
+    fn end(&self, why: String) -> Sent {
+        lock(&self.pace).over.get_or_insert(why);
+        Sent::Stopped
+    }
+}
+
+/// The outcome of sending a run or a job.
+enum Sent {
+    Accepted,
+    NoMethod,
+    Refused(String),
+    Stopped,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,1 @@
+//! Reading, mapping and the state of imports.
