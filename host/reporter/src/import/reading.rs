@@ -137,7 +137,10 @@ pub struct Rows {
     buffer: Vec<u8>,
     at: usize,
     is_read: bool,
-    parser: Parser,
+    /// The parser of CSV; none for JSON lines.
+    parser: Option<Box<Reader>>,
+    /// True if cells have no line breaks: a quote was not closed to the end of the file, so quotes are no guide to the ends of rows.
+    by_line: bool,
     position: Position,
 }
 
@@ -148,15 +151,6 @@ struct Position {
     bytes: u64,
     rows: u64,
     lines: u64,
-}
-
-enum Parser {
-    Lines,
-    Csv {
-        reader: Box<Reader>,
-        /// True if cells may not have line breaks: a quote was not closed to the end of the file, so quotes are no guide to the ends of rows.
-        by_line: bool,
-    },
 }
 
 /// The reading of one row of CSV.
@@ -170,19 +164,14 @@ impl Rows {
     /// Reads from the beginning. `delimiter` separates the cells of CSV.
     #[must_use]
     pub fn new(input: Box<dyn Input>, format: Format, delimiter: u8) -> Self {
-        let parser = match format {
-            Format::Jsonl => Parser::Lines,
-            Format::Csv => Parser::Csv {
-                reader: Box::new(ReaderBuilder::new().delimiter(delimiter).build()),
-                by_line: false,
-            },
-        };
+        let csv = || Box::new(ReaderBuilder::new().delimiter(delimiter).build());
         Self {
             input,
             buffer: Vec::new(),
             at: 0,
             is_read: false,
-            parser,
+            parser: (format == Format::Csv).then(csv),
+            by_line: false,
             position: Position::default(),
         }
     }
@@ -215,10 +204,7 @@ impl Rows {
             return Ok(None);
         }
         let line = self.position.lines + 1;
-        let content = match &self.parser {
-            Parser::Lines | Parser::Csv { by_line: true, .. } => self.line()?,
-            Parser::Csv { by_line: false, .. } => self.record()?,
-        };
+        let content = if self.by_line { self.line()? } else { self.record()? };
         self.position.rows += 1;
         Ok(Some(Row {
             line,
@@ -240,10 +226,7 @@ impl Rows {
     fn pass_blank_lines(&mut self) -> Result<bool, ImportError> {
         loop {
             // A cell may begin with blanks, and a JSON object not.
-            let blank: &[u8] = match self.parser {
-                Parser::Lines => b"\r\n \t",
-                Parser::Csv { .. } => b"\r\n",
-            };
+            let blank: &[u8] = if self.parser.is_some() { b"\r\n" } else { b"\r\n \t" };
             let is_break = |byte: &&u8| blank.contains(byte);
             let count = self.unread().iter().take_while(is_break).count();
             self.advance(count);
@@ -277,7 +260,7 @@ impl Rows {
         }
         let text = self.unread()[..end].to_vec();
         self.advance(end);
-        let Parser::Csv { reader, .. } = &mut self.parser else {
+        let Some(reader) = &mut self.parser else {
             return Ok(Content::Line(text.trim_ascii_end().to_vec()));
         };
         reader.reset();
@@ -303,55 +286,60 @@ impl Rows {
         }
     }
 
-    /// Reads a row of CSV, which ends where its quotes say.
+    /// Reads a row of CSV, which ends where its quotes say, or a line.
     fn record(&mut self) -> Result<Content, ImportError> {
+        // Not a copy: the library copies a parser without its tables.
+        let Some(mut reader) = self.parser.take() else {
+            return self.line();
+        };
+        let content = self.record_by(&mut reader);
+        self.parser = Some(reader);
+        match content? {
+            Some(content) => Ok(content),
+            None => {
+                self.by_line = true;
+                self.line()
+            }
+        }
+    }
+
+    /// Reads a row of CSV; none if a quote in it is not closed.
+    fn record_by(&mut self, reader: &mut Reader) -> Result<Option<Content>, ImportError> {
         let begin = self.position.clone();
-        match self.scan()? {
+        match self.scan(reader)? {
             Scanned::Cells(cells, length) => {
                 self.advance(length);
-                Ok(Content::Cells(cells))
+                Ok(Some(Content::Cells(cells)))
             }
-            Scanned::NotClosed => self.go_by_line(),
+            Scanned::NotClosed => Ok(None),
             Scanned::TooLong => {
                 let content = unreadable(self.unread(), TOO_LONG);
-                if self.pass_record()? {
-                    return Ok(content);
+                if self.pass_record(reader)? {
+                    return Ok(Some(content));
                 }
-                let could = self.input.back_to(begin.bytes).map_err(ImportError::Read)?;
-                if !could {
-                    return Ok(match content {
+                if !self.input.back_to(begin.bytes).map_err(ImportError::Read)? {
+                    return Ok(Some(match content {
                         Content::Unreadable { text, .. } => Content::Unreadable { text, why: LOST },
                         other => other,
-                    });
+                    }));
                 }
                 self.position = begin;
                 self.buffer.clear();
                 (self.at, self.is_read) = (0, false);
                 self.fill()?;
-                self.go_by_line()
+                Ok(None)
             }
         }
     }
 
-    fn go_by_line(&mut self) -> Result<Content, ImportError> {
-        if let Parser::Csv { by_line, .. } = &mut self.parser {
-            *by_line = true;
-        }
-        self.line()
-    }
-
     /// Reads a row without moving the position.
-    fn scan(&mut self) -> Result<Scanned, ImportError> {
-        let Parser::Csv { reader, .. } = &mut self.parser else {
-            return Ok(Scanned::TooLong);
-        };
-        let mut reader = reader.clone();
+    fn scan(&mut self, reader: &mut Reader) -> Result<Scanned, ImportError> {
         reader.reset();
         let mut scan = Scan::default();
         let mut scanned = 0;
         let found = loop {
             let unread = &self.buffer[self.at..];
-            if let Some(length) = scan.feed(&mut reader, &unread[scanned..]) {
+            if let Some(length) = scan.feed(reader, &unread[scanned..]) {
                 break Scanned::Cells(scan.cells(), scanned + length);
             }
             scanned = unread.len();
@@ -359,7 +347,7 @@ impl Rows {
                 break Scanned::TooLong;
             }
             if !self.fill()? {
-                break match scan.feed(&mut reader, b"\n") {
+                break match scan.feed(reader, b"\n") {
                     Some(_) => Scanned::Cells(scan.cells(), scanned),
                     None => Scanned::NotClosed,
                 };
@@ -372,11 +360,7 @@ impl Rows {
     }
 
     /// Passes over a row of CSV of any length. Returns false if it has no end.
-    fn pass_record(&mut self) -> Result<bool, ImportError> {
-        let Parser::Csv { reader, .. } = &mut self.parser else {
-            return Ok(true);
-        };
-        let mut reader = reader.clone();
+    fn pass_record(&mut self, reader: &mut Reader) -> Result<bool, ImportError> {
         reader.reset();
         let mut scan = Scan {
             is_passing: true,
@@ -384,16 +368,22 @@ impl Rows {
         };
         loop {
             let unread = &self.buffer[self.at..];
-            let found = scan.feed(&mut reader, unread);
+            let found = scan.feed(reader, unread);
             let length = found.unwrap_or(unread.len());
             self.advance(length);
             if found.is_some() {
                 return Ok(true);
             }
             if !self.fill()? {
-                return Ok(scan.feed(&mut reader, b"\n").is_some());
+                return Ok(scan.feed(reader, b"\n").is_some());
             }
         }
+    }
+
+    /// The size of the buffer.
+    #[cfg(test)]
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
     }
 
     fn unread(&self) -> &[u8] {
