@@ -6,6 +6,7 @@ mod beside;
 mod carry;
 mod crowded;
 mod drain;
+mod import;
 mod jobs;
 mod kill;
 mod library;

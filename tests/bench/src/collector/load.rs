@@ -64,6 +64,19 @@ impl Load {
         format!("pipeline-{}", run % (self.runs / 200).clamp(1, 500))
     }
 
+    /// Calls `take` with each body, in about the order in which [`run`] sends them.
+    pub(crate) fn each(self, mut take: impl FnMut(&str) -> std::io::Result<()>) -> Result<()> {
+        let all: Vec<u64> = (0..self.runs).collect();
+        for runs in all.chunks((CONNECTIONS * SIDE_BY_SIDE) as usize) {
+            for number in 0..OF_A_RUN {
+                for run in runs {
+                    take(&self.request(*run, number).1)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The path and the body of a run's request `number`.
     fn request(self, run: u64, number: u64) -> (&'static str, String) {
         if !(1..=self.jobs).contains(&number) {

@@ -5,6 +5,7 @@
 
 mod bare;
 mod connection;
+mod import;
 pub(crate) mod load;
 mod server;
 
@@ -34,6 +35,10 @@ mod reach {
     pub(super) const PAGE: f64 = 20.0;
     /// The most memory that the server held under the load, in MiB.
     pub(super) const MEMORY: f64 = 150.0;
+    /// Rows of an import, beside upserts from as many connections; the lower limit.
+    pub(super) const IMPORT: f64 = 0.8;
+    /// The most memory that an import held, whatever the length of its file, in MiB.
+    pub(super) const IMPORT_MEMORY: f64 = 48.0;
     /// From the start of the process to its address on stdout, in milliseconds.
     pub(super) const START: f64 = 200.0;
 }
@@ -117,6 +122,22 @@ pub(crate) fn measure_and_print(arguments: &Arguments) -> Result<()> {
         );
     }
     collector.stop()?;
+    let imported = import::run(arguments, Load::of(arguments.notifications), root.path())?;
+    row(
+        format!("`import` of {} rows of the same, 64 at a time", imported.rows),
+        format!("{:.0} a second", imported.rate),
+        format!("the upserts above: {rate:.0} a second, {:.2} ×", imported.rate / rate),
+        format!("≥ {} ×", reach::IMPORT),
+        imported.rate >= reach::IMPORT * rate,
+    );
+    let mib = imported.memory as f64 / f64::from(1 << 20);
+    row(
+        "the most memory it held".into(),
+        format!("{mib:.0} MiB"),
+        String::new(),
+        format!("≤ {} MiB", reach::IMPORT_MEMORY),
+        mib <= reach::IMPORT_MEMORY,
+    );
     println!("The collector, with its load on the same cores:\n\n{table}");
     Ok(())
 }
