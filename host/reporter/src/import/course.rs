@@ -1,28 +1,21 @@
 //! One import from its beginning to its end.
 
+use super::ledger::Ledger;
 use super::mapping::Mapping;
-use super::reading::{Content, Input, Mark, Row, Rows};
+use super::reading::{Input, Mark, Row, Rows};
 use super::refusals::{Form, Refusals};
 use super::sending::{Line, RowOutcome, Task};
 use super::state::{MOST_BEYOND, Saved, StateFile};
 use super::{Format, ImportError, ImportOptions, MOST_AT_ONCE, Totals};
 use crate::judge::NoVerdict;
-use crate::kill_points;
 use crate::reporter::Reporter;
 use pipefold_sandbox::Notification;
-use std::collections::VecDeque;
 use std::hash::RandomState;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
 
 /// Rows that are read ahead for each request under way: some wait for another of their run.
 const AHEAD: usize = 4;
-/// The most bytes of rows that are read ahead.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
-/// The time after which waiting looks at the stop.
-const SLICE: Duration = Duration::from_millis(100);
 
 /// What the caller shows meanwhile.
 pub trait Watcher {
@@ -117,50 +110,54 @@ impl<'a> Import<'a> {
             options.is_dry,
             stop,
         );
-        let (sender, outcomes) = mpsc::channel();
         let totals = saved.as_ref().map(|saved| saved.totals.clone()).unwrap_or_default();
+        let before = totals.rows;
         let at_once = options.at_once.clamp(1, MOST_AT_ONCE);
-        let mut course = Course {
-            before: totals.rows,
+        let mut rows = self.rows;
+        let at = go_to_position(&mut rows, saved.as_ref(), stop)?;
+        let ledger = Ledger::new(at, totals, state, refusals);
+        let course = Course {
             line: &line,
+            ledger: &ledger,
             mapping: &self.mapping,
-            rows: self.rows,
-            at: Mark::default(),
             window: at_once.saturating_mul(AHEAD).min(MOST_BEYOND),
-            ahead: VecDeque::new(),
-            bytes: 0,
-            keys: RandomState::new(),
-            outcomes,
-            totals,
-            state,
             saved,
-            refusals,
-            stop,
+            keys: RandomState::new(),
         };
-        course.go_to_position()?;
-        thread::scope(|scope| {
-            let start = |sender| {
-                let work = || {
-                    let sender = sender;
-                    line.work(&sender);
-                };
+        let done = thread::scope(|scope| {
+            let start = |_| {
+                let work = || line.work(|number, outcome| course.settle(number, outcome));
                 let thread = thread::Builder::new().name("import".into());
-                thread.spawn_scoped(scope, work).is_ok()
+                thread.spawn_scoped(scope, work).ok()
             };
-            let started = (0..at_once).filter(|_| start(sender.clone())).count();
-            drop(sender);
-            let done = if started > 0 {
-                course.send_all(watcher)
-            } else {
-                Err(ImportError::Judge("the system has no thread to spare".into()))
-            };
+            let threads: Vec<_> = (0..at_once).filter_map(start).collect();
+            if threads.is_empty() {
+                line.stop("the system has no thread to spare".into());
+            }
+            let done = course.send_all(rows, watcher);
             line.close();
             // Requests under way are awaited, and their answers noted.
-            let settled = course.settle_rest(watcher);
-            done.and_then(|()| settled)
-        })?;
-        course.end(&line)
+            while threads.iter().any(|thread| !thread.is_finished()) {
+                ledger.wait_and_show(watcher);
+            }
+            done
+        });
+        ledger.show(watcher);
+        done?;
+        ledger.end(&line, before)
     }
+}
+
+/// Reads up to the position of the earlier import, and checks that the bytes are the same.
+fn go_to_position(rows: &mut Rows, saved: Option<&Saved>, stop: &AtomicBool) -> Result<Mark, ImportError> {
+    let mut at = Mark::default();
+    let Some(saved) = saved else { return Ok(at) };
+    while at.rows < saved.rows() && !stop.load(SeqCst) {
+        at = rows.next()?.ok_or(ImportError::Changed)?.end;
+    }
+    // Before the first row there is nothing to compare.
+    let is_same = saved.rows() == 0 || saved.is_at(&at) || stop.load(SeqCst);
+    if is_same { Ok(at) } else { Err(ImportError::Changed) }
 }
 
 /// The flags and the DX that an import belongs to.
@@ -169,200 +166,58 @@ fn identity(reporter: &Reporter, options: &ImportOptions) -> String {
     format!("{to}\n{:?} {} {:?}", options.format, options.delimiter, options.mapping)
 }
 
-/// A row that was read and is not behind the position.
-struct Ahead {
-    line: u64,
-    end: Mark,
-    /// Its content, until it is settled.
-    content: Option<Content>,
-    size: usize,
-}
-
+/// The sending of all rows.
 struct Course<'a> {
     line: &'a Line<'a>,
+    ledger: &'a Ledger,
     mapping: &'a Mapping,
-    rows: Rows,
-    /// The position: all rows before it are settled.
-    at: Mark,
-    /// The rows behind the position.
-    ahead: VecDeque<Ahead>,
-    /// The most of them, and their bytes.
+    /// The most rows that are read ahead.
     window: usize,
-    bytes: usize,
-    keys: RandomState,
-    outcomes: Receiver<(u64, RowOutcome)>,
-    totals: Totals,
-    /// The rows that earlier imports had settled.
-    before: u64,
-    state: Option<StateFile>,
     /// The state of the earlier import.
     saved: Option<Saved>,
-    refusals: Option<Refusals>,
-    stop: &'a AtomicBool,
+    keys: RandomState,
 }
 
 impl Course<'_> {
-    /// Reads up to the position of the earlier import, and checks that the bytes are the same.
-    fn go_to_position(&mut self) -> Result<(), ImportError> {
-        let Some(saved) = &self.saved else { return Ok(()) };
-        while self.at.rows < saved.rows() && !self.stop.load(SeqCst) {
-            let row = self.rows.next()?.ok_or(ImportError::Changed)?;
-            self.at = row.end;
-        }
-        // Before the first row the digest would be that of the header.
-        let is_same = saved.rows() == 0 || saved.is_at(&self.at) || self.stop.load(SeqCst);
-        if is_same { Ok(()) } else { Err(ImportError::Changed) }
-    }
-
-    fn send_all(&mut self, watcher: &mut dyn Watcher) -> Result<(), ImportError> {
+    fn send_all(&self, mut rows: Rows, watcher: &mut dyn Watcher) -> Result<(), ImportError> {
         let mut is_first = true;
         while !self.line.is_stopped() {
-            self.settle(watcher)?;
-            if self.ahead.len() >= self.window || self.bytes > MOST_BYTES {
-                self.wait(watcher)?;
+            if !self.ledger.has_room(self.window) {
+                self.ledger.wait_and_show(watcher);
                 continue;
             }
-            let Some(row) = self.rows.next()? else { return Ok(()) };
+            let Some(row) = rows.next()? else { break };
             if std::mem::take(&mut is_first)
                 && let Some(remark) = self.mapping.remark_on(&row.content)
             {
                 watcher.remark(&remark);
             }
-            self.take(row, watcher)?;
+            self.take(row);
+            self.ledger.show(watcher);
         }
         Ok(())
     }
 
     /// Takes a row to be sent.
-    fn take(&mut self, row: Row, watcher: &mut dyn Watcher) -> Result<(), ImportError> {
-        let Row { line, end, content } = row;
-        let number = end.rows - 1;
-        let is_settled = self.saved.as_ref().is_some_and(|saved| saved.is_settled(number));
-        let mapped = if is_settled {
-            None
-        } else {
-            Some(self.mapping.map(&content))
-        };
-        let size = content.size();
-        self.bytes += size;
-        self.ahead.push_back(Ahead {
-            line,
-            end,
-            content: Some(content).filter(|_| !is_settled),
-            size,
-        });
+    fn take(&self, row: Row) {
+        let number = row.end.rows - 1;
+        // Counted by the earlier import.
+        if self.saved.as_ref().is_some_and(|saved| saved.is_settled(number)) {
+            self.ledger.add(row, true);
+            return;
+        }
+        let mapped = self.mapping.map(&row.content);
+        self.ledger.add(row, false);
         match mapped {
-            // Counted by the earlier import.
-            None => self.move_on(),
-            Some(Ok(mapped)) => self.line.add(Task { number, mapped }, &self.keys),
-            Some(Err(why)) => {
-                self.note(number, RowOutcome::Refused(why), watcher)?;
-                self.save()?;
-            }
+            Ok(mapped) => self.line.add(Task { number, mapped }, &self.keys),
+            Err(why) => self.settle(number, RowOutcome::Refused(why)),
         }
-        Ok(())
-    }
-
-    /// Notes the outcomes that are there.
-    fn settle(&mut self, watcher: &mut dyn Watcher) -> Result<(), ImportError> {
-        let mut any = false;
-        while let Ok((number, outcome)) = self.outcomes.try_recv() {
-            self.note(number, outcome, watcher)?;
-            any = true;
-        }
-        if any { self.saved_and_shown(watcher) } else { Ok(()) }
-    }
-
-    /// Waits for an outcome.
-    fn wait(&mut self, watcher: &mut dyn Watcher) -> Result<(), ImportError> {
-        if let Ok((number, outcome)) = self.outcomes.recv_timeout(SLICE) {
-            self.note(number, outcome, watcher)?;
-            return self.saved_and_shown(watcher);
-        }
-        watcher.progress(&self.totals, self.at.bytes);
-        Ok(())
-    }
-
-    /// Notes the outcomes of the rows under way, until the threads have ended.
-    fn settle_rest(&mut self, watcher: &mut dyn Watcher) -> Result<(), ImportError> {
-        loop {
-            match self.outcomes.recv_timeout(SLICE) {
-                Ok((number, outcome)) => {
-                    self.note(number, outcome, watcher)?;
-                    self.saved_and_shown(watcher)?;
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => watcher.progress(&self.totals, self.at.bytes),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return self.saved_and_shown(watcher),
-            }
-        }
-    }
-
-    fn saved_and_shown(&mut self, watcher: &mut dyn Watcher) -> Result<(), ImportError> {
-        self.save()?;
-        watcher.progress(&self.totals, self.at.bytes);
-        Ok(())
     }
 
     /// Notes the outcome of a row.
-    fn note(&mut self, number: u64, outcome: RowOutcome, watcher: &mut dyn Watcher) -> Result<(), ImportError> {
-        let place = number
-            .checked_sub(self.at.rows)
-            .and_then(|place| usize::try_from(place).ok());
-        let Some(ahead) = place.and_then(|place| self.ahead.get_mut(place)) else {
-            return Ok(());
-        };
-        match outcome {
-            RowOutcome::Unsent => return Ok(()),
-            RowOutcome::Accepted { runs, jobs } => {
-                self.totals.runs += runs;
-                self.totals.jobs += jobs;
-            }
-            RowOutcome::Dropped => self.totals.dropped += 1,
-            RowOutcome::LeftOut => self.totals.left_out += 1,
-            RowOutcome::Refused(why) => {
-                if let (Some(refusals), Some(content)) = (&mut self.refusals, &ahead.content) {
-                    kill_points::pass("import.refuse");
-                    refusals.add(content, &why)?;
-                }
-                self.totals.refused += 1;
-                watcher.refused(ahead.line, &why);
-            }
+    fn settle(&self, number: u64, outcome: RowOutcome) {
+        if let Err(error) = self.ledger.settle(number, outcome) {
+            self.line.stop(error.to_string());
         }
-        self.totals.rows += 1;
-        ahead.content = None;
-        self.bytes -= std::mem::take(&mut ahead.size);
-        self.move_on();
-        Ok(())
-    }
-
-    /// Moves the position over settled rows.
-    fn move_on(&mut self) {
-        while let Some(ahead) = self.ahead.pop_front_if(|ahead| ahead.content.is_none()) {
-            self.at = ahead.end;
-            self.bytes -= ahead.size;
-        }
-    }
-
-    fn save(&mut self) -> Result<(), ImportError> {
-        let Some(state) = &mut self.state else { return Ok(()) };
-        let beyond = self.ahead.iter().map(|ahead| ahead.content.is_none());
-        let refused = self.refusals.as_ref().map_or(0, Refusals::bytes);
-        kill_points::pass("import.save");
-        state.save(Saved::new(&self.at, beyond, refused, &self.totals))?;
-        kill_points::pass("import.saved");
-        Ok(())
-    }
-
-    fn end(self, line: &Line<'_>) -> Result<Ended, ImportError> {
-        let is_whole = self.ahead.is_empty() && !line.is_stopped();
-        if let Some(state) = self.state.filter(|_| is_whole) {
-            state.remove()?;
-        }
-        Ok(Ended {
-            totals: self.totals,
-            before: self.before,
-            unfinished: (!is_whole).then(|| line.over()),
-            lacks_jobs: line.lacks_jobs(),
-        })
     }
 }

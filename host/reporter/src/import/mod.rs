@@ -3,13 +3,14 @@
 //! - `reading`: the rows, in bounded memory. `mapping`: the notification of a row. `judging`: the policies and the rules.
 //! - `sending`: the threads that send, their rate and their pauses.
 //! - `state`: the position that a later import goes on from. `refusals`: the file of refused rows.
-//! - `course`: one import from its beginning to its end.
+//! - `ledger`: the rows under way and the results. `course`: one import from its beginning to its end.
 //!
-//! A row is settled when DX answered, or when it is in the file of refused rows. The position is written after each answer, so that a process
-//! that is killed sends at most the rows again that were under way.
+//! A row is settled when DX answered, or when it is in the file of refused rows. The position is written after each answer, before the
+//! thread that got it takes another row: a process that is killed has at most one row for each thread sent again.
 
 mod course;
 mod judging;
+mod ledger;
 mod mapping;
 mod reading;
 mod refusals;

@@ -11,7 +11,6 @@ use pipefold_sandbox::{Job, Run};
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,7 +53,7 @@ pub struct Line<'a> {
     /// The time without an answer after which the import ends.
     patience: Duration,
     /// Raised by a signal.
-    stop: &'a AtomicBool,
+    signal: &'a AtomicBool,
     /// The server has no method for jobs.
     lacks_jobs: AtomicBool,
     pace: Mutex<Pace>,
@@ -88,13 +87,13 @@ struct Queued {
 }
 
 impl<'a> Line<'a> {
-    pub fn new(reporter: &'a Reporter, rate: f64, patience: Duration, is_dry: bool, stop: &'a AtomicBool) -> Self {
+    pub fn new(reporter: &'a Reporter, rate: f64, patience: Duration, is_dry: bool, signal: &'a AtomicBool) -> Self {
         let now = Instant::now();
         Self {
             reporter,
             is_dry,
             patience,
-            stop,
+            signal,
             lacks_jobs: AtomicBool::new(false),
             pace: Mutex::new(Pace {
                 bucket: TokenBucket::new(rate, now),
@@ -135,19 +134,15 @@ impl<'a> Line<'a> {
 
     /// Returns true if nothing more is sent.
     pub fn is_stopped(&self) -> bool {
-        self.stop.load(SeqCst) || lock(&self.pace).over.is_some()
+        self.signal.load(SeqCst) || lock(&self.pace).over.is_some()
     }
 
-    /// Takes rows and sends them, until the queue is closed and empty.
-    pub fn work(&self, outcomes: &Sender<(u64, RowOutcome)>) {
+    /// Takes rows and sends them, until the queue is closed and empty. `settle` notes the outcome of each before the next is taken.
+    pub fn work(&self, settle: impl Fn(u64, RowOutcome)) {
         while let Some(Queued { task, own, .. }) = self.next() {
-            let outcome = if self.is_stopped() {
-                RowOutcome::Unsent
-            } else {
-                self.settle(&task.mapped)
-            };
-            // The receiver lives as long as the threads.
-            let _ = outcomes.send((task.number, outcome));
+            if !self.is_stopped() {
+                settle(task.number, self.settle(&task.mapped));
+            }
             lock(&self.queue).busy.remove(&own);
             self.changed.notify_all();
         }
@@ -311,8 +306,13 @@ impl<'a> Line<'a> {
     }
 
     fn end(&self, why: String) -> Sent {
-        lock(&self.pace).over.get_or_insert(why);
+        self.stop(why);
         Sent::Stopped
+    }
+
+    /// Ends the sending, for this reason.
+    pub fn stop(&self, why: String) {
+        lock(&self.pace).over.get_or_insert(why);
     }
 }
 
@@ -324,6 +324,7 @@ enum Sent {
     Stopped,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks it, also after a panic of another thread.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
