@@ -140,6 +140,7 @@ fn modules_of_the_reporter_use_only_those_below_them() {
         "source",
         "prometheus",
         "glob",
+        "pace",
         "steps",
         "http",
         "token",
@@ -155,6 +156,7 @@ fn modules_of_the_reporter_use_only_those_below_them() {
         "overview",
         "reporter",
         "builder",
+        "import",
     ];
     let height = |name: &str| order.iter().position(|module| *module == name);
     let root = Path::new("host/reporter/src");

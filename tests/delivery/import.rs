@@ -94,7 +94,8 @@ fn json_lines_may_come_from_a_pipe_with_jobs_under_the_names_of_dx() {
     output.assert_code(0);
     assert!(output.stderr().contains("not imported: extra"), "{output}");
     assert_eq!(ci.record_of("r").pr_number, Some(7));
-    let jobs = ci.dx.jobs("r");
+    let mut jobs = ci.dx.jobs("r");
+    jobs.sort_unstable_by_key(|job| job.reference_id.clone());
     assert_eq!(jobs.len(), 2, "{jobs:?}");
     assert_eq!(
         (jobs[0].reference_id.as_str(), jobs[0].started_at.as_deref()),

@@ -16,6 +16,7 @@ mod components;
 mod contract;
 mod hooks;
 mod hostile_policies;
+mod import;
 mod interleaved;
 mod jobs;
 mod outcomes;

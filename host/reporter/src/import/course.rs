@@ -16,6 +16,8 @@ use std::thread;
 
 /// Rows that are read ahead for each request under way: some wait for another of their run.
 const AHEAD: usize = 4;
+/// The rows after which the progress is shown, if nothing is waited for.
+const SHOWN: u64 = 64;
 
 /// What the caller shows meanwhile.
 pub trait Watcher {
@@ -138,7 +140,7 @@ impl<'a> Import<'a> {
             line.close();
             // Requests under way are awaited, and their answers noted.
             while threads.iter().any(|thread| !thread.is_finished()) {
-                ledger.wait_and_show(watcher);
+                ledger.wait_and_show(0, watcher);
             }
             done
         });
@@ -183,7 +185,8 @@ impl Course<'_> {
         let mut is_first = true;
         while !self.line.is_stopped() {
             if !self.ledger.has_room(self.window) {
-                self.ledger.wait_and_show(watcher);
+                // Not for one row: the threads have others meanwhile.
+                self.ledger.wait_and_show(self.window / 2, watcher);
                 continue;
             }
             let Some(row) = rows.next()? else { break };
@@ -192,8 +195,11 @@ impl Course<'_> {
             {
                 watcher.remark(&remark);
             }
+            let number = row.end.rows;
             self.take(row);
-            self.ledger.show(watcher);
+            if number.is_multiple_of(SHOWN) {
+                self.ledger.show(watcher);
+            }
         }
         Ok(())
     }

@@ -30,6 +30,8 @@ struct Pages {
     ahead: VecDeque<Ahead>,
     /// The size of those that are not settled.
     bytes: usize,
+    /// The number of rows ahead that [`Ledger::wait_and_show`] waits for.
+    awaited: usize,
     totals: Totals,
     state: Option<StateFile>,
     refusals: Option<Refusals>,
@@ -52,6 +54,7 @@ impl Ledger {
                 at,
                 ahead: VecDeque::new(),
                 bytes: 0,
+                awaited: 0,
                 totals,
                 state,
                 refusals,
@@ -82,16 +85,21 @@ impl Ledger {
     /// # Errors
     /// The error of the disk. Then the row is not settled.
     pub fn settle(&self, number: u64, outcome: RowOutcome) -> Result<(), ImportError> {
-        let noted = lock(&self.pages).settle(number, outcome);
-        self.changed.notify_all();
+        let mut pages = lock(&self.pages);
+        let noted = pages.settle(number, outcome);
+        if pages.ahead.len() <= pages.awaited {
+            self.changed.notify_all();
+        }
         noted
     }
 
-    /// Waits for an outcome, but not long, and shows the progress.
-    pub fn wait_and_show(&self, watcher: &mut dyn Watcher) {
-        let pages = lock(&self.pages);
-        let waited = self.changed.wait_timeout(pages, SLICE);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    /// Waits until so many rows are ahead, but not long, and shows the progress.
+    pub fn wait_and_show(&self, awaited: usize, watcher: &mut dyn Watcher) {
+        let mut pages = lock(&self.pages);
+        pages.awaited = awaited;
+        let is_above = |pages: &mut Pages| pages.ahead.len() > awaited;
+        let waited = self.changed.wait_timeout_while(pages, SLICE, is_above);
+        waited.unwrap_or_else(PoisonError::into_inner).0.awaited = 0;
         self.show(watcher);
     }
 

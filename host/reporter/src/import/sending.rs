@@ -56,6 +56,8 @@ pub struct Line<'a> {
     signal: &'a AtomicBool,
     /// The server has no method for jobs.
     lacks_jobs: AtomicBool,
+    /// There is a reason in `pace` why nothing more is sent.
+    is_over: AtomicBool,
     pace: Mutex<Pace>,
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -95,6 +97,7 @@ impl<'a> Line<'a> {
             patience,
             signal,
             lacks_jobs: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
             pace: Mutex::new(Pace {
                 bucket: TokenBucket::new(rate, now),
                 pauses: Pauses::default(),
@@ -134,17 +137,18 @@ impl<'a> Line<'a> {
 
     /// Returns true if nothing more is sent.
     pub fn is_stopped(&self) -> bool {
-        self.signal.load(SeqCst) || lock(&self.pace).over.is_some()
+        self.signal.load(SeqCst) || self.is_over.load(SeqCst)
     }
 
     /// Takes rows and sends them, until the queue is closed and empty. `settle` notes the outcome of each before the next is taken.
     pub fn work(&self, settle: impl Fn(u64, RowOutcome)) {
+        let _guard = StopOnPanic(self);
         while let Some(Queued { task, own, .. }) = self.next() {
             if !self.is_stopped() {
                 settle(task.number, self.settle(&task.mapped));
             }
+            // This thread takes what that sets free.
             lock(&self.queue).busy.remove(&own);
-            self.changed.notify_all();
         }
     }
 
@@ -152,7 +156,7 @@ impl<'a> Line<'a> {
     fn next(&self) -> Option<Queued> {
         let mut queue = lock(&self.queue);
         loop {
-            let Queue { tasks, busy, .. } = &mut *queue;
+            let Queue { tasks, busy, is_closed } = &mut *queue;
             let mut before = HashSet::new();
             let place = tasks.iter().position(|queued| {
                 let is_held = |key| busy.contains(key) || before.contains(key);
@@ -162,6 +166,11 @@ impl<'a> Line<'a> {
             });
             if let Some(queued) = place.and_then(|place| tasks.remove(place)) {
                 busy.insert(queued.own);
+                match (tasks.is_empty(), *is_closed) {
+                    (false, _) => self.changed.notify_one(),
+                    (true, true) => self.changed.notify_all(),
+                    (true, false) => {}
+                }
                 return Some(queued);
             }
             if queue.is_closed && queue.tasks.is_empty() {
@@ -313,6 +322,18 @@ impl<'a> Line<'a> {
     /// Ends the sending, for this reason.
     pub fn stop(&self, why: String) {
         lock(&self.pace).over.get_or_insert(why);
+        self.is_over.store(true, SeqCst);
+    }
+}
+
+/// Ends the import if its thread panics: the row would be waited for.
+struct StopOnPanic<'a>(&'a Line<'a>);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop("internal error".to_owned());
+        }
     }
 }
 

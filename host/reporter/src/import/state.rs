@@ -167,8 +167,8 @@ impl StateFile {
         saved.turn = self.turn;
         let failed = |error: io::Error| ImportError::State(format!("cannot write {}: {error}", self.path.display()));
         let mut place = serde_json::to_vec(&saved).map_err(|error| failed(error.into()))?;
-        place.resize(PLACE - CHECK, b' ');
         let check = hex(&Sha256::digest(&place));
+        place.resize(PLACE - CHECK, b' ');
         place.extend_from_slice(&check.as_bytes()[..CHECK - 1]);
         place.push(b'\n');
         let at = HEAD as u64 + self.turn % 2 * PLACE as u64;
@@ -192,6 +192,7 @@ impl StateFile {
 
 fn read_place(place: &[u8]) -> Option<Saved> {
     let (content, check) = place.split_at_checked(PLACE - CHECK)?;
+    let content = content.trim_ascii_end();
     let is_whole = hex(&Sha256::digest(content))
         .as_bytes()
         .starts_with(check.trim_ascii_end());
@@ -199,5 +200,9 @@ fn read_place(place: &[u8]) -> Option<Saved> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
