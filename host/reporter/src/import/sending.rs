@@ -77,6 +77,8 @@ struct Queue {
     tasks: VecDeque<Queued>,
     /// Keys of the rows that are being sent.
     busy: HashSet<u64>,
+    /// Threads that wait for a row: others need no call of the system.
+    idle: usize,
     is_closed: bool,
 }
 
@@ -115,8 +117,11 @@ impl<'a> Line<'a> {
         let run = keys.hash_one(&notification.reference_id);
         let job = notification.step_id.as_ref().or(notification.step.as_ref());
         let own = job.map_or(run, |job| keys.hash_one((run, job)));
-        lock(&self.queue).tasks.push_back(Queued { task, run, own });
-        self.changed.notify_one();
+        let mut queue = lock(&self.queue);
+        queue.tasks.push_back(Queued { task, run, own });
+        if queue.idle > 0 {
+            self.changed.notify_one();
+        }
     }
 
     /// Ends the threads when the queue is empty.
@@ -156,7 +161,12 @@ impl<'a> Line<'a> {
     fn next(&self) -> Option<Queued> {
         let mut queue = lock(&self.queue);
         loop {
-            let Queue { tasks, busy, is_closed } = &mut *queue;
+            let Queue {
+                tasks,
+                busy,
+                idle,
+                is_closed,
+            } = &mut *queue;
             let mut before = HashSet::new();
             let place = tasks.iter().position(|queued| {
                 let is_held = |key| busy.contains(key) || before.contains(key);
@@ -167,16 +177,18 @@ impl<'a> Line<'a> {
             if let Some(queued) = place.and_then(|place| tasks.remove(place)) {
                 busy.insert(queued.own);
                 match (tasks.is_empty(), *is_closed) {
-                    (false, _) => self.changed.notify_one(),
+                    (false, _) if *idle > 0 => self.changed.notify_one(),
                     (true, true) => self.changed.notify_all(),
-                    (true, false) => {}
+                    _ => {}
                 }
                 return Some(queued);
             }
             if queue.is_closed && queue.tasks.is_empty() {
                 return None;
             }
+            queue.idle += 1;
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
         }
     }
 
