@@ -261,7 +261,7 @@ impl Summary<'_> {
         }
         if totals.refused > 0 && !options.is_dry {
             lines.push(format!(
-                "the refused rows are in {} with the reasons: correct them and import that file",
+                "the refused rows are in {} with the reasons: correct them and import that file with the same flags",
                 neutral(&options.refused.display().to_string())
             ));
         }
