@@ -16,6 +16,7 @@ mod request;
 mod secret;
 mod shown;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 mod timed;
 
