@@ -236,6 +236,7 @@ fn obeys(path: &[&str], flag: &str) -> bool {
         ["component", ..] => &[OUTPUT, &["json", "policy_cache"]],
         ["serve"] => &[QUEUE, POLICIES, OUTPUT, &["token_file", "ca_file", "json"]],
         ["token", ..] => &[OUTPUT, &["json"]],
+        ["source", ..] => &[POLICIES, OUTPUT, &["json"]],
         ["forward"] => &[DX, QUEUE, POLICIES, OUTPUT],
         ["forward", "rejected", ..] => &[QUEUE, OUTPUT, &["ca_file", "config", "json"]],
         ["queue", ..] => &[QUEUE, OUTPUT, &["ca_file", "config", "json", "strict"]],

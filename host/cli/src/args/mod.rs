@@ -12,6 +12,8 @@ mod import;
 mod parse;
 #[cfg(feature = "collector")]
 mod serve;
+#[cfg(feature = "collector")]
+mod source;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,8 @@ pub use import::{FormatName, ImportArgs};
 pub use parse::parse;
 #[cfg(feature = "collector")]
 pub use serve::{DataDirFlag, ServeArgs, SourceFlags, TokenArgs, TokenCommand};
+#[cfg(feature = "collector")]
+pub use source::{SourceArgs, SourceCommand};
 
 /// Report CI pipeline runs to DX
 ///
@@ -124,6 +128,7 @@ pub enum Command {
     Component(ComponentArgs),
     Serve(ServeArgs),
     Token(TokenArgs),
+    Source(SourceArgs),
     Forward(ForwardArgs),
     Queue(QueueArgs),
     Gocd(GocdArgs),
@@ -132,7 +137,7 @@ pub enum Command {
 }
 
 #[cfg(not(feature = "collector"))]
-pub use self::{AbsentArgs as ServeArgs, AbsentArgs as TokenArgs};
+pub use self::{AbsentArgs as ServeArgs, AbsentArgs as SourceArgs, AbsentArgs as TokenArgs};
 
 #[cfg(not(feature = "gocd"))]
 pub use self::AbsentArgs as GocdArgs;

@@ -22,6 +22,8 @@ mod sources;
 mod spool;
 mod stop;
 #[cfg(feature = "collector")]
+mod source;
+#[cfg(feature = "collector")]
 mod token;
 mod wrapped;
 
@@ -58,8 +60,10 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(global, args),
         #[cfg(feature = "collector")]
         Command::Token(args) => token::run(global, args),
+        #[cfg(feature = "collector")]
+        Command::Source(args) => source::run(global, args),
         #[cfg(not(feature = "collector"))]
-        Command::Serve(_) | Command::Token(_) => lacks("collector"),
+        Command::Serve(_) | Command::Token(_) | Command::Source(_) => lacks("collector"),
         #[cfg(feature = "gocd")]
         Command::Gocd(args) => gocd::run(global, args),
         #[cfg(not(feature = "gocd"))]

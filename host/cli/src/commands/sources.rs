@@ -54,7 +54,7 @@ pub fn sources(
 }
 
 /// Returns the source that a flag names, `NAME` or `NAME=FILE`.
-fn of_flag(given: &str) -> SourceKeys {
+pub fn of_flag(given: &str) -> SourceKeys {
     let (name, file) = match given.split_once('=') {
         Some((name, file)) => (name, Some(file.to_owned())),
         None => (given, None),
@@ -92,8 +92,20 @@ fn secret_place(environment: &Environment, name: &SourceName, file: Option<PathB
     }
 }
 
+/// The component of a source, loaded, and its settings.
+pub struct Translator {
+    /// What translates its deliveries, for people.
+    pub translation: String,
+    /// The scheme of its deliveries, if no other is given.
+    pub usual: Scheme,
+    /// The component.
+    pub source: Arc<Source>,
+    /// The settings that it sees.
+    pub settings: Vec<Setting>,
+}
+
 /// The parts that load components, and the built-in one once it is loaded.
-struct Loader<'a> {
+pub struct Loader<'a> {
     global: &'a GlobalFlags,
     sandbox: Sandbox,
     cache: Option<Cache>,
@@ -102,7 +114,8 @@ struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    fn new(global: &'a GlobalFlags, environment: &Environment) -> anyhow::Result<Self> {
+    /// Opens the cache of compiled code. Without it each component is compiled here.
+    pub fn new(global: &'a GlobalFlags, environment: &Environment) -> anyhow::Result<Self> {
         let place = policies::cache_dir(global, environment).unwrap_or_else(Cache::usual_dir);
         let cache = Cache::open(&place);
         if let Err(why) = &cache {
@@ -119,26 +132,13 @@ impl<'a> Loader<'a> {
 
     fn load(&mut self, name: SourceName, keys: SourceKeys, secrets: SecretPlace) -> anyhow::Result<SourceOptions> {
         let given = keys.scheme.as_deref().map(scheme).transpose()?;
-        let mut settings: Vec<Setting> = Vec::new();
-        let (translation, usual, source) = match &keys.file {
-            Some(file) => (file.clone(), USUAL_SCHEME, self.of_file(&name, file, &keys.limits)?),
-            None => {
-                let used = keys.use_built_in.as_deref().unwrap_or(name.as_str());
-                let usual = built_in(used).map_err(|why| match keys.use_built_in {
-                    Some(_) => anyhow!(why),
-                    None => anyhow!("{why} Another CI system needs a component: --source {name}=FILE.wasm"),
-                })?;
-                if keys.limits != LimitKeys::default() {
-                    bail!("`limits` are for a component of your own, which the key `file` names");
-                }
-                settings.push(Setting {
-                    name: USE.to_owned(),
-                    value: used.to_owned(),
-                });
-                (format!("built-in {used}"), usual, self.built_in()?)
-            }
-        };
-        settings.extend(keys.settings.into_iter().map(|(name, value)| Setting { name, value }));
+        let (rate, max_age) = (keys.rate.unwrap_or(USUAL_RATE), keys.max_age.unwrap_or(USUAL_MAX_AGE));
+        let Translator {
+            translation,
+            usual,
+            source,
+            settings,
+        } = self.translator(&name, keys)?;
         let scheme = given.unwrap_or(usual);
         if matches!(secrets, SecretPlace::Nowhere) && scheme != Scheme::None {
             bail!(
@@ -154,8 +154,41 @@ impl<'a> Loader<'a> {
             settings,
             scheme,
             secrets,
-            rate: keys.rate.unwrap_or(USUAL_RATE),
-            max_age: keys.max_age.unwrap_or(USUAL_MAX_AGE),
+            rate,
+            max_age,
+        })
+    }
+
+    /// Loads the component of a source.
+    ///
+    /// # Errors
+    /// An unknown name, or a component that cannot be loaded.
+    pub fn translator(&mut self, name: &SourceName, keys: SourceKeys) -> anyhow::Result<Translator> {
+        let mut settings: Vec<Setting> = Vec::new();
+        let (translation, usual, source) = match &keys.file {
+            Some(file) => (file.clone(), USUAL_SCHEME, self.of_file(name, file, &keys.limits)?),
+            None => {
+                let used = keys.use_built_in.as_deref().unwrap_or(name.as_str());
+                let usual = built_in(used).map_err(|why| match keys.use_built_in {
+                    Some(_) => anyhow!(why),
+                    None => anyhow!("{why} Another CI system needs a component: {name}=FILE.wasm"),
+                })?;
+                if keys.limits != LimitKeys::default() {
+                    bail!("`limits` are for a component of your own, which the key `file` names");
+                }
+                settings.push(Setting {
+                    name: USE.to_owned(),
+                    value: used.to_owned(),
+                });
+                (format!("built-in {used}"), usual, self.built_in()?)
+            }
+        };
+        settings.extend(keys.settings.into_iter().map(|(name, value)| Setting { name, value }));
+        Ok(Translator {
+            translation,
+            usual,
+            source,
+            settings,
         })
     }
 

@@ -14,6 +14,7 @@ pub mod signature;
 mod sources;
 mod take;
 
+pub use delivery::LARGEST;
 pub use recent::{RunName, Seen};
 pub use secrets::{SecretPlace, SecretsError};
 pub use sources::{
