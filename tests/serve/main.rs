@@ -16,6 +16,7 @@ mod hooks;
 mod hostile;
 mod jobs;
 mod kill;
+mod one_record;
 mod page_example;
 mod senders;
 mod stale;

@@ -72,6 +72,14 @@ impl Client {
         self
     }
 
+    /// The same, with this header, such as `X-GitHub-Event: push`.
+    #[must_use]
+    pub fn with_header(mut self, header: &str) -> Self {
+        self.headers.push_str(header);
+        self.headers.push_str("\r\n");
+        self
+    }
+
     /// Sends a request and waits for the answer. A request that may have arrived is not repeated.
     ///
     /// # Errors
