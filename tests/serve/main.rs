@@ -2,18 +2,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../../host/sandbox/tests/guests/mod.rs"]
+mod guests;
+#[allow(dead_code, reason = "the sandbox's own tests bend more of a guest")]
+#[path = "../../host/sandbox/tests/hostile/module.rs"]
+mod module;
+
 mod clients;
 mod deploy;
 mod faults;
 mod feeds;
 mod forward;
 mod github_schemas;
-mod guests;
 mod hooks;
 mod hostile;
 mod jobs;
 mod kill;
-mod module;
 mod one_record;
 mod page_example;
 mod senders;

@@ -18,11 +18,11 @@ mod serve;
 #[cfg(any(feature = "collector", feature = "fleet"))]
 mod server;
 #[cfg(feature = "collector")]
+mod source;
+#[cfg(feature = "collector")]
 mod sources;
 mod spool;
 mod stop;
-#[cfg(feature = "collector")]
-mod source;
 #[cfg(feature = "collector")]
 mod token;
 mod wrapped;

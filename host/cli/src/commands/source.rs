@@ -10,7 +10,7 @@ use pipefold::config::{Environment, SourceKeys};
 use pipefold::detect::Fields;
 use pipefold::dx::{JOB_METHOD_PATH, JobUpsert, METHOD_PATH, Upsert};
 use pipefold::{Judge, NoVerdict, Notification, Report, Verdict};
-use pipefold_collector::hooks::{BUILT_IN, LARGEST, SourceName, USUAL_SCHEME};
+use pipefold_collector::hooks::{BUILT_IN, LARGEST, SourceName, USUAL_SCHEME, begun_by};
 use pipefold_sandbox::{Delivery, Header, Question, TranslateError, Translation, foreign};
 use serde_json::{Value, json};
 
@@ -44,12 +44,14 @@ fn list(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     });
     let rows: Vec<[String; 3]> = built_in.into_iter().chain(configured).collect();
     if global.json {
-        let object = |[name, component, scheme]: &[String; 3]| json!({ "name": name, "component": component, "scheme": scheme });
+        let object =
+            |[name, component, scheme]: &[String; 3]| json!({ "name": name, "component": component, "scheme": scheme });
         print_json(&rows.iter().map(object).collect::<Vec<Value>>())?;
     } else {
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let (names, components) = (width(0), width(1));
-        let line = |[name, component, scheme]: &[String; 3]| format!("{name:names$}  {component:components$}  {scheme}\n");
+        let line =
+            |[name, component, scheme]: &[String; 3]| format!("{name:names$}  {component:components$}  {scheme}\n");
         print_lines(&rows.iter().map(line).collect::<String>())?;
     }
     Ok(ExitCode::SUCCESS)
@@ -64,7 +66,9 @@ fn configured(global: &GlobalFlags) -> anyhow::Result<Vec<SourceKeys>> {
 fn test(global: &GlobalFlags, given: &str, headers: &[String], more: &[String]) -> anyhow::Result<ExitCode> {
     let environment = Environment::from_process();
     let by_flag = of_flag(given);
-    let of_the_file = configured(global)?.into_iter().find(|keys| keys.name == by_flag.name && by_flag.file.is_none());
+    let of_the_file = configured(global)?
+        .into_iter()
+        .find(|keys| keys.name == by_flag.name && by_flag.file.is_none());
     let keys = of_the_file.unwrap_or(by_flag);
     let name: SourceName = keys.name.parse().with_context(|| format!("source {:?}", keys.name))?;
     let Translator {
@@ -73,7 +77,9 @@ fn test(global: &GlobalFlags, given: &str, headers: &[String], more: &[String]) 
         .translator(&name, keys)
         .with_context(|| format!("source {name}"))?;
     for given in more {
-        let (name, value) = given.split_once('=').with_context(|| format!("--setting {given}: give NAME=VALUE"))?;
+        let (name, value) = given
+            .split_once('=')
+            .with_context(|| format!("--setting {given}: give NAME=VALUE"))?;
         settings.retain(|setting| setting.name != name);
         settings.push(pipefold_sandbox::Setting {
             name: name.to_owned(),
@@ -81,14 +87,17 @@ fn test(global: &GlobalFlags, given: &str, headers: &[String], more: &[String]) 
         });
     }
     let delivery = Delivery {
-        headers: headers.iter().map(|given| header(given)).collect::<anyhow::Result<_>>()?,
+        headers: headers
+            .iter()
+            .map(|given| header(given))
+            .collect::<anyhow::Result<_>>()?,
         body: body()?,
         received_at: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
         settings,
     };
     let judge = judge(global, &environment)?;
     let (answer, code) = match source.translate(&delivery) {
-        Ok(Translation::Notifications(notifications)) => judged(&judge, &notifications)?,
+        Ok(Translation::Notifications(notifications)) => judged(&judge, notifications)?,
         Ok(Translation::Ignored(reason)) => (json!({ "ignored": reason }), 0),
         Err(TranslateError::Refused(reason)) => (json!({ "refused": reason }), 2),
         Err(error @ TranslateError::Failed(_)) => return Err(anyhow!(error).context(format!("source {name}"))),
@@ -113,7 +122,11 @@ fn header(given: &str) -> anyhow::Result<Header> {
 fn body() -> anyhow::Result<String> {
     let mut body = Vec::new();
     let limit = LARGEST as u64;
-    std::io::stdin().lock().take(limit + 1).read_to_end(&mut body).context("cannot read stdin")?;
+    std::io::stdin()
+        .lock()
+        .take(limit + 1)
+        .read_to_end(&mut body)
+        .context("cannot read stdin")?;
     if body.len() as u64 > limit {
         bail!("stdin has more than {} MiB, the most of a delivery", limit >> 20);
     }
@@ -121,14 +134,22 @@ fn body() -> anyhow::Result<String> {
 }
 
 /// Returns the notifications, the verdict on the runs that they are of, and the requests to DX, with the exit code.
-fn judged(judge: &Judge, notifications: &[Notification]) -> anyhow::Result<(Value, u8)> {
+fn judged(judge: &Judge, notifications: Vec<Notification>) -> anyhow::Result<(Value, u8)> {
     let mut runs: BTreeMap<&str, Vec<Notification>> = BTreeMap::new();
-    for notification in notifications {
+    for notification in &notifications {
         let run = notification.reference_id.as_deref().unwrap_or_default();
         runs.entry(run).or_default().push(notification.clone());
     }
     let (mut verdicts, mut requests, mut code) = (Vec::new(), Vec::new(), 0);
-    for history in runs.values() {
+    for history in runs.values_mut() {
+        if let Some(step) = history
+            .first()
+            .filter(|_| history.iter().all(|event| event.step.is_some()))
+        {
+            // As a collector does that does not know the run.
+            let run = begun_by(step, Utc::now());
+            history.push(run);
+        }
         match judge.ask(&Question::PipelineFinish(history)) {
             Ok(Verdict::Report(Report { run, jobs })) => {
                 requests.push(json!({ "path": METHOD_PATH, "body": Upsert::from(&run) }));

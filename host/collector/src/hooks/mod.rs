@@ -21,6 +21,7 @@ pub use sources::{
     BUILT_IN, Hook, Hooks, Outcome, SourceError, SourceName, SourceOptions, USE, USUAL_MAX_AGE, USUAL_RATE,
     USUAL_SCHEME, built_in, scheme,
 };
+pub use take::begun_by;
 
 use self::answer::Answered;
 use self::delivery::{Held, LARGE, Rooms, Unread, label, passed_on, text};

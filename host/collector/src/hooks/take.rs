@@ -31,24 +31,27 @@ struct OfRun {
 }
 
 impl OfRun {
-    /// Adds the notification that the run goes on, by the facts that its steps have: a job's event may come before all of the run's. The start
-    /// is replaced by an earlier one that comes later.
+    /// Adds the notifications that the run goes on, which are made of those of its steps.
     fn begin(&mut self, received: DateTime<Utc>) {
-        let whole = |step: &Notification| Notification {
-            step: None,
-            step_id: None,
-            allowed_to_fail: false,
-            urgent: false,
-            started_at: [&step.started_at, &step.finished_at]
-                .into_iter()
-                .find_map(Clone::clone)
-                .or_else(|| Some(stamp(received))),
-            finished_at: None,
-            status: Some(Status::Running.as_str().to_owned()),
-            ..step.clone()
-        };
-        self.whole = self.steps.iter().map(whole).collect();
+        self.whole = self.steps.iter().map(|step| begun_by(step, received)).collect();
         self.is_begun_by_steps = true;
+    }
+}
+
+/// Returns the notification that a run goes on, by the facts that the notification of a step has: a job's event may come before all of the
+/// run's. The start is replaced by an earlier one that comes later.
+#[must_use]
+pub fn begun_by(step: &Notification, received: DateTime<Utc>) -> Notification {
+    let begin = step.started_at.as_ref().or(step.finished_at.as_ref());
+    Notification {
+        step: None,
+        step_id: None,
+        allowed_to_fail: false,
+        urgent: false,
+        started_at: Some(begin.cloned().unwrap_or_else(|| stamp(received))),
+        finished_at: None,
+        status: Some(Status::Running.as_str().to_owned()),
+        ..step.clone()
     }
 }
 
