@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pipefold_plugin as native;
-use pipefold_sandbox::{Limits, Notification, Plugin, Sandbox};
+use pipefold_sandbox::{Compiler, Deadline, Delivery, Header, Limits, Notification, Plugin, Sandbox, Setting};
 
 /// Lengths of a run's history: one command, a small build, a large one, and a matrix that got out of hand.
 const HISTORIES: [usize; 4] = [1, 10, 100, 1_000];
@@ -105,12 +105,51 @@ fn merge(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A `workflow_run` of GitHub, with members that no source reads up to 20 KB.
+fn delivery() -> Delivery {
+    let mut body = r#"{"action":"completed","workflow_run":{"id":30433642,"name":"Build","run_attempt":1,"event":"push","status":"completed","conclusion":"success","html_url":"https://github.com/octo-org/octo-repo/actions/runs/30433642","path":".github/workflows/build.yml","head_branch":"main","head_sha":"ffac537e6cbbf934b08745a378932722df287a53","pull_requests":[],"run_started_at":"2026-03-01T10:00:00Z","updated_at":"2026-03-01T10:05:00Z","triggering_actor":{"login":"octocat"}},"repository":{"id":1,"full_name":"octo-org/octo-repo","html_url":"https://github.com/octo-org/octo-repo"}"#.to_owned();
+    for number in 0.. {
+        if body.len() > 20_000 {
+            break;
+        }
+        body.push_str(&format!(
+            r#","link_{number}":"https://api.github.com/repos/octo-org/octo-repo/link""#
+        ));
+    }
+    body.push('}');
+    Delivery {
+        headers: vec![Header {
+            name: "x-github-event".into(),
+            value: "workflow_run".into(),
+        }],
+        body,
+        received_at: "2026-03-01T10:05:01Z".into(),
+        settings: vec![Setting {
+            name: "use".into(),
+            value: "github".into(),
+        }],
+    }
+}
+
+fn translate(criterion: &mut Criterion) {
+    let sandbox = Sandbox::new(Limits::default()).expect("the engine starts");
+    let never = Deadline::never();
+    let source = sandbox.built_in_sources_by(None, &Compiler::Here, &never);
+    let source = source.expect("the built-in sources load").source;
+    let delivery = delivery();
+    let mut group = criterion.benchmark_group("translate");
+    group.bench_function("wasm", |b| {
+        b.iter(|| source.translate(black_box(&delivery)).expect("the delivery is right"))
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     // Ten of these take less than a minute; the medians stay within a few per cent.
     config = Criterion::default()
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));
-    targets = step, merge
+    targets = step, merge, translate
 }
 criterion_main!(benches);

@@ -26,6 +26,8 @@ mod reach {
     pub(super) const HOOK: f64 = 40.0;
     /// The merge of a thousand notifications of two hundred steps, in microseconds.
     pub(super) const MERGE: f64 = 2_000.0;
+    /// The translation of a delivery, beside a hook of the rules.
+    pub(super) const TRANSLATION: f64 = 15.0;
     /// The memory of a process that runs a hook, in MiB.
     pub(super) const MEMORY: f64 = 20.0;
     /// The command's file, in MB.
@@ -174,6 +176,15 @@ fn rows_of_the_plugin(table: &mut Table, measure: impl Fn(&str) -> Result<f64>) 
             },
         ]);
     }
+    let translation = measure("translate/wasm")?;
+    table.row([
+        "a delivery of GitHub of 20 KB, translated by a source".into(),
+        microseconds(translation),
+        format!("a hook of the rules {}", microseconds(wasm)),
+        format!("{:.1} ×", translation / wasm),
+        format!("≤ {} ×", reach::TRANSLATION),
+        yes(translation <= reach::TRANSLATION * wasm),
+    ]);
     Ok(())
 }
 

@@ -35,10 +35,15 @@ impl Connection {
 
     /// Posts JSON, and gives the answer's status.
     pub(super) fn post(&mut self, path: &str, json: &str) -> Result<u16> {
+        self.post_with(path, "", json)
+    }
+
+    /// The same with further headers, each ended by CR LF.
+    pub(super) fn post_with(&mut self, path: &str, headers: &str, json: &str) -> Result<u16> {
         self.request.clear();
         write!(
             self.request,
-            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
             json.len()
         )?;
         self.exchange()

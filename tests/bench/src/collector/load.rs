@@ -12,7 +12,7 @@ use super::connection::Connection;
 use crate::samples::Samples;
 
 /// Connections at the same time.
-const CONNECTIONS: u64 = 64;
+pub(super) const CONNECTIONS: u64 = 64;
 
 /// Notifications of a run: it begins, runs on, and ends.
 const OF_A_RUN: u64 = 10;
@@ -118,6 +118,16 @@ impl Load {
             run % 300,
         )
     }
+}
+
+/// The body of an upsert of a run that has ended.
+pub(super) fn body_of_a_whole_run(run: u64) -> String {
+    Load::of_runs(500 * 200, 0).body(run, OF_A_RUN - 1)
+}
+
+/// The time at so many seconds after the start of a run.
+pub(super) fn time_of(run: u64, seconds: u64) -> String {
+    time(EPOCH + run * 60 + seconds)
 }
 
 /// RFC 3339 of seconds since 1970.

@@ -8,11 +8,13 @@ mod connection;
 mod import;
 pub(crate) mod load;
 mod server;
+mod webhooks;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use pipefold::dx::METHOD_PATH;
 
 use self::connection::Connection;
 use crate::arguments::Arguments;
@@ -39,9 +41,16 @@ mod reach {
     pub(super) const IMPORT: f64 = 0.8;
     /// The most memory that an import held, whatever the length of its file, in MiB.
     pub(super) const IMPORT_MEMORY: f64 = 48.0;
+    /// Deliveries, beside upserts of the same runs: the time of one, and its 99th percentile.
+    pub(super) const DELIVERY: f64 = 2.0;
+    /// The most memory that a server held that took a delivery of 25 MB, in MiB.
+    pub(super) const LARGEST_DELIVERY: f64 = 150.0;
     /// From the start of the process to its address on stdout, in milliseconds.
     pub(super) const START: f64 = 200.0;
 }
+
+/// Deliveries: 20 KB each, all in memory before the first is sent.
+const MOST_DELIVERIES: u64 = 5_000;
 
 /// Pages asked for of each kind: enough that one in a hundred is several.
 const PAGES: usize = 500;
@@ -138,8 +147,52 @@ pub(crate) fn measure_and_print(arguments: &Arguments) -> Result<()> {
         format!("≤ {} MiB", reach::IMPORT_MEMORY),
         mib <= reach::IMPORT_MEMORY,
     );
+    let delivered = webhooks::run(arguments, arguments.notifications.min(MOST_DELIVERIES), root.path())?;
+    rows_of_webhooks(&mut row, &delivered);
     println!("The collector, with its load on the same cores:\n\n{table}");
     Ok(())
+}
+
+fn rows_of_webhooks(row: &mut impl FnMut(String, String, String, String, bool), delivered: &webhooks::Delivered) {
+    let count = delivered.deliveries.count() as f64;
+    let (rate, upserts) = (count / delivered.took, count / delivered.upserts_took);
+    row(
+        format!("{count} signed deliveries of 20 KB, each on disk before its answer, 64 connections"),
+        format!("{rate:.0} a second"),
+        format!(
+            "upserts of the same runs: {upserts:.0} a second, {:.2} ×",
+            upserts / rate
+        ),
+        format!("≤ {} ×", reach::DELIVERY),
+        upserts <= reach::DELIVERY * rate,
+    );
+    let (slow, beside) = (delivered.deliveries.quantile(99), delivered.upserts.quantile(99));
+    row(
+        "99 in 100 of them took at most".into(),
+        format!("{slow:.1} ms"),
+        format!("{beside:.1} ms, {:.2} ×", slow / beside),
+        format!("≤ {} ×", reach::DELIVERY),
+        slow <= reach::DELIVERY * beside,
+    );
+    let mib = delivered.memory as f64 / f64::from(1 << 20);
+    row(
+        "the most memory with a delivery of 25 MB".into(),
+        format!("{mib:.0} MiB"),
+        String::new(),
+        format!("≤ {} MiB", reach::LARGEST_DELIVERY),
+        mib <= reach::LARGEST_DELIVERY,
+    );
+    let slow = delivered.meanwhile.quantile(99);
+    row(
+        format!(
+            "{} upserts while it came: 99 in 100 took at most",
+            delivered.meanwhile.count()
+        ),
+        format!("{slow:.1} ms"),
+        String::new(),
+        format!("≤ {} ms", reach::UPSERT),
+        slow <= reach::UPSERT,
+    );
 }
 
 /// The pages that people and readers of feeds ask for, over one connection.

@@ -1,5 +1,6 @@
 //! The servers to be measured, each a process of its own.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,10 +21,16 @@ pub(crate) struct Server {
 impl Server {
     /// `pipefold serve`, with its data in that directory. There is no token: checking one is a digest of 32 bytes, and everyone may look.
     pub(crate) fn collector(pipefold: &Path, data: &Path) -> Result<Self> {
+        Self::collector_with(pipefold, data, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn collector_with(pipefold: &Path, data: &Path, arguments: &[&OsStr]) -> Result<Self> {
         let mut command = quiet(pipefold);
         command
             .args(["serve", "--quiet", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data);
+            .arg(data)
+            .args(arguments);
         // The limit is for one token that runs away, and here all load has the same.
         command.args(["--token-rate", "1000000"]);
         Self::start(command)
