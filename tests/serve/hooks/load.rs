@@ -106,7 +106,7 @@ fn drip(collector: &Collector, delivery: &Delivery, chunk: usize, pause: Duratio
 }
 
 #[test]
-fn chunks_may_be_small_and_slow_ones_hold_nobody_up() {
+fn chunks_may_be_small_and_slow_ones_delay_no_other_request() {
     let place = Place::new();
     let collector = place.serve(&[]);
     let answer = drip(&collector, &large(1, 20_000), 100, Duration::ZERO).unwrap();
