@@ -19,6 +19,9 @@ use std::time::Duration;
 /// The characters of an outcome that are remembered.
 const SHOWN: usize = 300;
 
+/// The runs of a delivery that are remembered: a name may have 4 KiB.
+const MOST_RUNS: usize = 10;
+
 /// An answer with its outcome.
 pub struct Answered {
     response: Response,
@@ -193,7 +196,7 @@ impl Answered {
                 id,
                 status: self.response.status().as_u16(),
                 outcome: foreign::cut(&self.words, SHOWN),
-                runs: self.runs,
+                runs: self.runs.into_iter().take(MOST_RUNS).collect(),
             };
             hook.recent.add(seen, self.is_signed);
         }
