@@ -27,9 +27,9 @@ pub const BUILT_IN: [(&str, Scheme); 13] = [
     ("gitea", Scheme::Gitea),
     ("github", Scheme::HubSignature256),
     ("gitlab", Scheme::Gitlab),
-    ("jenkins", Scheme::Token),
+    ("jenkins", Scheme::Basic),
     ("teamcity", Scheme::Basic),
-    ("tekton", Scheme::Token),
+    ("tekton", Scheme::Basic),
 ];
 
 /// The scheme of a source with a component of its own, if none is given.

@@ -9,7 +9,7 @@ const CIRCLECI: &str = "https://circleci.com/docs/guides/integration/outbound-we
 const STANDARD_WEBHOOKS: &str = "https://github.com/standard-webhooks/standard-webhooks/tree/main/libraries";
 const RFC_7617: &str = "https://www.rfc-editor.org/rfc/rfc7617#section-2";
 const RFC_6750: &str = "https://www.rfc-editor.org/rfc/rfc6750#section-2.1";
-/// Made with `openssl dgst -sha256 -hmac`.
+/// Made apart from this code, with `openssl dgst -sha256 -hmac` or Python's `hmac`.
 const OPENSSL: &str = "openssl";
 
 /// Every form of every scheme, with where it is from.
@@ -224,7 +224,7 @@ fn the_vendors_examples_fit() {
     }
 }
 
-/// What a Drone server sent, as <https://github.com/Diesel-Net/drone-discord> has it; its body is not kept there.
+/// A request of a Drone server, from the scripts of another project, as <https://github.com/Diesel-Net/drone-discord> has it; its body is not kept there.
 #[test]
 fn a_signature_of_a_drone_server_fits() {
     let header = r#"keyId="hmac-key",algorithm="hmac-sha256",signature="nMQOWQSyloFPh3ZB8Uoh/D9QyzCtnVf0tk/jemJm058=",headers="date digest""#;
