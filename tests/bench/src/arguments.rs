@@ -14,7 +14,7 @@ const USAGE: &str =
   --rounds N        how often to run each command (60)
   --notifications N how many the collector is told (1000000)
   --backlog N       how many wait for a fleet's forwarders (1000000)
-  --only fleet      nothing but the fleet";
+  --only PART       one of commands, jobs, policies, collector, gocd, fleet";
 
 /// Enough for a median that repeats to within some per cent; all rounds take less than a minute.
 const ROUNDS: usize = 60;
@@ -33,14 +33,15 @@ pub(crate) struct Arguments {
     pub(crate) rounds: usize,
     pub(crate) notifications: u64,
     pub(crate) backlog: u64,
-    pub(crate) only_fleet: bool,
+    /// The part to measure; all if there is none.
+    pub(crate) only: Option<String>,
 }
 
 impl Arguments {
     pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Self> {
         let (mut pipefold, mut criterion, mut policies) = (None, None, None);
         let (mut rounds, mut notifications, mut backlog) = (ROUNDS, NOTIFICATIONS, BACKLOG);
-        let mut only_fleet = false;
+        let mut only = None;
         let mut arguments = arguments.into_iter();
         while let Some(flag) = arguments.next() {
             let mut value = || {
@@ -54,7 +55,7 @@ impl Arguments {
                 Some("--rounds") => rounds = number(&value()?)?,
                 Some("--notifications") => notifications = number(&value()?)?,
                 Some("--backlog") => backlog = number(&value()?)?,
-                Some("--only") if value()? == "fleet" => only_fleet = true,
+                Some("--only") => only = value()?.into_string().ok(),
                 _ => bail!("{} is not known\n{USAGE}", flag.display()),
             }
         }
@@ -69,7 +70,7 @@ impl Arguments {
             rounds,
             notifications,
             backlog,
-            only_fleet,
+            only,
         })
     }
 }

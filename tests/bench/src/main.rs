@@ -34,22 +34,43 @@ mod table;
 
 use std::process::ExitCode;
 
+use anyhow::{Result, ensure};
+
+use self::arguments::Arguments;
+
+/// Measures a part, and prints its table.
+type Part = fn(&Arguments) -> Result<()>;
+
+/// The parts, in the order of docs/performance.md.
+const PARTS: [(&str, Part); 6] = [
+    ("commands", |arguments| {
+        report::print(arguments, &bench::run(arguments)?)
+    }),
+    ("jobs", jobs::measure_and_print),
+    ("policies", policies::measure_and_print),
+    ("collector", collector::measure_and_print),
+    ("gocd", gocd::measure_and_print),
+    ("fleet", fleet::measure_and_print),
+];
+
 fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).collect::<Vec<_>>();
     let done = match arguments.split_first() {
         Some((first, command)) if first == memory::FLAG => memory::measure_here(command),
         Some((first, _)) if first == collector::BARE_FLAG => collector::serve_bare(),
-        _ => arguments::Arguments::parse(arguments).and_then(|arguments| {
-            if arguments.only_fleet {
-                return fleet::measure_and_print(&arguments);
-            }
-            let results = bench::run(&arguments)?;
-            report::print(&arguments, &results)?;
-            jobs::measure_and_print(&arguments)?;
-            policies::measure_and_print(&arguments)?;
-            collector::measure_and_print(&arguments)?;
-            gocd::measure_and_print(&arguments)?;
-            fleet::measure_and_print(&arguments)
+        _ => Arguments::parse(arguments).and_then(|arguments| {
+            let is_asked = |name: &str| arguments.only.as_deref().is_none_or(|only| only == name);
+            let asked: Vec<Part> = PARTS
+                .iter()
+                .filter(|(name, _)| is_asked(name))
+                .map(|(_, part)| *part)
+                .collect();
+            ensure!(
+                !asked.is_empty(),
+                "--only names no part: there are {}",
+                PARTS.map(|(name, _)| name).join(", ")
+            );
+            asked.into_iter().try_for_each(|part| part(&arguments))
         }),
     };
     match done {
