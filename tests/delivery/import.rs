@@ -364,6 +364,26 @@ fn a_signal_ends_it_cleanly() {
 }
 
 #[test]
+fn an_incident_does_not_refuse_the_whole_file() {
+    let ci = Ci::new();
+    let rows: String = (0..150).map(run_row).collect();
+    file(&ci, "h.csv", HEADER.to_owned() + &rows);
+    let code = "incident".to_owned();
+    ci.dx.set_mode(Mode::NotOk { code, status: 400 });
+    let output = import(&ci, "h.csv", &["--concurrency", "1"]).run();
+    output.assert_code(1);
+    assert!(
+        output.stderr().contains("400, incident, as 100 runs before it"),
+        "{output}"
+    );
+    ci.dx.set_mode(Mode::Normal);
+    import(&ci, "h.csv", &[]).run().assert_code(0);
+    assert_eq!(ci.dx.records().len(), 50);
+    let refused = text(&ci, "h.csv.refused.csv").unwrap();
+    assert_eq!(refused.lines().count(), 101);
+}
+
+#[test]
 fn a_server_without_jobs_gets_the_runs() {
     let ci = Ci::new();
     mixed(&ci);

@@ -20,6 +20,8 @@ const REQUEST: Duration = Duration::from_secs(20);
 /// The first pause after a failure, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// Runs in a row that DX refuses with a code that its page does not list, after which the import ends: an incident, and not the rows.
+const MOST_REFUSED: u32 = 100;
 /// The time after which a pause looks at the stop.
 const SLICE: Duration = Duration::from_millis(50);
 
@@ -68,6 +70,8 @@ struct Pace {
     pauses: Pauses,
     /// The last answer of DX, or the beginning.
     answered: Instant,
+    /// Runs that were refused since one was accepted.
+    refused: u32,
     /// The reason why nothing more is sent.
     over: Option<String>,
 }
@@ -104,6 +108,7 @@ impl<'a> Line<'a> {
                 bucket: TokenBucket::new(rate, now),
                 pauses: Pauses::default(),
                 answered: now,
+                refused: 0,
                 over: None,
             }),
             queue: Mutex::default(),
@@ -250,6 +255,7 @@ impl<'a> Line<'a> {
             match outcome {
                 Outcome::Accepted => {
                     self.answered();
+                    lock(&self.pace).refused = 0;
                     return Sent::Accepted;
                 }
                 Outcome::NoMethod { .. } => {
@@ -259,6 +265,10 @@ impl<'a> Line<'a> {
                 }
                 // It is about the token, and not about the row.
                 Outcome::Refused { status: 401, .. } => return self.end(words),
+                // A job is refused where DX lacks its run.
+                Outcome::Refused { .. } if job.is_none() && self.is_one_more_refused() => {
+                    return self.end(format!("{words}, as {MOST_REFUSED} runs before it"));
+                }
                 Outcome::Rejected { .. } | Outcome::Refused { .. } => {
                     self.answered();
                     return Sent::Refused(words);
@@ -324,6 +334,13 @@ impl<'a> Line<'a> {
         let mut pace = lock(&self.pace);
         pace.pauses.reached();
         pace.answered = Instant::now();
+    }
+
+    /// Counts a refused run. Returns true if it is one too many.
+    fn is_one_more_refused(&self) -> bool {
+        let mut pace = lock(&self.pace);
+        pace.refused = pace.refused.saturating_add(1);
+        pace.refused > MOST_REFUSED
     }
 
     fn end(&self, why: String) -> Sent {
