@@ -88,6 +88,12 @@ fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
     print_raw((foreign::json(&serde_json::to_string(answer)?) + "\n").as_bytes())
 }
 
+/// Writes an answer in JSON to stdout, in lines for people, as safe as [`print_json`].
+#[cfg(feature = "collector")]
+fn print_json_in_lines(answer: &impl Serialize) -> anyhow::Result<()> {
+    print_raw((foreign::json(&serde_json::to_string_pretty(answer)?) + "\n").as_bytes())
+}
+
 /// Writes an answer for people to stdout, each line safe to show.
 fn print_lines(answer: &str) -> anyhow::Result<()> {
     print_raw(lines(answer).as_bytes())

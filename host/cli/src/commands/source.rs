@@ -11,13 +11,13 @@ use pipefold::detect::Fields;
 use pipefold::dx::{JOB_METHOD_PATH, JobUpsert, METHOD_PATH, Upsert};
 use pipefold::{Judge, NoVerdict, Notification, Report, Verdict};
 use pipefold_collector::hooks::{BUILT_IN, LARGEST, SourceName, USUAL_SCHEME, begun_by};
-use pipefold_sandbox::{Delivery, Header, Question, TranslateError, Translation, foreign};
+use pipefold_sandbox::{Delivery, Header, Question, TranslateError, Translation};
 use serde_json::{Value, json};
 
 use super::context::settings;
 use super::server::judge;
 use super::sources::{Loader, Translator, of_flag};
-use super::{print_json, print_lines, print_raw};
+use super::{print_json, print_json_in_lines, print_lines};
 use crate::args::{GlobalFlags, SourceArgs, SourceCommand};
 
 /// `pipefold source`
@@ -102,9 +102,7 @@ fn test(global: &GlobalFlags, given: &str, headers: &[String], more: &[String]) 
         Err(TranslateError::Refused(reason)) => (json!({ "refused": reason }), 2),
         Err(error @ TranslateError::Failed(_)) => return Err(anyhow!(error).context(format!("source {name}"))),
     };
-    let text = serde_json::to_string_pretty(&answer)?;
-    // Control characters are escaped in JSON already; this is about those that reorder text.
-    print_raw((foreign::json(&text) + "\n").as_bytes())?;
+    print_json_in_lines(&answer)?;
     Ok(ExitCode::from(code))
 }
 
