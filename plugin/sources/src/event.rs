@@ -1,8 +1,8 @@
 //! A delivery as the mappings read it.
 
+use crate::loose::{Loose, read};
 use crate::{Delivery, Notification, Translation};
 use percent_encoding::percent_decode_str;
-use serde::de::DeserializeOwned;
 
 /// A delivery.
 #[derive(Clone, Copy)]
@@ -30,17 +30,19 @@ impl<'a> Event<'a> {
 
     /// Returns the documented fields of the body, a JSON object. A form with the object in its field `payload` is read too: GitHub and Gitea send
     /// one where the webhook's content type was left at its default.
-    pub(crate) fn fields<T: DeserializeOwned>(self) -> Result<T, String> {
+    pub(crate) fn fields<T: Loose>(self) -> Result<T, String> {
         let form = self.0.body.strip_prefix("payload=").map(|form| {
             let value = form.split('&').next().unwrap_or_default().replace('+', " ");
             percent_decode_str(&value).decode_utf8_lossy().into_owned()
         });
         let text = form.as_deref().unwrap_or(&self.0.body);
-        // A list would be read as the fields in their order.
+        let no_object = "the body is not a JSON object; choose the content type application/json";
         if !text.trim_start().starts_with('{') {
-            return Err("the body is not a JSON object; choose the content type application/json".to_owned());
+            return Err(no_object.to_owned());
         }
-        serde_json::from_str(text).map_err(|error| format!("the body is not the JSON of such a delivery: {error}"))
+        read(text)
+            .map_err(|error| format!("the body is not the JSON of such a delivery: {error}"))?
+            .ok_or_else(|| no_object.to_owned())
     }
 
     /// Returns the value of the first header with one of these names, in lower case; none if it is empty.

@@ -11,6 +11,7 @@ mod bindings;
 #[cfg(target_family = "wasm")]
 mod component;
 mod event;
+mod json;
 mod loose;
 mod outcome;
 pub mod systems;

@@ -1,14 +1,12 @@
 //! JSON values that may be missing, null or of another type than documented. Such a value is absent, and the rest of the delivery is read.
-//!
-//! Only documented fields are kept in memory, whatever else a delivery holds and however deep.
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::fmt::{self, Formatter};
-use std::marker::PhantomData;
+use crate::json::{self, Shape, Value};
 
 /// A value that JSON may hold in the place of a `Self`, by its types.
-pub(crate) trait Loose<'de>: Sized {
+pub(crate) trait Loose: Sized {
+    /// The part of a JSON value that is read.
+    const SHAPE: &'static Shape = &Shape::Simple;
+
     /// The value of a text.
     fn text(_: &str) -> Option<Self> {
         None
@@ -21,33 +19,42 @@ pub(crate) trait Loose<'de>: Sized {
     fn truth(_: bool) -> Option<Self> {
         None
     }
-    /// The value of an object.
-    fn object<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-    /// The value of a list.
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
+    /// The value of any JSON value in the form of [`SHAPE`](Self::SHAPE).
+    // Fields of one type share the code.
+    #[inline(never)]
+    fn of(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Text(text) => Self::text(&text),
+            Value::Whole(number) => Self::whole(number),
+            Value::Truth(truth) => Self::truth(truth),
+            Value::Absent | Value::Object(_) | Value::List(_) => None,
+        }
     }
 }
 
+/// Reads a value out of a JSON text; `None` if it is of another type.
+///
+/// # Errors
+/// The fault of a text that is not JSON.
+pub(crate) fn read<T: Loose>(text: &str) -> Result<Option<T>, serde_json::Error> {
+    json::read(text, T::SHAPE).map(T::of)
+}
+
 /// A text that is not blank.
-impl Loose<'_> for String {
+impl Loose for String {
     fn text(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
 }
 
-impl Loose<'_> for i64 {
+impl Loose for i64 {
     fn whole(number: i128) -> Option<Self> {
         number.try_into().ok()
     }
 }
 
-impl Loose<'_> for bool {
+impl Loose for bool {
     fn truth(truth: bool) -> Option<Self> {
         Some(truth)
     }
@@ -57,7 +64,7 @@ impl Loose<'_> for bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Id(pub String);
 
-impl Loose<'_> for Id {
+impl Loose for Id {
     fn text(text: &str) -> Option<Self> {
         String::text(text).map(Self)
     }
@@ -67,100 +74,103 @@ impl Loose<'_> for Id {
     }
 }
 
-/// An object with documented fields.
-pub(crate) struct Object<T>(pub T);
+/// The elements of a list that are of the documented type.
+pub(crate) struct List<T>(pub Vec<T>);
 
-impl<'de, T: Deserialize<'de>> Loose<'de> for Object<T> {
-    fn object<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(|fields| Some(Self(fields)))
+impl<T: Loose> Loose for List<T> {
+    const SHAPE: &'static Shape = &Shape::List(T::SHAPE);
+
+    fn of(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::List(values) => Some(Self(values.into_iter().filter_map(T::of).collect())),
+            _ => None,
+        }
     }
 }
 
-/// Defines a struct of the documented fields of an object. Each field is an `Option`, read by [`loose`]; the struct is [`Loose`] itself, and its default has no field.
+/// Defines structs of the documented fields of objects. Each field is an `Option`; the struct is [`Loose`] itself, and its default has no field.
+///
+/// A field's name in JSON is its own. As in serde, `#[serde(rename = "…")]` gives it another one, and `#[serde(rename_all = "camelCase")]` writes all names
+/// of a struct so.
 macro_rules! fields {
-    ($($(#[$about:meta])* $name:ident { $($(#[$how:meta])* $field:ident: $type:ty,)* })*) => { $(
-        #[derive(Default, serde::Deserialize)]
-        $(#[$about])*
-        struct $name {
-            $($(#[$how])* #[serde(default, deserialize_with = "crate::loose::loose")] $field: Option<$type>,)*
+    ($($(#[$($about:tt)*])* $name:ident $(<$data:ident>)? { $($(#[$($how:tt)*])* $field:ident: $type:ty,)* })*) => { $(
+        #[derive(Default)]
+        struct $name $(<$data>)? {
+            $($field: Option<$type>,)*
         }
 
-        impl<'de> crate::loose::Loose<'de> for $name {
-            fn object<A: serde::de::MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
-                let object = <crate::loose::Object<Self> as crate::loose::Loose>::object(map)?;
-                Ok(object.map(|object| object.0))
+        impl $(<$data: $crate::loose::Loose>)? $crate::loose::Loose for $name $(<$data>)? {
+            const SHAPE: &'static $crate::json::Shape = &$crate::json::Shape::Object($crate::loose::members!(
+                [$(#[$($about)*])*] $($field: $type, [$(#[$($how)*])*],)*
+            ));
+
+            fn of(value: $crate::json::Value<'_>) -> Option<Self> {
+                let $crate::json::Value::Object(values) = value else { return None };
+                // In the order of the shape.
+                #[allow(unused_mut, unused_variables, reason = "there may be no field")]
+                let mut values = values.into_iter();
+                Some(Self { $($field: values.next().and_then($crate::loose::Loose::of),)* })
             }
         }
     )* };
 }
 pub(crate) use fields;
 
-/// The elements of a list that are of the documented type.
-pub(crate) struct List<T>(pub Vec<T>);
+/// Returns the members of an object's shape, by the attributes and the fields of its struct.
+macro_rules! members {
+    ([#[serde(rename_all = "camelCase")] $(#[$($about:tt)*])*] $($field:ident: $type:ty, $how:tt,)*) => {
+        &[$(($crate::loose::name!($how {
+            const BYTES: [u8; $crate::loose::camel_length(stringify!($field))] = $crate::loose::camel(stringify!($field));
+            match std::str::from_utf8(&BYTES) {
+                Ok(name) => name,
+                Err(_) => unreachable!(),
+            }
+        }), <$type as $crate::loose::Loose>::SHAPE)),*]
+    };
+    ([#[$($other:tt)*] $(#[$($about:tt)*])*] $($fields:tt)*) => {
+        $crate::loose::members!([$(#[$($about)*])*] $($fields)*)
+    };
+    ([] $($field:ident: $type:ty, $how:tt,)*) => {
+        &[$(($crate::loose::name!($how { stringify!($field) }), <$type as $crate::loose::Loose>::SHAPE)),*]
+    };
+}
+pub(crate) use members;
 
-/// An element of a list.
-struct Element<T>(Option<T>);
+/// Returns the name that a field's attributes give it, else the other one.
+macro_rules! name {
+    ([#[serde(rename = $name:literal)] $($rest:tt)*] $other:tt) => { $name };
+    ([#[$($about:tt)*] $($rest:tt)*] $other:tt) => { $crate::loose::name!([$($rest)*] $other) };
+    ([] $other:block) => { $other };
+}
+pub(crate) use name;
 
-impl<'de, T: Loose<'de>> Deserialize<'de> for Element<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        loose(deserializer).map(Self)
+/// Returns the length of a name in camel case.
+pub(crate) const fn camel_length(name: &str) -> usize {
+    let (name, mut at, mut length) = (name.as_bytes(), 0, 0);
+    while at < name.len() {
+        length += (name[at] != b'_') as usize;
+        at += 1;
     }
+    length
 }
 
-impl<'de, T: Loose<'de>> Loose<'de> for List<T> {
-    fn list<A: SeqAccess<'de>>(list: A) -> Result<Option<Self>, A::Error> {
-        let elements = Vec::<Element<T>>::deserialize(SeqAccessDeserializer::new(list))?;
-        Ok(Some(Self(
-            elements.into_iter().filter_map(|element| element.0).collect(),
-        )))
+/// Returns a name in camel case.
+pub(crate) const fn camel<const LENGTH: usize>(name: &str) -> [u8; LENGTH] {
+    let (name, mut at, mut length) = (name.as_bytes(), 0, 0);
+    let mut camel = [0; LENGTH];
+    while at < name.len() {
+        if name[at] != b'_' {
+            let begins = at > 0 && name[at - 1] == b'_';
+            camel[length] = if begins {
+                name[at].to_ascii_uppercase()
+            } else {
+                name[at]
+            };
+            length += 1;
+        }
+        at += 1;
     }
-}
-
-/// Reads a field, for `#[serde(default, deserialize_with = "loose")]`.
-pub(crate) fn loose<'de, T: Loose<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    deserializer.deserialize_any(AnyType(PhantomData))
-}
-
-struct AnyType<T>(PhantomData<T>);
-
-impl<'de, T: Loose<'de>> Visitor<'de> for AnyType<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        formatter.write_str("any value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, truth: bool) -> Result<Self::Value, E> {
-        Ok(T::truth(truth))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(T::whole(number.into()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(T::whole(number.into()))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(T::text(text))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::object(map)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        T::list(list)
-    }
+    camel
 }
 
 #[cfg(test)]
@@ -168,37 +178,77 @@ impl<'de, T: Loose<'de>> Visitor<'de> for AnyType<T> {
 mod tests {
     use super::*;
 
-    #[derive(serde::Deserialize)]
-    struct Probe {
-        #[serde(default, deserialize_with = "loose")]
-        name: Option<String>,
-        #[serde(default, deserialize_with = "loose")]
-        id: Option<Id>,
-        #[serde(default, deserialize_with = "loose")]
-        list: Option<List<Object<Probe>>>,
+    fields! {
+        Probe {
+            name: String,
+            id: Id,
+            whole: i64,
+            list: List<Element>,
+        }
+
+        Element { name: String, }
+
+        #[serde(rename_all = "camelCase")]
+        /// Names in JSON.
+        Named {
+            id: i64,
+            pull_request_id: i64,
+            /// Named by itself.
+            #[serde(rename = "_ref")]
+            branch_name: String,
+        }
     }
 
-    fn read(json: &str) -> Probe {
-        serde_json::from_str(json).unwrap()
+    fn probe(json: &str) -> Probe {
+        read(json).unwrap().unwrap()
     }
 
     #[test]
     fn another_type_is_absent() {
         for other in ["null", "1", "1.5", "-1", "true", "{\"a\":[1]}", "[{}]", "\" \""] {
-            assert_eq!(read(&format!("{{\"name\":{other}}}")).name, None, "{other}");
+            assert_eq!(probe(&format!("{{\"name\":{other}}}")).name, None, "{other}");
         }
-        assert_eq!(read("{\"name\":\" a\\n\"}").name.unwrap(), "a");
-        assert_eq!(
-            read("{\"id\":18446744073709551615}").id.unwrap().0,
-            "18446744073709551615"
-        );
-        assert_eq!(read("{\"id\":1e30}").id, None);
-        let listed = read("{\"list\":[1,{\"name\":\"a\"},null,{\"name\":2}]}")
+        assert_eq!(probe("{\"name\":\" a\\n\"}").name.unwrap(), "a");
+        let listed = probe("{\"list\":[1,{\"name\":\"a\"},null,{\"name\":2},[{}],\"x\",{}]}")
             .list
             .unwrap()
             .0;
-        assert_eq!(listed.len(), 2);
-        assert_eq!(listed[0].0.name.as_deref(), Some("a"));
+        let names: Vec<Option<&str>> = listed.iter().map(|element| element.name.as_deref()).collect();
+        assert_eq!(names, [Some("a"), None, None]);
+        for other in ["null", "1", "\"x\"", "[]", "[{\"name\":\"a\"}]"] {
+            assert!(read::<Probe>(other).unwrap().is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_exact_to_the_ends_of_64_bits() {
+        for (number, id) in [
+            ("9007199254740993", Some("9007199254740993")),
+            ("9223372036854775807", Some("9223372036854775807")),
+            ("-9223372036854775808", Some("-9223372036854775808")),
+            ("18446744073709551615", Some("18446744073709551615")),
+            ("18446744073709551616", None),
+            ("-9223372036854775809", None),
+            ("1e30", None),
+            ("1.0", None),
+            ("0", Some("0")),
+        ] {
+            let read = probe(&format!("{{\"id\":{number},\"whole\":{number}}}"));
+            assert_eq!(read.id.map(|id| id.0).as_deref(), id, "{number}");
+            let whole = id.and_then(|id| id.parse::<i64>().ok());
+            assert_eq!(read.whole, whole, "{number}");
+        }
+        assert_eq!(probe("{\"id\":\" 07 \"}").id.unwrap().0, "07");
+    }
+
+    #[test]
+    fn names_of_fields() {
+        let named: Named =
+            read("{\"id\":1,\"pullRequestId\":2,\"_ref\":\"main\",\"pull_request_id\":4,\"branchName\":\"x\"}")
+                .unwrap()
+                .unwrap();
+        assert_eq!((named.id, named.pull_request_id), (Some(1), Some(2)));
+        assert_eq!(named.branch_name.as_deref(), Some("main"));
     }
 
     #[test]
@@ -208,8 +258,8 @@ mod tests {
             "[".repeat(100_000),
             "]".repeat(100_000)
         );
-        assert_eq!(read(&deep).name.unwrap(), "a");
+        assert_eq!(probe(&deep).name.unwrap(), "a");
         let deep = format!("{{\"name\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(read(&deep).name, None);
+        assert_eq!(probe(&deep).name, None);
     }
 }

@@ -50,7 +50,7 @@ impl std::fmt::Display for Moment {
     }
 }
 
-impl Loose<'_> for Moment {
+impl Loose for Moment {
     fn text(given: &str) -> Option<Self> {
         Self::read(given)
     }

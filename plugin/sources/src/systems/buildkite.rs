@@ -4,12 +4,11 @@
 
 use super::System;
 use crate::event::{Event, Translated, all, ignored, one, other_event, required};
-use crate::loose::{Id, Object, fields};
+use crate::loose::{Id, fields};
 use crate::outcome::{Outcome, names_of};
 use crate::time::Moment;
 use crate::values::{Person, branch, commit, host, number, page, person, pull_request_of_ref, repository_at, sound};
 use crate::{Attribute, Notification};
-use serde::de::IgnoredAny;
 
 pub(super) const BUILDKITE: System = System {
     name: "buildkite",
@@ -41,8 +40,10 @@ fields! {
         creator: User,
         author: User,
         pull_request: PullRequest,
-        rebuilt_from: Object<IgnoredAny>,
+        rebuilt_from: Rebuilt,
     }
+
+    Rebuilt {}
 
     User { email: String, }
 

@@ -2,10 +2,8 @@
 //! are in the body. A queue or a gateway may have dropped the headers.
 
 use crate::event::Event;
-use crate::loose::{Loose, loose};
+use crate::loose::{Loose, fields};
 use crate::time::Moment;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 /// A CloudEvent.
 pub(crate) struct CloudEvent<T> {
@@ -19,23 +17,19 @@ pub(crate) struct CloudEvent<T> {
     pub data: T,
 }
 
-/// An event in structured mode.
-#[derive(Deserialize)]
-#[serde(bound = "T: Loose<'de>")]
-struct Envelope<T> {
-    #[serde(default, deserialize_with = "loose")]
-    specversion: Option<String>,
-    #[serde(default, deserialize_with = "loose", rename = "type")]
-    kind: Option<String>,
-    #[serde(default, deserialize_with = "loose")]
-    source: Option<String>,
-    #[serde(default, deserialize_with = "loose")]
-    time: Option<Moment>,
-    #[serde(default, deserialize_with = "loose")]
-    data: Option<T>,
+fields! {
+    /// An event in structured mode.
+    Envelope<T> {
+        specversion: String,
+        #[serde(rename = "type")]
+        kind: String,
+        source: String,
+        time: Moment,
+        data: T,
+    }
 }
 
-impl<T: DeserializeOwned + for<'a> Loose<'a>> CloudEvent<T> {
+impl<T: Loose> CloudEvent<T> {
     /// Reads a delivery in either mode.
     pub(crate) fn read(event: &Event<'_>) -> Result<Self, String> {
         let envelope: Envelope<T> = event.fields()?;

@@ -64,7 +64,7 @@ fields! {
 /// A time in seconds since 1970; 0 stands for none.
 struct Seconds(Moment);
 
-impl Loose<'_> for Seconds {
+impl Loose for Seconds {
     fn whole(number: i128) -> Option<Self> {
         Moment::of_seconds(number.try_into().ok()?).map(Self)
     }

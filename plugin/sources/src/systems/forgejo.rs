@@ -6,7 +6,7 @@
 use super::System;
 use crate::Notification;
 use crate::event::{Event, Translated, ignored, one, other_event, required};
-use crate::loose::fields;
+use crate::loose::{fields, read};
 use crate::outcome::Outcome;
 use crate::time::Moment;
 use crate::values::{Person, branch, commit, host, number, page, path_segment, person, pull_request_of_ref, server_of};
@@ -101,9 +101,7 @@ fn run_of(run: Run) -> Result<Notification, String> {
         .index_in_repo
         .map(|number| format!("{server}/{}/actions/runs/{number}", path_segment(&name)));
     // The same file as `GITHUB_EVENT_PATH` in a job.
-    let payload: Option<Payload> = run
-        .event_payload
-        .and_then(|payload| serde_json::from_str(&payload).ok());
+    let payload = run.event_payload.and_then(|payload| read::<Payload>(&payload).ok()?);
     let (pushed, pull_request, sender) = payload.map_or((None, None, None), |payload| {
         (payload.name, payload.pull_request, payload.sender)
     });

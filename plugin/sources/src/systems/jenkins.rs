@@ -61,7 +61,7 @@ enum Stamp {
     Start(Moment),
 }
 
-impl Loose<'_> for Stamp {
+impl Loose for Stamp {
     fn whole(number: i128) -> Option<Self> {
         Moment::of_milliseconds(number.try_into().ok()?).map(Self::Phase)
     }
