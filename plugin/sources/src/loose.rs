@@ -88,6 +88,27 @@ impl<T: Loose> Loose for List<T> {
     }
 }
 
+/// The members of an object, in the order of its shape.
+pub(crate) struct Members<'a>(std::vec::IntoIter<Value<'a>>);
+
+// All structs share this code.
+impl<'a> Members<'a> {
+    /// Returns the members of a value; `None` if it is no object.
+    #[inline(never)]
+    pub(crate) fn of(value: Value<'a>) -> Option<Self> {
+        match value {
+            Value::Object(values) => Some(Self(values.into_iter())),
+            _ => None,
+        }
+    }
+
+    /// Returns the next member's value.
+    #[inline(never)]
+    pub(crate) fn next<T: Loose>(&mut self) -> Option<T> {
+        self.0.next().and_then(T::of)
+    }
+}
+
 /// Defines structs of the documented fields of objects. Each field is an `Option`; the struct is [`Loose`] itself, and its default has no field.
 ///
 /// A field's name in JSON is its own. As in serde, `#[serde(rename = "…")]` gives it another one, and `#[serde(rename_all = "camelCase")]` writes all names
@@ -105,11 +126,10 @@ macro_rules! fields {
             ));
 
             fn of(value: $crate::json::Value<'_>) -> Option<Self> {
-                let $crate::json::Value::Object(values) = value else { return None };
-                // In the order of the shape.
                 #[allow(unused_mut, unused_variables, reason = "there may be no field")]
-                let mut values = values.into_iter();
-                Some(Self { $($field: values.next().and_then($crate::loose::Loose::of),)* })
+                let mut members = $crate::loose::Members::of(value)?;
+                // In the order of the shape.
+                Some(Self { $($field: members.next(),)* })
             }
         }
     )* };
