@@ -1,6 +1,6 @@
 //! Builds the components' core modules: a second cargo, run from inside this build script.
 //!
-//! Each crate becomes a core WebAssembly module for `wasm32-unknown-unknown`, all in one call, with the first of these that works:
+//! Each crate becomes a core WebAssembly module for `wasm32-unknown-unknown`, with the first of these that works:
 //!
 //! 1. the toolchain that builds this crate has the target;
 //! 2. Debian's toolchain (`rustc-web`, `cargo-web`, `rust-web-src`, `lld-19`) builds the standard library for the target first.
@@ -26,6 +26,8 @@ pub struct Core {
     pub artifact: &'static str,
     /// Source files of other crates that it includes, relative to this package's directory.
     pub shared: &'static [&'static str],
+    /// More arguments of `cargo rustc`.
+    pub arguments: &'static [&'static str],
 }
 
 /// The inner build's profile. It replaces the workspace's release profile, which is chosen for the native command, and it is the
@@ -109,20 +111,20 @@ pub fn build(here: &Path, cores: &[Core], wit_dir: &Path, out_dir: &Path) -> Res
 
     let toolchain = Toolchain::find(&root)?;
     let target_dir = shared_target_dir(out_dir);
-    let status = toolchain.build(&root, cores, &target_dir).status().map_err(|error| {
-        format!(
-            "cannot start `{}` to build the components: {error}",
-            toolchain.cargo.display()
-        )
-    })?;
-    if !status.success() {
-        return Err(format!(
-            "building the components for {TARGET} failed ({status}); the messages of `{}` are on stderr",
-            toolchain.cargo.display()
-        ));
-    }
-
     for core in cores {
+        let status = toolchain.build(&root, core, &target_dir).status().map_err(|error| {
+            format!(
+                "cannot start `{}` to build the components: {error}",
+                toolchain.cargo.display()
+            )
+        })?;
+        if !status.success() {
+            return Err(format!(
+                "building {} for {TARGET} failed ({status}); the messages of `{}` are on stderr",
+                core.package,
+                toolchain.cargo.display()
+            ));
+        }
         let built = target_dir.join(TARGET).join("release").join(core.artifact);
         let module = out_dir.join(core.artifact);
         fs::copy(&built, &module)
@@ -196,8 +198,8 @@ impl Toolchain {
         })
     }
 
-    /// The command that builds the crates into `target_dir`.
-    fn build(&self, root: &Path, cores: &[Core], target_dir: &Path) -> Command {
+    /// The command that builds a crate into `target_dir`.
+    fn build(&self, root: &Path, core: &Core, target_dir: &Path) -> Command {
         let mut command = Command::new(&self.cargo);
         for (name, _) in env::vars_os() {
             if name.to_str().is_some_and(is_outer) {
@@ -211,8 +213,8 @@ impl Toolchain {
             .env("RUSTC", &self.rustc)
             .env("CARGO_ENCODED_RUSTFLAGS", rustflags(root))
             // The outer cargo has brought the lock file up to date.
-            .args(["build", "--locked", "--lib", "--release", "--target", TARGET])
-            .args(cores.iter().flat_map(|core| ["--package", core.package]))
+            .args(["rustc", "--locked", "--lib", "--release", "--target", TARGET])
+            .args(["--package", core.package])
             .arg("--target-dir")
             .arg(target_dir)
             // Where a user's configuration shares one build directory, the outer cargo holds its lock until this build ends.
@@ -236,6 +238,7 @@ impl Toolchain {
                 .arg("--config")
                 .arg(format!("target.{TARGET}.linker=\"{linker}\""));
         }
+        command.args(core.arguments);
         // Cargo would read the inner cargo's stdout as this build script's instructions.
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command

@@ -11,7 +11,6 @@ mod bindings;
 #[cfg(target_family = "wasm")]
 mod component;
 mod event;
-mod json;
 mod loose;
 mod outcome;
 pub mod systems;
@@ -23,6 +22,7 @@ pub use bindings::exports::pipefold::ci::translating::{Delivery, Header, Setting
 pub use bindings::exports::pipefold::ci::types::{Attribute, Notification};
 
 use event::Event;
+use pipefold_json as json;
 
 /// The most bytes of an error or a reason. It may quote the delivery.
 const MOST_REASON: usize = 300;

@@ -36,7 +36,7 @@ pub(crate) trait Loose: Sized {
 ///
 /// # Errors
 /// The fault of a text that is not JSON.
-pub(crate) fn read<T: Loose>(text: &str) -> Result<Option<T>, serde_json::Error> {
+pub(crate) fn read<T: Loose>(text: &str) -> Result<Option<T>, json::Error> {
     json::read(text, T::SHAPE).map(T::of)
 }
 

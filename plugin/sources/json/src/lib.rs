@@ -1,17 +1,20 @@
 //! The reading of a JSON text into a small tree: the values that a mapping reads, and nothing of the rest.
 //!
-//! The tree has the form of a [`Shape`], which a mapping defines with [`fields!`](crate::loose::fields). A value of another type is absent, and a member with
+//! The tree has the form of a [`Shape`], which a mapping of `pipefold-sources` defines with `fields!`. A value of another type is absent, and a member with
 //! another name is skipped, however large or deep it is. So the memory is that of the documented fields, and the recursion is as deep as the shape.
 //!
-//! There is one reader for all mappings: code that is generic over their structs would be compiled for each of them.
+//! There is one reader for all mappings: code that is generic over their structs would be compiled for each of them. It is a crate of its own, as it is compiled
+//! for speed and the mappings for size.
+#![warn(missing_docs)]
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+pub use serde_json::Error;
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 
 /// The part of a JSON value that a mapping reads.
 #[derive(Debug)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// A text, a whole number or a truth value.
     Simple,
     /// Members of an object.
@@ -21,19 +24,23 @@ pub(crate) enum Shape {
 }
 
 /// The name and the shape of a member of an object.
-pub(crate) type Member = (&'static str, &'static Shape);
+pub type Member = (&'static str, &'static Shape);
 
 /// A JSON value in the form of its shape.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
     /// No value, null, a fraction, or a value of another type.
     #[default]
     Absent,
+    /// A text.
     Text(Cow<'a, str>),
+    /// A whole number of 64 bits.
     Whole(i128),
+    /// A truth value.
     Truth(bool),
     /// The members in the order of the shape. Absent ones at the end may be left out.
     Object(Vec<Value<'a>>),
+    /// The elements that have the shape.
     List(Vec<Value<'a>>),
 }
 
@@ -41,7 +48,7 @@ pub(crate) enum Value<'a> {
 ///
 /// # Errors
 /// The fault of a text that is not JSON.
-pub(crate) fn read<'a>(text: &'a str, shape: &'static Shape) -> Result<Value<'a>, serde_json::Error> {
+pub fn read<'a>(text: &'a str, shape: &'static Shape) -> Result<Value<'a>, Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = Reader(shape).deserialize(&mut json)?;
     json.end()?;
@@ -161,7 +168,7 @@ impl Visitor<'_> for Key {
         formatter.write_str("a name")
     }
 
-    fn visit_str<E: Error>(self, name: &str) -> Result<Option<usize>, E> {
+    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
         Ok(self.0.iter().position(|member| member.0 == name))
     }
 }
