@@ -191,3 +191,37 @@ fn the_largest_delivery_is_translated_with_half_of_the_memory() {
         assert_eq!(notifications[0].status.as_deref(), Some("success"));
     }
 }
+
+#[test]
+fn a_delivery_takes_no_memory_for_what_is_not_read() {
+    let source = built_in(&Place::new()).source;
+    let large = [
+        format!("\"{}\"", "x\\n".repeat(7 << 20)),
+        format!("[{}0]", "0,".repeat(10 << 20)),
+        format!("[{}0]", "{\"id\":[{}]},".repeat(7 << 18)),
+        format!("{}0{}", "[".repeat(10 << 20), "]".repeat(10 << 20)),
+        format!("{{{}\"y\":0}}", "\"x\":\"y\",".repeat(5 << 19)),
+    ];
+    // The text is under a name that no mapping has, the others are also where a text is read.
+    for (at, large) in large.iter().enumerate() {
+        assert!((20_000_000..25 << 20).contains(&large.len()), "{at}: {}", large.len());
+        for name in ["x", "action"].iter().take(1 + at) {
+            let delivery = Delivery {
+                headers: vec![Header {
+                    name: "x-github-event".into(),
+                    value: "workflow_run".into(),
+                }],
+                body: format!("{{\"{name}\":{large},\"workflow_run\":{{}}}}"),
+                settings: vec![Setting {
+                    name: "use".into(),
+                    value: "github".into(),
+                }],
+                ..Delivery::default()
+            };
+            let answer = source.translate(&delivery);
+            let is_without =
+                matches!(&answer, Err(TranslateError::Refused(reason)) if reason.starts_with("action is missing"));
+            assert!(is_without, "{name} {at}: {answer:?}");
+        }
+    }
+}
