@@ -1,4 +1,4 @@
-//! A delivery as the mappings read it.
+//! The parts of a delivery that the mappings read, and the results that they return.
 
 use crate::loose::{Loose, read};
 use crate::{Delivery, Notification, Translation};

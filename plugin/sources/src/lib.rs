@@ -1,8 +1,8 @@
-//! The built-in sources: what a CI system posts to a webhook, as notifications.
+//! The built-in sources: translations of the webhooks of CI systems into notifications.
 //!
 //! `systems`: one file a CI system. `event`: a delivery as the mappings read it. `loose`: JSON values that may be of another type than documented.
-//! `time`: the forms of time that the systems use. `outcome`: how far a run is, with its times. `values`: names and addresses in the form that detection in a
-//! job gives them. `tidy`: what the rules would refuse a whole notification for.
+//! `time`: the forms of time that the systems use. `outcome`: the state of a run, with its times. `values`: names and addresses in the form that detection in a
+//! job gives them. `tidy`: the removal of values for which the rules would refuse a whole notification.
 //!
 //! The host has checked the signature, and judges the notifications: a mapping copies what a delivery says, and fetches nothing.
 #![warn(missing_docs)]
@@ -30,7 +30,7 @@ const MOST_REASON: usize = 300;
 /// Translates a delivery by the mapping that the setting `use` names.
 ///
 /// # Errors
-/// What is wrong with the delivery or the setting, in one line.
+/// The fault of the delivery or the setting, in one line.
 pub fn translate(delivery: &Delivery) -> Result<Translation, String> {
     let event = Event(delivery);
     let name = event

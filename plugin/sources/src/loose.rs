@@ -1,4 +1,4 @@
-//! JSON values that may be missing, null or of another type than documented. Such a value is absent, and the rest of the delivery is read.
+//! Values that may be missing, null or of another type than documented in JSON. Such a value is absent, and the rest of the delivery is read.
 
 use crate::json::{self, Shape, Value};
 

@@ -1,9 +1,9 @@
-//! How far a run or a job is, and its times.
+//! The state of a run or a job, and its times.
 
 use crate::Notification;
 use crate::time::Moment;
 
-/// How far a run or a job is.
+/// The state of a run or a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Not started, or waiting for a person: it may still run.
@@ -27,7 +27,7 @@ impl Outcome {
         }
     }
 
-    /// Returns true if nothing more comes.
+    /// Returns true for a state that is the last one.
     pub(crate) fn has_ended(self) -> bool {
         !matches!(self, Self::Open | Self::Running)
     }

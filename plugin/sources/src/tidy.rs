@@ -1,4 +1,4 @@
-//! Optional fields that the rules would refuse a whole notification for: they are left out.
+//! The removal of optional values for which the rules would refuse a whole notification.
 
 use crate::Notification;
 
@@ -7,7 +7,7 @@ const MOST_FIELD: usize = 4096;
 const MOST_VALUE: usize = 1024;
 const MOST_ATTRIBUTES: usize = 32;
 
-/// Leaves out what a run can do without and the rules refuse: text that is too long or has control characters, a commit or pull request without a
+/// Removes optional values that the rules refuse: text that is too long or has control characters, a commit or pull request without a
 /// repository, a number below 1. Required fields and times stay as they are, for the rules to judge.
 pub(crate) fn tidy(notification: &mut Notification) {
     let optional = [

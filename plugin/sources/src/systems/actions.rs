@@ -41,12 +41,12 @@ fields! {
         head_sha: String,
         conclusion: String,
         created_at: Moment,
-        /// GitHub's.
+        /// A field of GitHub alone.
         run_started_at: Moment,
         updated_at: Moment,
         triggering_actor: User,
         actor: User,
-        /// Gitea's.
+        /// A field of Gitea alone, as the next one.
         started_at: Moment,
         completed_at: Moment,
         pull_requests: List<PullRequest>,
@@ -93,7 +93,7 @@ fields! {
     }
 }
 
-/// Where a run is.
+/// The repository of a run, and its server.
 struct Place {
     repository: String,
     repository_id: Option<i64>,
@@ -114,7 +114,7 @@ impl Place {
         })
     }
 
-    /// The run with this number, without what only its own event has.
+    /// Returns the names and the address of the run with this number.
     fn run(&self, server: Server, id: i64, attempt: Option<i64>) -> Result<Notification, String> {
         let host = host(&self.server).ok_or("repository.html_url has no server")?;
         let attempt = |before: &str| attempt.map_or(String::new(), |attempt| format!("{before}{attempt}"));
@@ -203,7 +203,7 @@ fn run(body: Body, server: Server) -> Translated {
     one(outcome.of(notification, Some(started), finished))
 }
 
-/// A job alone starts no run: it has no start of its run. The run begins with its first job until the run's own event comes.
+/// Translates the event of a job. It does not have the start of the run, so the run begins with its first job until the run's own event arrives.
 fn job(body: Body, server: Server) -> Translated {
     let action = required(body.action, "action")?;
     let job = required(body.workflow_job, "workflow_job")?;
@@ -234,7 +234,7 @@ fn job(body: Body, server: Server) -> Translated {
     one(outcome.of(notification, job.started_at, job.completed_at))
 }
 
-/// A run or job that was skipped ends without a result, as one that was cancelled does. One that waits for an approval goes on under the same number.
+/// Reads a conclusion. A run or job that was skipped ends without a result, like a cancelled one. A run that waits for an approval continues under the same number.
 fn concluded(conclusion: Option<&str>) -> Outcome {
     match conclusion {
         Some("success" | "neutral") => Outcome::Success,
@@ -245,7 +245,7 @@ fn concluded(conclusion: Option<&str>) -> Outcome {
     }
 }
 
-/// The attempt, without which a re-run would change the record of the first one. Servers from before there were attempts have neither it nor
+/// Returns the attempt, without which a re-run would change the record of the first one. Servers from before there were attempts have neither it nor
 /// the start; Gitea's have 0.
 fn attempt(run: &Run, server: Server) -> Result<Option<i64>, String> {
     match run.run_attempt {
@@ -255,7 +255,7 @@ fn attempt(run: &Run, server: Server) -> Result<Option<i64>, String> {
     }
 }
 
-/// The name in `GITHUB_WORKFLOW`: in Gitea that of the workflow's file, which is in front of the ref in `ci.yml@refs/heads/main`.
+/// Returns the name in `GITHUB_WORKFLOW`. In Gitea it is that of the workflow's file, which stands in front of the ref in `ci.yml@refs/heads/main`.
 fn name(run: &Run, workflow: Option<&Workflow>, server: Server) -> Option<String> {
     if server.is_github {
         let of_workflow = || workflow.and_then(|workflow| workflow.name.clone());
@@ -269,7 +269,7 @@ fn name(run: &Run, workflow: Option<&Workflow>, server: Server) -> Option<String
     file.or_else(|| workflow.and_then(|workflow| workflow.id.clone()))
 }
 
-/// What was built.
+/// The commit, branch and pull request of a run.
 struct Built {
     commit: Option<String>,
     branch: Option<String>,

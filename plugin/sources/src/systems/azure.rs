@@ -1,6 +1,6 @@
 //! Azure Pipelines ("Service hook events" in its documentation): `Build completed`, and the changes of a run's, a stage's and a job's state.
 //!
-//! No event has the attempt of a run, and the in-build id ends in it. A first attempt is assumed: what a run that was run again reports goes to the same record,
+//! No event has the attempt of a run, and the in-build id ends in it. A first attempt is assumed: the events of a repeated run go to the same record,
 //! which keeps a failure.
 
 use super::System;
@@ -49,7 +49,7 @@ fields! {
         base_url: String,
     }
 
-    /// A build, or what changed its state.
+    /// A build, or the run, stage or job that changed its state.
     #[serde(rename_all = "camelCase")]
     Resource {
         id: Id,
@@ -155,7 +155,7 @@ fn translate(event: &Event<'_>) -> Translated {
     }
 }
 
-/// What names the server and the project.
+/// The values that name the server and the project.
 struct Place {
     version: Option<String>,
     containers: Containers,
@@ -163,7 +163,7 @@ struct Place {
 }
 
 impl Place {
-    /// Returns the address of the collection, and the project. `address` is of something in the project, `name` is what the event calls it.
+    /// Returns the address of the collection, and the project. `address` is that of an object in the project, `name` the project's name in the event.
     fn find(self, address: Option<&str>, name: Option<String>) -> Result<(String, Option<String>), String> {
         let name = name.or(self.project);
         let parts = address.and_then(|address| split(address, name.as_deref()));
@@ -180,7 +180,7 @@ impl Place {
     }
 }
 
-/// Splits the address of something in a project, `COLLECTION/PROJECT/_apis/…`. In Azure's own domains `DefaultCollection` is another name of the organisation.
+/// Splits the address of an object in a project, `COLLECTION/PROJECT/_apis/…`. In Azure's own domains `DefaultCollection` is another name of the organisation.
 fn split(address: &str, project: Option<&str>) -> Option<(String, Option<String>)> {
     let address = server(address)?;
     let marks = ["/_apis/", "/_build/"];
@@ -197,7 +197,7 @@ fn split(address: &str, project: Option<&str>) -> Option<(String, Option<String>
     Some((alias.unwrap_or(collection).to_owned(), below))
 }
 
-/// What a run has in each of its events.
+/// The values of a run that each of its events has.
 fn named(collection: &str, project: &str, id: &str, pipeline: String) -> Result<Notification, String> {
     let server = required(host(collection), "the server of resource.url")?;
     let (in_page, build) = (path_segment(project), path_segment(id));
@@ -253,7 +253,7 @@ fn build(place: Place, resource: Resource) -> Translated {
     one(outcome(result.as_deref()).of(run, Some(started), resource.finish_time))
 }
 
-/// By the address, else by the name, which in Azure Repos is below the project.
+/// Returns the name of the repository at the address, else the given name, which in Azure Repos is below the project.
 fn repository_of(given: Repository, project: &str) -> Option<String> {
     let api = given
         .url
@@ -342,7 +342,7 @@ fn id_in(address: &str) -> Option<String> {
     (!digits.is_empty()).then(|| digits.to_owned())
 }
 
-/// Reads a result. What partially succeeded has steps that failed and were allowed to, as a job that succeeded with issues does.
+/// Reads a result. In a partial success, and in a success with issues, all steps that failed were allowed to fail.
 fn outcome(result: Option<&str>) -> Outcome {
     match result.unwrap_or_default().to_ascii_lowercase().as_str() {
         "succeeded" | "partiallysucceeded" => Outcome::Success,

@@ -92,7 +92,7 @@ fn translate(event: &Event<'_>) -> Translated {
     one(outcome.of(notification, Some(started), status.updated_on))
 }
 
-/// The number of the run in the page of a pipeline: `…/acme/shop/addon/pipelines/home#!/results/4` and `…/acme/shop/pipelines/results/4`.
+/// Returns the number of the run in the address of a pipeline: `…/acme/shop/addon/pipelines/home#!/results/4` and `…/acme/shop/pipelines/results/4`.
 fn pipeline_number(address: &str, full_name: &str) -> Option<u64> {
     let path = address
         .strip_prefix("https://bitbucket.org/")?
@@ -108,7 +108,7 @@ fn pipeline_number(address: &str, full_name: &str) -> Option<u64> {
     number.get(..end)?.parse().ok()
 }
 
-/// A run of another system, by the key that it gave the status and the page of its run.
+/// Returns a run of another system, by the key that it gave the status and the page of its run.
 fn of_another_system(key: Option<String>, address: &str, full_name: &str) -> Result<Notification, String> {
     let key = required(sound(key), "commit_status.key")?;
     let page = page(Some(address.to_owned())).ok_or("commit_status.url is not the address of a page")?;

@@ -111,7 +111,7 @@ fn build(body: Body, kind: &str) -> Translated {
     one(outcome.of(run(build, body.pipeline)?, Some(started), finished))
 }
 
-/// A job's event has its whole build, and so makes the run exist.
+/// Translates the event of a job. It has the whole build, so it reports the run too.
 fn job(body: Body, has_finished: bool) -> Translated {
     let job = required(body.job, "job")?;
     // Others wait, or start another build.
@@ -146,7 +146,7 @@ fn job(body: Body, has_finished: bool) -> Translated {
     all(run.into_iter().chain([step]).collect())
 }
 
-/// The states of builds and jobs. A build is skipped for a newer one of its branch.
+/// Reads the state of a build or a job. A build is skipped for a newer one of its branch.
 fn of_state(state: Option<&str>) -> Outcome {
     match state {
         Some("passed") => Outcome::Success,
@@ -158,7 +158,7 @@ fn of_state(state: Option<&str>) -> Outcome {
     }
 }
 
-/// The run, without its times and status.
+/// Returns the run, without its times and status.
 fn run(build: Build, pipeline: Option<Pipeline>) -> Result<Notification, String> {
     let id = required(sound(build.id), "build.id")?;
     let pipeline = required(pipeline, "pipeline")?;
@@ -205,7 +205,7 @@ fn run(build: Build, pipeline: Option<Pipeline>) -> Result<Notification, String>
     })
 }
 
-/// The organization's slug: `https://buildkite.com/acme/…` and `https://api.buildkite.com/v2/organizations/acme/…`.
+/// Returns the organization's slug: `https://buildkite.com/acme/…` and `https://api.buildkite.com/v2/organizations/acme/…`.
 fn organization(page: Option<&str>, api: Option<&str>) -> Option<String> {
     let path = |address: &str| host(address).and_then(|address| Some(address.split_once('/')?.1.to_owned()));
     let of_page = page.and_then(path).and_then(|path| {

@@ -49,9 +49,9 @@ fields! {
     }
 
     Pipeline {
-        /// Of projects that were set up with GitHub's OAuth or Bitbucket Cloud.
+        /// The parameters of projects that were set up with GitHub's OAuth or Bitbucket Cloud.
         vcs: Vcs,
-        /// Of the others.
+        /// The parameters of other projects.
         trigger_parameters: Parameters,
     }
 
@@ -113,7 +113,7 @@ fn workflow(body: Body) -> Translated {
     one(outcome.of(run(body)?, Some(started), finished))
 }
 
-/// A job's event has the start of its workflow, and so makes the run exist.
+/// Translates the event of a job. It has the start of its workflow, so it reports the run too.
 fn job(mut body: Body) -> Translated {
     let job = required(body.job.take(), "job")?;
     let outcome = match job.status.as_deref() {
@@ -131,7 +131,7 @@ fn job(mut body: Body) -> Translated {
     all(run.into_iter().chain([step]).collect())
 }
 
-/// The statuses at the end of a workflow or a job. One that needs a context that its starter may not use is `unauthorized`: it fails.
+/// Reads the status at the end of a workflow or a job. `unauthorized` is a failure: its starter may not use a context that it needs.
 fn of_status(status: Option<&str>) -> Outcome {
     match status {
         Some("success") => Outcome::Success,
@@ -143,7 +143,7 @@ fn of_status(status: Option<&str>) -> Outcome {
     }
 }
 
-/// The run, without its times and status.
+/// Returns the run, without its times and status.
 fn run(body: Body) -> Result<Notification, String> {
     let workflow = required(body.workflow, "workflow")?;
     let id = required(sound(workflow.id), "workflow.id")?;
@@ -206,7 +206,7 @@ fn run(body: Body) -> Result<Notification, String> {
     })
 }
 
-/// The values of `CIRCLE_PROJECT_USERNAME` and `CIRCLE_PROJECT_REPONAME`: the parts of the slug, or the names where the slug has ids.
+/// Returns the values of `CIRCLE_PROJECT_USERNAME` and `CIRCLE_PROJECT_REPONAME`: the parts of the slug, or the names where the slug has ids.
 fn owner_and_name(project: &Project, organization: Option<&Organization>) -> Result<(String, String), String> {
     let slug = required(project.slug.as_deref(), "project.slug")?;
     let parts: Vec<&str> = slug.splitn(3, '/').filter(|part| !part.is_empty()).collect();
@@ -221,7 +221,7 @@ fn owner_and_name(project: &Project, organization: Option<&Organization>) -> Res
     }
 }
 
-/// The page by the workflow's id, as in a job; on another server than CircleCI's, its own.
+/// Returns the page by the workflow's id, as in a job; on another server than CircleCI's, the given page.
 fn run_page(given: Option<String>, id: &str) -> Option<String> {
     let given = page(given);
     let server = given.as_deref().and_then(host);

@@ -101,7 +101,7 @@ fn translate(event: &Event<'_>) -> Translated {
     all([run].into_iter().chain(steps).collect())
 }
 
-/// The build without its outcome.
+/// Returns the run, without its outcome.
 fn run(repository: &str, system: Server, build: &Build) -> Result<Notification, String> {
     let link = system.link.as_deref().and_then(server);
     let named = system.host.as_deref().and_then(host);
@@ -132,7 +132,7 @@ fn run(repository: &str, system: Server, build: &Build) -> Result<Notification, 
     Ok(run)
 }
 
-/// The steps of a stage that have started, with the names that they have in a build.
+/// Returns the steps of a stage that have started, with the names that they have in a build.
 fn steps<'n>(stage: Stage, names: &'n Notification, repository: &str) -> impl Iterator<Item = Notification> + use<'n> {
     let Stage { name, errignore, steps } = stage;
     let above = name.filter(|name| name != repository);
@@ -156,7 +156,7 @@ fn moment(seconds: &Option<Seconds>) -> Option<Moment> {
     seconds.as_ref().map(|seconds| seconds.0)
 }
 
-/// Reads a status of a build or a step. One that is not documented is of something under way: `started` in the documentation's samples.
+/// Reads the status of a build or a step. One that is not documented stands for running: the documentation's samples have `started`.
 fn outcome(status: &str) -> Outcome {
     match status {
         "success" => Outcome::Success,

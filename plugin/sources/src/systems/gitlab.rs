@@ -114,13 +114,13 @@ fn translate(event: &Event<'_>) -> Translated {
 
 /// The project of a run.
 struct Place {
-    /// Address of the server, below whatever path it is served.
+    /// Address of the server, with the path below which it is served.
     server: String,
     path: String,
 }
 
 impl Place {
-    /// The run of the pipeline with this number.
+    /// Returns the run of the pipeline with this number.
     fn run(&self, id: i64, name: Option<&str>) -> Result<Notification, String> {
         let (host, path) = (
             host(&self.server).ok_or("the project's address has no server")?,
@@ -185,7 +185,7 @@ fn pipeline(body: Body) -> Translated {
     all(notifications)
 }
 
-/// A job event has the state of its pipeline too, but from before the job: only its start and its names are used.
+/// Translates a job event. It has the state of its pipeline too, but from before the job: only its start and its names are used.
 fn job(body: Body) -> Translated {
     let id = required(body.pipeline_id, "pipeline_id")?;
     let outcome = of_status(required(body.build_status.as_deref(), "build_status")?);
@@ -218,7 +218,7 @@ fn job(body: Body) -> Translated {
     all(run.into_iter().chain([step]).collect())
 }
 
-/// The statuses of pipelines and jobs. The others may still run: a skipped pipeline or job can be started by hand.
+/// Reads the status of a pipeline or a job. Other statuses may still change: a skipped pipeline or job can be started by hand.
 fn of_status(status: &str) -> Outcome {
     match status {
         "running" | "canceling" => Outcome::Running,
@@ -229,7 +229,7 @@ fn of_status(status: &str) -> Outcome {
     }
 }
 
-/// The project in a job event. Older servers send no path; below a server's own path only the address for SSH shows where it begins.
+/// Returns the project in a job event. Older servers send no path; below a server's own path only the address for SSH shows where it begins.
 fn place_of_job(project: Option<Project>, repository: Repository) -> Result<Place, String> {
     let home = required(repository.homepage, "repository.homepage")?;
     let path_given = project.and_then(|project| project.path_with_namespace);
@@ -266,7 +266,7 @@ fn place_of_job(project: Option<Project>, repository: Repository) -> Result<Plac
         .ok_or_else(|| "repository.homepage is not the page of a project".to_owned())
 }
 
-/// The project that a merge request goes to, by its page; without one, the pipeline's project, if it comes from there too.
+/// Returns the target project of a merge request, by its page; without a page, the pipeline's project, if it is the target too.
 fn target(request: &MergeRequest, place: &Place) -> Option<String> {
     let Some(page) = request.url.as_deref() else {
         let is_own = request.source_project_id.is_some() && request.source_project_id == request.target_project_id;
@@ -279,7 +279,7 @@ fn target(request: &MergeRequest, place: &Place) -> Option<String> {
     Some(path.get(..end)?.to_owned())
 }
 
-/// The commit. That of a pipeline for merged results or of a merge train is a trial merge, which is on no branch; its message names the head of the
+/// Returns the commit. That of a pipeline for merged results or of a merge train is a trial merge, which is on no branch; its message names the head of the
 /// source branch as `Merge HEAD into TARGET`, or only the branches.
 fn built_commit(pipeline: &Pipeline, request: Option<&MergeRequest>, message: Option<&str>) -> Option<String> {
     let of_request = request.is_some() || pipeline.source.as_deref() == Some("merge_request_event");

@@ -1,6 +1,6 @@
 //! The Notification plugin of Jenkins, with the format JSON (`Phase.java` and `model/*.java` in its source).
 //!
-//! A delivery has the job's address and not `BRANCH_NAME`, so that a branch of a multibranch project is known by its name or by what was checked out.
+//! A delivery has the job's address and not `BRANCH_NAME`, so that a branch of a multibranch project is known by its name or by the branch that was checked out.
 
 use super::System;
 use crate::Notification;
@@ -39,7 +39,7 @@ fields! {
         commit: String,
     }
 
-    /// Of the GitHub Pull Request Builder.
+    /// Parameters of the GitHub Pull Request Builder.
     Parameters {
         #[serde(rename = "ghprbPullId")]
         number: Id,
@@ -55,7 +55,7 @@ fields! {
 /// The time of a delivery.
 #[derive(Clone, Copy)]
 enum Stamp {
-    /// That of the phase, in milliseconds since 1970; 0 stands for none.
+    /// The time of the phase, in milliseconds since 1970; 0 stands for none.
     Phase(Moment),
     /// The start of the build, in ISO 8601: old versions of the plugin give it in each phase.
     Start(Moment),
@@ -110,7 +110,7 @@ fn translate(event: &Event<'_>) -> Translated {
     one(outcome.of(run, Some(started), finished))
 }
 
-/// The build without its outcome.
+/// Returns the run, without its outcome.
 fn run(build: &Build) -> Result<Notification, String> {
     let url = required(
         page(build.full_url.clone()),
@@ -159,7 +159,7 @@ fn split<'u>(page: &'u str, path: Option<&'u str>) -> Option<(&'u str, &'u str)>
 struct Job {
     /// `JOB_NAME` without the branch of a multibranch project or the axes of a matrix project.
     pipeline: String,
-    /// `JOB_NAME` without the axes of a matrix project: what counts the builds.
+    /// `JOB_NAME` without the axes of a matrix project. The builds are numbered by it.
     scope: String,
     branch: Option<String>,
     pull_request: Option<i64>,
@@ -196,7 +196,7 @@ impl Job {
         let above = names.join("/");
         let pull_request = last.strip_prefix("PR-").or_else(|| last.strip_prefix("MR-"));
         let pull_request = number_of(pull_request.map(|digits| Id(digits.to_owned())));
-        // Jenkins escapes what a name of a directory cannot have, and no other name has a `%`.
+        // Jenkins escapes characters that a name of a directory cannot have, and no other name has a `%`.
         let name = unescaped(&last)?;
         let is_branch = name != last || pull_request.is_some() || built == Some(&name);
         Some(if is_branch {

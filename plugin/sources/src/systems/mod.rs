@@ -26,7 +26,7 @@ pub struct System {
     pub(crate) translate: fn(&Event<'_>) -> Translated,
 }
 
-/// All of them, by name.
+/// All systems, by name.
 pub static ALL: &[System] = &[
     azure::AZURE,
     bitbucket::BITBUCKET,

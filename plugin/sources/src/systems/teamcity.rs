@@ -111,7 +111,7 @@ fn translate(event: &Event<'_>) -> Translated {
     one(outcome.of(run, Some(started), finished))
 }
 
-/// The build without its outcome.
+/// Returns the run, without its outcome.
 fn run(build: &mut Build) -> Result<Notification, String> {
     let page = required(build.web_url.take(), "payload.webUrl")?;
     let server = server_of(&page).ok_or("payload.webUrl is not the page of a build")?;
@@ -138,7 +138,7 @@ fn run(build: &mut Build) -> Result<Notification, String> {
     Ok(run)
 }
 
-/// What was built: of several roots, as in a build, the logical branch alone.
+/// Adds the repository, commit and branch. Of several roots, as in a build, the logical branch alone is used.
 fn source(run: &mut Notification, build: &mut Build) {
     let own = build.properties.take().unwrap_or_default();
     let all = build.resulting_properties.take().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Tekton's CloudEvents ("Events in Tekton" in its documentation), with what Pipelines-as-Code notes in a PipelineRun. Each event has the whole resource; they come
+//! Tekton's CloudEvents ("Events in Tekton" in its documentation), with the notes of Pipelines-as-Code in a PipelineRun. Each event has the whole resource; they arrive
 //! in any order.
 //!
 //! The names are those that the recipe for Tekton gives a run (`examples/ci/tekton`).
@@ -137,7 +137,7 @@ fn translate(event: &Event<'_>) -> Translated {
     }
 }
 
-/// How far a resource is, by the type of the event, else by its condition.
+/// The state of a resource, by the type of the event, else by its condition.
 struct Progress {
     outcome: Outcome,
     is_ignored: bool,
@@ -174,7 +174,7 @@ impl Progress {
     }
 }
 
-/// Reasons of a PipelineRun and of a TaskRun; older versions had the first one's for both.
+/// Returns true for the reason of a cancelled PipelineRun or TaskRun; older versions had the first one's for both.
 fn is_cancelled(reason: &str) -> bool {
     matches!(reason, "Cancelled" | "PipelineRunCancelled" | "TaskRunCancelled")
 }
@@ -200,7 +200,7 @@ fn pipeline_run(resource: Resource, state: Option<&str>) -> Translated {
     one(progress.outcome.of(run, Some(started), progress.finished))
 }
 
-/// The value of `context.pipeline.name`. Tekton sets the label when it has found the pipeline; a pipeline within the PipelineRun has its name.
+/// Returns the value of `context.pipeline.name`. Tekton sets the label when it has found the pipeline; a pipeline within the PipelineRun has its name.
 fn pipeline(labels: &Marks, spec: &Spec, name: &str, outcome: Outcome) -> Option<String> {
     let named = labels.pipeline.clone();
     let named = named.or_else(|| spec.pipeline_ref.as_ref()?.name.clone());
@@ -227,7 +227,7 @@ fn param(params: Option<&List<Param>>, name: &str) -> Option<String> {
     Some(found.value.as_ref()?.0.clone())
 }
 
-/// Adds what was built: by the parameters of the recipe, else by the notes of Pipelines-as-Code.
+/// Adds repository, commit, branch, pull request and person: by the parameters of the recipe, else by the notes of Pipelines-as-Code.
 fn describe(run: &mut Notification, params: Option<List<Param>>, notes: Marks, labels: Marks) {
     let given = |name| param(params.as_ref(), name);
     let path = || {
@@ -253,7 +253,7 @@ fn describe(run: &mut Notification, params: Option<List<Param>>, notes: Marks, l
     run.gitlab_username = sender.filter(|_| provider == "gitlab");
 }
 
-/// A TaskRun is a step of the PipelineRun that owns it. A retry is the same TaskRun with a later start.
+/// Translates a TaskRun: a step of the PipelineRun that owns it. A retry is the same TaskRun with a later start.
 fn task_run(resource: Resource, state: Option<&str>) -> Translated {
     let metadata = resource.metadata.unwrap_or_default();
     let status = resource.status.unwrap_or_default();
