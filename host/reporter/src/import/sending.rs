@@ -267,7 +267,7 @@ impl<'a> Line<'a> {
                 Outcome::Refused { status: 401, .. } => return self.end(words),
                 // A job is refused where DX lacks its run.
                 Outcome::Refused { .. } if job.is_none() && self.is_one_more_refused() => {
-                    return self.end(format!("{words}, as {MOST_REFUSED} runs before it"));
+                    return self.end(format!("after {MOST_REFUSED} refused runs in a row: {words}"));
                 }
                 Outcome::Rejected { .. } | Outcome::Refused { .. } => {
                     self.answered();
