@@ -372,7 +372,12 @@ fn an_incident_does_not_refuse_the_whole_file() {
     ci.dx.set_mode(Mode::NotOk { code, status: 400 });
     let output = import(&ci, "h.csv", &["--concurrency", "1"]).run();
     output.assert_code(1);
-    assert!(output.stderr().contains("after 100 refused runs in a row: DX refused it"), "{output}");
+    assert!(
+        output
+            .stderr()
+            .contains("after 100 refused runs in a row: DX refused it"),
+        "{output}"
+    );
     ci.dx.set_mode(Mode::Normal);
     import(&ci, "h.csv", &[]).run().assert_code(0);
     assert_eq!(ci.dx.records().len(), 50);

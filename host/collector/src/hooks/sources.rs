@@ -139,7 +139,7 @@ pub fn built_in(name: &str) -> Result<Scheme, SourceError> {
     let known = BUILT_IN.iter().find(|(known, _)| *known == name);
     known.map(|(_, scheme)| *scheme).ok_or_else(|| SourceError::NotBuiltIn {
         name: name.chars().take(MAX_NAME).collect(),
-        hint: hint(name, &BUILT_IN.map(|(name, _)| name)),
+        hint: hint(name, &BUILT_IN.map(|(name, _)| name), "see `pipefold source list`"),
     })
 }
 
@@ -150,15 +150,13 @@ pub fn built_in(name: &str) -> Result<Scheme, SourceError> {
 pub fn scheme(name: &str) -> Result<Scheme, SourceError> {
     Scheme::from_name(name).ok_or_else(|| SourceError::NoScheme {
         name: name.chars().take(MAX_NAME).collect(),
-        hint: hint(name, &Scheme::ALL.map(|(name, _)| name)),
+        hint: hint(name, &Scheme::ALL.map(|(name, _)| name), "docs/collector.md lists them"),
     })
 }
 
-fn hint(name: &str, known: &[&'static str]) -> String {
-    nearest(name, known.iter().copied()).map_or_else(
-        || format!("; there are {}", known.join(", ")),
-        |near| format!("; did you mean `{near}`?"),
-    )
+/// Returns the nearest name, else where all of them are.
+fn hint(name: &str, known: &[&'static str], all: &str) -> String {
+    nearest(name, known.iter().copied()).map_or_else(|| format!("; {all}"), |near| format!("; did you mean `{near}`?"))
 }
 
 /// A source as it is configured.
@@ -375,7 +373,7 @@ mod tests {
             why("githb"),
             "there is no built-in source `githb`; did you mean `github`?"
         );
-        assert!(why("xyzzy").ends_with("; there are azure, bitbucket, buildkite, cdevents, circleci, drone, forgejo, gitea, github, gitlab, jenkins, teamcity, tekton"));
+        assert!(why("xyzzy").ends_with("; see `pipefold source list`"));
         let why = scheme("hub-signature256").unwrap_err().to_string();
         assert!(why.contains("did you mean `hub-signature-256`?"), "{why}");
         assert!(scheme("basic").is_ok() && built_in("gitlab").is_ok());
