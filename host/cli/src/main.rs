@@ -11,6 +11,11 @@ mod terminal;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
 use std::process::ExitCode;
 
+/// In place of musl's, which is slow.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = args::parse(std::env::args_os()).unwrap_or_else(|error| exit_with(&error));
     if cli.command.wraps() {
