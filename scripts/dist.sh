@@ -74,6 +74,8 @@ build() {
     if [ "$processor" = x86_64 ]; then flags+=(-Ctarget-cpu=x86-64); fi
     local c=${target//-/_}
     local c_flags="-ffile-prefix-map=$root=/pipefold -ffile-prefix-map=$registry=/registry"
+    # The allocator reserves 32 MiB of addresses at a time, its least, and not 1 GiB: a container's `ulimit -v` may be small.
+    c_flags+=" -DMI_DEFAULT_ARENA_RESERVE=32768L"
     # Without extensions that the collector's SQL does not use, and without sums of the memory in use, which cost a global lock at each piece of it.
     local sqlite="-USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 -USQLITE_ENABLE_RTREE -USQLITE_ENABLE_DBSTAT_VTAB"
     sqlite+=" -USQLITE_ENABLE_LOAD_EXTENSION -DSQLITE_OMIT_LOAD_EXTENSION -USQLITE_ENABLE_MEMORY_MANAGEMENT -DSQLITE_DEFAULT_MEMSTATUS=0"
