@@ -171,7 +171,7 @@ impl<'a> Loader<'a> {
                 let used = keys.use_built_in.as_deref().unwrap_or(name.as_str());
                 let usual = built_in(used).map_err(|why| match keys.use_built_in {
                     Some(_) => anyhow!(why),
-                    None => anyhow!("{why}. Another CI system needs a component: --source {name}=FILE.wasm"),
+                    None => anyhow!("{why} (another CI system needs a component: --source {name}=FILE.wasm)"),
                 })?;
                 if keys.limits != LimitKeys::default() {
                     bail!("`limits` are for a component of your own, which the key `file` names");
