@@ -20,5 +20,6 @@ mod kill;
 mod one_record;
 mod page_example;
 mod senders;
+mod source_command;
 mod stale;
 mod stopping;

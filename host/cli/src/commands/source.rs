@@ -131,24 +131,30 @@ fn body() -> anyhow::Result<String> {
     String::from_utf8(body).context("stdin is not UTF-8")
 }
 
+/// The notifications of one run.
+#[derive(Default)]
+struct OfRun {
+    whole: Vec<Notification>,
+    steps: Vec<Notification>,
+}
+
 /// Returns the notifications, the verdict on the runs that they are of, and the requests to DX, with the exit code.
 fn judged(judge: &Judge, notifications: Vec<Notification>) -> anyhow::Result<(Value, u8)> {
-    let mut runs: BTreeMap<&str, Vec<Notification>> = BTreeMap::new();
+    let mut runs: BTreeMap<&str, OfRun> = BTreeMap::new();
     for notification in &notifications {
-        let run = notification.reference_id.as_deref().unwrap_or_default();
-        runs.entry(run).or_default().push(notification.clone());
+        let run = runs
+            .entry(notification.reference_id.as_deref().unwrap_or_default())
+            .or_default();
+        let part = if notification.step.is_some() {
+            &mut run.steps
+        } else {
+            &mut run.whole
+        };
+        part.push(notification.clone());
     }
     let (mut verdicts, mut requests, mut code) = (Vec::new(), Vec::new(), 0);
-    for history in runs.values_mut() {
-        if let Some(step) = history
-            .first()
-            .filter(|_| history.iter().all(|event| event.step.is_some()))
-        {
-            // As a collector does that does not know the run.
-            let run = begun_by(step, Utc::now());
-            history.push(run);
-        }
-        match judge.ask(&Question::PipelineFinish(history)) {
+    for run in runs.into_values() {
+        match verdict(judge, run) {
             Ok(Verdict::Report(Report { run, jobs })) => {
                 requests.push(json!({ "path": METHOD_PATH, "body": Upsert::from(&run) }));
                 let job = |job| json!({ "path": JOB_METHOD_PATH, "body": JobUpsert::new(&run, job) });
@@ -166,4 +172,27 @@ fn judged(judge: &Judge, notifications: Vec<Notification>) -> anyhow::Result<(Va
     }
     let answer = json!({ "notifications": notifications, "verdicts": verdicts, "requests": requests });
     Ok((answer, code))
+}
+
+/// Returns the verdict on a run and its jobs, as a collector judges them that does not know the run: the run, and each step as a job of it.
+fn verdict(judge: &Judge, OfRun { mut whole, steps }: OfRun) -> Result<Verdict, NoVerdict> {
+    if let Some(step) = steps.first().filter(|_| whole.is_empty()) {
+        whole.push(begun_by(step, Utc::now()));
+    }
+    let mut verdict = judge.ask(&Question::PipelineFinish(&whole))?;
+    if let Verdict::Report(report) = &mut verdict {
+        for step in steps {
+            // A job may have no start, and an urgent step has one.
+            let started_at = step.started_at.clone().or_else(|| step.finished_at.clone());
+            let step = Notification {
+                started_at,
+                urgent: true,
+                ..step
+            };
+            if let Verdict::Report(Report { jobs, .. }) = judge.ask(&Question::Step(&step))? {
+                report.jobs.extend(jobs);
+            }
+        }
+    }
+    Ok(verdict)
 }
