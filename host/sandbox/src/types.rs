@@ -364,10 +364,10 @@ pub struct Delivery {
 #[derive(ComponentType, Lift, Lower, Clone, Debug, PartialEq, Eq, Hash)]
 #[component(variant)]
 pub enum Translation {
-    /// What it reports, of one run or several. At least one.
+    /// The notifications of one run or several. At least one.
     #[component(name = "notifications")]
     Notifications(Vec<Notification>),
-    /// It reports nothing, for this reason: its event is about no run.
+    /// No notification, for this reason: the event is about no run.
     #[component(name = "ignored")]
     Ignored(String),
 }

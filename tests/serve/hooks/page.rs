@@ -1,4 +1,4 @@
-//! What people and programs see of deliveries: counters, the last ones, and never a secret.
+//! The page, the API and the metrics of deliveries: counters, the last ones, and never a secret.
 
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ wit_bindgen::generate!({
     additional_type_attributes: { "pipefold:ci/types@0.2.0/notification": [#[derive(Default)]] },
 });
 
-/// What this source reads of a delivery. A field that Kiln adds changes nothing, and one that it leaves out is absent.
+/// The fields of a delivery that this source reads. A field that Kiln adds changes nothing, and one that it leaves out is absent.
 #[derive(Deserialize)]
 struct Event {
     build: Build,

@@ -94,7 +94,7 @@ fn secret_place(environment: &Environment, name: &SourceName, file: Option<PathB
 
 /// The component of a source, loaded, and its settings.
 pub struct Translator {
-    /// What translates its deliveries, for people.
+    /// The translator of its deliveries, for people.
     pub translation: String,
     /// The scheme of its deliveries, if no other is given.
     pub usual: Scheme,

@@ -26,7 +26,7 @@ const MOST_RUNS: usize = 10;
 pub struct Answered {
     response: Response,
     outcome: Outcome,
-    /// What became of the delivery, for people who may read runs.
+    /// The outcome of the delivery in words, for people with the right to read runs.
     words: String,
     runs: Vec<RunName>,
     /// True if the delivery had a good signature.
@@ -131,7 +131,7 @@ impl Answered {
         Self::new(Outcome::Refused, refused(code, why), words)
     }
 
-    /// What the delivery reports is not stored. The reason is remembered if it `may_show`.
+    /// The runs of the delivery are not stored. The reason is remembered if it `may_show`.
     pub fn not_stored(journal: &Journal, error: StoreError, may_show: bool) -> Self {
         let (outcome, words) = match error.is_about_request() {
             true if may_show => (Outcome::Refused, format!("refused: {error}")),

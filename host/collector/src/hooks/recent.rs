@@ -23,7 +23,7 @@ pub struct Seen {
     pub id: Option<String>,
     /// The status of the answer.
     pub status: u16,
-    /// What became of it, in words.
+    /// The outcome in words.
     pub outcome: String,
     /// The stored runs that it is about.
     pub runs: Vec<RunName>,

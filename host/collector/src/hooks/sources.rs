@@ -163,7 +163,7 @@ fn hint(name: &str, known: &[&'static str], all: &str) -> String {
 pub struct SourceOptions {
     /// The name.
     pub name: SourceName,
-    /// What translates its deliveries, for people: the name of a built-in source, or of a file.
+    /// The translator of its deliveries, for people: the name of a built-in source, or of a file.
     pub translation: String,
     /// The component.
     pub source: Arc<Source>,
@@ -193,7 +193,7 @@ impl fmt::Debug for SourceOptions {
 pub struct Hook {
     /// The name.
     pub name: SourceName,
-    /// What translates its deliveries, for people.
+    /// The translator of its deliveries, for people.
     pub translation: String,
     pub(super) source: Arc<Source>,
     pub(super) settings: Vec<Setting>,
@@ -254,9 +254,9 @@ pub enum Outcome {
     Dropped,
     /// Its event is about no run.
     Ignored,
-    /// It is refused for its content, or its body did not arrive whole and in time.
+    /// Refused for its content, or because its body did not arrive whole and in time.
     Refused,
-    /// It has no good signature.
+    /// Refused for its signature.
     Unsigned,
     /// There are too many.
     Limited,

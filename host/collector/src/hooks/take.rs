@@ -9,7 +9,7 @@ use pipefold_sandbox::{Job, Notification, Status};
 use std::collections::HashMap;
 use tokio::task::block_in_place;
 
-/// What became of the notifications of a delivery.
+/// The results of a delivery's notifications.
 #[derive(Debug, Default)]
 pub struct Taken {
     /// The stored runs, with the names that the policies left them.

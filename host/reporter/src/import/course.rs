@@ -19,7 +19,7 @@ const AHEAD: usize = 4;
 /// The rows after which the progress is shown, if nothing is waited for.
 const SHOWN: u64 = 64;
 
-/// What the caller shows meanwhile.
+/// The progress that the caller shows meanwhile.
 pub trait Watcher {
     /// Rows are settled; `bytes` of the input are behind the position.
     fn progress(&mut self, totals: &Totals, bytes: u64);

@@ -9,11 +9,11 @@ use pipefold_sandbox::{Notification, Question, Report, Status, Verdict, Violatio
 /// The outcome for a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judged {
-    /// It is sent.
+    /// Sent.
     Send(Box<Report>),
     /// A policy drops it.
     Dropped,
-    /// It is refused, for this reason.
+    /// Refused, for this reason.
     Refused(String),
 }
 

@@ -41,9 +41,9 @@ pub enum RowOutcome {
     Dropped,
     /// Its job is not sent: the settings or the server leave it out.
     LeftOut,
-    /// It is refused for good.
+    /// Refused for good.
     Refused(String),
-    /// It was not sent: the import stops.
+    /// Not sent: the import stops.
     Unsent,
 }
 

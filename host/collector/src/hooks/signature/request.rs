@@ -18,7 +18,7 @@ pub struct SignedRequest<'a> {
     pub body: &'a [u8],
     /// The time of receipt.
     pub now: DateTime<Utc>,
-    /// How far the time of a signature may be from `now`, in both directions, where the scheme signs a time.
+    /// The most time between that of a signature and `now`, in both directions, where the scheme signs a time.
     pub max_age: Duration,
 }
 

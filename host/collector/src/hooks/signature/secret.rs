@@ -1,4 +1,4 @@
-//! What a CI system and its source both know.
+//! The secret that a CI system and its source share.
 
 use super::Scheme;
 use super::mac;
