@@ -12,8 +12,8 @@ use super::flags::number_within;
 /// Send runs and jobs from a file, such as the history that a CI system exports
 ///
 /// Each row of CSV, or of JSON lines, is one run under DX's names: pipeline_name, pipeline_source, reference_id, started_at and the others. A
-/// row with a `step` is a job of the run with its reference_id. Policies and rules apply as for reports. What is refused is written to a file
-/// of its own, with the reason. An import that was interrupted is continued by the same command.
+/// row with a `step` is a job of the run with its reference_id. Policies and rules apply as for reports. Refused rows are written to a file of
+/// their own, with the reason. An import that was interrupted is continued by the same command.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
