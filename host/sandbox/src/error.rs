@@ -1,6 +1,7 @@
 //! Errors of plugins, each naming the component at fault.
 
 use crate::{
+    checking::Problem,
     compile::CompileError,
     component_file::ComponentFileError,
     foreign::{cut, listed, neutral},
@@ -152,6 +153,17 @@ pub enum LoadError {
         /// The missing imports, and the grant that would allow each.
         imports: String,
     },
+    /// The policy says that its settings are wrong.
+    #[error("{}: its settings are wrong: {}", neutral(.plugin), shown(&listed_problems(.problems)))]
+    Settings {
+        /// The role and name of the component, such as `policy redact`.
+        plugin: String,
+        /// The faults. At least one.
+        problems: Vec<Problem>,
+    },
+    /// The policy failed while it checked its settings.
+    #[error(transparent)]
+    Unchecked(HookError),
     /// An export is missing, or has another type.
     #[error("{}: export {} {}; it must be made for a world of pipefold:ci@0.2.0", neutral(.plugin), shown(.export), shown(.reason))]
     Export {
@@ -192,6 +204,12 @@ impl HookError {
     pub(crate) fn is_the_plugins(&self) -> bool {
         !matches!(self, Self::Refused(_) | Self::ChainTimedOut { .. })
     }
+}
+
+/// Problems in one line.
+fn listed_problems(problems: &[Problem]) -> String {
+    let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    problems.join("; ")
 }
 
 /// A file as an argument.

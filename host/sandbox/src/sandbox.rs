@@ -2,7 +2,7 @@
 
 use crate::{
     cache::Cache,
-    chain_digest,
+    chain_digest, checking,
     compile::{Compiler, Deadline},
     compiled,
     component_file::ComponentFile,
@@ -164,6 +164,7 @@ impl Sandbox {
             .and_then(|()| policy.grants.link(&mut linker))
             .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let mut link = Link::new(&linker, component, policy, Role::Policy)?;
+        checking::check(core, &link.callee, component)?;
         link.digest = chain_digest::digest(policy, fingerprint.as_bytes());
         Ok(link)
     }

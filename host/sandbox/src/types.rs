@@ -1,4 +1,4 @@
-//! The types of `wit/types.wit` and `wit/translating.wit` in Rust, and the names of the contract's interfaces.
+//! The types of `wit/types.wit`, `wit/translating.wit` and `wit/checking.wit` in Rust, and the names of the contract's interfaces.
 //!
 //! Each type is lifted and lowered as its namesake in the WIT file, and read and written as JSON with DX's own field names. wasmtime
 //! compares the shapes when a plugin is loaded, so a difference from the WIT file is an error at load and never a wrong value.
@@ -12,6 +12,8 @@ pub(crate) const HOOKS: &str = "pipefold:ci/hooks@0.2.0";
 pub(crate) const MERGING: &str = "pipefold:ci/merging@0.2.0";
 /// The interface of sources.
 pub(crate) const TRANSLATING: &str = "pipefold:ci/translating@0.2.0";
+/// The interface of policies that check their own settings.
+pub(crate) const CHECKING: &str = "pipefold:ci/checking@0.2.0";
 
 /// The beginning of the contract's interface names.
 const PACKAGE: &str = "pipefold:ci/";
