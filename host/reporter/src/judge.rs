@@ -42,6 +42,8 @@ pub struct LoadedPolicy {
     pub file: String,
     /// Hexadecimal sha256 of the component; none if it could not be loaded.
     pub sha256: Option<String>,
+    /// The id of the key that must have signed it, and that did if it is loaded; none if no signature is demanded.
+    pub key: Option<String>,
     /// The names of its grants.
     pub grants: Vec<&'static str>,
     /// True if the policy is skipped when it fails.
@@ -327,6 +329,10 @@ fn describe(source: &PolicySource, loaded: Result<String, String>) -> LoadedPoli
         name: source.policy.name.clone(),
         file: source.file.path().display().to_string(),
         sha256: loaded.as_ref().ok().cloned(),
+        key: source
+            .file
+            .key()
+            .and_then(|place| Some(place.key().ok()?.id().to_string())),
         grants: source.policy.grants.names().collect(),
         open: source.policy.on_failure == OnFailure::Open,
         trouble: loaded.err(),
@@ -374,6 +380,7 @@ impl PolicySource {
             .file
             .parse()
             .map_err(|error| format!("policy {}: {error}", keys.file))?;
+        let file = file.signed_by(keys.key.clone());
         let name = keys.name.clone().unwrap_or_else(|| name_of(file.path()));
         let granted = |grant| keys.grants.contains(&grant);
         let policy = Policy {

@@ -11,8 +11,8 @@ use std::{fmt, os::unix::ffi::OsStrExt, str::FromStr};
 /// The name and version of the digest's form.
 const MARK: &str = "pipefold chain 1";
 
-/// A digest of policies in their order: of each the component, grants, directory, settings and [`OnFailure`]. Names and limits are not part
-/// of it. Displayed as 64 hexadecimal digits.
+/// A digest of policies in their order: of each the component, grants, directory, settings and [`OnFailure`]. Names, limits and keys of
+/// signatures are not part of it. Displayed as 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainDigest([u8; 32]);
 
@@ -33,7 +33,7 @@ impl ChainDigest {
         Self::join(
             policies
                 .into_iter()
-                .map(|(policy, file)| match file.fingerprint(policy.limits.component_size) {
+                .map(|(policy, file)| match file.name_digest(policy.limits.component_size) {
                     Ok(component) => digest(policy, component.as_bytes()),
                     Err(_) => {
                         let mut name = b"unreadable".to_vec();

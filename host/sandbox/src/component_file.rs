@@ -1,5 +1,6 @@
-//! A component's file in an operator's notation: a path, and optionally the digest that it must have.
+//! A component's file as an operator names it: a path, and optionally the digest that it must have and the key that must have signed it.
 
+use crate::signature::{Claim, KeyPlace, SignatureError, Signed};
 use sha2::{Digest, Sha256};
 use std::{
     fmt,
@@ -17,7 +18,8 @@ const ADDRESSES: [&str; 4] = ["oci://", "https://", "http://", "docker://"];
 /// Characters of an address that are shown.
 const MOST_ADDRESS: usize = 100;
 
-/// A component's file, `FILE` or `FILE@sha256:HEX`. With a digest, a file that has another digest is never parsed.
+/// A component's file, `FILE` or `FILE@sha256:HEX`. With a digest, a file that has another digest is never parsed; and with a key, one
+/// without a valid signature beside it.
 ///
 /// ```
 /// # use pipefold_sandbox::ComponentFile;
@@ -31,15 +33,25 @@ pub struct ComponentFile {
     path: PathBuf,
     /// In lower case.
     pin: Option<String>,
+    key: Option<KeyPlace>,
 }
 
-/// A component in memory, which has the digest of the pin, if its file is pinned.
+/// A component in memory, which has the digest of the pin, if its file is pinned, and a valid signature, if one is demanded.
 #[derive(Clone, Debug)]
 pub struct ComponentBytes {
     /// The whole file.
     pub bytes: Vec<u8>,
     /// Its sha256 in hexadecimal.
     pub sha256: String,
+}
+
+/// A file with a valid signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Its sha256 in hexadecimal.
+    pub sha256: String,
+    /// The signature.
+    pub signed: Signed,
 }
 
 /// An error of a component's file.
@@ -82,6 +94,9 @@ pub enum ComponentFileError {
         /// The sha256 of the file.
         found: String,
     },
+    /// The signature is missing or wrong, or the key is.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
 }
 
 impl FromStr for ComponentFile {
@@ -99,14 +114,22 @@ impl FromStr for ComponentFile {
         if !pin.as_ref().is_none_or(is_digest) {
             return Err(ComponentFileError::NoDigest(text.into()));
         }
-        Ok(Self { path: path.into(), pin })
+        Ok(Self {
+            path: path.into(),
+            pin,
+            key: None,
+        })
     }
 }
 
 impl From<PathBuf> for ComponentFile {
     /// A file that is not pinned.
     fn from(path: PathBuf) -> Self {
-        Self { path, pin: None }
+        Self {
+            path,
+            pin: None,
+            key: None,
+        }
     }
 }
 
@@ -133,23 +156,56 @@ impl ComponentFile {
         self.pin.as_deref()
     }
 
-    /// Reads the file, of at most `limit` bytes, and compares it with its pin.
+    /// The same file, which must have a valid signature by this key beside it.
+    #[must_use]
+    pub fn signed_by(self, key: Option<KeyPlace>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// The key that must have signed it.
+    #[must_use]
+    pub fn key(&self) -> Option<&KeyPlace> {
+        self.key.as_ref()
+    }
+
+    /// Reads the file, of at most `limit` bytes, and compares it with its pin and its signature.
     ///
     /// # Errors
     /// [`ComponentFileError`], naming the file.
     pub fn read(&self, limit: u64) -> Result<ComponentBytes, ComponentFileError> {
         let mut bytes = Vec::new();
-        self.read_to(limit, |part| bytes.extend_from_slice(part))?;
+        self.read_verified(limit, |part| bytes.extend_from_slice(part))?;
         let sha256 = format!("{:x}", Sha256::digest(&bytes));
         self.check_pin(&sha256)?;
         Ok(ComponentBytes { bytes, sha256 })
     }
 
-    /// The blake3 digest of the file, for a cache's key. Not every CPU has instructions for sha256, and without them a component of 20 MB
-    /// takes longer to digest than a whole process may.
+    /// Verifies the signature of the file, of at most `limit` bytes, by the key that must have made it; none if there is no such key.
+    ///
+    /// # Errors
+    /// As [`ComponentFile::read`].
+    pub fn verify(&self, limit: u64) -> Result<Option<Verified>, ComponentFileError> {
+        let mut hasher = Sha256::new();
+        let signed = self.read_verified(limit, |part| hasher.update(part))?;
+        let sha256 = format!("{:x}", hasher.finalize());
+        self.check_pin(&sha256)?;
+        Ok(signed.map(|signed| Verified { sha256, signed }))
+    }
+
+    /// The blake3 digest of the file, for a cache's key, after its signature is verified. Not every CPU has instructions for sha256, and
+    /// without them a component of 20 MB takes longer to digest than a whole process may.
     pub(crate) fn fingerprint(&self, limit: u64) -> Result<blake3::Hash, ComponentFileError> {
         let mut hasher = blake3::Hasher::new();
-        self.read_to(limit, |part| {
+        self.read_verified(limit, |part| {
+            hasher.update(part);
+        })?;
+        Ok(hasher.finalize())
+    }
+
+    /// As [`fingerprint`](Self::fingerprint), of a file that is only named and not used: its signature does not matter.
+    pub(crate) fn name_digest(&self, limit: u64) -> Result<blake3::Hash, ComponentFileError> {
+        let mut hasher = blake3::Hasher::new();
+        self.read_parts(self.open()?, limit, |part| {
             hasher.update(part);
         })?;
         Ok(hasher.finalize())
@@ -166,22 +222,36 @@ impl ComponentFile {
         }
     }
 
-    /// Reads the file in parts.
-    fn read_to(&self, limit: u64, mut part: impl FnMut(&[u8])) -> Result<(), ComponentFileError> {
-        let failed = |reason| ComponentFileError::Read {
-            path: self.path.clone(),
-            reason,
+    /// Reads the file in parts, and verifies the signature of these same bytes. After an error none of them may be used.
+    fn read_verified(&self, limit: u64, mut part: impl FnMut(&[u8])) -> Result<Option<Signed>, ComponentFileError> {
+        let file = self.open()?;
+        let Some(key) = &self.key else {
+            self.read_parts(file, limit, part)?;
+            return Ok(None);
         };
+        let claim = Claim::read(&self.path, key)?;
+        let mut verifier = claim.begin()?;
+        self.read_parts(file, limit, |bytes| {
+            verifier.add(bytes);
+            part(bytes);
+        })?;
+        Ok(Some(verifier.finish()?))
+    }
+
+    fn open(&self) -> Result<File, ComponentFileError> {
         if let Some(name) = self.path.to_str()
             && ADDRESSES.iter().any(|scheme| name.starts_with(scheme))
         {
             return Err(ComponentFileError::Address(name.chars().take(MOST_ADDRESS).collect()));
         }
         // Opening a named pipe would wait for its other end.
-        if !self.path.metadata().map_err(failed)?.is_file() {
-            return Err(failed(io::Error::other("it is not a regular file")));
+        if !self.path.metadata().map_err(|error| self.unreadable(error))?.is_file() {
+            return Err(self.unreadable(io::Error::other("it is not a regular file")));
         }
-        let mut file = File::open(&self.path).map_err(failed)?;
+        File::open(&self.path).map_err(|error| self.unreadable(error))
+    }
+
+    fn read_parts(&self, mut file: File, limit: u64, mut part: impl FnMut(&[u8])) -> Result<(), ComponentFileError> {
         let mut buffer = vec![0; crate::cache::PART];
         let mut length = 0;
         loop {
@@ -189,7 +259,7 @@ impl ComponentFile {
                 Ok(0) => return Ok(()),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(self.unreadable(error)),
             };
             // Counted while reading, as the file's metadata may be wrong.
             length += read as u64;
@@ -200,6 +270,13 @@ impl ComponentFile {
                 });
             }
             part(&buffer[..read]);
+        }
+    }
+
+    fn unreadable(&self, reason: io::Error) -> ComponentFileError {
+        ComponentFileError::Read {
+            path: self.path.clone(),
+            reason,
         }
     }
 }

@@ -37,6 +37,7 @@ mod plugin;
 mod policy;
 mod question;
 mod sandbox;
+mod signature;
 mod slot;
 #[cfg(feature = "sources")]
 mod source;
@@ -51,7 +52,7 @@ pub use chain::{Chain, MOST_POLICIES};
 pub use chain_digest::{ChainDigest, ChainDigestError};
 pub use checking::Problem;
 pub use compile::{ChildCompiler, CompileError, Compiler, Deadline, compile_worker};
-pub use component_file::{ComponentBytes, ComponentFile, ComponentFileError};
+pub use component_file::{ComponentBytes, ComponentFile, ComponentFileError, Verified};
 pub use default_component::{LoadedDefault, default_is_embedded};
 pub use embed::{EmbedError, EmbeddedCode, default_code_for, embed};
 pub use error::{HookError, LoadError};
@@ -64,6 +65,7 @@ pub use plugin::Plugin;
 pub use policy::{OnFailure, Policy};
 pub use question::Question;
 pub use sandbox::{LoadedPolicy, Sandbox};
+pub use signature::{KeyId, KeyPlace, MinisignKey, SignatureError, Signed};
 #[cfg(feature = "sources")]
 pub use source::{LoadedSource, Source, SourceSpec, TranslateError};
 pub use types::{

@@ -11,7 +11,7 @@ use pipefold_collector::hooks::{
     SecretPlace, SourceName, SourceOptions, USE, USUAL_MAX_AGE, USUAL_RATE, USUAL_SCHEME, built_in, scheme,
 };
 use pipefold_sandbox::{
-    Cache, Compiler, ComponentFile, Deadline, Limits, LoadedSource, Sandbox, Setting, Source, SourceSpec,
+    Cache, Compiler, ComponentFile, Deadline, KeyPlace, Limits, LoadedSource, Sandbox, Setting, Source, SourceSpec,
 };
 
 use super::diagnostic::remark;
@@ -166,7 +166,7 @@ impl<'a> Loader<'a> {
     pub fn translator(&mut self, name: &SourceName, keys: SourceKeys) -> anyhow::Result<Translator> {
         let mut settings: Vec<Setting> = Vec::new();
         let (translation, usual, source) = match &keys.file {
-            Some(file) => (file.clone(), USUAL_SCHEME, self.of_file(name, file, &keys.limits)?),
+            Some(file) => (file.clone(), USUAL_SCHEME, self.of_file(name, file, &keys)?),
             None => {
                 let used = keys.use_built_in.as_deref().unwrap_or(name.as_str());
                 let usual = built_in(used).map_err(|why| match keys.use_built_in {
@@ -192,11 +192,16 @@ impl<'a> Loader<'a> {
         })
     }
 
-    fn of_file(&self, name: &SourceName, file: &str, limits: &LimitKeys) -> anyhow::Result<Arc<Source>> {
+    fn of_file(&self, name: &SourceName, file: &str, keys: &SourceKeys) -> anyhow::Result<Arc<Source>> {
         let file: ComponentFile = file.parse()?;
+        // A user may have put the secret there, so a name of no file is not shown.
+        if matches!(&keys.key, Some(KeyPlace::File(path)) if !path.is_file()) {
+            bail!("`key` names no file with a minisign public key; a secret goes into a file that `secret_file` names");
+        }
+        let file = file.signed_by(keys.key.clone());
         let spec = SourceSpec::new(name.as_str());
         let spec = SourceSpec {
-            limits: limits.over(&spec.limits),
+            limits: keys.limits.over(&spec.limits),
             ..spec
         };
         let loaded = self

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use pipefold_sandbox::KeyPlace;
+
 use super::ConfigError;
 use super::quantity::LimitKeys;
 use super::reader::{DIR_KEYS, POLICY_KEYS, TomlEntry};
@@ -62,6 +64,8 @@ pub struct GrantedDirectory {
 pub struct PolicyKeys {
     /// `FILE[@sha256:…]`; a relative file is taken from the directory of the file of settings.
     pub file: String,
+    /// The key that must have signed the file; a relative path is taken from the directory of the file of settings.
+    pub key: Option<KeyPlace>,
     /// The policy's name in messages; the file's own name if absent.
     pub name: Option<String>,
     /// The failure mode; the top level's `failure` if absent.
@@ -86,6 +90,7 @@ impl PolicyKeys {
                     let path = entry.path()?.unwrap_or_default();
                     policy.file = path.into_os_string().into_string().unwrap_or_default();
                 }
+                "key" => policy.key = Some(entry.key_place()?),
                 "name" => policy.name = entry.text()?,
                 "failure" => policy.failure = Some(failure(&entry)?),
                 "grants" => {

@@ -3,7 +3,7 @@
 use super::file::line_of;
 use super::{ConfigError, Origin, nearest, parse_age, parse_duration, parse_size, variables};
 use crate::detect::Field;
-use pipefold_sandbox::foreign;
+use pipefold_sandbox::{KeyPlace, SignatureError, foreign};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
@@ -74,6 +74,19 @@ impl<'a> TomlEntry<'a> {
     pub fn path(&self) -> Result<Option<PathBuf>, ConfigError> {
         let directory = self.path.parent().unwrap_or(Path::new(""));
         Ok(self.text()?.map(|path| directory.join(path)))
+    }
+
+    /// The key that must have signed a component: its text, or the path of its file. A blank one is an error: it stands where a key was to be filled in.
+    pub fn key_place(&self) -> Result<KeyPlace, ConfigError> {
+        let text = self.text()?.unwrap_or_default();
+        let place = text
+            .parse()
+            .map_err(|error: SignatureError| self.wrong(error.to_string()))?;
+        let directory = self.path.parent().unwrap_or(Path::new(""));
+        Ok(match place {
+            KeyPlace::File(path) => KeyPlace::File(directory.join(path)),
+            key @ KeyPlace::Key(_) => key,
+        })
     }
 
     /// One of these words; `None` if it is blank.
@@ -277,16 +290,17 @@ pub const OPERATOR_KEYS: [OperatorKey; 16] = [
 pub const TOKEN_KEYS: [&str; 5] = ["token", "dx_token", "api_token", "dx_api_token", "auth_token"];
 
 /// Keys of a table `[[policy]]`.
-pub const POLICY_KEYS: [&str; 7] = ["file", "name", "failure", "grants", "dir", "config", "limits"];
+pub const POLICY_KEYS: [&str; 8] = ["file", "key", "name", "failure", "grants", "dir", "config", "limits"];
 
 /// Keys of a policy's table `dir`.
 pub const DIR_KEYS: [&str; 2] = ["path", "access"];
 
 /// Keys of a table `[[source]]`.
-pub const SOURCE_KEYS: [&str; 9] = [
+pub const SOURCE_KEYS: [&str; 10] = [
     "name",
     "use",
     "file",
+    "key",
     "settings",
     "secret_file",
     "scheme",

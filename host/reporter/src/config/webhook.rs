@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pipefold_sandbox::KeyPlace;
+
 use super::ConfigError;
 use super::quantity::LimitKeys;
 use super::reader::{SOURCE_KEYS, TomlEntry};
 
 /// Keys under which users might put the secret itself.
-const SECRETS: [&str; 5] = ["secret", "secrets", "token", "password", "key"];
+const SECRETS: [&str; 4] = ["secret", "secrets", "token", "password"];
 
 /// The most deliveries a second that a source may be allowed.
 const MOST_RATE: u64 = 100_000;
@@ -23,6 +25,8 @@ pub struct SourceKeys {
     pub use_built_in: Option<String>,
     /// `FILE[@sha256:…]` of a component; a relative file is taken from the directory of the file of settings.
     pub file: Option<String>,
+    /// The key that must have signed the file, as for a policy.
+    pub key: Option<KeyPlace>,
     /// The settings that the component sees.
     pub settings: BTreeMap<String, String>,
     /// The file with one secret a line.
@@ -49,6 +53,7 @@ impl SourceKeys {
                     let path = entry.path()?;
                     source.file = path.and_then(|path| path.into_os_string().into_string().ok());
                 }
+                "key" => source.key = Some(entry.key_place()?),
                 "settings" => {
                     for entry in entry.table()? {
                         if entry.name == "use" {
@@ -89,6 +94,9 @@ impl SourceKeys {
         }
         if source.use_built_in.is_some() && source.file.is_some() {
             return Err(table.wrong("a source has either `use` or `file`: leave out one of them".into()));
+        }
+        if source.key.is_some() && source.file.is_none() {
+            return Err(table.wrong("`key` is the key that signed the component that `file` names: add `file`".into()));
         }
         Ok(source)
     }
@@ -138,6 +146,8 @@ mod tests {
         }
         assert!(why("use = \"github\"\nfile = \"a.wasm\"").contains("either `use` or `file`"));
         assert!(why("settings = { use = \"github\" }").contains("`source.settings.use`"));
+        let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+        assert!(why(&format!("use = \"github\"\nkey = \"{key}\"")).contains("add `file`"));
         assert!(why("rate = 0").contains("from 1 to"));
         assert!(why("shceme = \"token\"").contains("did you mean `scheme`?"));
         let nameless = sources("[[source]]\nuse = \"github\"\n").unwrap_err();

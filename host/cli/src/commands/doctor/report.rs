@@ -391,7 +391,14 @@ fn policies(context: &Context) -> Vec<Check> {
         let failure = if policy.open { "open" } else { "closed" };
         match (&policy.sha256, &policy.trouble) {
             (Some(digest), _) => {
-                let found = format!("{}: {grants}, {failure} on failure, sha256:{digest}", policy.name);
+                let signed = policy
+                    .key
+                    .as_ref()
+                    .map_or_else(String::new, |key| format!("signed by {key}, "));
+                let found = format!(
+                    "{}: {grants}, {failure} on failure, {signed}sha256:{digest}",
+                    policy.name
+                );
                 Check::good("policy", found, Some(policy.file.clone()))
             }
             (None, trouble) => Check::bad("policy", policy.name.clone(), trouble.clone().unwrap_or_default()),
