@@ -234,6 +234,7 @@ fn obeys(path: &[&str], flag: &str) -> bool {
         ["hook"] => &[POLICIES, OUTPUT, &["json"]],
         ["component", "inspect" | "embed"] => &[OUTPUT, &["json"]],
         ["component", ..] => &[OUTPUT, &["json", "policy_cache"]],
+        ["policy", "verify"] => &[OUTPUT, &["json"]],
         ["serve"] => &[QUEUE, POLICIES, OUTPUT, &["token_file", "ca_file", "json"]],
         ["token", ..] => &[OUTPUT, &["json"]],
         ["source", ..] => &[POLICIES, OUTPUT, &["json"]],

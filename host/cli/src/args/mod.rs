@@ -10,6 +10,7 @@ mod fleet;
 mod gocd;
 mod import;
 mod parse;
+mod policy;
 #[cfg(feature = "collector")]
 mod serve;
 #[cfg(feature = "collector")]
@@ -32,6 +33,7 @@ pub use fleet::{ForwardCommand, QueueCommand, RejectedCommand, RejectedNumbers};
 pub use gocd::{DialectName, GocdArgs, GocdCommand, LateStagesName, ReadArgs, RerunsName, parse_since, restarted};
 pub use import::{FormatName, ImportArgs};
 pub use parse::parse;
+pub use policy::{PolicyArgs, PolicyCommand, VerifyArgs};
 #[cfg(feature = "collector")]
 pub use serve::{DataDirFlag, ServeArgs, SourceFlags, TokenArgs, TokenCommand};
 #[cfg(feature = "collector")]
@@ -126,6 +128,7 @@ pub enum Command {
     Import(ImportArgs),
     Doctor(DoctorArgs),
     Component(ComponentArgs),
+    Policy(PolicyArgs),
     Serve(ServeArgs),
     Token(TokenArgs),
     Source(SourceArgs),

@@ -161,6 +161,8 @@ fn help_texts() {
         &["component", "inspect"],
         &["component", "compile"],
         &["component", "embed"],
+        &["policy"],
+        &["policy", "verify"],
         &["serve"],
         &["token"],
         &["token", "add"],

@@ -217,6 +217,6 @@ fn for_people(file: &Path, found: &Inspection, limits: &Limits) -> Vec<String> {
 }
 
 /// The file with its digest, as `--policy` takes it.
-fn pinned(file: &Path, sha256: &str) -> String {
+pub fn pinned(file: &Path, sha256: &str) -> String {
     format!("{}@sha256:{sha256}", neutral(&file.display().to_string()))
 }

@@ -11,6 +11,7 @@ mod gocd;
 mod hook;
 mod import;
 mod policies;
+mod policy;
 mod receipt;
 mod report;
 #[cfg(feature = "collector")]
@@ -56,6 +57,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Import(args) => import::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
         Command::Component(args) => component::run(global, args),
+        Command::Policy(args) => policy::run(global, args),
         #[cfg(feature = "collector")]
         Command::Serve(args) => serve::run(global, args),
         #[cfg(feature = "collector")]
