@@ -22,3 +22,4 @@ mod jobs;
 mod outcomes;
 mod place;
 mod settings;
+mod signed;

@@ -4,6 +4,7 @@ use crate::config::{
     ConfigError, Environment, Failure, File, Flags, Grant, InJob, Settings, SettingsInput, Trust, server_id_problem,
 };
 use crate::detect::Field;
+use pipefold_sandbox::KeyPlace;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ fn an_operator_file_sets_everything() {
         file = "a.wasm"
         [[policy]]
         file = "/opt/b.wasm"
+        key = "keys/b.pub"
         name = "redact"
         failure = "closed"
         grants = ["log", "config"]
@@ -77,10 +79,36 @@ fn an_operator_file_sets_everything() {
         (redact.name.as_deref(), redact.failure),
         (Some("redact"), Some(Failure::Closed))
     );
+    assert_eq!(redact.key, Some(KeyPlace::File("/etc/keys/b.pub".into())));
     assert_eq!(redact.grants, [Grant::Log, Grant::Config].into());
     assert_eq!(redact.config["domain"], "getdx.com");
     assert_eq!(redact.limits.hook, Some(Duration::from_millis(50)));
     assert!(keys.policies[0].grants.is_empty() && keys.policies[0].failure.is_none());
+    assert_eq!(keys.policies[0].key, None);
+}
+
+/// A key that a mistake would take away, or that must not be shown.
+#[test]
+fn a_key_is_one_or_the_file_is_refused() {
+    let policy = |key: &str| {
+        let text = format!("[[policy]]\nfile = 'a.wasm'\nkey = '{key}'\n");
+        File::parse(Path::new("/etc/pipefold.toml"), &text, Trust::Operator)
+    };
+    let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    for good in [key, &format!(" {key} ")] {
+        let KeyPlace::Key(read) = policy(good).unwrap().operator.policies[0].key.clone().unwrap() else {
+            panic!("{good}")
+        };
+        assert_eq!(read.id().to_string(), "E7620F1842B4E81F");
+    }
+    for wrong in ["", " ", &key[..55]] {
+        let error = policy(wrong).unwrap_err().to_string();
+        insta::allow_duplicates!(
+            insta::assert_snapshot!(error, @"/etc/pipefold.toml:3: `policy.key`: this is no minisign public key: write its line of 56 characters, RWQ…, or the path of its file")
+        );
+    }
+    let secret = format!("RWRTY0Iy{}", "A".repeat(204));
+    insta::assert_snapshot!(policy(&secret).unwrap_err().to_string(), @"/etc/pipefold.toml:3: `policy.key`: this is a secret key: name the public one, which `minisign -G` writes to minisign.pub");
 }
 
 #[test]
