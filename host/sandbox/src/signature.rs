@@ -313,7 +313,6 @@ mod tests {
     const BYTES: &str = "component bytes";
     const KEY: &str = "RWRU7YycA89QnuMy/MEuTXpcRekA5cNHMR97ONtjf9Sts7O3m5lV8Wx7";
     const OTHER_KEY: &str = "RWSvJeRRfp4MN4JRKPdF0E2evEnwqoxUt57/qd7F81zdim+eH8t745Lq";
-    const SECRET_KEY: &str = "RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAVO2MnAPPUJ4voHf7ZO3OJc9XZ36pxeWx3nEQ+gr6Q2B+TyTFP8FkxuMy/MEuTXpcRekA5cNHMR97ONtjf9Sts7O3m5lV8Wx7AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     const SIGNED: &str = "untrusted comment: signature from minisign secret key
 RURU7YycA89QnjchDKd+CxVjcrwe25J+DoDoOWNPdT0tcFEzHsQk3LMLfkl7XxyTUKuJV0KTz9VZs8mFeJz7RjwA1V164RghZQQ=
 trusted comment: release 1
@@ -467,16 +466,17 @@ euQJTYqWbwU9u6jZ21CxGtnUAIt/45G2mzY6qX+8ORvHXv4EOQYazwcb0FAu4uTRFSTFt4UAJyXyAYIc
     #[test]
     fn no_wrong_key_is_shown() {
         let place = Place::new();
+        let secret = format!("RWRTY0Iy{}", "A".repeat(204));
         let no_key = "this is no minisign public key: write its line of 56 characters, RWQ…, or the path of its file";
         let secret_key = "this is a secret key: name the public one, which `minisign -G` writes to minisign.pub";
         let error = |text: &str| text.parse::<KeyPlace>().unwrap_err().to_string();
         for wrong in ["", " ", &KEY[..55], &format!("{KEY}A"), &KEY[..20]] {
             assert_eq!(error(wrong), no_key, "{wrong}");
         }
-        assert_eq!(error(SECRET_KEY), secret_key);
+        assert_eq!(error(&secret), secret_key);
         for (text, why) in [
-            (SECRET_KEY, secret_key),
-            (&format!("untrusted comment: k\n{SECRET_KEY}\n"), secret_key),
+            (&*secret, secret_key),
+            (&format!("untrusted comment: k\n{secret}\n"), secret_key),
             ("", no_key),
             ("sesame", no_key),
             (SIGNED, no_key),
