@@ -31,7 +31,7 @@ mkdir "$directory/bin"
 "$built" component embed "$built" "$directory/bin/pipefold" >/dev/null
 PATH=$directory/bin:$PATH
 
-# What this shell was told about some other DX, pipeline or run is not the demonstration's.
+# Variables of this shell about another DX, pipeline or run are not the demonstration's.
 for name in $(compgen -e PIPEFOLD_) DX_API_URL DX_API_TOKEN; do unset "$name"; done
 
 say "Starting \`pipefold serve\`, which speaks DX's API"

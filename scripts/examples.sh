@@ -28,7 +28,7 @@ PATH=$work/bin:$target/debug:$PATH
 component=$PWD/host/sandbox/component/default.wasm
 notifications=$PWD/examples/hosts/notifications.jsonl
 
-# What this shell was told about some DX or run is not the examples'; and no proxy stands before this machine itself.
+# Variables of this shell about a DX or a run are not the examples'; and no proxy stands before this machine itself.
 for name in $(compgen -e PIPEFOLD_) DX_API_URL DX_API_TOKEN; do unset "$name"; done
 export no_proxy=127.0.0.1${no_proxy:+,$no_proxy} NO_PROXY=127.0.0.1${NO_PROXY:+,$NO_PROXY}
 # The command also asks the variables of CI systems.

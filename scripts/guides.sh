@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 guides=("$@")
 [ $# -gt 0 ] || guides=(docs/plugin-authors.md docs/embedding.md docs/sources.md)
 
-# What this shell was told about some DX or run is not the reader's.
+# Variables of this shell about a DX or a run are not the reader's.
 for name in $(compgen -e PIPEFOLD_) DX_API_URL DX_API_TOKEN; do unset "$name"; done
 
 for guide in "${guides[@]}"; do

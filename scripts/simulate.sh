@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sends a day of an organisation's pipeline runs through a fleet on this machine (three NATS nodes, two forwarders) to a DX that takes a
-# thousand requests a minute, and says how late DX was told, in how many requests, and whether every record is right. By variables:
+# thousand requests a minute, and says how late notifications reached DX, in how many requests, and whether every record is right. By variables:
 #   RUNS (20000)  RUNS_A_DAY (1000000)  SPEED (30)  LIMIT (1000)  WINDOW (2)  FORWARDERS (2)  ASK (1.2)  NODES (3)  SEED (1)
 # The whole day of a million runs takes forty minutes on two cores: RUNS=1000000 SPEED=40 make simulate
 # It sends nothing anywhere else, and leaves nothing running. Where no nats-server is to be had, it says so and ends with 77.

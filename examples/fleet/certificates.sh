@@ -23,7 +23,7 @@ if [ ! -e nats.pem ]; then
 fi
 # Begins with a letter: NATS reads a value from its environment as a number if it looks like one.
 [ -e queue-token ] || printf 'q%s' "$(openssl rand -hex 32)" >queue-token
-# Containers read them as users of their own; the authority's key stays with whoever ran this.
+# Containers read them as users of their own; the authority's key stays with the user of this script.
 chmod 0755 .
 chmod 0644 ca.pem nats.pem nats.key queue-token
 ls

@@ -103,7 +103,7 @@ if ! { command -v pipefold && { [ -n "$dx_url" ] || command -v dx-standin; }; } 
     (cd "$root" && cargo build ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --bins --examples --quiet)
     PATH=$(cd "$root" && cd "${CARGO_TARGET_DIR:-target}/debug" && pwd):$PATH
 fi
-# What this shell was told about some other DX, pipeline or run is not this fleet's.
+# Variables of this shell about another DX, pipeline or run are not this fleet's.
 for name in $(compgen -e PIPEFOLD_) DX_API_URL DX_API_TOKEN; do unset "$name"; done
 export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
 touch "$work/operator.toml"
