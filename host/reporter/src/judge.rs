@@ -4,8 +4,8 @@ use crate::config::{Failure, Grant, LimitKeys, PolicyKeys};
 use crate::spool::{Hook, Judgement, PolicyChain};
 use pipefold_sandbox::{
     Access, Answered, Cache, Chain, ChainDigest, Compiler, ComponentFile, Deadline, Directory, DirectoryError, Grants,
-    HookError, Limits, Link, LoadError, LoadedDefault, LogSink, Notification, OnFailure, Policy, Question, Report,
-    Sandbox, Verdict, Violation, Wasi, default_is_embedded, foreign,
+    HookError, Limits, Link, LoadError, LoadedDefault, LogSink, Mode, Notification, OnFailure, Policy, Question,
+    Report, Sandbox, Verdict, Violation, Wasi, default_is_embedded, foreign,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -394,6 +394,7 @@ impl PolicySource {
                 Failure::Closed => OnFailure::Closed,
                 Failure::Open => OnFailure::Open,
             },
+            mode: Mode::Enforce,
             name,
         };
         Ok(Self { file, policy })

@@ -8,9 +8,12 @@ use crate::{
     grants::{GrantState, Grants, HasGrants, LineMeter, MOST_RESOURCES},
     limits::{Limit, Limiter, Limits},
     link::{HookResult, Next},
-    question::Asking,
+    question::{Asking, OwnedQuestion},
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use wasmtime::{
     Store, Trap, UpdateDeadline,
     component::{
@@ -152,6 +155,19 @@ impl CallFailure {
     }
 }
 
+/// What a call did besides its result, also if it failed.
+#[derive(Default)]
+pub struct Ran {
+    /// The answers of the links behind the called one, in the order of their calls.
+    pub answers: Vec<Answered>,
+    /// The last question that it passed on.
+    pub passed: Option<OwnedQuestion>,
+    /// The time of the call, without the time of the next link.
+    pub time: Duration,
+    /// Bytes of linear memory at its end.
+    pub memory: u64,
+}
+
 /// One call of a component's function.
 pub struct Call<'a> {
     pub core: &'a Core,
@@ -163,36 +179,42 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Calls a hook or the merge. Returns the answer, and those of the links behind this one.
-    pub fn judge<P, T>(self, export: &ComponentExportIndex, params: P) -> Result<(T, Vec<Answered>), CallFailure>
+    /// Calls a hook or the merge.
+    pub fn judge<P, T>(self, export: &ComponentExportIndex, params: P) -> (Result<T, CallFailure>, Ran)
     where
         P: ComponentNamedList + Lower,
         T: Send + Sync + 'static,
         HookResult<T>: ComponentNamedList + Lift,
     {
         let (callee, hook) = (self.callee, self.hook);
-        let ((answer,), answers) = self.run::<P, HookResult<T>>(export, params)?;
-        match answer {
-            Ok(answer) => Ok((answer, answers)),
-            Err(violations) => Err(CallFailure::Own(match answer::check_refusal(&violations) {
-                Ok(()) => HookError::Refused(violations),
-                Err(reason) => callee.bad_answer(hook, reason),
-            })),
-        }
+        let (called, ran) = self.run::<P, HookResult<T>>(export, params);
+        let answer = called.and_then(|(answer,)| {
+            answer.map_err(|violations| {
+                CallFailure::Own(match answer::check_refusal(&violations) {
+                    Ok(()) => HookError::Refused(violations),
+                    Err(reason) => callee.bad_answer(hook, reason),
+                })
+            })
+        });
+        (answer, ran)
     }
 
-    /// Instantiates the component and calls the export. Returns its results, and the answers of the links behind this one.
-    pub fn run<P, R>(mut self, export: &ComponentExportIndex, params: P) -> Result<(R, Vec<Answered>), CallFailure>
+    /// Instantiates the component and calls the export.
+    pub fn run<P, R>(mut self, export: &ComponentExportIndex, params: P) -> (Result<R, CallFailure>, Ran)
     where
         P: ComponentNamedList + Lower,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
         let limits = &self.callee.limits;
-        let watch = self.callee.timed.then(|| self.core.watchdog.watch()).transpose();
-        let watch = watch.map_err(|error| CallFailure::Own(self.host(error.to_string())))?;
+        let watch = match self.callee.timed.then(|| self.core.watchdog.watch()).transpose() {
+            Ok(watch) => watch,
+            Err(error) => return (Err(CallFailure::Own(self.host(error.to_string()))), Ran::default()),
+        };
+        let began = Instant::now();
+        let first_deadline = began + limits.hook;
         let state = CallState {
             limiter: Limiter::new(limits),
-            deadline: Instant::now() + limits.hook,
+            deadline: first_deadline,
             asking: Arc::clone(&self.asking),
             timed_out: None,
             next: self.next.take(),
@@ -220,13 +242,19 @@ impl Call<'_> {
             function.call(&mut store, params)
         });
         drop(watch);
-        match outcome {
-            Ok(results) => Ok((
-                results,
-                store.into_data().next.map_or_else(Vec::new, |next| next.answers),
-            )),
-            Err(error) => Err(self.explain(store.into_data(), &error)),
-        }
+        let mut state = store.into_data();
+        let of_next = state.deadline - first_deadline;
+        let (answers, passed) = state
+            .next
+            .take()
+            .map_or_else(Default::default, |next| (next.answers, next.passed));
+        let ran = Ran {
+            answers,
+            passed,
+            time: began.elapsed().saturating_sub(of_next),
+            memory: state.limiter.memory(),
+        };
+        (outcome.map_err(|error| self.explain(state, &error)), ran)
     }
 
     /// Names the cause of a failed call. wasmtime exports types for traps only; other causes are recognised by the records in the state, and

@@ -4,20 +4,24 @@
 //! one link: a failure of an inner link is kept in the outer link's store, and returned instead of the outer one's.
 
 use crate::{
-    answer::{self, Answered},
+    answer::Answered,
     call::CallFailure,
     chain_digest::ChainDigest,
     error::HookError,
-    foreign::listed,
+    fit::Role,
     link::{Link, Next},
+    monitor::{Monitor, Monitored},
     plugin::Plugin,
-    policy::OnFailure,
+    policy::{Mode, OnFailure},
     question::{Asking, OwnedQuestion, Question},
-    types::{Notification, Report, Verdict, Violation},
+    tally::Outcome,
+    trace::{Explained, Judged, Recorder, Visit},
+    types::{Notification, Report, Verdict},
+    verify,
 };
 use std::{
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -25,7 +29,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Policies in one chain. Each may run for its whole time limit.
+/// Policies in one chain, and monitored ones beside it. Each may run for its whole time limit.
 pub const MOST_POLICIES: usize = 4;
 /// Bytes of native stack for each link beside its wasm stack: several times what the host's frames take.
 const STACK_PER_LINK: usize = 256 << 10;
@@ -35,26 +39,77 @@ const STACK_BELOW: usize = 1 << 20;
 /// Policies and the plugin behind them, ready to be asked from any thread.
 pub struct Chain {
     links: Arc<Links>,
+    monitors: RwLock<Vec<Monitor>>,
 }
 
-/// The policies, outermost first, and the plugin that needs no other.
+/// The enforced policies, outermost first, and the plugin that needs no other.
 struct Links {
     policies: Vec<Link>,
-    plugin: Plugin,
+    plugin: Arc<Plugin>,
 }
 
 impl Chain {
-    /// Puts policies before a plugin, the first one outermost.
+    /// Puts policies before a plugin, the first one outermost. Monitored ones are asked beside it.
     ///
     /// # Errors
-    /// The number of policies, if there are more than [`MOST_POLICIES`].
+    /// The number of policies, if more than [`MOST_POLICIES`] are enforced or monitored.
     pub fn new(policies: Vec<Link>, plugin: Plugin) -> Result<Self, usize> {
-        if policies.len() > MOST_POLICIES {
-            return Err(policies.len());
+        let (mut enforced, mut monitored) = (Vec::new(), Vec::new());
+        for policy in policies {
+            match policy.mode {
+                Mode::Enforce => enforced.push(policy),
+                Mode::Monitor => monitored.push((policy, enforced.len())),
+            }
         }
-        Ok(Self {
-            links: Arc::new(Links { policies, plugin }),
-        })
+        if enforced.len() > MOST_POLICIES {
+            return Err(enforced.len());
+        }
+        let links = Links {
+            policies: enforced,
+            plugin: Arc::new(plugin),
+        };
+        let chain = Self {
+            links: Arc::new(links),
+            monitors: RwLock::default(),
+        };
+        for (policy, place) in monitored {
+            chain.monitor(policy, place)?;
+        }
+        Ok(chain)
+    }
+
+    /// Asks a policy beside the chain from now on, with `place` enforced policies in front of it, whatever its mode. It may be compiled after
+    /// the chain was made.
+    ///
+    /// # Errors
+    /// The number of monitored policies, if they are more than [`MOST_POLICIES`].
+    pub fn monitor(&self, policy: Link, place: usize) -> Result<Monitored, usize> {
+        let mut monitors = self.monitors.write().unwrap_or_else(PoisonError::into_inner);
+        if monitors.len() == MOST_POLICIES {
+            return Err(monitors.len() + 1);
+        }
+        let monitor = Monitor::new(policy, place, Arc::clone(&self.links.plugin), self.links.stack(1));
+        let monitored = monitor.monitored.clone();
+        monitors.push(monitor);
+        Ok(monitored)
+    }
+
+    /// The monitored policies.
+    #[must_use]
+    pub fn monitored(&self) -> Vec<Monitored> {
+        self.monitors()
+            .iter()
+            .map(|monitor| monitor.monitored.clone())
+            .collect()
+    }
+
+    /// Waits until the monitored policies have been asked every question. Returns false if one was not by this moment.
+    pub fn settle(&self, until: Instant) -> bool {
+        self.monitors().iter().all(|monitor| monitor.settle(until))
+    }
+
+    fn monitors(&self) -> RwLockReadGuard<'_, Vec<Monitor>> {
+        self.monitors.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Folds notifications of one run by DX's rule, without the policies (`merging.merge` of the plugin).
@@ -65,7 +120,7 @@ impl Chain {
         self.links.plugin.merge(history)
     }
 
-    /// The digest of its policies, equal to [`ChainDigest::of`] before they were loaded.
+    /// The digest of its enforced policies, equal to [`ChainDigest::of`] before they were loaded.
     #[must_use]
     pub fn digest(&self) -> ChainDigest {
         ChainDigest::join(self.links.policies.iter().map(|policy| policy.digest))
@@ -89,22 +144,79 @@ impl Chain {
         self.judge(question, true)
     }
 
-    fn judge(&self, question: &Question<'_>, seen: bool) -> Result<Answered, HookError> {
-        let limits = &self.links.plugin.core().limits;
-        let asking = Arc::new(Asking::new(limits.chain, seen));
-        if self.links.policies.is_empty() {
-            return self.links.judge_from(0, question, &asking);
+    /// Judges a question as [`Chain::ask`] does, and records each call. Waits for the monitored policies.
+    #[must_use]
+    pub fn explain(&self, question: &Question<'_>) -> Explained {
+        let asking = self.asking(false, true);
+        let answer = self.judge_by(question, &asking);
+        let mut visits = asking.recorder.take_visits();
+        let judged = asking.recorder.take_judged();
+        for monitor in self.monitors().iter() {
+            let Some(judged) = judged.get(&monitor.place) else {
+                continue;
+            };
+            let name = monitor.monitored.name().to_owned();
+            let visit = monitor.visit(Arc::clone(judged));
+            visits.push(visit.unwrap_or_else(|| Visit::unanswered(name, judged)));
         }
-        // wasmtime limits the stack of each store by itself: nested links add up, and the caller's thread may be too small for them.
-        let stack = (self.links.policies.len() + 1) * (limits.stack + STACK_PER_LINK) + STACK_BELOW;
+        Explained {
+            visits,
+            answer: answer.map(|answered| answered.verdict),
+        }
+    }
+
+    /// Has the monitored policies judge a question that the caller does not ask. Only for a chain without enforced policies, as these might
+    /// change it first: with some of them it does nothing.
+    pub fn observe(&self, question: &Question<'_>) {
+        let monitors = self.monitors();
+        if monitors.is_empty() || !self.links.policies.is_empty() {
+            return;
+        }
+        let judged = Arc::new(Judged {
+            question: OwnedQuestion::of(question),
+            answer: None,
+        });
+        for monitor in monitors.iter() {
+            monitor.ask(Arc::clone(&judged));
+        }
+    }
+
+    fn asking(&self, seen: bool, traced: bool) -> Arc<Asking> {
+        let limits = &self.links.plugin.core().limits;
+        let recorder = Recorder::new(traced, !self.monitors().is_empty());
+        Arc::new(Asking::recorded(limits.chain, seen, recorder))
+    }
+
+    fn judge(&self, question: &Question<'_>, seen: bool) -> Result<Answered, HookError> {
+        let asking = self.asking(seen, false);
+        let answer = self.judge_by(question, &asking);
+        // What has no verdict is judged again later.
+        if matches!(answer, Ok(_) | Err(HookError::Refused(_))) {
+            let judged = asking.recorder.take_judged();
+            if !judged.is_empty() {
+                for monitor in self.monitors().iter() {
+                    if let Some(judged) = judged.get(&monitor.place) {
+                        monitor.ask(Arc::clone(judged));
+                    }
+                }
+            }
+        }
+        answer
+    }
+
+    fn judge_by(&self, question: &Question<'_>, asking: &Arc<Asking>) -> Result<Answered, HookError> {
+        if self.links.policies.is_empty() {
+            return self.links.judge_from(0, question, asking);
+        }
+        let stack = self.links.stack(self.links.policies.len());
         if self.links.policies.iter().any(may_wait) {
-            return self.links.judge_detached(question, &asking, stack);
+            return self.links.judge_detached(question, asking, stack);
         }
         thread::scope(|scope| {
             let asked = thread::Builder::new()
                 .name("pipefold-chain".into())
                 .stack_size(stack)
-                .spawn_scoped(scope, || self.links.judge_from(0, question, &asking));
+                .spawn_scoped(scope, || self.links.judge_from(0, question, asking));
             match asked.map(thread::ScopedJoinHandle::join) {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_)) => Err(self
@@ -127,6 +239,12 @@ fn may_wait(policy: &Link) -> bool {
 }
 
 impl Links {
+    /// Bytes of native stack for policies and the plugin behind them: wasmtime limits the stack of each store by itself, nested links add
+    /// up, and the caller's thread may be too small for them.
+    fn stack(&self, policies: usize) -> usize {
+        (policies + 1) * (self.plugin.core().limits.stack + STACK_PER_LINK) + STACK_BELOW
+    }
+
     /// The error of a chain that could not run.
     fn failed(&self, hook: &'static str, reason: String) -> HookError {
         let plugin = "the chain of policies".into();
@@ -186,29 +304,53 @@ impl Links {
         }
     }
 
-    /// Judges by the link at `place`, which may call the ones behind it.
+    /// Judges by the link at `place`, which may call the ones behind it, and records the answer there.
     fn judge_from(
         self: &Arc<Self>,
         place: usize,
         question: &Question<'_>,
         asking: &Arc<Asking>,
     ) -> Result<Answered, HookError> {
+        let answer = self.judge_at(place, question, asking);
+        asking.recorder.note(place, question, &answer);
+        answer
+    }
+
+    fn judge_at(
+        self: &Arc<Self>,
+        place: usize,
+        question: &Question<'_>,
+        asking: &Arc<Asking>,
+    ) -> Result<Answered, HookError> {
+        let entry = asking.recorder.enter();
         let Some(policy) = self.policies.get(place) else {
+            let (answer, ran) = self.plugin.judge_and_measure(question, asking);
+            asking.recorder.leave(entry, || Visit {
+                policy: self.plugin.name().into(),
+                role: Role::Plugin,
+                monitored: false,
+                question: OwnedQuestion::of(question),
+                passed: None,
+                outcome: Some(match &answer {
+                    Ok(_) => Outcome::Unchanged,
+                    Err(HookError::Refused(_)) => Outcome::Refused,
+                    Err(_) => Outcome::Failed,
+                }),
+                answer: answer.as_ref().map(Verdict::clone).map_err(HookError::to_string),
+                changes: Vec::new(),
+                time: ran.time,
+                memory: ran.memory,
+            });
             return Ok(Answered {
-                verdict: self.plugin.judge(question, asking)?,
+                verdict: answer?,
                 seen: asking.seen.then(|| question.notifications().to_vec()),
             });
         };
         let behind = Arc::clone(self);
         let next = Next::new(move |question, asking| behind.judge_from(place + 1, question, asking));
-        let answered = match policy.call_hook(self.plugin.core(), question, Some(next), asking) {
-            Ok((verdict, inner)) => self.accept(policy, question, verdict, inner, asking),
-            Err(CallFailure::Own(HookError::Refused(violations))) => {
-                Err(self.refuse(policy, question, &violations, asking))
-            }
-            Err(failed) => Err(failed),
-        };
-        match answered {
+        let asked = verify::ask(&self.plugin, policy, question, next, asking);
+        asking.recorder.leave(entry, || asked.visit(policy, question));
+        match asked.answered {
             Ok(answered) => Ok(answered),
             Err(CallFailure::Own(error)) if policy.on_failure == OnFailure::Open && error.is_the_plugins() => {
                 self.judge_from(place + 1, question, asking)
@@ -216,53 +358,6 @@ impl Links {
             Err(failed) => Err(failed.into_error()),
         }
     }
-
-    /// Checks a policy's report by the rules, unless it equals a report that the policy got: only the rules know what DX accepts.
-    fn accept(
-        &self,
-        policy: &Link,
-        question: &Question<'_>,
-        verdict: Verdict,
-        inner: Vec<Answered>,
-        asking: &Arc<Asking>,
-    ) -> Result<Answered, CallFailure> {
-        let verdict = match verdict {
-            Verdict::Report(report) if !inner.iter().any(|answered| is_report(&answered.verdict, &report)) => {
-                match self.plugin.fold(&report.into_notifications(), asking) {
-                    Ok(report) => Verdict::Report(report),
-                    Err(HookError::Refused(violations)) => {
-                        let reason = format!("the rules refuse its report: {}", listed(&violations));
-                        return Err(CallFailure::Own(policy.bad_answer(question.hook(), reason)));
-                    }
-                    Err(error) => return Err(CallFailure::Further(error)),
-                }
-            }
-            verdict => verdict,
-        };
-        let seen = asking.seen.then(|| answer::seen_behind(&verdict, inner)).flatten();
-        Ok(Answered { verdict, seen })
-    }
-
-    /// Finds the fault in a policy's refusal: the question's, if the rules refuse it as the policy got it, else the policy's.
-    fn refuse(
-        &self,
-        policy: &Link,
-        question: &Question<'_>,
-        violations: &[Violation],
-        asking: &Arc<Asking>,
-    ) -> CallFailure {
-        match self.plugin.judge(question, asking) {
-            Ok(_) => {
-                let reason = format!("it refuses what the rules accept: {}", listed(violations));
-                CallFailure::Own(policy.bad_answer(question.hook(), reason))
-            }
-            Err(error) => CallFailure::Further(error),
-        }
-    }
-}
-
-fn is_report(verdict: &Verdict, report: &Report) -> bool {
-    matches!(verdict, Verdict::Report(other) if other == report)
 }
 
 /// Time beyond the chain's own: by then the watchdog has stopped all WebAssembly, and only blocked system calls are left.

@@ -3,7 +3,7 @@
 use crate::{
     component_file::ComponentFile,
     grants::{Access, Directory, Grants},
-    policy::{OnFailure, Policy},
+    policy::{Mode, OnFailure, Policy},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{fmt, os::unix::ffi::OsStrExt, str::FromStr};
@@ -12,7 +12,7 @@ use std::{fmt, os::unix::ffi::OsStrExt, str::FromStr};
 const MARK: &str = "pipefold chain 1";
 
 /// A digest of policies in their order: of each the component, grants, directory, settings and [`OnFailure`]. Names, limits and keys of
-/// signatures are not part of it. Displayed as 64 hexadecimal digits.
+/// signatures are not part of it, nor are monitored policies. Displayed as 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainDigest([u8; 32]);
 
@@ -33,6 +33,7 @@ impl ChainDigest {
         Self::join(
             policies
                 .into_iter()
+                .filter(|(policy, _)| policy.mode == Mode::Enforce)
                 .map(|(policy, file)| match file.name_digest(policy.limits.component_size) {
                     Ok(component) => digest(policy, component.as_bytes()),
                     Err(_) => {

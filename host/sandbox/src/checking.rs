@@ -51,8 +51,8 @@ pub fn check(core: &Core, callee: &Callee, component: &Component) -> Result<(), 
         // It is in no chain: its own time is over first.
         asking: Arc::new(Asking::new(callee.limits.hook.saturating_mul(2), false)),
     };
-    let called = call.run::<(), (Vec<Problem>,)>(&export, ());
-    let ((problems,), _) = called.map_err(CallFailure::into_error).map_err(LoadError::Unchecked)?;
+    let (called, _) = call.run::<(), (Vec<Problem>,)>(&export, ());
+    let (problems,) = called.map_err(CallFailure::into_error).map_err(LoadError::Unchecked)?;
     if problems.is_empty() {
         return Ok(());
     }

@@ -200,6 +200,25 @@ impl HookError {
         matches!(self, Self::Refused(_))
     }
 
+    /// The hook and the failure, without the plugin and without values of the question, which a bad answer may quote.
+    pub(crate) fn kind(&self) -> String {
+        let (plugin, hook) = match self {
+            Self::Refused(_) => return "it refuses the question".into(),
+            Self::TimedOut { plugin, hook, .. }
+            | Self::ChainTimedOut { plugin, hook, .. }
+            | Self::Limit { plugin, hook, .. }
+            | Self::Trap { plugin, hook, .. }
+            | Self::BadAnswer { plugin, hook, .. }
+            | Self::Host { plugin, hook, .. } => (plugin, hook),
+        };
+        if let Self::BadAnswer { .. } = self {
+            return format!("{hook} gave a bad answer");
+        }
+        let (whole, title) = (self.to_string(), neutral(plugin));
+        let kind = whole.strip_prefix(&title).and_then(|rest| rest.strip_prefix(": "));
+        kind.unwrap_or(hook).to_owned()
+    }
+
     /// Returns true if this one plugin failed: neither is its input refused, nor has the chain's time passed.
     pub(crate) fn is_the_plugins(&self) -> bool {
         !matches!(self, Self::Refused(_) | Self::ChainTimedOut { .. })

@@ -16,6 +16,7 @@ mod cache;
 mod call;
 mod chain;
 mod chain_digest;
+mod changes;
 mod checking;
 mod compile;
 mod compiled;
@@ -32,6 +33,7 @@ pub mod inspect;
 mod limits;
 mod link;
 mod loading;
+mod monitor;
 mod outline;
 mod plugin;
 mod policy;
@@ -41,7 +43,10 @@ mod signature;
 mod slot;
 #[cfg(feature = "sources")]
 mod source;
+mod tally;
+mod trace;
 pub mod types;
+mod verify;
 
 pub use answer::Answered;
 #[cfg(feature = "sources")]
@@ -61,13 +66,16 @@ pub use grants::{Access, Directory, DirectoryError, Grants, LogLevel, LogSink, W
 pub use limits::{Limit, Limits};
 pub use link::Link;
 pub use loading::Precompiled;
+pub use monitor::{Monitored, Observation};
 pub use plugin::Plugin;
-pub use policy::{OnFailure, Policy};
-pub use question::Question;
+pub use policy::{Mode, OnFailure, Policy};
+pub use question::{OwnedQuestion, Question};
 pub use sandbox::{LoadedPolicy, Sandbox};
 pub use signature::{KeyId, KeyPlace, MinisignKey, SignatureError, Signed};
 #[cfg(feature = "sources")]
 pub use source::{LoadedSource, Source, SourceSpec, TranslateError};
+pub use tally::{Counts, Outcome, Tally};
+pub use trace::{Explained, Visit};
 pub use types::{
     Attribute, Delivery, Fault, Header, Job, Notification, Report, Run, Setting, Status, Translation, Verdict,
     Violation,

@@ -143,6 +143,11 @@ impl Limiter {
         self.hit
     }
 
+    /// The linear memory that the instance has, in bytes. It never shrinks.
+    pub fn memory(&self) -> u64 {
+        (self.memory - self.memory_left) as u64
+    }
+
     /// Returns true if the host could not provide memory that the limits allow.
     pub fn host_failed(&self) -> bool {
         self.host_failed

@@ -2,13 +2,14 @@
 
 use crate::{
     answer::{self, Answered},
-    call::{Call, CallFailure, CallState, Callee},
+    call::{Call, CallFailure, CallState, Callee, Ran},
     engine::Core,
     error::{HookError, LoadError},
     fit::Role,
     limits::Limit,
-    policy::{OnFailure, Policy},
-    question::{Asking, Question},
+    policy::{Mode, OnFailure, Policy},
+    question::{Asking, OwnedQuestion, Question},
+    tally::Tally,
     types::{HOOKS, Notification, Verdict, Violation},
 };
 use std::{sync::Arc, time::Instant};
@@ -27,6 +28,8 @@ pub type HookResult<T> = (Result<T, Vec<Violation>>,);
 pub struct Link {
     pub(crate) callee: Callee,
     pub(crate) on_failure: OnFailure,
+    pub(crate) mode: Mode,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) digest: blake3::Hash,
     pipeline_start: ComponentExportIndex,
     step: ComponentExportIndex,
@@ -50,6 +53,8 @@ impl Link {
                 "pipeline-finish",
             )?,
             on_failure: policy.on_failure,
+            mode: policy.mode,
+            tally: Arc::default(),
             digest: blake3::Hash::from_bytes([0; 32]),
             callee,
         })
@@ -61,19 +66,25 @@ impl Link {
         &self.callee.name
     }
 
+    /// Its counters, also after it is put into a chain.
+    #[must_use]
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
+    }
+
     /// The role and name, as in errors.
     pub(crate) fn title(&self) -> String {
         self.callee.title()
     }
 
-    /// Calls the question's hook. `next` are the links behind this one. Returns the verdict, and the answers of those links.
+    /// Calls the question's hook. `next` are the links behind this one.
     pub(crate) fn call_hook(
         &self,
         core: &Core,
         question: &Question<'_>,
         next: Option<Next>,
         asking: &Arc<Asking>,
-    ) -> Result<(Verdict, Vec<Answered>), CallFailure> {
+    ) -> (Result<Verdict, CallFailure>, Ran) {
         let call = Call {
             core,
             callee: &self.callee,
@@ -81,14 +92,16 @@ impl Link {
             next,
             asking: Arc::clone(asking),
         };
-        let (verdict, answers) = match question {
+        let (called, ran) = match question {
             Question::PipelineStart(event) => call.judge(&self.pipeline_start, (*event,)),
             Question::Step(event) => call.judge(&self.step, (*event,)),
             Question::PipelineFinish(history) => call.judge(&self.pipeline_finish, (*history,)),
-        }?;
-        answer::check(&verdict, question.notifications())
-            .map_err(|reason| CallFailure::Own(self.bad_answer(question.hook(), reason)))?;
-        Ok((verdict, answers))
+        };
+        let checked = called.and_then(|verdict| match answer::check(&verdict, question.notifications()) {
+            Ok(()) => Ok(verdict),
+            Err(reason) => Err(CallFailure::Own(self.bad_answer(question.hook(), reason))),
+        });
+        (checked, ran)
     }
 
     pub(crate) fn bad_answer(&self, hook: &'static str, reason: String) -> HookError {
@@ -96,11 +109,14 @@ impl Link {
     }
 }
 
-/// The links behind one, the number of calls of them, and their answers.
+/// The links behind one, and the calls of them.
 pub struct Next {
     judge: Arc<JudgeNext>,
     calls: u32,
+    /// The answers of those links.
     pub answers: Vec<Answered>,
+    /// The last question to them.
+    pub passed: Option<OwnedQuestion>,
 }
 
 /// Judges a question by the links behind one.
@@ -114,6 +130,7 @@ impl Next {
             judge: Arc::new(judge),
             calls: 0,
             answers: Vec::new(),
+            passed: None,
         }
     }
 }
@@ -122,18 +139,18 @@ impl Next {
 pub fn link_next(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     let mut hooks = linker.instance(HOOKS)?;
     hooks.func_wrap("pipeline-start", |store, (event,): (Notification,)| {
-        next(store, &Question::PipelineStart(&event))
+        next(store, OwnedQuestion::PipelineStart(event))
     })?;
     hooks.func_wrap("step", |store, (event,): (Notification,)| {
-        next(store, &Question::Step(&event))
+        next(store, OwnedQuestion::Step(event))
     })?;
     hooks.func_wrap("pipeline-finish", |store, (history,): (Vec<Notification>,)| {
-        next(store, &Question::PipelineFinish(&history))
+        next(store, OwnedQuestion::PipelineFinish(history))
     })?;
     Ok(())
 }
 
-fn next(mut store: StoreContextMut<'_, CallState>, question: &Question<'_>) -> wasmtime::Result<HookResult<Verdict>> {
+fn next(mut store: StoreContextMut<'_, CallState>, asked: OwnedQuestion) -> wasmtime::Result<HookResult<Verdict>> {
     let state = store.data_mut();
     let asking = Arc::clone(&state.asking);
     let Some(next) = &mut state.next else {
@@ -146,15 +163,14 @@ fn next(mut store: StoreContextMut<'_, CallState>, question: &Question<'_>) -> w
     next.calls += 1;
     let judge = Arc::clone(&next.judge);
     let began = Instant::now();
-    let answer = judge(question, &asking);
+    let answer = judge(&asked.question(), &asking);
     // The time of the next link does not count against this one.
     state.deadline += began.elapsed();
+    next.passed = Some(asked);
     match answer {
         Ok(answered) => {
             let verdict = answered.verdict.clone();
-            if let Some(next) = &mut state.next {
-                next.answers.push(answered);
-            }
+            next.answers.push(answered);
             Ok((Ok(verdict),))
         }
         Err(HookError::Refused(violations)) => Ok((Err(violations),)),

@@ -2,7 +2,7 @@
 
 use crate::{
     answer,
-    call::{Call, CallFailure},
+    call::{Call, CallFailure, Ran},
     engine::Core,
     error::{HookError, LoadError},
     fit::{self, Admission, Role},
@@ -90,18 +90,25 @@ impl Plugin {
             asking: Arc::clone(asking),
         };
         let hook = call.hook;
-        let (report, _) = self
-            .counted(asking, || call.judge(&self.merge, (history,)))
-            .map_err(CallFailure::into_error)?;
+        let (report, _) = self.counted(asking, || call.judge(&self.merge, (history,)));
+        let report = report.map_err(CallFailure::into_error)?;
         answer::check_report(&report, history).map_err(|reason| self.link.bad_answer(hook, reason))?;
         Ok(report)
     }
 
     /// Judges a question within its time.
     pub(crate) fn judge(&self, question: &Question<'_>, asking: &Arc<Asking>) -> Result<Verdict, HookError> {
-        self.counted(asking, || self.link.call_hook(&self.core, question, None, asking))
-            .map(|(verdict, _)| verdict)
-            .map_err(CallFailure::into_error)
+        self.judge_and_measure(question, asking).0
+    }
+
+    /// [`Plugin::judge`], with the time and memory.
+    pub(crate) fn judge_and_measure(
+        &self,
+        question: &Question<'_>,
+        asking: &Arc<Asking>,
+    ) -> (Result<Verdict, HookError>, Ran) {
+        let (answer, ran) = self.counted(asking, || self.link.call_hook(&self.core, question, None, asking));
+        (answer.map_err(CallFailure::into_error), ran)
     }
 
     fn asking(&self) -> Arc<Asking> {

@@ -13,6 +13,8 @@ pub struct Policy {
     pub grants: Grants,
     /// The effect of its failure on a notification.
     pub on_failure: OnFailure,
+    /// Its part in a chain.
+    pub mode: Mode,
 }
 
 impl Policy {
@@ -24,6 +26,7 @@ impl Policy {
             limits: Limits::default(),
             grants: Grants::default(),
             on_failure: OnFailure::Closed,
+            mode: Mode::Enforce,
         }
     }
 }
@@ -36,4 +39,25 @@ pub enum OnFailure {
     Closed,
     /// Only the failing policy is skipped; the others still apply.
     Open,
+}
+
+/// The part of a policy in a chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It judges: its answer counts.
+    #[default]
+    Enforce,
+    /// It is asked beside the chain, after the answer, which it neither changes nor delays. Its own answer is compared and counted.
+    Monitor,
+}
+
+impl Mode {
+    /// Its word in settings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Monitor => "monitor",
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! A question to a chain: a hook with its argument, and the time left for the answer.
 
-use crate::types::Notification;
+use crate::{trace::Recorder, types::Notification};
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -28,6 +28,11 @@ impl Question<'_> {
         }
     }
 
+    /// Returns true if the other question is the same.
+    pub(crate) fn is(&self, other: &Question<'_>) -> bool {
+        self.hook() == other.hook() && self.notifications() == other.notifications()
+    }
+
     /// The notifications in its argument.
     #[must_use]
     pub fn notifications(&self) -> &[Notification] {
@@ -38,14 +43,20 @@ impl Question<'_> {
     }
 }
 
-/// A question with its own copy of the argument, for another thread.
+/// A question with its own copy of the argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnedQuestion {
+    /// As [`Question::PipelineStart`].
     PipelineStart(Notification),
+    /// As [`Question::Step`].
     Step(Notification),
+    /// As [`Question::PipelineFinish`].
     PipelineFinish(Vec<Notification>),
 }
 
 impl OwnedQuestion {
+    /// Copies a question.
+    #[must_use]
     pub fn of(question: &Question<'_>) -> Self {
         match *question {
             Question::PipelineStart(event) => Self::PipelineStart(event.clone()),
@@ -54,11 +65,28 @@ impl OwnedQuestion {
         }
     }
 
+    /// The question.
+    #[must_use]
     pub fn question(&self) -> Question<'_> {
         match self {
             Self::PipelineStart(event) => Question::PipelineStart(event),
             Self::Step(event) => Question::Step(event),
             Self::PipelineFinish(history) => Question::PipelineFinish(history),
+        }
+    }
+
+    /// The hook's name in the contract.
+    #[must_use]
+    pub fn hook(&self) -> &'static str {
+        self.question().hook()
+    }
+
+    /// The notifications in its argument.
+    #[must_use]
+    pub fn notifications(&self) -> &[Notification] {
+        match self {
+            Self::PipelineStart(event) | Self::Step(event) => std::slice::from_ref(event),
+            Self::PipelineFinish(history) => history,
         }
     }
 }
@@ -67,6 +95,8 @@ impl OwnedQuestion {
 pub struct Asking {
     /// True if the answer must have the notifications that the rules got.
     pub seen: bool,
+    /// The record of its way.
+    pub recorder: Recorder,
     /// The deadline of the links, without the time that the rules take.
     until: Instant,
     rules: Mutex<RulesTime>,
@@ -82,8 +112,13 @@ struct RulesTime {
 
 impl Asking {
     pub fn new(time: Duration, seen: bool) -> Self {
+        Self::recorded(time, seen, Recorder::default())
+    }
+
+    pub fn recorded(time: Duration, seen: bool, recorder: Recorder) -> Self {
         Self {
             seen,
+            recorder,
             until: Instant::now() + time,
             rules: Mutex::default(),
         }

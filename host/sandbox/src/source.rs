@@ -115,8 +115,8 @@ impl Source {
             // It is in no chain: its own time is over first.
             asking: Arc::new(Asking::new(self.callee.limits.hook.saturating_mul(2), false)),
         };
-        let called = call.run::<_, Translated>(&self.translate, (delivery,));
-        let ((answer,), _) = called
+        let (called, _) = call.run::<_, Translated>(&self.translate, (delivery,));
+        let (answer,) = called
             .map_err(CallFailure::into_error)
             .map_err(TranslateError::Failed)?;
         let checked = match &answer {

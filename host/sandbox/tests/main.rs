@@ -10,6 +10,7 @@ mod embedded;
 mod engine_section;
 mod guests;
 mod hostile;
+mod monitor;
 mod place;
 mod sources;
 mod wasi;
