@@ -29,6 +29,7 @@
 //! - `timestamp`: ISO 8601 in, RFC 3339 in UTC out.
 //! - `field`: the names of the fields in DX's spelling, and limits.
 //! - `finding`: faults, and their messages.
+//! - `blank`: text that shows nothing, and counts as absent.
 //! - `validate`: checks of one [`Notification`].
 //! - `merge`: the fold of checked notifications into a [`Run`] and its jobs.
 //! - `history`: all notifications of a run, held to the limits and folded.
@@ -37,6 +38,7 @@
 //! - `component`: the exports of the WebAssembly component.
 
 mod bindings;
+mod blank;
 #[cfg(target_family = "wasm")]
 mod component;
 mod field;

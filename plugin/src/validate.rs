@@ -1,5 +1,6 @@
 //! Validation of a notification, which finds all faults at once.
 
+use crate::blank::is_blank;
 use crate::field::Field;
 use crate::finding::{Finding, Problem, Quote, violations};
 use crate::limits::{MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, MAX_FIELD_BYTES};
@@ -172,19 +173,6 @@ pub fn check<'a>(event: &'a Notification, findings: &mut Vec<Finding<'a>>) -> Op
         allowed_to_fail: event.allowed_to_fail,
         attributes: &event.attributes,
     })
-}
-
-/// Returns true for a character without a visible mark: white space, and Unicode's invisible characters (zero-width characters, marks of
-/// direction, tags).
-fn shows_nothing(character: char) -> bool {
-    character.is_whitespace()
-        || matches!(character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
-
-fn is_blank(text: &str) -> bool {
-    text.chars().all(shows_nothing)
 }
 
 /// A field's value; `None` if it is absent or blank.

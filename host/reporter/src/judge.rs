@@ -1,11 +1,12 @@
 //! Judges notifications and histories of runs by the policies and the default plugin.
 
-use crate::config::{Failure, Grant, LimitKeys, PolicyKeys};
+use crate::config::{Failure, Grant, LimitKeys, Places, PolicyKeys, RULES};
+use crate::rule_inputs;
 use crate::spool::{Hook, Judgement, PolicyChain};
 use pipefold_sandbox::{
     Access, Answered, Cache, Chain, ChainDigest, Compiler, ComponentFile, Deadline, Directory, DirectoryError, Grants,
-    HookError, Limits, Link, LoadError, LoadedDefault, LogSink, Mode, Notification, OnFailure, Policy, Question,
-    Report, Sandbox, Verdict, Violation, Wasi, default_is_embedded, foreign,
+    HookError, Limits, Link, LoadError, LoadedDefault, LogSink, Mode, Notification, OnFailure, Policy, PolicyComponent,
+    Question, Report, Sandbox, Verdict, Violation, Wasi, default_is_embedded, foreign,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -38,7 +39,7 @@ struct Loaded {
 pub struct LoadedPolicy {
     /// The policy's name.
     pub name: String,
-    /// The component's file.
+    /// The component's file; for the built-in policy the place of its rules.
     pub file: String,
     /// Hexadecimal sha256 of the component; none if it could not be loaded.
     pub sha256: Option<String>,
@@ -263,14 +264,21 @@ impl Judge {
         };
         let (mut links, mut policies): (Vec<Link>, _) = (Vec::new(), Vec::new());
         for source in &self.sources {
-            let PolicySource { policy, file } = source;
-            let loaded = match (compile, &self.cache) {
-                (Compile::Until(deadline), cache) => {
-                    let loaded = sandbox.policy_by(policy, file, cache.as_ref(), &self.compiler, deadline);
-                    loaded.map(Some)
+            let policy = &source.policy;
+            let loaded = match (&source.component, compile, self.cache.as_ref()) {
+                (PolicyComponent::BuiltIn, Compile::Until(deadline), cache) => sandbox
+                    .built_in_policy_by(policy, cache, &self.compiler, deadline)
+                    .map(Some),
+                (PolicyComponent::BuiltIn, Compile::Never, cache) => {
+                    sandbox.built_in_policy_if_compiled(policy, cache, &self.compiler)
                 }
-                (Compile::Never, Some(cache)) => sandbox.policy_if_compiled(policy, file, cache, &self.compiler),
-                (Compile::Never, None) => Ok(None),
+                (PolicyComponent::File(file), Compile::Until(deadline), cache) => sandbox
+                    .policy_by(policy, file, cache, &self.compiler, deadline)
+                    .map(Some),
+                (PolicyComponent::File(file), Compile::Never, Some(cache)) => {
+                    sandbox.policy_if_compiled(policy, file, cache, &self.compiler)
+                }
+                (PolicyComponent::File(_), Compile::Never, None) => Ok(None),
             };
             match loaded {
                 Ok(None) => return Ok(None),
@@ -280,11 +288,12 @@ impl Judge {
                     links.push(loaded.link);
                 }
                 Err(error) if policy.on_failure == OnFailure::Open => {
+                    let error = source.explain(&error);
                     notes.push(format!("{error}; the policy is skipped"));
-                    policies.push(describe(source, Err(error.to_string())));
+                    policies.push(describe(source, Err(error)));
                 }
                 Err(error) if error.is_unfinished() => return Err(NotLoaded::Unfinished(error.to_string())),
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(NotLoaded::Failed(source.explain(&error))),
             }
         }
         let all = links.len() == self.sources.len();
@@ -327,12 +336,15 @@ fn settled(loaded: &Result<Loaded, String>) -> Result<&Loaded, NoVerdict> {
 fn describe(source: &PolicySource, loaded: Result<String, String>) -> LoadedPolicy {
     LoadedPolicy {
         name: source.policy.name.clone(),
-        file: source.file.path().display().to_string(),
+        file: match &source.component {
+            PolicyComponent::File(file) => file.path().display().to_string(),
+            PolicyComponent::BuiltIn => source.places.of(""),
+        },
         sha256: loaded.as_ref().ok().cloned(),
-        key: source
-            .file
-            .key()
-            .and_then(|place| Some(place.key().ok()?.id().to_string())),
+        key: match &source.component {
+            PolicyComponent::File(file) => file.key().and_then(|place| Some(place.key().ok()?.id().to_string())),
+            PolicyComponent::BuiltIn => None,
+        },
         grants: source.policy.grants.names().collect(),
         open: source.policy.on_failure == OnFailure::Open,
         trouble: loaded.err(),
@@ -351,13 +363,15 @@ fn settle(verdict: Result<Verdict, NoVerdict>) -> Result<Judgement, Refused> {
     }
 }
 
-/// A policy and the file of its component.
+/// A policy and its component.
 #[derive(Clone, Debug)]
 pub struct PolicySource {
-    /// The component, perhaps pinned to a digest.
-    pub file: ComponentFile,
+    /// The component.
+    pub component: PolicyComponent,
     /// The policy's name, limits, grants and failure mode.
     pub policy: Policy,
+    /// The lines of its settings.
+    places: Places,
 }
 
 impl PolicySource {
@@ -366,28 +380,41 @@ impl PolicySource {
     pub fn new(file: ComponentFile) -> Self {
         let name = name_of(file.path());
         Self {
-            file,
+            component: file.into(),
             policy: Policy::new(name),
+            places: Places::default(),
         }
     }
 
     /// A policy of the operator's file, with `limits`, `failure` and `sink` as the defaults.
     ///
     /// # Errors
-    /// The fault of its file's name, or of its granted directory.
+    /// The fault of its file's name, of its granted directory, or of a file that its rules name.
     pub fn from_keys(keys: &PolicyKeys, limits: &Limits, failure: Failure, sink: &LogSink) -> Result<Self, String> {
-        let file: ComponentFile = keys
-            .file
-            .parse()
-            .map_err(|error| format!("policy {}: {error}", keys.file))?;
-        let file = file.signed_by(keys.key.clone());
-        let name = keys.name.clone().unwrap_or_else(|| name_of(file.path()));
+        let (component, its_name, config) = match &keys.rules {
+            None => {
+                let file: ComponentFile = keys
+                    .file
+                    .parse()
+                    .map_err(|error| format!("policy {}: {error}", keys.file))?;
+                let file = file.signed_by(keys.key.clone());
+                let config = keys.grants.contains(&Grant::Config).then(|| keys.config.clone());
+                let name = name_of(file.path());
+                (PolicyComponent::File(file), name, config)
+            }
+            Some(rules) => {
+                let settings = rule_inputs::settings(rules)
+                    .map_err(|fault| format!("{}: `{}`: {}", keys.places.of(&fault.key), fault.key, fault.message))?;
+                (PolicyComponent::BuiltIn, RULES.to_owned(), Some(settings))
+            }
+        };
+        let name = keys.name.clone().unwrap_or(its_name);
         let granted = |grant| keys.grants.contains(&grant);
         let policy = Policy {
             limits: keys.limits.over(limits),
             grants: Grants {
                 log: granted(Grant::Log).then(|| Arc::clone(sink)),
-                config: granted(Grant::Config).then(|| Arc::new(keys.config.clone())),
+                config: config.map(Arc::new),
                 wasi: wasi(keys).map_err(|error| format!("policy {name}: {error}"))?,
             },
             on_failure: match keys.failure.unwrap_or(failure) {
@@ -397,14 +424,26 @@ impl PolicySource {
             mode: Mode::Enforce,
             name,
         };
-        Ok(Self { file, policy })
+        Ok(Self {
+            component,
+            policy,
+            places: keys.places.clone(),
+        })
+    }
+
+    /// An error of loading it, with the line of the setting that is at fault.
+    fn explain(&self, error: &LoadError) -> String {
+        match error {
+            LoadError::Settings { problems, .. } if self.places != Places::default() => self.places.explain(problems),
+            error => error.to_string(),
+        }
     }
 }
 
 /// The policies as records name them. Reads the components' files, and compiles nothing.
 fn chain_of(sources: &[PolicySource]) -> PolicyChain {
     PolicyChain {
-        digest: ChainDigest::of(sources.iter().map(|source| (&source.policy, &source.file))),
+        digest: ChainDigest::of(sources.iter().map(|source| (&source.policy, &source.component))),
         names: sources.iter().map(|source| source.policy.name.clone()).collect(),
     }
 }

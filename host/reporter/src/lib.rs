@@ -54,6 +54,7 @@ pub mod pace;
 pub mod prometheus;
 mod receipt;
 mod reporter;
+mod rule_inputs;
 mod source;
 pub mod spool;
 mod steps;

@@ -7,8 +7,8 @@ use component::Core;
 use sha2::{Digest, Sha256};
 use std::{env, error::Error, fs, path::Path};
 
-/// The default component, and that of the built-in sources: their names, and the crates that they are made of.
-const COMPONENTS: [(&str, Core); 2] = [
+/// The default component, the built-in policy, and the built-in sources: their names, and the crates that they are made of.
+const COMPONENTS: [(&str, Core); 3] = [
     (
         "default",
         Core {
@@ -17,6 +17,16 @@ const COMPONENTS: [(&str, Core); 2] = [
             artifact: "pipefold_plugin.wasm",
             shared: &[],
             arguments: &[],
+        },
+    ),
+    (
+        "policy",
+        Core {
+            dir: "../../plugin/policy",
+            package: "pipefold-policy",
+            artifact: "pipefold_policy.wasm",
+            shared: &["../../plugin/src/blank.rs"],
+            arguments: &["--crate-type", "cdylib"],
         },
     ),
     (

@@ -1,4 +1,4 @@
-//! The components in this program: the default one with the rules, and the built-in sources where a collector calls them.
+//! The components in this program: the default one with the rules, the built-in policy, and the built-in sources where a collector calls them.
 //!
 //! Their bytes are in every such program, and their compiled code in those prepared with [`embed`](crate::embed()).
 
@@ -35,6 +35,9 @@ pub const DEFAULT_COMPONENT_SHA256: &str = env!("PIPEFOLD_DEFAULT_SHA256");
 /// Size in bytes of the default component's file.
 pub const DEFAULT_COMPONENT_SIZE: usize = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm")).len();
 
+/// Hexadecimal sha256 of the built-in policy's file.
+pub const BUILT_IN_POLICY_SHA256: &str = env!("PIPEFOLD_POLICY_SHA256");
+
 /// Hexadecimal sha256 of the built-in sources' file.
 #[cfg(feature = "sources")]
 pub const SOURCES_SHA256: &str = env!("PIPEFOLD_SOURCES_SHA256");
@@ -45,6 +48,15 @@ pub static DEFAULT: Builtin = Builtin {
     bytes: include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm")),
     sha256: DEFAULT_COMPONENT_SHA256,
     slot: &compiled::OF_DEFAULT,
+    in_memory: Mutex::new(None),
+};
+
+/// The built-in policy.
+pub static POLICY: Builtin = Builtin {
+    title: "the built-in policy",
+    bytes: include_bytes!(concat!(env!("OUT_DIR"), "/policy.wasm")),
+    sha256: BUILT_IN_POLICY_SHA256,
+    slot: &compiled::OF_POLICY,
     in_memory: Mutex::new(None),
 };
 
@@ -62,6 +74,7 @@ pub static SOURCES: Builtin = Builtin {
 pub fn all() -> impl Iterator<Item = &'static Builtin> {
     [
         &DEFAULT,
+        &POLICY,
         #[cfg(feature = "sources")]
         &SOURCES,
     ]
@@ -69,6 +82,11 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
 }
 
 impl Builtin {
+    /// Returns true if this executable has its compiled code, undamaged. Then it needs no cache.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.slot.code(), Ok(Some(_)))
+    }
+
     /// Its code in memory; `None` if there is none, or while another thread compiles it.
     pub fn in_memory(&self) -> Option<Arc<FreshCode>> {
         self.in_memory.try_lock().ok()?.clone()

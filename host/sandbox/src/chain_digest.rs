@@ -1,9 +1,9 @@
 //! The digest of a chain of policies, to which a record is bound.
 
 use crate::{
-    component_file::ComponentFile,
+    built_in_policy,
     grants::{Access, Directory, Grants},
-    policy::{Mode, OnFailure, Policy},
+    policy::{Mode, OnFailure, Policy, PolicyComponent},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{fmt, os::unix::ffi::OsStrExt, str::FromStr};
@@ -29,19 +29,22 @@ impl ChainDigest {
     ///
     /// A file that cannot be read counts by its path and pin, so that a chain with such a policy equals no other one and never the empty one.
     #[must_use]
-    pub fn of<'a>(policies: impl IntoIterator<Item = (&'a Policy, &'a ComponentFile)>) -> Self {
+    pub fn of<'a>(policies: impl IntoIterator<Item = (&'a Policy, &'a PolicyComponent)>) -> Self {
         Self::join(
             policies
                 .into_iter()
                 .filter(|(policy, _)| policy.mode == Mode::Enforce)
-                .map(|(policy, file)| match file.name_digest(policy.limits.component_size) {
-                    Ok(component) => digest(policy, component.as_bytes()),
-                    Err(_) => {
-                        let mut name = b"unreadable".to_vec();
-                        name.extend_from_slice(file.path().as_os_str().as_bytes());
-                        name.extend_from_slice(file.pin().unwrap_or_default().as_bytes());
-                        digest(policy, &name)
-                    }
+                .map(|(policy, component)| match component {
+                    PolicyComponent::BuiltIn => digest(policy, built_in_policy::IDENTITY),
+                    PolicyComponent::File(file) => match file.name_digest(policy.limits.component_size) {
+                        Ok(component) => digest(policy, component.as_bytes()),
+                        Err(_) => {
+                            let mut name = b"unreadable".to_vec();
+                            name.extend_from_slice(file.path().as_os_str().as_bytes());
+                            name.extend_from_slice(file.pin().unwrap_or_default().as_bytes());
+                            digest(policy, &name)
+                        }
+                    },
                 }),
         )
     }

@@ -27,7 +27,7 @@ pub struct LoadedDefault {
 /// Returns true if this executable has the default component's compiled code, undamaged. Then it needs no cache.
 #[must_use]
 pub fn default_is_embedded() -> bool {
-    matches!(DEFAULT.slot.code(), Ok(Some(_)))
+    DEFAULT.is_embedded()
 }
 
 impl Sandbox {

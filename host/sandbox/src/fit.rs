@@ -6,7 +6,7 @@ use crate::{
     error::LoadError,
     grants::{self, Grants, Need},
     outline,
-    types::{HOOKS, MERGING, TRANSLATING, version, version_of},
+    types::{CHECKING, HOOKS, MERGING, TRANSLATING, version, version_of},
 };
 use serde::Serialize;
 use wasmparser::{
@@ -301,6 +301,8 @@ fn types(component: &[u8], face: Face, compare: bool) -> Result<Vec<String>, was
     validator.reset();
     let theirs = validator.validate_all(component)?;
     let interface = face.name();
+    let exports_checking = theirs.as_ref().component_item_for_export(CHECKING).is_some();
+    let checking = FunctionTypes::exports(&theirs, CHECKING);
     let ours = FunctionTypes::exports(&ours, interface);
     let theirs = (
         FunctionTypes::exports(&theirs, interface),
@@ -326,9 +328,27 @@ fn types(component: &[u8], face: Face, compare: bool) -> Result<Vec<String>, was
         ("it imports", "with another type of", imported),
     ];
     let faults = all.into_iter().filter(|(_, _, names)| !names.is_empty());
-    Ok(faults
+    let mut faults: Vec<String> = faults
         .map(|(does, how, names)| format!("{does} {interface} {how} {}", names.join(", ")))
-        .collect())
+        .collect();
+    if face == Face::Hooks && exports_checking {
+        validator.reset();
+        let model = validator.validate_all(builtin::POLICY.bytes)?;
+        let model = FunctionTypes::exports(&model, CHECKING);
+        faults.extend(checking_fault(&checking, &model));
+    }
+    Ok(faults)
+}
+
+/// The fault of an export of the interface `checking`, which a policy need not have.
+fn checking_fault(theirs: &FunctionTypes<'_>, model: &FunctionTypes<'_>) -> Option<String> {
+    const CHECK: &str = "check";
+    let how = match (theirs.function(CHECK), model.function(CHECK)) {
+        (None, _) => "without",
+        (Some(found), Some(right)) if !is_subtype(found, theirs, right, model) => "with another type of",
+        _ => return None,
+    };
+    Some(format!("it exports {CHECKING} {how} {CHECK}"))
 }
 
 fn is_subtype(

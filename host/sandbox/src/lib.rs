@@ -11,6 +11,7 @@
 //! - [`inspect`] lists the imports and exports of a component file, without running or compiling it.
 
 mod answer;
+mod built_in_policy;
 mod builtin;
 mod cache;
 mod call;
@@ -49,9 +50,10 @@ pub mod types;
 mod verify;
 
 pub use answer::Answered;
+pub use built_in_policy::built_in_policy_is_embedded;
 #[cfg(feature = "sources")]
 pub use builtin::SOURCES_SHA256;
-pub use builtin::{DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE};
+pub use builtin::{BUILT_IN_POLICY_SHA256, DEFAULT_COMPONENT_SHA256, DEFAULT_COMPONENT_SIZE};
 pub use cache::{Cache, CacheError};
 pub use chain::{Chain, MOST_POLICIES};
 pub use chain_digest::{ChainDigest, ChainDigestError};
@@ -68,7 +70,7 @@ pub use link::Link;
 pub use loading::Precompiled;
 pub use monitor::{Monitored, Observation};
 pub use plugin::Plugin;
-pub use policy::{Mode, OnFailure, Policy};
+pub use policy::{Mode, OnFailure, Policy, PolicyComponent};
 pub use question::{OwnedQuestion, Question};
 pub use sandbox::{LoadedPolicy, Sandbox};
 pub use signature::{KeyId, KeyPlace, MinisignKey, SignatureError, Signed};

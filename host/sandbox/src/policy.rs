@@ -1,6 +1,6 @@
 //! The settings of a policy, which is an operator's component in front of the next plugin.
 
-use crate::{grants::Grants, limits::Limits};
+use crate::{component_file::ComponentFile, grants::Grants, limits::Limits};
 
 /// The settings of a policy.
 #[derive(Clone, Debug)]
@@ -28,6 +28,21 @@ impl Policy {
             on_failure: OnFailure::Closed,
             mode: Mode::Enforce,
         }
+    }
+}
+
+/// The component of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyComponent {
+    /// A file, perhaps pinned to a digest.
+    File(ComponentFile),
+    /// The built-in policy, whose rules are in its settings.
+    BuiltIn,
+}
+
+impl<F: Into<ComponentFile>> From<F> for PolicyComponent {
+    fn from(file: F) -> Self {
+        Self::File(file.into())
     }
 }
 

@@ -146,15 +146,15 @@ impl Sandbox {
         let title = Role::Policy.title(&policy.name);
         let admission = Admission::Policy(&policy.grants);
         let component = self.compile(&title, component, policy.limits.component_size, admission)?;
-        self.policy_link(policy, &component, &fingerprint)
+        self.policy_link(policy, &component, fingerprint.as_bytes())
     }
 
-    /// Links a compiled policy with its grants.
+    /// Links a compiled policy with its grants. `identity` is the component's in the digest of a chain.
     pub(crate) fn policy_link(
         &self,
         policy: &Policy,
         component: &Component,
-        fingerprint: &blake3::Hash,
+        identity: &[u8],
     ) -> Result<Link, LoadError> {
         let core = self.core();
         let title = Role::Policy.title(&policy.name);
@@ -165,7 +165,7 @@ impl Sandbox {
             .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let mut link = Link::new(&linker, component, policy, Role::Policy)?;
         checking::check(core, &link.callee, component)?;
-        link.digest = chain_digest::digest(policy, fingerprint.as_bytes());
+        link.digest = chain_digest::digest(policy, identity);
         Ok(link)
     }
 
@@ -240,7 +240,7 @@ impl Sandbox {
 
     fn loaded(&self, policy: &Policy, ready: LoadedComponent) -> Result<LoadedPolicy, LoadError> {
         Ok(LoadedPolicy {
-            link: self.policy_link(policy, &ready.component, &ready.fingerprint)?,
+            link: self.policy_link(policy, &ready.component, ready.fingerprint.as_bytes())?,
             notes: ready.notes,
             compiled: ready.compiled,
             sha256: ready.sha256,

@@ -6,7 +6,7 @@ use crate::guests;
 use crate::guests::policy;
 use pipefold_sandbox::{
     Access, Answered, Chain, ChainDigest, ComponentFile, Directory, Grants, HookError, Limits, Link, LogLevel,
-    Notification, OnFailure, Policy, Question, Run, Sandbox, Verdict, Wasi,
+    Notification, OnFailure, Policy, PolicyComponent, Question, Run, Sandbox, Verdict, Wasi,
 };
 use std::{
     collections::BTreeMap,
@@ -258,13 +258,13 @@ fn the_reported_input_of_the_rules_lacks_removed_fields() {
 #[test]
 fn a_chain_is_known_by_what_it_does_and_not_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, step: &str| -> ComponentFile {
+    let file = |name: &str, step: &str| -> PolicyComponent {
         let path = folder.path().join(name);
         std::fs::write(&path, guests::policy(step, "", "")).unwrap();
-        path.into()
+        ComponentFile::from(path).into()
     };
     let (one, two) = (file("one.wasm", FORWARD), file("two.wasm", REDACT));
-    let of = |policies: &[(&Policy, &ComponentFile)]| ChainDigest::of(policies.iter().copied());
+    let of = |policies: &[(&Policy, &PolicyComponent)]| ChainDigest::of(policies.iter().copied());
     let a = named("a");
     assert_eq!(of(&[]), ChainDigest::EMPTY);
     assert_eq!(chain(&[]).digest(), ChainDigest::EMPTY);

@@ -2,7 +2,7 @@
 
 use crate::{guests::policy, wasi::components::opens};
 use pipefold_sandbox::{
-    Access, Answered, Chain, ChainDigest, ComponentFile, Counts, Directory, Grants, HookError, Limits, Link, Mode,
+    Access, Answered, Chain, ChainDigest, PolicyComponent, Counts, Directory, Grants, HookError, Limits, Link, Mode,
     Monitored, Notification, Observation, OnFailure, Outcome, Policy, Question, Role, Sandbox, Verdict, Wasi,
 };
 use proptest::prelude::*;
@@ -329,8 +329,9 @@ fn monitored_policies_are_no_part_of_the_digest_and_have_a_number_of_their_own()
     assert_eq!(with.digest(), chain(&[enforced(REDACT)]).digest());
     assert_eq!(chain(&[monitored(REDACT)]).digest(), ChainDigest::EMPTY);
     let folder = tempfile::tempdir().unwrap();
-    let file: ComponentFile = folder.path().join("redact.wasm").into();
-    std::fs::write(file.path(), policy(REDACT, "", "")).unwrap();
+    let path = folder.path().join("redact.wasm");
+    std::fs::write(&path, policy(REDACT, "", "")).unwrap();
+    let file: PolicyComponent = path.into();
     let watches = Policy {
         mode: Mode::Monitor,
         ..Policy::new("a")

@@ -54,6 +54,14 @@ fn compile(json: bool, file: Option<&ComponentFile>, cache: Option<&PathBuf>) ->
         None => sandbox.precompile_default(&cache, &compiler()?)?,
     };
     let compiled = Compiled::new(done, began);
+    let rules = match file {
+        Some(_) => None,
+        None => {
+            let began = Instant::now();
+            let done = sandbox.precompile_built_in_policy(&cache, &compiler()?)?;
+            Some(Compiled::new(done, began))
+        }
+    };
     // A collector's own component, without which it would compile at its start.
     #[cfg(feature = "collector")]
     let sources = match file {
@@ -70,6 +78,9 @@ fn compile(json: bool, file: Option<&ComponentFile>, cache: Option<&PathBuf>) ->
         let mut answer = compiled.as_json();
         answer["file"] = json!(file.map(|file| file.path().display().to_string()));
         answer["cache"] = json!(cache.path().display().to_string());
+        if let Some(rules) = &rules {
+            answer["policy"] = rules.as_json();
+        }
         if let Some(sources) = &sources {
             answer["sources"] = sources.as_json();
         }
@@ -80,6 +91,10 @@ fn compile(json: bool, file: Option<&ComponentFile>, cache: Option<&PathBuf>) ->
         None => format!("the default component, sha256:{}", compiled.done.sha256),
     }];
     lines.extend(compiled.lines());
+    if let Some(rules) = &rules {
+        lines.push(format!("the built-in policy, sha256:{}", rules.done.sha256));
+        lines.extend(rules.lines());
+    }
     if let Some(sources) = &sources {
         lines.push(format!("the built-in sources, sha256:{}", sources.done.sha256));
         lines.extend(sources.lines());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pipefold::config::{Environment, Failure, Settings, variables};
 use pipefold::{Cache, Compiler, Judge, Limits, PolicySource};
-use pipefold_sandbox::{LogLevel, LogSink, OnFailure};
+use pipefold_sandbox::{LogLevel, LogSink, OnFailure, PolicyComponent};
 
 use super::diagnostic::Diagnostic;
 use crate::args::GlobalFlags;
@@ -41,8 +41,11 @@ pub fn judge(
         .chain(of_the_flags)
         .collect::<Result<_, String>>()
         .map_err(Diagnostic::input)?;
+    let is_embedded = |source: &PolicySource| {
+        source.component == PolicyComponent::BuiltIn && pipefold_sandbox::built_in_policy_is_embedded()
+    };
     // The usual case: nothing has to be compiled, so no cache is opened.
-    if sources.is_empty() && pipefold_sandbox::default_is_embedded() {
+    if sources.iter().all(is_embedded) && pipefold_sandbox::default_is_embedded() {
         return Ok(Judge::new(limits, sources, None, Compiler::Here));
     }
     let place = cache_dir(global, environment).unwrap_or_else(Cache::usual_dir);

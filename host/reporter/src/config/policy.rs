@@ -8,6 +8,10 @@ use pipefold_sandbox::KeyPlace;
 use super::ConfigError;
 use super::quantity::LimitKeys;
 use super::reader::{DIR_KEYS, POLICY_KEYS, TomlEntry};
+use super::rules::{Places, RuleKeys};
+
+/// The name of the built-in policy.
+pub const RULES: &str = "rules";
 
 /// The failure mode of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +66,14 @@ pub struct GrantedDirectory {
 /// One table `[[policy]]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyKeys {
-    /// `FILE[@sha256:…]`; a relative file is taken from the directory of the file of settings.
+    /// `FILE[@sha256:…]`; a relative file is taken from the directory of the file of settings. Empty if the policy has rules.
     pub file: String,
     /// The key that must have signed the file; a relative path is taken from the directory of the file of settings.
     pub key: Option<KeyPlace>,
+    /// The rules of the built-in policy; none if the policy is a file.
+    pub rules: Option<RuleKeys>,
+    /// The lines of its settings.
+    pub places: Places,
     /// The policy's name in messages; the file's own name if absent.
     pub name: Option<String>,
     /// The failure mode; the top level's `failure` if absent.
@@ -83,7 +91,11 @@ pub struct PolicyKeys {
 impl PolicyKeys {
     /// Reads one table.
     pub(super) fn read(table: &TomlEntry<'_>) -> Result<Self, ConfigError> {
-        let mut policy = Self::default();
+        let mut policy = Self {
+            places: Places::new(table),
+            ..Self::default()
+        };
+        let mut use_rules = None;
         for entry in table.table()? {
             match entry.name {
                 "file" => {
@@ -91,6 +103,11 @@ impl PolicyKeys {
                     policy.file = path.into_os_string().into_string().unwrap_or_default();
                 }
                 "key" => policy.key = Some(entry.key_place()?),
+                "use" => {
+                    entry.word(&[RULES])?;
+                    use_rules = Some(entry);
+                }
+                "rules" => policy.rules = Some(RuleKeys::read(&entry, &mut policy.places)?),
                 "name" => policy.name = entry.text()?,
                 "failure" => policy.failure = Some(failure(&entry)?),
                 "grants" => {
@@ -102,6 +119,7 @@ impl PolicyKeys {
                 "dir" => policy.directory = Some(directory(&entry)?),
                 "config" => {
                     for entry in entry.table()? {
+                        policy.places.add(entry.name.to_owned(), &entry);
                         if let Some(value) = entry.text()? {
                             policy.config.insert(entry.name.to_owned(), value);
                         }
@@ -115,10 +133,30 @@ impl PolicyKeys {
                 _ => return Err(entry.unknown(&POLICY_KEYS)),
             }
         }
-        if policy.file.is_empty() {
-            return Err(table.wrong("a policy needs a key `file`, the path of its component".into()));
-        }
+        policy.check(table, use_rules.as_ref())?;
         Ok(policy)
+    }
+
+    /// Checks that it is either a file or the built-in policy, and has what belongs to that.
+    fn check(&self, table: &TomlEntry<'_>, use_rules: Option<&TomlEntry<'_>>) -> Result<(), ConfigError> {
+        let needs = match use_rules {
+            None if self.rules.is_some() => {
+                "`rules` belong to the built-in policy: write `use = \"rules\"` before them"
+            }
+            None if self.file.is_empty() => {
+                "a policy needs a key `file`, the path of its component, or `use = \"rules\"` with `rules = […]`"
+            }
+            None => return Ok(()),
+            Some(_) if !self.file.is_empty() => "a policy has either `use` or `file`: leave out one of them",
+            Some(entry) if self.rules.is_none() => {
+                return Err(entry.wrong("it needs a key `rules`, such as `rules = [{ drop = \"email\" }]`".into()));
+            }
+            Some(_) if !self.grants.is_empty() || self.directory.is_some() || !self.config.is_empty() => {
+                "the built-in policy takes no `grants`, `dir` or `config`: its rules are all that it uses"
+            }
+            Some(_) => return Ok(()),
+        };
+        Err(table.wrong(needs.into()))
     }
 }
 

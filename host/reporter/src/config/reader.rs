@@ -171,6 +171,16 @@ impl<'a> TomlEntry<'a> {
         }
     }
 
+    /// The value as JSON. What rules have no use for, such as a date, is null.
+    pub fn json(&self) -> serde_json::Value {
+        json(self.value)
+    }
+
+    /// The place of the entry, as messages begin with it.
+    pub fn place(&self) -> (PathBuf, usize) {
+        (self.path.to_path_buf(), self.line)
+    }
+
     /// A list of texts.
     pub fn list_of_text(&self) -> Result<Vec<String>, ConfigError> {
         let wrong = || self.wrong_type("a list of text in quotes");
@@ -255,6 +265,24 @@ impl<'a> TomlEntry<'a> {
     }
 }
 
+fn json(value: &DeValue<'_>) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        DeValue::String(text) => Value::String(text.clone().into_owned()),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => number.into(),
+            Err(_) => Value::String(number.to_string()),
+        },
+        DeValue::Boolean(truth) => Value::Bool(*truth),
+        DeValue::Array(list) => list.iter().map(|item| json(item.get_ref())).collect(),
+        DeValue::Table(table) => table
+            .iter()
+            .map(|(key, value)| (key.get_ref().clone().into_owned(), json(value.get_ref())))
+            .collect(),
+        DeValue::Float(_) | DeValue::Datetime(_) => Value::Null,
+    }
+}
+
 /// A key at the top of an operator's file, and the other places that set the same.
 pub struct OperatorKey {
     pub name: &'static str,
@@ -290,7 +318,9 @@ pub const OPERATOR_KEYS: [OperatorKey; 16] = [
 pub const TOKEN_KEYS: [&str; 5] = ["token", "dx_token", "api_token", "dx_api_token", "auth_token"];
 
 /// Keys of a table `[[policy]]`.
-pub const POLICY_KEYS: [&str; 8] = ["file", "key", "name", "failure", "grants", "dir", "config", "limits"];
+pub const POLICY_KEYS: [&str; 10] = [
+    "file", "key", "use", "rules", "name", "failure", "grants", "dir", "config", "limits",
+];
 
 /// Keys of a policy's table `dir`.
 pub const DIR_KEYS: [&str; 2] = ["path", "access"];
