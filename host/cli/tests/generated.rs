@@ -106,6 +106,8 @@ fn one_manual_page_a_command() {
         "pipefold-hook.1",
         "pipefold-import.1",
         "pipefold-man.1",
+        "pipefold-policy-new.1",
+        "pipefold-policy-test.1",
         "pipefold-policy-verify.1",
         "pipefold-policy.1",
         "pipefold-queue-check.1",

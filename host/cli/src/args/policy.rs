@@ -1,11 +1,16 @@
-//! The commands about policies: `policy verify`.
+//! The commands about policies: `policy new`, `policy test` and `policy verify`.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
 use pipefold_sandbox::ComponentFile;
 
-use super::flags::text;
+use super::flags::{path, text};
 
-/// Verify the signature of a policy
+/// Begin a policy, test it, and verify its signature
+///
+/// A policy is asked before the built-in rules and decides what is reported of a run. `pipefold component` compiles and inspects those that
+/// are WebAssembly components.
 #[derive(Debug, Args)]
 pub struct PolicyArgs {
     #[command(subcommand)]
@@ -15,7 +20,69 @@ pub struct PolicyArgs {
 /// The commands about policies.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
+    New(NewArgs),
+    Test(TestArgs),
     Verify(VerifyArgs),
+}
+
+/// Write a project with a policy, its tests and its CI files
+///
+/// The policy drops e-mail addresses and discards the runs of one branch. Its README has the commands to build and test it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipefold policy new rules our-policy
+  pipefold policy new rust our-policy --name redact")]
+pub struct NewArgs {
+    /// Language of the policy
+    #[arg(value_name = "LANGUAGE")]
+    pub language: LanguageName,
+    /// Directory to write to: a new one, or one with nothing in it but version control
+    #[arg(value_name = "DIR", value_parser = path())]
+    pub dir: PathBuf,
+    /// Name of the policy [default: the name of the directory]
+    ///
+    /// At most 64 characters: a-z first, then a-z, 0-9, hyphen and underscore.
+    #[arg(long, value_name = "NAME", value_parser = text())]
+    pub name: Option<String>,
+}
+
+/// The languages that a policy may be written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LanguageName {
+    /// A crate, built by cargo alone
+    Rust,
+    /// A module, built by componentize-py
+    Python,
+    /// A module, built by componentize-qjs
+    #[value(name = "javascript")]
+    JavaScript,
+    /// No code: a table of built-in rules in TOML
+    Rules,
+}
+
+/// Ask policies the questions of a file, and compare the answers with the expected ones
+///
+/// Each line of CASES is a JSON object: `hook` (start, step or finish), `notification` or `history` as `pipefold hook` reads them, `expect` as
+/// `pipefold hook` answers, and perhaps `name` and `config`, the settings of a component. Parts of an answer that `expect` does not name are
+/// not compared; {"failure":"…"} expects a failure with this text. The exit code is 1 if a case fails, and 2 if a file is wrong.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipefold policy test redact.wasm tests/cases.jsonl
+  pipefold policy test pipefold-policy.toml tests/cases.jsonl --update")]
+pub struct TestArgs {
+    /// A component, with the grants `log` and `config`; or a TOML file with tables [[policy]], all of which are asked
+    #[arg(value_name = "FILE", value_parser = text())]
+    pub file: String,
+    /// Cases, one JSON object a line
+    #[arg(value_name = "CASES", value_parser = path())]
+    pub cases: PathBuf,
+    /// Write the answers into CASES, where `expect` is missing or differs
+    ///
+    /// All else in the file stays as it is, byte for byte. The failure of a policy is not written.
+    #[arg(long)]
+    pub update: bool,
 }
 
 /// Verify the minisign signature of a component, and show the digest to pin

@@ -162,6 +162,9 @@ fn help_texts() {
         &["component", "compile"],
         &["component", "embed"],
         &["policy"],
+        &["policy"],
+        &["policy", "new"],
+        &["policy", "test"],
         &["policy", "verify"],
         &["serve"],
         &["token"],
@@ -222,6 +225,7 @@ fn flags_that_a_command_does_not_obey_are_refused() {
         ("hook step --spool s", "--spool does nothing"),
         ("doctor --dry-run", "--dry-run does nothing"),
         ("component inspect f --policy p", "--policy does nothing"),
+        ("policy test f c --policy p", "--policy does nothing"),
         ("import f --spool s", "--spool does nothing"),
         ("man --json", "--json does nothing"),
     ] {

@@ -9,7 +9,7 @@ use pipefold::detect::Fields;
 use pipefold::{Judge, NoVerdict, Notification, Report, Verdict};
 use pipefold_sandbox::Question;
 use serde::de::value::Error as NoValue;
-use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde_json::{Map, Value, json};
 
 use super::context::settings;
@@ -18,7 +18,7 @@ use super::{policies, print_json};
 use crate::args::{GlobalFlags, HookArgs, HookName};
 
 /// The most bytes that are read: the largest history that the rules allow, with every character escaped in JSON.
-const MAX_INPUT: u64 = 64 << 20;
+pub const MAX_INPUT: u64 = 64 << 20;
 
 /// `pipefold hook`
 pub fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitCode> {
@@ -61,7 +61,8 @@ fn ask(judge: &Judge, hook: HookName, input: &[u8]) -> anyhow::Result<Result<Val
     })
 }
 
-fn verdict(verdict: Verdict) -> Value {
+/// A verdict as the command answers it.
+pub fn verdict(verdict: Verdict) -> Value {
     match verdict {
         Verdict::Report(Report { run, jobs }) => json!({ "verdict": "report", "run": run, "jobs": jobs }),
         Verdict::Hold => json!({ "verdict": "hold" }),
@@ -85,29 +86,33 @@ fn many(input: &[u8]) -> anyhow::Result<Vec<Notification>> {
         .collect()
 }
 
-fn notification(object: Map<String, Value>, place: &str) -> anyhow::Result<Notification> {
-    if let Some(unknown) = object.keys().find(|key| !field_names().contains(&key.as_str())) {
-        let known = field_names().iter().copied();
-        let hint = nearest(unknown, known).map_or_else(
+/// Reads one notification of an object; `place` is where the object is from.
+pub fn notification(object: Map<String, Value>, place: &str) -> anyhow::Result<Notification> {
+    named(object, place, "a notification")
+}
+
+/// Reads a value by the names of its fields, which serde would also read by position. An error names the field.
+pub fn named<T: DeserializeOwned>(object: Map<String, Value>, place: &str, what: &str) -> anyhow::Result<T> {
+    let names = field_names::<T>();
+    if let Some(unknown) = object.keys().find(|key| !names.contains(&key.as_str())) {
+        let hint = nearest(unknown, names.iter().copied()).map_or_else(
             || "wit/types.wit has them all".to_owned(),
             |near| format!("did you mean {near}?"),
         );
         let shown: String = unknown.chars().take(LONGEST_SHOWN).collect();
-        bail!("{place}: `{shown}` is no field of a notification; {hint}");
+        bail!("{place}: `{shown}` is no field of {what}; {hint}");
     }
     match serde_json::from_value(Value::Object(object.clone())) {
-        Ok(notification) => Ok(notification),
+        Ok(read) => Ok(read),
         // Serde's error does not name the field; by itself, the wrong field fails in the same way.
         Err(error) => {
             let fails = |(key, value): (String, Value)| {
                 let alone = Value::Object(Map::from_iter([(key.clone(), value)]));
-                Some((key, serde_json::from_value::<Notification>(alone).err()?))
+                let error = serde_json::from_value::<T>(alone).err()?.to_string();
+                (!error.starts_with("missing field")).then_some((key, error))
             };
             match object.into_iter().find_map(fails) {
-                Some((field, error)) => bail!(
-                    "{place}: {field}: {}",
-                    error.to_string().replace("i64", "a whole number")
-                ),
+                Some((field, error)) => bail!("{place}: {field}: {}", error.replace("i64", "a whole number")),
                 None => bail!("{place}: {error}"),
             }
         }
@@ -117,11 +122,11 @@ fn notification(object: Map<String, Value>, place: &str) -> anyhow::Result<Notif
 /// The characters shown of an unknown name: twice the longest known name.
 const LONGEST_SHOWN: usize = 32;
 
-/// The names of a notification's fields, from the type itself.
-fn field_names() -> &'static [&'static str] {
+/// The names of a structure's fields, from the type itself.
+fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut names: &[&str] = &[];
     // Deserialization fails, after it has named the fields.
-    let _ = Notification::deserialize(FieldNames(&mut names));
+    let _ = T::deserialize(FieldNames(&mut names));
     names
 }
 
@@ -168,7 +173,8 @@ mod tests {
             panic!("no object")
         };
         assert_eq!(object.len(), 3);
-        assert!(object.keys().all(|key| field_names().contains(&key.as_str())));
-        assert!(field_names().contains(&"gitlab_username") && field_names().len() >= 17);
+        let names = field_names::<Notification>();
+        assert!(object.keys().all(|key| names.contains(&key.as_str())));
+        assert!(names.contains(&"gitlab_username") && names.len() >= 17);
     }
 }

@@ -1,0 +1,89 @@
+//! The policies that a command is about: one component, or the tables `[[policy]]` of a TOML file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use pipefold::config::{Environment, Flags, Grant, PolicyKeys, Settings, SettingsInput, variables};
+use pipefold::{Judge, LoadedPolicy};
+
+use super::super::diagnostic::{Diagnostic, print};
+use super::super::policies;
+use super::Wrong;
+use crate::args::GlobalFlags;
+
+/// The policies as the command line names them.
+pub enum Subject {
+    /// `FILE[@sha256:…]`
+    Component(String),
+    /// A file of settings.
+    Settings(PathBuf),
+}
+
+impl Subject {
+    /// The file's ending tells them apart.
+    pub fn of(file: &str) -> Self {
+        let is_toml = Path::new(file).extension().is_some_and(|ending| ending == "toml");
+        if is_toml {
+            Self::Settings(file.into())
+        } else {
+            Self::Component(file.to_owned())
+        }
+    }
+
+    /// A judge of these policies and the rules, loaded. `config` is for a component alone.
+    pub fn judge(&self, global: &GlobalFlags, config: &BTreeMap<String, String>) -> Result<Judge, Wrong> {
+        let process = Environment::from_process();
+        // Neither the policies of this machine nor its fields matter here.
+        let kept = [variables::POLICY_CACHE].map(|name| (name, process.get_os(name).unwrap_or_default()));
+        let environment = Environment::from_pairs(kept);
+        let settings = match self {
+            Self::Component(file) => {
+                let mut settings = load(&environment, None)?;
+                settings.policies = vec![PolicyKeys {
+                    file: file.clone(),
+                    grants: BTreeSet::from([Grant::Log, Grant::Config]),
+                    config: config.clone(),
+                    ..PolicyKeys::default()
+                }];
+                settings
+            }
+            Self::Settings(path) => {
+                let settings = load(&environment, Some(path))?;
+                if settings.policies.is_empty() {
+                    return Err(Wrong(format!("{} has no table [[policy]]", path.display())));
+                }
+                settings
+            }
+        };
+        let mut diagnostics = Vec::new();
+        let judge = policies::judge(global, &environment, &settings, &mut diagnostics).map_err(wrong)?;
+        print(&diagnostics, global);
+        let troubles: Vec<String> = judge
+            .policies()
+            .into_iter()
+            .filter_map(|LoadedPolicy { trouble, .. }| trouble)
+            .collect();
+        match troubles.first() {
+            Some(trouble) => Err(Wrong(trouble.clone())),
+            None => Ok(judge),
+        }
+    }
+}
+
+fn wrong(diagnostic: Diagnostic) -> Wrong {
+    Wrong(diagnostic.text().to_owned())
+}
+
+/// The settings of one file alone, or the defaults.
+fn load(environment: &Environment, file: Option<&Path>) -> Result<Settings, Wrong> {
+    let file = file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+    Settings::load(SettingsInput {
+        environment,
+        flags: &Flags::default(),
+        // No workspace: its file has no policies.
+        cwd: Path::new("/"),
+        config: file.as_deref(),
+        etc: Path::new(""),
+    })
+    .map_err(|error| Wrong(error.to_string()))
+}
