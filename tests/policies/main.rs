@@ -21,5 +21,6 @@ mod interleaved;
 mod jobs;
 mod outcomes;
 mod place;
+mod policy_command;
 mod settings;
 mod signed;

@@ -143,6 +143,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 
@@ -172,5 +173,18 @@ mod tests {
         ] {
             assert_eq!(updated(before), after);
         }
+    }
+
+    #[test]
+    fn another_change_of_the_file_is_not_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cases.jsonl");
+        fs::write(&path, "changed").unwrap();
+        let error = replace(&path, b"as it was read", b"new").unwrap_err();
+        assert!(error.to_string().contains("was changed meanwhile"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"changed");
+        replace(&path, b"changed", b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }
