@@ -1,6 +1,9 @@
 //! `pipefold hook`: the component's verdicts for a host in any language, JSON in and out.
 
-use pipefold_tests::{Ci, Output, fold, page, seeded};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+use pipefold_tests::{Ci, Output, binary, fold, page, seeded};
 use serde_json::{Value, json};
 
 fn hook(name: &str, input: &Value) -> Output {
@@ -97,6 +100,115 @@ fn input_that_is_no_notification_is_named() {
         );
     }
     insta::assert_snapshot!("hook_input", shown);
+}
+
+/// Questions of a stream, a line each.
+fn lines<'q>(questions: impl IntoIterator<Item = &'q Value>) -> String {
+    questions.into_iter().map(|question| format!("{question}\n")).collect()
+}
+
+#[test]
+fn a_stream_answers_line_by_line_as_single_hooks_do() {
+    let (start, finish) = (
+        event(&json!({})),
+        event(&json!({ "status": "failure", "finished_at": "2025-01-01T12:10:00" })),
+    );
+    let step = event(&json!({ "step": "a", "status": "success", "urgent": true }));
+    let wrong = event(&json!({ "started_at": "yesterday" }));
+    let history = json!([start, step, finish]);
+    let questions = [
+        (json!({ "hook": "start", "notification": start }), hook("start", &start)),
+        (
+            json!({ "hook": "pipeline-start", "notification": wrong }),
+            hook("start", &wrong),
+        ),
+        (json!({ "hook": "step", "notification": step }), hook("step", &step)),
+        (
+            json!({ "hook": "finish", "history": history }),
+            hook("finish", &history),
+        ),
+        (json!({ "hook": "merge", "history": history }), hook("merge", &history)),
+    ];
+    let ci = Ci::new();
+    let all = ci
+        .pipefold(["hook", "--stream"])
+        .stdin(lines(questions.iter().map(|(question, _)| question)))
+        .run();
+    all.assert_code(0);
+    assert!(all.stderr.is_empty(), "{all}");
+    let single: String = questions.iter().map(|(_, output)| output.stdout()).collect();
+    assert_eq!(all.stdout(), single);
+    assert!(Ci::files(&ci.spool()).is_empty() && ci.dx.requests().is_empty());
+}
+
+#[test]
+fn a_wrong_line_of_a_stream_gets_an_error_and_the_next_one_its_answer() {
+    let start = event(&json!({}));
+    let good = json!({ "id": { "n": 1 }, "hook": "start", "notification": start });
+    let input = [
+        "{",
+        "[\"start\", null]",
+        "{}",
+        "null",
+        "",
+        "{\"hook\": \"start\"}",
+        "{\"hook\": \"begin\", \"notification\": {}}",
+        "{\"hook\": \"finish\", \"notification\": {}}",
+        "{\"hook\": \"merge\", \"notification\": {}}",
+        "{\"hook\": \"step\", \"notification\": {\"stepp\": \"a\"}, \"id\": \"7\"}",
+        "{\"hook\": \"finish\", \"history\": [{}, {\"pr_number\": \"x\"}], \"id\": 8}",
+        "{\"hook\": \"start\", \"notification\": {}, \"more\": 1}",
+        "\u{1b}[31m\u{202e}",
+        &good.to_string(),
+    ]
+    .join("\n");
+    let output = Ci::new().pipefold(["hook", "--stream"]).stdin(input).run();
+    output.assert_code(0);
+    assert!(output.stdout().ends_with("\"verdict\":\"report\"}\n"), "{output}");
+    insta::assert_snapshot!("hook_stream_errors", output.stdout());
+}
+
+#[test]
+fn a_stream_answers_before_the_next_question_comes() {
+    let mut child = Command::new(binary("pipefold"))
+        .args(["hook", "--stream"])
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut input, mut output) = (
+        child.stdin.take().unwrap(),
+        BufReader::new(child.stdout.take().unwrap()).lines(),
+    );
+    for id in 0..3 {
+        let question = json!({ "id": id, "hook": "start", "notification": event(&json!({})) });
+        writeln!(input, "{question}").unwrap();
+        let answer: Value = serde_json::from_str(&output.next().unwrap().unwrap()).unwrap();
+        assert_eq!(
+            (answer["id"].as_u64(), &answer["verdict"]),
+            (Some(id), &json!("report"))
+        );
+    }
+    drop(input);
+    assert!(output.next().is_none());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_line_of_a_stream_that_is_too_long_is_passed_over() {
+    let mut input = vec![b'x'; (64 << 20) + 10];
+    let good = json!({ "hook": "start", "notification": event(&json!({})) });
+    input.extend_from_slice(format!("\n{good}\n").as_bytes());
+    let output = Ci::new().pipefold(["hook", "--stream"]).stdin(input).run();
+    output.assert_code(0);
+    let (first, second) = output
+        .stdout()
+        .split_once('\n')
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    assert_eq!(first, r#"{"error":"the line has more than 64 MiB"}"#);
+    assert!(second.contains(r#""verdict":"report""#), "{second}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use crate::{guests::policy, wasi::components::opens};
 use pipefold_sandbox::{
-    Access, Answered, Chain, ChainDigest, PolicyComponent, Counts, Directory, Grants, HookError, Limits, Link, Mode,
-    Monitored, Notification, Observation, OnFailure, Outcome, Policy, Question, Role, Sandbox, Verdict, Wasi,
+    Access, Answered, Chain, ChainDigest, Counts, Directory, Grants, HookError, Limits, Link, Mode, Monitored,
+    Notification, Observation, OnFailure, Outcome, Policy, PolicyComponent, Question, Role, Sandbox, Verdict, Wasi,
 };
 use proptest::prelude::*;
 use std::{

@@ -171,6 +171,9 @@ pub struct StatusArgs {}
 /// Ask a hook for its verdict: JSON on stdin, JSON on stdout
 ///
 /// For hosts in any language. Nothing is recorded and nothing is sent.
+///
+/// With --stream it answers question after question, a line of JSON each, until stdin ends:
+/// `{"hook": "start", "notification": {…}}`, or `{"hook": "finish", "history": [{…}, …]}`. An `id` in a question is in its answer.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -178,8 +181,11 @@ Example:
     pipefold hook start")]
 pub struct HookArgs {
     /// Name of the hook
-    #[arg(value_name = "HOOK")]
-    pub hook: HookName,
+    #[arg(value_name = "HOOK", required_unless_present = "stream")]
+    pub hook: Option<HookName>,
+    /// Answer the questions of stdin, a line of JSON each, until it ends
+    #[arg(long, conflicts_with = "hook")]
+    pub stream: bool,
 }
 
 /// The hooks of the contract, and the merge, which the default component also exports.

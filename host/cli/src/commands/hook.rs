@@ -7,21 +7,29 @@ use anyhow::{Context as _, bail};
 use pipefold::config::{Environment, nearest};
 use pipefold::detect::Fields;
 use pipefold::{Judge, NoVerdict, Notification, Report, Verdict};
-use pipefold_sandbox::Question;
+use pipefold_sandbox::{OwnedQuestion, Question};
 use serde::de::value::Error as NoValue;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde_json::{Map, Value, json};
 
 use super::context::settings;
 use super::diagnostic::print;
-use super::{policies, print_json};
+use super::{policies, print_json, stream};
 use crate::args::{GlobalFlags, HookArgs, HookName};
+use crate::terminal::excerpt;
 
 /// The most bytes that are read: the largest history that the rules allow, with every character escaped in JSON.
 pub const MAX_INPUT: u64 = 64 << 20;
 
 /// `pipefold hook`
 pub fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitCode> {
+    match args.hook {
+        Some(hook) => answer_one(global, hook),
+        None => stream::answer_all(&judge(global)?),
+    }
+}
+
+fn answer_one(global: &GlobalFlags, hook: HookName) -> anyhow::Result<ExitCode> {
     let mut input = Vec::new();
     std::io::stdin()
         .lock()
@@ -34,14 +42,8 @@ pub fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitCode> {
             MAX_INPUT >> 20
         );
     }
-    let environment = Environment::from_process();
-    let mut diagnostics = Vec::new();
-    let judge = settings(global, Fields::default(), &environment)
-        .and_then(|settings| policies::judge(global, &environment, &settings, &mut diagnostics));
-    // Unlike a build, the caller of a hook waits for its answer: a missing one is a failure.
-    let judge = judge?;
-    print(&diagnostics, global);
-    let (answer, code) = match ask(&judge, args.hook, &input)? {
+    let judge = judge(global)?;
+    let (answer, code) = match ask(&judge, hook, &input)? {
         Ok(answer) => (answer, 0),
         Err(NoVerdict::Refused(refused)) => (json!({ "violations": refused.violations }), 2),
         Err(error) => return Err(error.into()),
@@ -55,10 +57,23 @@ fn ask(judge: &Judge, hook: HookName, input: &[u8]) -> anyhow::Result<Result<Val
         HookName::Start => judge.ask(&Question::PipelineStart(&one(input)?)).map(verdict),
         HookName::Step => judge.ask(&Question::Step(&one(input)?)).map(verdict),
         HookName::Finish => judge.ask(&Question::PipelineFinish(&many(input)?)).map(verdict),
-        HookName::Merge => judge
-            .merge(&many(input)?)
-            .map(|Report { run, jobs }| json!({ "run": run, "jobs": jobs })),
+        HookName::Merge => judge.merge(&many(input)?).map(merged),
     })
+}
+
+/// The policies and the rules. Unlike a build, the caller of a hook waits for its answer: missing ones are a failure.
+fn judge(global: &GlobalFlags) -> anyhow::Result<Judge> {
+    let environment = Environment::from_process();
+    let mut diagnostics = Vec::new();
+    let settings = settings(global, Fields::default(), &environment)?;
+    let judge = policies::judge(global, &environment, &settings, &mut diagnostics)?;
+    print(&diagnostics, global);
+    Ok(judge)
+}
+
+/// A merged run as the command answers it.
+pub fn merged(Report { run, jobs }: Report) -> Value {
+    json!({ "run": run, "jobs": jobs })
 }
 
 /// A verdict as the command answers it.
@@ -83,6 +98,32 @@ fn many(input: &[u8]) -> anyhow::Result<Vec<Notification>> {
     let numbered = objects.into_iter().zip(1..);
     numbered
         .map(|(object, number)| notification(object, &format!("stdin, notification {number}")))
+        .collect()
+}
+
+/// Reads a question of its parts in a JSON object: the hook's name, and a notification or a history.
+pub fn question(
+    hook: &str,
+    one: Option<Map<String, Value>>,
+    history: Option<Vec<Map<String, Value>>>,
+) -> anyhow::Result<OwnedQuestion> {
+    Ok(match (hook, one, history) {
+        ("start" | "pipeline-start", Some(event), None) => {
+            OwnedQuestion::PipelineStart(notification(event, "notification")?)
+        }
+        ("step", Some(event), None) => OwnedQuestion::Step(notification(event, "notification")?),
+        ("finish" | "pipeline-finish", None, Some(history)) => OwnedQuestion::PipelineFinish(numbered(history)?),
+        ("start" | "pipeline-start" | "step", ..) => bail!("the hook {hook} takes a `notification`, and no `history`"),
+        ("finish" | "pipeline-finish", ..) => bail!("the hook {hook} takes a `history`, a list, and no `notification`"),
+        _ => bail!("there is no hook {:?}: start, step or finish", excerpt(hook)),
+    })
+}
+
+/// Reads the notifications of a history.
+pub fn numbered(history: Vec<Map<String, Value>>) -> anyhow::Result<Vec<Notification>> {
+    let numbered = history.into_iter().zip(1..);
+    numbered
+        .map(|(event, number)| notification(event, &format!("history[{number}]")))
         .collect()
 }
 

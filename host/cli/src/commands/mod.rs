@@ -24,6 +24,7 @@ mod source;
 mod sources;
 mod spool;
 mod stop;
+mod stream;
 #[cfg(feature = "collector")]
 mod token;
 mod wrapped;

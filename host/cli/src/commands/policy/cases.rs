@@ -6,12 +6,12 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-use pipefold::{Job, Notification, Run};
-use pipefold_sandbox::Question;
+use pipefold::{Job, Run};
+use pipefold_sandbox::{OwnedQuestion, Question};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::hook::{MAX_INPUT, named, notification};
+use super::super::hook::{MAX_INPUT, named, question};
 use super::Wrong;
 
 /// The most bytes of one line: ten thousand notifications, as many as a run may have, with some fields each.
@@ -35,22 +35,12 @@ pub struct Case {
     pub config: BTreeMap<String, String>,
     /// The expected parts of the answer, in the form of an answer.
     pub expect: Option<Map<String, Value>>,
-    asked: Asked,
-}
-
-enum Asked {
-    Start(Notification),
-    Step(Notification),
-    Finish(Vec<Notification>),
+    asked: OwnedQuestion,
 }
 
 impl Case {
     pub fn question(&self) -> Question<'_> {
-        match &self.asked {
-            Asked::Start(event) => Question::PipelineStart(event),
-            Asked::Step(event) => Question::Step(event),
-            Asked::Finish(history) => Question::PipelineFinish(history),
-        }
+        self.asked.question()
     }
 }
 
@@ -123,24 +113,7 @@ fn case(text: &[u8], line: usize, range: Range<usize>, with_config: bool) -> Res
         return Err(": `config` is for a component; the tables [[policy]] have their own".to_owned());
     }
     let hook = read.hook.ok_or(": `hook` is missing: start, step or finish")?;
-    let asked = match (hook.as_str(), read.notification, read.history) {
-        ("start" | "pipeline-start", Some(event), None) => Asked::Start(event_of(event, "notification")?),
-        ("step", Some(event), None) => Asked::Step(event_of(event, "notification")?),
-        ("finish" | "pipeline-finish", None, Some(history)) => {
-            let numbered = history.into_iter().zip(1..);
-            let events = numbered.map(|(event, number)| event_of(event, &format!("history[{number}]")));
-            Asked::Finish(events.collect::<Result<_, _>>()?)
-        }
-        ("start" | "pipeline-start" | "step", ..) => {
-            return Err(format!(": the hook {hook} takes a `notification`, and no `history`"));
-        }
-        ("finish" | "pipeline-finish", ..) => {
-            return Err(format!(
-                ": the hook {hook} takes a `history`, a list, and no `notification`"
-            ));
-        }
-        _ => return Err(format!(": there is no hook {hook:?}: start, step or finish")),
-    };
+    let asked = question(&hook, read.notification, read.history).map_err(|error| format!(": {error:#}"))?;
     Ok(Case {
         line,
         range,
@@ -149,10 +122,6 @@ fn case(text: &[u8], line: usize, range: Range<usize>, with_config: bool) -> Res
         expect: read.expect.map(expected).transpose()?,
         asked,
     })
-}
-
-fn event_of(object: Map<String, Value>, place: &str) -> Result<Notification, String> {
-    notification(object, place).map_err(|error| format!(": {error:#}"))
 }
 
 /// The keys of an expected answer beside its kind.
