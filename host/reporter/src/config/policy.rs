@@ -154,6 +154,9 @@ impl PolicyKeys {
             Some(_) if !self.grants.is_empty() || self.directory.is_some() || !self.config.is_empty() => {
                 "the built-in policy takes no `grants`, `dir` or `config`: its rules are all that it uses"
             }
+            Some(_) if self.key.is_some() => {
+                "`key` is for a component: the built-in policy has no signature, and the key of a hash goes into its rule"
+            }
             Some(_) => return Ok(()),
         };
         Err(table.wrong(needs.into()))

@@ -183,6 +183,8 @@ fn refusals_name_the_place_and_give_advice() {
         @"/repo/pipefold.toml:1: `limits.instances`: this has to be a whole number from 0 to 18446744073709551615");
     insta::assert_snapshot!(refused("policy = { file = 'a.wasm' }", Trust::Operator),
         @"/repo/pipefold.toml:1: `policy`: this has to be a list of tables ([[policy]]), and is a table");
+    insta::assert_snapshot!(refused("[[policy]]\nuse = 'rules'\nrules = []\nkey = 'hash.key'", Trust::Operator),
+        @"/repo/pipefold.toml:1: `policy`: `key` is for a component: the built-in policy has no signature, and the key of a hash goes into its rule");
     insta::assert_snapshot!(refused("budgets = '1s'", Trust::Operator),
         @"/repo/pipefold.toml:1: `budgets`: this has to be a table ([budgets]), and is text");
     insta::assert_snapshot!(refused("strict = 'true'", Trust::Operator),
