@@ -106,6 +106,7 @@ fn one_manual_page_a_command() {
         "pipefold-hook.1",
         "pipefold-import.1",
         "pipefold-man.1",
+        "pipefold-policy-explain.1",
         "pipefold-policy-new.1",
         "pipefold-policy-test.1",
         "pipefold-policy-verify.1",

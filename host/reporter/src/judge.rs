@@ -4,9 +4,9 @@ use crate::config::{Failure, Grant, LimitKeys, Places, PolicyKeys, RULES};
 use crate::rule_inputs;
 use crate::spool::{Hook, Judgement, PolicyChain};
 use pipefold_sandbox::{
-    Access, Answered, Cache, Chain, ChainDigest, Compiler, ComponentFile, Deadline, Directory, DirectoryError, Grants,
-    HookError, Limits, Link, LoadError, LoadedDefault, LogSink, Mode, Notification, OnFailure, Policy, PolicyComponent,
-    Question, Report, Sandbox, Verdict, Violation, Wasi, default_is_embedded, foreign,
+    Access, Answered, Cache, Chain, ChainDigest, Compiler, ComponentFile, Deadline, Directory, DirectoryError,
+    Explained, Grants, HookError, Limits, Link, LoadError, LoadedDefault, LogSink, Mode, Notification, OnFailure,
+    Policy, PolicyComponent, Question, Report, Sandbox, Verdict, Violation, Wasi, default_is_embedded, foreign,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -170,6 +170,14 @@ impl Judge {
     /// As [`Judge::ask`].
     pub fn ask_and_see(&self, question: &Question<'_>) -> Result<Answered, NoVerdict> {
         Ok(self.loaded()?.chain.ask_and_see(question)?)
+    }
+
+    /// Asks the policies and the plugin, and returns each call of one beside the answer. Waits for policies that only monitor.
+    ///
+    /// # Errors
+    /// [`NoVerdict::Failed`]: a plugin could not be loaded.
+    pub fn explain(&self, question: &Question<'_>) -> Result<Explained, NoVerdict> {
+        Ok(self.loaded()?.chain.explain(question))
     }
 
     /// Folds a history by DX's rule into its run and jobs.

@@ -235,6 +235,7 @@ fn obeys(path: &[&str], flag: &str) -> bool {
         ["component", "inspect" | "embed"] => &[OUTPUT, &["json"]],
         ["component", ..] => &[OUTPUT, &["json", "policy_cache"]],
         ["policy", "new" | "verify"] => &[OUTPUT, &["json"]],
+        ["policy", "explain"] => &[POLICIES, OUTPUT, &["json", "local"]],
         ["policy", ..] => &[OUTPUT, &["json", "policy_cache"]],
         ["serve"] => &[QUEUE, POLICIES, OUTPUT, &["token_file", "ca_file", "json"]],
         ["token", ..] => &[OUTPUT, &["json"]],

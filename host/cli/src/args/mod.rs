@@ -33,7 +33,7 @@ pub use fleet::{ForwardCommand, QueueCommand, RejectedCommand, RejectedNumbers};
 pub use gocd::{DialectName, GocdArgs, GocdCommand, LateStagesName, ReadArgs, RerunsName, parse_since, restarted};
 pub use import::{FormatName, ImportArgs};
 pub use parse::parse;
-pub use policy::{LanguageName, NewArgs, PolicyArgs, PolicyCommand, TestArgs, VerifyArgs};
+pub use policy::{ExplainArgs, LanguageName, NewArgs, PolicyArgs, PolicyCommand, TestArgs, VerifyArgs};
 #[cfg(feature = "collector")]
 pub use serve::{DataDirFlag, ServeArgs, SourceFlags, TokenArgs, TokenCommand};
 #[cfg(feature = "collector")]

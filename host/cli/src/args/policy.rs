@@ -1,13 +1,14 @@
-//! The commands about policies: `policy new`, `policy test` and `policy verify`.
+//! The commands about policies: `policy new`, `policy test`, `policy explain` and `policy verify`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use pipefold_sandbox::ComponentFile;
 
-use super::flags::{path, text};
+use super::commands::HookName;
+use super::flags::{FieldFlags, path, text};
 
-/// Begin a policy, test it, and verify its signature
+/// Begin a policy, test it, show what it does to a run, and verify its signature
 ///
 /// A policy is asked before the built-in rules and decides what is reported of a run. `pipefold component` compiles and inspects those that
 /// are WebAssembly components.
@@ -22,6 +23,7 @@ pub struct PolicyArgs {
 pub enum PolicyCommand {
     New(NewArgs),
     Test(TestArgs),
+    Explain(ExplainArgs),
     Verify(VerifyArgs),
 }
 
@@ -83,6 +85,39 @@ pub struct TestArgs {
     /// All else in the file stays as it is, byte for byte. The failure of a policy is not written.
     #[arg(long)]
     pub update: bool,
+}
+
+/// Show what a run becomes: each field before and after, and the policy that changed it
+///
+/// The run comes from the flags, as for `start`, or from JSON, as for `hook`. Required fields that are missing get examples. Nothing is recorded
+/// and nothing is sent.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipefold policy explain redact.wasm --email mona@example.com
+  pipefold policy explain pipefold-policy.toml --step lint --head-branch renovate/serde
+  pipefold policy explain --from history.json")]
+pub struct ExplainArgs {
+    /// A component or a TOML file with tables [[policy]] [default: the policies that other commands would use]
+    #[arg(value_name = "FILE", value_parser = text())]
+    pub file: Option<String>,
+    /// JSON of one notification, or of a list with the notifications of a run; `-` is stdin
+    #[arg(long, value_name = "JSON", value_parser = path(), conflicts_with = "FieldFlags")]
+    pub from: Option<PathBuf>,
+    /// The hook to ask [default: finish for a list, step for a step, else start]
+    #[arg(long, value_name = "HOOK")]
+    pub hook: Option<HookName>,
+    /// Name of the step that the notification is about
+    #[arg(long, value_name = "NAME", value_parser = text(), conflicts_with = "from")]
+    pub step: Option<String>,
+    /// Name of the step that is unique in the run
+    #[arg(long, value_name = "ID", value_parser = text(), requires = "step")]
+    pub step_id: Option<String>,
+    /// Result of the run or step
+    #[arg(long, value_name = "STATUS", value_parser = text(), conflicts_with = "from")]
+    pub status: Option<String>,
+    #[command(flatten)]
+    pub fields: FieldFlags,
 }
 
 /// Verify the minisign signature of a component, and show the digest to pin

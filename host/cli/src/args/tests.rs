@@ -165,6 +165,7 @@ fn help_texts() {
         &["policy"],
         &["policy", "new"],
         &["policy", "test"],
+        &["policy", "explain"],
         &["policy", "verify"],
         &["serve"],
         &["token"],

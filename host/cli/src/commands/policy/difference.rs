@@ -18,7 +18,7 @@ pub struct Difference {
 
 /// The fields that differ, in the order of their paths.
 pub fn differences(before: &Value, after: &Value) -> Vec<Difference> {
-    let (before, after) = (fields(before), fields(after));
+    let (before, after) = (leaves(before), leaves(after));
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let differs = |path: &&String| before.get(*path) != after.get(*path);
     paths
@@ -33,7 +33,7 @@ pub fn differences(before: &Value, after: &Value) -> Vec<Difference> {
 }
 
 /// The texts, numbers and empty lists within a value, by their paths.
-fn fields(value: &Value) -> BTreeMap<String, &Value> {
+pub fn leaves(value: &Value) -> BTreeMap<String, &Value> {
     let mut found = BTreeMap::new();
     collect(String::new(), value, &mut found);
     found

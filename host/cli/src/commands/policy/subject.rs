@@ -4,12 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pipefold::config::{Environment, Flags, Grant, PolicyKeys, Settings, SettingsInput, variables};
-use pipefold::{Judge, LoadedPolicy};
+use pipefold::{Judge, Limits};
 
 use super::super::diagnostic::{Diagnostic, print};
 use super::super::policies;
 use super::Wrong;
 use crate::args::GlobalFlags;
+
+/// Policies and the rules, loaded.
+pub struct Loaded {
+    pub judge: Judge,
+    /// The limits of each policy, by its name.
+    pub limits: BTreeMap<String, Limits>,
+}
 
 /// The policies as the command line names them.
 pub enum Subject {
@@ -30,8 +37,8 @@ impl Subject {
         }
     }
 
-    /// A judge of these policies and the rules, loaded. `config` is for a component alone.
-    pub fn judge(&self, global: &GlobalFlags, config: &BTreeMap<String, String>) -> Result<Judge, Wrong> {
+    /// Loads the policies and the rules. `config` is for a component alone.
+    pub fn load(&self, global: &GlobalFlags, config: &BTreeMap<String, String>) -> Result<Loaded, Wrong> {
         let process = Environment::from_process();
         // Neither the policies of this machine nor its fields matter here.
         let kept = [variables::POLICY_CACHE].map(|name| (name, process.get_os(name).unwrap_or_default()));
@@ -58,15 +65,16 @@ impl Subject {
         let mut diagnostics = Vec::new();
         let judge = policies::judge(global, &environment, &settings, &mut diagnostics).map_err(wrong)?;
         print(&diagnostics, global);
-        let troubles: Vec<String> = judge
-            .policies()
-            .into_iter()
-            .filter_map(|LoadedPolicy { trouble, .. }| trouble)
-            .collect();
-        match troubles.first() {
-            Some(trouble) => Err(Wrong(trouble.clone())),
-            None => Ok(judge),
+        let usual = settings.limits.over(&Limits::default());
+        let mut limits = BTreeMap::new();
+        for (loaded, keys) in judge.policies().into_iter().zip(&settings.policies) {
+            // Also of a policy that is skipped when it fails.
+            if let Some(trouble) = loaded.trouble {
+                return Err(Wrong(trouble));
+            }
+            limits.insert(loaded.name, keys.limits.over(&usual));
         }
+        Ok(Loaded { judge, limits })
     }
 }
 

@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use pipefold::{Judge, NoVerdict};
 use pipefold_sandbox::foreign;
 use serde_json::{Map, Value, json};
 
-use super::super::hook::verdict;
 use super::super::{print_json, print_lines};
 use super::cases::{Case, Cases};
 use super::difference::{Difference, differences, shown};
-use super::subject::Subject;
+use super::subject::{Loaded, Subject};
 use super::update::{replace, with_expectation};
-use super::{Wrong, refused};
+use super::usage::Usage;
+use super::{Wrong, answer, refused};
 use crate::args::{GlobalFlags, TestArgs};
 use crate::terminal::excerpt;
 
@@ -44,6 +43,7 @@ struct Outcome<'a> {
     case: &'a Case,
     answer: Map<String, Value>,
     differences: Vec<Difference>,
+    calls: Vec<Usage>,
 }
 
 impl Outcome<'_> {
@@ -60,38 +60,33 @@ impl Outcome<'_> {
 /// Asks all questions.
 fn ask<'a>(global: &GlobalFlags, subject: &Subject, cases: &'a [Case]) -> Result<Vec<Outcome<'a>>, Wrong> {
     // Cases with the same settings mostly follow each other.
-    let mut loaded: Option<(&BTreeMap<String, String>, Judge)> = None;
+    let mut loaded: Option<(&BTreeMap<String, String>, Loaded)> = None;
     let mut outcomes = Vec::new();
     for case in cases {
-        let judge = match loaded.take() {
-            Some((config, judge)) if *config == case.config => judge,
-            _ => subject.judge(global, &case.config)?,
+        let policies = match loaded.take() {
+            Some((config, policies)) if *config == case.config => policies,
+            _ => subject.load(global, &case.config)?,
         };
-        let answer = answer(&judge, case);
-        outcomes.push(Outcome {
-            differences: case
-                .expect
-                .as_ref()
-                .map_or_else(Vec::new, |expect| compare(expect, &answer)),
-            case,
-            answer,
-        });
-        loaded = Some((&case.config, judge));
+        outcomes.push(outcome(&policies, case)?);
+        loaded = Some((&case.config, policies));
     }
     Ok(outcomes)
 }
 
-/// The answer, as `pipefold hook` gives it; a failure with its message.
-fn answer(judge: &Judge, case: &Case) -> Map<String, Value> {
-    let answer = match judge.ask(&case.question()) {
-        Ok(answer) => verdict(answer),
-        Err(NoVerdict::Refused(refused)) => json!({ "violations": refused.violations }),
-        Err(NoVerdict::Failed(why)) => json!({ "failure": why }),
-    };
-    match answer {
-        Value::Object(answer) => answer,
-        other => Map::from_iter([("answer".to_owned(), other)]),
-    }
+/// Asks a question.
+fn outcome<'a>(policies: &Loaded, case: &'a Case) -> Result<Outcome<'a>, Wrong> {
+    let explained = policies.judge.explain(&case.question());
+    let explained = explained.map_err(|error| Wrong(error.to_string()))?;
+    let answer = answer(explained.answer);
+    Ok(Outcome {
+        differences: case
+            .expect
+            .as_ref()
+            .map_or_else(Vec::new, |expect| compare(expect, &answer)),
+        calls: Usage::of(&explained.visits, |policy| policies.limits.get(policy).cloned()),
+        case,
+        answer,
+    })
 }
 
 /// The kind of an answer: its verdict, or the key that it has in place of one.
@@ -202,6 +197,7 @@ impl Report<'_> {
             "updated": self.is_updated(outcome),
             "differences": outcome.differences.iter().map(field).collect::<Vec<_>>(),
             "answer": outcome.answer,
+            "policies": outcome.calls.iter().map(Usage::json).collect::<Vec<_>>(),
         })
     }
 
@@ -226,6 +222,9 @@ impl Report<'_> {
             let line = |(sign, side)| format!("  {sign} {field}: {}", shown(side));
             // A side that is absent says no more than the other one.
             lines.extend(sides.into_iter().filter(|(_, side)| side.is_some()).map(line));
+        }
+        if self.global.verbose > 0 {
+            lines.extend(outcome.calls.iter().map(|call| format!("  {}", call.line())));
         }
         lines
     }
