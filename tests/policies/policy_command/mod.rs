@@ -1,5 +1,6 @@
 //! `policy new`, `policy test` and `policy explain`.
 
+mod explain;
 mod new;
 mod test;
 mod update;

@@ -23,7 +23,7 @@ fn cases_that_pass() {
         format!(r#"{{"name":"a report","expect":{{"verdict":"report"}},{START}}}"#),
         format!(r#"{{{history},"expect":{{"verdict":"report","jobs":[]}}}}"#),
         r#"{"hook":"step","notification":{"pipeline_name":"a","pipeline_source":"b","reference_id":"1","step":"c"},"expect":{"verdict":"hold"}}"#.to_owned(),
-        format!(r#"{{{failing},"expect":{{"violations":[{{"fault":"required-params-missing","field":"started_at"}}]}}}}"#),
+        format!(r#"{{{failing},"expect":{{"violations":[{{"fault":"required_params_missing","field":"started_at"}}]}}}}"#),
     ];
     let (ci, path) = with_cases(&format!("\n{}\r\n \n", cases.join("\n")));
     let before = fs::read(&path).unwrap();

@@ -203,19 +203,20 @@ impl Report<'_> {
 
     fn lines(&self, outcome: &Outcome<'_>) -> Vec<String> {
         let case = outcome.case;
-        let name = case
-            .name
-            .as_deref()
-            .map(|name| format!(" {}", excerpt(name)))
-            .unwrap_or_default();
-        let place = format!("{}:{}:{name}", self.args.cases.display(), case.line);
-        let title = match () {
+        let word = match () {
             () if outcome.has_passed() && self.global.verbose == 0 => return Vec::new(),
-            () if outcome.has_passed() => format!("{place} passed"),
-            () if self.is_updated(outcome) => format!("{place} updated"),
-            () if case.expect.is_none() => format!("{place} has no `expect`; --update writes the answer there"),
-            () => format!("{place} failed"),
+            () if outcome.has_passed() => "passed",
+            () if self.is_updated(outcome) => "updated",
+            () if case.expect.is_none() => "no `expect`, which --update writes",
+            () => "failed",
         };
+        let name = case.name.as_deref().map(|name| format!(": {}", excerpt(name)));
+        let title = format!(
+            "{}:{}: {word}{}",
+            self.args.cases.display(),
+            case.line,
+            name.unwrap_or_default()
+        );
         let mut lines = vec![title];
         for Difference { field, before, after } in &outcome.differences {
             let sides = [("-", before), ("+", after)].map(|(sign, side)| (sign, side.as_ref()));
