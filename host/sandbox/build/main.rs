@@ -26,7 +26,8 @@ const COMPONENTS: [(&str, Core); 3] = [
             package: "pipefold-policy",
             artifact: "pipefold_policy.wasm",
             shared: &["../../plugin/src/blank.rs"],
-            arguments: &["--crate-type", "cdylib"],
+            // As for the sources: what takes time in it is in crates of their own, which keep the profile's level.
+            arguments: &["--crate-type", "cdylib", "--", "-C", "opt-level=z"],
         },
     ),
     (

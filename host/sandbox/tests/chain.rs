@@ -308,8 +308,8 @@ fn a_chain_is_known_by_what_it_does_and_not_by_its_name() {
         with(&|policy| policy.grants.wasi = wasi(Access::ReadOnly, folder.path())),
         with(&|policy| policy.grants.wasi = wasi(Access::ReadWrite, folder.path())),
         with(&|policy| policy.grants.wasi = wasi(Access::ReadOnly, &inner)),
-        of(&[(&a, &folder.path().join("absent.wasm").into())]),
-        of(&[(&a, &folder.path().join("none.wasm").into())]),
+        of(&[(&a, &ComponentFile::from(folder.path().join("absent.wasm")).into())]),
+        of(&[(&a, &ComponentFile::from(folder.path().join("none.wasm")).into())]),
     ];
     for (place, digest) in all.iter().enumerate() {
         assert!(!digest.is_empty() && !all[..place].contains(digest), "{place}");

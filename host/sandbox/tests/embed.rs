@@ -2,15 +2,16 @@
 
 use crate::place::Place;
 use pipefold_sandbox::{
-    Compiler, DEFAULT_COMPONENT_SHA256, Deadline, Delivery, EmbedError, Limits, Notification, SOURCES_SHA256, Sandbox,
-    TranslateError, default_is_embedded, embed,
+    BUILT_IN_POLICY_SHA256, Compiler, DEFAULT_COMPONENT_SHA256, Deadline, Delivery, EmbedError, Grants, Limits,
+    LoadError, Notification, Policy, SOURCES_SHA256, Sandbox, TranslateError, built_in_policy_is_embedded,
+    default_is_embedded, embed,
 };
 use std::{
     fs::{self, File},
     os::unix::fs::{FileExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
 };
 use tempfile::TempDir;
 
@@ -60,6 +61,18 @@ fn prints_the_source_of_its_code() {
         loaded.notes
     );
     println!("sources compiled {} notes {:?}.", sources.compiled, sources.notes);
+    let policy = Policy {
+        grants: Grants {
+            config: Some(Arc::default()),
+            ..Grants::default()
+        },
+        ..Policy::new("rules")
+    };
+    let never = Deadline::never();
+    // Its own check runs, and misses the rules.
+    let checked = sandbox.built_in_policy_by(&policy, None, &Compiler::Here, &never);
+    assert!(matches!(checked, Err(LoadError::Settings { .. })));
+    println!("policy embedded [{}].", built_in_policy_is_embedded());
 }
 
 /// A copy of this test program with embedded code.
@@ -186,6 +199,22 @@ fn the_code_of_the_built_in_sources_is_embedded_beside_the_rules() {
                 that, install pipefold again";
     assert_eq!(sources.says_of_sources(), format!("compiled true notes [{note:?}]"));
     assert_eq!(sources.says(), "true compiled false notes []");
+}
+
+#[test]
+fn the_code_of_the_built_in_policy_is_embedded_beside_the_rules() {
+    let copy = Copy::new();
+    assert_eq!(copy.says_after("policy embedded "), "[true]");
+    let policy = Copy {
+        slot: slot_of(&fs::read(copy.path()).unwrap(), BUILT_IN_POLICY_SHA256),
+        ..copy
+    };
+    // A part of it is free, as other processors' code takes up to a third more.
+    let length = u32::from_le_bytes([0, 1, 2, 3].map(|at| policy.byte(LENGTH + at)));
+    let size = u32::from_le_bytes([0, 1, 2, 3].map(|at| policy.byte(SIZE + at)));
+    assert!(length > 10_000 && length / 3 * 4 < size, "{length} of {size} bytes");
+    policy.put(CODE + 5000, &[policy.byte(CODE + 5000) ^ 1]);
+    assert_eq!(policy.says_after("policy embedded "), "[false]");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod cache;
 mod calls;
 mod chain;
+mod checking;
 mod compiling;
 mod embed;
 mod embedded;
@@ -12,6 +13,7 @@ mod guests;
 mod hostile;
 mod monitor;
 mod place;
+mod rules;
 mod sources;
 mod wasi;
 mod worker;

@@ -78,10 +78,21 @@ pub fn component(module: &str, world: &str) -> Vec<u8> {
 
 /// Wraps a module whose texts are in another encoding.
 pub fn component_in(module: &str, world: &str, encoding: StringEncoding) -> Vec<u8> {
-    let mut module = wat::parse_str(module).unwrap();
     let (resolve, package) = contract();
+    component_of(module, world, encoding, &resolve, package)
+}
+
+/// Wraps a module made for a world of another contract.
+pub fn component_of(
+    module: &str,
+    world: &str,
+    encoding: StringEncoding,
+    resolve: &Resolve,
+    package: PackageId,
+) -> Vec<u8> {
+    let mut module = wat::parse_str(module).unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();
+    embed_component_metadata(&mut module, resolve, world, encoding).unwrap();
     ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
 }
 

@@ -97,7 +97,8 @@ fn each_fault_has_its_key_and_its_cure() {
         ),
         (
             r#"[{"hash": "email", "keys": "hash.key", "key": "k"}]"#,
-            "rules[1].keys: unknown key; did you mean `key`?",
+            "rules[1].keys: unknown key; did you mean `key`?|\
+             rules[1].key: the setting `key.1` with the key's bytes is missing",
         ),
         (
             r#"[{"hash": "reference_id", "key": "hash.key"}]"#,
