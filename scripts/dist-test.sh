@@ -217,7 +217,7 @@ fi
 copy=$work/damaged
 mkdir "$copy"
 # The code of the rules begins a page after its mark, behind which is the digest of their component.
-trial "a flipped byte of the code is made" python3 - "$pipefold" "$copy/pipefold" host/sandbox/component/default.wasm <<'PYTHON'
+trial "a flipped byte of the code is made" python3 - "$pipefold" "$copy/pipefold" "$dist/pipefold-$version.component.wasm" <<'PYTHON'
 import hashlib, os, sys
 data = bytearray(open(sys.argv[1], "rb").read())
 rules = hashlib.sha256(open(sys.argv[3], "rb").read()).hexdigest().encode()
