@@ -10,6 +10,7 @@
 //! - [`store`]: notifications as they arrived, the runs that they fold into, and their jobs.
 //! - [`access`]: tokens, and the pipelines that each may write and see.
 //! - [`rules`]: the judging and folding of notifications.
+//! - [`policies`]: the policies for readers, with their counters.
 //! - [`request`]: the parts that every handler of a request needs.
 //! - [`metrics`]: the counters.
 
@@ -20,6 +21,7 @@ pub mod forward;
 pub mod hooks;
 pub mod metrics;
 pub mod page;
+pub mod policies;
 pub mod request;
 pub mod rules;
 pub mod server;

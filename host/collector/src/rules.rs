@@ -6,7 +6,7 @@
 use crate::store::{Fold, FoldError, stamp};
 use chrono::{DateTime, Utc};
 use pipefold::dx::{JOB_ARGUMENT_NAMES, JobArguments};
-use pipefold::{Judge, NoVerdict};
+use pipefold::{Judge, NoVerdict, PolicyWork};
 use pipefold_sandbox::{Answered, Fault, Job, Notification, Question, Report, Run, Status, Verdict, Violation};
 use std::sync::{Arc, LazyLock};
 
@@ -59,12 +59,18 @@ impl Rules {
     #[must_use]
     pub fn new(judge: Arc<Judge>) -> Self {
         Self {
-            has_policies: !judge.policies().is_empty(),
+            has_policies: judge.has_policies(),
             judge,
         }
     }
 
-    /// Returns true if there are policies. They may take a second, the rules alone take microseconds.
+    /// The work of each policy so far.
+    #[must_use]
+    pub fn work(&self) -> Vec<PolicyWork> {
+        self.judge.work()
+    }
+
+    /// Returns true if there are policies that are enforced. They may take a second, the rules alone take microseconds.
     #[must_use]
     pub fn has_policies(&self) -> bool {
         self.has_policies
@@ -76,6 +82,7 @@ impl Rules {
     /// The refusal of the rules, or the failure of a policy, also if the rules refuse its result.
     pub fn admit(&self, notification: &Notification) -> Result<Admitted, FoldError> {
         if !self.has_policies {
+            self.judge.observe(&question(notification));
             return Ok(Admitted::Kept(Left {
                 notifications: vec![notification.clone()],
                 ..Left::default()
@@ -263,20 +270,7 @@ impl Rules {
         if !self.has_policies {
             return Ok(kept(vec![job.clone()], false));
         }
-        // An urgent step needs a start. A job without one gets its start when it is stored, which is afterwards.
-        let assumed = job
-            .started_at
-            .is_none()
-            .then(|| job.finished_at.clone().unwrap_or_else(|| stamp(received)));
-        let asked = Job {
-            started_at: job.started_at.clone().or_else(|| assumed.clone()),
-            ..job.clone()
-        };
-        let event = Notification {
-            pipeline_source: Some(source.to_owned()),
-            urgent: true,
-            ..asked.into_notification(run)
-        };
+        let (event, assumed) = event_of(run, source, job, received);
         let question = Question::Step(&event);
         let Answered { verdict, seen } = self.judge.ask_and_see(&question).map_err(failed)?;
         if let Verdict::Discard(why) = verdict {
@@ -315,6 +309,18 @@ impl Rules {
         Ok(kept(jobs, held))
     }
 
+    /// Has the monitored policies judge a job of a stored run, which the others do not judge, as there are none.
+    pub fn observe_job(&self, run: &Run, source: &str, job: &Job, received: DateTime<Utc>) {
+        let (event, _) = event_of(run, source, job, received);
+        self.judge.observe(&Question::Step(&event));
+    }
+
+    /// Returns true if policies are monitored, and none is enforced.
+    #[must_use]
+    pub fn only_monitors(&self) -> bool {
+        !self.has_policies && self.judge.has_monitored()
+    }
+
     /// The rules without policies.
     fn alone(&self) -> &Judge {
         if self.has_policies { &ALONE } else { &self.judge }
@@ -338,6 +344,25 @@ impl Rules {
         let rules = self.clone();
         Arc::new(move |notifications| rules.fold(notifications))
     }
+}
+
+/// Returns a job as an urgent step of its run, and the start that is assumed for it: an urgent step needs one. A job without one gets its
+/// start when it is stored, which is afterwards.
+fn event_of(run: &Run, source: &str, job: &Job, received: DateTime<Utc>) -> (Notification, Option<String>) {
+    let assumed = job
+        .started_at
+        .is_none()
+        .then(|| job.finished_at.clone().unwrap_or_else(|| stamp(received)));
+    let asked = Job {
+        started_at: job.started_at.clone().or_else(|| assumed.clone()),
+        ..job.clone()
+    };
+    let event = Notification {
+        pipeline_source: Some(source.to_owned()),
+        urgent: true,
+        ..asked.into_notification(run)
+    };
+    (event, assumed)
 }
 
 /// Returns the question for the policies: the hook that a runner would have called for it.

@@ -3,6 +3,7 @@
 use crate::config::{Failure, Grant, LimitKeys, Places, PolicyKeys, RULES};
 use crate::rule_inputs;
 use crate::spool::{Hook, Judgement, PolicyChain};
+use crate::watch::{Monitoring, PolicyWork, Watch};
 use pipefold_sandbox::{
     Access, Answered, Cache, Chain, ChainDigest, Compiler, ComponentFile, Deadline, Directory, DirectoryError,
     Explained, Grants, HookError, Limits, Link, LoadError, LoadedDefault, LogSink, Mode, Notification, OnFailure,
@@ -17,10 +18,11 @@ use std::time::Instant;
 pub struct Judge {
     limits: Limits,
     sources: Vec<PolicySource>,
-    cache: Option<Cache>,
+    cache: Option<Arc<Cache>>,
     compiler: Compiler,
     /// The deadline for compiling policies.
     patience: Deadline,
+    monitoring: Mutex<Monitoring>,
     /// The loaded plugins, or why they cannot be loaded.
     loaded: OnceLock<Result<Loaded, String>>,
     /// Held while one thread loads, so that others wait for it.
@@ -30,7 +32,7 @@ pub struct Judge {
 
 struct Loaded {
     chain: Chain,
-    policies: Vec<LoadedPolicy>,
+    policies: Vec<(LoadedPolicy, Watch)>,
     notes: Vec<String>,
 }
 
@@ -49,8 +51,18 @@ pub struct LoadedPolicy {
     pub grants: Vec<&'static str>,
     /// True if the policy is skipped when it fails.
     pub open: bool,
+    /// `enforce` or `monitor`.
+    pub mode: &'static str,
     /// The reason why it could not be loaded.
     pub trouble: Option<String>,
+}
+
+impl LoadedPolicy {
+    /// Returns true if it is asked beside the chain.
+    #[must_use]
+    pub fn is_monitored(&self) -> bool {
+        self.mode == Mode::Monitor.as_str()
+    }
 }
 
 /// The violations of a notification that the plugin refused. Nothing was recorded or sent.
@@ -107,9 +119,10 @@ impl Judge {
         Self {
             limits,
             sources: policies,
-            cache,
+            cache: cache.map(Arc::new),
             compiler,
             patience: Deadline::never(),
+            monitoring: Mutex::default(),
             loaded: OnceLock::new(),
             loading: Mutex::default(),
             chain: OnceLock::new(),
@@ -180,6 +193,51 @@ impl Judge {
         Ok(self.loaded()?.chain.explain(question))
     }
 
+    /// Chooses whether monitored policies are asked: before the first question, after that it changes nothing.
+    pub fn set_monitoring(&self, monitoring: Monitoring) {
+        *self.monitoring.lock().unwrap_or_else(PoisonError::into_inner) = monitoring;
+    }
+
+    fn monitoring(&self) -> Monitoring {
+        *self.monitoring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the monitored policies judge a question that is not asked, as there are no enforced ones; with these it does nothing.
+    pub fn observe(&self, question: &Question<'_>) {
+        if self.has_monitored()
+            && let Ok(loaded) = self.loaded()
+        {
+            loaded.chain.observe(question);
+        }
+    }
+
+    /// Loads the monitored policies. Returns false if one is still loading at this moment.
+    pub fn load_monitored(&self, until: Instant) -> bool {
+        let Ok(loaded) = self.loaded() else { return true };
+        let mut monitored = loaded.policies.iter().filter_map(|(_, watch)| watch.monitored());
+        monitored.all(|policy| policy.load(until))
+    }
+
+    /// Waits until the monitored policies that are loaded have answered. Returns false if one did not by this moment.
+    pub fn settle(&self, until: Instant) -> bool {
+        match self.loaded.get() {
+            Some(Ok(loaded)) => loaded.chain.settle(until),
+            _ => true,
+        }
+    }
+
+    /// The work of each policy so far, outermost first.
+    #[must_use]
+    pub fn work(&self) -> Vec<PolicyWork> {
+        let Some(Ok(loaded)) = self.loaded.get() else {
+            return Vec::new();
+        };
+        let sources = self.sources.iter().zip(&loaded.policies);
+        sources
+            .map(|(source, (policy, watch))| watch.work(&policy.name, source.policy.mode, policy.trouble.as_deref()))
+            .collect()
+    }
+
     /// Folds a history by DX's rule into its run and jobs.
     ///
     /// # Errors
@@ -195,11 +253,11 @@ impl Judge {
             return Vec::new();
         }
         match self.loaded() {
-            Ok(loaded) => loaded.policies.clone(),
+            Ok(loaded) => loaded.described(),
             Err(error) => self
                 .sources
                 .iter()
-                .map(|source| describe(source, Err(error.to_string())))
+                .map(|source| describe(source, Some(Err(error.to_string()))))
                 .collect(),
         }
     }
@@ -228,10 +286,21 @@ impl Judge {
         settle(self.ask(&Question::PipelineFinish(history)))
     }
 
-    /// Returns true if there are policies before the default plugin.
+    /// Returns true if there are policies before the default plugin that are enforced.
     #[must_use]
     pub fn has_policies(&self) -> bool {
-        !self.sources.is_empty()
+        self.enforced() > 0
+    }
+
+    /// Returns true if there are policies that are monitored.
+    #[must_use]
+    pub fn has_monitored(&self) -> bool {
+        self.sources.len() > self.enforced()
+    }
+
+    fn enforced(&self) -> usize {
+        let is_enforced = |source: &&PolicySource| source.policy.mode == Mode::Enforce;
+        self.sources.iter().filter(is_enforced).count()
     }
 
     /// The plugins, loaded by the first call that succeeds or fails for good.
@@ -260,9 +329,9 @@ impl Judge {
         let sandbox = Sandbox::new(self.limits.clone()).map_err(failed)?;
         let default = match compile {
             Compile::Until(deadline) => sandbox
-                .default_plugin_by(self.cache.as_ref(), &self.compiler, deadline)
+                .default_plugin_by(self.cache.as_deref(), &self.compiler, deadline)
                 .map(Some),
-            Compile::Never => sandbox.default_plugin_if_compiled(self.cache.as_ref(), &self.compiler),
+            Compile::Never => sandbox.default_plugin_if_compiled(self.cache.as_deref(), &self.compiler),
         };
         let LoadedDefault { plugin, mut notes, .. } = match default {
             Ok(Some(loaded)) => loaded,
@@ -270,41 +339,33 @@ impl Judge {
             Err(error) if error.is_unfinished() => return Err(NotLoaded::Unfinished(error.to_string())),
             Err(error) => return Err(failed(error)),
         };
-        let (mut links, mut policies): (Vec<Link>, _) = (Vec::new(), Vec::new());
+        let (mut links, mut policies): (Vec<Link>, Vec<_>) = (Vec::new(), Vec::new());
+        // The places of monitored policies: they are loaded beside the chain, which waits for none.
+        let mut places = Vec::new();
         for source in &self.sources {
-            let policy = &source.policy;
-            let loaded = match (&source.component, compile, self.cache.as_ref()) {
-                (PolicyComponent::BuiltIn, Compile::Until(deadline), cache) => sandbox
-                    .built_in_policy_by(policy, cache, &self.compiler, deadline)
-                    .map(Some),
-                (PolicyComponent::BuiltIn, Compile::Never, cache) => {
-                    sandbox.built_in_policy_if_compiled(policy, cache, &self.compiler)
-                }
-                (PolicyComponent::File(file), Compile::Until(deadline), cache) => sandbox
-                    .policy_by(policy, file, cache, &self.compiler, deadline)
-                    .map(Some),
-                (PolicyComponent::File(file), Compile::Never, Some(cache)) => {
-                    sandbox.policy_if_compiled(policy, file, cache, &self.compiler)
-                }
-                (PolicyComponent::File(_), Compile::Never, None) => Ok(None),
-            };
-            match loaded {
+            places.push(links.len());
+            if source.policy.mode == Mode::Monitor {
+                policies.push((describe(source, None), Watch::Nothing));
+                continue;
+            }
+            match load_policy(&sandbox, source, self.cache.as_deref(), &self.compiler, compile) {
                 Ok(None) => return Ok(None),
                 Ok(Some(loaded)) => {
-                    policies.push(describe(source, Ok(loaded.sha256)));
+                    let watch = Watch::Enforced(loaded.link.tally());
+                    policies.push((describe(source, Some(Ok(loaded.sha256))), watch));
                     notes.extend(loaded.notes);
                     links.push(loaded.link);
                 }
-                Err(error) if policy.on_failure == OnFailure::Open => {
+                Err(error) if source.policy.on_failure == OnFailure::Open => {
                     let error = source.explain(&error);
                     notes.push(format!("{error}; the policy is skipped"));
-                    policies.push(describe(source, Err(error)));
+                    policies.push((describe(source, Some(Err(error))), Watch::Nothing));
                 }
                 Err(error) if error.is_unfinished() => return Err(NotLoaded::Unfinished(error.to_string())),
                 Err(error) => return Err(NotLoaded::Failed(source.explain(&error))),
             }
         }
-        let all = links.len() == self.sources.len();
+        let all = links.len() == self.enforced();
         let chain = Chain::new(links, plugin).map_err(|count| {
             NotLoaded::Failed(format!(
                 "{count} policies are configured; {} are allowed",
@@ -316,13 +377,68 @@ impl Judge {
             let why = "a policy's file was changed while it was read; run the command again";
             return Err(NotLoaded::Failed(why.into()));
         }
+        let monitoring = self.monitoring();
+        for ((source, place), (policy, watch)) in self.sources.iter().zip(places).zip(&mut policies) {
+            if source.policy.mode == Mode::Enforce || monitoring == Monitoring::Off {
+                continue;
+            }
+            let tools = (self.cache.clone(), self.compiler.clone());
+            match Watch::monitor(&chain, place, source, &sandbox, tools, monitoring) {
+                Ok(monitored) => *watch = monitored,
+                Err(trouble) => policy.trouble = Some(trouble),
+            }
+        }
         Ok(Some(Loaded { chain, policies, notes }))
+    }
+}
+
+impl Loaded {
+    fn described(&self) -> Vec<LoadedPolicy> {
+        let described = self.policies.iter().map(|(policy, watch)| {
+            let mut policy = policy.clone();
+            if let Watch::Monitored {
+                policy: monitored,
+                sha256,
+            } = watch
+            {
+                policy.sha256 = sha256.get().cloned();
+                policy.trouble = monitored.trouble().map(str::to_owned);
+            }
+            policy
+        });
+        described.collect()
+    }
+}
+
+/// Loads a policy; none if it would have to be compiled and must not be.
+pub(crate) fn load_policy(
+    sandbox: &Sandbox,
+    source: &PolicySource,
+    cache: Option<&Cache>,
+    compiler: &Compiler,
+    compile: Compile<'_>,
+) -> Result<Option<pipefold_sandbox::LoadedPolicy>, LoadError> {
+    let policy = &source.policy;
+    match (&source.component, compile, cache) {
+        (PolicyComponent::BuiltIn, Compile::Until(deadline), cache) => {
+            sandbox.built_in_policy_by(policy, cache, compiler, deadline).map(Some)
+        }
+        (PolicyComponent::BuiltIn, Compile::Never, cache) => {
+            sandbox.built_in_policy_if_compiled(policy, cache, compiler)
+        }
+        (PolicyComponent::File(file), Compile::Until(deadline), cache) => {
+            sandbox.policy_by(policy, file, cache, compiler, deadline).map(Some)
+        }
+        (PolicyComponent::File(file), Compile::Never, Some(cache)) => {
+            sandbox.policy_if_compiled(policy, file, cache, compiler)
+        }
+        (PolicyComponent::File(_), Compile::Never, None) => Ok(None),
     }
 }
 
 /// Permission to compile a policy while loading.
 #[derive(Clone, Copy)]
-enum Compile<'a> {
+pub(crate) enum Compile<'a> {
     Never,
     Until(&'a Deadline),
 }
@@ -341,21 +457,28 @@ fn settled(loaded: &Result<Loaded, String>) -> Result<&Loaded, NoVerdict> {
     loaded.as_ref().map_err(|error| NoVerdict::Failed(error.clone()))
 }
 
-fn describe(source: &PolicySource, loaded: Result<String, String>) -> LoadedPolicy {
+/// Describes a policy with its sha256, or with the reason why it could not be loaded; `None` if it was not tried.
+fn describe(source: &PolicySource, loaded: Option<Result<String, String>>) -> LoadedPolicy {
+    let (sha256, trouble) = match loaded {
+        Some(Ok(sha256)) => (Some(sha256), None),
+        Some(Err(trouble)) => (None, Some(trouble)),
+        None => (None, None),
+    };
     LoadedPolicy {
         name: source.policy.name.clone(),
         file: match &source.component {
             PolicyComponent::File(file) => file.path().display().to_string(),
             PolicyComponent::BuiltIn => source.places.of(""),
         },
-        sha256: loaded.as_ref().ok().cloned(),
+        sha256,
         key: match &source.component {
             PolicyComponent::File(file) => file.key().and_then(|place| Some(place.key().ok()?.id().to_string())),
             PolicyComponent::BuiltIn => None,
         },
         grants: source.policy.grants.names().collect(),
         open: source.policy.on_failure == OnFailure::Open,
-        trouble: loaded.err(),
+        mode: source.policy.mode.as_str(),
+        trouble,
     }
 }
 
@@ -429,7 +552,7 @@ impl PolicySource {
                 Failure::Closed => OnFailure::Closed,
                 Failure::Open => OnFailure::Open,
             },
-            mode: Mode::Enforce,
+            mode: keys.mode,
             name,
         };
         Ok(Self {
@@ -440,7 +563,7 @@ impl PolicySource {
     }
 
     /// An error of loading it, with the line of the setting that is at fault.
-    fn explain(&self, error: &LoadError) -> String {
+    pub(crate) fn explain(&self, error: &LoadError) -> String {
         match error {
             LoadError::Settings { problems, .. } if self.places != Places::default() => self.places.explain(problems),
             error => error.to_string(),
@@ -448,11 +571,12 @@ impl PolicySource {
     }
 }
 
-/// The policies as records name them. Reads the components' files, and compiles nothing.
+/// The enforced policies as records name them. Reads the components' files, and compiles nothing.
 fn chain_of(sources: &[PolicySource]) -> PolicyChain {
+    let enforced = || sources.iter().filter(|source| source.policy.mode == Mode::Enforce);
     PolicyChain {
-        digest: ChainDigest::of(sources.iter().map(|source| (&source.policy, &source.component))),
-        names: sources.iter().map(|source| source.policy.name.clone()).collect(),
+        digest: ChainDigest::of(enforced().map(|source| (&source.policy, &source.component))),
+        names: enforced().map(|source| source.policy.name.clone()).collect(),
     }
 }
 

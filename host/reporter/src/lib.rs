@@ -60,6 +60,7 @@ pub mod spool;
 mod steps;
 mod store;
 mod token;
+mod watch;
 
 pub use builder::{BuildError, Builder};
 pub use deliver::{Budget, Delivery, Outlet, UndeliveredRun};
@@ -71,6 +72,7 @@ pub use reporter::{Flush, JudgedNotification, Reporter};
 pub use spool::{Hook, Judgement, PolicyChain};
 pub use store::BatchError;
 pub use token::{MAX_TOKEN_LENGTH, Token, TokenDigest, TokenError, TokenFile};
+pub use watch::{Monitoring, PolicyWork};
 
 pub use pipefold_sandbox::{
     Attribute, Cache, Compiler, ComponentFile, Fault, Job, Limits, Notification, Report, Run, Status, Verdict,

@@ -73,22 +73,29 @@ impl Chain {
             monitors: RwLock::default(),
         };
         for (policy, place) in monitored {
-            chain.monitor(policy, place)?;
+            let name = policy.name().to_owned();
+            chain.monitor(&name, place, || Ok(policy))?;
         }
         Ok(chain)
     }
 
-    /// Asks a policy beside the chain from now on, with `place` enforced policies in front of it, whatever its mode. It may be compiled after
-    /// the chain was made.
+    /// Asks a policy beside the chain from now on, with `place` enforced policies in front of it, whatever its mode. It is loaded by a thread of
+    /// its own when the first question comes, and questions wait for that.
     ///
     /// # Errors
     /// The number of monitored policies, if they are more than [`MOST_POLICIES`].
-    pub fn monitor(&self, policy: Link, place: usize) -> Result<Monitored, usize> {
+    pub fn monitor(
+        &self,
+        name: &str,
+        place: usize,
+        load: impl FnOnce() -> Result<Link, String> + Send + 'static,
+    ) -> Result<Monitored, usize> {
         let mut monitors = self.monitors.write().unwrap_or_else(PoisonError::into_inner);
         if monitors.len() == MOST_POLICIES {
             return Err(monitors.len() + 1);
         }
-        let monitor = Monitor::new(policy, place, Arc::clone(&self.links.plugin), self.links.stack(1));
+        let (plugin, stack) = (Arc::clone(&self.links.plugin), self.links.stack(1));
+        let monitor = Monitor::new(name, place, Box::new(load), plugin, stack);
         let monitored = monitor.monitored.clone();
         monitors.push(monitor);
         Ok(monitored)

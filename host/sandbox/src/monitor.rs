@@ -1,25 +1,25 @@
 //! Policies that are monitored: asked beside a chain, after its answer.
 //!
-//! The answer of the chain never waits for one and does not depend on it: each has a thread of its own and a bounded queue, and a question
-//! that finds the queue full is skipped. Behind such a policy stands the answer that the chain gave, or the rules alone for a question that
+//! The answer of the chain never waits for one and does not depend on it: each has a thread of its own, which also loads it, and a bounded
+//! queue, and a question that finds the queue full is skipped. Behind such a policy stands the answer that the chain gave, or the rules alone for a question that
 //! the policy has changed: the policies behind it in the chain are not asked a second time, as they may write to a directory or to the log.
 
 use crate::{
     answer::Answered,
     call::CallFailure,
     error::HookError,
-    foreign::cut,
     link::{Link, Next},
     plugin::Plugin,
+    policy::Mode,
     question::Asking,
-    tally::{Counts, Outcome},
+    tally::{Counts, Outcome, Tally},
     trace::{Judged, Visit},
     verify,
 };
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -54,8 +54,16 @@ pub struct Observation {
 #[derive(Clone)]
 pub struct Monitored(Arc<Shared>);
 
+/// Loads a monitored policy, on its own thread. The error says why it is not asked.
+pub type LoadLink = Box<dyn FnOnce() -> Result<Link, String> + Send>;
+
 struct Shared {
-    link: Link,
+    name: String,
+    tally: Arc<Tally>,
+    /// Taken by its thread.
+    load: Mutex<Option<LoadLink>>,
+    /// The loaded policy, or why it is not asked.
+    link: OnceLock<Result<Link, String>>,
     plugin: Arc<Plugin>,
     /// Bytes of native stack of its thread.
     stack: usize,
@@ -73,6 +81,7 @@ struct Queue {
     started: bool,
     /// True while a question is judged.
     busy: bool,
+    /// True if no question is taken any more: it could not be loaded, or its chain is gone.
     closed: bool,
 }
 
@@ -97,10 +106,13 @@ impl Drop for Monitor {
 }
 
 impl Monitor {
-    pub fn new(link: Link, place: usize, plugin: Arc<Plugin>, stack: usize) -> Self {
+    pub fn new(name: &str, place: usize, load: LoadLink, plugin: Arc<Plugin>, stack: usize) -> Self {
         Self {
             monitored: Monitored(Arc::new(Shared {
-                link,
+                name: name.to_owned(),
+                tally: Arc::default(),
+                load: Mutex::new(Some(load)),
+                link: OnceLock::new(),
                 plugin,
                 stack,
                 queue: Mutex::default(),
@@ -124,22 +136,15 @@ impl Monitor {
             judged,
             reply: Some(reply),
         });
-        replied.recv_timeout(shared.time() + GRACE).ok()
+        let time = shared.ready().map_or(Duration::ZERO, |link| link.callee.limits.hook);
+        replied.recv_timeout(time + GRACE).ok()
     }
 
     /// Waits until no question waits for it. Returns false if one still does at this moment.
     pub fn settle(&self, until: Instant) -> bool {
-        let shared = &self.monitored.0;
-        let mut queue = shared.lock();
-        while queue.busy || !queue.tasks.is_empty() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = shared.changed.wait_timeout(queue, left);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
+        self.monitored
+            .0
+            .wait(until, |queue| !queue.busy && queue.tasks.is_empty())
     }
 }
 
@@ -150,13 +155,31 @@ impl Monitored {
     /// The name in messages.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.link.name()
+        &self.0.name
+    }
+
+    /// Loads it now, and not when the first question comes, and waits for that. Returns false if it is still loading at this moment.
+    pub fn load(&self, until: Instant) -> bool {
+        self.0.start(&mut self.0.lock());
+        self.0.wait(until, |_| self.0.link.get().is_some())
+    }
+
+    /// Returns true if it is loaded.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.0.ready().is_some()
+    }
+
+    /// The reason why it could not be loaded, and so is not asked.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.0.link.get()?.as_ref().err().map(String::as_str)
     }
 
     /// Its counters.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.0.link.tally.counts()
+        self.0.tally.counts()
     }
 
     /// Its latest observations, oldest first.
@@ -176,9 +199,22 @@ impl Shared {
         self.observations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The longest time of one call, without the rules.
-    fn time(&self) -> Duration {
-        self.link.callee.limits.hook
+    fn ready(&self) -> Option<&Link> {
+        self.link.get()?.as_ref().ok()
+    }
+
+    /// Waits until its queue is as `done` says. Returns false if it is not at this moment.
+    fn wait(&self, until: Instant, done: impl Fn(&Queue) -> bool) -> bool {
+        let mut queue = self.lock();
+        while !done(&queue) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
     }
 
     fn push(self: &Arc<Self>, task: Task) {
@@ -187,7 +223,7 @@ impl Shared {
         let has_room = queue.tasks.len() < MOST_WAITING
             && (queue.tasks.is_empty() || queue.notifications + size <= MOST_NOTIFICATIONS);
         if queue.closed || !has_room || !self.start(&mut queue) {
-            self.link.tally.skip();
+            self.tally.skip();
             return;
         }
         queue.notifications += size;
@@ -210,7 +246,15 @@ impl Shared {
     }
 
     fn work(&self) {
+        let loaded = self.loaded();
         let mut queue = self.lock();
+        let Some(link) = loaded else {
+            queue.closed = true;
+            queue.tasks.drain(..).for_each(|_| self.tally.skip());
+            self.changed.notify_all();
+            return;
+        };
+        self.changed.notify_all();
         while !queue.closed {
             let Some(Task { judged, reply }) = queue.tasks.pop_front() else {
                 queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -220,17 +264,31 @@ impl Shared {
             queue.busy = true;
             drop(queue);
             // A panic would leave the questions behind it waiting without an end.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.observe(&judged, reply.as_ref())));
+            let _ = catch_unwind(AssertUnwindSafe(|| self.observe(link, &judged, reply.as_ref())));
             queue = self.lock();
             queue.busy = false;
             self.changed.notify_all();
         }
     }
 
-    fn observe(&self, judged: &Arc<Judged>, reply: Option<&mpsc::SyncSender<Visit>>) {
+    /// Loads it.
+    fn loaded(&self) -> Option<&Link> {
+        let load = self.load.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(load) = load {
+            let loaded = catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|_| Err("loading it failed".into()));
+            let linked = loaded.map(|mut link| {
+                (link.mode, link.tally) = (Mode::Monitor, Arc::clone(&self.tally));
+                link
+            });
+            let _ = self.link.set(linked);
+        }
+        self.ready()
+    }
+
+    fn observe(&self, link: &Link, judged: &Arc<Judged>, reply: Option<&mpsc::SyncSender<Visit>>) {
         let question = judged.question.question();
         // It is in no chain: its own time is over first.
-        let asking = Arc::new(Asking::new(self.time().saturating_mul(2), false));
+        let asking = Arc::new(Asking::new(link.callee.limits.hook.saturating_mul(2), false));
         let (known, plugin) = (Arc::clone(judged), Arc::clone(&self.plugin));
         let next = Next::new(move |passed, asking| {
             let verdict = match &known.answer {
@@ -239,7 +297,7 @@ impl Shared {
             };
             Ok(Answered { verdict, seen: None })
         });
-        let asked = verify::ask(&self.plugin, &self.link, &question, next, &asking);
+        let asked = verify::ask(&self.plugin, link, &question, next, &asking);
         let failure = match &asked.answered {
             Err(CallFailure::Own(error)) => Some(error.kind()),
             _ => None,
@@ -254,7 +312,7 @@ impl Shared {
             observations.push_back(Observation {
                 at: SystemTime::now(),
                 hook: question.hook(),
-                reference_id: cut(name.unwrap_or_default(), MOST_NAME),
+                reference_id: name.unwrap_or_default().chars().take(MOST_NAME).collect(),
                 outcome,
                 fields: asked.changes.names(),
                 failure,
@@ -262,7 +320,7 @@ impl Shared {
         }
         if let Some(reply) = reply {
             // The caller may have stopped waiting.
-            let _ = reply.try_send(asked.visit(&self.link, &question));
+            let _ = reply.try_send(asked.visit(link, &question));
         }
     }
 }

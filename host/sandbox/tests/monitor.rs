@@ -311,6 +311,33 @@ fn a_monitored_policy_that_waits_for_a_file_keeps_only_itself() {
 }
 
 #[test]
+fn questions_wait_for_a_policy_that_is_loaded_beside_the_chain() {
+    let chain = chain(&[enforced(FORWARD)]);
+    let (ready, is_ready) = std::sync::mpsc::channel::<()>();
+    let late = link((1, &enforced(REDACT)));
+    let policy = chain
+        .monitor("late", 1, move || {
+            is_ready.recv().unwrap();
+            Ok(late)
+        })
+        .unwrap();
+    let fails = chain.monitor("fails", 0, || Err("no such file".into())).unwrap();
+    for _ in 0..3 {
+        chain.ask(&Question::Step(&urgent_step())).unwrap();
+    }
+    assert!(!policy.load(Instant::now()) && !policy.is_loaded());
+    ready.send(()).unwrap();
+    settled(&chain);
+    assert_eq!(
+        (policy.counts().changed, policy.counts().skipped, policy.trouble()),
+        (3, 0, None)
+    );
+    assert!(fails.load(Instant::now() + Duration::from_secs(30)) && !fails.is_loaded());
+    assert_eq!((fails.counts().judged, fails.counts().skipped), (0, 3));
+    assert_eq!(fails.trouble(), Some("no such file"));
+}
+
+#[test]
 fn a_chain_without_enforced_policies_can_be_observed_alone() {
     let chain = chain(&[monitored(REDACT), monitored(FORWARD)]);
     chain.observe(&Question::Step(&urgent_step()));
@@ -346,7 +373,7 @@ fn monitored_policies_are_no_part_of_the_digest_and_have_a_number_of_their_own()
         .collect();
     let full = chain(&many);
     let another = link((9, &monitored(FORWARD)));
-    assert_eq!(full.monitor(another, 0).err(), Some(5));
+    assert_eq!(full.monitor("p9", 0, || Ok(another)).err(), Some(5));
 }
 
 #[test]

@@ -10,10 +10,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use pipefold::detect::Field;
-use pipefold::{Budget, Hook, JudgedNotification, Notification, Receipt, Status, clock};
+use pipefold::{Budget, Hook, JudgedNotification, Monitoring, Notification, Receipt, Status, clock};
 
 use super::context::{Context, fields, is_strict};
 use super::diagnostic::{Diagnostic, conclude, exit_code, print, remark};
+use super::policies::say_work;
 use super::report::{print_request, step_within_exec};
 use super::wrapped::{self, CommandEnd, cancelled, record_beside};
 use crate::args::{ExecArgs, GlobalFlags};
@@ -32,6 +33,10 @@ pub fn run(global: &GlobalFlags, args: &ExecArgs) -> anyhow::Result<ExitCode> {
     };
     if context.within_exec() {
         return step_within_exec(global, context, diagnostics, &args.command);
+    }
+    if global.verbose > 0 {
+        // Beside the command there is time to compile what is asked for the sake of a line.
+        context.reporter.plugins().set_monitoring(Monitoring::Compile);
     }
     let strict = context.settings.strict;
     if exit_code(&diagnostics, strict) == 2 {
@@ -124,6 +129,7 @@ impl ReportedRun<'_> {
         }
         print(&diagnostics, self.global);
         let undelivered = context.close(self.global, end.status, end.duration, receipt.as_ref());
+        say_work(context.reporter.plugins(), self.global);
         if let Some(error) = error {
             return Err(error.into());
         }

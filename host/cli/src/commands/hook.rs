@@ -43,7 +43,9 @@ fn answer_one(global: &GlobalFlags, hook: HookName) -> anyhow::Result<ExitCode> 
         );
     }
     let judge = judge(global)?;
-    let (answer, code) = match ask(&judge, hook, &input)? {
+    let asked = ask(&judge, hook, &input)?;
+    policies::say_work(&judge, global);
+    let (answer, code) = match asked {
         Ok(answer) => (answer, 0),
         Err(NoVerdict::Refused(refused)) => (json!({ "violations": refused.violations }), 2),
         Err(error) => return Err(error.into()),

@@ -3,17 +3,20 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pipefold::config::{Environment, Failure, Settings, variables};
-use pipefold::{Cache, Compiler, Judge, Limits, PolicySource};
-use pipefold_sandbox::{LogLevel, LogSink, OnFailure, PolicyComponent};
+use pipefold::{Cache, Compiler, Judge, Limits, Monitoring, PolicySource};
+use pipefold_sandbox::{LogLevel, LogSink, Mode, OnFailure, PolicyComponent};
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, remark};
 use crate::args::GlobalFlags;
 use crate::terminal::{excerpt, neutral, say};
 
 /// The judge of this command: the operator's policies outermost, then those of the variable, those of the flags, and the default
 /// plugin. A flag adds to the others and never replaces them: a job must not switch off a redaction of its runner by naming another policy.
+///
+/// Monitored policies are asked with `-v`, which shows what they would do, and nothing about them is an error.
 pub fn judge(
     global: &GlobalFlags,
     environment: &Environment,
@@ -22,10 +25,16 @@ pub fn judge(
 ) -> Result<Judge, Diagnostic> {
     let limits = settings.limits.over(&Limits::default());
     let sink = log_sink(global);
-    let of_the_file = settings
-        .policies
-        .iter()
-        .map(|keys| PolicySource::from_keys(keys, &limits, settings.failure, &sink));
+    let mut notices = Vec::new();
+    let of_the_file = settings.policies.iter().filter_map(|keys| {
+        match PolicySource::from_keys(keys, &limits, settings.failure, &sink) {
+            Err(error) if keys.mode == Mode::Monitor => {
+                notices.push(Diagnostic::notice(format!("{error}; the policy is not monitored")));
+                None
+            }
+            source => Some(source),
+        }
+    });
     let named = named(global, environment).map_err(Diagnostic::input)?;
     let of_the_flags = named.iter().map(|(by, given)| {
         let file = given.parse().map_err(|error| format!("{by} {given}: {error}"))?;
@@ -41,6 +50,9 @@ pub fn judge(
         .chain(of_the_flags)
         .collect::<Result<_, String>>()
         .map_err(Diagnostic::input)?;
+    diagnostics.extend(notices);
+    let is_needed = |source: &PolicySource| source.policy.mode == Mode::Enforce || global.verbose > 0;
+    let none_is_needed = !sources.iter().any(is_needed);
     let is_embedded = |source: &PolicySource| {
         source.component == PolicyComponent::BuiltIn && pipefold_sandbox::built_in_policy_is_embedded()
     };
@@ -52,7 +64,7 @@ pub fn judge(
     let cache = match Cache::open(&place) {
         Ok(cache) => Some(cache),
         // The default component alone compiles fast in each process, which is no reason for a warning in each build.
-        Err(error) if sources.is_empty() => {
+        Err(error) if none_is_needed => {
             tracing::info!(%error, "the default component is compiled without a cache");
             None
         }
@@ -64,7 +76,27 @@ pub fn judge(
         }
     };
     let compiler = super::component::compiler().map_err(|error| Diagnostic::failure(format!("{error:#}")))?;
-    Ok(Judge::new(limits, sources, cache, compiler))
+    let judge = Judge::new(limits, sources, cache, compiler);
+    judge.set_monitoring(if global.verbose > 0 {
+        Monitoring::IfCompiled
+    } else {
+        Monitoring::Off
+    });
+    Ok(judge)
+}
+
+/// The wait at a command's end for monitored policies: two calls within the usual limit.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// Prints with `-v` what each policy did, or would have done, one line each.
+pub fn say_work(judge: &Judge, global: &GlobalFlags) {
+    if global.verbose == 0 {
+        return;
+    }
+    judge.settle(Instant::now() + WAIT);
+    for policy in judge.work() {
+        remark(global, &excerpt(&policy.line()));
+    }
 }
 
 /// The policies that the variable and the flags name, with the source of each.

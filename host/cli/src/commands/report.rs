@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::context::{Context, conclude_unloaded, fields, is_strict, local_run_advice};
 use super::diagnostic::{Diagnostic, conclude, exit_code, print};
+use super::policies::say_work;
 use super::receipt::summary;
 use super::wrapped::{self, CommandEnd, cancelled, record_beside};
 use super::{print_json, print_lines};
@@ -69,6 +70,7 @@ fn notify(global: &GlobalFlags, hook: Hook, fields: Fields) -> anyhow::Result<Ex
         Some(receipt) if global.json => print_json(&summary(&receipt))?,
         _ => {}
     }
+    say_work(context.reporter.plugins(), global);
     Ok(conclude(&diagnostics, global, strict))
 }
 
@@ -181,6 +183,7 @@ fn step_around(
         diagnostics.extend(context.messages(&receipt));
     }
     print(&diagnostics, global);
+    say_work(context.reporter.plugins(), global);
     Ok(ExitCode::from(match end.code {
         0 => exit_code(&diagnostics, strict),
         code => code,

@@ -1,11 +1,12 @@
 //! The parts that `serve` and `forward` share: the judge, the log, and the signals that stop a server.
 
 use std::fmt;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use pipefold::config::Environment;
 use pipefold::detect::Fields;
-use pipefold::{Judge, NoVerdict};
+use pipefold::{Judge, Monitoring, NoVerdict};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::Level;
@@ -24,8 +25,10 @@ pub fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<
     // A server without the policies that it was given would be worse than none.
     let judge = judge?;
     print(&diagnostics, global);
+    judge.set_monitoring(Monitoring::Compile);
     for policy in judge.policies() {
-        if let Some(why) = policy.trouble.filter(|_| !policy.open) {
+        let is_monitored = policy.is_monitored();
+        if let Some(why) = policy.trouble.filter(|_| !policy.open && !is_monitored) {
             bail!("{}", neutral(&why));
         }
     }
@@ -33,6 +36,8 @@ pub fn judge(global: &GlobalFlags, environment: &Environment) -> anyhow::Result<
     if let Err(NoVerdict::Failed(why)) = judge.merge(&[]) {
         bail!("runs could not be judged here: {}", neutral(&why));
     }
+    // Beside the server, which does not wait for them.
+    judge.load_monitored(Instant::now());
     Ok(judge)
 }
 

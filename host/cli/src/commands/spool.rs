@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::context::{Context, conclude_unloaded};
 use super::diagnostic::{Diagnostic, conclude, remark};
+use super::policies::say_work;
 use super::receipt::other_policies;
 use super::{print_json, print_lines};
 use crate::args::{FlushArgs, GlobalFlags};
@@ -64,6 +65,7 @@ pub fn flush(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<ExitCode>
     }
     diagnostics.extend(undelivered(&delivery));
     diagnostics.extend(other_policies(&delivery));
+    say_work(context.reporter.plugins(), global);
     Ok(conclude(&diagnostics, global, strict))
 }
 
@@ -254,13 +256,17 @@ pub fn status(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
             print_lines(&format!("policies  {}\n", neutral(&chain_text(chain))))?;
         }
         for policy in context.reporter.plugins().policies() {
-            let digest = policy.sha256.unwrap_or_else(|| "not loaded".into());
+            let digest = policy.sha256.clone().unwrap_or_else(|| "not loaded".into());
             let grants = if policy.grants.is_empty() {
                 "no grants".into()
             } else {
                 policy.grants.join(", ")
             };
-            print_lines(&format!("policy    {} ({grants}) {digest}\n", neutral(&policy.name)))?;
+            let mode = if policy.is_monitored() { "monitor, " } else { "" };
+            print_lines(&format!(
+                "policy    {} ({mode}{grants}) {digest}\n",
+                neutral(&policy.name)
+            ))?;
         }
     }
     Ok(conclude(&diagnostics, global, context.settings.strict))

@@ -2,9 +2,11 @@
 
 mod hooks;
 mod observe;
+mod policies;
 mod runs;
 
 use crate::hooks::Hooks;
+use crate::policies::Policies;
 use crate::request::{App, Gate, Journal};
 use crate::store::Store;
 use axum::Router;
@@ -19,6 +21,7 @@ struct ApiState {
     gate: Arc<Gate>,
     journal: Arc<Journal>,
     hooks: Arc<Hooks>,
+    policies: Policies,
     forwards: bool,
     /// Time and result of the last check whether reports can be stored.
     checked: Mutex<Option<(Instant, bool)>>,
@@ -31,6 +34,7 @@ pub(crate) fn router(app: &App) -> Router {
         gate: Arc::clone(&app.gate),
         journal: Arc::clone(&app.journal),
         hooks: Arc::clone(&app.hooks),
+        policies: Policies::of(app.intake.rules()),
         forwards: app.forwards,
         checked: Mutex::new(None),
     };
@@ -38,6 +42,7 @@ pub(crate) fn router(app: &App) -> Router {
         .route("/api/runs", get(runs::list))
         .route("/api/runs/{reference_id}", get(runs::one))
         .route("/api/hooks", get(hooks::list))
+        .route("/api/policies", get(policies::list))
         .route("/api/openapi.json", get(observe::document))
         .route("/healthz", get(observe::health))
         .route("/readyz", get(observe::ready))

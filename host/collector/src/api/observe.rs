@@ -85,6 +85,7 @@ pub async fn metrics(State(state): State<Arc<ApiState>>, request: Request) -> Re
             let mut page = prometheus::Page::default();
             state.journal.metrics.write(&mut page, forwarding);
             state.hooks.write(&mut page);
+            state.policies.write(&mut page);
             ([(CONTENT_TYPE, kind)], page.into_text()).into_response()
         }
         Ok(_) => refused(ErrorCode::NoPermission, "this token may report, and not read"),

@@ -19,6 +19,7 @@ pub enum Here {
     Runs,
     Pipelines,
     Hooks,
+    Policies,
     Elsewhere,
 }
 
@@ -75,6 +76,7 @@ impl<'a> Shell<'a> {
                             a href="/" aria-current=[current(Here::Runs)] { "Runs" }
                             a href="/pipelines" aria-current=[current(Here::Pipelines)] { "Pipelines" }
                             a href="/hooks" aria-current=[current(Here::Hooks)] { "Webhooks" }
+                            a href="/policies" aria-current=[current(Here::Policies)] { "Policies" }
                         }
                         @if self.is_live {
                             span #live-sign .live-sign role="status" hidden { "Live" }

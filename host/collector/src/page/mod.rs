@@ -6,7 +6,7 @@
 //! - `state`: the state that the pages share, the visitor's access, and the stream that reports changes to a browser.
 //! - `runs`: `/`. `run`: `/runs/{reference_id}`, with its `timeline`.
 //! - `pipelines`: `/pipelines` and `/pipelines/{name}`, with a `chart` over a span of time.
-//! - `hooks`: `/hooks`, the sources of webhooks.
+//! - `hooks`: `/hooks`, the sources of webhooks. `policies`: `/policies`.
 //! - `layout`: the frame, the errors, the stylesheet and script, and what a browser may do with a page.
 //! - `parts`, `words`, `link`: pieces, texts and addresses that several pages share.
 
@@ -16,6 +16,7 @@ mod layout;
 mod link;
 mod parts;
 mod pipelines;
+mod policies;
 mod run;
 mod runs;
 mod state;
@@ -35,7 +36,7 @@ use axum::middleware::from_fn;
 use axum::routing::get;
 
 /// The routes of the pages, for `GET` and `HEAD`:
-/// - `/`, `/runs/{reference_id}`, `/pipelines`, `/pipelines/{name}`, `/hooks`;
+/// - `/`, `/runs/{reference_id}`, `/pipelines`, `/pipelines/{name}`, `/hooks`, `/policies`;
 /// - `/events`, the server-sent events that keep a page up to date;
 /// - `/assets/…`, the stylesheet and the icon, which need no [`Access`](crate::access::Access).
 ///
@@ -49,6 +50,7 @@ pub fn router(state: PageState) -> Router {
         .route("/pipelines", get(pipelines::pipelines))
         .route("/pipelines/{name}", get(pipelines::by_path))
         .route("/hooks", get(hooks::hooks))
+        .route("/policies", get(policies::policies))
         .route("/events", get(state::events))
         .route("/assets/style.css", get(layout::style))
         .route("/assets/icon.svg", get(layout::icon))

@@ -7,6 +7,7 @@ use super::layout::PageError;
 use super::words::Clock;
 use crate::access::Access;
 use crate::hooks::Hooks;
+use crate::policies::Policies;
 use crate::store::Store;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query, State};
@@ -47,6 +48,7 @@ pub struct PageState {
     pub(super) streams: Arc<Semaphore>,
     /// The sources of webhooks.
     pub(super) hooks: Arc<Hooks>,
+    pub(super) policies: Policies,
 }
 
 impl PageState {
@@ -72,6 +74,7 @@ impl PageState {
             clock: Clock::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             hooks: Arc::default(),
+            policies: Policies::default(),
         }
     }
 
@@ -79,6 +82,13 @@ impl PageState {
     #[must_use]
     pub fn with_hooks(mut self, hooks: Arc<Hooks>) -> Self {
         self.hooks = hooks;
+        self
+    }
+
+    /// Returns the state with policies.
+    #[must_use]
+    pub fn with_policies(mut self, policies: Policies) -> Self {
+        self.policies = policies;
         self
     }
 

@@ -37,7 +37,7 @@ impl Intake {
         }
     }
 
-    /// Returns true if there are policies. They may be there to hide names.
+    /// Returns true if there are policies that are enforced. They may be there to hide names.
     pub(crate) fn has_policies(&self) -> bool {
         self.rules.has_policies()
     }
@@ -81,6 +81,11 @@ impl Intake {
         job: Job,
     ) -> Result<Option<Left>, StoreError> {
         if !self.has_policies() {
+            if self.rules.only_monitors()
+                && let Ok(Some(run)) = self.store.find(RunKey::Reference(reference_id.to_owned())).await
+            {
+                self.rules.observe_job(&run.record, source, &job, Utc::now());
+            }
             return Ok(Some(Left {
                 jobs: vec![job],
                 ..Left::default()

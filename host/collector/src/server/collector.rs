@@ -9,6 +9,7 @@ use crate::feeds::{Feeds, PublicUrl};
 use crate::forward::{ForwardOptions, forward};
 use crate::hooks::{Hooks, SourceOptions};
 use crate::page::PageState;
+use crate::policies::Policies;
 use crate::request::{App, Exposure, Gate, Limits};
 use crate::rules::Rules;
 use crate::store::sqlite::SqliteStore;
@@ -79,7 +80,8 @@ impl Collector {
         let app = App::new(Arc::clone(&store), rules, gate, options.limits, forwards).with_hooks(hooks);
         let pages = app.signals.changes().map_or_else(Router::new, |changes| {
             let state = PageState::new(store, &changes, pipefold::dx::body, forwards, options.stale_after)
-                .with_hooks(Arc::clone(&app.hooks));
+                .with_hooks(Arc::clone(&app.hooks))
+                .with_policies(Policies::of(app.intake.rules()));
             introduced(app.clone(), page::router(state))
         });
         let gocd = Feeds::new(&app, options.public_url);

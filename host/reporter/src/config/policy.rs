@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use pipefold_sandbox::KeyPlace;
 
+use pipefold_sandbox::Mode;
+
 use super::ConfigError;
 use super::quantity::LimitKeys;
 use super::reader::{DIR_KEYS, POLICY_KEYS, TomlEntry};
@@ -78,6 +80,8 @@ pub struct PolicyKeys {
     pub name: Option<String>,
     /// The failure mode; the top level's `failure` if absent.
     pub failure: Option<Failure>,
+    /// Its part in the chain.
+    pub mode: Mode,
     /// The policy's grants.
     pub grants: BTreeSet<Grant>,
     /// A directory that it may use, through WASI.
@@ -110,6 +114,7 @@ impl PolicyKeys {
                 "rules" => policy.rules = Some(RuleKeys::read(&entry, &mut policy.places)?),
                 "name" => policy.name = entry.text()?,
                 "failure" => policy.failure = Some(failure(&entry)?),
+                "mode" => policy.mode = mode(&entry)?,
                 "grants" => {
                     for word in entry.list_of_text()? {
                         let grant = Grant::of(&word).ok_or_else(|| entry.wrong(no_such_grant(&word)))?;
@@ -160,6 +165,15 @@ impl PolicyKeys {
             Some(_) => return Ok(()),
         };
         Err(table.wrong(needs.into()))
+    }
+}
+
+/// `enforce` or `monitor`.
+fn mode(entry: &TomlEntry<'_>) -> Result<Mode, ConfigError> {
+    match entry.text()?.as_deref() {
+        Some("enforce") => Ok(Mode::Enforce),
+        Some("monitor") => Ok(Mode::Monitor),
+        _ => Err(entry.wrong("this has to be \"enforce\" or \"monitor\"".into())),
     }
 }
 

@@ -318,8 +318,8 @@ pub const OPERATOR_KEYS: [OperatorKey; 16] = [
 pub const TOKEN_KEYS: [&str; 5] = ["token", "dx_token", "api_token", "dx_api_token", "auth_token"];
 
 /// Keys of a table `[[policy]]`.
-pub const POLICY_KEYS: [&str; 10] = [
-    "file", "key", "use", "rules", "name", "failure", "grants", "dir", "config", "limits",
+pub const POLICY_KEYS: [&str; 11] = [
+    "file", "key", "use", "rules", "name", "failure", "mode", "grants", "dir", "config", "limits",
 ];
 
 /// Keys of a policy's table `dir`.

@@ -2,11 +2,13 @@
 //!
 //! The page has lines of 80 columns, the width of the smallest terminals, which a CI log shows without breaking.
 
+mod policies;
 mod report;
 
 use std::process::ExitCode;
 
 use clap::builder::styling::AnsiColor;
+use pipefold::Monitoring;
 use pipefold_sandbox::foreign::json;
 use serde_json::Value;
 
@@ -20,11 +22,11 @@ use crate::terminal::{Paint, excerpt, neutral, wrap};
 /// `pipefold doctor`
 pub fn run(global: &GlobalFlags, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let (report, mut diagnostics, strict) = match Context::load(global, fields(&args.fields)) {
-        Ok((context, diagnostics)) => (
-            DoctorReport::of(&context, &diagnostics)?,
-            diagnostics,
-            context.settings.strict,
-        ),
+        Ok((context, diagnostics)) => {
+            context.reporter.plugins().set_monitoring(Monitoring::Compile);
+            let report = DoctorReport::of(&context, &diagnostics)?;
+            (report, diagnostics, context.settings.strict)
+        }
         Err(why) => (DoctorReport::without_settings(&why), vec![why], is_strict(global)),
     };
     if report.to_fix > 0 {

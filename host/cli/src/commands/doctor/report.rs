@@ -234,7 +234,7 @@ fn checks(context: &Context, diagnostics: &[Diagnostic]) -> Vec<Check> {
     checks.push(dx(context));
     checks.push(token(context));
     checks.push(spool(context));
-    checks.extend(policies(context));
+    checks.extend(super::policies::checks(context));
     for diagnostic in diagnostics {
         let is_known = |check: &Check| check.fix.as_ref().is_some_and(|fix| diagnostic.text().starts_with(fix));
         if !checks.iter().any(is_known) {
@@ -375,40 +375,4 @@ fn spool(context: &Context) -> Check {
         },
         None => Check::good("spool", found, origin),
     }
-}
-
-fn policies(context: &Context) -> Vec<Check> {
-    let policies = context.reporter.plugins().policies();
-    if policies.is_empty() {
-        return vec![Check::good("policies", "none", None)];
-    }
-    let check = |policy: &pipefold::LoadedPolicy| {
-        let grants = if policy.grants.is_empty() {
-            "no grants".into()
-        } else {
-            format!("grants {}", policy.grants.join(", "))
-        };
-        let failure = if policy.open { "open" } else { "closed" };
-        match (&policy.sha256, &policy.trouble) {
-            (Some(digest), _) => {
-                let signed = policy
-                    .key
-                    .as_ref()
-                    .map_or_else(String::new, |key| format!("signed by {key}, "));
-                let found = format!(
-                    "{}: {grants}, {failure} on failure, {signed}sha256:{digest}",
-                    policy.name
-                );
-                Check::good("policy", found, Some(policy.file.clone()))
-            }
-            (None, trouble) => Check::bad("policy", policy.name.clone(), trouble.clone().unwrap_or_default()),
-        }
-    };
-    let chain = context.reporter.plugins().chain();
-    let bound = Check::good(
-        "policies",
-        format!("records are bound to {chain} ({:.12})", chain.digest),
-        None,
-    );
-    policies.iter().map(check).chain([bound]).collect()
 }
