@@ -19,6 +19,7 @@ mod hostile_policies;
 mod import;
 mod interleaved;
 mod jobs;
+mod monitor;
 mod outcomes;
 mod place;
 mod policy_command;

@@ -332,7 +332,7 @@ impl Rules {
     /// The refusal, or the failure of the rules.
     pub fn fold(&self, history: &[Notification]) -> Result<Report, FoldError> {
         let rules = self.alone();
-        match rules.ask(&Question::PipelineFinish(history)).map_err(failed)? {
+        match rules.ask_plugin(&Question::PipelineFinish(history)).map_err(failed)? {
             Verdict::Report(report) => Ok(report),
             Verdict::Hold | Verdict::Discard(_) => rules.merge(history).map_err(failed),
         }

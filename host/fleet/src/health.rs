@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use pipefold::PolicyWork;
 use pipefold::prometheus::{CONTENT_TYPE, MetricKind, Page};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,9 +83,9 @@ pub(super) fn set(gauge: &AtomicU64, number: usize) {
 }
 
 impl Counters {
-    /// All values in the Prometheus text format.
+    /// All values in the Prometheus text format, and those of policies.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, policies: &[PolicyWork]) -> String {
         let mut page = Page::default();
         let now = |counter: &AtomicU64| counter.load(Relaxed);
         page.metric(
@@ -153,14 +154,24 @@ impl Counters {
             "Age of the oldest message of the last request.",
         )
         .is(now(&self.lag) as f64 / 1000.0);
+        PolicyWork::write(policies, &mut page);
         page.into_text()
     }
 }
 
+/// A function that returns the work of a forwarder's policies.
+pub type PolicyWorks = Arc<dyn Fn() -> Vec<PolicyWork> + Send + Sync>;
+
 /// The listener of both paths.
 pub struct Health {
     listener: TcpListener,
+    state: HealthState,
+}
+
+#[derive(Clone)]
+struct HealthState {
     counters: Arc<Counters>,
+    policies: PolicyWorks,
 }
 
 /// A listener that could not be opened.
@@ -186,11 +197,17 @@ impl Health {
     ///
     /// # Errors
     /// [`HealthError`]. An address that other machines can reach is refused unless `anywhere`.
-    pub async fn bind(address: SocketAddr, anywhere: bool, counters: Arc<Counters>) -> Result<Self, HealthError> {
+    pub async fn bind(
+        address: SocketAddr,
+        anywhere: bool,
+        counters: Arc<Counters>,
+        policies: PolicyWorks,
+    ) -> Result<Self, HealthError> {
         Self::allow(address, anywhere)?;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|why| HealthError::Listen { address, why })?;
-        Ok(Self { listener, counters })
+        let state = HealthState { counters, policies };
+        Ok(Self { listener, state })
     }
 
     /// Checks that an address may be listened on.
@@ -216,19 +233,20 @@ impl Health {
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/healthz", get(healthz))
-            .with_state(self.counters);
+            .with_state(self.state);
         if let Err(error) = axum::serve(self.listener, router).await {
             tracing::error!(%error, "/metrics is no longer served");
         }
     }
 }
 
-async fn metrics(State(counters): State<Arc<Counters>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], counters.text())
+async fn metrics(State(state): State<HealthState>) -> impl IntoResponse {
+    let text = state.counters.text(&(state.policies)());
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text)
 }
 
 /// 503 if runs cannot be delivered without a person. While DX is unreachable they wait, which is 200.
-async fn healthz(State(counters): State<Arc<Counters>>) -> (StatusCode, &'static str) {
+async fn healthz(State(HealthState { counters, .. }): State<HealthState>) -> (StatusCode, &'static str) {
     if counters.queue_up.load(Relaxed) == 0 {
         (StatusCode::SERVICE_UNAVAILABLE, "no connection to the queue\n")
     } else if counters.stuck.load(Relaxed) == 1 {
@@ -250,7 +268,7 @@ mod tests {
         let counters = Counters::default();
         add(&counters.done, 3);
         set(&counters.lag, 1500);
-        let text = counters.text();
+        let text = counters.text(&[]);
         for line in [
             "pipefold_queue_messages_total{result=\"done\"} 3",
             "pipefold_forwards_total{result=\"accepted\"} 0",

@@ -193,6 +193,14 @@ impl Judge {
         Ok(self.loaded()?.chain.explain(question))
     }
 
+    /// Asks the plugin alone, without any policy.
+    ///
+    /// # Errors
+    /// As [`Judge::ask`].
+    pub fn ask_plugin(&self, question: &Question<'_>) -> Result<Verdict, NoVerdict> {
+        Ok(self.loaded()?.chain.ask_plugin(question)?)
+    }
+
     /// Chooses whether monitored policies are asked: before the first question, after that it changes nothing.
     pub fn set_monitoring(&self, monitoring: Monitoring) {
         *self.monitoring.lock().unwrap_or_else(PoisonError::into_inner) = monitoring;

@@ -127,6 +127,14 @@ impl Chain {
         self.links.plugin.merge(history)
     }
 
+    /// Judges a question by the plugin alone, without any policy.
+    ///
+    /// # Errors
+    /// As [`Chain::ask`].
+    pub fn ask_plugin(&self, question: &Question<'_>) -> Result<Verdict, HookError> {
+        self.links.plugin.judge(question, &self.asking(false, false))
+    }
+
     /// The digest of its enforced policies, equal to [`ChainDigest::of`] before they were loaded.
     #[must_use]
     pub fn digest(&self) -> ChainDigest {

@@ -85,8 +85,8 @@ pub fn judge(
     Ok(judge)
 }
 
-/// The wait at a command's end for monitored policies: two calls within the usual limit.
-const WAIT: Duration = Duration::from_millis(500);
+/// The wait at a command's end for monitored policies: some calls of the usual time limit.
+const WAIT: Duration = Duration::from_secs(1);
 
 /// Prints with `-v` what each policy did, or would have done, one line each.
 pub fn say_work(judge: &Judge, global: &GlobalFlags) {

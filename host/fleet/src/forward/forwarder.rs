@@ -9,7 +9,7 @@ use super::send::{PROGRESS, RequestEnd, RequestResult, RunSender};
 use super::sweep::sweep;
 use crate::address::Queue;
 use crate::connection::{ConnectError, Connection, Purpose};
-use crate::health::{Counters, set};
+use crate::health::{Counters, PolicyWorks, set};
 use crate::publish::Publisher;
 use crate::stream::{Difference, StreamError, check};
 use pipefold::Judge;
@@ -127,6 +127,13 @@ impl Forwarder {
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.sender.counters)
+    }
+
+    /// A function that returns the work of its policies.
+    #[must_use]
+    pub fn policies(&self) -> PolicyWorks {
+        let sender = Arc::clone(&self.sender);
+        Arc::new(move || sender.judge.work())
     }
 
     /// Forwards until `stop`. Then it waits for requests under way, and returns the other messages that it holds to the queue.

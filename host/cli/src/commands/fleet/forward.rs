@@ -77,7 +77,13 @@ pub fn forward(global: &GlobalFlags, args: &ForwardArgs) -> anyhow::Result<ExitC
             tracing::warn!("{difference}");
         }
         if let Some(address) = args.listen {
-            let health = Health::bind(address, args.listen_anywhere, forwarder.counters()).await?;
+            let health = Health::bind(
+                address,
+                args.listen_anywhere,
+                forwarder.counters(),
+                forwarder.policies(),
+            )
+            .await?;
             print_lines(&format!("{}\n", health.url().unwrap_or_default()))?;
             tokio::spawn(health.run());
         }
