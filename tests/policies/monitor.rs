@@ -462,6 +462,33 @@ fn doctor_says_the_mode_and_what_would_change_at_a_start() {
 }
 
 #[test]
+fn a_question_about_policies_asks_the_monitored_ones_too() {
+    let ci = machine(&[("redact", redact(EMAIL), "monitor")]);
+    let fields = "--pipeline-name build --pipeline-source tests --reference-id 1 --email";
+    let words = ["policy", "explain"]
+        .into_iter()
+        .chain(fields.split(' '))
+        .chain([SECRET]);
+    let explained = ci.pipefold(words).run();
+    explained.assert_code(0);
+    assert!(explained.stdout().contains("redact"), "{explained}");
+    // A host in another language asks by `hook`, and sends what that answers.
+    let event = json!({
+        "pipeline_name": "web", "pipeline_source": "tests", "reference_id": "r", "started_at": "2025-01-01T12:05:00Z", "email": SECRET,
+    });
+    compile(&ci, "redact");
+    let answered = ci.pipefold(["-v", "hook", "start"]).stdin(event.to_string()).run();
+    answered.assert_code(0);
+    assert!(answered.stdout().contains(SECRET), "{answered}");
+    assert!(
+        answered
+            .stderr()
+            .contains("policy redact (monitor) would change email\n"),
+        "{answered}"
+    );
+}
+
+#[test]
 fn a_mode_is_one_of_two_words() {
     let ci = machine(&[]);
     write(&ci, "a.wasm", &redact(EMAIL));

@@ -25,7 +25,12 @@ pub const MAX_INPUT: u64 = 64 << 20;
 pub fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitCode> {
     match args.hook {
         Some(hook) => answer_one(global, hook),
-        None => stream::answer_all(&judge(global)?),
+        None => {
+            let judge = judge(global)?;
+            let code = stream::answer_all(&judge)?;
+            policies::say_work(&judge, global);
+            Ok(code)
+        }
     }
 }
 

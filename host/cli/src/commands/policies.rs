@@ -85,6 +85,15 @@ pub fn judge(
     Ok(judge)
 }
 
+/// The wait for monitored policies to be compiled: longer than the compiler's own limit.
+const COMPILING: Duration = Duration::from_secs(70);
+
+/// Loads the monitored policies too, for commands that are about policies.
+pub fn with_monitored(judge: &Judge) {
+    judge.set_monitoring(Monitoring::Compile);
+    judge.load_monitored(Instant::now() + COMPILING);
+}
+
 /// The wait at a command's end for monitored policies: some calls of the usual time limit.
 const WAIT: Duration = Duration::from_secs(1);
 

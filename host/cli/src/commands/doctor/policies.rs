@@ -1,20 +1,16 @@
 //! The checks of policies, and what each makes of the start of a run.
 
-use std::time::{Duration, Instant};
-
 use pipefold::{Hook, LoadedPolicy, Notification};
 use pipefold_sandbox::{Outcome, Question, Visit};
 
 use super::report::Check;
 use crate::commands::context::Context;
-
-/// The wait for monitored policies to be compiled: longer than the compiler's own limit.
-const WAIT: Duration = Duration::from_secs(70);
+use crate::commands::policies::with_monitored;
 
 /// One check for each policy, and one of the line of policies.
 pub fn checks(context: &Context) -> Vec<Check> {
     let plugins = context.reporter.plugins();
-    plugins.load_monitored(Instant::now() + WAIT);
+    with_monitored(plugins);
     let policies = plugins.policies();
     if policies.is_empty() {
         return vec![Check::good("policies", "none", None)];

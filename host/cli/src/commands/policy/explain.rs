@@ -73,10 +73,11 @@ fn asked(global: &GlobalFlags, args: &ExplainArgs) -> Result<(Judge, OwnedQuesti
             let mut diagnostics = Vec::new();
             let judge = policies::judge(global, &environment, &settings, &mut diagnostics).map_err(wrong)?;
             print(&diagnostics, global);
+            policies::with_monitored(&judge);
             judge
         }
     };
-    if !judge.has_policies() {
+    if !judge.has_policies() && !judge.has_monitored() {
         return Err(Wrong(
             "there is no policy to explain: name a component or a TOML file, or use --policy or --config".to_owned(),
         ));

@@ -65,6 +65,7 @@ impl Subject {
         let mut diagnostics = Vec::new();
         let judge = policies::judge(global, &environment, &settings, &mut diagnostics).map_err(wrong)?;
         print(&diagnostics, global);
+        policies::with_monitored(&judge);
         let usual = settings.limits.over(&Limits::default());
         let mut limits = BTreeMap::new();
         for (loaded, keys) in judge.policies().into_iter().zip(&settings.policies) {
