@@ -1,6 +1,7 @@
 //! The work of a judge's policies: their counters, and what monitored ones would do.
 
-use crate::judge::{Compile, PolicySource, load_policy};
+use crate::loaded::{Compile, load_policy};
+use crate::policy_source::PolicySource;
 use crate::prometheus::{MetricKind, Page};
 use pipefold_sandbox::{
     Cache, Chain, Compiler, Counts, Deadline, MOST_POLICIES, Mode, Monitored, Observation, Outcome, PolicyComponent,
