@@ -23,5 +23,6 @@ mod monitor;
 mod outcomes;
 mod place;
 mod policy_command;
+mod rules_policy;
 mod settings;
 mod signed;

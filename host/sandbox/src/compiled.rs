@@ -55,8 +55,8 @@ macro_rules! slot {
 
 /// The default component's slot. The code has 340 KB for x86_64, and other targets' takes up to a third more.
 pub static OF_DEFAULT: OwnSlot = slot!(512 << 10, DEFAULT_COMPONENT_SHA256);
-/// The slot of the built-in policy. The code has 9999 KB for x86_64, and other targets' takes up to a third more.
-pub static OF_POLICY: OwnSlot = slot!(1024 << 10, BUILT_IN_POLICY_SHA256);
+/// The slot of the built-in policy. The code has 640 KB for x86_64, and other targets' takes up to a third more.
+pub static OF_POLICY: OwnSlot = slot!(896 << 10, BUILT_IN_POLICY_SHA256);
 /// The slot of the built-in sources. The code for thirteen systems has 795 KB for x86_64, and other targets' takes up to a third more.
 #[cfg(feature = "sources")]
 pub static OF_SOURCES: OwnSlot = slot!(1088 << 10, builtin::SOURCES_SHA256);

@@ -97,10 +97,9 @@ impl Field {
                 Err(format!("`{text}` is not a policy's to read or change"))
             }
             None => {
-                let names = || Self::names().collect::<Vec<_>>().join(", ");
                 let hint = match crate::problem::nearest(text, Self::names()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("there are {} and attributes.NAME", names()),
+                    None => "there are the names of DX's arguments, such as `email`, and `attributes.NAME`".to_owned(),
                 };
                 Err(format!("there is no field {text:?}; {hint}"))
             }

@@ -48,14 +48,19 @@ pub fn rules(settings: &impl Settings) -> Result<Vec<Rule>, Vec<Problem>> {
         .enumerate()
         .filter_map(|(at, rule)| {
             let number = at + 1;
+            let key = format!("{RULES}[{number}]");
+            let Value::Object(table) = rule else {
+                problems.add(key, "a rule is a table such as { drop = \"email\" }");
+                return None;
+            };
             let mut reader = Reader {
                 number,
-                key: format!("{RULES}[{number}]"),
-                table: Map::new(),
+                key,
+                table,
                 problems: &mut problems,
                 regexes: &mut regexes,
             };
-            let action = reader.action(rule, settings)?;
+            let action = reader.action(settings)?;
             Some(Rule { number, action })
         })
         .collect();
@@ -98,39 +103,38 @@ fn list(settings: &impl Settings) -> Result<Vec<Value>, String> {
 
 /// The number of attributes that rules set.
 fn attributes_set(rules: &[Rule]) -> usize {
-    let mut keys: Vec<&str> = rules
-        .iter()
-        .filter_map(|rule| match &rule.action {
-            Action::Edit(
-                Edit::Set {
-                    field: Field::Attribute(key),
-                    ..
-                }
-                | Edit::Default {
-                    field: Field::Attribute(key),
-                    ..
-                },
-            ) => Some(key.as_str()),
-            _ => None,
-        })
-        .collect();
-    keys.sort_unstable();
-    keys.dedup();
+    let mut keys: Vec<&str> = Vec::new();
+    for rule in rules {
+        if let Action::Edit(
+            Edit::Set {
+                field: Field::Attribute(key),
+                ..
+            }
+            | Edit::Default {
+                field: Field::Attribute(key),
+                ..
+            },
+        ) = &rule.action
+            && !keys.contains(&key.as_str())
+        {
+            keys.push(key);
+        }
+    }
     keys.len()
 }
 
 /// The reader of one rule.
-struct Reader<'p> {
+struct Reader<'p, 'r> {
     number: usize,
     /// The rule's name in problems.
     key: String,
-    table: Map<String, Value>,
+    table: &'r Map<String, Value>,
     problems: &'p mut Problems,
     /// The number of regular expressions so far.
     regexes: &'p mut usize,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     /// Adds a fault of the whole rule.
     fn fault(&mut self, message: impl Into<String>) {
         self.problems.add(self.key.clone(), message);
@@ -142,12 +146,7 @@ impl Reader<'_> {
     }
 
     /// Reads the rule; `None` if it has a fault.
-    fn action(&mut self, rule: &Value, settings: &impl Settings) -> Option<Action> {
-        let Value::Object(table) = rule else {
-            self.fault("a rule is a table such as { drop = \"email\" }");
-            return None;
-        };
-        self.table = table.clone();
+    fn action(&mut self, settings: &impl Settings) -> Option<Action> {
         let (verb, options) = self.verb()?;
         let unknown: Vec<String> = self
             .table

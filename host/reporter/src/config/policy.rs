@@ -146,7 +146,7 @@ impl PolicyKeys {
     fn check(&self, table: &TomlEntry<'_>, use_rules: Option<&TomlEntry<'_>>) -> Result<(), ConfigError> {
         let needs = match use_rules {
             None if self.rules.is_some() => {
-                "`rules` belong to the built-in policy: write `use = \"rules\"` before them"
+                "`rules` belong to the built-in policy: write `use = \"rules\"` beside them"
             }
             None if self.file.is_empty() => {
                 "a policy needs a key `file`, the path of its component, or `use = \"rules\"` with `rules = […]`"

@@ -44,7 +44,8 @@ impl RuleKeys {
     pub(super) fn read(list: &TomlEntry<'_>, places: &mut Places) -> Result<Self, ConfigError> {
         let (mut rules, mut inputs) = (Vec::new(), Vec::new());
         places.add("rules".to_owned(), list);
-        for (at, rule) in list.tables()?.iter().enumerate() {
+        let no_rules = |_| list.wrong("this has to be a list of rules, such as [{ drop = \"email\" }]".into());
+        for (at, rule) in list.tables().map_err(no_rules)?.iter().enumerate() {
             let number = at + 1;
             let name = format!("rules[{number}]");
             places.add(name.clone(), rule);
