@@ -8,12 +8,17 @@
     reason = "criterion's macros make public functions"
 )]
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pipefold_plugin as native;
-use pipefold_sandbox::{Compiler, Deadline, Delivery, Header, Limits, Notification, Plugin, Sandbox, Setting};
+use pipefold_sandbox::{
+    Chain, Compiler, Deadline, Delivery, Grants, Header, Limits, Notification, Plugin, Policy, Question, Sandbox,
+    Setting,
+};
 
 /// Lengths of a run's history: one command, a small build, a large one, and a matrix that got out of hand.
 const HISTORIES: [usize; 4] = [1, 10, 100, 1_000];
@@ -144,12 +149,63 @@ fn translate(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Five rules of the built-in policy.
+const RULES: &str = r#"[{"drop": "email"}, {"map": "github_username", "values": {}},
+    {"rename": "pipeline_name", "regex": "^mono/(.+)$", "to": "$1"}, {"set": "repository", "to": "getdx/some_repo"},
+    {"discard": "head_branch", "glob": ["dependabot/*", "renovate/*"]}]"#;
+
+/// The rules behind the built-in policy, beside the rules alone: its difference is what a policy without code costs a hook.
+fn policy(criterion: &mut Criterion) {
+    let sandbox = Sandbox::new(Limits::default()).expect("the engine starts");
+    let config = [("rules", RULES), ("values.2.johndoe", "j.doe")];
+    let config = config.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let settings = Policy {
+        grants: Grants {
+            config: Some(Arc::new(BTreeMap::from(config))),
+            ..Grants::default()
+        },
+        ..Policy::new("rules")
+    };
+    let loaded = sandbox.built_in_policy_by(&settings, None, &Compiler::Here, &Deadline::never());
+    let link = loaded.expect("the built-in policy loads").link;
+    let alone = Chain::new(Vec::new(), plugin()).expect("no policy is too many");
+    let behind = sandbox.default_plugin().expect("the default component loads");
+    let rules = Chain::new(vec![link], behind).expect("one policy is not too many");
+    let event = notification(7);
+    let mut group = criterion.benchmark_group("policy");
+    for (name, chain) in [("none", &alone), ("rules", &rules)] {
+        group.bench_function(BenchmarkId::new("step", name), |b| {
+            b.iter(|| {
+                chain
+                    .ask(&Question::Step(black_box(&event)))
+                    .expect("the step is valid")
+            })
+        });
+        let history: Vec<_> = (0..1_000).map(notification).collect();
+        group.bench_function(BenchmarkId::new("history of 1000", name), |b| {
+            b.iter(|| {
+                chain
+                    .ask(&Question::PipelineFinish(black_box(&history)))
+                    .expect("the history is valid")
+            })
+        });
+    }
+    group.bench_function("load", |b| {
+        b.iter(|| {
+            sandbox
+                .built_in_policy_by(&settings, None, &Compiler::Here, &Deadline::never())
+                .expect("it loads")
+        })
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
-    // Ten of these take less than a minute; the medians stay within a few per cent.
+    // Fifteen of these take about a minute; the medians stay within a few per cent.
     config = Criterion::default()
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));
-    targets = step, merge, translate
+    targets = step, merge, translate, policy
 }
 criterion_main!(benches);
