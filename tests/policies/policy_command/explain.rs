@@ -42,12 +42,14 @@ fn each_change_is_a_line_with_its_policy() {
         { "pipeline_name": "a", "pipeline_source": "b", "reference_id": "1", "step": "lint", "status": "success" },
     ]);
     fs::write(ci.workspace().join("history.json"), history.to_string()).unwrap();
+    let urgent = r#"{"pipeline_name":"a","pipeline_source":"b","reference_id":"1","started_at":"2025-01-31","step":"lint","urgent":true}"#;
+    fs::write(ci.workspace().join("urgent.json"), urgent).unwrap();
     let mut shown = String::new();
     for (words, code) in [
         (format!("../redact.wasm {RUN} --email mona@example.com"), 0),
         (format!("chain.toml {RUN} --email mona@example.com --step lint"), 0),
         ("chain.toml --from history.json".to_owned(), 0),
-        (format!("../report.wasm {RUN} --step lint --hook step"), 0),
+        ("../report.wasm --from urgent.json".to_owned(), 0),
         (format!("../discard.wasm {RUN} --email mona@example.com"), 0),
         ("../hold.wasm --from history.json".to_owned(), 0),
         (format!("../trap.wasm {RUN}"), 1),
@@ -124,7 +126,6 @@ fn what_cannot_be_explained_is_named() {
         ("nowhere.toml", ""),
         ("../redact.wasm --policy ../redact.wasm", ""),
         ("../redact.wasm --pr-number x", ""),
-        ("../redact.wasm --hook merge", ""),
         ("../redact.wasm --from nowhere.json", ""),
         ("../redact.wasm --from -", ""),
         ("../redact.wasm --from -", "7"),
@@ -136,8 +137,8 @@ fn what_cannot_be_explained_is_named() {
         let output = ci.pipefold(words_of).stdin(stdin).run();
         output.assert_code(2);
         assert!(output.stdout.is_empty(), "{output}");
-        let first = output.stderr().lines().next().unwrap_or_default().to_owned();
-        shown += &format!("$ {words} <{stdin}\n{first}\n");
+        let last = output.stderr().lines().last().unwrap_or_default().to_owned();
+        shown += &format!("$ {words} <{stdin}\n{last}\n");
     }
     insta::assert_snapshot!("unexplained", ci.neutral(&shown));
     let output = explain(&ci, "../redact.wasm --from f --email a");

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use pipefold_sandbox::ComponentFile;
 
@@ -105,7 +106,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "JSON", value_parser = path(), conflicts_with = "FieldFlags")]
     pub from: Option<PathBuf>,
     /// The hook to ask [default: finish for a list, step for a step, else start]
-    #[arg(long, value_name = "HOOK")]
+    #[arg(long, value_name = "HOOK", value_parser = hook_of_policies())]
     pub hook: Option<HookName>,
     /// Name of the step that the notification is about
     #[arg(long, value_name = "NAME", value_parser = text(), conflicts_with = "from")]
@@ -118,6 +119,11 @@ pub struct ExplainArgs {
     pub status: Option<String>,
     #[command(flatten)]
     pub fields: FieldFlags,
+}
+
+/// Reads the name of a hook that policies have.
+fn hook_of_policies() -> impl TypedValueParser<Value = HookName> {
+    PossibleValuesParser::new(["start", "step", "finish"]).try_map(|word| HookName::from_str(&word, false))
 }
 
 /// Verify the minisign signature of a component, and show the digest to pin

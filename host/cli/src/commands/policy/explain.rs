@@ -188,9 +188,7 @@ fn question(hook: HookName, mut history: Vec<Notification>) -> Result<OwnedQuest
         HookName::Start => one().map(OwnedQuestion::PipelineStart),
         HookName::Step => one().map(OwnedQuestion::Step),
         HookName::Finish => Ok(OwnedQuestion::PipelineFinish(history)),
-        HookName::Merge => Err(Wrong(
-            "policies are not asked about a merge: give another --hook".to_owned(),
-        )),
+        HookName::Merge => Err(Wrong("policies are not asked about a merge".to_owned())),
     }
 }
 
@@ -249,7 +247,9 @@ fn inner(visits: &[Visit], place: usize) -> Option<&Verdict> {
 fn of_questions(before: &OwnedQuestion, after: &OwnedQuestion) -> Vec<Difference> {
     match (before.notifications(), after.notifications()) {
         ([before], [after]) => differences(&json!(before), &json!(after)),
-        (before, after) if before.len() == after.len() => differences(&json!(before), &json!(after)),
+        (before, after) if before.len() == after.len() => {
+            differences(&json!({ "history": before }), &json!({ "history": after }))
+        }
         (before, after) => {
             let (before, after) = (by_step(before), by_step(after));
             let names = before
