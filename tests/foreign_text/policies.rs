@@ -124,7 +124,19 @@ fn behind(component: &[u8], inspected: Shown) {
         ("component inspect @", inspected),
         ("component inspect --json @", inspected),
         ("component compile @", Perhaps),
+        ("policy explain", Perhaps),
+        ("policy explain --json", Perhaps),
+        ("policy explain -v FIELDS", Perhaps),
+        ("policy test @ cases.jsonl", Perhaps),
+        ("policy test @ cases.jsonl --json", Perhaps),
+        ("policy test @ cases.jsonl -v", Perhaps),
+        ("policy test ../operator.toml cases.jsonl -v", Perhaps),
     ];
+    let text = json!(TEXT);
+    let cases = format!(
+        r#"{{"name":{text},"hook":"start","notification":{{"email":{text},"attributes":{{"a":{text}}}}},"expect":{{"verdict":"discard","reason":{text}}}}}"#
+    );
+    fs::write(ci.workspace().join("cases.jsonl"), cases).unwrap();
     check(&ci, file.to_str().unwrap(), &rows);
     let asked = json!({ "pipeline_name": "a", "pipeline_source": "b", "reference_id": "c", "started_at": "2025-01-01T12:05:00Z" });
     for (hook, question) in [
@@ -183,4 +195,51 @@ fn names_of_imports() {
 #[test]
 fn a_file_that_is_no_component() {
     behind(lines().as_bytes(), Perhaps);
+}
+
+#[test]
+fn cases_and_projects() {
+    let ci = Ci::new();
+    let file = ci.directory().join("guest.wasm");
+    fs::write(&file, discards()).unwrap();
+    let text = json!(lines());
+    for case in [
+        format!(r#"{{"hook":{text}}}"#),
+        format!(r#"{{{text}:1}}"#),
+        format!(r#"{{"hook":"start","notification":{{{text}:1}}}}"#),
+        format!(r#"{{"hook":"start","notification":{{"pr_number":{text}}}}}"#),
+        format!(r#"{{"hook":"start","notification":{{}},"expect":{{"verdict":"report","run":{{{text}:1}}}}}}"#),
+        format!(r#"{{"hook":"start","notification":{{}},"expect":{{"verdict":"hold",{text}:1}}}}"#),
+        format!(r#"{{"name":{text},"hook":"start","notification":{{}},"expect":{{"failure":{text}}}}}"#),
+        lines(),
+    ] {
+        fs::write(ci.workspace().join("cases.jsonl"), &case).unwrap();
+        fs::write(ci.workspace().join("event.json"), &case).unwrap();
+        let rows = [
+            ("policy test @ cases.jsonl", Perhaps),
+            ("policy test @ cases.jsonl --json", Perhaps),
+            ("policy explain @ --from event.json", Perhaps),
+        ];
+        check(&ci, file.to_str().unwrap(), &rows);
+    }
+    for given in [TEXT.to_owned(), lines()] {
+        let rows = [
+            ("policy new rules @", Yes),
+            ("policy new rules dir --name=@", Yes),
+            ("policy test @ cases.jsonl", Perhaps),
+            ("policy test a.wasm @", Yes),
+            ("policy explain @.toml", Yes),
+            ("policy explain --from=@", Perhaps),
+        ];
+        check(&ci, &given, &rows);
+    }
+    // The directory's name is shown where the project is written.
+    check(
+        &ci,
+        TEXT,
+        &[
+            ("policy new rules @ --name ours", Yes),
+            ("policy new rules @ --name ours --json", Yes),
+        ],
+    );
 }

@@ -6,7 +6,7 @@ use crate::place::{
     EMAIL, discard_starts, hold_finishes, redact, renaming_steps, renaming_steps_in_reports, trap, write,
 };
 use pipefold_tests::{Ci, Output};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A machine with policies beside its workspace.
 fn with_policies() -> Ci {
@@ -147,16 +147,27 @@ fn what_cannot_be_explained_is_named() {
 }
 
 #[test]
-fn the_settings_of_a_policy_are_not_shown() {
+fn keys_and_settings_are_not_shown() {
     let ci = with_policies();
-    let settings =
-        "[[policy]]\nfile = \"../redact.wasm\"\ngrants = [\"config\"]\nconfig = { salt = \"secret-salt\" }\n";
+    fs::write(ci.workspace().join("hash.key"), "secret-key-of-the-hash\n").unwrap();
+    let settings = "[[policy]]\nfile = \"../redact.wasm\"\ngrants = [\"config\"]\nconfig = { salt = \"secret-salt\" }\n\
+                    [[policy]]\nuse = \"rules\"\nrules = [{ hash = \"github_username\", key = \"hash.key\" }]\n";
     fs::write(ci.workspace().join("ours.toml"), settings).unwrap();
+    let run = r#"{"pipeline_name":"a","pipeline_source":"b","reference_id":"1","started_at":"2025-01-31","github_username":"mona"}"#;
+    let cases = format!(r#"{{"hook":"start","notification":{run}}}"#);
+    fs::write(ci.workspace().join("cases.jsonl"), cases).unwrap();
     for more in ["", "-vvv", "--json"] {
-        let output = explain(&ci, &format!("ours.toml {RUN} {more}"));
-        output.assert_code(0);
-        let all = output.stdout() + &output.stderr();
-        assert!(!all.contains("secret-salt"), "{all}");
+        let explained = explain(&ci, &format!("ours.toml {RUN} --github-username mona {more}"));
+        explained.assert_code(0);
+        assert!(explained.stdout().contains("github_username"), "{explained}");
+        let tested = ci
+            .pipefold(["policy", "test", "ours.toml", "cases.jsonl"])
+            .args(more.split_whitespace().map(str::to_owned))
+            .run();
+        tested.assert_code(1);
+        for output in [explained, tested] {
+            let all = output.stdout() + &output.stderr();
+            assert!(!all.contains("secret-"), "{all}");
+        }
     }
-    let _: Value = explain(&ci, &format!("ours.toml {RUN} --json")).json();
 }

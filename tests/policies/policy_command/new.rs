@@ -94,6 +94,34 @@ fn wrong_names_and_places_are_refused() {
     ci.pipefold(["policy", "new", "cobol", "ours"]).run().assert_code(2);
 }
 
+#[test]
+fn a_project_of_rules_passes_its_own_cases() {
+    let ci = Ci::new();
+    ci.pipefold(["policy", "new", "rules", "ours"]).run().assert_code(0);
+    let test = || {
+        ci.pipefold(["policy", "test", "ours/pipefold-policy.toml", "ours/tests/cases.jsonl"])
+            .run()
+    };
+    let output = test();
+    output.assert_code(0);
+    assert_eq!(output.stdout(), "6 cases passed, 0 failed\n");
+
+    let settings = ci.workspace().join("ours/pipefold-policy.toml");
+    let right = fs::read_to_string(&settings).unwrap();
+    fs::write(
+        &settings,
+        right.replace("{ drop = \"email\" }", "{ drop = \"head_branch\" }"),
+    )
+    .unwrap();
+    let output = test();
+    output.assert_code(1);
+    insta::assert_snapshot!("another_rule", output.stdout());
+    fs::write(&settings, right.replace("drop", "dorp")).unwrap();
+    let output = test();
+    output.assert_code(2);
+    insta::assert_snapshot!("wrong_rule", ci.neutral(&output.stderr()));
+}
+
 /// The text of each project is what a user reads and commits.
 #[test]
 fn the_projects() {
