@@ -45,7 +45,7 @@ fn file(directory: &Path, policies: &[(&str, Vec<u8>, &str)]) -> String {
 
 /// A collector with these policies in front.
 struct Place {
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     collector: Collector,
 }
 
@@ -58,7 +58,7 @@ impl Place {
             &dir.path().join("data"),
             &["--config", &config, "--policy-cache", &cache],
         );
-        Self { dir, collector }
+        Self { _dir: dir, collector }
     }
 
     /// Reports two runs with their jobs, and an end that is no good.

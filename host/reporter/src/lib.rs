@@ -48,7 +48,8 @@ pub mod glob;
 pub mod http;
 pub mod import;
 mod judge;
-mod kill_points;
+#[doc(hidden)]
+pub mod kill_points;
 mod loaded;
 mod overview;
 pub mod pace;

@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use pipefold::kill_points::pass;
+
 /// The line with `expect` as its expectation. The line is the JSON object of a case.
 pub fn with_expectation(line: &[u8], expect: &str) -> Vec<u8> {
     let places = Places::of(line);
@@ -114,7 +116,10 @@ pub fn replace(path: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
         if fs::read(&path)? != old {
             return Err(io::Error::other("it was changed meanwhile; run the command again"));
         }
-        fs::rename(&beside, &path)
+        pass("cases.rename");
+        fs::rename(&beside, &path)?;
+        pass("cases.renamed");
+        Ok(())
     });
     if let Err(error) = written {
         // It may not be there.
@@ -135,10 +140,17 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Bytes that are written at a time: a test dies between any two.
+const PART: usize = 64 << 10;
+
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Until it has the mode of the file that it replaces.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
+    for part in bytes.chunks(PART) {
+        pass("cases.write");
+        file.write_all(part)?;
+    }
+    pass("cases.sync");
     file.sync_all()
 }
 
