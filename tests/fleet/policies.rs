@@ -72,3 +72,35 @@ fn a_forwarders_policy_that_spoils_a_run_is_at_fault_and_the_run_waits() {
     eventually("DX has the run", || fleet.ci.dx.records().contains_key(RUN));
     drop(forwarder.stop());
 }
+
+#[test]
+fn a_forwarder_sends_nothing_without_the_signature_of_its_policy() {
+    let test = "a_forwarder_sends_nothing_without_the_signature_of_its_policy";
+    let Some(fleet) = Fleet::start(test) else { return };
+    let command = format!("finish --status success --email {SECRET}");
+    fleet.report(RUN, &command).run().assert_code(0);
+    let policy = write(
+        &fleet.ci,
+        "signed.wasm",
+        include_bytes!("../policies/signed/emails.wasm"),
+    );
+    let key = include_str!("../policies/signed/key.pub").lines().last().unwrap();
+    fleet
+        .ci
+        .operator(&format!("[[policy]]\nfile = \"signed.wasm\"\nkey = {key:?}\n"));
+    let file = fleet.ci.operator_file();
+    let arguments = ["--config", file.to_str().unwrap()];
+    let ended = fleet.forward(&arguments).wait();
+    let missing = format!("{}.minisig is missing", policy.display());
+    assert!(ended.code == Some(1) && ended.log.contains(&missing), "{ended:?}");
+    assert!(fleet.ci.dx.requests().is_empty());
+
+    let signature = include_bytes!("../policies/signed/emails.wasm.minisig");
+    std::fs::write(fleet.ci.directory().join("signed.wasm.minisig"), signature).unwrap();
+    let forwarder = fleet.forward(&arguments);
+    eventually("DX has the run", || fleet.ci.dx.records().contains_key(RUN));
+    drop(forwarder.stop());
+    for request in fleet.ci.dx.requests() {
+        assert!(!String::from_utf8_lossy(&request.body).contains(SECRET));
+    }
+}
