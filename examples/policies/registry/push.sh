@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Publishes a component to a registry: push.sh IMAGE:TAG COMPONENT. It becomes an artifact of one layer, as wkg and the runtimes of WebAssembly
-# read it; its signature COMPONENT.minisig, where there is one, another one under IMAGE:TAG.minisig. It needs skopeo and jq, and `skopeo login`
-# where the registry wants that. TLS_VERIFY=false is for a registry on this machine.
+# read it; its signature COMPONENT.minisig, where there is one, another one under IMAGE:TAG.minisig. It needs pipefold, skopeo and jq, and
+# `skopeo login` where the registry wants that. TLS_VERIFY=false is for a registry on this machine.
 set -euo pipefail
 
 [ $# = 2 ] || { printf 'usage: push.sh IMAGE:TAG COMPONENT\n' >&2 && exit 2; }
@@ -35,7 +35,10 @@ if [ -f "$component.minisig" ]; then
     push "$image.minisig" "$component.minisig" text/plain '{}' application/vnd.oci.empty.v1+json
 fi
 digest=$(sha256sum <"$component")
-config=$(jq -cn --arg created "$(date --utc --reference "$component" +%Y-%m-%dT%H:%M:%SZ)" --arg digest "sha256:${digest%% *}" \
-    '{created: $created, architecture: "wasm", os: "wasip2", layerDigests: [$digest]}')
+config=$(pipefold component inspect "$component" --json |
+    jq -c --arg created "$(date --utc --reference "$component" +%Y-%m-%dT%H:%M:%SZ)" --arg digest "sha256:${digest%% *}" '{
+        created: $created, architecture: "wasm", os: "wasip2", layerDigests: [$digest],
+        component: {exports: [.exports[].name], imports: [.imports[].name]}
+    }')
 push "$image" "$component" "${LAYER_TYPE:-application/wasm}" "${CONFIG:-$config}" "${CONFIG_TYPE:-application/vnd.wasm.config.v0+json}"
 printf '%s@sha256:%s\n' "$(basename "$component")" "${digest%% *}"
