@@ -9,26 +9,24 @@ image=$1 component=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# blob FILE TYPE: puts a file into the layout, and prints its descriptor.
+# blob FILE TYPE: puts a file into the artifact, and prints its descriptor.
 blob() {
-    local digest size
-    digest=$(sha256sum <"$1") size=$(stat -c %s "$1")
-    cp "$1" "$work/layout/blobs/sha256/${digest%% *}"
-    jq -cn --arg type "$2" --arg digest "sha256:${digest%% *}" --argjson size "$size" '{mediaType: $type, digest: $digest, size: $size}'
+    local digest
+    digest=$(sha256sum <"$1") && digest=${digest%% *}
+    cp "$1" "$work/artifact/$digest"
+    jq -cn --arg type "$2" --arg digest "sha256:$digest" --argjson size "$(stat -c %s "$1")" '{mediaType: $type, digest: $digest, size: $size}'
 }
 
-# push IMAGE:TAG FILE TYPE CONFIG CONFIG_TYPE: an artifact with this file for its only layer.
+# push IMAGE:TAG FILE TYPE CONFIG CONFIG_TYPE: an artifact with this file for its only layer, as a directory of skopeo's.
 push() {
-    rm -rf "$work/layout" && mkdir -p "$work/layout/blobs/sha256"
+    rm -rf "$work/artifact" && mkdir "$work/artifact"
+    printf 'Directory Transport Version: 1.1\n' >"$work/artifact/version"
     printf %s "$4" >"$work/config"
     jq -cn --argjson config "$(blob "$work/config" "$5")" --argjson layer "$(blob "$2" "$3")" --arg title "$(basename "$2")" '{
         schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", artifactType: $layer.mediaType, config: $config,
         layers: [$layer + {annotations: {"org.opencontainers.image.title": $title}}]
-    }' >"$work/manifest"
-    jq -cn --argjson manifest "$(blob "$work/manifest" application/vnd.oci.image.manifest.v1+json)" \
-        '{schemaVersion: 2, manifests: [$manifest + {annotations: {"org.opencontainers.image.ref.name": "artifact"}}]}' >"$work/layout/index.json"
-    printf '{"imageLayoutVersion":"1.0.0"}' >"$work/layout/oci-layout"
-    skopeo copy --quiet --preserve-digests --dest-tls-verify="${TLS_VERIFY:-true}" "oci:$work/layout:artifact" "docker://$1"
+    }' >"$work/artifact/manifest.json"
+    skopeo copy --quiet --preserve-digests --dest-tls-verify="${TLS_VERIFY:-true}" "dir:$work/artifact" "docker://$1"
 }
 
 if [ -f "$component.minisig" ]; then
