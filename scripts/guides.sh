@@ -3,7 +3,7 @@
 # fails. Takes some minutes and needs the package registries; `guides.sh FILE...` follows these alone.
 #
 # The guides about policies are followed without the clone: in an empty directory, with a `pipefold` that was installed from a package of this
-# build.
+# build. That of policies needs minisign, docker-registry and skopeo.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
