@@ -147,6 +147,7 @@ fn modules_of_the_reporter_use_only_those_below_them() {
         "dx",
         "detect",
         "config",
+        "rule_inputs",
         "spool",
         "judge",
         "store",

@@ -97,15 +97,18 @@ fn the_components_of_pipefold_are_compiled_ahead_on_request() {
         output.stdout().starts_with("the default component, sha256:"),
         "{output}"
     );
-    assert!(output.stdout().contains("\nthe built-in sources, sha256:"), "{output}");
-    assert_eq!(entries(&ci).len(), 2);
+    for name in ["policy", "sources"] {
+        let line = format!("\nthe built-in {name}, sha256:");
+        assert!(output.stdout().contains(&line), "{output}");
+    }
+    assert_eq!(entries(&ci).len(), 3);
     let again = ci
         .pipefold(["component", "compile", "--json"])
         .replaced_by(built("pipefold"))
         .run()
         .json();
-    let found = (&again["compiled"], &again["sources"]["compiled"]);
-    assert_eq!(found, (&false.into(), &false.into()), "{again:#}");
+    let found = [&again, &again["policy"], &again["sources"]].map(|of| &of["compiled"]);
+    assert_eq!(found, [&serde_json::json!(false); 3], "{again:#}");
 }
 
 #[test]

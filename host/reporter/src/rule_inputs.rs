@@ -2,11 +2,11 @@
 
 use crate::config::{Input, RULES, RuleKeys};
 use crate::http::{SecretFile, SecretFileError};
-use crate::import::{Content, Format, Rows};
+use csv_core::ReadRecordResult;
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Bytes of the key of a hash: a shorter one can be guessed, and a longer one is another file.
@@ -30,9 +30,9 @@ enum InputError {
     #[error("{} has more than {MOST_ROWS} rows, the most that a map may have", .0.display())]
     ManyRows(PathBuf),
     #[error("{}:{line}: this is no row `from,to`", .path.display())]
-    Row { path: PathBuf, line: u64 },
+    Row { path: PathBuf, line: usize },
     #[error("{}:{line}: the text before the comma is in an earlier row too", .path.display())]
-    Twice { path: PathBuf, line: u64 },
+    Twice { path: PathBuf, line: usize },
 }
 
 /// A fault of a rule's input: the setting, such as `rules[2].key`, and the message.
@@ -81,47 +81,101 @@ fn key(path: &Path) -> Result<String, InputError> {
 
 /// The rows of a map. A first row `from,to` is a header.
 fn map(path: &Path) -> Result<BTreeMap<String, String>, InputError> {
-    let unreadable = |reason| InputError::Read {
+    let bytes = read(path).map_err(|reason| InputError::Read {
         path: path.to_owned(),
         reason,
-    };
-    let bytes = read(path).map_err(unreadable)?;
+    })?;
     if bytes.len() > LARGEST_MAP {
         return Err(InputError::LargeMap(path.to_owned()));
     }
-    let mut rows = Rows::new(Box::new(Cursor::new(bytes)), Format::Csv, b',');
+    let mut rows = Rows::new(&bytes);
     let mut map = BTreeMap::new();
-    let mut is_first = true;
-    while let Some(row) = rows
-        .next()
-        .map_err(|error| unreadable(io::Error::other(error.to_string())))?
-    {
-        let line = row.line;
-        let (from, to) = pair(&row.content).ok_or_else(|| InputError::Row {
-            path: path.to_owned(),
-            line,
-        })?;
-        let is_header = std::mem::take(&mut is_first) && (from.as_str(), to.as_str()) == ("from", "to");
+    while let Some(row) = rows.next() {
+        let (path, line) = (path.to_owned(), rows.line());
+        let Some((from, to)) = row else {
+            return Err(InputError::Row { path, line });
+        };
+        let is_header = rows.read == 1 && (from.as_str(), to.as_str()) == ("from", "to");
         if is_header {
             continue;
         }
         if map.insert(from, to).is_some() {
-            let path = path.to_owned();
             return Err(InputError::Twice { path, line });
         }
         if map.len() > MOST_ROWS {
-            return Err(InputError::ManyRows(path.to_owned()));
+            return Err(InputError::ManyRows(path));
         }
     }
     Ok(map)
 }
 
-/// The two cells of a row, trimmed. The target may be empty.
-fn pair(row: &Content) -> Option<(String, String)> {
-    let Content::Cells(cells) = row else { return None };
-    let text = |index| Some(std::str::from_utf8(cells.get(index)?).ok()?.trim().to_owned());
-    let from = text(0).filter(|from| !from.is_empty())?;
-    (cells.len() == 2).then_some((from, text(1)?))
+/// The rows of a file of CSV.
+struct Rows<'f> {
+    file: &'f [u8],
+    /// The beginning of the last row, and of the next one.
+    from: usize,
+    at: usize,
+    /// The number of rows so far.
+    read: usize,
+    reader: csv_core::Reader,
+    cells: Vec<u8>,
+}
+
+impl<'f> Rows<'f> {
+    fn new(file: &'f [u8]) -> Self {
+        // Some tools write a byte order mark.
+        let at = if file.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
+        Self {
+            file,
+            from: at,
+            at,
+            read: 0,
+            reader: csv_core::Reader::new(),
+            cells: vec![0; file.len()],
+        }
+    }
+
+    /// The line of the last row, from 1.
+    fn line(&self) -> usize {
+        let before = self.file.get(..self.from).unwrap_or_default();
+        1 + before.iter().filter(|byte| **byte == b'\n').count()
+    }
+
+    /// The next row, within another `Option` for one that is no pair; the outer `None` at the end. Blank lines are passed over.
+    fn next(&mut self) -> Option<Option<(String, String)>> {
+        let rest = self.file.get(self.at..).unwrap_or_default();
+        let breaks = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.at += breaks;
+        self.from = self.at;
+        let row = self.file.get(self.at..).filter(|row| !row.is_empty())?;
+        let mut ends = [0; 3];
+        let (mut result, taken, mut written, mut count) = self.reader.read_record(row, &mut self.cells, &mut ends);
+        self.at += taken;
+        if result == ReadRecordResult::InputEmpty {
+            // The last line has no end: the end of the input is one.
+            let (last, _, more, ended) = self.reader.read_record(
+                &[],
+                self.cells.get_mut(written..).unwrap_or_default(),
+                ends.get_mut(count..).unwrap_or_default(),
+            );
+            (result, written, count) = (last, written + more, count + ended);
+        }
+        self.read += 1;
+        let [first, second, _] = ends;
+        let is_pair = result == ReadRecordResult::Record && count == 2 && second <= written;
+        Some(is_pair.then(|| self.pair(first, second)).flatten())
+    }
+
+    /// The two cells of a row, trimmed. The target may be empty.
+    fn pair(&self, first: usize, second: usize) -> Option<(String, String)> {
+        let text = |range| {
+            let text = std::str::from_utf8(self.cells.get(range)?).ok()?.trim();
+            // Nor has a name line breaks: a quote was not closed.
+            (!text.chars().any(char::is_control)).then(|| text.to_owned())
+        };
+        let from = text(0..first).filter(|from| !from.is_empty())?;
+        Some((from, text(first..second)?))
+    }
 }
 
 /// The file, and one byte beyond the largest size.
@@ -180,10 +234,15 @@ mod tests {
         let rows: Vec<(&str, &str)> = rows.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
         assert_eq!(rows, [("a,b", "say \"x\""), ("left", ""), ("mona", "m.lisa")]);
         assert_eq!(read("from,to\nfrom,to\n").unwrap().len(), 1);
+        for (text, rows) in [("", 0), ("\n\n", 0), ("a,b", 1), ("a,b\r\nc,", 2), ("a,\"b\"", 1)] {
+            assert_eq!(read(text).unwrap().len(), rows, "{text:?}");
+        }
         for (text, fault) in [
             ("a,b\nc\n", "PLACE/users.csv:2: this is no row `from,to`"),
             ("a,b,c\n", "PLACE/users.csv:1: this is no row `from,to`"),
             (",b\n", "PLACE/users.csv:1: this is no row `from,to`"),
+            ("a,b\n\n\nc,\"d\ne,f\n", "PLACE/users.csv:4: this is no row `from,to`"),
+            ("a,b\nc,\u{1b}[2J\n", "PLACE/users.csv:2: this is no row `from,to`"),
             (
                 "a,b\na,c\n",
                 "PLACE/users.csv:2: the text before the comma is in an earlier row too",

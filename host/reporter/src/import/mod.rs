@@ -27,7 +27,6 @@ use std::time::Duration;
 
 pub use course::{Ended, Import, Watcher};
 pub use mapping::{MappingOptions, format_of};
-pub(crate) use reading::{Content, Rows};
 pub use reading::{Input, MAX_ROW};
 
 /// The most requests under way at a time.
