@@ -201,7 +201,11 @@ impl PolicyWork {
         if would.is_empty() {
             would.push("change nothing".to_owned());
         }
-        format!("{name} would {}", would.join("; "))
+        let skipped = match counts.skipped {
+            0 => String::new(),
+            count => format!("; {} not asked, as it is too slow", plural(count)),
+        };
+        format!("{name} would {}{skipped}", would.join("; "))
     }
 
     /// Writes the counters of policies in Prometheus' format; nothing without policies.
@@ -303,6 +307,14 @@ mod tests {
         assert_eq!(
             line(much, &[]),
             "policy redact (monitor) would hold 1 of 6 questions; discard 2 of 6 questions; fail at 3 of 6 questions: step crashed"
+        );
+        let skipped = Counts {
+            skipped: 2,
+            ..judged(3)
+        };
+        assert_eq!(
+            line(skipped, &[]),
+            "policy redact (monitor) would change nothing; 2 questions not asked, as it is too slow"
         );
         let enforced = Counts {
             time: Duration::from_micros(1200),

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::context::{Context, conclude_unloaded};
 use super::diagnostic::{print, remark};
+use super::policies::say_work;
 use super::print_json;
 use super::stop::StopFlag;
 use crate::args::{FormatName, GlobalFlags, ImportArgs};
@@ -72,6 +73,7 @@ pub fn run(global: &GlobalFlags, args: &ImportArgs) -> anyhow::Result<ExitCode> 
     for line in summary.lines() {
         remark(global, &line);
     }
+    say_work(context.reporter.plugins(), global);
     if global.json {
         print_json(&summary.json())?;
     }

@@ -31,6 +31,7 @@ use self::state::{DryRunState, StateFiles};
 use self::summary::{Summary, Totals, counted};
 use super::context::Context;
 use super::diagnostic::{Diagnostic, print};
+use super::policies::say_work;
 use super::print_json;
 use super::stop::StopFlag;
 use crate::args::{GlobalFlags, GocdArgs, GocdCommand, ReadArgs};
@@ -279,6 +280,7 @@ impl FeedReader {
         if global.json {
             print_json(&summary.json())?;
         }
+        say_work(self.context.reporter.plugins(), global);
         Ok(())
     }
 
