@@ -1,11 +1,11 @@
 //! Judges notifications and histories of runs by the policies and the default plugin.
 
-use crate::loaded::{Compile, Loaded, LoadedPolicy, NotLoaded, describe, settled};
-use crate::policy_source::{PolicySource, chain_of};
+use crate::loaded::{Loaded, LoadedPolicy, NotLoaded, Origins, describe};
+use crate::policy_source::{Compile, PolicySource};
 use crate::spool::{Hook, Judgement, PolicyChain};
 use crate::watch::{Monitoring, PolicyWork};
 use pipefold_sandbox::{
-    Answered, Cache, Compiler, Deadline, Explained, HookError, Limits, Mode, Notification, Question, Report, Verdict,
+    Answered, Cache, Compiler, Deadline, Explained, HookError, Limits, Notification, Question, Report, Verdict,
     Violation, default_is_embedded, foreign,
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
@@ -13,10 +13,7 @@ use std::time::Instant;
 
 /// Policies and the default plugin, loaded when they are first needed.
 pub struct Judge {
-    pub(crate) limits: Limits,
-    pub(crate) sources: Vec<PolicySource>,
-    pub(crate) cache: Option<Arc<Cache>>,
-    pub(crate) compiler: Compiler,
+    origins: Origins,
     /// The deadline for compiling policies.
     patience: Deadline,
     monitoring: Mutex<Monitoring>,
@@ -24,7 +21,6 @@ pub struct Judge {
     loaded: OnceLock<Result<Loaded, String>>,
     /// Held while one thread loads, so that others wait for it.
     loading: Mutex<()>,
-    chain: OnceLock<PolicyChain>,
 }
 
 /// The violations of a notification that the plugin refused. Nothing was recorded or sent.
@@ -79,15 +75,17 @@ impl Judge {
     #[must_use]
     pub fn new(limits: Limits, policies: Vec<PolicySource>, cache: Option<Cache>, compiler: Compiler) -> Self {
         Self {
-            limits,
-            sources: policies,
-            cache: cache.map(Arc::new),
-            compiler,
+            origins: Origins {
+                limits,
+                sources: policies,
+                cache: cache.map(Arc::new),
+                compiler,
+                chain: OnceLock::new(),
+            },
             patience: Deadline::never(),
             monitoring: Mutex::default(),
             loaded: OnceLock::new(),
             loading: Mutex::default(),
-            chain: OnceLock::new(),
         }
     }
 
@@ -114,7 +112,7 @@ impl Judge {
             // Another thread is compiling.
             Err(TryLockError::WouldBlock) => return false,
         };
-        match self.load(Compile::Never) {
+        match self.origins.load(Compile::Never, self.monitoring()) {
             Ok(None) => false,
             Ok(Some(loaded)) => self.loaded.set(Ok(loaded)).is_ok(),
             Err(error) => self.loaded.set(Err(error.to_string())).is_ok(),
@@ -123,7 +121,7 @@ impl Judge {
 
     /// The policies, as records name them. Reads their files the first time.
     pub fn chain(&self) -> &PolicyChain {
-        self.chain.get_or_init(|| chain_of(&self.sources))
+        self.origins.chain()
     }
 
     /// Loads everything now, within the time that [`wait_until`](Self::wait_until) sets. The next question returns an error of it.
@@ -168,7 +166,7 @@ impl Judge {
         *self.monitoring.lock().unwrap_or_else(PoisonError::into_inner) = monitoring;
     }
 
-    pub(crate) fn monitoring(&self) -> Monitoring {
+    fn monitoring(&self) -> Monitoring {
         *self.monitoring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -202,7 +200,7 @@ impl Judge {
         let Some(Ok(loaded)) = self.loaded.get() else {
             return Vec::new();
         };
-        let sources = self.sources.iter().zip(&loaded.policies);
+        let sources = self.origins.sources.iter().zip(&loaded.policies);
         sources
             .map(|(source, (policy, watch))| watch.work(&policy.name, source.policy.mode, policy.trouble.as_deref()))
             .collect()
@@ -219,12 +217,13 @@ impl Judge {
     /// The policies as they were loaded, outermost first.
     #[must_use]
     pub fn policies(&self) -> Vec<LoadedPolicy> {
-        if self.sources.is_empty() {
+        if self.origins.sources.is_empty() {
             return Vec::new();
         }
         match self.loaded() {
             Ok(loaded) => loaded.described(),
             Err(error) => self
+                .origins
                 .sources
                 .iter()
                 .map(|source| describe(source, Some(Err(error.to_string()))))
@@ -259,18 +258,13 @@ impl Judge {
     /// Returns true if there are policies before the default plugin that are enforced.
     #[must_use]
     pub fn has_policies(&self) -> bool {
-        self.enforced() > 0
+        self.origins.enforced() > 0
     }
 
     /// Returns true if there are policies that are monitored.
     #[must_use]
     pub fn has_monitored(&self) -> bool {
-        self.sources.len() > self.enforced()
-    }
-
-    pub(crate) fn enforced(&self) -> usize {
-        let is_enforced = |source: &&PolicySource| source.policy.mode == Mode::Enforce;
-        self.sources.iter().filter(is_enforced).count()
+        self.origins.sources.len() > self.origins.enforced()
     }
 
     /// The plugins, loaded by the first call that succeeds or fails for good.
@@ -282,7 +276,7 @@ impl Judge {
         if let Some(loaded) = self.loaded.get() {
             return settled(loaded);
         }
-        match self.load(Compile::Until(&self.patience)) {
+        match self.origins.load(Compile::Until(&self.patience), self.monitoring()) {
             Err(NotLoaded::Unfinished(why)) => Err(NoVerdict::Failed(why)),
             loaded => settled(self.loaded.get_or_init(|| match loaded {
                 Ok(Some(loaded)) => Ok(loaded),
@@ -291,6 +285,10 @@ impl Judge {
             })),
         }
     }
+}
+
+fn settled(loaded: &Result<Loaded, String>) -> Result<&Loaded, NoVerdict> {
+    loaded.as_ref().map_err(|error| NoVerdict::Failed(error.clone()))
 }
 
 /// Turns a plugin's failure into [`Judgement::Unjudged`]: such a notification is recorded and judged again later. It is never sent

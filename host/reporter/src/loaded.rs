@@ -1,12 +1,13 @@
 //! The loading of a judge's plugins.
 
-use crate::judge::{Judge, NoVerdict};
-use crate::policy_source::PolicySource;
+use crate::policy_source::{Compile, PolicySource, chain_of};
+use crate::spool::PolicyChain;
 use crate::watch::{Monitoring, Watch};
 use pipefold_sandbox::{
-    Cache, Chain, Compiler, Deadline, Link, LoadError, LoadedDefault, Mode, OnFailure, PolicyComponent, Sandbox,
+    Cache, Chain, Compiler, Limits, Link, LoadError, LoadedDefault, Mode, OnFailure, PolicyComponent, Sandbox,
 };
 use serde::Serialize;
+use std::sync::{Arc, OnceLock};
 
 /// The plugins of a judge.
 pub(crate) struct Loaded {
@@ -44,10 +45,31 @@ impl LoadedPolicy {
     }
 }
 
-impl Judge {
+/// What the plugins of a judge are loaded from.
+pub(crate) struct Origins {
+    pub limits: Limits,
+    pub sources: Vec<PolicySource>,
+    pub cache: Option<Arc<Cache>>,
+    pub compiler: Compiler,
+    /// The enforced policies, as records name them.
+    pub chain: OnceLock<PolicyChain>,
+}
+
+impl Origins {
+    /// The enforced policies, as records name them. Reads their files the first time.
+    pub fn chain(&self) -> &PolicyChain {
+        self.chain.get_or_init(|| chain_of(&self.sources))
+    }
+
+    /// The number of enforced policies.
+    pub fn enforced(&self) -> usize {
+        let is_enforced = |source: &&PolicySource| source.policy.mode == Mode::Enforce;
+        self.sources.iter().filter(is_enforced).count()
+    }
+
     /// Loads the plugins; none if a policy would have to be compiled and must not be. A policy that cannot be loaded counts as one that
     /// crashed: closed, unless it is open.
-    pub(crate) fn load(&self, compile: Compile<'_>) -> Result<Option<Loaded>, NotLoaded> {
+    pub fn load(&self, compile: Compile<'_>, monitoring: Monitoring) -> Result<Option<Loaded>, NotLoaded> {
         let failed = |error: LoadError| NotLoaded::Failed(error.to_string());
         let sandbox = Sandbox::new(self.limits.clone()).map_err(failed)?;
         let default = match compile {
@@ -71,7 +93,7 @@ impl Judge {
                 policies.push((describe(source, None), Watch::Nothing));
                 continue;
             }
-            match load_policy(&sandbox, source, self.cache.as_deref(), &self.compiler, compile) {
+            match source.load(&sandbox, self.cache.as_deref(), &self.compiler, compile) {
                 Ok(None) => return Ok(None),
                 Ok(Some(loaded)) => {
                     let watch = Watch::Enforced(loaded.link.tally());
@@ -100,7 +122,6 @@ impl Judge {
             let why = "a policy's file was changed while it was read; run the command again";
             return Err(NotLoaded::Failed(why.into()));
         }
-        let monitoring = self.monitoring();
         for ((source, place), (policy, watch)) in self.sources.iter().zip(places).zip(&mut policies) {
             if source.policy.mode == Mode::Enforce || monitoring == Monitoring::Off {
                 continue;
@@ -133,39 +154,6 @@ impl Loaded {
     }
 }
 
-/// Loads a policy; none if it would have to be compiled and must not be.
-pub(crate) fn load_policy(
-    sandbox: &Sandbox,
-    source: &PolicySource,
-    cache: Option<&Cache>,
-    compiler: &Compiler,
-    compile: Compile<'_>,
-) -> Result<Option<pipefold_sandbox::LoadedPolicy>, LoadError> {
-    let policy = &source.policy;
-    match (&source.component, compile, cache) {
-        (PolicyComponent::BuiltIn, Compile::Until(deadline), cache) => {
-            sandbox.built_in_policy_by(policy, cache, compiler, deadline).map(Some)
-        }
-        (PolicyComponent::BuiltIn, Compile::Never, cache) => {
-            sandbox.built_in_policy_if_compiled(policy, cache, compiler)
-        }
-        (PolicyComponent::File(file), Compile::Until(deadline), cache) => {
-            sandbox.policy_by(policy, file, cache, compiler, deadline).map(Some)
-        }
-        (PolicyComponent::File(file), Compile::Never, Some(cache)) => {
-            sandbox.policy_if_compiled(policy, file, cache, compiler)
-        }
-        (PolicyComponent::File(_), Compile::Never, None) => Ok(None),
-    }
-}
-
-/// Permission to compile a policy while loading.
-#[derive(Clone, Copy)]
-pub(crate) enum Compile<'a> {
-    Never,
-    Until(&'a Deadline),
-}
-
 /// The reason why nothing is loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotLoaded {
@@ -174,10 +162,6 @@ pub(crate) enum NotLoaded {
     Unfinished(String),
     #[error("{0}")]
     Failed(String),
-}
-
-pub(crate) fn settled(loaded: &Result<Loaded, String>) -> Result<&Loaded, NoVerdict> {
-    loaded.as_ref().map_err(|error| NoVerdict::Failed(error.clone()))
 }
 
 /// Describes a policy with its sha256, or with the reason why it could not be loaded; `None` if it was not tried.

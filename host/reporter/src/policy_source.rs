@@ -4,8 +4,8 @@ use crate::config::{Failure, Grant, LimitKeys, Places, PolicyKeys, RULES};
 use crate::rule_inputs;
 use crate::spool::PolicyChain;
 use pipefold_sandbox::{
-    Access, ChainDigest, ComponentFile, Directory, DirectoryError, Grants, Limits, LoadError, LogSink, Mode, OnFailure,
-    Policy, PolicyComponent, Wasi,
+    Access, Cache, ChainDigest, Compiler, ComponentFile, Deadline, Directory, DirectoryError, Grants, Limits,
+    LoadError, LoadedPolicy, LogSink, Mode, OnFailure, Policy, PolicyComponent, Sandbox, Wasi,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -78,6 +78,32 @@ impl PolicySource {
         })
     }
 
+    /// Loads it; none if it would have to be compiled and must not be.
+    pub(crate) fn load(
+        &self,
+        sandbox: &Sandbox,
+        cache: Option<&Cache>,
+        compiler: &Compiler,
+        compile: Compile<'_>,
+    ) -> Result<Option<LoadedPolicy>, LoadError> {
+        let policy = &self.policy;
+        match (&self.component, compile, cache) {
+            (PolicyComponent::BuiltIn, Compile::Until(deadline), cache) => {
+                sandbox.built_in_policy_by(policy, cache, compiler, deadline).map(Some)
+            }
+            (PolicyComponent::BuiltIn, Compile::Never, cache) => {
+                sandbox.built_in_policy_if_compiled(policy, cache, compiler)
+            }
+            (PolicyComponent::File(file), Compile::Until(deadline), cache) => {
+                sandbox.policy_by(policy, file, cache, compiler, deadline).map(Some)
+            }
+            (PolicyComponent::File(file), Compile::Never, Some(cache)) => {
+                sandbox.policy_if_compiled(policy, file, cache, compiler)
+            }
+            (PolicyComponent::File(_), Compile::Never, None) => Ok(None),
+        }
+    }
+
     /// An error of loading it, with the line of the setting that is at fault.
     pub(crate) fn explain(&self, error: &LoadError) -> String {
         match error {
@@ -85,6 +111,13 @@ impl PolicySource {
             error => error.to_string(),
         }
     }
+}
+
+/// Permission to compile a policy while loading.
+#[derive(Clone, Copy)]
+pub(crate) enum Compile<'a> {
+    Never,
+    Until(&'a Deadline),
 }
 
 /// The enforced policies as records name them. Reads the components' files, and compiles nothing.

@@ -1,7 +1,6 @@
 //! The work of a judge's policies: their counters, and what monitored ones would do.
 
-use crate::loaded::{Compile, load_policy};
-use crate::policy_source::PolicySource;
+use crate::policy_source::{Compile, PolicySource};
 use crate::prometheus::{MetricKind, Page};
 use pipefold_sandbox::{
     Cache, Chain, Compiler, Counts, Deadline, MOST_POLICIES, Mode, Monitored, Observation, Outcome, PolicyComponent,
@@ -70,7 +69,7 @@ impl Watch {
                 Monitoring::Compile => Compile::Until(&never),
                 Monitoring::Off | Monitoring::IfCompiled => Compile::Never,
             };
-            match load_policy(&sandbox, &source, cache.as_deref(), &compiler, compile) {
+            match source.load(&sandbox, cache.as_deref(), &compiler, compile) {
                 Ok(Some(loaded)) => {
                     let _ = found.set(loaded.sha256);
                     Ok(loaded.link)
