@@ -89,8 +89,11 @@ fn in_one_line(output: &Output) -> String {
     all.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Files that are not what the key signed, and the words of the error after the file's name.
-fn bad() -> Vec<(&'static str, Vec<u8>, Option<Vec<u8>>, &'static str)> {
+/// A title, a component, its signature, and the words of the error after the file's name.
+type Bad = (&'static str, Vec<u8>, Option<Vec<u8>>, &'static str);
+
+/// Files that are not what the key signed.
+fn bad() -> Vec<Bad> {
     let flipped = |bytes: &[u8], at: usize| {
         let mut bytes = bytes.to_vec();
         bytes[at] ^= 1;
