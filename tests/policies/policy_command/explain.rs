@@ -69,6 +69,22 @@ fn each_change_is_a_line_with_its_policy() {
 }
 
 #[test]
+fn a_policy_that_only_monitors_changes_nothing() {
+    let ci = with_policies();
+    let tables = ["redact", "discard", "trap"]
+        .map(|name| format!("[[policy]]\nfile = \"../{name}.wasm\"\nmode = \"monitor\"\n"));
+    fs::write(ci.workspace().join("monitor.toml"), tables.concat()).unwrap();
+    let words = format!("monitor.toml {RUN} --email mona@example.com");
+    let output = explain(&ci, &words);
+    output.assert_code(0);
+    insta::assert_snapshot!("monitored", output.stdout());
+    let answer = explain(&ci, &format!("{words} --json")).json();
+    assert_eq!(answer["answer"]["run"]["email"], "mona@example.com");
+    assert_eq!(answer["changes"][0]["monitored"], true, "{answer:#}");
+    assert_eq!(answer["by"], json!(null));
+}
+
+#[test]
 fn json_has_the_changes_and_the_calls() {
     let ci = with_policies();
     let output = explain(&ci, &format!("../redact.wasm {RUN} --email mona@example.com --json"));

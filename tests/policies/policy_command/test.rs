@@ -107,6 +107,12 @@ fn a_file_of_tables_is_asked_as_a_chain() {
     output.assert_code(0);
     assert_eq!(output.stdout(), "1 case passed, 0 failed\n");
 
+    // A policy is tested before it is enforced.
+    fs::write(&settings, "[[policy]]\nfile = \"../redact.wasm\"\nmode = \"monitor\"\n").unwrap();
+    let output = run();
+    output.assert_code(0);
+    assert_eq!(output.stdout(), "1 case passed, 0 failed\n");
+
     let mut shown = String::new();
     for toml in [
         "",

@@ -68,7 +68,7 @@ pub enum LanguageName {
 ///
 /// Each line of CASES is a JSON object: `hook` (start, step or finish), `notification` or `history` as `pipefold hook` reads them, `expect` as
 /// `pipefold hook` answers, and perhaps `name` and `config`, the settings of a component. Parts of an answer that `expect` does not name are
-/// not compared; {"failure":"…"} expects a failure with this text. The exit code is 1 if a case fails, and 2 if a file is wrong.
+/// not compared; {"failure":"…"} expects a failure with this text. Policies that only monitor are tested as if they were enforced. The exit code is 1 if a case fails, and 2 if a file is wrong.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -18,7 +18,7 @@ use super::super::diagnostic::{print, remark};
 use super::super::hook::{MAX_INPUT, notification};
 use super::super::{policies, print_json, print_lines};
 use super::difference::{Difference, differences, leaves, shown};
-use super::subject::Subject;
+use super::subject::{Monitored, Subject};
 use super::usage::Usage;
 use super::{Wrong, answer, refused};
 use crate::args::{ExplainArgs, GlobalFlags, HookName};
@@ -68,7 +68,11 @@ fn asked(global: &GlobalFlags, args: &ExplainArgs) -> Result<(Judge, OwnedQuesti
                 "name the policies by FILE or by --policy, not by both".to_owned(),
             ));
         }
-        Some(file) => Subject::of(file).load(global, &BTreeMap::new())?.judge,
+        Some(file) => {
+            Subject::of(file)
+                .load(global, &BTreeMap::new(), Monitored::Beside)?
+                .judge
+        }
         None => {
             let mut diagnostics = Vec::new();
             let judge = policies::judge(global, &environment, &settings, &mut diagnostics).map_err(wrong)?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pipefold::config::{Environment, Flags, Grant, PolicyKeys, Settings, SettingsInput, variables};
 use pipefold::{Judge, Limits};
+use pipefold_sandbox::Mode;
 
 use super::super::diagnostic::{Diagnostic, print};
 use super::super::policies;
@@ -16,6 +17,15 @@ pub struct Loaded {
     pub judge: Judge,
     /// The limits of each policy, by its name.
     pub limits: BTreeMap<String, Limits>,
+}
+
+/// What becomes of policies that only monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Monitored {
+    /// They are asked beside the others, as in real runs.
+    Beside,
+    /// They count as the others do: a policy is tested before it is enforced.
+    Enforced,
 }
 
 /// The policies as the command line names them.
@@ -38,7 +48,12 @@ impl Subject {
     }
 
     /// Loads the policies and the rules. `config` is for a component alone.
-    pub fn load(&self, global: &GlobalFlags, config: &BTreeMap<String, String>) -> Result<Loaded, Wrong> {
+    pub fn load(
+        &self,
+        global: &GlobalFlags,
+        config: &BTreeMap<String, String>,
+        monitored: Monitored,
+    ) -> Result<Loaded, Wrong> {
         let process = Environment::from_process();
         // Neither the policies of this machine nor its fields matter here.
         let kept = [variables::POLICY_CACHE].map(|name| (name, process.get_os(name).unwrap_or_default()));
@@ -55,7 +70,10 @@ impl Subject {
                 settings
             }
             Self::Settings(path) => {
-                let settings = load(&environment, Some(path))?;
+                let mut settings = load(&environment, Some(path))?;
+                if monitored == Monitored::Enforced {
+                    settings.policies.iter_mut().for_each(|keys| keys.mode = Mode::Enforce);
+                }
                 if settings.policies.is_empty() {
                     return Err(Wrong(format!("{} has no table [[policy]]", path.display())));
                 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::super::{print_json, print_lines};
 use super::cases::{Case, Cases};
 use super::difference::{Difference, differences, shown};
-use super::subject::{Loaded, Subject};
+use super::subject::{Loaded, Monitored, Subject};
 use super::update::{replace, with_expectation};
 use super::usage::Usage;
 use super::{Wrong, answer, refused};
@@ -65,7 +65,7 @@ fn ask<'a>(global: &GlobalFlags, subject: &Subject, cases: &'a [Case]) -> Result
     for case in cases {
         let policies = match loaded.take() {
             Some((config, policies)) if *config == case.config => policies,
-            _ => subject.load(global, &case.config)?,
+            _ => subject.load(global, &case.config, Monitored::Enforced)?,
         };
         outcomes.push(outcome(&policies, case)?);
         loaded = Some((&case.config, policies));
