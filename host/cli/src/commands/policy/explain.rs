@@ -370,7 +370,8 @@ impl Explanation {
             let would = match &visit.answer {
                 Ok(Verdict::Discard(reason)) => format!("would discard it: {}", excerpt(reason)),
                 Ok(Verdict::Hold) if self.by.is_none() => "would hold it".to_owned(),
-                Err(why) => format!("would answer: {}", excerpt(why)),
+                Err(why) if visit.outcome == Some(Outcome::Failed) => format!("would fail: {}", excerpt(why)),
+                Err(why) => format!("would refuse it: {}", excerpt(why)),
                 Ok(_) => continue,
             };
             lines.push(format!("  {}, which only monitors, {would}", excerpt(&visit.policy)));
