@@ -24,7 +24,7 @@ pub struct PolicyArgs {
 pub enum PolicyCommand {
     New(NewArgs),
     Test(TestArgs),
-    Explain(ExplainArgs),
+    Explain(Box<ExplainArgs>),
     Verify(VerifyArgs),
 }
 

@@ -34,7 +34,7 @@ pub fn run(global: &GlobalFlags, args: &ExplainArgs) -> anyhow::Result<ExitCode>
     let explanation = Explanation {
         hook: question.hook(),
         changes: changes(&explained.visits),
-        by: decided_by(&explained.visits).map(|visit| by(visit)),
+        by: decided_by(&explained.visits).map(by),
         visits: explained.visits,
         answer: Value::Object(answer(explained.answer)),
     };
