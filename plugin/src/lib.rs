@@ -39,7 +39,7 @@
 
 mod bindings;
 mod blank;
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", feature = "component"))]
 mod component;
 mod field;
 mod finding;

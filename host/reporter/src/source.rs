@@ -1,5 +1,9 @@
 //! Sources of values: the process environment as data, the origin of a value, and the nearest known name to a misspelt one.
 
+mod nearest;
+
+pub use nearest::nearest;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -145,23 +149,6 @@ impl<T> Sourced<T> {
     pub fn new(value: T, origin: Origin) -> Self {
         Self { value, origin }
     }
-}
-
-/// The name among `known` that is nearest to `given`, if one is near enough to propose it. Case, `-` and `_` do not count.
-#[must_use]
-pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Twice as long as any known name: comparing is quadratic, and the name comes from outside.
-    if given.len() > 64 {
-        return None;
-    }
-    let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
-    let given = plain(given);
-    let (distance, name) = known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&given, &plain(name)), name))
-        .min_by_key(|(distance, _)| *distance)?;
-    // One slip in three letters is still the same name; more is another one.
-    (distance <= (given.len() / 3).clamp(1, 3)).then_some(name)
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ const COMPONENTS: [(&str, Core); 3] = [
             package: "pipefold-plugin",
             artifact: "pipefold_plugin.wasm",
             shared: &[],
-            arguments: &[],
+            // Not in its manifest: the core module depends on it with other features, and cargo would write both to one file.
+            arguments: &["--crate-type", "cdylib,rlib"],
         },
     ),
     (

@@ -1,6 +1,7 @@
 //! The plugin's rules, through its four public functions only.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod generate;
 mod hostile;
 mod limits;
 mod merging;

@@ -3,6 +3,7 @@
 use pipefold_plugin::{Attribute, Job, Notification, Status, merge};
 use proptest::prelude::*;
 
+use crate::generate::{status, valid};
 use crate::support::{at, minimal, name, step_at, upserts, worked_example};
 
 #[test]
@@ -154,84 +155,6 @@ fn by_dx_words(history: &[(u32, Status)]) -> Status {
     previous
 }
 
-fn status() -> impl Strategy<Value = Status> {
-    use Status::{Cancelled, Failure, Running, Success, Unknown};
-    prop::sample::select(vec![Unknown, Running, Success, Cancelled, Failure])
-}
-
-fn text() -> impl Strategy<Value = Option<String>> {
-    prop::option::of("[aBé ]{0,3}")
-}
-
-fn text_of_attribute() -> impl Strategy<Value = String> {
-    "[xé ]{0,2}"
-}
-
-/// Any valid notification of one run, with few distinct values.
-fn notification() -> impl Strategy<Value = Notification> {
-    let zone = prop::sample::select(vec!["", "Z", "+01", "-0930", "+05:45"]);
-    (
-        (
-            0_u32..3600,
-            0_u32..1000,
-            prop::option::of(0_u32..50),
-            zone,
-            prop::option::of(status()),
-        ),
-        (
-            "[ab]",
-            "[ab]",
-            text(),
-            prop::option::of(1_i64..20),
-            text(),
-            text(),
-            text(),
-            text(),
-        ),
-        (
-            prop::option::of("[lmn]"),
-            any::<bool>(),
-            prop::option::of("[12]"),
-            prop::collection::vec(("[abc]", text_of_attribute()), 0..3),
-        ),
-    )
-        .prop_map(
-            |((start, millis, length, zone, status), texts, (step, allowed_to_fail, step_id, attributes))| {
-                let clock = |hour: u32, second: u32| {
-                    format!(
-                        "2025-03-01T{hour:02}:{:02}:{:02}.{millis:03}{zone}",
-                        second / 60,
-                        second % 60
-                    )
-                };
-                Notification {
-                    pipeline_name: Some(texts.0),
-                    pipeline_source: Some(texts.1.clone()),
-                    reference_id: Some("run 1".into()),
-                    started_at: Some(clock(12, start)),
-                    finished_at: length.map(|length| clock(13, length)),
-                    status: status.map(|status| name(status).into()),
-                    repository: Some(texts.1),
-                    commit_sha: texts.2,
-                    pr_number: texts.3,
-                    source_url: texts.4,
-                    head_branch: texts.5,
-                    email: texts.6.clone(),
-                    github_username: texts.7,
-                    gitlab_username: texts.6,
-                    step,
-                    step_id,
-                    allowed_to_fail,
-                    urgent: false,
-                    attributes: attributes
-                        .into_iter()
-                        .map(|(key, value)| Attribute { key, value })
-                        .collect(),
-                }
-            },
-        )
-}
-
 proptest! {
     #[test]
     fn status_follows_dx_words(history in prop::collection::vec((0_u32..60, status()), 1..12)) {
@@ -242,7 +165,7 @@ proptest! {
 
     #[test]
     fn any_order_any_repetition_any_grouping(
-        (history, again) in prop::collection::vec(notification(), 1..16).prop_flat_map(|history| {
+        (history, again) in prop::collection::vec(valid(), 1..16).prop_flat_map(|history| {
             // Each at least once, some more often, shuffled, and each put into one of four parts.
             let repeated = prop::collection::vec(prop::sample::select(history.clone()), 0..8);
             let again = (Just(history.clone()), repeated)
@@ -271,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn a_part_reported_twice_changes_nothing(history in prop::collection::vec(notification(), 1..8)) {
+    fn a_part_reported_twice_changes_nothing(history in prop::collection::vec(valid(), 1..8)) {
         let whole = merge(&history).unwrap();
         let mut more = history;
         more.extend(upserts(whole.clone()));

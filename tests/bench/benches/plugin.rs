@@ -1,6 +1,7 @@
 //! The rules called natively beside the same rules in the sandbox: what the sandbox costs.
 //!
-//! In the sandbox every call is a whole one, as a host makes it: a fresh instance, the arguments copied in, the answer copied out.
+//! In the sandbox every call is a whole one, as a host makes it: a fresh instance, the arguments copied in, the answer copied out. The same with the core
+//! module, whose arguments and answers are JSON.
 // A benchmark that cannot run has nothing to measure: it stops, and says why.
 #![allow(
     clippy::expect_used,
@@ -19,6 +20,7 @@ use pipefold_sandbox::{
     Chain, Compiler, Deadline, Delivery, Grants, Header, Limits, Notification, Plugin, Policy, Question, Sandbox,
     Setting,
 };
+use wasmtime::{Engine, InstancePre, Linker, Module, Store};
 
 /// Lengths of a run's history: one command, a small build, a large one, and a matrix that got out of hand.
 const HISTORIES: [usize; 4] = [1, 10, 100, 1_000];
@@ -75,6 +77,44 @@ fn natively(from: &Notification) -> native::Notification {
     }
 }
 
+/// The core module on the same engine.
+struct Core(InstancePre<()>);
+
+impl Core {
+    fn new() -> Self {
+        let engine = Engine::default();
+        let module = Module::new(&engine, pipefold_core::MODULE).expect("the module compiles");
+        Self(
+            Linker::new(&engine)
+                .instantiate_pre(&module)
+                .expect("it imports nothing"),
+        )
+    }
+
+    /// Calls a hook in a fresh instance, and copies the answer out.
+    fn ask(&self, hook: &str, input: &[u8]) -> wasmtime::Result<Vec<u8>> {
+        let mut store = Store::new(self.0.module().engine(), ());
+        let instance = self.0.instantiate(&mut store)?;
+        let memory = instance.get_memory(&mut store, "memory").expect("it has a memory");
+        let room = instance.get_typed_func::<u32, u32>(&mut store, "input")?;
+        let place = room.call(&mut store, input.len() as u32)?;
+        memory.write(&mut store, place as usize, input)?;
+        let mut get = |export| {
+            instance
+                .get_typed_func::<(), u32>(&mut store, export)?
+                .call(&mut store, ())
+        };
+        assert_eq!(get(hook)?, 0, "the notifications are valid");
+        let (place, length) = (get("output")?, get("output_length")?);
+        Ok(memory.data(&store)[place as usize..][..length as usize].to_vec())
+    }
+}
+
+/// The JSON of a value.
+fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("it has a JSON form")
+}
+
 fn plugin() -> Plugin {
     Sandbox::new(Limits::default())
         .and_then(|sandbox| sandbox.default_plugin())
@@ -90,11 +130,15 @@ fn step(criterion: &mut Criterion) {
     group.bench_function("wasm", |b| {
         b.iter(|| plugin.step(black_box(&event)).expect("the step is valid"))
     });
+    let (core, input) = (Core::new(), json(&event));
+    group.bench_function("core", |b| {
+        b.iter(|| core.ask("step", black_box(&input)).expect("the step is valid"))
+    });
     group.finish();
 }
 
 fn merge(criterion: &mut Criterion) {
-    let plugin = plugin();
+    let (plugin, core) = (plugin(), Core::new());
     let mut group = criterion.benchmark_group("merge");
     for length in HISTORIES {
         let history: Vec<_> = (0..length).map(notification).collect();
@@ -105,6 +149,10 @@ fn merge(criterion: &mut Criterion) {
         });
         group.bench_with_input(BenchmarkId::new("wasm", length), &history, |b, history| {
             b.iter(|| plugin.merge(black_box(history)).expect("the history is valid"))
+        });
+        let input = json(&history);
+        group.bench_with_input(BenchmarkId::new("core", length), &input, |b, input| {
+            b.iter(|| core.ask("merge", black_box(input)).expect("the history is valid"))
         });
     }
     group.finish();

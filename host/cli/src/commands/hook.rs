@@ -1,12 +1,14 @@
 //! `hook`: the plugin's verdict for hosts in any language, JSON in and JSON out.
 
+mod read;
+
 use std::io::Read;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, Error, bail};
 use pipefold::config::{Environment, nearest};
 use pipefold::detect::Fields;
-use pipefold::{Judge, NoVerdict, Notification, Report, Verdict};
+use pipefold::{Attribute, Judge, NoVerdict, Notification, Report, Verdict};
 use pipefold_sandbox::{OwnedQuestion, Question};
 use serde::de::value::Error as NoValue;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
@@ -18,8 +20,8 @@ use super::{policies, print_json, stream};
 use crate::args::{GlobalFlags, HookArgs, HookName};
 use crate::terminal::excerpt;
 
-/// The most bytes that are read: the largest history that the rules allow, with every character escaped in JSON.
-pub const MAX_INPUT: u64 = 64 << 20;
+/// The most bytes that are read.
+pub const MAX_INPUT: u64 = read::MAX_INPUT as u64;
 
 /// `pipefold hook`
 pub fn run(global: &GlobalFlags, args: &HookArgs) -> anyhow::Result<ExitCode> {
@@ -42,10 +44,7 @@ fn answer_one(global: &GlobalFlags, hook: HookName) -> anyhow::Result<ExitCode> 
         .read_to_end(&mut input)
         .context("cannot read stdin")?;
     if input.len() as u64 > MAX_INPUT {
-        bail!(
-            "stdin has more than {} MiB, more than any valid history",
-            MAX_INPUT >> 20
-        );
+        bail!("stdin {}", read::TOO_LARGE);
     }
     let judge = judge(global)?;
     let asked = ask(&judge, hook, &input)?;
@@ -60,11 +59,13 @@ fn answer_one(global: &GlobalFlags, hook: HookName) -> anyhow::Result<ExitCode> 
 }
 
 fn ask(judge: &Judge, hook: HookName, input: &[u8]) -> anyhow::Result<Result<Value, NoVerdict>> {
+    let one = || read::one(input, "stdin").map_err(Error::msg);
+    let many = || read::many(input, "stdin").map_err(Error::msg);
     Ok(match hook {
-        HookName::Start => judge.ask(&Question::PipelineStart(&one(input)?)).map(verdict),
-        HookName::Step => judge.ask(&Question::Step(&one(input)?)).map(verdict),
-        HookName::Finish => judge.ask(&Question::PipelineFinish(&many(input)?)).map(verdict),
-        HookName::Merge => judge.merge(&many(input)?).map(merged),
+        HookName::Start => judge.ask(&Question::PipelineStart(&one()?)).map(verdict),
+        HookName::Step => judge.ask(&Question::Step(&one()?)).map(verdict),
+        HookName::Finish => judge.ask(&Question::PipelineFinish(&many()?)).map(verdict),
+        HookName::Merge => judge.merge(&many()?).map(merged),
     })
 }
 
@@ -90,22 +91,6 @@ pub fn verdict(verdict: Verdict) -> Value {
         Verdict::Hold => json!({ "verdict": "hold" }),
         Verdict::Discard(reason) => json!({ "verdict": "discard", "reason": reason }),
     }
-}
-
-/// Reads one notification, by the names of its fields: serde would also read a list, by position.
-fn one(input: &[u8]) -> anyhow::Result<Notification> {
-    let object = serde_json::from_slice(input).context("stdin is not the JSON object of one notification")?;
-    notification(object, "stdin")
-}
-
-/// Reads the notifications of a run.
-fn many(input: &[u8]) -> anyhow::Result<Vec<Notification>> {
-    let what = "stdin is not the JSON array of a run's notifications, each an object";
-    let objects: Vec<Map<String, Value>> = serde_json::from_slice(input).context(what)?;
-    let numbered = objects.into_iter().zip(1..);
-    numbered
-        .map(|(object, number)| notification(object, &format!("stdin, notification {number}")))
-        .collect()
 }
 
 /// Reads a question of its parts in a JSON object: the hook's name, and a notification or a history.
@@ -224,5 +209,127 @@ mod tests {
         let names = field_names::<Notification>();
         assert!(object.keys().all(|key| names.contains(&key.as_str())));
         assert!(names.contains(&"gitlab_username") && names.len() >= 17);
+    }
+
+    /// A notification with all fields.
+    fn full() -> Notification {
+        let text = |text: &str| Some(text.to_owned());
+        Notification {
+            pipeline_name: text("a"),
+            pipeline_source: text("b"),
+            reference_id: text("c"),
+            started_at: text("d"),
+            finished_at: text("e"),
+            status: text("f"),
+            repository: text("g"),
+            commit_sha: text("h"),
+            pr_number: Some(-1),
+            source_url: text("i"),
+            head_branch: text("j"),
+            email: text("k"),
+            github_username: text("l"),
+            gitlab_username: text("m"),
+            step: text("n"),
+            step_id: text("\n\u{1f600}"),
+            allowed_to_fail: true,
+            urgent: true,
+            attributes: ["o", "p"]
+                .map(|key| Attribute {
+                    key: key.into(),
+                    value: "q".into(),
+                })
+                .into(),
+        }
+    }
+
+    #[test]
+    fn the_forms_are_those_of_the_type() {
+        let value = serde_json::to_value(full()).unwrap();
+        let mut fields = read::FIELDS;
+        fields.sort_unstable();
+        assert!(value.as_object().unwrap().keys().eq(fields));
+        let text = value.to_string();
+        assert_eq!(read::one(text.as_bytes(), "it"), Ok(full()));
+        assert_eq!(
+            read::many(format!("[{text},{{}}]").as_bytes(), "it"),
+            Ok(vec![full(), Notification::default()])
+        );
+    }
+
+    #[test]
+    fn the_last_of_several_members_counts() {
+        let json =
+            r#"{"step":1,"step":"a","pr_number":1,"pr_number":null,"attributes":{"k":1},"attributes":{"k":2,"k":"v"}}"#;
+        let event = read::one(json.as_bytes(), "it").unwrap();
+        assert_eq!((event.step.as_deref(), event.pr_number), (Some("a"), None));
+        assert_eq!(event.attributes[0].value, "v");
+    }
+
+    #[test]
+    fn wrong_fields_are_named_in_order_and_behind_faults_of_the_text() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        for (json, error) in [
+            (
+                r#"[{"step":1,"email":[{}]}]"#,
+                ", notification 1: email: invalid type: sequence, expected a string",
+            ),
+            (
+                r#"[{},{"z":1,"step":1,"y":{}},{"x":1}]"#,
+                ", notification 2: `y` is no field of a notification; wit/types.wit has them all",
+            ),
+            (
+                r#"[{"x":1},{"y":1}}"#,
+                " is not the JSON array of a run's notifications, each an object: expected `,` or `]` at line 1 column 17",
+            ),
+            (
+                r#"[{"attributes":{"b":1,"a":null}}]"#,
+                ", notification 1: attributes: invalid type: null, expected a string",
+            ),
+            (
+                r#"[{"attributes":null}]"#,
+                ", notification 1: attributes: invalid type: null, expected an object of texts",
+            ),
+            (
+                r#"[{"pr_number":9223372036854775808}]"#,
+                ", notification 1: pr_number: invalid value: integer `9223372036854775808`, expected a whole number",
+            ),
+            (
+                r#"[{"pr_number":1.0}]"#,
+                ", notification 1: pr_number: invalid type: floating point `1.0`, expected a whole number",
+            ),
+            (
+                &format!(r#"[{{"step":{deep}}}]"#),
+                ", notification 1: step: invalid type: sequence, expected a string",
+            ),
+            (
+                &format!(r#"[{{"urgent":"{}"}}]"#, "a".repeat(9999)),
+                &format!(
+                    ", notification 1: urgent: invalid type: string \"{}\", expected a boolean",
+                    "a".repeat(64)
+                ),
+            ),
+        ] {
+            assert_eq!(read::many(json.as_bytes(), "it"), Err(format!("it{error}")));
+        }
+    }
+
+    #[test]
+    fn a_text_has_bounded_numbers_of_notifications_and_attributes() {
+        let many = |count: usize| read::many(format!("[{}{{}}]", "{},".repeat(count - 1)).as_bytes(), "it");
+        assert_eq!(many(100_000).unwrap().len(), 100_000);
+        assert!(
+            many(100_001)
+                .unwrap_err()
+                .contains(": more than 100000 notifications at line 1")
+        );
+        let some = format!(r#"{{"attributes":{{{}"z":""}}}}"#, r#""a":"","#.repeat(31));
+        let attributes =
+            |count: usize| read::many(format!("[{}{{}}]", format!("{some},").repeat(count)).as_bytes(), "it");
+        assert_eq!(attributes(10_000).unwrap().len(), 10_001);
+        assert!(
+            attributes(10_001)
+                .unwrap_err()
+                .contains(": more than 320000 attributes at line 1")
+        );
     }
 }
