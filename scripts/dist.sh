@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the static executables of a release and packages them into dist/: tar.gz, deb, rpm, Python wheels, npm packages, an OCI image, the rules
-# as component and core module, a list of parts (CycloneDX), SHA256SUMS and, with a key, its minisign signature.
+# as component and as core module, a list of parts (CycloneDX), SHA256SUMS and, with a key, its minisign signature.
 #
 #   TARGETS="x86_64 aarch64"       processors to build for
 #   SOURCE_DATE_EPOCH              time of every file [the commit's]
@@ -129,6 +129,9 @@ version=$("$target_dir/built/full-$here" -V | sed 's/.* //')
 parts_of=$(IFS=, && echo "${packed[*]/%/-unknown-linux-musl}")
 "$tools/python/bin/python" scripts/dist/parts.py "$parts_of" fleet >"$out/pipefold-$version.cdx.json"
 
+say "Building the core module"
+cargo build --locked --target-dir "$target_dir" -p pipefold-core
+
 say "Packages, in dist/"
 arguments=()
 for processor in "${packed[@]}"; do
@@ -137,8 +140,7 @@ for processor in "${packed[@]}"; do
 done
 certificates=$("$tools/python/bin/python" -m certifi)
 "$tools/python/bin/python" scripts/dist/pack.py --out "$out" "${arguments[@]}" --certificates "$certificates" \
-    --describe "$target_dir/built/full-$here" \
-    --core "$target_dir/$here-unknown-linux-musl/pipefold-component/wasm32-unknown-unknown/release/pipefold_plugin.wasm"
+    --describe "$target_dir/built/full-$here" --core plugin/core/pipefold-core.wasm
 cp scripts/install.sh "$out/install.sh"
 if [ -n "${PIPEFOLD_MINISIGN_KEY:-}" ]; then
     minisign -R -f -s "$PIPEFOLD_MINISIGN_KEY" -p "$target_dir/minisign.pub" </dev/null

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the hosts of examples/hosts against a server that stands in for DX, and compares what the hooks said and what DX would hold with what
-# the command makes of the same notifications, byte for byte. Builds the policies of examples/policies, puts each before a run, and takes one
+# the command makes of the same notifications, byte for byte; those of the core module send nothing. Builds the policies of examples/policies, puts each before a run, and takes one
 # through a registry. Checks the recipes of examples/ci by their systems' schemas.
 #
 # An example whose language or packages cannot be had here is skipped, and says why. The last line counts.
@@ -19,13 +19,14 @@ trap clean_up EXIT
 
 say "Building pipefold and the Rust host"
 # The profile and package set of `make test`, and with examples also its features: another would compile the engine again.
-cargo build ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --bins --examples --quiet
+cargo build ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --lib --bins --examples --quiet
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 # With its rules compiled ahead, as packages have it.
 mkdir "$work/bin"
 "$target/debug/pipefold" component embed "$target/debug/pipefold" "$work/bin/pipefold" >/dev/null
 PATH=$work/bin:$target/debug:$PATH
 component=$PWD/host/sandbox/component/default.wasm
+module=$PWD/plugin/core/pipefold-core.wasm
 notifications=$PWD/examples/hosts/notifications.jsonl
 
 # Variables of this shell about a DX or a run are not the examples'; and no proxy stands before this machine itself.
@@ -116,6 +117,19 @@ for host in rust python javascript shell java; do
         same "$host" "what the hooks said" "$work/expected" "$work/said" &&
             same "$host" "the records that DX would hold" "$work/expected-record" "$work/record" &&
             pass "$host" "the same records" || true
+    fi
+done
+
+say "Hosts of the core module"
+for host in javascript browser python go java; do
+    status=0
+    "examples/hosts/core/$host/run.sh" "$module" "$notifications" >"$work/said" 2>"$work/stderr" || status=$?
+    if [ "$status" = 77 ]; then
+        printf '%-20s %s\n' "core $host" "$(tail -n 1 "$work/stderr")" && skipped=$((skipped + 1))
+    elif [ "$status" != 0 ]; then
+        fail "core $host" "exit code $status: $(cat "$work/stderr")"
+    else
+        same "core $host" "what the hooks said" "$work/expected" "$work/said" && pass "core $host" "the same answers" || true
     fi
 done
 

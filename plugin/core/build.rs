@@ -30,9 +30,9 @@ const CORE: Core = Core {
         // No function is recursive. A fresh instance has less memory to clear than with the linker's 1 MiB.
         "-C",
         "link-arg=-zstack-size=131072",
-        // Twice what any input needs, so that a host knows the bound; and places are positive as signed numbers.
+        // More than any input needs, so that a host knows the bound; and places are positive as signed numbers.
         "-C",
-        "link-arg=--max-memory=268435456",
+        "link-arg=--max-memory=536870912",
     ],
 };
 
@@ -46,7 +46,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out_dir = Path::new(&out_dir);
     component::build(here, &[CORE], &here.join("../../wit"), out_dir)?;
     let file = out_dir.join(CORE.artifact);
-    fs::write(&file, tidy(&fs::read(&file)?)?)?;
+    let module = tidy(&fs::read(&file)?)?;
+    fs::write(&file, &module)?;
+    // For packages and examples, where they find it.
+    let found = here.join("pipefold-core.wasm");
+    if fs::read(&found).map_or(true, |present| present != module) {
+        fs::write(&found, &module)?;
+    }
     Ok(())
 }
 

@@ -80,7 +80,7 @@ def main():
         component = ROOT / "host/sandbox/component/default.wasm"
         archive.write(options.out / f"pipefold-{release.version}.component.wasm", component.read_bytes())
         if options.core:
-            archive.write(options.out / f"pipefold-{release.version}.core.wasm", options.core.read_bytes())
+            archive.write(options.out / f"pipefold-{release.version}-core.wasm", options.core.read_bytes())
     files = sorted(file for file in options.out.iterdir() if not file.name.startswith("SHA256SUMS"))
     sums = "".join(f"{sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
     archive.write(options.out / "SHA256SUMS", sums.encode())

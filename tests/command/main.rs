@@ -7,6 +7,7 @@ mod bad_input;
 mod boundaries;
 mod children;
 mod compiled_code;
+mod core_module;
 mod doctor;
 mod dry_run;
 mod environ;

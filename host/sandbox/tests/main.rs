@@ -6,7 +6,6 @@ mod calls;
 mod chain;
 mod checking;
 mod compiling;
-mod core_module;
 mod embed;
 mod embedded;
 mod engine_section;
