@@ -123,7 +123,7 @@ fn texts_that_terminals_obey_get_the_components_answers() {
         urgent: true,
         ..rules::Notification::default()
     };
-    check(&[event.clone()]);
+    check(std::slice::from_ref(&event));
     let step = rules::Notification {
         step: event.head_branch.clone(),
         ..event
