@@ -78,6 +78,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Bytes that a pipe of Linux holds.
+const PIPE: usize = 64 << 10;
+
 /// The error of a command that this build was made without.
 #[cfg(not(all(feature = "collector", feature = "gocd")))]
 fn lacks(feature: &str) -> anyhow::Result<ExitCode> {
@@ -89,6 +92,37 @@ fn lacks(feature: &str) -> anyhow::Result<ExitCode> {
 /// Writes an answer in JSON to stdout: one line, without text that a terminal or a CI system obeys.
 fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
     print_raw((foreign::json(&serde_json::to_string(answer)?) + "\n").as_bytes())
+}
+
+/// Answers in JSON on stdout, a line each, as safe as those of [`print_json`].
+struct JsonLines(io::BufWriter<io::StdoutLock<'static>>);
+
+impl JsonLines {
+    fn new() -> Self {
+        Self(io::BufWriter::with_capacity(PIPE, io::stdout().lock()))
+    }
+
+    /// Adds an answer, and writes all of them if the reader waits for them. Returns false if it has closed its end.
+    fn print(&mut self, answer: &impl Serialize, reader_waits: bool) -> anyhow::Result<bool> {
+        let line = foreign::json(&serde_json::to_string(answer)?) + "\n";
+        let written = self.0.write_all(line.as_bytes());
+        written
+            .and_then(|()| if reader_waits { self.0.flush() } else { Ok(()) })
+            .map_or_else(closed, |()| Ok(true))
+    }
+
+    /// Writes what is not written yet.
+    fn end(mut self) -> anyhow::Result<()> {
+        self.0.flush().or_else(|error| closed(error).map(|_| ()))
+    }
+}
+
+/// The result of writing to a reader that may have closed its end, as `| head` does: false if it has.
+fn closed(error: io::Error) -> anyhow::Result<bool> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(false),
+        _ => Err(error).context("cannot write to stdout"),
+    }
 }
 
 /// Writes an answer in JSON to stdout, in lines for people, as safe as [`print_json`].
@@ -106,10 +140,8 @@ fn print_lines(answer: &str) -> anyhow::Result<()> {
 /// as `| head`, is no error.
 fn print_raw(answer: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(answer).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
-        _ => Ok(()),
-    }
+    let written = stdout.write_all(answer).and_then(|()| stdout.flush());
+    written.or_else(|error| closed(error).map(|_| ()))
 }
 
 /// `pipefold completions`: prints a shell's completions.

@@ -1,18 +1,15 @@
 //! `hook --stream`: answers to many questions by one process, a line of JSON each.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
 use pipefold::{Judge, NoVerdict};
-use pipefold_sandbox::foreign;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::hook::{MAX_INPUT, merged, numbered, question, verdict};
-
-/// Bytes that are read and written at once: a pipe of Linux holds as many.
-const BUFFER: usize = 64 << 10;
+use super::{JsonLines, PIPE};
 
 /// A question. The library refuses other keys, and one that is there twice.
 #[derive(Deserialize)]
@@ -27,29 +24,24 @@ struct Asked {
 
 /// Answers each line of stdin until it ends. A question without a verdict gets `violations` or an `error`, and the next one its answer.
 pub fn answer_all(judge: &Judge) -> anyhow::Result<ExitCode> {
-    let mut input = io::BufReader::with_capacity(BUFFER, io::stdin().lock());
-    let mut output = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    let mut input = io::BufReader::with_capacity(PIPE, io::stdin().lock());
+    let mut answers = JsonLines::new();
     let mut line = Vec::new();
     while let Some(complete) = next_line(&mut input, &mut line).context("cannot read stdin")? {
-        if complete && line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
+        // The asker waits for its answer before it asks on.
+        let reader_waits = input.buffer().is_empty();
+        let is_blank = complete && line.iter().all(u8::is_ascii_whitespace);
         let answer = match complete {
+            true if is_blank => continue,
             true => answer(judge, &line),
             false => json!({ "error": format!("the line has more than {} MiB", MAX_INPUT >> 20) }),
         };
-        let written = writeln!(output, "{}", foreign::json(&answer.to_string()));
-        // The asker waits for its answer before it asks on.
-        let is_last = input.buffer().is_empty();
-        match written.and_then(|()| if is_last { output.flush() } else { Ok(()) }) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
-            written => written.context("cannot write to stdout")?,
+        if !answers.print(&answer, reader_waits)? {
+            break;
         }
     }
-    match output.flush() {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    answers.end()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads the next line; `None` at the end of the input. Returns false for a line that is too long, which is passed over.
@@ -63,7 +55,7 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<
         input.skip_until(b'\n')?;
     }
     // A long line's memory is not kept for the short ones.
-    line.shrink_to(BUFFER);
+    line.shrink_to(PIPE);
     Ok(Some(is_whole))
 }
 
