@@ -3,6 +3,17 @@
 use pipefold_plugin::{Attribute, Notification, Status};
 use proptest::prelude::*;
 
+/// The name of a status in a notification.
+pub fn name(status: Status) -> &'static str {
+    match status {
+        Status::Unknown => "unknown",
+        Status::Running => "running",
+        Status::Success => "success",
+        Status::Cancelled => "cancelled",
+        Status::Failure => "failure",
+    }
+}
+
 /// Any status.
 pub fn status() -> impl Strategy<Value = Status> {
     use Status::{Cancelled, Failure, Running, Success, Unknown};
@@ -60,7 +71,7 @@ pub fn valid() -> impl Strategy<Value = Notification> {
                     reference_id: Some("run 1".into()),
                     started_at: Some(clock(12, start)),
                     finished_at: length.map(|length| clock(13, length)),
-                    status: status.map(|status| format!("{status:?}").to_lowercase()),
+                    status: status.map(|status| name(status).into()),
                     repository: Some(texts.1),
                     commit_sha: texts.2,
                     pr_number: texts.3,

@@ -1,6 +1,7 @@
 //! Notifications to start from.
 
-use pipefold_plugin::{Job, Notification, Report, Run, Status, Verdict, Violation};
+pub use crate::generate::name;
+use pipefold_plugin::{Job, Notification, Report, Run, Verdict, Violation};
 
 /// The notification of DX's example request, without a status or a finish.
 pub fn minimal() -> Notification {
@@ -54,17 +55,6 @@ pub fn report(verdict: Result<Verdict, Vec<Violation>>) -> Report {
     match verdict {
         Ok(Verdict::Report(report)) => report,
         other => panic!("not reported: {other:?}"),
-    }
-}
-
-/// The name of a status in a notification.
-pub fn name(status: Status) -> &'static str {
-    match status {
-        Status::Unknown => "unknown",
-        Status::Running => "running",
-        Status::Success => "success",
-        Status::Cancelled => "cancelled",
-        Status::Failure => "failure",
     }
 }
 

@@ -102,6 +102,7 @@ fn check(history: &[rules::Notification]) {
 proptest! {
     #[test]
     fn valid_notifications_get_the_components_answers(history in prop::collection::vec(valid(), 1..16)) {
+        prop_assert!(rules::merge(&history).is_ok());
         check(&history);
     }
 
