@@ -8,28 +8,19 @@ use crate::place::{EMAIL, HEAD_BRANCH, SECRET, discard_starts, hold_finishes, re
 use pipefold_tests::{Ci, Collector, SpoolContent, eventually};
 use serde_json::{Value, json};
 
-/// A policy that loops in all three hooks.
-fn endless() -> Vec<u8> {
-    let body = "(loop (br 0)) unreachable".to_owned();
+/// A policy with this body in all three hooks.
+fn in_all_hooks(body: &str) -> Vec<u8> {
     Module {
-        pipeline_start: body.clone(),
-        step: body.clone(),
-        pipeline_finish: body,
+        pipeline_start: body.into(),
+        step: body.into(),
+        pipeline_finish: body.into(),
         ..Module::default()
     }
     .policy()
 }
 
-/// A policy that holds all.
-fn hold() -> Vec<u8> {
-    Module {
-        pipeline_start: HOLD.into(),
-        step: HOLD.into(),
-        pipeline_finish: HOLD.into(),
-        ..Module::default()
-    }
-    .policy()
-}
+/// A body that never ends.
+const LOOP: &str = "(loop (br 0)) unreachable";
 
 /// Writes an operator's file with policies, each with its mode, and gives its path.
 fn file(directory: &Path, policies: &[(&str, Vec<u8>, &str)]) -> String {
@@ -144,10 +135,10 @@ fn a_collector_with_monitored_policies_keeps_the_same_records_and_shows_the_diff
         vec![
             ("redact", redact(EMAIL), "monitor"),
             ("discard", discard_starts(), "monitor"),
-            ("hold", hold(), "monitor"),
+            ("hold", in_all_hooks(HOLD), "monitor"),
             ("trap", trap(), "monitor"),
         ],
-        vec![("endless", endless(), "monitor")],
+        vec![("endless", in_all_hooks(LOOP), "monitor")],
     ] {
         let with = Place::with(&policies);
         let began = Instant::now();
@@ -164,7 +155,7 @@ fn the_page_the_api_and_the_metrics_say_what_would_differ() {
     let place = Place::with(&[
         ("redact", redact(EMAIL), "monitor"),
         ("discard", discard_starts(), "monitor"),
-        ("hold", hold(), "monitor"),
+        ("hold", in_all_hooks(HOLD), "monitor"),
         ("trap", trap(), "monitor"),
     ]);
     place.report();
@@ -379,7 +370,7 @@ fn records_are_not_bound_to_a_monitored_policy() {
 
 #[test]
 fn a_monitored_policy_delays_and_fails_nothing() {
-    let ci = machine(&[("endless", endless(), "monitor")]);
+    let ci = machine(&[("endless", in_all_hooks(LOOP), "monitor")]);
     compile(&ci, "endless");
     let strict = ["start", "--strict"];
     let began = Instant::now();
