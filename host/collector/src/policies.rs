@@ -129,6 +129,7 @@ mod tests {
         let work = PolicyWork {
             name: "redact".into(),
             mode: Mode::Monitor,
+            open: false,
             counts: Counts {
                 judged: 1,
                 changed: 1,

@@ -202,7 +202,7 @@ impl Judge {
         };
         let sources = self.origins.sources.iter().zip(&loaded.policies);
         sources
-            .map(|(source, (policy, watch))| watch.work(&policy.name, source.policy.mode, policy.trouble.as_deref()))
+            .map(|(source, (policy, watch))| watch.work(&source.policy, policy.trouble.as_deref()))
             .collect()
     }
 

@@ -3,8 +3,8 @@
 use crate::policy_source::{Compile, PolicySource};
 use crate::prometheus::{MetricKind, Page};
 use pipefold_sandbox::{
-    Cache, Chain, Compiler, Counts, Deadline, MOST_POLICIES, Mode, Monitored, Observation, Outcome, PolicyComponent,
-    Sandbox, Tally,
+    Cache, Chain, Compiler, Counts, Deadline, MOST_POLICIES, Mode, Monitored, Observation, OnFailure, Outcome, Policy,
+    PolicyComponent, Sandbox, Tally,
 };
 use std::sync::{Arc, OnceLock};
 
@@ -27,6 +27,8 @@ pub struct PolicyWork {
     pub name: String,
     /// Its part in the chain.
     pub mode: Mode,
+    /// True if it is passed over when it fails.
+    pub open: bool,
     /// Its counters.
     pub counts: Counts,
     /// The latest questions for which a monitored policy would have made a difference, oldest first. A bounded number.
@@ -97,8 +99,8 @@ impl Watch {
         }
     }
 
-    /// The work of a policy of this name and mode, which could not be loaded if there is a `trouble`.
-    pub fn work(&self, name: &str, mode: Mode, trouble: Option<&str>) -> PolicyWork {
+    /// The work of a policy, which could not be loaded if there is a `trouble`.
+    pub fn work(&self, policy: &Policy, trouble: Option<&str>) -> PolicyWork {
         let (counts, observations, trouble) = match self {
             Self::Nothing => (Counts::default(), Vec::new(), trouble),
             Self::Enforced(tally) => (tally.counts(), Vec::new(), trouble),
@@ -112,8 +114,9 @@ impl Watch {
             }
         };
         PolicyWork {
-            name: name.to_owned(),
-            mode,
+            name: policy.name.clone(),
+            mode: policy.mode,
+            open: policy.on_failure == OnFailure::Open,
             counts,
             observations,
             trouble: trouble.map(str::to_owned),
@@ -274,6 +277,7 @@ mod tests {
         PolicyWork {
             name: "redact".into(),
             mode,
+            open: false,
             counts,
             observations: vec![observation],
             trouble: None,

@@ -9,7 +9,7 @@ use pipefold::config::{Environment, Failure, Settings, variables};
 use pipefold::{Cache, Compiler, Judge, Limits, Monitoring, PolicySource};
 use pipefold_sandbox::{LogLevel, LogSink, Mode, OnFailure, PolicyComponent};
 
-use super::diagnostic::{Diagnostic, remark};
+use super::diagnostic::{Diagnostic, print, remark};
 use crate::args::GlobalFlags;
 use crate::terminal::{excerpt, neutral, say};
 
@@ -97,15 +97,25 @@ pub fn with_monitored(judge: &Judge) {
 /// The wait at a command's end for monitored policies: some calls of the usual time limit.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Prints with `-v` what each policy did, or would have done, one line each.
+/// Prints warnings about policies that were passed over, and with `-v` what each did, or would have done, one line each.
 pub fn say_work(judge: &Judge, global: &GlobalFlags) {
-    if global.verbose == 0 {
-        return;
+    let mut warnings: Vec<String> = judge.notes().to_vec();
+    if global.verbose > 0 {
+        judge.settle(Instant::now() + WAIT);
     }
-    judge.settle(Instant::now() + WAIT);
     for policy in judge.work() {
-        remark(global, &excerpt(&policy.line()));
+        if policy.open && policy.mode == Mode::Enforce && policy.counts.failed > 0 {
+            let (name, failed) = (&policy.name, policy.counts.failed);
+            warnings.push(format!(
+                "policy {name} failed {failed} times and was passed over: correct it, or set failure = \"closed\""
+            ));
+        }
+        if global.verbose > 0 {
+            remark(global, &excerpt(&policy.line()));
+        }
     }
+    let warnings: Vec<Diagnostic> = warnings.into_iter().map(Diagnostic::notice).collect();
+    print(&warnings, global);
 }
 
 /// The policies that the variable and the flags name, with the source of each.
