@@ -14,7 +14,7 @@ guides=("$@")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# What this shell was told about some DX or run is not the reader's.
+# Variables of this shell about a DX or a run are not the reader's.
 for name in $(compgen -e PIPEFOLD_) DX_API_URL DX_API_TOKEN; do unset "$name"; done
 
 # Packs the command of this build, and installs the package below $work/installed, once.
