@@ -54,7 +54,7 @@ class Plugin:
 
 
 def to_record(notification):
-    """DX's names have `_` where the contract has `-`. What is absent is None, or False for a flag."""
+    """DX's names have `_` where the contract has `-`. An absent field is None, or False for a flag."""
     record = Record()
     for name in FIELDS:
         setattr(record, name.replace("_", "-"), notification.get(name))

@@ -1,4 +1,4 @@
-//! Answers as JSON. Members are sorted by name, as `pipefold hook` writes them, and what is absent is left out.
+//! Answers as JSON. Members are sorted by name, as `pipefold hook` writes them, without absent fields.
 
 use pipefold_plugin::{Attribute, Fault, Job, Report, Run, Status, Verdict, Violation};
 use serde::ser::{Serialize, SerializeMap, Serializer};

@@ -105,9 +105,9 @@ pub fn say_work(judge: &Judge, global: &GlobalFlags) {
     }
     for policy in judge.work() {
         if policy.open && policy.mode == Mode::Enforce && policy.counts.failed > 0 {
-            let (name, failed) = (&policy.name, policy.counts.failed);
+            let (name, failed, judged) = (&policy.name, policy.counts.failed, policy.counts.judged);
             warnings.push(format!(
-                "policy {name} failed {failed} times and was passed over: correct it, or set failure = \"closed\""
+                "policy {name} failed in {failed} of {judged} questions and was passed over: correct it, or set failure = \"closed\""
             ));
         }
         if global.verbose > 0 {

@@ -20,7 +20,7 @@ pub async fn policies(State(state): State<PageState>, Viewer(access): Viewer) ->
         @if policies.is_empty() {
             section .empty {
                 h2 { "No policies" }
-                p { "A policy changes or drops what is reported, before it is stored. A monitored one is only tried out:" }
+                p { "A policy changes or drops reported runs before they are stored. A monitored one is only tried out:" }
                 pre { code { "[[policy]]\nfile = \"redact.wasm\"\nmode = \"monitor\"" } }
             }
         }

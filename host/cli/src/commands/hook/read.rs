@@ -1,6 +1,6 @@
 //! The reading of notifications from JSON, with errors that name the field. `plugin/core` compiles it too: both read the same forms.
 //!
-//! It holds no tree of the text, so that the memory is that of the notifications: a core module has little, and what is too much is an error.
+//! It holds no tree of the text, so that the memory is that of the notifications: a core module has little, and a larger input is an error.
 //! Of several members with one name the last counts.
 
 use std::collections::BTreeMap;
