@@ -7,6 +7,7 @@ use crate::{
     answer::Answered,
     call::CallFailure,
     chain_digest::ChainDigest,
+    chain_threads,
     error::HookError,
     fit::Role,
     link::{Link, Next},
@@ -25,7 +26,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -223,23 +223,7 @@ impl Chain {
         if self.links.policies.is_empty() {
             return self.links.judge_from(0, question, asking);
         }
-        let stack = self.links.stack(self.links.policies.len());
-        if self.links.policies.iter().any(may_wait) {
-            return self.links.judge_detached(question, asking, stack);
-        }
-        thread::scope(|scope| {
-            let asked = thread::Builder::new()
-                .name("pipefold-chain".into())
-                .stack_size(stack)
-                .spawn_scoped(scope, || self.links.judge_from(0, question, asking));
-            match asked.map(thread::ScopedJoinHandle::join) {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(self
-                    .links
-                    .failed(question.hook(), "the thread of the chain ended early".into())),
-                Err(error) => Err(self.links.failed(question.hook(), error.to_string())),
-            }
-        })
+        self.links.judge_with_stack(question, asking)
     }
 }
 
@@ -279,42 +263,39 @@ impl Links {
         }
     }
 
-    /// Judges on a thread that can be left behind, and waits no longer than the chain's time. Policies may open files, and the system may
-    /// block an open without end (a named pipe waits for its other end), which nothing in this process can stop.
-    fn judge_detached(
+    /// Judges on a thread with enough stack. Policies may open files, and the system may block an open without end (a named pipe waits for
+    /// its other end), which nothing in this process can stop: the thread is then left behind when the chain's time is over.
+    fn judge_with_stack(
         self: &Arc<Self>,
         question: &Question<'_>,
         asking: &Arc<Asking>,
-        stack: usize,
     ) -> Result<Answered, HookError> {
-        let Some(permit) = ThreadPermit::take() else {
+        let may_wait = self.policies.iter().any(may_wait);
+        let permit = may_wait.then(ThreadPermit::take);
+        if let Some(None) = permit {
             return Err(self.failed(
                 question.hook(),
                 format!("{MOST_THREADS} questions wait for files that do not open"),
             ));
-        };
-        let (sender, receiver) = mpsc::sync_channel(1);
+        }
         let (owned, its_links, its_asking) = (OwnedQuestion::of(question), Arc::clone(self), Arc::clone(asking));
-        let work = move || {
+        let answer = chain_threads::run(self.stack(self.policies.len()), move || {
             let _permit = permit;
-            // The caller may have stopped waiting.
-            let _ = sender.send(its_links.judge_from(0, &owned.question(), &its_asking));
-        };
-        thread::Builder::new()
-            .name("pipefold-chain".into())
-            .stack_size(stack)
-            .spawn(work)
-            .map_err(|error| self.failed(question.hook(), error.to_string()))?;
+            its_links.judge_from(0, &owned.question(), &its_asking)
+        })
+        .map_err(|error| self.failed(question.hook(), error.to_string()))?;
+        let ended = || self.failed(question.hook(), "the thread of the chain ended early".into());
+        if !may_wait {
+            return answer.recv().map_err(|_| ended())?;
+        }
         loop {
             // The deadline moves while the rules run.
             let left = (asking.until() + GRACE).saturating_duration_since(Instant::now());
-            match receiver.recv_timeout(left) {
+            match answer.recv_timeout(left) {
                 Ok(answer) => return answer,
                 Err(mpsc::RecvTimeoutError::Timeout) if asking.until() + GRACE > Instant::now() => {}
                 Err(mpsc::RecvTimeoutError::Timeout) => return Err(self.stuck(question.hook())),
-                Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(self.failed(question.hook(), "the thread of the chain ended early".into()));
-                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(ended()),
             }
         }
     }
@@ -377,11 +358,11 @@ impl Links {
 
 /// Time beyond the chain's own: by then the watchdog has stopped all WebAssembly, and only blocked system calls are left.
 const GRACE: Duration = Duration::from_millis(100);
-/// Detached threads of all chains of this process: a long-lived host must not collect blocked ones without end.
+/// Threads of all chains of this process that may be left behind: a long-lived host must not collect blocked ones without end.
 const MOST_THREADS: usize = 64;
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
-/// The right to one of the detached threads, released when dropped.
+/// The right to one of these threads, released when dropped.
 struct ThreadPermit;
 
 impl ThreadPermit {

@@ -17,6 +17,7 @@ mod cache;
 mod call;
 mod chain;
 mod chain_digest;
+mod chain_threads;
 mod changes;
 mod checking;
 mod compile;
