@@ -92,7 +92,11 @@ fn what_is_not_taken_has_its_reason() {
             "give the name and the value",
         ),
         (&["github", "--setting", "a"], "", "give NAME=VALUE"),
-        (&["ours=/nowhere.wasm"], "", "/nowhere.wasm"),
+        (
+            &["ours=/nowhere.wasm"],
+            "",
+            "pipefold: source ours: cannot read /nowhere.wasm",
+        ),
     ] {
         let output = test(&ci, arguments, body);
         assert!(output.assert_code(1).stderr().contains(why), "{output}");

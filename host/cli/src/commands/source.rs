@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use chrono::{SecondsFormat, Utc};
 use pipefold::config::{Environment, SourceKeys};
 use pipefold::detect::Fields;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::context::settings;
 use super::server::judge;
-use super::sources::{Loader, Translator, of_flag};
+use super::sources::{Loader, Translator, about, of_flag};
 use super::{print_json, print_json_in_lines, print_lines};
 use crate::args::{GlobalFlags, SourceArgs, SourceCommand};
 
@@ -75,7 +75,7 @@ fn test(global: &GlobalFlags, given: &str, headers: &[String], more: &[String]) 
         source, mut settings, ..
     } = Loader::new(global, &environment)?
         .translator(&name, keys)
-        .with_context(|| format!("source {name}"))?;
+        .map_err(|error| about(&name, error))?;
     for given in more {
         let (name, value) = given
             .split_once('=')
@@ -100,7 +100,7 @@ fn test(global: &GlobalFlags, given: &str, headers: &[String], more: &[String]) 
         Ok(Translation::Notifications(notifications)) => judged(&judge, notifications)?,
         Ok(Translation::Ignored(reason)) => (json!({ "ignored": reason }), 0),
         Err(TranslateError::Refused(reason)) => (json!({ "refused": reason }), 2),
-        Err(error @ TranslateError::Failed(_)) => return Err(anyhow!(error).context(format!("source {name}"))),
+        Err(error @ TranslateError::Failed(_)) => return Err(about(&name, error.into())),
     };
     print_json_in_lines(&answer)?;
     Ok(ExitCode::from(code))

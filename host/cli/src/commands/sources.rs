@@ -48,9 +48,18 @@ pub fn sources(
         let by_flag = secret_files.remove(name.as_str());
         let secrets = secret_place(environment, &name, by_flag.or_else(|| keys.secret_file.clone()));
         let options = loader.load(name.clone(), keys, secrets);
-        sources.push(options.with_context(|| format!("source {name}"))?);
+        sources.push(options.map_err(|error| about(&name, error))?);
     }
     Ok(sources)
+}
+
+/// Puts the source's name before an error that does not begin with it.
+pub fn about(name: &SourceName, error: anyhow::Error) -> anyhow::Error {
+    let title = format!("source {name}");
+    match error.to_string().starts_with(&format!("{title}: ")) {
+        true => error,
+        false => error.context(title),
+    }
 }
 
 /// Returns the source that a flag names, `NAME` or `NAME=FILE`.
