@@ -267,6 +267,16 @@ impl Judge {
         self.origins.sources.len() > self.origins.enforced()
     }
 
+    /// The warning about a notification without a verdict: the reason, and the command that judges it again. A record is bound to its
+    /// policies, so one that waits for a repaired policy is not judged by a plain flush.
+    #[must_use]
+    pub fn kept(&self, why: &str) -> String {
+        match self.has_policies() {
+            true => format!("{why}; it is kept; `flush` judges it again, `flush --rejudge` by changed policies"),
+            false => format!("{why}; it is kept and judged again by the next flush"),
+        }
+    }
+
     /// The plugins, loaded by the first call that succeeds or fails for good.
     fn loaded(&self) -> Result<&Loaded, NoVerdict> {
         let _loading = match self.loaded.get() {

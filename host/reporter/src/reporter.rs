@@ -147,7 +147,7 @@ impl Reporter {
         if let Judgement::Unjudged(why) = &judged
             && !is_pending
         {
-            warnings.push(format!("{why}; it is kept and judged again by the next flush"));
+            warnings.push(self.judge.kept(why));
         }
         let verdict = verdict(&judged);
         let mut after_the_end = false;

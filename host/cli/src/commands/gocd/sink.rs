@@ -130,7 +130,7 @@ impl<'a> SpoolSink<'a> {
             self.note(format!("{id}: {refused}"));
         }
         if let Some(why) = batch.unjudged {
-            self.note(format!("{why}; it is kept and judged again by the next flush"));
+            self.note(self.context.reporter.plugins().kept(&why));
         }
         Ok(())
     }
