@@ -15,8 +15,8 @@ demo: setup ## build, run a real pipeline, show the run, in a browser if you lik
 	@scripts/demo.sh
 
 test: setup ## formatting, lints, all tests
-	@scripts/lint.sh
-	@scripts/test.sh
+	@scripts/lint.sh format
+	@scripts/test.sh --with-lints
 
 lint: setup ## formatting and lints only
 	@scripts/lint.sh
