@@ -129,6 +129,14 @@ impl Judge {
         let _ = self.loaded();
     }
 
+    /// Loads everything now, for a host that starts before its first run.
+    ///
+    /// # Errors
+    /// [`NoVerdict::Failed`]: a plugin could not be loaded. Notifications are then recorded, and judged by a reporter that can.
+    pub fn load(&self) -> Result<(), NoVerdict> {
+        self.loaded().map(drop)
+    }
+
     /// Asks the policies and the plugin.
     ///
     /// # Errors

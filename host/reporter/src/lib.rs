@@ -34,6 +34,7 @@
 //! - [`Reporter`], [`Builder`], [`Receipt`], [`Delivery`]: the interface for hosts that embed this.
 //! - [`config`] and [`detect`]: settings and fields from flags, variables, files and the CI system.
 //! - [`spool`]: the durable record; [`dx`]: DX's JSON, URL and answers; [`Token`]: the secret.
+//! - [`forms`]: answers as JSON.
 //! - [`import`]: files of runs and jobs, sent row by row.
 //! - [`http`]: the transport of every HTTP client; [`pace`]: its rate; [`prometheus`]: the text format of servers' metrics.
 
@@ -44,6 +45,7 @@ pub mod config;
 mod deliver;
 pub mod detect;
 pub mod dx;
+pub mod forms;
 pub mod glob;
 pub mod http;
 pub mod import;

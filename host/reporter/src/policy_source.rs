@@ -1,12 +1,13 @@
 //! A policy as it is configured: its component, settings and grants.
 
-use crate::config::{Failure, Grant, LimitKeys, Places, PolicyKeys, RULES};
+use crate::config::{Environment, Failure, Grant, LimitKeys, Places, PolicyKeys, RULES, variables};
 use crate::rule_inputs;
 use crate::spool::PolicyChain;
 use pipefold_sandbox::{
     Access, Cache, ChainDigest, Compiler, ComponentFile, Deadline, Directory, DirectoryError, Grants, Limits,
     LoadError, LoadedPolicy, LogSink, Mode, OnFailure, Policy, PolicyComponent, Sandbox, Wasi,
 };
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +32,21 @@ impl PolicySource {
             policy: Policy::new(name),
             places: Places::default(),
         }
+    }
+
+    /// The files of policies that the variable names.
+    ///
+    /// # Errors
+    /// It is not UTF-8. Unlike other variables it cannot be ignored then: without its policy a run must not be sent.
+    pub fn named_by_variable(environment: &Environment) -> Result<Vec<String>, String> {
+        let list = match environment.get_os(variables::POLICY).map(OsStr::to_str) {
+            Some(None) => return Err(format!("{} is not UTF-8; nothing is sent", variables::POLICY)),
+            list => list.flatten().unwrap_or_default(),
+        };
+        // The list for a wrapped command has one file a line: a file's name may have a comma.
+        let separator = if list.contains('\n') { '\n' } else { ',' };
+        let files = list.split(separator).map(str::trim).filter(|file| !file.is_empty());
+        Ok(files.map(str::to_owned).collect())
     }
 
     /// A policy of the operator's file, with `limits`, `failure` and `sink` as the defaults.
@@ -64,10 +80,7 @@ impl PolicySource {
                 config: config.map(Arc::new),
                 wasi: wasi(keys).map_err(|error| format!("policy {name}: {error}"))?,
             },
-            on_failure: match keys.failure.unwrap_or(failure) {
-                Failure::Closed => OnFailure::Closed,
-                Failure::Open => OnFailure::Open,
-            },
+            on_failure: keys.failure.unwrap_or(failure).into(),
             mode: keys.mode,
             name,
         };
@@ -109,6 +122,15 @@ impl PolicySource {
         match error {
             LoadError::Settings { problems, .. } if self.places != Places::default() => self.places.explain(problems),
             error => error.to_string(),
+        }
+    }
+}
+
+impl From<Failure> for OnFailure {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Closed => Self::Closed,
+            Failure::Open => Self::Open,
         }
     }
 }

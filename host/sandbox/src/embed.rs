@@ -1,9 +1,9 @@
 //! Compiles the built-in components into an executable, ahead of its first start.
 
 use crate::{
-    builtin::{self, Builtin, DEFAULT},
+    builtin::{self, Builtin, DEFAULT, POLICY},
     compile::code_for,
-    engine_config::engine_config,
+    engine_config::{Traps, engine_config, traps_of},
     slot,
 };
 use std::{
@@ -103,14 +103,19 @@ pub fn embed(executable: &Path, output: &Path) -> Result<EmbeddedCode, EmbedErro
             slots: places.len(),
         });
     }
+    let traps = traps_of(&bytes);
     let mut embedded = EmbeddedCode {
         target: String::new(),
         size: 0,
     };
     for (place, builtin) in places.into_iter().zip(components) {
+        // A library has no sources, but a build beside a collector has a place for them.
+        if traps == Traps::Checks && ![DEFAULT.sha256, POLICY.sha256].contains(&builtin.sha256) {
+            continue;
+        }
         let slot = &mut bytes[place];
         let target = slot::target(slot);
-        let code = code_of(builtin, &target)?;
+        let code = code_of(builtin, &target, traps)?;
         let size = code.len();
         if !slot::fill(slot, &code) {
             return Err(EmbedError::TooLarge { target, size });
@@ -136,12 +141,12 @@ fn of_slot(slot: &[u8]) -> Option<&'static Builtin> {
 /// # Errors
 /// [`EmbedError::Compile`] if this build has no compiler for it.
 pub fn default_code_for(target: &str) -> Result<Vec<u8>, EmbedError> {
-    code_of(&DEFAULT, target)
+    code_of(&DEFAULT, target, Traps::Signals)
 }
 
-fn code_of(builtin: &Builtin, target: &str) -> Result<Vec<u8>, EmbedError> {
+fn code_of(builtin: &Builtin, target: &str, traps: Traps) -> Result<Vec<u8>, EmbedError> {
     let compile = || {
-        let mut config = engine_config();
+        let mut config = engine_config(traps);
         // Naming a target keeps the compiler from using this machine's CPU features beyond the baseline.
         config.target(target)?;
         code_for(&Engine::new(&config)?, builtin.bytes)

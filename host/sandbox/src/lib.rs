@@ -63,6 +63,7 @@ pub use compile::{ChildCompiler, CompileError, Compiler, Deadline, compile_worke
 pub use component_file::{ComponentBytes, ComponentFile, ComponentFileError, Verified};
 pub use default_component::{LoadedDefault, default_is_embedded};
 pub use embed::{EmbedError, EmbeddedCode, default_code_for, embed};
+pub use engine_config::leave_signals_alone;
 pub use error::{HookError, LoadError};
 pub use fit::{Fit, Role};
 pub use grants::{Access, Directory, DirectoryError, Grants, LogLevel, LogSink, Wasi};

@@ -7,7 +7,7 @@ use crate::{
     compiled,
     component_file::ComponentFile,
     engine::{Core, Watchdog},
-    engine_config::engine_config,
+    engine_config::{Traps, engine_config},
     error::LoadError,
     fit::{self, Admission, Role},
     limits::Limits,
@@ -56,7 +56,7 @@ impl Sandbox {
     /// [`LoadError::Engine`] if this machine cannot run one.
     pub fn new(mut limits: Limits) -> Result<Self, LoadError> {
         limits.stack = limits.stack.min(MOST_STACK);
-        let mut config = engine_config();
+        let mut config = engine_config(Traps::of_process());
         config.max_wasm_stack(limits.stack);
         compiled::in_place(&mut config);
         let engine = Engine::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;

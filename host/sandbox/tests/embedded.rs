@@ -114,7 +114,7 @@ fn compiled_for_this_cpu_it_would_show() {
     let newer = cfg!(target_arch = "x86_64")
         && std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|info| info.contains(" sse4_2"));
     let component = wat::parse_str("(component)").unwrap();
-    let engine = wasmtime::Engine::new(&engine_config::engine_config()).unwrap();
+    let engine = wasmtime::Engine::new(&engine_config::engine_config(engine_config::Traps::of_process())).unwrap();
     let compiled = engine.precompile_component(&component).unwrap();
     let section = EngineSection::of(&compiled);
     assert_eq!(

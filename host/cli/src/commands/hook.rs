@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Error, bail};
 use pipefold::config::{Environment, nearest};
 use pipefold::detect::Fields;
-use pipefold::{Attribute, Judge, NoVerdict, Notification, Report, Verdict};
+use pipefold::forms::{merged, verdict};
+use pipefold::{Attribute, Judge, NoVerdict, Notification};
 use pipefold_sandbox::{OwnedQuestion, Question};
 use serde::de::value::Error as NoValue;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
@@ -77,20 +78,6 @@ fn judge(global: &GlobalFlags) -> anyhow::Result<Judge> {
     let judge = policies::judge(global, &environment, &settings, &mut diagnostics)?;
     print(&diagnostics, global);
     Ok(judge)
-}
-
-/// A merged run as the command answers it.
-pub fn merged(Report { run, jobs }: Report) -> Value {
-    json!({ "run": run, "jobs": jobs })
-}
-
-/// A verdict as the command answers it.
-pub fn verdict(verdict: Verdict) -> Value {
-    match verdict {
-        Verdict::Report(Report { run, jobs }) => json!({ "verdict": "report", "run": run, "jobs": jobs }),
-        Verdict::Hold => json!({ "verdict": "hold" }),
-        Verdict::Discard(reason) => json!({ "verdict": "discard", "reason": reason }),
-    }
 }
 
 /// Reads a question of its parts in a JSON object: the hook's name, and a notification or a history.

@@ -1,13 +1,13 @@
 //! The judge of a command: the policies that flags, variables and the operator's file name, and the rules.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipefold::config::{Environment, Failure, Settings, variables};
+use pipefold::config::{Environment, Settings, variables};
 use pipefold::{Cache, Compiler, Judge, Limits, Monitoring, PolicySource};
-use pipefold_sandbox::{LogLevel, LogSink, Mode, OnFailure, PolicyComponent};
+use pipefold_sandbox::{LogLevel, LogSink, Mode, PolicyComponent};
 
 use super::diagnostic::{Diagnostic, print, remark};
 use crate::args::GlobalFlags;
@@ -40,10 +40,7 @@ pub fn judge(
         let file = given.parse().map_err(|error| format!("{by} {given}: {error}"))?;
         let mut source = PolicySource::new(file);
         source.policy.limits = limits.clone();
-        source.policy.on_failure = match settings.failure {
-            Failure::Closed => OnFailure::Closed,
-            Failure::Open => OnFailure::Open,
-        };
+        source.policy.on_failure = settings.failure.into();
         Ok(source)
     });
     let sources: Vec<PolicySource> = of_the_file
@@ -120,23 +117,10 @@ pub fn say_work(judge: &Judge, global: &GlobalFlags) {
 
 /// The policies that the variable and the flags name, with the source of each.
 fn named(global: &GlobalFlags, environment: &Environment) -> Result<Vec<(&'static str, String)>, String> {
-    let of_the_variable = match environment.get_os(variables::POLICY).map(OsStr::to_str) {
-        // Not ignored like other variables: without its policy a run must not be sent.
-        Some(None) => return Err(format!("{} is not UTF-8; nothing is sent", variables::POLICY)),
-        Some(Some(list)) => {
-            // The list for a wrapped command has one file a line: a file's name may have a comma.
-            let separator = if list.contains('\n') { '\n' } else { ',' };
-            list.split(separator)
-                .map(str::trim)
-                .filter(|file| !file.is_empty())
-                .collect()
-        }
-        None => Vec::new(),
-    };
-    let by = |by: &'static str| move |file: &str| (by, file.to_owned());
-    let of_the_flags = global.policies.iter().map(String::as_str);
+    let of_the_variable = PolicySource::named_by_variable(environment)?.into_iter();
+    let by = |by: &'static str| move |file: String| (by, file);
+    let of_the_flags = global.policies.iter().cloned();
     Ok(of_the_variable
-        .into_iter()
         .map(by(variables::POLICY))
         .chain(of_the_flags.map(by("--policy")))
         .collect())

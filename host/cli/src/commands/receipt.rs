@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use pipefold::{Delivery, Receipt, Status};
-use serde_json::{Value, json};
 
 use super::context::Context;
 use super::diagnostic::Diagnostic;
@@ -115,18 +114,5 @@ pub fn other_policies(delivery: &Delivery) -> impl Iterator<Item = Diagnostic> {
             "{count} notifications wait for the policies they were recorded under: {policies}; send them with these, or with others by \
              `pipefold --policy FILE flush --rejudge`"
         ))
-    })
-}
-
-/// The answer of `--json` for a report.
-pub fn summary(receipt: &Receipt) -> Value {
-    let delivered = receipt.is_settled();
-    json!({
-        "reference_id": receipt.reference_id,
-        "on_disk": receipt.on_disk,
-        "delivered": delivered,
-        "rejected": receipt.is_rejected(),
-        "why": if delivered { None } else { receipt.why_not_settled() },
-        "warnings": receipt.warnings.iter().chain(receipt.delivery.iter().flat_map(|delivery| &delivery.warnings)).collect::<Vec<_>>(),
     })
 }

@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 use pipefold::config::{Origin, Sourced};
 use pipefold::detect::{Field, Fields};
 use pipefold::dx::{HEADERS, JOB_METHOD_PATH, METHOD_PATH, body, job_body};
-use pipefold::{Hook, Job, Judgement, Notification, Receipt, Run, clock, foreign};
+use pipefold::{Hook, Job, Judgement, Notification, Receipt, Run, clock, foreign, forms};
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, conclude_unloaded, fields, is_strict, local_run_advice};
 use super::diagnostic::{Diagnostic, conclude, exit_code, print};
 use super::policies::say_work;
-use super::receipt::summary;
 use super::wrapped::{self, CommandEnd, cancelled, record_beside};
 use super::{print_json, print_lines};
 use crate::args::{FinishArgs, GlobalFlags, StartArgs, StepArgs};
@@ -67,7 +66,7 @@ fn notify(global: &GlobalFlags, hook: Hook, fields: Fields) -> anyhow::Result<Ex
     let strict = context.settings.strict;
     diagnostics.extend(local_run_advice(&context.settings));
     match report(&context, global, hook, arrived, &mut diagnostics)? {
-        Some(receipt) if global.json => print_json(&summary(&receipt))?,
+        Some(receipt) if global.json => print_json(&forms::receipt(&receipt))?,
         _ => {}
     }
     say_work(context.reporter.plugins(), global);

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use pipefold::detect::Fields;
+use pipefold::forms;
 use pipefold::spool::{RunKey, Spool, SpoolError};
 use pipefold::{Budget, Delivery, Flush, Overview, PolicyChain, RunState};
-use serde_json::json;
 
 use super::context::{Context, conclude_unloaded};
 use super::diagnostic::{Diagnostic, conclude, remark};
@@ -59,7 +59,7 @@ pub fn flush(global: &GlobalFlags, args: &FlushArgs) -> anyhow::Result<ExitCode>
     diagnostics.extend(delivery.warnings.iter().cloned().map(Diagnostic::failure));
     diagnostics.extend(delivery.notes.iter().cloned().map(Diagnostic::remark));
     if global.json {
-        print_json(&flush_answer(&delivery))?;
+        print_json(&forms::delivery(&delivery))?;
     } else {
         remark(global, &flush_summary(&delivery, context.settings.queue.is_some()));
     }
@@ -185,33 +185,6 @@ fn undelivered(delivery: &Delivery) -> Vec<Diagnostic> {
         )));
     }
     diagnostics
-}
-
-fn flush_answer(delivery: &Delivery) -> serde_json::Value {
-    let list = |list: &[pipefold::UndeliveredRun]| -> Vec<_> {
-        list.iter()
-            .map(|kept| json!({ "reference_id": kept.reference_id, "why": kept.why }))
-            .collect()
-    };
-    let policies: Vec<_> = delivery
-        .other_policies
-        .iter()
-        .map(|(policies, count)| json!({ "digest": policies.digest, "names": policies.names, "notifications": count }))
-        .collect();
-    json!({
-        "accepted": delivery.accepted,
-        "jobs": delivery.jobs,
-        "kept": delivery.kept_count,
-        "kept_runs": list(&delivery.kept),
-        "rejected": delivery.rejected_count,
-        "rejected_runs": list(&delivery.rejected),
-        "foreign": delivery.foreign,
-        "other_policies": policies,
-        "abandoned": delivery.abandoned,
-        "not_looked_at": delivery.not_attempted,
-        "busy": delivery.busy,
-        "impossible": delivery.impossible,
-    })
 }
 
 /// The most runs in the answer for people; `--json` has more.

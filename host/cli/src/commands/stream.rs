@@ -4,11 +4,12 @@ use std::io::{self, BufRead, Read};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
+use pipefold::forms::{merged, verdict};
 use pipefold::{Judge, NoVerdict};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::hook::{MAX_INPUT, merged, numbered, question, verdict};
+use super::hook::{MAX_INPUT, numbered, question};
 use super::{JsonLines, PIPE};
 
 /// A question. The library refuses other keys, and one that is there twice.

@@ -20,6 +20,7 @@ mod error;
 mod file;
 mod gocd;
 mod jobs;
+mod json;
 mod policy;
 mod quantity;
 mod queue;

@@ -159,6 +159,33 @@ impl Settings {
             }
             None => File::default(),
         };
+        Self::resolve(environment, flags, cwd, [workspace, operator], files, faults)
+    }
+
+    /// The settings of an operator's file alone: no variable, no other file and no CI system is asked. Relative paths are taken from `cwd`.
+    ///
+    /// # Errors
+    /// A setting that cannot be used.
+    pub fn of_operator(operator: File, cwd: &Path) -> Result<Self, ConfigError> {
+        let files = [File::default(), operator];
+        Self::resolve(
+            &Environment::default(),
+            &Flags::default(),
+            cwd,
+            files,
+            Vec::new(),
+            Vec::new(),
+        )
+    }
+
+    fn resolve(
+        environment: &Environment,
+        flags: &Flags,
+        cwd: &Path,
+        [workspace, operator]: [File; 2],
+        files: Vec<(PathBuf, Trust)>,
+        faults: Vec<ConfigError>,
+    ) -> Result<Self, ConfigError> {
         let strict = strict(environment, flags)?;
         let local = if flags.local {
             Some(true)

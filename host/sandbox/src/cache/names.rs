@@ -1,5 +1,6 @@
 //! The names of a cache's files, and the removal of old ones.
 
+use crate::engine_config::Traps;
 use cap_std::fs::{Dir, MetadataExt};
 use std::{
     env::consts::{ARCH, OS},
@@ -22,12 +23,20 @@ const ENGINE_DIGITS: usize = 32;
 
 /// wasmtime's exact version and settings: a digest of what wasmtime itself says decides about its code, for x86-64 without a feature of the CPU.
 /// It is recorded here because only builds with a compiler can ask, and all builds of a version share their caches. A test compares it.
-const ENGINE: &str = "f1db503d7eeefba7beb86b0897745e16";
+const fn engine(traps: Traps) -> &'static str {
+    match traps {
+        Traps::Signals => "f1db503d7eeefba7beb86b0897745e16",
+        Traps::Checks => "3bc0d9ee610820cd74ff705fdf246101",
+    }
+}
 
 /// The digest of the engine and of the CPU's features that code may use.
 static MACHINE: LazyLock<String> = LazyLock::new(|| {
     let mut hasher = blake3::Hasher::new();
-    for part in [ENGINE, ARCH, OS].into_iter().chain(cpu_features()) {
+    for part in [engine(Traps::of_process()), ARCH, OS]
+        .into_iter()
+        .chain(cpu_features())
+    {
         hasher.update(part.as_bytes());
         hasher.update(b"\n");
     }
@@ -177,6 +186,8 @@ mod tests {
     #[test]
     fn other_versions_and_settings_give_another_engine() {
         use crate::engine_config::engine_config;
+
+        const ENGINE: &str = engine(Traps::Signals);
         use std::hash::{Hash, Hasher};
 
         /// The standard library's own hashers are too short for a name and may change.
@@ -192,15 +203,19 @@ mod tests {
             }
         }
 
-        let engine = |change: fn(&mut wasmtime::Config) -> &mut wasmtime::Config| {
-            let mut config = engine_config();
+        let engine_of = |traps, change: fn(&mut wasmtime::Config) -> &mut wasmtime::Config| {
+            let mut config = engine_config(traps);
             change(config.target("x86_64-unknown-linux-gnu").unwrap());
             let engine = wasmtime::Engine::new(&config).unwrap();
             let mut hasher = Digest(blake3::Hasher::new());
             engine.precompile_compatibility_hash().hash(&mut hasher);
             hasher.0.finalize().to_hex()[..ENGINE_DIGITS].to_owned()
         };
-        assert_eq!(engine(|config| config), ENGINE, "record the left digest as ENGINE");
+        for traps in [Traps::Signals, Traps::Checks] {
+            let now = engine_of(traps, |config| config);
+            assert_eq!(now, engine(traps), "record the left digest for {traps:?}");
+        }
+        let engine = |change| engine_of(Traps::Signals, change);
         assert_ne!(engine(|config| config.epoch_interruption(false)), ENGINE);
         let other_version = engine(|config| {
             config

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::{Cache, CacheKey, names::prune};
-use crate::{ChildCompiler, Compiler, ComponentFile, Deadline, Limits, Sandbox, engine_config::engine_config};
+use crate::engine_config::{Traps, engine_config};
+use crate::{ChildCompiler, Compiler, ComponentFile, Deadline, Limits, Sandbox};
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use wasmtime::Engine;
 
@@ -46,13 +47,13 @@ fn an_entry_for_another_engine_is_refused_named_and_replaced() {
     let place = TestCache::new();
     let cache = place.cache();
     let (file, key) = place.component(PLUGIN);
-    let mut config = engine_config();
+    let mut config = engine_config(Traps::Signals);
     config
         .module_version(wasmtime::ModuleVersionStrategy::Custom("47.0.0".into()))
         .unwrap();
     let older = Engine::new(&config).unwrap();
     let older = older.precompile_component(PLUGIN).unwrap();
-    let mut config = engine_config();
+    let mut config = engine_config(Traps::Signals);
     config.epoch_interruption(false);
     let unstoppable = Engine::new(&config).unwrap();
     let unstoppable = unstoppable.precompile_component(PLUGIN).unwrap();

@@ -3,7 +3,7 @@
 //! The first word of each line has the version, so that a helper of another version is recognised; and a program that repeats its input, as
 //! `cat` does, is not taken for a compiler.
 
-use crate::engine_config::engine_config;
+use crate::engine_config::{Traps, engine_config};
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 use std::{
     io::{self, Read, Write},
@@ -70,7 +70,7 @@ fn end_with_parent(mut input: impl Read + Send + 'static) -> wasmtime::Result<()
 }
 
 fn compile(component: &[u8]) -> wasmtime::Result<Vec<u8>> {
-    super::code_for(&Engine::new(&engine_config())?, component)
+    super::code_for(&Engine::new(&engine_config(Traps::Signals))?, component)
 }
 
 fn ran_out_of_memory(error: &wasmtime::Error) -> bool {

@@ -12,11 +12,11 @@ mod verify;
 
 use std::process::ExitCode;
 
+use pipefold::forms::verdict;
 use pipefold::{NoVerdict, Verdict};
 use pipefold_sandbox::HookError;
 use serde_json::{Map, Value, json};
 
-use super::hook::verdict;
 use crate::args::{GlobalFlags, PolicyArgs, PolicyCommand};
 use crate::terminal::{neutral, say};
 
