@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting and lints, for the packages that `make test` builds and with its profile, so that nothing is compiled for this alone.
+# Formatting, lints and the C header, for the packages that `make test` builds and with its profile, so that nothing is compiled for this alone.
 # Debian's toolchain has no clippy: a missing tool is said, and is no failure.
 #
 #   lint.sh [format|lints]   one of the two
@@ -13,6 +13,7 @@ elif cargo fmt --version >/dev/null 2>&1; then
     cargo fmt --all --check
     # A workspace of its own.
     cargo fmt --manifest-path fuzz/Cargo.toml --check
+    cargo fmt --manifest-path host/c/header/Cargo.toml --check
 else
     echo "lint: formatting not checked: no rustfmt here (\`rustup component add rustfmt\`, Debian: rustfmt-web)"
 fi
@@ -26,3 +27,6 @@ if [ -n "$of_clippy" ] && [ "$of_clippy" = "$of_rustc" ]; then
 else
     echo "lint: lints not checked: no clippy of this toolchain here (\`rustup component add clippy\`)"
 fi
+
+# The C library's header is what its source says.
+cargo run --locked --quiet --manifest-path host/c/header/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/header" -- --check

@@ -290,7 +290,7 @@ unsafe fn call(
         let open = open.ok_or_else(|| Fault::Invalid("`reporter` is NULL, or was closed, or is none".into()))?;
         let host = host.insert(open);
         // SAFETY: the same demand.
-        let input = unsafe { input(text, length, read::MAX_INPUT, what) }?;
+        let input = unsafe { input(text, length, (read::MAX_INPUT, read::TOO_LARGE), what) }?;
         function(host, input)
     });
     let _ = guard::caught(|| {
@@ -307,14 +307,17 @@ unsafe fn call(
 ///
 /// # Safety
 /// `text` is NULL or has `length` bytes, which do not change in the lifetime of the result.
-unsafe fn input<'a>(text: *const c_char, length: usize, most: usize, what: &str) -> Result<&'a [u8], Fault> {
+unsafe fn input<'a>(
+    text: *const c_char,
+    length: usize,
+    (most, too_large): (usize, &str),
+    what: &str,
+) -> Result<&'a [u8], Fault> {
     if text.is_null() {
         return Err(Fault::Invalid(format!("{what} is NULL")));
     }
     if length > most {
-        return Err(Fault::Invalid(format!(
-            "{what} has {length} bytes, and {most} is the most"
-        )));
+        return Err(Fault::Invalid(format!("{what} {too_large}")));
     }
     // SAFETY: by the demand; bytes need no alignment, and the length is far below the most that a slice may have.
     Ok(unsafe { slice::from_raw_parts(text.cast(), length) })

@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::log::Log;
 use pipefold::config::{Environment, File, Flags, OPERATOR_FILE, Settings, SettingsInput, variables};
 use pipefold::dx::ProxyOptions;
-use pipefold::{Builder, Cache, Compiler, Judge, Limits, Monitoring, PolicySource, Token, TokenError};
+use pipefold::{BuildError, Builder, Cache, Compiler, Judge, Limits, Monitoring, PolicySource, Token, TokenError};
 use pipefold_sandbox::{
     LogLevel, LogSink, PolicyComponent, built_in_policy_is_embedded, default_is_embedded, leave_signals_alone,
 };
@@ -15,9 +15,10 @@ use serde_json::{Map, Value, json};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tracing::dispatcher::with_default;
 
-/// The most bytes of a configuration: as of a file of settings.
-pub const MAX_CONFIG: usize = 256 << 10;
+/// The most bytes of a configuration, as of a file of settings, and what one with more is.
+pub const MAX_CONFIG: (usize, &str) = (256 << 10, "has more than 256 KiB");
 
 /// The name of a JSON configuration, as a file in the working directory.
 const NAME: &str = "configuration";
@@ -30,6 +31,13 @@ const OF_THE_COMMAND: [&str; 5] = ["queue", "source", "gocd", "strict", "templat
 /// # Errors
 /// [`Fault::Invalid`] with the key that is wrong.
 pub fn open(config: Option<&[u8]>, log: &Arc<Log>) -> Result<(Host, Value), Fault> {
+    match log.dispatch() {
+        Some(dispatch) => with_default(&dispatch, || opened(config, log)),
+        None => opened(config, log),
+    }
+}
+
+fn opened(config: Option<&[u8]>, log: &Arc<Log>) -> Result<(Host, Value), Fault> {
     leave_signals_alone();
     let cwd = std::env::current_dir();
     let cwd = cwd.map_err(|error| Fault::Failed(format!("cannot find the working directory: {error}")))?;
@@ -59,8 +67,12 @@ pub fn open(config: Option<&[u8]>, log: &Arc<Log>) -> Result<(Host, Value), Faul
         builder = builder.token(token);
     }
     let judge = judge(&given, log, &mut warnings)?;
-    let reporter = builder.judge(judge).build();
-    let reporter = reporter.map_err(|error| Fault::Invalid(error.to_string()))?;
+    let reporter = builder.judge(judge).build().map_err(|error| {
+        Fault::Invalid(match error {
+            BuildError::Url(_) => format!("`dx_url`: {error}"),
+            error => error.to_string(),
+        })
+    })?;
     if let Err(error) = reporter.spool() {
         warnings.push(format!("{error}; notifications that cannot be sent at once are lost"));
     }

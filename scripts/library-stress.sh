@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Calls the C library by 16 threads, with a policy that traps and loops, forks and reporters that come and go among it: for long, and then under
+# the sanitizers of addresses and of threads (the C side) and under valgrind. host/c/tests/stress.rs is the short form, which `make test` runs.
+#
+#   ROUNDS       for each thread without a tool, of five calls or more [1300: 100,000 calls]
+#   TOOL_ROUNDS  the same under each tool [28]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+run() { # NAME ROUNDS CFLAGS COMMAND
+    printf '\n== %s\n' "$1"
+    LIBRARY_STRESS_ROUNDS=$2 LIBRARY_STRESS_CFLAGS=$3 LIBRARY_STRESS_UNDER=$4 \
+        cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --quiet --test library -- --nocapture stress:: |
+        grep -vE '^$|^running'
+}
+
+run "without a tool" "${ROUNDS:-1300}" "" ""
+run "address sanitizer" "${TOOL_ROUNDS:-28}" "-g -fsanitize=address -fno-omit-frame-pointer" ""
+# It maps its own memory at fixed places: no random ones, which newer kernels spread further than it expects.
+run "thread sanitizer" "${TOOL_ROUNDS:-28}" "-g -fsanitize=thread" "setarch --addr-no-randomize"
+if command -v valgrind >/dev/null; then
+    # A thread gets the processor for longer than usual there. The engine's own stacks are none that valgrind knows.
+    run "valgrind, memcheck" "${TOOL_ROUNDS:-28}" "-g" "valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --fair-sched=yes"
+else
+    echo "valgrind: not here"
+fi
