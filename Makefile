@@ -3,7 +3,7 @@
 # make's job server is for make's children; cargo has its own, and warns about a stranger's.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup demo test lint bench soak simulate stress fuzz examples guides package dist dist-test deny clean
+.PHONY: help setup demo test lint bench soak simulate sanitize fuzz examples guides package dist dist-test deny clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -30,8 +30,8 @@ soak: setup ## hundreds of rounds of killing processes at every point
 simulate: setup ## a day's runs through a fleet on this machine, against a DX that limits; RUNS, SPEED and more by variables
 	@scripts/simulate.sh
 
-stress: setup ## call the C library by 16 threads for long, and under sanitizers and valgrind
-	@scripts/library-stress.sh
+sanitize: setup ## call the C library by 16 threads for long, and under sanitizers and valgrind
+	@scripts/sanitize.sh
 
 fuzz: setup ## feed random bytes to whatever reads foreign ones, FUZZ_SECONDS (60) for each target
 	@scripts/fuzz.sh

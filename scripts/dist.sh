@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the static executables of a release and packages them into dist/: tar.gz, deb, rpm, Python wheels, npm packages, an OCI image, the rules
-# as component and as core module, a list of parts (CycloneDX), SHA256SUMS and, with a key, its minisign signature.
+# Builds the static executables of a release and packages them into dist/: tar.gz, deb, rpm, Python wheels, npm packages, an OCI image, the C library,
+# the rules as component and as core module, a list of parts (CycloneDX), SHA256SUMS and, with a key, its minisign signature.
 #
 #   TARGETS="x86_64 aarch64"       processors to build for
 #   SOURCE_DATE_EPOCH              time of every file [the commit's]
@@ -89,6 +89,41 @@ build() {
     cp "$target_dir/$target/dist/pipefold" "$target_dir/built/$name-$processor"
 }
 
+# The C library is for programs with glibc, and runs with every version from this one on.
+glibc=2.28
+cat >"$tools/bin/zig-link" <<SH
+#!/bin/sh
+for word; do
+    shift
+    case \$word in
+    # zig's own unwinder, within the library: no program needs libgcc_s for it.
+    -lgcc_s) word=-lunwind ;;
+    # Its linker takes the target from \`-target\`.
+    -m64 | -lgcc | -lutil | -lrt) continue ;;
+    esac
+    set -- "\$@" "\$word"
+done
+exec "$tools/python/bin/python" -m ziglang cc -target "\$PIPEFOLD_ZIG_TARGET" "\$@"
+SH
+chmod +x "$tools/bin/zig-link"
+
+# library PROCESSOR: the C library for a processor, as target-dist/built/library-PROCESSOR/libpipefold.{so,a}.
+library() {
+    local processor=$1 target=$1-unknown-linux-gnu flags
+    say "Building libpipefold for $target, glibc $glibc"
+    flags=("--remap-path-prefix=$root=/pipefold" "--remap-path-prefix=$registry=/registry")
+    if [ "$processor" = x86_64 ]; then flags+=(-Ctarget-cpu=x86-64); fi
+    local c=${target//-/_}
+    env "CARGO_TARGET_$(upper "$target")_LINKER=$tools/bin/zig-link" "PIPEFOLD_ZIG_TARGET=$processor-linux-gnu.$glibc" \
+        "CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}")" \
+        "CC_$c=$tools/bin/zig-cc" "AR_$c=$tools/bin/zig-ar" "CFLAGS_$c=-ffile-prefix-map=$root=/pipefold -ffile-prefix-map=$registry=/registry" \
+        cargo rustc --locked --profile dist --target "$target" --target-dir "$target_dir" -p pipefold-c --lib \
+        --crate-type cdylib,staticlib
+    mkdir -p "$target_dir/built/library-$processor"
+    cp "$target_dir/$target/dist/libpipefold_c.so" "$target_dir/built/library-$processor/libpipefold.so"
+    cp "$target_dir/$target/dist/libpipefold_c.a" "$target_dir/built/library-$processor/libpipefold.a"
+}
+
 # has_target TARGET: its standard library is installed, or rustup installs it.
 has_target() {
     local libraries
@@ -102,6 +137,7 @@ has_target "$here-unknown-linux-musl" || die "the tools of the build run on this
 everything=(--features fleet)
 runner=(--no-default-features)
 packed=()
+libraries=()
 compiler=
 for processor in "$here" ${targets//$here/}; do
     has_target "$processor-unknown-linux-musl" || continue
@@ -118,6 +154,12 @@ for processor in "$here" ${targets//$here/}; do
         file=$target_dir/built/$name-$processor
         "$compiler" component embed "$file" "$file"
     done
+    if [[ " $targets " == *" $processor "* ]] && has_target "$processor-unknown-linux-gnu"; then
+        library "$processor"
+        file=$target_dir/built/library-$processor/libpipefold.so
+        "$compiler" component embed "$file" "$file"
+        libraries+=(--library "$processor=${file%/*}")
+    fi
     [[ " $targets " != *" $processor "* ]] || packed+=("$processor")
 done
 [ ${#packed[@]} -gt 0 ] || die "no target can be built here: ${missing[*]}"
@@ -133,7 +175,7 @@ say "Building the core module"
 cargo build --locked --target-dir "$target_dir" -p pipefold-core
 
 say "Packages, in dist/"
-arguments=()
+arguments=(${libraries[@]+"${libraries[@]}"})
 for processor in "${packed[@]}"; do
     arguments+=(--build "$processor-unknown-linux-musl=$target_dir/built/full-$processor")
     arguments+=(--runner "$processor-unknown-linux-musl=$target_dir/built/runner-$processor")

@@ -24,6 +24,10 @@ target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 # With its rules compiled ahead, as packages have it.
 mkdir "$work/bin"
 "$target/debug/pipefold" component embed "$target/debug/pipefold" "$work/bin/pipefold" >/dev/null
+# The C library under its own name, as packages have it too.
+library=$target/debug/libpipefold.so
+"$target/debug/pipefold" component embed "$target/debug/libpipefold_c.so" "$library" >/dev/null
+ln -sf libpipefold.so "$library.1"
 PATH=$work/bin:$target/debug:$PATH
 component=$PWD/host/sandbox/component/default.wasm
 module=$PWD/plugin/core/pipefold-core.wasm
@@ -130,6 +134,26 @@ for host in javascript browser python go java; do
         fail "core $host" "exit code $status: $(cat "$work/stderr")"
     else
         same "core $host" "what the hooks said" "$work/expected" "$work/said" && pass "core $host" "the same answers" || true
+    fi
+done
+
+say "Hosts with libpipefold"
+{
+    printf '%s\n' 'start report' 'step hold' 'finish report' 'refused status invalid_status'
+    sed -n 4p "$work/expected"
+} >"$work/expected-calls"
+for host in c cpp; do
+    status=0
+    with_dx "$work/record" "examples/hosts/library/$host/run.sh" "$library" "$notifications" "$work/spool" \
+        >"$work/said" 2>"$work/stderr" || status=$?
+    if [ "$status" = 77 ]; then
+        printf '%-20s %s\n' "library $host" "$(tail -n 1 "$work/stderr")" && skipped=$((skipped + 1))
+    elif [ "$status" != 0 ]; then
+        fail "library $host" "exit code $status: $(cat "$work/stderr")"
+    else
+        same "library $host" "the answers of the calls" "$work/expected-calls" "$work/said" &&
+            same "library $host" "the records that DX would hold" "$work/expected-record" "$work/record" &&
+            pass "library $host" "the same records" || true
     fi
 done
 

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 
+# In place of permissions: a symbolic link, whose bytes are the path that it leads to. In tar archives alone.
+LINK = -1
+
+
 class Entry(NamedTuple):
     """A file of a package: its path there, its bytes, its permissions."""
 
@@ -25,13 +29,16 @@ def tar(entries, time, *, prefix="", directories=True, root="", owners=None):
 
         def add(name, mode, data=None):
             info = tarfile.TarInfo(name)
-            info.mode, info.mtime = mode, time
+            info.mode, info.mtime = 0o777 if mode == LINK else mode, time
             owner = owners.get(name.rstrip("/"), 0)
             info.uid = info.gid = owner
             # Names of users differ between machines; the numbers decide.
             info.uname = info.gname = "root" if owner == 0 else ""
             if data is None:
                 info.type = tarfile.DIRTYPE
+                archive.addfile(info)
+            elif mode == LINK:
+                info.type, info.linkname = tarfile.SYMTYPE, data.decode()
                 archive.addfile(info)
             else:
                 info.size = len(data)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the packages of a release from finished executables, and SHA256SUMS over all that is in the output directory.
 
-    scripts/dist/pack.py --out DIR --build TARGET=FILE [--build …] [--runner TARGET=FILE …] [--only KIND,…]
+    scripts/dist/pack.py --out DIR --build TARGET=FILE [--build …] [--runner TARGET=FILE …] [--library PROCESSOR=DIR …] [--only KIND,…]
 
 Each FILE has the compiled rules in it (`pipefold component embed`). The same files, version and SOURCE_DATE_EPOCH give the same bytes.
 Only Python's standard library is used; rpm also needs rpmbuild."""
@@ -19,12 +19,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import archive  # noqa: E402
 import image  # noqa: E402
+import library  # noqa: E402
 import npm  # noqa: E402
 import system  # noqa: E402
 import wheel  # noqa: E402
 from release import ROOT, Build, Release  # noqa: E402
 
-KINDS = ["tar", "deb", "rpm", "wheel", "npm", "oci", "wasm"]
+KINDS = ["tar", "deb", "rpm", "wheel", "npm", "oci", "wasm", "lib"]
 
 
 def built(text):
@@ -39,6 +40,7 @@ def main():
     parser.add_argument("--out", type=Path, required=True, help="directory of the packages; made if missing")
     parser.add_argument("--build", type=built, action="append", default=[], help="TARGET=FILE, an executable with everything")
     parser.add_argument("--runner", type=built, action="append", default=[], help="TARGET=FILE, one for runners")
+    parser.add_argument("--library", action="append", default=[], help="PROCESSOR=DIR, with libpipefold.so and libpipefold.a")
     parser.add_argument("--only", default=",".join(KINDS), help=f"some of {', '.join(KINDS)}")
     parser.add_argument("--certificates", type=Path, help="the image's certificate authorities, a PEM file")
     parser.add_argument("--describe", type=Path, help="prints manual pages and completions [the build for this machine]")
@@ -69,6 +71,9 @@ def main():
         for build in options.runner:
             if "tar" in kinds:
                 system.tarball(release, build, "-runner")
+    if "lib" in kinds:
+        for processor, _, directory in (text.partition("=") for text in options.library):
+            library.library(release, processor, Path(directory))
     if "npm" in kinds:
         npm.picker(release, options.build)
     if "oci" in kinds and options.build:

@@ -349,6 +349,55 @@ fn no_archive_has_a_path_twice() {
 }
 
 #[test]
+fn the_archive_of_the_library_is_found_by_pkg_config() {
+    let place = tempfile::tempdir().unwrap();
+    let (executable, library) = (place.path().join("executable"), place.path().join("library"));
+    fs::write(&executable, "#!/bin/sh\n").unwrap();
+    fs::create_dir(&library).unwrap();
+    for file in ["libpipefold.so", "libpipefold.a"] {
+        fs::write(library.join(file), file).unwrap();
+    }
+    let out = place.path().join("out");
+    if let Err(why) = pack(&out, &executable, "tar") {
+        return skipped("the_archive_of_the_library_is_found_by_pkg_config", &why);
+    }
+    let packed = Command::new("python3")
+        .arg(script("dist/pack.py"))
+        .args(["--only", "lib", "--library"])
+        .arg(format!("{}={}", std::env::consts::ARCH, library.display()))
+        .args(["--out".as_ref(), out.as_os_str()])
+        .output()
+        .unwrap();
+    assert!(packed.status.success(), "{packed:?}");
+    let archive = package(&out, "pipefold-", &format!("-lib-{}.tar.gz", std::env::consts::ARCH));
+    let unpacked = Command::new("tar")
+        .arg("-xzf")
+        .arg(archive)
+        .arg("-C")
+        .arg(place.path())
+        .status();
+    assert!(unpacked.unwrap().success());
+    let version = env!("CARGO_PKG_VERSION");
+    let root = place
+        .path()
+        .join(format!("pipefold-{version}-lib-{}", std::env::consts::ARCH));
+    // By the name for programs, and by the one for linkers.
+    for name in ["lib/libpipefold.so.1", "lib/libpipefold.so"] {
+        assert_eq!(fs::read_to_string(root.join(name)).unwrap(), "libpipefold.so");
+    }
+    let header = fs::read(root.join("include/pipefold.h")).unwrap();
+    assert_eq!(
+        header,
+        fs::read(workspace_root().join("host/c/include/pipefold.h")).unwrap()
+    );
+    let config = fs::read_to_string(root.join("lib/pkgconfig/pipefold.pc")).unwrap();
+    assert!(
+        config.contains(&format!("\nVersion: {version}\n")) && !config.contains('@'),
+        "{config}"
+    );
+}
+
+#[test]
 fn equal_inputs_give_equal_packages() {
     let places = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let mut packages = Vec::new();

@@ -169,7 +169,7 @@ static void *stress_thread(void *number)
         pipefold_reporter *own = NULL;
         int length = snprintf(text, sizeof text,
             "{\"pipeline_name\":\"%s\",\"pipeline_source\":\"my-ci\",\"reference_id\":\"%d-%d\",\"status\":\"success\"}",
-            name, *(int *)number, i % 8);
+            name, *(int *)number, i / 4);
         expect(pipefold_start(reporter, text, (size_t)length, &answer) == PIPEFOLD_OK && strstr(answer, "on_disk"));
         pipefold_free(answer);
         expect(pipefold_step(reporter, STEP, sizeof STEP - 1, &answer) == PIPEFOLD_OK);

@@ -1,4 +1,4 @@
-//! All calls by 16 threads, with a policy that traps and loops. `scripts/library-stress.sh` runs it for longer, and under tools that look for faults.
+//! All calls by 16 threads, with a policy that traps and loops. `scripts/sanitize.sh` runs it for longer, and under tools that look for faults.
 
 use crate::hostile;
 use crate::support::{Driver, compile_with, here};
