@@ -141,7 +141,10 @@ pub unsafe extern "C" fn pipefold_open(
         // SAFETY: as above.
         unsafe { reporter.write(std::ptr::without_provenance_mut(handle)) };
         if let Some(host) = handles::get(handle) {
-            let _ = guard::caught(|| Ok(host.give_log()));
+            let _ = guard::caught(|| {
+                host.give_log();
+                Ok(())
+            });
         }
     }
     // SAFETY: as above.

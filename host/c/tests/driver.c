@@ -156,8 +156,8 @@ static void count(void *context, int32_t level, const char *message)
     __atomic_fetch_add((int *)context, 1, __ATOMIC_RELAXED);
 }
 
-#define STEP \
-    "{\"pipeline_name\":\"build\",\"pipeline_source\":\"my-ci\",\"reference_id\":\"steps\",\"step\":\"lint\",\"status\":\"success\"}"
+#define MERGED \
+    "[{\"pipeline_name\":\"build\",\"pipeline_source\":\"my-ci\",\"reference_id\":\"1\",\"started_at\":\"2025-01-31\",\"status\":\"success\"}]"
 
 static void *stress_thread(void *number)
 {
@@ -165,20 +165,25 @@ static void *stress_thread(void *number)
     int i, log = 0;
     for (i = 0; i < rounds; i++) {
         char text[512], *answer = NULL;
-        const char *name = names[i % 7];
         pipefold_reporter *own = NULL;
-        int length = snprintf(text, sizeof text,
-            "{\"pipeline_name\":\"%s\",\"pipeline_source\":\"my-ci\",\"reference_id\":\"%d-%d\",\"status\":\"success\"}",
-            name, *(int *)number, i / 4);
-        expect(pipefold_start(reporter, text, (size_t)length, &answer) == PIPEFOLD_OK && strstr(answer, "on_disk"));
+        int length;
+        expect(pipefold_merge(reporter, MERGED, sizeof MERGED - 1, &answer) == PIPEFOLD_OK && strstr(answer, "\"run\""));
         pipefold_free(answer);
-        expect(pipefold_step(reporter, STEP, sizeof STEP - 1, &answer) == PIPEFOLD_OK);
-        pipefold_free(answer);
-        expect(pipefold_finish(reporter, text, (size_t)length, NULL) == PIPEFOLD_OK);
         expect(pipefold_merge(reporter, "[{}]", 4, &answer) == PIPEFOLD_REFUSED && strstr(answer, "violations"));
         pipefold_free(answer);
-        expect(pipefold_start(reporter, "{", 1, &answer) == PIPEFOLD_INVALID);
+        expect(pipefold_start(reporter, "{", 1, &answer) == PIPEFOLD_INVALID && strstr(answer, "error"));
         pipefold_free(answer);
+        expect(pipefold_finish(reporter, "{\"status\":\"won\"}", 16, NULL) == PIPEFOLD_REFUSED);
+        if (i % 8 != *(int *)number % 8)
+            continue;
+        length = snprintf(text, sizeof text,
+            "{\"pipeline_name\":\"%s\",\"pipeline_source\":\"my-ci\",\"reference_id\":\"%d-%d\",\"step\":\"lint\",\"status\":\"success\"}",
+            names[i / 8 % 7], *(int *)number, i);
+        expect(pipefold_start(reporter, text, (size_t)length, &answer) == PIPEFOLD_OK && strstr(answer, "\"on_disk\":true"));
+        pipefold_free(answer);
+        expect(pipefold_step(reporter, text, (size_t)length, &answer) == PIPEFOLD_OK && strstr(answer, "\"on_disk\":true"));
+        pipefold_free(answer);
+        expect(pipefold_finish(reporter, text, (size_t)length, NULL) == PIPEFOLD_OK);
         if (i % 64 == *(int *)number) {
             expect(pipefold_flush(reporter, "{\"timeout\":\"10ms\"}", 18, &answer) == PIPEFOLD_OK);
             pipefold_free(answer);
@@ -189,7 +194,7 @@ static void *stress_thread(void *number)
             pipefold_close(own);
             expect(pipefold_start(own, text, (size_t)length, NULL) == PIPEFOLD_INVALID);
         }
-        if (*(int *)number == 0 && i % 256 == 0) {
+        if (*(int *)number == 0 && i % 64 == 0) {
             int status = 1;
             pid_t child = fork();
             if (child == 0)
