@@ -8,11 +8,11 @@
 use crate::answer::{self, Fault};
 use crate::config::{self, MAX_CONFIG};
 use crate::host::Host;
-use crate::log::{Callback, Log};
+use crate::log::Log;
 use crate::{guard, handles, read};
 use pipefold::Reporter;
 use serde_json::Value;
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::slice;
 use std::sync::Arc;
 
@@ -270,6 +270,25 @@ pub extern "C" fn pipefold_close(reporter: *mut pipefold_reporter) {
         }
         Ok(())
     });
+}
+
+/// A callback and what its host gave with it.
+pub struct Callback {
+    function: unsafe extern "C" fn(context: *mut c_void, level: i32, message: *const c_char),
+    context: *mut c_void,
+}
+
+// SAFETY: by the header, any thread may call the function with its context, also several at once.
+unsafe impl Send for Callback {}
+// SAFETY: as above.
+unsafe impl Sync for Callback {}
+
+impl Callback {
+    /// Gives it a message. No lock may be held, as it may call the library.
+    pub fn call(&self, level: i32, message: &CStr) {
+        // SAFETY: by the header, the function may be called until the calls of its reporter have ended, and a log lives no longer.
+        unsafe { (self.function)(self.context, level, message.as_ptr()) };
+    }
 }
 
 /// One call of a reporter.

@@ -3,33 +3,17 @@
 //! A message waits until the call that caused it is done, and is then given to the callback by the thread of that call, or of another that
 //! ends first: no lock is held then, so a callback may take its time and call the library.
 
-use crate::abi::{PIPEFOLD_LOG_DEBUG, PIPEFOLD_LOG_ERROR, PIPEFOLD_LOG_INFO, PIPEFOLD_LOG_TRACE, PIPEFOLD_LOG_WARN};
+use crate::abi::{
+    Callback, PIPEFOLD_LOG_DEBUG, PIPEFOLD_LOG_ERROR, PIPEFOLD_LOG_INFO, PIPEFOLD_LOG_TRACE, PIPEFOLD_LOG_WARN,
+};
 use pipefold::foreign;
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::CString;
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber, span};
-
-/// A callback of the header.
-pub type Function = unsafe extern "C" fn(context: *mut c_void, level: i32, message: *const c_char);
-
-/// A callback and what its host gave with it.
-pub struct Callback {
-    /// The function.
-    pub function: Function,
-    /// Its first argument.
-    pub context: *mut c_void,
-}
-
-// SAFETY: the header demands of the host that the function may be called with this context by any thread, also by several at once.
-#[allow(unsafe_code)]
-unsafe impl Send for Callback {}
-// SAFETY: as above.
-#[allow(unsafe_code)]
-unsafe impl Sync for Callback {}
 
 /// The most messages that wait: more than a call has, and a bound if policies write logs while no call ends.
 const MOST_WAITING: usize = 1024;
@@ -90,11 +74,7 @@ impl Log {
         for (level, message) in messages.into_iter().chain(more) {
             // An excerpt has no NUL.
             if let Ok(message) = CString::new(message) {
-                // SAFETY: the host gave the function for such calls, until the reporter is closed. No lock is held.
-                #[allow(unsafe_code)]
-                unsafe {
-                    (callback.function)(callback.context, level, message.as_ptr());
-                }
+                callback.call(level, &message);
             }
         }
         IN_CALLBACK.set(false);

@@ -1,6 +1,8 @@
 //! Answers as JSON, in the forms of the command and of the C library.
 
-use crate::{Delivery, Receipt, Report, UndeliveredRun, Verdict};
+use crate::deliver::{Delivery, UndeliveredRun};
+use crate::receipt::Receipt;
+use pipefold_sandbox::{Report, Verdict};
 use serde_json::{Value, json};
 
 /// A merged run.
