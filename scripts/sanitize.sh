@@ -24,7 +24,7 @@ if command -v valgrind >/dev/null; then
     # Slow, so that a policy needs more time. A forked child has the memory of threads that it does not have.
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
-    options=(--quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --fair-sched=yes --child-silent-after-fork=yes)
+    options=(--quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --fair-sched=yes --child-silent-after-fork=yes)
     LIBRARY_STRESS_HOOK=2s run "valgrind, memcheck" "$((${TOOL_ROUNDS:-128} / 4))" "-g" "valgrind ${options[*]} --log-file=$log"
     # Calls of the system that it does not know are no fault of ours.
     grep -E '^==[0-9]+==' "$log" || echo "no invalid access, no use of what was not set, no memory lost"
