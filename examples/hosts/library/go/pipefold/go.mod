@@ -1,0 +1,3 @@
+module example.com/pipefold
+
+go 1.19
