@@ -57,36 +57,50 @@ func Time(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
 type Receipt struct {
 	ReferenceID string `json:"reference_id"`
 	StartedAt   string `json:"started_at"`
-	// The verdict of policies and rules, as `pipefold hook` gives it.
-	Verdict json.RawMessage `json:"verdict"`
+	// The verdict of policies and rules: "report", "hold" or "discard"; empty if they could not be asked, and are asked again by a flush.
+	Verdict string `json:"verdict"`
 	// False if the record could not be written, and waits in memory alone.
 	OnDisk bool `json:"on_disk"`
-	// Nil if the call sent nothing.
+	// True if nothing of the run waits.
+	Delivered bool `json:"delivered"`
+	// Why something of the run waits after this call tried to send it.
+	Why string `json:"why"`
+	// True if DX or the rules refused the run for good, and the reason.
+	Rejected bool   `json:"rejected"`
+	Trouble  string `json:"trouble"`
+	// Why a policy discarded the run.
+	Discarded string `json:"discarded"`
+	// True for a step of a run whose end was recorded before.
+	AfterTheEnd bool `json:"after_the_end"`
+	// What the call sent; nil if it did not try.
 	Delivery *Delivery `json:"delivery"`
-	// Why the run waits or was refused; empty if it does not and was not.
-	Trouble string `json:"trouble"`
 	// Faults that stopped nothing. A server logs them.
 	Warnings []string `json:"warnings"`
 }
 
 // Delivery is the result of sending what waits.
 type Delivery struct {
-	// The runs and jobs that DX accepted.
-	Accepted int `json:"accepted"`
-	Jobs     int `json:"jobs"`
-	// Runs that still wait, and runs that DX or the rules refused for good: how many, and the first of them.
-	Kept          []Undelivered `json:"kept"`
-	KeptCount     int           `json:"kept_count"`
-	Rejected      []Undelivered `json:"rejected"`
-	RejectedCount int           `json:"rejected_count"`
-	Discarded     []Undelivered `json:"discarded"`
-	// Runs that were not tried.
-	NotAttempted int `json:"not_attempted"`
-	OthersWait   int `json:"others_wait"`
+	// The runs and jobs that DX accepted, and the runs without activity that were ended.
+	Accepted  int `json:"accepted"`
+	Jobs      int `json:"jobs"`
+	Abandoned int `json:"abandoned"`
+	// The runs that still wait, and those that DX or the rules refused for good: how many, and the first of them.
+	Kept         int           `json:"kept"`
+	KeptRuns     []Undelivered `json:"kept_runs"`
+	Rejected     int           `json:"rejected"`
+	RejectedRuns []Undelivered `json:"rejected_runs"`
+	// The runs for which no time was left.
+	NotLookedAt int `json:"not_looked_at"`
+	// The notifications that wait for another DX or token, and those that wait for other policies.
+	Foreign       int             `json:"foreign"`
+	OtherPolicies []OtherPolicies `json:"other_policies"`
+	// True if another process was sending.
+	Busy bool `json:"busy"`
 	// Why nothing at all could be sent.
-	Impossible string   `json:"impossible"`
-	Warnings   []string `json:"warnings"`
-	Notes      []string `json:"notes"`
+	Impossible string `json:"impossible"`
+	// Faults that stopped nothing, and remarks.
+	Warnings []string `json:"warnings"`
+	Notes    []string `json:"notes"`
 }
 
 // Undelivered is a run that was not sent.
@@ -95,17 +109,26 @@ type Undelivered struct {
 	Why         string `json:"why"`
 }
 
-// FlushOptions say what a flush sends. The zero value is everything of this reporter.
+// OtherPolicies are policies that the reporter does not have, and the number of notifications that were recorded under them.
+type OtherPolicies struct {
+	Digest        string   `json:"digest"`
+	Names         []string `json:"names"`
+	Notifications int      `json:"notifications"`
+}
+
+// FlushOptions say what a flush sends. The zero value is everything that was recorded for this reporter's DX.
 type FlushOptions struct {
 	// Only the run of this reference ID.
-	Only string `json:"only,omitempty"`
+	Run string `json:"run,omitempty"`
 	// Also what was recorded for other tokens of the same DX.
 	OtherTokens bool `json:"other_tokens,omitempty"`
 	// This reporter's policies in the place of those that were recorded.
 	Rejudge bool `json:"rejudge,omitempty"`
+	// Also the runs that were refused before.
+	Rejected bool `json:"rejected,omitempty"`
 	// Runs without activity for so long are ended as cancelled, such as "7d".
 	Abandon string `json:"abandon,omitempty"`
-	// The longest that it takes, such as "30s".
+	// The longest that it takes, such as "10s"; 30 s if it is absent.
 	Timeout string `json:"timeout,omitempty"`
 }
 
