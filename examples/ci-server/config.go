@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -16,7 +15,7 @@ import (
 // maxFile is the largest file of settings, in bytes.
 const maxFile = 1 << 20
 
-// config holds the settings of the server. Paths are taken from the directory of its file.
+// config holds the settings of the server. Paths are taken from the working directory, which is that of the file: see serve.
 type config struct {
 	// The name of this server, such as its host name. It is a part of each run's name in DX.
 	Name string `json:"name"`
@@ -63,15 +62,6 @@ func readConfig(file string) (*config, error) {
 	}
 	if _, err := url.Parse(c.URL); err != nil {
 		return nil, fmt.Errorf("%s: url: this is no URL", file)
-	}
-	directory, err := filepath.Abs(filepath.Dir(file))
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range []*string{&c.Data, &c.Pipelines, &c.Pipefold} {
-		if !filepath.IsAbs(*path) {
-			*path = filepath.Join(directory, *path)
-		}
 	}
 	return c, os.MkdirAll(c.Data, 0o700)
 }

@@ -35,7 +35,11 @@ func main() {
 }
 
 func serve(file string) error {
-	config, err := readConfig(file)
+	// Relative paths in the files of settings are relative to them. The library takes those of pipefold.json from the working directory.
+	if err := os.Chdir(filepath.Dir(file)); err != nil {
+		return err
+	}
+	config, err := readConfig(filepath.Base(file))
 	if err != nil {
 		return err
 	}

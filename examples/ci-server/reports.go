@@ -28,6 +28,7 @@ type reports struct {
 	server   *config
 	runs     *runs
 	reporter *pipefold.Reporter
+	policies bool // True if there are any.
 
 	mutex sync.Mutex
 	// Runs of which a report failed.
@@ -36,8 +37,8 @@ type reports struct {
 	wake, stop, stopped chan struct{}
 }
 
-// openReports opens pipefold with the settings of the platform team's file, as they are: the server knows no key of them, so a newer
-// library may have more.
+// openReports opens pipefold with the settings of the platform team's file as they are. The server knows few of their keys, so that those of a
+// newer library can be set too.
 func openReports(c *config, all *runs) (*reports, error) {
 	settings := make(map[string]json.RawMessage)
 	if err := readJSON(c.Pipefold, &settings); err != nil {
@@ -51,8 +52,9 @@ func openReports(c *config, all *runs) (*reports, error) {
 		return nil, fmt.Errorf("%s: %w", c.Pipefold, err)
 	}
 	log.Printf("pipefold %s, interface %d", pipefold.Version(), pipefold.ABI())
+	_, policies := settings["policy"]
 	return &reports{
-		server: c, runs: all, reporter: reporter, incomplete: make(map[int64]bool),
+		server: c, runs: all, reporter: reporter, policies: policies, incomplete: make(map[int64]bool),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}, nil
 }
@@ -209,8 +211,13 @@ func (rs *reports) repair() {
 
 // send sends what waits, and logs what is different from what it said before: while DX is down, that is the same for hours.
 func (rs *reports) send(before string) string {
-	delivery, err := rs.reporter.Flush(&pipefold.FlushOptions{Timeout: flushTime.String()})
-	if err == nil && delivery.NotAttempted > 0 && delivery.Accepted > 0 {
+	delivery, err := rs.reporter.Flush(&pipefold.FlushOptions{
+		Timeout: flushTime.String(),
+		// A record is bound to the policies under which it was made. If the platform team has changed them since, the new ones count: the
+		// spool is this server's alone.
+		Rejudge: rs.policies,
+	})
+	if err == nil && delivery.NotLookedAt > 0 && delivery.Accepted > 0 {
 		rs.wakeUp() // The time was too short for all.
 	}
 	said := describe(delivery, err)
@@ -228,17 +235,17 @@ func describe(delivery *pipefold.Delivery, err error) string {
 		return err.Error()
 	}
 	var said []string
-	if waiting := delivery.KeptCount + delivery.NotAttempted + delivery.OthersWait; waiting > 0 {
-		said = append(said, "runs wait for DX")
-	}
 	if delivery.Impossible != "" {
-		said = append(said, delivery.Impossible)
+		said = append(said, "nothing can be sent to DX: "+delivery.Impossible)
 	}
-	if len(delivery.Kept) > 0 {
-		said = append(said, delivery.Kept[0].Why)
+	if len(delivery.KeptRuns) > 0 {
+		said = append(said, "runs wait for DX: "+delivery.KeptRuns[0].Why)
 	}
-	for _, refused := range delivery.Rejected {
-		said = append(said, fmt.Sprintf("%s was refused: %s", refused.ReferenceID, refused.Why))
+	for _, policies := range delivery.OtherPolicies {
+		said = append(said, fmt.Sprintf("runs wait for policies that are not in the settings any more: %v", policies.Names))
+	}
+	for _, refused := range delivery.RejectedRuns {
+		said = append(said, fmt.Sprintf("DX does not take %s: %s", refused.ReferenceID, refused.Why))
 	}
 	return strings.Join(append(said, delivery.Warnings...), "; ")
 }
