@@ -190,7 +190,9 @@ func (rs *reports) background() {
 			case <-ticks.C:
 				rs.repair()
 			case <-rs.stop:
-				rs.send(said)
+				if said == "" {
+					rs.send(said)
+				}
 				return
 			}
 		}
@@ -250,7 +252,7 @@ func describe(delivery *pipefold.Delivery, err error) string {
 	return strings.Join(append(said, delivery.Warnings...), "; ")
 }
 
-// close sends what waits a last time, and closes the library. What is not sent then waits on the disk for the next start.
+// close sends what waits a last time, if DX was there before, and closes the library. What is not sent then waits on the disk for the next start.
 func (rs *reports) close() {
 	close(rs.stop)
 	<-rs.stopped

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/pipefold"
+)
+
+// Three pipelines. A job of each waits for the others, so that they end only if they run at the same time.
+func three(meeting string) string {
+	wait := fmt.Sprintf("touch %[1]s/$CI_PIPELINE; while [ $(ls %[1]s | wc -l) -lt 3 ]; do sleep 0.05; done", meeting)
+	return fmt.Sprintf(`[
+		{"name": "web", "repository": "acme/web", "stages": [
+			{"name": "check", "jobs": [
+				{"name": "lint", "commands": ["exit 3"], "allow_failure": true},
+				{"name": "test", "commands": [%[1]q, "echo $GREETING", "env"], "env": {"GREETING": "good morning"}}]},
+			{"name": "ship", "jobs": [{"name": "deploy", "commands": ["true"]}]}]},
+		{"name": "api", "stages": [
+			{"name": "check", "jobs": [{"name": "test", "commands": [%[1]q, "false", "true"]}]},
+			{"name": "ship", "jobs": [{"name": "deploy", "commands": ["true"]}]}]},
+		{"name": "docs", "stages": [
+			{"name": "build", "jobs": [{"name": "slow", "commands": [%[1]q, "sleep 100"], "time_limit": "1s"}]}]}]`, wait)
+}
+
+func TestThreePipelinesAtOnceBehindAPolicy(t *testing.T) {
+	d := startDX(t)
+	s := newServer(t, d, three(t.TempDir()), "")
+	if component := os.Getenv("CI_SERVER_POLICY"); component != "" {
+		// A component of the platform team before its rules: it removes addresses from every field.
+		s.write("pipefold.json", fmt.Sprintf(`{"dx_url": "http://%s", "token_file": "token", "policy": [{"file": %q}, %s`,
+			d.address, component, strings.TrimPrefix(policy, "[")))
+	}
+	s.start()
+	began := time.Now()
+	triggered := `{"branch": "mona/fix", "commit": "2c1c3d7", "pull_request": 7, "email": "mona@example.com", "user": "mona"}`
+	web, api, docs := s.trigger("web", triggered), s.trigger("api", triggered), s.trigger("docs", triggered)
+	for _, ended := range []struct {
+		run    run
+		status status
+	}{{s.wait(web.ID), pipefold.Success}, {s.wait(api.ID), pipefold.Failure}, {s.wait(docs.ID), pipefold.Failure}} {
+		if ended.run.Status != ended.status {
+			t.Errorf("%s ended with %s", ended.run.Pipeline, ended.run.Status)
+		}
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("the time limit of a job was passed over: %s", took)
+	}
+	_, log, err := s.ask("GET", fmt.Sprintf("/runs/%d/logs/test", web.ID), "")
+	check(t, err)
+	if !strings.Contains(string(log), "good morning") || strings.Contains(string(log), "SECRET_OF_THE_SERVER") {
+		t.Errorf("the log of a job: %s", log)
+	}
+	s.stop()
+	if strings.Contains(d.wasSent(), "mona@example.com") {
+		t.Error("an e-mail address was sent to DX")
+	}
+	records := d.records()
+	if len(records) != 3 {
+		t.Errorf("DX has %d records", len(records))
+	}
+	for _, want := range []struct {
+		run                run
+		name, status, jobs string
+	}{
+		{web, "platform/web", "success", "deploy success, lint failure, test success"},
+		{api, "platform/api", "failure", "test failure"},
+		{docs, "platform/docs", "failure", "slow failure"},
+	} {
+		got := records[reference(want.run)]
+		if got.PipelineName != want.name || got.Status != want.status || got.jobs() != want.jobs {
+			t.Errorf("DX has %+v of %s", got, want.run.Pipeline)
+		}
+	}
+}
+
+const quick = `[{"name": "quick", "stages": [{"name": "all", "jobs": [{"name": "one", "commands": ["true"]}]}]}]`
+
+func TestDXThatIsDownDelaysNothingAndLosesNothing(t *testing.T) {
+	d := startDX(t)
+	s := newServer(t, d, quick, "")
+	s.start()
+	d.down()
+	var all []run
+	for count := 0; count < 10; count++ {
+		began := time.Now()
+		r := s.wait(s.trigger("quick", "").ID)
+		if took := time.Since(began); r.Status != pipefold.Success || took > 5*time.Second {
+			t.Errorf("%s after %s", r.Status, took)
+		}
+		all = append(all, r)
+	}
+	waiting := func(times int) func() bool {
+		return func() bool { return strings.Count(s.log.String(), "runs wait for DX") == times }
+	}
+	eventually(t, "a line about DX in the log", waiting(1))
+	// Also across a restart while DX is down.
+	s.stop()
+	s.start()
+	eventually(t, "a line about DX in the log", waiting(2))
+	d.up()
+	eventually(t, "the delivery", func() bool { return strings.Contains(s.log.String(), "DX has all reports") })
+	s.stop()
+	expect(t, d.records(), all)
+}
+
+func TestKilledServerEndsWhatItHadBegunAndGoesOnWithTheRest(t *testing.T) {
+	d := startDX(t)
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	s := newServer(t, d, fmt.Sprintf(`[
+		{"name": "deploy", "stages": [
+			{"name": "build", "jobs": [{"name": "compile", "commands": ["true"]}]},
+			{"name": "ship", "jobs": [{"name": "copy", "commands": ["(sleep 200; true) & echo $! >%s", "wait"]}]}]},
+		{"name": "quick", "stages": [{"name": "all", "jobs": [{"name": "one", "commands": ["true"]}]}]}]`, pidFile), `, "runs_at_once": 1`)
+	s.start()
+	begun, waits := s.trigger("deploy", ""), s.trigger("quick", "")
+	var pid int
+	eventually(t, "the second job", func() bool {
+		text, _ := os.ReadFile(pidFile)
+		_, err := fmt.Sscanf(string(text), "%d\n", &pid)
+		return err == nil
+	})
+	s.kill()
+	eventually(t, "the end of the killed server's processes", func() bool { return syscall.Kill(pid, 0) != nil })
+	s.start()
+	begun, waits = s.wait(begun.ID), s.wait(waits.ID)
+	if begun.Status != pipefold.Cancelled || waits.Status != pipefold.Success {
+		t.Errorf("the run that had begun: %s; the run that waited: %s", begun.Status, waits.Status)
+	}
+	s.stop()
+	records := d.records()
+	expect(t, records, []run{begun, waits})
+	if jobs := records[reference(begun)].jobs(); jobs != "compile success, copy cancelled" {
+		t.Errorf("DX has the jobs: %s", jobs)
+	}
+}
+
+// The server is killed at any time, again and again. Each run that a client was told of has one record at DX, with the status that the server
+// shows.
+func TestServerKilledAnywhere(t *testing.T) {
+	rounds := 12
+	if more, err := strconv.Atoi(os.Getenv("CI_SERVER_KILLS")); err == nil {
+		rounds = more
+	}
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewSource(seed))
+	d := startDX(t)
+	s := newServer(t, d, quick, "")
+	var told []run
+	for round := 0; round < rounds; round++ {
+		s.start()
+		killed := time.After(time.Duration(random.Intn(400)) * time.Millisecond)
+		if random.Intn(3) == 0 {
+			d.down()
+		}
+		for alive := true; alive; {
+			select {
+			case <-killed:
+				s.kill()
+				alive = false
+			default:
+				if code, answer, err := s.ask("POST", "/pipelines/quick/runs", ""); err == nil && code == 201 {
+					var r run
+					check(t, json.Unmarshal(answer, &r))
+					told = append(told, r)
+				}
+				time.Sleep(time.Duration(random.Intn(30)) * time.Millisecond)
+			}
+		}
+		if random.Intn(2) == 0 {
+			d.down()
+			d.up()
+		}
+	}
+	d.down()
+	d.up()
+	s.start()
+	statuses := make(map[status]int)
+	for at, r := range told {
+		told[at] = s.wait(r.ID)
+		statuses[told[at].Status]++
+	}
+	s.stop()
+	t.Logf("%d runs: %v", len(told), statuses)
+	expect(t, d.records(), told)
+}
+
+// expect compares what DX has with what the server shows.
+func expect(t *testing.T, records map[string]record, runs []run) {
+	t.Helper()
+	if len(records) != len(runs) {
+		t.Errorf("DX has %d records of %d runs", len(records), len(runs))
+	}
+	for _, r := range runs {
+		got, found := records[reference(r)]
+		switch {
+		case !found:
+			t.Errorf("DX has no record of run %d", r.ID)
+		case got.Status != string(r.Status):
+			t.Errorf("DX has run %d as %s, and it is %s", r.ID, got.Status, r.Status)
+		case len(got.Jobs) != len(r.Jobs):
+			t.Errorf("DX has %d jobs of run %d, and it has %d", len(got.Jobs), r.ID, len(r.Jobs))
+		}
+	}
+}
+
+// A newer library takes the place of the old one, and the program of the server stays the same.
+func TestUpgradeOfTheLibrary(t *testing.T) {
+	d := startDX(t)
+	s := newServer(t, d, quick, "")
+	installed := filepath.Join(os.Getenv("LD_LIBRARY_PATH"), "libpipefold.so.1")
+	s.libraries = t.TempDir()
+	install := func(from string) {
+		// By a rename, as package managers do it: a server that is running keeps the file that it has.
+		check(t, exec.Command("cp", from, filepath.Join(s.libraries, "new")).Run())
+		check(t, os.Rename(filepath.Join(s.libraries, "new"), filepath.Join(s.libraries, "libpipefold.so.1")))
+	}
+	version := func() (said struct {
+		Pipefold  string
+		Interface int
+	}) {
+		s.get("/", &said)
+		return said
+	}
+	install(installed)
+	s.start()
+	before := version()
+	first := s.wait(s.trigger("quick", "").ID)
+	d.down()
+	second := s.wait(s.trigger("quick", "").ID)
+	install(other(t, installed, 1))
+	third := s.wait(s.trigger("quick", "").ID)
+	if now := version(); now != before {
+		t.Errorf("%v became %v without a restart", before, now)
+	}
+	s.stop()
+	s.start()
+	if now := version(); now.Pipefold != "99.0.0" || now.Interface != before.Interface {
+		t.Errorf("after the upgrade: %v", now)
+	}
+	d.up()
+	fourth := s.wait(s.trigger("quick", "").ID)
+	s.stop()
+	expect(t, d.records(), []run{first, second, third, fourth})
+
+	install(other(t, installed, 2))
+	if err := s.launch(); err == nil {
+		t.Fatal("the server runs with a library of another interface")
+	}
+	if want := "is 99.0.0 with interface 2, and this program needs interface 1"; !strings.Contains(s.log.String(), want) {
+		t.Errorf("no clear error: %s", s.log)
+	}
+}
+
+// other gives a library that is another version of the installed one.
+func other(t *testing.T, installed string, abi int) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "other.so")
+	compiled := exec.Command("cc", "-shared", "-fPIC", "-Wl,-soname,libpipefold.so.1", "-o", file, "testdata/other_version.c", "-ldl",
+		fmt.Sprintf("-DABI=%d", abi), fmt.Sprintf("-DINSTALLED=%q", installed))
+	if output, err := compiled.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	return file
+}
