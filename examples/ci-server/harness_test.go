@@ -206,6 +206,9 @@ func newServer(t *testing.T, d *dx, pipelines string, settings string) *server {
 		if s.process != nil {
 			s.kill()
 		}
+		if strings.Contains(s.log.String(), "DATA RACE") {
+			t.Error("the race detector found something")
+		}
 		if t.Failed() {
 			t.Logf("the server's log:\n%s", s.log)
 		}

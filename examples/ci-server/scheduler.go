@@ -171,6 +171,7 @@ func (s *scheduler) work(id int64) {
 	s.reports.start(r)
 	status := s.stages(ctx, r)
 	r = s.runs.add(event{What: ended, Run: id, Status: status})
+	log.Printf("run %d of %s: %s", id, r.Pipeline, r.Status)
 	s.reports.finish(r)
 	s.cleanUp(id)
 }

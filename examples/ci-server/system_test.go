@@ -35,14 +35,16 @@ func three(meeting string) string {
 func TestThreePipelinesAtOnceBehindAPolicy(t *testing.T) {
 	d := startDX(t)
 	s := newServer(t, d, three(t.TempDir()), "")
+	branch := "mona/fix"
 	if component := os.Getenv("CI_SERVER_POLICY"); component != "" {
 		// A component of the platform team before its rules: it removes addresses from every field.
+		branch = "mona@example.com/fix"
 		s.write("pipefold.json", fmt.Sprintf(`{"dx_url": "http://%s", "token_file": "token", "policy": [{"file": %q}, %s`,
 			d.address, component, strings.TrimPrefix(policy, "[")))
 	}
 	s.start()
 	began := time.Now()
-	triggered := `{"branch": "mona/fix", "commit": "2c1c3d7", "pull_request": 7, "email": "mona@example.com", "user": "mona"}`
+	triggered := `{"branch": "` + branch + `", "commit": "2c1c3d7", "pull_request": 7, "email": "mona@example.com", "user": "mona"}`
 	web, api, docs := s.trigger("web", triggered), s.trigger("api", triggered), s.trigger("docs", triggered)
 	for _, ended := range []struct {
 		run    run
@@ -272,4 +274,24 @@ func other(t *testing.T, installed string, abi int) string {
 		t.Fatalf("%v: %s", err, output)
 	}
 	return file
+}
+
+// The files that README.md starts from.
+func TestSampleSettings(t *testing.T) {
+	d := startDX(t)
+	s := newServer(t, d, "[]", "")
+	for _, name := range []string{"server.json", "pipelines.json", "pipefold.json"} {
+		text, err := os.ReadFile(filepath.Join("sample", name))
+		check(t, err)
+		sample := strings.ReplaceAll(string(text), "https://yourinstance.getdx.net", "http://"+d.address)
+		s.write(name, strings.ReplaceAll(sample, "127.0.0.1:8700", "127.0.0.1:0"))
+	}
+	s.write("dx-token", "secret")
+	s.start()
+	r := s.wait(s.trigger("web", `{"branch": "main"}`).ID)
+	s.stop()
+	records := d.records()
+	if got := records["ci.example.com/web/"+strconv.FormatInt(r.ID, 10)]; len(records) != 1 || got.PipelineName != "acme/web" {
+		t.Errorf("DX has %+v", records)
+	}
 }
