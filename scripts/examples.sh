@@ -206,6 +206,18 @@ steps() {
 }
 steps javascript
 
+say "A CI server with libpipefold"
+status=0 in_front=()
+[ ! -f "$target/examples/policies/rust.wasm" ] || in_front=("$target/examples/policies/rust.wasm")
+examples/ci-server/test.sh "$target/debug/libpipefold.so" "${in_front[@]}" >"$work/said" 2>&1 || status=$?
+if [ "$status" = 77 ]; then
+    printf '%-20s %s\n' "ci-server" "$(tail -n 1 "$work/said")" && skipped=$((skipped + 1))
+elif [ "$status" != 0 ]; then
+    fail "ci-server" "exit code $status: $(cat "$work/said")"
+else
+    pass "ci-server" "one record a run: three at once, DX down, kill -9, a policy, an upgrade"
+fi
+
 say "Policies out of a registry"
 status=0
 examples/policies/registry/check.sh || status=$?

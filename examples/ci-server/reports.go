@@ -33,6 +33,7 @@ type reports struct {
 	mutex sync.Mutex
 	// Runs of which a report failed.
 	incomplete map[int64]bool
+	warned     string
 
 	wake, stop, stopped chan struct{}
 }
@@ -118,11 +119,22 @@ func (rs *reports) report(id int64, call func(pipefold.Notification) (*pipefold.
 		return errors.As(err, &wrong) && wrong.Status == pipefold.Refused
 	}
 	for _, warning := range receipt.Warnings {
-		log.Printf("run %d: pipefold: %s", id, warning)
+		rs.warn(id, warning)
 	}
 	return receipt.OnDisk
 }
 
+// warn logs a warning, and not the same one for each report of each run.
+func (rs *reports) warn(id int64, warning string) {
+	rs.mutex.Lock()
+	defer rs.mutex.Unlock()
+	if warning != rs.warned {
+		log.Printf("run %d: pipefold: %s", id, warning)
+		rs.warned = warning
+	}
+}
+
+// note remembers a run of which a report failed.
 func (rs *reports) note(id int64, complete bool) {
 	if !complete {
 		rs.mutex.Lock()
@@ -182,21 +194,31 @@ func (rs *reports) background() {
 		defer close(rs.stopped)
 		ticks := time.NewTicker(time.Duration(rs.server.FlushEvery))
 		defer ticks.Stop()
-		var said string
-		for {
+		said := rs.send("")
+		for rs.isDue(ticks.C) {
 			said = rs.send(said)
-			select {
-			case <-rs.wake:
-			case <-ticks.C:
-				rs.repair()
-			case <-rs.stop:
-				if said == "" {
-					rs.send(said)
-				}
-				return
-			}
+		}
+		if said == "" { // DX was there a moment ago.
+			rs.send(said)
 		}
 	}()
+}
+
+// isDue waits until there is something to send. The result is false when the server stops.
+func (rs *reports) isDue(ticks <-chan time.Time) bool {
+	select {
+	case <-rs.stop:
+		return false
+	default: // Of several cases that are ready, the next select takes any.
+	}
+	select {
+	case <-rs.stop:
+		return false
+	case <-rs.wake:
+	case <-ticks:
+		rs.repair()
+	}
+	return true
 }
 
 // repair reports the ended runs again of which a report failed, such as when the disk was full.

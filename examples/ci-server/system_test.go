@@ -39,7 +39,7 @@ func TestThreePipelinesAtOnceBehindAPolicy(t *testing.T) {
 	if component := os.Getenv("CI_SERVER_POLICY"); component != "" {
 		// A component of the platform team before its rules: it removes addresses from every field.
 		branch = "mona@example.com/fix"
-		s.write("pipefold.json", fmt.Sprintf(`{"dx_url": "http://%s", "token_file": "token", "policy": [{"file": %q}, %s`,
+		s.write("pipefold.json", fmt.Sprintf(`{"dx_url": "http://%s", "token_file": "token", "policy": [{"file": %q}, %s}`,
 			d.address, component, strings.TrimPrefix(policy, "[")))
 	}
 	s.start()
@@ -293,5 +293,26 @@ func TestSampleSettings(t *testing.T) {
 	records := d.records()
 	if got := records["ci.example.com/web/"+strconv.FormatInt(r.ID, 10)]; len(records) != 1 || got.PipelineName != "acme/web" {
 		t.Errorf("DX has %+v", records)
+	}
+}
+
+// The platform team renames pipelines in another way while runs wait. What waits is sent under the new rules.
+func TestPolicyThatChangesWhileRunsWait(t *testing.T) {
+	d := startDX(t)
+	s := newServer(t, d, quick, "")
+	d.down()
+	s.start()
+	r := s.wait(s.trigger("quick", `{"email": "mona@example.com"}`).ID)
+	s.stop()
+	text, err := os.ReadFile(filepath.Join(s.directory, "pipefold.json"))
+	check(t, err)
+	s.write("pipefold.json", strings.Replace(string(text), "platform/*", "renamed/*", 1))
+	d.up()
+	s.start()
+	s.stop()
+	records := d.records()
+	expect(t, records, []run{r})
+	if name := records[reference(r)].PipelineName; name != "renamed/quick" || strings.Contains(d.wasSent(), "mona@") {
+		t.Errorf("DX has the pipeline %s", name)
 	}
 }
