@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -39,11 +38,11 @@ const (
 	reported what = "reported"
 )
 
-// A journal is a file that only grows. An event that was appended survives the end of the process and of the machine.
+// A journal is a file of events. One that was appended survives the end of the process and of the machine. It has one user at a time.
 type journal struct {
-	mutex sync.Mutex
-	file  *os.File
-	size  int64
+	path string
+	file *os.File
+	size int64
 }
 
 // openJournal gives the events of the file, oldest first. An append that was cut off left a part of a line at the end: it is removed, as
@@ -71,7 +70,7 @@ func openJournal(path string) (*journal, []event, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	j := &journal{file: file, size: int64(size)}
+	j := &journal{path, file, int64(size)}
 	if err := file.Truncate(j.size); err != nil {
 		return nil, nil, err
 	}
@@ -85,8 +84,6 @@ func (j *journal) append(e event) error {
 		return err
 	}
 	line = append(line, '\n')
-	j.mutex.Lock()
-	defer j.mutex.Unlock()
 	if _, err = j.file.WriteAt(line, j.size); err == nil {
 		err = j.file.Sync()
 	}
@@ -98,8 +95,8 @@ func (j *journal) append(e event) error {
 	return nil
 }
 
-// rewriteJournal puts a journal of these events in the place of the file at once.
-func rewriteJournal(path string, events []event) error {
+// rewrite puts a file of these events in the place of the journal's, at once. After an error the journal is as before.
+func (j *journal) rewrite(events []event) error {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	for _, e := range events {
@@ -107,21 +104,23 @@ func rewriteJournal(path string, events []event) error {
 			return err
 		}
 	}
-	file, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := os.OpenFile(j.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	if _, err := file.Write(text.Bytes()); err != nil {
+	if _, err = file.Write(text.Bytes()); err == nil {
+		err = file.Sync()
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), j.path)
+	}
+	if err != nil {
+		file.Close()
 		return err
 	}
-	if err := file.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(file.Name(), path); err != nil {
-		return err
-	}
-	return syncDirectory(filepath.Dir(path))
+	j.file.Close()
+	j.file, j.size = file, int64(text.Len())
+	return syncDirectory(filepath.Dir(j.path))
 }
 
 // syncDirectory makes the names of new files last.

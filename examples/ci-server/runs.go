@@ -88,17 +88,25 @@ func (r *run) events() []event {
 
 // runs holds the runs of the server, as its journal has them.
 type runs struct {
-	journal *journal
-	keep    int
+	keep int
 	// Called for each run that is no longer kept.
 	forgotten func(id int64)
 
+	// For changes: an event is appended and applied before the next one is.
+	writing sync.Mutex
+	journal *journal
+	// The events of the journal that are about runs that are no longer kept, or those and more.
+	useless int
+
+	// For the fields below, which are also read without a change.
 	mutex sync.RWMutex
 	byID  map[int64]*run
 	order []int64 // oldest first
-	// The time of the last event: the server was alive then.
-	last time.Time
+	last  time.Time
 }
+
+// mostUseless is the number of useless events at which the journal is rewritten: about 200 KiB.
+const mostUseless = 1000
 
 // openRuns reads the journal. Runs that are too many are taken out of it.
 func openRuns(path string, keep int, forgotten func(id int64)) (*runs, error) {
@@ -110,19 +118,22 @@ func openRuns(path string, keep int, forgotten func(id int64)) (*runs, error) {
 	for _, e := range events {
 		all.apply(e)
 	}
+	return all, nil
+}
+
+// shorten rewrites the journal if it is mostly about runs that are no longer kept.
+func (all *runs) shorten() {
+	if all.useless < mostUseless {
+		return
+	}
+	all.useless = 0
 	var kept []event
 	for _, id := range all.order {
 		kept = append(kept, all.byID[id].events()...)
 	}
-	if len(kept) == len(events) {
-		return all, nil
+	if err := all.journal.rewrite(kept); err != nil {
+		log.Printf("cannot shorten the journal: %v", err) // It is as good as before.
 	}
-	j.file.Close()
-	if err := rewriteJournal(path, kept); err != nil {
-		return nil, err
-	}
-	all.journal, _, err = openJournal(path)
-	return all, err
 }
 
 // lastEvent gives the time of the last event.
@@ -143,29 +154,32 @@ func (all *runs) now() time.Time {
 
 func (all *runs) close() { all.journal.file.Close() }
 
-// add appends an event to the journal, now if it has no time, and gives the run as it then is. A server that cannot write its journal does not know what it does: it
-// stops, and goes on from the journal when it is started again.
+// add appends an event to the journal, now if it has no time, and gives the run as it then is. A server that cannot write its journal does not
+// know what it does: it stops, and goes on from the journal when it is started again.
 func (all *runs) add(e event) run {
+	all.writing.Lock()
+	defer all.writing.Unlock()
 	if e.At.IsZero() {
 		e.At = all.now()
 	}
 	if err := all.journal.append(e); err != nil {
 		log.Fatalf("cannot write the journal: %v", err)
 	}
+	defer all.shorten()
 	return all.apply(e)
 }
 
 // create adds a run. Unlike with add, a failure leaves no doubt: there is no run.
 func (all *runs) create(p *pipeline, t trigger) (run, error) {
-	now := all.now()
+	all.writing.Lock()
+	defer all.writing.Unlock()
 	// The number of a run is the time in ms, so that no run of this server ever has the name of another in DX: not even if the server lost
 	// its data.
+	now := all.now()
 	id := now.UnixMilli()
-	all.mutex.RLock()
 	if count := len(all.order); count > 0 && id <= all.order[count-1] {
 		id = all.order[count-1] + 1
 	}
-	all.mutex.RUnlock()
 	e := event{At: now, What: created, Run: id, Pipeline: p.Name, Repository: p.Repository, Trigger: &t}
 	if err := all.journal.append(e); err != nil {
 		return run{}, err
@@ -191,7 +205,7 @@ func (all *runs) apply(e event) run {
 	}
 	r := all.byID[e.Run]
 	if r == nil {
-		return run{} // An event of a run that was forgotten.
+		return run{} // The run was forgotten.
 	}
 	switch e.What {
 	case started:
@@ -218,6 +232,7 @@ func (all *runs) prune() {
 		if !oldest.Reported {
 			return
 		}
+		all.useless += len(oldest.events())
 		delete(all.byID, oldest.ID)
 		all.order = all.order[1:]
 		if all.forgotten != nil {
