@@ -18,7 +18,7 @@ func TestRequests(t *testing.T) {
 		`, "runs_at_once": 1, "most_queued": 2`)
 	s.start()
 	running := s.trigger("slow", "")
-	eventually(t, "the start of a run", func() bool { return len(s.get1(running.ID).Jobs) == 1 })
+	eventually(t, "the start of a run", func() bool { return len(s.show(running.ID).Jobs) == 1 })
 	waiting := s.trigger("slow", "{}")
 	other := s.trigger("slow", `{"branch": "`+strings.Repeat("ö", 127)+`"}`)
 
@@ -80,7 +80,7 @@ func TestRequests(t *testing.T) {
 		t.Errorf("cancelled twice: %d %v", code, err)
 	}
 	// The run that is next is that one behind the cancelled one.
-	eventually(t, "the start of the next run", func() bool { return len(s.get1(other.ID).Jobs) == 1 })
+	eventually(t, "the start of the next run", func() bool { return len(s.show(other.ID).Jobs) == 1 })
 	loud := s.trigger("loud", "")
 	if _, _, err := s.ask("POST", fmt.Sprintf("/runs/%d/cancel", other.ID), ""); err != nil {
 		t.Error(err)

@@ -327,11 +327,22 @@ func (s *server) trigger(pipeline, body string) run {
 	return r
 }
 
-func (s *server) get1(id int64) run {
+func (s *server) show(id int64) run {
 	s.t.Helper()
 	var r run
 	s.get(fmt.Sprintf("/runs/%d", id), &r)
 	return r
+}
+
+// all gives all runs, page by page.
+func (s *server) all() []run {
+	s.t.Helper()
+	var all, page []run
+	for s.get("/runs", &page); len(page) > 0; s.get(fmt.Sprintf("/runs?before=%d", all[len(all)-1].ID), &page) {
+		all = append(all, page...)
+		page = nil
+	}
+	return all
 }
 
 // wait waits until a run has ended and is reported.
@@ -339,7 +350,7 @@ func (s *server) wait(id int64) run {
 	s.t.Helper()
 	var r run
 	eventually(s.t, fmt.Sprintf("the end of run %d", id), func() bool {
-		r = s.get1(id)
+		r = s.show(id)
 		return r.Reported
 	})
 	return r
