@@ -66,7 +66,7 @@ func (w *work) inAgent(ctx context.Context, logged io.Writer) error {
 	}
 	defer ours.Close()
 	agent := exec.Command(program, "agent")
-	// Nothing of the server's environment: a job must not see what is in it. But the agent is this program, and loads the same libraries.
+	// A job must not see the server's environment. The agent is this program, and needs the same libraries.
 	agent.Env = []string{"LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH")}
 	agent.Stdout, agent.Stderr = theirs, theirs
 	agent.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -85,7 +85,7 @@ func (w *work) inAgent(ctx context.Context, logged io.Writer) error {
 	}()
 	exited := make(chan error, 1)
 	go func() {
-		// A fault of writing is one of the agent, which Wait reports.
+		// If the agent cannot be written to, it has ended: Wait says why.
 		_ = json.NewEncoder(stdin).Encode(w)
 		exited <- agent.Wait()
 	}()
@@ -95,7 +95,7 @@ func (w *work) inAgent(ctx context.Context, logged io.Writer) error {
 		kill(agent)
 		err = <-exited
 	}
-	// What the job left running must not hold its log open.
+	// Processes that the job left behind would hold its log open.
 	kill(agent)
 	_ = ours.SetReadDeadline(time.Now().Add(time.Second))
 	<-copied
@@ -112,8 +112,8 @@ func copyLog(to io.Writer, from io.Reader) {
 	}
 }
 
-// agentMain is the agent's side: it runs the job that it reads, and gives its exit code. When the server ends, however it ends, the system
-// closes the pipe on which the job came: then the agent kills the job and itself. So no job goes on that nothing waits for.
+// agentMain runs in the agent: it reads a job, runs it, and gives its exit code. When the server ends, also by kill -9, the system closes the
+// pipe on which the job came: then the agent kills the job and itself.
 func agentMain() int {
 	stdin := bufio.NewReader(os.Stdin)
 	var w work

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -63,7 +64,13 @@ func readConfig(file string) (*config, error) {
 	if _, err := url.Parse(c.URL); err != nil {
 		return nil, fmt.Errorf("%s: url: this is no URL", file)
 	}
-	return c, os.MkdirAll(c.Data, 0o700)
+	// Jobs have other working directories.
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	c.Data = data
+	return c, os.MkdirAll(data, 0o700)
 }
 
 // readJSON reads a file with one JSON value. A key that the value does not have is an error, as it would be a setting without effect.

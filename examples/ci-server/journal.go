@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// An event is one line of the journal. The state of the server is what its events make of nothing: see runs.apply.
+// An event is one line of the journal. runs.apply makes the state of the server out of all of them.
 type event struct {
 	At   time.Time `json:"at"`
 	What what      `json:"what"`
@@ -45,8 +45,8 @@ type journal struct {
 	size int64
 }
 
-// openJournal gives the events of the file, oldest first. An append that was cut off left a part of a line at the end: it is removed, as
-// nothing was done for an event that was not appended.
+// openJournal gives the events of the file, oldest first. It removes a part of a line at the end, which a killed server leaves: nothing was
+// done yet for such an event.
 func openJournal(path string) (*journal, []event, error) {
 	text, err := os.ReadFile(path)
 	if err != nil && !os.IsNotExist(err) {
@@ -123,7 +123,7 @@ func (j *journal) rewrite(events []event) error {
 	return syncDirectory(filepath.Dir(j.path))
 }
 
-// syncDirectory makes the names of new files last.
+// syncDirectory writes the names of new files to the disk.
 func syncDirectory(path string) error {
 	directory, err := os.Open(path)
 	if err != nil {

@@ -35,7 +35,8 @@ func main() {
 }
 
 func serve(file string) error {
-	// Relative paths in the files of settings are relative to them. The library takes those of pipefold.json from the working directory.
+	// Relative paths in the files of settings start at the directory of these files. The library takes those of pipefold.json from the working
+	// directory.
 	if err := os.Chdir(filepath.Dir(file)); err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func serve(file string) error {
 	if err != nil {
 		return err
 	}
-	// Of two servers on one journal, each would take the other's runs for interrupted ones.
+	// A second server on the same journal would cancel the runs of the first.
 	lock, err := lockDirectory(config.Data)
 	if err != nil {
 		return err
@@ -83,6 +84,7 @@ func serve(file string) error {
 	case err = <-failed:
 		cancel() // The listener failed. Runs end as when the server is stopped.
 	case <-stop.Done():
+		cancel() // A second signal ends the server at once.
 		log.Print("stopping: jobs that run are cancelled, and runs that wait go on at the next start")
 	}
 

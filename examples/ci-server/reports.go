@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"path/filepath"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -13,27 +14,26 @@ import (
 	"example.com/pipefold"
 )
 
-// The longest that one attempt to send may take. It is also how long the server waits for it when it stops.
+// flushTime is the longest time of one attempt to send. A server that stops waits for the attempt that is running.
 const flushTime = 5 * time.Second
 
-// reports tells pipefold of runs. It is all that this server has to do with pipefold.
+// reports gives the server's runs to pipefold. Nothing else in this server calls the library.
 //
 // Three rules make one record of each run in DX, and in the end the right one, wherever the server is killed:
 //
-//   - What happens is first in the journal and then reported. So a report says nothing that the server does not know after a restart.
+//   - An event is first in the journal and then reported. So a report says nothing that is unknown after a restart.
 //   - A report only records. It takes a write to the disk and no request, so DX cannot delay a run. One goroutine sends in the background.
-//   - A run whose reports may not all be recorded is reported again, whole. The notifications of a run fold into one record, in whatever order
-//     and however often they come, so that this changes nothing where it was not needed.
+//   - A run is reported again from its start if one of its reports may be missing. The notifications of a run fold into one record, in any order
+//     and any number, so repeating them is harmless.
 type reports struct {
 	server   *config
 	runs     *runs
 	reporter *pipefold.Reporter
-	policies bool // True if there are any.
+	policies bool // True if pipefold.json has any.
 
-	mutex sync.Mutex
-	// Runs of which a report failed.
-	incomplete map[int64]bool
-	warned     string
+	mutex      sync.Mutex
+	incomplete map[int64]bool // runs of which a report failed
+	warned     string         // the last warning in the log
 
 	wake, stop, stopped chan struct{}
 }
@@ -41,11 +41,14 @@ type reports struct {
 // openReports opens pipefold with the settings of the platform team's file as they are. The server knows few of their keys, so that those of a
 // newer library can be set too.
 func openReports(c *config, all *runs) (*reports, error) {
+	if err := pipefold.Check(); err != nil {
+		return nil, err
+	}
 	settings := make(map[string]json.RawMessage)
 	if err := readJSON(c.Pipefold, &settings); err != nil {
 		return nil, err
 	}
-	// Without time to send in, a report only records.
+	// Without a budget for sending, a report only records.
 	setDefault(settings, "budgets", map[string]string{"start": "0s", "finish": "0s"})
 	setDefault(settings, "spool", filepath.Join(c.Data, "pipefold"))
 	reporter, err := pipefold.Open(settings, logPipefold)
@@ -53,9 +56,10 @@ func openReports(c *config, all *runs) (*reports, error) {
 		return nil, fmt.Errorf("%s: %w", c.Pipefold, err)
 	}
 	log.Printf("pipefold %s, interface %d", pipefold.Version(), pipefold.ABI())
-	_, policies := settings["policy"]
+	var policies []json.RawMessage
+	_ = json.Unmarshal(settings["policy"], &policies) // The library has checked it.
 	return &reports{
-		server: c, runs: all, reporter: reporter, policies: policies, incomplete: make(map[int64]bool),
+		server: c, runs: all, reporter: reporter, policies: len(policies) > 0, incomplete: make(map[int64]bool),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}, nil
 }
@@ -66,7 +70,7 @@ func setDefault(settings map[string]json.RawMessage, key string, value any) {
 	}
 }
 
-// logPipefold takes the messages of the library. Any thread of the library calls it.
+// logPipefold puts messages of the library into the server's log. Several goroutines call it at once.
 func logPipefold(level pipefold.Level, message string) {
 	if level <= pipefold.LevelInfo {
 		log.Printf("pipefold: %s: %s", level, message)
@@ -84,7 +88,7 @@ func (rs *reports) job(r run, name string) {
 	rs.note(r.ID, rs.report(r.ID, rs.reporter.Step, rs.step(r, r.job(name))))
 }
 
-// finish reports that a run ended. If that and everything before is recorded, the run is pipefold's, and the result is true.
+// finish reports that a run ended. The result is true if this and all earlier reports of the run are recorded.
 func (rs *reports) finish(r run) bool {
 	rs.note(r.ID, rs.report(r.ID, rs.reporter.Finish, rs.end(r)))
 	rs.mutex.Lock()
@@ -97,7 +101,7 @@ func (rs *reports) finish(r run) bool {
 	return complete
 }
 
-// again reports an ended run from its start. The result is false if a report failed.
+// again reports an ended run from its start. The result is that of finish.
 func (rs *reports) again(r run) bool {
 	rs.mutex.Lock()
 	delete(rs.incomplete, r.ID)
@@ -109,12 +113,12 @@ func (rs *reports) again(r run) bool {
 	return rs.finish(r)
 }
 
-// report makes one report and logs what became of it. The result is false if it has to be made again.
+// report makes one report and logs its faults. The result is false if the report has to be repeated.
 func (rs *reports) report(id int64, call func(pipefold.Notification) (*pipefold.Receipt, error), n pipefold.Notification) bool {
 	receipt, err := call(n)
 	if err != nil {
 		log.Printf("run %d: %v", id, err)
-		// A notification that breaks rules breaks them again.
+		// A notification that breaks rules would be refused again.
 		var wrong *pipefold.Error
 		return errors.As(err, &wrong) && wrong.Status == pipefold.Refused
 	}
@@ -124,7 +128,7 @@ func (rs *reports) report(id int64, call func(pipefold.Notification) (*pipefold.
 	return receipt.OnDisk
 }
 
-// warn logs a warning, and not the same one for each report of each run.
+// warn logs a warning unless it is the same as the last one: a policy that does not load gives one for each report.
 func (rs *reports) warn(id int64, warning string) {
 	rs.mutex.Lock()
 	defer rs.mutex.Unlock()
@@ -184,7 +188,7 @@ func (rs *reports) step(r run, j *jobRun) pipefold.Notification {
 func (rs *reports) wakeUp() {
 	select {
 	case rs.wake <- struct{}{}:
-	default: // It is awake already.
+	default: // A wake-up is waiting already.
 	}
 }
 
@@ -198,7 +202,7 @@ func (rs *reports) background() {
 		for rs.isDue(ticks.C) {
 			said = rs.send(said)
 		}
-		if said == "" { // DX was there a moment ago.
+		if said == "" { // The last attempt reached DX.
 			rs.send(said)
 		}
 	}()
@@ -228,17 +232,18 @@ func (rs *reports) repair() {
 		incomplete := rs.incomplete[r.ID]
 		rs.mutex.Unlock()
 		if incomplete && r.EndedAt != nil && !rs.again(r) {
-			return // The others can wait too.
+			return // The cause is rarely the run: the others would fail too.
 		}
 	}
 }
 
-// send sends what waits, and logs what is different from what it said before: while DX is down, that is the same for hours.
+// send sends what waits, and returns a description of the faults. It logs the description if it differs from the one before: while DX is down
+// it stays the same for hours.
 func (rs *reports) send(before string) string {
 	delivery, err := rs.reporter.Flush(&pipefold.FlushOptions{
 		Timeout: flushTime.String(),
-		// A record is bound to the policies under which it was made. If the platform team has changed them since, the new ones count: the
-		// spool is this server's alone.
+		// A record is bound to the policies under which it was made. After the platform team has changed them, apply the new ones. That is
+		// right here as no other program uses this spool.
 		Rejudge: rs.policies,
 	})
 	if err == nil && delivery.NotLookedAt > 0 && delivery.Accepted > 0 {
@@ -249,7 +254,7 @@ func (rs *reports) send(before string) string {
 		log.Print(said)
 	}
 	if said == "" && before != "" {
-		log.Print("DX has all reports again")
+		log.Print("nothing waits for DX any more")
 	}
 	return said
 }
@@ -263,7 +268,7 @@ func describe(delivery *pipefold.Delivery, err error) string {
 		said = append(said, "nothing can be sent to DX: "+delivery.Impossible)
 	}
 	if len(delivery.KeptRuns) > 0 {
-		said = append(said, "runs wait for DX: "+delivery.KeptRuns[0].Why)
+		said = append(said, "runs wait for DX: "+reasons(delivery.KeptRuns))
 	}
 	for _, policies := range delivery.OtherPolicies {
 		said = append(said, fmt.Sprintf("runs wait for policies that are not in the settings any more: %v", policies.Names))
@@ -274,7 +279,21 @@ func describe(delivery *pipefold.Delivery, err error) string {
 	return strings.Join(append(said, delivery.Warnings...), "; ")
 }
 
-// close sends what waits a last time, if DX was there before, and closes the library. What is not sent then waits on the disk for the next start.
+// reasons gives each reason once, in an order that does not depend on that of the runs.
+func reasons(runs []pipefold.Undelivered) string {
+	known := make(map[string]bool)
+	var all []string
+	for _, r := range runs {
+		if !known[r.Why] {
+			known[r.Why] = true
+			all = append(all, r.Why)
+		}
+	}
+	sort.Strings(all)
+	return strings.Join(all, "; ")
+}
+
+// close sends what waits a last time, unless DX was down, and closes the library. The rest waits on the disk for the next start.
 func (rs *reports) close() {
 	close(rs.stop)
 	<-rs.stopped

@@ -9,7 +9,7 @@ import (
 	"example.com/pipefold"
 )
 
-// status is that of a run or job: pipefold's words, and one before them.
+// status is the status of a run or job: one of pipefold's, or queued.
 type status = pipefold.RunStatus
 
 const queued status = "queued"
@@ -25,7 +25,7 @@ type run struct {
 	StartedAt  *time.Time `json:"started_at,omitempty"`
 	EndedAt    *time.Time `json:"ended_at,omitempty"`
 	Jobs       []jobRun   `json:"jobs"`
-	// True if pipefold has the whole run on its disk.
+	// True if all of the run is in pipefold's spool.
 	Reported bool `json:"reported"`
 }
 
@@ -95,7 +95,7 @@ type runs struct {
 	// For changes: an event is appended and applied before the next one is.
 	writing sync.Mutex
 	journal *journal
-	// The events of the journal that are about runs that are no longer kept, or those and more.
+	// The number of events in the journal about runs that are no longer kept.
 	useless int
 
 	// For the fields below, which are also read without a change.
@@ -108,7 +108,7 @@ type runs struct {
 // mostUseless is the number of useless events at which the journal is rewritten: about 200 KiB.
 const mostUseless = 1000
 
-// openRuns reads the journal. Runs that are too many are taken out of it.
+// openRuns reads the journal.
 func openRuns(path string, keep int, forgotten func(id int64)) (*runs, error) {
 	j, events, err := openJournal(path)
 	if err != nil {
@@ -121,7 +121,7 @@ func openRuns(path string, keep int, forgotten func(id int64)) (*runs, error) {
 	return all, nil
 }
 
-// shorten rewrites the journal if it is mostly about runs that are no longer kept.
+// shorten rewrites the journal if it has many events about runs that are no longer kept.
 func (all *runs) shorten() {
 	if all.useless < mostUseless {
 		return
@@ -132,7 +132,7 @@ func (all *runs) shorten() {
 		kept = append(kept, all.byID[id].events()...)
 	}
 	if err := all.journal.rewrite(kept); err != nil {
-		log.Printf("cannot shorten the journal: %v", err) // It is as good as before.
+		log.Printf("cannot shorten the journal: %v", err) // The old one is still good.
 	}
 }
 
@@ -154,8 +154,8 @@ func (all *runs) now() time.Time {
 
 func (all *runs) close() { all.journal.file.Close() }
 
-// add appends an event to the journal, now if it has no time, and gives the run as it then is. A server that cannot write its journal does not
-// know what it does: it stops, and goes on from the journal when it is started again.
+// add appends an event to the journal, with the present time if it has none, and gives the run after it. The server ends if it cannot write: what
+// it did after that would be unknown to the next process.
 func (all *runs) add(e event) run {
 	all.writing.Lock()
 	defer all.writing.Unlock()
@@ -169,12 +169,12 @@ func (all *runs) add(e event) run {
 	return all.apply(e)
 }
 
-// create adds a run. Unlike with add, a failure leaves no doubt: there is no run.
+// create adds a run. After an error there is no run, and the server goes on.
 func (all *runs) create(p *pipeline, t trigger) (run, error) {
 	all.writing.Lock()
 	defer all.writing.Unlock()
-	// The number of a run is the time in ms, so that no run of this server ever has the name of another in DX: not even if the server lost
-	// its data.
+	// The number of a run is the time in ms. It is never used twice, also after the data of the server were lost, so no run ever has the
+	// record of another in DX.
 	now := all.now()
 	id := now.UnixMilli()
 	if count := len(all.order); count > 0 && id <= all.order[count-1] {
@@ -269,7 +269,7 @@ func (all *runs) list(before int64, most int) []run {
 	return listed
 }
 
-// unreported gives the runs that pipefold does not have in whole, oldest first.
+// unreported gives the runs that are not in pipefold's spool as a whole, oldest first.
 func (all *runs) unreported() []run {
 	all.mutex.RLock()
 	defer all.mutex.RUnlock()

@@ -28,11 +28,10 @@ type scheduler struct {
 	runs      *runs
 	reports   *reports
 
-	// For whoever puts runs into the queue: it must have a place for a run before the run is in the journal.
+	// Held while a run is put into the queue: the queue needs room for a run before the run is in the journal.
 	creating sync.Mutex
 	queue    chan int64
-	// A place for each job that goes on at the same time.
-	agents chan struct{}
+	agents   chan struct{} // has a value for each job that is running
 
 	mutex   sync.Mutex
 	stop    context.Context
@@ -47,14 +46,14 @@ func newScheduler(c *config, pipelines map[string]*pipeline, all *runs, rs *repo
 	}
 }
 
-// recover ends what an earlier process of this server left, and queues the runs that it had not begun.
+// recover ends the runs that an earlier process of this server left, and queues those that it had not begun.
 //
-// A run that had begun is cancelled and not resumed: the server does not know how far the commands of its jobs came, and half a deployment is
-// not repeated without somebody's wish. A run that waited goes on: nothing of it has happened.
+// A run that had begun is cancelled and not resumed: it is unknown how far the commands of its jobs came, and repeating half a deployment is the
+// decision of a person. A run that waited is resumed, as nothing of it has happened.
 func (s *scheduler) recover() {
 	left := s.runs.unreported()
 	s.queue = make(chan int64, s.config.MostQueued+len(left))
-	// The server ended at an unknown time. The last time at which it was alive is nearer to it than now.
+	// The server ended at an unknown time. The time of the last event is closer to it than the present: it may have been off for days.
 	at := s.runs.lastEvent()
 	for _, r := range left {
 		switch {
@@ -101,7 +100,7 @@ func (s *scheduler) start(stop context.Context) {
 // wait waits until no run goes on.
 func (s *scheduler) wait() { s.workers.Wait() }
 
-// create makes a run of a pipeline. When it returns, the run is in the journal and is not forgotten.
+// create makes a run of a pipeline. When it returns, the run is in the journal.
 func (s *scheduler) create(name string, t trigger) (run, error) {
 	p := s.pipelines[name]
 	if p == nil {
@@ -135,7 +134,7 @@ func (s *scheduler) cancel(id int64) (run, error) {
 		cancel()
 		return r, nil
 	}
-	// It is in the queue, where it is passed over.
+	// It is in the queue: see begin.
 	r = s.runs.add(event{What: ended, Run: id, Status: pipefold.Cancelled})
 	s.reports.again(r)
 	return r, nil
@@ -221,7 +220,7 @@ func (s *scheduler) job(ctx context.Context, r run, p *pipeline, j *job) status 
 	case <-ctx.Done():
 	}
 	if ctx.Err() != nil {
-		return pipefold.Cancelled // It did not begin, so DX does not hear of it.
+		return pipefold.Cancelled // It did not begin, so it is not reported.
 	}
 	now := s.runs.add(event{What: jobStarted, Run: r.ID, Job: j.Name, AllowFailure: j.AllowFailure})
 	s.reports.job(now, j.Name)

@@ -59,7 +59,8 @@ func TestThreePipelinesAtOnceBehindAPolicy(t *testing.T) {
 	}
 	_, log, err := s.ask("GET", fmt.Sprintf("/runs/%d/logs/test", web.ID), "")
 	check(t, err)
-	if !strings.Contains(string(log), "good morning") || strings.Contains(string(log), "SECRET_OF_THE_SERVER") {
+	home := "HOME=" + filepath.Join(s.directory, "data", "work")
+	if !strings.Contains(string(log), "good morning") || !strings.Contains(string(log), home) || strings.Contains(string(log), "SECRET_OF") {
 		t.Errorf("the log of a job: %s", log)
 	}
 	s.stop()
@@ -110,7 +111,7 @@ func TestDXThatIsDownDelaysNothingAndLosesNothing(t *testing.T) {
 	s.start()
 	eventually(t, "a line about DX in the log", waiting(2))
 	d.up()
-	eventually(t, "the delivery", func() bool { return strings.Contains(s.log.String(), "DX has all reports") })
+	eventually(t, "the delivery", func() bool { return strings.Contains(s.log.String(), "nothing waits for DX") })
 	s.stop()
 	expect(t, d.records(), all)
 }
@@ -146,8 +147,7 @@ func TestKilledServerEndsWhatItHadBegunAndGoesOnWithTheRest(t *testing.T) {
 	}
 }
 
-// The server is killed at any time, again and again. Each run that a client was told of has one record at DX, with the status that the server
-// shows.
+// The server is killed at any time, again and again. Each run that it acknowledged has one record at DX, with the status that the server shows.
 func TestServerKilledAnywhere(t *testing.T) {
 	rounds := 12
 	if more, err := strconv.Atoi(os.Getenv("CI_SERVER_KILLS")); err == nil {
@@ -158,7 +158,7 @@ func TestServerKilledAnywhere(t *testing.T) {
 	random := rand.New(rand.NewSource(seed))
 	d := startDX(t)
 	s := newServer(t, d, quick, "")
-	var told []run
+	var acknowledged []run
 	for round := 0; round < rounds; round++ {
 		s.start()
 		killed := time.After(time.Duration(random.Intn(400)) * time.Millisecond)
@@ -174,7 +174,7 @@ func TestServerKilledAnywhere(t *testing.T) {
 				if code, answer, err := s.ask("POST", "/pipelines/quick/runs", ""); err == nil && code == 201 {
 					var r run
 					check(t, json.Unmarshal(answer, &r))
-					told = append(told, r)
+					acknowledged = append(acknowledged, r)
 				}
 				time.Sleep(time.Duration(random.Intn(30)) * time.Millisecond)
 			}
@@ -187,10 +187,10 @@ func TestServerKilledAnywhere(t *testing.T) {
 	d.down()
 	d.up()
 	s.start()
-	for _, r := range told {
+	for _, r := range acknowledged {
 		s.wait(r.ID)
 	}
-	// A run may be in the journal and its client not know of it.
+	// A run may be in the journal without an answer to its client.
 	all := s.all()
 	for _, r := range all {
 		s.wait(r.ID)
@@ -201,7 +201,7 @@ func TestServerKilledAnywhere(t *testing.T) {
 	for _, r := range all {
 		statuses[r.Status]++
 	}
-	t.Logf("%d runs, %d known to clients: %v", len(all), len(told), statuses)
+	t.Logf("%d runs, %d acknowledged: %v", len(all), len(acknowledged), statuses)
 	expect(t, d.records(), all)
 }
 
@@ -323,4 +323,29 @@ func TestPolicyThatChangesWhileRunsWait(t *testing.T) {
 	if name := records[reference(r)].PipelineName; name != "renamed/quick" || strings.Contains(d.wasSent(), "mona@") {
 		t.Errorf("DX has the pipeline %s", name)
 	}
+}
+
+// The spool is too small for what waits while DX is down: those runs are reported again when there is room.
+func TestSpoolThatIsFull(t *testing.T) {
+	d := startDX(t)
+	s := newServer(t, d, quick, "")
+	text, err := os.ReadFile(filepath.Join(s.directory, "pipefold.json"))
+	check(t, err)
+	s.write("pipefold.json", strings.Replace(string(text), "{", `{"spool_limit": "16KiB", `, 1))
+	d.down()
+	s.start()
+	var all []run
+	for count := 0; count < 10; count++ {
+		all = append(all, s.trigger("quick", ""))
+	}
+	eventually(t, "the end of all runs", func() bool { return s.show(all[9].ID).EndedAt != nil })
+	if s.show(all[9].ID).Reported {
+		t.Error("the spool was never full")
+	}
+	d.up()
+	for at, r := range all {
+		all[at] = s.wait(r.ID)
+	}
+	s.stop()
+	expect(t, d.records(), all)
 }

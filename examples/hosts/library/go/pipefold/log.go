@@ -5,8 +5,8 @@ import "C"
 
 import "runtime/cgo"
 
-// Log takes a message of the library. It may be called by any thread, also by several at once. It must not call the reporter, and a panic in it
-// ends the program.
+// Log receives a message of the library, at the end of the call that it belongs to; several goroutines may call it at once. It must not call the
+// reporter. A panic in it ends the program.
 type Log func(level Level, message string)
 
 // Level is the importance of a message.
@@ -38,7 +38,7 @@ func (level Level) String() string {
 
 //export pipefoldGoLog
 func pipefoldGoLog(log C.uintptr_t, level C.int32_t, message *C.char) {
-	// A panic must not go through the frames of the library: they would be left without their ends.
+	// A panic must not unwind the frames of the library, which Go skips: locks in them would stay locked.
 	defer func() {
 		if cause := recover(); cause != nil {
 			go panic(cause)

@@ -11,7 +11,7 @@ package pipefold
 #include <stdlib.h>
 #include <pipefold.h>
 
-// Defined in log.c: C's side of the function for logs. A handle is a number, and not a pointer that Go's checks know.
+// In log.c. The log is a cgo.Handle, which is a number: as a pointer it would fail Go's checks.
 pipefold_status pipefold_go_open(const char *config, size_t length, uintptr_t log, pipefold_reporter **reporter, char **answer);
 */
 import "C"
@@ -48,7 +48,7 @@ func Check() error {
 
 // Reporter reports runs to DX.
 type Reporter struct {
-	// Calls hold it for reading and Close for writing: the library has to be closed when no call is running.
+	// Held for reading by calls and for writing by Close: no call may be running then.
 	open     sync.RWMutex
 	reporter *C.pipefold_reporter
 	log      cgo.Handle
@@ -164,7 +164,7 @@ func (reporter *Reporter) call(value any, ask func(text *C.char, length C.size_t
 	return take(status, answer)
 }
 
-// start points to the first byte. The library reads it only while the call runs, so Go's own memory will do.
+// start points to the first byte. The library reads the text during the call alone, so it may be in Go's memory.
 func start(text []byte) *C.char {
 	if len(text) == 0 {
 		return nil
