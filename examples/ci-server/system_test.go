@@ -335,17 +335,49 @@ func TestSpoolThatIsFull(t *testing.T) {
 	d.down()
 	s.start()
 	var all []run
-	for count := 0; count < 10; count++ {
+	eventually(t, "a full spool", func() bool {
 		all = append(all, s.trigger("quick", ""))
-	}
-	eventually(t, "the end of all runs", func() bool { return s.show(all[9].ID).EndedAt != nil })
-	if s.show(all[9].ID).Reported {
-		t.Error("the spool was never full")
-	}
+		return strings.Contains(s.log.String(), "nothing new is accepted")
+	})
+	last := all[len(all)-1].ID
+	eventually(t, "the end of all runs", func() bool { return s.show(last).EndedAt != nil })
 	d.up()
 	for at, r := range all {
 		all[at] = s.wait(r.ID)
 	}
+	s.stop()
+	expect(t, d.records(), all)
+}
+
+// A policy that loops, crashes, and takes all the memory and stack that it gets: it costs its limits and holds back the runs that it fails on, until
+// the platform team puts another one in its place. The branch says how it misbehaves.
+func TestHostilePolicy(t *testing.T) {
+	component := os.Getenv("CI_SERVER_HOSTILE")
+	if component == "" {
+		t.Skip("CI_SERVER_HOSTILE names no component")
+	}
+	d := startDX(t)
+	s := newServer(t, d, quick, "")
+	text, err := os.ReadFile(filepath.Join(s.directory, "pipefold.json"))
+	check(t, err)
+	s.write("pipefold.json", fmt.Sprintf(`{"dx_url": "http://%s", "token_file": "token", "policy": [{"file": %q}]}`, d.address, component))
+	s.start()
+	var all []run
+	for _, branch := range []string{"main", "loop", "trap", "recurse", "allocate", "flood", "main"} {
+		all = append(all, s.trigger("quick", fmt.Sprintf(`{"branch": %q}`, branch)))
+	}
+	for at, r := range all {
+		if all[at] = s.wait(r.ID); all[at].Status != pipefold.Success {
+			t.Errorf("the run with the branch %s: %s", r.Trigger.Branch, all[at].Status)
+		}
+	}
+	eventually(t, "the delivery of the last run", func() bool { return strings.Contains(d.wasSent(), reference(all[6])) })
+	if sent := d.wasSent(); strings.Contains(sent, reference(all[1])) || strings.Contains(sent, reference(all[2])) {
+		t.Error("a run that the policy failed on was sent")
+	}
+	s.stop()
+	s.write("pipefold.json", string(text))
+	s.start()
 	s.stop()
 	expect(t, d.records(), all)
 }

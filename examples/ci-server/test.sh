@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests the CI server with libpipefold, and with the `dx-standin` in PATH: test.sh LIBRARY [POLICY]
-# A component POLICY stands before the rules of one test. Arguments of `go test` may be in GO_TEST_FLAGS.
+# Tests the CI server with libpipefold, and with the `dx-standin` in PATH: test.sh LIBRARY [POLICY [HOSTILE]]
+# The policies are components: examples/policies/rust, and the one beside it that misbehaves. Arguments of `go test` may be in GO_TEST_FLAGS.
 source "$(dirname "${BASH_SOURCE[0]}")/../tools.sh"
 
 need go
@@ -13,10 +13,8 @@ mkdir -p "$lib"
 ln -sf "$(realpath "$1")" "$lib/libpipefold.so.1"
 ln -sf libpipefold.so.1 "$lib/libpipefold.so"
 export CGO_ENABLED=1 CGO_CFLAGS="-O2 -I$root/host/c/include" CGO_LDFLAGS="-L$lib" LD_LIBRARY_PATH=$lib
-if [ -n "${2:-}" ]; then
-    CI_SERVER_POLICY=$(realpath "$2")
-    export CI_SERVER_POLICY
-fi
+policy=${2:+$(realpath "$2")} hostile=${3:+$(realpath "$3")}
+export CI_SERVER_POLICY=$policy CI_SERVER_HOSTILE=$hostile
 cd "$root/examples/ci-server"
 go vet .
 go build -o "$installed/ci-server/ci-server" .
