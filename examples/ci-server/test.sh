@@ -15,8 +15,12 @@ ln -sf libpipefold.so.1 "$lib/libpipefold.so"
 export CGO_ENABLED=1 CGO_CFLAGS="-O2 -I$root/host/c/include" CGO_LDFLAGS="-L$lib" LD_LIBRARY_PATH=$lib
 policy=${2:+$(realpath "$2")} hostile=${3:+$(realpath "$3")}
 export CI_SERVER_POLICY=$policy CI_SERVER_HOSTILE=$hostile
+
+read -ra flags <<<"${GO_TEST_FLAGS:-}"
+cd "$root/examples/hosts/library/go/pipefold"
+go vet .
+go test -count 1 -timeout 300s "${flags[@]}" .
 cd "$root/examples/ci-server"
 go vet .
 go build -o "$installed/ci-server/ci-server" .
-# shellcheck disable=SC2086 # several arguments
-go test -count 1 -timeout 300s ${GO_TEST_FLAGS:-} .
+go test -count 1 -timeout 300s "${flags[@]}" .
