@@ -116,6 +116,30 @@ func TestDXThatIsDownDelaysNothingAndLosesNothing(t *testing.T) {
 	expect(t, d.records(), all)
 }
 
+func TestDXThatHangsDelaysNeitherRunsNorTheStop(t *testing.T) {
+	d := startDX(t)
+	s := newServer(t, d, quick, "")
+	s.start()
+	check(t, d.process.Process.Signal(syscall.SIGSTOP))
+	var all []run
+	began := time.Now()
+	for count := 0; count < 5; count++ {
+		all = append(all, s.wait(s.trigger("quick", "").ID))
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("five runs took %s", took)
+	}
+	began = time.Now()
+	s.stop()
+	if took := time.Since(began); took > 3*flushTime {
+		t.Errorf("the stop took %s", took)
+	}
+	check(t, d.process.Process.Signal(syscall.SIGCONT))
+	s.start()
+	s.stop()
+	expect(t, d.records(), all)
+}
+
 func TestKilledServerEndsWhatItHadBegunAndGoesOnWithTheRest(t *testing.T) {
 	d := startDX(t)
 	pidFile := filepath.Join(t.TempDir(), "pid")
