@@ -92,7 +92,7 @@ func TestOldRunsAreForgotten(t *testing.T) {
 	var forgotten []int64
 	all, err := openRuns(path, 10, func(id int64) { forgotten = append(forgotten, id) })
 	check(t, err)
-	for count := 0; count < 500; count++ {
+	for count := 0; count < 300; count++ {
 		r, err := all.create(&pipeline{Name: "web"}, trigger{})
 		check(t, err)
 		all.add(event{What: started, Run: r.ID})
@@ -101,7 +101,7 @@ func TestOldRunsAreForgotten(t *testing.T) {
 	}
 	kept := all.list(1<<62, 100)
 	all.close()
-	if len(kept) != 10 || len(forgotten) != 490 {
+	if len(kept) != 10 || len(forgotten) != 290 {
 		t.Fatalf("%d runs are kept, %d forgotten", len(kept), len(forgotten))
 	}
 	all, err = openRuns(path, 10, nil)
@@ -110,7 +110,7 @@ func TestOldRunsAreForgotten(t *testing.T) {
 	if again := all.list(1<<62, 100); !reflect.DeepEqual(kept, again) {
 		t.Errorf("%+v became %+v", kept, again)
 	}
-	// Of 2000 events.
+	// Of 1200 events.
 	if text, err := os.ReadFile(path); err != nil || bytes.Count(text, []byte("\n")) > 40+mostUseless {
 		t.Errorf("the journal has %d lines: %v", bytes.Count(text, []byte("\n")), err)
 	}

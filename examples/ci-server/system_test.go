@@ -94,13 +94,17 @@ func TestDXThatIsDownDelaysNothingAndLosesNothing(t *testing.T) {
 	s.start()
 	d.down()
 	var all []run
+	began := time.Now()
 	for count := 0; count < 10; count++ {
-		began := time.Now()
 		r := s.wait(s.trigger("quick", "").ID)
-		if took := time.Since(began); r.Status != pipefold.Success || took > 5*time.Second {
-			t.Errorf("%s after %s", r.Status, took)
+		if r.Status != pipefold.Success {
+			t.Errorf("run %d: %s", r.ID, r.Status)
 		}
 		all = append(all, r)
+	}
+	// Reports that try to send would take 6 s a run.
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("ten runs took %s", took)
 	}
 	waiting := func(times int) func() bool {
 		return func() bool { return strings.Count(s.log.String(), "runs wait for DX") == times }
@@ -126,7 +130,7 @@ func TestDXThatHangsDelaysNeitherRunsNorTheStop(t *testing.T) {
 	for count := 0; count < 5; count++ {
 		all = append(all, s.wait(s.trigger("quick", "").ID))
 	}
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("five runs took %s", took)
 	}
 	began = time.Now()
