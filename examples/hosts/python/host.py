@@ -3,6 +3,7 @@
     python host.py default.wasm notifications.jsonl
 
 Prints what each hook says, one JSON object a line, as `pipefold hook` does. With DX_API_URL and DX_API_TOKEN it then sends the run and its jobs to DX.
+policies.py beside it puts policies in front, with limits of memory and time.
 """
 
 import json
@@ -22,27 +23,34 @@ FIELDS = (
 ).split()
 
 
+class Refused(Exception):
+    """The rules refused the notification, or the history. `violations` has the faults, field by field."""
+
+    def __init__(self, violations):
+        super().__init__("; ".join(f"{violation['field']}: {violation['message']}" for violation in violations))
+        self.violations = violations
+
+
 class Plugin:
-    def __init__(self, path):
-        self.engine = Engine()
+    def __init__(self, path, engine=None):
+        self.engine = engine or Engine()
         self.component = Component.from_file(self.engine, path)
         # It imports nothing, so there is nothing to define: no file, no network, no clock.
         self.linker = Linker(self.engine)
 
+    def new_store(self):
+        return Store(self.engine)
+
     def call(self, interface, function, argument):
         """Calls a function in a fresh instance, which shares nothing with any other call."""
-        store = Store(self.engine)
+        store = self.new_store()
         instance = self.linker.instantiate(store, self.component)
         interface = instance.get_export_index(store, interface)
         export = instance.get_export_index(store, function, interface)
-        answer = instance.get_func(store, export)(store, argument)
-        # `result<T, list<violation>>`: wasmtime gives the payload alone, and nothing but the violations is a list.
-        if isinstance(answer, list):
-            raise ValueError([vars(violation) for violation in answer])
-        return answer
+        return instance.get_func(store, export)(store, argument)
 
     def hook(self, function, argument):
-        answer = self.call(HOOKS, function, argument)
+        answer = accepted(self.call(HOOKS, function, argument))
         if isinstance(answer, Record):
             return {"verdict": "report", **from_report(answer)}
         if answer is None:
@@ -50,7 +58,14 @@ class Plugin:
         return {"verdict": "discard", "reason": answer}
 
     def merge(self, history):
-        return from_report(self.call(MERGING, "merge", history))
+        return from_report(accepted(self.call(MERGING, "merge", history)))
+
+
+def accepted(answer):
+    """`result<T, list<violation>>`: wasmtime gives the payload alone, and nothing but the violations is a list."""
+    if isinstance(answer, list):
+        raise Refused([vars(violation) | {"fault": violation.fault.replace("-", "_")} for violation in answer])
+    return answer
 
 
 def to_record(notification):
@@ -129,4 +144,5 @@ def main(component, notifications):
         tell_dx(finish["run"], finish["jobs"])
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
