@@ -4,54 +4,19 @@
 //     node host.mjs component/default.js notifications.jsonl
 //
 // Prints what each hook says, one JSON object a line, as `pipefold hook` does. With DX_API_URL and DX_API_TOKEN it then tells DX of the run
-// and its jobs.
+// and its jobs. policies.mjs beside it puts policies in front, with limits of memory and time.
 
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
+import { canonical, fromReport, fromVerdict, toRecord } from "./records.mjs";
+
 const [component, notifications] = process.argv.slice(2);
 const { hooks, merging } = await import(pathToFileURL(resolve(component)));
 
-// jco spells `pipeline-name` as `pipelineName`, and an s64 is a BigInt.
-const toCamel = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
-const toSnake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-const each = (object, change) => Object.fromEntries(Object.entries(object).map(change));
-
-const toRecord = (notification) => ({
-    allowedToFail: false,
-    urgent: false,
-    ...each(notification, ([name, value]) => [toCamel(name), name === "pr_number" ? BigInt(value) : value]),
-    attributes: Object.entries(notification.attributes ?? {}).map(([key, value]) => ({ key, value })),
-});
-const fromRecord = (record) => each(record, ([name, value]) => [toSnake(name), typeof value === "bigint" ? Number(value) : value]);
-
-// As JSON, attributes are an object, and none are left out.
-const fromReport = ({ run: { attributes, ...run }, jobs }) => ({
-    run: {
-        ...fromRecord(run),
-        attributes: attributes.length ? Object.fromEntries(attributes.map(({ key, value }) => [key, value])) : undefined,
-    },
-    jobs: jobs.map(fromRecord),
-});
-
-// `JSON.stringify` leaves out what is undefined, as an absent option is.
-const isObject = (value) => value && typeof value === "object" && !Array.isArray(value);
-const canonical = (value) =>
-    JSON.stringify(value, (_, inner) => (isObject(inner) ? Object.fromEntries(Object.entries(inner).sort()) : inner));
-
 // A refusal is thrown: its `payload` is the list of violations.
-const hook = (name, argument) => {
-    const { tag, val } = hooks[name](argument);
-    switch (tag) {
-        case "report":
-            return { verdict: tag, ...fromReport(val) };
-        case "discard":
-            return { verdict: tag, reason: val };
-        default:
-            return { verdict: tag };
-    }
-};
+const hook = (name, argument) => fromVerdict(hooks[name](argument));
 
 async function tellDx({ run: { attributes, ...run }, jobs }) {
     // DX has no field for attributes, and its page lists four statuses of a run; `unknown` is sent as none.
