@@ -206,6 +206,51 @@ steps() {
 }
 steps javascript
 
+say "Hosts with policies in front"
+# judged NOTIFICATIONS POLICY: what the command says of a start, steps, and the finish of those that were not refused.
+judged() {
+    local hook=start line said kept=
+    while read -r line; do
+        said=$(printf %s "$line" | "${clean[@]}" pipefold --policy "$2" hook "$hook" 2>/dev/null) || [ -n "$said" ] || said='{"error":""}'
+        printf '%s\n' "$said"
+        case $said in *'"verdict":"report"}' | *'"verdict":"hold"}') kept+=$line, ;; esac
+        hook=step
+    done < <(sed '$d' "$1")
+    printf '[%s%s]' "$kept" "$(tail -n 1 "$1")" | "${clean[@]}" pipefold --policy "$2" hook finish
+}
+# in_front HOST SCRIPT: the same answers with a real policy and with one that breaks every limit, whatever their errors say.
+in_front() {
+    local name=$1 policy file status
+    for policy in rust hostile; do
+        file=$notifications status=0
+        [ $policy = rust ] || file=$PWD/examples/hosts/hostile.jsonl
+        "$2" "$component" "$file" "$target/examples/policies/$policy.wasm" >"$work/said" 2>"$work/stderr" || status=$?
+        if [ "$status" = 77 ]; then
+            printf '%-20s %s\n' "$name" "$(tail -n 1 "$work/stderr")" && skipped=$((skipped + 1))
+            return
+        elif [ "$status" != 0 ]; then
+            fail "$name $policy" "exit code $status: $(cat "$work/said" "$work/stderr")"
+            return
+        fi
+        sed -i 's/^{"error":".*"}$/{"error":""}/' "$work/said"
+        same "$name $policy" "what the hooks said" "$work/judged-$policy" "$work/said" || return 0
+    done
+    pass "$name" "the same answers behind a policy, also behind a hostile one"
+}
+status=0
+examples/policies/rust/hostile/build.sh "$target/examples/policies/hostile.wasm" 2>"$work/stderr" || status=$?
+if [ "$status" = 77 ]; then
+    printf '%-20s %s\n' hostile "$(cat "$work/stderr")" && skipped=$((skipped + 1))
+elif [ "$status" != 0 ]; then
+    fail hostile "exit code $status: $(cat "$work/stderr")"
+else
+    judged "$notifications" "$target/examples/policies/rust.wasm" >"$work/judged-rust"
+    judged examples/hosts/hostile.jsonl "$target/examples/policies/hostile.wasm" >"$work/judged-hostile"
+    in_front python examples/hosts/python/policies.sh
+    in_front javascript examples/hosts/javascript/policies.sh
+    in_front c examples/hosts/c-component/run.sh
+fi
+
 say "Policies out of a registry"
 status=0
 examples/policies/registry/check.sh || status=$?
