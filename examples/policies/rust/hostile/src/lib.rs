@@ -34,7 +34,7 @@ fn misbehave(event: &Notification) {
             black_box(event);
         },
         Some("trap") => core::arch::wasm32::unreachable(),
-        Some("recurse") => drop(recurse(0)),
+        Some("recurse") => drop(black_box(recurse(black_box(0)))),
         // Two GiB, one MiB at a time.
         Some("allocate") => drop((0..2048).map(|_| vec![black_box(1_u8); 1 << 20]).collect::<Vec<_>>()),
         // Little memory here, and much in a host that makes objects of it.
@@ -43,9 +43,12 @@ fn misbehave(event: &Notification) {
     }
 }
 
+/// Not a loop to any optimiser, and without memory of its own: it uses up the engine's stack.
 fn recurse(depth: u64) -> u64 {
-    let frame = black_box([depth; 64]);
-    if frame[7] == u64::MAX { 0 } else { recurse(depth + 1) + frame[7] }
+    if depth == u64::MAX {
+        return 0;
+    }
+    recurse(depth + 1).rotate_left(5).wrapping_sub(depth)
 }
 
 export!(Policy);
