@@ -7,7 +7,7 @@ program=Host options=()
 if [ "$1" = --stress ]; then
     shift
     # All of the heap from the start, so that only other memory can grow. A profiler, which stops threads by SIGUSR2.
-    program=Stress options=(-Xms128m -Xmx128m -XX:+AlwaysPreTouch -XX:StartFlightRecording=settings=profile,maxsize=16m)
+    program=Stress options=(-Xms128m -Xmx128m -XX:+AlwaysPreTouch "-XX:StartFlightRecording=settings=profile,maxsize=16m,filename=$3.jfr")
 fi
 need javac
 here=$root/examples/hosts/library/java
