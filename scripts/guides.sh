@@ -34,7 +34,7 @@ for guide in "${guides[@]}"; do
     printf '\n== %s\n' "$guide"
     # The guides work in these, and start from nothing.
     rm -rf /tmp/my-policy /tmp/my-python-policy /tmp/my-javascript-policy /tmp/my-host /tmp/my-python-host /tmp/my-javascript-host \
-        /tmp/my-source /tmp/my-python-source /tmp/my-javascript-source /tmp/policies
+        /tmp/my-source /tmp/my-python-source /tmp/my-javascript-source /tmp/my-spool-* /tmp/policies
     blocks=$(awk '/^```sh$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$guide")
     directory=$root path=$PATH
     case $guide in

@@ -123,7 +123,8 @@ module Pipefold
 
       said
     ensure
-      Library.pipefold_free(answer) if answer
+      # Also after an exception of the log, which ffi raises at the end of the call. NULL is fine.
+      Library.pipefold_free(place.read_pointer)
     end
   end
 end
