@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the hosts of examples/hosts against a server that stands in for DX, and compares what the hooks said and what DX would hold with what
 # the command makes of the same notifications, byte for byte; those of the core module send nothing. Builds the policies of
-# examples/policies, puts each before a run, and takes one through a registry. Checks the recipes of examples/ci by their systems' schemas.
+# examples/policies, puts each before a run and one before the hosts' component, beside one that misbehaves, and takes one through a registry. Checks the recipes of examples/ci by their systems' schemas.
 #
 # An example whose language or packages cannot be had here is skipped, and says why. The last line counts.
 set -euo pipefail
