@@ -12,7 +12,10 @@ import koffi from "koffi";
 export const ABI = 1;
 
 // koffi lends each call a stack of this size, and the library's engine needs more than the usual 128 KiB. Memory that is not used is not taken.
-koffi.config({ async_stack_size: 4 << 20, max_async_calls: 64 });
+koffi.config({ async_stack_size: 4 << 20 });
+
+// Calls at the same time; others wait here, where they cost no stack. Node's pool has four threads if UV_THREADPOOL_SIZE does not say otherwise.
+const MOST_CALLS = 16;
 
 // LIBPIPEFOLD is for a library outside of the system's directories.
 const path = process.env.LIBPIPEFOLD ?? "libpipefold.so.1";
@@ -21,7 +24,7 @@ const library = koffi.load(path);
 koffi.opaque("pipefold_reporter");
 const Log = koffi.proto("void pipefold_log(void *context, int32_t level, const char *message)");
 const free = library.func("void pipefold_free(void *answer)");
-const close = promisify(library.func("void pipefold_close(pipefold_reporter *reporter)").async);
+const close = library.func("void pipefold_close(pipefold_reporter *reporter)");
 export const version = library.func("const char *pipefold_version()");
 
 const abi = library.func("uint32_t pipefold_abi()")();
@@ -29,13 +32,14 @@ if (abi !== ABI) throw new Error(`${path} has interface ${abi}, and this module 
 
 // An answer is a `void *` here: as a `char *`, koffi would make a string of it and lose the place that is to be freed.
 const ANSWER = "_Out_ void **answer";
+const promising = (prototype) => promisify(library.func(prototype).async);
 const functions = {
-    open: library.func(
+    open: promising(
         `int32_t pipefold_open(const char *config, size_t length, pipefold_log *log, void *context, _Out_ pipefold_reporter **reporter, ${ANSWER})`,
     ),
 };
 for (const name of ["start", "step", "finish", "flush", "merge"]) {
-    functions[name] = library.func(`int32_t pipefold_${name}(pipefold_reporter *reporter, const char *text, size_t length, ${ANSWER})`);
+    functions[name] = promising(`int32_t pipefold_${name}(pipefold_reporter *reporter, const char *text, size_t length, ${ANSWER})`);
 }
 
 const CODES = { 1: "REFUSED", 2: "INVALID", 3: "FAILED", 4: "FORKED" };
@@ -109,7 +113,7 @@ export class Reporter {
         const reporter = this.#reporter;
         this.#reporter = null;
         await Promise.allSettled(this.#running);
-        await close(reporter);
+        close(reporter);
         if (this.#log) koffi.unregister(this.#log);
         this.#log = undefined;
     }
@@ -127,20 +131,23 @@ export class Reporter {
 
 const opening = Symbol("opening");
 
-function ask(name, ...given) {
-    return new Promise((resolve, reject) => {
-        const answer = [null];
-        functions[name].async(...given, answer, (failure, status) => {
-            if (failure) return reject(failure);
-            try {
-                const said = answer[0] === null ? {} : JSON.parse(koffi.decode(answer[0], "char", -1));
-                if (status === 0) resolve(said);
-                else reject(new PipefoldError(status, said));
-            } catch (failure) {
-                reject(failure);
-            } finally {
-                free(answer[0]);
-            }
-        });
-    });
+let running = 0;
+const waiting = [];
+
+async function ask(name, ...given) {
+    if (running < MOST_CALLS) running++;
+    else await new Promise((resolve) => waiting.push(resolve));
+    const answer = [null];
+    try {
+        const status = await functions[name](...given, answer);
+        const said = answer[0] === null ? {} : JSON.parse(koffi.decode(answer[0], "char", -1));
+        if (status !== 0) throw new PipefoldError(status, said);
+        return said;
+    } finally {
+        free(answer[0]);
+        // The next one takes the place over.
+        const next = waiting.shift();
+        if (next) next();
+        else running--;
+    }
 }
