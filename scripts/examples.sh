@@ -110,7 +110,7 @@ else
 fi
 
 say "Hosts"
-for host in rust python javascript shell java; do
+for host in rust python javascript shell java go; do
     status=0
     with_dx "$work/record" "examples/hosts/$host/run.sh" "$component" "$notifications" >"$work/said" 2>"$work/stderr" || status=$?
     if [ "$status" = 77 ]; then

@@ -1,0 +1,3 @@
+module example.com/pipefold-stream-host
+
+go 1.19
