@@ -61,6 +61,7 @@ public class Stress {
     private final AtomicLong nullPointers = new AtomicLong();
     private final AtomicLong overflows = new AtomicLong();
     private final AtomicLong messages = new AtomicLong();
+    private final AtomicLong late = new AtomicLong();
     private final AtomicBoolean ended = new AtomicBoolean();
     /** Null; not a constant to the compiler. */
     private volatile int[] nothing;
@@ -125,14 +126,14 @@ public class Stress {
         others.shutdown();
         reporter.close();
 
-        System.out.printf("%d calls in %.1f s, %d messages of the log, %d collections of garbage%n",
-                done.get(), (System.nanoTime() - began) / 1e9, messages.get(), collected);
+        System.out.printf("%d calls in %.1f s, %d judged late, %d messages of the log, %d collections of garbage%n",
+                done.get(), (System.nanoTime() - began) / 1e9, late.get(), messages.get(), collected);
         System.out.printf("SIGUSR1: %d sent, %d handled; SIGQUIT: %d sent%n", sent[0], sent[1], sent[2]);
         System.out.printf("null pointers: %d used, %d caught; stacks that overflowed: %d, %d caught%n",
                 calls, nullPointers.get(), calls / 100, overflows.get());
         System.out.println("resident memory in MiB, at each tenth of the calls: " + memory);
         long growth = memory.get(9) - memory.get(0);
-        return done.get() == calls && sent[0] == sent[1] && sent[0] > 0 && nullPointers.get() == calls && overflows.get() == calls / 100
+        return done.get() == calls && late.get() <= calls / 100 && sent[0] == sent[1] && sent[0] > 0 && nullPointers.get() == calls && overflows.get() == calls / 100
                 && collected > 0 && growth < MOST_GROWTH_MIB;
     }
 
@@ -148,12 +149,11 @@ public class Stress {
                 case START -> verdict(kind, reporter.start(run), "report");
                 case STEP -> verdict(kind, reporter.step(with(run, "step", "step-" + number)), "hold");
                 case FINISH -> verdict(kind, reporter.finish(with(run, "status", "success")), "report");
-                case REFUSED -> reporter.step(with(run, "status", "won"));
-                case INVALID -> reporter.start(List.of(number));
+                case REFUSED -> require(kind, isLate(reporter.step(with(run, "status", "won"))));
+                case INVALID -> require(kind, reporter.start(List.of(number)) == null);
                 // It is recorded, and waits for a flush that can judge it.
                 default -> verdict(kind, reporter.step(with(with(run, "step", "step"), "head_branch", kind.name().toLowerCase(Locale.ROOT))), null);
             }
-            require(kind, kind != Kind.REFUSED && kind != Kind.INVALID);
         } catch (PipefoldException failure) {
             if (!failure.status().name().equals(kind.name())) {
                 throw failure;
@@ -167,11 +167,21 @@ public class Stress {
         }
     }
 
-    private static void verdict(Kind kind, JsonObject receipt, String verdict) {
+    private void verdict(Kind kind, JsonObject receipt, String verdict) {
         String given = receipt.get("verdict").isJsonNull() ? null : receipt.get("verdict").getAsString();
-        if (!Objects.equals(given, verdict) || !receipt.get("on_disk").getAsBoolean()) {
+        boolean right = Objects.equals(given, verdict) || isLate(receipt);
+        if (!right || !receipt.get("on_disk").getAsBoolean()) {
             throw new AssertionError("a wrong answer to " + kind + ": " + receipt);
         }
+    }
+
+    /** Whether a good notification waits for a flush, since this machine was so busy that a policy took too long. */
+    private boolean isLate(JsonObject receipt) {
+        boolean late = receipt.get("verdict").isJsonNull() && receipt.get("warnings").toString().contains("time limit");
+        if (late) {
+            this.late.incrementAndGet();
+        }
+        return late;
     }
 
     private static Map<String, String> with(Map<String, String> map, String key, String value) {

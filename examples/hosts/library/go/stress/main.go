@@ -92,7 +92,8 @@ func run(policy, spool string, calls int64) error {
 	memory = append(memory, resident())
 	noise.end()
 
-	fmt.Printf("%d calls in %.1f s, %d messages of the log, %d collections of garbage\n", done.Load(), took.Seconds(), messages.Load(), noise.collections)
+	fmt.Printf("%d calls in %.1f s, %d judged late, %d messages of the log, %d collections of garbage\n",
+		done.Load(), took.Seconds(), late.Load(), messages.Load(), noise.collections)
 	fmt.Printf("signals: %d sent, %d received; nil pointers: %d used, %d recovered; loops that were preempted: %d\n",
 		noise.sent, noise.received, calls, noise.recovered.Load(), noise.loops)
 	fmt.Println("resident memory in MiB, at each tenth of the calls:", memory)
@@ -104,6 +105,8 @@ func run(policy, spool string, calls int64) error {
 		return fmt.Errorf("%d signals were lost", noise.sent-noise.received)
 	case noise.recovered.Load() != calls:
 		return fmt.Errorf("%d nil pointers were not found", calls-noise.recovered.Load())
+	case late.Load() > calls/100:
+		return fmt.Errorf("%d good notifications were not judged in time", late.Load())
 	case growth > mostGrowth:
 		return fmt.Errorf("memory grew by %d MiB", growth)
 	}
