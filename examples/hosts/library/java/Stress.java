@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -82,7 +83,12 @@ public class Stress {
         Stress stress = new Stress(arguments[0], arguments[1], Long.parseLong(arguments[2]));
         System.out.printf("java %s, libpipefold %s, %d calls from %d threads%n",
                 System.getProperty("java.version"), Reporter.version(), stress.calls, THREADS);
-        boolean good = stress.run();
+        boolean good = false;
+        try {
+            good = stress.run();
+        } catch (ExecutionException failure) {
+            System.out.println("FAILED: " + failure.getCause());
+        }
         if (!signals.equals(caught())) {
             System.out.println("FAILED: handled signals were " + signals + " before, and are " + caught());
             good = false;
