@@ -26,7 +26,7 @@ for language in java go; do
     "examples/hosts/library/$language/run.sh" --stress "$library" "$target/examples/policies/hostile.wasm" "$work/$language" "$calls" \
         >"$work/said" 2>&1 || status=$?
     # Without the stacks of the JVM's threads.
-    grep -E '^(java|go|[0-9]+ calls|SIG|signals|null|resident|FAILED|skipped)|Exception|rror:' "$work/said" || tail -n 20 "$work/said"
+    grep -E '^([0-9/: ]*FAILED|java [0-9]|go[0-9]|[0-9]+ calls|SIG|signals|null|resident|skipped|Exception in|Caused by)' "$work/said" || tail -n 20 "$work/said"
     if [ "$language" = java ] && [ "$status" = 0 ]; then
         sent=$(sed -n 's/.*SIGQUIT: \([0-9]*\) sent/\1/p' "$work/said")
         dumps=$(grep -c '^Full thread dump' "$work/said" || true)
