@@ -6,7 +6,7 @@ unexport MAKEFLAGS MFLAGS
 .PHONY: help setup demo test lint bench soak library-stress simulate sanitize fuzz examples guides package dist dist-test deny clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: ## check the toolchain; add what the default component's build lacks
 	@scripts/setup.sh
@@ -27,8 +27,8 @@ bench: setup ## measure, and print the tables of docs/performance.md
 soak: setup ## hundreds of rounds of killing processes at every point
 	@scripts/soak.sh
 
-host-stress: setup ## call libpipefold 100,000 times each from a JVM and from Go, behind a hostile policy
-	@scripts/host-stress.sh
+library-stress: setup ## call libpipefold 100,000 times each from a JVM and from Go, behind a hostile policy
+	@scripts/library-stress.sh
 
 simulate: setup ## a day's runs through a fleet on this machine, against a DX that limits; RUNS, SPEED and more by variables
 	@scripts/simulate.sh

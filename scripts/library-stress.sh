@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 calls=${CALLS:-100000}
 target=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)
-library=${LIBRARY:-$target/debug/libpipefold.so}
+library=${LIBRARY:-$target/debug/libpipefold_c.so}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
