@@ -142,7 +142,7 @@ say "Hosts with libpipefold"
     printf '%s\n' 'start report' 'step hold' 'finish report' 'refused status invalid_status'
     sed -n 4p "$work/expected"
 } >"$work/expected-calls"
-for host in c cpp python ruby node java go; do
+for host in c cpp python ruby node java go dotnet; do
     status=0
     with_dx "$work/record" "examples/hosts/library/$host/run.sh" "$library" "$notifications" "$work/spool" \
         >"$work/said" 2>"$work/stderr" || status=$?
