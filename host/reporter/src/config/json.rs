@@ -61,3 +61,57 @@ fn toml(value: Value) -> Result<Option<toml::Value>, &'static str> {
         }
     }))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(object: Value) -> Result<File, ConfigError> {
+        let Value::Object(object) = object else { unreachable!() };
+        File::from_json(Path::new("/place/of the configuration"), object)
+    }
+
+    #[test]
+    fn an_object_is_read_as_the_file_with_the_same_keys() {
+        let of_json = read(json!({
+            "spool": "spool", "spool_limit": 1024, "ca_file": null, "budgets": { "start": "1s", "stop": null },
+            "policy": [{ "use": "rules", "rules": [{ "set": { "branch": "a.\"b\"\n" } }] }, { "file": "b.wasm" }],
+            "attributes": { "a.b": "1" }, "pipeline_source": "größer",
+        }));
+        let text = r#"
+            spool = "spool"
+            spool_limit = 1024
+            pipeline_source = "größer"
+            budgets.start = "1s"
+            attributes = { "a.b" = "1" }
+            policy = [{ use = "rules", rules = [{ set = { branch = "a.\"b\"\n" } }] }, { file = "b.wasm" }]
+        "#;
+        let of_toml = File::parse(Path::new("/place/of the configuration"), text, Trust::Operator).unwrap();
+        // The lines of rules differ.
+        let without_places = |mut file: File| {
+            file.operator
+                .policies
+                .iter_mut()
+                .for_each(|policy| policy.places = Default::default());
+            file
+        };
+        assert_eq!(without_places(of_json.unwrap()), without_places(of_toml));
+    }
+
+    #[test]
+    fn what_toml_cannot_hold_is_named() {
+        for (object, expected) in [
+            (
+                json!({ "spool_limit": u64::MAX }),
+                "`spool_limit`: a number here is too large",
+            ),
+            (json!({ "policy": [null] }), "`policy`: a list here has a null in it"),
+            (json!({ "spool_limit": 1.5 }), "`spool_limit`: this has to be a size"),
+        ] {
+            let error = read(object).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
