@@ -57,11 +57,7 @@ fn the_library_has_its_name_and_needs_the_system_s_libraries_alone() {
         let at = u32::try_from(entry.d_val(endian)).unwrap();
         String::from_utf8(strings.strings().get(at).unwrap().to_vec()).unwrap()
     };
-    let of = |tag: i64| {
-        dynamic
-            .iter()
-            .filter(move |entry| i64::try_from(entry.d_tag(endian)) == Ok(tag))
-    };
+    let of = |tag: i64| dynamic.iter().filter(move |entry| entry.d_tag(endian) == tag);
     assert_eq!(
         of(object::elf::DT_SONAME).map(text).collect::<Vec<_>>(),
         ["libpipefold.so.1"]
