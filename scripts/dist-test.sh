@@ -108,6 +108,29 @@ if [ -f "$(archive "$here" -runner)" ]; then
     report runner-policy "$runner" "${cache[@]}"
 fi
 
+# The C library: a program that pkg-config compiles, shared and static. Nothing is compiled by it, so no cache appears.
+library=$dist/pipefold-$version-lib-$here.tar.gz
+if [ -f "$library" ] && has cc && has pkg-config; then
+    tar -xzf "$library" -C "$work"
+    lib=$work/pipefold-$version-lib-$here
+    for how in shared static; do
+        # With `--static` alone the linker would take the shared one, which is there too.
+        options=$(PKG_CONFIG_PATH=$lib/lib/pkgconfig pkg-config --cflags --libs --"$how" pipefold)
+        [ $how = shared ] || options=${options/-lpipefold/-l:libpipefold.a}
+        # shellcheck disable=SC2086 # several words
+        trial "library: $how, compile" cc examples/hosts/library/c/host.c -o "$work/host-$how" $options
+        sed "s/AA713E04/library-$how/" examples/hosts/notifications.jsonl >"$work/notifications"
+        reported+=("library-$how")
+        trial "library: $how, run" "${job[@]}" HOME="$work/home-$how" LD_LIBRARY_PATH="$lib/lib" "$work/host-$how" "$work/notifications" "$work/spool-$how"
+    done
+    trial "library: nothing was compiled" test ! -e "$work/home-shared/.cache" -a ! -e "$work/home-static/.cache"
+    if has readelf; then
+        refused "library: no glibc newer than 2.28" sh -c "readelf --dyn-syms '$lib/lib/libpipefold.so.1' | grep -E 'GLIBC_2\.(29|[3-9][0-9])'"
+    fi
+else
+    skip library "cc, pkg-config or $library is missing"
+fi
+
 # The environments of languages.
 python3 -m venv "$work/venv"
 trial "wheel: pip install" "$work/venv/bin/pip" install --quiet --no-index --find-links "$dist" pipefold

@@ -156,9 +156,10 @@ for processor in "$here" ${targets//$here/}; do
     done
     if [[ " $targets " == *" $processor "* ]] && has_target "$processor-unknown-linux-gnu"; then
         library "$processor"
-        file=$target_dir/built/library-$processor/libpipefold.so
-        "$compiler" component embed "$file" "$file"
-        libraries+=(--library "$processor=${file%/*}")
+        for file in "$target_dir/built/library-$processor"/libpipefold.{so,a}; do
+            "$compiler" component embed "$file" "$file"
+        done
+        libraries+=(--library "$processor=$target_dir/built/library-$processor")
     fi
     [[ " $targets " != *" $processor "* ]] || packed+=("$processor")
 done
