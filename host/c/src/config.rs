@@ -57,7 +57,7 @@ fn opened(config: Option<&[u8]>, log: &Arc<Log>) -> Result<(Host, Value), Fault>
         None => environment.clone(),
     };
     let mut builder = Builder::from_settings(settings, &variables)
-        // Also with a configuration: where there is a proxy, all programs of the machine are told by these variables.
+        // Also with a configuration: these variables name the proxy for all programs of a machine.
         .proxy(ProxyOptions::from_env(|name| environment.get(name).map(str::to_owned)));
     let token = match given.token.take() {
         Some(token) => Some(token),

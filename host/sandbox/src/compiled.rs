@@ -53,13 +53,17 @@ macro_rules! slot {
     }};
 }
 
-// Sizes are of code that checks for itself, where a library has it: it takes two thirds more than code with signals.
+/// Bytes of a slot. The code of a library checks for itself and takes two thirds more than that of a program, which takes signals.
+const fn room(of_a_program: usize, of_a_library: usize) -> usize {
+    if cfg!(feature = "library") { of_a_library } else { of_a_program }
+}
 
-/// The default component's slot. The code has 553 KB for x86_64, and other targets' takes up to a third more.
-pub static OF_DEFAULT: OwnSlot = slot!(768 << 10, DEFAULT_COMPONENT_SHA256);
-/// The slot of the built-in policy. The code has 1.0 MB for x86_64, and other targets' takes up to a third more.
-pub static OF_POLICY: OwnSlot = slot!(1472 << 10, BUILT_IN_POLICY_SHA256);
-/// The slot of the built-in sources. The code for thirteen systems has 795 KB for x86_64, and other targets' takes up to a third more.
+/// The default component's slot. The code has 340 or 553 KB for x86_64, and other targets' takes up to a third more.
+pub static OF_DEFAULT: OwnSlot = slot!(room(512 << 10, 768 << 10), DEFAULT_COMPONENT_SHA256);
+/// The slot of the built-in policy. The code has 642 KB or 1.0 MB for x86_64, and other targets' takes up to a third more.
+pub static OF_POLICY: OwnSlot = slot!(room(896 << 10, 1472 << 10), BUILT_IN_POLICY_SHA256);
+/// The slot of the built-in sources, which no library has. The code for thirteen systems has 795 KB for x86_64, and other targets' takes up to
+/// a third more.
 #[cfg(feature = "sources")]
 pub static OF_SOURCES: OwnSlot = slot!(1088 << 10, builtin::SOURCES_SHA256);
 
