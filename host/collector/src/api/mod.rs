@@ -11,8 +11,9 @@ use crate::request::{App, Gate, Journal};
 use crate::store::Store;
 use axum::Router;
 use axum::routing::get;
+use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// The state of the API.
@@ -23,8 +24,18 @@ struct ApiState {
     hooks: Arc<Hooks>,
     policies: Policies,
     forwards: bool,
+    stale_after: Duration,
     /// Time and result of the last check whether reports can be stored.
     checked: Mutex<Option<(Instant, bool)>>,
+}
+
+impl ApiState {
+    /// Returns the time before which an unfinished run had its last notification to be stale now.
+    fn stale_before(&self) -> DateTime<Utc> {
+        let age = TimeDelta::from_std(self.stale_after).ok();
+        age.and_then(|age| Utc::now().checked_sub_signed(age))
+            .unwrap_or_default()
+    }
 }
 
 /// The routes of the API.
@@ -36,6 +47,7 @@ pub(crate) fn router(app: &App) -> Router {
         hooks: Arc::clone(&app.hooks),
         policies: Policies::of(app.intake.rules()),
         forwards: app.forwards,
+        stale_after: app.stale_after,
         checked: Mutex::new(None),
     };
     Router::new()

@@ -3,7 +3,7 @@
 use super::ApiState;
 use crate::request::{Caller, Schemes, json, refused, store_failed};
 use crate::store::{
-    Cursor, Forwarding, KeptJob, MAX_PAGE, Page, Received, RunDetail, RunFilter, RunKey, RunQuery, RunSummary,
+    Cursor, Forwarding, KeptJob, MAX_PAGE, Page, Received, RunDetail, RunFilter, RunKey, RunQuery, RunSummary, bound,
 };
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -22,7 +22,7 @@ pub async fn list(State(state): State<Arc<ApiState>>, request: Request) -> Respo
         Ok(caller) => caller,
         Err(answer) => return *answer,
     };
-    let asked = match RunsQuery::parse(request.uri().query().unwrap_or_default()) {
+    let asked = match RunsQuery::parse(request.uri().query().unwrap_or_default(), state.stale_before()) {
         Ok(asked) => asked,
         Err(why) => return refused(ErrorCode::InvalidArguments, why),
     };
@@ -87,6 +87,8 @@ pub struct Runs<'a> {
     runs: Vec<Summary<'a>>,
     /// Cursor of the next page; null at the end.
     next: Option<String>,
+    /// The number of runs that fit; null if they were not counted.
+    total: Option<u64>,
 }
 
 impl<'a> From<&'a Page> for Runs<'a> {
@@ -95,6 +97,7 @@ impl<'a> From<&'a Page> for Runs<'a> {
             ok: true,
             runs: page.runs.iter().map(Summary::from).collect(),
             next: page.next.map(|cursor| cursor.to_string()),
+            total: page.total.filter(|total| total.is_all).map(|total| total.runs),
         }
     }
 }
@@ -244,7 +247,7 @@ impl RunsQuery {
     ///
     /// # Errors
     /// The fault, in a sentence.
-    fn parse(query: &str) -> Result<Self, String> {
+    fn parse(query: &str, stale_before: DateTime<Utc>) -> Result<Self, String> {
         let mut asked = Self {
             filter: RunFilter::default(),
             after: None,
@@ -264,7 +267,16 @@ impl RunsQuery {
                 "pipeline" => filter.pipeline = text(),
                 "branch" => filter.branch = text(),
                 "person" => filter.person = text(),
+                "repository" => filter.repository = text(),
+                "source" => filter.source = text(),
+                "commit" => filter.commit = text(),
+                "pr" => filter.pr_number = Some(value.parse().map_err(|_| "pr: use a number, such as 12")?),
+                "from" => filter.from = Some(time(&value, false).map_err(|why| format!("from: {why}"))?),
+                "to" => filter.until = Some(time(&value, true).map_err(|why| format!("to: {why}"))?),
+                "match" if matches!(&*value, "exact" | "part") => filter.parts = value == "part",
+                "match" => return Err("match: use exact or part".to_owned()),
                 "text" => filter.text = text(),
+                "status" if value == "stale" => filter.stale_before = Some(stale_before),
                 "status" => filter.status = Some(status(&value)?),
                 "dx" if value == "refused" => filter.refused = true,
                 "dx" => return Err("dx: use refused, or leave it out".to_owned()),
@@ -272,7 +284,7 @@ impl RunsQuery {
                 "limit" => asked.limit = limit(&value)?,
                 _ => {
                     // The name is not shown: it may be anything.
-                    let known = "pipeline, status, branch, person, text, dx, after, limit";
+                    let known = "pipeline, status, branch, person, repository, source, commit, pr, from, to, match, text, dx, after, limit";
                     return Err(format!("the query has an unknown parameter; known ones are {known}"));
                 }
             }
@@ -291,7 +303,11 @@ fn status(text: &str) -> Result<Status, String> {
         Status::Failure,
     ];
     let found = all.into_iter().find(|status| status.as_str() == text);
-    found.ok_or_else(|| "status: use one of unknown, running, success, cancelled, failure".to_owned())
+    found.ok_or_else(|| "status: use one of unknown, running, success, cancelled, failure, stale".to_owned())
+}
+
+fn time(text: &str, is_end: bool) -> Result<DateTime<Utc>, &'static str> {
+    bound(text, is_end).ok_or("use a day, such as 2025-01-31, or a time with its zone")
 }
 
 fn limit(text: &str) -> Result<u16, String> {
@@ -311,23 +327,37 @@ mod tests {
 
     #[test]
     fn everything_that_can_be_asked() {
-        let asked = RunsQuery::parse(
-            "pipeline=a+b%2F&status=failure&branch=m&person=p&text=%23%231&dx=refused&limit=200&after=5.7",
-        )
-        .unwrap();
+        let parse = |query| RunsQuery::parse(query, DateTime::UNIX_EPOCH).unwrap();
+        let asked = parse(
+            "pipeline=a+b%2F&status=failure&branch=m&person=p&repository=r&source=s&commit=c&pr=7&from=2025-01-01&to=2025-01-31&match=part\
+             &text=%23%231&dx=refused&limit=200&after=5.7",
+        );
+        let day = |text: &str| Some(format!("{text}T00:00:00Z").parse().unwrap());
         let filter = RunFilter {
             pipeline: Some("a b/".into()),
             status: Some(Status::Failure),
             branch: Some("m".into()),
             person: Some("p".into()),
+            repository: Some("r".into()),
+            source: Some("s".into()),
+            commit: Some("c".into()),
+            pr_number: Some(7),
+            from: day("2025-01-01"),
+            until: day("2025-02-01"),
+            stale_before: None,
+            active_since: None,
             refused: true,
             text: Some("##1".into()),
+            parts: true,
         };
         assert_eq!(
             (asked.filter, asked.limit, asked.after.unwrap().to_string()),
             (filter, 200, "5.7".into())
         );
-        let nothing = RunsQuery::parse("").unwrap();
+        let stale = parse("status=stale&from=2025-01-01T00:00:00%2B01:00").filter;
+        assert_eq!((stale.status, stale.stale_before), (None, Some(DateTime::UNIX_EPOCH)));
+        assert_eq!(stale.from.unwrap().to_rfc3339(), "2024-12-31T23:00:00+00:00");
+        let nothing = parse("");
         assert_eq!(
             (nothing.filter, nothing.limit, nothing.after),
             (RunFilter::default(), 50, None)
@@ -348,12 +378,18 @@ mod tests {
             "after=x",
             "after=",
             "pipline=a",
+            "pr=x",
+            "pr=",
+            "from=yesterday",
+            "to=2025-02-30",
+            "match=glob",
             "branch=a&branch=b",
             "text=%00",
             "x",
         ] {
-            assert!(RunsQuery::parse(bad).is_err(), "{bad}");
+            assert!(RunsQuery::parse(bad, DateTime::UNIX_EPOCH).is_err(), "{bad}");
         }
-        assert!(RunsQuery::parse(&format!("text={}", "x".repeat(4097))).is_err());
+        let long = format!("text={}", "x".repeat(4097));
+        assert!(RunsQuery::parse(&long, DateTime::UNIX_EPOCH).is_err());
     }
 }

@@ -1,7 +1,8 @@
 //! Addresses: of our own pages with their queries, and of other sites.
 
 use super::layout::PageError;
-use crate::store::{Cursor, RunFilter};
+use crate::store::{Cursor, RunFilter, bound};
+use chrono::{DateTime, NaiveTime, SecondsFormat, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pipefold_sandbox::Status;
 use pipefold_sandbox::foreign::is_hidden;
@@ -62,7 +63,10 @@ pub fn is_web_address(text: &str) -> bool {
 /// The longest value of a parameter, in bytes: the longest that a field of a notification may have.
 const MAX_VALUE: usize = 4 * 1024;
 
-/// The query of `/`, unparsed.
+/// The path of the list of runs.
+pub const RUNS: &str = "/";
+
+/// The query of [`RUNS`], unparsed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RunsAddress {
@@ -70,41 +74,60 @@ pub struct RunsAddress {
     status: Option<String>,
     branch: Option<String>,
     person: Option<String>,
+    repository: Option<String>,
+    source: Option<String>,
+    commit: Option<String>,
+    pr: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
     text: Option<String>,
     dx: Option<String>,
     after: Option<String>,
 }
 
-/// The query of `/`, parsed.
+/// The query of [`RUNS`], parsed.
 #[derive(Clone, Debug, Default)]
 pub struct RunsWanted {
     pub filter: RunFilter,
     pub after: Option<Cursor>,
 }
 
-impl TryFrom<RunsAddress> for RunsWanted {
-    type Error = PageError;
+/// The word for stale runs among the statuses.
+const STALE: &str = "stale";
 
-    fn try_from(address: RunsAddress) -> Result<Self, PageError> {
-        let status = filled("status", address.status)?
-            .map(|word| {
-                status(&word).ok_or_else(|| {
-                    PageError::Address("No such status: use one of the tabs on the list of runs.".into())
-                })
-            })
+impl RunsWanted {
+    /// Parses an address. A run is stale without activity after `stale_before`.
+    ///
+    /// # Errors
+    /// [`PageError::Address`].
+    pub fn parse(address: RunsAddress, stale_before: DateTime<Utc>) -> Result<Self, PageError> {
+        let error = |text: &str| PageError::Address(text.to_owned());
+        let word = filled("status", address.status)?;
+        let is_stale = word.as_deref() == Some(STALE);
+        let status = word
+            .filter(|_| !is_stale)
+            .map(|word| status(&word).ok_or_else(|| error("No such status: use one of the tabs on the list of runs.")))
             .transpose()?;
         let after = filled("after", address.after)?
             .map(|cursor| cursor.parse::<Cursor>())
             .transpose()
-            .map_err(|_| PageError::Address("There is no such page: start with the newest runs.".into()))?;
+            .map_err(|_| error("There is no such page: start with the newest runs."))?;
         let refused = match filled("dx", address.dx)?.as_deref() {
             None => false,
             Some("refused") => true,
-            Some(_) => {
-                return Err(PageError::Address(
-                    "No such list: use one of the tabs on the list of runs.".into(),
-                ));
-            }
+            Some(_) => return Err(error("No such list: use one of the tabs on the list of runs.")),
+        };
+        let pr_number = filled("pr", address.pr)?
+            .map(|number| number.trim_start_matches(['#', '!']).parse())
+            .transpose()
+            .map_err(|_| error("The pull request is a number, such as 12."))?;
+        let time = |name, value, is_end| {
+            let time = filled(name, value)?.map(|text| {
+                bound(&text, is_end).ok_or_else(|| {
+                    PageError::Address(format!("{name} is a day, such as 2025-01-31, or a time with its zone."))
+                })
+            });
+            time.transpose()
         };
         Ok(Self {
             filter: RunFilter {
@@ -112,35 +135,69 @@ impl TryFrom<RunsAddress> for RunsWanted {
                 status,
                 branch: filled("branch", address.branch)?,
                 person: filled("person", address.person)?,
+                repository: filled("repository", address.repository)?,
+                source: filled("source", address.source)?,
+                commit: filled("commit", address.commit)?,
+                pr_number,
+                from: time("from", address.from, false)?,
+                until: time("to", address.to, true)?,
+                stale_before: is_stale.then_some(stale_before),
+                active_since: (status == Some(Status::Running)).then_some(stale_before),
                 refused,
                 text: filled("text", address.text)?,
+                parts: true,
             },
             after,
         })
     }
-}
 
-impl RunsWanted {
     /// Returns the address of the list with this filter, from the newest run on.
     pub fn address(filter: &RunFilter) -> String {
-        Self::address_after(filter, None)
+        Self::address_of(RUNS, filter, None)
     }
 
-    /// Returns the address of the page that starts at a cursor.
-    pub fn address_after(filter: &RunFilter, after: Option<Cursor>) -> String {
+    /// Returns the address of a list at `path` with this filter, which starts at a cursor.
+    pub fn address_of(path: &str, filter: &RunFilter, after: Option<Cursor>) -> String {
         let after = after.map(|cursor| cursor.to_string());
+        let pr_number = filter.pr_number.map(|number| number.to_string());
+        let (from, until) = (
+            filter.from.map(|time| day(time, false)),
+            filter.until.map(|time| day(time, true)),
+        );
+        let status = if filter.stale_before.is_some() {
+            Some(STALE)
+        } else {
+            filter.status.map(Status::as_str)
+        };
         with_query(
-            "/",
+            path,
             &[
-                ("status", filter.status.map(Status::as_str)),
+                ("status", status),
                 ("pipeline", filter.pipeline.as_deref()),
                 ("branch", filter.branch.as_deref()),
                 ("person", filter.person.as_deref()),
+                ("repository", filter.repository.as_deref()),
+                ("source", filter.source.as_deref()),
+                ("commit", filter.commit.as_deref()),
+                ("pr", pr_number.as_deref()),
+                ("from", from.as_deref()),
+                ("to", until.as_deref()),
                 ("text", filter.text.as_deref()),
                 ("dx", filter.refused.then_some("refused")),
                 ("after", after.as_deref()),
             ],
         )
+    }
+}
+
+/// Returns the text of a bound of time: a day where it is one, else the time.
+pub fn day(time: DateTime<Utc>, is_end: bool) -> String {
+    if time.time() == NaiveTime::MIN {
+        let day = time.date_naive();
+        let day = if is_end { day.pred_opt().unwrap_or(day) } else { day };
+        day.to_string()
+    } else {
+        time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
     }
 }
 

@@ -2,15 +2,15 @@
 
 use super::layout::{Here, PageError, Shell};
 use super::link::{RunsAddress, RunsWanted, STATUSES};
-use super::parts::{ShownStatus, ago, duration, person, short_commit, value};
+use super::parts::{ShownStatus, ago, duration, moment, person, short_commit, value};
 use super::state::{PageState, Viewer};
 use super::words::across;
 use super::{link, words};
-use crate::store::{Page, RunFilter, RunQuery, RunSummary};
+use crate::store::{Cursor, Field, Names, Page, RunFilter, RunQuery, RunSummary, Total};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Html;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use pipefold_sandbox::Status;
 use pipefold_sandbox::foreign::visible;
@@ -23,35 +23,51 @@ pub(super) async fn runs(
     Viewer(access): Viewer,
     address: Result<Query<RunsAddress>, QueryRejection>,
 ) -> Result<Html<String>, PageError> {
-    let Query(address) = address.map_err(|error| PageError::Address(error.body_text()))?;
-    let wanted = RunsWanted::try_from(address)?;
+    let wanted = wanted(address, &state)?;
     let query = RunQuery {
         filter: wanted.filter.clone(),
-        access,
+        access: access.clone(),
         after: wanted.after,
         limit: ON_A_PAGE,
     };
     let page = state.store.runs(query).await?;
-    // Older runs change rarely; the newest do.
+    let names = state.store.names(access).await?;
+    // Older runs change rarely; the newest do. A part of a name may be of any pipeline.
+    let is_part = page.parts.contains(&Field::Pipeline);
     let events = wanted.after.is_none().then(|| match &wanted.filter.pipeline {
-        Some(pipeline) => link::with_query("/events", &[("pipeline", Some(pipeline))]),
-        None => "/events".to_owned(),
+        Some(pipeline) if !is_part => link::with_query("/events", &[("pipeline", Some(pipeline))]),
+        _ => "/events".to_owned(),
     });
     let content = html! {
         div .heading {
             h1 { "Runs" }
-            (search(&wanted.filter))
+            (search(&wanted.filter, &names))
         }
-        (tabs(&wanted.filter, state.forwards))
+        (tabs(&wanted.filter, &state))
         div #live data-events=[&events] { (list(&page, &wanted, &state)) }
     };
     let shell = Shell::new("Runs", Here::Runs).live(events.is_some());
     Ok(Html(shell.page(&content).into_string()))
 }
 
+fn wanted(address: Result<Query<RunsAddress>, QueryRejection>, state: &PageState) -> Result<RunsWanted, PageError> {
+    let Query(address) = address.map_err(|error| PageError::Address(error.body_text()))?;
+    RunsWanted::parse(address, stale_before(state))
+}
+
+/// Returns the time before which an unfinished run had its last notification to be stale now.
+fn stale_before(state: &PageState) -> DateTime<Utc> {
+    let now = state.clock.now();
+    TimeDelta::from_std(state.stale_after)
+        .ok()
+        .and_then(|age| now.checked_sub_signed(age))
+        .unwrap_or_default()
+}
+
 fn list(page: &Page, wanted: &RunsWanted, state: &PageState) -> Markup {
     let now = state.clock.now();
     html! {
+        @if page.of > 0 { (found(page, wanted)) }
         @if page.runs.is_empty() {
             (nothing(page, wanted))
         } @else {
@@ -62,11 +78,72 @@ fn list(page: &Page, wanted: &RunsWanted, state: &PageState) -> Markup {
             nav .pager aria-label="Pages" {
                 @if wanted.after.is_some() { a href=(RunsWanted::address(&wanted.filter)) { "Newest" } }
                 @if let Some(next) = page.next {
-                    a rel="next" href=(RunsWanted::address_after(&wanted.filter, Some(next))) { "Older runs" }
+                    a rel="next" href=(RunsWanted::address_of(link::RUNS, &wanted.filter, Some(next))) { "Older runs" }
                 }
             }
         }
     }
+}
+
+/// Shows how many runs there are, and what they have in common.
+fn found(page: &Page, wanted: &RunsWanted) -> Markup {
+    let conditions = conditions(page, &wanted.filter);
+    let stopped = page
+        .next
+        .filter(|_| page.runs.len() < usize::from(ON_A_PAGE))
+        .and_then(Cursor::at);
+    html! {
+        p .found {
+            @match page.total {
+                _ if conditions.is_empty() => (words::count(page.of, "run")),
+                Some(Total { runs, is_all: true }) => { (words::count(runs, "run")) " of " (words::grouped(page.of)) },
+                Some(Total { runs, .. }) => { "More than " (words::count(runs, "run")) " of " (words::grouped(page.of)) },
+                None => { "Older ones of " (words::count(page.of, "run")) },
+            }
+            @for (place, (what, how, name)) in conditions.iter().enumerate() {
+                (if place == 0 { ": " } else { ", " }) (what) " " (how) " " (value(name))
+            }
+            @if let Some(at) = stopped { ". The search stopped at " (moment(at)) ": go on with “Older runs”" }
+            "."
+        }
+    }
+}
+
+/// Returns the conditions of a filter as texts.
+fn conditions(page: &Page, filter: &RunFilter) -> Vec<(&'static str, &'static str, String)> {
+    let mut all = Vec::new();
+    let name = |field| filter.name(field).map(str::to_owned);
+    let fields = [
+        (Field::Pipeline, "pipeline"),
+        (Field::Branch, "branch"),
+        (Field::Person, "person"),
+        (Field::Repository, "repository"),
+        (Field::Source, "source"),
+    ];
+    if filter.stale_before.is_some() {
+        all.push(("status", "is", "stale".to_owned()));
+    }
+    all.extend(filter.status.map(|status| ("status", "is", status.to_string())));
+    all.extend(filter.refused.then(|| ("DX", "has", "refused".to_owned())));
+    for (field, word) in fields {
+        let how = if page.parts.contains(&field) { "contains" } else { "is" };
+        all.extend(name(field).map(|name| (word, how, name)));
+    }
+    all.extend(filter.commit.clone().map(|commit| ("commit", "begins with", commit)));
+    all.extend(
+        filter
+            .pr_number
+            .map(|number| ("pull request", "is", format!("#{number}"))),
+    );
+    all.extend(filter.from.map(|from| ("started", "from", link::day(from, false))));
+    all.extend(filter.until.map(|until| ("started", "to", link::day(until, true))));
+    all.extend(
+        filter
+            .text
+            .clone()
+            .map(|text| ("a name, commit or reference", "contains", text)),
+    );
+    all
 }
 
 /// Shows a text instead of the table.
@@ -75,73 +152,124 @@ fn nothing(page: &Page, wanted: &RunsWanted) -> Markup {
         section .empty {
             @if page.next.is_some() {
                 h2 { "Nothing among these runs" }
-                p { "The search looks at a few thousand runs at a time. Older ones may fit: go on with “Older runs”." }
+                p { "Older ones may fit: go on with “Older runs”." }
             } @else if wanted.after.is_some() {
                 h2 { "No older runs" }
-            } @else if wanted.filter == RunFilter::default() {
+            } @else if page.of == 0 {
                 h2 { "No runs yet" }
                 p { "Point a pipeline here, and its runs appear on this page by themselves:" }
                 pre { code { "export DX_API_URL=" em { "the address of this server" } "\npipefold exec -- make test" } }
             } @else {
                 h2 { "No matching run" }
-                p { a href="/" { "Show all runs" } }
+                p { a href=(link::RUNS) { "Show all runs" } }
             }
         }
     }
 }
 
 /// Shows the statuses; the rest of the filter stays.
-fn tabs(filter: &RunFilter, forwards: bool) -> Markup {
-    let tab = |status, word: &str| {
-        let address = RunsWanted::address(&RunFilter {
-            status,
-            refused: false,
-            ..filter.clone()
-        });
-        let is_here = filter.status == status && !filter.refused;
-        html! { a href=(address) aria-current=[is_here.then_some("true")] { (word) } }
-    };
-    let refused = RunsWanted::address(&RunFilter {
+fn tabs(filter: &RunFilter, state: &PageState) -> Markup {
+    let others = RunFilter {
         status: None,
-        refused: true,
+        stale_before: None,
+        active_since: None,
+        refused: false,
         ..filter.clone()
-    });
+    };
+    let tab = |filter: &RunFilter, is_here: bool, word: &str| {
+        html! { a href=(RunsWanted::address(filter)) aria-current=[is_here.then_some("true")] { (word) } }
+    };
+    let of = |status| RunFilter {
+        status: Some(status),
+        ..others.clone()
+    };
+    let stale = RunFilter {
+        stale_before: Some(stale_before(state)),
+        ..others.clone()
+    };
+    let refused = RunFilter {
+        refused: true,
+        ..others.clone()
+    };
     html! {
         nav .tabs aria-label="Status" {
-            (tab(None, "All"))
-            @for status in STATUSES { (tab(Some(status), ShownStatus::Is(status).text())) }
-            @if forwards || filter.refused {
-                a href=(refused) aria-current=[filter.refused.then_some("true")] { "Refused by DX" }
-            }
+            (tab(&others, filter.status.is_none() && filter.stale_before.is_none() && !filter.refused, "All"))
+            @for status in STATUSES { (tab(&of(status), filter.status == Some(status), ShownStatus::Is(status).text())) }
+            (tab(&stale, filter.stale_before.is_some(), ShownStatus::Stale.text()))
+            @if state.forwards || filter.refused { (tab(&refused, filter.refused, "Refused by DX")) }
         }
     }
 }
 
-fn search(filter: &RunFilter) -> Markup {
-    // On a phone the first field, which searches everywhere, is enough; the others are shown when they are used.
-    let field = |name: &str, label: &str, kind: &str, value: &Option<String>| {
+/// Returns true if a name can be chosen: it is short, and looks like itself.
+fn may_be_offered(name: &str) -> bool {
+    name.len() <= 100 && visible(name) == name
+}
+
+fn search(filter: &RunFilter, names: &Names) -> Markup {
+    let days = |time: Option<DateTime<Utc>>, is_end| time.map(|time| link::day(time, is_end));
+    let number = filter.pr_number.map(|number| number.to_string());
+    let more = [
+        (
+            "repository",
+            "Repository",
+            "text",
+            filter.repository.clone(),
+            names.repositories.as_slice(),
+        ),
+        ("source", "Source", "text", filter.source.clone(), &names.sources),
+        ("commit", "Commit", "text", filter.commit.clone(), &[]),
+        ("pr", "Pull request", "text", number, &[]),
+        ("from", "From (UTC)", "date", days(filter.from, false), &[]),
+        ("to", "To (UTC)", "date", days(filter.until, true), &[]),
+    ];
+    // Half of a day cannot be shown in a field for days.
+    let kind = |kind, value: &Option<String>| match value {
+        Some(value) if kind == "date" && value.len() > 10 => "text",
+        _ => kind,
+    };
+    let field = |name: &str, label: &str, kind: &str, value: Option<&str>, names: &[String]| {
+        let list = format!("names-{name}");
         html! {
-            label class=[(kind == "text" && value.is_none()).then_some("spare")] {
+            label {
                 span { (label) }
-                input type=(kind) name=(name) value=(value.as_deref().unwrap_or_default()) autocomplete="off" autocapitalize="none"
-                    spellcheck="false" maxlength="4096";
+                input type=(kind) name=(name) value=(value.unwrap_or_default()) list=[(!names.is_empty()).then_some(&list)]
+                    autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="4096";
+            }
+            @if !names.is_empty() {
+                datalist id=(list) { @for name in names.iter().filter(|name| may_be_offered(name)) { option value=(name) {} } }
             }
         }
     };
-    let is_filtered =
-        filter.pipeline.is_some() || filter.branch.is_some() || filter.person.is_some() || filter.text.is_some();
+    let is_status = filter.stale_before.is_some();
+    let rest = RunFilter {
+        status: filter.status,
+        stale_before: filter.stale_before,
+        active_since: filter.active_since,
+        refused: filter.refused,
+        parts: true,
+        ..RunFilter::default()
+    };
+    let with_more = more.iter().any(|(_, _, _, value, _)| value.is_some());
     html! {
-        form .search role="search" action="/" method="get" {
+        form .search role="search" action=(link::RUNS) method="get" {
             @if let Some(status) = filter.status { input type="hidden" name="status" value=(status.as_str()); }
+            @if is_status { input type="hidden" name="status" value="stale"; }
             @if filter.refused { input type="hidden" name="dx" value="refused"; }
-            (field("text", "Search", "search", &filter.text))
-            (field("pipeline", "Pipeline", "text", &filter.pipeline))
-            (field("branch", "Branch", "text", &filter.branch))
-            (field("person", "Person", "text", &filter.person))
+            (field("text", "Search", "search", filter.text.as_deref(), &[]))
+            (field("pipeline", "Pipeline", "text", filter.pipeline.as_deref(), &names.pipelines))
+            (field("branch", "Branch", "text", filter.branch.as_deref(), &names.branches))
+            (field("person", "Person", "text", filter.person.as_deref(), &names.people))
             div .buttons {
                 button { "Filter" }
-                @if is_filtered {
-                    a href=(RunsWanted::address(&RunFilter { status: filter.status, refused: filter.refused, ..RunFilter::default() })) { "Clear" }
+                @if *filter != rest { a href=(RunsWanted::address(&rest)) { "Clear" } }
+            }
+            details .more open[with_more] {
+                summary { "More filters" }
+                div {
+                    @for (name, label, as_kind, text, names) in &more {
+                        (field(name, label, kind(as_kind, text), text.as_deref(), names))
+                    }
                 }
             }
         }

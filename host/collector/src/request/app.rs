@@ -14,6 +14,9 @@ use tokio::sync::{broadcast, watch};
 /// The most changes that a slow listener may be behind. A listener further behind learns that it missed some.
 const CHANGES: usize = 256;
 
+/// The time after which an unfinished run is stale by default: longer than any build.
+const STALE_AFTER: Duration = Duration::from_secs(24 * 3600);
+
 /// The parts of a server. Each feature takes those that it needs.
 #[derive(Clone)]
 pub struct App {
@@ -31,6 +34,8 @@ pub struct App {
     pub limits: Limits,
     /// True if stored runs are sent on to DX.
     pub forwards: bool,
+    /// Time without activity after which an unfinished run is stale.
+    pub stale_after: Duration,
     /// The sources of webhooks.
     pub hooks: Arc<Hooks>,
 }
@@ -48,8 +53,15 @@ impl App {
             signals,
             limits,
             forwards,
+            stale_after: STALE_AFTER,
             hooks: Arc::default(),
         }
+    }
+
+    /// Returns it with another time after which an unfinished run is stale.
+    #[must_use]
+    pub fn stale_after(self, stale_after: Duration) -> Self {
+        Self { stale_after, ..self }
     }
 
     /// Returns it with sources of webhooks.

@@ -77,7 +77,9 @@ impl Collector {
         let forwards = options.forward.is_some();
         let hooks = Hooks::open(options.sources, exposure.may_be_open())?;
         let gate = Gate::new(tokens, exposure, options.limits.per_token);
-        let app = App::new(Arc::clone(&store), rules, gate, options.limits, forwards).with_hooks(hooks);
+        let app = App::new(Arc::clone(&store), rules, gate, options.limits, forwards)
+            .stale_after(options.stale_after)
+            .with_hooks(hooks);
         let pages = app.signals.changes().map_or_else(Router::new, |changes| {
             let state = PageState::new(store, &changes, pipefold::dx::body, forwards, options.stale_after)
                 .with_hooks(Arc::clone(&app.hooks))

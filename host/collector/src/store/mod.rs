@@ -15,14 +15,15 @@ pub mod sqlite;
 
 pub use job::{KeptJob, NewJob, stamp};
 pub use query::{
-    Bucket, Cursor, CursorError, FeedOrder, FeedQuery, MAX_PAGE, Page, PipelineQuery, PipelineSummary, Retention,
-    RunFilter, RunQuery, StaleQuery, StatsQuery, StatusCounts,
+    Bucket, Cursor, CursorError, FeedOrder, FeedQuery, Field, MAX_PAGE, Names, Page, PipelineQuery, PipelineSummary,
+    Retention, RunFilter, RunQuery, StaleQuery, StatsQuery, StatusCounts, Total, bound,
 };
 pub use run::{
     Append, Appended, Backlog, DxAnswer, Fold, FoldError, Forwarded, Forwarding, JOBS_AT_ONCE, JobForwarded,
     JobOutcome, Kept, Outgoing, Received, RunDetail, RunKey, RunSummary, StoreError, Waiting, WaitingQuery,
 };
 
+use crate::access::Access;
 use std::path::PathBuf;
 use std::pin::Pin;
 
@@ -46,6 +47,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// About the store.
     fn runs(&self, query: RunQuery) -> Answer<Page>;
+
+    /// Returns the names that the newest runs have, of those that may be seen.
+    ///
+    /// # Errors
+    /// About the store.
+    fn names(&self, access: Access) -> Answer<Names>;
 
     /// Returns one run as in lists; `None` if there is no such run. The caller checks its access.
     ///

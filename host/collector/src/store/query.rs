@@ -2,7 +2,7 @@
 
 use super::run::RunSummary;
 use crate::access::Access;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use pipefold_sandbox::Status;
 use std::fmt;
 use std::str::FromStr;
@@ -27,19 +27,88 @@ pub struct RunQuery {
 /// A filter of runs. Fields that are `None` do not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFilter {
-    /// The exact pipeline.
+    /// The pipeline.
     pub pipeline: Option<String>,
     /// The status.
     pub status: Option<Status>,
-    /// The exact branch.
+    /// The branch.
     pub branch: Option<String>,
-    /// The exact e-mail address, or one of the two user names.
+    /// The e-mail address, or one of the two user names.
     pub person: Option<String>,
+    /// The repository.
+    pub repository: Option<String>,
+    /// The source, such as `Jenkins`.
+    pub source: Option<String>,
+    /// The beginning of the commit, without regard to case.
+    pub commit: Option<String>,
+    /// The number of the pull request.
+    pub pr_number: Option<i64>,
+    /// Runs that started then or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Runs that started before.
+    pub until: Option<DateTime<Utc>>,
+    /// Unfinished runs whose latest notification came before.
+    pub stale_before: Option<DateTime<Utc>>,
+    /// Runs whose latest notification came then or later.
+    pub active_since: Option<DateTime<Utc>>,
     /// True for runs that DX refused for good.
     pub refused: bool,
     /// A part of the reference, of the names of pipeline, repository and branch, of the commit or of the person, without regard to case; or
     /// `#12`, the number of a pull request. A whole reference finds that run alone.
     pub text: Option<String>,
+    /// True if a [`Field`] may have a part of a name, without regard to case. A name that a visible run has stands for itself alone.
+    pub parts: bool,
+}
+
+impl RunFilter {
+    /// Returns the wanted name of a field.
+    #[must_use]
+    pub fn name(&self, field: Field) -> Option<&str> {
+        let name = match field {
+            Field::Pipeline => &self.pipeline,
+            Field::Branch => &self.branch,
+            Field::Person => &self.person,
+            Field::Repository => &self.repository,
+            Field::Source => &self.source,
+        };
+        name.as_deref()
+    }
+}
+
+/// A field of a [`RunFilter`] that has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// [`RunFilter::pipeline`].
+    Pipeline,
+    /// [`RunFilter::branch`].
+    Branch,
+    /// [`RunFilter::person`].
+    Person,
+    /// [`RunFilter::repository`].
+    Repository,
+    /// [`RunFilter::source`].
+    Source,
+}
+
+impl Field {
+    /// All fields.
+    pub const ALL: [Self; 5] = [
+        Self::Pipeline,
+        Self::Branch,
+        Self::Person,
+        Self::Repository,
+        Self::Source,
+    ];
+}
+
+/// Returns the time of a filter's `from` or `to`: a day in UTC, or a time with its zone. A day at the end is included.
+#[must_use]
+pub fn bound(text: &str, is_end: bool) -> Option<DateTime<Utc>> {
+    if let Ok(day) = text.parse::<NaiveDate>() {
+        let day = if is_end { day.succ_opt()? } else { day };
+        return Some(day.and_time(NaiveTime::MIN).and_utc());
+    }
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
 }
 
 /// Runs, newest first: by their start, or by the arrival of their first notification if that was before it, so that a wrong clock cannot
@@ -49,10 +118,40 @@ pub struct Page {
     /// The runs.
     pub runs: Vec<RunSummary>,
     /// Cursor of the next page; `None` at the end. A page may have fewer runs than its limit, even none, and yet more follow: a search
-    /// reads a bounded number of runs at a time.
+    /// reads runs for a bounded time.
     ///
     /// The following pages have every older run; one whose start moves back meanwhile may be seen twice.
     pub next: Option<Cursor>,
+    /// The number of runs that fit; on the first page only.
+    pub total: Option<Total>,
+    /// The number of all runs that may be seen.
+    pub of: u64,
+    /// The fields whose name was taken as a part.
+    pub parts: Vec<Field>,
+}
+
+/// Names to choose from, those of the newest runs first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Pipelines.
+    pub pipelines: Vec<String>,
+    /// Branches.
+    pub branches: Vec<String>,
+    /// E-mail addresses and user names.
+    pub people: Vec<String>,
+    /// Repositories.
+    pub repositories: Vec<String>,
+    /// Sources.
+    pub sources: Vec<String>,
+}
+
+/// A number of runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Total {
+    /// The runs that were counted.
+    pub runs: u64,
+    /// True if these are all.
+    pub is_all: bool,
 }
 
 /// A place between two runs of a list. Its text is for URLs, and opaque.
@@ -61,6 +160,14 @@ pub struct Cursor {
     /// Milliseconds since 1970.
     pub(super) place: i64,
     pub(super) id: u64,
+}
+
+impl Cursor {
+    /// Returns the time of the place.
+    #[must_use]
+    pub fn at(self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_millis(self.place)
+    }
 }
 
 impl fmt::Display for Cursor {
@@ -164,6 +271,16 @@ impl StatusCounts {
             Status::Cancelled => &mut self.cancelled,
             Status::Failure => &mut self.failure,
         } += 1;
+    }
+}
+
+impl std::ops::AddAssign for StatusCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.unknown += other.unknown;
+        self.running += other.running;
+        self.success += other.success;
+        self.cancelled += other.cancelled;
+        self.failure += other.failure;
     }
 }
 

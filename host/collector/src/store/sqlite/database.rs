@@ -80,11 +80,12 @@ fn open(path: &Path, access: OpenFlags) -> Result<Connection> {
 const APPLICATION_ID: i32 = 0x5066_436F;
 
 /// The steps, oldest first. A step that was ever released never changes.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
 ];
 
 /// The version of the schema that this code works with.

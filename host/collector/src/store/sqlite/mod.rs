@@ -8,11 +8,12 @@
 //! - `place`: the data directory, its lock, the names of its files, and errors. `database`: SQLite's settings, the tables, and migrations.
 //! - `readers`: the threads that read and judge, and their queue. `writer`: the thread that writes.
 //! - `append`: notifications and their run. `jobs`: jobs of a run. `older`: content of older versions. `rows`: rows as values, and back.
-//! - `list`: runs newest first. `questions`: one run, pipelines, statistics and feeds.
+//! - `list`: runs newest first, by a `filter`. `questions`: one run, pipelines, statistics and feeds.
 //! - `upkeep`: what DX does not know yet, retention, and backups.
 
 mod append;
 mod database;
+mod filter;
 mod jobs;
 mod list;
 mod older;
@@ -36,10 +37,11 @@ use self::rows::{KEYS_PER_RUN, Sequence, Tools};
 use self::writer::Writer;
 use super::run::contained;
 use super::{
-    Answer, Append, Appended, Backlog, Bucket, FeedQuery, Fold, Forwarded, JobForwarded, Outgoing, Page, PipelineQuery,
-    PipelineSummary, Retention, RunDetail, RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store, StoreError,
-    Waiting, WaitingQuery,
+    Answer, Append, Appended, Backlog, Bucket, FeedQuery, Fold, Forwarded, JobForwarded, Names, Outgoing, Page,
+    PipelineQuery, PipelineSummary, Retention, RunDetail, RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store,
+    StoreError, Waiting, WaitingQuery,
 };
+use crate::access::Access;
 use rusqlite::Connection;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -184,6 +186,10 @@ impl Store for SqliteStore {
 
     fn runs(&self, query: RunQuery) -> Answer<Page> {
         self.readers.ask(move |connection| list::runs(connection, &query))
+    }
+
+    fn names(&self, access: Access) -> Answer<Names> {
+        self.readers.ask(move |connection| list::names(connection, &access))
     }
 
     fn find(&self, key: RunKey) -> Answer<Option<RunSummary>> {

@@ -1,6 +1,6 @@
 //! One run, pipelines, statistics and feeds.
 
-use super::list::pipeline_id;
+use super::filter::pipeline_id;
 use super::place::{Result, Trouble};
 use super::rows::{COLUMNS, COUNT, KEYS_PER_RUN, OF_JOBS, kept_job, key, moment, received, run_of, status, summary};
 use crate::store::{
@@ -141,6 +141,16 @@ pub fn pipelines(connection: &Connection, query: &PipelineQuery) -> Result<Vec<P
         found.push(pipeline_of(row)?);
     }
     Ok(found)
+}
+
+/// Calls `take` with every pipeline.
+pub fn each_pipeline(connection: &Connection, take: &mut dyn FnMut(PipelineSummary)) -> Result<()> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {OF_PIPELINES} FROM pipelines"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        take(pipeline_of(row)?);
+    }
+    Ok(())
 }
 
 pub fn pipeline(connection: &Connection, name: &str) -> Result<Option<PipelineSummary>> {

@@ -110,8 +110,8 @@ pub fn insert(
     let completion = is_complete(run.record.status).then(|| tools.sequence.one());
     tx.prepare_cached(
         "INSERT INTO runs (id, reference_id, pipeline, counter, place, status, started, finished, completion, branch, email, github, gitlab, \
-         first_arrived, last_arrived, notifications, text_bytes, folded, waiting_since, record) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?17, ?15, ?17, ?18, ?16)",
+         first_arrived, last_arrived, notifications, text_bytes, folded, waiting_since, record, source, repository, commit_sha, pr_number) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?17, ?15, ?17, ?18, ?16, ?19, ?20, ?21, ?22)",
     )?
     .execute(params![
         run.id.cast_signed(),
@@ -132,6 +132,10 @@ pub fn insert(
         json(&run.record)?,
         run.notifications,
         run.waiting_since.map(|since| since.timestamp_millis()),
+        run.record.pipeline_source,
+        run.record.repository,
+        run.record.commit_sha,
+        run.record.pr_number,
     ])?;
     count(tx, pipeline, None, run.record.status, first_arrived)?;
     fill(run, &columns, completion)
@@ -145,7 +149,7 @@ pub fn replace(
     record: Run,
     tools: &mut Tools,
 ) -> Result<()> {
-    // Most notifications of a run change nothing in lists: eleven indexes are not touched then.
+    // Most notifications of a run change nothing in lists: no index is touched then.
     if record == run.record {
         return Ok(());
     }
@@ -159,22 +163,35 @@ pub fn replace(
     };
     // The reference of the row is the key that the run was stored under; the record's is the same, or the fold is not DX's.
     tx.prepare_cached(
-        "UPDATE runs SET place = ?2, status = ?3, started = ?4, finished = ?5, completion = ?6, branch = ?7, email = ?8, github = ?9, \
-         gitlab = ?10, record = ?11 WHERE id = ?1",
+        "UPDATE runs SET status = ?2, started = ?3, finished = ?4, completion = ?5, record = ?6 WHERE id = ?1",
     )?
     .execute(params![
         run.id.cast_signed(),
-        columns.place,
         rank(record.status),
         columns.started,
         columns.finished,
         completion,
-        record.head_branch,
-        record.email,
-        record.github_username,
-        record.gitlab_username,
         json(&record)?,
     ])?;
+    // Each of these is in an index, and most are so in a run's first notification.
+    if names(&record) != names(&run.record) || columns.place != run.started.min(run.first_arrived).timestamp_millis() {
+        tx.prepare_cached(
+            "UPDATE runs SET place = ?2, branch = ?3, email = ?4, github = ?5, gitlab = ?6, source = ?7, repository = ?8, commit_sha = ?9, \
+             pr_number = ?10 WHERE id = ?1",
+        )?
+        .execute(params![
+            run.id.cast_signed(),
+            columns.place,
+            record.head_branch,
+            record.email,
+            record.github_username,
+            record.gitlab_username,
+            record.pipeline_source,
+            record.repository,
+            record.commit_sha,
+            record.pr_number,
+        ])?;
+    }
     if record.status != run.record.status {
         count(
             tx,
@@ -186,6 +203,19 @@ pub fn replace(
     }
     run.record = record;
     fill(run, &columns, completion)
+}
+
+/// Returns the values that lists are filtered by.
+fn names(record: &Run) -> (&str, [&Option<String>; 6], Option<i64>) {
+    let names = [
+        &record.head_branch,
+        &record.email,
+        &record.github_username,
+        &record.gitlab_username,
+        &record.repository,
+        &record.commit_sha,
+    ];
+    (&record.pipeline_source, names, record.pr_number)
 }
 
 /// Counts a run of a pipeline under another status.

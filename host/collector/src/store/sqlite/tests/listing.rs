@@ -2,8 +2,8 @@
 
 use super::support::{access, append, at, ended, fresh, open, page, query, references, running, wait};
 use crate::access::Rights;
-use crate::store::sqlite::SqliteStore;
-use crate::store::{FeedOrder, FeedQuery, PipelineQuery, RunFilter, RunQuery, StatsQuery, Store};
+use crate::store::sqlite::{SqliteStore, filter, list};
+use crate::store::{FeedOrder, FeedQuery, Field, PipelineQuery, RunFilter, RunQuery, StatsQuery, Store};
 use pipefold_sandbox::{Notification, Status};
 use std::time::Duration;
 
@@ -115,6 +115,199 @@ fn filters_alone_and_together() {
     assert_eq!(of(wrong_exact), [""; 0], "a whole reference obeys the other filters");
 }
 
+/// Runs of two pipelines, each with all names.
+fn named(store: &SqliteStore) {
+    for (n, pipeline, branch, person) in [
+        (1, "web-shop/ci", "main", "anna"),
+        (2, "web-shop/ci", "maintenance", "Anna@x.org"),
+        (3, "api", "main", "ben"),
+        (4, "api", "Mainly", "ben"),
+    ] {
+        let one = Notification {
+            head_branch: Some(branch.into()),
+            github_username: Some(person.into()),
+            repository: Some(format!("Acme/{}", if n < 3 { "Shop" } else { "api" })),
+            commit_sha: Some(format!("{n}ABCdef0123")),
+            pr_number: (n > 1).then_some(n),
+            ..ended(pipeline, &format!("r{n}"), n * 86_400, "success")
+        };
+        append(store, one, 1_000_000);
+    }
+}
+
+#[test]
+fn a_part_of_a_name_finds_it_unless_it_is_a_name() {
+    let (_dir, store) = fresh();
+    named(&store);
+    let seen = |globs: &[&str], set: &dyn Fn(&mut RunFilter)| {
+        let mut query = by(|filter| {
+            filter.parts = true;
+            set(filter);
+        });
+        query.access = access(Rights::Read, globs);
+        let parts = page(&store, query.clone()).parts;
+        (references(&store, query), parts)
+    };
+    let of = |set: &dyn Fn(&mut RunFilter)| seen(&["*"], set);
+    let runs = |runs: &[&str]| runs.iter().map(|run| (*run).to_owned()).collect::<Vec<_>>();
+    assert_eq!(of(&|f| f.branch = Some("main".into())), (runs(&["r3", "r1"]), vec![]));
+    assert_eq!(
+        of(&|f| f.branch = Some("MAIN".into())),
+        (runs(&["r4", "r3", "r2", "r1"]), vec![Field::Branch])
+    );
+    assert_eq!(
+        of(&|f| f.pipeline = Some("web-shop".into())),
+        (runs(&["r2", "r1"]), vec![Field::Pipeline])
+    );
+    assert_eq!(
+        of(&|f| f.person = Some("NN".into())),
+        (runs(&["r2", "r1"]), vec![Field::Person])
+    );
+    assert_eq!(of(&|f| f.person = Some("anna".into())), (runs(&["r1"]), vec![]));
+    assert_eq!(
+        of(&|f| f.repository = Some("shop".into())),
+        (runs(&["r2", "r1"]), vec![Field::Repository])
+    );
+    assert_eq!(of(&|f| f.source = Some("tek".into())).1, [Field::Source]);
+    let both = of(&|f| {
+        f.branch = Some("tenan".into());
+        f.repository = Some("Acme/Shop".into());
+    });
+    assert_eq!(both, (runs(&["r2"]), vec![Field::Branch]));
+    // A name of a pipeline that may not be seen is none.
+    assert_eq!(
+        seen(&["web-*"], &|f| f.branch = Some("Mainly".into())),
+        (runs(&[]), vec![Field::Branch])
+    );
+    assert_eq!(seen(&["web-*"], &|f| f.pipeline = Some("a".into())).0, [""; 0]);
+}
+
+#[test]
+fn a_run_is_found_by_commit_request_and_time() {
+    let (_dir, store) = fresh();
+    named(&store);
+    let of = |set: &dyn Fn(&mut RunFilter)| references(&store, by(set));
+    for (commit, expected) in [
+        ("3", vec!["r3"]),
+        ("3ABC", vec!["r3"]),
+        ("3ABCdef01234", vec![]),
+        ("4A%", vec![]),
+    ] {
+        assert_eq!(of(&|f| f.commit = Some(commit.into())), expected, "{commit}");
+    }
+    append(
+        &store,
+        Notification {
+            commit_sha: Some("feedcafe".into()),
+            ..running("api", "r5", 0)
+        },
+        1_000_000,
+    );
+    for commit in ["FEED", "feedcafe", "FeedCafe"] {
+        assert_eq!(of(&|f| f.commit = Some(commit.into())), ["r5"], "{commit}");
+    }
+    assert_eq!(of(&|f| f.pr_number = Some(4)), ["r4"]);
+    assert_eq!(of(&|f| f.from = Some(at(3 * 86_400))), ["r4", "r3"]);
+    assert_eq!(of(&|f| f.until = Some(at(3 * 86_400))), ["r2", "r1", "r5"]);
+    let between = |f: &mut RunFilter| (f.from, f.until) = (Some(at(86_400)), Some(at(3 * 86_400)));
+    assert_eq!(of(&between), ["r2", "r1"]);
+    let with_text = |text: &str| {
+        of(&|f| {
+            between(f);
+            f.text = Some(text.into());
+        })
+    };
+    assert_eq!(
+        (with_text("r1"), with_text("r4")),
+        (vec!["r1".to_owned()], vec![]),
+        "a whole reference"
+    );
+    // The silence of those that did not finish.
+    let silent = |seconds| of(&|f| f.stale_before = Some(at(seconds)));
+    assert_eq!((silent(1_000_000), silent(1_000_001)), (vec![], vec!["r5".to_owned()]));
+    let active = |seconds| {
+        of(&|f| {
+            f.status = Some(Status::Running);
+            f.active_since = Some(at(seconds));
+        })
+    };
+    assert_eq!((active(1_000_000), active(1_000_001)), (vec!["r5".to_owned()], vec![]));
+}
+
+#[test]
+fn totals_are_of_all_that_fit_and_may_be_seen() {
+    let (_dir, store) = fresh();
+    for n in 0..60 {
+        let one = Notification {
+            head_branch: Some(if n % 3 == 0 { "main" } else { "fix" }.into()),
+            email: Some("ann@x.org".into()),
+            github_username: Some("ann".into()),
+            ..ended(
+                if n % 2 == 0 { "web" } else { "api" },
+                &format!("r{n}"),
+                n,
+                if n % 5 == 0 { "failure" } else { "success" },
+            )
+        };
+        append(&store, one, 1000);
+    }
+    let total = |globs: &[&str], set: &dyn Fn(&mut RunFilter)| {
+        let mut query = by(|filter| {
+            filter.parts = true;
+            set(filter);
+        });
+        query.access = access(Rights::Read, globs);
+        let page = page(&store, query.clone());
+        assert!(page.runs.len() <= 2);
+        let total = page.total.unwrap();
+        // It is the number of runs that all pages have.
+        assert_eq!(references(&store, query).len() as u64 == total.runs, total.is_all);
+        (total.runs, page.of)
+    };
+    let all: [&str; 1] = ["*"];
+    assert_eq!(total(&all, &|_| ()), (60, 60));
+    assert_eq!(total(&["w*"], &|_| ()), (30, 30));
+    assert_eq!(total(&all, &|f| f.branch = Some("main".into())), (20, 60));
+    assert_eq!(total(&["w*"], &|f| f.branch = Some("main".into())), (10, 30));
+    assert_eq!(total(&all, &|f| f.status = Some(Status::Failure)), (12, 60));
+    assert_eq!(
+        total(&all, &|f| f.person = Some("an".into())),
+        (60, 60),
+        "one run by two names"
+    );
+    assert_eq!(total(&all, &|f| f.from = Some(at(50))), (10, 60));
+    let both = |f: &mut RunFilter| {
+        f.branch = Some("main".into());
+        f.status = Some(Status::Failure);
+        f.pipeline = Some("w".into());
+    };
+    assert_eq!(total(&all, &both), (2, 60));
+    assert_eq!(total(&all, &|f| f.branch = Some("none".into())), (0, 60));
+    // A search reads no further than its page.
+    let mut search = by(|filter| filter.text = Some("r".into()));
+    assert!(!page(&store, search.clone()).total.unwrap().is_all);
+    search.filter.text = Some("r59".into());
+    assert_eq!(page(&store, search.clone()).total.unwrap().runs, 1);
+    search.after = Some("5.5".parse().unwrap());
+    assert_eq!(page(&store, search).total, None, "of the first page only");
+}
+
+#[test]
+fn the_names_of_new_runs_are_offered() {
+    let (_dir, store) = fresh();
+    named(&store);
+    let names = wait(store.names(crate::access::Access::everything())).unwrap();
+    assert_eq!(names.pipelines, ["api", "web-shop/ci"]);
+    assert_eq!(names.branches, ["Mainly", "main", "maintenance"]);
+    assert_eq!(names.people, ["ben", "Anna@x.org", "anna"]);
+    assert_eq!((names.repositories.len(), names.sources.len()), (2, 1));
+    let some = wait(store.names(access(Rights::Read, &["api"]))).unwrap();
+    assert_eq!(
+        (some.pipelines.len(), some.branches.len(), some.people.len()),
+        (1, 2, 1)
+    );
+}
+
 #[test]
 fn a_search_that_goes_on_shows_each_run_once_and_in_order() {
     let (_dir, store) = fresh();
@@ -130,11 +323,8 @@ fn a_search_that_goes_on_shows_each_run_once_and_in_order() {
     let mut query = query(RunFilter::default(), 200);
     query.filter.text = Some("wanted".into());
     query.access = access(Rights::Read, &["p?", "p1?", "p2?"]);
-    assert_eq!(
-        page(&store, query.clone()).runs,
-        [],
-        "the older one is not shown before the newer one"
-    );
+    // It goes on by itself.
+    assert_eq!(page(&store, query.clone()).runs.len(), 2);
     assert_eq!(references(&store, query), ["wanted-new", "wanted-old"]);
 }
 
@@ -259,19 +449,27 @@ fn every_list_follows_an_index_and_sorts_nothing() {
         ("r.email = ?1", "runs_by_email"),
         ("r.github = ?1", "runs_by_github"),
         ("r.gitlab = ?1", "runs_by_gitlab"),
-        (super::super::list::REFUSED, "runs_refused"),
+        ("r.repository = ?1", "runs_by_repository"),
+        ("r.source = ?1", "runs_by_source"),
+        ("r.commit_sha = ?1", "runs_by_commit"),
+        ("r.pr_number = ?1", "runs_by_pr"),
+        (filter::REFUSED, "runs_refused"),
     ] {
-        let sql = super::super::list::sql(condition);
-        let plan: Vec<String> = connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-            .unwrap()
-            .query_map([0, 0, 0], |row| row.get(3))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        let plan = plan.join("\n");
-        assert!(plan.contains(&format!("USING INDEX {index} ")), "{plan}");
-        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        for (sql, with) in [
+            (list::sql(condition), format!("USING INDEX {index} ")),
+            (filter::counting(condition), format!("INDEX {index} ")),
+        ] {
+            let plan: Vec<String> = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap()
+                .query_map([0, 0, 0, 0], |row| row.get(3))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            let plan = plan.join("\n");
+            assert!(plan.contains(&with), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
     }
 }
 

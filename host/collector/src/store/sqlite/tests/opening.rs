@@ -114,7 +114,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 4,
+                known: 5,
                 ..
             }
         ),
@@ -131,7 +131,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 4,
+                known: 5,
                 ..
             }
         ),
@@ -144,7 +144,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 4,
+                known: 5,
                 ..
             }
         ),

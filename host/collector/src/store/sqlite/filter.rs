@@ -1,0 +1,431 @@
+//! A filter of runs, prepared: what its names mean, the ways that serve it, and the check of one run.
+
+use super::place::Result;
+use super::rows::{COUNT, PIPELINE, RECORD, STATUS, rank};
+use crate::access::Access;
+use crate::store::{Field, RunFilter, RunQuery, RunSummary};
+use pipefold_sandbox::Status;
+use rusqlite::types::{ToSql, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+/// The columns that [`Fits::row`] reads, behind those of a summary.
+pub const NAMES: &str = "r.branch, r.email, r.github, r.gitlab, r.repository, r.source, r.commit_sha, r.pr_number";
+const COMMIT: usize = COUNT + 6;
+const PR_NUMBER: usize = COUNT + 7;
+const LAST_ARRIVED: usize = 7;
+
+/// Returns the columns of `runs` that have a field's name, with the place of the first among [`NAMES`].
+fn columns(field: Field) -> (&'static [&'static str], usize) {
+    match field {
+        Field::Pipeline => (&[], PIPELINE),
+        Field::Branch => (&["branch"], COUNT),
+        Field::Person => (&["email", "github", "gitlab"], COUNT + 1),
+        Field::Repository => (&["repository"], COUNT + 4),
+        Field::Source => (&["source"], COUNT + 5),
+    }
+}
+
+/// The condition of runs that DX refused for good, as the index has it.
+pub const REFUSED: &str = "r.waiting_since IS NULL AND json_extract(r.dx_answer, '$.accepted') = 0 AND ?1 = 0";
+
+/// The most pipelines, or values of a column, that are read one by one. With more, all runs are read, of which enough will fit.
+const ONE_BY_ONE: usize = 32;
+
+/// The most values of a column among which a part is looked for: some 10 ms.
+const MOST_VALUES: usize = 5_000;
+
+/// The most runs of a way that are counted to compare it with others.
+const COMPARED: i64 = 2_500;
+
+/// One way: the condition that an index serves, and its value.
+pub struct Way {
+    /// Such as `r.pipeline = ?1`.
+    pub condition: String,
+    pub value: Box<dyn ToSql>,
+}
+
+fn way(condition: impl Into<String>, value: impl ToSql + 'static) -> Way {
+    Way {
+        condition: condition.into(),
+        value: Box::new(value),
+    }
+}
+
+/// The name that a filter has for a field.
+enum Name<'a> {
+    Is(&'a str),
+    /// In lower case.
+    Has(String),
+}
+
+impl Name<'_> {
+    fn fits(&self, value: &str) -> bool {
+        match self {
+            Self::Is(name) => *name == value,
+            Self::Has(part) => has(value, part),
+        }
+    }
+}
+
+/// Returns true if a text has a part, which is in lower case, without regard to case.
+fn has(text: &str, part: &str) -> bool {
+    if part.is_ascii() {
+        text.to_ascii_lowercase().contains(part)
+    } else {
+        text.to_lowercase().contains(part)
+    }
+}
+
+/// A filter, prepared.
+pub struct Fits<'a> {
+    filter: &'a RunFilter,
+    access: &'a Access,
+    names: Vec<(Field, Name<'a>)>,
+    /// The beginnings that a commit may have: as it is given, and in lower case.
+    commits: Vec<String>,
+    text: Option<String>,
+    /// The pull request that the text names.
+    pr_number: Option<i64>,
+}
+
+impl<'a> Fits<'a> {
+    pub fn of(connection: &Connection, query: &'a RunQuery) -> Result<Self> {
+        let filter = &query.filter;
+        let mut names = Vec::new();
+        for field in Field::ALL {
+            if let Some(name) = filter.name(field) {
+                let is_name = !filter.parts || is_name(connection, field, name, &query.access)?;
+                let name = if is_name {
+                    Name::Is(name)
+                } else {
+                    Name::Has(name.to_lowercase())
+                };
+                names.push((field, name));
+            }
+        }
+        let text = filter.text.as_deref().filter(|text| !text.is_empty());
+        let commit = || filter.commit.iter();
+        let mut commits: Vec<String> = commit()
+            .cloned()
+            .chain(commit().map(|commit| commit.to_ascii_lowercase()))
+            .collect();
+        commits.dedup();
+        Ok(Self {
+            filter,
+            access: &query.access,
+            names,
+            commits,
+            pr_number: text
+                .and_then(|text| text.strip_prefix('#'))
+                .and_then(|number| number.parse().ok()),
+            text: text.map(str::to_lowercase),
+        })
+    }
+
+    /// Returns the fields whose name is taken as a part.
+    pub fn parts(&self) -> Vec<Field> {
+        let parts = self.names.iter().filter(|(_, name)| matches!(name, Name::Has(_)));
+        parts.map(|(field, _)| *field).collect()
+    }
+
+    /// Returns true if [`Fits::row`] decides.
+    pub fn needs_no_text(&self) -> bool {
+        self.text.is_none()
+    }
+
+    /// Returns the pipeline and the status that the filter consists of; `None` if there is more to it.
+    pub fn counted(&self) -> Option<(Option<&str>, Option<Status>)> {
+        let alone = RunFilter {
+            pipeline: self.filter.pipeline.clone(),
+            status: self.filter.status,
+            parts: self.filter.parts,
+            ..RunFilter::default()
+        };
+        let pipeline = match self.names.as_slice() {
+            [] => None,
+            [(Field::Pipeline, Name::Is(name))] => Some(*name),
+            _ => return None,
+        };
+        (alone == *self.filter).then_some((pipeline, self.filter.status))
+    }
+
+    /// Returns true if every run of a single way fits, within the filter's span of time.
+    pub fn is_a_way(&self) -> bool {
+        let RunFilter {
+            pipeline: _,
+            branch: _,
+            person: _,
+            repository: _,
+            source: _,
+            parts: _,
+            status,
+            commit,
+            pr_number,
+            from: _,
+            until: _,
+            stale_before,
+            active_since,
+            refused,
+            text: _,
+        } = self.filter;
+        let conditions = [status.is_some(), commit.is_some(), pr_number.is_some(), *refused];
+        let conditions = self.names.len() + conditions.into_iter().filter(|condition| *condition).count();
+        let more = stale_before.is_some() || active_since.is_some() || self.text.is_some();
+        conditions <= 1 && !more && self.access.sees_everything()
+    }
+
+    /// Returns true if a run fits, but for its text.
+    pub fn row(&self, row: &Row<'_>) -> Result<bool> {
+        let filter = self.filter;
+        let text = |column: usize| -> Result<Option<&str>> {
+            Ok(row.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?)
+        };
+        if filter
+            .status
+            .is_some_and(|status| row.get_ref(STATUS) != Ok(ValueRef::Integer(rank(status))))
+            || filter.pr_number.is_some() && filter.pr_number != row.get(PR_NUMBER)?
+        {
+            return Ok(false);
+        }
+        if let Some(before) = filter.stale_before
+            && (row.get::<_, i64>(STATUS)? > rank(Status::Running)
+                || row.get::<_, i64>(LAST_ARRIVED)? >= before.timestamp_millis())
+        {
+            return Ok(false);
+        }
+        if let Some(since) = filter.active_since
+            && row.get::<_, i64>(LAST_ARRIVED)? < since.timestamp_millis()
+        {
+            return Ok(false);
+        }
+        if filter.commit.is_some() {
+            let commit = text(COMMIT)?.unwrap_or_default();
+            if !self.commits.iter().any(|start| commit.starts_with(start)) {
+                return Ok(false);
+            }
+        }
+        for (field, name) in &self.names {
+            let (columns, first) = columns(*field);
+            let mut fits = false;
+            for place in first..first + columns.len().max(1) {
+                fits = fits || text(place)?.is_some_and(|value| name.fits(value));
+            }
+            if !fits {
+                return Ok(false);
+            }
+        }
+        Ok(self.access.may_see(text(PIPELINE)?.unwrap_or_default()) && self.may_have_text(row)?)
+    }
+
+    /// Returns true if [`Fits::text`] may match: parsing a record takes ten times as long as searching its JSON.
+    fn may_have_text(&self, row: &Row<'_>) -> Result<bool> {
+        let Some(text) = &self.text else { return Ok(true) };
+        // JSON escapes these, and control characters; a number is written without the `#`.
+        let differs = |c: char| matches!(c, '"' | '\\') || c.is_control();
+        let column = |column| -> Result<&str> { Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?) };
+        Ok(self.pr_number.is_some()
+            || text.contains(differs)
+            || has(column(RECORD)?, text)
+            || has(column(PIPELINE)?, text))
+    }
+
+    pub fn text(&self, run: &RunSummary) -> bool {
+        let Some(text) = &self.text else { return true };
+        let record = &run.record;
+        if self.pr_number.is_some() && self.pr_number == record.pr_number {
+            return true;
+        }
+        let fields = [
+            Some(&record.reference_id),
+            Some(&run.pipeline),
+            record.repository.as_ref(),
+            record.head_branch.as_ref(),
+            record.commit_sha.as_ref(),
+            record.email.as_ref(),
+            record.github_username.as_ref(),
+            record.gitlab_username.as_ref(),
+        ];
+        fields
+            .into_iter()
+            .flatten()
+            .any(|field| field.to_lowercase().contains(text))
+    }
+
+    /// Returns the ways that pass the fewest other runs. No ways: no run fits.
+    pub fn ways(&self, connection: &Connection) -> Result<Vec<Way>> {
+        let filter = self.filter;
+        if filter.refused {
+            return Ok(vec![way(REFUSED, 0)]);
+        }
+        let mut candidates = Vec::new();
+        for (field, name) in &self.names {
+            candidates.extend(self.of_name(connection, *field, name)?);
+        }
+        if filter.commit.is_some() {
+            candidates.extend(self.of_commit(connection)?);
+        }
+        candidates.extend(filter.pr_number.map(|number| vec![way("r.pr_number = ?1", number)]));
+        if filter.stale_before.is_some() {
+            let open = [Status::Unknown, Status::Running];
+            candidates.push(open.map(|status| way("r.status = ?1", rank(status))).into());
+        } else if let Some(status) = filter.status {
+            candidates.push(vec![way("r.status = ?1", rank(status))]);
+        }
+        if !self.access.sees_everything() && filter.pipeline.is_none() {
+            let visible = pipelines(connection, |name| self.access.may_see(name))?;
+            candidates.extend(visible);
+        }
+        if let [_] | [] = candidates.as_slice() {
+            return Ok(candidates.pop().unwrap_or_else(|| vec![way("?1 = 0", 0)]));
+        }
+        let mut best = None;
+        for ways in candidates {
+            let mut runs = 0;
+            for way in &ways {
+                runs += count(connection, way, i64::MIN, i64::MAX, COMPARED)?;
+            }
+            if best.as_ref().is_none_or(|(fewest, _)| runs < *fewest) {
+                best = Some((runs, ways));
+            }
+        }
+        Ok(best.map(|(_, ways)| ways).unwrap_or_default())
+    }
+
+    /// Returns the ways of the commits that begin so; `None` if they are too many.
+    fn of_commit(&self, connection: &Connection) -> Result<Option<Vec<Way>>> {
+        let mut all = Vec::new();
+        for start in &self.commits {
+            let last = format!("{start}\u{10ffff}");
+            match values(connection, "commit_sha", start, &last, |commit| {
+                commit.starts_with(start)
+            })? {
+                Some(ways) => all.extend(ways),
+                None => return Ok(None),
+            }
+        }
+        Ok((all.len() <= ONE_BY_ONE).then_some(all))
+    }
+
+    /// Returns the ways of a name; `None` if they are too many.
+    fn of_name(&self, connection: &Connection, field: Field, name: &Name<'_>) -> Result<Option<Vec<Way>>> {
+        if field == Field::Pipeline {
+            return match name {
+                Name::Is(name) if !self.access.may_see(name) => Ok(Some(Vec::new())),
+                Name::Is(name) => Ok(Some(
+                    pipeline_id(connection, name)?.map(of_pipeline).into_iter().collect(),
+                )),
+                Name::Has(_) => pipelines(connection, |value| name.fits(value) && self.access.may_see(value)),
+            };
+        }
+        let mut all = Vec::new();
+        for column in columns(field).0 {
+            match name {
+                Name::Is(name) => all.push(way(format!("r.{column} = ?1"), (*name).to_owned())),
+                Name::Has(_) => match values(connection, column, "", "\u{10ffff}", |value| name.fits(value))? {
+                    Some(ways) => all.extend(ways),
+                    None => return Ok(None),
+                },
+            }
+        }
+        Ok((all.len() <= ONE_BY_ONE).then_some(all))
+    }
+}
+
+/// The most runs of other people that are passed to find out whether a name is one of the visible runs.
+const PASSED: usize = 200;
+
+/// Returns true if a visible run has this whole name.
+fn is_name(connection: &Connection, field: Field, name: &str, access: &Access) -> Result<bool> {
+    if field == Field::Pipeline {
+        return Ok(access.may_see(name) && pipeline_id(connection, name)?.is_some());
+    }
+    for column in columns(field).0 {
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT p.name FROM runs AS r CROSS JOIN pipelines AS p ON p.id = r.pipeline WHERE r.{column} = ?1 ORDER BY r.place DESC"
+        ))?;
+        let mut rows = statement.query([name])?;
+        for _ in 0..PASSED {
+            let Some(row) = rows.next()? else { break };
+            if access.may_see(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Returns a way for each value of a column from `from` to `until` that fits; `None` if they are too many to be read one by one. Each step
+/// goes to the next value by the index.
+fn values(
+    connection: &Connection,
+    column: &str,
+    from: &str,
+    until: &str,
+    fits: impl Fn(&str) -> bool,
+) -> Result<Option<Vec<Way>>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {column} FROM runs WHERE {column} > ?1 AND {column} <= ?2 ORDER BY {column} LIMIT 1"
+    ))?;
+    let (mut ways, mut last) = (Vec::new(), from.to_owned());
+    // The index has a value itself before all that begin with it.
+    if !from.is_empty() {
+        ways.push(way(format!("r.{column} = ?1"), last.clone()));
+    }
+    for _ in 0..MOST_VALUES {
+        let next = statement
+            .query_row([&last, until], |row| row.get::<_, String>(0))
+            .optional()?;
+        let Some(value) = next else { return Ok(Some(ways)) };
+        if fits(&value) {
+            if ways.len() == ONE_BY_ONE {
+                return Ok(None);
+            }
+            ways.push(way(format!("r.{column} = ?1"), value.clone()));
+        }
+        last = value;
+    }
+    Ok(None)
+}
+
+/// Returns the number of runs of a way that are placed from `from` to `until`, at most `most`.
+pub fn count(connection: &Connection, way: &Way, from: i64, until: i64, most: i64) -> Result<i64> {
+    let sql = counting(&way.condition);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let values: [&dyn ToSql; 4] = [&*way.value, &from, &until, &most];
+    Ok(statement.query_row(values, |row| row.get(0))?)
+}
+
+/// Returns the query of [`count`].
+pub fn counting(condition: &str) -> String {
+    format!(
+        "SELECT count(*) FROM (SELECT 1 FROM runs AS r WHERE {condition} AND r.place >= ?2 AND r.place <= ?3 LIMIT ?4)"
+    )
+}
+
+fn of_pipeline(id: i64) -> Way {
+    way("r.pipeline = ?1", id)
+}
+
+/// Returns the ways of the pipelines whose name fits; `None` if they are too many.
+fn pipelines(connection: &Connection, fits: impl Fn(&str) -> bool) -> Result<Option<Vec<Way>>> {
+    let mut statement = connection.prepare_cached("SELECT id, name FROM pipelines")?;
+    let mut rows = statement.query([])?;
+    let mut ways = Vec::new();
+    while let Some(row) = rows.next()? {
+        if fits(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?) {
+            if ways.len() == ONE_BY_ONE {
+                return Ok(None);
+            }
+            ways.push(of_pipeline(row.get(0)?));
+        }
+    }
+    Ok(Some(ways))
+}
+
+/// Returns the id of a pipeline.
+pub fn pipeline_id(connection: &Connection, name: &str) -> Result<Option<i64>> {
+    Ok(connection
+        .prepare_cached("SELECT id FROM pipelines WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
+}
