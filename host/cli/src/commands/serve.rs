@@ -15,6 +15,7 @@ use pipefold::detect::Fields;
 use pipefold::dx::{Client, ClientOptions, DxUrl, ProxyOptions};
 use pipefold_collector::access::TOKENS_FILE;
 use pipefold_collector::forward::ForwardOptions;
+use pipefold_collector::page::Forge;
 use pipefold_collector::server::{Collector, Limits, Options, TlsFiles};
 use pipefold_collector::store::sqlite;
 use serde_json::json;
@@ -51,8 +52,13 @@ pub fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
     }
     log(global);
     let forward = forward(global, args, &environment)?;
-    let configured = settings(global, Fields::default(), &environment)?.sources;
-    let sources = sources(global, &args.sources, &environment, &configured)?;
+    let configured = settings(global, Fields::default(), &environment)?;
+    let sources = sources(global, &args.sources, &environment, &configured.sources)?;
+    let forges = configured.forges.iter().map(|keys| {
+        let forge = Forge::new(keys.kind, &keys.url, keys.repositories.as_deref());
+        forge.with_context(|| format!("the table [[forge]] with the url {:?}", keys.url))
+    });
+    let forges = forges.collect::<anyhow::Result<_>>()?;
     let tls = args.tls_cert.clone().zip(args.tls_key.clone());
     let options = Options {
         data_dir,
@@ -68,6 +74,7 @@ pub fn run(global: &GlobalFlags, args: &ServeArgs) -> anyhow::Result<ExitCode> {
         keep: args.keep,
         stale_after: args.stale_after,
         sources,
+        forges,
     };
     let judge = judge(global, &environment)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

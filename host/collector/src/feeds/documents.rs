@@ -285,6 +285,7 @@ mod job_tests {
             received: Vec::new(),
             own_job: 6,
             jobs: jobs.collect(),
+            beside: (None, None),
             forwarding: crate::store::Forwarding::default(),
         }
     }

@@ -40,7 +40,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Adds the script that keeps the content up to date.
+    /// Adds the sign that the script keeps the content up to date.
     pub fn live(mut self, is_live: bool) -> Self {
         self.is_live = is_live;
         self
@@ -83,10 +83,8 @@ impl<'a> Shell<'a> {
                         }
                     }
                     main #main tabindex="-1" { (content) }
-                    footer .site { "pipefold " (env!("CARGO_PKG_VERSION")) " · times are UTC" }
-                    @if self.is_live {
-                        script { (PreEscaped(SCRIPT)) }
-                    }
+                    footer .site { "pipefold " (env!("CARGO_PKG_VERSION")) " · " span #zone { "times are UTC" } }
+                    script { (PreEscaped(SCRIPT)) }
                 }
             }
         }
@@ -188,9 +186,9 @@ impl IntoResponse for PageError {
     }
 }
 
-/// The script, within each live page, so that its digest in the policy is enough in every browser: not all of them accept a digest for a
+/// The script, within each page, so that its digest in the policy is enough in every browser: not all of them accept a digest for a
 /// script with an address.
-const SCRIPT: &str = include_str!("live.js");
+const SCRIPT: &str = include_str!("script.js");
 
 const STYLE: &str = include_str!("style.css");
 const ICON: &str = include_str!("icon.svg");

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use std::fmt::Write;
 
 /// All characters but the unreserved ones of RFC 3986, section 2.3: so escaped, any text is a value in a path and in a query.
-const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Returns the address of a run's page.
 pub(crate) fn run(reference_id: &str) -> String {
@@ -59,6 +59,9 @@ pub fn is_web_address(text: &str) -> bool {
             && !text.contains(|c: char| c.is_whitespace() || is_hidden(c) || c == '\\')
     })
 }
+
+/// The relation of a link to another site: that one learns nothing of ours.
+pub const ELSEWHERE: &str = "noopener noreferrer nofollow external";
 
 /// The longest value of a parameter, in bytes: the longest that a field of a notification may have.
 const MAX_VALUE: usize = 4 * 1024;

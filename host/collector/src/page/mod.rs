@@ -8,9 +8,11 @@
 //! - `pipelines`: `/pipelines` and `/pipelines/{name}`, with a `chart` over a span of time.
 //! - `hooks`: `/hooks`, the sources of webhooks. `policies`: `/policies`.
 //! - `layout`: the frame, the errors, the stylesheet and script, and what a browser may do with a page.
+//! - `forge`: the pages of commits and pull requests on other sites.
 //! - `parts`, `words`, `link`: pieces, texts and addresses that several pages share.
 
 mod chart;
+mod forge;
 mod hooks;
 mod layout;
 mod link;
@@ -26,6 +28,7 @@ mod tests;
 mod timeline;
 mod words;
 
+pub use forge::{Forge, ForgeError};
 pub(crate) use layout::nowhere;
 pub(crate) use link::run as run_page;
 pub use state::PageState;

@@ -1,18 +1,21 @@
 //! The page of one run.
 
+use super::forge::Pages;
 use super::layout::{Here, PageError, Shell};
 use super::link::RunsWanted;
 use super::parts::{ShownStatus, ago, duration, moment, value};
 use super::state::{PageState, Viewer};
 use super::timeline::timeline;
+use super::words::read;
 use super::{link, words};
 use crate::access::Access;
-use crate::store::{Received, RunDetail, RunFilter, RunKey, RunSummary};
+use crate::store::{KeptJob, Received, RunDetail, RunFilter, RunKey, RunSummary};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use pipefold_sandbox::Status;
 use pipefold_sandbox::foreign::{json, visible};
 use serde::Deserialize;
 
@@ -56,26 +59,43 @@ async fn show(state: &PageState, access: &Access, reference_id: String) -> Resul
     // A completed run rarely changes.
     let events = (summary.completion.is_none() || shown.goes_on())
         .then(|| link::with_query("/events", &[("pipeline", Some(&summary.pipeline))]));
+    let pages = Pages::of(&summary.record, &state.forges);
+    let (previous, next) = &run.beside;
+    let is_for_dx = state.forwards || run.forwarding.covered > 0 || run.forwarding.answer.is_some();
     let content = html! {
-        nav .path aria-label="Where" { a href="/" { "Runs" } " / " a href=(link::pipeline(&summary.pipeline)) { (value(&summary.pipeline)) } }
+        nav .path aria-label="Where" {
+            span { a href=(link::RUNS) { "Runs" } " / " a href=(link::pipeline(&summary.pipeline)) { (value(&summary.pipeline)) } }
+            span .beside {
+                @if let Some(reference) = previous { a rel="prev" href=(link::run(reference)) { "← Previous" } }
+                @if let Some(reference) = next { a rel="next" href=(link::run(reference)) { "Next →" } }
+            }
+        }
         div #live data-events=[&events] {
             div .heading {
                 h1 { (value(&summary.pipeline)) " " span .counter { "#" (summary.counter) } }
-                (shown.pill())
+                div .act {
+                    (shown.pill())
+                    @if let Some(address) = summary.record.source_url.as_deref().filter(|address| link::is_web_address(address)) {
+                        a .button href=(address) rel=(link::ELSEWHERE) { "Open in " (value(&summary.record.pipeline_source)) " ↗" }
+                    }
+                }
             }
-            (facts(summary, shown, now))
+            (failed(&run))
+            (facts(summary, &pages, shown, now))
             section {
                 h2 { "Timeline" }
                 (timeline(&run, shown, now))
             }
-            div .pair {
-                section {
-                    h2 { "The record for DX" }
-                    pre .record tabindex="0" { code { (pretty(&(state.body)(&summary.record))) } }
-                }
-                section {
-                    h2 { "Forwarded" }
-                    (forwarded(&run, state.forwards, now))
+            @if is_for_dx {
+                div .pair {
+                    section {
+                        h2 { "The record for DX" }
+                        pre .record tabindex="0" { code { (pretty(&(state.body)(&summary.record))) } }
+                    }
+                    section {
+                        h2 { "Forwarded" }
+                        (forwarded(&run, now))
+                    }
                 }
             }
             @if !summary.record.attributes.is_empty() {
@@ -101,13 +121,12 @@ async fn show(state: &PageState, access: &Access, reference_id: String) -> Resul
 }
 
 /// Shows the part of the run that DX has, and its last answer.
-fn forwarded(run: &RunDetail, forwards: bool, now: DateTime<Utc>) -> Markup {
+fn forwarded(run: &RunDetail, now: DateTime<Utc>) -> Markup {
     let (forwarding, notifications) = (&run.forwarding, run.summary.notifications);
     let jobs = run.jobs.iter().filter(|kept| kept.waiting_since.is_some()).count();
     html! {
         p {
             @match forwarding.waiting_since {
-                _ if !forwards && forwarding.covered == 0 => { "This server does not forward to DX." },
                 None if notifications > forwarding.covered => {
                     "DX has " (forwarding.covered) " of " (words::count(notifications.into(), "notification")) "; a policy holds the rest."
                 },
@@ -134,29 +153,63 @@ fn forwarded(run: &RunDetail, forwards: bool, now: DateTime<Utc>) -> Markup {
     }
 }
 
-fn facts(run: &RunSummary, shown: ShownStatus, now: DateTime<Utc>) -> Markup {
+/// The most failed jobs that are named above all others.
+const MAX_FAILED: usize = 5;
+
+/// Shows the jobs that failed.
+fn failed(run: &RunDetail) -> Markup {
+    let is_failed = |kept: &&KeptJob| kept.job.status == Status::Failure;
+    let failed: Vec<&KeptJob> = run.jobs_by_start().into_iter().filter(is_failed).collect();
+    let took = |kept: &KeptJob| {
+        let finished = kept.job.finished_at.as_deref().and_then(read)?;
+        Some(words::duration(words::between(kept.began()?, finished)))
+    };
+    html! {
+        @if !failed.is_empty() {
+            p .failed {
+                strong { "Failed: " }
+                @for (place, kept) in failed.iter().take(MAX_FAILED).enumerate() {
+                    @if place > 0 { ", " }
+                    (value(&kept.job.name))
+                    @if let Some(took) = took(kept) { " after " (took) }
+                }
+                @if failed.len() > MAX_FAILED { " and " (words::grouped((failed.len() - MAX_FAILED) as u64)) " more" }
+            }
+        }
+    }
+}
+
+fn facts(run: &RunSummary, pages: &Pages, shown: ShownStatus, now: DateTime<Utc>) -> Markup {
     let record = &run.record;
     html! {
         dl .facts.wide {
-            (long("Reference", &html! { code { (value(&record.reference_id)) } }))
-            (fact("Source", &html! { (value(&record.pipeline_source)) }))
+            (fact("Source", &filter(&record.pipeline_source, RunFilter { source: Some(record.pipeline_source.clone()), ..RunFilter::default() })))
             // A run belongs to the pipeline that first used its reference; its record may name another since then.
             @if record.pipeline_name != run.pipeline { (fact("Pipeline in the record", &value(&record.pipeline_name))) }
             (fact("Started", &moment(run.started)))
             @if let Some(finished) = run.finished { (fact("Finished", &moment(finished))) }
             (fact("Duration", &duration(run, shown, now)))
-            @if let Some(repository) = &record.repository { (fact("Repository", &value(repository))) }
+            @if let Some(name) = &record.repository {
+                (fact("Repository", &site(&value(name), pages.repository.as_deref(), RunFilter { repository: Some(name.clone()), ..RunFilter::default() })))
+            }
             @if let Some(branch) = &record.head_branch {
                 (fact("Branch", &filter(branch, RunFilter { branch: Some(branch.clone()), ..RunFilter::default() })))
             }
-            @if let Some(commit) = &record.commit_sha { (long("Commit", &html! { code { (value(commit)) } })) }
-            @if let Some(number) = record.pr_number { (fact("Pull request", &html! { "#" (number) })) }
+            @if let Some(number) = record.pr_number {
+                (fact("Pull request", &site(&html! { "#" (number) }, pages.pull_request.as_deref(), RunFilter { pr_number: Some(number), repository: record.repository.clone(), ..RunFilter::default() })))
+            }
             @for (word, name) in [("E-mail", &record.email), ("GitHub user", &record.github_username), ("GitLab user", &record.gitlab_username)] {
                 @if let Some(name) = name {
                     (fact(word, &filter(name, RunFilter { person: Some(name.clone()), ..RunFilter::default() })))
                 }
             }
-            @if let Some(address) = &record.source_url { (long("ShownStatus at", &elsewhere(address))) }
+            @if let Some(commit) = &record.commit_sha {
+                (long("Commit", &site(&html! { code { (value(commit)) } }, pages.commit.as_deref(), RunFilter { commit: Some(commit.clone()), ..RunFilter::default() })))
+            }
+            (long("Reference", &html! { code { (value(&record.reference_id)) } }))
+            @if let Some(address) = record.source_url.as_deref().filter(|address| !link::is_web_address(address)) {
+                (long("Page", &value(address)))
+            }
         }
     }
 }
@@ -175,13 +228,14 @@ fn filter(text: &str, filter: RunFilter) -> Markup {
     html! { a .quiet href=(RunsWanted::address(&filter)) { (value(text)) } }
 }
 
-/// Shows the address of another site, as a link if it is one.
-fn elsewhere(address: &str) -> Markup {
+/// Shows a value that leads to its page on another site, if that is known, and to the runs that have it.
+fn site(content: &Markup, page: Option<&str>, filter: RunFilter) -> Markup {
+    let runs = RunsWanted::address(&filter);
     html! {
-        @if link::is_web_address(address) {
-            a href=(address) rel="noopener noreferrer nofollow external" { (value(address)) }
+        @if let Some(page) = page {
+            a href=(page) rel=(link::ELSEWHERE) { (content) } " " a .aside href=(runs) { "runs" }
         } @else {
-            (value(address))
+            a .quiet href=(runs) { (content) }
         }
     }
 }

@@ -231,7 +231,7 @@ fn search(filter: &RunFilter, names: &Names) -> Markup {
     let field = |name: &str, label: &str, kind: &str, value: Option<&str>, names: &[String]| {
         let list = format!("names-{name}");
         html! {
-            label {
+            label .spare[name != "text"] .unused[value.is_none()] {
                 span { (label) }
                 input type=(kind) name=(name) value=(value.unwrap_or_default()) list=[(!names.is_empty()).then_some(&list)]
                     autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="4096";
@@ -310,7 +310,11 @@ fn row(run: &RunSummary, shown: ShownStatus, now: DateTime<Utc>) -> Markup {
                     (value(&run.pipeline)) " " span .counter { "#" (run.counter) }
                 }
                 span .where {
-                    (value(&record.pipeline_source))
+                    @if let Some(page) = record.source_url.as_deref().filter(|page| link::is_web_address(page)) {
+                        a .quiet href=(page) rel=(link::ELSEWHERE) { (value(&record.pipeline_source)) " ↗" }
+                    } @else {
+                        (value(&record.pipeline_source))
+                    }
                     @if let Some(repository) = &record.repository { " · " (value(repository)) }
                 }
             }
@@ -321,7 +325,11 @@ fn row(run: &RunSummary, shown: ShownStatus, now: DateTime<Utc>) -> Markup {
                 @if let Some(number) = record.pr_number { " " span .pr { "#" (number) } }
             }
             td .commit {
-                @if let Some(commit) = &record.commit_sha { code title=(visible(commit)) { (value(short_commit(commit))) } }
+                @if let Some(commit) = &record.commit_sha {
+                    a .quiet href=(list(RunFilter { commit: Some(commit.clone()), ..RunFilter::default() })) title=(visible(commit)) {
+                        code { (value(short_commit(commit))) }
+                    }
+                }
             }
             td .person {
                 @if let Some(person) = person(record) {

@@ -3,6 +3,7 @@
 //! An event reports only that something is new. The browser then requests the page again, so that filters, rights and markup are made in one
 //! place.
 
+use super::forge::Forge;
 use super::layout::PageError;
 use super::words::Clock;
 use crate::access::Access;
@@ -49,6 +50,8 @@ pub struct PageState {
     /// The sources of webhooks.
     pub(super) hooks: Arc<Hooks>,
     pub(super) policies: Policies,
+    /// The sites of repositories.
+    pub(super) forges: Arc<[Forge]>,
 }
 
 impl PageState {
@@ -75,6 +78,7 @@ impl PageState {
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             hooks: Arc::default(),
             policies: Policies::default(),
+            forges: Arc::default(),
         }
     }
 
@@ -82,6 +86,13 @@ impl PageState {
     #[must_use]
     pub fn with_hooks(mut self, hooks: Arc<Hooks>) -> Self {
         self.hooks = hooks;
+        self
+    }
+
+    /// Returns the state with sites of repositories.
+    #[must_use]
+    pub fn with_forges(mut self, forges: Vec<Forge>) -> Self {
+        self.forges = forges.into();
         self
     }
 

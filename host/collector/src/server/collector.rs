@@ -8,7 +8,7 @@ use crate::access::{TokenFile, Tokens};
 use crate::feeds::{Feeds, PublicUrl};
 use crate::forward::{ForwardOptions, forward};
 use crate::hooks::{Hooks, SourceOptions};
-use crate::page::PageState;
+use crate::page::{Forge, PageState};
 use crate::policies::Policies;
 use crate::request::{App, Exposure, Gate, Limits};
 use crate::rules::Rules;
@@ -48,6 +48,8 @@ pub struct Options {
     pub stale_after: Duration,
     /// The sources of webhooks.
     pub sources: Vec<SourceOptions>,
+    /// The sites of repositories, for links; sites that a run's own page gives away need no mention.
+    pub forges: Vec<Forge>,
 }
 
 /// A collector that listens, and does not answer yet.
@@ -83,6 +85,7 @@ impl Collector {
         let pages = app.signals.changes().map_or_else(Router::new, |changes| {
             let state = PageState::new(store, &changes, pipefold::dx::body, forwards, options.stale_after)
                 .with_hooks(Arc::clone(&app.hooks))
+                .with_forges(options.forges)
                 .with_policies(Policies::of(app.intake.rules()));
             introduced(app.clone(), page::router(state))
         });

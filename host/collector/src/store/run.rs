@@ -53,6 +53,8 @@ pub struct RunDetail {
     pub jobs: Vec<KeptJob>,
     /// The part that DX has.
     pub forwarding: Forwarding,
+    /// The references of the runs of its pipeline before and after it, by their counter.
+    pub beside: (Option<String>, Option<String>),
 }
 
 impl RunDetail {

@@ -1,5 +1,6 @@
 //! Reads `pipefold.toml`, as far as it is trusted.
 
+use super::forge::ForgeKeys;
 use super::gocd::GocdKeys;
 use super::jobs::{JobChoice, JobKeys, MOST_JOBS, most_jobs};
 use super::policy::{Failure, PolicyKeys, failure};
@@ -70,6 +71,8 @@ pub struct OperatorKeys {
     pub policies: Vec<PolicyKeys>,
     /// The tables `[[source]]`, in order.
     pub sources: Vec<SourceKeys>,
+    /// The tables `[[forge]]`, in order.
+    pub forges: Vec<ForgeKeys>,
     /// The table `[gocd]`.
     pub gocd: GocdKeys,
     /// The table `[queue]`.
@@ -205,6 +208,7 @@ impl OperatorKeys {
             "failure" => self.failure = Some(failure(entry)?),
             "policy" => self.policies = entry.tables()?.iter().map(PolicyKeys::read).collect::<Result<_, _>>()?,
             "source" => self.sources = entry.tables()?.iter().map(SourceKeys::read).collect::<Result<_, _>>()?,
+            "forge" => self.forges = entry.tables()?.iter().map(ForgeKeys::read).collect::<Result<_, _>>()?,
             "gocd" => self.gocd = GocdKeys::read(entry)?,
             "queue" => self.queue = QueueKeys::read(entry)?,
             "budgets" => {

@@ -18,6 +18,7 @@
 
 mod error;
 mod file;
+mod forge;
 mod gocd;
 mod jobs;
 mod json;
@@ -38,6 +39,7 @@ pub use crate::detect::server_id_problem;
 pub use crate::source::{Environment, Origin, Sourced, nearest};
 pub use error::ConfigError;
 pub use file::{File, OperatorKeys, Trust};
+pub use forge::{FORGE_KINDS, ForgeKeys};
 pub use gocd::{GocdKeys, GocdServerKeys, InJob};
 pub use jobs::{JobChoice, JobKeys, JobSelection, MOST_JOBS, parse_most_jobs};
 pub use policy::{Failure, Grant, GrantedDirectory, PolicyKeys, RULES};

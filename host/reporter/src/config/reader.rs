@@ -295,7 +295,7 @@ const fn key(name: &'static str, flag: Option<&'static str>, variable: Option<&'
 }
 
 /// The keys that only an operator may set: the destination of the token, the rights of policies, times and sizes.
-pub const OPERATOR_KEYS: [OperatorKey; 16] = [
+pub const OPERATOR_KEYS: [OperatorKey; 17] = [
     key("dx_url", Some("--dx-url"), Some(variables::DX_API_URL)),
     key("token_file", Some("--token-file"), Some(variables::TOKEN_FILE)),
     key("ca_file", Some("--ca-file"), Some(variables::CA_FILE)),
@@ -310,6 +310,7 @@ pub const OPERATOR_KEYS: [OperatorKey; 16] = [
     key("policy", Some("--policy"), None),
     key("failure", None, None),
     key("source", Some("--source"), None),
+    key("forge", None, None),
     key("gocd", None, None),
     key("queue", Some("--queue"), Some(variables::QUEUE)),
 ];
@@ -338,6 +339,9 @@ pub const SOURCE_KEYS: [&str; 10] = [
     "max_age",
     "limits",
 ];
+
+/// Keys of a table `[[forge]]`.
+pub const FORGE_KEYS: [&str; 3] = ["url", "kind", "repositories"];
 
 /// Keys of the table `gocd`.
 pub const GOCD_KEYS: [&str; 4] = ["in_job", "server_id", "users", "server"];

@@ -4,9 +4,9 @@ use super::jobs::jobs;
 use super::queue::queue;
 use super::templates::{Layer, resolve};
 use super::{
-    Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, GocdKeys, InJob, JobChoice, JobSelection,
-    LimitKeys, OperatorKeys, Origin, PolicyKeys, QueueSettings, SourceKeys, Sourced, SpoolPlace, TemplateKeys,
-    TemplateUse, Trust, parse_age, spool_place, variables,
+    Budgets, ConfigError, DEFAULT_SPOOL_LIMIT, Environment, Failure, File, ForgeKeys, GocdKeys, InJob, JobChoice,
+    JobSelection, LimitKeys, OperatorKeys, Origin, PolicyKeys, QueueSettings, SourceKeys, Sourced, SpoolPlace,
+    TemplateKeys, TemplateUse, Trust, parse_age, spool_place, variables,
 };
 use crate::detect;
 use crate::detect::Fields;
@@ -100,6 +100,8 @@ pub struct Settings {
     pub policies: Vec<PolicyKeys>,
     /// The sources of webhooks of the operator's file, in order.
     pub sources: Vec<SourceKeys>,
+    /// The forges of the operator's file, in order.
+    pub forges: Vec<ForgeKeys>,
     /// True if a fault in reporting fails the command.
     pub strict: bool,
     /// True to print the request and send nothing.
@@ -242,6 +244,7 @@ impl Settings {
             failure: operator.failure.unwrap_or(Failure::Closed),
             policies: operator.policies,
             sources: operator.sources,
+            forges: operator.forges,
             strict,
             dry_run: flags.dry_run,
             in_job,

@@ -27,6 +27,7 @@ fn with_collector(dir: &Path, test: impl FnOnce(&str, oneshot::Sender<()>)) {
         forward: None,
         keep: Some(Duration::from_secs(3600)),
         stale_after: Duration::from_secs(3600),
+        forges: Vec::new(),
         sources: Vec::new(),
     };
     let runtime = Builder::new_multi_thread()

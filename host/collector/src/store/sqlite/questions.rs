@@ -18,12 +18,26 @@ pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<Option<RunDet
     };
     let id = summary.id.cast_signed();
     Ok(Some(RunDetail {
+        beside: (
+            beside(connection, id, "<", "DESC")?,
+            beside(connection, id, ">", "ASC")?,
+        ),
         summary,
         received: received(connection, id, 0)?,
         own_job: own_job(connection, id)?,
         jobs: jobs(connection, "run = ?1 AND body IS NOT NULL ORDER BY id", id)?,
         forwarding,
     }))
+}
+
+/// Returns the reference of the nearest run of the same pipeline on one side.
+fn beside(connection: &Connection, id: i64, side: &str, order: &str) -> Result<Option<String>> {
+    let sql = format!(
+        "SELECT o.reference_id FROM runs AS r CROSS JOIN runs AS o ON o.pipeline = r.pipeline AND o.counter {side} r.counter \
+         WHERE r.id = ?1 ORDER BY o.counter {order} LIMIT 1"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row([id], |row| row.get(0)).optional()?)
 }
 
 pub(super) fn summary_of(connection: &Connection, key: &RunKey) -> Result<Option<RunSummary>> {

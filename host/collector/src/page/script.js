@@ -1,5 +1,39 @@
 (() => {
   "use strict";
+  // Times in the zone of the reader, with UTC in the title.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const local = (time) => {
+    const two = (number) => String(number).padStart(2, "0");
+    return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
+  };
+  const localise = (root) => {
+    if (zone === "UTC") return;
+    for (const element of root.querySelectorAll("time[datetime]")) {
+      const time = new Date(element.dateTime);
+      if (Number.isNaN(time.getTime())) continue;
+      if (element.title) element.title = `${local(time)} · ${element.title}`;
+      else { element.title = element.textContent; element.textContent = local(time); }
+    }
+  };
+  localise(document);
+  const note = document.getElementById("zone");
+  if (note && zone !== "UTC") note.textContent = `times are of ${zone}, days and charts of UTC`;
+
+  // `/` goes to the search, `j` and `k` to the next and the previous row.
+  document.addEventListener("keydown", (event) => {
+    const target = event.target;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || target.closest("input, select, textarea")) return;
+    if (event.key === "/") {
+      const field = document.querySelector("input[type=search]");
+      if (field) { event.preventDefault(); field.focus(); field.select(); }
+    } else if (event.key === "j" || event.key === "k") {
+      const rows = Array.from(document.querySelectorAll("main tbody th a:first-child"));
+      const place = rows.indexOf(document.activeElement);
+      const next = event.key === "j" ? place + 1 : Math.max(place - 1, 0);
+      rows[Math.min(next, rows.length - 1)]?.focus();
+    }
+  });
+
   // The time between two updates of the page without an event: ages grow.
   const MINUTE = 60_000;
   const region = document.getElementById("live");
@@ -21,6 +55,7 @@
     const open = Array.from(region.querySelectorAll("details[open][id]"), (element) => element.id);
     const nodes = Array.from(fresh.childNodes, (node) => document.importNode(node, true));
     region.replaceChildren(...nodes);
+    localise(region);
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     if (focused) Array.from(region.querySelectorAll("a")).find((link) => link.getAttribute("href") === focused)?.focus({ preventScroll: true });
     if (!fresh.dataset.events) stop();
