@@ -319,10 +319,12 @@ fn row(run: &RunSummary, shown: ShownStatus, now: DateTime<Utc>) -> Markup {
                 }
             }
             td .branch {
-                @if let Some(branch) = &record.head_branch {
+                span .line {
+                    @if let Some(branch) = &record.head_branch {
                     a .quiet href=(list(RunFilter { branch: Some(branch.clone()), ..RunFilter::default() })) title=(visible(branch)) { (value(branch)) }
                 }
-                @if let Some(number) = record.pr_number { " " span .pr { "#" (number) } }
+                @if let Some(number) = record.pr_number { span .pr { "#" (number) } }
+                }
             }
             td .commit {
                 @if let Some(commit) = &record.commit_sha {

@@ -10,7 +10,7 @@
     if (zone === "UTC") return;
     for (const element of root.querySelectorAll("time[datetime]")) {
       const time = new Date(element.dateTime);
-      if (Number.isNaN(time.getTime())) continue;
+      if (!Number.isFinite(time.getTime())) continue;
       if (element.title) element.title = `${local(time)} · ${element.title}`;
       else { element.title = element.textContent; element.textContent = local(time); }
     }

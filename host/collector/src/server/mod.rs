@@ -6,6 +6,7 @@
 
 mod collector;
 mod connection;
+mod encode;
 mod error;
 mod listen;
 mod router;

@@ -1,12 +1,13 @@
 //! The routes.
 
+use super::encode::encode;
 use crate::request::{App, Caller, Denied, Schemes, refused};
 use crate::{api, feeds, hooks, page, upsert};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::http::header::ACCEPT;
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use pipefold::dx::ErrorCode;
 
@@ -18,6 +19,7 @@ pub fn router(app: &App, more: Router) -> Router {
         .merge(more)
         .fallback(nowhere)
         .method_not_allowed_fallback(otherwise)
+        .layer(from_fn(encode))
 }
 
 /// Adds the [`Access`](crate::access::Access) of the sender's token to requests for pages, as an extension. The pages decide what a visitor

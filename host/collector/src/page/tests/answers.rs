@@ -228,7 +228,7 @@ async fn every_answer_has_the_policy() {
 #[tokio::test]
 async fn the_script_of_a_page_is_the_one_that_the_policy_names() {
     let site = site().await;
-    for address in ["/", "/runs/r"] {
+    for address in ["/", "/runs/r", "/pipelines", "/runs/none"] {
         let answer = site.get(address).await;
         let script = answer
             .text
@@ -242,7 +242,6 @@ async fn the_script_of_a_page_is_the_one_that_the_policy_names() {
         let policy = answer.headers["content-security-policy"].to_str().unwrap();
         assert!(policy.contains(&format!("script-src 'sha256-{digest}'")), "{address}");
     }
-    assert!(!site.page("/pipelines").await.contains("<script"));
 }
 
 #[tokio::test]

@@ -180,7 +180,9 @@ fn what_is_refused_leaves_nothing_and_disturbs_no_one() {
         .collect();
     assert_eq!(kinds, [true, true, false, false, true, true], "{outcomes:?}");
     assert!(matches!(&outcomes[3], Err(StoreError::FoldFailed(why)) if why.contains("panicked")));
-    assert_eq!(detail(&store, "r1").unwrap(), before);
+    let after = detail(&store, "r1").unwrap();
+    assert_eq!(after.beside, (None, Some("r2".to_owned())));
+    assert_eq!((after.summary, after.received), (before.summary, before.received));
     assert!(detail(&store, "new").is_none());
     assert_eq!(detail(&store, "r2").unwrap().summary.counter, 2, "no counter was spent");
 }
