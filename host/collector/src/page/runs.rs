@@ -6,6 +6,7 @@ use super::parts::{ShownStatus, ago, duration, moment, person, short_commit, val
 use super::state::{PageState, Viewer};
 use super::words::across;
 use super::{link, words};
+use crate::access::Access;
 use crate::store::{Cursor, Field, Names, Page, RunFilter, RunQuery, RunSummary, Total};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -14,6 +15,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use pipefold_sandbox::Status;
 use pipefold_sandbox::foreign::visible;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The runs of a page: some screens to scroll, and 50 KiB.
 const ON_A_PAGE: u16 = 50;
@@ -31,7 +34,7 @@ pub(super) async fn runs(
         limit: ON_A_PAGE,
     };
     let page = state.store.runs(query).await?;
-    let names = state.store.names(access).await?;
+    let names = names(&state, access).await?;
     // Older runs change rarely; the newest do. A part of a name may be of any pipeline.
     let is_part = page.parts.contains(&Field::Pipeline);
     let events = wanted.after.is_none().then(|| match &wanted.filter.pipeline {
@@ -48,6 +51,25 @@ pub(super) async fn runs(
     };
     let shell = Shell::new("Runs", Here::Runs).live(events.is_some());
     Ok(Html(shell.page(&content).into_string()))
+}
+
+/// The time for which names are offered before they are read again.
+const OFFERED_FOR: Duration = Duration::from_secs(10);
+
+/// Returns the names to choose from.
+async fn names(state: &PageState, access: Access) -> Result<Arc<Names>, PageError> {
+    // Those who see a part of the pipelines are few.
+    if !access.sees_everything() {
+        return Ok(Arc::new(state.store.names(access).await?));
+    }
+    let lock = || state.names.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = lock().clone().filter(|(read, _)| read.elapsed() < OFFERED_FOR);
+    if let Some((_, names)) = known {
+        return Ok(names);
+    }
+    let names = Arc::new(state.store.names(access).await?);
+    *lock() = Some((Instant::now(), Arc::clone(&names)));
+    Ok(names)
 }
 
 fn wanted(address: Result<Query<RunsAddress>, QueryRejection>, state: &PageState) -> Result<RunsWanted, PageError> {

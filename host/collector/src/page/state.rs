@@ -9,7 +9,7 @@ use super::words::Clock;
 use crate::access::Access;
 use crate::hooks::Hooks;
 use crate::policies::Policies;
-use crate::store::Store;
+use crate::store::{Names, Store};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
@@ -21,12 +21,12 @@ use futures_util::stream::Stream;
 use pipefold_sandbox::Run;
 use serde::Deserialize;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout_at};
 
 /// The most browsers that may listen for changes at a time: each holds a connection and a few KiB. More get an answer to come back later,
 /// and show the page without it.
@@ -52,6 +52,8 @@ pub struct PageState {
     pub(super) policies: Policies,
     /// The sites of repositories.
     pub(super) forges: Arc<[Forge]>,
+    /// The names that the search offers to those who see everything, and when they were read.
+    pub(super) names: Arc<Mutex<Option<(Instant, Arc<Names>)>>>,
 }
 
 impl PageState {
@@ -79,6 +81,7 @@ impl PageState {
             hooks: Arc::default(),
             policies: Policies::default(),
             forges: Arc::default(),
+            names: Arc::default(),
         }
     }
 
@@ -167,7 +170,7 @@ pub async fn events(
         changes,
         access,
         pipeline: wanted.pipeline,
-        until: Instant::now() + LIFETIME,
+        until: tokio::time::Instant::now() + LIFETIME,
         sent: Sent::Nothing,
         _permit: permit,
     };
@@ -192,7 +195,7 @@ struct Listener {
     access: Access,
     /// The pipeline whose changes are sent; all if `None`.
     pipeline: Option<String>,
-    until: Instant,
+    until: tokio::time::Instant,
     sent: Sent,
     _permit: OwnedSemaphorePermit,
 }

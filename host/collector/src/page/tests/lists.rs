@@ -100,6 +100,116 @@ async fn filters_come_from_the_address_and_stay_in_every_link() {
     assert_eq!(both.len(), 80);
 }
 
+/// Returns the sentence about what was found.
+fn found(page: &str) -> String {
+    let text = page
+        .split("<p class=\"found\">")
+        .nth(1)
+        .unwrap()
+        .split("</p>")
+        .next()
+        .unwrap();
+    text.replace("<bdi>", "").replace("</bdi>", "")
+}
+
+#[tokio::test]
+async fn a_list_says_what_matched_and_how_many() {
+    let site = Site::new();
+    many(&site, 120).await;
+    for (address, text) in [
+        ("/", "120 runs."),
+        (
+            "/?pipeline=odd&status=failure",
+            "12 runs of 120: status is failure, pipeline is odd.",
+        ),
+        (
+            "/?branch=AI&person=mon",
+            "40 runs of 120: branch contains AI, person contains mon.",
+        ),
+        (
+            "/?commit=abc&pr=%237",
+            "0 runs of 120: commit begins with abc, pull request is #7.",
+        ),
+        (
+            "/?from=2025-06-15&to=2025-06-15",
+            "120 runs of 120: started from 2025-06-15, started to 2025-06-15.",
+        ),
+        ("/?status=stale", "0 runs of 120: status is stale."),
+        (
+            "/?source=enk&dx=refused",
+            "0 runs of 120: DX has refused, source is enk.",
+        ),
+    ] {
+        let page = site.page(address).await;
+        assert_eq!(found(&page).replace("source contains", "source is"), text, "{address}");
+    }
+    // The statuses keep the rest, and a field without use is there to be filled in.
+    let page = site.page("/?repository=x&status=stale").await;
+    assert!(page.contains("href=\"/?status=failure&amp;repository=x\""), "{page}");
+    assert!(page.contains("<details class=\"more\" open>") && page.contains("name=\"status\" value=\"stale\""));
+    assert!(page.contains("<option value=\"even\">") && page.contains("list=\"names-branch\""));
+    assert!(site.page("/").await.contains("<details class=\"more\">"));
+    for bad in ["pr=x", "from=monday", "to=2025-13-01"] {
+        assert_eq!(site.get(&format!("/?{bad}")).await.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_leads_to_its_pages_elsewhere_and_to_its_neighbours() {
+    let site = Site::new();
+    for n in 1..=3 {
+        let run = Notification {
+            pipeline_source: Some("GitHub Actions".into()),
+            repository: Some("acme/shop".into()),
+            commit_sha: Some("abc123".into()),
+            pr_number: Some(7),
+            source_url: Some(format!("https://github.com/acme/shop/actions/runs/{n}")),
+            ..began("p", &format!("r{n}"), 100 - n)
+        };
+        site.add(run, ago(100 - n)).await;
+    }
+    site.add_job("r2", job("unit <b>", Status::Failure, Some(90), Some(30)), false)
+        .await;
+    site.add_job("r2", job("lint", Status::Success, Some(90), Some(30)), false)
+        .await;
+    let page = site.page("/runs/r2").await;
+    let main = page.split("<main").nth(1).unwrap();
+    let place = |text: &str| main.find(text).unwrap_or_else(|| panic!("no {text}:\n{main}"));
+    let order = [
+        "rel=\"prev\" href=\"/runs/r1\"",
+        "rel=\"next\" href=\"/runs/r3\"",
+        "href=\"https://github.com/acme/shop/actions/runs/2\"",
+        "<p class=\"failed\"><strong>Failed: </strong><bdi>unit &lt;b&gt;</bdi> after 30s",
+        "<dl class=\"facts wide\">",
+    ]
+    .map(place);
+    assert!(order.is_sorted(), "{order:?}");
+    for link in [
+        "https://github.com/acme/shop\"",
+        "https://github.com/acme/shop/commit/abc123\"",
+        "https://github.com/acme/shop/pull/7\"",
+        "/?commit=abc123\"",
+        "/?repository=acme%2Fshop&amp;pr=7\"",
+    ] {
+        place(link);
+    }
+    assert!(
+        !site.page("/runs/r1").await.contains("rel=\"prev\"") && !site.page("/runs/r3").await.contains("rel=\"next\"")
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_forward_says_nothing_about_dx() {
+    let mut site = Site::new();
+    site.add(began("p", "r", 100), ago(100)).await;
+    site.state.forwards = false;
+    let page = site.page("/runs/r").await;
+    assert!(
+        !page.contains("DX") && page.contains("<h2>Notifications</h2>"),
+        "{page}"
+    );
+}
+
 #[tokio::test]
 async fn an_empty_page_has_advice() {
     let site = Site::new();

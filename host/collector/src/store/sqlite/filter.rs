@@ -1,9 +1,9 @@
 //! A filter of runs, prepared: what its names mean, the ways that serve it, and the check of one run.
 
-use super::place::Result;
+use super::place::{Result, Trouble};
 use super::rows::{COUNT, PIPELINE, RECORD, STATUS, rank};
 use crate::access::Access;
-use crate::store::{Field, RunFilter, RunQuery, RunSummary};
+use crate::store::{Cursor, Field, RunFilter, RunQuery, RunSummary, Total};
 use pipefold_sandbox::Status;
 use rusqlite::types::{ToSql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -37,11 +37,67 @@ const MOST_VALUES: usize = 5_000;
 /// The most runs of a way that are counted to compare it with others.
 const COMPARED: i64 = 2_500;
 
+/// The most runs that are counted along an index.
+const COUNTED: i64 = 50_000;
+
+/// The most runs of a store in which the references are searched: some 0.1 s.
+const MOST_SEARCHED: u64 = 300_000;
+
+/// The most runs that are looked at one by one. More are found soon among all.
+const MOST_IDS: usize = 1_000;
+
+/// The digits of a commit that are taken for one in a search.
+const SHORT_COMMIT: usize = 7;
+
+/// A text behind all others.
+const LAST: &str = "\u{10ffff}";
+
 /// One way: the condition that an index serves, and its value.
 pub struct Way {
     /// Such as `r.pipeline = ?1`.
     pub condition: String,
     pub value: Box<dyn ToSql>,
+}
+
+/// The way through a list, and the runs on no way.
+pub struct Plan {
+    pub ways: Vec<Way>,
+    pub ids: Vec<i64>,
+    /// The number of runs that fit, if it is known.
+    pub total: Option<Total>,
+}
+
+impl Plan {
+    fn of(ways: Vec<Way>) -> Self {
+        Self {
+            ways,
+            ids: Vec::new(),
+            total: None,
+        }
+    }
+}
+
+/// The part of the list that is read: from a place, in milliseconds since 1970, to a cursor, exclusive.
+pub struct Span {
+    pub from: i64,
+    pub until: Cursor,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self {
+            from: i64::MIN,
+            until: Cursor {
+                place: i64::MAX,
+                id: i64::MAX.unsigned_abs(),
+            },
+        }
+    }
+}
+
+/// Returns the way of all runs.
+fn everything() -> Way {
+    way("?1 = 0", 0)
 }
 
 fn way(condition: impl Into<String>, value: impl ToSql + 'static) -> Way {
@@ -128,7 +184,7 @@ impl<'a> Fits<'a> {
         parts.map(|(field, _)| *field).collect()
     }
 
-    /// Returns true if [`Fits::row`] decides.
+    /// Returns true if [`Fits::row`] decides alone.
     pub fn needs_no_text(&self) -> bool {
         self.text.is_none()
     }
@@ -147,31 +203,6 @@ impl<'a> Fits<'a> {
             _ => return None,
         };
         (alone == *self.filter).then_some((pipeline, self.filter.status))
-    }
-
-    /// Returns true if every run of a single way fits, within the filter's span of time.
-    pub fn is_a_way(&self) -> bool {
-        let RunFilter {
-            pipeline: _,
-            branch: _,
-            person: _,
-            repository: _,
-            source: _,
-            parts: _,
-            status,
-            commit,
-            pr_number,
-            from: _,
-            until: _,
-            stale_before,
-            active_since,
-            refused,
-            text: _,
-        } = self.filter;
-        let conditions = [status.is_some(), commit.is_some(), pr_number.is_some(), *refused];
-        let conditions = self.names.len() + conditions.into_iter().filter(|condition| *condition).count();
-        let more = stale_before.is_some() || active_since.is_some() || self.text.is_some();
-        conditions <= 1 && !more && self.access.sees_everything()
     }
 
     /// Returns true if a run fits, but for its text.
@@ -251,59 +282,150 @@ impl<'a> Fits<'a> {
             .any(|field| field.to_lowercase().contains(text))
     }
 
-    /// Returns the ways that pass the fewest other runs. No ways: no run fits.
-    pub fn ways(&self, connection: &Connection) -> Result<Vec<Way>> {
+    /// Returns the plan that passes the fewest other runs. There are `all` runs; those within `span` count.
+    pub fn plan(&self, connection: &Connection, all: u64, span: &Span) -> Result<Plan> {
         let filter = self.filter;
         if filter.refused {
-            return Ok(vec![way(REFUSED, 0)]);
+            return Ok(Plan::of(vec![way(REFUSED, 0)]));
         }
-        let mut candidates = Vec::new();
+        let mut plans = Vec::new();
+        let mut may_repeat = false;
         for (field, name) in &self.names {
-            candidates.extend(self.of_name(connection, *field, name)?);
+            plans.extend(self.of_name(connection, *field, name)?);
+            // A person may have several names.
+            may_repeat |= *field == Field::Person;
         }
         if filter.commit.is_some() {
-            candidates.extend(self.of_commit(connection)?);
+            plans.extend(of_commit(connection, &self.commits)?);
         }
-        candidates.extend(filter.pr_number.map(|number| vec![way("r.pr_number = ?1", number)]));
+        plans.extend(filter.pr_number.map(|number| vec![way("r.pr_number = ?1", number)]));
         if filter.stale_before.is_some() {
             let open = [Status::Unknown, Status::Running];
-            candidates.push(open.map(|status| way("r.status = ?1", rank(status))).into());
+            plans.push(open.map(|status| way("r.status = ?1", rank(status))).into());
         } else if let Some(status) = filter.status {
-            candidates.push(vec![way("r.status = ?1", rank(status))]);
+            plans.push(vec![way("r.status = ?1", rank(status))]);
         }
         if !self.access.sees_everything() && filter.pipeline.is_none() {
-            let visible = pipelines(connection, |name| self.access.may_see(name))?;
-            candidates.extend(visible);
+            plans.extend(pipelines(connection, |name| self.access.may_see(name))?);
         }
-        if let [_] | [] = candidates.as_slice() {
-            return Ok(candidates.pop().unwrap_or_else(|| vec![way("?1 = 0", 0)]));
+        let mut plans: Vec<Plan> = plans.into_iter().map(Plan::of).collect();
+        if all <= MOST_SEARCHED {
+            plans.extend(self.of_text(connection)?);
         }
-        let mut best = None;
-        for ways in candidates {
-            let mut runs = 0;
-            for way in &ways {
-                runs += count(connection, way, i64::MIN, i64::MAX, COMPARED)?;
+        let conditions = self.conditions();
+        let mut best: Option<(u64, Plan)> = None;
+        for plan in plans {
+            let mut runs = plan.ids.len() as u64;
+            for way in &plan.ways {
+                runs += count(connection, way, &Span::default(), COMPARED)?.cast_unsigned();
             }
             if best.as_ref().is_none_or(|(fewest, _)| runs < *fewest) {
-                best = Some((runs, ways));
+                best = Some((runs, plan));
             }
         }
-        Ok(best.map(|(_, ways)| ways).unwrap_or_default())
+        let total = |plan: &Plan| {
+            let mut runs = 0;
+            for way in &plan.ways {
+                runs += count(connection, way, span, COUNTED - runs)?;
+            }
+            let total = Total {
+                runs: runs.cast_unsigned(),
+                is_all: runs < COUNTED,
+            };
+            Ok::<_, Trouble>(Some(total))
+        };
+        Ok(match best {
+            Some((runs, mut plan)) => {
+                if conditions == Some(1) && !may_repeat {
+                    plan.total = total(&plan)?;
+                }
+                // Of many ways a page of each is read; of all runs as many as it takes to find a page that fits.
+                let ways = plan.ways.len() as u64;
+                if ways > 1 && plan.ids.is_empty() && all < 4 * ways * runs {
+                    plan.ways = vec![everything()];
+                }
+                plan
+            }
+            None => {
+                let mut plan = Plan::of(vec![everything()]);
+                if conditions == Some(0) {
+                    plan.total = total(&plan)?;
+                }
+                plan
+            }
+        })
     }
 
-    /// Returns the ways of the commits that begin so; `None` if they are too many.
-    fn of_commit(&self, connection: &Connection) -> Result<Option<Vec<Way>>> {
-        let mut all = Vec::new();
-        for start in &self.commits {
-            let last = format!("{start}\u{10ffff}");
-            match values(connection, "commit_sha", start, &last, |commit| {
-                commit.starts_with(start)
-            })? {
-                Some(ways) => all.extend(ways),
+    /// Returns the number of conditions besides the span of time; `None` if one needs more than an index.
+    fn conditions(&self) -> Option<usize> {
+        // No `..`: a new condition must be added here.
+        let RunFilter {
+            pipeline: _,
+            branch: _,
+            person: _,
+            repository: _,
+            source: _,
+            parts: _,
+            status,
+            commit,
+            pr_number,
+            from: _,
+            until: _,
+            stale_before,
+            active_since,
+            refused: _,
+            text: _,
+        } = self.filter;
+        let is_more = stale_before.is_some() || active_since.is_some() || self.text.is_some();
+        let others = [status.is_some(), commit.is_some(), pr_number.is_some()];
+        let others = others.into_iter().filter(|condition| *condition).count();
+        (!is_more && self.access.sees_everything()).then_some(self.names.len() + others)
+    }
+
+    /// Returns a plan for a text that few runs have; `None` if it may be in many.
+    fn of_text(&self, connection: &Connection) -> Result<Option<Plan>> {
+        // SQLite knows the case of ASCII alone.
+        let Some(text) = self.text.as_ref().filter(|text| text.is_ascii()) else {
+            return Ok(None);
+        };
+        if text.len() >= SHORT_COMMIT && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let commits = of_commit(connection, std::slice::from_ref(text))?;
+            if let Some(ways) = commits.filter(|ways| !ways.is_empty()) {
+                return Ok(Some(Plan::of(ways)));
+            }
+        }
+        let mut plan = Plan::of(Vec::new());
+        plan.ways
+            .extend(self.pr_number.map(|number| way("r.pr_number = ?1", number)));
+        match pipelines(connection, |name| has(name, text) && self.access.may_see(name))? {
+            Some(ways) => plan.ways.extend(ways),
+            None => return Ok(None),
+        }
+        for column in ["branch", "email", "github", "gitlab", "repository"] {
+            match values(connection, column, "", LAST, |value| has(value, text))? {
+                Some(ways) => plan.ways.extend(ways),
                 None => return Ok(None),
             }
         }
-        Ok((all.len() <= ONE_BY_ONE).then_some(all))
+        let mut runs = 0;
+        for way in &plan.ways {
+            runs += count(connection, way, &Span::default(), COMPARED)?;
+        }
+        if plan.ways.len() > ONE_BY_ONE || runs >= COMPARED {
+            return Ok(None);
+        }
+        // Both indices have all that is read.
+        for column in ["reference_id", "commit_sha"] {
+            let sql = format!(
+                "SELECT id FROM runs WHERE {column} IS NOT NULL AND instr(lower({column}), ?1) LIMIT {MOST_IDS}"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query([text])?;
+            while let Some(row) = rows.next()? {
+                plan.ids.push(row.get(0)?);
+            }
+        }
+        Ok((plan.ids.len() < MOST_IDS).then_some(plan))
     }
 
     /// Returns the ways of a name; `None` if they are too many.
@@ -321,7 +443,7 @@ impl<'a> Fits<'a> {
         for column in columns(field).0 {
             match name {
                 Name::Is(name) => all.push(way(format!("r.{column} = ?1"), (*name).to_owned())),
-                Name::Has(_) => match values(connection, column, "", "\u{10ffff}", |value| name.fits(value))? {
+                Name::Has(_) => match values(connection, column, "", LAST, |value| name.fits(value))? {
                     Some(ways) => all.extend(ways),
                     None => return Ok(None),
                 },
@@ -329,6 +451,21 @@ impl<'a> Fits<'a> {
         }
         Ok((all.len() <= ONE_BY_ONE).then_some(all))
     }
+}
+
+/// Returns the ways of the commits that begin so; `None` if they are too many.
+fn of_commit(connection: &Connection, starts: &[String]) -> Result<Option<Vec<Way>>> {
+    let mut all = Vec::new();
+    for start in starts {
+        let last = format!("{start}{LAST}");
+        match values(connection, "commit_sha", start, &last, |commit| {
+            commit.starts_with(start)
+        })? {
+            Some(ways) => all.extend(ways),
+            None => return Ok(None),
+        }
+    }
+    Ok((all.len() <= ONE_BY_ONE).then_some(all))
 }
 
 /// The most runs of other people that are passed to find out whether a name is one of the visible runs.
@@ -387,11 +524,11 @@ fn values(
     Ok(None)
 }
 
-/// Returns the number of runs of a way that are placed from `from` to `until`, at most `most`.
-pub fn count(connection: &Connection, way: &Way, from: i64, until: i64, most: i64) -> Result<i64> {
+/// Returns the number of runs of a way within a span, at most `most`.
+fn count(connection: &Connection, way: &Way, span: &Span, most: i64) -> Result<i64> {
     let sql = counting(&way.condition);
     let mut statement = connection.prepare_cached(&sql)?;
-    let values: [&dyn ToSql; 4] = [&*way.value, &from, &until, &most];
+    let values: [&dyn ToSql; 4] = [&*way.value, &span.from, &span.until.place, &most];
     Ok(statement.query_row(values, |row| row.get(0))?)
 }
 

@@ -5,15 +5,15 @@
 //! If a way was left before its end, runs of other ways beyond that place are not shown yet, and the next page starts there: so no run is
 //! left out.
 
-use super::filter::{Fits, NAMES, Way, count};
+use super::filter::{Fits, NAMES, Plan, Span, Way};
 use super::place::Result;
 use super::questions;
 use super::rows::{COLUMNS, ID, PLACE, summary};
 use crate::access::Access;
 use crate::store::{Cursor, MAX_PAGE, Names, Page, PipelineSummary, RunQuery, RunSummary, StatusCounts, Total};
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
 use rusqlite::types::ToSql;
+use rusqlite::{Connection, Row};
 use std::time::{Duration, Instant};
 
 /// The runs that are read for a page however long that takes: some 5 ms.
@@ -22,11 +22,8 @@ const READ_ALWAYS: usize = 2_500;
 /// The time after which a search stops, and shows its next page on request: it takes one of the threads that read.
 const LONGEST: Duration = Duration::from_millis(400);
 
-/// The most runs that are counted along an index.
-const COUNTED: i64 = 50_000;
-
 /// The most runs that are read to count those that fit.
-const READ_TO_COUNT: usize = 5_000;
+const READ_TO_COUNT: usize = 2_500;
 
 pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Page> {
     let fits = Fits::of(connection, query)?;
@@ -43,18 +40,17 @@ pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Page> {
         }
         return Ok(page);
     }
-    let ways = fits.ways(connection)?;
-    let span = Span::of(query);
-    if let (true, Some((pipeline, status))) = (is_first, fits.counted()) {
-        let counts = counts(connection, &query.access, pipeline)?;
-        let runs = status.map_or_else(|| counts.total(), |status| counts.of(status));
-        page.total = Some(Total { runs, is_all: true });
-    } else if let (true, true, [way]) = (is_first, fits.is_a_way(), ways.as_slice()) {
-        let runs = count(connection, way, span.from, span.until.place, COUNTED)?;
-        page.total = Some(Total {
-            runs: runs.cast_unsigned(),
-            is_all: runs < COUNTED,
-        });
+    let span = span_of(query);
+    let plan = fits.plan(connection, page.of, &span)?;
+    if is_first {
+        page.total = match fits.counted() {
+            Some((pipeline, status)) => {
+                let counts = counts(connection, &query.access, pipeline)?;
+                let runs = status.map_or_else(|| counts.total(), |status| counts.of(status));
+                Some(Total { runs, is_all: true })
+            }
+            None => plan.total,
+        };
     }
     let read = Reading {
         limit: usize::from(query.limit.clamp(1, MAX_PAGE)),
@@ -63,7 +59,7 @@ pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Page> {
         span,
         fits,
     };
-    let total = read.all(connection, &ways, &mut page)?;
+    let total = read.all(connection, &plan, &mut page)?;
     if is_first && page.total.is_none() {
         page.total = Some(total);
     }
@@ -93,7 +89,7 @@ fn exact(connection: &Connection, query: &RunQuery, fits: &Fits<'_>) -> Result<O
     if query.filter.refused {
         return Ok(None);
     }
-    let span = Span::of(query);
+    let span = span_of(query);
     let mut statement = connection.prepare_cached(&format!("{} WHERE r.reference_id = ?1", select()))?;
     let mut rows = statement.query([text])?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -107,7 +103,7 @@ fn exact(connection: &Connection, query: &RunQuery, fits: &Fits<'_>) -> Result<O
 }
 
 /// The runs whose names are offered, and the most names of a field: more are no help, and make the page long.
-const NAMED: usize = 500;
+const NAMED: usize = 200;
 const OFFERED: usize = 40;
 
 pub(super) fn names(connection: &Connection, access: &Access) -> Result<Names> {
@@ -155,31 +151,26 @@ pub fn sql(condition: &str) -> String {
     )
 }
 
-/// The part of the list that is read.
-struct Span {
-    /// Milliseconds since 1970.
-    from: i64,
-    /// Exclusive.
-    until: Cursor,
+/// Returns the part of the list that a query is about.
+fn span_of(query: &RunQuery) -> Span {
+    let place = |time: DateTime<Utc>| time.timestamp_millis();
+    let whole = Span::default();
+    let start = query.after.unwrap_or(whole.until);
+    let until = query.filter.until.map(|until| Cursor {
+        place: place(until).saturating_sub(1),
+        ..whole.until
+    });
+    Span {
+        from: query.filter.from.map_or(whole.from, place),
+        until: until.map_or(start, |until| until.min(start)),
+    }
 }
 
-impl Span {
-    fn of(query: &RunQuery) -> Self {
-        let place = |time: DateTime<Utc>| time.timestamp_millis();
-        let start = query.after.unwrap_or(Cursor {
-            place: i64::MAX,
-            id: i64::MAX.unsigned_abs(),
-        });
-        // No run has the id 0.
-        let until = query.filter.until.map(|until| Cursor {
-            place: place(until),
-            id: 0,
-        });
-        Self {
-            from: query.filter.from.map_or(i64::MIN, place),
-            until: until.map_or(start, |until| until.min(start)),
-        }
-    }
+fn here(row: &Row<'_>) -> Result<Cursor> {
+    Ok(Cursor {
+        place: row.get(PLACE)?,
+        id: row.get::<_, i64>(ID)?.cast_unsigned(),
+    })
 }
 
 /// A page to be read.
@@ -205,9 +196,10 @@ struct Found {
 
 impl Reading<'_> {
     /// Fills in the newest runs that are on any of the ways, and returns how many there are.
-    fn all(&self, connection: &Connection, ways: &[Way], page: &mut Page) -> Result<Total> {
+    fn all(&self, connection: &Connection, plan: &Plan, page: &mut Page) -> Result<Total> {
         let begin = Instant::now();
-        let (mut runs, mut more) = (Vec::new(), Vec::new());
+        let ways = &plan.ways;
+        let (mut runs, mut more) = (self.ids(connection, &plan.ids)?, Vec::new());
         let (mut left_at, mut is_all): (Option<Cursor>, _) = (None, true);
         for (number, way) in (1..).zip(ways) {
             // Each way has its part of the time; what one leaves, the next has.
@@ -240,6 +232,22 @@ impl Reading<'_> {
         })
     }
 
+    /// Returns those of the runs that fit.
+    fn ids(&self, connection: &Connection, ids: &[i64]) -> Result<Vec<(Cursor, RunSummary)>> {
+        let mut statement = connection.prepare_cached(&format!("{} WHERE r.id = ?1", select()))?;
+        let mut found = Vec::new();
+        for id in ids {
+            let mut rows = statement.query([id])?;
+            let Some(row) = rows.next()? else { continue };
+            let here = here(row)?;
+            if self.span.from <= here.place && here < self.span.until && self.fits.row(row)? {
+                let run = summary(row)?;
+                found.extend(self.fits.text(&run).then_some((here, run)));
+            }
+        }
+        Ok(found)
+    }
+
     fn way(&self, connection: &Connection, way: &Way, ways: usize, end: Instant) -> Result<Found> {
         let mut statement = connection.prepare_cached(&sql(&way.condition))?;
         let Cursor { place, id } = self.span.until;
@@ -270,10 +278,7 @@ impl Reading<'_> {
                 return Ok(found);
             }
             count += 1;
-            let here = Cursor {
-                place: row.get(PLACE)?,
-                id: row.get::<_, i64>(ID)?.cast_unsigned(),
-            };
+            let here = here(row)?;
             last = Some(here);
             if !self.fits.row(row)? {
                 continue;

@@ -283,10 +283,21 @@ fn totals_are_of_all_that_fit_and_may_be_seen() {
     };
     assert_eq!(total(&all, &both), (2, 60));
     assert_eq!(total(&all, &|f| f.branch = Some("none".into())), (0, 60));
+    // More branches than are read one by one.
+    for n in 0..40 {
+        let one = Notification {
+            head_branch: Some(format!("topic-{n}")),
+            ..running("web", &format!("t{n}"), n)
+        };
+        append(&store, one, 1000);
+    }
+    assert_eq!(total(&all, &|f| f.branch = Some("topic".into())), (40, 100));
+    assert_eq!(total(&all, &|f| f.branch = Some("topic-1".into())), (1, 100));
+    assert_eq!(total(&all, &|f| f.branch = Some("OPIC-1".into())), (11, 100));
     // A search reads no further than its page.
-    let mut search = by(|filter| filter.text = Some("r".into()));
+    let mut search = by(|filter| filter.text = Some("topic".into()));
     assert!(!page(&store, search.clone()).total.unwrap().is_all);
-    search.filter.text = Some("r59".into());
+    search.filter.text = Some("59".into());
     assert_eq!(page(&store, search.clone()).total.unwrap().runs, 1);
     search.after = Some("5.5".parse().unwrap());
     assert_eq!(page(&store, search).total, None, "of the first page only");
