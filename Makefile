@@ -3,7 +3,7 @@
 # make's job server is for make's children; cargo has its own, and warns about a stranger's.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup demo test lint bench soak library-stress simulate sanitize fuzz examples guides package dist dist-test deny clean
+.PHONY: help setup demo test lint accessible bench soak library-stress simulate sanitize fuzz examples guides package dist dist-test deny clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ test: setup ## formatting, lints, all tests
 
 lint: setup ## formatting and lints only
 	@scripts/lint.sh
+
+accessible: setup ## check the collector's pages by the rules of axe-core, in Chromium
+	@scripts/accessible.sh
 
 bench: setup ## measure, and print the tables of docs/performance.md
 	@scripts/bench.sh

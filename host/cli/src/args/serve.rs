@@ -72,7 +72,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub sources: SourceFlags,
 
-    /// External URL of this server, used in feed links, such as https://runs.example.com [default: the address it listens on]
+    /// External URL of this server, used in links, such as https://example.com/runs [default: the address it listens on]
     #[arg(long, value_name = "URL")]
     pub public_url: Option<PublicUrl>,
 

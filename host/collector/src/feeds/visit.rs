@@ -128,6 +128,15 @@ pub struct PublicUrl(ServerUrl);
 pub struct PublicUrlError;
 
 impl PublicUrl {
+    /// Returns the path, such as `/pipefold`; `None` if there is none.
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        let address = self.0.to_string();
+        let (_, rest) = address.split_once("://")?;
+        let path = rest[rest.find('/')?..].trim_end_matches("/go");
+        (!path.is_empty()).then(|| path.to_owned())
+    }
+
     /// Returns the address in the form of a GoCD server's.
     fn into_server(self) -> ServerUrl {
         self.0
@@ -139,7 +148,10 @@ impl FromStr for PublicUrl {
 
     /// Parses `http[s]://host[:port][/path]`, also with GoCD's `/go` at its end.
     fn from_str(text: &str) -> Result<Self, PublicUrlError> {
-        ServerUrl::parse(text).map(Self).map_err(|_| PublicUrlError)
+        let url = ServerUrl::parse(text).map(Self).map_err(|_| PublicUrlError)?;
+        // With two slashes a link would lead to another host.
+        let is_plain = url.path().is_none_or(|path| !path.contains("//"));
+        is_plain.then_some(url).ok_or(PublicUrlError)
     }
 }
 
@@ -185,7 +197,9 @@ mod public_url_tests {
             ("http://127.0.0.1:8642/", "http://127.0.0.1:8642/go"),
             ("https://ci.example.com/runs/go", "https://ci.example.com/runs/go"),
         ] {
-            assert_eq!(text.parse::<PublicUrl>().unwrap().into_server().to_string(), server);
+            let url: PublicUrl = text.parse().unwrap();
+            assert_eq!(url.path(), text.contains("com/runs").then(|| "/runs".to_owned()));
+            assert_eq!(url.into_server().to_string(), server);
         }
         for text in [
             "",
@@ -194,6 +208,7 @@ mod public_url_tests {
             "https://u:p@x",
             "https://x?y",
             "https://",
+            "https://x//y",
         ] {
             assert_eq!(text.parse::<PublicUrl>(), Err(PublicUrlError), "{text}");
         }

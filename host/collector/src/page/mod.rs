@@ -8,10 +8,12 @@
 //! - `pipelines`: `/pipelines` and `/pipelines/{name}`, with a `chart` over a span of time.
 //! - `hooks`: `/hooks`, the sources of webhooks. `policies`: `/policies`.
 //! - `layout`: the frame, the errors, the stylesheet and script, and what a browser may do with a page.
+//! - `csv`: `/runs.csv`, a list of runs for spreadsheets.
 //! - `forge`: the pages of commits and pull requests on other sites.
 //! - `parts`, `words`, `link`: pieces, texts and addresses that several pages share.
 
 mod chart;
+mod csv;
 mod forge;
 mod hooks;
 mod layout;
@@ -49,6 +51,7 @@ pub fn router(state: PageState) -> Router {
     Router::new()
         .route("/", get(runs::runs))
         .route("/runs", get(run::by_query))
+        .route(csv::PATH, get(csv::runs))
         .route("/runs/{reference_id}", get(run::by_path))
         .route("/pipelines", get(pipelines::pipelines))
         .route("/pipelines/{name}", get(pipelines::by_path))

@@ -5,7 +5,7 @@ use super::link::{RunsAddress, RunsWanted, STATUSES};
 use super::parts::{ShownStatus, ago, duration, moment, person, short_commit, value};
 use super::state::{PageState, Viewer};
 use super::words::across;
-use super::{link, words};
+use super::{csv, link, words};
 use crate::access::Access;
 use crate::store::{Cursor, Field, Names, Page, RunFilter, RunQuery, RunSummary, Total};
 use axum::extract::rejection::QueryRejection;
@@ -72,7 +72,7 @@ async fn names(state: &PageState, access: Access) -> Result<Arc<Names>, PageErro
     Ok(names)
 }
 
-fn wanted(address: Result<Query<RunsAddress>, QueryRejection>, state: &PageState) -> Result<RunsWanted, PageError> {
+pub fn wanted(address: Result<Query<RunsAddress>, QueryRejection>, state: &PageState) -> Result<RunsWanted, PageError> {
     let Query(address) = address.map_err(|error| PageError::Address(error.body_text()))?;
     RunsWanted::parse(address, stale_before(state))
 }
@@ -116,6 +116,7 @@ fn found(page: &Page, wanted: &RunsWanted) -> Markup {
         .and_then(Cursor::at);
     html! {
         p .found {
+            a .aside href=(RunsWanted::address_of(csv::PATH, &wanted.filter, None)) title=(format!("The newest {} at most", words::grouped(csv::MOST as u64))) { "CSV" }
             @match page.total {
                 _ if conditions.is_empty() => (words::count(page.of, "run")),
                 Some(Total { runs, is_all: true }) => { (words::count(runs, "run")) " of " (words::grouped(page.of)) },

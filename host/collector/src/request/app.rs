@@ -38,6 +38,8 @@ pub struct App {
     pub stale_after: Duration,
     /// The sources of webhooks.
     pub hooks: Arc<Hooks>,
+    /// The path of the server behind its proxy, such as `/pipefold`; `None` for the root.
+    pub below: Option<Arc<str>>,
 }
 
 impl App {
@@ -55,6 +57,16 @@ impl App {
             forwards,
             stale_after: STALE_AFTER,
             hooks: Arc::default(),
+            below: None,
+        }
+    }
+
+    /// Returns it below a path.
+    #[must_use]
+    pub fn below(self, path: Option<String>) -> Self {
+        Self {
+            below: path.map(Into::into),
+            ..self
         }
     }
 

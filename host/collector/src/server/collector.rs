@@ -36,7 +36,7 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// True if a proxy in front lets others in, and names them in `X-Forwarded-For`.
     pub behind_proxy: bool,
-    /// The beginning of links in feeds; by default the address that is listened on.
+    /// The external address: the beginning of links in feeds, by default the address that is listened on. Its path is that of the pages.
     pub public_url: Option<PublicUrl>,
     /// Bounds on a peer.
     pub limits: Limits,
@@ -81,6 +81,7 @@ impl Collector {
         let gate = Gate::new(tokens, exposure, options.limits.per_token);
         let app = App::new(Arc::clone(&store), rules, gate, options.limits, forwards)
             .stale_after(options.stale_after)
+            .below(options.public_url.as_ref().and_then(PublicUrl::path))
             .with_hooks(hooks);
         let pages = app.signals.changes().map_or_else(Router::new, |changes| {
             let state = PageState::new(store, &changes, pipefold::dx::body, forwards, options.stale_after)

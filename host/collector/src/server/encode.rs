@@ -27,7 +27,7 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 /// Gives an answer a digest (`ETag`), answers 304 if the client has it already, and compresses it otherwise.
 pub async fn encode(request: Request, next: Next) -> Response {
     let (method, asked) = (request.method().clone(), request.headers().clone());
-    let is_api = request.uri().path().starts_with("/api/");
+    let is_api = request.uri().path().contains("/api/");
     let response = next.run(request).await;
     if method != Method::GET || response.status() != StatusCode::OK || !has_type(&response) {
         return response;

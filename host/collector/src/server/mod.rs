@@ -9,6 +9,7 @@ mod connection;
 mod encode;
 mod error;
 mod listen;
+mod mount;
 mod router;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]

@@ -1,6 +1,7 @@
 //! The routes.
 
 use super::encode::encode;
+use super::mount::mount;
 use crate::request::{App, Caller, Denied, Schemes, refused};
 use crate::{api, feeds, hooks, page, upsert};
 use axum::Router;
@@ -10,16 +11,24 @@ use axum::http::header::ACCEPT;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use pipefold::dx::ErrorCode;
+use std::sync::Arc;
 
 /// The routes of upserts, webhooks and the API, and `more` beside them.
 pub fn router(app: &App, more: Router) -> Router {
-    upsert::router(app)
+    let router = upsert::router(app)
         .merge(hooks::router(app))
         .merge(api::router(app))
         .merge(more)
         .fallback(nowhere)
-        .method_not_allowed_fallback(otherwise)
-        .layer(from_fn(encode))
+        .method_not_allowed_fallback(otherwise);
+    let router = match &app.below {
+        // Within another router, since the address has to be right before the route is chosen.
+        Some(below) => Router::new()
+            .fallback_service(router)
+            .layer(from_fn_with_state(Arc::clone(below), mount)),
+        None => router,
+    };
+    router.layer(from_fn(encode))
 }
 
 /// Adds the [`Access`](crate::access::Access) of the sender's token to requests for pages, as an extension. The pages decide what a visitor

@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 const LONG: Duration = Duration::from_secs(90);
 
 /// The browser; `None`, with a message, where the machine has none.
-fn browser(test: &str) -> Option<PathBuf> {
+pub fn browser(test: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     let found = std::env::split_paths(&path)
@@ -37,14 +37,14 @@ fn browser(test: &str) -> Option<PathBuf> {
 }
 
 /// A browser's result for an address.
-struct Seen {
+pub struct Seen {
     /// The document as it was when all was loaded.
-    document: String,
+    pub document: String,
     /// The browser's log, with the messages of the page's console.
-    log: String,
+    pub log: String,
 }
 
-fn see(browser: &Path, address: &str, options: &[&str]) -> Seen {
+pub fn see(browser: &Path, address: &str, options: &[&str]) -> Seen {
     let dir = tempfile::tempdir().unwrap();
     let (document, log) = (dir.path().join("document"), dir.path().join("log"));
     let mut child = Command::new(browser)
@@ -88,7 +88,7 @@ fn see(browser: &Path, address: &str, options: &[&str]) -> Seen {
     }
 }
 
-async fn serve(router: Router) -> SocketAddr {
+pub async fn serve(router: Router) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });

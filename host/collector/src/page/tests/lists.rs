@@ -109,6 +109,7 @@ fn found(page: &str) -> String {
         .split("</p>")
         .next()
         .unwrap();
+    let text = text.split("</a>").nth(1).unwrap();
     text.replace("<bdi>", "").replace("</bdi>", "")
 }
 
@@ -152,6 +153,27 @@ async fn a_list_says_what_matched_and_how_many() {
     for bad in ["pr=x", "from=monday", "to=2025-13-01"] {
         assert_eq!(site.get(&format!("/?{bad}")).await.status, 400, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn a_list_is_a_file_too() {
+    let site = Site::new();
+    many(&site, 230).await;
+    let page = site.page("/?branch=main").await;
+    assert!(page.contains("href=\"/runs.csv?branch=main\""), "{page}");
+    let answer = site.get("/runs.csv?branch=AI").await;
+    assert_eq!(answer.headers["content-type"], "text/csv; charset=utf-8");
+    let lines: Vec<&str> = answer.text.lines().collect();
+    assert_eq!((lines.len(), lines[0].split(',').count()), (1 + 77, 14));
+    let time = |seconds: i64| ago(seconds).format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let first = format!(
+        "even,115,success,main,,,,mona,Jenkins,{},{},5,run-228,",
+        time(7_720),
+        time(7_715)
+    );
+    assert_eq!(lines[1], first);
+    let site = site.seen_by(Rights::Read, &["odd"]);
+    assert!(!site.page("/runs.csv").await.contains("even"));
 }
 
 #[tokio::test]

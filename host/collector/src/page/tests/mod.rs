@@ -1,5 +1,6 @@
 //! The pages, asked as a browser asks.
 
+mod accessible;
 mod answers;
 mod browser;
 mod hostile;

@@ -17,12 +17,17 @@ use tokio::sync::oneshot;
 
 /// Runs `test` with the address of a collector, and a way to end it.
 fn with_collector(dir: &Path, test: impl FnOnce(&str, oneshot::Sender<()>)) {
+    with_collector_at(dir, None, test);
+}
+
+/// Runs it with an external address.
+fn with_collector_at(dir: &Path, public_url: Option<&str>, test: impl FnOnce(&str, oneshot::Sender<()>)) {
     let options = Options {
         data_dir: dir.to_owned(),
         address: "127.0.0.1:0".parse().unwrap(),
         tls: None,
         behind_proxy: false,
-        public_url: None,
+        public_url: public_url.map(|url| url.parse().unwrap()),
         limits: Limits::default(),
         forward: None,
         keep: Some(Duration::from_secs(3600)),
@@ -61,6 +66,33 @@ fn status(address: &str, request: &str) -> u16 {
 
 fn get(path: &str, headers: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n")
+}
+
+#[test]
+fn below_a_path_all_links_have_it_and_all_addresses_work() {
+    let dir = tempfile::tempdir().unwrap();
+    with_collector_at(dir.path(), Some("https://ci.example/tools/runs"), |address, _stop| {
+        let ask = |path: &str| {
+            let mut stream = connect(address);
+            stream.write_all(get(path, "Accept: text/html\r\n").as_bytes()).unwrap();
+            read_answer(&mut stream).unwrap()
+        };
+        let upsert = post("", EXAMPLE).replace(" /api/", " /tools/runs/api/");
+        assert_eq!(status(address, &upsert), 200);
+        let run = "/runs/AA713E04-1880-4E17-8C49-4A41733DAFCF";
+        for path in ["/", "/pipelines", run, "/runs/none", "/hooks"] {
+            // The proxy takes the path off, or leaves it there.
+            let (with, without) = (ask(&format!("/tools/runs{path}")), ask(path));
+            assert_eq!(with.status, without.status, "{path}");
+            let links: Vec<&str> = without.body.split(" href=\"/").skip(1).collect();
+            assert!(
+                links.len() > 5 && links.iter().all(|link| link.starts_with("tools/runs/")),
+                "{path}"
+            );
+        }
+        assert_eq!(ask("/tools/runs/api/runs").status, 200);
+        assert!(ask("/").body.contains(&format!("href=\"/tools/runs{run}\"")));
+    });
 }
 
 #[test]
