@@ -32,6 +32,9 @@ use tokio::time::{sleep, timeout_at};
 /// and show the page without it.
 const MAX_STREAMS: usize = 256;
 
+/// The names that the search offers, and when they were read.
+pub type Offered = (Instant, Arc<Names>);
+
 /// The state that the pages share.
 #[derive(Clone)]
 pub struct PageState {
@@ -53,7 +56,7 @@ pub struct PageState {
     /// The sites of repositories.
     pub(super) forges: Arc<[Forge]>,
     /// The names that the search offers to those who see everything, and when they were read.
-    pub(super) names: Arc<Mutex<Option<(Instant, Arc<Names>)>>>,
+    pub(super) names: Arc<Mutex<Option<Offered>>>,
 }
 
 impl PageState {
