@@ -188,36 +188,44 @@ fn schemathesis_finds_nothing() {
         format!("{}/api/openapi.json", collector.url),
         format!("Authorization: Bearer {token}"),
     );
-    // Every phase and every check. The seed makes what is found be found again.
-    let arguments = [
-        "--config-file",
-        config.to_str().unwrap(),
-        "run",
-        &document,
-        "--header",
-        &authorization,
-        "--checks",
-        "all",
-        "--max-examples",
-        "5",
-        "--seed",
-        "1",
-    ];
-    let variables = [("SCHEMATHESIS_HOOKS", hooks.to_str().unwrap())];
-    let Some(output) = client(
-        "schemathesis_finds_nothing",
-        dir.path(),
-        "schemathesis",
-        &arguments,
-        &variables,
-    ) else {
-        return;
-    };
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{told}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(told.contains("Tested: 9") && told.contains("No issues found"), "{told}");
+    // Those that remove runs come last: others need the run.
+    for (which, found) in [
+        ("--exclude-method", ["Tested: 9", "No issues found"]),
+        ("--include-method", ["Tested: 2", " passed"]),
+    ] {
+        // Every phase and every check. The seed makes what is found be found again.
+        let arguments = [
+            "--config-file",
+            config.to_str().unwrap(),
+            "run",
+            &document,
+            "--header",
+            &authorization,
+            "--checks",
+            "all",
+            "--max-examples",
+            "5",
+            "--seed",
+            "1",
+            which,
+            "DELETE",
+        ];
+        let variables = [("SCHEMATHESIS_HOOKS", hooks.to_str().unwrap())];
+        let Some(output) = client(
+            "schemathesis_finds_nothing",
+            dir.path(),
+            "schemathesis",
+            &arguments,
+            &variables,
+        ) else {
+            return;
+        };
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{told}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(found.into_iter().all(|text| told.contains(text)), "{told}");
+    }
 }

@@ -3,11 +3,12 @@
 mod hooks;
 mod observe;
 mod policies;
+mod remove;
 mod runs;
 
 use crate::hooks::Hooks;
 use crate::policies::Policies;
-use crate::request::{App, Gate, Journal};
+use crate::request::{App, Gate, Journal, Signals};
 use crate::store::Store;
 use axum::Router;
 use axum::routing::get;
@@ -23,6 +24,7 @@ struct ApiState {
     journal: Arc<Journal>,
     hooks: Arc<Hooks>,
     policies: Policies,
+    signals: Arc<Signals>,
     forwards: bool,
     stale_after: Duration,
     /// Time and result of the last check whether reports can be stored.
@@ -46,13 +48,14 @@ pub(crate) fn router(app: &App) -> Router {
         journal: Arc::clone(&app.journal),
         hooks: Arc::clone(&app.hooks),
         policies: Policies::of(app.intake.rules()),
+        signals: Arc::clone(&app.signals),
         forwards: app.forwards,
         stale_after: app.stale_after,
         checked: Mutex::new(None),
     };
     Router::new()
-        .route("/api/runs", get(runs::list))
-        .route("/api/runs/{reference_id}", get(runs::one))
+        .route("/api/runs", get(runs::list).delete(remove::list))
+        .route("/api/runs/{reference_id}", get(runs::one).delete(remove::one))
         .route("/api/hooks", get(hooks::list))
         .route("/api/policies", get(policies::list))
         .route("/api/openapi.json", get(observe::document))

@@ -236,9 +236,9 @@ const MAX_VALUE: usize = 4096;
 
 /// A parsed query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct RunsQuery {
-    filter: RunFilter,
-    after: Option<Cursor>,
+pub struct RunsQuery {
+    pub filter: RunFilter,
+    pub after: Option<Cursor>,
     limit: u16,
 }
 
@@ -247,7 +247,7 @@ impl RunsQuery {
     ///
     /// # Errors
     /// The fault, in a sentence.
-    fn parse(query: &str, stale_before: DateTime<Utc>) -> Result<Self, String> {
+    pub fn parse(query: &str, stale_before: DateTime<Utc>) -> Result<Self, String> {
         let mut asked = Self {
             filter: RunFilter::default(),
             after: None,

@@ -132,6 +132,12 @@ pub trait Store: Send + Sync {
     /// About the store; runs that were removed before it stay removed.
     fn retain(&self, retention: Retention) -> Answer<u64>;
 
+    /// Removes runs with all that is stored of them, and returns their number. Unknown ids, removed meanwhile, are no error.
+    ///
+    /// # Errors
+    /// About the store; runs that were removed before it stay removed.
+    fn remove(&self, runs: Vec<u64>) -> Answer<u64>;
+
     /// Checks that a notification could be stored now, by a write that changes nothing.
     ///
     /// # Errors

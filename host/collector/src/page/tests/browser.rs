@@ -45,6 +45,11 @@ pub struct Seen {
 }
 
 pub fn see(browser: &Path, address: &str, options: &[&str]) -> Seen {
+    see_in("UTC", browser, address, options)
+}
+
+/// Returns what a reader in a time zone sees.
+fn see_in(zone: &str, browser: &Path, address: &str, options: &[&str]) -> Seen {
     let dir = tempfile::tempdir().unwrap();
     let (document, log) = (dir.path().join("document"), dir.path().join("log"));
     let mut child = Command::new(browser)
@@ -68,6 +73,7 @@ pub fn see(browser: &Path, address: &str, options: &[&str]) -> Seen {
         .args(options)
         .arg(address)
         .env("HOME", dir.path())
+        .env("TZ", zone)
         .stdin(Stdio::null())
         .stdout(File::create(&document).unwrap())
         .stderr(File::create(&log).unwrap())
@@ -328,4 +334,60 @@ async fn the_policy_is_in_nobodys_way_and_no_value_runs() {
             );
         }
     }
+}
+
+/// Presses keys, and writes down where the focus is.
+const KEYS: &str = r#"<script>addEventListener("load", () => {
+  const at = () => document.activeElement.name || document.activeElement.getAttribute("href");
+  const press = (key) => { document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })); return at(); };
+  const seen = [press("j"), press("j"), press("k"), press("k"), press("/"), press("j")];
+  document.body.append(`keys[${seen.join(" ")}]`);
+});</script>"#;
+
+async fn with_keys(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if response
+        .headers()
+        .get("content-type")
+        .is_none_or(|kind| !kind.as_bytes().starts_with(b"text/html"))
+    {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    parts.headers.remove("content-security-policy");
+    parts.headers.remove("content-length");
+    let text = String::from_utf8(to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
+    Response::from_parts(parts, Body::from(text.replace("</body>", &format!("{KEYS}</body>"))))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_move_and_times_are_of_the_reader() {
+    let Some(browser) = browser("keys_move_and_times_are_of_the_reader") else {
+        return;
+    };
+    let site = Site::new();
+    for n in 1..=3 {
+        site.add(began("p", &format!("r{n}"), 100 - n), ago(100 - n)).await;
+    }
+    let address = serve(site.router().route_layer(axum::middleware::from_fn(with_keys))).await;
+    let see = |path: &str| {
+        let address = format!("http://{address}{path}");
+        tokio::task::block_in_place(|| see_in("Asia/Kolkata", &browser, &address, &[]))
+    };
+    let seen = see("/?text=r").document;
+    assert!(
+        seen.contains("keys[/runs/r3 /runs/r2 /runs/r3 /runs/r3 text text]"),
+        "{seen}"
+    );
+    assert!(seen.contains("times are of Asia/"), "{seen}");
+    // 2025-06-15 15:05:01 UTC.
+    assert!(
+        seen.contains("title=\"2025-06-15 20:35:01 · 2025-06-15 15:05:01 UTC\""),
+        "{seen}"
+    );
+    let run = see("/runs/r1").document;
+    assert!(
+        run.contains("title=\"2025-06-15 15:05:01 UTC\">2025-06-15 20:35:01<"),
+        "{run}"
+    );
 }

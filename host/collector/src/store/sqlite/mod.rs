@@ -258,6 +258,20 @@ impl Store for SqliteStore {
         })
     }
 
+    fn remove(&self, runs: Vec<u64>) -> Answer<u64> {
+        let writer = self.writer.clone();
+        Box::pin(async move {
+            let mut removed = 0;
+            for some in runs.chunks(upkeep::AT_ONCE as usize) {
+                let some = some.to_owned();
+                removed += writer
+                    .ask(0, move |tx, tools| upkeep::remove_all(tx, tools, &some))
+                    .await?;
+            }
+            Ok(removed)
+        })
+    }
+
     fn ready(&self) -> Answer<()> {
         let room = place::room(self.path());
         let written = self.writer.ask(0, |tx, tools| tools.sequence.write(tx));

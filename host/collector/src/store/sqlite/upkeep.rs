@@ -2,7 +2,7 @@
 
 use super::database;
 use super::place::{DATABASE_FILE, Result, Trouble, io_failed};
-use super::rows::{COLUMNS, KEYS_PER_RUN, json, key, moment, status, summary, uncount};
+use super::rows::{COLUMNS, KEYS_PER_RUN, Tools, json, key, moment, status, summary, uncount};
 use crate::store::{
     Backlog, DxAnswer, Forwarded, JobForwarded, JobOutcome, MAX_PAGE, Retention, RunSummary, StaleQuery, StoreError,
     Waiting, WaitingQuery,
@@ -123,7 +123,7 @@ fn text(answer: &DxAnswer) -> Result<String> {
 }
 
 /// The runs that are read in one transaction, and removed if they are old: a few milliseconds, in which appends wait.
-const AT_ONCE: i64 = 100;
+pub const AT_ONCE: i64 = 100;
 
 /// The result of one step of a retention.
 #[derive(Debug)]
@@ -163,6 +163,23 @@ pub fn retain(tx: &Transaction<'_>, retention: Retention, after: i64) -> Result<
         }
     }
     Ok(step)
+}
+
+/// Removes runs, and returns their number.
+pub fn remove_all(tx: &Transaction<'_>, _: &mut Tools, runs: &[u64]) -> Result<u64> {
+    let mut removed = 0;
+    for id in runs {
+        let known: Option<(i64, i64)> = tx
+            .prepare_cached("SELECT pipeline, status FROM runs WHERE id = ?1")?
+            .query_row([id.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((pipeline, rank)) = known {
+            remove(tx, id.cast_signed())?;
+            uncount(tx, pipeline, status(rank)?)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
 
 fn remove(tx: &Transaction<'_>, run: i64) -> Result<()> {
