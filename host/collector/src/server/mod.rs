@@ -2,7 +2,7 @@
 //!
 //! - `collector`: the server with its store, and the work beside it. `error`: the errors of a start.
 //! - `listen`: the socket, the places for connections, and the end. `connection`: one connection. `tls`: TLS on a connection.
-//! - `router`: the routes.
+//! - `router`: the routes. `mount`: a path of the proxy in front. `encode`: compression, and answers that a client has already.
 
 mod collector;
 mod connection;
