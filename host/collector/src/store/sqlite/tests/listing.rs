@@ -1,6 +1,6 @@
 //! Lists, searches and feeds.
 
-use super::support::{access, append, at, ended, fresh, open, page, query, references, running, wait};
+use super::support::{access, append, at, ended, fresh, open, page, query, references, running, take_back, wait};
 use crate::access::Rights;
 use crate::store::sqlite::{SqliteStore, filter, list};
 use crate::store::{FeedOrder, FeedQuery, Field, PipelineQuery, RunFilter, RunQuery, StatsQuery, Store};
@@ -232,6 +232,20 @@ fn a_run_is_found_by_commit_request_and_time() {
         })
     };
     assert_eq!((active(1_000_000), active(1_000_001)), (vec!["r5".to_owned()], vec![]));
+}
+
+#[test]
+fn runs_of_an_older_version_are_found_too() {
+    let (dir, store) = fresh();
+    named(&store);
+    drop(store);
+    take_back(dir.path(), "");
+    let store = open(dir.path());
+    let of = |set: &dyn Fn(&mut RunFilter)| references(&store, by(set));
+    assert_eq!(of(&|f| f.commit = Some("3ABC".into())), ["r3"]);
+    assert_eq!(of(&|f| f.pr_number = Some(2)), ["r2"]);
+    assert_eq!(of(&|f| f.repository = Some("Acme/Shop".into())), ["r2", "r1"]);
+    assert_eq!(of(&|f| f.source = Some("Tekton".into())).len(), 4);
 }
 
 #[test]
