@@ -2,8 +2,9 @@
 
 use super::place::{Result, Trouble};
 use super::rows::{COUNT, PIPELINE, RECORD, STATUS, rank};
+use super::way::{LAST, ONE_BY_ONE, Plan, Span, Way, everything, of_commit, of_pipeline, pipelines, values, way};
 use crate::access::Access;
-use crate::store::{Cursor, Field, RunFilter, RunQuery, RunSummary, Total};
+use crate::store::{Field, RunFilter, RunQuery, RunSummary, Total};
 use pipefold_sandbox::Status;
 use rusqlite::types::{ToSql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -28,12 +29,6 @@ fn columns(field: Field) -> (&'static [&'static str], usize) {
 /// The condition of runs that DX refused for good, as the index has it.
 pub const REFUSED: &str = "r.waiting_since IS NULL AND json_extract(r.dx_answer, '$.accepted') = 0 AND ?1 = 0";
 
-/// The most pipelines, or values of a column, that are read one by one. With more, all runs are read, of which enough will fit.
-const ONE_BY_ONE: usize = 32;
-
-/// The most values of a column among which a part is looked for: some 10 ms.
-const MOST_VALUES: usize = 5_000;
-
 /// The most runs of a way that are counted to compare it with others.
 const COMPARED: i64 = 2_500;
 
@@ -48,64 +43,6 @@ const MOST_IDS: usize = 1_000;
 
 /// The digits of a commit that are taken for one in a search.
 const SHORT_COMMIT: usize = 7;
-
-/// A text behind all others.
-const LAST: &str = "\u{10ffff}";
-
-/// One way: the condition that an index serves, and its value.
-pub struct Way {
-    /// Such as `r.pipeline = ?1`.
-    pub condition: String,
-    pub value: Box<dyn ToSql>,
-}
-
-/// The way through a list, and the runs on no way.
-pub struct Plan {
-    pub ways: Vec<Way>,
-    pub ids: Vec<i64>,
-    /// The number of runs that fit, if it is known.
-    pub total: Option<Total>,
-}
-
-impl Plan {
-    fn of(ways: Vec<Way>) -> Self {
-        Self {
-            ways,
-            ids: Vec::new(),
-            total: None,
-        }
-    }
-}
-
-/// The part of the list that is read: from a place, in milliseconds since 1970, to a cursor, exclusive.
-pub struct Span {
-    pub from: i64,
-    pub until: Cursor,
-}
-
-impl Default for Span {
-    fn default() -> Self {
-        Self {
-            from: i64::MIN,
-            until: Cursor {
-                place: i64::MAX,
-                id: i64::MAX.unsigned_abs(),
-            },
-        }
-    }
-}
-
-/// Returns the way of all runs.
-fn everything() -> Way {
-    way("?1 = 0", 0)
-}
-
-fn way(condition: impl Into<String>, value: impl ToSql + 'static) -> Way {
-    Way {
-        condition: condition.into(),
-        value: Box::new(value),
-    }
-}
 
 /// The name that a filter has for a field.
 enum Name<'a> {
@@ -453,21 +390,6 @@ impl<'a> Fits<'a> {
     }
 }
 
-/// Returns the ways of the commits that begin so; `None` if they are too many.
-fn of_commit(connection: &Connection, starts: &[String]) -> Result<Option<Vec<Way>>> {
-    let mut all = Vec::new();
-    for start in starts {
-        let last = format!("{start}{LAST}");
-        match values(connection, "commit_sha", start, &last, |commit| {
-            commit.starts_with(start)
-        })? {
-            Some(ways) => all.extend(ways),
-            None => return Ok(None),
-        }
-    }
-    Ok((all.len() <= ONE_BY_ONE).then_some(all))
-}
-
 /// The most runs of other people that are passed to find out whether a name is one of the visible runs.
 const PASSED: usize = 200;
 
@@ -491,39 +413,6 @@ fn is_name(connection: &Connection, field: Field, name: &str, access: &Access) -
     Ok(false)
 }
 
-/// Returns a way for each value of a column from `from` to `until` that fits; `None` if they are too many to be read one by one. Each step
-/// goes to the next value by the index.
-fn values(
-    connection: &Connection,
-    column: &str,
-    from: &str,
-    until: &str,
-    fits: impl Fn(&str) -> bool,
-) -> Result<Option<Vec<Way>>> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {column} FROM runs WHERE {column} > ?1 AND {column} <= ?2 ORDER BY {column} LIMIT 1"
-    ))?;
-    let (mut ways, mut last) = (Vec::new(), from.to_owned());
-    // The index has a value itself before all that begin with it.
-    if !from.is_empty() {
-        ways.push(way(format!("r.{column} = ?1"), last.clone()));
-    }
-    for _ in 0..MOST_VALUES {
-        let next = statement
-            .query_row([&last, until], |row| row.get::<_, String>(0))
-            .optional()?;
-        let Some(value) = next else { return Ok(Some(ways)) };
-        if fits(&value) {
-            if ways.len() == ONE_BY_ONE {
-                return Ok(None);
-            }
-            ways.push(way(format!("r.{column} = ?1"), value.clone()));
-        }
-        last = value;
-    }
-    Ok(None)
-}
-
 /// Returns the number of runs of a way within a span, at most `most`.
 fn count(connection: &Connection, way: &Way, span: &Span, most: i64) -> Result<i64> {
     let sql = counting(&way.condition);
@@ -537,26 +426,6 @@ pub fn counting(condition: &str) -> String {
     format!(
         "SELECT count(*) FROM (SELECT 1 FROM runs AS r WHERE {condition} AND r.place >= ?2 AND r.place <= ?3 LIMIT ?4)"
     )
-}
-
-fn of_pipeline(id: i64) -> Way {
-    way("r.pipeline = ?1", id)
-}
-
-/// Returns the ways of the pipelines whose name fits; `None` if they are too many.
-fn pipelines(connection: &Connection, fits: impl Fn(&str) -> bool) -> Result<Option<Vec<Way>>> {
-    let mut statement = connection.prepare_cached("SELECT id, name FROM pipelines")?;
-    let mut rows = statement.query([])?;
-    let mut ways = Vec::new();
-    while let Some(row) = rows.next()? {
-        if fits(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?) {
-            if ways.len() == ONE_BY_ONE {
-                return Ok(None);
-            }
-            ways.push(of_pipeline(row.get(0)?));
-        }
-    }
-    Ok(Some(ways))
 }
 
 /// Returns the id of a pipeline.

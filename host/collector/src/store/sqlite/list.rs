@@ -5,10 +5,11 @@
 //! If a way was left before its end, runs of other ways beyond that place are not shown yet, and the next page starts there: so no run is
 //! left out.
 
-use super::filter::{Fits, NAMES, Plan, Span, Way};
+use super::filter::{Fits, NAMES};
 use super::place::Result;
 use super::questions;
 use super::rows::{COLUMNS, ID, PLACE, summary};
+use super::way::{Plan, Span, Way};
 use crate::access::Access;
 use crate::store::{Cursor, MAX_PAGE, Names, Page, PipelineSummary, RunQuery, RunSummary, StatusCounts, Total};
 use chrono::{DateTime, Utc};
