@@ -8,7 +8,7 @@
 //! - `place`: the data directory, its lock, the names of its files, and errors. `database`: SQLite's settings, the tables, and migrations.
 //! - `readers`: the threads that read and judge, and their queue. `writer`: the thread that writes.
 //! - `append`: notifications and their run. `jobs`: jobs of a run. `older`: content of older versions. `rows`: rows as values, and back.
-//! - `list`: runs newest first, by a `filter` along its `way`s. `questions`: one run, pipelines, statistics and feeds.
+//! - `list`: runs newest first, by a `filter`. `questions`: one run, pipelines, statistics and feeds.
 //! - `upkeep`: what DX does not know yet, retention, and backups.
 
 mod append;

@@ -156,3 +156,44 @@ fn the_names_of_new_runs_are_offered() {
         (1, 2, 1)
     );
 }
+
+#[test]
+fn a_name_that_comes_later_or_changes_is_found() {
+    let (_dir, store) = fresh();
+    append(&store, running("web", "r", 100), 1000);
+    let with = |branch: &str, started| Notification {
+        head_branch: Some(branch.into()),
+        email: Some("ann@x.org".into()),
+        github_username: Some("ann".into()),
+        gitlab_username: Some("a.nn".into()),
+        repository: Some("acme/shop".into()),
+        commit_sha: Some("abc123".into()),
+        pr_number: Some(7),
+        pipeline_source: Some("Zuul".into()),
+        ..running("web", "r", started)
+    };
+    append(&store, with("fix", 100), 1001);
+    let of = |set: &dyn Fn(&mut RunFilter)| references(&store, by(set)).len();
+    assert_eq!(of(&|f| f.branch = Some("fix".into())), 1);
+    for person in ["ann@x.org", "ann", "a.nn"] {
+        assert_eq!(of(&|f| f.person = Some(person.into())), 1, "{person}");
+    }
+    assert_eq!(of(&|f| f.repository = Some("acme/shop".into())), 1);
+    assert_eq!(of(&|f| f.commit = Some("abc".into())), 1);
+    assert_eq!(of(&|f| f.pr_number = Some(7)), 1);
+    assert_eq!(
+        (
+            of(&|f| f.source = Some("Zuul".into())),
+            of(&|f| f.source = Some("Tekton".into()))
+        ),
+        (1, 0)
+    );
+    // The greater one is kept; an earlier start moves the run.
+    append(&store, with("main", 50), 1002);
+    let branches = ["fix", "main"].map(|branch| of(&|f| f.branch = Some(branch.into())));
+    assert_eq!(branches, [0, 1]);
+    assert_eq!(
+        (of(&|f| f.until = Some(at(60))), of(&|f| f.from = Some(at(60)))),
+        (1, 0)
+    );
+}
