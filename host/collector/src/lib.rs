@@ -24,6 +24,9 @@ pub mod page;
 pub mod policies;
 pub mod request;
 pub mod rules;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod seed;
 pub mod server;
 pub mod store;
 pub mod upsert;

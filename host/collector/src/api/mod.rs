@@ -2,6 +2,7 @@
 
 mod hooks;
 mod observe;
+mod pipelines;
 mod policies;
 mod remove;
 mod runs;
@@ -56,6 +57,8 @@ pub(crate) fn router(app: &App) -> Router {
     Router::new()
         .route("/api/runs", get(runs::list).delete(remove::list))
         .route("/api/runs/{reference_id}", get(runs::one).delete(remove::one))
+        .route("/api/pipelines", get(pipelines::list))
+        .route("/api/pipelines/{name}", get(pipelines::one))
         .route("/api/hooks", get(hooks::list))
         .route("/api/policies", get(policies::list))
         .route("/api/openapi.json", get(observe::document))

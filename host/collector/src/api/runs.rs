@@ -310,7 +310,11 @@ fn time(text: &str, is_end: bool) -> Result<DateTime<Utc>, &'static str> {
     bound(text, is_end).ok_or("use a day, such as 2025-01-31, or a time with its zone")
 }
 
-fn limit(text: &str) -> Result<u16, String> {
+/// Parses the size of a page.
+///
+/// # Errors
+/// The fault, in a sentence.
+pub fn limit(text: &str) -> Result<u16, String> {
     let number = text
         .bytes()
         .all(|byte| byte.is_ascii_digit())

@@ -1,6 +1,7 @@
-//! Bars of durations and pass rates over a span of time, and their scale.
+//! Columns of results and durations over a span of time, and their scale.
 
 use super::parts::ShownStatus;
+use super::span::TimeSpan;
 use super::words;
 use super::words::across;
 use crate::store::{Bucket, StatusCounts};
@@ -27,79 +28,159 @@ const LINES: u32 = 3;
 /// The share of a column that is drawn; the rest separates it from the next.
 const FILLED: f64 = 0.72;
 
-/// Draws the share of passed runs among those that passed or failed.
-pub fn pass_rates(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
-    let judged: Vec<(&Bucket, f64)> = buckets
-        .iter()
-        .filter_map(|bucket| Some((bucket, bucket.counts.pass_rate()?)))
-        .collect();
-    let lowest = judged.iter().min_by(|(_, a), (_, b)| a.total_cmp(b));
-    let spoken = match lowest {
-        Some((bucket, rate)) => format!(
-            "Share of runs that passed, by time. Lowest: {} at {}. The numbers are in the table below.",
-            words::percent(*rate),
+/// Draws the number of runs by result.
+pub fn results(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
+    let totals: Vec<f64> = buckets.iter().map(|bucket| bucket.counts.total() as f64).collect();
+    let step = count_step(ceiling(&totals));
+    let axis = Axis::new(step as f64 * f64::from(LINES), |count| words::count(count as u64, "run"));
+    let busiest = buckets.iter().max_by_key(|bucket| bucket.counts.total());
+    let spoken = match busiest {
+        Some(bucket) => format!(
+            "Runs by result, by time. Most: {} at {}. The numbers are in the table below.",
+            words::count(bucket.counts.total(), "run"),
             span.label(bucket.from)
         ),
-        None => "No run has passed or failed in this time.".to_owned(),
+        None => "There is no run in this time.".to_owned(),
     };
-    let frame = Frame::new(span, now);
-    let lines = [0.5, 1.0].map(|share| (share, words::percent(share)));
-    frame.draw(&spoken, &lines, &html! {
-        @for (bucket, rate) in judged {
-            @let StatusCounts { success, failure, .. } = bucket.counts;
-            g {
-                title { (span.label(bucket.from)) ": " (success) " of " (success + failure) " passed (" (words::percent(rate)) ")" }
-                (frame.column(bucket.from, "s-success", 0.0, rate))
-                (frame.column(bucket.from, "s-failure", rate, 1.0))
-            }
-        }
-    })
-}
-
-/// Draws the durations that half of the finished runs, and nine in ten, did not exceed.
-pub fn durations(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
-    let timed: Vec<(&Bucket, Duration, Duration)> = buckets
-        .iter()
-        .filter_map(|bucket| {
-            let median = bucket.median?;
-            Some((bucket, median, bucket.p90.unwrap_or(median)))
-        })
-        .collect();
-    let longest = timed
-        .iter()
-        .map(|(_, _, p90)| *p90)
-        .max()
-        .unwrap_or_default()
-        .max(Duration::from_secs(1));
-    let spoken = match timed.last() {
-        Some((bucket, median, p90)) => format!(
-            "Durations of finished runs, by time. Latest, {}: half took at most {}, nine in ten at most {}. The numbers are in the table below.",
-            span.label(bucket.from),
-            words::duration(*median),
-            words::duration(*p90)
-        ),
-        None => "No run has finished in this time.".to_owned(),
-    };
-    let step = step(longest, LINES);
-    let highest = (step * LINES).as_secs_f64();
     let lines: Vec<(f64, String)> = (1..=LINES)
-        .map(|n| (f64::from(n) / f64::from(LINES), words::mark(step * n)))
+        .map(|n| (f64::from(n) / f64::from(LINES), words::grouped(step * u64::from(n))))
         .collect();
     let frame = Frame::new(span, now);
     html! {
         (frame.draw(&spoken, &lines, &html! {
-            @for (bucket, median, p90) in timed {
-                @let (middle, top) = (median.as_secs_f64() / highest, p90.as_secs_f64() / highest);
+            (frame.gaps(buckets, now))
+            @for bucket in buckets {
+                @let counts = &bucket.counts;
+                @let (failed, judged) = (counts.failure as f64, (counts.failure + counts.success) as f64);
                 g {
-                    title { (span.label(bucket.from)) ": half within " (words::duration(median)) ", nine in ten within " (words::duration(p90)) }
-                    (frame.column(bucket.from, "median", 0.0, middle))
-                    (frame.column(bucket.from, "p90", middle, top))
+                    title {
+                        (span.label(bucket.from)) ": " (words::count(counts.total(), "run")) ", " (counts.success) " passed, " (counts.failure) " failed"
+                    }
+                    (frame.column(bucket.from, "s-failure", 0.0, axis.share(failed)))
+                    (frame.column(bucket.from, "s-success", axis.share(failed), axis.share(judged)))
+                    (frame.column(bucket.from, "s-unknown", axis.share(judged), axis.share(counts.total() as f64)))
+                    @if axis.is_above(counts.total() as f64) { (frame.above(bucket.from)) }
                 }
             }
         }))
         p .legend {
-            svg width="10" height="10" aria-hidden="true" { rect .median width="10" height="10" rx="2" {} } " half of the runs "
-            svg width="10" height="10" aria-hidden="true" { rect .p90 width="10" height="10" rx="2" {} } " nine in ten"
+            (key("s-failure")) " failed " (key("s-success")) " passed " (key("s-unknown")) " other " (no_runs_key()) " no runs"
+        }
+        (axis.note(buckets.iter().map(|bucket| (bucket, bucket.counts.total() as f64)), span))
+    }
+}
+
+/// Draws the durations that half of the runs that passed or failed, and nine in ten, did not exceed.
+pub fn durations(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
+    let timed: Vec<(&Bucket, f64, f64)> = buckets
+        .iter()
+        .filter_map(|bucket| {
+            let median = bucket.median?;
+            Some((bucket, median.as_secs_f64(), bucket.p90.unwrap_or(median).as_secs_f64()))
+        })
+        .collect();
+    let length = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let spoken = match timed.last() {
+        Some((bucket, median, p90)) => format!(
+            "Durations of runs that passed or failed, by time. Latest, {}: half took at most {}, nine in ten at most {}. The numbers are in the table below.",
+            span.label(bucket.from),
+            words::duration(length(*median)),
+            words::duration(length(*p90))
+        ),
+        None => "No run has passed or failed in this time.".to_owned(),
+    };
+    let longest = ceiling(&timed.iter().map(|(_, _, p90)| *p90).collect::<Vec<_>>()).max(1.0);
+    let step = step(length(longest), LINES);
+    let lines: Vec<(f64, String)> = (1..=LINES)
+        .map(|n| (f64::from(n) / f64::from(LINES), words::mark(step * n)))
+        .collect();
+    let axis = Axis::new((step * LINES).as_secs_f64(), |seconds| {
+        words::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+    });
+    let frame = Frame::new(span, now);
+    html! {
+        (frame.draw(&spoken, &lines, &html! {
+            (frame.gaps(buckets, now))
+            @for (bucket, median, p90) in &timed {
+                g {
+                    title {
+                        (span.label(bucket.from)) ": half within " (words::duration(length(*median))) ", nine in ten within " (words::duration(length(*p90)))
+                    }
+                    (frame.column(bucket.from, "median", 0.0, axis.share(*median)))
+                    (frame.column(bucket.from, "p90", axis.share(*median), axis.share(*p90)))
+                    @if axis.is_above(*p90) { (frame.above(bucket.from)) }
+                }
+            }
+        }))
+        p .legend { (key("median")) " half of the runs " (key("p90")) " nine in ten " (no_runs_key()) " no runs" }
+        (axis.note(timed.iter().map(|(bucket, _, p90)| (*bucket, *p90)), span))
+    }
+}
+
+fn key(class: &str) -> Markup {
+    html! { svg width="10" height="10" aria-hidden="true" { rect class=(class) width="10" height="10" rx="2" {} } }
+}
+
+fn no_runs_key() -> Markup {
+    html! { svg width="10" height="10" aria-hidden="true" { circle .no-runs cx="5" cy="5" r="1.75" {} } }
+}
+
+/// Returns the height that an axis should have for these columns. A few that are far above the others are cut off, as they would make all
+/// others invisible.
+fn ceiling(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let Some(highest) = sorted.last().copied() else {
+        return 0.0;
+    };
+    // Four in five columns fit below it.
+    let usual = sorted[(sorted.len() * 4).div_ceil(5) - 1];
+    if usual > 0.0 && highest > 3.0 * usual {
+        1.5 * usual
+    } else {
+        highest
+    }
+}
+
+/// Returns the round number of which three reach `most`.
+fn count_step(most: f64) -> u64 {
+    let least = (most / f64::from(LINES)).ceil().max(1.0) as u64;
+    let mut unit = 1;
+    loop {
+        if let Some(step) = [unit, 2 * unit, 5 * unit].into_iter().find(|step| *step >= least) {
+            return step;
+        }
+        unit *= 10;
+    }
+}
+
+/// The scale of a chart's columns.
+struct Axis {
+    top: f64,
+    text: fn(f64) -> String,
+}
+
+impl Axis {
+    fn new(top: f64, text: fn(f64) -> String) -> Self {
+        Self { top, text }
+    }
+
+    fn share(&self, value: f64) -> f64 {
+        (value / self.top).clamp(0.0, 1.0)
+    }
+
+    fn is_above(&self, value: f64) -> bool {
+        value > self.top
+    }
+
+    /// Says which columns are cut off.
+    fn note<'b>(&self, values: impl Iterator<Item = (&'b Bucket, f64)>, span: TimeSpan) -> Markup {
+        let above: Vec<String> = values
+            .filter(|(_, value)| self.is_above(*value))
+            .map(|(bucket, value)| format!("{} ({})", span.label(bucket.from), (self.text)(value)))
+            .collect();
+        html! {
+            @if !above.is_empty() { p .note.cut-off { "▲ Higher than the axis: " (above.join(", ")) "." } }
         }
     }
 }
@@ -142,13 +223,37 @@ impl Frame {
     /// Draws a part of the column that starts at `from`: upwards from `low` to `high`, both from 0 to 1.
     fn column(&self, from: DateTime<Utc>, class: &str, low: f64, high: f64) -> Markup {
         let share = (high - low).clamp(0.0, 1.0);
-        let place = words::between(self.from, from).as_secs_f64() / self.span.bucket().as_secs_f64();
+        let place = self.place(from);
         html! {
             @if share > 0.0 {
                 rect class=(class) x=(across(self.width * (place + (1.0 - FILLED) / 2.0))) width=(across(self.width * FILLED))
                     y=(height(high)) height=(format!("{:.1}", share * FIELD)) rx="1" {}
             }
         }
+    }
+
+    /// Draws the mark of a column that is cut off at the top.
+    fn above(&self, from: DateTime<Utc>) -> Markup {
+        html! { svg .above x=(across(self.width * (self.place(from) + 0.5))) y=(TOP) { path d="M-4 6L0 -1L4 6z" {} } }
+    }
+
+    /// Draws a mark where there is no run up to now.
+    fn gaps(&self, buckets: &[Bucket], now: DateTime<Utc>) -> Markup {
+        let length = TimeDelta::from_std(self.span.bucket()).unwrap_or_default();
+        let starts = (0..self.span.columns()).map(|n| self.from + length * i32::try_from(n).unwrap_or_default());
+        let is_empty = |from: &DateTime<Utc>| *from <= now && buckets.iter().all(|bucket| bucket.from != *from);
+        html! {
+            @for from in starts.filter(is_empty) {
+                circle .no-runs cx=(across(self.width * (self.place(from) + 0.5))) cy=(format!("{:.1}", TOP + FIELD - 4.0)) r="1.75" {
+                    title { (self.span.label(from)) ": no runs" }
+                }
+            }
+        }
+    }
+
+    /// Returns the number of the column that starts at `from`.
+    fn place(&self, from: DateTime<Utc>) -> f64 {
+        words::between(self.from, from).as_secs_f64() / self.span.bucket().as_secs_f64()
     }
 
     /// Returns the marks of time: at the middle of every few columns.
@@ -260,97 +365,6 @@ pub fn shares(counts: &StatusCounts) -> Markup {
     }
 }
 
-const HOUR: u64 = 3_600;
-const DAY: u64 = 24 * HOUR;
-
-/// A span of time up to now, with 24 to 53 columns, so that neighbours are distinct on a phone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TimeSpan {
-    Day,
-    Week,
-    #[default]
-    Month,
-    Quarter,
-    Year,
-}
-
-impl TimeSpan {
-    pub const ALL: [Self; 5] = [Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year];
-
-    /// Returns the span with this number of [`days`](Self::days).
-    pub fn of_days(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|span| span.days().to_string() == text)
-    }
-
-    pub fn days(self) -> u16 {
-        match self {
-            Self::Day => 1,
-            Self::Week => 7,
-            Self::Month => 30,
-            Self::Quarter => 90,
-            Self::Year => 365,
-        }
-    }
-
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Day => "24 hours",
-            Self::Week => "7 days",
-            Self::Month => "30 days",
-            Self::Quarter => "90 days",
-            Self::Year => "1 year",
-        }
-    }
-
-    /// Returns the time of one column.
-    pub fn bucket(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Day => HOUR,
-            Self::Week => 6 * HOUR,
-            Self::Month => DAY,
-            Self::Quarter => 2 * DAY,
-            Self::Year => 7 * DAY,
-        })
-    }
-
-    /// Returns the number of columns: one more than fit the span, since the first and the last are parts.
-    pub fn columns(self) -> u32 {
-        let columns = u64::from(self.days()) * DAY / self.bucket().as_secs() + 1;
-        u32::try_from(columns).unwrap_or(u32::MAX)
-    }
-
-    /// Returns the start of the first column and the end of the one that `now` is in.
-    pub fn around(self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
-        let bucket = TimeDelta::from_std(self.bucket()).unwrap_or(TimeDelta::hours(1));
-        let into = TimeDelta::seconds(now.timestamp().rem_euclid(bucket.num_seconds()));
-        let last = DateTime::from_timestamp(now.timestamp(), 0).unwrap_or(now) - into;
-        let until = last + bucket;
-        let columns = i32::try_from(self.columns()).unwrap_or(i32::MAX);
-        (until - bucket * columns, until)
-    }
-
-    /// Returns the label of the column that starts at `from`.
-    pub fn label(self, from: DateTime<Utc>) -> String {
-        let form = match self {
-            Self::Day => "%H:%M",
-            Self::Week => "%b %-d, %H:%M",
-            Self::Month | Self::Quarter => "%b %-d",
-            Self::Year => "%b %-d, %Y",
-        };
-        from.format(form).to_string()
-    }
-
-    /// Returns the label of a column, short enough for the axis.
-    pub fn mark(self, from: DateTime<Utc>) -> String {
-        let form = match self {
-            Self::Day => "%H:%M",
-            Self::Week | Self::Month | Self::Quarter => "%b %-d",
-            Self::Year => "%b %Y",
-        };
-        from.format(form).to_string()
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
@@ -371,31 +385,21 @@ mod tests {
         // A wrong clock: centuries are drawn as well.
         assert_eq!(seconds(86_400 * 365 * 9_000).len(), 5);
     }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
-mod span_tests {
-    use super::*;
 
     #[test]
-    fn now_is_in_the_last_column_and_the_span_is_covered() {
-        let now = DateTime::from_timestamp(1_750_000_123, 0).unwrap();
-        for span in TimeSpan::ALL {
-            let (from, until) = span.around(now);
-            assert!(
-                until > now && until - now <= TimeDelta::from_std(span.bucket()).unwrap(),
-                "{span:?}"
-            );
-            assert!(now - from >= TimeDelta::days(span.days().into()), "{span:?}");
-            assert_eq!(
-                (until - from).num_seconds(),
-                i64::from(span.columns()) * span.bucket().as_secs().cast_signed()
-            );
-            assert_eq!(from.timestamp().rem_euclid(span.bucket().as_secs().cast_signed()), 0);
-            assert!((24..=54).contains(&span.columns()), "{span:?}");
-            assert_eq!(TimeSpan::of_days(&span.days().to_string()), Some(span));
+    fn an_outlier_does_not_set_the_height() {
+        let mut days = vec![300.0; 30];
+        assert_eq!(ceiling(&days), 300.0);
+        days.push(79_200.0);
+        assert_eq!(ceiling(&days), 450.0);
+        assert_eq!((ceiling(&[]), ceiling(&[5.0]), ceiling(&[1.0, 50.0])), (0.0, 5.0, 50.0));
+        assert_eq!(ceiling(&[0.0, 0.0, 0.0, 0.0, 7.0]), 7.0, "mostly nothing");
+    }
+
+    #[test]
+    fn counts_have_round_marks() {
+        for (most, step) in [(0.0, 1), (3.0, 1), (4.0, 2), (7.0, 5), (100.0, 50), (1_000.0, 500)] {
+            assert_eq!(count_step(most), step, "{most}");
         }
-        assert_eq!((TimeSpan::of_days("2"), TimeSpan::of_days("030")), (None, None));
     }
 }

@@ -73,8 +73,8 @@ impl<'a> Shell<'a> {
                             "pipefold"
                         }
                         nav aria-label="Site" {
-                            a href="/" aria-current=[current(Here::Runs)] { "Runs" }
-                            a href="/pipelines" aria-current=[current(Here::Pipelines)] { "Pipelines" }
+                            a href="/" aria-current=[current(Here::Pipelines)] { "Pipelines" }
+                            a href="/runs" aria-current=[current(Here::Runs)] { "Runs" }
                             a href="/hooks" aria-current=[current(Here::Hooks)] { "Webhooks" }
                             a href="/policies" aria-current=[current(Here::Policies)] { "Policies" }
                         }
@@ -166,7 +166,7 @@ impl IntoResponse for PageError {
             section .empty {
                 h1 { (self.title()) }
                 p { (visible(&self.to_string())) }
-                p { a href="/" { "All runs" } }
+                p { a href="/runs" { "All runs" } }
             }
         };
         let page = Shell::new(self.title(), Here::Elsewhere).page(&content);

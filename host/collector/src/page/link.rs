@@ -35,8 +35,12 @@ fn named(base: &str, parameter: &str, name: &str) -> String {
 
 /// Returns `path` with a query of the parameters that have a value.
 pub fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
-    let mut address = path.to_owned();
-    let mut separator = '?';
+    extended(path.to_owned(), parameters)
+}
+
+/// Returns an address, which may have a query, with further parameters that have a value.
+pub fn extended(mut address: String, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut separator = if address.contains('?') { '&' } else { '?' };
     for (name, value) in parameters {
         if let Some(value) = value {
             // Writing to a string cannot fail.
@@ -67,7 +71,7 @@ pub const ELSEWHERE: &str = "noopener noreferrer nofollow external";
 const MAX_VALUE: usize = 4 * 1024;
 
 /// The path of the list of runs.
-pub const RUNS: &str = "/";
+pub const RUNS: &str = "/runs";
 
 /// The query of [`RUNS`], unparsed.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -63,6 +63,11 @@ impl ShownStatus {
 
     /// Returns the text with the shape.
     pub fn pill(self) -> Markup {
+        self.pill_as(self.text())
+    }
+
+    /// Returns another text with the shape.
+    pub fn pill_as(self, text: &str) -> Markup {
         let name = self.name();
         let why = match self {
             Self::Is(_) => None,
@@ -72,7 +77,7 @@ impl ShownStatus {
         html! {
             span class={ "pill s-" (name) } title=[why] {
                 svg width="16" height="16" aria-hidden="true" { use href={ "#i-" (name) } {} }
-                (self.text())
+                (text)
             }
         }
     }

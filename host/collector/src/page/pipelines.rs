@@ -1,31 +1,173 @@
-//! `/pipelines`: every pipeline, by name. `/pipelines/{name}`: one over time.
+//! `/` and `/pipelines`: every pipeline with the state of its main branch, failing ones first.
 
-use super::chart::{TimeSpan, durations, pass_rates, shares};
 use super::layout::{Here, PageError, Shell};
-use super::link::{RunsWanted, filled};
-use super::parts::{ago, value};
+use super::link::filled;
+use super::parts::{ShownStatus, ago, duration, value};
+use super::span::TimeSpan;
 use super::state::{PageState, Viewer};
-use super::{link, runs, words};
+use super::trend::{change, failure, numbered, spark, state as state_pill};
+use super::{link, pipeline, runs, words};
 use crate::access::Access;
-use crate::store::{Bucket, PipelineQuery, PipelineSummary, RunFilter, RunQuery, StatsQuery, StatusCounts};
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::response::Html;
+use crate::store::{OverviewQuery, PipelineNow};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, RawQuery, State};
+use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use pipefold_sandbox::Status;
 use pipefold_sandbox::foreign::visible;
 use serde::Deserialize;
+use std::cmp::Reverse;
+use std::sync::Arc;
 
 /// Pipelines on a page.
 const ON_A_PAGE: usize = 100;
 
-#[derive(Deserialize)]
+/// The runs of a small drawing.
+const DRAWN: usize = 20;
+
+/// The query of `/pipelines`, unparsed.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct PipelinesAddress {
-    after: Option<String>,
     /// The name of a pipeline that no path can have.
     name: Option<String>,
+    search: Option<String>,
+    sort: Option<String>,
     days: Option<String>,
+    branch: Option<String>,
+    all: Option<String>,
+    steps: Option<String>,
+    page: Option<String>,
+}
+
+/// The order of pipelines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    #[default]
+    Failing,
+    Failures,
+    Slowest,
+    Slower,
+    Runs,
+    Name,
+}
+
+impl Sort {
+    const ALL: [Self; 6] = [
+        Self::Failing,
+        Self::Failures,
+        Self::Slowest,
+        Self::Slower,
+        Self::Runs,
+        Self::Name,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Failures => "failures",
+            Self::Slowest => "slowest",
+            Self::Slower => "slower",
+            Self::Runs => "runs",
+            Self::Name => "name",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Failing => "Failing first",
+            Self::Failures => "Most failures",
+            Self::Slowest => "Slowest",
+            Self::Slower => "Got slower",
+            Self::Runs => "Most run",
+            Self::Name => "Name",
+        }
+    }
+
+    /// Returns the order that an address names.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sort| sort.word() == word)
+    }
+
+    /// Sorts pipelines, which are by name.
+    pub fn sort(self, pipelines: &mut [Arc<PipelineNow>]) {
+        let by = |key: fn(&PipelineNow) -> f64| {
+            move |a: &Arc<PipelineNow>, b: &Arc<PipelineNow>| key(b).total_cmp(&key(a))
+        };
+        match self {
+            // What broke last is looked at first; below are those that run now.
+            Self::Failing => pipelines.sort_by_key(|pipeline| match &pipeline.failing {
+                Some(failing) => (0, Reverse(failing.first.started)),
+                None => (1, Reverse(pipeline.latest.started)),
+            }),
+            Self::Failures => pipelines.sort_by_key(|pipeline| Reverse(pipeline.figures.counts.failure)),
+            Self::Slowest => pipelines.sort_by_key(|pipeline| Reverse(pipeline.figures.median)),
+            Self::Slower => pipelines.sort_by(by(|pipeline| pipeline.slowdown().unwrap_or(0.0))),
+            Self::Runs => pipelines.sort_by_key(|pipeline| Reverse(pipeline.figures.counts.total())),
+            Self::Name => {}
+        }
+    }
+}
+
+/// The query of `/pipelines`, parsed.
+#[derive(Clone, Default)]
+struct Wanted {
+    search: Option<String>,
+    sort: Sort,
+    span: TimeSpan,
+    page: usize,
+}
+
+impl Wanted {
+    fn of(address: PipelinesAddress) -> Result<Self, PageError> {
+        let sort = match filled("sort", address.sort)? {
+            None => Sort::default(),
+            Some(word) => {
+                Sort::of(&word).ok_or_else(|| PageError::Address("No such order: use one of those on the page.".into()))?
+            }
+        };
+        let page = match filled("page", address.page)? {
+            None => 1,
+            Some(number) => number
+                .parse()
+                .ok()
+                .filter(|number| (1..=1_000_000).contains(number))
+                .ok_or_else(|| PageError::Address("There is no such page: start with the first.".into()))?,
+        };
+        Ok(Self {
+            search: filled("search", address.search)?,
+            sort,
+            span: TimeSpan::wanted(address.days.as_deref())?,
+            page,
+        })
+    }
+
+    fn address(&self) -> String {
+        let (days, page) = (self.span.days().to_string(), self.page.to_string());
+        link::with_query(
+            "/pipelines",
+            &[
+                ("search", self.search.as_deref()),
+                ("sort", (self.sort != Sort::default()).then(|| self.sort.word())),
+                ("days", (self.span != TimeSpan::default()).then_some(&days)),
+                ("page", (self.page > 1).then_some(&page)),
+            ],
+        )
+    }
+}
+
+/// Shows `/`. With a query it is the list of runs, which was here once: bookmarks still lead there.
+pub async fn start(
+    state: State<PageState>,
+    viewer: Viewer,
+    RawQuery(query): RawQuery,
+    runs: Result<Query<link::RunsAddress>, QueryRejection>,
+) -> Result<Response, PageError> {
+    if query.is_some_and(|query| !query.is_empty()) {
+        return Ok(runs::runs(state, viewer, runs).await?.into_response());
+    }
+    Ok(list(&state, viewer.0, Wanted::of(PipelinesAddress::default())?).await?.into_response())
 }
 
 pub async fn pipelines(
@@ -33,224 +175,162 @@ pub async fn pipelines(
     Viewer(access): Viewer,
     wanted: Result<Query<PipelinesAddress>, QueryRejection>,
 ) -> Result<Html<String>, PageError> {
-    let Query(wanted) = wanted.map_err(|error| PageError::Address(error.body_text()))?;
-    if let Some(name) = wanted.name {
-        return show(&state, access, name, wanted.days.as_deref()).await;
+    let Query(mut wanted) = wanted.map_err(|error| PageError::Address(error.body_text()))?;
+    if let Some(name) = wanted.name.take() {
+        let PipelinesAddress {
+            days, branch, all, steps, ..
+        } = wanted;
+        let wanted = pipeline::PipelineAddress {
+            days,
+            branch,
+            all,
+            steps,
+        };
+        return pipeline::show(&state, access, name, wanted).await;
     }
-    let after = filled("after", wanted.after)?;
-    let query = PipelineQuery {
-        access,
-        after: after.clone(),
-        // One more shows whether there is a next page.
-        limit: ON_A_PAGE as u16 + 1,
-    };
-    let mut pipelines = state.store.pipelines(query).await?;
-    let is_more = pipelines.len() > ON_A_PAGE;
-    pipelines.truncate(ON_A_PAGE);
-    let next = pipelines
-        .last()
-        .filter(|_| is_more)
-        .map(|last| link::with_query("/pipelines", &[("after", Some(&last.name))]));
+    list(&state, access, Wanted::of(wanted)?).await
+}
+
+async fn list(state: &PageState, access: Access, wanted: Wanted) -> Result<Html<String>, PageError> {
     let now = state.clock.now();
+    let query = OverviewQuery {
+        access,
+        span: wanted.span.at(now),
+    };
+    let mut all = state.store.overview(query).await?;
+    let (total, failing) = (all.len(), all.iter().filter(|pipeline| pipeline.failing.is_some()).count());
+    if let Some(search) = wanted.search.as_ref().map(|search| search.to_lowercase()) {
+        all.retain(|pipeline| pipeline.name.to_lowercase().contains(&search));
+    }
+    wanted.sort.sort(&mut all);
+    let first = ON_A_PAGE * (wanted.page - 1);
+    let shown = &all[first.min(all.len())..(first + ON_A_PAGE).min(all.len())];
     let content = html! {
-        div .heading { h1 { "Pipelines" } }
-        @if pipelines.is_empty() {
-            section .empty { h2 { "No pipelines" @if after.is_none() { " yet" } } p { "A pipeline appears here with its first run." } }
-        } @else {
-            (table(&pipelines, now))
+        div .heading {
+            h1 { "Pipelines" }
+            (search(&wanted))
         }
-        @if after.is_some() || next.is_some() {
-            nav .pager aria-label="Pages" {
-                @if after.is_some() { a href="/pipelines" { "First" } }
-                @if let Some(next) = next { a rel="next" href=(next) { "More pipelines" } }
+        div .choices {
+            nav .tabs aria-label="Order" {
+                @for sort in Sort::ALL {
+                    a href=(Wanted { sort, page: 1, ..wanted.clone() }.address()) aria-current=[(sort == wanted.sort).then_some("true")] { (sort.text()) }
+                }
             }
+            nav .tabs aria-label="Time span" {
+                @for span in TimeSpan::ALL {
+                    a href=(Wanted { span, page: 1, ..wanted.clone() }.address()) aria-current=[(span == wanted.span).then_some("true")] { (span.text()) }
+                }
+            }
+        }
+        div #live data-events="/events" {
+            @if total == 0 {
+                section .empty {
+                    h2 { "No pipelines yet" }
+                    p { "Point a pipeline here, and it appears on this page by itself:" }
+                    pre { code { "export DX_API_URL=" em { "the address of this server" } "\npipefold exec -- make test" } }
+                }
+            } @else {
+                p .note.summary {
+                    @if wanted.search.is_some() { (words::grouped(all.len() as u64)) " of " }
+                    (words::count(total as u64, "pipeline")) ", "
+                    @if failing > 0 { b .s-failure { (words::grouped(failing as u64)) " failing" } } @else { "none failing" }
+                    " on the main branch. Numbers are of the main branch, " (wanted.span.text()) "."
+                }
+                @if shown.is_empty() {
+                    section .empty { h2 { "No matching pipeline" } p { a href="/pipelines" { "Show all pipelines" } } }
+                } @else {
+                    (table(shown, state, now))
+                }
+            }
+            (pager(&wanted, all.len()))
         }
     };
     Ok(Html(
-        Shell::new("Pipelines", Here::Pipelines).page(&content).into_string(),
+        Shell::new("Pipelines", Here::Pipelines).live(true).page(&content).into_string(),
     ))
 }
 
-fn table(pipelines: &[PipelineSummary], now: DateTime<Utc>) -> Markup {
+fn pager(wanted: &Wanted, total: usize) -> Markup {
+    let to = |page| Wanted { page, ..wanted.clone() }.address();
     html! {
-        table .pipelines {
-            caption .hidden { "Pipelines by name" }
+        @if total > ON_A_PAGE {
+            nav .pager aria-label="Pages" {
+                @if wanted.page > 1 { a rel="prev" href=(to(wanted.page - 1)) { "Back" } }
+                @if wanted.page * ON_A_PAGE < total { a rel="next" href=(to(wanted.page + 1)) { "More pipelines" } }
+            }
+        }
+    }
+}
+
+fn search(wanted: &Wanted) -> Markup {
+    html! {
+        form .search role="search" action="/pipelines" method="get" {
+            @if wanted.sort != Sort::default() { input type="hidden" name="sort" value=(wanted.sort.word()); }
+            @if wanted.span != TimeSpan::default() { input type="hidden" name="days" value=(wanted.span.days()); }
+            label {
+                span { "Name contains" }
+                input type="search" name="search" value=(wanted.search.as_deref().unwrap_or_default()) autocomplete="off" autocapitalize="none"
+                    spellcheck="false" maxlength="4096";
+            }
+            div .buttons {
+                button { "Find" }
+                @if wanted.search.is_some() { a href=(Wanted { search: None, page: 1, ..wanted.clone() }.address()) { "Clear" } }
+            }
+        }
+    }
+}
+
+fn table(pipelines: &[Arc<PipelineNow>], state: &PageState, now: DateTime<Utc>) -> Markup {
+    html! {
+        table .now {
+            caption .hidden { "Pipelines with the state of their main branch" }
             thead {
                 tr {
+                    th scope="col" { "State" }
                     th scope="col" { "Pipeline" }
+                    th scope="col" { "Latest runs" }
                     th .number scope="col" { "Runs" }
-                    th scope="col" { "Results" }
-                    th .number scope="col" { "Passed" }
-                    th .number scope="col" { "Running" }
-                    th .number scope="col" { "Last change" }
+                    th .number scope="col" { "Failed" }
+                    th .number scope="col" { "Median" }
+                    th .number scope="col" { "Last run" }
                 }
             }
-            tbody {
-                @for pipeline in pipelines {
-                    @let counts = &pipeline.counts;
-                    tr {
-                        th .run scope="row" { a .name href=(link::pipeline(&pipeline.name)) title=(visible(&pipeline.name)) { (value(&pipeline.name)) } }
-                        td .number { (words::grouped(counts.total())) span .unit { (if counts.total() == 1 { " run" } else { " runs" }) } }
-                        td .shares { (shares(counts)) }
-                        td .number { @if let Some(rate) = counts.pass_rate() { (words::percent(rate)) } @else { span .none { "–" } } }
-                        td .number {
-                            @if counts.running > 0 { (running(pipeline)) } @else { span .none { "–" } }
-                        }
-                        td .number { (ago(pipeline.last_changed, now)) }
+            tbody { @for pipeline in pipelines { (row(pipeline, state, now)) } }
+        }
+    }
+}
+
+fn row(pipeline: &PipelineNow, state: &PageState, now: DateTime<Utc>) -> Markup {
+    let latest = &pipeline.latest;
+    let shown = ShownStatus::of(latest, now, state.stale_after);
+    let (figures, counts) = (&pipeline.figures, &pipeline.figures.counts);
+    html! {
+        tr {
+            td .status { (state_pill(pipeline, shown)) }
+            th .run scope="row" {
+                a .name href=(link::pipeline(&pipeline.name)) title=(visible(&pipeline.name)) { (value(&pipeline.name)) }
+                span .where {
+                    @if let Some(branch) = &pipeline.branch { (value(branch)) } @else { "all runs" }
+                    @if pipeline.flaky > 0 {
+                        " · " a .quiet href={ (link::pipeline(&pipeline.name)) "#flaky" } { (words::count(pipeline.flaky, "flaky commit")) }
                     }
                 }
+                @if let Some(failing) = &pipeline.failing { (failure(failing, now)) }
             }
-        }
-    }
-}
-
-fn running(pipeline: &PipelineSummary) -> Markup {
-    let filter = RunFilter {
-        pipeline: Some(pipeline.name.clone()),
-        status: Some(Status::Running),
-        ..RunFilter::default()
-    };
-    html! { a .quiet href=(RunsWanted::address(&filter)) { (words::grouped(pipeline.counts.running)) } }
-}
-
-/// The latest runs on a pipeline's page; all are one link away.
-const LATEST: u16 = 15;
-
-#[derive(Deserialize)]
-pub struct PipelineAddress {
-    days: Option<String>,
-}
-
-pub async fn by_path(
-    State(state): State<PageState>,
-    Viewer(access): Viewer,
-    path: Result<Path<String>, PathRejection>,
-    wanted: Result<Query<PipelineAddress>, QueryRejection>,
-) -> Result<Html<String>, PageError> {
-    let Path(name) = path.map_err(|error| PageError::Address(error.body_text()))?;
-    let Query(wanted) = wanted.map_err(|error| PageError::Address(error.body_text()))?;
-    show(&state, access, name, wanted.days.as_deref()).await
-}
-
-async fn show(state: &PageState, access: Access, name: String, days: Option<&str>) -> Result<Html<String>, PageError> {
-    if !access.may_see(&name) {
-        return Err(PageError::NoSuch("pipeline"));
-    }
-    let span = match days {
-        None => TimeSpan::default(),
-        Some(days) => TimeSpan::of_days(days)
-            .ok_or_else(|| PageError::Address("No such span: use one of those on the page.".into()))?,
-    };
-    let filter = RunFilter {
-        pipeline: Some(name.clone()),
-        ..RunFilter::default()
-    };
-    let latest = RunQuery {
-        filter: filter.clone(),
-        access,
-        after: None,
-        limit: LATEST,
-    };
-    let latest = state.store.runs(latest).await?.runs;
-    if latest.is_empty() {
-        return Err(PageError::NoSuch("pipeline"));
-    }
-    let now = state.clock.now();
-    let (from, until) = span.around(now);
-    let stats = StatsQuery {
-        pipeline: name.clone(),
-        from,
-        until,
-        bucket: span.bucket(),
-    };
-    let buckets = state.store.stats(stats).await?;
-    let content = html! {
-        nav .path aria-label="Where" { a href="/pipelines" { "Pipelines" } }
-        div .heading {
-            h1 { (value(&name)) }
-            (spans(&name, span))
-        }
-        @if buckets.is_empty() {
-            section .empty { h2 { "No runs in this time" } p { "The latest are below." } }
-        } @else {
-            (totals(&buckets))
-            section { h2 { "Pass rate" } (pass_rates(&buckets, span, now)) }
-            section { h2 { "Duration" } (durations(&buckets, span, now)) }
-            (values(&buckets, span))
-        }
-        section {
-            h2 { "Latest runs" }
-            (runs::table(&latest, "The latest runs of this pipeline", state, now))
-            nav .pager aria-label="All runs" { a href=(RunsWanted::address(&filter)) { "All its runs" } }
-        }
-    };
-    Ok(Html(Shell::new(&name, Here::Pipelines).page(&content).into_string()))
-}
-
-fn spans(name: &str, current: TimeSpan) -> Markup {
-    let base = link::pipeline(name);
-    let separator = if base.contains('?') { '&' } else { '?' };
-    html! {
-        nav .tabs aria-label="Time span" {
-            @for span in TimeSpan::ALL {
-                a href={ (base) (separator) "days=" (span.days()) } aria-current=[(span == current).then_some("true")] { (span.text()) }
+            td .spark { (spark(pipeline, DRAWN)) }
+            td .number.count { (words::grouped(counts.total())) span .unit { (if counts.total() == 1 { " run" } else { " runs" }) } }
+            td .number.failed {
+                @if counts.failure > 0 { (words::grouped(counts.failure)) span .unit { " failed" } } @else { span .none { "–" } }
             }
-        }
-    }
-}
-
-fn totals(buckets: &[Bucket]) -> Markup {
-    let sum = |of: fn(&StatusCounts) -> u64| buckets.iter().map(|bucket| of(&bucket.counts)).sum::<u64>();
-    let counts = StatusCounts {
-        unknown: sum(|counts| counts.unknown),
-        running: sum(|counts| counts.running),
-        success: sum(|counts| counts.success),
-        cancelled: sum(|counts| counts.cancelled),
-        failure: sum(|counts| counts.failure),
-    };
-    html! {
-        dl .totals {
-            div { dt { "Runs" } dd { (words::grouped(counts.total())) } }
-            div { dt { "Passed" } dd { @match counts.pass_rate() { Some(rate) => (words::percent(rate)), None => "–" } } }
-            div { dt { "Failed" } dd { (words::grouped(counts.failure)) } }
-            div { dt { "Running" } dd { (words::grouped(counts.running)) } }
-            div .bar { dt .hidden { "By status" } dd { (shares(&counts)) } }
-        }
-    }
-}
-
-/// Returns the charts in numbers.
-fn values(buckets: &[Bucket], span: TimeSpan) -> Markup {
-    let length = |length: Option<_>| length.map_or_else(|| "–".to_owned(), words::duration);
-    html! {
-        details .values {
-            summary { "The charts in numbers" }
-            table {
-                caption .hidden { "Runs over time" }
-                thead {
-                    tr {
-                        th scope="col" { "From" }
-                        th .number scope="col" { "Runs" }
-                        th .number scope="col" { "Passed" }
-                        th .number scope="col" { "Failed" }
-                        th .number scope="col" { "Pass rate" }
-                        th .number scope="col" { "Median" }
-                        th .number scope="col" { "90 % within" }
-                    }
-                }
-                tbody {
-                    @for bucket in buckets {
-                        tr {
-                            th scope="row" { time datetime=(words::machine(bucket.from)) { (span.label(bucket.from)) } }
-                            td .number { (words::grouped(bucket.counts.total())) }
-                            td .number { (words::grouped(bucket.counts.success)) }
-                            td .number { (words::grouped(bucket.counts.failure)) }
-                            td .number { @match bucket.counts.pass_rate() { Some(rate) => (words::percent(rate)), None => "–" } }
-                            td .number { (length(bucket.median)) }
-                            td .number { (length(bucket.p90)) }
-                        }
-                    }
-                }
+            td .number.median {
+                @if let Some(median) = figures.median { (words::duration(median)) (change(pipeline.before.median, figures.median)) }
+                @else { span .none { "–" } }
+            }
+            td .number.age {
+                @if shown.goes_on() { span class={ "s-" (shown.name()) } { (shown.text()) } " " (numbered(latest)) br; span .none { (duration(latest, shown, now)) } }
+                @else { (numbered(latest)) " " (ago(latest.started, now)) }
+                @if shown == ShownStatus::Stale && pipeline.state.is_some() { " " (shown.pill()) }
+                @if matches!(shown, ShownStatus::Is(Status::Cancelled)) { " " span .tag { "cancelled" } }
             }
         }
     }

@@ -2,17 +2,17 @@
 
 use super::forge::Pages;
 use super::layout::{Here, PageError, Shell};
-use super::link::RunsWanted;
+use super::link::{RunsAddress, RunsWanted};
 use super::parts::{ShownStatus, ago, duration, moment, value};
 use super::state::{PageState, Viewer};
 use super::timeline::timeline;
 use super::words::read;
-use super::{link, words};
+use super::{link, runs, words};
 use crate::access::Access;
 use crate::store::{KeptJob, Received, RunDetail, RunFilter, RunKey, RunSummary};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::Html;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use pipefold_sandbox::Status;
@@ -33,18 +33,17 @@ pub struct ByQuery {
     reference_id: Option<String>,
 }
 
-/// Shows `/runs?reference_id=…`, for references that no path can have.
+/// Shows `/runs?reference_id=…`, for references that no path can have; without it, the list of runs.
 pub async fn by_query(
     State(state): State<PageState>,
     Viewer(access): Viewer,
     query: Result<Query<ByQuery>, QueryRejection>,
-) -> Result<Response, PageError> {
+    list: Result<Query<RunsAddress>, QueryRejection>,
+) -> Result<Html<String>, PageError> {
     let Query(query) = query.map_err(|error| PageError::Address(error.body_text()))?;
     match query.reference_id {
-        Some(reference_id) => show(&state, &access, reference_id)
-            .await
-            .map(IntoResponse::into_response),
-        None => Ok(Redirect::permanent("/").into_response()),
+        Some(reference_id) => show(&state, &access, reference_id).await,
+        None => runs::runs(State(state), Viewer(access), list).await,
     }
 }
 

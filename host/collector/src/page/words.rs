@@ -157,6 +157,17 @@ pub fn across(share: f64) -> String {
     format!("{share:.3}%")
 }
 
+/// Formats a change that is given as a factor, such as `+38 %` and `×3.2`.
+pub fn factor(factor: f64) -> String {
+    if factor >= 2.0 {
+        format!("×{factor:.1}")
+    } else {
+        let percent = ((factor - 1.0) * 100.0).round();
+        let sign = if percent < 0.0 { '−' } else { '+' };
+        format!("{sign}{:.0}\u{202f}%", percent.abs())
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod words_tests {
@@ -196,6 +207,13 @@ mod words_tests {
         assert_eq!(age(now - chrono::TimeDelta::days(365), now), "2024-06-15");
         assert_eq!(age(now + chrono::TimeDelta::days(365), now), "2026-06-15");
         assert_eq!(between(now, now - chrono::TimeDelta::days(1)), Duration::ZERO);
+    }
+
+    #[test]
+    fn changes() {
+        for (change, text) in [(1.38, "+38\u{202f}%"), (0.5, "−50\u{202f}%"), (3.24, "×3.2"), (1.996, "+100\u{202f}%")] {
+            assert_eq!(factor(change), text);
+        }
     }
 
     #[test]

@@ -5,27 +5,34 @@
 //!
 //! - `job`: a job of a run.
 //! - `run`: a run, what is appended to it, its fold, what DX knows of it, and the errors of a store.
-//! - `query`: the queries, and their results.
+//! - `query`: the queries, and their results. `statistics`: those of statistics.
 //! - `sqlite`: the implementation on one machine.
 
 mod job;
 mod query;
 mod run;
 pub mod sqlite;
+mod statistics;
 
 pub use job::{KeptJob, NewJob, stamp};
 pub use query::{
-    Bucket, Cursor, CursorError, FeedOrder, FeedQuery, Field, MAX_PAGE, Names, Page, PipelineQuery, PipelineSummary,
-    Retention, RunFilter, RunQuery, StaleQuery, StatsQuery, StatusCounts, Total, bound,
+    Cursor, CursorError, FeedOrder, FeedQuery, Field, MAX_PAGE, Names, Page, PipelineQuery, PipelineSummary, Retention,
+    RunFilter, RunQuery, StaleQuery, StatusCounts, Total, bound,
 };
 pub use run::{
     Append, Appended, Backlog, DxAnswer, Fold, FoldError, Forwarded, Forwarding, JOBS_AT_ONCE, JobForwarded,
     JobOutcome, Kept, Outgoing, Received, RunDetail, RunKey, RunSummary, StoreError, Waiting, WaitingQuery,
 };
+pub use statistics::{
+    Branch, Bucket, Failing, Figures, FlakyCommit, History, HistoryQuery, OverviewQuery, PipelineNow, Span, StepFigures,
+    StepHistory, factor,
+};
 
 use crate::access::Access;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// A later answer of a store. It needs no particular runtime; dropping it gives up the answer, not the action.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
@@ -84,11 +91,30 @@ pub trait Store: Send + Sync {
     /// About the store.
     fn pipeline(&self, name: String) -> Answer<Option<PipelineSummary>>;
 
-    /// Returns statistics of a pipeline over time, oldest first, without spans that have no run. An unknown pipeline has none.
+    /// Returns the state of every pipeline that has runs, by name.
     ///
     /// # Errors
     /// About the store.
-    fn stats(&self, query: StatsQuery) -> Answer<Vec<Bucket>>;
+    fn overview(&self, query: OverviewQuery) -> Answer<Vec<Arc<PipelineNow>>>;
+
+    /// Returns the history of a pipeline; `None` if it has no run. The caller checks its access.
+    ///
+    /// # Errors
+    /// About the store.
+    fn history(&self, query: HistoryQuery) -> Answer<Option<History>>;
+
+    /// Returns those of the runs with these ids that failed while another run of the same commit in the same pipeline passed, or the other
+    /// way round.
+    ///
+    /// # Errors
+    /// About the store.
+    fn flaky(&self, runs: Vec<u64>) -> Answer<BTreeSet<u64>>;
+
+    /// Returns the latest runs of the same commit in the same pipeline, oldest first, with the run itself. A run without a commit has none.
+    ///
+    /// # Errors
+    /// About the store.
+    fn attempts(&self, run: u64) -> Answer<Vec<RunSummary>>;
 
     /// Returns completed runs of a pipeline, as a page of a GoCD stage feed. An unknown pipeline has none.
     ///

@@ -6,7 +6,6 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use pipefold_sandbox::Status;
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 /// The most runs of a page: what a reader scrolls through, and still a few milliseconds.
 pub const MAX_PAGE: u16 = 200;
@@ -282,32 +281,6 @@ impl std::ops::AddAssign for StatusCounts {
         self.cancelled += other.cancelled;
         self.failure += other.failure;
     }
-}
-
-/// A query for a part of a pipeline's history. Of a pipeline with more than 20,000 runs in it, only the newest count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StatsQuery {
-    /// The pipeline.
-    pub pipeline: String,
-    /// Runs that started then or later.
-    pub from: DateTime<Utc>,
-    /// Runs that started before.
-    pub until: DateTime<Utc>,
-    /// The length of a [`Bucket`]; taken as a second when shorter.
-    pub bucket: Duration,
-}
-
-/// The runs that started within one span of time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bucket {
-    /// The start, a whole number of spans after 1970.
-    pub from: DateTime<Utc>,
-    /// The number of runs, by status.
-    pub counts: StatusCounts,
-    /// The duration that half of the finished runs did not exceed; `None` if none finished.
-    pub median: Option<Duration>,
-    /// The duration that nine in ten of the finished runs did not exceed.
-    pub p90: Option<Duration>,
 }
 
 /// A query for a page of a pipeline's feed.

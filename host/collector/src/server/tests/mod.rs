@@ -4,5 +4,6 @@ mod api;
 mod connections;
 mod hostile;
 mod jobs;
+mod statistics;
 pub(crate) mod support;
 mod whole;

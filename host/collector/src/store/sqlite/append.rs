@@ -226,6 +226,7 @@ pub fn find_by(connection: &Connection, condition: &str, value: &dyn ToSql) -> R
 fn first(tx: &Transaction<'_>, tools: &mut Tools, new: &New, record: Run) -> Result<Appended> {
     let now = new.append.arrived.timestamp_millis();
     let (pipeline_id, counter) = next_counter(tx, new.pipeline(), now)?;
+    tools.changed.push(pipeline_id);
     let id = tools.sequence.run();
     let arrived = moment(now)?;
     let mut run = RunSummary {
@@ -258,6 +259,7 @@ fn again(tx: &Transaction<'_>, tools: &mut Tools, new: &New, record: Run, known:
         jobs,
         ..
     } = known;
+    tools.changed.push(pipeline);
     run.notifications += new.count();
     // The clock may have jumped back.
     run.last_arrived = run.last_arrived.max(moment(new.append.arrived.timestamp_millis())?);

@@ -80,12 +80,13 @@ fn open(path: &Path, access: OpenFlags) -> Result<Connection> {
 const APPLICATION_ID: i32 = 0x5066_436F;
 
 /// The steps, oldest first. A step that was ever released never changes.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
+    include_str!("schema/6.sql"),
 ];
 
 /// The version of the schema that this code works with.

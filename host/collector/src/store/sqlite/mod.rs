@@ -8,7 +8,8 @@
 //! - `place`: the data directory, its lock, the names of its files, and errors. `database`: SQLite's settings, the tables, and migrations.
 //! - `readers`: the threads that read and judge, and their queue. `writer`: the thread that writes.
 //! - `append`: notifications and their run. `jobs`: jobs of a run. `older`: content of older versions. `rows`: rows as values, and back.
-//! - `list`: runs newest first, by a `filter`. `questions`: one run, pipelines, statistics and feeds.
+//! - `list`: runs newest first, by a `filter`. `questions`: one run, pipelines and feeds. `statistics`: pipelines in numbers, of which
+//!   `overviews` keeps some.
 //! - `upkeep`: what DX does not know yet, retention, and backups.
 
 mod append;
@@ -17,10 +18,12 @@ mod filter;
 mod jobs;
 mod list;
 mod older;
+mod overviews;
 mod place;
 mod questions;
 mod readers;
 mod rows;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -32,20 +35,23 @@ pub use rows::RunLimits;
 pub use upkeep::backup;
 
 use self::older::{fold_leftovers, fold_steps};
+use self::overviews::Overviews;
 use self::place::{Place, Result, Trouble};
 use self::readers::{APPENDS, PAGES, Readers, snapshot};
 use self::rows::{KEYS_PER_RUN, Sequence, Tools};
 use self::writer::Writer;
 use super::run::contained;
 use super::{
-    Answer, Append, Appended, Backlog, Bucket, FeedQuery, Fold, Forwarded, JobForwarded, Names, Outgoing, Page,
-    PipelineQuery, PipelineSummary, Retention, RunDetail, RunKey, RunQuery, RunSummary, StaleQuery, StatsQuery, Store,
-    StoreError, Waiting, WaitingQuery,
+    Answer, Append, Appended, Backlog, FeedQuery, Fold, Forwarded, History, HistoryQuery, JobForwarded, Names, Outgoing,
+    OverviewQuery, Page, PipelineNow, PipelineQuery, PipelineSummary, Retention, RunDetail, RunKey, RunQuery,
+    RunSummary, StaleQuery, Store, StoreError, Waiting, WaitingQuery,
 };
 use crate::access::Access;
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
@@ -58,6 +64,7 @@ pub struct SqliteStore {
     judges: Readers,
     fold: Fold,
     limits: RunLimits,
+    overviews: Arc<Overviews>,
     threads: Vec<JoinHandle<()>>,
     writer_thread: Option<JoinHandle<()>>,
     path: PathBuf,
@@ -83,10 +90,13 @@ impl SqliteStore {
         };
         let failed = |trouble: Trouble| trouble.into_store_error(&path);
         let (mut connection, sequence) = prepare(&path).map_err(failed)?;
+        let overviews = Arc::<Overviews>::default();
         let mut tools = Tools {
             sequence,
             fold: fold.clone(),
             limits,
+            changed: Vec::new(),
+            overviews: Arc::clone(&overviews),
         };
         fold_leftovers(&mut connection, &mut tools).map_err(failed)?;
         fold_steps(&mut connection, &tools).map_err(failed)?;
@@ -106,6 +116,7 @@ impl SqliteStore {
             judges,
             fold,
             limits,
+            overviews,
             threads,
             writer_thread: Some(writer_thread),
             path,
@@ -216,8 +227,28 @@ impl Store for SqliteStore {
             .ask(move |connection| questions::pipeline(connection, &name))
     }
 
-    fn stats(&self, query: StatsQuery) -> Answer<Vec<Bucket>> {
-        self.readers.ask(move |connection| questions::stats(connection, &query))
+    fn overview(&self, query: OverviewQuery) -> Answer<Vec<Arc<PipelineNow>>> {
+        let overviews = Arc::clone(&self.overviews);
+        self.readers.ask_outside(move |connection| {
+            let reading = overviews.reading();
+            snapshot(connection, |connection| statistics::overview(connection, &reading, &query))
+        })
+    }
+
+    fn history(&self, query: HistoryQuery) -> Answer<Option<History>> {
+        let overviews = Arc::clone(&self.overviews);
+        self.readers.ask_outside(move |connection| {
+            let reading = overviews.reading();
+            snapshot(connection, |connection| statistics::history(connection, &reading, &query))
+        })
+    }
+
+    fn flaky(&self, runs: Vec<u64>) -> Answer<BTreeSet<u64>> {
+        self.readers.ask(move |connection| statistics::flaky(connection, &runs))
+    }
+
+    fn attempts(&self, run: u64) -> Answer<Vec<RunSummary>> {
+        self.readers.ask(move |connection| statistics::attempts(connection, run))
     }
 
     fn completed(&self, query: FeedQuery) -> Answer<Vec<RunSummary>> {
@@ -251,7 +282,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let (mut removed, mut after) = (0, Some(0));
             while let Some(begin) = after {
-                let step = writer.ask(0, move |tx, _| upkeep::retain(tx, retention, begin)).await?;
+                let step = writer.ask(0, move |tx, tools| upkeep::retain(tx, tools, retention, begin)).await?;
                 removed += step.removed;
                 after = step.next;
             }

@@ -1,10 +1,12 @@
 //! Rows as values: a run with the columns that lists are made of, and its notifications.
 
+use super::overviews::Overviews;
 use super::place::{Result, Trouble};
 use crate::store::{Fold, KeptJob, Received, RunSummary};
 use chrono::{DateTime, Utc};
 use pipefold_sandbox::{Job, Notification, Run, Status};
 use rusqlite::{Connection, Row, Transaction, params};
+use std::sync::Arc;
 
 /// The columns that [`summary`] reads, from `runs AS r` and `pipelines AS p`.
 pub const COLUMNS: &str = "r.id, p.name, r.counter, r.record, r.started, r.finished, r.first_arrived, r.last_arrived, \
@@ -259,6 +261,9 @@ pub struct Tools {
     pub sequence: Sequence,
     pub fold: Fold,
     pub limits: RunLimits,
+    /// The pipelines whose runs were changed in the transaction.
+    pub changed: Vec<i64>,
+    pub overviews: Arc<Overviews>,
 }
 
 /// The ids of every kind, from one sequence: an id of one kind never names something of another, and none is used twice.

@@ -135,7 +135,7 @@ pub struct Step {
 
 /// Removes the old ones among the next runs after the id `after`. Ids grow with the first arrival, so the walk ends at the first run that
 /// is too young to be followed by an older one.
-pub fn retain(tx: &Transaction<'_>, retention: Retention, after: i64) -> Result<Step> {
+pub fn retain(tx: &Transaction<'_>, tools: &mut Tools, retention: Retention, after: i64) -> Result<Step> {
     let before = retention.before.timestamp_millis();
     let found = tx
         .prepare_cached(
@@ -159,6 +159,7 @@ pub fn retain(tx: &Transaction<'_>, retention: Retention, after: i64) -> Result<
         if last_arrived < before && !(waits && retention.keep_waiting) {
             remove(tx, id)?;
             uncount(tx, pipeline, status(rank)?)?;
+            tools.changed.push(pipeline);
             step.removed += 1;
         }
     }

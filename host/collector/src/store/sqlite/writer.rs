@@ -156,10 +156,13 @@ impl Thread {
 
     fn commit(&mut self, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
         let before = self.tools.sequence;
-        self.try_commit(batch).map_err(|trouble| {
+        let committed = self.try_commit(batch).map_err(|trouble| {
             self.tools.sequence = before;
             trouble.into_store_error(&self.path)
-        })
+        });
+        // Before the answers: a later query must see the change.
+        self.tools.overviews.outdate(self.tools.changed.drain(..));
+        committed
     }
 
     fn try_commit(&mut self, batch: &mut [Box<dyn Change>]) -> Result<()> {

@@ -3,7 +3,9 @@
 use super::support::{access, append, at, ended, fresh, open, page, query, references, running, wait};
 use crate::access::Rights;
 use crate::store::sqlite::{SqliteStore, filter, list};
-use crate::store::{FeedOrder, FeedQuery, Field, PipelineQuery, RunFilter, RunQuery, StatsQuery, Store};
+use crate::store::{
+    Branch, FeedOrder, FeedQuery, Field, HistoryQuery, PipelineQuery, RunFilter, RunQuery, Span, Store,
+};
 use pipefold_sandbox::{Notification, Status};
 use std::time::Duration;
 
@@ -423,13 +425,17 @@ fn stats_count_and_rank_what_started_in_each_span() {
     let mut slow = ended("web", "b", 10, "failure");
     slow.finished_at = Some(super::support::text_at(10 + 600));
     append(&store, slow, 10 * day);
-    let query = StatsQuery {
-        pipeline: "web".into(),
+    let span = Span {
         from: at(0),
         until: at(3 * day),
         bucket: Duration::from_secs(24 * 60 * 60),
     };
-    let stats = wait(store.stats(query.clone())).unwrap();
+    let query = HistoryQuery {
+        pipeline: "web".into(),
+        branch: Branch::Main,
+        span,
+    };
+    let stats = wait(store.history(query.clone())).unwrap().unwrap().buckets;
     let shown: Vec<_> = stats
         .iter()
         .map(|bucket| {
@@ -447,17 +453,18 @@ fn stats_count_and_rank_what_started_in_each_span() {
         shown,
         [
             (at(0), 3, Some(2.0 / 3.0), seconds(60), seconds(600)),
-            (at(2 * day), 2, None, seconds(60), seconds(60)),
+            (at(2 * day), 2, None, None, None),
         ]
     );
-    let unknown = StatsQuery {
+    let unknown = HistoryQuery {
         pipeline: "none".into(),
         ..query.clone()
     };
-    assert_eq!(wait(store.stats(unknown)).unwrap(), []);
-    let odd = StatsQuery {
+    assert_eq!(wait(store.history(unknown)).unwrap(), None);
+    let span = Span {
         bucket: Duration::ZERO,
-        ..query
+        ..span
     };
-    assert_eq!(wait(store.stats(odd)).unwrap().len(), 4, "a span is a second at least");
+    let odd = wait(store.history(HistoryQuery { span, ..query })).unwrap().unwrap();
+    assert_eq!(odd.buckets.len(), 4, "a column is a second at least");
 }

@@ -1,0 +1,443 @@
+//! Every number of the pages about pipelines, and of their JSON, computed a second time from the JSON of the runs.
+
+use super::support::{Running, Setup, start};
+use crate::access::Access;
+use crate::page::{PageState, router};
+use crate::seed;
+use axum::Extension;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tower::ServiceExt;
+
+/// A run as its JSON has it.
+struct Run {
+    pipeline: String,
+    reference: String,
+    counter: u64,
+    id: u64,
+    place: i64,
+    started: i64,
+    finished: Option<i64>,
+    status: String,
+    branch: Option<String>,
+    commit: Option<String>,
+    person: Option<String>,
+}
+
+fn ms(time: &Value) -> Option<i64> {
+    Some(DateTime::parse_from_rfc3339(time.as_str()?).unwrap().timestamp_millis())
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// Reads all runs, oldest first.
+fn runs(server: &Running) -> Vec<Run> {
+    let (mut all, mut next) = (Vec::new(), String::new());
+    loop {
+        let page = server.get(&format!("/api/runs?limit=200{next}"), "").json();
+        for run in page["runs"].as_array().unwrap() {
+            let record = &run["record"];
+            let started = ms(&record["started_at"]).unwrap();
+            all.push(Run {
+                pipeline: text(&run["pipeline"]).unwrap(),
+                reference: text(&record["reference_id"]).unwrap(),
+                counter: run["counter"].as_u64().unwrap(),
+                id: run["id"].as_u64().unwrap(),
+                place: started.min(ms(&run["first_arrived"]).unwrap()),
+                started,
+                finished: ms(&record["finished_at"]),
+                status: text(&record["status"]).unwrap(),
+                branch: text(&record["head_branch"]),
+                commit: text(&record["commit_sha"]),
+                person: text(&record["github_username"]),
+            });
+        }
+        match page["next"].as_str() {
+            Some(cursor) => next = format!("&after={cursor}"),
+            None => break,
+        }
+    }
+    all.sort_by_key(|run| (run.place, run.id));
+    all
+}
+
+fn nearest(mut values: Vec<i64>, percent: usize) -> Option<i64> {
+    values.sort_unstable();
+    let index = (values.len() * percent).div_ceil(100);
+    values.get(index.max(1) - 1).copied()
+}
+
+fn is_judged(run: &Run) -> bool {
+    run.status == "success" || run.status == "failure"
+}
+
+fn counts(runs: &[&Run]) -> Value {
+    let of = |status: &str| runs.iter().filter(|run| run.status == status).count();
+    json!({
+        "unknown": of("unknown"), "running": of("running"), "success": of("success"), "cancelled": of("cancelled"), "failure": of("failure"),
+    })
+}
+
+fn lengths(runs: &[&Run]) -> Vec<i64> {
+    let judged = runs.iter().filter(|run| is_judged(run));
+    judged.filter_map(|run| Some(run.finished? - run.started)).collect()
+}
+
+fn figures(runs: &[&Run], of_one_branch: bool) -> Value {
+    let mut green = Vec::new();
+    let mut red_since = None;
+    for run in runs {
+        let end = run.finished.unwrap_or(run.started);
+        if run.status == "failure" && red_since.is_none() {
+            red_since = Some(end);
+        } else if run.status == "success"
+            && let Some(since) = red_since.take()
+        {
+            green.push(end - since);
+        }
+    }
+    json!({
+        "counts": counts(runs), "median": nearest(lengths(runs), 50), "p90": nearest(lengths(runs), 90),
+        "time_to_green": nearest(green, 50).filter(|_| of_one_branch),
+    })
+}
+
+/// The main branch among the newest 1,000 runs.
+fn main_branch(runs: &[&Run]) -> Option<String> {
+    let newest = &runs[runs.len().saturating_sub(1_000)..];
+    let mut by_branch: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for (place, run) in newest.iter().enumerate() {
+        if let Some(branch) = &run.branch {
+            let entry = by_branch.entry(branch).or_default();
+            *entry = (entry.0 + 1, place);
+        }
+    }
+    let named = ["main", "master", "trunk", "default", "develop"];
+    let found = named.into_iter().find(|name| by_branch.contains_key(name));
+    let found = found.or_else(|| by_branch.iter().max_by_key(|(_, of)| **of).map(|(name, _)| *name));
+    found.map(str::to_owned)
+}
+
+fn on<'r>(runs: &[&'r Run], branch: Option<&str>) -> Vec<&'r Run> {
+    let fits = |run: &&&Run| branch.is_none() || run.branch.as_deref() == branch;
+    runs.iter().filter(fits).copied().collect()
+}
+
+fn within<'r>(runs: &[&'r Run], from: i64, until: i64) -> Vec<&'r Run> {
+    runs.iter().filter(|run| from <= run.place && run.place < until).copied().collect()
+}
+
+/// The commits that failed in the span and have ever passed.
+fn flaky(runs: &[&Run], from: i64, until: i64) -> BTreeSet<String> {
+    let of = |runs: &[&Run], status: &str| -> BTreeSet<String> {
+        let fits = runs.iter().filter(|run| run.status == status);
+        fits.filter_map(|run| run.commit.clone()).collect()
+    };
+    &of(&within(runs, from, until), "failure") & &of(runs, "success")
+}
+
+/// Compares the parts of a state that are numbers or choices.
+fn check_state(state: &Value, runs: &[&Run], (from, until): (i64, i64)) {
+    let branch = main_branch(runs);
+    let of_main = on(runs, branch.as_deref());
+    assert_eq!(state["branch"], json!(branch), "{state}");
+    assert_eq!(state["latest"]["reference_id"], json!(of_main.last().unwrap().reference));
+    let judged: Vec<&Run> = of_main.iter().filter(|run| is_judged(run)).copied().collect();
+    assert_eq!(state["state"], json!(judged.last().map(|run| &run.status)), "{state}");
+    let since = judged.iter().rposition(|run| run.status == "success").map_or(0, |place| place + 1);
+    match judged.get(since) {
+        None => assert_eq!(state["failing"], Value::Null),
+        Some(first) => {
+            let (failing, last) = (&state["failing"], judged.last().unwrap());
+            assert_eq!(failing["first"]["counter"], json!(first.counter), "{state}");
+            assert_eq!(failing["first"]["person"], json!(first.person));
+            assert_eq!(failing["last"]["counter"], json!(last.counter));
+            assert_eq!(failing["runs"], json!(judged.len() - since));
+            let is_flaky = runs.iter().any(|run| run.status == "success" && run.commit.is_some() && run.commit == last.commit);
+            assert_eq!(failing["flaky"], json!(is_flaky));
+        }
+    }
+    let length = until - from;
+    assert_eq!(state["figures"], figures(&within(&of_main, from, until), true), "{state}");
+    assert_eq!(state["before"], figures(&within(&of_main, from - length, from), true), "{state}");
+    assert_eq!(state["flaky_commits"], json!(flaky(runs, from, until).len()), "{state}");
+}
+
+/// The executions of steps in the newest 250 of these runs: the number, the failures and the lengths.
+fn steps(server: &Running, runs: &[&Run]) -> BTreeMap<String, Value> {
+    let mut of: BTreeMap<String, (u64, u64, Vec<i64>)> = BTreeMap::new();
+    for run in runs.iter().rev().take(250) {
+        let address = percent_encoding::utf8_percent_encode(&run.reference, percent_encoding::NON_ALPHANUMERIC);
+        let detail = server.get(&format!("/api/runs/{address}"), "").json();
+        for job in detail["run"]["jobs"].as_array().unwrap() {
+            let status = job["status"].as_str().unwrap();
+            if status == "success" || status == "failure" {
+                let entry = of.entry(text(&job["name"]).unwrap()).or_default();
+                entry.0 += 1;
+                entry.1 += u64::from(status == "failure");
+                entry.2.extend(ms(&job["finished_at"]).zip(ms(&job["started_at"])).map(|(end, start)| end - start));
+            }
+        }
+    }
+    let figures = |(runs, failures, lengths): (u64, u64, Vec<i64>)| {
+        json!({
+            "executions": runs, "failures": failures, "median": nearest(lengths.clone(), 50), "p90": nearest(lengths, 90),
+        })
+    };
+    of.into_iter().map(|(name, of)| (name, figures(of))).collect()
+}
+
+fn check_history(server: &Running, answer: &Value, runs: &[&Run], branch: Option<&str>, has_branches: bool) {
+    let (from, until) = (ms(&answer["from"]).unwrap(), ms(&answer["until"]).unwrap());
+    let statistics = &answer["statistics"];
+    let of_branch = on(runs, branch);
+    let (now, before) = (within(&of_branch, from, until), within(&of_branch, from - (until - from), from));
+    let is_one = branch.is_some() || !has_branches;
+    assert_eq!(statistics["branch"], json!(branch));
+    assert_eq!(statistics["figures"], figures(&now, is_one));
+    assert_eq!(statistics["before"], figures(&before, is_one));
+    let mut sum = 0;
+    let columns = statistics["columns"].as_array().unwrap();
+    for (place, column) in columns.iter().enumerate() {
+        let start = ms(&column["from"]).unwrap();
+        let end = columns.get(place + 1).map_or(until, |next| ms(&next["from"]).unwrap());
+        let of_column = within(&now, start, end);
+        assert_eq!(column["counts"], counts(&of_column));
+        assert_eq!(column["median"], json!(nearest(lengths(&of_column), 50)));
+        assert_eq!(column["p90"], json!(nearest(lengths(&of_column), 90)));
+        sum += of_column.len();
+    }
+    assert_eq!(sum, now.len(), "each run is in a column");
+    let (of_now, of_before) = (steps(server, &now), steps(server, &before));
+    let none = json!({ "executions": 0, "failures": 0, "median": null, "p90": null });
+    for step in statistics["steps"].as_array().unwrap() {
+        let name = step["name"].as_str().unwrap();
+        assert_eq!(step["figures"], *of_now.get(name).unwrap_or(&none), "{name}");
+        assert_eq!(step["before"], *of_before.get(name).unwrap_or(&none), "{name}");
+    }
+    let names: BTreeSet<&String> = of_now.keys().chain(of_before.keys()).collect();
+    assert_eq!(statistics["steps"].as_array().unwrap().len(), names.len());
+    let listed = statistics["flaky"].as_array().unwrap();
+    let all = flaky(runs, from, until);
+    assert_eq!(listed.len(), all.len().min(20));
+    for commit in listed {
+        let name = text(&commit["commit_sha"]).unwrap();
+        assert!(all.contains(&name), "{name}");
+        let counters: Vec<u64> = runs.iter().filter(|run| run.commit.as_ref() == Some(&name)).map(|run| run.counter).collect();
+        let shown: Vec<u64> = commit["runs"].as_array().unwrap().iter().map(|run| run["counter"].as_u64().unwrap()).collect();
+        assert_eq!(shown, counters);
+    }
+}
+
+/// A length as people read it.
+fn spoken(ms: Option<i64>) -> String {
+    let Some(ms) = ms else { return "–".into() };
+    let (days, hours, minutes, seconds) = (ms / 86_400_000, ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1_000 % 60);
+    match ms {
+        0..1_000 => format!("{ms}ms"),
+        1_000..10_000 => format!("{}.{}s", seconds, ms % 1_000 / 100),
+        10_000..60_000 => format!("{seconds}s"),
+        60_000..3_600_000 => format!("{minutes}m {seconds:02}s"),
+        3_600_000..86_400_000 => format!("{hours}h {minutes:02}m"),
+        _ => format!("{days}d {hours}h"),
+    }
+}
+
+/// The change that is shown beside a number, if it is shown.
+fn spoken_change(before: Option<f64>, now: Option<f64>) -> String {
+    let (Some(before), Some(now)) = (before, now) else { return String::new() };
+    let factor = now / before;
+    if before == 0.0 || (factor - 1.0).abs() < 0.05 {
+        String::new()
+    } else if factor >= 2.0 {
+        format!(" ×{factor:.1}")
+    } else {
+        let percent = (factor * 100.0 - 100.0).round();
+        format!(" {}{}\u{202f}%", if percent < 0.0 { '−' } else { '+' }, percent.abs())
+    }
+}
+
+fn whole(value: &Value) -> Option<f64> {
+    value.as_f64()
+}
+
+/// The texts of the cells of each row of the first table with this class, and of lists of terms, without markup.
+fn cells(page: &str, begin: &str, end: &str, row: &str, cell: [&str; 2]) -> Vec<Vec<String>> {
+    let table = page.split(begin).nth(1).unwrap_or_default().split(end).next().unwrap();
+    let rows = table.split(row).skip(1);
+    rows.map(|row| {
+        let mut row = row.to_owned();
+        for tag in cell {
+            row = row.replace(&format!("<{tag}"), "\u{1}<x").replace(&format!("</{tag}>"), "");
+        }
+        row.split('\u{1}').skip(1).map(plain).collect()
+    })
+    .collect()
+}
+
+/// The text of markup, without titles and what is said to machines only.
+fn plain(markup: &str) -> String {
+    let (mut text, mut rest) = (String::new(), markup);
+    while let Some(at) = rest.find('<') {
+        text.push_str(&rest[..at]);
+        let end = if rest[at..].starts_with("<title>") { "</title>" } else { ">" };
+        rest = rest[at..].split_once(end).map_or("", |(_, rest)| rest);
+    }
+    text.push_str(rest);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn encoded(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+#[test]
+fn every_number_is_computed_again_from_the_runs() {
+    let server = start(Setup::default());
+    let now = Utc::now();
+    server.runtime.block_on(seed::store(&*server.app.store, seed::month(now)));
+    let all = runs(&server);
+    assert_eq!(all.len(), seed::RUNS);
+    let mut of: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+    for run in &all {
+        of.entry(&run.pipeline).or_default().push(run);
+    }
+    assert_eq!(of.len(), seed::PIPELINES);
+
+    let changes = server.app.signals.changes().unwrap();
+    let state = PageState::new(
+        server.app.store.clone(),
+        &changes,
+        pipefold::dx::body,
+        false,
+        Duration::from_secs(86_400),
+    );
+    let pages = router(state).layer(Extension(Access::everything()));
+    let page = |address: &str| {
+        let request = Request::get(address).body(Body::empty()).unwrap();
+        server.runtime.block_on(async {
+            let answer = pages.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), 200, "{address}");
+            String::from_utf8(to_bytes(answer.into_body(), 16 << 20).await.unwrap().to_vec()).unwrap()
+        })
+    };
+
+    for days in [1, 7, 30, 90] {
+        let list = server.get(&format!("/api/pipelines?limit=200&days={days}"), "").json();
+        let span = (ms(&list["from"]).unwrap(), ms(&list["until"]).unwrap());
+        let states = list["pipelines"].as_array().unwrap();
+        assert_eq!((states.len(), &list["total"]), (of.len(), &json!(of.len())));
+        for state in states {
+            check_state(state, &of[state["name"].as_str().unwrap()], span);
+        }
+        // The start page has the same, as texts.
+        let shown = page(&format!("/pipelines?days={days}"));
+        let rows = cells(&shown, "<table class=\"now\">", "</table>", "<tr>", ["td", "th"]);
+        assert_eq!(rows.len(), states.len() + 1, "and the heading");
+        for (row, state) in rows[1..].iter().zip(states) {
+            let counts = &state["figures"]["counts"];
+            let total: u64 = counts.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+            let median = state["figures"]["median"].as_i64();
+            assert!(row[1].starts_with(state["name"].as_str().unwrap()), "{row:?} {state}");
+            assert_eq!(row[3], format!("{total} run{}", if total == 1 { "" } else { "s" }), "{row:?}");
+            let failed = counts["failure"].as_u64().unwrap();
+            assert_eq!(row[4], if failed == 0 { "–".into() } else { format!("{failed} failed") });
+            let change = spoken_change(whole(&state["before"]["median"]), whole(&state["figures"]["median"]));
+            assert_eq!(row[5], format!("{}{change}", spoken(median)), "{row:?} {state}");
+            assert!(row[6].contains(&format!("#{}", state["latest"]["counter"])), "{row:?}");
+            if let Some(first) = state["failing"]["first"]["counter"].as_u64() {
+                let person = state["failing"]["first"]["person"].as_str().unwrap();
+                assert!(row[1].contains(&format!("first #{first} by {person}")), "{row:?}");
+            }
+            let flaky = state["flaky_commits"].as_u64().unwrap();
+            assert_eq!(row[1].contains(&format!("{flaky} flaky commit")), flaky > 0, "{row:?}");
+        }
+    }
+
+    for (name, runs) in &of {
+        let main = main_branch(runs);
+        for (query, branch) in [("", main.clone()), ("&all=1", None), ("&branch=feature%2F3", Some("feature/3".to_owned()))] {
+            // The runs of all 40 one by one take long.
+            if !query.is_empty() && ![seed::BROKEN, seed::SLOWER, seed::FAILS_MOST, "team-2/service-14"].contains(name) {
+                continue;
+            }
+            for days in [7, 30] {
+                let answer = server.get(&format!("/api/pipelines/{}?days={days}{query}", encoded(name)), "").json();
+                check_history(&server, &answer, runs, branch.as_deref(), main.is_some());
+                check_page(&page(&format!("/pipelines/{}?days={days}{query}", encoded(name))), &answer, now);
+            }
+        }
+    }
+}
+
+/// Compares the page of a pipeline with its JSON, which was compared with the runs.
+fn check_page(page: &str, answer: &Value, now: DateTime<Utc>) {
+    let statistics = &answer["statistics"];
+    let (figures, before) = (&statistics["figures"], &statistics["before"]);
+    let counts = &figures["counts"];
+    let number = |name: &str| counts[name].as_u64().unwrap();
+    let total: u64 = counts.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    let judged = number("success") + number("failure");
+    let passed = if judged == 0 {
+        "–".to_owned()
+    } else {
+        let percent = 100.0 * number("success") as f64 / judged as f64;
+        let percent = if percent < 100.0 { percent.round().min(99.0) } else { 100.0 };
+        format!("{}\u{202f}%", if number("success") > 0 { percent.max(1.0) } else { percent })
+    };
+    let length = |name: &str| {
+        let change = spoken_change(whole(&before[name]), whole(&figures[name]));
+        format!("{}{change}", spoken(figures[name].as_i64()))
+    };
+    let (from, until) = (ms(&answer["from"]).unwrap(), ms(&answer["until"]).unwrap());
+    let day = 86_400_000.0;
+    // The page is some moments younger.
+    let failures = number("failure") as f64 / ((now.timestamp_millis() - from) as f64 / day);
+    let failures_before = before["counts"]["failure"].as_f64().unwrap() / ((until - from) as f64 / day);
+    let totals = cells(page, "<dl class=\"totals\">", "</dl>", "<div", ["dt", "dd"]);
+    let expected = [
+        ("Runs", total.to_string()),
+        ("Passed", passed),
+        (
+            "Failures a day",
+            format!("{failures:.1}{}", spoken_change(Some(failures_before).filter(|before| *before > 0.0), Some(failures))),
+        ),
+        ("Median", length("median")),
+        ("90\u{202f}% within", length("p90")),
+        ("Time to green", length("time_to_green")),
+        ("Flaky commits", answer["pipeline"]["flaky_commits"].to_string()),
+    ];
+    for (shown, (name, value)) in totals.iter().zip(expected) {
+        assert_eq!(*shown, [name.to_owned(), value], "{totals:?} {statistics}");
+    }
+    let rows = cells(page, "<details class=\"values\">", "</details>", "<tr>", ["td", "th"]);
+    let columns = statistics["columns"].as_array().unwrap();
+    assert_eq!(rows.len().saturating_sub(1), columns.len());
+    for (row, column) in rows.iter().skip(1).zip(columns) {
+        let counts = &column["counts"];
+        let total: u64 = counts.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(row[1..4], [total.to_string(), counts["success"].to_string(), counts["failure"].to_string()]);
+        assert_eq!(row[5..7], [spoken(column["median"].as_i64()), spoken(column["p90"].as_i64())]);
+    }
+    let steps = statistics["steps"].as_array().unwrap();
+    for row in cells(page, "<table class=\"steps\">", "</table>", "<tr>", ["td", "th"]).iter().skip(1) {
+        let step = steps.iter().find(|step| step["name"] == json!(row[0])).unwrap();
+        let (figures, before) = (&step["figures"], &step["before"]);
+        let failures = figures["failures"].as_u64().unwrap();
+        let change = spoken_change(whole(&before["median"]), whole(&figures["median"]));
+        let expected = [
+            figures["executions"].to_string(),
+            if failures == 0 { "–".into() } else { failures.to_string() },
+            format!("{}{change}", spoken(figures["median"].as_i64())),
+            spoken(figures["p90"].as_i64()),
+            spoken(before["median"].as_i64()),
+        ];
+        assert_eq!(row[1..], expected, "{row:?} {step}");
+    }
+}
