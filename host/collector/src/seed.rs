@@ -77,7 +77,9 @@ struct Seeded {
 fn pipelines() -> Vec<Seeded> {
     let mut all: Vec<Seeded> = (0..PIPELINES)
         .map(|n| {
-            let name = NAMED.get(n).map_or_else(|| format!("team-{}/service-{n:02}", n % 6), |&name| name.to_owned());
+            let name = NAMED
+                .get(n)
+                .map_or_else(|| format!("team-{}/service-{n:02}", n % 6), |&name| name.to_owned());
             Seeded {
                 runs: match name.as_str() {
                     RUNS_MOST => 500,
@@ -150,7 +152,11 @@ fn runs(pipeline: &Seeded, now: DateTime<Utc>, numbers: &mut Numbers) -> Vec<App
                 _ => Status::Success,
             },
             branch: pipeline.branch.map(|main| {
-                if is_main { main.to_owned() } else { format!("feature/{}", numbers.below(12)) }
+                if is_main {
+                    main.to_owned()
+                } else {
+                    format!("feature/{}", numbers.below(12))
+                }
             }),
             commit: Some(numbers.commit()).filter(|_| pipeline.branch.is_some()),
             person: PEOPLE[numbers.below(PEOPLE.len() as u64) as usize],
@@ -195,7 +201,8 @@ fn stories(name: &str, now: DateTime<Utc>, all: &mut [Run]) {
         }
         STALE | RUNNING => {
             let run = &mut all[end - 1];
-            (run.started, run.branch, run.status, run.took) = (now - TimeDelta::minutes(4), main, Status::Running, None);
+            (run.started, run.branch, run.status, run.took) =
+                (now - TimeDelta::minutes(4), main, Status::Running, None);
             if name == STALE {
                 run.started = hours_ago(50);
                 let later = all.iter_mut().rev().skip(1);
@@ -236,7 +243,11 @@ impl Run {
         let mut jobs = Vec::new();
         let mut at = self.started;
         for (place, &step) in pipeline.steps.iter().enumerate() {
-            let length = if self.is_slow && step == "bundle" { 3 * part } else { part };
+            let length = if self.is_slow && step == "bundle" {
+                3 * part
+            } else {
+                part
+            };
             let is_last = self.status == Status::Failure && place == self.failed_step;
             let status = if is_last { Status::Failure } else { Status::Success };
             let goes_on = took.is_none() && place == 1;
@@ -299,7 +310,12 @@ pub async fn store(store: &dyn Store, runs: Vec<Append>) {
     let mut runs = runs.into_iter().peekable();
     while runs.peek().is_some() {
         // They share their waits for the disk.
-        for answer in runs.by_ref().take(200).map(|append| store.append(append)).collect::<Vec<_>>() {
+        for answer in runs
+            .by_ref()
+            .take(200)
+            .map(|append| store.append(append))
+            .collect::<Vec<_>>()
+        {
             answer.await.unwrap();
         }
     }

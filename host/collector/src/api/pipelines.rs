@@ -5,8 +5,8 @@ use super::runs::{limit, reader};
 use crate::page::{Sort, TimeSpan, person};
 use crate::request::{json, refused, store_failed};
 use crate::store::{
-    Branch, Bucket, Failing, Figures, History, HistoryQuery, OverviewQuery, PipelineNow, RunSummary, Span, StatusCounts,
-    StepFigures,
+    Branch, Bucket, Failing, Figures, History, HistoryQuery, OverviewQuery, PipelineNow, RunSummary, Span,
+    StatusCounts, StepFigures,
 };
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -50,7 +50,10 @@ pub async fn list(State(state): State<Arc<ApiState>>, request: Request) -> Respo
         from: span.from,
         until: span.until,
         total,
-        pipelines: all[first..end].iter().map(|pipeline| NowJson::from(&**pipeline)).collect(),
+        pipelines: all[first..end]
+            .iter()
+            .map(|pipeline| NowJson::from(&**pipeline))
+            .collect(),
         next: (end < total).then_some(asked.page + 1),
     };
     json(StatusCode::OK, &body)
@@ -122,7 +125,10 @@ impl Asked {
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             if !known.contains(&&*name) {
                 // The name is not shown: it may be anything.
-                return Err(format!("the query has an unknown parameter; known ones are {}", known.join(", ")));
+                return Err(format!(
+                    "the query has an unknown parameter; known ones are {}",
+                    known.join(", ")
+                ));
             }
             if seen.iter().any(|seen| *seen == name) {
                 return Err(format!("{name} is given twice"));
@@ -147,7 +153,10 @@ impl Asked {
             }
             seen.push(name.into_owned());
         }
-        if ["branch", "all"].iter().all(|name| seen.iter().any(|seen| seen == name)) {
+        if ["branch", "all"]
+            .iter()
+            .all(|name| seen.iter().any(|seen| seen == name))
+        {
             return Err("branch and all exclude each other".to_owned());
         }
         Ok(asked)
@@ -389,7 +398,10 @@ impl<'a> OnePipeline<'a> {
             commit_sha: &flaky.commit,
             runs: flaky.runs.iter().map(RunJson::from).collect(),
         });
-        let branches = history.branches.iter().map(|(name, runs)| BranchJson { name, runs: *runs });
+        let branches = history
+            .branches
+            .iter()
+            .map(|(name, runs)| BranchJson { name, runs: *runs });
         Self {
             ok: true,
             from: span.from,
@@ -423,8 +435,19 @@ mod tests {
         assert_eq!((asked.days.days(), asked.limit, asked.page), (7, 5, 2));
         assert_eq!(asked.branch, Branch::Named("x".into()));
         for bad in [
-            "sort=x", "sort=", "days=2", "limit=0", "limit=201", "page=0", "page=+1", "page=", "all=0", "other=1", "days=1&days=1",
-            "branch=a&all=1", "search=%00",
+            "sort=x",
+            "sort=",
+            "days=2",
+            "limit=0",
+            "limit=201",
+            "page=0",
+            "page=+1",
+            "page=",
+            "all=0",
+            "other=1",
+            "days=1&days=1",
+            "branch=a&all=1",
+            "search=%00",
         ] {
             assert!(Asked::parse(Some(bad), &known).is_err(), "{bad}");
         }

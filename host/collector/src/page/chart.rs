@@ -32,7 +32,9 @@ const FILLED: f64 = 0.72;
 pub fn results(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup {
     let totals: Vec<f64> = buckets.iter().map(|bucket| bucket.counts.total() as f64).collect();
     let step = count_step(ceiling(&totals));
-    let axis = Axis::new(step as f64 * f64::from(LINES), |count| words::count(count as u64, "run"));
+    let axis = Axis::new(step as f64 * f64::from(LINES), |count| {
+        words::count(count as u64, "run")
+    });
     let busiest = buckets.iter().max_by_key(|bucket| bucket.counts.total());
     let spoken = match busiest {
         Some(bucket) => format!(

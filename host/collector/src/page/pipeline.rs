@@ -85,7 +85,9 @@ impl<'a> Wanted<'a> {
             Some(wanted) => {
                 let mut all = StepSort::ALL.into_iter();
                 let found = all.find(|(_, word, _)| *word == wanted);
-                found.ok_or_else(|| PageError::Address("No such order: use one of those on the page.".into()))?.0
+                found
+                    .ok_or_else(|| PageError::Address("No such order: use one of those on the page.".into()))?
+                    .0
             }
         };
         Ok(Self {
@@ -109,7 +111,12 @@ impl<'a> Wanted<'a> {
                 ("days", (self.span != TimeSpan::default()).then_some(&days)),
                 ("branch", branch),
                 ("all", (self.branch == Branch::All).then_some("1")),
-                ("steps", steps.filter(|_| self.steps != StepSort::default()).map(|(_, word, _)| word)),
+                (
+                    "steps",
+                    steps
+                        .filter(|_| self.steps != StepSort::default())
+                        .map(|(_, word, _)| word),
+                ),
             ],
         )
     }
@@ -156,6 +163,7 @@ pub async fn show(
         limit: LATEST,
     };
     let latest = state.store.runs(latest).await?.runs;
+    let flaky = state.store.flaky(latest.iter().map(|run| run.id).collect()).await?;
     let content = html! {
         nav .path aria-label="Where" { a href="/" { "Pipelines" } }
         div .heading {
@@ -202,7 +210,7 @@ pub async fn show(
         }
         section {
             h2 { "Latest runs" @if let Some(branch) = &history.branch { " on " (value(branch)) } }
-            (runs::table(&latest, "The latest runs of this pipeline", state, now))
+            (runs::table(&latest, "The latest runs of this pipeline", &flaky, state, now))
             nav .pager aria-label="All runs" { a href=(RunsWanted::address(&filter)) { "All its runs" } }
         }
     };
@@ -218,7 +226,11 @@ fn branches(wanted: &Wanted<'_>, history: &History) -> Markup {
             Branch::Main => history.branch == *main,
             Branch::Named(name) => history.branch.as_ref() == Some(name),
         };
-        let address = Wanted { branch, ..wanted.clone() }.address();
+        let address = Wanted {
+            branch,
+            ..wanted.clone()
+        }
+        .address();
         html! { a href=(address) aria-current=[is_here.then_some("true")] { (content) } }
     };
     let others = history.branches.iter().map(|(name, _)| name);

@@ -92,9 +92,8 @@ impl Sort {
 
     /// Sorts pipelines, which are by name.
     pub fn sort(self, pipelines: &mut [Arc<PipelineNow>]) {
-        let by = |key: fn(&PipelineNow) -> f64| {
-            move |a: &Arc<PipelineNow>, b: &Arc<PipelineNow>| key(b).total_cmp(&key(a))
-        };
+        let by =
+            |key: fn(&PipelineNow) -> f64| move |a: &Arc<PipelineNow>, b: &Arc<PipelineNow>| key(b).total_cmp(&key(a));
         match self {
             // What broke last is looked at first; below are those that run now.
             Self::Failing => pipelines.sort_by_key(|pipeline| match &pipeline.failing {
@@ -123,9 +122,8 @@ impl Wanted {
     fn of(address: PipelinesAddress) -> Result<Self, PageError> {
         let sort = match filled("sort", address.sort)? {
             None => Sort::default(),
-            Some(word) => {
-                Sort::of(&word).ok_or_else(|| PageError::Address("No such order: use one of those on the page.".into()))?
-            }
+            Some(word) => Sort::of(&word)
+                .ok_or_else(|| PageError::Address("No such order: use one of those on the page.".into()))?,
         };
         let page = match filled("page", address.page)? {
             None => 1,
@@ -167,7 +165,9 @@ pub async fn start(
     if query.is_some_and(|query| !query.is_empty()) {
         return Ok(runs::runs(state, viewer, runs).await?.into_response());
     }
-    Ok(list(&state, viewer.0, Wanted::of(PipelinesAddress::default())?).await?.into_response())
+    Ok(list(&state, viewer.0, Wanted::of(PipelinesAddress::default())?)
+        .await?
+        .into_response())
 }
 
 pub async fn pipelines(
@@ -178,7 +178,11 @@ pub async fn pipelines(
     let Query(mut wanted) = wanted.map_err(|error| PageError::Address(error.body_text()))?;
     if let Some(name) = wanted.name.take() {
         let PipelinesAddress {
-            days, branch, all, steps, ..
+            days,
+            branch,
+            all,
+            steps,
+            ..
         } = wanted;
         let wanted = pipeline::PipelineAddress {
             days,
@@ -198,7 +202,10 @@ async fn list(state: &PageState, access: Access, wanted: Wanted) -> Result<Html<
         span: wanted.span.at(now),
     };
     let mut all = state.store.overview(query).await?;
-    let (total, failing) = (all.len(), all.iter().filter(|pipeline| pipeline.failing.is_some()).count());
+    let (total, failing) = (
+        all.len(),
+        all.iter().filter(|pipeline| pipeline.failing.is_some()).count(),
+    );
     if let Some(search) = wanted.search.as_ref().map(|search| search.to_lowercase()) {
         all.retain(|pipeline| pipeline.name.to_lowercase().contains(&search));
     }
@@ -239,14 +246,17 @@ async fn list(state: &PageState, access: Access, wanted: Wanted) -> Result<Html<
                 @if shown.is_empty() {
                     section .empty { h2 { "No matching pipeline" } p { a href="/pipelines" { "Show all pipelines" } } }
                 } @else {
-                    (table(shown, state, now))
+                    (table(shown, &wanted, state, now))
                 }
             }
             (pager(&wanted, all.len()))
         }
     };
     Ok(Html(
-        Shell::new("Pipelines", Here::Pipelines).live(true).page(&content).into_string(),
+        Shell::new("Pipelines", Here::Pipelines)
+            .live(true)
+            .page(&content)
+            .into_string(),
     ))
 }
 
@@ -280,7 +290,9 @@ fn search(wanted: &Wanted) -> Markup {
     }
 }
 
-fn table(pipelines: &[Arc<PipelineNow>], state: &PageState, now: DateTime<Utc>) -> Markup {
+fn table(pipelines: &[Arc<PipelineNow>], wanted: &Wanted, state: &PageState, now: DateTime<Utc>) -> Markup {
+    let days = wanted.span.days().to_string();
+    let days = (wanted.span != TimeSpan::default()).then_some(days.as_str());
     html! {
         table .now {
             caption .hidden { "Pipelines with the state of their main branch" }
@@ -295,12 +307,13 @@ fn table(pipelines: &[Arc<PipelineNow>], state: &PageState, now: DateTime<Utc>) 
                     th .number scope="col" { "Last run" }
                 }
             }
-            tbody { @for pipeline in pipelines { (row(pipeline, state, now)) } }
+            tbody { @for pipeline in pipelines { (row(pipeline, days, state, now)) } }
         }
     }
 }
 
-fn row(pipeline: &PipelineNow, state: &PageState, now: DateTime<Utc>) -> Markup {
+fn row(pipeline: &PipelineNow, days: Option<&str>, state: &PageState, now: DateTime<Utc>) -> Markup {
+    let address = link::extended(link::pipeline(&pipeline.name), &[("days", days)]);
     let latest = &pipeline.latest;
     let shown = ShownStatus::of(latest, now, state.stale_after);
     let (figures, counts) = (&pipeline.figures, &pipeline.figures.counts);
@@ -308,11 +321,11 @@ fn row(pipeline: &PipelineNow, state: &PageState, now: DateTime<Utc>) -> Markup 
         tr {
             td .status { (state_pill(pipeline, shown)) }
             th .run scope="row" {
-                a .name href=(link::pipeline(&pipeline.name)) title=(visible(&pipeline.name)) { (value(&pipeline.name)) }
+                a .name href=(address) title=(visible(&pipeline.name)) { (value(&pipeline.name)) }
                 span .where {
                     @if let Some(branch) = &pipeline.branch { (value(branch)) } @else { "all runs" }
                     @if pipeline.flaky > 0 {
-                        " · " a .quiet href={ (link::pipeline(&pipeline.name)) "#flaky" } { (words::count(pipeline.flaky, "flaky commit")) }
+                        " · " a .quiet href={ (address) "#flaky" } { (words::count(pipeline.flaky, "flaky commit")) }
                     }
                 }
                 @if let Some(failing) = &pipeline.failing { (failure(failing, now)) }

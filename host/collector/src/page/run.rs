@@ -6,6 +6,7 @@ use super::link::{RunsAddress, RunsWanted};
 use super::parts::{ShownStatus, ago, duration, moment, value};
 use super::state::{PageState, Viewer};
 use super::timeline::timeline;
+use super::trend::siblings;
 use super::words::read;
 use super::{link, runs, words};
 use crate::access::Access;
@@ -53,6 +54,7 @@ async fn show(state: &PageState, access: &Access, reference_id: String) -> Resul
         .filter(|run| access.may_see(&run.summary.pipeline))
         .ok_or(PageError::NoSuch("run"))?;
     let summary = &run.summary;
+    let attempts = state.store.attempts(summary.id).await?;
     let now = state.clock.now();
     let shown = ShownStatus::of(summary, now, state.stale_after);
     // A completed run rarely changes.
@@ -85,6 +87,7 @@ async fn show(state: &PageState, access: &Access, reference_id: String) -> Resul
                 h2 { "Timeline" }
                 (timeline(&run, shown, now))
             }
+            (siblings(&attempts, summary, now, state.stale_after))
             @if is_for_dx {
                 div .pair {
                     section {

@@ -4,6 +4,7 @@ use super::layout::{Here, PageError, Shell};
 use super::link::{RunsAddress, RunsWanted, STATUSES};
 use super::parts::{ShownStatus, ago, duration, moment, person, short_commit, value};
 use super::state::{PageState, Viewer};
+use super::trend::{FLAKY, flaky_tag};
 use super::words::across;
 use super::{csv, link, words};
 use crate::access::Access;
@@ -15,6 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use pipefold_sandbox::Status;
 use pipefold_sandbox::foreign::visible;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +37,7 @@ pub(super) async fn runs(
     };
     let page = state.store.runs(query).await?;
     let names = names(&state, access).await?;
+    let flaky = state.store.flaky(page.runs.iter().map(|run| run.id).collect()).await?;
     // Older runs change rarely; the newest do. A part of a name may be of any pipeline.
     let is_part = page.parts.contains(&Field::Pipeline);
     let events = wanted.after.is_none().then(|| match &wanted.filter.pipeline {
@@ -47,7 +50,7 @@ pub(super) async fn runs(
             (search(&wanted.filter, &names))
         }
         (tabs(&wanted.filter, &state))
-        div #live data-events=[&events] { (list(&page, &wanted, &state)) }
+        div #live data-events=[&events] { (list(&page, &flaky, &wanted, &state)) }
     };
     let shell = Shell::new("Runs", Here::Runs).live(events.is_some());
     Ok(Html(shell.page(&content).into_string()))
@@ -86,7 +89,7 @@ fn stale_before(state: &PageState) -> DateTime<Utc> {
         .unwrap_or_default()
 }
 
-fn list(page: &Page, wanted: &RunsWanted, state: &PageState) -> Markup {
+fn list(page: &Page, flaky: &BTreeSet<u64>, wanted: &RunsWanted, state: &PageState) -> Markup {
     let now = state.clock.now();
     html! {
         @if page.of > 0 { (found(page, wanted)) }
@@ -94,7 +97,7 @@ fn list(page: &Page, wanted: &RunsWanted, state: &PageState) -> Markup {
             (nothing(page, wanted))
         } @else {
             (pulse(&page.runs, state, now))
-            (table(&page.runs, "Runs, newest first", state, now))
+            (table(&page.runs, "Runs, newest first", flaky, state, now))
         }
         @if wanted.after.is_some() || page.next.is_some() {
             nav .pager aria-label="Pages" {
@@ -300,7 +303,13 @@ fn search(filter: &RunFilter, names: &Names) -> Markup {
 }
 
 /// Shows the runs in this order. `caption` describes them for people who do not see the page.
-pub fn table(runs: &[RunSummary], caption: &str, state: &PageState, now: DateTime<Utc>) -> Markup {
+pub fn table(
+    runs: &[RunSummary],
+    caption: &str,
+    flaky: &BTreeSet<u64>,
+    state: &PageState,
+    now: DateTime<Utc>,
+) -> Markup {
     html! {
         table .runs {
             caption .hidden { (caption) }
@@ -316,18 +325,19 @@ pub fn table(runs: &[RunSummary], caption: &str, state: &PageState, now: DateTim
                 }
             }
             tbody {
-                @for run in runs { (row(run, ShownStatus::of(run, now, state.stale_after), now)) }
+                @for run in runs { (row(run, ShownStatus::of(run, now, state.stale_after), flaky.contains(&run.id), now)) }
             }
         }
+        @if !flaky.is_empty() { p .note { (flaky_tag()) " " (FLAKY) } }
     }
 }
 
-fn row(run: &RunSummary, shown: ShownStatus, now: DateTime<Utc>) -> Markup {
+fn row(run: &RunSummary, shown: ShownStatus, is_flaky: bool, now: DateTime<Utc>) -> Markup {
     let record = &run.record;
     let list = |filter| RunsWanted::address(&filter);
     html! {
         tr {
-            td .status { (shown.pill()) }
+            td .status { (shown.pill()) @if is_flaky { " " (flaky_tag()) } }
             th .run scope="row" {
                 a .name href=(link::run(&record.reference_id)) title=(visible(&record.reference_id)) {
                     (value(&run.pipeline)) " " span .counter { "#" (run.counter) }

@@ -54,9 +54,26 @@ pub fn numbered(run: &RunSummary) -> Markup {
     html! { a href=(link::run(&run.record.reference_id)) { "#" (run.counter) } }
 }
 
+/// The meaning of the mark of flaky runs.
+pub const FLAKY: &str = "The same commit has passed and failed in this pipeline.";
+
 /// Marks a run whose commit has passed and failed.
 pub fn flaky_tag() -> Markup {
-    html! { span .tag.flaky title="Flaky: this commit has passed and failed in this pipeline." { "flaky" } }
+    html! { span .tag.flaky title=(FLAKY) { "flaky" } }
+}
+
+/// Shows the other runs of the same commit in the same pipeline, if there are any.
+pub fn siblings(runs: &[RunSummary], run: &RunSummary, now: DateTime<Utc>, stale_after: Duration) -> Markup {
+    let has = |status| runs.iter().any(|run| run.record.status == status);
+    html! {
+        @if runs.len() > 1 {
+            section {
+                h2 { "Runs of this commit" }
+                (attempts(runs, Some(run.id), now, stale_after))
+                @if has(Status::Success) && has(Status::Failure) { p .note { (flaky_tag()) " " (FLAKY) } }
+            }
+        }
+    }
 }
 
 /// Shows the runs of a commit, the oldest first.
@@ -104,8 +121,15 @@ pub fn spark(pipeline: &PipelineNow, most: usize) -> Markup {
         paths[known].1 += 1;
         bar(&mut paths[known].2, place, length);
     }
-    let counts: Vec<String> = paths.iter().map(|(status, count, _)| format!("{count} {status}")).collect();
-    let spoken = format!("The latest {}: {}", words::count(recent.len() as u64, "run"), counts.join(", "));
+    let counts: Vec<String> = paths
+        .iter()
+        .map(|(status, count, _)| format!("{count} {status}"))
+        .collect();
+    let spoken = format!(
+        "The latest {}: {}",
+        words::count(recent.len() as u64, "run"),
+        counts.join(", ")
+    );
     html! {
         svg .spark width=(STEP * most as f64) height=(HEIGHT) role="img" aria-label=(spoken) {
             title { (spoken) }

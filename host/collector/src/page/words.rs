@@ -211,7 +211,12 @@ mod words_tests {
 
     #[test]
     fn changes() {
-        for (change, text) in [(1.38, "+38\u{202f}%"), (0.5, "−50\u{202f}%"), (3.24, "×3.2"), (1.996, "+100\u{202f}%")] {
+        for (change, text) in [
+            (1.38, "+38\u{202f}%"),
+            (0.5, "−50\u{202f}%"),
+            (3.24, "×3.2"),
+            (1.996, "+100\u{202f}%"),
+        ] {
             assert_eq!(factor(change), text);
         }
     }

@@ -24,8 +24,8 @@ pub use run::{
     JobOutcome, Kept, Outgoing, Received, RunDetail, RunKey, RunSummary, StoreError, Waiting, WaitingQuery,
 };
 pub use statistics::{
-    Branch, Bucket, Failing, Figures, FlakyCommit, History, HistoryQuery, OverviewQuery, PipelineNow, Span, StepFigures,
-    StepHistory, factor,
+    Branch, Bucket, Failing, Figures, FlakyCommit, History, HistoryQuery, OverviewQuery, PipelineNow, Span,
+    StepFigures, StepHistory, factor,
 };
 
 use crate::access::Access;

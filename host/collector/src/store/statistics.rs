@@ -382,6 +382,9 @@ mod tests {
         assert_eq!(figures_of(true).to_green, Some(Duration::from_millis(200)));
         assert_eq!(figures_of(false).to_green, None);
         let median = figures_of(true).median;
-        assert_eq!((figures_of(true).counts.total(), median), (8, Some(Duration::from_millis(10))));
+        assert_eq!(
+            (figures_of(true).counts.total(), median),
+            (8, Some(Duration::from_millis(10)))
+        );
     }
 }

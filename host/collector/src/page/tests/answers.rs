@@ -47,13 +47,17 @@ async fn invalid_addresses_have_an_error_page() {
         ("/?after=1", 400),
         ("/?text=a&text=b", 400),
         ("/pipelines/p?days=2", 400),
+        ("/pipelines/p?steps=x", 400),
+        ("/pipelines?sort=x", 400),
+        ("/pipelines?page=0", 400),
         ("/pipelines/p?days=", 400),
         ("/elsewhere", 404),
         ("/runs/", 404),
     ] {
         assert_eq!(site.get(address).await.status.as_u16(), status, "{address}");
     }
-    assert_eq!(site.get("/runs").await.status, StatusCode::PERMANENT_REDIRECT);
+    // Bookmarks of the list of runs, which was here.
+    assert!(site.page("/?status=running").await.contains("<h1>Runs</h1>"));
     assert_eq!(site.get("/?unknown=1&status=&text=%20").await.status, StatusCode::OK);
     for days in [1, 7, 30, 90, 365] {
         let page = site.page(&format!("/pipelines/p?days={days}")).await;
@@ -67,6 +71,7 @@ async fn without_rights_there_is_no_page() {
     site.add(began("p", "r", 60), ago(60)).await;
     let addresses = [
         "/",
+        "/runs",
         "/runs/r",
         "/runs?reference_id=r",
         "/pipelines",
@@ -247,7 +252,7 @@ async fn the_script_of_a_page_is_the_one_that_the_policy_names() {
 #[tokio::test]
 async fn pages_need_nothing_that_the_policy_forbids_and_nothing_from_elsewhere() {
     let site = site().await;
-    for address in ["/", "/runs/r", "/pipelines", "/pipelines/p", "/runs/none"] {
+    for address in ["/", "/runs", "/runs/r", "/pipelines", "/pipelines/p", "/runs/none"] {
         let page = site.get(address).await.text;
         assert!(
             attributes(&page, "style").is_empty() && !page.contains("<style"),

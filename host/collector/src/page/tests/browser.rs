@@ -147,8 +147,8 @@ async fn hold_open(State(stage): State<Stage>, request: Request, next: Next) -> 
     let response = next.run(request).await;
     match (path.as_str(), from_script) {
         ("/events", _) => stage.listening.add_permits(1),
-        ("/", true) => stage.asked_again.add_permits(1),
-        ("/", false) => {
+        ("/runs", true) => stage.asked_again.add_permits(1),
+        ("/runs", false) => {
             let (mut parts, body) = response.into_parts();
             let text = String::from_utf8(to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
             let (now, later) = text.rsplit_once("</body>").unwrap();
@@ -180,7 +180,7 @@ async fn a_run_appears_by_itself_and_its_values_do_nothing() {
         asked_again: Arc::new(Semaphore::new(0)),
     };
     let address = serve(site.router().layer(from_fn_with_state(stage.clone(), hold_open))).await;
-    let seeing = tokio::task::spawn_blocking(move || see(&browser, &format!("http://{address}/"), &[]));
+    let seeing = tokio::task::spawn_blocking(move || see(&browser, &format!("http://{address}/runs"), &[]));
     timeout(LONG, stage.listening.acquire())
         .await
         .unwrap()
@@ -270,6 +270,7 @@ async fn the_policy_is_in_nobodys_way_and_no_value_runs() {
         format!("/runs/{named}"),
         "/pipelines".to_owned(),
         format!("/pipelines/{pipeline}"),
+        "/".to_owned(),
         format!("/?branch={pipeline}"),
     ] {
         let browser = browser.clone();

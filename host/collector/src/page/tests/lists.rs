@@ -43,12 +43,12 @@ fn next(page: &str) -> Option<String> {
 async fn following_the_pages_shows_each_run_once_newest_first() {
     let site = Site::new();
     many(&site, 120).await;
-    let (mut address, mut seen) = ("/".to_owned(), Vec::new());
+    let (mut address, mut seen) = ("/runs".to_owned(), Vec::new());
     loop {
         let page = site.page(&address).await;
         assert_eq!(
             page.contains("data-events"),
-            address == "/",
+            address == "/runs",
             "only the newest runs are live"
         );
         seen.extend(runs(&page).into_iter().map(str::to_owned));
@@ -91,7 +91,7 @@ async fn filters_come_from_the_address_and_stay_in_every_link() {
         .unwrap();
     assert_eq!(
         failures,
-        "/?status=failure&amp;pipeline=odd&amp;branch=a%26b%20c&amp;person=mona&amp;text=RUN-"
+        "/runs?status=failure&amp;pipeline=odd&amp;branch=a%26b%20c&amp;person=mona&amp;text=RUN-"
     );
     // And over the pages.
     let page = site.page("/?branch=a%26b%20c").await;
@@ -235,13 +235,18 @@ async fn a_server_that_does_not_forward_says_nothing_about_dx() {
 #[tokio::test]
 async fn an_empty_page_has_advice() {
     let site = Site::new();
-    let page = site.page("/").await;
+    let page = site.page("/runs").await;
     assert!(page.contains("No runs yet") && page.contains("pipefold exec"));
     assert!(site.page("/pipelines").await.contains("No pipelines yet"));
     many(&site, 1).await;
     let page = site.page("/?text=nowhere").await;
     assert!(page.contains("No matching run") && page.contains("Show all runs"));
-    assert!(site.page("/pipelines/even?days=1").await.contains("Pass rate"));
+    assert!(
+        site.page("/pipelines?search=nowhere")
+            .await
+            .contains("No matching pipeline")
+    );
+    assert!(site.page("/pipelines/even?days=1").await.contains("Time to green"));
 }
 
 #[tokio::test]
@@ -251,7 +256,7 @@ async fn pipelines_go_on_page_by_page() {
         site.add(began(&format!("p{n:03}"), &format!("r{n}"), 60), ago(60))
             .await;
     }
-    let first = site.page("/pipelines").await;
+    let first = site.page("/pipelines?sort=name").await;
     assert!(first.contains("/pipelines/p099\"") && !first.contains("/pipelines/p100\""));
     let address = next(&first).unwrap();
     let second = site.page(&address).await;
@@ -266,6 +271,7 @@ async fn who_may_not_see_a_pipeline_sees_nothing_of_it() {
     let site = site.seen_by(Rights::Read, &["open"]);
     for address in [
         "/",
+        "/runs",
         "/pipelines",
         "/?text=hidden-run",
         "/?pipeline=secret",
@@ -310,7 +316,7 @@ async fn a_run_without_activity_is_stale() {
         assert_eq!(page.contains("s-stale"), reference == "old");
         assert_eq!(page.contains("so far"), reference == "new");
     }
-    assert_eq!(site.page("/").await.matches("pill s-stale").count(), 1);
+    assert_eq!(site.page("/runs").await.matches("pill s-stale").count(), 1);
 }
 
 #[tokio::test]
@@ -362,7 +368,7 @@ async fn a_name_with_a_space_at_its_end_differs_from_the_one_without() {
         .enumerate()
     {
         site.add(began(name, &format!("r{place}"), 10), ago(10)).await;
-        for address in ["/", "/pipelines"] {
+        for address in ["/runs", "/pipelines"] {
             let page = site.page(address).await;
             assert!(page.contains(shown), "{address}: {shown}\n{page}");
         }
@@ -378,8 +384,8 @@ async fn one_run_is_one_run_on_phones_too_and_refused_runs_have_a_list() {
         page.contains("> run</span>") && !page.contains("> runs</span>"),
         "{page}"
     );
-    let page = site.page("/").await;
-    assert!(page.contains("href=\"/?dx=refused\""));
+    let page = site.page("/runs").await;
+    assert!(page.contains("href=\"/runs?dx=refused\""));
     let page = site.page("/?dx=refused").await;
     assert!(page.contains("No matching run") && page.contains("name=\"dx\" value=\"refused\""));
     assert_eq!(site.get("/?dx=x").await.status, 400);

@@ -5,4 +5,5 @@ mod answers;
 mod browser;
 mod hostile;
 mod lists;
+mod questions;
 mod site;

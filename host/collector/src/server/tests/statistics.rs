@@ -130,7 +130,10 @@ fn on<'r>(runs: &[&'r Run], branch: Option<&str>) -> Vec<&'r Run> {
 }
 
 fn within<'r>(runs: &[&'r Run], from: i64, until: i64) -> Vec<&'r Run> {
-    runs.iter().filter(|run| from <= run.place && run.place < until).copied().collect()
+    runs.iter()
+        .filter(|run| from <= run.place && run.place < until)
+        .copied()
+        .collect()
 }
 
 /// The commits that failed in the span and have ever passed.
@@ -147,10 +150,16 @@ fn check_state(state: &Value, runs: &[&Run], (from, until): (i64, i64)) {
     let branch = main_branch(runs);
     let of_main = on(runs, branch.as_deref());
     assert_eq!(state["branch"], json!(branch), "{state}");
-    assert_eq!(state["latest"]["reference_id"], json!(of_main.last().unwrap().reference));
+    assert_eq!(
+        state["latest"]["reference_id"],
+        json!(of_main.last().unwrap().reference)
+    );
     let judged: Vec<&Run> = of_main.iter().filter(|run| is_judged(run)).copied().collect();
     assert_eq!(state["state"], json!(judged.last().map(|run| &run.status)), "{state}");
-    let since = judged.iter().rposition(|run| run.status == "success").map_or(0, |place| place + 1);
+    let since = judged
+        .iter()
+        .rposition(|run| run.status == "success")
+        .map_or(0, |place| place + 1);
     match judged.get(since) {
         None => assert_eq!(state["failing"], Value::Null),
         Some(first) => {
@@ -159,13 +168,23 @@ fn check_state(state: &Value, runs: &[&Run], (from, until): (i64, i64)) {
             assert_eq!(failing["first"]["person"], json!(first.person));
             assert_eq!(failing["last"]["counter"], json!(last.counter));
             assert_eq!(failing["runs"], json!(judged.len() - since));
-            let is_flaky = runs.iter().any(|run| run.status == "success" && run.commit.is_some() && run.commit == last.commit);
+            let is_flaky = runs
+                .iter()
+                .any(|run| run.status == "success" && run.commit.is_some() && run.commit == last.commit);
             assert_eq!(failing["flaky"], json!(is_flaky));
         }
     }
     let length = until - from;
-    assert_eq!(state["figures"], figures(&within(&of_main, from, until), true), "{state}");
-    assert_eq!(state["before"], figures(&within(&of_main, from - length, from), true), "{state}");
+    assert_eq!(
+        state["figures"],
+        figures(&within(&of_main, from, until), true),
+        "{state}"
+    );
+    assert_eq!(
+        state["before"],
+        figures(&within(&of_main, from - length, from), true),
+        "{state}"
+    );
     assert_eq!(state["flaky_commits"], json!(flaky(runs, from, until).len()), "{state}");
 }
 
@@ -181,7 +200,11 @@ fn steps(server: &Running, runs: &[&Run]) -> BTreeMap<String, Value> {
                 let entry = of.entry(text(&job["name"]).unwrap()).or_default();
                 entry.0 += 1;
                 entry.1 += u64::from(status == "failure");
-                entry.2.extend(ms(&job["finished_at"]).zip(ms(&job["started_at"])).map(|(end, start)| end - start));
+                entry.2.extend(
+                    ms(&job["finished_at"])
+                        .zip(ms(&job["started_at"]))
+                        .map(|(end, start)| end - start),
+                );
             }
         }
     }
@@ -197,7 +220,10 @@ fn check_history(server: &Running, answer: &Value, runs: &[&Run], branch: Option
     let (from, until) = (ms(&answer["from"]).unwrap(), ms(&answer["until"]).unwrap());
     let statistics = &answer["statistics"];
     let of_branch = on(runs, branch);
-    let (now, before) = (within(&of_branch, from, until), within(&of_branch, from - (until - from), from));
+    let (now, before) = (
+        within(&of_branch, from, until),
+        within(&of_branch, from - (until - from), from),
+    );
     let is_one = branch.is_some() || !has_branches;
     assert_eq!(statistics["branch"], json!(branch));
     assert_eq!(statistics["figures"], figures(&now, is_one));
@@ -229,8 +255,17 @@ fn check_history(server: &Running, answer: &Value, runs: &[&Run], branch: Option
     for commit in listed {
         let name = text(&commit["commit_sha"]).unwrap();
         assert!(all.contains(&name), "{name}");
-        let counters: Vec<u64> = runs.iter().filter(|run| run.commit.as_ref() == Some(&name)).map(|run| run.counter).collect();
-        let shown: Vec<u64> = commit["runs"].as_array().unwrap().iter().map(|run| run["counter"].as_u64().unwrap()).collect();
+        let counters: Vec<u64> = runs
+            .iter()
+            .filter(|run| run.commit.as_ref() == Some(&name))
+            .map(|run| run.counter)
+            .collect();
+        let shown: Vec<u64> = commit["runs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|run| run["counter"].as_u64().unwrap())
+            .collect();
         assert_eq!(shown, counters);
     }
 }
@@ -251,7 +286,9 @@ fn spoken(ms: Option<i64>) -> String {
 
 /// The change that is shown beside a number, if it is shown.
 fn spoken_change(before: Option<f64>, now: Option<f64>) -> String {
-    let (Some(before), Some(now)) = (before, now) else { return String::new() };
+    let (Some(before), Some(now)) = (before, now) else {
+        return String::new();
+    };
     let factor = now / before;
     if before == 0.0 || (factor - 1.0).abs() < 0.05 {
         String::new()
@@ -274,7 +311,9 @@ fn cells(page: &str, begin: &str, end: &str, row: &str, cell: [&str; 2]) -> Vec<
     rows.map(|row| {
         let mut row = row.to_owned();
         for tag in cell {
-            row = row.replace(&format!("<{tag}"), "\u{1}<x").replace(&format!("</{tag}>"), "");
+            row = row
+                .replace(&format!("<{tag}"), "\u{1}<x")
+                .replace(&format!("</{tag}>"), "");
         }
         row.split('\u{1}').skip(1).map(plain).collect()
     })
@@ -286,11 +325,16 @@ fn plain(markup: &str) -> String {
     let (mut text, mut rest) = (String::new(), markup);
     while let Some(at) = rest.find('<') {
         text.push_str(&rest[..at]);
-        let end = if rest[at..].starts_with("<title>") { "</title>" } else { ">" };
+        let end = if rest[at..].starts_with("<title>") {
+            "</title>"
+        } else {
+            ">"
+        };
         rest = rest[at..].split_once(end).map_or("", |(_, rest)| rest);
     }
     text.push_str(rest);
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = text.split([' ', '\n']).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn encoded(name: &str) -> String {
@@ -301,7 +345,9 @@ fn encoded(name: &str) -> String {
 fn every_number_is_computed_again_from_the_runs() {
     let server = start(Setup::default());
     let now = Utc::now();
-    server.runtime.block_on(seed::store(&*server.app.store, seed::month(now)));
+    server
+        .runtime
+        .block_on(seed::store(&*server.app.store, seed::month(now)));
     let all = runs(&server);
     assert_eq!(all.len(), seed::RUNS);
     let mut of: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
@@ -342,12 +388,28 @@ fn every_number_is_computed_again_from_the_runs() {
         assert_eq!(rows.len(), states.len() + 1, "and the heading");
         for (row, state) in rows[1..].iter().zip(states) {
             let counts = &state["figures"]["counts"];
-            let total: u64 = counts.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+            let total: u64 = counts
+                .as_object()
+                .unwrap()
+                .values()
+                .map(|count| count.as_u64().unwrap())
+                .sum();
             let median = state["figures"]["median"].as_i64();
             assert!(row[1].starts_with(state["name"].as_str().unwrap()), "{row:?} {state}");
-            assert_eq!(row[3], format!("{total} run{}", if total == 1 { "" } else { "s" }), "{row:?}");
+            assert_eq!(
+                row[3],
+                format!("{total} run{}", if total == 1 { "" } else { "s" }),
+                "{row:?}"
+            );
             let failed = counts["failure"].as_u64().unwrap();
-            assert_eq!(row[4], if failed == 0 { "–".into() } else { format!("{failed} failed") });
+            assert_eq!(
+                row[4],
+                if failed == 0 {
+                    "–".into()
+                } else {
+                    format!("{failed} failed")
+                }
+            );
             let change = spoken_change(whole(&state["before"]["median"]), whole(&state["figures"]["median"]));
             assert_eq!(row[5], format!("{}{change}", spoken(median)), "{row:?} {state}");
             assert!(row[6].contains(&format!("#{}", state["latest"]["counter"])), "{row:?}");
@@ -362,15 +424,26 @@ fn every_number_is_computed_again_from_the_runs() {
 
     for (name, runs) in &of {
         let main = main_branch(runs);
-        for (query, branch) in [("", main.clone()), ("&all=1", None), ("&branch=feature%2F3", Some("feature/3".to_owned()))] {
+        for (query, branch) in [
+            ("", main.clone()),
+            ("&all=1", None),
+            ("&branch=feature%2F3", Some("feature/3".to_owned())),
+        ] {
             // The runs of all 40 one by one take long.
-            if !query.is_empty() && ![seed::BROKEN, seed::SLOWER, seed::FAILS_MOST, "team-2/service-14"].contains(name) {
+            if !query.is_empty() && ![seed::BROKEN, seed::SLOWER, seed::FAILS_MOST, "team-2/service-14"].contains(name)
+            {
                 continue;
             }
             for days in [7, 30] {
-                let answer = server.get(&format!("/api/pipelines/{}?days={days}{query}", encoded(name)), "").json();
+                let answer = server
+                    .get(&format!("/api/pipelines/{}?days={days}{query}", encoded(name)), "")
+                    .json();
                 check_history(&server, &answer, runs, branch.as_deref(), main.is_some());
-                check_page(&page(&format!("/pipelines/{}?days={days}{query}", encoded(name))), &answer, now);
+                check_page(
+                    &page(&format!("/pipelines/{}?days={days}{query}", encoded(name))),
+                    &answer,
+                    now,
+                );
             }
         }
     }
@@ -382,14 +455,30 @@ fn check_page(page: &str, answer: &Value, now: DateTime<Utc>) {
     let (figures, before) = (&statistics["figures"], &statistics["before"]);
     let counts = &figures["counts"];
     let number = |name: &str| counts[name].as_u64().unwrap();
-    let total: u64 = counts.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    let total: u64 = counts
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|count| count.as_u64().unwrap())
+        .sum();
     let judged = number("success") + number("failure");
     let passed = if judged == 0 {
         "–".to_owned()
     } else {
         let percent = 100.0 * number("success") as f64 / judged as f64;
-        let percent = if percent < 100.0 { percent.round().min(99.0) } else { 100.0 };
-        format!("{}\u{202f}%", if number("success") > 0 { percent.max(1.0) } else { percent })
+        let percent = if percent < 100.0 {
+            percent.round().min(99.0)
+        } else {
+            100.0
+        };
+        format!(
+            "{}\u{202f}%",
+            if number("success") > 0 {
+                percent.max(1.0)
+            } else {
+                percent
+            }
+        )
     };
     let length = |name: &str| {
         let change = spoken_change(whole(&before[name]), whole(&figures[name]));
@@ -406,7 +495,10 @@ fn check_page(page: &str, answer: &Value, now: DateTime<Utc>) {
         ("Passed", passed),
         (
             "Failures a day",
-            format!("{failures:.1}{}", spoken_change(Some(failures_before).filter(|before| *before > 0.0), Some(failures))),
+            format!(
+                "{failures:.1}{}",
+                spoken_change(Some(failures_before).filter(|before| *before > 0.0), Some(failures))
+            ),
         ),
         ("Median", length("median")),
         ("90\u{202f}% within", length("p90")),
@@ -421,19 +513,41 @@ fn check_page(page: &str, answer: &Value, now: DateTime<Utc>) {
     assert_eq!(rows.len().saturating_sub(1), columns.len());
     for (row, column) in rows.iter().skip(1).zip(columns) {
         let counts = &column["counts"];
-        let total: u64 = counts.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
-        assert_eq!(row[1..4], [total.to_string(), counts["success"].to_string(), counts["failure"].to_string()]);
-        assert_eq!(row[5..7], [spoken(column["median"].as_i64()), spoken(column["p90"].as_i64())]);
+        let total: u64 = counts
+            .as_object()
+            .unwrap()
+            .values()
+            .map(|count| count.as_u64().unwrap())
+            .sum();
+        assert_eq!(
+            row[1..4],
+            [
+                total.to_string(),
+                counts["success"].to_string(),
+                counts["failure"].to_string()
+            ]
+        );
+        assert_eq!(
+            row[5..7],
+            [spoken(column["median"].as_i64()), spoken(column["p90"].as_i64())]
+        );
     }
     let steps = statistics["steps"].as_array().unwrap();
-    for row in cells(page, "<table class=\"steps\">", "</table>", "<tr>", ["td", "th"]).iter().skip(1) {
+    for row in cells(page, "<table class=\"steps\">", "</table>", "<tr>", ["td", "th"])
+        .iter()
+        .skip(1)
+    {
         let step = steps.iter().find(|step| step["name"] == json!(row[0])).unwrap();
         let (figures, before) = (&step["figures"], &step["before"]);
         let failures = figures["failures"].as_u64().unwrap();
         let change = spoken_change(whole(&before["median"]), whole(&figures["median"]));
         let expected = [
             figures["executions"].to_string(),
-            if failures == 0 { "–".into() } else { failures.to_string() },
+            if failures == 0 {
+                "–".into()
+            } else {
+                failures.to_string()
+            },
             format!("{}{change}", spoken(figures["median"].as_i64())),
             spoken(figures["p90"].as_i64()),
             spoken(before["median"].as_i64()),

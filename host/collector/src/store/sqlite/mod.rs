@@ -42,8 +42,8 @@ use self::rows::{KEYS_PER_RUN, Sequence, Tools};
 use self::writer::Writer;
 use super::run::contained;
 use super::{
-    Answer, Append, Appended, Backlog, FeedQuery, Fold, Forwarded, History, HistoryQuery, JobForwarded, Names, Outgoing,
-    OverviewQuery, Page, PipelineNow, PipelineQuery, PipelineSummary, Retention, RunDetail, RunKey, RunQuery,
+    Answer, Append, Appended, Backlog, FeedQuery, Fold, Forwarded, History, HistoryQuery, JobForwarded, Names,
+    Outgoing, OverviewQuery, Page, PipelineNow, PipelineQuery, PipelineSummary, Retention, RunDetail, RunKey, RunQuery,
     RunSummary, StaleQuery, Store, StoreError, Waiting, WaitingQuery,
 };
 use crate::access::Access;
@@ -231,7 +231,9 @@ impl Store for SqliteStore {
         let overviews = Arc::clone(&self.overviews);
         self.readers.ask_outside(move |connection| {
             let reading = overviews.reading();
-            snapshot(connection, |connection| statistics::overview(connection, &reading, &query))
+            snapshot(connection, |connection| {
+                statistics::overview(connection, &reading, &query)
+            })
         })
     }
 
@@ -239,7 +241,9 @@ impl Store for SqliteStore {
         let overviews = Arc::clone(&self.overviews);
         self.readers.ask_outside(move |connection| {
             let reading = overviews.reading();
-            snapshot(connection, |connection| statistics::history(connection, &reading, &query))
+            snapshot(connection, |connection| {
+                statistics::history(connection, &reading, &query)
+            })
         })
     }
 
@@ -248,7 +252,8 @@ impl Store for SqliteStore {
     }
 
     fn attempts(&self, run: u64) -> Answer<Vec<RunSummary>> {
-        self.readers.ask(move |connection| statistics::attempts(connection, run))
+        self.readers
+            .ask(move |connection| statistics::attempts(connection, run))
     }
 
     fn completed(&self, query: FeedQuery) -> Answer<Vec<RunSummary>> {
@@ -282,7 +287,9 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let (mut removed, mut after) = (0, Some(0));
             while let Some(begin) = after {
-                let step = writer.ask(0, move |tx, tools| upkeep::retain(tx, tools, retention, begin)).await?;
+                let step = writer
+                    .ask(0, move |tx, tools| upkeep::retain(tx, tools, retention, begin))
+                    .await?;
                 removed += step.removed;
                 after = step.next;
             }

@@ -78,7 +78,11 @@ fn now(
 }
 
 pub fn history(connection: &Connection, reading: &Reading<'_>, query: &HistoryQuery) -> Result<Option<History>> {
-    let HistoryQuery { pipeline: name, branch, span } = query;
+    let HistoryQuery {
+        pipeline: name,
+        branch,
+        span,
+    } = query;
     let Some(pipeline) = pipeline_id(connection, name)? else {
         return Ok(None);
     };
@@ -234,7 +238,10 @@ impl Samples {
         let Some(latest) = of_main.clone().next() else {
             return Ok(None);
         };
-        let recent = of_main.clone().take(RECENT).map(|sample| (sample.status, sample.took()));
+        let recent = of_main
+            .clone()
+            .take(RECENT)
+            .map(|sample| (sample.status, sample.took()));
         let judged = of_main.find(|sample| sample.is_judged());
         let branch = main.map(|number| self.branches[number].clone());
         let failing = match judged {
@@ -346,7 +353,11 @@ fn steps(connection: &Connection, runs: [&[&Sample]; 2]) -> Result<Vec<StepHisto
 /// Returns the duration of a job that has a start and a finish.
 fn length(job: &Job) -> Option<Duration> {
     let time = |text: &Option<String>| DateTime::parse_from_rfc3339(text.as_deref()?).ok();
-    Some((time(&job.finished_at)? - time(&job.started_at)?).to_std().unwrap_or_default())
+    Some(
+        (time(&job.finished_at)? - time(&job.started_at)?)
+            .to_std()
+            .unwrap_or_default(),
+    )
 }
 
 /// The condition that another run of the same commit in the pipeline has the opposite result. Statuses are ranks.
@@ -373,7 +384,8 @@ fn flaky_of<'s>(
     pipeline: i64,
     failed: impl Iterator<Item = &'s Sample>,
 ) -> Result<BTreeSet<String>> {
-    let mut commit = connection.prepare_cached("SELECT commit_sha FROM runs WHERE id = ?1 AND commit_sha IS NOT NULL")?;
+    let mut commit =
+        connection.prepare_cached("SELECT commit_sha FROM runs WHERE id = ?1 AND commit_sha IS NOT NULL")?;
     let mut passed =
         connection.prepare_cached("SELECT 1 FROM runs WHERE pipeline = ?1 AND commit_sha = ?2 AND status = ?3")?;
     let mut found = BTreeSet::new();

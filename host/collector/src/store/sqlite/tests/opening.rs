@@ -114,7 +114,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 5,
+                known: 6,
                 ..
             }
         ),
@@ -131,7 +131,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 5,
+                known: 6,
                 ..
             }
         ),
@@ -144,7 +144,7 @@ fn a_newer_schema_is_refused_also_when_only_the_log_has_it() {
             why,
             StoreError::TooNew {
                 found: 99,
-                known: 5,
+                known: 6,
                 ..
             }
         ),
