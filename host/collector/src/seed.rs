@@ -170,7 +170,7 @@ fn runs(pipeline: &Seeded, now: DateTime<Utc>, numbers: &mut Numbers) -> Vec<App
             (run.branch, run.commit) = (before.branch.clone(), before.commit.clone());
         }
         if name == OUTLIER && n == runs / 2 {
-            run.took = Some(22 * 3_600);
+            (run.took, run.branch) = (Some(22 * 3_600), Some("main".to_owned()));
         }
         all.push(run);
     }
@@ -187,7 +187,7 @@ fn stories(name: &str, now: DateTime<Utc>, all: &mut [Run]) {
         BROKEN => {
             for (place, hours) in [7, 5, 4, 2, 1].into_iter().enumerate() {
                 let run = &mut all[end - 5 + place];
-                (run.started, run.branch, run.took) = (hours_ago(hours), main.clone(), Some(300));
+                (run.started, run.branch, run.took) = (hours_ago(hours), main.clone(), Some(65));
                 (run.status, run.failed_step) = (if place == 0 { Status::Success } else { Status::Failure }, 2);
                 (run.commit, run.person) = (Some(format!("{place:040x}")), if place == 1 { "mona" } else { "li" });
             }

@@ -65,9 +65,7 @@ pub fn results(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Markup
                 }
             }
         }))
-        p .legend {
-            (key("s-failure")) " failed " (key("s-success")) " passed " (key("s-unknown")) " other " (no_runs_key()) " no runs"
-        }
+        p .legend { (key("s-failure", "failed")) (key("s-success", "passed")) (key("s-unknown", "other")) (no_runs_key()) }
         (axis.note(buckets.iter().map(|bucket| (bucket, bucket.counts.total() as f64)), span))
     }
 }
@@ -114,17 +112,17 @@ pub fn durations(buckets: &[Bucket], span: TimeSpan, now: DateTime<Utc>) -> Mark
                 }
             }
         }))
-        p .legend { (key("median")) " half of the runs " (key("p90")) " nine in ten " (no_runs_key()) " no runs" }
+        p .legend { (key("median", "half of the runs")) (key("p90", "nine in ten")) (no_runs_key()) }
         (axis.note(timed.iter().map(|(bucket, _, p90)| (*bucket, *p90)), span))
     }
 }
 
-fn key(class: &str) -> Markup {
-    html! { svg width="10" height="10" aria-hidden="true" { rect class=(class) width="10" height="10" rx="2" {} } }
+fn key(class: &str, text: &str) -> Markup {
+    html! { span { svg width="10" height="10" aria-hidden="true" { rect class=(class) width="10" height="10" rx="2" {} } (text) } }
 }
 
 fn no_runs_key() -> Markup {
-    html! { svg width="10" height="10" aria-hidden="true" { circle .no-runs cx="5" cy="5" r="1.75" {} } }
+    html! { span { svg width="10" height="10" aria-hidden="true" { circle .no-runs cx="5" cy="5" r="1.75" {} } "no runs" } }
 }
 
 /// Returns the height that an axis should have for these columns. A few that are far above the others are cut off, as they would make all

@@ -336,7 +336,7 @@ fn row(pipeline: &PipelineNow, days: Option<&str>, state: &PageState, now: DateT
                 @if counts.failure > 0 { (words::grouped(counts.failure)) span .unit { " failed" } } @else { span .none { "–" } }
             }
             td .number.median {
-                @if let Some(median) = figures.median { (words::duration(median)) (change(pipeline.before.median, figures.median)) }
+                @if let Some(median) = figures.median { span .unit { "median " } (words::duration(median)) (change(pipeline.before.median, figures.median)) }
                 @else { span .none { "–" } }
             }
             td .number.age {

@@ -28,7 +28,7 @@ pub fn failure(failing: &Failing, now: DateTime<Utc>) -> Markup {
         span .failure {
             "Since " (ago(first.started, now)) ", first " (numbered(first))
             @if let Some(person) = person(&first.record) { " by " (by(person)) }
-            @if failing.runs > 1 { ", latest of " (words::grouped(failing.runs)) " " (numbered(last)) }
+            @if failing.runs > 1 { ", " (words::grouped(failing.runs)) " failed runs up to " (numbered(last)) }
             @if let Some(step) = steps.first() {
                 "; failed step " b { (value(step)) }
                 @if steps.len() > 1 { " and " (steps.len() - 1) " more" }
