@@ -274,7 +274,7 @@ fn pager(wanted: &Wanted, total: usize) -> Markup {
 
 fn search(wanted: &Wanted) -> Markup {
     html! {
-        form .search role="search" action="/pipelines" method="get" {
+        form .search.small role="search" action="/pipelines" method="get" {
             @if wanted.sort != Sort::default() { input type="hidden" name="sort" value=(wanted.sort.word()); }
             @if wanted.span != TimeSpan::default() { input type="hidden" name="days" value=(wanted.span.days()); }
             label {
