@@ -275,7 +275,7 @@ fn a_run_that_dx_rejects_is_a_line_in_the_log_and_in_a_list() {
         .find(|line| line.contains("run-000"))
         .unwrap_or_else(|| panic!("{log}"));
     assert!(
-        line.contains("invalid_timestamp") && line.contains("/?dx=refused"),
+        line.contains("invalid_timestamp") && line.contains("/runs?dx=refused"),
         "{line}"
     );
     let page = it.collector.client().get("/?dx=refused").text();

@@ -313,7 +313,7 @@ impl Forwarder {
             let (reference, pipeline) = (&run.record.reference_id, &run.pipeline);
             self.journal.complain(
                 "refused by DX",
-                &format!("run {reference:?} of {pipeline:?} is not in DX: {text}; `/?dx=refused` lists such runs"),
+                &format!("run {reference:?} of {pipeline:?} is not in DX: {text}; `/runs?dx=refused` lists such runs"),
             );
         } else {
             metrics.not_forwarded.fetch_add(1, Relaxed);

@@ -174,6 +174,7 @@ pub async fn show(
                 }
             }
         }
+        div #live data-events=(link::with_query("/events", &[("pipeline", Some(&name))])) {
         p .state {
             (state_pill(&history.now, ShownStatus::of(&history.now.latest, now, state.stale_after))) " "
             @if let Some(branch) = &history.now.branch { span .where-now { "on " (value(branch)) " " } }
@@ -213,8 +214,10 @@ pub async fn show(
             (runs::table(&latest, "The latest runs of this pipeline", &flaky, state, now))
             nav .pager aria-label="All runs" { a href=(RunsWanted::address(&filter)) { "All its runs" } }
         }
+        }
     };
-    Ok(Html(Shell::new(&name, Here::Pipelines).page(&content).into_string()))
+    let shell = Shell::new(&name, Here::Pipelines).live(true);
+    Ok(Html(shell.page(&content).into_string()))
 }
 
 /// Shows the branches; the main one is the first.
@@ -333,7 +336,7 @@ fn steps(wanted: &Wanted<'_>, mut steps: Vec<StepHistory>, counted: u64, total: 
 fn values(buckets: &[Bucket], span: TimeSpan) -> Markup {
     let length = |length: Option<_>| length.map_or_else(|| "–".to_owned(), words::duration);
     html! {
-        details .values {
+        details .values #values {
             summary { "The charts in numbers" }
             table {
                 caption .hidden { "Runs over time" }

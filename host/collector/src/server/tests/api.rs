@@ -181,7 +181,18 @@ fn runs_and_pipelines_of_others() {
         (404, "not_found".into()),
         "as if there were none"
     );
-    for path in ["/api/runs", "/api/runs/1", "/metrics"] {
+    let pipelines = |token: usize| get("/api/pipelines", token).json()["total"].take();
+    assert_eq!((pipelines(2), pipelines(1)), (json!(2), json!(1)));
+    let (hidden, absent) = (get("/api/pipelines/api", 1), get("/api/pipelines/none", 1));
+    assert_eq!((hidden.status, hidden.body), (404, absent.body));
+    assert_eq!(get("/api/pipelines/web-1", 1).status, 200);
+    for path in [
+        "/api/runs",
+        "/api/runs/1",
+        "/api/pipelines",
+        "/api/pipelines/web-1",
+        "/metrics",
+    ] {
         assert_eq!(get(path, 3).refusal(), (403, "no_permission".into()), "{path}");
         assert_eq!(server.get(path, "").refusal(), (401, "not_authed".into()), "{path}");
     }
@@ -348,12 +359,12 @@ fn an_open_server_answers_no_request_from_a_proxy() {
     }
 }
 
-fn document(server: &Running) -> Value {
+pub fn document(server: &Running) -> Value {
     server.get("/api/openapi.json", "").json()
 }
 
 /// Returns true if `value` fits `schema`, in the part of the language that the document uses.
-fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+pub fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let wrong = |why: &str| Err(format!("{why}: {value} by {schema}"));
     if let Some(reference) = schema["$ref"].as_str() {
         return fits(document, document.pointer(&reference[1..]).unwrap(), value);
@@ -425,6 +436,7 @@ fn every_answer_fits_the_document() {
         )
     };
     let run = |path: &str| ("get", "/api/runs/{reference_id}".to_owned(), server.get(path, ""));
+    let pipeline = |path: &str| ("get", "/api/pipelines/{name}".to_owned(), server.get(path, ""));
     let put = |body: &str| ("post", "/api/pipelineRuns.upsert".to_owned(), server.upsert("", body));
     let put_job = |body: &str| {
         (
@@ -441,6 +453,12 @@ fn every_answer_fits_the_document() {
         get("/healthz"),
         run("/api/runs/r"),
         run("/api/runs/none"),
+        get("/api/pipelines?sort=x"),
+        get("/api/pipelines?limit=1&days=365"),
+        pipeline("/api/pipelines/p?days=365"),
+        pipeline("/api/pipelines/p?all=1"),
+        pipeline("/api/pipelines/none"),
+        pipeline("/api/pipelines/p?days=2"),
         put(full),
         put("{"),
         put("{}"),

@@ -1,5 +1,6 @@
 //! Every number of the pages about pipelines, and of their JSON, computed a second time from the JSON of the runs.
 
+use super::api::{document, fits};
 use super::support::{Running, Setup, start};
 use crate::access::Access;
 use crate::page::{PageState, router};
@@ -188,10 +189,10 @@ fn check_state(state: &Value, runs: &[&Run], (from, until): (i64, i64)) {
     assert_eq!(state["flaky_commits"], json!(flaky(runs, from, until).len()), "{state}");
 }
 
-/// The executions of steps in the newest 250 of these runs: the number, the failures and the lengths.
+/// The executions of steps in the newest 100 of these runs: the number, the failures and the lengths.
 fn steps(server: &Running, runs: &[&Run]) -> BTreeMap<String, Value> {
     let mut of: BTreeMap<String, (u64, u64, Vec<i64>)> = BTreeMap::new();
-    for run in runs.iter().rev().take(250) {
+    for run in runs.iter().rev().take(100) {
         let address = percent_encoding::utf8_percent_encode(&run.reference, percent_encoding::NON_ALPHANUMERIC);
         let detail = server.get(&format!("/api/runs/{address}"), "").json();
         for job in detail["run"]["jobs"].as_array().unwrap() {
@@ -374,9 +375,11 @@ fn every_number_is_computed_again_from_the_runs() {
         })
     };
 
+    let document = document(&server);
     for days in [1, 7, 30, 90] {
         let list = server.get(&format!("/api/pipelines?limit=200&days={days}"), "").json();
         let span = (ms(&list["from"]).unwrap(), ms(&list["until"]).unwrap());
+        fits(&document, &document["components"]["schemas"]["Pipelines"], &list).unwrap();
         let states = list["pipelines"].as_array().unwrap();
         assert_eq!((states.len(), &list["total"]), (of.len(), &json!(of.len())));
         for state in states {
@@ -442,6 +445,7 @@ fn every_number_is_computed_again_from_the_runs() {
                 let answer = server
                     .get(&format!("/api/pipelines/{}?days={days}{query}", encoded(name)), "")
                     .json();
+                fits(&document, &document["components"]["schemas"]["OnePipeline"], &answer).unwrap();
                 check_history(&server, &answer, runs, branch.as_deref(), main.is_some());
                 check_page(
                     &page(&format!("/pipelines/{}?days={days}{query}", encoded(name))),
@@ -512,7 +516,13 @@ fn check_page(page: &str, answer: &Value, now: DateTime<Utc>) {
     for (shown, (name, value)) in totals.iter().zip(expected) {
         assert_eq!(*shown, [name.to_owned(), value], "{totals:?} {statistics}");
     }
-    let rows = cells(page, "<details class=\"values\">", "</details>", "<tr>", ["td", "th"]);
+    let rows = cells(
+        page,
+        "<details class=\"values\" id=\"values\">",
+        "</details>",
+        "<tr>",
+        ["td", "th"],
+    );
     let columns = statistics["columns"].as_array().unwrap();
     assert_eq!(rows.len().saturating_sub(1), columns.len());
     for (row, column) in rows.iter().skip(1).zip(columns) {

@@ -2,18 +2,20 @@
 
 use super::filter::pipeline_id;
 use super::overviews::Reading;
-use super::place::Result;
-use super::rows::{COLUMNS, OF_JOBS, kept_job, rank as stored, status, summary};
+use super::place::{Result, Trouble};
+use super::rows::{COLUMNS, rank as stored, status, summary};
 use crate::store::statistics::{Sample, Tally, buckets, figures, main_branch};
 use crate::store::{
     Branch, Failing, Figures, FlakyCommit, History, HistoryQuery, OverviewQuery, PipelineNow, RunSummary, Span,
     StepHistory,
 };
 use chrono::{DateTime, Utc};
-use pipefold_sandbox::{Job, Status};
+use pipefold_sandbox::Status;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Rows, params};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +28,8 @@ const FOR_THE_BRANCH: usize = 1_000;
 /// The runs of a small drawing.
 const RECENT: usize = 20;
 
-/// The newest runs of a span whose steps count, so that a page of a busy pipeline takes milliseconds.
-const STEP_RUNS: usize = 250;
+/// The newest runs of a span whose steps count: enough for a rank, in a millisecond or two.
+const STEP_RUNS: usize = 100;
 
 /// The most steps that count, those with most executions: names of steps may be different in each run.
 const STEPS: usize = 200;
@@ -303,39 +305,71 @@ fn failing(connection: &Connection, pipeline: i64, branch: Option<&str>, last: &
     })
 }
 
-fn each_job(connection: &Connection, run: i64, take: &mut dyn FnMut(Job)) -> Result<()> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {OF_JOBS} FROM jobs WHERE run = ?1 AND body IS NOT NULL ORDER BY id"
-    ))?;
-    let mut rows = statement.query([run])?;
-    while let Some(row) = rows.next()? {
-        take(kept_job(row)?.job);
+/// A job as statistics need it.
+#[derive(Deserialize)]
+struct JobBody<'j> {
+    #[serde(borrow)]
+    name: Cow<'j, str>,
+    #[serde(borrow)]
+    started_at: Option<Cow<'j, str>>,
+    #[serde(borrow)]
+    finished_at: Option<Cow<'j, str>>,
+    status: Status,
+}
+
+impl JobBody<'_> {
+    /// Returns the duration of a job that has a start and a finish.
+    fn took(&self) -> Option<Duration> {
+        let time = |text: &Option<Cow<'_, str>>| DateTime::parse_from_rfc3339(text.as_deref()?).ok();
+        let took = time(&self.finished_at)? - time(&self.started_at)?;
+        Some(took.to_std().unwrap_or_default())
+    }
+}
+
+/// Calls `take` with the jobs of runs, in no order.
+fn each_job(
+    connection: &Connection,
+    runs: impl Iterator<Item = i64>,
+    take: &mut dyn FnMut(&JobBody<'_>),
+) -> Result<()> {
+    let mut statement = connection.prepare_cached("SELECT body FROM jobs WHERE run = ?1 AND body IS NOT NULL")?;
+    for run in runs {
+        let mut rows = statement.query([run])?;
+        while let Some(row) = rows.next()? {
+            let body = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+            take(&serde_json::from_str(body).map_err(|e| Trouble::Content(format!("a job does not read: {e}")))?);
+        }
     }
     Ok(())
 }
 
 fn failed_steps(connection: &Connection, run: i64) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    each_job(connection, run, &mut |job| {
+    let mut failed = Vec::new();
+    each_job(connection, std::iter::once(run), &mut |job| {
         if job.status == Status::Failure {
-            names.push(job.name);
+            failed.push((job.started_at.as_deref().map(str::to_owned), job.name.to_string()));
         }
     })?;
-    Ok(names)
+    failed.sort();
+    Ok(failed.into_iter().map(|(_, name)| name).collect())
 }
 
 /// Returns the steps of the newest of these runs, which are oldest first: of a span, and of the one before.
 fn steps(connection: &Connection, runs: [&[&Sample]; 2]) -> Result<Vec<StepHistory>> {
-    let mut tallies: BTreeMap<String, [Tally; 2]> = BTreeMap::new();
+    let mut tallies: HashMap<String, [Tally; 2]> = HashMap::new();
     for (place, runs) in runs.into_iter().enumerate() {
-        for run in runs.iter().rev().take(STEP_RUNS) {
-            each_job(connection, run.id, &mut |job| {
-                if matches!(job.status, Status::Success | Status::Failure) {
-                    let took = length(&job);
-                    tallies.entry(job.name).or_default()[place].add_step(job.status, took);
-                }
-            })?;
-        }
+        let newest = runs.iter().rev().take(STEP_RUNS).map(|run| run.id);
+        each_job(connection, newest, &mut |job| {
+            if !matches!(job.status, Status::Success | Status::Failure) {
+                return;
+            }
+            if !tallies.contains_key(&*job.name) {
+                tallies.insert(job.name.to_string(), Default::default());
+            }
+            if let Some(tally) = tallies.get_mut(&*job.name) {
+                tally[place].add_step(job.status, job.took());
+            }
+        })?;
     }
     let mut steps: Vec<StepHistory> = tallies
         .into_iter()
@@ -345,19 +379,9 @@ fn steps(connection: &Connection, runs: [&[&Sample]; 2]) -> Result<Vec<StepHisto
             before: before.step(),
         })
         .collect();
-    steps.sort_by_key(|step| std::cmp::Reverse(step.figures.runs));
+    steps.sort_by(|a, b| b.figures.runs.cmp(&a.figures.runs).then_with(|| a.name.cmp(&b.name)));
     steps.truncate(STEPS);
     Ok(steps)
-}
-
-/// Returns the duration of a job that has a start and a finish.
-fn length(job: &Job) -> Option<Duration> {
-    let time = |text: &Option<String>| DateTime::parse_from_rfc3339(text.as_deref()?).ok();
-    Some(
-        (time(&job.finished_at)? - time(&job.started_at)?)
-            .to_std()
-            .unwrap_or_default(),
-    )
 }
 
 /// The condition that another run of the same commit in the pipeline has the opposite result. Statuses are ranks.
