@@ -9,7 +9,7 @@ use super::state::{PageState, Viewer};
 use super::trend::{attempts, change, changed, failure, flaky_tag, state as state_pill};
 use super::{link, runs, words};
 use crate::access::Access;
-use crate::store::{Branch, Bucket, Figures, History, HistoryQuery, RunFilter, RunQuery, Span, StepHistory, factor};
+use crate::store::{Branch, Bucket, Figures, History, HistoryQuery, RunFilter, Span, StepHistory, factor};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Html;
@@ -18,9 +18,6 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use std::cmp::Reverse;
 use std::time::Duration;
-
-/// The latest runs on a pipeline's page; all are one link away.
-const LATEST: u16 = 15;
 
 /// The branches that are shown beside the main one.
 const BRANCHES: usize = 6;
@@ -54,8 +51,8 @@ impl StepSort {
         (Self::Slower, "slower", "Got slower"),
     ];
 
-    fn sort(self, steps: &mut [StepHistory]) {
-        let slowdown = |step: &StepHistory| factor(step.before.median, step.figures.median).unwrap_or(0.0);
+    fn sort(self, steps: &mut [&StepHistory]) {
+        let slowdown = |step: &&StepHistory| factor(step.before.median, step.figures.median).unwrap_or(0.0);
         match self {
             Self::Slowest => steps.sort_by_key(|step| Reverse(step.figures.median)),
             Self::Failures => steps.sort_by_key(|step| Reverse(step.figures.failures)),
@@ -156,14 +153,6 @@ pub async fn show(
         branch: history.branch.clone(),
         ..RunFilter::default()
     };
-    let latest = RunQuery {
-        filter: filter.clone(),
-        access,
-        after: None,
-        limit: LATEST,
-    };
-    let latest = state.store.runs(latest).await?.runs;
-    let flaky = state.store.flaky(latest.iter().map(|run| run.id).collect()).await?;
     let content = html! {
         nav .path aria-label="Where" { a href="/" { "Pipelines" } }
         div .heading {
@@ -188,7 +177,7 @@ pub async fn show(
             section { h2 { "Runs" } (results(&history.buckets, wanted.span, now)) }
             section { h2 { "Duration" } (durations(&history.buckets, wanted.span, now)) }
             (values(&history.buckets, wanted.span))
-            (steps(&wanted, history.steps, history.step_runs, history.figures.counts.total()))
+            (steps(&wanted, &history.steps, history.step_runs, history.figures.counts.total()))
         }
         @if !history.flaky.is_empty() {
             section #flaky {
@@ -211,7 +200,7 @@ pub async fn show(
         }
         section {
             h2 { "Latest runs" @if let Some(branch) = &history.branch { " on " (value(branch)) } }
-            (runs::table(&latest, "The latest runs of this pipeline", &flaky, state, now))
+            (runs::table(&history.latest, "The latest runs of this pipeline", &history.flaky_runs, state, now))
             nav .pager aria-label="All runs" { a href=(RunsWanted::address(&filter)) { "All its runs" } }
         }
         }
@@ -284,8 +273,8 @@ fn totals(history: &History, span: &Span, now: DateTime<Utc>) -> Markup {
 }
 
 /// Shows steps with their failures and durations.
-fn steps(wanted: &Wanted<'_>, mut steps: Vec<StepHistory>, counted: u64, total: u64) -> Markup {
-    steps.retain(|step| step.figures.runs > 0);
+fn steps(wanted: &Wanted<'_>, steps: &[StepHistory], counted: u64, total: u64) -> Markup {
+    let mut steps: Vec<&StepHistory> = steps.iter().filter(|step| step.figures.runs > 0).collect();
     if steps.is_empty() {
         return html! {};
     }

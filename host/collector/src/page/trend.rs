@@ -100,7 +100,7 @@ const LOWEST: f64 = 5.0;
 const STEP: f64 = 5.0;
 
 /// Draws the newest runs of the main branch, the newest at the right, the height by the root of the duration. Bars of one status are one
-/// path, which keeps a page of a hundred drawings small.
+/// path, which keeps a page of many drawings small.
 pub fn spark(pipeline: &PipelineNow, most: usize) -> Markup {
     let recent = &pipeline.recent;
     let took = |length: &Option<Duration>| length.unwrap_or_default().as_secs_f64();

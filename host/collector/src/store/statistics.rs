@@ -7,7 +7,7 @@ use super::run::RunSummary;
 use crate::access::Access;
 use chrono::{DateTime, Utc};
 use pipefold_sandbox::Status;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,6 +151,10 @@ pub struct History {
     pub step_runs: u64,
     /// The newest of the commits on any branch that failed in the span, and that have also passed.
     pub flaky: Vec<FlakyCommit>,
+    /// The latest runs, newest first.
+    pub latest: Vec<RunSummary>,
+    /// The ids of those of them that are [flaky](super::Store::flaky).
+    pub flaky_runs: BTreeSet<u64>,
 }
 
 /// The runs that started within one column of a span.

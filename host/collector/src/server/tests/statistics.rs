@@ -189,10 +189,10 @@ fn check_state(state: &Value, runs: &[&Run], (from, until): (i64, i64)) {
     assert_eq!(state["flaky_commits"], json!(flaky(runs, from, until).len()), "{state}");
 }
 
-/// The executions of steps in the newest 100 of these runs: the number, the failures and the lengths.
+/// The executions of steps in the newest 50 of these runs: the number, the failures and the lengths.
 fn steps(server: &Running, runs: &[&Run]) -> BTreeMap<String, Value> {
     let mut of: BTreeMap<String, (u64, u64, Vec<i64>)> = BTreeMap::new();
-    for run in runs.iter().rev().take(100) {
+    for run in runs.iter().rev().take(50) {
         let address = percent_encoding::utf8_percent_encode(&run.reference, percent_encoding::NON_ALPHANUMERIC);
         let detail = server.get(&format!("/api/runs/{address}"), "").json();
         for job in detail["run"]["jobs"].as_array().unwrap() {

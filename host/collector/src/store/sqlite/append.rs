@@ -4,7 +4,9 @@ use super::jobs;
 use super::jobs::{JudgedJob, kept};
 use super::place::{Result, Trouble};
 use super::rows;
-use super::rows::{COLUMNS, COUNT, RunLimits, Tools, json, key, moment, notifications, stage_of, summary, text_bytes};
+use super::rows::{
+    Added, COLUMNS, COUNT, RunLimits, Tools, json, key, moment, notifications, stage_of, summary, text_bytes,
+};
 use crate::store::{Append, Appended, Fold, RunSummary, StoreError};
 use pipefold_sandbox::{Notification, Run};
 use rusqlite::types::ToSql;
@@ -269,18 +271,11 @@ fn again(tx: &Transaction<'_>, tools: &mut Tools, new: &New, record: Run, known:
             jobs::wait_again(tx, run.id.cast_signed(), run.last_arrived)?;
         }
     }
-    tx.prepare_cached(
-        "UPDATE runs SET last_arrived = ?2, notifications = ?3, folded = iif(?6, ?3, folded), text_bytes = ?4, waiting_since = ?5 WHERE id = ?1",
-    )?
-    .execute(params![
-        run.id.cast_signed(),
-        run.last_arrived.timestamp_millis(),
-        run.notifications,
-        (text_bytes + new.text_bytes).cast_signed(),
-        run.waiting_since.map(|since| since.timestamp_millis()),
-        new.count() > 0,
-    ])?;
-    rows::replace(tx, pipeline, &mut run, record, tools)?;
+    let added = Added {
+        text_bytes: text_bytes + new.text_bytes,
+        is_folded: new.count() > 0,
+    };
+    rows::replace(tx, pipeline, &mut run, record, Some(&added), tools)?;
     Ok(Appended { run, is_new: false })
 }
 

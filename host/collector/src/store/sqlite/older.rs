@@ -23,7 +23,7 @@ pub fn fold_leftovers(connection: &mut Connection, tools: &mut Tools) -> Result<
         let tx = connection.transaction()?;
         if let Some(Known { mut run, pipeline, .. }) = find_by(&tx, "r.id = ?1", &id)? {
             tx.execute("UPDATE runs SET folded = notifications WHERE id = ?1", [id])?;
-            rows::replace(&tx, pipeline, &mut run, record, tools)?;
+            rows::replace(&tx, pipeline, &mut run, record, None, tools)?;
             tools.sequence.write(&tx)?;
         }
         tx.commit()?;

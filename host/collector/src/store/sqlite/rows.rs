@@ -143,16 +143,37 @@ pub fn insert(
     fill(run, &columns, completion)
 }
 
-/// Replaces the record of `run`.
+/// What notifications add to the row of their run, besides the fields of [`RunSummary`].
+pub struct Added {
+    pub text_bytes: u64,
+    /// True if the record is the fold of all notifications.
+    pub is_folded: bool,
+}
+
+/// Replaces the record of `run`, and writes what notifications `added`, in one statement, as each writes the whole row.
 pub fn replace(
     tx: &Transaction<'_>,
     pipeline: i64,
     run: &mut RunSummary,
     record: Run,
+    added: Option<&Added>,
     tools: &mut Tools,
 ) -> Result<()> {
-    // Most notifications of a run change nothing in lists: no index is touched then.
+    let id = run.id.cast_signed();
+    let last_arrived = run.last_arrived.timestamp_millis();
+    let waiting_since = run.waiting_since.map(|since| since.timestamp_millis());
+    let (text_bytes, is_folded) = added.map_or((None, false), |added| {
+        (Some(added.text_bytes.cast_signed()), added.is_folded)
+    });
+    // Most notifications of a run change nothing in lists: no index of names is touched then.
     if record == run.record {
+        if added.is_some() {
+            tx.prepare_cached(
+                "UPDATE runs SET last_arrived = ?2, notifications = ?3, folded = iif(?4, ?3, folded), text_bytes = ?5, waiting_since = ?6 \
+                 WHERE id = ?1",
+            )?
+            .execute(params![id, last_arrived, run.notifications, is_folded, text_bytes, waiting_since])?;
+        }
         return Ok(());
     }
     let columns = Columns::of(&record, run.first_arrived.timestamp_millis());
@@ -165,15 +186,21 @@ pub fn replace(
     };
     // The reference of the row is the key that the run was stored under; the record's is the same, or the fold is not DX's.
     tx.prepare_cached(
-        "UPDATE runs SET status = ?2, started = ?3, finished = ?4, completion = ?5, record = ?6 WHERE id = ?1",
+        "UPDATE runs SET status = ?2, started = ?3, finished = ?4, completion = ?5, record = ?6, last_arrived = ?7, notifications = ?8, \
+         folded = iif(?9, ?8, folded), text_bytes = ifnull(?10, text_bytes), waiting_since = ?11 WHERE id = ?1",
     )?
     .execute(params![
-        run.id.cast_signed(),
+        id,
         rank(record.status),
         columns.started,
         columns.finished,
         completion,
         json(&record)?,
+        last_arrived,
+        run.notifications,
+        is_folded,
+        text_bytes,
+        waiting_since,
     ])?;
     // Each of these is in an index, and most are so in a run's first notification.
     if names(&record) != names(&run.record) || columns.place != run.started.min(run.first_arrived).timestamp_millis() {

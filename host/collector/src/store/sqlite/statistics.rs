@@ -28,11 +28,14 @@ const FOR_THE_BRANCH: usize = 1_000;
 /// The runs of a small drawing.
 const RECENT: usize = 20;
 
-/// The newest runs of a span whose steps count: enough for a rank, in a millisecond or two.
-const STEP_RUNS: usize = 100;
+/// The newest runs of a span whose steps count: enough for a rank, in half a millisecond.
+const STEP_RUNS: usize = 50;
 
 /// The most steps that count, those with most executions: names of steps may be different in each run.
 const STEPS: usize = 200;
+
+/// The latest runs that are shown; all are one click away.
+const LATEST: usize = 15;
 
 /// The most attempts of a commit that are shown.
 const ATTEMPTS: usize = 20;
@@ -110,7 +113,14 @@ pub fn history(connection: &Connection, reading: &Reading<'_>, query: &HistoryQu
     let mut branches: Vec<(String, u64)> = samples.branches.iter().cloned().zip(samples.of_newest()).collect();
     branches.retain(|(_, runs)| *runs > 0);
     branches.sort_by_key(|(_, runs)| std::cmp::Reverse(*runs));
+    let newest = samples.all.iter().filter(|sample| wanted.fits(sample)).take(LATEST);
+    let latest = newest
+        .map(|sample| run(connection, sample.id))
+        .collect::<Result<Vec<_>>>()?;
+    let ids: Vec<u64> = latest.iter().map(|run| run.id).collect();
     Ok(Some(History {
+        flaky_runs: flaky(connection, &ids)?,
+        latest,
         figures: samples.figures(wanted, from, until, of_one_branch),
         before: samples.figures(wanted, before, from, of_one_branch),
         is_cut: samples.is_cut,
@@ -385,7 +395,7 @@ fn steps(connection: &Connection, runs: [&[&Sample]; 2]) -> Result<Vec<StepHisto
 }
 
 /// The condition that another run of the same commit in the pipeline has the opposite result. Statuses are ranks.
-const OPPOSITE: &str = "EXISTS (SELECT 1 FROM runs AS o WHERE o.pipeline = r.pipeline AND o.commit_sha = r.commit_sha \
+const OPPOSITE: &str = "EXISTS (SELECT 1 FROM runs AS o INDEXED BY runs_by_commit WHERE o.pipeline = r.pipeline AND o.commit_sha = r.commit_sha \
      AND o.status = iif(r.status = 2, 4, 2))";
 
 pub fn flaky(connection: &Connection, runs: &[u64]) -> Result<BTreeSet<u64>> {
@@ -410,8 +420,9 @@ fn flaky_of<'s>(
 ) -> Result<BTreeSet<String>> {
     let mut commit =
         connection.prepare_cached("SELECT commit_sha FROM runs WHERE id = ?1 AND commit_sha IS NOT NULL")?;
-    let mut passed =
-        connection.prepare_cached("SELECT 1 FROM runs WHERE pipeline = ?1 AND commit_sha = ?2 AND status = ?3")?;
+    let mut passed = connection.prepare_cached(
+        "SELECT 1 FROM runs INDEXED BY runs_by_commit WHERE pipeline = ?1 AND commit_sha = ?2 AND status = ?3",
+    )?;
     let mut found = BTreeSet::new();
     for sample in failed {
         let commit: Option<String> = commit.query_row([sample.id], |row| row.get(0)).optional()?;
@@ -460,7 +471,7 @@ pub fn attempts(connection: &Connection, run: u64) -> Result<Vec<RunSummary>> {
 /// Returns the latest runs of a commit, oldest first.
 fn of_commit(connection: &Connection, pipeline: i64, commit: &dyn ToSql) -> Result<Vec<RunSummary>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM runs AS r INDEXED BY runs_by_attempt CROSS JOIN pipelines AS p ON p.id = r.pipeline \
+        "SELECT {COLUMNS} FROM runs AS r INDEXED BY runs_by_commit CROSS JOIN pipelines AS p ON p.id = r.pipeline \
          WHERE r.pipeline = ?1 AND r.commit_sha = ?2 ORDER BY r.place DESC, r.id DESC LIMIT {ATTEMPTS}"
     ))?;
     let mut rows = statement.query(params![pipeline, commit])?;

@@ -2,5 +2,6 @@
 DROP INDEX runs_by_pipeline;
 CREATE INDEX runs_by_pipeline ON runs (pipeline, place, id, branch, status, started, finished);
 
--- The attempts of a commit in a pipeline.
-CREATE INDEX runs_by_attempt ON runs (pipeline, commit_sha, status) WHERE commit_sha IS NOT NULL;
+-- The attempts of a commit in a pipeline are found without reading the runs of other pipelines.
+DROP INDEX runs_by_commit;
+CREATE INDEX runs_by_commit ON runs (commit_sha, place, id, pipeline) WHERE commit_sha IS NOT NULL;

@@ -173,7 +173,7 @@ pub fn open_with(dir: &Path, fold: impl Fn() -> Fold) -> SqliteStore {
 /// Makes a closed database one of the version before jobs, and changes it further.
 pub fn take_back(dir: &Path, more: &str) {
     let connection = rusqlite::Connection::open(dir.join(DATABASE_FILE)).unwrap();
-    let before = "DROP INDEX runs_by_attempt; DROP INDEX runs_by_pipeline; CREATE INDEX runs_by_pipeline ON runs (pipeline, place); \
+    let before = "DROP INDEX runs_by_pipeline; CREATE INDEX runs_by_pipeline ON runs (pipeline, place); \
         DROP INDEX runs_by_source; DROP INDEX runs_by_repository; DROP INDEX runs_by_commit; DROP INDEX runs_by_pr; \
         ALTER TABLE runs DROP COLUMN source; ALTER TABLE runs DROP COLUMN repository; ALTER TABLE runs DROP COLUMN commit_sha; \
         ALTER TABLE runs DROP COLUMN pr_number; DROP INDEX jobs_waiting; DROP INDEX jobs_to_fold; ALTER TABLE runs DROP COLUMN jobs; \
