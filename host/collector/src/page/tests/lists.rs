@@ -118,7 +118,7 @@ async fn a_list_says_what_matched_and_how_many() {
     let site = Site::new();
     many(&site, 120).await;
     for (address, text) in [
-        ("/", "120 runs."),
+        ("/runs", "120 runs."),
         (
             "/?pipeline=odd&status=failure",
             "12 runs of 120: status is failure, pipeline is odd.",
@@ -152,7 +152,7 @@ async fn a_list_says_what_matched_and_how_many() {
     );
     assert!(page.contains("<details class=\"more\" open>") && page.contains("name=\"status\" value=\"stale\""));
     assert!(page.contains("<option value=\"even\">") && page.contains("list=\"names-branch\""));
-    assert!(site.page("/").await.contains("<details class=\"more\">"));
+    assert!(site.page("/runs").await.contains("<details class=\"more\">"));
     for bad in ["pr=x", "from=monday", "to=2025-13-01"] {
         assert_eq!(site.get(&format!("/?{bad}")).await.status, 400, "{bad}");
     }
