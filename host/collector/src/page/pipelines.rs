@@ -332,10 +332,10 @@ fn row(pipeline: &PipelineNow, days: Option<&str>, state: &PageState, now: DateT
             }
             td .spark { (spark(pipeline, DRAWN)) }
             td .number.count { (words::grouped(counts.total())) span .unit { (if counts.total() == 1 { " run" } else { " runs" }) } }
-            td .number.failed {
+            td .number.fails {
                 @if counts.failure > 0 { (words::grouped(counts.failure)) span .unit { " failed" } } @else { span .none { "–" } }
             }
-            td .number.median {
+            td .number.took {
                 @if let Some(median) = figures.median { span .unit { "median " } (words::duration(median)) (change(pipeline.before.median, figures.median)) }
                 @else { span .none { "–" } }
             }
