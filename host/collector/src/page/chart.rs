@@ -213,8 +213,9 @@ impl Frame {
                 }
                 (columns)
                 line .base x1="0" x2="100%" y1=(height(0.0)) y2=(height(0.0)) {}
-                @for (at, anchor, word) in self.times() {
-                    text x=(across(at)) y=(TOP + FIELD + BOTTOM - 6.0) text-anchor=(anchor) { (word) }
+                @for (place, (at, anchor, word)) in self.times().into_iter().enumerate() {
+                    // On a phone every other one has room.
+                    text .spare[place % 2 == 1] x=(across(at)) y=(TOP + FIELD + BOTTOM - 6.0) text-anchor=(anchor) { (word) }
                 }
             }
         }

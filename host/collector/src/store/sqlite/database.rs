@@ -22,7 +22,7 @@ const WRITER_CACHE_KIB: i64 = 24 * 1024;
 const READER_CACHE_KIB: i64 = 4 * 1024;
 
 /// The statements that stay prepared on a connection: all of this store.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 
 /// Opens the one connection that writes. Nothing is written yet, and nothing is carried over from the log until [`may_write`].
 pub fn writer(path: &Path) -> Result<Connection> {
