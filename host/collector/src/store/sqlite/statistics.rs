@@ -192,10 +192,8 @@ impl Samples {
 
     fn next(&mut self, rows: &mut Rows<'_>) -> Result<Option<Sample>> {
         let Some(row) = rows.next()? else { return Ok(None) };
-        let branch = match row.get_ref(2)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-            Some(name) => Some(self.number_of(name)),
-            None => None,
-        };
+        let branch = row.get_ref(2)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+        let branch = branch.map(|name| self.number_of(name));
         Ok(Some(Sample {
             id: row.get(0)?,
             place: row.get(1)?,
