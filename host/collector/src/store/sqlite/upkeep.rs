@@ -157,9 +157,7 @@ pub fn retain(tx: &Transaction<'_>, tools: &mut Tools, retention: Retention, aft
     };
     for (id, pipeline, rank, _, last_arrived, waits) in found {
         if last_arrived < before && !(waits && retention.keep_waiting) {
-            remove(tx, id)?;
-            uncount(tx, pipeline, status(rank)?)?;
-            tools.changed.push(pipeline);
+            remove(tx, tools, id, pipeline, rank)?;
             step.removed += 1;
         }
     }
@@ -167,7 +165,7 @@ pub fn retain(tx: &Transaction<'_>, tools: &mut Tools, retention: Retention, aft
 }
 
 /// Removes runs, and returns their number.
-pub fn remove_all(tx: &Transaction<'_>, _: &mut Tools, runs: &[u64]) -> Result<u64> {
+pub fn remove_all(tx: &Transaction<'_>, tools: &mut Tools, runs: &[u64]) -> Result<u64> {
     let mut removed = 0;
     for id in runs {
         let known: Option<(i64, i64)> = tx
@@ -175,20 +173,20 @@ pub fn remove_all(tx: &Transaction<'_>, _: &mut Tools, runs: &[u64]) -> Result<u
             .query_row([id.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         if let Some((pipeline, rank)) = known {
-            remove(tx, id.cast_signed())?;
-            uncount(tx, pipeline, status(rank)?)?;
+            remove(tx, tools, id.cast_signed(), pipeline, rank)?;
             removed += 1;
         }
     }
     Ok(removed)
 }
 
-fn remove(tx: &Transaction<'_>, run: i64) -> Result<()> {
+fn remove(tx: &Transaction<'_>, tools: &mut Tools, run: i64, pipeline: i64, rank: i64) -> Result<()> {
     tx.prepare_cached("DELETE FROM notifications WHERE key BETWEEN ?1 AND ?2")?
         .execute([key(run, 0)?, key(run, KEYS_PER_RUN - 1)?])?;
     tx.prepare_cached("DELETE FROM jobs WHERE run = ?1")?.execute([run])?;
     tx.prepare_cached("DELETE FROM runs WHERE id = ?1")?.execute([run])?;
-    Ok(())
+    tools.changed.push(pipeline);
+    uncount(tx, pipeline, status(rank)?)
 }
 
 pub fn stale(connection: &Connection, query: StaleQuery) -> Result<Vec<RunSummary>> {
