@@ -137,7 +137,7 @@ fn runs(pipeline: &Seeded, now: DateTime<Utc>, numbers: &mut Numbers) -> Vec<App
     for n in 0..*runs {
         let ago = (*runs - n) as i64 * between - numbers.below(between.unsigned_abs() / 2) as i64;
         let mut started = now - TimeDelta::seconds(ago);
-        if matches!(started.weekday(), Weekday::Sat | Weekday::Sun) && pipeline.failures % 2 == 0 {
+        if matches!(started.weekday(), Weekday::Sat | Weekday::Sun) && pipeline.failures.is_multiple_of(2) {
             started -= TimeDelta::days(2);
         }
         let is_main = numbers.below(10) < 6;
