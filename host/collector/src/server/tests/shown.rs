@@ -68,3 +68,8 @@ pub fn plain(markup: &str) -> String {
     let words = text.split([' ', '\n']).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
+
+/// A name as a part of an address.
+pub fn encoded(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

@@ -1,7 +1,7 @@
 //! Every number of the pages about pipelines, and of their JSON, computed a second time from the JSON of the runs.
 
 use super::api::{document, fits};
-use super::shown::{cells, spoken, spoken_change, whole};
+use super::shown::{cells, encoded, spoken, spoken_change, whole};
 use super::support::{Running, Setup, start};
 use crate::access::Access;
 use crate::page::{PageState, router};
@@ -194,8 +194,7 @@ fn check_state(state: &Value, runs: &[&Run], (from, until): (i64, i64)) {
 fn steps(server: &Running, runs: &[&Run]) -> BTreeMap<String, Value> {
     let mut of: BTreeMap<String, (u64, u64, Vec<i64>)> = BTreeMap::new();
     for run in runs.iter().rev().take(50) {
-        let address = percent_encoding::utf8_percent_encode(&run.reference, percent_encoding::NON_ALPHANUMERIC);
-        let detail = server.get(&format!("/api/runs/{address}"), "").json();
+        let detail = server.get(&format!("/api/runs/{}", encoded(&run.reference)), "").json();
         for job in detail["run"]["jobs"].as_array().unwrap() {
             let status = job["status"].as_str().unwrap();
             if status == "success" || status == "failure" {
@@ -270,10 +269,6 @@ fn check_history(server: &Running, answer: &Value, runs: &[&Run], branch: Option
             .collect();
         assert_eq!(shown, counters);
     }
-}
-
-fn encoded(name: &str) -> String {
-    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 #[test]
