@@ -55,7 +55,11 @@ macro_rules! slot {
 
 /// Bytes of a slot. The code of a library checks for itself and takes two thirds more than that of a program, which takes signals.
 const fn room(of_a_program: usize, of_a_library: usize) -> usize {
-    if cfg!(feature = "library") { of_a_library } else { of_a_program }
+    if cfg!(feature = "library") {
+        of_a_library
+    } else {
+        of_a_program
+    }
 }
 
 /// The default component's slot. The code has 340 or 553 KB for x86_64, and other targets' takes up to a third more.

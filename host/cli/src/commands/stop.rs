@@ -30,6 +30,7 @@ impl StopFlag {
         Ok(Self(stop))
     }
 
+    #[cfg(feature = "gocd")]
     /// True if a signal arrived.
     pub fn is_due(&self) -> bool {
         self.0.load(Ordering::SeqCst)

@@ -6,4 +6,5 @@ mod browser;
 mod hostile;
 mod lists;
 mod questions;
+mod run;
 mod site;

@@ -4,6 +4,7 @@ mod api;
 mod connections;
 mod hostile;
 mod jobs;
+mod removal;
 mod shown;
 mod statistics;
 pub(crate) mod support;
