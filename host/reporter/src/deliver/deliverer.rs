@@ -169,6 +169,11 @@ impl Deliverer<'_> {
                 }
                 Ok(AttemptOutcome::Elsewhere) => {}
                 Ok(AttemptOutcome::Again { why, after }) => {
+                    // An attempt in the rest of the budget is cut short: the reason of a longer one says more.
+                    let why = match &attempt.why {
+                        Some(earlier) if Instant::now() >= target.deadline => earlier.clone(),
+                        _ => why,
+                    };
                     state.has_failed(&why, after, attempt.why.is_none());
                     after.into_iter().for_each(|after| attempts.pause_all(after));
                     let is_worth_it = is_own && (state.accepted || !state.is_hopeless());

@@ -326,3 +326,25 @@ fn a_run_with_nothing_to_send_is_read_once() {
     process.flush(&Budget::new(Duration::from_secs(20)), &Flush::default());
     assert_eq!(strays(), 1, "a flush looks at all");
 }
+
+#[test]
+fn an_attempt_that_the_budget_cuts_short_does_not_hide_the_reason_of_an_earlier_one() {
+    static REQUESTS: AtomicUsize = AtomicUsize::new(0);
+    let directory = tempfile::tempdir().unwrap();
+    let dx = Arc::new(Mutex::new(Dx::default()));
+    dx.lock().unwrap().answer = Some(|timeout| match REQUESTS.fetch_add(1, Relaxed) {
+        0 => retry("DX answered with status 500", None),
+        _ => {
+            sleep(timeout);
+            retry("no complete answer", None)
+        }
+    });
+    let reporter = reporter(directory.path(), &dx, Duration::from_secs(1));
+    let finish = Notification {
+        status: Some("success".into()),
+        ..notification("run")
+    };
+    let receipt = reporter.finish(finish).unwrap();
+    assert!(REQUESTS.load(Relaxed) > 1);
+    assert_eq!(receipt.trouble(), Some("DX answered with status 500"));
+}
