@@ -3,7 +3,7 @@
 use super::filter::pipeline_id;
 use super::overviews::Reading;
 use super::place::{Result, Trouble};
-use super::rows::{COLUMNS, rank as stored, status, summary};
+use super::rows::{COLUMNS, status, summary};
 use crate::store::statistics::{Sample, Tally, buckets, figures, main_branch};
 use crate::store::{
     Branch, Failing, Figures, FlakyCommit, History, HistoryQuery, OverviewQuery, PipelineNow, RunSummary, Span,
@@ -393,8 +393,8 @@ fn steps(connection: &Connection, runs: [&[&Sample]; 2]) -> Result<Vec<StepHisto
 }
 
 /// The condition that another run of the same commit in the pipeline has the opposite result. Statuses are ranks.
-const OPPOSITE: &str = "EXISTS (SELECT 1 FROM runs AS o INDEXED BY runs_by_commit WHERE o.pipeline = r.pipeline AND o.commit_sha = r.commit_sha \
-     AND o.status = iif(r.status = 2, 4, 2))";
+const OPPOSITE: &str = "EXISTS (SELECT 1 FROM runs AS o INDEXED BY results_by_commit WHERE o.pipeline = r.pipeline AND o.commit_sha = r.commit_sha \
+     AND o.status = iif(r.status = 2, 4, 2) AND o.status IN (2, 4))";
 
 pub fn flaky(connection: &Connection, runs: &[u64]) -> Result<BTreeSet<u64>> {
     const { assert!(Status::Success as i64 == 2 && Status::Failure as i64 == 4) };
@@ -419,14 +419,14 @@ fn flaky_of<'s>(
     let mut commit =
         connection.prepare_cached("SELECT commit_sha FROM runs WHERE id = ?1 AND commit_sha IS NOT NULL")?;
     let mut passed = connection.prepare_cached(
-        "SELECT 1 FROM runs INDEXED BY runs_by_commit WHERE pipeline = ?1 AND commit_sha = ?2 AND status = ?3",
+        "SELECT 1 FROM runs INDEXED BY results_by_commit WHERE pipeline = ?1 AND commit_sha = ?2 AND status = 2 AND status IN (2, 4)",
     )?;
     let mut found = BTreeSet::new();
     for sample in failed {
         let commit: Option<String> = commit.query_row([sample.id], |row| row.get(0)).optional()?;
         if let Some(commit) = commit
             && !found.contains(&commit)
-            && passed.exists(params![pipeline, commit, stored(Status::Success)])?
+            && passed.exists(params![pipeline, commit])?
         {
             found.insert(commit);
         }
