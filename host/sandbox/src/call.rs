@@ -1,4 +1,4 @@
-//! One call of a component's function: a fresh store and instance, a deadline, and the cause of a failure.
+//! One call of a component's function: a store and an instance, a deadline, and the cause of a failure.
 
 use crate::{
     answer::{self, Answered},
@@ -6,6 +6,7 @@ use crate::{
     error::{HookError, LoadError},
     fit::Role,
     grants::{GrantState, Grants, HasGrants, LineMeter, MOST_RESOURCES},
+    kept::{Kept, KeptInstances},
     limits::{Limit, Limiter, Limits},
     link::{HookResult, Next},
     question::{Asking, OwnedQuestion},
@@ -33,6 +34,8 @@ pub struct Callee {
     pub grants: Grants,
     pub meter: Arc<LineMeter>,
     pub pre: InstancePre<CallState>,
+    /// The instances that wait for a call; `None` if each call gets a fresh one.
+    pub kept: Option<KeptInstances>,
 }
 
 impl Callee {
@@ -55,6 +58,7 @@ impl Callee {
             grants: grants.clone(),
             meter: Arc::default(),
             pre,
+            kept: None,
         })
     }
 
@@ -212,7 +216,7 @@ impl Call<'_> {
         };
         let began = Instant::now();
         let first_deadline = began + limits.hook;
-        let state = CallState {
+        let mut state = CallState {
             limiter: Limiter::new(limits),
             deadline: first_deadline,
             asking: Arc::clone(&self.asking),
@@ -222,9 +226,52 @@ impl Call<'_> {
             hit: None,
             granted: GrantState::new(&self.callee.name, &self.callee.grants, &self.callee.meter),
         };
+        let kept_instances = self.callee.kept.as_ref();
+        let (mut store, instance) = match kept_instances.and_then(KeptInstances::take) {
+            Some(Kept { mut store, instance }) => {
+                // The memory that it has counts.
+                state.limiter = store.data().limiter.clone();
+                *store.data_mut() = state;
+                store.set_hostcall_fuel(limits.copied_out);
+                (store, Some(instance))
+            }
+            None => (self.store(state), None),
+        };
+        let instance = instance.map_or_else(|| self.callee.pre.instantiate(&mut store), Ok);
+        let outcome = instance.and_then(|instance| {
+            let function = instance.get_typed_func::<P, R>(&mut store, export)?;
+            Ok((instance, function.call(&mut store, params)?))
+        });
+        drop(watch);
+        let state = store.data_mut();
+        let of_next = state.deadline - first_deadline;
+        let (answers, passed) = state
+            .next
+            .take()
+            .map_or_else(Default::default, |next| (next.answers, next.passed));
+        let ran = Ran {
+            answers,
+            passed,
+            time: began.elapsed().saturating_sub(of_next),
+            memory: state.limiter.memory(),
+        };
+        let answer = match outcome {
+            Ok((instance, answer)) => {
+                if let Some(kept_instances) = kept_instances {
+                    kept_instances.put(Kept { store, instance });
+                }
+                Ok(answer)
+            }
+            Err(error) => Err(self.explain(store.into_data(), &error)),
+        };
+        (answer, ran)
+    }
+
+    /// Returns the store of a fresh instance, with its limits.
+    fn store(&self, state: CallState) -> Store<CallState> {
         let mut store = Store::new(&self.core.engine, state);
         store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(limits.copied_out);
+        store.set_hostcall_fuel(self.callee.limits.copied_out);
         store.set_max_component_handles(MOST_HANDLES);
         store.set_epoch_deadline(if self.callee.timed { 1 } else { NEVER });
         store.epoch_deadline_callback(|mut context| {
@@ -237,24 +284,7 @@ impl Call<'_> {
             };
             Ok(UpdateDeadline::Interrupt)
         });
-        let outcome = self.callee.pre.instantiate(&mut store).and_then(|instance| {
-            let function = instance.get_typed_func::<P, R>(&mut store, export)?;
-            function.call(&mut store, params)
-        });
-        drop(watch);
-        let mut state = store.into_data();
-        let of_next = state.deadline - first_deadline;
-        let (answers, passed) = state
-            .next
-            .take()
-            .map_or_else(Default::default, |next| (next.answers, next.passed));
-        let ran = Ran {
-            answers,
-            passed,
-            time: began.elapsed().saturating_sub(of_next),
-            memory: state.limiter.memory(),
-        };
-        (outcome.map_err(|error| self.explain(state, &error)), ran)
+        store
     }
 
     /// Names the cause of a failed call. wasmtime exports types for traps only; other causes are recognised by the records in the state, and

@@ -81,7 +81,7 @@ impl Sandbox {
 
     fn loaded_default(&self, loaded: LoadedBuiltin) -> Result<LoadedDefault, LoadError> {
         Ok(LoadedDefault {
-            plugin: self.plugin(NAME, &loaded.component)?.without_clock(),
+            plugin: self.plugin(NAME, &loaded.component)?.trusted(),
             notes: loaded.notes,
             compiled: loaded.compiled,
         })

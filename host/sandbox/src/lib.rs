@@ -32,6 +32,7 @@ mod fit;
 pub mod foreign;
 mod grants;
 pub mod inspect;
+mod kept;
 mod limits;
 mod link;
 mod loading;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::{fmt, time::Duration};
 use wasmtime::ResourceLimiter;
 
-/// The limits of one plugin in one call. Every call gets a fresh instance, so nothing adds up from call to call.
+/// The limits of one plugin in one call. Nothing adds up from call to call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// Size of a component's file in bytes. Guests made from Python come to about 20 MB.
@@ -114,7 +114,7 @@ impl fmt::Display for Size {
 }
 
 /// The limiter of one store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Limiter {
     memory: usize,
     memory_left: usize,

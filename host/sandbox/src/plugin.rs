@@ -6,6 +6,7 @@ use crate::{
     engine::Core,
     error::{HookError, LoadError},
     fit::{self, Admission, Role},
+    kept::KeptInstances,
     link::{HookResult, Link},
     policy::Policy,
     question::{Asking, Question},
@@ -14,7 +15,8 @@ use crate::{
 use std::sync::Arc;
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
-/// A plugin that is ready to be called, from any thread. Every call gets a fresh instance, so calls share nothing.
+/// A plugin that is ready to be called, from any thread. Every call gets a fresh instance, so calls share nothing; the default plugin, which
+/// has no state, keeps some instances for later calls.
 pub struct Plugin {
     core: Arc<Core>,
     link: Link,
@@ -36,9 +38,10 @@ impl Plugin {
         Ok(Self { core, link, merge })
     }
 
-    /// The same plugin without a time limit, for the rules themselves.
-    pub(crate) fn without_clock(mut self) -> Self {
+    /// The same plugin for the rules themselves: without a time limit, and with instances that are kept.
+    pub(crate) fn trusted(mut self) -> Self {
         self.link.callee.timed = false;
+        self.link.callee.kept = Some(KeptInstances::default());
         self
     }
 
