@@ -1,9 +1,8 @@
 //! The health and metrics of the server, and the description of the API.
 
 use super::ApiState;
-use crate::access::Access;
 use crate::request::{Caller, Schemes, json, refused, store_failed};
-use crate::store::{RunFilter, RunQuery};
+use crate::store::RunKey;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -20,12 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// `GET /healthz`: answers whether the store works. No token is needed, since health checks have none: the answer has no other data.
 pub async fn health(State(state): State<Arc<ApiState>>) -> Response {
-    let question = state.store.runs(RunQuery {
-        filter: RunFilter::default(),
-        access: Access::everything(),
-        after: None,
-        limit: 1,
-    });
+    // No run has this id: the answer costs the search for it.
+    let question = state.store.find(RunKey::Id(0));
     match timeout(PATIENCE, question).await {
         Ok(Ok(_)) => json(StatusCode::OK, &Answer::accepted()),
         Ok(Err(error)) => store_failed(&state.journal, error),

@@ -101,7 +101,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// About the store.
-    fn history(&self, query: HistoryQuery) -> Answer<Option<History>>;
+    fn history(&self, query: HistoryQuery) -> Answer<Option<Arc<History>>>;
 
     /// Returns those of the runs with these ids that failed while another run of the same commit in the same pipeline passed, or the other
     /// way round.

@@ -40,7 +40,7 @@ pub struct OverviewQuery {
 }
 
 /// The branch whose runs count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Branch {
     /// The pipeline's [main branch](PipelineNow::branch).
     Main,

@@ -3,14 +3,14 @@
 use super::jobs;
 use super::jobs::{JudgedJob, kept};
 use super::place::{Result, Trouble};
+use super::recent::RecentRuns;
 use super::rows;
-use super::rows::{
-    Added, COLUMNS, COUNT, RunLimits, Tools, json, key, moment, notifications, stage_of, summary, text_bytes,
-};
+use super::rows::{COLUMNS, COUNT, RunLimits, Tools, json, key, moment, notifications, stage_of, summary, text_bytes};
 use crate::store::{Append, Appended, Fold, RunSummary, StoreError};
 use pipefold_sandbox::{Notification, Run};
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use std::sync::Arc;
 
 /// The share of a run's room that is kept for notifications of its end: one in this many.
 const FOR_THE_END: u32 = 100;
@@ -35,23 +35,42 @@ struct New {
 }
 
 /// A stored run.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     pub run: RunSummary,
     pub pipeline: i64,
-    text_bytes: u64,
-    jobs: u32,
-    job_bytes: u64,
+    /// The bytes of the texts of all notifications.
+    pub text_bytes: u64,
+    /// The number of its jobs.
+    pub jobs: u32,
+    /// The bytes of their texts.
+    pub job_bytes: u64,
     /// True if the record is the fold of all notifications.
-    is_folded: bool,
+    pub is_folded: bool,
 }
 
-/// Folds notifications with their run, and jobs with their stored state. All refusals happen here, or in [`keep`].
-pub fn judge(connection: &Connection, fold: &Fold, limits: RunLimits, append: Append) -> Result<Judged> {
+/// The means of judging.
+#[derive(Clone)]
+pub struct Judging {
+    pub fold: Fold,
+    pub limits: RunLimits,
+    pub recent: Arc<RecentRuns>,
+}
+
+/// Folds notifications with their run, and jobs with their stored state. All refusals happen here, or in [`keep`], which also notices what
+/// changed while this was reading.
+pub fn judge(connection: &Connection, judging: &Judging, append: Append) -> Result<Judged> {
+    let Judging { fold, limits, recent } = judging;
     let new = New::of(append)?;
-    let known = find(connection, &new.append.reference_id)?;
-    let record = new.fold_with(known.as_ref(), connection, fold, limits)?;
+    let reference_id = &new.append.reference_id;
+    let known = match recent.get(reference_id) {
+        Some(known) => Some(known),
+        None => find(connection, reference_id)?,
+    };
+    let known = known.as_deref();
+    let record = new.fold_with(known, connection, fold, *limits)?;
     let jobs = new.append.jobs.iter().map(|job| {
-        let base = match &known {
+        let base = match known {
             Some(known) => kept(connection, known.run.id.cast_signed(), &job.job.reference_id)?,
             None => None,
         };
@@ -60,7 +79,7 @@ pub fn judge(connection: &Connection, fold: &Fold, limits: RunLimits, append: Ap
     Ok(Judged {
         jobs: jobs.collect::<Result<_>>()?,
         record,
-        base: known.as_ref().map(Known::version),
+        base: known.map(Known::version),
         new,
     })
 }
@@ -156,21 +175,29 @@ impl Known {
 /// Stores notifications and jobs. If their run has others since they were folded, or a job has changed, they are folded again.
 pub fn keep(tx: &Transaction<'_>, tools: &mut Tools, judged: &Judged) -> Result<Appended> {
     let new = &judged.new;
-    let known = find(tx, &new.append.reference_id)?;
-    let record = if judged.base == known.as_ref().map(Known::version) {
+    let reference_id = &new.append.reference_id;
+    let known = match tools.recent.get(reference_id) {
+        Some(known) => {
+            debug_assert_eq!(Some(&known), find(tx, reference_id)?.as_ref(), "it is as it is stored");
+            Some(known)
+        }
+        None => find(tx, reference_id)?,
+    };
+    let known = known.as_deref();
+    let record = if judged.base == known.map(Known::version) {
         judged.record.clone()
     } else {
-        new.fold_with(known.as_ref(), tx, &tools.fold, tools.limits)?
+        new.fold_with(known, tx, &tools.fold, tools.limits)?
     };
-    let room = known.as_ref().map_or((0, 0), |known| (known.jobs, known.job_bytes));
-    let id = known.as_ref().map(|known| known.run.id.cast_signed());
+    let room = known.map_or((0, 0), |known| (known.jobs, known.job_bytes));
+    let id = known.map(|known| known.run.id.cast_signed());
     let jobs = jobs::to_keep(tx, tools, &judged.jobs, new.append.arrived, id, &record, room)?;
-    let before = known.as_ref().map_or(0, |known| known.run.notifications);
-    let mut appended = match known {
+    let before = known.map_or(0, |known| known.run.notifications);
+    let mut after = match known {
         Some(known) => again(tx, tools, new, record, known)?,
         None => first(tx, tools, new, record)?,
     };
-    let run = appended.run.id.cast_signed();
+    let run = after.run.id.cast_signed();
     for ((number, kept), body) in (before..).zip(&new.append.notifications).zip(&new.bodies) {
         tx.prepare_cached(
             "INSERT INTO notifications (key, arrived, token, body, by_policies, held) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -185,8 +212,13 @@ pub fn keep(tx: &Transaction<'_>, tools: &mut Tools, judged: &Judged) -> Result<
         ])?;
     }
     if !jobs.is_empty() {
-        jobs::keep(tx, tools, &mut appended.run, jobs, new.append.arrived)?;
+        jobs::keep(tx, tools, &mut after, jobs, new.append.arrived)?;
     }
+    let appended = Appended {
+        run: after.run.clone(),
+        is_new: known.is_none(),
+    };
+    tools.recent.put(reference_id, after);
     Ok(appended)
 }
 
@@ -204,8 +236,8 @@ fn named<'a>(field: &'a Option<String>, name: &'static str) -> Result<&'a str> {
     }
 }
 
-fn find(connection: &Connection, reference_id: &str) -> Result<Option<Known>> {
-    find_by(connection, "r.reference_id = ?1", &reference_id)
+fn find(connection: &Connection, reference_id: &str) -> Result<Option<Arc<Known>>> {
+    Ok(find_by(connection, "r.reference_id = ?1", &reference_id)?.map(Arc::new))
 }
 
 pub fn find_by(connection: &Connection, condition: &str, value: &dyn ToSql) -> Result<Option<Known>> {
@@ -225,7 +257,7 @@ pub fn find_by(connection: &Connection, condition: &str, value: &dyn ToSql) -> R
 }
 
 /// Stores the first notifications of a run.
-fn first(tx: &Transaction<'_>, tools: &mut Tools, new: &New, record: Run) -> Result<Appended> {
+fn first(tx: &Transaction<'_>, tools: &mut Tools, new: &New, record: Run) -> Result<Known> {
     let now = new.append.arrived.timestamp_millis();
     let (pipeline_id, counter) = next_counter(tx, new.pipeline(), now)?;
     tools.changed.push(pipeline_id);
@@ -249,34 +281,34 @@ fn first(tx: &Transaction<'_>, tools: &mut Tools, new: &New, record: Run) -> Res
     // In GoCD's terms the run itself is a job.
     tx.prepare_cached("INSERT INTO jobs (id, run, name) VALUES (?1, ?2, '')")?
         .execute([tools.sequence.one(), id])?;
-    Ok(Appended { run, is_new: true })
+    Ok(Known {
+        run,
+        pipeline: pipeline_id,
+        text_bytes: new.text_bytes,
+        jobs: 0,
+        job_bytes: 0,
+        is_folded: true,
+    })
 }
 
 /// Stores further notifications of a run.
-fn again(tx: &Transaction<'_>, tools: &mut Tools, new: &New, record: Run, known: Known) -> Result<Appended> {
-    let Known {
-        mut run,
-        pipeline,
-        text_bytes,
-        jobs,
-        ..
-    } = known;
-    tools.changed.push(pipeline);
+fn again(tx: &Transaction<'_>, tools: &mut Tools, new: &New, record: Run, before: &Known) -> Result<Known> {
+    let mut known = before.clone();
+    tools.changed.push(known.pipeline);
+    let run = &mut known.run;
     run.notifications += new.count();
     // The clock may have jumped back.
     run.last_arrived = run.last_arrived.max(moment(new.append.arrived.timestamp_millis())?);
     if run.waiting_since.is_none() && new.is_news() {
         run.waiting_since = Some(run.last_arrived);
-        if jobs > 0 {
+        if known.jobs > 0 {
             jobs::wait_again(tx, run.id.cast_signed(), run.last_arrived)?;
         }
     }
-    let added = Added {
-        text_bytes: text_bytes + new.text_bytes,
-        is_folded: new.count() > 0,
-    };
-    rows::replace(tx, pipeline, &mut run, record, Some(&added), tools)?;
-    Ok(Appended { run, is_new: false })
+    known.text_bytes += new.text_bytes;
+    known.is_folded |= new.count() > 0;
+    rows::replace(tx, before, &mut known, record, tools)?;
+    Ok(known)
 }
 
 /// Returns the pipeline's id, and the counter of its next run.

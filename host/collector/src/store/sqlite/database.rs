@@ -18,8 +18,8 @@ const CHECKPOINT_PAGES: u32 = 4_000;
 /// The writer's cache, in KiB: the inner pages of every index of some million runs, and the pages that are being filled.
 const WRITER_CACHE_KIB: i64 = 24 * 1024;
 
-/// The cache of one reader, in KiB. What a page of a list needs is small; the system's own cache has the rest.
-const READER_CACHE_KIB: i64 = 4 * 1024;
+/// The cache of a reader that needs few pages at a time, in KiB.
+pub const SMALL_CACHE_KIB: i64 = 2 * 1024;
 
 /// The statements that stay prepared on a connection: all of this store.
 const STATEMENTS: usize = 128;
@@ -35,6 +35,10 @@ pub fn writer(path: &Path) -> Result<Connection> {
 /// Prepares a checked database for writing.
 pub fn may_write(connection: &Connection) -> Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    // A new file shrinks after its runs are removed. One with tables does not take this, and would be written to.
+    if version(connection)? == 0 {
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     // The mode is stored in the file: readers go on while the writer writes.
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -55,9 +59,9 @@ pub fn may_write(connection: &Connection) -> Result<()> {
 }
 
 /// Opens a connection that reads and cannot write.
-pub fn reader(path: &Path) -> Result<Connection> {
+pub fn reader(path: &Path, cache_kib: i64) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
     Ok(connection)
 }
 
@@ -70,6 +74,8 @@ fn open(path: &Path, access: OpenFlags) -> Result<Connection> {
     // The file may be foreign: it cannot make SQLite call functions of ours or write into its own tables.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // Plans do not depend on the values of parameters: without this SQLite plans many a statement again at each use.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Reports damage within a page when it is read; costs under one percent.
     connection.pragma_update(None, "cell_size_check", "ON")?;

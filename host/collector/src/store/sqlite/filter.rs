@@ -29,11 +29,11 @@ fn columns(field: Field) -> (&'static [&'static str], usize) {
 /// The condition of runs that DX refused for good, as the index has it.
 pub const REFUSED: &str = "r.waiting_since IS NULL AND json_extract(r.dx_answer, '$.accepted') = 0 AND ?1 = 0";
 
-/// The most runs of a way that are counted to compare it with others.
+/// The most runs of a plan that are counted to compare it with others: 0.1 ms.
 const COMPARED: i64 = 2_500;
 
-/// The most runs that are counted along an index.
-const COUNTED: i64 = 50_000;
+/// The most runs that are counted along an index: 0.4 ms.
+const COUNTED: i64 = 10_000;
 
 /// The most runs of a store in which the references are searched: some 0.1 s.
 const MOST_SEARCHED: u64 = 300_000;
@@ -219,7 +219,7 @@ impl<'a> Fits<'a> {
             .any(|field| field.to_lowercase().contains(text))
     }
 
-    /// Returns the plan that passes the fewest other runs. There are `all` runs; those within `span` count.
+    /// Returns the plan that passes the fewest other runs, with its total if an index has that. There are `all` runs; those within `span` count.
     pub fn plan(&self, connection: &Connection, all: u64, span: &Span) -> Result<Plan> {
         let filter = self.filter;
         if filter.refused {
@@ -249,12 +249,13 @@ impl<'a> Fits<'a> {
         if all <= MOST_SEARCHED {
             plans.extend(self.of_text(connection)?);
         }
-        let conditions = self.conditions();
+        let conditions = self.conditions().filter(|_| self.counted().is_none());
         let mut best: Option<(u64, Plan)> = None;
         for plan in plans {
             let mut runs = plan.ids.len() as u64;
             for way in &plan.ways {
-                runs += count(connection, way, &Span::default(), COMPARED)?.cast_unsigned();
+                let left = COMPARED.saturating_sub_unsigned(runs);
+                runs += count(connection, way, &Span::default(), left.max(0))?.cast_unsigned();
             }
             if best.as_ref().is_none_or(|(fewest, _)| runs < *fewest) {
                 best = Some((runs, plan));
@@ -351,13 +352,17 @@ impl<'a> Fits<'a> {
         if plan.ways.len() > ONE_BY_ONE || runs >= COMPARED {
             return Ok(None);
         }
-        // Both indices have all that is read.
-        for column in ["reference_id", "commit_sha"] {
-            let sql = format!(
-                "SELECT id FROM runs WHERE {column} IS NOT NULL AND instr(lower({column}), ?1) LIMIT {MOST_IDS}"
-            );
+        // LIKE ignores the case of ASCII, and takes half the time of `instr` and `lower`. What it finds too much is left out later.
+        let pattern = format!("%{}%", text.replace(['%', '\0'], "_"));
+        let commits = match text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            true => "commit_sha IS NOT NULL AND commit_sha",
+            false => "commit_sha GLOB '*[^0-9a-fA-F]*' AND commit_sha",
+        };
+        // The indices have all that is read.
+        for column in ["reference_id", commits] {
+            let sql = format!("SELECT id FROM runs WHERE {column} LIKE ?1 LIMIT {MOST_IDS}");
             let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = statement.query([text])?;
+            let mut rows = statement.query([&pattern])?;
             while let Some(row) = rows.next()? {
                 plan.ids.push(row.get(0)?);
             }

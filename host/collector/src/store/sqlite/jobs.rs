@@ -1,9 +1,10 @@
 //! The jobs of a run: folded beside the writer, kept within a transaction.
 
+use super::append::Known;
 use super::place::{Result, Trouble};
-use super::rows::{OF_JOBS, Tools, job_bytes, json, kept_job};
+use super::rows::{OF_JOBS, Tools, job_bytes, json, kept_job, moment};
 use crate::store::job::Started;
-use crate::store::{Fold, KeptJob, NewJob, RunSummary, StoreError};
+use crate::store::{Fold, KeptJob, NewJob, StoreError};
 use chrono::{DateTime, Utc};
 use pipefold_sandbox::{Job, Notification, Run};
 use rusqlite::{Connection, Transaction, params};
@@ -110,12 +111,14 @@ pub fn to_keep<'j>(
 pub fn keep(
     tx: &Transaction<'_>,
     tools: &mut Tools,
-    run: &mut RunSummary,
+    known: &mut Known,
     jobs: Vec<JobRow<'_>>,
     arrived: DateTime<Utc>,
 ) -> Result<()> {
+    let run = &mut known.run;
     let id = run.id.cast_signed();
-    let (mut count, mut bytes) = (0, 0_i64);
+    // As it is stored.
+    let arrived = moment(arrived.timestamp_millis())?;
     for JobRow { new, before, folded } in jobs {
         let has_changed = before
             .as_ref()
@@ -148,21 +151,20 @@ pub fn keep(
             new.held,
             waits.map(|since| since.timestamp_millis()),
         ])?;
-        count += i64::from(before.is_none());
-        bytes += job_bytes(&folded.job).cast_signed() - before.map_or(0, |before| job_bytes(&before.job)).cast_signed();
+        known.jobs += u32::from(before.is_none());
+        known.job_bytes += job_bytes(&folded.job);
+        known.job_bytes -= before.map_or(0, |before| job_bytes(&before.job)).min(known.job_bytes);
         if let Some(since) = waits {
             run.waiting_since = Some(run.waiting_since.map_or(since, |before| before.min(since)));
         }
     }
-    tx.prepare_cached(
-        "UPDATE runs SET jobs = jobs + ?2, job_bytes = job_bytes + ?3, waiting_since = ?4 WHERE id = ?1",
-    )?
-    .execute(params![
-        id,
-        count,
-        bytes,
-        run.waiting_since.map(|since| since.timestamp_millis())
-    ])?;
+    tx.prepare_cached("UPDATE runs SET jobs = ?2, job_bytes = ?3, waiting_since = ?4 WHERE id = ?1")?
+        .execute(params![
+            id,
+            known.jobs,
+            known.job_bytes.cast_signed(),
+            run.waiting_since.map(|since| since.timestamp_millis())
+        ])?;
     Ok(())
 }
 

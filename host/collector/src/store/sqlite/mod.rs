@@ -7,7 +7,7 @@
 //!
 //! - `place`: the data directory, its lock, the names of its files, and errors. `database`: SQLite's settings, the tables, and migrations.
 //! - `readers`: the threads that read and judge, and their queue. `writer`: the thread that writes.
-//! - `append`: notifications and their run. `jobs`: jobs of a run. `older`: content of older versions. `rows`: rows as values, and back.
+//! - `append`: notifications and their run. `recent`: the runs that were written last. `jobs`: jobs of a run. `older`: content of older versions. `rows`: rows as values, and back.
 //! - `list`: runs newest first, by a `filter`. `questions`: one run, pipelines and feeds. `statistics`: pipelines in numbers, of which
 //!   `overviews` keeps some.
 //! - `upkeep`: what DX does not know yet, retention, and backups.
@@ -22,6 +22,7 @@ mod overviews;
 mod place;
 mod questions;
 mod readers;
+mod recent;
 mod rows;
 mod statistics;
 #[cfg(test)]
@@ -34,10 +35,12 @@ pub use place::{DATABASE_FILE, LOCK_FILE, data_directory};
 pub use rows::RunLimits;
 pub use upkeep::backup;
 
+use self::append::Judging;
 use self::older::{fold_leftovers, fold_steps};
 use self::overviews::Overviews;
 use self::place::{Place, Result, Trouble};
-use self::readers::{APPENDS, PAGES, Readers, snapshot};
+use self::readers::{APPENDS, PAGES, Pool, Readers, snapshot};
+use self::recent::RunsInTransaction;
 use self::rows::{KEYS_PER_RUN, Sequence, Tools};
 use self::writer::Writer;
 use super::run::contained;
@@ -62,8 +65,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     judges: Readers,
-    fold: Fold,
-    limits: RunLimits,
+    judging: Judging,
     overviews: Arc<Overviews>,
     threads: Vec<JoinHandle<()>>,
     writer_thread: Option<JoinHandle<()>>,
@@ -91,16 +93,26 @@ impl SqliteStore {
         let failed = |trouble: Trouble| trouble.into_store_error(&path);
         let (mut connection, sequence) = prepare(&path).map_err(failed)?;
         let overviews = Arc::<Overviews>::default();
-        let mut tools = Tools {
-            sequence,
+        let judging = Judging {
             fold: fold.clone(),
             limits,
+            recent: Arc::default(),
+        };
+        let mut tools = Tools {
+            sequence,
+            fold,
+            limits,
             changed: Vec::new(),
+            recent: RunsInTransaction::over(Arc::clone(&judging.recent)),
             overviews: Arc::clone(&overviews),
         };
         fold_leftovers(&mut connection, &mut tools).map_err(failed)?;
         fold_steps(&mut connection, &tools).map_err(failed)?;
-        let start = |pool| Readers::start(pool, path.clone(), || database::reader(&path).map_err(failed));
+        let start = |pool: Pool| {
+            Readers::start(pool, path.clone(), || {
+                database::reader(&path, pool.cache_kib).map_err(failed)
+            })
+        };
         let (readers, mut threads) = start(PAGES)?;
         let (judges, more) = start(APPENDS).inspect_err(|_| readers.close())?;
         threads.extend(more);
@@ -114,8 +126,7 @@ impl SqliteStore {
             writer,
             readers,
             judges,
-            fold,
-            limits,
+            judging,
             overviews,
             threads,
             writer_thread: Some(writer_thread),
@@ -139,6 +150,12 @@ fn prepare(path: &Path) -> Result<(Connection, Sequence)> {
     database::migrate(&mut connection, path)?;
     let sequence = Sequence::read(&connection)?;
     Ok((connection, sequence))
+}
+
+/// Gives the room of removed runs back to the system, in steps between which others write.
+async fn shrink(writer: &Writer) -> Result<(), StoreError> {
+    while writer.ask(0, |tx, _| upkeep::shrink(tx)).await? {}
+    Ok(())
 }
 
 impl Drop for SqliteStore {
@@ -175,16 +192,9 @@ impl Store for SqliteStore {
         let of_jobs = append.jobs.iter().map(|new| rows::job_bytes(&new.job));
         let weight = texts.chain(of_jobs).map(|bytes| bytes as usize + 1024).sum();
         let (asker, answer) = oneshot::channel();
-        let (writer, fold, limits, path) = (
-            self.writer.clone(),
-            self.fold.clone(),
-            self.limits,
-            self.path().to_owned(),
-        );
+        let (writer, judging, path) = (self.writer.clone(), self.judging.clone(), self.path().to_owned());
         let queued = self.judges.spawn(weight, move |connection| {
-            match snapshot(connection, |connection| {
-                append::judge(connection, &fold, limits, append)
-            }) {
+            match append::judge(connection, &judging, append) {
                 Ok(judged) => writer.ask_for(asker, weight, move |tx, tools| append::keep(tx, tools, &judged)),
                 // The caller may have gone.
                 Err(trouble) => drop(asker.send(Err(trouble.into_store_error(&path)))),
@@ -237,7 +247,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn history(&self, query: HistoryQuery) -> Answer<Option<History>> {
+    fn history(&self, query: HistoryQuery) -> Answer<Option<Arc<History>>> {
         let overviews = Arc::clone(&self.overviews);
         self.readers.ask_outside(move |connection| {
             let reading = overviews.reading();
@@ -270,12 +280,14 @@ impl Store for SqliteStore {
     }
 
     fn forwarded(&self, forwarded: Forwarded) -> Answer<()> {
-        self.writer.ask(0, move |tx, _| upkeep::forwarded(tx, &forwarded))
+        self.writer
+            .ask(0, move |tx, tools| upkeep::forwarded(tx, tools, &forwarded))
     }
 
     fn jobs_forwarded(&self, run: u64, jobs: Vec<JobForwarded>) -> Answer<()> {
-        self.writer
-            .ask(0, move |tx, _| upkeep::jobs_forwarded(tx, run.cast_signed(), &jobs))
+        self.writer.ask(0, move |tx, tools| {
+            upkeep::jobs_forwarded(tx, tools, run.cast_signed(), &jobs)
+        })
     }
 
     fn stale(&self, query: StaleQuery) -> Answer<Vec<RunSummary>> {
@@ -293,6 +305,7 @@ impl Store for SqliteStore {
                 removed += step.removed;
                 after = step.next;
             }
+            shrink(&writer).await?;
             Ok(removed)
         })
     }
@@ -307,6 +320,7 @@ impl Store for SqliteStore {
                     .ask(0, move |tx, tools| upkeep::remove_all(tx, tools, &some))
                     .await?;
             }
+            shrink(&writer).await?;
             Ok(removed)
         })
     }

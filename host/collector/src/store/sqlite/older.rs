@@ -21,9 +21,12 @@ pub fn fold_leftovers(connection: &mut Connection, tools: &mut Tools) -> Result<
             }
         };
         let tx = connection.transaction()?;
-        if let Some(Known { mut run, pipeline, .. }) = find_by(&tx, "r.id = ?1", &id)? {
-            tx.execute("UPDATE runs SET folded = notifications WHERE id = ?1", [id])?;
-            rows::replace(&tx, pipeline, &mut run, record, None, tools)?;
+        if let Some(known) = find_by(&tx, "r.id = ?1", &id)? {
+            let mut folded = Known {
+                is_folded: true,
+                ..known.clone()
+            };
+            rows::replace(&tx, &known, &mut folded, record, tools)?;
             tools.sequence.write(&tx)?;
         }
         tx.commit()?;

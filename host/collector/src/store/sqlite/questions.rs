@@ -137,7 +137,7 @@ const OF_PIPELINES: &str = "name, last_counter, last_changed, unknown, running, 
 
 pub fn pipelines(connection: &Connection, query: &PipelineQuery) -> Result<Vec<PipelineSummary>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {OF_PIPELINES} FROM pipelines WHERE name > ?1 ORDER BY name"
+        "SELECT {OF_PIPELINES} FROM pipelines WHERE name > ?1 AND unknown + running + success + cancelled + failure > 0 ORDER BY name"
     ))?;
     // No name is empty.
     let mut rows = statement.query([query.after.as_deref().unwrap_or("")])?;

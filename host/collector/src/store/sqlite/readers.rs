@@ -1,5 +1,6 @@
 //! The threads that read, and the bounded queue in front of a thread.
 
+use super::database::SMALL_CACHE_KIB;
 use super::place::{Result, io_failed};
 use crate::store::{Answer, StoreError};
 use rusqlite::Connection;
@@ -28,6 +29,8 @@ pub struct Pool {
     count: usize,
     /// The most waiting bytes.
     weight: usize,
+    /// The cache of a thread's connection, in KiB. Each commit empties it.
+    pub cache_kib: i64,
 }
 
 /// Questions for pages and feeds.
@@ -39,6 +42,8 @@ pub const PAGES: Pool = Pool {
     // With a millisecond each, the last one is answered within a tenth of a second.
     count: 512,
     weight: usize::MAX,
+    // A list with several filters reads a thousand runs or more, each on a page of its own.
+    cache_kib: 16 * 1024,
 };
 
 /// Appends to be judged. They have threads of their own, as a question for a page may take long.
@@ -48,6 +53,7 @@ pub const APPENDS: Pool = Pool {
     threads: 2,
     count: WAITING,
     weight: WAITING_BYTES,
+    cache_kib: SMALL_CACHE_KIB,
 };
 
 type Question = Box<dyn FnOnce(&Connection) + Send>;

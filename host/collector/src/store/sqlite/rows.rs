@@ -1,11 +1,14 @@
 //! Rows as values: a run with the columns that lists are made of, and its notifications.
 
+use super::append::Known;
 use super::overviews::Overviews;
 use super::place::{Result, Trouble};
+use super::recent::RunsInTransaction;
 use crate::store::{Fold, KeptJob, Received, RunSummary};
 use chrono::{DateTime, Utc};
 use pipefold_sandbox::{Job, Notification, Run, Status};
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, Transaction, params, params_from_iter};
 use std::sync::Arc;
 
 /// The columns that [`summary`] reads, from `runs AS r` and `pipelines AS p`.
@@ -143,108 +146,110 @@ pub fn insert(
     fill(run, &columns, completion)
 }
 
-/// What notifications add to the row of their run, besides the fields of [`RunSummary`].
-pub struct Added {
-    pub text_bytes: u64,
-    /// True if the record is the fold of all notifications.
-    pub is_folded: bool,
-}
-
-/// Replaces the record of `run`, and writes what notifications `added`, in one statement, as each writes the whole row.
-pub fn replace(
-    tx: &Transaction<'_>,
-    pipeline: i64,
-    run: &mut RunSummary,
-    record: Run,
-    added: Option<&Added>,
-    tools: &mut Tools,
-) -> Result<()> {
-    let id = run.id.cast_signed();
-    let last_arrived = run.last_arrived.timestamp_millis();
-    let waiting_since = run.waiting_since.map(|since| since.timestamp_millis());
-    let (text_bytes, is_folded) = added.map_or((None, false), |added| {
-        (Some(added.text_bytes.cast_signed()), added.is_folded)
-    });
-    // Most notifications of a run change nothing in lists: no index of names is touched then.
-    if record == run.record {
-        if added.is_some() {
-            tx.prepare_cached(
-                "UPDATE runs SET last_arrived = ?2, notifications = ?3, folded = iif(?4, ?3, folded), text_bytes = ?5, waiting_since = ?6 \
-                 WHERE id = ?1",
-            )?
-            .execute(params![id, last_arrived, run.notifications, is_folded, text_bytes, waiting_since])?;
-        }
-        return Ok(());
-    }
-    let columns = Columns::of(&record, run.first_arrived.timestamp_millis());
-    // The feed's entry of a completed run has changed: readers expect changes at the top.
-    let moves = record.status != run.record.status || record.finished_at != run.record.finished_at;
-    let completion = match (is_complete(record.status), run.completion) {
-        (false, _) => None,
-        (true, Some(before)) if !moves => Some(before.cast_signed()),
-        (true, _) => Some(tools.sequence.one()),
-    };
-    // The reference of the row is the key that the run was stored under; the record's is the same, or the fold is not DX's.
-    tx.prepare_cached(
-        "UPDATE runs SET status = ?2, started = ?3, finished = ?4, completion = ?5, record = ?6, last_arrived = ?7, notifications = ?8, \
-         folded = iif(?9, ?8, folded), text_bytes = ifnull(?10, text_bytes), waiting_since = ?11 WHERE id = ?1",
-    )?
-    .execute(params![
-        id,
-        rank(record.status),
-        columns.started,
-        columns.finished,
-        completion,
-        json(&record)?,
-        last_arrived,
-        run.notifications,
-        is_folded,
-        text_bytes,
-        waiting_since,
-    ])?;
-    // Each of these is in an index, and most are so in a run's first notification.
-    if names(&record) != names(&run.record) || columns.place != run.started.min(run.first_arrived).timestamp_millis() {
-        tx.prepare_cached(
-            "UPDATE runs SET place = ?2, branch = ?3, email = ?4, github = ?5, gitlab = ?6, source = ?7, repository = ?8, commit_sha = ?9, \
-             pr_number = ?10 WHERE id = ?1",
-        )?
-        .execute(params![
-            run.id.cast_signed(),
+/// Replaces the record of a run, and writes all that has changed from `before` to `after`.
+pub fn replace(tx: &Transaction<'_>, before: &Known, after: &mut Known, record: Run, tools: &mut Tools) -> Result<()> {
+    let (was, run) = (&before.run, &mut after.run);
+    let mut set = Assignments::default();
+    if record != was.record {
+        let columns = Columns::of(&record, was.first_arrived.timestamp_millis());
+        // The feed's entry of a completed run has changed: readers expect changes at the top.
+        let moves = record.status != was.record.status || record.finished_at != was.record.finished_at;
+        let completion = match (is_complete(record.status), was.completion) {
+            (false, _) => None,
+            (true, Some(before)) if !moves => Some(before.cast_signed()),
+            (true, _) => Some(tools.sequence.one()),
+        };
+        // The reference of the row is the key that the run was stored under; the record's is the same, or the fold is not DX's.
+        set.add("record", json(&record)?);
+        set.changed(
+            "place",
+            was.started.min(was.first_arrived).timestamp_millis(),
             columns.place,
-            record.head_branch,
-            record.email,
-            record.github_username,
-            record.gitlab_username,
-            record.pipeline_source,
-            record.repository,
-            record.commit_sha,
-            record.pr_number,
-        ])?;
+        );
+        set.changed("status", rank(was.record.status), rank(record.status));
+        set.changed("started", was.started.timestamp_millis(), columns.started);
+        set.changed(
+            "finished",
+            was.finished.map(|time| time.timestamp_millis()),
+            columns.finished,
+        );
+        set.changed("completion", was.completion.map(u64::cast_signed), completion);
+        let (names, others) = (names(&was.record), names(&record));
+        for ((column, before), (_, after)) in names.into_iter().zip(others) {
+            set.text(column, before, after);
+        }
+        set.changed("pr_number", was.record.pr_number, record.pr_number);
+        fill(run, &columns, completion)?;
+        run.record = record;
     }
-    if record.status != run.record.status {
-        count(
-            tx,
-            pipeline,
-            Some(run.record.status),
-            record.status,
-            run.last_arrived.timestamp_millis(),
-        )?;
+    let ms = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_millis());
+    set.changed("waiting_since", ms(was.waiting_since), ms(run.waiting_since));
+    set.changed(
+        "last_arrived",
+        was.last_arrived.timestamp_millis(),
+        run.last_arrived.timestamp_millis(),
+    );
+    set.changed("notifications", was.notifications, run.notifications);
+    set.changed(
+        "text_bytes",
+        before.text_bytes.cast_signed(),
+        after.text_bytes.cast_signed(),
+    );
+    if after.is_folded && (!before.is_folded || run.notifications != was.notifications) {
+        set.add("folded", run.notifications);
     }
-    run.record = record;
-    fill(run, &columns, completion)
+    set.write(tx, run.id.cast_signed())?;
+    if run.record.status != was.record.status {
+        let now = run.last_arrived.timestamp_millis();
+        count(tx, before.pipeline, Some(was.record.status), run.record.status, now)?;
+    }
+    Ok(())
 }
 
-/// Returns the values that lists are filtered by.
-fn names(record: &Run) -> (&str, [&Option<String>; 6], Option<i64>) {
-    let names = [
-        &record.head_branch,
-        &record.email,
-        &record.github_username,
-        &record.gitlab_username,
-        &record.repository,
-        &record.commit_sha,
-    ];
-    (&record.pipeline_source, names, record.pr_number)
+/// The columns of a run that are written. A column that has not changed is left out, as setting it writes a page of each index that has it.
+#[derive(Default)]
+struct Assignments(Vec<(&'static str, Value)>);
+
+impl Assignments {
+    fn add(&mut self, column: &'static str, value: impl Into<Value>) {
+        self.0.push((column, value.into()));
+    }
+
+    fn changed<T: PartialEq + Into<Value>>(&mut self, column: &'static str, before: T, after: T) {
+        if before != after {
+            self.add(column, after);
+        }
+    }
+
+    fn text(&mut self, column: &'static str, before: Option<&str>, after: Option<&str>) {
+        if before != after {
+            self.add(column, after.map(str::to_owned));
+        }
+    }
+
+    fn write(self, tx: &Transaction<'_>, id: i64) -> Result<()> {
+        let (columns, values): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let sql = format!("UPDATE runs SET {} = ? WHERE id = ?", columns.join(" = ?, "));
+        tx.prepare_cached(&sql)?
+            .execute(params_from_iter(values.into_iter().chain([id.into()])))?;
+        Ok(())
+    }
+}
+
+/// Returns the texts of a record that lists are filtered by, with their columns.
+fn names(record: &Run) -> [(&'static str, Option<&str>); 7] {
+    [
+        ("source", Some(&*record.pipeline_source)),
+        ("branch", record.head_branch.as_deref()),
+        ("email", record.email.as_deref()),
+        ("github", record.github_username.as_deref()),
+        ("gitlab", record.gitlab_username.as_deref()),
+        ("repository", record.repository.as_deref()),
+        ("commit_sha", record.commit_sha.as_deref()),
+    ]
 }
 
 /// Counts a run of a pipeline under another status.
@@ -290,6 +295,7 @@ pub struct Tools {
     pub limits: RunLimits,
     /// The pipelines whose runs were changed in the transaction.
     pub changed: Vec<i64>,
+    pub recent: RunsInTransaction,
     pub overviews: Arc<Overviews>,
 }
 

@@ -15,7 +15,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Rows, params};
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ pub fn overview(
             continue;
         }
         let id = row.get(0)?;
-        let state = match reading.known(id, &query.span) {
+        let state = match reading.state(id, &query.span) {
             Some(state) => Some(state),
             None => now(connection, reading, id, name, &query.span)?,
         };
@@ -82,22 +82,25 @@ fn now(
     Ok(state)
 }
 
-pub fn history(connection: &Connection, reading: &Reading<'_>, query: &HistoryQuery) -> Result<Option<History>> {
+pub fn history(connection: &Connection, reading: &Reading<'_>, query: &HistoryQuery) -> Result<Option<Arc<History>>> {
     let HistoryQuery {
         pipeline: name,
-        branch,
+        branch: wanted_branch,
         span,
     } = query;
     let Some(pipeline) = pipeline_id(connection, name)? else {
         return Ok(None);
     };
+    if let Some(history) = reading.history(pipeline, wanted_branch, span) {
+        return Ok(Some(history));
+    }
     let samples = Samples::read(connection, pipeline, span)?;
-    let state = match reading.known(pipeline, span) {
+    let state = match reading.state(pipeline, span) {
         Some(state) => Some(state),
         None => samples.state(connection, pipeline, name, span)?.map(Arc::new),
     };
     let Some(now) = state else { return Ok(None) };
-    let branch = match branch {
+    let branch = match wanted_branch {
         Branch::Main => now.branch.clone(),
         Branch::All => None,
         Branch::Named(branch) => Some(branch.clone()),
@@ -118,7 +121,15 @@ pub fn history(connection: &Connection, reading: &Reading<'_>, query: &HistoryQu
         .map(|sample| run(connection, sample.id))
         .collect::<Result<Vec<_>>>()?;
     let ids: Vec<u64> = latest.iter().map(|run| run.id).collect();
-    Ok(Some(History {
+    let flaky_commits = flaky_commits(connection, pipeline, from, until)?.into_iter();
+    let attempts = flaky_commits
+        .take(FLAKY)
+        .map(|commit| {
+            let runs = of_commit(connection, pipeline, &commit)?;
+            Ok(FlakyCommit { commit, runs })
+        })
+        .collect::<Result<_>>()?;
+    let history = Arc::new(History {
         flaky_runs: flaky(connection, &ids)?,
         latest,
         figures: samples.figures(wanted, from, until, of_one_branch),
@@ -127,11 +138,13 @@ pub fn history(connection: &Connection, reading: &Reading<'_>, query: &HistoryQu
         buckets: buckets(samples.of(wanted, from, until).into_iter(), span),
         steps: steps(connection, step_runs.each_ref().map(Vec::as_slice))?,
         step_runs: step_runs[0].len().min(STEP_RUNS) as u64,
-        flaky: flaky_commits(connection, pipeline, from, until)?,
+        flaky: attempts,
         branches,
         branch,
         now,
-    }))
+    });
+    reading.keep_history(pipeline, wanted_branch, span, &history);
+    Ok(Some(history))
 }
 
 /// Returns the start and the end of a span, and the start of the one before, in milliseconds.
@@ -261,8 +274,6 @@ impl Samples {
             _ => None,
         };
         let (from, until, before) = bounds(span);
-        let of_span = |sample: &&Sample| (from..until).contains(&sample.place) && sample.status == Status::Failure;
-        let failed = self.all.iter().filter(of_span);
         Ok(Some(PipelineNow {
             name: name.to_owned(),
             branch,
@@ -272,7 +283,7 @@ impl Samples {
             recent: recent.collect(),
             figures: self.figures(wanted, from, until, true),
             before: self.figures(wanted, before, from, true),
-            flaky: flaky_of(connection, pipeline, failed)?.len() as u64,
+            flaky: flaky_commits(connection, pipeline, from, until)?.len() as u64,
         }))
     }
 }
@@ -393,8 +404,8 @@ fn steps(connection: &Connection, runs: [&[&Sample]; 2]) -> Result<Vec<StepHisto
 }
 
 /// The condition that another run of the same commit in the pipeline has the opposite result. Statuses are ranks.
-const OPPOSITE: &str = "EXISTS (SELECT 1 FROM runs AS o INDEXED BY results_by_commit WHERE o.pipeline = r.pipeline AND o.commit_sha = r.commit_sha \
-     AND o.status = iif(r.status = 2, 4, 2) AND o.status IN (2, 4))";
+const OPPOSITE: &str = "EXISTS (SELECT 1 FROM runs AS o INDEXED BY runs_by_attempt WHERE o.pipeline = r.pipeline AND o.commit_sha = r.commit_sha \
+     AND o.status = iif(r.status = 2, 4, 2))";
 
 pub fn flaky(connection: &Connection, runs: &[u64]) -> Result<BTreeSet<u64>> {
     const { assert!(Status::Success as i64 == 2 && Status::Failure as i64 == 4) };
@@ -410,49 +421,21 @@ pub fn flaky(connection: &Connection, runs: &[u64]) -> Result<BTreeSet<u64>> {
     Ok(found)
 }
 
-/// Returns the commits of failed runs that have also passed.
-fn flaky_of<'s>(
-    connection: &Connection,
-    pipeline: i64,
-    failed: impl Iterator<Item = &'s Sample>,
-) -> Result<BTreeSet<String>> {
-    let mut commit =
-        connection.prepare_cached("SELECT commit_sha FROM runs WHERE id = ?1 AND commit_sha IS NOT NULL")?;
-    let mut passed = connection.prepare_cached(
-        "SELECT 1 FROM runs INDEXED BY results_by_commit WHERE pipeline = ?1 AND commit_sha = ?2 AND status = 2 AND status IN (2, 4)",
-    )?;
-    let mut found = BTreeSet::new();
-    for sample in failed {
-        let commit: Option<String> = commit.query_row([sample.id], |row| row.get(0)).optional()?;
-        if let Some(commit) = commit
-            && !found.contains(&commit)
-            && passed.exists(params![pipeline, commit])?
-        {
-            found.insert(commit);
-        }
-    }
-    Ok(found)
-}
-
-/// Returns the newest commits that failed in a span and have also passed.
-fn flaky_commits(connection: &Connection, pipeline: i64, from: i64, until: i64) -> Result<Vec<FlakyCommit>> {
+/// Returns the commits that failed in a span and have also passed, those of the newest failures first.
+fn flaky_commits(connection: &Connection, pipeline: i64, from: i64, until: i64) -> Result<Vec<String>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT r.commit_sha FROM runs AS r INDEXED BY runs_by_pipeline WHERE r.pipeline = ?1 AND r.place >= ?2 AND r.place < ?3 \
          AND r.status = 4 AND r.commit_sha IS NOT NULL AND {OPPOSITE} ORDER BY r.place DESC, r.id DESC"
     ))?;
     let mut rows = statement.query([pipeline, from, until])?;
-    let mut found: Vec<FlakyCommit> = Vec::new();
+    let (mut commits, mut known) = (Vec::new(), HashSet::new());
     while let Some(row) = rows.next()? {
         let commit: String = row.get(0)?;
-        if found.iter().all(|known| known.commit != commit) {
-            let runs = of_commit(connection, pipeline, &commit)?;
-            found.push(FlakyCommit { commit, runs });
-        }
-        if found.len() >= FLAKY {
-            break;
+        if known.insert(commit.clone()) {
+            commits.push(commit);
         }
     }
-    Ok(found)
+    Ok(commits)
 }
 
 pub fn attempts(connection: &Connection, run: u64) -> Result<Vec<RunSummary>> {
@@ -469,7 +452,7 @@ pub fn attempts(connection: &Connection, run: u64) -> Result<Vec<RunSummary>> {
 /// Returns the latest runs of a commit, oldest first.
 fn of_commit(connection: &Connection, pipeline: i64, commit: &dyn ToSql) -> Result<Vec<RunSummary>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM runs AS r INDEXED BY runs_by_commit CROSS JOIN pipelines AS p ON p.id = r.pipeline \
+        "SELECT {COLUMNS} FROM runs AS r INDEXED BY runs_by_attempt CROSS JOIN pipelines AS p ON p.id = r.pipeline \
          WHERE r.pipeline = ?1 AND r.commit_sha = ?2 ORDER BY r.place DESC, r.id DESC LIMIT {ATTEMPTS}"
     ))?;
     let mut rows = statement.query(params![pipeline, commit])?;

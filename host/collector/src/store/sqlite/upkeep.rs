@@ -48,15 +48,18 @@ pub fn backlog(connection: &Connection) -> Result<Backlog> {
     })
 }
 
-pub fn forwarded(tx: &Transaction<'_>, forwarded: &Forwarded) -> Result<()> {
+pub fn forwarded(tx: &Transaction<'_>, tools: &mut Tools, forwarded: &Forwarded) -> Result<()> {
     let id = forwarded.id.cast_signed();
     let known = tx
-        .prepare_cached("SELECT notifications, covered FROM runs WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?)))
+        .prepare_cached("SELECT reference_id, notifications, covered FROM runs WHERE id = ?1")?
+        .query_row([id], |row| {
+            Ok((row.get(0)?, row.get::<_, u32>(1)?, row.get::<_, u32>(2)?))
+        })
         .optional()?;
-    let Some((notifications, before)) = known else {
+    let Some((reference_id, notifications, before)) = known else {
         return Ok(());
     };
+    tools.recent.forget(reference_id);
     // Answers may overtake each other.
     let covered = forwarded.covered.min(notifications).max(before);
     tx.prepare_cached(
@@ -87,7 +90,7 @@ fn waits_since(tx: &Transaction<'_>, run: i64, covered: u32) -> Result<Option<i6
     Ok(of_run.into_iter().chain(of_jobs).min())
 }
 
-pub fn jobs_forwarded(tx: &Transaction<'_>, run: i64, jobs: &[JobForwarded]) -> Result<()> {
+pub fn jobs_forwarded(tx: &Transaction<'_>, tools: &mut Tools, run: i64, jobs: &[JobForwarded]) -> Result<()> {
     for JobForwarded { id, job, outcome } in jobs {
         let (sent, tried) = match outcome {
             JobOutcome::Answered(digest) => (Some(digest), 0),
@@ -99,11 +102,12 @@ pub fn jobs_forwarded(tx: &Transaction<'_>, run: i64, jobs: &[JobForwarded]) -> 
         )?
         .execute(params![id.cast_signed(), json(job)?, sent, tried, tried == 0])?;
     }
-    let covered = tx
-        .prepare_cached("SELECT covered FROM runs WHERE id = ?1")?
-        .query_row([run], |row| row.get(0))
+    let known = tx
+        .prepare_cached("SELECT reference_id, covered FROM runs WHERE id = ?1")?
+        .query_row([run], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if let Some(covered) = covered {
+    if let Some((reference_id, covered)) = known {
+        tools.recent.forget(reference_id);
         tx.prepare_cached("UPDATE runs SET waiting_since = ?2 WHERE id = ?1")?
             .execute(params![run, waits_since(tx, run, covered)?])?;
     }
@@ -184,9 +188,32 @@ fn remove(tx: &Transaction<'_>, tools: &mut Tools, run: i64, pipeline: i64, rank
     tx.prepare_cached("DELETE FROM notifications WHERE key BETWEEN ?1 AND ?2")?
         .execute([key(run, 0)?, key(run, KEYS_PER_RUN - 1)?])?;
     tx.prepare_cached("DELETE FROM jobs WHERE run = ?1")?.execute([run])?;
-    tx.prepare_cached("DELETE FROM runs WHERE id = ?1")?.execute([run])?;
+    let reference_id = tx
+        .prepare_cached("DELETE FROM runs WHERE id = ?1 RETURNING reference_id")?
+        .query_row([run], |row| row.get(0))?;
+    tools.recent.forget(reference_id);
     tools.changed.push(pipeline);
     uncount(tx, pipeline, status(rank)?)
+}
+
+/// The pages that are given back in one transaction: some 5 ms, in which appends wait.
+const GIVEN_BACK: i64 = 256;
+
+/// The share of free pages that a file keeps for new runs: one in this many.
+const KEPT_FREE: i64 = 4;
+
+/// Gives free pages of the file back to the system. Returns true if there are more to be given back.
+pub fn shrink(tx: &Transaction<'_>) -> Result<bool> {
+    let number = |name: &str| Ok::<_, Trouble>(tx.pragma_query_value(None, name, |row| row.get::<_, i64>(0))?);
+    let (pages, free) = (number("page_count")?, number("freelist_count")?);
+    // A file of an older version has no map of its pages.
+    if number("auto_vacuum")? == 0 || free - pages / KEPT_FREE < GIVEN_BACK {
+        return Ok(false);
+    }
+    let mut statement = tx.prepare(&format!("PRAGMA incremental_vacuum({GIVEN_BACK})"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(true)
 }
 
 pub fn stale(connection: &Connection, query: StaleQuery) -> Result<Vec<RunSummary>> {
@@ -216,7 +243,7 @@ pub fn backup(dir: &Path, to: &Path) -> Result<(), StoreError> {
         .map_err(|e| io_failed("find", dir, &e))?
         .join(DATABASE_FILE);
     let write = || {
-        let connection = database::reader(&database)?;
+        let connection = database::reader(&database, database::SMALL_CACHE_KIB)?;
         database::check(&connection, &database)?;
         write(&connection, to)
     };

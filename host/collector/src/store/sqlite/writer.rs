@@ -79,6 +79,7 @@ impl Writer {
             connection,
             path,
             tools,
+            data_version: None,
         };
         let handle = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             // Even a panic must not leave callers waiting for ever.
@@ -135,6 +136,8 @@ struct Thread {
     connection: Connection,
     path: PathBuf,
     tools: Tools,
+    /// A number that changes when another program changes the database.
+    data_version: Option<i64>,
 }
 
 impl Thread {
@@ -158,8 +161,10 @@ impl Thread {
         let before = self.tools.sequence;
         let committed = self.try_commit(batch).map_err(|trouble| {
             self.tools.sequence = before;
+            self.tools.recent.rolled_back();
             trouble.into_store_error(&self.path)
         });
+        self.tools.recent.committed();
         // Before the answers: a later query must see the change.
         self.tools.overviews.outdate(self.tools.changed.drain(..));
         committed
@@ -170,6 +175,12 @@ impl Thread {
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let version = tx
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))?;
+        if self.data_version.replace(version) != Some(version) {
+            self.tools.recent.forget_all();
+        }
         for change in batch {
             change.apply(&tx, &mut self.tools)?;
         }

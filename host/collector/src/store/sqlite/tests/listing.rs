@@ -435,7 +435,7 @@ fn stats_count_and_rank_what_started_in_each_span() {
         branch: Branch::Main,
         span,
     };
-    let stats = wait(store.history(query.clone())).unwrap().unwrap().buckets;
+    let stats = &wait(store.history(query.clone())).unwrap().unwrap().buckets;
     let shown: Vec<_> = stats
         .iter()
         .map(|bucket| {

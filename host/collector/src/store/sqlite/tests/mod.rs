@@ -7,5 +7,6 @@ mod jobs;
 mod keeping;
 mod listing;
 mod opening;
+mod recent;
 mod support;
 mod upkeep;

@@ -46,6 +46,34 @@ fn what_is_old_goes_with_all_that_was_kept_of_it() {
     assert_eq!(retain(&store, 150, false), 0);
     assert_eq!(retain(&store, i64::from(u32::MAX), false), 102);
     assert_eq!(references(&store, query(RunFilter::default(), 200)), [""; 0]);
+    let empty = PipelineQuery {
+        access: Access::everything(),
+        after: None,
+        limit: 1,
+    };
+    assert_eq!(wait(store.pipelines(empty)).unwrap(), [], "it has no run");
+}
+
+#[test]
+fn the_file_shrinks_when_its_runs_are_removed() {
+    let (dir, store) = fresh();
+    let mut large = ended("web", "", 0, "success");
+    large.source_url = Some(format!("https://ci.example/{}", "x".repeat(2_000)));
+    let ids: Vec<u64> = (0..1_500)
+        .map(|n| {
+            large.reference_id = Some(format!("r{n}"));
+            append(&store, large.clone(), n).run.id
+        })
+        .collect();
+    let other = rusqlite::Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
+    let pages = || -> i64 { other.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap() };
+    let full = pages();
+    assert!(full > 1_500, "{full}");
+    assert_eq!(wait(store.remove(ids[..100].to_vec())).unwrap(), 100);
+    assert!(pages() >= full, "few free pages are kept for new runs");
+    assert_eq!(wait(store.remove(ids[100..].to_vec())).unwrap(), 1_400);
+    assert!(pages() < full / 2, "{} of {full}", pages());
+    append(&store, large, 2_000);
 }
 
 #[test]
