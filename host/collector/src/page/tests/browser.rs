@@ -6,17 +6,19 @@ use crate::store::{Append, DxAnswer, Forwarded, RunSummary, Store};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use pipefold_sandbox::{Attribute, Job, Notification, Status};
 use std::fs::File;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
@@ -161,6 +163,10 @@ async fn hold_open(State(stage): State<Stage>, request: Request, next: Next) -> 
             });
             let now = stream::iter([Ok(Bytes::from(now.to_owned()))]);
             parts.headers.remove("content-length");
+            // A proxy must not wait for the end of this page either.
+            parts
+                .headers
+                .insert("x-accel-buffering", HeaderValue::from_static("no"));
             return Response::from_parts(parts, Body::from_stream(now.chain(later)));
         }
         _ => {}
@@ -173,6 +179,72 @@ async fn a_run_appears_by_itself_and_its_values_do_nothing() {
     let Some(browser) = browser("a_run_appears_by_itself_and_its_values_do_nothing") else {
         return;
     };
+    sees_a_new_run(browser, |address| address).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_appears_by_itself_behind_nginx() {
+    let name = "a_run_appears_by_itself_behind_nginx";
+    let Some(browser) = browser(name) else { return };
+    if Command::new("nginx").arg("-v").output().is_err() {
+        let why = "there is no nginx (Debian: apt-get install nginx-light)";
+        return writeln!(std::io::stdout(), "skipped: {name}: {why}").unwrap();
+    }
+    let mut nginx = None;
+    sees_a_new_run(browser, |upstream| nginx.insert(Nginx::start(upstream)).address).await;
+}
+
+/// A real nginx in front of a server, with nothing configured but where to pass requests on.
+struct Nginx {
+    process: Child,
+    address: SocketAddr,
+    _dir: TempDir,
+}
+
+impl Nginx {
+    fn start(upstream: SocketAddr) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // Free a moment ago; nginx takes no port of the system's choice.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let here = dir.path().display();
+        let configuration = format!(
+            "daemon off; master_process off; pid {here}/pid; error_log {here}/error.log; events {{}}
+            http {{
+                access_log off; client_body_temp_path {here}/a; proxy_temp_path {here}/b;
+                fastcgi_temp_path {here}/c; uwsgi_temp_path {here}/d; scgi_temp_path {here}/e;
+                server {{ listen {address}; location / {{ proxy_pass http://{upstream}; }} }}
+            }}"
+        );
+        std::fs::write(dir.path().join("nginx.conf"), configuration).unwrap();
+        let mut command = Command::new("nginx");
+        command
+            .arg("-p")
+            .arg(dir.path())
+            .arg("-c")
+            .arg(dir.path().join("nginx.conf"));
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begin = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(begin.elapsed() < LONG, "nginx listens");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self {
+            process,
+            address,
+            _dir: dir,
+        }
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Opens the list in a browser, adds a run, and checks that the page has it without being loaded again.
+async fn sees_a_new_run(browser: PathBuf, in_front: impl FnOnce(SocketAddr) -> SocketAddr) {
     let site = Site::new();
     site.add(attacker("before"), ago(60)).await;
     let stage = Stage {
@@ -180,6 +252,7 @@ async fn a_run_appears_by_itself_and_its_values_do_nothing() {
         asked_again: Arc::new(Semaphore::new(0)),
     };
     let address = serve(site.router().layer(from_fn_with_state(stage.clone(), hold_open))).await;
+    let address = in_front(address);
     let seeing = tokio::task::spawn_blocking(move || see(&browser, &format!("http://{address}/runs"), &[]));
     timeout(LONG, stage.listening.acquire())
         .await

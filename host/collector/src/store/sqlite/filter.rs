@@ -251,11 +251,11 @@ impl<'a> Fits<'a> {
         }
         let conditions = self.conditions().filter(|_| self.counted().is_none());
         let mut best: Option<(u64, Plan)> = None;
+        let whole = oldest_and_newest(connection)?;
         for plan in plans {
             let mut runs = plan.ids.len() as u64;
             for way in &plan.ways {
-                let left = COMPARED.saturating_sub_unsigned(runs);
-                runs += count(connection, way, &Span::default(), left.max(0))?.cast_unsigned();
+                runs += about(connection, way, whole)?;
             }
             if best.as_ref().is_none_or(|(fewest, _)| runs < *fewest) {
                 best = Some((runs, plan));
@@ -424,6 +424,37 @@ fn count(connection: &Connection, way: &Way, span: &Span, most: i64) -> Result<i
     let mut statement = connection.prepare_cached(&sql)?;
     let values: [&dyn ToSql; 4] = [&*way.value, &span.from, &span.until.place, &most];
     Ok(statement.query_row(values, |row| row.get(0))?)
+}
+
+/// Returns about as many as there are runs of a way: from the time that its newest ones take if it has more than are counted.
+fn about(connection: &Connection, way: &Way, (oldest, newest): (i64, i64)) -> Result<u64> {
+    let mut statement = connection.prepare_cached(&comparing(&way.condition))?;
+    let (counted, since): (i64, Option<i64>) = statement.query_row([&*way.value as &dyn ToSql, &COMPARED], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    let took = newest.saturating_sub(since.unwrap_or(oldest)).max(1);
+    let times = match counted < COMPARED {
+        true => 1,
+        false => (newest.saturating_sub(oldest) / took).max(1),
+    };
+    Ok(counted.saturating_mul(times).cast_unsigned())
+}
+
+/// Returns the query of [`about`].
+pub fn comparing(condition: &str) -> String {
+    format!(
+        "SELECT count(*), min(place) FROM (SELECT r.place FROM runs AS r WHERE {condition} ORDER BY r.place DESC LIMIT ?2)"
+    )
+}
+
+/// Returns the places of the oldest run and of the newest.
+fn oldest_and_newest(connection: &Connection) -> Result<(i64, i64)> {
+    let mut statement =
+        connection.prepare_cached("SELECT (SELECT min(place) FROM runs), (SELECT max(place) FROM runs)")?;
+    let places = statement.query_row([], |row| {
+        Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
+    })?;
+    Ok((places.0.unwrap_or_default(), places.1.unwrap_or_default()))
 }
 
 /// Returns the query of [`count`].

@@ -334,11 +334,12 @@ fn every_list_follows_an_index_and_sorts_nothing() {
         for (sql, with) in [
             (list::sql(condition), format!("USING INDEX {index} ")),
             (filter::counting(condition), format!("INDEX {index} ")),
+            (filter::comparing(condition), format!("INDEX {index}")),
         ] {
-            let plan: Vec<String> = connection
-                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-                .unwrap()
-                .query_map([0, 0, 0, 0], |row| row.get(3))
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let values = vec![0; statement.parameter_count()];
+            let plan: Vec<String> = statement
+                .query_map(rusqlite::params_from_iter(values), |row| row.get(3))
                 .unwrap()
                 .map(Result::unwrap)
                 .collect();
