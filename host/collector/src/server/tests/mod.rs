@@ -4,6 +4,7 @@ mod api;
 mod connections;
 mod hostile;
 mod jobs;
+mod pipeline_page;
 mod removal;
 mod shown;
 mod statistics;

@@ -1,6 +1,8 @@
 //! What a page shows, as text: written and read without the code of the pages.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
+use std::ops::RangeInclusive;
 
 /// A length as people read it.
 pub fn spoken(ms: Option<i64>) -> String {
@@ -72,4 +74,64 @@ pub fn plain(markup: &str) -> String {
 /// A name as a part of an address.
 pub fn encoded(name: &str) -> String {
     percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// Checks every age of a page that was made at some moment.
+pub fn check_ages(page: &str, made: RangeInclusive<DateTime<Utc>>) {
+    let mut count = 0;
+    for time in page.split("<time datetime=\"").skip(1) {
+        let (then, rest) = time.split_once('"').unwrap();
+        let then: DateTime<Utc> = then.parse().unwrap();
+        let shown = rest.split_once('>').unwrap().1.split('<').next().unwrap();
+        let age = |now: &DateTime<Utc>| match (*now - then).num_seconds() {
+            ..60 => "just now".to_owned(),
+            seconds @ 60..3_600 => format!("{} min ago", seconds / 60),
+            seconds @ 3_600..86_400 => format!("{} h ago", seconds / 3_600),
+            seconds @ 86_400..2_592_000 => format!("{} d ago", seconds / 86_400),
+            _ => then.date_naive().to_string(),
+        };
+        // The page has whole seconds, the server milliseconds.
+        let early = *made.start() - chrono::TimeDelta::seconds(1);
+        let ages = [&early, made.start(), made.end()].map(age);
+        assert!(ages.iter().any(|age| age == shown), "{then} {ages:?} {shown}");
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+/// Checks the small drawing in a row: the newest runs, newest first, by status and length.
+pub fn check_drawing(row: &str, newest: &[(&str, Option<i64>)]) {
+    let drawing = row
+        .split("<svg class=\"spark\"")
+        .nth(1)
+        .unwrap()
+        .split("</svg>")
+        .next()
+        .unwrap();
+    let longest = newest.iter().filter_map(|(_, length)| *length).fold(1_000, i64::max) as f64;
+    let mut statuses: Vec<&str> = Vec::new();
+    for (status, _) in newest {
+        if !statuses.contains(status) {
+            statuses.push(status);
+        }
+    }
+    let mut said = Vec::new();
+    for status in statuses {
+        let of_status = newest.iter().enumerate().filter(|(_, (of, _))| *of == status);
+        let bars: Vec<String> = of_status
+            .map(|(place, (_, length))| {
+                let share = (length.unwrap_or(0) as f64 / longest).sqrt();
+                format!("M{} 22v-{:.1}", 98 - 5 * place, 5.0 + 17.0 * share)
+            })
+            .collect();
+        let path = format!("<path class=\"s-{status}\" d=\"{}\"", bars.concat());
+        assert!(drawing.contains(&path), "{path} {drawing}");
+        said.push(format!("{} {status}", bars.len()));
+    }
+    let count = newest.len();
+    let runs = if count == 1 { "run" } else { "runs" };
+    assert!(
+        drawing.contains(&format!("The latest {count} {runs}: {}", said.join(", "))),
+        "{said:?} {drawing}"
+    );
 }

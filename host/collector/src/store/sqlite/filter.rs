@@ -252,10 +252,14 @@ impl<'a> Fits<'a> {
         let conditions = self.conditions().filter(|_| self.counted().is_none());
         let mut best: Option<(u64, Plan)> = None;
         let whole = oldest_and_newest(connection)?;
-        for plan in plans {
+        for mut plan in plans {
             let mut runs = plan.ids.len() as u64;
-            for way in &plan.ways {
-                runs += about(connection, way, whole)?;
+            for way in std::mem::take(&mut plan.ways) {
+                let on_it = about(connection, &way, whole)?;
+                if on_it > 0 {
+                    plan.ways.push(way);
+                }
+                runs += on_it;
             }
             if best.as_ref().is_none_or(|(fewest, _)| runs < *fewest) {
                 best = Some((runs, plan));
@@ -277,9 +281,10 @@ impl<'a> Fits<'a> {
                 if conditions == Some(1) && !may_repeat {
                     plan.total = total(&plan)?;
                 }
-                // Of many ways a page of each is read; of all runs as many as it takes to find a page that fits.
+                // Of each way as many runs are read as it takes to find a page that fits; of all runs, once for all ways, as many as that and those
+                // on no way.
                 let ways = plan.ways.len() as u64;
-                if ways > 1 && plan.ids.is_empty() && all < 4 * ways * runs {
+                if ways > 1 && plan.ids.is_empty() && all < ways * runs {
                     plan.ways = vec![everything()];
                 }
                 plan
