@@ -213,7 +213,7 @@ pub fn shrink(tx: &Transaction<'_>) -> Result<bool> {
     let mut statement = tx.prepare(&format!("PRAGMA incremental_vacuum({GIVEN_BACK})"))?;
     let mut rows = statement.query([])?;
     while rows.next()?.is_some() {}
-    Ok(true)
+    Ok(number("freelist_count")? < free)
 }
 
 pub fn stale(connection: &Connection, query: StaleQuery) -> Result<Vec<RunSummary>> {
