@@ -23,3 +23,4 @@ mod senders;
 mod source_command;
 mod stale;
 mod stopping;
+mod tokens;

@@ -137,13 +137,13 @@ Examples:
         /// Name of the token; also the user name where a browser asks for one
         #[arg(value_name = "NAME", value_parser = text())]
         name: String,
-        /// Only pipelines of this name, with * and ? (repeatable)
-        #[arg(long, value_name = "GLOB", value_parser = text())]
+        /// Only pipelines of these names, with * and ?, between commas (repeatable)
+        #[arg(long, value_name = "GLOB", value_parser = text(), value_delimiter = ',')]
         pipelines: Vec<String>,
-        /// Allow it to report runs, and not to read any
-        #[arg(long, conflicts_with = "read")]
+        /// Allow it to report runs, and not to read any without --read
+        #[arg(long)]
         write: bool,
-        /// Allow it to read runs, and not to report any
+        /// Allow it to read runs, and not to report any without --write
         #[arg(long)]
         read: bool,
         #[command(flatten)]

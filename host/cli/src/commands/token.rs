@@ -1,7 +1,7 @@
 //! `token`: the access tokens of a collector.
 
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
@@ -33,13 +33,22 @@ pub fn run(global: &GlobalFlags, args: &TokenArgs) -> anyhow::Result<ExitCode> {
             add(global, &dir, name, access)?;
         }
         TokenCommand::List { data_dir: dir } => {
-            let tokens = TokenFile::of(&data_dir(dir, &environment)?).list()?;
+            let dir = made(data_dir(dir, &environment)?)?;
+            let tokens = TokenFile::of(&dir).list()?;
+            if tokens.is_empty() {
+                remark(global, &format!("there is no token in {}", dir.display()));
+            }
             list(global.json, &tokens)?;
         }
         TokenCommand::Revoke { name, data_dir: dir } => {
             let name = name_of(name)?;
-            TokenFile::of(&data_dir(dir, &environment)?).revoke(&name)?;
+            let file = TokenFile::of(&made(data_dir(dir, &environment)?)?);
+            file.revoke(&name)?;
             remark(global, &format!("{name} is revoked"));
+            if file.list()?.is_empty() {
+                let closed = "it was the last token: a collector that runs stays closed until its next start";
+                remark(global, closed);
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -49,15 +58,35 @@ fn add(global: &GlobalFlags, dir: &Path, name: TokenName, access: Access) -> any
     // Tokens may be created before the first start of the server.
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.with_context(|| format!("cannot make {}", dir.display()))?;
+    let file = TokenFile::of(dir);
+    let is_first = file.list()?.is_empty();
     let message = format!("{name} may {}; its token is not shown again", rights_text(&access));
-    let secret = TokenFile::of(dir).add(name.clone(), access, Utc::now())?;
+    let secret = file.add(name.clone(), access, Utc::now())?;
     if global.json {
         print_json(&json!({ "name": name.as_str(), "token": secret.reveal() }))?;
     } else {
         print_lines(&format!("{}\n", secret.reveal()))?;
     }
     remark(global, &message);
+    if is_first {
+        let closed = format!(
+            "it is the first token of the collector in {}, which now refuses requests without one",
+            dir.display()
+        );
+        remark(global, &closed);
+    }
     Ok(())
+}
+
+/// Returns a directory that exists: a token of another one is unknown to the collector.
+fn made(dir: PathBuf) -> anyhow::Result<PathBuf> {
+    if dir.is_dir() {
+        return Ok(dir);
+    }
+    Err(anyhow!(
+        "there is no collector in {}: name its directory by --data-dir, or start it first",
+        dir.display()
+    ))
 }
 
 fn name_of(text: &str) -> anyhow::Result<TokenName> {
