@@ -1,7 +1,7 @@
 //! Calls of the default plugin, and the errors that name the component at fault.
 
 use crate::guests::guest;
-use pipefold_sandbox::{Fault, HookError, Limit, Limits, Notification, Sandbox, Status, Verdict};
+use pipefold_sandbox::{Fault, HookError, Limit, Limits, Notification, Plugin, Sandbox, Status, Verdict};
 use std::time::{Duration, Instant};
 
 fn notification() -> Notification {
@@ -43,6 +43,58 @@ fn every_hook_of_the_default_plugin_answers() {
         plugin.merge(&[finish, notification()]).unwrap().run.status,
         Status::Success
     );
+}
+
+#[test]
+fn the_rules_answer_from_a_kept_instance_as_from_a_fresh_one() {
+    let sandbox = sandbox();
+    let kept = sandbox.default_plugin().unwrap();
+    let component = concat!(env!("CARGO_MANIFEST_DIR"), "/component/default.wasm");
+    let fresh = sandbox
+        .compile_here("fresh", &std::fs::read(component).unwrap())
+        .unwrap();
+    let history = |n: usize| -> Vec<Notification> {
+        // Some take more memory than a kept instance may have.
+        let count = if n % 31 == 7 { 4_000 } else { 1 + n % 5 };
+        let event = |m: usize| Notification {
+            status: Some(["running", "success", "failure", "?"][(n + m) % 4].into()).filter(|_| m % 2 == 0),
+            started_at: Some(
+                if n % 11 == 3 {
+                    "yesterday"
+                } else {
+                    "2025-01-01T12:05:00"
+                }
+                .into(),
+            ),
+            step: Some(format!("step {m}")).filter(|_| m % 3 == 1),
+            email: Some("mona@example.com ".repeat(1 + m % 20)),
+            ..notification()
+        };
+        (0..count).map(event).collect()
+    };
+    let judged = |plugin: &Plugin, history: &[Notification]| {
+        let refused = |error| match error {
+            HookError::Refused(violations) => violations,
+            error => panic!("{error}"),
+        };
+        (
+            plugin.pipeline_start(&history[0]).map_err(refused),
+            plugin.step(&history[history.len() - 1]).map_err(refused),
+            plugin.pipeline_finish(history).map_err(refused),
+            plugin.merge(history).map_err(refused),
+        )
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let (kept, fresh) = (&kept, &fresh);
+            scope.spawn(move || {
+                for n in (thread..240).step_by(3) {
+                    let history = history(n);
+                    assert_eq!(judged(kept, &history), judged(fresh, &history), "{n}");
+                }
+            });
+        }
+    });
 }
 
 #[test]

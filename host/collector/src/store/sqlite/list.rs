@@ -23,8 +23,8 @@ const READ_ALWAYS: usize = 2_500;
 /// The time after which a search stops, and shows its next page on request: it takes one of the threads that read.
 const LONGEST: Duration = Duration::from_millis(400);
 
-/// The most runs that are read to count those that fit: some 2 ms.
-const READ_TO_COUNT: usize = 1_000;
+/// The most runs that are read to count those that fit: 1 ms.
+const READ_TO_COUNT: usize = 500;
 
 pub(super) fn runs(connection: &Connection, query: &RunQuery) -> Result<Page> {
     let fits = Fits::of(connection, query)?;

@@ -404,8 +404,8 @@ fn steps(connection: &Connection, runs: [&[&Sample]; 2]) -> Result<Vec<StepHisto
 }
 
 /// The condition that another run of the same commit in the pipeline has the opposite result. Statuses are ranks.
-const OPPOSITE: &str = "EXISTS (SELECT 1 FROM runs AS o INDEXED BY runs_by_attempt WHERE o.pipeline = r.pipeline AND o.commit_sha = r.commit_sha \
-     AND o.status = iif(r.status = 2, 4, 2))";
+const OPPOSITE: &str = "EXISTS (SELECT 1 FROM runs AS o INDEXED BY results_by_commit WHERE o.pipeline = r.pipeline AND o.commit_sha = r.commit_sha \
+     AND o.status = iif(r.status = 2, 4, 2) AND o.status IN (2, 4))";
 
 pub fn flaky(connection: &Connection, runs: &[u64]) -> Result<BTreeSet<u64>> {
     const { assert!(Status::Success as i64 == 2 && Status::Failure as i64 == 4) };
@@ -452,7 +452,7 @@ pub fn attempts(connection: &Connection, run: u64) -> Result<Vec<RunSummary>> {
 /// Returns the latest runs of a commit, oldest first.
 fn of_commit(connection: &Connection, pipeline: i64, commit: &dyn ToSql) -> Result<Vec<RunSummary>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM runs AS r INDEXED BY runs_by_attempt CROSS JOIN pipelines AS p ON p.id = r.pipeline \
+        "SELECT {COLUMNS} FROM runs AS r INDEXED BY runs_by_commit CROSS JOIN pipelines AS p ON p.id = r.pipeline \
          WHERE r.pipeline = ?1 AND r.commit_sha = ?2 ORDER BY r.place DESC, r.id DESC LIMIT {ATTEMPTS}"
     ))?;
     let mut rows = statement.query(params![pipeline, commit])?;

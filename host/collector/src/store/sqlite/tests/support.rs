@@ -174,7 +174,7 @@ pub fn open_with(dir: &Path, fold: impl Fn() -> Fold) -> SqliteStore {
 pub fn take_back(dir: &Path, more: &str) {
     let connection = rusqlite::Connection::open(dir.join(DATABASE_FILE)).unwrap();
     let before = "DROP INDEX runs_by_pipeline; CREATE INDEX runs_by_pipeline ON runs (pipeline, place); \
-        DROP INDEX runs_by_source; DROP INDEX runs_by_repository; DROP INDEX runs_by_commit; DROP INDEX runs_by_attempt; DROP INDEX runs_by_odd_commit; DROP INDEX runs_by_pr; \
+        DROP INDEX runs_by_source; DROP INDEX runs_by_repository; DROP INDEX runs_by_commit; DROP INDEX results_by_commit; DROP INDEX runs_by_odd_commit; DROP INDEX runs_by_pr; \
         ALTER TABLE runs DROP COLUMN source; ALTER TABLE runs DROP COLUMN repository; ALTER TABLE runs DROP COLUMN commit_sha; \
         ALTER TABLE runs DROP COLUMN pr_number; DROP INDEX jobs_waiting; DROP INDEX jobs_to_fold; ALTER TABLE runs DROP COLUMN jobs; \
         ALTER TABLE runs DROP COLUMN job_bytes; ALTER TABLE runs ADD COLUMN parts TEXT; PRAGMA user_version = 3;";
