@@ -1,6 +1,6 @@
 //! The page of a pipeline, compared with its JSON.
 
-use super::shown::{cells, spoken, spoken_change, whole};
+use super::shown::{cells, spoken, spoken_change, sum, whole};
 use super::statistics::ms;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -11,12 +11,7 @@ pub fn check_page(page: &str, answer: &Value, now: DateTime<Utc>) {
     let (figures, before) = (&statistics["figures"], &statistics["before"]);
     let counts = &figures["counts"];
     let number = |name: &str| counts[name].as_u64().unwrap();
-    let total: u64 = counts
-        .as_object()
-        .unwrap()
-        .values()
-        .map(|count| count.as_u64().unwrap())
-        .sum();
+    let total = sum(counts);
     let judged = number("success") + number("failure");
     let passed = if judged == 0 {
         "–".to_owned()
@@ -75,12 +70,7 @@ pub fn check_page(page: &str, answer: &Value, now: DateTime<Utc>) {
     assert_eq!(rows.len().saturating_sub(1), columns.len());
     for (row, column) in rows.iter().skip(1).zip(columns) {
         let counts = &column["counts"];
-        let total: u64 = counts
-            .as_object()
-            .unwrap()
-            .values()
-            .map(|count| count.as_u64().unwrap())
-            .sum();
+        let total = sum(counts);
         assert_eq!(
             row[1..4],
             [

@@ -34,6 +34,12 @@ pub fn spoken_change(before: Option<f64>, now: Option<f64>) -> String {
     }
 }
 
+/// The sum of the counts of statuses.
+pub fn sum(counts: &Value) -> u64 {
+    let counts = counts.as_object().unwrap().values();
+    counts.map(|count| count.as_u64().unwrap()).sum()
+}
+
 pub fn whole(value: &Value) -> Option<f64> {
     value.as_f64()
 }

@@ -2,7 +2,7 @@
 
 use super::api::{document, fits};
 use super::pipeline_page::check_page;
-use super::shown::{cells, check_ages, check_drawing, encoded, spoken, spoken_change, whole};
+use super::shown::{cells, check_ages, check_drawing, encoded, spoken, spoken_change, sum, whole};
 use super::support::{Running, Setup, start};
 use crate::access::Access;
 use crate::page::{PageState, router};
@@ -340,12 +340,7 @@ fn every_number_is_computed_again_from_the_runs() {
                 }
             }
             let counts = &state["figures"]["counts"];
-            let total: u64 = counts
-                .as_object()
-                .unwrap()
-                .values()
-                .map(|count| count.as_u64().unwrap())
-                .sum();
+            let total = sum(counts);
             let median = state["figures"]["median"].as_i64();
             assert!(row[1].starts_with(state["name"].as_str().unwrap()), "{row:?} {state}");
             assert_eq!(
