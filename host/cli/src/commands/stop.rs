@@ -1,7 +1,9 @@
 //! The end of long work by a signal.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+#[cfg(feature = "gocd")]
+use std::sync::atomic::Ordering;
 #[cfg(feature = "gocd")]
 use std::time::{Duration, Instant};
 
