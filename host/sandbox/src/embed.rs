@@ -130,10 +130,10 @@ pub fn embed(executable: &Path, output: &Path) -> Result<EmbeddedCode, EmbedErro
     Ok(embedded)
 }
 
-/// The component whose code goes into this slot of an executable, if this program has it, and a slot of this size for it.
+/// The component whose code goes into this slot of an executable, if this program has it. The slots of a library are larger than a program's.
 fn of_slot(slot: &[u8]) -> Option<&'static Builtin> {
     let sha256 = slot::component(slot);
-    builtin::all().find(|builtin| builtin.sha256 == sha256 && builtin.slot.bytes().len() == slot.len())
+    builtin::all().find(|builtin| builtin.sha256 == sha256)
 }
 
 /// The default component's code for the baseline CPU of a target triple.
@@ -194,4 +194,24 @@ fn write(output: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     written
         .and_then(|()| fs::rename(&aside, output))
         .inspect_err(|_| drop(fs::remove_file(&aside)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_of_another_size_is_filled() {
+        const SIZE: usize = 2 << 20;
+        static SLOT: [u8; SIZE] = slot::empty(builtin::DEFAULT_COMPONENT_SHA256);
+        let dir = tempfile::tempdir().unwrap();
+        let library = dir.path().join("library.so");
+        fs::write(&library, [b"before", &SLOT[..], b"behind"].concat()).unwrap();
+        let embedded = embed(&library, &library).unwrap();
+        let bytes = fs::read(&library).unwrap();
+        let place = slot::find(&bytes, &SLOT).remove(0);
+        let code = slot::code(&bytes[place]).unwrap().unwrap();
+        assert_eq!((code.len() as u64, bytes.len()), (embedded.size, SIZE + 12));
+    }
 }
