@@ -3,9 +3,10 @@
 use super::jobs;
 use super::jobs::{JudgedJob, kept};
 use super::place::{Result, Trouble};
-use super::recent::RecentRuns;
+use super::recent::{Known, RecentRuns};
 use super::rows;
-use super::rows::{COLUMNS, COUNT, RunLimits, Tools, json, key, moment, notifications, stage_of, summary, text_bytes};
+use super::rows::{COLUMNS, COUNT, RunLimits, Tools, json, key, moment, notifications, stage_of, summary};
+use super::weight::text_bytes;
 use crate::store::{Append, Appended, Fold, RunSummary, StoreError};
 use pipefold_sandbox::{Notification, Run};
 use rusqlite::types::ToSql;
@@ -32,21 +33,6 @@ struct New {
     text_bytes: u64,
     /// True if they report the run's end.
     is_end: bool,
-}
-
-/// A stored run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    pub run: RunSummary,
-    pub pipeline: i64,
-    /// The bytes of the texts of all notifications.
-    pub text_bytes: u64,
-    /// The number of its jobs.
-    pub jobs: u32,
-    /// The bytes of their texts.
-    pub job_bytes: u64,
-    /// True if the record is the fold of all notifications.
-    pub is_folded: bool,
 }
 
 /// The means of judging.
@@ -162,13 +148,6 @@ impl New {
         first
             .and_then(|kept| kept.notification.pipeline_name.as_deref())
             .unwrap_or_default()
-    }
-}
-
-impl Known {
-    /// Returns the id and the number of notifications: they change with every notification.
-    fn version(&self) -> (u64, u32) {
-        (self.run.id, self.run.notifications)
     }
 }
 

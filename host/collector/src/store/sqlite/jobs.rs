@@ -1,8 +1,9 @@
 //! The jobs of a run: folded beside the writer, kept within a transaction.
 
-use super::append::Known;
 use super::place::{Result, Trouble};
-use super::rows::{OF_JOBS, Tools, job_bytes, json, kept_job, moment};
+use super::recent::Known;
+use super::rows::{OF_JOBS, Tools, json, kept_job, moment};
+use super::weight::job_bytes;
 use crate::store::job::Started;
 use crate::store::{Fold, KeptJob, NewJob, StoreError};
 use chrono::{DateTime, Utc};

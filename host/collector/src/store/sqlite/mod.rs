@@ -7,7 +7,8 @@
 //!
 //! - `place`: the data directory, its lock, the names of its files, and errors. `database`: SQLite's settings, the tables, and migrations.
 //! - `readers`: the threads that read and judge, and their queue. `writer`: the thread that writes.
-//! - `append`: notifications and their run. `recent`: the runs that were written last. `jobs`: jobs of a run. `older`: content of older versions. `rows`: rows as values, and back.
+//! - `append`: notifications and their run. `recent`: the runs that were written last. `jobs`: jobs of a run. `older`: content of older
+//!   versions. `rows`: rows as values, and back. `weight`: the bytes of texts.
 //! - `list`: runs newest first, by a `filter`. `questions`: one run, pipelines and feeds. `statistics`: pipelines in numbers, of which
 //!   `overviews` keeps some.
 //! - `upkeep`: what DX does not know yet, retention, and backups.
@@ -29,6 +30,7 @@ mod statistics;
 mod tests;
 mod upkeep;
 mod way;
+mod weight;
 mod writer;
 
 pub use place::{DATABASE_FILE, LOCK_FILE, data_directory};
@@ -188,8 +190,8 @@ impl Store for SqliteStore {
         let texts = append
             .notifications
             .iter()
-            .map(|kept| rows::text_bytes(&kept.notification));
-        let of_jobs = append.jobs.iter().map(|new| rows::job_bytes(&new.job));
+            .map(|kept| weight::text_bytes(&kept.notification));
+        let of_jobs = append.jobs.iter().map(|new| weight::job_bytes(&new.job));
         let weight = texts.chain(of_jobs).map(|bytes| bytes as usize + 1024).sum();
         let (asker, answer) = oneshot::channel();
         let (writer, judging, path) = (self.writer.clone(), self.judging.clone(), self.path().to_owned());

@@ -1,9 +1,11 @@
 //! Content of older versions, brought up to date when a store is opened.
 
-use super::append::{Known, find_by};
+use super::append::find_by;
 use super::place::Result;
+use super::recent::Known;
 use super::rows;
-use super::rows::{Tools, job_bytes, json, notifications};
+use super::rows::{Tools, json, notifications};
+use super::weight::job_bytes;
 use crate::store::FoldError;
 use pipefold_sandbox::{Job, Notification, Status};
 use rusqlite::{Connection, params};

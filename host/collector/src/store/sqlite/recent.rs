@@ -2,8 +2,8 @@
 //!
 //! The threads that judge see the state of the last commit. The writer also sees the changes of its own transaction.
 
-use super::append::Known;
-use super::rows::text_bytes;
+use super::weight::text_bytes;
+use crate::store::RunSummary;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +12,28 @@ const MOST: usize = 2_048;
 
 /// The most bytes of text of a record that is kept, many times a usual one's: together at most 32 MiB.
 const MOST_BYTES: u64 = 8 * 1024;
+
+/// A stored run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    pub run: RunSummary,
+    pub pipeline: i64,
+    /// The bytes of the texts of all notifications.
+    pub text_bytes: u64,
+    /// The number of its jobs.
+    pub jobs: u32,
+    /// The bytes of their texts.
+    pub job_bytes: u64,
+    /// True if the record is the fold of all notifications.
+    pub is_folded: bool,
+}
+
+impl Known {
+    /// Returns the id and the number of notifications: they change with every notification.
+    pub fn version(&self) -> (u64, u32) {
+        (self.run.id, self.run.notifications)
+    }
+}
 
 /// Runs by their `reference_id`, as they were committed.
 #[derive(Default)]

@@ -1,12 +1,11 @@
 //! Rows as values: a run with the columns that lists are made of, and its notifications.
 
-use super::append::Known;
 use super::overviews::Overviews;
 use super::place::{Result, Trouble};
-use super::recent::RunsInTransaction;
+use super::recent::{Known, RunsInTransaction};
 use crate::store::{Fold, KeptJob, Received, RunSummary};
 use chrono::{DateTime, Utc};
-use pipefold_sandbox::{Job, Notification, Run, Status};
+use pipefold_sandbox::{Notification, Run, Status};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Transaction, params, params_from_iter};
 use std::sync::Arc;
@@ -435,59 +434,4 @@ pub fn kept_job(row: &Row<'_>) -> Result<KeptJob> {
         waiting_since: row.get::<_, Option<i64>>(5)?.map(moment).transpose()?,
         sent: row.get(6)?,
     })
-}
-
-/// Returns the bytes of a job's texts.
-pub fn job_bytes(job: &Job) -> u64 {
-    (job.reference_id.len() + job.name.len()) as u64
-}
-
-/// Returns the bytes of all texts, which the rules bound.
-pub fn text_bytes(notification: &Notification) -> u64 {
-    // No `..`: a new field must be added here.
-    let Notification {
-        pipeline_name,
-        pipeline_source,
-        reference_id,
-        started_at,
-        finished_at,
-        status,
-        repository,
-        commit_sha,
-        pr_number: _,
-        source_url,
-        head_branch,
-        email,
-        github_username,
-        gitlab_username,
-        step,
-        allowed_to_fail: _,
-        urgent: _,
-        step_id: _,
-        attributes,
-    } = notification;
-    let of_attributes = attributes
-        .iter()
-        .map(|attribute| (attribute.key.len() + attribute.value.len()) as u64);
-    [
-        pipeline_name,
-        pipeline_source,
-        reference_id,
-        started_at,
-        finished_at,
-        status,
-        repository,
-        commit_sha,
-        source_url,
-        head_branch,
-        email,
-        github_username,
-        gitlab_username,
-        step,
-    ]
-    .into_iter()
-    .flatten()
-    .map(|text| text.len() as u64)
-    .chain(of_attributes)
-    .sum()
 }
