@@ -57,7 +57,7 @@ fn the_rules_answer_from_a_kept_instance_as_from_a_fresh_one() {
         // Some take more memory than a kept instance may have.
         let count = if n % 31 == 7 { 4_000 } else { 1 + n % 5 };
         let event = |m: usize| Notification {
-            status: Some(["running", "success", "failure", "?"][(n + m) % 4].into()).filter(|_| m % 2 == 0),
+            status: Some(["running", "success", "failure", "?"][(n + m) % 4].into()).filter(|_| m.is_multiple_of(2)),
             started_at: Some(
                 if n % 11 == 3 {
                     "yesterday"

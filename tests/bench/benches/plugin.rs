@@ -1,7 +1,7 @@
 //! The rules called natively beside the same rules in the sandbox: what the sandbox costs.
 //!
-//! In the sandbox every call is a whole one, as a host makes it: a fresh instance, the arguments copied in, the answer copied out. The same with the core
-//! module, whose arguments and answers are JSON.
+//! In the sandbox every call is a whole one, as a host makes it: in an instance that is kept, the arguments copied in, the answer copied out. The same with the core
+//! module, whose instances are fresh, and whose arguments and answers are JSON.
 // A benchmark that cannot run has nothing to measure: it stops, and says why.
 #![allow(
     clippy::expect_used,

@@ -22,7 +22,7 @@ mod reach {
     pub(super) const EXEC: f64 = 3.0;
     /// The default budget of a finish: with a DX that hangs, `exec` may take this time over `true`, in milliseconds.
     pub(super) const HANGING: f64 = 5_000.0;
-    /// A fresh instance and one hook, in microseconds.
+    /// One hook of the rules, in microseconds.
     pub(super) const HOOK: f64 = 40.0;
     /// The merge of a thousand notifications of two hundred steps, in microseconds.
     pub(super) const MERGE: f64 = 2_000.0;
@@ -144,7 +144,7 @@ fn row_of_instructions(table: &mut Table, instructions: Option<u64>) {
 fn rows_of_the_plugin(table: &mut Table, measure: impl Fn(&str) -> Result<f64>) -> Result<()> {
     let (wasm, native) = (measure("step/wasm")?, measure("step/native")?);
     table.row([
-        "a fresh instance and one hook (`step`)".into(),
+        "one hook of the rules (`step`), from the second call on".into(),
         microseconds(wasm),
         format!("native {}", microseconds(native)),
         String::new(),
@@ -160,7 +160,7 @@ fn rows_of_the_plugin(table: &mut Table, measure: impl Fn(&str) -> Result<f64>) 
         // A short history is all instance and no merge: the issue is what a long one costs.
         let is_long = length == 1_000;
         table.row([
-            format!("merge of {length} in a fresh instance"),
+            format!("merge of {length} in the sandbox"),
             microseconds(wasm),
             format!("native {}", microseconds(native)),
             format!("{ratio:.2} ×"),

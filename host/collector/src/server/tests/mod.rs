@@ -6,6 +6,7 @@ mod hostile;
 mod jobs;
 mod pipeline_page;
 mod removal;
+mod run_pages;
 mod shown;
 mod statistics;
 pub(crate) mod support;

@@ -2,6 +2,7 @@
 
 use super::api::{document, fits};
 use super::pipeline_page::check_page;
+use super::run_pages::check_runs;
 use super::shown::{cells, check_ages, check_drawing, encoded, spoken, spoken_change, sum, whole};
 use super::support::{Running, Setup, start};
 use crate::access::Access;
@@ -373,6 +374,7 @@ fn every_number_is_computed_again_from_the_runs() {
         }
     }
 
+    check_runs(&server, &page, all.len());
     for (name, runs) in &of {
         let main = main_branch(runs);
         for (query, branch) in [
