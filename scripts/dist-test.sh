@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs each package of dist/ in a root that has nothing else, and reports a run from there to a server on this machine. It needs root, for
-# chroot and read-only mounts; mmdebstrap, busybox, rpm, npm, minisign and qemu-user-static for what names them. A trial that cannot be made
-# here says why; the last line counts.
+# chroot and read-only mounts; mmdebstrap, busybox, rpm, npm, cargo-binstall, minisign and qemu-user-static for what names them. A trial that
+# cannot be made here says why; the last line counts.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -150,6 +150,12 @@ if has npm; then
     trial "npm: the executable is in place" sh -c "head -c 4 '$work/npm-true/bin/pipefold' | grep -q ELF"
 else
     skip npm "npm is missing"
+fi
+if has cargo-binstall && [ "$(id -u)" = 0 ]; then
+    trial "cargo binstall" scripts/dist/binstall.sh "$dist" "$work/binstall"
+    report binstall "$work/binstall/bin/pipefold"
+else
+    skip binstall "cargo-binstall is missing, or this is not root"
 fi
 # A program that compiles the rules leaves their code there.
 trial "the code inside was used" test ! -e "$work/.cache"
