@@ -111,10 +111,12 @@ chmod +x "$tools/bin/zig-link"
 library() {
     local processor=$1 target=$1-unknown-linux-gnu flags
     say "Building libpipefold for $target, glibc $glibc"
-    flags=("--remap-path-prefix=$root=/pipefold" "--remap-path-prefix=$registry=/registry")
+    # A linker in the environment would be that of this machine's build scripts too, and all that they precede would be compiled again. Its path is
+    # a relative one, as cargo's names depend on it.
+    flags=("-Clinker=target-dist/tools/bin/zig-link" "--remap-path-prefix=$root=/pipefold" "--remap-path-prefix=$registry=/registry")
     if [ "$processor" = x86_64 ]; then flags+=(-Ctarget-cpu=x86-64); fi
     local c=${target//-/_}
-    env "CARGO_TARGET_$(upper "$target")_LINKER=$tools/bin/zig-link" "PIPEFOLD_ZIG_TARGET=$processor-linux-gnu.$glibc" \
+    env "PIPEFOLD_ZIG_TARGET=$processor-linux-gnu.$glibc" \
         "CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}")" \
         "CC_$c=$tools/bin/zig-cc" "AR_$c=$tools/bin/zig-ar" "CFLAGS_$c=-ffile-prefix-map=$root=/pipefold -ffile-prefix-map=$registry=/registry" \
         cargo rustc --locked --profile dist --target "$target" --target-dir "$target_dir" -p pipefold-c --lib \
