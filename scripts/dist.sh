@@ -6,6 +6,7 @@
 #   SOURCE_DATE_EPOCH              time of every file [the commit's]
 #   PIPEFOLD_COMMIT                commit that `--version` shows [the one checked out]
 #   PIPEFOLD_MINISIGN_KEY=FILE     secret key without a password; without it nothing is signed
+#   WHOLE=1                        fail if anything is left out, the signature too
 #   CC_x86_64_unknown_linux_musl   a C compiler for the target, and one for aarch64 [zig, from PyPI]
 #
 # The same sources, tools and SOURCE_DATE_EPOCH give the same bytes. Builds go into target-dist/, apart from those of `make test`. What cannot be
@@ -178,7 +179,7 @@ say "Building the core module"
 cargo build --locked --target-dir "$target_dir" -p pipefold-core
 
 say "Packages, in dist/"
-arguments=(${libraries[@]+"${libraries[@]}"})
+arguments=(${WHOLE:+--whole} ${libraries[@]+"${libraries[@]}"})
 for processor in "${packed[@]}"; do
     arguments+=(--build "$processor-unknown-linux-musl=$target_dir/built/full-$processor")
     arguments+=(--runner "$processor-unknown-linux-musl=$target_dir/built/runner-$processor")
@@ -203,3 +204,4 @@ fi
 say "dist/"
 ls -l "$out"
 for line in ${missing[@]+"${missing[@]}"}; do echo "dist: not made: $line" >&2; done
+[ -z "${WHOLE:-}" ] || [ ${#missing[@]} = 0 ]

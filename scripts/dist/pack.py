@@ -46,6 +46,7 @@ def main():
     parser.add_argument("--describe", type=Path, help="prints manual pages and completions [the build for this machine]")
     parser.add_argument("--core", type=Path, help="the rules as a core module")
     parser.add_argument("--level", type=int, default=9, help="of compression, 1 to 9")
+    parser.add_argument("--whole", action="store_true", help="fail if a package cannot be made")
     options = parser.parse_args()
     kinds = options.only.split(",")
     if unknown := set(kinds) - set(KINDS):
@@ -91,6 +92,8 @@ def main():
     archive.write(options.out / "SHA256SUMS", sums.encode())
     for line in dict.fromkeys(missing):
         print(f"dist: not made: {line}", file=sys.stderr)
+    if options.whole and missing:
+        sys.exit(1)
 
 
 main()
