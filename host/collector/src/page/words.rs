@@ -75,12 +75,12 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// Formats a share from 0 to 1. Never 100 % if something failed, never 0 % if something passed.
-pub fn percent(share: f64) -> String {
-    let rounded = (share * 100.0).round();
-    let shown = if share < 1.0 && rounded >= 100.0 {
+/// Formats a percentage from 0 to 100. Never 100 % if something failed, never 0 % if something passed.
+pub fn percent(exact: f64) -> String {
+    let rounded = exact.round();
+    let shown = if exact < 100.0 && rounded >= 100.0 {
         99.0
-    } else if share > 0.0 && rounded < 1.0 {
+    } else if exact > 0.0 && rounded < 1.0 {
         1.0
     } else {
         rounded
@@ -162,7 +162,8 @@ pub fn factor(factor: f64) -> String {
     if factor >= 2.0 {
         format!("×{factor:.1}")
     } else {
-        let percent = ((factor - 1.0) * 100.0).round();
+        // `factor - 1.0` first would show digits that the factor does not have, and 57.5 as 57.
+        let percent = (factor * 100.0 - 100.0).round();
         let sign = if percent < 0.0 { '−' } else { '+' };
         format!("{sign}{:.0}\u{202f}%", percent.abs())
     }
@@ -213,6 +214,7 @@ mod words_tests {
     fn changes() {
         for (change, text) in [
             (1.38, "+38\u{202f}%"),
+            (1.575, "+58\u{202f}%"),
             (0.5, "−50\u{202f}%"),
             (3.24, "×3.2"),
             (1.996, "+100\u{202f}%"),
@@ -222,10 +224,11 @@ mod words_tests {
     }
 
     #[test]
-    fn shares_are_not_rounded_to_perfection() {
-        assert_eq!(percent(1.0), "100\u{202f}%");
-        assert_eq!(percent(0.999), "99\u{202f}%");
-        assert_eq!(percent(0.001), "1\u{202f}%");
+    fn percentages_are_not_rounded_to_perfection() {
+        assert_eq!(percent(100.0), "100\u{202f}%");
+        assert_eq!(percent(99.9), "99\u{202f}%");
+        assert_eq!(percent(57.5), "58\u{202f}%");
+        assert_eq!(percent(0.1), "1\u{202f}%");
         assert_eq!(percent(0.0), "0\u{202f}%");
         assert_eq!(
             (count(1, "run"), count(1_234_567, "run")),

@@ -255,11 +255,11 @@ impl StatusCounts {
         self.unknown + self.running + self.success + self.cancelled + self.failure
     }
 
-    /// Returns the share of runs that passed among those that passed or failed, from 0 to 1; `None` if there are none.
+    /// Returns the percentage of runs that passed among those that passed or failed, from 0 to 100; `None` if there are none.
     #[must_use]
     pub fn pass_rate(&self) -> Option<f64> {
         let judged = self.success + self.failure;
-        (judged > 0).then(|| self.success as f64 / judged as f64)
+        (judged > 0).then(|| 100.0 * self.success as f64 / judged as f64)
     }
 
     pub(super) fn add(&mut self, status: Status) {

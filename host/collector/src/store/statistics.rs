@@ -110,7 +110,7 @@ impl PipelineNow {
 #[must_use]
 pub fn factor(before: Option<Duration>, now: Option<Duration>) -> Option<f64> {
     let (before, now) = (before?, now?);
-    (!before.is_zero()).then(|| now.as_secs_f64() / before.as_secs_f64())
+    (!before.is_zero()).then(|| now.div_duration_f64(before))
 }
 
 /// A failure of a branch: the failed runs since the last one that passed.

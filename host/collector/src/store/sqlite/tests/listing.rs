@@ -302,7 +302,7 @@ fn pipelines_have_counts_and_pages() {
         ),
         (2, 1, 1, 0, 4)
     );
-    assert_eq!(counts.pass_rate(), Some(2.0 / 3.0));
+    assert_eq!(counts.pass_rate(), Some(200.0 / 3.0));
     assert_eq!(
         (web.name.as_str(), web.last_counter, web.last_changed),
         ("web", 4, at(20))
@@ -453,7 +453,7 @@ fn stats_count_and_rank_what_started_in_each_span() {
     assert_eq!(
         shown,
         [
-            (at(0), 3, Some(2.0 / 3.0), seconds(60), seconds(600)),
+            (at(0), 3, Some(200.0 / 3.0), seconds(60), seconds(600)),
             (at(2 * day), 2, None, None, None),
         ]
     );
