@@ -151,11 +151,11 @@ if has npm; then
 else
     skip npm "npm is missing"
 fi
-if has cargo-binstall && [ "$(id -u)" = 0 ]; then
+if has cargo-binstall && has openssl && has ip && [ "$(id -u)" = 0 ]; then
     trial "cargo binstall" scripts/dist/binstall.sh "$dist" "$work/binstall"
     report binstall "$work/binstall/bin/pipefold"
 else
-    skip binstall "cargo-binstall is missing, or this is not root"
+    skip binstall "cargo-binstall, openssl or ip (iproute2) is missing, or this is not root"
 fi
 # A program that compiles the rules leaves their code there.
 trial "the code inside was used" test ! -e "$work/.cache"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the command by `cargo binstall` from the files of a directory, as it would from the release on GitHub: in namespaces of its own, where
-# github.com is this machine. It needs root, cargo-binstall and openssl.
+# github.com is this machine. It needs root, cargo-binstall, openssl and ip.
 #
 #   binstall.sh FILES ROOT   the directory of a release, and the directory to install into
 set -euo pipefail
