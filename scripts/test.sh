@@ -7,8 +7,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-log=$(mktemp) lints=$(mktemp)
-trap 'rm -f "$log" "$lints"; [ -z "${linting:-}" ] || kill -- "-$linting" 2>/dev/null || true' EXIT
+log=$(mktemp) long=$(mktemp) lints=$(mktemp)
+beside=()
+clean_up() {
+    for group in "${beside[@]}"; do kill -- "-$group" 2>/dev/null || true; done
+    rm -f "$log" "$long" "$lints"
+}
+trap clean_up EXIT
 
 # A shell that runs this in the background has SIGINT ignored, which its children inherit and keep: a test of signals then has none to see.
 clean=()
@@ -18,26 +23,37 @@ if env --default-signal=INT,QUIT true 2>/dev/null; then clean=(env --default-sig
 host=$(rustc -vV | sed -n 's/^host: //p' | tr '[:lower:]-' '[:upper:]_')
 export "CARGO_TARGET_${host}_RUNNER=$PWD/scripts/run-test.sh"
 
-# cargo holds its lock until everything is built, and the first test writes the first line.
-linting=
-if [ "${1:-}" = --with-lints ]; then
-    set -m
-    (until [ -s "$log" ]; do sleep 0.5; done && exec nice -n 19 scripts/lint.sh lints) >"$lints" 2>&1 &
-    linting=$!
-    set +m
-fi
+# One failing executable must not hide the others. In CI, a lock file that was forgotten in a commit must not be mended silently.
+tests=("${clean[@]}" cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --no-fail-fast)
 
-# One failing binary must not hide the others. In CI, a lock file that was forgotten in a commit must not be mended silently.
+# start_beside LOG OUTPUT COMMAND: starts it in a process group of its own as soon as the tests that write to LOG run. cargo holds its lock until then.
+start_beside() {
+    local started=$1 output=$2
+    shift 2
+    set -m
+    (until grep -q '^running ' "$started"; do sleep 0.5; done && exec "$@") </dev/null >"$output" 2>&1 &
+    set +m
+    beside+=($!)
+}
+
+# The tests wait for clocks and sockets for two thirds of their time, so they run in two lanes. The second has no documentation examples.
+start_beside "$log" "$long" env PIPEFOLD_LANE=long "${tests[@]}" --tests
+[ "${1:-}" != --with-lints ] || start_beside "$long" "$lints" nice -n 19 scripts/lint.sh lints
+
 status=0
-"${clean[@]}" cargo test ${CI:+--locked} --workspace --exclude pipefold-bench --features pipefold-cli/fleet --no-fail-fast | tee "$log" || status=$?
+PIPEFOLD_LANE=short "${tests[@]}" | tee "$log" || status=$?
 
 linted=0
-# Without a line from the tests, the build failed, and the lints with it.
-if [ -n "$linting" ] && [ -s "$log" ]; then
-    wait "$linting" || linted=$?
-    linting=
-    cat "$lints"
-    [ "$linted" = 0 ] || printf '\nlints: failed, see above\n'
+# Without a line from the tests, the build failed, and what waits for it never began.
+if grep -q '^running ' "$log"; then
+    wait "${beside[0]}" || status=$?
+    cat "$long"
+    if [ -n "${beside[1]:-}" ]; then
+        wait "${beside[1]}" || linted=$?
+        cat "$lints"
+        [ "$linted" = 0 ] || printf '\nlints: failed, see above\n'
+    fi
+    beside=()
 fi
 
 awk -v status="$status" '
@@ -55,6 +71,6 @@ awk -v status="$status" '
         printf "\ntotal: %d passed, %d failed, %d skipped\n", passed, failed, skipped
         if (failed > 0 || passed < 1) exit 1
     }
-' "$log" || status=1
+' "$log" "$long" || status=1
 [ "$linted" = 0 ] || status=1
 exit "$status"
