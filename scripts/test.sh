@@ -47,6 +47,8 @@ linted=0
 # Without a line from the tests, the build failed, and what waits for it never began.
 if grep -q '^running ' "$log"; then
     wait "${beside[0]}" || status=$?
+    # The lints wait for such a line, also behind a lane that ended without one.
+    echo "running of the long lane ended" >>"$long"
     cat "$long"
     if [ -n "${beside[1]:-}" ]; then
         wait "${beside[1]}" || linted=$?
